@@ -1,0 +1,168 @@
+"""The contract between nodes: topics and bytes go in, publications come back through a callable.
+
+A broker knows topics, payloads and positions; it knows nothing of connections, sessions or schemas. The verbs return
+at once (the memory broker) or an awaitable (a network one): `Later[T]`. Whoever calls decides whether it can wait.
+
+What must be one step is said here: to keep a frame in a topic's history, give it its position and publish it is one
+step per topic, so that all members on all nodes see one order. A publication comes back to the node that made it, too.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from channeld.config.model import History as Keep
+
+__all__ = [
+    "Broker",
+    "BrokerUnavailable",
+    "Deliver",
+    "Keep",
+    "Kept",
+    "Later",
+    "Page",
+    "Position",
+    "Present",
+    "Publication",
+    "Topic",
+]
+
+T = TypeVar("T")
+Later: TypeAlias = "T | Awaitable[T]"
+
+
+class BrokerUnavailable(Exception):
+    """The broker is away: nothing was published. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float = 1.0) -> None:
+        super().__init__("broker unavailable")
+        self.retry_after = retry_after
+
+
+class Topic(NamedTuple):
+    """What is published to and subscribed to. `kind`: `room`, `user`, `channel` (everyone on it), `all`, `node`.
+
+    `name` is the room, the user or the node; empty for `channel` and `all`; `channel` is empty for `all` and `node`.
+    Names are data: an adapter escapes or hashes them.
+    """
+
+    kind: str
+    channel: str
+    name: str
+
+
+@attrs.frozen(slots=True)
+class Position:
+    """Where a frame is in a topic's history.
+
+    The epoch changes when a history was lost (a restart without persistence), so that an offset of the lost one is
+    never taken for one of the new. As text it is fixed width, so it grows in string order too.
+    """
+
+    epoch: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.offset:010x}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position | None":
+        """The position that `str()` wrote, or None."""
+        epoch, dash, offset = text.rpartition("-")
+        if not dash or not epoch or len(offset) < 10:
+            return None
+        try:
+            return cls(epoch, int(offset, 16))
+        except ValueError:
+            return None
+
+
+@attrs.frozen(slots=True)
+class Publication:
+    """What a broker delivers: a frame's JSON, its position where it is kept, the connection that is to be left out."""
+
+    payload: bytes
+    position: Position | None = None
+    skip: str | None = None
+
+
+@attrs.frozen(slots=True)
+class Kept:
+    """A frame out of the history."""
+
+    position: Position
+    payload: bytes
+
+
+@attrs.frozen(slots=True)
+class Page:
+    """A piece of history, oldest first.
+
+    `top` is the topic's latest position. After `since`: `recovered` says that nothing between `since` and `top` is
+    missing (then `frames` is all of it; otherwise it is empty). After `before`: `more` says that there are earlier ones.
+    """
+
+    frames: Sequence[Kept]
+    top: Position
+    recovered: bool = True
+    more: bool = False
+
+
+@attrs.frozen(slots=True)
+class Present:
+    """A user in a topic's presence: the latest info, and how many connections (those lingering not counted)."""
+
+    user: str
+    info: Mapping[str, Any]
+    connections: int
+
+
+Deliver: TypeAlias = Callable[[Topic, Publication], None]
+
+
+class Broker(Protocol):
+    """What a hub needs. One per node; made with the hub's `Deliver`, which it calls on the loop's thread."""
+
+    def publish(
+        self, topic: Topic, payload: bytes, keep: Keep | None = None, skip: str | None = None
+    ) -> Later[Position | None]:
+        """Publish a frame's JSON to every node that subscribes to the topic; keep it first if `keep` is given.
+
+        Returns:
+            Its position, None without `keep`. When this (or its awaitable) returns, the broker has the frame.
+
+        Raises:
+            BrokerUnavailable: it was not published.
+        """
+
+    def subscribe(self, topic: Topic) -> Later[None]:
+        """Ask for a topic's publications. Remembered while the broker is away. Idempotent."""
+
+    def unsubscribe(self, topic: Topic) -> None:
+        """No more of them. Idempotent, never waits."""
+
+    def since(self, topic: Topic, position: Position | None, keep: Keep) -> Later[Page]:
+        """What came after a position, all or nothing; with None only `top`."""
+
+    def before(
+        self, topic: Topic, position: Position | None, limit: int, keep: Keep
+    ) -> Later[Page]:
+        """The latest `limit` frames before a position, or before the end."""
+
+    def enter(
+        self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
+    ) -> Later[bool]:
+        """Count a connection in a topic's presence. True: the user was not there before, not even lingering."""
+
+    def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
+        """The connection is gone but its user still counts as there until `leave`."""
+
+    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
+        """Forget a connection. True: the user's last one, lingering ones included."""
+
+    def present(self, topic: Topic) -> Later[list[Present]]:
+        """Who is there, in the order they came."""
+
+    async def aclose(self) -> None:
+        """Let go of everything. Idempotent."""

@@ -1,0 +1,364 @@
+"""The configuration language as frozen values: what a valid `channels.yaml` says, with every default filled in.
+
+Durations are float seconds, sizes int bytes. `Json` values (schemas, templates, examples) are kept as they were read.
+Every class here mirrors one table of the language; `structure.py` fills them, and nothing changes them afterwards.
+Mappings keep the file's order. The place of a value is not here: ask the `Sources` with its JSON pointer.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "Api",
+    "Auth",
+    "Channel",
+    "ChannelAuth",
+    "ChannelHooks",
+    "ChannelLimits",
+    "Config",
+    "Event",
+    "History",
+    "HookAuth",
+    "HookRef",
+    "Hooks",
+    "Jwks",
+    "JwtAuth",
+    "Limits",
+    "Log",
+    "Message",
+    "Ping",
+    "Presence",
+    "Rate",
+    "RedisBroker",
+    "Rooms",
+    "Route",
+    "Secret",
+    "Server",
+    "Subscribe",
+    "Tls",
+    "TokenEntry",
+    "TokensAuth",
+    "Webhook",
+]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Rate:
+    """A token bucket: `limit` tokens a `period` (seconds), at most `burst` at once."""
+
+    limit: int
+    period: float
+    burst: int
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Secret:
+    """A secret and where it came from; never shown. `inline` is true when it stands in the file itself."""
+
+    text: str = attrs.field(repr=False)
+    inline: bool = False
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class HookRef:
+    """`module:function`, and whether it runs in a worker thread."""
+
+    call: str
+    thread: bool = False
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Tls:
+    """Paths of a PEM certificate chain and its key, resolved against the file that names them."""
+
+    certificate: str
+    key: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Ping:
+    """Keep-alive: a ping after `interval` seconds of silence, the end `timeout` seconds later."""
+
+    interval: float = 25.0
+    timeout: float = 20.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Limits:
+    """`server.limits`, whole."""
+
+    message_size: int = 64 * KIB
+    json_depth: int = 64
+    connections: int = 10_000
+    connections_per_address: int | None = None
+    handshake_timeout: float = 10.0
+    auth_timeout: float = 10.0
+    hook_timeout: float = 10.0
+    outbox: int = MIB
+    rooms_per_connection: int = 100
+    messages: Rate = Rate(limit=100, period=1.0, burst=200)
+    errors: Rate = Rate(limit=30, period=60.0, burst=30)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ChannelLimits:
+    """A channel's `limits`: None where the server's holds."""
+
+    message_size: int | None = None
+    json_depth: int | None = None
+    hook_timeout: float | None = None
+    outbox: int | None = None
+    rooms_per_connection: int | None = None
+    messages: Rate | None = None
+    errors: Rate | None = None
+    connections_per_user: int | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Server:
+    """`server`."""
+
+    bind: tuple[str, ...] = ("127.0.0.1:4000",)
+    tls: Tls | None = None
+    allowed_origins: Literal["same-origin", "any"] | tuple[str, ...] = "same-origin"
+    trusted_proxies: tuple[str, ...] = ()
+    workers: int = 1
+    compression: bool = False
+    ping: Ping = Ping()
+    drain: float = 10.0
+    limits: Limits = Limits()
+
+
+DEFAULT_TOKEN_FROM = ("query", "header", "subprotocol", "message")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Jwks:
+    """Where a key set is: an https URL, or a file."""
+
+    url: str | None = None
+    file: str | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class JwtAuth:
+    """An authenticator of `type: jwt`."""
+
+    algorithms: tuple[str, ...]
+    token_from: tuple[str, ...] = DEFAULT_TOKEN_FROM
+    secrets: tuple[Secret, ...] = ()
+    public_key: str | None = attrs.field(default=None, repr=False)
+    jwks: Jwks | None = None
+    issuer: str | None = None
+    audience: tuple[str, ...] = ()
+    leeway: float = 30.0
+    expiry: Literal["required", "optional"] = "required"
+    on_expiry: Literal["close", "ignore"] = "close"
+    user: str = "{claims.sub}"
+    claims: Json = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TokenEntry:
+    """One of `tokens`: the token itself, or the SHA-256 of it as 64 hex digits (one of the two is set)."""
+
+    user: str
+    token: Secret | None = None
+    sha256: str | None = None
+    claims: Mapping[str, Json] = attrs.field(factory=dict)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TokensAuth:
+    """An authenticator of `type: tokens`."""
+
+    tokens: tuple[TokenEntry, ...]
+    token_from: tuple[str, ...] = DEFAULT_TOKEN_FROM
+    claims: Json = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class HookAuth:
+    """An authenticator of `type: hook`."""
+
+    hook: HookRef
+    claims: Json = None
+
+
+Auth = JwtAuth | TokensAuth | HookAuth
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ChannelAuth:
+    """A channel's `auth`: names of authenticators in order; none of them for `auth: none`."""
+
+    names: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Subscribe:
+    """`rooms.subscribe`."""
+
+    allow: tuple[str, ...] = ()
+    hook: HookRef | None = None
+    max: int | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Rooms:
+    """`rooms`: templates of the rooms joined on connect, and what may be subscribed to."""
+
+    join: tuple[str, ...] = ()
+    subscribe: Subscribe | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Presence:
+    """`presence`, when it is on."""
+
+    scope: Literal["room", "channel"] = "room"
+    info: Mapping[str, Json] = attrs.field(factory=dict)
+    grace: float = 5.0
+    events: bool = True
+    batch: float = 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class History:
+    """`history`: at most `size` frames a room, each for at most `ttl` seconds."""
+
+    size: int
+    ttl: float
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Route:
+    """One target of a message's `route`; `room`, `user` are templates."""
+
+    to: Literal["room", "user", "global", "sender", "none"]
+    room: str | None = None
+    user: str | None = None
+    channel: str | None = None
+    except_sender: bool = False
+    members_only: bool = True
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Message:
+    """A client → server message type. `schema` is the schema itself, or `PATH[#/pointer]`."""
+
+    schema: Json
+    route: tuple[Route, ...] = (Route(to="none"),)
+    emit: Mapping[str, Json] | None = None
+    stamp: Mapping[str, Json] | None = None
+    hook: HookRef | None = None
+    require: Mapping[str, Json] | None = None
+    rate: Rate | None = None
+    history: bool = True
+    description: str = ""
+    examples: tuple[Json, ...] = ()
+    deprecated: bool = False
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Event:
+    """A server → client event type. No schema: any fields."""
+
+    schema: Json = True
+    description: str = ""
+    examples: tuple[Json, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ChannelHooks:
+    """A channel's `hooks`."""
+
+    connect: HookRef | None = None
+    close: HookRef | None = None
+    subscribe: HookRef | None = None
+    unsubscribe: HookRef | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Channel:
+    """One of `channels`. `events` is None when undeclared types are allowed."""
+
+    name: str
+    path: str
+    auth: ChannelAuth
+    description: str = ""
+    params: Mapping[str, Json] = attrs.field(factory=dict)
+    require: Mapping[str, Json] | None = None
+    rooms: Rooms = Rooms()
+    presence: Presence | None = None
+    history: History | None = None
+    messages: Mapping[str, Message] = attrs.field(factory=dict)
+    events: Mapping[str, Event] | None = None
+    hooks: ChannelHooks = ChannelHooks()
+    limits: ChannelLimits = ChannelLimits()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class RedisBroker:
+    """`broker: {redis: …}`."""
+
+    url: str = attrs.field(repr=False)
+    prefix: str = "channeld"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Api:
+    """`api`: the control API and console."""
+
+    bind: str = "127.0.0.1:4001"
+    keys: tuple[Secret, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Webhook:
+    """One of `webhooks`."""
+
+    url: str
+    secret: Secret
+    events: tuple[str, ...]
+    channels: tuple[str, ...] = ()
+    batch: float = 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Hooks:
+    """Top-level `hooks`. `path` is the folder added to `sys.path`."""
+
+    lifespan: str | None = None
+    path: str = "."
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Log:
+    """`log`."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Config:
+    """A whole configuration, includes merged in."""
+
+    server: Server = Server()
+    auth: Mapping[str, Auth] = attrs.field(factory=dict)
+    channels: Mapping[str, Channel] = attrs.field(factory=dict)
+    schemas: Mapping[str, Json] = attrs.field(factory=dict)
+    broker: Literal["memory", "valkey"] | RedisBroker = "memory"
+    api: Api | None = None
+    webhooks: tuple[Webhook, ...] = ()
+    hooks: Hooks = Hooks()
+    log: Log = Log()

@@ -1,0 +1,7 @@
+"""CH0xx: YAML."""
+
+from channeld.diagnostics.catalogue.entry import Entry
+
+__all__ = ["ENTRIES"]
+
+ENTRIES: tuple[Entry, ...] = ()

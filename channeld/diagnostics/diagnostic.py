@@ -1,0 +1,102 @@
+"""A problem, where it is and what to do about it: the values that every check produces."""
+
+import enum
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+__all__ = ["Diagnostic", "Place", "Related", "Report", "Severity"]
+
+
+class Severity(enum.StrEnum):
+    """Errors stop the server and fail CI; warnings fail with `--strict`; infos never fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@attrs.frozen(slots=True)
+class Place:
+    """A span of a file: lines and columns from 1, in code points; the end is exclusive.
+
+    `path` is the JSON pointer (RFC 6901) of the value inside the file, empty where there is none.
+    """
+
+    file: str
+    line: int = 1
+    column: int = 1
+    end_line: int = 1
+    end_column: int = 1
+    path: str = ""
+
+    def within(self, offset: int, length: int) -> "Place":
+        """The part of a one-line span that starts `offset` characters in; itself if it does not fit."""
+        if self.line != self.end_line or self.column + offset + length > self.end_column:
+            return self
+        start = self.column + offset
+        return attrs.evolve(self, column=start, end_column=start + length)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Related:
+    """Another place that belongs to a diagnostic: `first defined here`."""
+
+    place: Place
+    message: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Diagnostic:
+    """One finding. `message` stands alone, lower case, no full stop; only `help` says how to mend it."""
+
+    code: str
+    severity: Severity
+    message: str
+    place: Place
+    help: str = ""
+    label: str = ""
+    related: tuple[Related, ...] = ()
+
+
+@attrs.define(eq=False)
+class Report:
+    """Findings in the order they were made; `sorted()` gives file order. Adding never raises."""
+
+    _diagnostics: list[Diagnostic] = attrs.field(factory=list, init=False)
+    _seen: set[tuple[str, Place]] = attrs.field(factory=set, init=False)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keep a finding, unless the same one (code and place) is there already."""
+        key = (diagnostic.code, diagnostic.place)
+        if key not in self._seen:
+            self._seen.add(key)
+            self._diagnostics.append(diagnostic)
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Keep several findings."""
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._diagnostics)
+
+    def __len__(self) -> int:
+        return len(self._diagnostics)
+
+    def sorted(self) -> list[Diagnostic]:
+        """The findings by file, line and column."""
+        return sorted(
+            self._diagnostics,
+            key=lambda d: (d.place.file, d.place.line, d.place.column, d.code),
+        )
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The findings that stop the server."""
+        return [d for d in self._diagnostics if d.severity is Severity.ERROR]
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """The findings that fail with `--strict`."""
+        return [d for d in self._diagnostics if d.severity is Severity.WARNING]

@@ -1,0 +1,59 @@
+"""What the engine asks of those above it: a peer to speak to, and a runtime that can wait.
+
+Both are protocols: `server/` and `testing.py` implement them. The engine itself never waits, sleeps or touches a socket.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+from channeld.timers import Clock, Timers
+
+__all__ = ["Peer", "Pending", "Runtime"]
+
+Pending: TypeAlias = Awaitable[None]
+"""What `Session.open`, `receive` and `closed` return when they must wait: await it before the next frame."""
+
+
+class Peer(Protocol):
+    """The other end of a connection, as its session sees it."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue one WebSocket text frame, already encoded (`protocol.websocket.encode_text`). Never blocks or raises."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
+
+
+class Runtime(Protocol):
+    """What must wait is done by the loop's owner. Everything here is called on the loop's thread."""
+
+    clock: Clock
+    timers: Timers
+
+    def random_id(self) -> str:
+        """A new random id of 22 URL-safe characters; seeded in tests."""
+
+    def uuid(self) -> str:
+        """A random UUID (RFC 9562 version 4) as text; seeded in tests."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    async def within(
+        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:
+        """`await call(*args)`, cancelled after so many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+
+    async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
+        """Call a sync function in a worker thread; given up (not stopped) after so many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+
+    def spawn(self, pending: Awaitable[object]) -> None:
+        """Await it in a task of its own; an exception in it is logged, never let out."""

@@ -1,0 +1,172 @@
+"""What hook authors see: the context protocols, `User`, `Request` and `Reject`.
+
+Nothing here does anything: the engine implements `Context` and `SyncContext` (engine/context.py), the server makes
+`Request`. A hook module imports these names from `channeld` itself.
+"""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+__all__ = ["Context", "Reject", "Request", "SyncContext", "User"]
+
+
+class Reject(Exception):
+    """Raised by a hook to refuse what the client asked for.
+
+    Args:
+        message: what the client reads in the error frame.
+        code: the error frame's `code`; upper case by convention, `REJECTED` unless given.
+        close: a close code from 4900 to 4999 (4900-4949: the client comes back; 4950-4999: it does not). Only
+            `hooks.connect` closes; without it the connection is closed with 4403.
+        fields: extra fields of the error frame.
+    """
+
+    def __init__(
+        self, message: str, code: str = "REJECTED", close: int | None = None, **fields: object
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.close = close
+        self.fields = fields
+
+
+@attrs.frozen(slots=True)
+class User:
+    """Who a connection belongs to: a stable id of 1-128 characters, and verified claims."""
+
+    id: str
+    claims: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Request:
+    """The opening handshake, as authenticator hooks get it.
+
+    `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
+    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`.
+    """
+
+    path: str
+    channel: str = ""
+    params: Mapping[str, Any] = attrs.field(factory=dict)
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    cookies: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    subprotocols: Sequence[str] = attrs.field(default=(), repr=False)
+    address: str = ""
+
+
+class _Connection(Protocol):
+    """What sync and async hooks can both read."""
+
+    @property
+    def connection(self) -> str:
+        """The connection's id."""
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The path's parameters, converted."""
+
+    @property
+    def user(self) -> User | None:
+        """The user, or None for an anonymous connection."""
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """The user's verified claims; empty for an anonymous connection."""
+
+    @property
+    def rooms(self) -> frozenset[str]:
+        """The rooms that the connection is in."""
+
+    @property
+    def room(self) -> str | None:
+        """The room that the message is routed to, or the channel's one `join` room."""
+
+    @property
+    def state(self) -> Any:
+        """What the lifespan hook yielded; None without one."""
+
+    @property
+    def store(self) -> MutableMapping[str, Any]:
+        """The hook's own notes, which live as long as the connection."""
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger bound to the connection."""
+
+
+class SyncContext(_Connection, Protocol):
+    """What a sync hook gets: verbs that return at once."""
+
+    def send(self, frame: Mapping[str, Any]) -> None:
+        """Send a frame to this connection."""
+
+    def reply(self, frame: Mapping[str, Any]) -> None:
+        """Answer the message: a `reply` frame with its `id`, in place of the `ack`; nothing without an `id`."""
+
+    def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        """Publish a frame to a room of this channel, or of another."""
+
+    def to_user(self, user: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        """Publish a frame to every connection of a user on this channel, or on another."""
+
+    def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        """Publish a frame to every connection of this channel, of another, or of every one (`*`)."""
+
+    def join(self, room: str) -> None:
+        """Put this connection into a room."""
+
+    def leave(self, room: str) -> None:
+        """Take this connection out of a room."""
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close this connection."""
+
+
+class Context(_Connection, Protocol):
+    """What an async hook gets: the same verbs, awaited, and three that may wait for the broker."""
+
+    async def send(self, frame: Mapping[str, Any]) -> None:
+        """Send a frame to this connection."""
+
+    async def reply(self, frame: Mapping[str, Any]) -> None:
+        """Answer the message: a `reply` frame with its `id`, in place of the `ack`; nothing without an `id`."""
+
+    async def to_room(
+        self, room: str, frame: Mapping[str, Any], *, channel: str | None = None
+    ) -> None:
+        """Publish a frame to a room of this channel, or of another."""
+
+    async def to_user(
+        self, user: str, frame: Mapping[str, Any], *, channel: str | None = None
+    ) -> None:
+        """Publish a frame to every connection of a user on this channel, or on another."""
+
+    async def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        """Publish a frame to every connection of this channel, of another, or of every one (`*`)."""
+
+    async def join(self, room: str) -> None:
+        """Put this connection into a room."""
+
+    async def leave(self, room: str) -> None:
+        """Take this connection out of a room."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close this connection."""
+
+    async def presence(self, room: str) -> list[dict[str, Any]]:
+        """Who is in a room: `{user, info, connections}` each."""
+
+    async def online(self, user: str) -> bool:
+        """Whether a user has a connection on this channel."""
+
+    async def history(self, room: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest frames of a room, oldest first."""

@@ -1,0 +1,44 @@
+"""How one frame reaches many peers: the protocol that a hub speaks, and the plain way to keep it.
+
+The server has a faster way (`server/outbox.py`): it joins the frames that one turn brings to one room, once for all
+members. So whoever changes a room's members says `settle()` first.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+__all__ = ["DirectFanout", "Fanout", "Recipient"]
+
+
+class Recipient(Protocol):
+    """What a frame is delivered to: the `Peer` of a session."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue one WebSocket text frame, already encoded. Never blocks or raises."""
+
+
+class Fanout(Protocol):
+    """Deliver one frame to many. Every recipient gets what it is sent in the order of the calls."""
+
+    def publish(
+        self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
+    ) -> None:
+        """Send `frame` to every key of the mapping but `skip`. The mapping must not change before `settle()`."""
+
+    def settle(self) -> None:
+        """Whatever was published has been queued; mappings may change now."""
+
+
+class DirectFanout:
+    """One `send` after the other: for tests and in-memory peers."""
+
+    def publish(
+        self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
+    ) -> None:
+        """Send `frame` to every key of the mapping but `skip`."""
+        for recipient in list(recipients):
+            if recipient is not skip:
+                recipient.send(frame)
+
+    def settle(self) -> None:
+        """Nothing is ever pending."""

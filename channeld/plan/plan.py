@@ -1,0 +1,261 @@
+"""The plan: what a valid configuration means, with nothing left to look up, parse or decide while frames travel.
+
+`compile.py` makes it. It is immutable but for the counters, which are plain integers that belong to their message type.
+Everything callable in it is composed once, before the first byte: validators, templates, routes, room patterns, hooks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import attrs
+
+from channeld.config.model import (
+    Config,
+    History,
+    HookAuth,
+    JwtAuth,
+    Limits,
+    Rate,
+    Server,
+    TokensAuth,
+)
+from channeld.protocol.frames import Frame, Json
+
+__all__ = [
+    "MISSING",
+    "AuthPlan",
+    "ChannelPlan",
+    "EventPlan",
+    "Hook",
+    "Match",
+    "MessagePlan",
+    "Plan",
+    "PresencePlan",
+    "Requirement",
+    "ResolvedLimits",
+    "Scope",
+    "SubscribePlan",
+    "TargetPlan",
+    "Template",
+    "Validator",
+    "Violation",
+]
+
+
+class Scope(Protocol):
+    """Where a template finds what is not in the message; a session is one.
+
+    `room` is the room that the frame is being routed to, or the channel's one `join` room, or None.
+    """
+
+    params: Mapping[str, Json]
+    user_id: str | None
+    claims: Mapping[str, Any]
+    connection_id: str
+    room: str | None
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+
+    def uuid(self) -> str:
+        """A new random UUID (RFC 9562, version 4) as text."""
+
+
+class _Missing:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+"""What a template gives when an optional expression has no value: the field is left out."""
+
+Template: TypeAlias = Callable[[Scope, Frame], Any]
+"""A compiled template: a JSON value, or MISSING. Cannot fail on what the compiler admitted."""
+
+
+@attrs.frozen(slots=True)
+class Violation:
+    """One reason why a schema refuses a value, as the wire shows it: a JSON pointer, words, the keyword."""
+
+    path: str
+    message: str
+    keyword: str
+
+
+class Validator(Protocol):
+    """A compiled JSON Schema; the two verbs agree."""
+
+    def accepts(self, value: Json) -> bool:
+        """Yes or no, fast."""
+
+    def explain(self, value: Json) -> list[Violation]:
+        """Why not: at most 10 violations, values longer than 64 characters cut; empty when it accepts."""
+
+
+@attrs.frozen(slots=True, eq=False)
+class Hook:
+    """An imported hook: `call` is the function, `name` its `module:function`."""
+
+    name: str
+    call: Callable[..., Any]
+    is_async: bool
+    thread: bool = False
+
+
+@attrs.define(slots=True)
+class MessageCounters:
+    """What happened to one message type of one channel, since the process started."""
+
+    accepted: int = 0
+    invalid: int = 0
+    forbidden: int = 0
+    rate_limited: int = 0
+    rejected: int = 0
+    failed: int = 0
+    unavailable: int = 0
+
+
+@attrs.frozen(slots=True)
+class Requirement:
+    """One entry of a `require`: the claim's name, and what is wanted: constants or templates, any of which will do."""
+
+    claim: str
+    any_of: tuple[Template, ...]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TargetPlan:
+    """One target of a route. `room`, `user` are templates; `channel` is a name, `*`, or None for the own one."""
+
+    kind: Literal["room", "user", "global", "sender"]
+    room: Template | None = None
+    user: Template | None = None
+    channel: str | None = None
+    except_sender: bool = False
+    members_only: bool = True
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class MessagePlan:
+    """One message type: how it is checked, changed and routed.
+
+    `emit` renders the whole delivered frame, `type` included and first; None: the message as it was sent, under
+    `stamps` (pairs of field and template). `accepts` is the validator's bound method, kept here because it is asked
+    for every message. `out` is the event schema that the delivered frame must satisfy where its type is a declared
+    event, else None. `kept` says whether the frame goes into the history of a channel that keeps one.
+    """
+
+    type: str
+    accepts: Callable[[Json], bool]
+    validator: Validator
+    targets: tuple[TargetPlan, ...] = ()
+    emit: Template | None = None
+    stamps: tuple[tuple[str, Template], ...] = ()
+    out: Validator | None = None
+    hook: Hook | None = None
+    require: tuple[Requirement, ...] = ()
+    rate: Rate | None = None
+    kept: bool = True
+    counters: MessageCounters = attrs.field(factory=MessageCounters)
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class EventPlan:
+    """One declared server → client type."""
+
+    type: str
+    validator: Validator
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class SubscribePlan:
+    """What may be subscribed to at run time: `allows(scope, room)`."""
+
+    allows: Callable[[Scope, str], bool]
+    hook: Hook | None = None
+    max: int | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class PresencePlan:
+    """How presence is kept and told; `info` renders what others see of a user."""
+
+    scope: Literal["room", "channel"]
+    info: Template
+    grace: float
+    events: bool
+    batch: float
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ResolvedLimits:
+    """A channel's limits, the server's where it has none of its own."""
+
+    message_size: int
+    json_depth: int
+    hook_timeout: float
+    outbox: int
+    rooms_per_connection: int
+    messages: Rate
+    errors: Rate
+    connections_per_user: int | None
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class AuthPlan:
+    """One authenticator: its declaration, and what was compiled of it.
+
+    `user` renders the user id with the claims in scope (jwt); `claims` is the schema that verified claims must satisfy.
+    """
+
+    name: str
+    declared: JwtAuth | TokensAuth | HookAuth
+    claims: Validator | None = None
+    user: Template | None = None
+    hook: Hook | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class ChannelPlan:
+    """One channel, compiled. `contract` is equal for two plans when a live connection may go from one to the other."""
+
+    name: str
+    path: str
+    auth: tuple[AuthPlan, ...]
+    auth_optional: bool
+    require: tuple[Requirement, ...]
+    join: tuple[Template, ...]
+    subscribe: SubscribePlan | None
+    presence: PresencePlan | None
+    history: History | None
+    messages: Mapping[str, MessagePlan]
+    events: Mapping[str, EventPlan] | None
+    connect: Hook | None
+    close: Hook | None
+    on_subscribe: Hook | None
+    on_unsubscribe: Hook | None
+    limits: ResolvedLimits
+    contract: object
+
+
+@attrs.frozen(slots=True)
+class Match:
+    """A URL's channel, and its params converted."""
+
+    channel: ChannelPlan
+    params: Mapping[str, Json]
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class Plan:
+    """A whole configuration, compiled. `match` takes a raw URL path (still percent-encoded, no query)."""
+
+    config: Config
+    server: Server
+    limits: Limits
+    channels: Mapping[str, ChannelPlan]
+    match: Callable[[str], Match | None]
+    lifespan: Hook | None
+    hook_modules: Sequence[str] = ()
