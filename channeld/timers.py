@@ -5,6 +5,7 @@ when a new deadline comes before the one that was being waited for.
 """
 
 import heapq
+import itertools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,56 +23,88 @@ class Clock(Protocol):
 
 
 class Timer:
-    """A deadline that can be cancelled; a cancelled one leaves the heap when its time comes."""
+    """A deadline that can be cancelled."""
 
-    __slots__ = ("call", "deadline")
+    __slots__ = ("_waiting_in", "call", "deadline")
 
-    def __init__(self, deadline: float, call: Callable[[float], object]) -> None:
+    def __init__(self, deadline: float, call: Callable[[float], object], timers: "Timers") -> None:
         self.deadline = deadline
         self.call: Callable[[float], object] | None = call
+        self._waiting_in: Timers | None = timers
 
     def cancel(self) -> None:
         """Never call it. Idempotent."""
         self.call = None
+        timers = self._release()
+        if timers is not None:
+            timers._note_cancelled()  # noqa: SLF001 - one mechanism in two classes
 
-    def __lt__(self, other: "Timer") -> bool:
-        return self.deadline < other.deadline
+    def _release(self) -> "Timers | None":
+        timers, self._waiting_in = self._waiting_in, None
+        return timers
 
 
 class Timers:
-    """The heap. `call(now)` of a due timer must not raise and must not block."""
+    """The heap. `call(now)` of a due timer must not raise and must not block.
 
-    __slots__ = ("_heap", "on_earlier")
+    Equal deadlines are called in the order they were made. Cancelled timers are swept out when they are more than half
+    of the heap, so whoever makes and cancels them fast holds no more than twice what is live.
+    """
+
+    __slots__ = ("_cancelled", "_heap", "_numbers", "on_earlier")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._numbers = itertools.count()
+        self._cancelled = 0
         self.on_earlier: Callable[[], None] = _nothing
 
     def at(self, deadline: float, call: Callable[[float], object]) -> Timer:
         """Call `call(now)` once at or after `deadline` (monotonic seconds)."""
-        timer = Timer(deadline, call)
-        earlier = not self._heap or deadline < self._heap[0].deadline
-        heapq.heappush(self._heap, timer)
+        timer = Timer(deadline, call, self)
+        earlier = not self._heap or deadline < self._heap[0][0]
+        heapq.heappush(self._heap, (deadline, next(self._numbers), timer))
         if earlier:
             self.on_earlier()
         return timer
 
     def next_deadline(self) -> float | None:
         """When `run` has something to do, or None."""
-        while self._heap and self._heap[0].call is None:
+        while self._heap and self._heap[0][2].call is None:
             heapq.heappop(self._heap)
-        return self._heap[0].deadline if self._heap else None
+            self._cancelled -= 1
+        return self._heap[0][0] if self._heap else None
 
     def run(self, now: float) -> None:
-        """Call everything that is due, earliest first."""
-        while self._heap and self._heap[0].deadline <= now:
-            timer = heapq.heappop(self._heap)
+        """Call everything that is due, earliest first; what these calls add waits for the next run."""
+        due: list[Timer] = []
+        while self._heap and self._heap[0][0] <= now:
+            timer = heapq.heappop(self._heap)[2]
+            if timer.call is None:
+                self._cancelled -= 1
+            else:
+                timer._release()  # noqa: SLF001 - one mechanism in two classes
+                due.append(timer)
+        for timer in due:
+            # Asked again here: one due timer may cancel another.
             call, timer.call = timer.call, None
             if call is not None:
                 call(now)
 
     def __len__(self) -> int:
-        return len(self._heap)
+        """How many are live."""
+        return len(self._heap) - self._cancelled
+
+    def _note_cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > _FEW and self._cancelled * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].call is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+
+
+# Under this many a sweep is not worth its time.
+_FEW = 64
 
 
 def _nothing() -> None:

@@ -7,11 +7,12 @@ What must be one step is said here: to keep a frame in a topic's history, give i
 step per topic, so that all members on all nodes see one order. A publication comes back to the node that made it, too.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import attrs
 
+from channeld.broker.later import Later
 from channeld.config.model import History as Keep
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "Publication",
     "Topic",
 ]
-
-T = TypeVar("T")
-Later: TypeAlias = "T | Awaitable[T]"
 
 
 class BrokerUnavailable(Exception):
@@ -70,12 +68,14 @@ class Position:
     def parse(cls, text: str) -> "Position | None":
         """The position that `str()` wrote, or None."""
         epoch, dash, offset = text.rpartition("-")
-        if not dash or not epoch or len(offset) < 10:
+        if not dash or not epoch or not 10 <= len(offset) <= 13:
             return None
         try:
-            return cls(epoch, int(offset, 16))
+            position = cls(epoch, int(offset, 16))
         except ValueError:
             return None
+        # Clients send these: `int` also reads signs, spaces, underscores and other digits.
+        return position if str(position) == text else None
 
 
 @attrs.frozen(slots=True)

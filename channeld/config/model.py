@@ -13,6 +13,7 @@ import attrs
 from channeld.protocol.frames import Json
 
 __all__ = [
+    "Accepted",
     "Api",
     "Auth",
     "Channel",
@@ -20,6 +21,7 @@ __all__ = [
     "ChannelHooks",
     "ChannelLimits",
     "Config",
+    "Diff",
     "Event",
     "History",
     "HookAuth",
@@ -51,11 +53,25 @@ MIB = 1024 * KIB
 
 @attrs.frozen(slots=True, kw_only=True)
 class Rate:
-    """A token bucket: `limit` tokens a `period` (seconds), at most `burst` at once."""
+    """A token bucket: `limit` tokens a `period` (seconds), at most `burst` at once.
+
+    `interval` and `slack` are the same in the terms of the generic cell rate algorithm (ITU-T I.371): seconds between
+    tokens, and how far ahead of that pace a client may be.
+    """
 
     limit: int
     period: float
     burst: int
+    interval: float = attrs.field(init=False, repr=False, eq=False)
+    slack: float = attrs.field(init=False, repr=False, eq=False)
+
+    @interval.default
+    def _interval(self) -> float:
+        return self.period / self.limit if self.limit else float("inf")
+
+    @slack.default
+    def _slack(self) -> float:
+        return self.interval * (self.burst - 1) if self.limit else 0.0
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -127,7 +143,8 @@ class Server:
 
     bind: tuple[str, ...] = ("127.0.0.1:4000",)
     tls: Tls | None = None
-    allowed_origins: Literal["same-origin", "any"] | tuple[str, ...] = "same-origin"
+    # `localhost` (and pages opened from a file) is what `run --dev` allows; no file can say it.
+    allowed_origins: Literal["same-origin", "any", "localhost"] | tuple[str, ...] = "same-origin"
     trusted_proxies: tuple[str, ...] = ()
     workers: int = 1
     compression: bool = False
@@ -350,6 +367,23 @@ class Log:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class Accepted:
+    """One of `diff.accept`: a change that is meant to break clients. `until` is a day, `path` a JSON pointer or empty."""
+
+    code: str
+    reason: str
+    path: str = ""
+    until: str | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Diff:
+    """`diff`: what `channeld diff` is to let pass."""
+
+    accept: tuple[Accepted, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class Config:
     """A whole configuration, includes merged in."""
 
@@ -362,3 +396,4 @@ class Config:
     webhooks: tuple[Webhook, ...] = ()
     hooks: Hooks = Hooks()
     log: Log = Log()
+    diff: Diff = Diff()

@@ -1,1 +1,274 @@
-"""YAML 1.2 with a place for every value; includes, aliases, environment."""
+"""The files of a configuration: read, included, merged, with environment variables in and a place for every value."""
+
+import posixpath
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from channeld.config.environment import SECTIONS, Environment
+from channeld.config.ignores import Ignore, apply_ignores, find_ignores
+from channeld.config.secrets import covered
+from channeld.config.tree import MapNode, Scalar, Tree, build, child
+from channeld.config.yaml12 import parse
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Related, Report
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "Ignore",
+    "Scalar",
+    "Sources",
+    "Tree",
+    "apply_ignores",
+    "parse",
+    "read_document",
+    "read_sources",
+]
+
+SHARED = ("auth", "channels")
+MAX_FILES = 1000
+_NO_FILE = "check its name, and that this user may read it"
+
+
+@attrs.define(eq=False, kw_only=True)
+class Sources:
+    """Every file that was read for one configuration.
+
+    `root` is the name of the main file; `value` the configuration, merged, with the environment's values in it. After a
+    syntax error in one of them, or if one can't be read, `value` is None and `readable` false: there is nothing to check, only to show.
+    `unset` holds the pointers of `value` that have no real value (a finding says so already): check nothing there.
+    `from_environment` holds the pointers whose text came, at least in part, from a variable or its default.
+    `report` takes what `read_document` finds: who goes on with another report than the one given to `read_sources`
+    sets it here.
+    """
+
+    root: str
+    report: Report = attrs.field(repr=False)
+    readable: bool = False
+    value: Json = attrs.field(default=None, repr=False)
+    unset: set[str] = attrs.field(factory=set)
+    from_environment: set[str] = attrs.field(factory=set)
+    unreadable: dict[str, str] = attrs.field(factory=dict)
+    _read: Callable[[str], bytes] = attrs.field(repr=False)
+    _trees: dict[str, Tree | None] = attrs.field(factory=dict, repr=False)
+    _texts: dict[str, str] = attrs.field(factory=dict, repr=False)
+    _origins: dict[str, str] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def files(self) -> list[str]:
+        """The main file, then every other file that was read."""
+        return list(dict.fromkeys([self.root, *self._texts]))
+
+    @property
+    def ignores(self) -> list[Ignore]:
+        """Every `# channeld: ignore[…]` comment in them."""
+        return [i for tree in self._trees.values() if tree is not None for i in find_ignores(tree)]
+
+    def tree(self, file: str) -> Tree | None:
+        """The document in a file that was read; None if it has none, or was not."""
+        return self._trees.get(file)
+
+    def text(self, file: str) -> str | None:
+        """The text of a file for code frames, secrets covered; None if it could not be read."""
+        text = self._texts.get(file)
+        return None if text is None else covered(text, self._trees.get(file))
+
+    def file_of(self, pointer: str) -> str:
+        """The file in which a value of the merged configuration stands."""
+        return self._origins.get("/".join(pointer.split("/", 3)[:3]), self.root)
+
+    def place(self, pointer: str, *, key: bool = False, file: str | None = None) -> Place:
+        """Where a value, or its key, stands; without `file` the pointer is one of the merged configuration."""
+        name = self.file_of(pointer) if file is None else file
+        tree = self._trees.get(name)
+        if tree is None:
+            return Place(name)
+        return tree.key_place(pointer) if key else tree.place(pointer)
+
+    def span(self, pointer: str, offset: int, length: int, *, file: str | None = None) -> Place:
+        """Part of a string value; the whole of it where its text differs from what stands in the file."""
+        name = self.file_of(pointer) if file is None else file
+        tree = self._trees.get(name)
+        if tree is None:
+            return Place(name)
+        if file is None and pointer in self.from_environment:
+            return tree.place(pointer)
+        return tree.span(pointer, offset, length)
+
+    def adopt(self, pointer: str, file: str) -> None:
+        """Note that a value of the merged configuration (`/channels/NAME`) stands in an included file."""
+        self._origins[pointer] = file
+
+    def read_document(self, file: str) -> Tree | None:
+        """Read a JSON or YAML file once and keep it; what is wrong in it goes to the report.
+
+        None if it can't be read (then `unreadable[file]` tells why, and the finding is the caller's, who knows who
+        named it) or has no value (then the report has that already).
+        """
+        if file not in self._trees and file not in self.unreadable:
+            try:
+                data = self._read(file)
+            except OSError as problem:
+                self.unreadable[file] = problem.strerror or str(problem)
+            else:
+                self._texts[file] = data.decode("utf-8", "replace").removeprefix("\ufeff")
+                self._trees[file] = parse(data, file, self.report)
+        return self._trees.get(file)
+
+
+def read_document(sources: Sources, file: str) -> Tree | None:
+    """The same as `sources.read_document(file)`."""
+    return sources.read_document(file)
+
+
+def read_sources(
+    file: str,
+    read: Callable[[str], bytes],
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    list_files: Callable[[str], list[str]],
+    missing_is_error: bool,
+) -> Sources:
+    """Read a configuration and all it includes; everything wrong goes to `report`, nothing is raised.
+
+    Args:
+        file: the main file, as the user named it.
+        read: gives a file's bytes; may raise OSError.
+        environ: the variables that `${NAME}` may name.
+        report: takes the findings.
+        list_files: the files that match an include pattern, which is relative to nothing but the working folder.
+        missing_is_error: whether a variable that is not set is an error (to run) or a warning (to validate).
+
+    Returns:
+        What was read. Where its `readable` is false, the report says why and there is nothing to go on with.
+    """
+    sources = Sources(root=file, report=report, read=read)
+    main = sources.read_document(file)
+    if main is None:
+        if (reason := sources.unreadable.get(file)) is not None:
+            report.add(
+                diagnose("CH117", f"the file can't be read: {reason}", Place(file), help=_NO_FILE)
+            )
+        return sources
+    environment = Environment(variables=environ, report=report, missing_is_error=missing_is_error)
+    sources.unset |= main.unknown
+    value = _value(main, environment)
+    included = _included(sources, main, list_files)
+    if isinstance(value, dict):
+        for tree in included:
+            _merge(sources, value, tree, environment)
+    sources.unset |= environment.unset
+    sources.from_environment |= environment.used
+    # What an unreadable file defines is unknown: checks that miss it would find its consequences.
+    whole = all(sources.tree(name) is not None for name in sources.files)
+    sources.readable = whole and not sources.unreadable
+    sources.value = value if sources.readable else None
+    return sources
+
+
+def _value(tree: Tree, environment: Environment) -> Json:
+    """The document's value with references replaced in the sections that take them."""
+    if not isinstance(tree.root, MapNode) or not isinstance(tree.value, dict):
+        return tree.value
+    value = dict(tree.value)
+    for section in SECTIONS & value.keys():
+        value[section] = _replaced(tree, child("", section), environment)
+    return value
+
+
+def _replaced(tree: Tree, pointer: str, environment: Environment) -> Json:
+    return build(tree.node(pointer), pointer, lambda n, at: environment.value(tree, n, at))
+
+
+def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str]]) -> list[Tree]:
+    """The documents that `include` names, each once; CH114 and CH117 where there are none."""
+    patterns = main.value.get("include") if isinstance(main.value, dict) else None
+    found: list[Tree] = []
+    for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
+        if not isinstance(pattern, str):
+            continue
+        place = main.place(f"/include/{index}")
+        names = sorted(list_files(posixpath.join(posixpath.dirname(main.file), pattern)))
+        others = [name for name in names if posixpath.normpath(name) != _normal(main.file)]
+        if not others:
+            _not_found(sources.report, pattern, place, itself=bool(names))
+        for name in others[:MAX_FILES]:
+            if name in sources.files or name in sources.unreadable:
+                continue
+            tree = sources.read_document(name)
+            if (reason := sources.unreadable.get(name)) is not None:
+                message = f"`{name}` can't be read: {reason}"
+                sources.report.add(diagnose("CH117", message, place, help=_NO_FILE))
+            elif tree is not None:
+                found.append(tree)
+    return found
+
+
+def _normal(file: str) -> str:
+    return posixpath.normpath(file)
+
+
+def _not_found(report: Report, pattern: str, place: Place, *, itself: bool) -> None:
+    if itself:
+        message, help = f"`{pattern}` includes only the file it stands in", "remove it"
+    else:
+        message = f"`{pattern}` matches no file"
+        help = "the pattern is relative to the file that it stands in"
+    report.add(diagnose("CH114", message, place, help=help))
+
+
+def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: Environment) -> None:
+    """Add the names of an included file to the sections that it may hold."""
+    if not isinstance(tree.root, MapNode):
+        message = "an included file takes a mapping with `auth` or `channels`"
+        sources.report.add(diagnose("CH115", message, tree.place("")))
+        return
+    for section, entry in tree.root.entries.items():
+        pointer = child("", section)
+        if section.startswith("x-"):
+            continue
+        if section not in SHARED:
+            _foreign(sources.report, section, tree.key_place(pointer))
+        elif not isinstance(entry.node, MapNode):
+            message = f"`{section}` takes a mapping of names"
+            sources.report.add(diagnose("CH115", message, tree.place(pointer)))
+        else:
+            _add_names(sources, value, tree, pointer, environment)
+
+
+def _foreign(report: Report, section: str, place: Place) -> None:
+    if section == "include":
+        message = "an included file can't include others"
+        help = "name all files in the main file's `include`"
+        report.add(diagnose("CH114", message, place, help=help))
+        return
+    message = f"`{section}` is not allowed in an included file"
+    help = "it may hold `auth` and `channels`; move this to the main file"
+    report.add(diagnose("CH115", message, place, help=help))
+
+
+def _add_names(
+    sources: Sources, value: dict[str, Json], tree: Tree, pointer: str, environment: Environment
+) -> None:
+    section = pointer[1:]
+    into = value.get(section)
+    if into is None:
+        into = value[section] = {}
+    read = _replaced(tree, pointer, environment) if section in SECTIONS else tree.at(pointer)
+    if not isinstance(into, dict) or not isinstance(read, dict):
+        return
+    for name, named in read.items():
+        at = child(pointer, name)
+        if name.startswith("x-"):
+            continue
+        if name not in into:
+            into[name] = named
+            sources.adopt(at, tree.file)
+            sources.unset.update(p for p in tree.unknown if p == at or p.startswith(f"{at}/"))
+            continue
+        there = Related(place=sources.place(at, key=True), message="first defined here")
+        message = f"`{name}` in `{section}` is defined twice"
+        place = tree.key_place(at)
+        help = "rename one of them"
+        sources.report.add(diagnose("CH116", message, place, help=help, related=(there,)))

@@ -27,8 +27,13 @@ class Peer(Protocol):
 class Runtime(Protocol):
     """What must wait is done by the loop's owner. Everything here is called on the loop's thread."""
 
-    clock: Clock
-    timers: Timers
+    @property
+    def clock(self) -> Clock:
+        """Both clocks."""
+
+    @property
+    def timers(self) -> Timers:
+        """The one heap of deadlines."""
 
     def random_id(self) -> str:
         """A new random id of 22 URL-safe characters; seeded in tests."""

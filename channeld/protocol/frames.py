@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-__all__ = ["RESERVED", "BadFrame", "Frame", "Json", "decode", "encode"]
+__all__ = ["DEEPEST", "RESERVED", "BadFrame", "Frame", "Json", "decode", "encode"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
@@ -35,6 +35,9 @@ RESERVED = RESERVED_CLIENT | frozenset(
     }
 )
 
+# orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
+DEEPEST = 200
+
 _MAY_OVERFLOW = re.compile(rb"[0-9]{19}")
 _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
@@ -51,7 +54,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
 
     Args:
         text: the UTF-8 payload of a text message.
-        depth: how many objects and lists may be nested; a bare `{}` has depth 1.
+        depth: how many objects and lists may be nested, at most `DEEPEST`; a bare `{}` has depth 1.
 
     Returns:
         The object, its `type` a string; or why it is none.
@@ -62,6 +65,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
         return BadFrame(f"Not valid JSON: {error.msg} at character {error.pos}")
     if type(value) is not dict:
         return BadFrame("A frame is one JSON object")
+    depth = min(depth, DEEPEST)
     # Both checks need a look at the value only for texts that could fail them.
     if text.count(b"{") + text.count(b"[") > depth and _depth(value) > depth:
         return BadFrame(f"Nested deeper than {depth}")

@@ -1,11 +1,47 @@
 """RFC 6455 as bytes in, messages out: what lane, portable path, tests and fuzzers share. Knows no socket.
 
 In this module and in `server/` a "WebSocket frame" is the wire unit of the RFC; elsewhere a frame is the JSON object.
+
+`Scanner` takes what nearly every client sends: whole masked text frames, pings, pongs and Close frames. The first byte
+that shows anything else ends its work: it keeps every byte from the start of that WebSocket frame for whoever goes on
+(`server/slow.py`). So there is no state here for fragments, extensions or violations, and it can't go wrong in one.
 """
 
-__all__ = ["encode_close", "encode_text", "payload_of"]
+import codecs
+import enum
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+import attrs
+
+from channeld.protocol.codes import CloseCode
+
+__all__ = [
+    "CLOSE",
+    "PING",
+    "PONG",
+    "TEXT",
+    "CloseFrame",
+    "Receive",
+    "Scanner",
+    "Stop",
+    "encode_close",
+    "encode_text",
+    "payload_of",
+    "read_close",
+    "unmask",
+]
+
+# The first bytes of whole WebSocket frames (section 5.2): FIN, no reserved bit, the opcode.
 TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
+
+_PLAIN = frozenset((TEXT, CLOSE, PING, PONG))
+# Below this size one XOR of two big integers is faster, above it four byte translations are.
+_LARGE = 1400
+_XOR = [bytes(a ^ b for a in range(256)) for b in range(256)]
+
+Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
+"""Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
 
 
 def encode_text(payload: bytes, first: int = TEXT) -> bytes:
@@ -29,3 +65,208 @@ def payload_of(frame: bytes) -> bytes:
     """The payload of a WebSocket frame that `encode_text` made."""
     size = frame[1]
     return frame[2:] if size < 126 else frame[4:] if size == 126 else frame[10:]
+
+
+def unmask(payload: bytes, key: bytes) -> bytes:
+    """The payload XORed with its 4-byte masking key (section 5.3)."""
+    size = len(payload)
+    if size < _LARGE:
+        mask = (key * ((size + 3) >> 2))[:size]
+        plain = int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")
+        return plain.to_bytes(size, "little")
+    out = bytearray(payload)
+    for lane in range(4):
+        out[lane::4] = out[lane::4].translate(_XOR[key[lane]])
+    return bytes(out)
+
+
+@attrs.frozen(slots=True)
+class CloseFrame:
+    """What a Close frame says: its code, 1005 when it has none (section 7.1.5), and the reason."""
+
+    code: int
+    reason: str
+
+
+def read_close(payload: bytes) -> CloseFrame | CloseCode:
+    """A Close frame's payload, unmasked, or the code with which to answer one that breaks section 5.5.1 or 7.4."""
+    if not payload:
+        return CloseFrame(CloseCode.NO_STATUS, "")
+    code = int.from_bytes(payload[:2], "big")
+    # 1004-1006 and 1015 never travel; 1012-1014 are in the IANA registry; 3000-4999 are free for libraries and people.
+    if len(payload) == 1 or not (code in _CLOSE_CODES or 3000 <= code < 5000):
+        return CloseCode.PROTOCOL_ERROR
+    try:
+        reason = payload[2:].decode()
+    except UnicodeDecodeError:
+        return CloseCode.INVALID_DATA
+    return CloseFrame(code, reason)
+
+
+_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
+
+
+class Stop(enum.Enum):
+    """Why a reader of WebSocket frames stopped; the reader's attributes tell the rest."""
+
+    MORE = "wants more bytes"
+    BUDGET = "has more than one turn may take: feed nothing to go on"
+    PENDING = "`pending` must be awaited first; then feed nothing to go on"
+    CLOSED = "the session closed the connection: nothing more is for it"
+    CLOSE = "a Close frame came: `close` is what it says"
+    TOO_LARGE = "a message is larger than `largest`"
+    UNUSUAL = "the rest, from the start of a WebSocket frame, is for the slow half"
+    VIOLATION = "the client broke the protocol: `close` is what to answer"
+
+
+class Scanner:
+    """The plain WebSocket frames of one client, in order, from a frame boundary on.
+
+    Args:
+        receive: called with each text message, and the time that `feed` was given.
+        answer: called with the pong frame for each ping.
+        largest: bytes of payload that a text message may have.
+
+    Attributes:
+        open: set to False by whoever wants no more messages; it takes effect even within `feed`.
+        pending: what `receive` returned, after Stop.PENDING.
+        close: after Stop.CLOSE.
+        rest: bytes that came and were not taken yet.
+    """
+
+    __slots__ = (
+        "answer",
+        "checked",
+        "close",
+        "largest",
+        "need",
+        "open",
+        "pending",
+        "receive",
+        "rest",
+    )
+
+    def __init__(self, receive: Receive, answer: Callable[[bytes], None], largest: int) -> None:
+        self.receive = receive
+        self.answer = answer
+        self.largest = largest
+        self.open = True
+        self.pending: Awaitable[None] | None = None
+        self.close: CloseFrame | None = None
+        self.rest: bytes | bytearray = b""
+        # Of the WebSocket frame that `rest` begins with: its size, and the payload bytes already found to be UTF-8.
+        self.need = self.checked = 0
+
+    def feed(self, data: bytes, now: float, budget: int) -> Stop:
+        """Take bytes, and call `receive` and `answer` for at most `budget` WebSocket frames."""
+        if self.rest:
+            self._grow(data)
+            if len(self.rest) < self.need:
+                return self._judge(self.rest)
+            data = self.take_rest()
+        at, size, receive = 0, len(data), self.receive
+        for _ in range(budget):
+            if size - at < 6 or not self.open:
+                break
+            second = data[at + 1]
+            if data[at] != TEXT:
+                end = self._control(data, at)
+                if end:
+                    at = end
+                    continue
+                break
+            start, end = (at + 6, at + second - 122) if second < 254 else _bounds(data, at)
+            if not start <= end <= size or end - start > self.largest:
+                break
+            payload = unmask(data[start:end], data[start - 4 : start])
+            if not payload.isascii() and not _is_utf8(payload):
+                break
+            at = end
+            self.pending = receive(payload, now)
+            if self.pending is not None:
+                self.rest = data[at:]
+                return Stop.PENDING
+        else:
+            self.rest = data[at:]
+            return Stop.BUDGET if at < size else Stop.MORE
+        return self._judge(data[at:]) if at < size else Stop.MORE
+
+    def take_rest(self) -> bytes:
+        """The bytes that were not taken; the scanner has none afterwards."""
+        rest, self.rest, self.need, self.checked = bytes(self.rest), b"", 0, 0
+        return rest
+
+    def _grow(self, data: bytes) -> None:
+        # A bytearray grows in place: a long message in small pieces costs no quadratic copying.
+        if not isinstance(self.rest, bytearray):
+            self.rest = bytearray(self.rest)
+        self.rest += data
+
+    def _control(self, data: bytes, at: int) -> int:
+        """Answer a whole ping, or see a whole pong: where it ends, or 0 for anything else."""
+        first, length = data[at], data[at + 1] - 128
+        end = at + 6 + length
+        if first not in (PING, PONG) or not 0 <= length < 126 or end > len(data):
+            return 0
+        if first == PING:
+            self.answer(encode_text(unmask(data[at + 6 : end], data[at + 2 : at + 6]), PONG))
+        return end
+
+    def _judge(self, data: bytes | bytearray) -> Stop:
+        """What to do with bytes that begin with something other than a whole text frame, ping or pong."""
+        self.rest = data
+        if not self.open:
+            return Stop.CLOSED
+        first, length = data[0], data[1] - 128 if len(data) > 1 else 0
+        if first not in _PLAIN or length < 0 or (length > 125 and first != TEXT):
+            return Stop.UNUSUAL
+        if len(data) < (6 if length < 126 else 8 if length == 126 else 14):
+            return Stop.MORE
+        start, self.need = _bounds(data, 0)
+        if self.need < start:
+            return Stop.UNUSUAL
+        if first == TEXT:
+            return self._judge_text(data, start)
+        return self._judge_close(data) if len(data) >= self.need else Stop.MORE
+
+    def _judge_text(self, data: bytes | bytearray, start: int) -> Stop:
+        if self.need - start > self.largest:
+            return Stop.TOO_LARGE
+        # Section 8.1: a text that is not whole yet may already be wrong. Each byte is looked at once.
+        aligned = self.checked & ~3
+        chunk = unmask(bytes(data[start + aligned : self.need]), bytes(data[start - 4 : start]))
+        whole = len(data) >= self.need
+        try:
+            _, good = codecs.utf_8_decode(chunk[self.checked - aligned :], "strict", whole)
+        except UnicodeDecodeError:
+            return Stop.UNUSUAL
+        self.checked += good
+        return Stop.MORE
+
+    def _judge_close(self, data: bytes | bytearray) -> Stop:
+        close = read_close(unmask(bytes(data[6 : self.need]), bytes(data[2:6])))
+        if not isinstance(close, CloseFrame):
+            return Stop.UNUSUAL
+        self.close = close
+        self.rest = b""
+        return Stop.CLOSE
+
+
+def _bounds(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    """Where a masked frame's payload starts and ends; it ends before it starts if the length has the wrong form."""
+    length = data[at + 1] - 128
+    if length < 126:
+        return at + 6, at + 6 + length
+    wide = at + (4 if length == 126 else 10)
+    size = int.from_bytes(data[at + 2 : wide], "big")
+    # Section 5.2: the minimal number of bytes must be used, and the most significant bit must be 0.
+    fits = 126 <= size < 65536 if length == 126 else 65536 <= size < 1 << 63
+    return wide + 4, wide + 4 + (size if fits else -1)
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

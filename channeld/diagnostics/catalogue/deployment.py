@@ -1,7 +1,60 @@
 """CH7xx: deployment and style."""
 
 from channeld.diagnostics.catalogue.entry import Entry
+from channeld.diagnostics.diagnostic import Severity
 
 __all__ = ["ENTRIES"]
 
-ENTRIES: tuple[Entry, ...] = ()
+_LOBBY = """\
+channeld: 1
+channels:
+  lobby:
+    path: /chat
+    auth: none
+    rooms: lobby
+    messages:
+      say: {schema: true, route: room}
+"""
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "CH701",
+        "no-description",
+        Severity.INFO,
+        "the channel has no description",
+        "A sentence about a channel is shown wherever people meet it: in the exported documentation, in generated clients "
+        "and in the console.",
+        _LOBBY,
+        _LOBBY.replace("    path:", "    description: Everybody talks to everybody.\n    path:"),
+    ),
+    Entry(
+        "CH703",
+        "names-alike",
+        Severity.WARNING,
+        "two channels are easily mixed up",
+        "The names differ only in capitals, or in `-`, `_` and `.`. People who publish through the API, read metrics or use "
+        "a generated client will take one for the other; in some generated code they are the same.",
+        _LOBBY + "  Lobby: {path: /lobby, auth: none, events: {news: {}}}\n",
+        _LOBBY + "  news: {path: /news, auth: none, events: {news: {}}}\n",
+    ),
+    Entry(
+        "CH704",
+        "workers-without-broker",
+        Severity.ERROR,
+        "several processes need a broker that they share",
+        "Each process holds a part of the connections. With the `memory` broker a frame would reach only those in the "
+        "sender's own process, and a room would be as many rooms as there are processes.",
+        "# only once several processes are available\n",
+        _LOBBY,
+    ),
+    Entry(
+        "CH710",
+        "not-available-yet",
+        Severity.ERROR,
+        "this is not available yet",
+        "The language has this key, and this version of the server does not do what it says. Refusing it is better than "
+        "passing it over: a control API that silently is not there would be found out late.",
+        _LOBBY.replace("channels:", "broker: valkey\nchannels:", 1),
+        _LOBBY.replace("channels:", "broker: memory\nchannels:", 1),
+    ),
+)

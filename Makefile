@@ -1,0 +1,42 @@
+# One line a target. `make run` and `make test` set up what they need; nothing else has to be installed first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint types layers tests fix bench soak conformance clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+run: .venv/ready  ## serve the shipped channels.yaml, with tokens to try it
+	$(BIN)/channeld run --dev
+
+test: lint types layers tests  ## everything that has to pass before a commit
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+layers: .venv/ready
+	$(BIN)/lint-imports --no-cache
+
+tests: .venv/ready
+	$(BIN)/python tests/system_parts.py
+	$(BIN)/pytest -q -n auto --dist worksteal
+
+fix: .venv/ready  ## what ruff can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conformance: .venv/ready  ## all 517 Autobahn cases over every path, and docs/conformance.md
+	$(BIN)/python -m tests.conformance
+
+bench: .venv/ready  ## channeld and its peers in one run, and docs/benchmarks.md
+	$(BIN)/python bench/run.py
+
+clean:
+	rm -rf .venv build dist bench/build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,726 @@
+/* The bench's load client: drives a WebSocket server over 127.0.0.1, checks every delivery, and prints one JSON line.
+ *
+ *   load echo   each connection keeps W messages in flight and must get each back, whole and in order
+ *   load fan    all connections are one room; S senders keep W messages in flight; every member must get every
+ *               message, whole and in the sender's order, before the window moves on
+ *   load pace   echo at a fixed rate; latency is counted from the moment a message was due (no coordinated omission)
+ *   load open   opens connections step by step and holds them; CPU, time and memory of the server for each step
+ *
+ * A lost, doubled, altered or overtaken delivery, a close, or 20 seconds without progress end it with status 1 and a
+ * sentence on stderr. The server's CPU is the kernel's own clock of its processes (clock_getcpuclockid, nanoseconds,
+ * user and system, all threads), read here at the very ends of each measurement. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MESSAGE = 100, MAX_FRAME = 160, READ_SIZE = 1 << 18, EVENTS = 1024, RING = 64, MAX_PIDS = 16, MAX_STEPS = 64 };
+static const double STALL = 20.0; /* seconds without progress before we give up */
+
+#define HEAD "{\"type\":\"chat\",\"text\":\""
+#define TAIL "\"}"
+enum { HEAD_LEN = sizeof HEAD - 1, TAIL_LEN = sizeof TAIL - 1, TEXT = MESSAGE - HEAD_LEN - TAIL_LEN, DIGITS = 17 };
+
+enum mode { ECHO_, FAN, PACE, OPEN };
+enum protocol { PLAIN, NATS, SOCKETIO };
+enum state { CONNECTING, UPGRADING, GREETING, READY };
+
+struct conn {
+    int fd, id;
+    enum state state;
+    uint32_t mask;
+    char *out, *in, *stream; /* what the kernel did not take yet; a partial frame; a partial NATS message */
+    size_t out_len, in_len, stream_len;
+    uint64_t sent, received; /* echo: messages of this connection */
+    uint64_t due[RING];      /* echo: when each message in flight was sent, or was due */
+    uint64_t began;
+};
+
+struct snapshot {
+    double wall, server, client, busy; /* busy: of the two cores, whoever used them */
+};
+
+static struct {
+    enum mode mode;
+    enum protocol protocol;
+    int port, connections, window, senders, concurrency;
+    double seconds, warmup, rate;
+    const char *ready, *ignore;
+    char **paths;
+    int n_paths, steps[MAX_STEPS], n_steps, cores[2], n_cores;
+    clockid_t clocks[MAX_PIDS];
+    int pids[MAX_PIDS], n_pids;
+} opt = {.connections = 50, .window = 1, .senders = 1, .concurrency = 32, .seconds = 2, .rate = 4000};
+
+static struct conn *conns;
+static int epfd, opened, n_ready;
+static char pad[TEXT + 1], *buffer;
+static uint64_t deliveries, now, histogram[64 * 48], rewritten;
+static int sending, closing, n_closed; /* whether new messages may still be sent; whether we say goodbye */
+/* fan: what each member has of each sender; how many members still miss a message; when it was sent */
+static uint64_t *seen, *published, *completed, *sent_at;
+static int *missing, *finished; /* finished: messages completed in this turn, a sender */
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+static void *grow(void *old, size_t size) {
+    void *p = realloc(old, size);
+    if (!p) fail("out of memory");
+    return p;
+}
+
+/* Seconds that a core was busy since boot, in the kernel's ticks. */
+static double core_busy(int core) {
+    char line[512], name[16];
+    double user, nice, system, idle, wait, irq, soft, steal, found = 0;
+    FILE *f = fopen("/proc/stat", "r");
+    snprintf(name, sizeof name, "cpu%d ", core);
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, name, strlen(name)) && sscanf(line + strlen(name), "%lf %lf %lf %lf %lf %lf %lf %lf", &user,
+                                                         &nice, &system, &idle, &wait, &irq, &soft, &steal) == 8)
+            found = (user + nice + system + irq + soft + steal) / (double)sysconf(_SC_CLK_TCK);
+    if (f) fclose(f);
+    return found;
+}
+
+static struct snapshot take_snapshot(void) {
+    struct snapshot s = {.client = (double)nanoseconds(CLOCK_PROCESS_CPUTIME_ID) / 1e9};
+    for (int i = 0; i < opt.n_pids; i++) {
+        struct timespec t;
+        if (clock_gettime(opt.clocks[i], &t)) fail("server process %d has ended", opt.pids[i]);
+        s.server += (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    }
+    for (int i = 0; i < opt.n_cores; i++) s.busy += core_busy(opt.cores[i]);
+    s.wall = (double)nanoseconds(CLOCK_MONOTONIC) / 1e9;
+    return s;
+}
+
+static double resident_kib(void) {
+    double total = 0;
+    for (int i = 0; i < opt.n_pids; i++) {
+        char name[64];
+        long size, pages = 0;
+        snprintf(name, sizeof name, "/proc/%d/statm", opt.pids[i]);
+        FILE *f = fopen(name, "r");
+        if (!f || fscanf(f, "%ld %ld", &size, &pages) != 2) fail("cannot read %s", name);
+        fclose(f);
+        total += (double)pages * (double)sysconf(_SC_PAGESIZE) / 1024;
+    }
+    return total;
+}
+
+/* ---- latency: 64 buckets to each doubling, so within 1.6 % ---- */
+
+static void record(uint64_t ns) {
+    int index = (int)ns;
+    if (ns >= 64) {
+        int shift = 57 - __builtin_clzll(ns);
+        index = ((shift + 1) << 6) + (int)((ns >> shift) & 63);
+    }
+    if (index < (int)(sizeof histogram / sizeof *histogram)) histogram[index]++;
+}
+
+static double quantile_us(double q) {
+    uint64_t total = 0, sum = 0;
+    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) total += histogram[i];
+    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) {
+        sum += histogram[i];
+        if (total && (double)sum >= q * (double)total)
+            return (i < 64 ? (double)i : (double)((uint64_t)(64 + (i & 63)) << ((i >> 6) - 1))) / 1000;
+    }
+    return 0;
+}
+
+/* ---- writing ---- */
+
+static void watch(struct conn *c, uint32_t events, int operation) {
+    struct epoll_event e = {.events = events, .data.u32 = (uint32_t)c->id};
+    if (epoll_ctl(epfd, operation, c->fd, &e)) fail("epoll_ctl: %s", strerror(errno));
+}
+
+static void write_bytes(struct conn *c, const char *data, size_t size) {
+    if (!c->out_len) {
+        ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN) fail("connection %d: send: %s", c->id, strerror(errno));
+        if (n < 0) n = 0;
+        data += n, size -= (size_t)n;
+        if (!size) return;
+        watch(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
+    }
+    c->out = grow(c->out, c->out_len + size);
+    memcpy(c->out + c->out_len, data, size);
+    c->out_len += size;
+}
+
+static void flush(struct conn *c) {
+    ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN) fail("connection %d: send: %s", c->id, strerror(errno));
+    if (n <= 0) return;
+    memmove(c->out, c->out + n, c->out_len - (size_t)n);
+    if (!(c->out_len -= (size_t)n)) watch(c, EPOLLIN, EPOLL_CTL_MOD);
+}
+
+/* Writes a masked frame of at most 125 bytes to `to`; returns its size. */
+static size_t put_frame(struct conn *c, char *to, int opcode, const char *payload, size_t size) {
+    const unsigned char *mask = (const unsigned char *)&c->mask;
+    if (size > 125) fail("a client frame is too long");
+    to[0] = (char)(0x80 | opcode);
+    to[1] = (char)(0x80 | size);
+    memcpy(to + 2, mask, 4);
+    for (size_t i = 0; i < size; i++) to[6 + i] = (char)((unsigned char)payload[i] ^ mask[i & 3]);
+    return size + 6;
+}
+
+static void send_frame(struct conn *c, int opcode, const char *payload, size_t size) {
+    char frame[MAX_FRAME];
+    write_bytes(c, frame, put_frame(c, frame, opcode, payload, size));
+}
+
+static void put_digits(char *to, int width, uint64_t value) {
+    while (width--) to[width] = (char)('0' + value % 10), value /= 10;
+}
+
+/* The text of a message: five digits for who sent it, ten for which it is, then a fixed rest. */
+static void put_text(char *to, int who, uint64_t which) {
+    memcpy(to, pad, TEXT);
+    put_digits(to, 5, (uint64_t)who);
+    put_digits(to + 6, 10, which);
+}
+
+static size_t put_message(struct conn *c, char *to, int who, uint64_t which) {
+    char payload[MAX_FRAME], *p = payload;
+    if (opt.protocol == SOCKETIO) p += sprintf(p, "42[\"chat\",");
+    if (opt.protocol == NATS && opt.mode == FAN) p += sprintf(p, "PUB fan %d\r\n", MESSAGE);
+    if (opt.protocol == NATS && opt.mode != FAN) p += sprintf(p, "PUB e.%05d %d\r\n", c->id, MESSAGE);
+    memcpy(p, HEAD, HEAD_LEN);
+    put_text(p + HEAD_LEN, who, which);
+    memcpy(p + HEAD_LEN + TEXT, TAIL, TAIL_LEN);
+    p += MESSAGE;
+    if (opt.protocol == SOCKETIO) *p++ = ']';
+    if (opt.protocol == NATS) *p++ = '\r', *p++ = '\n';
+    return put_frame(c, to, opt.protocol == NATS ? 2 : 1, payload, (size_t)(p - payload));
+}
+
+/* Sends the next `count` messages of an echo connection in one write. */
+static void send_echoes(struct conn *c, int count, uint64_t due) {
+    char frames[RING * MAX_FRAME];
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        size += put_message(c, frames + size, c->id, c->sent);
+        c->due[c->sent++ % RING] = due;
+    }
+    if (size) write_bytes(c, frames, size);
+}
+
+static void publish(int sender, int count) {
+    struct conn *c = &conns[sender];
+    char frames[RING * MAX_FRAME];
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        uint64_t which = published[sender]++;
+        size += put_message(c, frames + size, sender, which);
+        missing[sender * RING + (int)(which % RING)] = opt.connections;
+        sent_at[sender * RING + (int)(which % RING)] = nanoseconds(CLOCK_MONOTONIC);
+    }
+    if (size) write_bytes(c, frames, size);
+}
+
+/* ---- checking what arrives ---- */
+
+static uint64_t digits(const char *p, int width) {
+    uint64_t value = 0;
+    for (int i = 0; i < width; i++) {
+        if (p[i] < '0' || p[i] > '9') return UINT64_MAX;
+        value = value * 10 + (uint64_t)(p[i] - '0');
+    }
+    return value;
+}
+
+/* The message's text. A server that writes the JSON anew may order or space its keys otherwise: that is allowed, and
+ * counted; the text must be there to the byte. */
+static const char *text_of(struct conn *c, const char *payload, size_t size) {
+    const char *text = payload + HEAD_LEN;
+    if (size != MESSAGE || memcmp(payload, HEAD, HEAD_LEN) || memcmp(text + TEXT, TAIL, TAIL_LEN)) {
+        const char *key = memmem(payload, size, "\"text\":", 7);
+        if (key) key += 7;
+        if (key && *key == ' ') key++;
+        if (!key || *key != '"' || key + TEXT + 2 > payload + size || key[TEXT + 1] != '"' ||
+            !memmem(payload, size, "\"chat\"", 6))
+            fail("connection %d: not the message that was sent: %.*s", c->id, (int)(size < 300 ? size : 300), payload);
+        text = key + 1;
+        rewritten++;
+    }
+    if (memcmp(text + DIGITS, pad + DIGITS, TEXT - DIGITS))
+        fail("connection %d: altered text: %.*s", c->id, (int)size, payload);
+    return text;
+}
+
+/* An echo: returns 1 when it is the next one of this connection. */
+static int take_echo(struct conn *c, const char *payload, size_t size) {
+    const char *text = text_of(c, payload, size);
+    if (digits(text, 5) != (uint64_t)c->id || digits(text + 6, 10) != c->received || c->received >= c->sent)
+        fail("connection %d: got message %.16s, expected %05d %010lu", c->id, text, c->id, c->received);
+    record(now - c->due[c->received++ % RING]);
+    deliveries++;
+    return 1;
+}
+
+static void take_delivery(struct conn *c, const char *payload, size_t size) {
+    const char *text = text_of(c, payload, size);
+    uint64_t sender = digits(text, 5), which = digits(text + 6, 10);
+    if (sender >= (uint64_t)opt.senders) fail("member %d: unknown sender in: %.*s", c->id, (int)size, payload);
+    uint64_t *next = &seen[(size_t)c->id * (size_t)opt.senders + sender];
+    if (which != *next || which >= published[sender])
+        fail("member %d: got message %lu of sender %lu, expected %lu (lost, doubled or out of order)", c->id, which,
+             sender, *next);
+    ++*next;
+    deliveries++;
+    size_t slot = sender * RING + which % RING;
+    record(now - sent_at[slot]);
+    if (!--missing[slot]) completed[sender]++, finished[sender]++;
+}
+
+/* ---- greetings: what makes a connection ready ---- */
+
+static void become_ready(struct conn *c) {
+    c->state = READY;
+    n_ready++;
+    if (opt.mode == OPEN) record(nanoseconds(CLOCK_MONOTONIC) - c->began);
+}
+
+static void greet(struct conn *c) {
+    c->state = GREETING;
+    if (opt.protocol == NATS) {
+        char text[120];
+        int n = sprintf(text, "CONNECT {\"verbose\":false}\r\nSUB ");
+        n += opt.mode == FAN ? sprintf(text + n, "fan 1\r\nPING\r\n") : sprintf(text + n, "e.%05d 1\r\nPING\r\n", c->id);
+        send_frame(c, 2, text, (size_t)n);
+    } else if (opt.protocol == PLAIN && !opt.ready) {
+        become_ready(c);
+    }
+}
+
+static int starts(const char *payload, size_t size, const char *text) {
+    size_t n = strlen(text);
+    return size >= n && !memcmp(payload, text, n);
+}
+
+/* One message of the peer's protocol; returns 1 for an echo to answer. */
+static int take_message(struct conn *c, const char *payload, size_t size) {
+    if (c->state != READY) {
+        if (opt.ready && memmem(payload, size, opt.ready, strlen(opt.ready))) become_ready(c);
+        return 0;
+    }
+    if (opt.mode == OPEN || (opt.ignore && starts(payload, size, opt.ignore))) return 0;
+    if (opt.mode == FAN) return take_delivery(c, payload, size), 0;
+    return take_echo(c, payload, size);
+}
+
+static int take_socketio(struct conn *c, const char *payload, size_t size) {
+    if (starts(payload, size, "42[\"chat\",")) return take_message(c, payload + 10, size - 11);
+    if (size == 1 && *payload == '2') send_frame(c, 1, "3", 1);
+    else if (starts(payload, size, "40")) become_ready(c);
+    else if (starts(payload, size, "0{")) send_frame(c, 1, "40", 2);
+    else fail("connection %d: unexpected socket.io packet: %.*s", c->id, (int)size, payload);
+    return 0;
+}
+
+/* NATS speaks a byte stream inside the frames: lines, and messages that may be cut anywhere. */
+static int take_nats(struct conn *c, const char *data, size_t size) {
+    int echoes = 0;
+    if (c->stream_len) {
+        c->stream = grow(c->stream, c->stream_len + size);
+        memcpy(c->stream + c->stream_len, data, size);
+        size += c->stream_len, data = c->stream;
+    }
+    while (size) {
+        const char *end = memchr(data, '\n', size);
+        if (!end) break;
+        size_t used = (size_t)(end + 1 - data);
+        if (starts(data, size, "MSG ")) {
+            const char *length = memrchr(data, ' ', used);
+            size_t body = strtoul(length, NULL, 10);
+            if (used + body + 2 > size) break;
+            echoes += take_message(c, data + used, body);
+            used += body + 2;
+        } else if (starts(data, size, "PING")) {
+            send_frame(c, 2, "PONG\r\n", 6);
+        } else if (starts(data, size, "PONG")) {
+            if (c->state != READY) become_ready(c);
+        } else if (!starts(data, size, "INFO") && !starts(data, size, "+OK")) {
+            fail("connection %d: NATS says %.*s", c->id, (int)used, data);
+        }
+        data += used, size -= used;
+    }
+    char *rest = size ? memcpy(grow(NULL, size), data, size) : NULL;
+    free(c->stream);
+    c->stream = rest, c->stream_len = size;
+    return echoes;
+}
+
+static int take_frame(struct conn *c, int first, const char *payload, size_t size) {
+    int opcode = first & 15;
+    if (opcode == 9) return send_frame(c, 10, payload, size), 0;
+    if (opcode == 10) return 0;
+    if (opcode == 8 && closing) return 0;
+    if (opcode == 8)
+        fail("connection %d: closed by the server, code %d %.*s", c->id,
+             size >= 2 ? (unsigned char)payload[0] << 8 | (unsigned char)payload[1] : 1005,
+             size > 2 ? (int)size - 2 : 0, payload + 2);
+    if (opt.protocol == NATS) return take_nats(c, payload, size);
+    if (first != 0x81 && first != 0x82) fail("connection %d: unexpected frame, first byte %02x", c->id, first);
+    return opt.protocol == SOCKETIO ? take_socketio(c, payload, size) : take_message(c, payload, size);
+}
+
+/* Takes the whole frames off `data`; returns how many bytes they were. `echoes` counts the answers to send. */
+static size_t take_frames(struct conn *c, const char *data, size_t size, int *echoes) {
+    size_t at = 0;
+    while (size - at >= 2) {
+        const unsigned char *p = (const unsigned char *)data + at;
+        size_t length = p[1] & 127, header = 2;
+        if (p[1] & 128) fail("connection %d: the server sent a masked frame", c->id);
+        if (length == 126) {
+            if (size - at < 4) break;
+            length = (size_t)p[2] << 8 | p[3], header = 4;
+        } else if (length == 127) {
+            if (size - at < 10) break;
+            header = 10, length = 0;
+            for (int i = 2; i < 10; i++) length = length << 8 | p[i];
+        }
+        if (size - at - header < length) break;
+        *echoes += take_frame(c, p[0], data + at + header, length);
+        at += header + length;
+    }
+    return at;
+}
+
+static size_t take_upgrade(struct conn *c, const char *data, size_t size) {
+    const char *end = memmem(data, size, "\r\n\r\n", 4);
+    if (!end) return 0;
+    if (!starts(data, size, "HTTP/1.1 101") || !memmem(data, size, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28))
+        fail("connection %d: not upgraded: %.*s", c->id, (int)(size < 400 ? size : 400), data);
+    greet(c);
+    return (size_t)(end + 4 - data);
+}
+
+/* After our Close: whatever still comes is dropped, until the end of the stream. */
+static void drain(struct conn *c) {
+    if (recv(c->fd, buffer, READ_SIZE, 0) > 0) return;
+    close(c->fd);
+    n_closed++;
+}
+
+static void read_conn(struct conn *c) {
+    size_t size = c->in_len, used = 0;
+    int echoes = 0;
+    if (closing) {
+        drain(c);
+        return;
+    }
+    if (size) memcpy(buffer, c->in, size);
+    ssize_t n = recv(c->fd, buffer + size, READ_SIZE - size, 0);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) fail("connection %d: ended by the server: %s", c->id, n ? strerror(errno) : "end of stream");
+    now = nanoseconds(CLOCK_MONOTONIC);
+    size += (size_t)n;
+    if (c->state == UPGRADING) used = take_upgrade(c, buffer, size);
+    if (c->state != UPGRADING) used += take_frames(c, buffer + used, size - used, &echoes);
+    c->in_len = size - used;
+    if (c->in_len == READ_SIZE) fail("connection %d: a frame is larger than %d bytes", c->id, READ_SIZE);
+    if (c->in_len) c->in = grow(c->in, c->in_len), memcpy(c->in, buffer + used, c->in_len);
+    if (opt.mode == ECHO_ && echoes && sending) send_echoes(c, echoes, now);
+}
+
+/* ---- connecting ---- */
+
+static void dial(int id) {
+    struct conn *c = &conns[id];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)};
+    int one = 1;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->id = id, c->mask = 0x9e3779b9u * (uint32_t)(id + 1), c->began = nanoseconds(CLOCK_MONOTONIC);
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (c->fd < 0) fail("connection %d: socket: %s", id, strerror(errno));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
+        fail("connection %d: connect: %s", id, strerror(errno));
+    watch(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_ADD);
+}
+
+static void upgrade(struct conn *c) {
+    char request[4096];
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error) fail("connection %d: connect: %s", c->id, strerror(error));
+    int n = snprintf(request, sizeof request,
+                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                     opt.paths[c->id % opt.n_paths], opt.port);
+    if (n >= (int)sizeof request) fail("connection %d: path too long", c->id);
+    c->state = UPGRADING;
+    watch(c, EPOLLIN, EPOLL_CTL_MOD);
+    write_bytes(c, request, (size_t)n);
+}
+
+/* One turn of the loop; waits at most `milliseconds`. */
+static void turn(int milliseconds) {
+    static struct epoll_event events[EVENTS];
+    int n = epoll_wait(epfd, events, EVENTS, milliseconds);
+    for (int i = 0; i < n; i++) {
+        struct conn *c = &conns[events[i].data.u32];
+        if (c->state == CONNECTING) {
+            if (events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) upgrade(c);
+            continue;
+        }
+        if (events[i].events & EPOLLOUT && c->out_len && !closing) flush(c);
+        if (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) read_conn(c);
+    }
+}
+
+static void open_until(int count) {
+    double last = (double)nanoseconds(CLOCK_MONOTONIC);
+    int before = n_ready;
+    while (n_ready < count) {
+        while (opened < count && opened - n_ready < opt.concurrency) dial(opened++);
+        turn(100);
+        double t = (double)nanoseconds(CLOCK_MONOTONIC);
+        if (n_ready != before) before = n_ready, last = t;
+        if (t - last > STALL * 1e9) fail("only %d of %d connections became ready", n_ready, count);
+    }
+}
+
+static void settle(double seconds) {
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
+    while (nanoseconds(CLOCK_MONOTONIC) < end) turn(20);
+}
+
+/* ---- the four works ---- */
+
+static uint64_t outstanding(void) {
+    uint64_t n = 0;
+    if (opt.mode == FAN)
+        for (int i = 0; i < opt.senders; i++) n += published[i] - completed[i];
+    else
+        for (int i = 0; i < opt.connections; i++) n += conns[i].sent - conns[i].received;
+    return n;
+}
+
+static void publish_finished(void) {
+    for (int i = 0; i < opt.senders; i++) {
+        int count = finished[i];
+        finished[i] = 0;
+        if (count && sending) publish(i, count);
+    }
+}
+
+/* Keeps the window full for `seconds`, then waits for what is in flight. */
+static void run(double seconds) {
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9), last = 0, at = deliveries;
+    sending = 1;
+    for (int i = 0; opt.mode == FAN && i < opt.senders; i++) publish(i, opt.window / opt.senders);
+    for (int i = 0; opt.mode == ECHO_ && i < opt.connections; i++)
+        send_echoes(&conns[i], opt.window, nanoseconds(CLOCK_MONOTONIC));
+    while (sending || outstanding()) {
+        turn(50);
+        uint64_t t = nanoseconds(CLOCK_MONOTONIC);
+        if (t >= end) sending = 0;
+        if (opt.mode == FAN) publish_finished();
+        if (!last || at != deliveries) last = t, at = deliveries;
+        if (t - last > (uint64_t)(STALL * 1e9))
+            fail("no delivery for %.0f s: %lu messages are not everywhere after %lu deliveries", STALL, outstanding(),
+                 deliveries);
+    }
+}
+
+/* Echo at `opt.rate`; returns 0 when the server can't keep up. */
+static int run_paced(double seconds) {
+    uint64_t start = nanoseconds(CLOCK_MONOTONIC), total = (uint64_t)(seconds * opt.rate), sent = 0, t = start;
+    uint64_t deadline = start + (uint64_t)((seconds + STALL) * 1e9);
+    while (sent < total || outstanding()) {
+        turn(0);
+        t = nanoseconds(CLOCK_MONOTONIC);
+        for (; sent < total; sent++) {
+            uint64_t due = start + (uint64_t)((double)sent / opt.rate * 1e9);
+            struct conn *c = &conns[sent % (uint64_t)opt.connections];
+            if (due > t) break;
+            if (c->sent - c->received >= RING) return 0;
+            send_echoes(c, 1, due);
+        }
+        if (t > deadline) fail("%lu echoes are missing", outstanding());
+    }
+    return 1;
+}
+
+static void print_latency(void) {
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"rewritten\": %lu}\n", quantile_us(0.5), quantile_us(0.99), rewritten);
+}
+
+/* What lies between two snapshots, as members of a JSON object; `foreign`: CPU that others took on the two cores. */
+static void print_difference(struct snapshot a, struct snapshot b) {
+    double server = b.server - a.server, client = b.client - a.client, foreign = b.busy - a.busy - server - client;
+    printf("\"seconds\": %.6f, \"server_cpu\": %.6f, \"client_cpu\": %.6f, \"foreign_cpu\": %.6f, ", b.wall - a.wall,
+           server, client, opt.n_cores && foreign > 0 ? foreign : 0);
+}
+
+static void measure_messages(void) {
+    int kept_up = 1;
+    open_until(opt.connections);
+    settle(0.3);
+    if (opt.mode == PACE) run_paced(opt.warmup);
+    else run(opt.warmup);
+    deliveries = rewritten = 0;
+    memset(histogram, 0, sizeof histogram);
+    struct snapshot a = take_snapshot();
+    if (opt.mode == PACE) kept_up = run_paced(opt.seconds);
+    else run(opt.seconds);
+    struct snapshot b = take_snapshot();
+    printf("{\"count\": %lu, \"kept_up\": %s, ", deliveries, kept_up ? "true" : "false");
+    print_difference(a, b);
+    print_latency();
+}
+
+static void measure_opening(void) {
+    double base = resident_kib();
+    printf("{\"resident_kib\": %.0f, \"steps\": [", base);
+    for (int i = 0; i < opt.n_steps; i++) {
+        int from = n_ready;
+        struct snapshot a = take_snapshot();
+        open_until(opt.steps[i]);
+        struct snapshot b = take_snapshot();
+        settle(opt.warmup);
+        printf("%s{\"open\": %d, \"count\": %d, ", i ? ", " : "", n_ready, n_ready - from);
+        print_difference(a, b);
+        printf("\"resident_kib\": %.0f}", resident_kib());
+    }
+    printf("], ");
+    print_latency();
+}
+
+/* A Close frame for each connection, and two seconds for the server to see them off. */
+static void say_goodbye(void) {
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC) + 2000000000u;
+    fflush(stdout);
+    closing = 1;
+    for (int i = 0; i < opened; i++) {
+        char frame[MAX_FRAME];
+        size_t size = put_frame(&conns[i], frame, 8, "\x03\xe8", 2);
+        if (!conns[i].out_len) (void)!send(conns[i].fd, frame, size, MSG_NOSIGNAL);
+    }
+    while (n_closed < opened && nanoseconds(CLOCK_MONOTONIC) < end) turn(50);
+}
+
+/* ---- options ---- */
+
+static void add_path(const char *line) {
+    opt.paths = grow(opt.paths, sizeof(char *) * (size_t)(opt.n_paths + 1));
+    opt.paths[opt.n_paths++] = strdup(line);
+}
+
+static void read_paths(const char *name) {
+    char line[4096];
+    FILE *f = fopen(name, "r");
+    if (!f) fail("cannot open %s: %s", name, strerror(errno));
+    while (fgets(line, sizeof line, f)) line[strcspn(line, "\n")] = 0, add_path(line);
+    fclose(f);
+}
+
+static void read_numbers(char *list, int *to, int *count, int most) {
+    for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+        if (*count == most) fail("too many numbers");
+        to[(*count)++] = atoi(p);
+    }
+}
+
+static void read_option(const char *name, char *value) {
+    if (!strcmp(name, "--port")) opt.port = atoi(value);
+    else if (!strcmp(name, "--path")) add_path(value);
+    else if (!strcmp(name, "--paths")) read_paths(value);
+    else if (!strcmp(name, "--connections")) opt.connections = atoi(value);
+    else if (!strcmp(name, "--window")) opt.window = atoi(value);
+    else if (!strcmp(name, "--senders")) opt.senders = atoi(value);
+    else if (!strcmp(name, "--concurrency")) opt.concurrency = atoi(value);
+    else if (!strcmp(name, "--seconds")) opt.seconds = atof(value);
+    else if (!strcmp(name, "--warmup")) opt.warmup = atof(value);
+    else if (!strcmp(name, "--rate")) opt.rate = atof(value);
+    else if (!strcmp(name, "--ready")) opt.ready = value;
+    else if (!strcmp(name, "--ignore")) opt.ignore = value;
+    else if (!strcmp(name, "--pids")) read_numbers(value, opt.pids, &opt.n_pids, MAX_PIDS);
+    else if (!strcmp(name, "--cores")) read_numbers(value, opt.cores, &opt.n_cores, 2);
+    else if (!strcmp(name, "--steps")) read_numbers(value, opt.steps, &opt.n_steps, MAX_STEPS);
+    else if (!strcmp(name, "--protocol"))
+        opt.protocol = !strcmp(value, "nats") ? NATS : !strcmp(value, "socketio") ? SOCKETIO : PLAIN;
+    else fail("unknown option %s", name);
+}
+
+static void read_arguments(int argc, char **argv) {
+    const char *modes[] = {"echo", "fan", "pace", "open"};
+    int mode = 0;
+    while (mode < 4 && (argc < 2 || strcmp(argv[1], modes[mode]))) mode++;
+    if (mode == 4 || argc % 2) fail("usage: load echo|fan|pace|open --port N [--option value]...");
+    opt.mode = (enum mode)mode;
+    for (int i = 2; i < argc; i += 2) read_option(argv[i], argv[i + 1]);
+    if (!opt.n_paths) add_path("/");
+    if (opt.mode == OPEN && opt.n_steps) opt.connections = opt.steps[opt.n_steps - 1];
+    if (opt.connections < 1 || opt.window < 1 || opt.window > RING || opt.senders < 1 || opt.window % opt.senders ||
+        opt.senders > opt.connections)
+        fail("window: 1 to %d, a multiple of the senders; senders: 1 to the connections", RING);
+    for (int i = 0; i < opt.n_pids; i++)
+        if (clock_getcpuclockid(opt.pids[i], &opt.clocks[i])) fail("no CPU clock for process %d", opt.pids[i]);
+}
+
+static void allocate(void) {
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if ((rlim_t)opt.connections + 16 > files.rlim_max)
+        fail("%d connections need more open files than the limit of %lu", opt.connections, files.rlim_max);
+    size_t senders = (size_t)opt.senders;
+    conns = calloc((size_t)opt.connections, sizeof *conns);
+    seen = calloc((size_t)opt.connections * senders, sizeof *seen);
+    published = calloc(senders, sizeof *published);
+    completed = calloc(senders, sizeof *completed);
+    finished = calloc(senders, sizeof *finished);
+    missing = calloc(senders * RING, sizeof *missing);
+    sent_at = calloc(senders * RING, sizeof *sent_at);
+    buffer = grow(NULL, READ_SIZE);
+    if (!conns || !seen || !published || !completed || !finished || !missing || !sent_at) fail("out of memory");
+    for (int i = 0; i < TEXT; i++) pad[i] = i < DIGITS ? ' ' : "the quick brown fox jumps over the lazy dog "[i % 44];
+    epfd = epoll_create1(0);
+}
+
+int main(int argc, char **argv) {
+    read_arguments(argc, argv);
+    allocate();
+    if (opt.mode == OPEN) measure_opening();
+    else measure_messages();
+    say_goodbye();
+    return 0;
+}

@@ -1,0 +1,182 @@
+"""A server put together: plan, broker, engine and sockets; started, reloaded, drained.
+
+    app = App(plan, reloader)
+    await app.run(sockets)          # until it is drained
+
+What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was and is logged. A plan that is
+not valid changes nothing.
+"""
+
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from socket import socket
+
+import attrs
+import trio
+
+from channeld.broker.broker import Broker, Deliver
+from channeld.broker.memory import MemoryBroker
+from channeld.config.model import JwtAuth
+from channeld.diagnostics.diagnostic import Report
+from channeld.engine.engine import Engine
+from channeld.plan.plan import Plan
+from channeld.server.gate import Gate
+from channeld.server.jwks import KeySet
+from channeld.server.listener import Server, tls_context
+from channeld.server.outbox import Fanout
+from channeld.server.runtime import TrioRuntime
+from channeld.telemetry import log
+
+__all__ = ["App", "Reloader"]
+
+Reloader = Callable[[], Plan | Report]
+"""Reads the configuration again: the new plan, or the report with its errors. Runs in a worker thread."""
+
+
+class App:
+    """One process's server.
+
+    Args:
+        plan: what to serve.
+        reloader: how `reload` gets the next plan; None: there is no reloading.
+        on_ready: called with the addresses listened on.
+        on_refused: called with the report of a plan that was not taken.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        reloader: Reloader | None = None,
+        *,
+        on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
+        on_refused: Callable[[Report], None] = lambda _report: None,
+    ) -> None:
+        self._reloader = reloader
+        self._on_ready = on_ready
+        self._on_refused = on_refused
+        self._reloading = trio.Lock()
+        self._stop = trio.Event()
+        self.runtime = TrioRuntime()
+        self._key_sets = self._make_key_sets(plan, {})
+        fanout = Fanout()
+        self.engine = Engine(plan, self._make_broker, fanout, self.runtime, self._key_sets)
+        self.server = Server(
+            Gate(
+                engine=self.engine,
+                plan_source=lambda: self.engine.plan,
+                runtime=self.runtime,
+                fanout=fanout,
+            )
+        )
+
+    def _make_broker(self, deliver: Deliver) -> Broker:
+        # The epoch grows with each start, so a position of an earlier life is never taken for one of this.
+        epoch = f"{int(time.time() * 1000):011x}{secrets.token_hex(2)}"
+        return MemoryBroker(deliver, self.runtime.clock, epoch)
+
+    def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
+        sets = {}
+        for name, auth in plan.config.auth.items():
+            if isinstance(auth, JwtAuth) and auth.jwks is not None:
+                sets[name] = old.get(name) or KeySet(
+                    auth.jwks, auth.algorithms, self.runtime.clock, name=name
+                )
+        return sets
+
+    # ------------------------------------------------------------------------------------------------ its life
+
+    async def run(self, sockets: Sequence[socket]) -> None:
+        """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
+
+        Raises:
+            OSError: the certificate cannot be read.
+        """
+        plan = self.engine.plan
+        tls = tls_context(plan.server.tls) if plan.server.tls is not None else None
+        started = time.monotonic()
+        async with self._lifespan(plan), trio.open_nursery() as nursery:
+            await nursery.start(self.runtime.run)
+            await self._fetch_keys()
+            addresses = await nursery.start(self.server.serve, sockets, tls)
+            nursery.start_soon(self._listen_for_signals, nursery.cancel_scope)
+            log("server_started", bind=addresses, workers=plan.server.workers)
+            self._on_ready(addresses)
+            await self._stop.wait()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+        log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
+
+    def stop(self) -> None:
+        """Begin to drain; `run` returns when that is done. Idempotent."""
+        self._stop.set()
+
+    @asynccontextmanager
+    async def _lifespan(self, plan: Plan) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.hub.broker.aclose)
+            if plan.lifespan is not None:
+                context = plan.lifespan.call(self.engine)
+                self.engine.state = await stack.enter_async_context(context)
+            yield
+
+    async def _fetch_keys(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for key_set in self._key_sets.values():
+                nursery.start_soon(key_set.refresh)
+
+    async def _drain(self) -> None:
+        seconds = self.engine.plan.server.drain
+        self.server.stop_accepting()
+        self.engine.drain(seconds)
+        await self.server.drain(seconds)
+
+    async def _listen_for_signals(self, scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await self.reload()
+                elif self._stop.is_set():
+                    scope.cancel()  # asked twice: at once
+                else:
+                    self.stop()
+
+    # -------------------------------------------------------------------------------------------------- reload
+
+    async def reload(self) -> bool:
+        """Read the configuration again and take it, if it is valid.
+
+        Returns:
+            Whether it was taken.
+        """
+        if self._reloader is None:
+            return False
+        async with self._reloading:
+            plan = await trio.to_thread.run_sync(self._reloader)
+            if isinstance(plan, Report):
+                log("config_refused", errors=len(plan.errors))
+                self._on_refused(plan)
+                return False
+            await self._take(plan)
+            return True
+
+    async def _take(self, plan: Plan) -> None:
+        old = self.engine.plan
+        for key in ("bind", "tls", "workers"):
+            if getattr(old.server, key) != getattr(plan.server, key):
+                log("restart_needed", key=f"server.{key}")
+        if old.config.hooks.lifespan != plan.config.hooks.lifespan:
+            log("lifespan_changed", hook=plan.config.hooks.lifespan)
+        kept = {
+            name: key_set
+            for name, key_set in self._key_sets.items()
+            if old.config.auth.get(name) == plan.config.auth.get(name)
+        }
+        self._key_sets = self._make_key_sets(plan, kept)
+        await self._fetch_keys()
+        # What was listened on and how stays, so origins compare with what is really there.
+        server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
+        closed = self.engine.reload(attrs.evolve(plan, server=server), self._key_sets)
+        log("config_reloaded", channels=len(plan.channels), closed=closed)

@@ -1,0 +1,300 @@
+"""What must be one step inside Redis, as Lua: keep-and-publish, reading a history, presence, leases, arrival.
+
+`state` is a hash: `run` (the server's run id), `seq` (kept batches so far), `restored` (`seq` after the last restart), `gen`
+(changes when kept frames were lost), `arrivals`. A topic's history is a list `h` of stamped frames and a hash `m` of `e`
+(epoch), `g` (the `gen` it was made under) and `o` (top offset). Frames expire by the stamp and by the list's own expiry;
+`m` outlives them, so a client at the top recovers; when `m` is gone too the next epoch is another.
+
+A topic's presence is `u` (user to info), `s` (user to order of arrival) and for each user `k` (lease and connection to
+1, alive, or 0, lingering). `n` holds what one node's lease has entered, `leases` when each lease ends. Times are the
+server's. The scripts name keys that they derive, so they need one server (with replicas), not a cluster.
+"""
+
+__all__ = ["SCRIPTS"]
+
+_NOW = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+"""
+
+_HISTORY = (
+    _NOW
+    + """
+local gen = redis.call('HGET', KEYS[1], 'gen') or ''
+
+local function find(meta)
+  local m = redis.call('HMGET', meta, 'e', 'g', 'o')
+  if m[1] and m[2] == gen then return m[1], tonumber(m[3]) end
+end
+
+local function trim(list, size, ttl)
+  local length = redis.call('LLEN', list)
+  if length > size then
+    redis.call('LTRIM', list, -size, -1)
+    length = size
+  end
+  while length > 0 do
+    local oldest = redis.call('LINDEX', list, 0)
+    if tonumber(string.sub(oldest, 1, 13)) + ttl > now then break end
+    redis.call('LPOP', list)
+    length = length - 1
+  end
+  return length
+end
+
+local function open(list, meta, candidate, lifetime)
+  local epoch, top = find(meta)
+  if epoch then return epoch, top end
+  local made = redis.pcall('HSET', meta, 'e', candidate, 'g', gen, 'o', 0)
+  if not (type(made) == 'table' and made.err) then
+    redis.call('PEXPIRE', meta, lifetime)
+    redis.call('DEL', list)
+  end
+  return candidate, 0
+end
+"""
+)
+
+# KEYS: state, then list and meta of each run. ARGV: a fresh epoch, how long a top outlives its frames (ms), then for
+# each run its channel, size (0: not kept), ttl (ms), count, and skip and payload of each publication.
+_PUBLISH = (
+    _HISTORY
+    + """
+local function keep(list, meta, size, ttl, first, count)
+  local epoch, top = find(meta)
+  local fresh = not epoch
+  if fresh then epoch, top = ARGV[1], 0 end
+  local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count)
+  if type(done) == 'table' and done.err then return nil, done.err end
+  if fresh then redis.call('DEL', list) end
+  local stamp = string.format('%013.0f', now)
+  for i = 1, count do
+    redis.call('RPUSH', list, stamp .. ARGV[first + 2 * i - 1])
+  end
+  trim(list, size, ttl)
+  redis.call('PEXPIRE', list, ttl)
+  redis.call('PEXPIRE', meta, ttl + ARGV[2])
+  return epoch, top + 1
+end
+
+local out, a, kept = {0}, 3, false
+for run = 1, (#KEYS - 1) / 2 do
+  local size, count = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3])
+  local epoch, offset = '', 0
+  if size > 0 then
+    epoch, offset = keep(KEYS[2 * run], KEYS[2 * run + 1], size, tonumber(ARGV[a + 2]), a + 4, count)
+    kept = kept or epoch
+  end
+  if epoch then
+    local parts = {
+      'C1' .. struct.pack('>BI4I4I2', #epoch, math.floor(offset / 4294967296), offset % 4294967296, count) .. epoch
+    }
+    for i = 1, count do
+      local skip, payload = ARGV[a + 2 + 2 * i], ARGV[a + 3 + 2 * i]
+      parts[i + 1] = struct.pack('>I2I4', #skip, #payload) .. skip .. payload
+    end
+    redis.call('PUBLISH', ARGV[a], table.concat(parts))
+    out[2 * run], out[2 * run + 1] = epoch, offset
+  else
+    out[2 * run], out[2 * run + 1] = '!' .. offset, 0
+  end
+  a = a + 4 + 2 * count
+end
+if kept then out[1] = redis.call('HINCRBY', KEYS[1], 'seq', 1) end
+return out
+"""
+)
+
+# KEYS: state, list, meta. ARGV: a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset.
+_SINCE = (
+    _HISTORY
+    + """
+local epoch, top = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+if ARGV[5] == '' then return {epoch, top, 1, {}} end
+local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
+local missed = top - ARGV[6]
+if epoch ~= ARGV[5] or missed < 0 or missed > length then return {epoch, top, 0, {}} end
+if missed == 0 then return {epoch, top, 1, {}} end
+return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1)}
+"""
+)
+
+# KEYS and ARGV as above, with the limit at the end. Returns also the first frame's index and how many are kept.
+_BEFORE = (
+    _HISTORY
+    + """
+local epoch, top = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+if ARGV[5] ~= '' and epoch ~= ARGV[5] then return {epoch, top, 0, {}, 0, 0} end
+local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
+local last = length
+if ARGV[5] ~= '' then last = math.min(length, math.max(0, ARGV[6] - 1 - top + length)) end
+local first = math.max(0, last - ARGV[7])
+local frames = {}
+if last > first then frames = redis.call('LRANGE', KEYS[2], first, last - 1) end
+return {epoch, top, 1, frames, first, length}
+"""
+)
+
+# KEYS: state, then list and meta of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset. An empty
+# epoch in a fill: there was no history then, so all there is was missed. Makes nothing; a missing history is ''.
+_FILL = (
+    _HISTORY
+    + """
+local out = {}
+for i = 1, (#KEYS - 1) / 2 do
+  local list, epoch, top = KEYS[2 * i], find(KEYS[2 * i + 1])
+  local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
+  if ARGV[3 * i - 2] == 't' or not epoch then
+    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}}
+  else
+    local missed = top - offset
+    if (known ~= '' and known ~= epoch) or missed < 0 or missed > redis.call('LLEN', list) then
+      out[i] = {epoch, top, 0, {}}
+    elseif missed == 0 then
+      out[i] = {epoch, top, 1, {}}
+    else
+      out[i] = {epoch, top, 1, redis.call('LRANGE', list, -missed, -1)}
+    end
+  end
+end
+return out
+"""
+)
+
+_PRESENCE = """
+local base = KEYS[1]
+
+local function names(topic, user)
+  return base .. ':k:' .. topic .. ':' .. redis.sha1hex(user), base .. ':u:' .. topic, base .. ':s:' .. topic
+end
+
+local function forget(lease, topic, user, connection)
+  local k, u, s = names(topic, user)
+  if redis.call('HDEL', k, lease .. connection) == 0 or redis.call('EXISTS', k) == 1 then return 0 end
+  redis.call('HDEL', u, user)
+  redis.call('ZREM', s, user)
+  return 1
+end
+"""
+
+# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive. The entry is the topic key and a
+# JSON list of kind, channel, name, user, connection: enough to undo it for a node that died.
+_ENTER = (
+    _PRESENCE
+    + """
+local k, u, s = names(ARGV[2], ARGV[3])
+local first = redis.call('EXISTS', k) == 0
+redis.call('HSET', k, ARGV[1] .. ARGV[4], ARGV[7])
+redis.call('HSET', u, ARGV[3], ARGV[6])
+if first then redis.call('ZADD', s, redis.call('HINCRBY', KEYS[2], 'arrivals', 1), ARGV[3]) end
+redis.call('SADD', base .. ':n:' .. ARGV[1], ARGV[5])
+return first and 1 or 0
+"""
+)
+
+_LINGER = (
+    _PRESENCE
+    + """
+local k = names(ARGV[2], ARGV[3])
+if redis.call('HEXISTS', k, ARGV[1] .. ARGV[4]) == 1 then redis.call('HSET', k, ARGV[1] .. ARGV[4], '0') end
+return 0
+"""
+)
+
+_LEAVE = (
+    _PRESENCE
+    + """
+redis.call('SREM', base .. ':n:' .. ARGV[1], ARGV[5])
+return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+"""
+)
+
+# KEYS: base. ARGV: topic key. Returns user, info and live connections, in turn.
+_PRESENT = (
+    _PRESENCE
+    + """
+local out = {}
+for _, user in ipairs(redis.call('ZRANGE', base .. ':s:' .. ARGV[1], 0, -1)) do
+  local k, u = names(ARGV[1], user)
+  local alive = 0
+  for _, value in ipairs(redis.call('HVALS', k)) do alive = alive + value end
+  out[#out + 1] = user
+  out[#out + 1] = redis.call('HGET', u, user) or '{}'
+  out[#out + 1] = alive
+end
+return out
+"""
+)
+
+# KEYS: base. ARGV: the lease, how many entries to undo. Returns how many are left, then the entries that were a user's last.
+_REAP = (
+    _PRESENCE
+    + """
+local entries = base .. ':n:' .. ARGV[1]
+redis.call('SET', base .. ':reaped:' .. ARGV[1], 1, 'EX', 86400)
+local out = {0}
+for _, entry in ipairs(redis.call('SPOP', entries, ARGV[2])) do
+  local fields = cjson.decode(string.sub(entry, 33))
+  if forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5]) == 1 then out[#out + 1] = string.sub(entry, 33) end
+end
+out[1] = redis.call('SCARD', entries)
+if out[1] == 0 then redis.call('ZREM', base .. ':leases', ARGV[1]) end
+return out
+"""
+)
+
+# KEYS: base. ARGV: lease, its length (ms). Returns -1: it is gone; 0: it had run out; 1: it was valid; then leases
+# that have ended.
+_RENEW = (
+    _NOW
+    + """
+local leases = KEYS[1] .. ':leases'
+local ends = redis.call('ZSCORE', leases, ARGV[1])
+if not ends then return {-1} end
+redis.call('ZADD', leases, now + ARGV[2], ARGV[1])
+return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 10))}
+"""
+)
+
+# KEYS: base, state. ARGV: lease, its length, the server's run id, the run id and seq that this node saw last, a fresh
+# gen, the lease it had before. After a restart, a node that saw a later seq than was restored knows of frames that are
+# lost: then every epoch ends. Returns whether the earlier lease was reaped by another.
+_ARRIVE = (
+    _NOW
+    + """
+local state = redis.call('HMGET', KEYS[2], 'run', 'seq', 'restored', 'gen')
+local seq, restored = tonumber(state[2] or 0), tonumber(state[3] or 0)
+if state[1] ~= ARGV[3] then
+  restored = seq
+  redis.call('HSET', KEYS[2], 'run', ARGV[3], 'restored', restored)
+end
+local seen = tonumber(ARGV[5])
+if not state[4] or (ARGV[4] ~= '' and ARGV[4] ~= ARGV[3] and seen > restored) then
+  redis.call('HSET', KEYS[2], 'gen', ARGV[6], 'restored', math.max(seen, restored))
+end
+redis.call('ZADD', KEYS[1] .. ':leases', now + ARGV[2], ARGV[1])
+return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[7])
+"""
+)
+
+# KEYS: base. ARGV: lease. Whatever it still holds is reaped by the others at once.
+_DEPART = """
+redis.call('ZADD', KEYS[1] .. ':leases', 'XX', 0, ARGV[1])
+if redis.call('EXISTS', KEYS[1] .. ':n:' .. ARGV[1]) == 0 then redis.call('ZREM', KEYS[1] .. ':leases', ARGV[1]) end
+return 0
+"""
+
+SCRIPTS = {
+    "publish": _PUBLISH,
+    "since": _SINCE,
+    "before": _BEFORE,
+    "fill": _FILL,
+    "enter": _ENTER,
+    "linger": _LINGER,
+    "leave": _LEAVE,
+    "present": _PRESENT,
+    "reap": _REAP,
+    "renew": _RENEW,
+    "arrive": _ARRIVE,
+    "depart": _DEPART,
+}

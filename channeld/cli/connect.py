@@ -1,0 +1,187 @@
+"""`channeld connect`: talk to a channel by hand, or from a script."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.cli.token import ClaimType, DurationType, minted
+from channeld.config.model import JwtAuth
+from channeld.protocol.frames import Json
+
+if TYPE_CHECKING:
+    from channeld.tools.opening import Opening
+
+__all__ = ["command"]
+
+PROMPT: Final = "> "
+
+
+@click.command("connect")
+@click.argument("url")
+@click.option("--config", default=DEFAULT_FILE, show_default=True, help="For paths and --user.")
+@click.option("--token", help="Added as ?token=, unless the config says where tokens are read.")
+@click.option("--user", metavar="ID", help="Mint a token for this user from the config's secret.")
+@click.option("--claim", "claims", type=ClaimType(), multiple=True, help="A claim for --user.")
+@click.option("--auth", metavar="NAME", help="The authenticator that --user mints for.")
+@click.option("--send", multiple=True, metavar="JSON", help="Send a frame and leave; repeatable.")
+@click.option("--wait", metavar="N|TYPE", help="Leave after N frames, or after one of that type.")
+@click.option("--timeout", type=DurationType(), default="10s", show_default=True)
+@click.pass_context
+def command(ctx: click.Context, /, **options: object) -> int:
+    """Talk to a channel: an interactive client.
+
+    URL is ws://HOST:PORT/PATH, or only /PATH: the server that the configuration declares. With --send or --wait nothing
+    is read from the keyboard: frames are printed one a line as JSON, and the exit status is 1 when the server refuses,
+    closes, answers with an error, or says nothing in time.
+    """
+    import trio  # noqa: PLC0415 - 130 ms that --help and completion do not need
+
+    from channeld.tools import client  # noqa: PLC0415 - as above, with trio-websocket
+
+    wait = ctx.params["wait"]
+    opening = _opening(ctx)
+    if ctx.params["send"] or wait is not None:
+        script = client.Script(
+            send=tuple(map(_text, ctx.params["send"])),
+            wait=_wait(wait),
+            timeout=ctx.params["timeout"],
+        )
+        return trio.run(client.play, opening, script, _Plain())
+    return _talk(opening)
+
+
+def _opening(ctx: click.Context) -> "Opening":
+    """The handshake: the address, and the token where the channel's authenticator looks for it."""
+    from channeld.tools import opening  # noqa: PLC0415 - with the client
+
+    given = ctx.params
+    needs_config = given["url"].startswith("/") or given["user"] is not None
+    checked = check(given["config"], import_hooks=False) if needs_config else None
+    if checked is not None:
+        demand_valid(checked)
+    try:
+        here = opening.resolve(
+            given["url"], checked.config.server if checked and checked.config else None
+        )
+    except opening.BadAddress as error:
+        raise click.UsageError(str(error)) from None
+    token, auth = given["token"], given["auth"]
+    if given["user"] is not None and checked is not None:
+        auth = auth or _authenticator(checked, here.url)
+        token = minted(checked, auth, given["user"], dict(given["claims"]), 3600)
+    if token is None:
+        return here
+    return opening.with_token(here, token, _token_from(checked, auth))
+
+
+def _authenticator(checked: Checked, url: str) -> str | None:
+    """The first authenticator of the channel at that URL that signs with a secret; None: let the token tool choose."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - with the client
+
+    match = checked.plan.match(urlsplit(url).path) if checked.plan is not None else None
+    for auth in match.channel.auth if match is not None else ():
+        if isinstance(auth.declared, JwtAuth) and auth.declared.secrets:
+            return auth.name
+    return None
+
+
+def _token_from(checked: Checked | None, auth: str | None) -> tuple[str, ...]:
+    declared = checked.config.auth.get(auth or "") if checked and checked.config else None
+    return declared.token_from if isinstance(declared, JwtAuth) else ("query",)
+
+
+def _text(given: str) -> str:
+    from channeld.tools.shorthand import Send, parse_line  # noqa: PLC0415 - with the client
+
+    typed = parse_line(given)
+    if not isinstance(typed, Send):
+        raise click.UsageError(f"--send {given!r}: {getattr(typed, 'text', 'nothing to send')}")
+    return typed.text
+
+
+def _wait(given: str | None) -> int | str | None:
+    if given is not None and given.isascii() and given.isdigit():
+        if int(given) < 1:
+            raise click.UsageError("--wait counts frames from 1")
+        return int(given)
+    return given
+
+
+class _Plain:
+    """Frames that came, one a line as JSON, on stdout; everything else on stderr."""
+
+    def frame(self, arrow: str, value: Json) -> None:
+        from channeld.telemetry import one_line  # noqa: PLC0415 - with the client
+
+        if arrow == "←":
+            click.echo(one_line(value))
+            sys.stdout.flush()
+
+    def notice(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+class _Terminal:
+    """Frames above the line that is being typed, which is written again below them."""
+
+    def __init__(self, line_so_far: Callable[[], str], *, colour: bool) -> None:
+        self._line_so_far = line_so_far
+        self._colour = colour
+
+    def frame(self, arrow: str, value: Json) -> None:
+        from channeld.tools.shorthand import paint  # noqa: PLC0415 - with the client
+
+        self._above(paint(arrow, value, colour=self._colour))
+
+    def notice(self, text: str) -> None:
+        self._above(f"\x1b[2m{text}\x1b[0m" if self._colour else text)
+
+    def _above(self, text: str) -> None:
+        sys.stdout.write(f"\r\x1b[K{text}\n{PROMPT}{self._line_so_far()}")
+        sys.stdout.flush()
+
+
+def _talk(opening: "Opening") -> int:
+    import trio  # noqa: PLC0415 - as above
+
+    from channeld.tools import client  # noqa: PLC0415 - as above
+
+    if not sys.stdin.isatty():
+        lines = _PipedLines()
+        return trio.run(lambda: client.converse(opening, _Plain(), lines.read, piped=True))
+    import readline  # noqa: PLC0415 - changes how input() works, so only here
+    import termios  # noqa: PLC0415 - as readline
+
+    click.echo("Write a frame as JSON; /help lists short forms, Ctrl-D leaves.", err=True)
+    as_it_was = termios.tcgetattr(sys.stdin)
+    screen: client.Screen = _Plain()
+    if sys.stdout.isatty():
+        screen = _Terminal(readline.get_line_buffer, colour=not os.environ.get("NO_COLOR"))
+    try:
+        return trio.run(client.converse, opening, screen, lambda: input(PROMPT))
+    finally:
+        # The thread in input() may never come back, and would leave the terminal without an echo.
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, as_it_was)
+        click.echo()
+
+
+class _PipedLines:
+    """Lines of a pipe or file, read without Python's buffer: a thread that is given up must not hold its lock."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._ended = False
+
+    def read(self) -> str:
+        while b"\n" not in self._pending and not self._ended:
+            chunk = os.read(sys.stdin.fileno(), 65536)
+            self._ended = not chunk
+            self._pending += chunk
+        line, _, self._pending = self._pending.partition(b"\n")
+        if self._ended and not line and not self._pending:
+            raise EOFError
+        return line.decode("utf-8", "replace")

@@ -1,0 +1,49 @@
+"""Configurations as commands take them: checked, and where they must be valid, refused with their report."""
+
+import sys
+from typing import Final
+
+import click
+
+from channeld.cli.output import Unreadable, has_colour
+from channeld.config.model import Config
+from channeld.diagnostics.diagnostic import Report
+from channeld.loading import STDIN, Checked, check
+
+__all__ = ["DEFAULT_FILE", "STDIN", "Checked", "check", "checked_config", "demand_valid"]
+
+DEFAULT_FILE: Final = "channels.yaml"
+
+
+def demand_valid(checked: Checked) -> None:
+    """For commands that need a valid configuration: show its errors on stderr and end the command.
+
+    Raises:
+        click.ClickException: there are errors (exit 1), or the file cannot be read (exit 2).
+    """
+    if checked.unreadable:
+        raise Unreadable(f"{checked.file}: {checked.unreadable}{_hint(checked.file)}")
+    if not checked.report.errors and checked.config is not None:
+        return
+    from channeld.diagnostics.render import render_text  # noqa: PLC0415 - only when there is something to show
+
+    errors = Report()
+    errors.extend(checked.report.errors)
+    click.echo(render_text(errors, checked.sources, colour=has_colour(sys.stderr)), err=True)
+    raise click.ClickException(f"{checked.file} is not valid")
+
+
+def _hint(file: str) -> str:
+    return "; name the file, or go to its folder" if file == DEFAULT_FILE else ""
+
+
+def checked_config(file: str) -> Config:
+    """The configuration of a valid file, hooks not imported.
+
+    Raises:
+        click.ClickException: as `demand_valid`.
+    """
+    checked = check(file, import_hooks=False)
+    demand_valid(checked)
+    assert checked.config is not None  # noqa: S101 - demanded
+    return checked.config

@@ -1,0 +1,141 @@
+"""The command group, its exit codes, and the one place where an error becomes output.
+
+Exit status: 0 fine; 1 the thing checked is bad; 2 wrong usage, a file that cannot be read, or a bug of ours; 130
+interrupted. To add a command, add its row to `COMMANDS` and a module that defines `command`.
+"""
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from channeld import __version__
+
+__all__ = ["COMMANDS", "cli", "main", "run"]
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("channeld.cli.run", "Serve a configuration."),
+    "validate": ("channeld.cli.validate", "Find every problem of a configuration at once."),
+    "routes": ("channeld.cli.routes", "Show a table of channels, types, senders and receivers."),
+    "connect": ("channeld.cli.connect", "Talk to a channel: an interactive client."),
+    "token": ("channeld.cli.token", "Mint a token for development."),
+    "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
+    "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
+}
+"""Name → (module whose `command` it is, the line that `--help` shows without importing the module)."""
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = COMMANDS.get(cmd_name)
+        if row is None:
+            return None
+        command = import_module(row[0]).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{row[0]}.command is no click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, invoke_without_command=True)
+@click.version_option(__version__, message="channeld %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
+@click.help_option("--help", "-h")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """A WebSocket channel server that is declared in channels.yaml.
+
+    Commands read channels.yaml in the current folder unless they are given a file.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """Run the command that `sys.argv` names, and end the process with its exit status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status; every error has become output on stderr. Never raises."""
+    # `--debug` is known to the group only, but people add it at the end of the line that failed.
+    debug = "--debug" in arguments or bool(os.environ.get("CHANNELD_DEBUG"))
+    try:
+        status = cli.main(
+            [argument for argument in arguments if argument != "--debug"],
+            prog_name="channeld",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except (
+        BaseException
+    ) as error:  # the one place: whatever ended the command becomes output and a status
+        return _status(error, debug=debug)
+    return status if isinstance(status, int) else 0
+
+
+def _status(error: BaseException, *, debug: bool) -> int:
+    """Show an error in the way of its kind; the exit status. A group of one (trio's) counts as that one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    match error:
+        case KeyboardInterrupt() | click.Abort():
+            status = 130
+        case SystemExit(code=int(code)):
+            status = code
+        case BrokenPipeError():
+            status = _quiet_pipe()
+        case click.exceptions.Exit():
+            status = error.exit_code
+        case click.ClickException():
+            error.show()
+            status = error.exit_code
+        case OSError(filename=str()):
+            status = _failed(f"{error.filename}: {error.strerror}")
+        case _:
+            status = _internal(error, debug=debug)
+    return status
+
+
+def _failed(message: str) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return 2
+
+
+def _internal(error: BaseException, *, debug: bool) -> int:
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    words = " ".join(str(error).split())[:200]
+    hint = "" if debug else "; run it again with --debug for the traceback"
+    return _failed(f"internal error: {type(error).__name__}: {words}{hint}")
+
+
+def _quiet_pipe() -> int:
+    # The reader is gone, as in `channeld routes | head`; Python must not complain when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

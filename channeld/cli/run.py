@@ -1,0 +1,156 @@
+"""`channeld run`: validate, then serve; with `--watch` and `--dev` for development."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from socket import socket
+from typing import Literal
+
+import attrs
+import click
+import trio
+
+from channeld.app import App
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.cli.output import Unreadable, has_colour
+from channeld.cli.ready import ready_text
+from channeld.cli.watching import Watched, watch
+from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.render import render_text
+from channeld.plan.plan import Plan
+from channeld.server.listener import BindError, bind, tls_context
+from channeld.telemetry import configure
+
+__all__ = ["command"]
+
+
+class DevEnvironment(Mapping[str, str]):
+    """The environment, with a generated value for each secret that it lacks; the same one as long as the process lives."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.generated: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._environ:
+            return self._environ[name]
+        if not any(word in name.upper() for word in ("SECRET", "KEY", "TOKEN", "PASSWORD")):
+            raise KeyError(name)
+        return self.generated.setdefault(name, secrets.token_urlsafe(36))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._environ, *self.generated})
+
+    def __len__(self) -> int:
+        return len({*self._environ, *self.generated})
+
+
+@attrs.frozen(kw_only=True)
+class _Loader:
+    """Checks the file for the first time and again."""
+
+    file: str
+    environ: Mapping[str, str]
+    dev: bool
+    watched: Watched
+
+    def check(self) -> Checked:
+        checked = check(
+            self.file,
+            environ=self.environ,
+            missing_is_error=True,
+            fresh=self.watched.changed_modules(),
+        )
+        self.watched.take(checked.sources.files, checked.plan)
+        return checked
+
+    def plan_of(self, checked: Checked) -> Plan:
+        assert checked.plan is not None  # noqa: S101 - the caller has looked
+        if not self.dev:
+            return checked.plan
+        server = attrs.evolve(checked.plan.server, allowed_origins="localhost")
+        return attrs.evolve(checked.plan, server=server)
+
+    def reload(self, show: "Shown") -> Plan | Report:
+        checked = self.check()
+        show.checked = checked
+        return checked.report if checked.plan is None else self.plan_of(checked)
+
+
+@attrs.define
+class Shown:
+    """The last check, for showing its report."""
+
+    checked: Checked
+
+    def report(self, report: Report) -> None:
+        """Write a report to stderr."""
+        text = render_text(report, self.checked.sources, colour=has_colour(sys.stderr))
+        click.echo(text, err=True)
+
+
+@click.command("run")
+@click.argument("file", default=DEFAULT_FILE)
+@click.option("--bind", "binds", multiple=True, metavar="ADDRESS", help="Instead of server.bind.")
+@click.option("--workers", type=click.IntRange(1), help="Instead of server.workers.")
+@click.option("--watch", "watching", is_flag=True, help="Reload when the files change.")
+@click.option("--dev", is_flag=True, help="Watch, generated secrets, localhost origins, links.")
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]))
+def command(
+    file: str,
+    binds: Sequence[str],
+    workers: int | None,
+    watching: bool,
+    dev: bool,
+    log_format: Literal["auto", "console", "json"] | None,
+) -> None:
+    """Serve a configuration.
+
+    SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads.
+    """
+    environ: Mapping[str, str] = DevEnvironment(os.environ) if dev else os.environ
+    loader = _Loader(file=file, environ=environ, dev=dev, watched=Watched())
+    checked = loader.check()
+    demand_valid(checked)
+    shown = Shown(checked)
+    if checked.report.warnings:
+        shown.report(_warnings(checked.report))
+    plan = loader.plan_of(checked)
+    if workers is not None and workers != 1:
+        raise click.UsageError("--workers over 1 needs a broker that processes share")
+    configure(log_format or plan.config.log.format, plan.config.log.level)
+    sockets = _bind(binds or plan.server.bind, plan)
+    app = App(
+        plan,
+        partial(loader.reload, shown),
+        on_ready=lambda addresses: click.echo(ready_text(plan, addresses, dev=dev)),
+        on_refused=shown.report,
+    )
+    trio.run(_serve, app, sockets, loader.watched if watching or dev else None)
+
+
+def _bind(addresses: Sequence[str], plan: Plan) -> list[socket]:
+    try:
+        if plan.server.tls is not None:
+            tls_context(plan.server.tls)
+        return list(bind(addresses))
+    except BindError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise Unreadable(f"Cannot use the certificate or its key: {error}") from None
+
+
+async def _serve(app: App, sockets: Sequence[socket], watched: Watched | None) -> None:
+    async with trio.open_nursery() as nursery:
+        if watched is not None:
+            nursery.start_soon(watch, watched, app.reload)
+        await app.run(sockets)
+        nursery.cancel_scope.cancel()
+
+
+def _warnings(report: Report) -> Report:
+    warnings = Report()
+    warnings.extend(report.warnings)
+    return warnings

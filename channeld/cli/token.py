@@ -1,0 +1,108 @@
+"""`channeld token`: mint a token from the configuration's HMAC secret, for development."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.config.scalars import BadScalar, parse_duration
+from channeld.protocol.frames import Json
+from channeld.tools.tokens import CannotMint, Minter, choose, claims_for, mint, parse_claim
+
+__all__ = ["ClaimType", "DurationType", "command", "minted"]
+
+
+# click's types are generic only for type checkers, and only since 8.4.
+if TYPE_CHECKING:
+    _Seconds = click.ParamType[float]
+    _Claim = click.ParamType[tuple[str, Json]]
+else:
+    _Seconds = _Claim = click.ParamType
+
+
+class DurationType(_Seconds):
+    """A duration as the language writes them: `90s`, `1h`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        seconds = parse_duration(str(value))
+        if isinstance(seconds, BadScalar):
+            self.fail(f"{value!r} {seconds.why}: {seconds.write}", param, ctx)
+        if seconds <= 0:
+            self.fail("a duration is longer than nothing", param, ctx)
+        return seconds
+
+
+class ClaimType(_Claim):
+    """`name=value`; the value is JSON where it is JSON."""
+
+    name = "k=v"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Json]:
+        """The pair."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_claim(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("token")
+@click.option("--user", required=True, metavar="ID", help="Whose token it is.")
+@click.option("--claim", "claims", type=ClaimType(), multiple=True, help="A claim; repeatable.")
+@click.option("--expires", type=DurationType(), default="1h", show_default=True)
+@click.option("--auth", metavar="NAME", help="The authenticator; the first that signs otherwise.")
+@click.argument("file", default=DEFAULT_FILE)
+def command(
+    user: str, claims: tuple[tuple[str, Json], ...], expires: float, auth: str | None, file: str
+) -> None:
+    """Mint a token from the configuration's HMAC secret, for development.
+
+    Values of claims are JSON where they are JSON: --claim admin=true --claim 'rooms=["a"]' --claim name=Ann
+    """
+    checked = check(file, import_hooks=False)
+    demand_valid(checked)
+    click.echo(minted(checked, auth, user, dict(claims), expires))
+
+
+def minted(
+    checked: Checked, auth: str | None, user: str, claims: Mapping[str, Json], lifetime: float
+) -> str:
+    """A token of the named authenticator, or of the first that signs; warns where the server would refuse it.
+
+    Raises:
+        click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
+    """
+    assert checked.config is not None  # noqa: S101 - whoever calls this has demanded a valid configuration
+    try:
+        minter = choose(checked.config.auth, auth)
+        payload = claims_for(minter, user, claims, now=time.time(), lifetime=lifetime)
+        token = mint(minter, payload)
+    except CannotMint as error:
+        raise click.ClickException(str(error)) from None
+    _warn_of_claims(checked, minter, payload)
+    return token
+
+
+def _warn_of_claims(checked: Checked, minter: Minter, payload: dict[str, Json]) -> None:
+    plans = checked.plan.channels.values() if checked.plan is not None else ()
+    schemas = (auth.claims for plan in plans for auth in plan.auth if auth.name == minter.name)
+    schema = next(schemas, None)
+    for violation in schema.explain(payload) if schema is not None else ():
+        where = f"{violation.path}: " if violation.path else ""
+        click.echo(
+            f"Warning: the server will refuse this token, claims of '{minter.name}': "
+            f"{where}{violation.message} (add --claim NAME=VALUE)",
+            err=True,
+        )

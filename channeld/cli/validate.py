@@ -1,0 +1,108 @@
+"""`channeld validate`: every problem of a configuration at once, for people and for machines."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from channeld import __version__
+from channeld.cli.loading import DEFAULT_FILE, Checked, check
+from channeld.cli.output import has_colour
+from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.render import (
+    Joined,
+    render_github,
+    render_json,
+    render_junit,
+    render_sarif,
+    render_text,
+    summary,
+)
+
+__all__ = ["command", "configurations"]
+
+FORMATS: Final = ("text", "json", "github", "sarif", "junit")
+_NAMES: Final = (DEFAULT_FILE, "channels.yml")
+_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings fail, too.")
+@click.option("--no-hooks", is_flag=True, help="Import no Python; look at hooks' source only.")
+@click.option("-o", "--output", metavar="FILE", help="Write the report there instead of to stdout.")
+def command(
+    files: tuple[str, ...], format: str, strict: bool, no_hooks: bool, output: str | None
+) -> int:
+    """Find every problem of a configuration at once.
+
+    FILE is a configuration, a folder (each channels.yaml in it), or - for standard input. Several give one report. Exit
+    status: 1 when there are errors (or warnings, with --strict), 2 when a file cannot be read.
+    """
+    names = list(dict.fromkeys(configurations(files or (DEFAULT_FILE,))))
+    colour = output is None and has_colour(sys.stdout)
+    try:
+        checked = [check(name, import_hooks=not no_hooks) for name in names]
+        report, texts = _joined(checked)
+        text = _rendered(format, report, texts, strict=strict, colour=colour)
+    except Exception:
+        # A bug of ours: whoever parses the output still gets one document, and never takes it for a good result.
+        if format == "json":
+            click.echo('{"version": 1, "files": [], "diagnostics": [], "summary": null}')
+        raise
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+        click.echo(f"{summary(report.sorted(), texts)}; see {output}", err=True)
+    return _status(checked, report, strict=strict)
+
+
+def _joined(checked: Iterable[Checked]) -> tuple[Report, Joined]:
+    report = Report()
+    for each in checked:
+        report.extend(each.report)
+    return report, Joined(tuple(each.sources for each in checked))
+
+
+def _rendered(format: str, report: Report, texts: Joined, *, strict: bool, colour: bool) -> str:
+    match format:
+        case "json":
+            return render_json(report, texts)
+        case "github":
+            return render_github(report, texts)
+        case "sarif":
+            return render_sarif(report, texts, version=__version__)
+        case "junit":
+            return render_junit(report, texts, strict=strict)
+        case _:
+            return render_text(report, texts, colour=colour)
+
+
+def _status(checked: Iterable[Checked], report: Report, *, strict: bool) -> int:
+    if any(each.unreadable for each in checked):
+        return 2
+    return 1 if report.errors or (strict and report.warnings) else 0
+
+
+def configurations(files: Iterable[str]) -> Iterator[str]:
+    """The files to check: each as it was named, and for a folder every `channels.yaml` in it and below.
+
+    A folder without one gives the file that is missing, so that the report says so.
+    """
+    for file in files:
+        if file == "-" or not Path(file).is_dir():
+            yield file
+        else:
+            yield from sorted(_below(file)) or [os.path.join(file, DEFAULT_FILE)]  # noqa: PTH118 - keeps `./`
+
+
+def _below(folder: str) -> Iterator[str]:
+    for at, folders, names in os.walk(folder):
+        # Hidden folders and installed packages hold other people's files.
+        folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
+        yield from (os.path.join(at, name) for name in names if name in _NAMES)  # noqa: PTH118 - as above

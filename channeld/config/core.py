@@ -1,0 +1,144 @@
+"""The letters of YAML: bytes to text, and what a plain scalar means by the 1.2 core schema (and meant in 1.1)."""
+
+import json
+import re
+from bisect import bisect_right
+
+from channeld.config.tree import Lines
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Report
+from channeld.protocol.frames import Json
+
+__all__ = ["MAX_BYTES", "Rewritten", "readable", "resolve", "yaml11_reading"]
+
+MAX_BYTES = 2 * 1024 * 1024
+
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+# Python refuses to convert more digits than this (CVE-2020-10735); no setting takes such a number.
+_LONGEST_INTEGER = 4000
+
+_YAML11 = (
+    (re.compile(r"(?i:y|yes|on)"), "`true`"),
+    (re.compile(r"(?i:n|no|off)"), "`false`"),
+    (re.compile(r"[-+]?0[0-7]+|[-+]?0b[01_]+"), "a number in another base"),
+    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?"), "a number"),
+    (re.compile(r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"), "a number in base 60"),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"), "a date"),
+)
+
+
+def readable(source: bytes | str, file: str, report: Report) -> Lines | None:
+    """The text of a file without its byte order mark; None (CH009, CH011) if YAML can't hold it.
+
+    Two MiB at most, UTF-8, and no control characters.
+    """
+    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    if len(data) > MAX_BYTES:
+        line = data.count(b"\n", 0, MAX_BYTES) + 1
+        message = f"the file is larger than {MAX_BYTES >> 20} MiB"
+        help = "split it with `include:`, or put schemas into files of their own"
+        report.add(diagnose("CH009", message, Place(file, line, 1, line, 1), help=help))
+        return None
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as problem:
+        before = data[: problem.start].decode("utf-8").removeprefix("\ufeff")
+        place = Lines(file, before).place(len(before), len(before))
+        message = f"byte 0x{data[problem.start]:02x} at offset {problem.start} is not UTF-8"
+        report.add(diagnose("CH011", message, place, help="save the file as UTF-8"))
+        return None
+    lines = Lines(file, text)
+    bad = _UNPRINTABLE.search(text)
+    if bad is None:
+        return lines
+    message = f"control character U+{ord(bad[0]):04X} is not allowed in YAML"
+    help = 'remove it, or write it as an escape in double quotes, such as `"\\x07"`'
+    report.add(diagnose("CH011", message, lines.place(bad.start(), bad.end()), help=help))
+    return None
+
+
+def resolve(raw: str) -> Json:
+    """The value of a plain scalar; infinities and NaN, which JSON lacks, come as floats."""
+    if raw in _WORDS:
+        return _WORDS[raw]
+    if _INTEGER.fullmatch(raw):
+        return int(raw) if len(raw) < _LONGEST_INTEGER else raw
+    if _OCTAL.fullmatch(raw):
+        return int(raw, 0)
+    if _HEXADECIMAL.fullmatch(raw):
+        return int(raw, 0)
+    if _FLOAT.fullmatch(raw):
+        return float(raw)
+    return float(raw.replace(".", "")) if _INFINITE.fullmatch(raw) else raw
+
+
+def yaml11_reading(raw: str) -> str | None:
+    """What YAML 1.1 reads in a plain scalar that means something else in 1.2 (`a date`); None if the same."""
+    return next((meaning for pattern, meaning in _YAML11 if pattern.fullmatch(raw)), None)
+
+
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|.)|[\x85\u2028\u2029]", re.DOTALL)
+_SUSPICIOUS = re.compile(r"\\u[dD][89abAB]|[\x85\u2028\u2029]")
+_AS_YAML = {"\x85": "\\N", "\u2028": "\\L", "\u2029": "\\P"}
+
+
+class Rewritten:
+    """A JSON text with the few things that libyaml reads otherwise put its way; any other text as it is.
+
+    A surrogate pair (RFC 8259 section 7) is one escape in YAML, and three characters that JSON allows within strings
+    would be line breaks. `offset` leads from an index in `text` back to the text as it was written.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._at: list[int] = []
+        self._shift: list[int] = []
+        if _SUSPICIOUS.search(text) and text.lstrip()[:1] in ("{", "[", '"') and _is_json(text):
+            self._rewrite()
+
+    def offset(self, index: int) -> int:
+        """Where a character of `text` stands in the original."""
+        passed = bisect_right(self._at, index)
+        return index + (self._shift[passed - 1] if passed else 0)
+
+    def _rewrite(self) -> None:
+        parts: list[str] = []
+        last = length = shift = 0
+        for match in _ESCAPE.finditer(self.text):
+            old = match[0]
+            pair = len(old) == 12
+            new = _one_escape(old) if pair else _AS_YAML.get(old, old)
+            parts += (self.text[last : match.start()], new)
+            length += match.start() - last + len(new)
+            last = match.end()
+            if len(new) != len(old):
+                shift += len(old) - len(new)
+                self._at.append(length)
+                self._shift.append(shift)
+        self.text = "".join((*parts, self.text[last:]))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _one_escape(pair: str) -> str:
+    character = json.loads(f'"{pair}"')
+    return f"\\U{ord(character):08x}"

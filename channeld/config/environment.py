@@ -1,0 +1,101 @@
+"""`${NAME}` and `${NAME:-default}` in the values of some sections, replaced from the environment."""
+
+import math
+import re
+from collections.abc import Mapping
+
+import attrs
+
+from channeld.config.core import resolve
+from channeld.config.tree import ScalarNode, Tree
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Report, Severity
+from channeld.protocol.frames import Json
+
+__all__ = ["SECTIONS", "Environment"]
+
+SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks"})
+
+_REFERENCE = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@attrs.define(eq=False, kw_only=True)
+class Environment:
+    """Replaces references, and remembers by pointer which values came of them and which have none.
+
+    No message shows what a variable holds.
+    """
+
+    variables: Mapping[str, str] = attrs.field(repr=False)
+    report: Report
+    missing_is_error: bool
+    used: set[str] = attrs.field(factory=set)
+    unset: set[str] = attrs.field(factory=set)
+
+    def value(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
+        """A scalar's value with references replaced; the text as it is written where one has no value."""
+        raw = node.scalar.raw
+        if not isinstance(node.value, str) or "$" not in raw:
+            return node.value
+        parts: list[str] = []
+        last = 0
+        for match in _REFERENCE.finditer(raw):
+            text = "$" if match[0] == "$$" else self._replacement(match, tree, pointer)
+            parts += (raw[last : match.start()], text)
+            last = match.end()
+        text = "".join((*parts, raw[last:]))
+        if pointer in self.unset:
+            return raw
+        if pointer in self.used and node.scalar.style == "plain":
+            return _finite(text)
+        return text
+
+    def _replacement(self, match: re.Match[str], tree: Tree, pointer: str) -> str:
+        """What one reference stands for; the empty text, with a finding, if that is unknown."""
+        name, default = match[1], match[2]
+        if name is None or (default is not None and "${" in default):
+            self._malformed(match, tree, pointer)
+        else:
+            found = self.variables.get(name)
+            if default is not None and not found:
+                found = default.replace("$$", "$")
+            if found is not None:
+                self.used.add(pointer)
+                return found
+            self._missing(match, tree, pointer)
+        self.unset.add(pointer)
+        return ""
+
+    def _malformed(self, match: re.Match[str], tree: Tree, pointer: str) -> None:
+        rest = match.string[match.end() :]
+        name = _NAME.match(rest)
+        if match[1] is not None:
+            message = f"the default of `${{{match[1]}}}` holds another reference"
+        elif "}" not in rest:
+            message = f"`${{{name[0] if name else ''}` is not closed"
+        elif name is None:
+            message = "`${` is not followed by a name"
+        else:
+            message = f"`${{{name[0]}` is followed by neither `}}` nor `:-`"
+        end = match.end()
+        if match[1] is None:
+            end += rest.find("}") + 1 or len(name[0] if name else "")
+        place = tree.span(pointer, match.start(), end - match.start())
+        help = "write `${NAME}` or `${NAME:-default}`; `$$` is a `$` itself"
+        self.report.add(diagnose("CH112", message, place, help=help))
+
+    def _missing(self, match: re.Match[str], tree: Tree, pointer: str) -> None:
+        place = tree.span(pointer, match.start(), match.end() - match.start())
+        message = f"`{match[0]}` is not set here and has no default"
+        help = f"set {match[1]}, or write `${{{match[1]}:-default}}`"
+        finding = diagnose("CH113", message, place, help=help)
+        if self.missing_is_error:
+            finding = attrs.evolve(finding, severity=Severity.ERROR)
+        self.report.add(finding)
+
+
+def _finite(text: str) -> Json:
+    """A plain scalar's value; infinities and NaN, which no setting takes, stay texts."""
+    value = resolve(text)
+    return text if isinstance(value, float) and not math.isfinite(value) else value

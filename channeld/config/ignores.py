@@ -1,0 +1,112 @@
+"""`# channeld: ignore[CH412] reason` comments: what they silence, and those that silence nothing."""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Protocol
+
+import attrs
+
+from channeld.config.tree import Tree
+from channeld.diagnostics.catalogue import CATALOGUE, diagnose
+from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
+
+__all__ = ["Ignore", "apply_ignores", "find_ignores"]
+
+_COMMENT = re.compile(r"(?:(?<=\s)|(?<![^\r\n]))#[ \t]*channeld:[ \t]*ignore\[([^\]\r\n]*)\]")
+
+_CODE = re.compile(r"[^\s,]+")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Ignore:
+    """One comment: the line that it speaks of, the codes it names, where it stands, and where each code does."""
+
+    file: str
+    line: int
+    codes: tuple[str, ...]
+    place: Place
+    places: tuple[Place, ...]
+
+
+class _HasIgnores(Protocol):
+    @property
+    def ignores(self) -> list[Ignore]: ...
+
+
+def find_ignores(tree: Tree) -> Iterable[Ignore]:
+    """The comments of one document. One that has a line to itself speaks of the next line with YAML on it."""
+    for match in _COMMENT.finditer(tree.text):
+        if any(start <= match.start() < end for start, end in tree.quoted):
+            continue
+        place = tree.lines.place(match.start(), match.end())
+        codes = list(_CODE.finditer(tree.text, match.start(1), match.end(1)))
+        alone = not tree.text[tree.lines.offset(place.line) : match.start()].strip()
+        line = _next_line(tree, place.line) if alone else place.line
+        yield Ignore(
+            file=tree.file,
+            line=line,
+            codes=tuple(code[0] for code in codes),
+            place=place,
+            places=tuple(tree.lines.place(code.start(), code.end()) for code in codes),
+        )
+
+
+def _next_line(tree: Tree, line: int) -> int:
+    for text in tree.lines.after(line):
+        line += 1
+        if text.strip() and not text.lstrip().startswith("#"):
+            break
+    return line
+
+
+def apply_ignores(
+    report: Report, sources: _HasIgnores, *, unchecked: Collection[str] = ()
+) -> Report:
+    """The report without what the files' comments silence; only warnings and infos can be.
+
+    A comment that names an error gets CH091, one that silences nothing CH090: not after an error, since checks that did
+    not run find nothing, and not for codes that start with one of `unchecked`.
+    """
+    ignores = sources.ignores
+    used: set[tuple[Place, str]] = set()
+    kept = Report()
+    for diagnostic in report:
+        found = _match(diagnostic, ignores)
+        if found is not None:
+            used.add((found.place, diagnostic.code))
+        if found is None or diagnostic.severity is Severity.ERROR:
+            kept.add(diagnostic)
+        if found is not None and diagnostic.severity is Severity.ERROR:
+            message = f"{diagnostic.code} is an error, which can't be ignored"
+            help = "mend what it tells of, and remove the comment"
+            kept.add(diagnose("CH091", message, found.place, help=help))
+    for ignore in ignores:
+        for code, place in zip(ignore.codes, ignore.places, strict=True):
+            if (ignore.place, code) not in used and not code.startswith(tuple(unchecked)):
+                _unused(kept, code, ignore.line, place, failed=bool(report.errors))
+        if not ignore.codes:
+            help = "name the codes that it ignores, such as `ignore[CH005]`"
+            kept.add(diagnose("CH090", "the comment names no code", ignore.place, help=help))
+    return kept
+
+
+def _match(diagnostic: Diagnostic, ignores: list[Ignore]) -> Ignore | None:
+    place = diagnostic.place
+    return next(
+        (
+            ignore
+            for ignore in ignores
+            if (ignore.file, ignore.line) == (place.file, place.line)
+            and diagnostic.code in ignore.codes
+        ),
+        None,
+    )
+
+
+def _unused(report: Report, code: str, line: int, place: Place, *, failed: bool) -> None:
+    if code not in CATALOGUE:
+        help = "name the code that stands in brackets in the finding, such as `ignore[CH005]`"
+        report.add(diagnose("CH090", f"there is no finding `{code}`", place, help=help))
+    elif not failed:
+        message = f"{code} is not found on line {line}, so there is nothing to ignore"
+        report.add(diagnose("CH090", message, place, help="remove the code, or the comment"))

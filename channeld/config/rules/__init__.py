@@ -1,0 +1,72 @@
+"""What a schema cannot say: one function per code, in one table, each `(config, sources)` → findings.
+
+A rule looks at what could be understood (`config`), and asks what was written (`sources`) before it calls something
+missing: a key that another finding has already refused is not missing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
+
+from channeld.config.model import Config
+from channeld.config.rules import access, authentication, limits, not_yet, style
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Diagnostic
+
+__all__ = ["RULES", "check"]
+
+RuleFunction: TypeAlias = Callable[[Config, Sources], Iterable[Diagnostic]]
+
+RULES: Final[Mapping[str, RuleFunction]] = {
+    "CH122": style.emit_and_stamp,
+    "CH123": style.stamp_reserved,
+    "CH308": style.channel_silent,
+    "CH313": style.reserved_type,
+    "CH401": authentication.authenticator_undefined,
+    "CH402": authentication.authenticator_unused,
+    "CH403": access.route_to_nobody,
+    "CH404": authentication.algorithm_none,
+    "CH405": authentication.weak_secret,
+    "CH406": authentication.algorithms_mixed,
+    "CH407": authentication.no_audience,
+    "CH408": authentication.jwks_not_https,
+    "CH409": authentication.secret_inline,
+    "CH410": access.cookie_any_origin,
+    "CH411": access.origin_never_matches,
+    "CH412": authentication.token_in_query,
+    "CH413": access.presence_of_nobody,
+    "CH414": access.plaintext_public,
+    "CH415": access.api_public,
+    "CH418": access.origin_wildcard,
+    "CH419": authentication.algorithm_unknown,
+    "CH420": authentication.key_missing,
+    "CH421": authentication.key_of_other_family,
+    "CH422": authentication.expiry_optional,
+    "CH423": access.require_of_nobody,
+    "CH424": authentication.message_never_awaited,
+    "CH425": access.claims_shown_to_anonymous,
+    "CH426": access.api_key_weak,
+    "CH427": authentication.token_twice,
+    "CH428": authentication.token_weak,
+    "CH603": limits.ping_timeout_long,
+    "CH606": limits.history_without_rooms,
+    "CH608": limits.history_memory,
+    "CH609": limits.outbox_small,
+    "CH610": limits.burst_below_rate,
+    "CH611": limits.rate_never_reached,
+    "CH612": limits.auth_timeout_short,
+    "CH613": limits.batch_without_events,
+    "CH614": limits.subscriptions_over_limit,
+    "CH701": style.no_description,
+    "CH703": style.names_alike,
+    "CH704": style.workers_without_broker,
+}
+
+
+def check(config: Config, sources: Sources) -> Iterable[Diagnostic]:
+    """Every finding of every rule, in the order of the table."""
+    refused = list(not_yet.not_available(config, sources))
+    yield from refused
+    # What is not available yet needs no advice about the same place.
+    places = {finding.place for finding in refused}
+    for rule in RULES.values():
+        yield from (finding for finding in rule(config, sources) if finding.place not in places)

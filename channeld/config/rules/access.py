@@ -1,0 +1,198 @@
+"""Rules about who can get in: origins, addresses, anonymous users and what they see."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from channeld.config.language import joined
+from channeld.config.model import Channel, Config
+from channeld.config.rules.evidence import at, finding, is_written, secrets, texts, with_tokens
+from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
+from channeld.config.source import Sources
+from channeld.config.walk import shown
+from channeld.diagnostics.diagnostic import Diagnostic, Related
+
+__all__ = [
+    "api_key_weak",
+    "api_public",
+    "claims_shown_to_anonymous",
+    "cookie_any_origin",
+    "origin_never_matches",
+    "origin_wildcard",
+    "plaintext_public",
+    "presence_of_nobody",
+    "require_of_nobody",
+    "route_to_nobody",
+]
+
+Findings = Iterator[Diagnostic]
+
+_LEAST_KEY = 32
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to warn about them
+
+
+def _anonymous(config: Config) -> Iterator[Channel]:
+    return (channel for channel in config.channels.values() if not channel.auth.names)
+
+
+def route_to_nobody(config: Config, sources: Sources) -> Findings:
+    """CH403: frames for a user on a channel where nobody is one."""
+    for channel in _anonymous(config):
+        for name, message in channel.messages.items():
+            if any(t.to == "user" and t.channel in {None, channel.name} for t in message.route):
+                text = f"nobody on channel `{channel.name}` is a user who could be reached"
+                pointer = at("channels", channel.name, "messages", name, "route")
+                help = "give the channel an authenticator, or route to `room`, `global` or `sender`"
+                yield finding("CH403", text, sources, pointer, help)
+
+
+def presence_of_nobody(config: Config, sources: Sources) -> Findings:
+    """CH413: presence where no user can be."""
+    for channel in _anonymous(config):
+        if channel.presence is not None:
+            message = f"nobody on channel `{channel.name}` is a user who could be shown"
+            help = "give the channel an authenticator, or remove `presence`"
+            pointer = at("channels", channel.name, "presence")
+            yield finding("CH413", message, sources, pointer, help, key=True)
+
+
+def require_of_nobody(config: Config, sources: Sources) -> Findings:
+    """CH423: claims are wanted where nobody has any."""
+    for channel in _anonymous(config):
+        pointers = [at("channels", channel.name, "require")] if channel.require else []
+        pointers += [
+            at("channels", channel.name, "messages", name, "require")
+            for name, message in channel.messages.items()
+            if message.require
+        ]
+        for pointer in pointers:
+            message = f"nobody on channel `{channel.name}` has claims, since it says `auth: none`"
+            help = "give the channel an authenticator, or remove `require`"
+            yield finding("CH423", message, sources, pointer, help, key=True)
+
+
+def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
+    """CH425: presence that shows claims where anonymous users look on."""
+    for channel in config.channels.values():
+        shows = channel.presence is not None and "{claims." in repr(channel.presence.info)
+        if channel.auth.optional and shows:
+            message = f"anonymous clients of channel `{channel.name}` see these claims"
+            help = "show only what everybody may know, or remove `optional: true`"
+            pointer = at("channels", channel.name, "presence", "info")
+            yield finding("CH425", message, sources, pointer, help)
+
+
+def cookie_any_origin(config: Config, sources: Sources) -> Findings:
+    """CH410: any web page can connect as its visitor."""
+    if config.server.allowed_origins != "any":
+        return
+    for name, auth in with_tokens(config):
+        for source in auth.token_from:
+            if source.startswith("cookie:"):
+                message = "any web page can connect with its visitor's cookie"
+                help = "list the origins of your own pages, or use `same-origin`"
+                problem = finding("CH410", message, sources, "/server/allowed_origins", help)
+                where = sources.place(at("auth", name, "token_from"))
+                related = (Related(place=where, message="the cookie is taken here"),)
+                yield attrs.evolve(problem, related=related)
+                return
+
+
+def _origins(config: Config, sources: Sources) -> Iterator[tuple[str, str]]:
+    if isinstance(config.server.allowed_origins, tuple):
+        yield from texts(sources, "/server/allowed_origins")
+
+
+def origin_never_matches(config: Config, sources: Sources) -> Findings:
+    """CH411: an origin that no browser sends."""
+    for origin, pointer in _origins(config, sources):
+        problem = None if origin == "*" else _origin_problem(origin)
+        if problem is not None:
+            why, write = problem
+            yield finding("CH411", f"{shown(origin)} {why}", sources, pointer, write)
+
+
+def _origin_problem(origin: str) -> tuple[str, str] | None:
+    if origin == "null":
+        return "is the origin of every sandboxed page and local file", "remove it"
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        return "has no scheme, so it never matches", f"write {shown(f'https://{origin}')}"
+    why, good = _never_sent(match[1], match[2], match[3])
+    return (why, f"write {shown(good)}") if why else None
+
+
+def _never_sent(scheme: str, host: str, rest: str | None) -> tuple[str, str]:
+    """Why browsers (RFC 6454 section 7) never send such an origin, or nothing; and what they send."""
+    origin = f"{scheme}://{host}".lower()
+    if rest is not None:
+        what = "ends in `/`" if rest == "/" else "has a path"
+        return f"{what}, which no origin has, so it never matches", origin
+    if scheme.lower() in {"ws", "wss"}:
+        return "is no web page's address, so it never matches", origin.replace("ws", "http", 1)
+    if origin != f"{scheme}://{host}":
+        return "has capitals, which browsers never send", origin
+    port = _DEFAULT_PORTS.get(scheme, "")
+    if port and host.endswith(port):
+        return "names the default port, which browsers leave out", origin.removesuffix(port)
+    return "", origin
+
+
+def origin_wildcard(config: Config, sources: Sources) -> Findings:
+    """CH418: a `*` that lets in more, or less, than it seems to."""
+    for origin, pointer in _origins(config, sources):
+        if "*" in origin and not _is_good_wildcard(origin):
+            message = f"`*` cannot stand there in {shown(origin)}"
+            help = "it may be the first label of a host: `https://*.example.com`"
+            if origin == "*":
+                help = "write `allowed_origins: any`, if every web page may connect"
+            yield finding("CH418", message, sources, pointer, help)
+
+
+def _is_good_wildcard(origin: str) -> bool:
+    _, separator, host = origin.partition("://")
+    rest = (host if separator else origin).removeprefix("*.")
+    labels = rest.partition("/")[0].partition(":")[0].split(".")
+    starts = (host if separator else origin).startswith("*.")
+    named = len(labels) > 1 or labels == ["localhost"]
+    return starts and origin.count("*") == 1 and named and all(labels)
+
+
+def plaintext_public(config: Config, sources: Sources) -> Findings:
+    """CH414: every interface, without TLS and without a proxy that would add it."""
+    if config.server.tls is not None or config.server.trusted_proxies:
+        return
+    if is_written(sources, "/server/tls") or is_written(sources, "/server/trusted_proxies"):
+        return
+    for text, pointer in texts(sources, "/server/bind"):
+        address = parse_address(text)
+        if isinstance(address, TcpAddress) and address.host in _EVERY_INTERFACE:
+            message = "everyone on the network can connect, and tokens travel in plain text"
+            local = format_address(TcpAddress("127.0.0.1", address.port))
+            help = f"add `tls`, or `trusted_proxies` if a proxy adds TLS, or bind to `{local}`"
+            yield finding("CH414", message, sources, pointer, help)
+
+
+def api_public(config: Config, sources: Sources) -> Findings:
+    """CH415: the control API on an address that others reach."""
+    address = parse_address(config.api.bind) if config.api is not None else None
+    if isinstance(address, TcpAddress) and not is_loopback(address.host):
+        message = "the control API can be reached from other machines"
+        local = format_address(TcpAddress("127.0.0.1", address.port))
+        help = f"bind it to `{local}` or to a Unix socket, and let a proxy with TLS lead to it"
+        yield finding("CH415", message, sources, "/api/bind", help)
+
+
+def api_key_weak(config: Config, sources: Sources) -> Findings:
+    """CH426: an API key under 32 characters."""
+    if config.api is None:
+        return
+    for secret, pointer in secrets(sources, config.api.keys, "/api/keys"):
+        if len(secret.text) < _LEAST_KEY:
+            message = f"the API key has {len(secret.text)} characters; it needs {_LEAST_KEY}"
+            help = f"make one with {joined(['`openssl rand -hex 32`'])}"
+            yield finding("CH426", message, sources, pointer, help)

@@ -1,0 +1,293 @@
+"""Rules about authenticators: keys, algorithms, tokens and where they travel."""
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from channeld.config.language import joined, similar
+from channeld.config.model import Config, JwtAuth, TokensAuth
+from channeld.config.rules.evidence import (
+    at,
+    channel_names,
+    entries,
+    finding,
+    is_written,
+    secrets,
+    texts,
+    with_tokens,
+    written,
+)
+from channeld.config.scalars import is_loopback
+from channeld.config.source import Sources
+from channeld.config.walk import shown
+from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
+
+__all__ = [
+    "ALGORITHMS",
+    "algorithm_none",
+    "algorithm_unknown",
+    "algorithms_mixed",
+    "authenticator_undefined",
+    "authenticator_unused",
+    "expiry_optional",
+    "jwks_not_https",
+    "key_missing",
+    "key_of_other_family",
+    "message_never_awaited",
+    "no_audience",
+    "secret_inline",
+    "token_in_query",
+    "token_twice",
+    "token_weak",
+    "weak_secret",
+]
+
+Findings = Iterator[Diagnostic]
+
+HMAC: Final = ("HS256", "HS384", "HS512")
+PUBLIC: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "ES256K", "EdDSA"),
+)
+ALGORITHMS: Final = (*HMAC, *PUBLIC)
+"""The signature algorithms that an authenticator may accept (RFC 7518 section 3, RFC 8037, RFC 8812)."""
+
+_LEAST_SECRET = 32
+_LEAST_TOKEN = 16
+
+
+def authenticator_undefined(config: Config, sources: Sources) -> Findings:
+    """CH401: a channel names an authenticator that is not there."""
+    defined = entries(sources, "/auth")
+    for channel, name, pointer in channel_names(sources):
+        if name in defined:
+            continue
+        meant = similar(name, defined)
+        help = f"define it under `auth`, or write `auth: none` in channel `{channel}`"
+        if name == "none":
+            help = (
+                "write `auth: none` alone; with `optional: true` a channel lets anonymous users in"
+            )
+        elif meant:
+            help = f"did you mean `{meant}`?"
+        yield finding("CH401", f"no authenticator is named {shown(name)}", sources, pointer, help)
+
+
+def authenticator_unused(config: Config, sources: Sources) -> Findings:
+    """CH402: an authenticator that no channel names."""
+    used = {name for _, name, _ in channel_names(sources)}
+    channels = entries(sources, "/channels")
+    # A channel that does not say its `auth` properly may have meant this one.
+    if not channels or any(not written(sources, at("channels", c, "auth")) for c in channels):
+        return
+    for name in entries(sources, "/auth"):
+        if name not in used:
+            message = f"no channel uses authenticator `{name}`"
+            help = f"write `auth: {name}` in a channel, or remove it"
+            yield finding("CH402", message, sources, at("auth", name), help, key=True)
+
+
+def _jwt(config: Config) -> Iterator[tuple[str, JwtAuth]]:
+    for name, auth in config.auth.items():
+        if isinstance(auth, JwtAuth):
+            yield name, auth
+
+
+def algorithm_none(config: Config, sources: Sources) -> Findings:
+    """CH404: `none`, which accepts forged tokens."""
+    for name, _ in _jwt(config):
+        for text, pointer in texts(sources, at("auth", name, "algorithms")):
+            if text.lower() == "none":
+                message = "the algorithm `none` accepts forged tokens"
+                yield finding("CH404", message, sources, pointer, "remove it")
+
+
+def algorithm_unknown(config: Config, sources: Sources) -> Findings:
+    """CH419: an algorithm that does not exist, or that channeld does not know."""
+    for name, _ in _jwt(config):
+        for text, pointer in texts(sources, at("auth", name, "algorithms")):
+            if text in ALGORITHMS or text.lower() == "none":
+                continue
+            meant = similar(text, ALGORITHMS)
+            help = f"did you mean `{meant}`?" if meant else f"known are {joined([*ALGORITHMS])}"
+            message = f"{shown(text)} is not a known signature algorithm"
+            yield finding("CH419", message, sources, pointer, help)
+
+
+def _families(auth: JwtAuth) -> set[str]:
+    families = {"hmac" for name in auth.algorithms if name in HMAC}
+    return families | {"public" for name in auth.algorithms if name in PUBLIC}
+
+
+def algorithms_mixed(config: Config, sources: Sources) -> Findings:
+    """CH406: HMAC and public-key algorithms in one authenticator."""
+    for name, auth in _jwt(config):
+        if len(_families(auth)) > 1:
+            message = f"authenticator `{name}` mixes HMAC and public-key algorithms"
+            help = "make two authenticators; a channel can name both in a list"
+            yield finding("CH406", message, sources, at("auth", name, "algorithms"), help)
+
+
+def weak_secret(config: Config, sources: Sources) -> Findings:
+    """CH405: an HMAC secret of fewer than 32 bytes."""
+    for name, auth in _jwt(config):
+        for secret, pointer in secrets(sources, auth.secrets, at("auth", name, "secret")):
+            size = len(secret.text.encode("utf-8", "surrogatepass"))
+            if size < _LEAST_SECRET:
+                message = f"the secret of `{name}` has {size} bytes; HMAC needs {_LEAST_SECRET}"
+                help = "make one with `openssl rand -base64 48`"
+                yield finding("CH405", message, sources, pointer, help)
+
+
+def key_missing(config: Config, sources: Sources) -> Findings:
+    """CH420: nothing to verify with."""
+    for name, auth in _jwt(config):
+        families = _families(auth)
+        keys = {key for key in _KEYS if is_written(sources, at("auth", name, key))}
+        if len(families) == 1 and not keys:
+            wanted = "`secret`" if families == {"hmac"} else "`public_key` or `jwks`"
+            message = f"authenticator `{name}` has nothing to verify tokens with"
+            yield finding("CH420", message, sources, at("auth", name), f"add {wanted}", key=True)
+
+
+_KEYS: Final = {"secret": "hmac", "public_key": "public", "jwks": "public"}
+
+
+def key_of_other_family(config: Config, sources: Sources) -> Findings:
+    """CH421: a key that does not go with the algorithms."""
+    for name, auth in _jwt(config):
+        families = _families(auth)
+        for key, family in _KEYS.items():
+            pointer = at("auth", name, key)
+            if len(families) == 1 and family not in families and is_written(sources, pointer):
+                wanted = "`secret`" if families == {"hmac"} else "`public_key` or `jwks`"
+                message = f"{joined([*auth.algorithms], 'and')} cannot use `{key}`"
+                help = f"give {wanted} instead, or change `algorithms`"
+                yield finding("CH421", message, sources, pointer, help, key=True)
+
+
+def no_audience(config: Config, sources: Sources) -> Findings:
+    """CH407: tokens meant for other services are accepted."""
+    for name, _ in _jwt(config):
+        if not is_written(sources, at("auth", name, "audience")):
+            message = f"authenticator `{name}` accepts tokens that were made for other services"
+            help = "add `audience:` with the `aud` that your issuer writes for this service"
+            yield finding("CH407", message, sources, at("auth", name), help, key=True)
+
+
+def jwks_not_https(config: Config, sources: Sources) -> Findings:
+    """CH408: keys that anyone on the way can replace; only a warning on this machine."""
+    for name, auth in _jwt(config):
+        url = auth.jwks.url if auth.jwks else None
+        if url is None or not url.lower().startswith("http://"):
+            continue
+        message = f"the keys of `{name}` are fetched without TLS"
+        problem = finding("CH408", message, sources, at("auth", name, "jwks"), "write `https://`")
+        if is_loopback(_host(url)):
+            problem = attrs.evolve(problem, severity=Severity.WARNING)
+        yield problem
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def secret_inline(config: Config, sources: Sources) -> Findings:
+    """CH409: a secret that stands in the file itself."""
+    found = [
+        pair
+        for name, auth in _jwt(config)
+        for pair in secrets(sources, auth.secrets, at("auth", name, "secret"))
+    ]
+    for name, auth in config.auth.items():
+        if isinstance(auth, TokensAuth):
+            kept = tuple(entry.token for entry in auth.tokens if entry.token is not None)
+            for secret, pointer in secrets(sources, kept, at("auth", name, "tokens")):
+                inner = f"{pointer}/token"
+                found.append((secret, inner if is_written(sources, inner) else pointer))
+    if config.api is not None:
+        found += secrets(sources, config.api.keys, "/api/keys")
+    for index, webhook in enumerate(config.webhooks):
+        found.append((webhook.secret, at("webhooks", index, "secret")))
+    for secret, pointer in found:
+        if secret.inline:
+            help = "write `${NAME}` and set it in the environment, or `{file: PATH}`"
+            yield finding("CH409", "a secret is written in the file", sources, pointer, help)
+
+
+def token_in_query(config: Config, sources: Sources) -> Findings:
+    """CH412: a token in the URL, where it is said to be looked for there."""
+    for name, _ in with_tokens(config):
+        for text, pointer in texts(sources, at("auth", name, "token_from")):
+            if text.partition(":")[0] == "query":
+                message = "a token in the URL ends up in the logs of proxies"
+                help = "prefer `header`, `cookie:NAME`, `subprotocol` or `message`"
+                yield finding("CH412", message, sources, pointer, help)
+
+
+def expiry_optional(config: Config, sources: Sources) -> Findings:
+    """CH422: tokens that never end."""
+    for name, auth in _jwt(config):
+        if auth.expiry == "optional":
+            message = f"authenticator `{name}` accepts tokens that never end"
+            help = "remove it, so that a token needs `exp`"
+            yield finding("CH422", message, sources, at("auth", name, "expiry"), help)
+
+
+def message_never_awaited(config: Config, sources: Sources) -> Findings:
+    """CH424: `message` where every channel lets a client in without a token."""
+    for name, _ in with_tokens(config):
+        users = [c for c in config.channels.values() if name in c.auth.names]
+        if not users or not all(channel.auth.optional for channel in users):
+            continue
+        for text, pointer in texts(sources, at("auth", name, "token_from")):
+            if text == "message":
+                message = "an `authenticate` frame is never awaited where a token is optional"
+                help = "remove `message`, or `optional: true` in a channel that uses it"
+                where = sources.place(at("channels", users[0].name, "auth"))
+                related = (Related(place=where, message="a token is optional here"),)
+                problem = finding("CH424", message, sources, pointer, help)
+                yield attrs.evolve(problem, related=related)
+
+
+def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
+    pointer = at("auth", name, "tokens")
+    value = written(sources, pointer)
+    return (
+        at("auth", name, "tokens", index)
+        if isinstance(value, list) and len(value) == count
+        else pointer
+    )
+
+
+def token_twice(config: Config, sources: Sources) -> Findings:
+    """CH427: one token for two users."""
+    for name, auth in config.auth.items():
+        if not isinstance(auth, TokensAuth):
+            continue
+        seen: set[str] = set()
+        for index, entry in enumerate(auth.tokens):
+            key = entry.token.text if entry.token is not None else f"sha256:{entry.sha256}"
+            if key in seen:
+                pointer = _token_pointer(sources, name, index, len(auth.tokens))
+                message = f"the token of `{entry.user}` is in the list twice"
+                yield finding("CH427", message, sources, pointer, "give each user a token")
+            seen.add(key)
+
+
+def token_weak(config: Config, sources: Sources) -> Findings:
+    """CH428: a token short enough to guess."""
+    for name, auth in config.auth.items():
+        if not isinstance(auth, TokensAuth):
+            continue
+        for index, entry in enumerate(auth.tokens):
+            if entry.token is not None and len(entry.token.text) < _LEAST_TOKEN:
+                pointer = _token_pointer(sources, name, index, len(auth.tokens))
+                message = f"the token of {shown(entry.user)} has {len(entry.token.text)} characters"
+                help = f"use {_LEAST_TOKEN} or more, at random: `openssl rand -hex 24`"
+                yield finding("CH428", message, sources, pointer, help)

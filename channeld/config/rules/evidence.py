@@ -1,0 +1,107 @@
+"""What a rule asks of the sources: what was written where, and a finding at that place."""
+
+from collections.abc import Iterator
+
+from channeld.config.model import Auth, Channel, Config, JwtAuth, Secret, TokensAuth
+from channeld.config.source import Sources
+from channeld.config.tree import child, tokens
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "at",
+    "authenticators",
+    "channel_names",
+    "entries",
+    "finding",
+    "is_written",
+    "secrets",
+    "texts",
+    "with_tokens",
+    "written",
+]
+
+
+def at(*keys: str | int) -> str:
+    """The pointer of what these keys lead to."""
+    pointer = ""
+    for key in keys:
+        pointer = child(pointer, key)
+    return pointer
+
+
+def written(sources: Sources, pointer: str) -> Json:
+    """What stands in the files at a pointer, right or wrong; None where nothing does, or null."""
+    value = sources.value
+    for token in tokens(pointer):
+        if isinstance(value, dict):
+            value = value.get(token)
+        elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+            value = value[int(token)]
+        else:
+            return None
+    return value
+
+
+def is_written(sources: Sources, pointer: str) -> bool:
+    """Whether a key is there at all: with a good value, a refused one, or none."""
+    parent, _, _ = pointer.rpartition("/")
+    holder = written(sources, parent)
+    return isinstance(holder, dict) and tokens(pointer)[-1] in holder
+
+
+def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
+    """A text, or each text of a list, with its pointer; those whose value is not known are left out."""
+    value = written(sources, pointer)
+    if isinstance(value, str) and pointer not in sources.unset:
+        yield value, pointer
+    for index, one in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(one, str) and child(pointer, index) not in sources.unset:
+            yield one, child(pointer, index)
+
+
+def entries(sources: Sources, pointer: str) -> list[str]:
+    """The names in a mapping as it was written, without those that start with `x-`."""
+    value = written(sources, pointer)
+    return [name for name in value if not name.startswith("x-")] if isinstance(value, dict) else []
+
+
+def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
+    """Each channel that names an authenticator, the name, and the name's pointer; right or wrong."""
+    for channel in entries(sources, "/channels"):
+        pointer = at("channels", channel, "auth")
+        if isinstance(written(sources, pointer), dict):
+            pointer = child(pointer, "use")
+        for name, place in texts(sources, pointer):
+            if name != "none" or not place.endswith("/auth"):
+                yield channel, name, place
+
+
+def authenticators(config: Config, channel: Channel) -> list[Auth]:
+    """The authenticators of a channel, as far as they are defined."""
+    return [config.auth[name] for name in channel.auth.names if name in config.auth]
+
+
+def with_tokens(config: Config) -> Iterator[tuple[str, JwtAuth | TokensAuth]]:
+    """The authenticators that look for a token."""
+    for name, auth in config.auth.items():
+        if isinstance(auth, JwtAuth | TokensAuth):
+            yield name, auth
+
+
+def secrets(
+    sources: Sources, found: tuple[Secret, ...], pointer: str
+) -> Iterator[tuple[Secret, str]]:
+    """Each of several secrets with its pointer; that of the whole where they can't be told apart."""
+    value = written(sources, pointer)
+    apart = isinstance(value, list) and len(value) == len(found)
+    for index, secret in enumerate(found):
+        yield secret, child(pointer, index) if apart else pointer
+
+
+def finding(
+    code: str, message: str, sources: Sources, pointer: str, help: str = "", key: bool = False
+) -> Diagnostic:
+    """A finding at a value, or at its key."""
+    return diagnose(code, message, sources.place(pointer, key=key), help=help)

@@ -1,0 +1,26 @@
+"""CH710: what the language has and this server does not have yet."""
+
+from collections.abc import Iterator
+
+from channeld.config.model import Config
+from channeld.config.rules.evidence import finding
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Diagnostic
+
+__all__ = ["not_available"]
+
+
+def not_available(config: Config, sources: Sources) -> Iterator[Diagnostic]:
+    """CH710: brokers other than `memory`, several workers, the control API, webhooks."""
+    help = "remove it for now"
+    if config.broker != "memory":
+        yield finding("CH710", "this broker is not available yet", sources, "/broker", help)
+    if config.server.workers > 1:
+        message = "more than one process is not available yet"
+        yield finding("CH710", message, sources, "/server/workers", help)
+    if config.api is not None:
+        message = "the control API is not available yet"
+        yield finding("CH710", message, sources, "/api", help, key=True)
+    if config.webhooks:
+        message = "webhooks are not available yet"
+        yield finding("CH710", message, sources, "/webhooks", help, key=True)

@@ -1,0 +1,107 @@
+"""Rules about channels and their messages as such: names, descriptions, keys that exclude each other, workers."""
+
+from collections.abc import Iterator
+
+from channeld.config.model import Config
+from channeld.config.rules.evidence import at, entries, finding, is_written, written
+from channeld.config.source import Sources
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Diagnostic, Related
+from channeld.protocol.frames import RESERVED
+
+__all__ = [
+    "channel_silent",
+    "emit_and_stamp",
+    "names_alike",
+    "no_description",
+    "reserved_type",
+    "stamp_reserved",
+    "workers_without_broker",
+]
+
+Findings = Iterator[Diagnostic]
+
+
+def emit_and_stamp(config: Config, sources: Sources) -> Findings:
+    """CH122: a message with both."""
+    for channel in config.channels.values():
+        for name, message in channel.messages.items():
+            if message.emit is not None and message.stamp is not None:
+                pointer = at("channels", channel.name, "messages", name, "stamp")
+                text = f"message `{name}` has both `emit` and `stamp`"
+                help = "write the stamps into `emit`"
+                yield finding("CH122", text, sources, pointer, help, key=True)
+
+
+def stamp_reserved(config: Config, sources: Sources) -> Findings:
+    """CH123: a stamp over `type` or `id`."""
+    for channel in config.channels.values():
+        for name, message in channel.messages.items():
+            for field in {"type", "id"} & set(message.stamp or ()):
+                pointer = at("channels", channel.name, "messages", name, "stamp", field)
+                help = "remove it; `emit` can deliver another type"
+                text = f"`{field}` cannot be stamped"
+                yield finding("CH123", text, sources, pointer, help, key=True)
+
+
+def channel_silent(config: Config, sources: Sources) -> Findings:
+    """CH308: neither messages nor events."""
+    for name in config.channels:
+        # An empty `events` says on purpose that nothing is sent; what was refused is no silence.
+        events = is_written(sources, at("channels", name, "events"))
+        messages = at("channels", name, "messages")
+        silent = not is_written(sources, messages) or written(sources, messages) == {}
+        if silent and not events:
+            message = f"channel `{name}` declares neither messages nor events"
+            help = "add `messages`, or `events` if only the server speaks there"
+            yield finding("CH308", message, sources, at("channels", name), help, key=True)
+
+
+def reserved_type(config: Config, sources: Sources) -> Findings:
+    """CH313: a type that belongs to the protocol."""
+    for channel in entries(sources, "/channels"):
+        for section in ("messages", "events"):
+            for name in entries(sources, at("channels", channel, section)):
+                if name in RESERVED:
+                    message = f"`{name}` is a frame of the protocol itself"
+                    pointer = at("channels", channel, section, name)
+                    help = f"pick another name, such as `{name}_{section[:-1]}`"
+                    yield finding("CH313", message, sources, pointer, help, key=True)
+
+
+def no_description(config: Config, sources: Sources) -> Findings:
+    """CH701: a channel without a word about it."""
+    for name, channel in config.channels.items():
+        if not channel.description:
+            message = f"channel `{name}` has no description"
+            help = "add `description:`; exports and the console show it"
+            yield finding("CH701", message, sources, at("channels", name), help, key=True)
+
+
+def names_alike(config: Config, sources: Sources) -> Findings:
+    """CH703: two channels whose names people will mix up."""
+    seen: dict[str, str] = {}
+    for name in entries(sources, "/channels"):
+        folded = name.lower().replace("-", "_").replace(".", "_")
+        first = seen.setdefault(folded, name)
+        if first != name:
+            yield diagnose(
+                "CH703",
+                f"channels `{first}` and `{name}` are easily mixed up",
+                sources.place(at("channels", name), key=True),
+                help="give one of them another name",
+                related=(
+                    Related(
+                        place=sources.place(at("channels", first), key=True),
+                        message=f"`{first}` is defined here",
+                    ),
+                ),
+            )
+
+
+def workers_without_broker(config: Config, sources: Sources) -> Findings:
+    """CH704: processes that could not hear each other."""
+    if config.server.workers > 1 and (written(sources, "/broker") or "memory") == "memory":
+        message = f"{config.server.workers} processes need a broker that they share"
+        help = "write `workers: 1`, or give a `broker` other than `memory`"
+        yield finding("CH704", message, sources, "/server/workers", help)

@@ -1,0 +1,279 @@
+"""Durations, sizes, rates and addresses: the language's small notations, as text and as value.
+
+Each notation has `parse_…` (what was written → value, or a `BadScalar` that says what to write) and `format_…` (value →
+the shortest text that gives the same value again). Durations are exact to the millisecond.
+"""
+
+import ipaddress
+import re
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Rate
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "BadScalar",
+    "TcpAddress",
+    "UnixAddress",
+    "format_address",
+    "format_duration",
+    "format_rate",
+    "format_size",
+    "is_loopback",
+    "parse_address",
+    "parse_duration",
+    "parse_rate",
+    "parse_size",
+]
+
+_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_BYTES: Final = {
+    "B": 1,
+    "kB": 1000,
+    "KiB": 1024,
+    "MB": 1000**2,
+    "MiB": 1024**2,
+    "GB": 1000**3,
+    "GiB": 1024**3,
+}
+_PERIODS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+_DURATION = re.compile(r"(-?[0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
+_SIZE = re.compile(r"(-?[0-9]{1,15})(B|kB|KiB|MB|MiB|GB|GiB)", re.ASCII)
+_RATE = re.compile(r"(-?[0-9]{1,9})/([smh])", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+
+_LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)[\s_]*([a-zµ]{0,12})\.?[\s,]*")
+_LOOSE_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)[\s_]*([a-z]{1,9})")
+_LOOSE_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|per|a|an|each|every|\s)\s*1?\s*([a-z]{1,8})")
+_UNIT_WORDS: Final = {
+    "": "s",
+    "ms": "ms",
+    "msec": "ms",
+    "msecs": "ms",
+    "milli": "ms",
+    "millis": "ms",
+    "millisecond": "ms",
+    "milliseconds": "ms",
+    "s": "s",
+    "sec": "s",
+    "secs": "s",
+    "second": "s",
+    "seconds": "s",
+    "m": "m",
+    "min": "m",
+    "mins": "m",
+    "minute": "m",
+    "minutes": "m",
+    "h": "h",
+    "hr": "h",
+    "hrs": "h",
+    "hour": "h",
+    "hours": "h",
+    "d": "d",
+    "day": "d",
+    "days": "d",
+}
+_SIZE_WORDS: Final = {
+    "b": "B",
+    "byte": "B",
+    "bytes": "B",
+    "k": "KiB",
+    "kb": "KiB",
+    "ki": "KiB",
+    "kib": "KiB",
+    "m": "MiB",
+    "mb": "MiB",
+    "mi": "MiB",
+    "mib": "MiB",
+    "g": "GiB",
+    "gb": "GiB",
+    "gi": "GiB",
+    "gib": "GiB",
+}
+
+
+@attrs.frozen(slots=True)
+class BadScalar:
+    """Why a value is not what was wanted (`is not a duration`), and what to write instead."""
+
+    why: str
+    write: str
+
+
+@attrs.frozen(slots=True)
+class TcpAddress:
+    """A host and a port; the host is empty for every interface, port 0 is a free one."""
+
+    host: str
+    port: int
+
+
+@attrs.frozen(slots=True)
+class UnixAddress:
+    """The path of a Unix socket."""
+
+    path: str
+
+
+def parse_duration(written: Json) -> float | BadScalar:
+    """Seconds, from `250ms`, `10s`, `5m`, `1h` or `7d`. A negative one parses: whether it makes sense is a range."""
+    if isinstance(written, str):
+        match = _DURATION.fullmatch(written)
+        if match is not None:
+            return int(match[1]) * _MILLISECONDS[match[2]] / 1000
+    return BadScalar("is not a duration", _duration_to_write(written))
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest text for a number of seconds, such as `90s` or `2h`."""
+    milliseconds = round(seconds * 1000)
+    if milliseconds == 0:
+        return "0s"
+    for unit in ("d", "h", "m", "s"):
+        if milliseconds % _MILLISECONDS[unit] == 0:
+            return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
+    return f"{milliseconds}ms"
+
+
+def parse_size(written: Json) -> int | BadScalar:
+    """Bytes, from a whole number, `64KiB`, `1MiB`, `1GiB`, or the decimal `64kB`, `1MB`, `1GB`."""
+    if type(written) is int:
+        return written
+    if isinstance(written, str):
+        match = _SIZE.fullmatch(written)
+        if match is not None:
+            return int(match[1]) * _BYTES[match[2]]
+    return BadScalar("is not a size", _size_to_write(written))
+
+
+def format_size(size: int) -> str:
+    """The shortest text for a number of bytes: in binary units where they fit exactly, else the bare number."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if size and size % _BYTES[unit] == 0:
+            return f"{size // _BYTES[unit]}{unit}"
+    return str(size)
+
+
+def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
+    """A token bucket, from `10/s`, `100/m` or `1000/h`; the burst is the count unless it is given."""
+    if isinstance(written, str):
+        match = _RATE.fullmatch(written)
+        if match is not None:
+            limit = int(match[1])
+            return Rate(
+                limit=limit, period=_PERIODS[match[2]], burst=limit if burst is None else burst
+            )
+    return BadScalar("is not a rate", _rate_to_write(written))
+
+
+def format_rate(rate: Rate) -> str | dict[str, Json]:
+    """`10/s`, or `{limit: 10/s, burst: 30}` where the burst differs from the count."""
+    unit = next(unit for unit, period in _PERIODS.items() if period == rate.period)
+    text = f"{rate.limit}/{unit}"
+    return text if rate.burst == rate.limit else {"limit": text, "burst": rate.burst}
+
+
+def parse_address(written: Json) -> TcpAddress | UnixAddress | BadScalar:
+    """Where to listen, from `127.0.0.1:4000`, `[::1]:4000`, `:4000` (every interface) or `unix:PATH`."""
+    if isinstance(written, str):
+        if written.startswith("unix:") and len(written) > len("unix:"):
+            return UnixAddress(written.removeprefix("unix:"))
+        host, colon, port = written.rpartition(":")
+        if colon and _is_host(host) and _is_port(port):
+            return TcpAddress(host.strip("[]"), int(port))
+    return BadScalar("is not an address to listen on", _address_to_write(written))
+
+
+def format_address(address: TcpAddress | UnixAddress) -> str:
+    """The text that gives the address again."""
+    if isinstance(address, UnixAddress):
+        return f"unix:{address.path}"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (as in a URL or an address) means this machine and nothing else."""
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_host(host: str) -> bool:
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            return False
+        return True
+    return not host or _HOST.fullmatch(host) is not None
+
+
+def _is_port(port: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is not None and int(port) <= 65535
+
+
+def _duration_to_write(written: Json) -> str:
+    if type(written) is int and 0 <= written < 10**9:
+        return f"{written}s"
+    total = 0.0
+    rest = str(written).strip().lower() if isinstance(written, str | float) else ""
+    while rest and (match := _LOOSE_DURATION.match(rest)):
+        unit = _UNIT_WORDS.get(match[2])
+        if unit is None:
+            break
+        total += float(match[1]) * _MILLISECONDS[unit]
+        rest = rest[match.end() :]
+    if rest or not total:
+        return "250ms, 10s, 5m, 1h or 7d"
+    return format_duration(round(total) / 1000)
+
+
+def _size_to_write(written: Json) -> str:
+    if isinstance(written, str):
+        text = written.strip().lower()
+        match = _LOOSE_SIZE.fullmatch(text)
+        unit = _SIZE_WORDS.get(match[2]) if match else None
+        if match and unit:
+            size = float(match[1])
+            return f"{size:.0f}{unit}" if size.is_integer() else str(int(size * _BYTES[unit]))
+        if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+            return text
+    return "64KiB, 1MiB or a number of bytes"
+
+
+def _rate_to_write(written: Json) -> str:
+    if type(written) is int and written > 0:
+        return f"{written}/s"
+    if isinstance(written, str):
+        match = _LOOSE_RATE.fullmatch(written.strip().lower())
+        unit = _UNIT_WORDS.get(match[2]) if match else None
+        if match and unit in _PERIODS:
+            return f"{match[1]}/{unit}"
+        if re.fullmatch(r"[0-9]{1,9}", written.strip(), re.ASCII):
+            return f"{written.strip()}/s"
+    return "10/s, 100/m or 1000/h"
+
+
+def _address_to_write(written: Json) -> str:
+    if type(written) is int and 0 <= written <= 65535:
+        return f"127.0.0.1:{written}"
+    if isinstance(written, str):
+        bare = written.strip().partition("://")[2] or written.strip()
+        bare = bare.rstrip("/").replace("*:", "0.0.0.0:")
+        if _is_port(bare):
+            return f"127.0.0.1:{bare}"
+        host, _, port = bare.rpartition(":")
+        if ":" in host and _is_host(f"[{host}]") and _is_port(port):
+            return f"[{host}]:{port}"
+        if bare and ":" not in bare and _HOST.fullmatch(bare):
+            return f"{bare}:4000"
+        if bare != written and not isinstance(parse_address(bare), BadScalar):
+            return bare
+    return "127.0.0.1:4000, [::1]:4000, :4000 or unix:channeld.sock"

@@ -1,0 +1,117 @@
+"""The words for what libyaml can't read: its terse problem, said for the person who wrote the line."""
+
+import re
+from collections.abc import Callable
+
+import yaml
+
+from channeld.config.tree import Lines
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Diagnostic, Place
+
+__all__ = ["syntax_error"]
+
+# (what the loader says, in C or in Python; our message; what to do; whether the construct's start is the place)
+_WORDING: tuple[tuple[str, str, str, bool], ...] = (
+    (
+        r"mapping values are not allowed",
+        "a `:` where no key can be",
+        "quote the text if it holds `: `; else check the indentation of this line and the one above",
+        False,
+    ),
+    (
+        r"did not find expected ',' or|expected ',' or",
+        "this bracket is not closed, or a comma is missing in it",
+        "close it, put commas between the parts, and quote texts that hold `{`, `}`, `[`, `]` or `,`",
+        True,
+    ),
+    (
+        r"could not find expected ':'",
+        "this line has no `:` after its key",
+        "write `key: value`, or indent the line if it goes on with the text above",
+        True,
+    ),
+    (
+        r"unexpected end of stream",
+        "this quoted text is not closed",
+        "add the closing quote",
+        True,
+    ),
+    (
+        r"unknown escape character|escape sequence|escape character",
+        "not an escape of a double-quoted text",
+        "write the text in single quotes, where `\\` is an ordinary character",
+        False,
+    ),
+    (
+        r"alphabetic or numeric character",
+        "`*` and `&` begin an alias or an anchor here",
+        'quote the text, such as `"*"`',
+        True,
+    ),
+    (
+        r"cannot start any token|expected node content",
+        "a value can't begin with this character",
+        "quote the text, or write the value that is missing here",
+        False,
+    ),
+    (
+        r"did not find expected key|expected <block end>|did not find expected '-'|block end",
+        "this line does not fit the lines above it",
+        "indent it like the keys beside it; check the line above for a missing `:`, quote or bracket",
+        False,
+    ),
+)
+# Two of these mean something else where they stand within a line.
+_WITHIN_LINE = {
+    _WORDING[0][1]: (
+        "a second `: ` on this line",
+        "quote the text that holds it, or break the line",
+    ),
+    _WORDING[-1][1]: (
+        "something follows a finished value on this line",
+        "quote the whole text, or remove the rest",
+    ),
+}
+_BARE_TEMPLATE = re.compile(r"(?:^|[\s:\[,-])(?![\"'#])[^\s\"'#]*\{[a-z_]+(?:\.[\w.]+)?\??\}")
+_QUOTE_TEMPLATE = 'quote a text that holds a template, such as `"{params.room_id}"`'
+
+
+def syntax_error(
+    problem: yaml.MarkedYAMLError, lines: Lines, offset: Callable[[int], int]
+) -> Diagnostic:
+    """CH002 for a tab, else CH001, at the character or the construct that could not be read."""
+    text = problem.problem or problem.context or "this is not YAML"
+    at = min(offset(problem.problem_mark.index), len(lines.text)) if problem.problem_mark else 0
+    if "tab character" in text or lines.text[at : at + 1] == "\t":
+        return diagnose(
+            "CH002",
+            "a tab is used for indentation",
+            _character(lines, at),
+            help="YAML indents with spaces: replace the tab",
+        )
+    message, help, opener = next(
+        (
+            (ours, help, opener)
+            for theirs, ours, help, opener in _WORDING
+            if re.search(theirs, text)
+        ),
+        (text, "", False),
+    )
+    if opener and problem.context_mark is not None:
+        at = min(offset(problem.context_mark.index), len(lines.text))
+    place = _character(lines, at)
+    start = lines.offset(place.line)
+    line = lines.text[start:].split("\n", 1)[0]
+    before = lines.text[start:at].strip(" -")
+    if (": " in before) if message == _WORDING[0][1] else before:
+        message, help = _WITHIN_LINE.get(message, (message, help))
+    if _BARE_TEMPLATE.search(line):
+        help = _QUOTE_TEMPLATE
+    return diagnose("CH001", message, place, help=help)
+
+
+def _character(lines: Lines, at: int) -> Place:
+    """One character, or nothing at the end of a line."""
+    empty = lines.text[at : at + 1] in ("", "\n", "\r")
+    return lines.place(at, at if empty else at + 1)

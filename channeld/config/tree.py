@@ -1,0 +1,204 @@
+"""The values of one YAML document with the place of each key and value, found by JSON pointer (RFC 6901)."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Literal, TypeAlias
+
+import attrs
+
+from channeld.diagnostics.diagnostic import Place
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "Entry",
+    "Lines",
+    "ListNode",
+    "MapNode",
+    "Node",
+    "Scalar",
+    "ScalarNode",
+    "Style",
+    "Tree",
+    "build",
+    "child",
+    "tokens",
+]
+
+Style: TypeAlias = Literal["plain", "single", "double", "literal", "folded"]
+_INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
+_BREAK = re.compile(r"\r\n|\n|\r")
+
+
+def tokens(pointer: str) -> list[str]:
+    """The keys and indexes of a JSON pointer (RFC 6901), unescaped; none for the root."""
+    return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
+
+
+def child(pointer: str, key: str | int) -> str:
+    """The pointer of what `key` names in the value at `pointer`."""
+    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+@attrs.frozen(slots=True)
+class Scalar:
+    """How a scalar was written: its style, and its text with quotes and escapes undone."""
+
+    style: Style
+    raw: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ScalarNode:
+    """A scalar between two code points of the text. `broken`: a finding says that its value can't be known."""
+
+    start: int
+    end: int
+    scalar: Scalar
+    value: Json
+    broken: bool = False
+    size: int = 1
+    height: int = 0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ListNode:
+    """A list; `size` counts the values in it with aliases expanded, `height` how deep lists and mappings nest."""
+
+    start: int
+    end: int
+    items: list["Node"]
+    size: int
+    height: int
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Entry:
+    """A key of a mapping, where it stands, and its value."""
+
+    start: int
+    end: int
+    node: "Node"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class MapNode:
+    """A mapping, merge keys done."""
+
+    start: int
+    end: int
+    entries: dict[str, Entry]
+    size: int
+    height: int
+
+
+Node: TypeAlias = ScalarNode | ListNode | MapNode
+
+
+@attrs.frozen(slots=True, eq=False)
+class Lines:
+    """Code point offsets of one text as lines and columns."""
+
+    file: str
+    text: str
+    _starts: list[int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_starts", [0, *(m.end() for m in _BREAK.finditer(self.text))])
+
+    def place(self, start: int, end: int, pointer: str = "") -> Place:
+        """The span from one offset to another, which may be the end of the text."""
+        line, column = self._position(start)
+        end_line, end_column = self._position(max(start, end))
+        return Place(self.file, line, column, end_line, end_column, pointer)
+
+    def offset(self, line: int) -> int:
+        """Where a line (from 1) starts."""
+        return self._starts[line - 1]
+
+    def after(self, line: int) -> Iterator[str]:
+        """The lines that follow one, with their breaks."""
+        for start, end in pairwise([*self._starts[line:], len(self.text)]):
+            yield self.text[start:end]
+
+    def _position(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+
+@attrs.define(eq=False, kw_only=True)
+class Tree:
+    """One parsed document: its value in file order, and a place for each part.
+
+    Pointers are RFC 6901; one that names nothing gets the place of its nearest ancestor. `unknown` holds the pointers
+    whose value a finding has already called unreadable; `quoted` the text ranges in which `#` starts no comment.
+    """
+
+    file: str
+    text: str
+    value: Json
+    root: Node
+    lines: Lines = attrs.field(repr=False)
+    unknown: frozenset[str] = frozenset()
+    quoted: tuple[tuple[int, int], ...] = attrs.field(default=(), repr=False)
+
+    def place(self, pointer: str) -> Place:
+        """Where the value stands; for an alias, where it is used."""
+        found, node, _ = self._find(pointer)
+        return self.lines.place(node.start, node.end, found)
+
+    def key_place(self, pointer: str) -> Place:
+        """Where the key of the value stands; the value's own place in a list and at the root."""
+        found, node, entry = self._find(pointer)
+        return self.lines.place((entry or node).start, (entry or node).end, found)
+
+    def scalar(self, pointer: str) -> Scalar | None:
+        """How the scalar at exactly this pointer was written; None for anything else."""
+        found, node, _ = self._find(pointer)
+        return node.scalar if found == pointer and isinstance(node, ScalarNode) else None
+
+    def span(self, pointer: str, offset: int, length: int) -> Place:
+        """Part of a string: exact where the text is the value (one line, no escapes), else the whole value."""
+        found, node, _ = self._find(pointer)
+        if found == pointer and isinstance(node, ScalarNode):
+            quote = int(node.scalar.style in ("single", "double"))
+            start, end = node.start + quote, node.end - quote
+            fits = offset >= 0 and offset + length <= end - start
+            if fits and self.text[start:end] == node.scalar.raw:
+                return self.lines.place(start + offset, start + offset + length, pointer)
+        return self.lines.place(node.start, node.end, found)
+
+    def node(self, pointer: str) -> Node:
+        """The node at this pointer, or its nearest ancestor."""
+        return self._find(pointer)[1]
+
+    def at(self, pointer: str) -> Json:
+        """The value at this pointer, or of its nearest ancestor."""
+        return build(self.node(pointer), pointer, lambda node, _: node.value)
+
+    def _find(self, pointer: str) -> tuple[str, Node, Entry | None]:
+        found, node, entry = "", self.root, None
+        for token in tokens(pointer):
+            if isinstance(node, MapNode) and token in node.entries:
+                entry = node.entries[token]
+                node = entry.node
+            elif isinstance(node, ListNode) and _is_index(token, len(node.items)):
+                entry, node = None, node.items[int(token)]
+            else:
+                break
+            found = child(found, token)
+        return found, node, entry
+
+
+def _is_index(key: str, length: int) -> bool:
+    return _INDEX.fullmatch(key) is not None and int(key) < length
+
+
+def build(node: Node, pointer: str, scalar: Callable[[ScalarNode, str], Json]) -> Json:
+    """The plain value of a node, each scalar as `scalar(node, pointer)` gives it; aliases become copies."""
+    if isinstance(node, MapNode):
+        return {k: build(e.node, child(pointer, k), scalar) for k, e in node.entries.items()}
+    if isinstance(node, ListNode):
+        return [build(item, child(pointer, i), scalar) for i, item in enumerate(node.items)]
+    return scalar(node, pointer)

@@ -1,0 +1,199 @@
+"""The contexts that hooks get: a session's verbs, checked, for sync and for async hooks.
+
+A frame that a hook sends goes through the same check as one from the control API (`Engine.check_event`). One that is
+refused raises `FrameRefused` in the hook. In a worker thread a sync hook's verbs are kept, and done when it returns.
+"""
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from channeld.broker.broker import Topic
+from channeld.broker.later import Pending, settled
+from channeld.hooks import User
+from channeld.telemetry import bound
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["AsyncContext", "InlineContext"]
+
+CLOSE_CODES = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
+
+
+class _BaseContext:
+    __slots__ = ("_id", "_room", "_session", "replied")
+
+    def __init__(self, session: "Session", id: str | int | None = None) -> None:
+        self._session = session
+        self._id = id
+        self._room = session.room
+        self.replied = False
+
+    @property
+    def connection(self) -> str:
+        return self._session.connection_id
+
+    @property
+    def channel(self) -> str:
+        return self._session.channel.name
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self._session.params
+
+    @property
+    def user(self) -> User | None:
+        session = self._session
+        return None if session.user_id is None else User(session.user_id, session.claims)
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        return self._session.claims
+
+    @property
+    def rooms(self) -> frozenset[str]:
+        return frozenset(self._session.rooms)
+
+    @property
+    def room(self) -> str | None:
+        return self._room
+
+    @property
+    def state(self) -> Any:
+        return self._session.engine.state
+
+    @property
+    def store(self) -> MutableMapping[str, Any]:
+        session = self._session
+        if session.store is None:
+            session.store = {}
+        return session.store
+
+    @property
+    def log(self) -> Any:
+        session = self._session
+        return bound(
+            connection=session.connection_id, channel=session.channel.name, user=session.user_id
+        )
+
+    def _send(self, frame: Mapping[str, Any]) -> None:
+        session = self._session
+        session.send(session.engine.check_event(session.channel, frame))
+
+    def _reply(self, frame: Mapping[str, Any]) -> None:
+        if self._id is not None:
+            self.replied = True
+            fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
+            self._session.send({"type": "reply", "id": self._id, **fields})
+
+    def _close(self, code: int, reason: str) -> None:
+        if code not in CLOSE_CODES and not 3000 <= code <= 4999:
+            raise ValueError(f"{code} is not a close code that a hook may use (1000, 4900-4999, …)")
+        self._session.peer.close(code, reason)
+
+
+class AsyncContext(_BaseContext):
+    """What an async hook gets (`channeld.Context`)."""
+
+    __slots__ = ()
+
+    async def send(self, frame: Mapping[str, Any]) -> None:
+        self._send(frame)
+
+    async def reply(self, frame: Mapping[str, Any]) -> None:
+        self._reply(frame)
+
+    async def to_room(
+        self, room: str, frame: Mapping[str, Any], *, channel: str | None = None
+    ) -> None:
+        await self._publish(channel, frame, room=room)
+
+    async def to_user(
+        self, user: str, frame: Mapping[str, Any], *, channel: str | None = None
+    ) -> None:
+        await self._publish(channel, frame, user=user)
+
+    async def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        await self._publish(channel, frame)
+
+    async def join(self, room: str) -> None:
+        await Pending(self._session.join(room))
+
+    async def leave(self, room: str) -> None:
+        await Pending(self._session.leave(room))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self._close(code, reason)
+
+    async def presence(self, room: str) -> list[dict[str, Any]]:
+        topic = Topic("room", self.channel, room)
+        state = await Pending(self._session.engine.hub.presence.state(topic))
+        users: list[dict[str, Any]] = state["users"]
+        return users
+
+    async def online(self, user: str) -> bool:
+        return await Pending(settled(self._session.engine.online(self.channel, user)))
+
+    async def history(self, room: str, limit: int = 50) -> list[dict[str, Any]]:
+        page = await Pending(self._session.engine.history(self._session.channel, room, limit))
+        return [orjson.loads(payload) for payload in page.payloads]
+
+    async def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
+        # `Pending`, so that the verbs may also be used in a task that the hook started.
+        publish = self._session.engine.publish(channel or self.channel, frame, **to)
+        await Pending(settled(publish))
+
+
+class InlineContext(_BaseContext):
+    """What a sync hook gets (`channeld.SyncContext`). With `later` its verbs are kept there, not done."""
+
+    __slots__ = ("_later",)
+
+    def __init__(
+        self,
+        session: "Session",
+        id: str | int | None = None,
+        later: list[Callable[[], None]] | None = None,
+    ) -> None:
+        super().__init__(session, id)
+        self._later = later
+
+    def send(self, frame: Mapping[str, Any]) -> None:
+        self._do(lambda: self._send(frame))
+
+    def reply(self, frame: Mapping[str, Any]) -> None:
+        self._do(lambda: self._reply(frame))
+
+    def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        self._publish(channel, frame, room=room)
+
+    def to_user(self, user: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        self._publish(channel, frame, user=user)
+
+    def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
+        self._publish(channel, frame)
+
+    def join(self, room: str) -> None:
+        self._do(lambda: self._session.engine.run(self._session.join(room)))
+
+    def leave(self, room: str) -> None:
+        self._do(lambda: self._session.engine.run(self._session.leave(room)))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self._do(lambda: self._close(code, reason))
+
+    def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
+        engine, name = self._session.engine, channel or self.channel
+
+        async def publish() -> None:
+            await settled(engine.publish(name, frame, **to))
+
+        self._do(lambda: engine.run(publish()))
+
+    def _do(self, verb: Callable[[], None]) -> None:
+        if self._later is None:
+            verb()
+        else:
+            self._later.append(verb)

@@ -1,0 +1,246 @@
+"""The frames that every channel understands: authenticate, subscribe, unsubscribe, presence, history.
+
+(`ping` is answered in `session.py`.) Their shapes are checked by schemas, like a declared message's.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import orjson
+
+from channeld.broker.broker import Position, Topic
+from channeld.engine.auth import Denied
+from channeld.engine.failures import Forbidden
+from channeld.engine.hooking import call_hook
+from channeld.engine.states import State
+from channeld.hub.hub import with_position
+from channeld.plan.plan import PresencePlan, Validator, Violation
+from channeld.plan.schemas import validator_of
+from channeld.protocol.codes import ErrorCode
+from channeld.protocol.frames import Frame, Json
+from channeld.protocol.websocket import encode_text
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["enter", "is_room_name", "join", "leave", "receive"]
+
+ROOM: Json = {"type": "string", "minLength": 1, "maxLength": 128}
+POSITION: Json = {"type": "string", "maxLength": 128}
+
+
+def _schema(required: list[Json], **properties: Json) -> Validator:
+    return validator_of(
+        {
+            "type": "object",
+            "required": required,
+            "properties": properties,
+            "additionalProperties": False,
+        }
+    )
+
+
+SCHEMAS: Mapping[str, Validator] = {
+    "authenticate": _schema(["token"], token={"type": "string"}),
+    "subscribe": _schema(["room"], room=ROOM, since=POSITION),
+    "unsubscribe": _schema(["room"], room=ROOM),
+    "presence": _schema([], room=ROOM, only={"const": "count"}),
+    "history": _schema(
+        [], room=ROOM, limit={"type": "integer", "minimum": 1, "maximum": 1000}, before=POSITION
+    ),
+}
+
+DEFAULT_HISTORY_LIMIT = 50
+
+
+async def receive(
+    session: "Session", kind: str, frame: Frame, id: str | int | None, now: float
+) -> None:
+    """Answer one of the reserved frames of a client that has been let in."""
+    validator = SCHEMAS[kind]
+    if not validator.accepts(frame):
+        return session.refuse_message(validator.explain(frame), id)
+    return await VERBS[kind](session, frame, id)
+
+
+# --------------------------------------------------------------------------------------------------------- verbs
+
+
+async def _authenticate(session: "Session", frame: Frame, id: str | int | None) -> None:
+    # `opening` imports this module for joining rooms, so its names are looked up late.
+    from channeld.engine import opening  # noqa: PLC0415
+
+    if not session.channel.auth:
+        raise Forbidden("This channel takes no token")
+    found = await opening.verify_message_token(session, frame["token"])
+    if not session.is_in(State.OPEN):
+        return None
+    if isinstance(found, Denied):
+        return opening.deny(session, found.reason, id)
+    if found.user.id != session.user_id:
+        return opening.deny(session, "renewal for another user", id)
+    session.grant(found)
+    return session.answer(opening.authenticated(session), id)
+
+
+async def _subscribe(session: "Session", frame: Frame, id: str | int | None) -> None:
+    channel, room = session.channel, frame["room"]
+    if not is_room_name(room):
+        text = "must be a room name: NFC, no control characters"
+        return session.refuse_message([Violation("/room", text, "format")], id)
+    if channel.subscribe is None or not channel.subscribe.allows(session, room):
+        raise Forbidden("You may not join this room", room)
+    if room not in session.rooms:
+        most = channel.limits.rooms_per_connection
+        if channel.subscribe.max is not None:
+            most = min(most, channel.subscribe.max)
+        if len(session.rooms) >= most:
+            text = f"A connection may be in {most} rooms"
+            return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, limit=most)
+        for hook in (channel.subscribe.hook, channel.on_subscribe):
+            if hook is not None:
+                await call_hook(session, hook, room)
+    return await join(session, room, frame.get("since"), asked=True, id=id)
+
+
+async def _unsubscribe(session: "Session", frame: Frame, id: str | int | None) -> None:
+    if frame["room"] not in session.rooms:
+        raise Forbidden("You are not in this room", frame["room"])
+    await leave(session, frame["room"], id)
+
+
+async def _presence(session: "Session", frame: Frame, id: str | int | None) -> None:
+    topic = _presence_topic(session, frame)
+    presence = session.engine.hub.presence
+    count = frame.get("only") == "count"
+    session.answer(await (presence.count(topic) if count else presence.state(topic)), id)
+
+
+def _presence_topic(session: "Session", frame: Frame) -> Topic:
+    plan = session.channel.presence
+    if plan is None:
+        raise Forbidden("This channel has no presence", frame.get("room"))
+    if plan.scope == "channel":
+        return Topic("channel", session.channel.name, "")
+    return _own_room(session, frame)
+
+
+def _own_room(session: "Session", frame: Frame) -> Topic:
+    room = frame.get("room", session.home)
+    topic = session.rooms.get(room) if room is not None else None
+    if topic is None:
+        raise Forbidden("You are not in this room", room)
+    return topic
+
+
+async def _history(session: "Session", frame: Frame, id: str | int | None) -> None:
+    channel = session.channel
+    if channel.history is None:
+        raise Forbidden("This channel keeps no history", frame.get("room"))
+    room = _own_room(session, frame).name
+    before = None
+    if "before" in frame:
+        before = Position.parse(frame["before"])
+        if before is None:
+            text = "must be a `pos` that the server gave"
+            return session.refuse_message([Violation("/before", text, "format")], id)
+    limit = frame.get("limit", DEFAULT_HISTORY_LIMIT)
+    page = await session.engine.history(channel, room, limit, before)
+    frames = [orjson.Fragment(payload) for payload in page.payloads]
+    return session.answer(
+        {"type": "history", "room": room, "frames": frames, "more": page.more}, id
+    )
+
+
+VERBS = {
+    "authenticate": _authenticate,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "presence": _presence,
+    "history": _history,
+}
+
+
+# --------------------------------------------------------------------------------------------------------- rooms
+
+
+def is_room_name(room: str) -> bool:
+    """Whether it is 1 to 128 characters, in NFC (Unicode annex 15), with no control characters."""
+    if not 1 <= len(room) <= 128:
+        return False
+    if room.isascii():
+        return room.isprintable()
+    return unicodedata.is_normalized("NFC", room) and not any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in room
+    )
+
+
+async def join(
+    session: "Session",
+    room: str,
+    since: str | None,
+    *,
+    asked: bool,
+    id: str | int | None = None,
+) -> None:
+    """Put a connection into a room: say so when `asked`, send what it missed, and who is there.
+
+    Raises:
+        BrokerUnavailable: it is not in the room.
+    """
+    channel, hub = session.channel, session.engine.hub
+    topic = Topic("room", channel.name, room)
+    is_new = room not in session.rooms
+    if channel.history is None:
+        await hub.join(session, topic)
+        if asked:
+            lost = {"recovered": False} if since is not None else {}
+            session.answer({"type": "subscribed", "room": room, **lost}, id)
+    else:
+        await _join_with_history(session, topic, since, asked, id)
+    if is_new and channel.presence is not None and channel.presence.scope == "room":
+        await enter(session, topic, channel.presence)
+
+
+async def _join_with_history(
+    session: "Session", topic: Topic, since: str | None, asked: bool, id: str | int | None
+) -> None:
+    keep = session.channel.history
+    assert keep is not None  # noqa: S101 - the caller has looked
+    position = Position.parse(since) if since is not None else None
+    catching = await session.engine.hub.join_with_history(session, topic, keep, position)
+    page = catching.page
+    if asked:
+        frame: Frame = {"type": "subscribed", "room": topic.name, "pos": str(page.top)}
+        if since is not None:
+            frame["recovered"] = page.recovered and position is not None
+        session.answer(frame, id)
+    for kept in page.frames:
+        session.peer.send(encode_text(with_position(kept.payload, kept.position)))
+    catching.release()
+
+
+async def enter(session: "Session", topic: Topic, plan: PresencePlan) -> None:
+    """Count a connection in a topic's presence and tell it who is there."""
+    hub = session.engine.hub
+    info = plan.info(session, {}) if session.user_id is not None else {}
+    await hub.enter_presence(session, topic, plan, info)
+    session.send(await hub.presence.state(topic))
+
+
+async def leave(
+    session: "Session", room: str, id: str | int | None, reason: str | None = None
+) -> None:
+    """Take a connection out of a room and tell it so; nothing if it is not in it."""
+    topic = session.rooms.get(room)
+    if topic is None:
+        return
+    channel = session.channel
+    await session.engine.hub.leave(session, topic, channel.presence)
+    frame: Frame = {"type": "unsubscribed", "room": room}
+    if reason is not None:
+        frame["reason"] = reason
+    session.answer(frame, id)
+    if channel.on_unsubscribe is not None:
+        await call_hook(session, channel.on_unsubscribe, room)

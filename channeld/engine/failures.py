@@ -1,0 +1,57 @@
+"""What went wrong with a client's frame, and the one place that turns it into an error frame and a count."""
+
+from typing import TYPE_CHECKING
+
+from channeld.broker.broker import BrokerUnavailable
+from channeld.hooks import Reject
+from channeld.plan.plan import MessageCounters
+from channeld.protocol.codes import ErrorCode
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["Forbidden", "HookFailed", "refuse_for"]
+
+
+class Forbidden(Exception):
+    """What the client asked for is not allowed; it stays connected."""
+
+    def __init__(self, message: str, room: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.room = room
+
+
+class HookFailed(Exception):
+    """A hook raised or took too long. `ref` is the id that the log line carries."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(ref)
+        self.ref = ref
+
+
+def refuse_for(
+    session: "Session",
+    error: Exception,
+    id: str | int | None,
+    counters: MessageCounters | None = None,
+) -> None:
+    """Answer with the error frame for an exception; call it where the exception is being handled.
+
+    Anything unknown is a bug of ours: it is logged with its traceback, the client gets INTERNAL_ERROR.
+    """
+    counters = counters or MessageCounters()
+    if isinstance(error, Forbidden):
+        counters.forbidden += 1
+        room = {} if error.room is None else {"room": error.room}
+        session.refuse(ErrorCode.FORBIDDEN, error.message, id, **room)
+    elif isinstance(error, Reject):
+        counters.rejected += 1
+        session.refuse(error.code, error.message, id, **error.fields)
+    elif isinstance(error, BrokerUnavailable):
+        counters.unavailable += 1
+        text = "The message was not routed; try again"
+        session.refuse(ErrorCode.UNAVAILABLE, text, id, retry_after=error.retry_after)
+    else:
+        counters.failed += 1
+        session.fail(id, error.ref if isinstance(error, HookFailed) else None)

@@ -1,0 +1,221 @@
+"""From an accepted message to publications: requirements, the hook, what is emitted, and where it goes.
+
+A message with one target, no hook and no `require` takes `route_one`: no coroutine, no list. Everything else takes
+`deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from channeld.broker.broker import Keep, Position, Topic
+from channeld.broker.later import Later, settled
+from channeld.engine.auth import meets
+from channeld.engine.failures import Forbidden, HookFailed, refuse_for
+from channeld.engine.hooking import call_hook
+from channeld.hub.hub import EVERYONE
+from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
+from channeld.protocol.frames import Frame, encode
+from channeld.protocol.websocket import encode_text
+from channeld.telemetry import log
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["accepted", "deliver_message", "finish", "route_one"]
+
+
+class BadEmit(Exception):
+    """What a message emits does not satisfy the event that it claims to be: a mistake in hook or config."""
+
+
+@attrs.frozen(slots=True)
+class _Publication:
+    topic: Topic | None  # None: to the sender itself
+    payload: bytes
+    keep: Keep | None = None
+    skip: str | None = None
+
+
+def route_one(
+    session: "Session", message: MessagePlan, target: TargetPlan, frame: Frame
+) -> Later[Position | None]:
+    """Publish a message to its one target.
+
+    Raises:
+        Forbidden, BrokerUnavailable: it was not published.
+    """
+    session.room = session.home
+    if target.kind == "sender":
+        session.peer.send(encode_text(_emitted(session, message, frame, None)))
+        return None
+    publication = _work_out(session, message, target, frame)
+    if publication is None or publication.topic is None:
+        return None
+    return session.engine.hub.publish(
+        publication.topic, publication.payload, publication.keep, publication.skip
+    )
+
+
+async def finish(
+    session: "Session", message: MessagePlan, later: Any, id: str | int | None
+) -> None:
+    """The broker did not answer at once: wait for it, then acknowledge."""
+    try:
+        await later
+    except Exception as error:  # answered with its error frame
+        refuse_for(session, error, id, message.counters)
+    else:
+        accepted(session, message, id)
+
+
+def accepted(session: "Session", message: MessagePlan, id: str | int | None) -> None:
+    """Count a message that was routed, and acknowledge it where it has an `id`."""
+    message.counters.accepted += 1
+    if id is not None:
+        session.send({"type": "ack", "id": id})
+
+
+async def deliver_message(
+    session: "Session", message: MessagePlan, frame: Frame, id: str | int | None
+) -> None:
+    """Check what the message requires, call its hook, publish to every target, acknowledge."""
+    try:
+        _check_require(session, message)
+        _set_room(session, message, frame)
+        replied = False
+        if message.hook is not None:
+            frame, replied = await _call_message_hook(session, message, frame, id)
+        await _publish_all(session, message, frame)
+    except Exception as error:  # answered with its error frame
+        refuse_for(session, error, id, message.counters)
+    else:
+        accepted(session, message, None if replied else id)
+
+
+def _check_require(session: "Session", message: MessagePlan) -> None:
+    if not meets(message.require, session):
+        raise Forbidden("You may not send this")
+
+
+async def _call_message_hook(
+    session: "Session", message: MessagePlan, frame: Frame, id: str | int | None
+) -> tuple[Frame, bool]:
+    assert message.hook is not None  # noqa: S101 - the caller has looked
+    # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
+    shown = {"type": message.type, **_copy(frame)}
+    result, replied = await call_hook(session, message.hook, shown, id=id)
+    if result is None:
+        return frame, replied
+    if isinstance(result, Mapping):
+        changed = {key: result[key] for key in result if key not in ("type", "id")}
+        if message.accepts(changed):
+            return changed, replied
+    ref = session.engine.runtime.random_id()
+    log("hook_failed", hook=message.hook.name, ref=ref, reason="result refused by the schema")
+    raise HookFailed(ref)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_copy(child) for child in value]
+    return value
+
+
+def _set_room(session: "Session", message: MessagePlan, frame: Frame) -> None:
+    # What `ctx.room` and `{room}` are: the room that the route names, or the channel's one `join` room.
+    session.room = session.home
+    for target in message.targets:
+        if target.kind == "room" and target.room is not None:
+            room = target.room(session, frame)
+            session.room = None if room is MISSING else str(room)
+            return
+
+
+async def _publish_all(session: "Session", message: MessagePlan, frame: Frame) -> None:
+    publications = [
+        publication
+        for target in message.targets
+        if (publication := _work_out(session, message, target, frame)) is not None
+    ]
+    for publication in publications:
+        if publication.topic is None:
+            session.peer.send(encode_text(publication.payload))
+        else:
+            later = session.engine.hub.publish(
+                publication.topic, publication.payload, publication.keep, publication.skip
+            )
+            await settled(later)
+
+
+def _work_out(
+    session: "Session", message: MessagePlan, target: TargetPlan, frame: Frame
+) -> _Publication | None:
+    skip = session.connection_id if target.except_sender else None
+    if target.kind == "room":
+        return _to_room(session, message, target, frame, skip)
+    payload = _emitted(session, message, frame, None)
+    if target.kind == "sender":
+        return _Publication(None, payload)
+    channel = target.channel or session.channel.name
+    if target.kind == "global":
+        topic = EVERYONE if channel == "*" else Topic("channel", channel, "")
+        return _Publication(topic, payload, skip=skip)
+    assert target.user is not None  # noqa: S101 - the compiler requires `user:` for this target
+    user = target.user(session, frame)
+    if user is MISSING:
+        return None
+    return _Publication(Topic("user", channel, str(user)), payload, skip=skip)
+
+
+def _to_room(
+    session: "Session",
+    message: MessagePlan,
+    target: TargetPlan,
+    frame: Frame,
+    skip: str | None,
+) -> _Publication | None:
+    room = session.home
+    if target.room is not None:
+        rendered = target.room(session, frame)
+        if rendered is MISSING:
+            return None
+        room = session.room = str(rendered)
+    if room is None:
+        return None
+    channel = session.channel
+    if target.channel is None or target.channel == channel.name:
+        topic = session.rooms.get(room)
+        history = channel.history
+    else:
+        topic = None
+        history = session.engine.plan.channels[target.channel].history
+    if topic is None:
+        if target.members_only or not session.engine.is_room_name(room):
+            raise Forbidden("You are not in this room", room)
+        topic = Topic("room", target.channel or channel.name, room)
+    payload = _emitted(session, message, frame, room if history is not None else None)
+    return _Publication(topic, payload, history if message.kept else None, skip)
+
+
+def _emitted(session: "Session", message: MessagePlan, frame: Frame, room: str | None) -> bytes:
+    emit = message.emit
+    if emit is not None:
+        out: Frame = emit(session, frame)
+        if message.out is not None:
+            fields = {key: value for key, value in out.items() if key != "type"}
+            if not message.out.accepts(fields):
+                raise BadEmit(f"{message.type} emits what its event's schema refuses")
+    else:
+        out = {"type": message.type, **frame}
+        for field, template in message.stamps:
+            value = template(session, frame)
+            if value is not MISSING:
+                out[field] = value
+    if room is not None:
+        out["room"] = room
+        out.pop("pos", None)
+    return encode(out)

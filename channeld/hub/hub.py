@@ -1,0 +1,274 @@
+"""The hub: joins members to rooms, hands frames to the broker, and delivers what the broker brings.
+
+Every verb is written once, for brokers that answer at once and for those that don't (`broker/later.py`). Deliveries
+come through `deliver`, also those that started on this node, so there is one way in and one order.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from channeld.broker.broker import (
+    Broker,
+    BrokerUnavailable,
+    Deliver,
+    Keep,
+    Page,
+    Position,
+    Publication,
+    Topic,
+)
+from channeld.broker.later import Later, settled
+from channeld.hub.fanout import Fanout, Recipient
+from channeld.hub.presence import Presence
+from channeld.hub.rooms import CatchingUp, Member, Room
+from channeld.plan.plan import PresencePlan
+from channeld.protocol.frames import Frame, encode
+from channeld.protocol.websocket import encode_text
+from channeld.timers import Clock, Timers
+
+__all__ = ["EVERYONE", "Catching", "Hub", "HubStatistics", "with_position"]
+
+EVERYONE = Topic("all", "", "")
+
+
+@attrs.frozen(slots=True)
+class HubStatistics:
+    """Connections, rooms (topics of kind `room` with a member here), publications brought, deliveries made."""
+
+    connections: int
+    rooms: int
+    publications: int
+    deliveries: int
+
+
+def with_position(payload: bytes, position: Position) -> bytes:
+    """A frame's JSON with its `pos` added. The frame has at least its `type`, so a comma is right."""
+    return b'%b,"pos":"%b"}' % (payload[:-1], str(position).encode())
+
+
+class Hub:
+    """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once."""
+
+    def __init__(
+        self,
+        make_broker: Callable[[Deliver], Broker],
+        fanout: Fanout,
+        clock: Clock,
+        timers: Timers,
+        spawn: Callable[[Awaitable[object]], None],
+    ) -> None:
+        self._rooms: dict[Topic, Room] = {}
+        self._peers: dict[str, Recipient] = {}
+        self._fanout = fanout
+        self._room_count = self._publications = self._deliveries = 0
+        self.broker = make_broker(self.deliver)
+        self.presence = Presence(self.broker, clock, timers, self.announce, spawn)
+
+    # ------------------------------------------------------------------------------------------------ members
+
+    async def attach(self, member: Member, channel: str) -> None:
+        """Let a member hear its channel, everyone's channel, and its user."""
+        self._peers[member.connection_id] = member.peer
+        for topic in _own_topics(member, channel):
+            await self._add(topic, member)
+
+    async def join(self, member: Member, topic: Topic) -> None:
+        """Put a member into a room that keeps no history. Idempotent."""
+        if topic.name not in member.rooms:
+            member.rooms[topic.name] = topic
+            await self._add(topic, member)
+
+    async def join_with_history(
+        self, member: Member, topic: Topic, keep: Keep, since: Position | None
+    ) -> "Catching":
+        """Put a member into a room that keeps history; what is published from now on waits for `Catching.release`.
+
+        Returns:
+            What it missed, and the one who holds back the rest until the member has been told.
+        """
+        member.rooms[topic.name] = topic
+        room = await self._room(topic)
+        entry = CatchingUp(member)
+        self._fanout.settle()
+        room.members.pop(member.peer, None)
+        room.catching_up = room.catching_up or {}
+        room.catching_up[member.peer] = entry
+        page = self.broker.since(topic, since, keep)
+        try:
+            catching = Catching(self, room, entry, await settled(page))
+        except BrokerUnavailable:
+            member.rooms.pop(topic.name, None)
+            self._remove(topic, member)
+            raise
+        # A broker that answers at once has nothing under way.
+        catching.is_level = not hasattr(page, "__await__")
+        return catching
+
+    async def leave(self, member: Member, topic: Topic, plan: PresencePlan | None) -> None:
+        """Take a member out of a room. Idempotent."""
+        if member.rooms.pop(topic.name, None) is not None:
+            self._remove(topic, member)
+            await self.presence.leave(topic, plan, member)
+
+    async def drop(self, member: Member, channel: str, plan: PresencePlan | None) -> None:
+        """Forget everything of a member. Idempotent."""
+        if self._peers.pop(member.connection_id, None) is None:
+            return
+        rooms = list(member.rooms.values())
+        member.rooms.clear()
+        for topic in (*rooms, *_own_topics(member, channel)):
+            self._remove(topic, member)
+        for topic in (*rooms, Topic("channel", channel, "")):
+            await self.presence.leave(topic, plan, member)
+
+    async def enter_presence(
+        self, member: Member, topic: Topic, plan: PresencePlan, info: Mapping[str, Any]
+    ) -> None:
+        """Count a member in a topic's presence and tell the others."""
+        await self.presence.enter(topic, plan, member, info)
+
+    def members(self, topic: Topic) -> Iterator[Member]:
+        """This node's members of a topic, oldest first."""
+        room = self._rooms.get(topic)
+        if room is not None:
+            yield from list(room.members.values())
+            yield from [entry.member for entry in (room.catching_up or {}).values()]
+
+    def topics(self, channel: str) -> list[tuple[str, int]]:
+        """The rooms of a channel that have members here, with their numbers of connections."""
+        return [
+            (topic.name, room.size())
+            for topic, room in self._rooms.items()
+            if topic.kind == "room" and topic.channel == channel
+        ]
+
+    # ------------------------------------------------------------------------------------------------- frames
+
+    def publish(
+        self, topic: Topic, payload: bytes, keep: Keep | None = None, skip: str | None = None
+    ) -> Later[Position | None]:
+        """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
+        return self.broker.publish(topic, payload, keep, skip)
+
+    def announce(self, topic: Topic, frame: Frame, skip: str | None) -> Later[object]:
+        """Publish a frame of the server's own, not kept."""
+        return self.broker.publish(topic, encode(frame), None, skip)
+
+    def deliver(self, topic: Topic, publication: Publication) -> None:
+        """Give a publication to this node's members of its topic."""
+        room = self._rooms.get(topic)
+        if room is None:
+            return
+        payload, position = publication.payload, publication.position
+        if position is not None:
+            payload = with_position(payload, position)
+            room.last = position
+        frame = encode_text(payload)
+        skip = self._peers.get(publication.skip) if publication.skip is not None else None
+        self._publications += 1
+        self._deliveries += len(room.members)
+        self._fanout.publish(room.members, frame, skip)
+        if room.catching_up:
+            self._deliver_late(room, position, frame, skip)
+
+    def _deliver_late(
+        self, room: Room, position: Position | None, frame: bytes, skip: Recipient | None
+    ) -> None:
+        catching_up = room.catching_up or {}
+        for peer, entry in list(catching_up.items()):
+            if peer is skip:
+                continue
+            if entry.top is None:
+                entry.waiting.append((position, frame))
+            elif not entry.has_seen(position):
+                peer.send(frame)
+                if position is not None:
+                    self.level(room, entry)
+
+    def level(self, room: Room, entry: CatchingUp) -> None:
+        """A member has caught up: from here on it is one like the others."""
+        if room.catching_up and room.catching_up.pop(entry.member.peer, None) is not None:
+            self._fanout.settle()
+            room.members[entry.member.peer] = entry.member
+            room.catching_up = room.catching_up or None
+
+    # --------------------------------------------------------------------------------------------- statistics
+
+    def statistics(self) -> HubStatistics:
+        """How many of what, now and since the start."""
+        return HubStatistics(
+            len(self._peers), self._room_count, self._publications, self._deliveries
+        )
+
+    def online(self, channel: str, user: str) -> bool:
+        """Whether a user has a connection on a channel of this node."""
+        return Topic("user", channel, user) in self._rooms
+
+    # -------------------------------------------------------------------------------------------------- rooms
+
+    async def _room(self, topic: Topic) -> Room:
+        room = self._rooms.get(topic)
+        if room is None:
+            room = self._rooms[topic] = Room(topic)
+            self._room_count += topic.kind == "room"
+            await settled(self.broker.subscribe(topic))
+        return room
+
+    async def _add(self, topic: Topic, member: Member) -> None:
+        room = self._rooms.get(topic)
+        subscribed = room is not None
+        if room is None:
+            room = self._rooms[topic] = Room(topic)
+            self._room_count += topic.kind == "room"
+        self._fanout.settle()
+        room.members[member.peer] = member
+        if not subscribed:
+            await settled(self.broker.subscribe(topic))
+
+    def _remove(self, topic: Topic, member: Member) -> None:
+        room = self._rooms.get(topic)
+        if room is None:
+            return
+        self._fanout.settle()
+        room.members.pop(member.peer, None)
+        if room.catching_up:
+            room.catching_up.pop(member.peer, None)
+        if room.is_empty:
+            del self._rooms[topic]
+            self._room_count -= topic.kind == "room"
+            self.broker.unsubscribe(topic)
+
+
+class Catching:
+    """A member's page of history, and the door behind which later frames wait until it has been sent the page."""
+
+    __slots__ = ("_entry", "_hub", "_room", "is_level", "page")
+
+    def __init__(self, hub: Hub, room: Room, entry: CatchingUp, page: Page) -> None:
+        self._hub = hub
+        self._room = room
+        self._entry = entry
+        self.page = page
+        self.is_level = False
+
+    def release(self) -> None:
+        """The page has been sent: send what waited, each frame once, and go on like every member."""
+        entry, last, top = self._entry, self._room.last, self.page.top
+        entry.top = top
+        waiting, entry.waiting = entry.waiting, []
+        for position, frame in waiting:
+            if not entry.has_seen(position):
+                entry.member.peer.send(frame)
+        # Once this node has seen as much of the room as the page held, nothing of it can come again.
+        seen = last is not None and last.epoch == top.epoch and last.offset >= top.offset
+        if self.is_level or seen or top.offset == 0:
+            self._hub.level(self._room, entry)
+
+
+def _own_topics(member: Member, channel: str) -> tuple[Topic, ...]:
+    everyone = (EVERYONE, Topic("channel", channel, ""))
+    if member.user_id is None:
+        return everyone
+    return (*everyone, Topic("user", channel, member.user_id))

@@ -1,0 +1,186 @@
+"""First came, last left: what users of a room (or of a channel) are told of each other.
+
+The rules of this file. The broker decides who came first and who left last, over all nodes. A user whose last
+connection on this node goes *lingers*: the broker still counts the user as there until `grace` is over; one who comes
+back before that on any node neither left nor joined. With `batch` the joins and leaves of a while are one frame, and a
+user who came and went within it is not mentioned. Anonymous connections are counted (user ""), never announced.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from channeld.broker.broker import Broker, BrokerUnavailable, Topic
+from channeld.broker.later import Later, settled, start
+from channeld.hub.rooms import Member
+from channeld.plan.plan import PresencePlan
+from channeld.protocol.frames import Frame
+from channeld.telemetry import log
+from channeld.timers import Clock, Timer, Timers
+
+__all__ = ["ANONYMOUS", "Presence"]
+
+ANONYMOUS = ""
+
+Announce = Callable[[Topic, Frame, str | None], Later[object]]
+Spawn = Callable[[Awaitable[object]], None]
+
+
+class _Lingering:
+    __slots__ = ("connection", "timer")
+
+    def __init__(self, connection: str, timer: Timer) -> None:
+        self.connection = connection
+        self.timer = timer
+
+
+class _Batch:
+    __slots__ = ("joins", "leaves")
+
+    def __init__(self) -> None:
+        self.joins: dict[str, Mapping[str, Any]] = {}
+        self.leaves: set[str] = set()
+
+
+class Presence:
+    """The presence of this node's members.
+
+    `announce(topic, frame, skip)` publishes a frame to a topic, but not to the connection `skip`. `spawn` runs what a
+    timer started and could not finish at once.
+    """
+
+    def __init__(
+        self, broker: Broker, clock: Clock, timers: Timers, announce: Announce, spawn: Spawn
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._timers = timers
+        self._announce = announce
+        self._spawn = spawn
+        self._here: dict[tuple[Topic, str], int] = {}
+        self._lingering: dict[tuple[Topic, str], _Lingering] = {}
+        self._batches: dict[Topic, _Batch] = {}
+
+    async def enter(
+        self, topic: Topic, plan: PresencePlan, member: Member, info: Mapping[str, Any]
+    ) -> None:
+        """Count a member in, and tell the others if its user was not there."""
+        user = member.user_id or ANONYMOUS
+        key = (topic, user)
+        self._here[key] = self._here.get(key, 0) + 1
+        first = await settled(self._broker.enter(topic, user, member.connection_id, info))
+        back = self._lingering.pop(key, None)
+        if back is not None:
+            back.timer.cancel()
+            await settled(self._broker.leave(topic, user, back.connection))
+        if first and user != ANONYMOUS and plan.events:
+            await self._tell_join(topic, plan, user, info, member.connection_id)
+
+    async def leave(self, topic: Topic, plan: PresencePlan | None, member: Member) -> None:
+        """Count a member out; the others are told after `grace`, if its user has not come back."""
+        user = member.user_id or ANONYMOUS
+        key = (topic, user)
+        count = self._here.get(key, 0)
+        if not count:
+            return
+        if count > 1:
+            self._here[key] = count - 1
+        else:
+            del self._here[key]
+        if count == 1 and user != ANONYMOUS and plan is not None and plan.grace > 0:
+            self._linger(topic, plan, user, member.connection_id)
+            await settled(self._broker.linger(topic, user, member.connection_id))
+        else:
+            await self._left(topic, plan, user, member.connection_id)
+
+    def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:
+        def expire(_now: float) -> None:
+            if self._lingering.pop((topic, user), None) is not None:
+                self._run(self._left(topic, plan, user, connection))
+
+        timer = self._timers.at(self._clock.monotonic() + plan.grace, expire)
+        self._lingering[topic, user] = _Lingering(connection, timer)
+
+    async def _left(
+        self, topic: Topic, plan: PresencePlan | None, user: str, connection: str
+    ) -> None:
+        last = await settled(self._broker.leave(topic, user, connection))
+        if last and user != ANONYMOUS and plan is not None and plan.events:
+            await self.tell_leave(topic, plan, user)
+
+    async def _tell_join(
+        self,
+        topic: Topic,
+        plan: PresencePlan,
+        user: str,
+        info: Mapping[str, Any],
+        connection: str,
+    ) -> None:
+        if plan.batch > 0:
+            batch = self._batch(topic, plan)
+            if user in batch.leaves:
+                batch.leaves.discard(user)
+            else:
+                batch.joins[user] = info
+            return
+        frame = _presence(topic, event="join", user=user, info=info)
+        await settled(self._announce(topic, frame, connection))
+
+    async def tell_leave(self, topic: Topic, plan: PresencePlan, user: str) -> None:
+        """Tell everyone in the topic that a user is gone (also of a node that died)."""
+        if plan.batch > 0:
+            batch = self._batch(topic, plan)
+            if batch.joins.pop(user, None) is None:
+                batch.leaves.add(user)
+            return
+        await settled(self._announce(topic, _presence(topic, event="leave", user=user), None))
+
+    def _batch(self, topic: Topic, plan: PresencePlan) -> _Batch:
+        batch = self._batches.get(topic)
+        if batch is None:
+            batch = self._batches[topic] = _Batch()
+            self._timers.at(
+                self._clock.monotonic() + plan.batch, lambda _now: self._run(self._flush(topic))
+            )
+        return batch
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        # A timer started it: nobody waits for it, and a broker that is away tells its presence anew when it is back.
+        try:
+            rest = start(coroutine)
+        except BrokerUnavailable as error:
+            log("broker_unavailable", retry_after=error.retry_after)
+        else:
+            if rest is not None:
+                self._spawn(rest)
+
+    async def _flush(self, topic: Topic) -> None:
+        batch = self._batches.pop(topic)
+        if not batch.joins and not batch.leaves:
+            return
+        joins = [{"user": user, "info": info} for user, info in batch.joins.items()]
+        leaves = [{"user": user} for user in sorted(batch.leaves)]
+        frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
+        await settled(self._announce(topic, frame, None))
+
+    async def state(self, topic: Topic) -> Frame:
+        """The `presence` frame that says who is there."""
+        present = await settled(self._broker.present(topic))
+        users = [
+            {"user": entry.user, "info": entry.info, "connections": entry.connections}
+            for entry in present
+            if entry.user != ANONYMOUS
+        ]
+        return _presence(topic, event="state", users=users)
+
+    async def count(self, topic: Topic) -> Frame:
+        """The `presence` frame that says how many are there; anonymous connections are connections, too."""
+        present = await settled(self._broker.present(topic))
+        users = sum(1 for entry in present if entry.user != ANONYMOUS)
+        connections = sum(entry.connections for entry in present)
+        return _presence(topic, event="count", users=users, connections=connections)
+
+
+def _presence(topic: Topic, **fields: object) -> Frame:
+    # With `scope: channel` there is no room to name.
+    room = {"room": topic.name} if topic.kind == "room" else {}
+    return {"type": "presence", **room, **fields}

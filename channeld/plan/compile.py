@@ -1,0 +1,123 @@
+"""Config to plan: everything is checked and composed here once, so that nothing is decided twice while frames travel."""
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+import attrs
+
+from channeld.config.model import Config, HookAuth, HookRef, JwtAuth
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Report
+from channeld.plan.channels import ChannelCompiler
+from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.path_checks import PathBook
+from channeld.plan.paths import PathTable
+from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan, Template
+from channeld.plan.pointers import at
+from channeld.plan.reach import Identity, Reach
+from channeld.plan.schema_checks import check_schemas
+from channeld.plan.schemas import Schemas
+from channeld.plan.templates import TemplateDesk
+
+__all__ = ["Compiled", "compile"]
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class Compiled:
+    """What came of a configuration: the plan (None when there are errors), the findings, the schemas."""
+
+    plan: Plan | None
+    report: Report
+    schemas: Schemas
+
+
+def compile(
+    config: Config,
+    sources: Sources,
+    *,
+    import_hooks: bool = True,
+    hook_root: str | None = None,
+    fresh: AbstractSet[str] = frozenset(),
+) -> Compiled:
+    """Compile a configuration.
+
+    Args:
+        config: what the file says.
+        sources: where it says it.
+        import_hooks: False looks at the hooks' source only; the plan's hooks then raise when called.
+        hook_root: the folder of the hook modules; `hooks.path` when None.
+        fresh: hook modules to import again although they are known (a reload).
+
+    Returns:
+        The plan, unless there are errors, and every finding at once. Never raises for what the file says.
+    """
+    report = Report()
+    schemas = Schemas(config, sources, report)
+    report.extend(check_schemas(config, schemas, sources))
+    desk = TemplateDesk(sources, report)
+    root = Path(config.hooks.path if hook_root is None else hook_root).absolute()
+    hooks = HookLoader(desk, root, import_hooks, fresh)
+    auth = {name: _auth(config, name, schemas, desk, hooks) for name in config.auth}
+    paths = PathBook.read(config, desk, schemas)
+    compiler = ChannelCompiler(config=config, desk=desk, schemas=schemas, hooks=hooks, auth=auth)
+    channels = {
+        name: compiler.compile(channel, paths.types(name))
+        for name, channel in config.channels.items()
+    }
+    lifespan = _lifespan(config, hooks)
+    hooks.note_unwired()
+    if report.errors:
+        return Compiled(plan=None, report=report, schemas=schemas)
+    plan = Plan(
+        config=config,
+        server=config.server,
+        limits=config.server.limits,
+        channels=channels,
+        match=_matcher(paths.table, channels),
+        lifespan=lifespan,
+        hook_modules=hooks.modules,
+    )
+    return Compiled(plan=plan, report=report, schemas=schemas)
+
+
+def _auth(
+    config: Config, name: str, schemas: Schemas, desk: TemplateDesk, hooks: HookLoader
+) -> AuthPlan:
+    declared = config.auth[name]
+    pointer = at("/auth", name)
+    claims = at(pointer, "claims")
+    validator = schemas.validator(claims) if declared.claims is not None else None
+    user: Template | None = None
+    hook: Hook | None = None
+    if isinstance(declared, JwtAuth):
+        shape = schemas.shape(claims) if declared.claims is not None else None
+        reach = Reach(
+            place="user", identity=Identity(((declared, shape),)), user=False, moment=False
+        )
+        checked = desk.compile_name(declared.user, at(pointer, "user"), reach)
+        user = checked.render if checked is not None else None
+    elif isinstance(declared, HookAuth):
+        hook = hooks.load(declared.hook, at(pointer, "hook"), Role.AUTHENTICATOR)
+    return AuthPlan(name=name, declared=declared, claims=validator, user=user, hook=hook)
+
+
+def _lifespan(config: Config, hooks: HookLoader) -> Hook | None:
+    if config.hooks.lifespan is None:
+        return None
+    return hooks.load(HookRef(call=config.hooks.lifespan), "/hooks/lifespan", Role.LIFESPAN)
+
+
+def _matcher(
+    table: PathTable[str], channels: Mapping[str, ChannelPlan]
+) -> Callable[[str], Match | None]:
+    find = table.match
+
+    def match(path: str) -> Match | None:
+        found = find(path)
+        if found is None:
+            return None
+        name, params = found
+        return Match(channels[name], params)
+
+    return match

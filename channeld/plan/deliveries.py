@@ -1,0 +1,199 @@
+"""What is delivered: `emit` and `stamp` compiled, and whether an emitted frame can satisfy the event that it claims to be."""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.cases import type_of
+from channeld.plan.expressions import (
+    Array,
+    Expression,
+    Literal,
+    Node,
+    Object,
+    Text,
+    expressions,
+)
+from channeld.plan.guarantees import Shape
+from channeld.plan.plan import Template, Validator
+from channeld.plan.pointers import at, did_you_mean
+from channeld.plan.reach import Reach, Resolved, resolve
+from channeld.plan.routes import Target
+from channeld.plan.site import MessageSite
+from channeld.plan.templates import build
+from channeld.protocol.frames import RESERVED, Json
+
+__all__ = ["Delivery", "compile_delivery"]
+
+POSITION_FIELDS = ("room", "pos")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Delivery:
+    """How the delivered frame is made. `emit` renders all of it; without it `stamps` go over the message."""
+
+    emit: Template | None = None
+    stamps: tuple[tuple[str, Template], ...] = ()
+    out: Validator | None = None
+
+
+def compile_delivery(message: MessageSite, targets: Sequence[Target]) -> Delivery:
+    """The delivery of a message that goes to `targets`."""
+    one_room = message.site.has_one_room
+    everywhere_a_room = bool(targets) and all(target.route.to == "room" for target in targets)
+    reach = message.reach("emit", room=one_room or everywhere_a_room)
+    if message.message.emit is not None:
+        return _emit(message, message.message.emit, reach, targets)
+    stamps = []
+    for field, value in (message.message.stamp or {}).items():
+        pointer = at(message.pointer, "stamp", field)
+        _warn_of_position(message, field, pointer, targets)
+        checked = message.site.desk.compile(value, pointer, attrs.evolve(reach, place="stamp"))
+        if checked is not None:
+            stamps.append((field, checked.render))
+    return Delivery(stamps=tuple(stamps), out=_event_validator(message, message.type))
+
+
+def _emit(
+    message: MessageSite, emit: Mapping[str, Json], reach: Reach, targets: Sequence[Target]
+) -> Delivery:
+    pointer = at(message.pointer, "emit")
+    for field in emit:
+        _warn_of_position(message, field, at(pointer, field), targets)
+    type_ = _emitted_type(message, emit, pointer)
+    checked = message.site.desk.compile(dict(emit), pointer, reach)
+    if checked is None or type_ is None:
+        return Delivery()
+    entries = [(key, node) for key, node in _entries(checked.node) if key != "type"]
+    node = Object((("type", Literal(type_)), *entries), pointer)
+    out = _event_validator(message, type_)
+    if out is not None:
+        _check_fit(message, dict(entries), type_, reach)
+    return Delivery(emit=build(node), out=out)
+
+
+def _emitted_type(message: MessageSite, emit: Mapping[str, Json], pointer: str) -> str | None:
+    type_ = emit.get("type", message.type)
+    site = message.site
+    place = site.sources.place(at(pointer, "type"))
+    if not isinstance(type_, str) or "{" in type_ or not type_:
+        finding = "the type of an emitted frame is a constant"
+        site.add(diagnose("CH334", finding, place, help=f"write `type: {message.type}`"))
+        return None
+    if type_ in RESERVED:
+        finding = f"`{type_}` is used by channeld itself"
+        site.add(diagnose("CH313", finding, place, help="pick another type"))
+        return None
+    events = site.channel.events
+    if events is not None and type_ not in events and type_ not in site.channel.messages:
+        help = did_you_mean(type_, events, f"declare `{type_}` under `events`")
+        finding = f"`{type_}` is not one of the channel's events"
+        site.add(diagnose("CH328", finding, place, help=help))
+        return None
+    return type_
+
+
+def _event_validator(message: MessageSite, type_: str) -> Validator | None:
+    events = message.site.channel.events
+    if events is None or type_ not in events or events[type_].schema is True:
+        return None
+    return message.site.schemas.validator(at(message.site.pointer, "events", type_, "schema"))
+
+
+def _check_fit(message: MessageSite, entries: Mapping[str, Node], type_: str, reach: Reach) -> None:
+    pointer = at(message.site.pointer, "events", type_, "schema")
+    shape = message.site.schemas.shape(pointer)
+    for reason, key in _misfits(shape, entries, reach):
+        emit = at(message.pointer, "emit")
+        place = message.site.sources.place(at(emit, key) if key in entries else emit)
+        finding = f"the event `{type_}` can't be emitted like this"
+        help = f"change `emit`, or the schema of the event `{type_}`"
+        message.site.add(diagnose("CH316", finding, place, label=reason, help=help))
+        return
+    _check_constants(message, entries, type_)
+
+
+def _misfits(shape: Shape, entries: Mapping[str, Node], reach: Reach) -> list[tuple[str, str]]:
+    found = []
+    for name in sorted({*shape.property_names(), *entries}):
+        wanted = shape.lookup((name,))
+        if not wanted.known:
+            continue
+        if name not in entries:
+            if wanted.guaranteed:
+                found.append((f"its schema requires `{name}`", name))
+            continue
+        given = _resolve(entries[name], reach)
+        if not wanted.possible:
+            found.append((f"its schema allows no `{name}`", name))
+        elif given.maybe and wanted.guaranteed:
+            found.append((f"its schema requires `{name}`, which may be missing here", name))
+        elif wanted.types and not _overlap(given.types, wanted.types):
+            types = " or ".join(sorted(wanted.types))
+            found.append((f"its schema wants {types} for `{name}`", name))
+    return found
+
+
+def _check_constants(message: MessageSite, entries: Mapping[str, Node], type_: str) -> None:
+    constants = {key: node.value for key, node in entries.items() if isinstance(node, Literal)}
+    validator = _event_validator(message, type_)
+    if len(constants) != len(entries) or validator is None or validator.accepts(constants):
+        return
+    violations = validator.explain(constants)
+    label = "; ".join(f"{v.path or '/'}: {v.message}" for v in violations[:3])
+    message.site.add(
+        diagnose(
+            "CH316",
+            f"the event `{type_}` can't be emitted like this",
+            message.site.sources.place(at(message.pointer, "emit")),
+            label=label,
+            help=f"change `emit`, or the schema of the event `{type_}`",
+        )
+    )
+
+
+def _resolve(node: Node, reach: Reach) -> Resolved:
+    match node:
+        case Expression():
+            found = resolve(node, reach)
+            return found if isinstance(found, Resolved) else Resolved(frozenset())
+        case Literal(value):
+            return Resolved(frozenset({type_of(value)}))
+        case Object():
+            return Resolved(frozenset({"object"}))
+        case Array():
+            return Resolved(frozenset({"array"}))
+        case Text():
+            return Resolved(frozenset({"string"}), any(e.optional for e in expressions(node)))
+
+
+def _overlap(given: frozenset[str], wanted: frozenset[str]) -> bool:
+    numbers = {"integer", "number"}
+    return bool(given & wanted) or bool(given & numbers and wanted & numbers)
+
+
+def _entries(node: Node) -> list[tuple[str, Node]]:
+    if isinstance(node, Object):
+        return list(node.entries)
+    if isinstance(node, Literal) and isinstance(node.value, dict):
+        return [(key, Literal(value)) for key, value in node.value.items()]
+    return []
+
+
+def _warn_of_position(
+    message: MessageSite, field: str, pointer: str, targets: Sequence[Target]
+) -> None:
+    kept = message.site.channel.history is not None and message.message.history
+    if field not in POSITION_FIELDS or not kept:
+        return
+    if any(target.route.to == "room" for target in targets):
+        message.site.add(
+            diagnose(
+                "CH329",
+                f"`{field}` is overwritten in a channel that keeps history",
+                message.site.sources.place(pointer, key=True),
+                label="every kept frame gets its `room` and `pos`",
+                help="give the field another name",
+            )
+        )

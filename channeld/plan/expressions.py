@@ -1,0 +1,230 @@
+"""Template text to tree: literals, expressions and where each stands, before anybody asks what they mean.
+
+`{root.name}` is an expression, `{root.name?}` an optional one, `{{` and `}}` are literal braces. A string that is one
+expression keeps the value's JSON type, so it parses to an `Expression`; a longer one parses to a `Text`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import attrs
+
+from channeld.plan.pointers import at
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "Array",
+    "Expression",
+    "Literal",
+    "Node",
+    "Object",
+    "SyntaxSlip",
+    "Text",
+    "expressions",
+    "parse",
+    "parse_text",
+]
+
+_NAME = r"[^\s.{}?]+"
+_EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME})*)(?P<optional>\?)?")
+_PIECE = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
+
+
+@attrs.frozen(slots=True)
+class Literal:
+    """A constant; the braces of a string are unescaped."""
+
+    value: Json
+
+
+@attrs.frozen(slots=True)
+class Expression:
+    """`{root.path}`; `offset` and `length` are its place, braces included, in the string at `pointer`."""
+
+    root: str
+    path: tuple[str, ...]
+    optional: bool
+    pointer: str
+    offset: int
+    length: int
+
+    @property
+    def source(self) -> str:
+        """The expression as it is written, without braces and `?`."""
+        return ".".join((self.root, *self.path))
+
+
+@attrs.frozen(slots=True)
+class Text:
+    """A string with expressions in it: literal runs and expressions in turn."""
+
+    parts: tuple[str | Expression, ...]
+    pointer: str
+
+
+@attrs.frozen(slots=True)
+class Object:
+    """A JSON object whose values are templates."""
+
+    entries: tuple[tuple[str, "Node"], ...]
+    pointer: str
+
+
+@attrs.frozen(slots=True)
+class Array:
+    """A JSON array of templates."""
+
+    elements: tuple["Node", ...]
+    pointer: str
+
+
+Node: TypeAlias = Literal | Expression | Text | Object | Array
+
+
+@attrs.frozen(slots=True)
+class SyntaxSlip:
+    """What is wrong with a template's text: where, the words, and what to write."""
+
+    pointer: str
+    offset: int
+    length: int
+    message: str
+    help: str
+
+
+def parse(value: Json, pointer: str, slips: list[SyntaxSlip]) -> Node:
+    """The tree of a template: any JSON value, its strings parsed; slips are added to the list."""
+    if isinstance(value, str):
+        return parse_text(value, pointer, slips)
+    if isinstance(value, dict):
+        for key in value:
+            _refuse_expression(key, at(pointer, key), slips)
+        entries = ((key, parse(child, at(pointer, key), slips)) for key, child in value.items())
+        return _constant_or(Object(tuple(entries), pointer), value)
+    if isinstance(value, list):
+        elements = (parse(child, at(pointer, i), slips) for i, child in enumerate(value))
+        return _constant_or(Array(tuple(elements), pointer), value)
+    return Literal(value)
+
+
+def parse_text(text: str, pointer: str, slips: list[SyntaxSlip]) -> Node:
+    """The tree of one string."""
+    parts: list[str | Expression] = []
+    literal: list[str] = []
+    for part in _parts(text, pointer, slips):
+        if isinstance(part, str):
+            literal.append(part)
+            continue
+        if literal:
+            parts.append("".join(literal))
+            literal = []
+        parts.append(part)
+    if literal:
+        parts.append("".join(literal))
+    match parts:
+        case []:
+            return Literal("")
+        case [str() as constant]:
+            return Literal(constant)
+        case [Expression() as expression]:
+            return expression
+        case _:
+            return Text(tuple(parts), pointer)
+
+
+def expressions(node: Node) -> Iterator[Expression]:
+    """Every expression of a tree, in the order of the text."""
+    match node:
+        case Expression():
+            yield node
+        case Text(parts):
+            yield from (part for part in parts if isinstance(part, Expression))
+        case Object(entries):
+            for _, child in entries:
+                yield from expressions(child)
+        case Array(elements):
+            for child in elements:
+                yield from expressions(child)
+        case Literal():
+            pass
+
+
+def _parts(text: str, pointer: str, slips: list[SyntaxSlip]) -> Iterator[str | Expression]:
+    position = 0
+    while piece := _PIECE.match(text, position):
+        position = piece.end()
+        match piece[0]:
+            case "{{":
+                yield "{"
+            case "}}":
+                yield "}"
+            case "}":
+                slips.append(
+                    SyntaxSlip(
+                        pointer,
+                        piece.start(),
+                        1,
+                        "`}` without its `{`",
+                        "write `}}` for a literal brace",
+                    )
+                )
+            case "{":
+                close = text.find("}", position)
+                expression = _expression(text, pointer, position - 1, close, slips)
+                position = close + 1 if close >= 0 else len(text)
+                if expression is not None:
+                    yield expression
+            case literal:
+                yield literal
+
+
+def _expression(
+    text: str, pointer: str, start: int, close: int, slips: list[SyntaxSlip]
+) -> Expression | None:
+    if close < 0:
+        help = "write `}` after the name, or `{{` for a literal brace"
+        slips.append(SyntaxSlip(pointer, start, len(text) - start, "`{` is not closed", help))
+        return None
+    inside, length = text[start + 1 : close], close + 1 - start
+    found = _EXPRESSION.fullmatch(inside)
+    if found is None:
+        message, help = _explain(inside)
+        slips.append(SyntaxSlip(pointer, start, length, message, help))
+        return None
+    root, *path = found["path"].split(".")
+    return Expression(root, tuple(path), found["optional"] is not None, pointer, start, length)
+
+
+def _explain(inside: str) -> tuple[str, str]:
+    if not inside.strip():
+        return (
+            "empty template expression",
+            "name a value, such as `{message.text}`; `{{}}` is a literal",
+        )
+    tidy = _EXPRESSION.fullmatch("".join(inside.split()))
+    if tidy is not None:
+        return (f"`{{{inside}}}` is not a template expression", f"write `{{{tidy[0]}}}`")
+    return (
+        f"`{{{inside}}}` is not a template expression",
+        "write names joined by dots, such as `{message.text}`; `{{` is a literal brace",
+    )
+
+
+def _refuse_expression(key: str, pointer: str, slips: list[SyntaxSlip]) -> None:
+    found = re.search(r"\{(message|params|user|claims|connection|room|now|now_ms|uuid)\b", key)
+    if found is not None:
+        slips.append(
+            SyntaxSlip(pointer, -1, 0, "a key takes no template", "use the template as a value")
+        )
+
+
+def _constant_or(node: Object | Array, value: Json) -> Node:
+    children = [child for _, child in node.entries] if isinstance(node, Object) else node.elements
+    if not all(isinstance(child, Literal) for child in children):
+        return node
+    if isinstance(node, Object):
+        return Literal(
+            {key: child.value for key, child in node.entries if isinstance(child, Literal)}
+        )
+    return Literal([child.value for child in children if isinstance(child, Literal)])

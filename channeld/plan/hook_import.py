@@ -1,0 +1,119 @@
+"""Hook modules imported: the configuration's own folder first, and afresh what has changed or came from elsewhere."""
+
+import functools
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from channeld.plan.hook_source import find_module
+
+__all__ = ["hook_modules", "import_hook", "import_module", "module_names", "raised_at"]
+
+# As `sys.modules` is the process's, so is the knowledge of which folders gave some of it.
+_FOLDERS: set[Path] = set()
+
+
+def import_hook(name: str, root: str, fresh: AbstractSet[str] = frozenset()) -> object:
+    """Import `module:function` with the folder `root` first on `sys.path`.
+
+    Args:
+        name: the hook's name; the function may be dotted.
+        root: the folder of the configuration's own modules.
+        fresh: modules to import again although they are known.
+
+    Raises:
+        ModuleNotFoundError: there is no such module, or one that it imports.
+        AttributeError: the module has no such function.
+        Exception: whatever the module's own code raises.
+    """
+    module_name, _, function = name.partition(":")
+    module = import_module(module_name, Path(root), fresh)
+    return functools.reduce(getattr, function.split("."), module)
+
+
+def hook_modules(root: str) -> dict[str, Path]:
+    """The imported modules that lie under a folder, with their files."""
+    folder = Path(root).resolve()
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).resolve().is_relative_to(folder):
+            found[name] = Path(file)
+    return found
+
+
+def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
+    """Import one module as `import_hook` does."""
+    folder = str(root)
+    if sys.path[:1] != [folder]:
+        sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
+    _forget(root, fresh)
+    importlib.invalidate_caches()
+    with _no_bytecode():
+        return importlib.import_module(name)
+
+
+def _forget(root: Path, fresh: AbstractSet[str]) -> None:
+    """Drop what must be imported again: what `fresh` names, and what another configuration's folder gave."""
+    others = _FOLDERS - {root}
+    _FOLDERS.add(root)
+    for name, module in list(sys.modules.items()):
+        if name in fresh or (others and _is_replaced(name, module, root, others)):
+            del sys.modules[name]
+
+
+def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -> bool:
+    file = getattr(module, "__file__", None)
+    # A module's file starts with the entry of `sys.path` that gave it, letter by letter.
+    if not file or not any(file.startswith(f"{other}{os.sep}") for other in others):
+        return False
+    if file.startswith(f"{root}{os.sep}"):
+        return False
+    return find_module(name, root) is not None or root.joinpath(*name.split(".")).is_dir()
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    # A cached module is known by its time in whole seconds: a change within one would go unnoticed on a reload.
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def raised_at(error: BaseException, root: Path) -> tuple[str, int] | None:
+    """The file and line of a hook author's own code that raised; None where it was not theirs."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return error.filename, error.lineno
+    folder = root.resolve()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.lineno and Path(frame.filename).resolve().is_relative_to(folder):
+            return frame.filename, frame.lineno
+    return None
+
+
+def module_names(root: Path) -> list[str]:
+    """The modules under a folder, three levels deep, as they are named in an import."""
+    return [".".join(_module_name(path, root)) for path in _python_files(root)]
+
+
+def _python_files(root: Path, at_most: int = 500) -> Iterator[Path]:
+    for pattern in ("*.py", "*/*.py", "*/*/*.py"):
+        for path in root.glob(pattern):
+            at_most -= 1
+            if at_most < 0:
+                return
+            yield path
+
+
+def _module_name(path: Path, root: Path) -> list[str]:
+    parts = list(path.relative_to(root).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts

@@ -1,0 +1,322 @@
+"""Hooks: `module:function` to an imported function whose signature fits its role, or findings that say what to mend.
+
+Each hook is looked at twice: its source, without running it (`hook_source.py`), and, unless importing is off, the
+imported object. The folder that the configuration calls its own comes first on `sys.path`, and a module of it that an
+earlier load took from elsewhere is imported afresh.
+"""
+
+import enum
+import functools
+import inspect
+import traceback
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+
+from channeld.config.model import HookRef
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Related
+from channeld.plan.hook_import import import_module, module_names, raised_at
+from channeld.plan.hook_source import HookSource, find_module
+from channeld.plan.plan import Hook
+from channeld.plan.pointers import did_you_mean
+from channeld.plan.templates import TemplateDesk
+
+__all__ = ["HookLoader", "Role"]
+
+
+class Role(enum.Enum):
+    """What a hook is for; the value is the parameters that it is called with."""
+
+    MESSAGE = ("ctx", "message")
+    CONNECT = ("ctx",)
+    CLOSE = ("ctx", "code", "reason")
+    SUBSCRIBE = ("ctx", "room")
+    # An enum member per role, though two take the same.
+    UNSUBSCRIBE = ("ctx", "room", "")
+    AUTHENTICATOR = ("request",)
+    LIFESPAN = ("server",)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what it is called with, in order."""
+        return tuple(name for name in self.value if name)
+
+    @property
+    def signature(self) -> str:
+        """How its parameters are written."""
+        return f"({', '.join(self.parameters)})"
+
+
+@attrs.define(eq=False)
+class HookLoader:
+    """Loads the hooks of one configuration; findings go to the desk's report."""
+
+    desk: TemplateDesk
+    root: Path
+    imports: bool = True
+    fresh: AbstractSet[str] = frozenset()
+    _modules: dict[str, ModuleType | None] = attrs.field(factory=dict, init=False)
+    _sources: dict[str, HookSource | None] = attrs.field(factory=dict, init=False)
+    _wired: dict[str, set[str]] = attrs.field(factory=dict, init=False)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that hooks were taken from, in the order of the file."""
+        return tuple(self._wired)
+
+    def load(self, ref: HookRef | None, pointer: str, role: Role) -> Hook | None:
+        """The hook that stands at `pointer`, or None where there is none or a finding says why."""
+        if ref is None:
+            return None
+        if isinstance(self.desk.written(pointer), dict):
+            pointer += "/call"
+        place = self.desk.sources.place(pointer)
+        module, _, function = ref.call.partition(":")
+        if not module or not function:
+            finding = f"`{ref.call}` names no function"
+            self._report("CH503", finding, place, help="write `module:function`")
+            return None
+        self._wired.setdefault(module, set()).add(function)
+        if not self._read(module, place) or not self._judge_source(ref, role, place):
+            return None
+        if not self.imports:
+            is_async = self._is_async(module, function)
+            return Hook(ref.call, functools.partial(_not_imported, ref.call), is_async, ref.thread)
+        return self._import(ref, role, place)
+
+    def note_unwired(self) -> None:
+        """Report functions that look like hooks of the loaded modules and are none."""
+        roles = {role.parameters for role in Role if len(role.parameters) > 1}
+        for name, wired in self._wired.items():
+            source = self._sources.get(name)
+            if source is None:
+                continue
+            for function in source.unwired(wired, roles):
+                place = _place(source, function.lineno)
+                finding = f"`{function.name}` looks like a hook, but nothing uses it"
+                help = (
+                    f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
+                )
+                self._report("CH508", finding, place, help=help)
+
+    def _read(self, module: str, place: Place) -> bool:
+        """Read a module's source once; False when it has none and that is already known to be wrong."""
+        if module in self._sources:
+            return module not in self._modules or self._modules[module] is not None
+        self._sources[module] = None
+        path = find_module(module, self.root)
+        if path is None:
+            top = self.root / module.partition(".")[0]
+            if self.imports or not (top.is_dir() or top.with_suffix(".py").is_file()):
+                return True
+            self._modules[module] = None
+            self._report_missing(module, place)
+            return False
+        try:
+            source = HookSource.read(path)
+        except OSError as error:
+            self._modules[module] = None
+            self._report("CH502", f"`{module}` can't be read: {error.strerror}", place)
+            return False
+        if isinstance(source, SyntaxError):
+            self._modules[module] = None
+            self._report_failure(module, place, source)
+            return False
+        self._sources[module] = source
+        return True
+
+    def _judge_source(self, ref: HookRef, role: Role, place: Place) -> bool:
+        module, _, name = ref.call.partition(":")
+        source = self._sources.get(module)
+        if source is None or "." in name:
+            return True
+        if not source.binds(name):
+            self._report_unknown(source, module, name, place)
+            return False
+        function = source.defines_only(name)
+        if function is None:
+            return True
+        for found in source.findings(function):
+            if found.code == "CH506" and ref.thread:
+                continue
+            where = _place(source, found.line)
+            related = Related(place=where, message="here")
+            label = f"line {found.line} of {source.path.name}"
+            self._report(
+                found.code, found.message, place, help=found.help, label=label, related=(related,)
+            )
+        if not self.imports and role is not Role.LIFESPAN:
+            # Without the real object its parameters are all there is to see.
+            return self._fits(_signature_of(function), ref, role, place)
+        return True
+
+    def _import(self, ref: HookRef, role: Role, place: Place) -> Hook | None:
+        module_name, _, name = ref.call.partition(":")
+        module = self._module(module_name, place)
+        if module is None:
+            return None
+        try:
+            found = functools.reduce(getattr, name.split("."), module)
+        except AttributeError:
+            names = [key for key, value in vars(module).items() if callable(value)]
+            help = did_you_mean(name, names, f"define `{name}`, or name another function")
+            self._report("CH503", f"`{module_name}` has no `{name}`", place, help=help)
+            return None
+        return self._judge(found, ref, role, place)
+
+    def _judge(self, found: object, ref: HookRef, role: Role, place: Place) -> Hook | None:
+        if not callable(found):
+            finding = f"`{ref.call}` is no function, but {_article(type(found).__name__)}"
+            self._report("CH505", finding, place, help=f"name a function `{role.signature}`")
+            return None
+        is_async = _is_async(found)
+        if not self._shape_fits(found, ref, role, place):
+            return None
+        try:
+            signature = inspect.signature(found)
+        except (TypeError, ValueError):
+            # Some builtins tell no signature; calling one is the only way to know.
+            signature = None
+        if signature is not None and not self._fits(signature, ref, role, place):
+            return None
+        if ref.thread and is_async:
+            finding = f"`{ref.call}` is async, so `thread: true` means nothing"
+            self._report("CH509", finding, place, help="remove `thread: true`, or the `async`")
+        return Hook(ref.call, found, is_async, ref.thread and not is_async)
+
+    def _shape_fits(
+        self, found: Callable[..., Any], ref: HookRef, role: Role, place: Place
+    ) -> bool:
+        name = ref.call.partition(":")[2]
+        generates = inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found)
+        if role is Role.LIFESPAN:
+            if generates or inspect.iscoroutinefunction(found):
+                finding = f"`{ref.call}` makes no async context manager"
+                help = "put `@contextlib.asynccontextmanager` above an `async def` that yields once"
+                self._report("CH507", finding, place, help=help)
+                return False
+            return True
+        if generates:
+            finding = f"`{ref.call}` is a generator: it would never run"
+            self._report("CH507", finding, place, help=f"remove the `yield` from `{name}`")
+            return False
+        return True
+
+    def _fits(self, signature: inspect.Signature, ref: HookRef, role: Role, place: Place) -> bool:
+        name = ref.call.partition(":")[2]
+        wanted = role.parameters
+        names = tuple(signature.parameters)
+        help = f"write `def {name}{role.signature}`"
+        swapped = names != wanted and sorted(names) == sorted(wanted)
+        try:
+            signature.bind(*wanted)
+        except TypeError:
+            pass
+        else:
+            if not swapped:
+                return True
+        shown = f"`{name}({', '.join(str(p) for p in signature.parameters.values())})`"
+        finding = f"{shown} can't be called with `{role.signature}`"
+        if swapped:
+            finding = f"{shown} has its parameters in another order than `{role.signature}`"
+        self._report("CH504", finding, place, help=help)
+        return False
+
+    def _module(self, name: str, place: Place) -> ModuleType | None:
+        if name in self._modules:
+            return self._modules[name]
+        # Once: a second time would tear a fresh module from those that have it already.
+        fresh = frozenset[str]() if any(self._modules.values()) else self.fresh
+        self._modules[name] = None
+        try:
+            self._modules[name] = import_module(name, self.root, fresh)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+                self._report_missing(name, place)
+            else:
+                self._report_failure(name, place, error)
+        except (Exception, SystemExit) as error:  # a hook author's module may raise anything
+            self._report_failure(name, place, error)
+        return self._modules[name]
+
+    def _is_async(self, module: str, name: str) -> bool:
+        source = self._sources.get(module)
+        function = source.function(name) if source is not None else None
+        return function is not None and type(function).__name__ == "AsyncFunctionDef"
+
+    def _report_missing(self, module: str, place: Place) -> None:
+        help = did_you_mean(
+            module, module_names(self.root), f"looked in {self.root.name or '.'}/ and on `sys.path`"
+        )
+        self._report("CH501", f"there is no module `{module}`", place, help=help)
+
+    def _report_failure(self, module: str, place: Place, error: BaseException) -> None:
+        words = traceback.format_exception_only(error)[-1].strip()
+        where = raised_at(error, self.root)
+        related: tuple[Related, ...] = ()
+        label = words
+        if where is not None:
+            file, line = where
+            label = f"line {line}: {words}"
+            related = (Related(place=Place(file, line, 1, line, 1), message="raised here"),)
+        help = f"try `python -c 'import {module}'`"
+        finding = f"`{module}` can't be imported"
+        self._report("CH502", finding, place, help=help, label=label, related=related)
+
+    def _report_unknown(self, source: HookSource, module: str, name: str, place: Place) -> None:
+        names = source.function_names()
+        help = did_you_mean(name, names, f"define `{name}`, or name another function")
+        function = next((source.function(n) for n in names if f"`{n}`" in help), None)
+        related: tuple[Related, ...] = ()
+        if function is not None:
+            related = (Related(place=_place(source, function.lineno), message="defined here"),)
+        self._report("CH503", f"`{module}` has no `{name}`", place, help=help, related=related)
+
+    def _report(
+        self, code: str, message: str, place: Place, *, help: str = "", label: str = "",
+        related: tuple[Related, ...] = (),
+    ) -> None:  # fmt: skip
+        self.desk.report.add(
+            diagnose(code, message, place, help=help, label=label, related=related)
+        )
+
+
+def _is_async(found: Callable[..., Any]) -> bool:
+    call = type(found).__call__
+    return inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(call)
+
+
+def _not_imported(name: str, *_arguments: object) -> Any:
+    raise RuntimeError(f"{name} was not imported: the plan was compiled without hooks")
+
+
+def _signature_of(function: Any) -> inspect.Signature:
+    arguments = function.args
+    kinds = inspect.Parameter
+    positional = [*arguments.posonlyargs, *arguments.args]
+    optional = len(positional) - len(arguments.defaults)
+    found = [
+        kinds(a.arg, kinds.POSITIONAL_OR_KEYWORD, default=kinds.empty if i < optional else None)
+        for i, a in enumerate(positional)
+    ]
+    if arguments.vararg:
+        found.append(kinds(arguments.vararg.arg, kinds.VAR_POSITIONAL))
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        empty = kinds.empty if default is None else None
+        found.append(kinds(argument.arg, kinds.KEYWORD_ONLY, default=empty))
+    if arguments.kwarg:
+        found.append(kinds(arguments.kwarg.arg, kinds.VAR_KEYWORD))
+    return inspect.Signature(found)
+
+
+def _place(source: HookSource, line: int) -> Place:
+    return Place(str(source.path), line, 1, line, 1)
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} `{noun}`"

@@ -1,0 +1,168 @@
+"""The paths of all channels together: each parsed, its params' schemas read, and no URL left that two channels claim."""
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from channeld.config.model import Channel, Config
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Related
+from channeld.plan.path_syntax import Param, PathPattern, PathSlip, compare, parse_path
+from channeld.plan.paths import PathTable, converter
+from channeld.plan.pointers import at, did_you_mean
+from channeld.plan.schemas import Schemas
+from channeld.plan.templates import TemplateDesk
+
+__all__ = ["PathBook"]
+
+TEXT = frozenset({"string"})
+SEGMENT_TYPES = frozenset({"string", "integer", "number", "boolean"})
+Reader = Callable[[str], object]
+
+
+@attrs.define(eq=False)
+class PathBook:
+    """The paths of a configuration: the table that matches, and the types of each channel's params."""
+
+    desk: TemplateDesk
+    schemas: Schemas
+    table: PathTable[str] = attrs.field(factory=PathTable, init=False)
+    _types: dict[str, dict[str, frozenset[str]]] = attrs.field(factory=dict, init=False)
+
+    @classmethod
+    def read(cls, config: Config, desk: TemplateDesk, schemas: Schemas) -> "PathBook":
+        """Read every channel's path and params; what is wrong becomes findings."""
+        book = cls(desk, schemas)
+        for channel in config.channels.values():
+            book._add(channel)
+        return book
+
+    def types(self, channel: str) -> Mapping[str, frozenset[str]]:
+        """The params of a channel's path, and the JSON types of each."""
+        return self._types.get(channel, {})
+
+    def _add(self, channel: Channel) -> None:
+        pointer = at("/channels", channel.name)
+        slips: list[PathSlip] = []
+        pattern = parse_path(channel.path, slips)
+        for slip in slips:
+            place = self.desk.sources.span(at(pointer, "path"), slip.offset, slip.length)
+            self.desk.report.add(diagnose(slip.code, slip.message, place, help=slip.help))
+        if pattern is None:
+            # Its params are unknown, so those that are declared count as there: one finding a mistake.
+            self._types[channel.name] = dict.fromkeys(channel.params, TEXT)
+            return
+        self._compare_params(channel, pattern, pointer)
+        readers = self._readers(channel, pattern, pointer)
+        if self._is_free(channel, pattern, pointer):
+            self._note_shadows(channel, pattern, pointer)
+            self.table.add(pattern, channel.name, readers)
+
+    def _compare_params(self, channel: Channel, pattern: PathPattern, pointer: str) -> None:
+        inside = pattern.params
+        lost = [name for name in channel.params if name not in inside]
+        open_ = [name for name in inside if name not in channel.params]
+        for name in lost:
+            place = self.desk.sources.place(at(pointer, "params", name), key=True)
+            known = ", ".join(f"`{{{param}}}`" for param in inside)
+            otherwise = f"the path has {known}" if known else f"write `{{{name}}}` in the path"
+            help = did_you_mean(name, open_ or inside, otherwise)
+            self.desk.report.add(
+                diagnose("CH302", f"the path has no `{{{name}}}`", place, help=help)
+            )
+        if not channel.params or lost:
+            return
+        for name in open_:
+            offset = pattern.offset(name)
+            place = self.desk.sources.span(at(pointer, "path"), offset, len(name) + 2)
+            finding = f"`{name}` is any text of 1–128 characters"
+            help = f"add it to `params`, as the others: `{name}: {{type: string, pattern: …}}`"
+            self.desk.report.add(diagnose("CH303", finding, place, help=help))
+
+    def _readers(self, channel: Channel, pattern: PathPattern, pointer: str) -> dict[str, Reader]:
+        readers: dict[str, Reader] = {}
+        types = self._types.setdefault(channel.name, dict.fromkeys(pattern.params, TEXT))
+        for name in pattern.params:
+            if name not in channel.params:
+                continue
+            place = at(pointer, "params", name)
+            validator = self.schemas.validator(place)
+            found = self.schemas.shape(place).lookup(())
+            allowed = found.types if found.known and found.types else TEXT
+            if not allowed & SEGMENT_TYPES:
+                self._refuse_schema(place, name, allowed)
+                continue
+            types[name] = _given(allowed)
+            readers[name] = converter(allowed, validator.accepts if validator else None)
+        return readers
+
+    def _refuse_schema(self, pointer: str, name: str, types: frozenset[str]) -> None:
+        place = self.desk.sources.place(pointer)
+        finding = f"no segment of a URL can be the `{name}` that this schema wants"
+        label = f"it allows {' or '.join(sorted(types))} only"
+        help = "give it `type: string`, `integer`, `number` or `boolean`"
+        self.desk.report.add(diagnose("CH330", finding, place, help=help, label=label))
+
+    def _is_free(self, channel: Channel, pattern: PathPattern, pointer: str) -> bool:
+        sources = self.desk.sources
+        place = sources.place(at(pointer, "path"))
+        for other, name in self.table.overlaps(pattern):
+            relation = compare(pattern, other)
+            if relation not in ("equal", "crossed"):
+                continue
+            elsewhere = sources.place(at("/channels", name, "path"))
+            related = (Related(place=elsewhere, message=f"the path of `{name}`"),)
+            if relation == "equal":
+                finding = f"`{channel.name}` and `{name}` have the same path"
+                help = "give one of them another path, or join the two channels"
+                code = "CH305"
+            else:
+                finding = (
+                    f"`{pattern.text}` and `{other.text}` both match `{_witness(pattern, other)}`"
+                )
+                help = "neither is more specific: change a literal segment of one"
+                code = "CH306"
+            self.desk.report.add(diagnose(code, finding, place, help=help, related=related))
+            return False
+        return True
+
+    def _note_shadows(self, channel: Channel, pattern: PathPattern, pointer: str) -> None:
+        """A path whose one param has only values that other channels' literals take is never reached."""
+        if len(pattern.params) != 1:
+            return
+        (name,) = pattern.params
+        if name not in channel.params:
+            return
+        values = self.schemas.shape(at(pointer, "params", name)).lookup(()).values
+        texts = [value for value in values or () if isinstance(value, str)]
+        if not texts or len(texts) != len(values or ()):
+            return
+        literal = {other.segments for other, _ in self.table.overlaps(pattern)}
+        spelled = [_spell(pattern, text) for text in texts]
+        if all(segments in literal for segments in spelled):
+            place = self.desk.sources.place(at(pointer, "path"))
+            finding = f"`{pattern.text}` is never reached"
+            help = "other channels have each of its paths: remove it, or widen its `enum`"
+            self.desk.report.add(diagnose("CH307", finding, place, help=help))
+
+
+def _given(allowed: frozenset[str]) -> frozenset[str]:
+    numbers = allowed & {"integer", "number"}
+    if allowed in (numbers, {"boolean"}):
+        return allowed
+    return TEXT
+
+
+def _spell(pattern: PathPattern, text: str) -> tuple[object, ...]:
+    return tuple(text if isinstance(segment, Param) else segment for segment in pattern.segments)
+
+
+def _witness(one: PathPattern, other: PathPattern) -> str:
+    """A URL that both patterns match."""
+    longest = max(len(one.segments), len(other.segments))
+    texts = []
+    for position in range(longest):
+        pair = [p.segments[position] for p in (one, other) if position < len(p.segments)]
+        literals = [segment for segment in pair if isinstance(segment, str)]
+        texts.append(literals[0] if literals else "x")
+    return "/" + "/".join(texts)

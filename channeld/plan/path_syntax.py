@@ -1,0 +1,218 @@
+"""The text of a `path`: literal segments, `{param}` segments, `{rest...}` at the end, and which of two says more.
+
+`{rest...}` takes one segment or more. A pattern is more specific than another when it matches only URLs that the other
+matches, too.
+"""
+
+import re
+from typing import Literal
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+__all__ = [
+    "Param",
+    "PathPattern",
+    "PathSlip",
+    "Rest",
+    "Segment",
+    "compare",
+    "decode",
+    "parse_path",
+]
+
+MAX_SEGMENTS = 64
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_REST = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\.\.\.\}")
+
+
+@attrs.frozen(slots=True)
+class Param:
+    """A segment that matches anything but nothing."""
+
+    name: str
+
+
+@attrs.frozen(slots=True)
+class Rest:
+    """The last segment: everything that is left, one segment or more."""
+
+    name: str
+
+
+Segment = str | Param | Rest
+
+
+@attrs.frozen(slots=True)
+class PathPattern:
+    """A path, parsed: decoded literals, params, perhaps a rest. `text` is the path as written."""
+
+    text: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of its params, in order."""
+        return tuple(s.name for s in self.segments if not isinstance(s, str))
+
+    def offset(self, name: str) -> int:
+        """Where a param stands in the text; its braces are included."""
+        return max(self.text.find(f"{{{name}}}"), self.text.find(f"{{{name}...}}"), 0)
+
+
+@attrs.frozen(slots=True)
+class PathSlip:
+    """What is wrong with a path: a code, the words, where in the text, what to write; `fatal`: it can't be matched."""
+
+    code: str
+    message: str
+    offset: int
+    length: int
+    help: str
+    fatal: bool = True
+
+
+def parse_path(text: str, slips: list[PathSlip]) -> PathPattern | None:
+    """The pattern of a `path`; slips are added to the list, and a fatal one gives None."""
+    found: list[PathSlip] = []
+    pattern = _parse(text, found)
+    slips += found
+    return None if any(slip.fatal for slip in found) else pattern
+
+
+def compare(
+    one: PathPattern, other: PathPattern
+) -> Literal["equal", "narrower", "wider", "crossed"]:
+    """How two patterns that overlap relate: which matches only URLs of the other, or neither."""
+    inside, around = _within(one, other), _within(other, one)
+    if inside and around:
+        return "equal"
+    if inside:
+        return "narrower"
+    return "wider" if around else "crossed"
+
+
+def decode(segment: str) -> str | None:
+    """A segment percent-decoded once; None for a bad escape, or what is no UTF-8."""
+    if "%" not in segment:
+        return segment if segment.isascii() or _is_text(segment) else None
+    if _ESCAPE.search(segment):
+        return None
+    try:
+        return unquote_to_bytes(segment).decode("utf-8")
+    except (UnicodeDecodeError, UnicodeEncodeError):
+        return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _within(one: PathPattern, other: PathPattern) -> bool:
+    for position, segment in enumerate(other.segments):
+        if isinstance(segment, Rest):
+            return len(one.segments) > position
+        if position >= len(one.segments):
+            return False
+        mine = one.segments[position]
+        if isinstance(mine, Rest) or (isinstance(segment, str) and mine != segment):
+            return False
+    return len(one.segments) == len(other.segments)
+
+
+def _parse(text: str, slips: list[PathSlip]) -> PathPattern:
+    if not text.startswith("/"):
+        slips.append(PathSlip("CH301", "a path starts with `/`", 0, len(text), f"write `/{text}`"))
+        return PathPattern(text, ())
+    for sign, what in (("?", "a query"), ("#", "a fragment")):
+        offset = text.find(sign)
+        if offset >= 0:
+            help = f"write `{text[:offset]}`"
+            slips.append(
+                PathSlip("CH301", f"a path holds no {what[2:]}", offset, len(text) - offset, help)
+            )
+            return PathPattern(text, ())
+    raw = text[1:].split("/")
+    if len(raw) > MAX_SEGMENTS:
+        finding = f"a path has at most {MAX_SEGMENTS} segments"
+        slips.append(PathSlip("CH301", finding, 0, len(text), "shorten it"))
+        return PathPattern(text, ())
+    if len(raw) > 1 and raw[-1] == "":
+        help = f"write `{text.rstrip('/')}`, unless clients really ask for the slash"
+        slips.append(
+            PathSlip("CH331", "the path ends in a slash", len(text) - 1, 1, help, fatal=False)
+        )
+    segments: list[Segment] = []
+    offset = 1
+    for position, part in enumerate(raw):
+        segment = _segment(part, offset, position == len(raw) - 1, slips)
+        if segment is not None:
+            segments.append(segment)
+        offset += len(part) + 1
+    pattern = PathPattern(text, tuple(segments))
+    _refuse_repeats(pattern, slips)
+    return pattern
+
+
+def _segment(part: str, offset: int, last: bool, slips: list[PathSlip]) -> Segment | None:
+    if found := _PARAM.fullmatch(part):
+        return Param(found[1])
+    if found := _REST.fullmatch(part):
+        if last:
+            return Rest(found[1])
+        help = "move it to the end, or write a plain param"
+        slips.append(PathSlip("CH301", f"`{part}` must end the path", offset, len(part), help))
+        return None
+    slip = _literal_slip(part, last)
+    if slip is not None:
+        message, help = slip
+        slips.append(PathSlip("CH301", message, offset, max(len(part), 1), help))
+        return None
+    if part in (".", ".."):
+        help = "name the segment otherwise"
+        message = f"no client asks for a `{part}` segment: it is resolved before"
+        slips.append(PathSlip("CH307", message, offset, len(part), help))
+    return decode(part)
+
+
+def _literal_slip(part: str, last: bool) -> tuple[str, str] | None:
+    if not part:
+        return (
+            None if last else ("a segment of the path is empty", "write one `/` between segments")
+        )
+    if part.startswith((":", "<", "*")) or part.endswith("*"):
+        name = part.strip(":<>*") or "name"
+        return f"`{part}` is no param here", f"write `{{{name}}}`, or `{{rest...}}` at the end"
+    if "{" in part or "}" in part:
+        return _brace_slip(part)
+    if decode(part) is None:
+        return f"`{part}` is not percent-encoded UTF-8", "write `%25` for `%`"
+    if any(character.isspace() or ord(character) < 32 for character in part):
+        return "a path holds no blanks", "write `%20` for a space"
+    return None
+
+
+def _brace_slip(part: str) -> tuple[str, str]:
+    if part == "{}":
+        return "a param has no name", "write `{name}`"
+    if re.fullmatch(r"\{[^{}]*\}", part):
+        return f"`{part[1:-1]}` is no name for a param", "use letters, digits, `_` and `-`"
+    return f"a param is a whole segment; `{part}` is not", "write `{name}` between slashes"
+
+
+def _refuse_repeats(pattern: PathPattern, slips: list[PathSlip]) -> None:
+    seen: set[str] = set()
+    offset = 1
+    for part, segment in zip(pattern.text[1:].split("/"), pattern.segments, strict=False):
+        if not isinstance(segment, str):
+            if segment.name in seen:
+                help = "name each param once"
+                message = f"the param `{segment.name}` stands twice in the path"
+                slips.append(PathSlip("CH304", message, offset, len(part), help))
+            seen.add(segment.name)
+        offset += len(part) + 1

@@ -1,0 +1,213 @@
+"""URL path to channel and params: a tree of segments, each node of it visited at most once in a look-up.
+
+The raw path is cut at its slashes first and each segment percent-decoded once, so `%2F` stays inside its segment. The
+shape alone decides which channel a URL belongs to (a literal beats a param, a param beats a rest); its params are then
+checked by their schemas, and one that is refused is no match.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from channeld.plan.path_syntax import Param, PathPattern, Rest, Segment, decode
+from channeld.protocol.frames import Json
+
+__all__ = ["PathTable", "converter", "is_refused", "split"]
+
+T = TypeVar("T")
+
+DEFAULT_LENGTH = 128
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,63})(?:\.[0-9]{1,64})?(?:[eE][+-]?[0-9]{1,4})?")
+_REFUSED: Final = object()
+
+
+def split(path: str) -> list[str] | None:
+    """The decoded segments of a raw URL path; None for what no path can match."""
+    if not path.startswith("/"):
+        return None
+    segments = path[1:].split("/")
+    if "%" not in path:
+        return segments if decode(path) is not None else None
+    decoded = [decode(segment) for segment in segments]
+    sound = [segment for segment in decoded if segment is not None]
+    return sound if len(sound) == len(decoded) else None
+
+
+def converter(
+    types: frozenset[str], accepts: Callable[[Json], bool] | None
+) -> Callable[[str], object]:
+    """What turns a decoded segment into its param: `integer`, `number`, `boolean` convert, all else stays text.
+
+    Args:
+        types: the JSON types that the param's schema allows.
+        accepts: asks the schema; None for a param without one: any string of 1-128 characters.
+
+    Returns:
+        A function whose result `is_refused` for a segment that the schema does not allow.
+    """
+    convert = _CONVERSIONS.get(types, _as_it_is)
+    if accepts is None:
+        return lambda text: text if len(text) <= DEFAULT_LENGTH else _REFUSED
+
+    def read(text: str) -> object:
+        value = convert(text)
+        return value if value is not _REFUSED and accepts(value) else _REFUSED  # type: ignore[arg-type]
+
+    return read
+
+
+def is_refused(value: object) -> bool:
+    """Whether a converter refused its segment."""
+    return value is _REFUSED
+
+
+@attrs.define(eq=False)
+class _Node(Generic[T]):
+    literals: dict[str, "_Node[T]"] = attrs.field(factory=dict)
+    param: "_Node[T] | None" = None
+    end: tuple[PathPattern, T] | None = None
+    rest: tuple[PathPattern, T] | None = None
+
+    def below(self) -> Iterator[tuple[PathPattern, T]]:
+        """Everything at and under this node."""
+        if self.end is not None:
+            yield self.end
+        if self.rest is not None:
+            yield self.rest
+        for child in self._children():
+            yield from child.below()
+
+    def _children(self, *, named: bool = False) -> Iterator["_Node[T]"]:
+        # A param matches no empty segment, which a literal may be (the path `/`).
+        yield from (child for text, child in self.literals.items() if text or not named)
+        if self.param is not None:
+            yield self.param
+
+    def overlapping(self, segments: Sequence[Segment]) -> Iterator[tuple[PathPattern, T]]:
+        """Everything under this node that can match a URL which `segments` matches, too."""
+        if not segments:
+            if self.end is not None:
+                yield self.end
+            return
+        head, tail = segments[0], segments[1:]
+        if self.rest is not None:
+            yield self.rest
+        if isinstance(head, Rest):
+            for child in self._children():
+                yield from child.below()
+        elif isinstance(head, Param):
+            for child in self._children(named=True):
+                yield from child.overlapping(tail)
+        else:
+            literal = self.literals.get(head)
+            for found in (literal, self.param if head else None):
+                if found is not None:
+                    yield from found.overlapping(tail)
+
+
+@attrs.define(eq=False)
+class PathTable(Generic[T]):
+    """Paths and what they lead to."""
+
+    _root: _Node[T] = attrs.field(factory=_Node, init=False)
+    _readers: dict[str, tuple[Callable[[str], object], ...]] = attrs.field(factory=dict, init=False)
+
+    def overlaps(self, pattern: PathPattern) -> list[tuple[PathPattern, T]]:
+        """What is in the table already and can match a URL that `pattern` matches."""
+        return list(self._root.overlapping(pattern.segments))
+
+    def add(
+        self,
+        pattern: PathPattern,
+        target: T,
+        readers: Mapping[str, Callable[[str], object]] | None = None,
+    ) -> None:
+        """Add a path. `readers` are the converters of its params; the default one where there is none."""
+        node = self._root
+        readers = readers or {}
+        plain = converter(frozenset({"string"}), None)
+        self._readers[pattern.text] = tuple(readers.get(name, plain) for name in pattern.params)
+        for segment in pattern.segments:
+            if isinstance(segment, Rest):
+                node.rest = (pattern, target)
+                return
+            if isinstance(segment, Param):
+                below = node.param or _Node()
+                node.param = below
+                node = below
+            else:
+                node = node.literals.setdefault(segment, _Node())
+        node.end = (pattern, target)
+
+    def match(self, path: str) -> tuple[T, dict[str, Any]] | None:
+        """The most specific target of a raw URL path, and its params; None where there is none."""
+        segments = split(path)
+        if segments is None:
+            return None
+        found = _find(self._root, segments, 0)
+        if found is None:
+            return None
+        pattern, target = found
+        params: dict[str, Any] = {}
+        names = iter(zip(pattern.params, self._readers[pattern.text], strict=True))
+        for position, segment in enumerate(pattern.segments):
+            if isinstance(segment, str):
+                continue
+            name, read = next(names)
+            last = isinstance(segment, Rest)
+            value = read("/".join(segments[position:]) if last else segments[position])
+            if is_refused(value):
+                return None
+            params[name] = value
+        return target, params
+
+
+def _find(node: _Node[T], segments: list[str], position: int) -> tuple[PathPattern, T] | None:
+    # The depth is that of the declared paths, whatever the URL.
+    if position == len(segments):
+        return node.end
+    head = segments[position]
+    child = node.literals.get(head)
+    found = _find(child, segments, position + 1) if child is not None else None
+    if found is None and node.param is not None and head:
+        found = _find(node.param, segments, position + 1)
+    if found is None and node.rest is not None and (head or position + 1 < len(segments)):
+        found = node.rest
+    return found
+
+
+def _as_it_is(text: str) -> object:
+    return text
+
+
+def _integer(text: str) -> object:
+    if not _INTEGER.fullmatch(text):
+        return _REFUSED
+    value = int(text)
+    # 19 digits fit into 64 bits unsigned, but not all of them below zero.
+    return value if value >= -(2**63) else _REFUSED
+
+
+def _number(text: str) -> object:
+    if not _NUMBER.fullmatch(text):
+        return _REFUSED
+    if _INTEGER.fullmatch(text):
+        return _integer(text)
+    value = float(text)
+    return value if math.isfinite(value) else _REFUSED
+
+
+def _boolean(text: str) -> object:
+    return {"true": True, "false": False}.get(text, _REFUSED)
+
+
+_CONVERSIONS: Mapping[frozenset[str], Callable[[str], object]] = {
+    frozenset({"integer"}): _integer,
+    frozenset({"number"}): _number,
+    frozenset({"integer", "number"}): _number,
+    frozenset({"boolean"}): _boolean,
+}

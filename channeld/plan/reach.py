@@ -1,0 +1,333 @@
+"""What a template may name where it stands, and what is known of each value: its types, and whether it is always there.
+
+`Reach` is the answer for one place of the configuration; `resolve` asks it about one expression. A value is guaranteed
+when nothing that can happen at run time leaves it out: a message property that the schema requires all the way down, a
+param of the path, a claim that every authenticator of the channel guarantees.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from channeld.config.model import Auth, JwtAuth
+from channeld.plan.expressions import Expression
+from channeld.plan.guarantees import Lookup, Shape
+from channeld.plan.pointers import did_you_mean
+
+__all__ = ["ANY", "SCALARS", "Identity", "Reach", "Resolved", "Trouble", "resolve"]
+
+SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
+ANY = SCALARS | {"object", "array"}
+TEXT = frozenset({"string"})
+NUMBER = frozenset({"integer", "number"})
+
+
+@attrs.frozen(slots=True)
+class Resolved:
+    """What an expression gives: the JSON types it may have; `maybe` when it may be missing."""
+
+    types: frozenset[str]
+    maybe: bool = False
+
+
+@attrs.frozen(slots=True)
+class Trouble:
+    """Why an expression can't stand here: a code, its headline, the words under the caret, what to write."""
+
+    code: str
+    message: str
+    label: str = ""
+    help: str = ""
+
+
+@attrs.frozen(slots=True)
+class Identity:
+    """Who the connections of a channel are: authenticators with the shapes of their claims.
+
+    No authenticator: everyone is anonymous; `optional`: some may be.
+    """
+
+    authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
+    optional: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Whether every connection has a user."""
+        return bool(self.authenticators) and not self.optional
+
+    def claim(self, path: tuple[str, ...]) -> "Claim":
+        """What is known of a claim, over all authenticators."""
+        found = [_claim(auth, shape, path) for auth, shape in self.authenticators]
+        return Claim(
+            guaranteed=bool(found) and all(claim.guaranteed for claim in found),
+            possible=any(claim.possible for claim in found),
+            types=frozenset[str]().union(*(claim.types for claim in found)),
+            names=tuple(name for claim in found for name in claim.names),
+        )
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Claim:
+    """What is known of one claim."""
+
+    guaranteed: bool
+    possible: bool
+    types: frozenset[str]
+    names: Sequence[str] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Reach:
+    """What one place offers. `place` names it in the language's own words, such as `rooms.join`.
+
+    `message` is None where there is no message; `params` maps each of the path's params to its types; `room` is True
+    where there always is a room, False where there may be none, None where the word has no meaning.
+    """
+
+    place: str
+    message: Shape | None = None
+    message_type: str = ""
+    params: Mapping[str, frozenset[str]] | None = None
+    identity: Identity | None = None
+    user: bool = True
+    room: bool | None = None
+    moment: bool = True
+
+    def roots(self) -> list[str]:
+        """The first words that an expression may have here."""
+        offered = {
+            "message": self.message is not None,
+            "params": self.params is not None,
+            "user": self.user and self.identity is not None,
+            "claims": self.identity is not None,
+            "connection": self.moment,
+            "room": self.room is not None,
+            "now": self.moment,
+            "now_ms": self.moment,
+            "uuid": self.moment,
+        }
+        return [root for root, here in offered.items() if here]
+
+
+ROOTS = ("message", "params", "user", "claims", "connection", "room", "now", "now_ms", "uuid")
+
+
+def resolve(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    """What an expression gives in a place, or why it can't stand there."""
+    root = expression.root
+    if root not in ROOTS:
+        offered = reach.roots()
+        known = ", ".join(f"`{name}`" for name in offered) or "none"
+        help = did_you_mean(root, offered, f"here a template may start with {known}")
+        return Trouble(
+            "CH319", f"templates know no `{root}`", help=help or "`{{` writes a literal brace"
+        )
+    if root not in reach.roots():
+        return _out_of_place(root, reach)
+    return _RESOLVERS[root](expression, reach)
+
+
+def _out_of_place(root: str, reach: Reach) -> Trouble:
+    offered = ", ".join(f"`{name}`" for name in reach.roots())
+    help = f"use {offered}" if offered else "write the value itself"
+    return Trouble("CH320", f"`{root}` can't be used in `{reach.place}`", help=help)
+
+
+def _message(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    if not expression.path:
+        return _whole(expression, "message", "text")
+    if expression.path == ("type",):
+        return Resolved(TEXT)
+    assert reach.message is not None  # noqa: S101 - `resolve` asked the reach
+    found = reach.message.lookup(expression.path)
+    if found.guaranteed:
+        return Resolved(found.types or ANY)
+    if expression.optional and (found.possible or not found.known):
+        return Resolved((found.types if found.known else ANY) or ANY, maybe=True)
+    if not found.known:
+        return Trouble(
+            "CH310",
+            "template field is not guaranteed",
+            f"the schema can't be analysed as far as `{_dotted(expression)}`",
+            f"write `{{{expression.source}?}}`",
+        )
+    return _missing_field(expression, reach, found)
+
+
+def _missing_field(expression: Expression, reach: Reach, found: Lookup) -> Trouble:
+    if found.declared and found.possible:
+        return _not_required(expression, reach, found.missing or expression.path[-1])
+    dotted = _dotted(expression)
+    otherwise = f"declare `{dotted}` in the schema"
+    if found.possible:
+        otherwise += f", or write `{{{expression.source}?}}`"
+    return Trouble(
+        "CH309",
+        "template names an unknown field",
+        f"`{reach.message_type}` has no `{dotted}`",
+        did_you_mean(found.missing or expression.path[-1], found.names, otherwise),
+    )
+
+
+def _not_required(expression: Expression, reach: Reach, missing: str) -> Trouble:
+    above = expression.path[: expression.path.index(missing)] if missing in expression.path else ()
+    optional = f"or write `{{{expression.source}?}}`"
+    holder = ".".join(above)
+    assert reach.message is not None  # noqa: S101 - `resolve` asked the reach
+    if above and reach.message.lookup(above).types != {"object"}:
+        label = f"`{holder}` need not be an object"
+        help = f"give `{holder}` `type: object` in the schema, {optional}"
+    elif above:
+        label = f"`{missing}` is not in the `required` of `{holder}`"
+        help = f"add `required: [{missing}]` to the schema of `{holder}`, {optional}"
+    else:
+        label = f"`{missing}` is not in the schema's `required`"
+        help = f"add `required: [{missing}]` to the schema, {optional}"
+    return Trouble("CH310", "template field is not guaranteed", label, help)
+
+
+def _params(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    params = reach.params or {}
+    if not expression.path:
+        return _whole(expression, "params", next(iter(params), "room_id"))
+    name, *deeper = expression.path
+    if name not in params:
+        known = ", ".join(f"`{{{param}}}`" for param in params)
+        otherwise = f"the path has {known}" if known else f"write `{{{name}}}` as a segment of it"
+        return Trouble(
+            "CH302", f"the path has no `{{{name}}}`", help=did_you_mean(name, params, otherwise)
+        )
+    if deeper:
+        return Trouble(
+            "CH309",
+            "template names an unknown field",
+            f"`params.{name}` is no object",
+            f"write `{{params.{name}}}`",
+        )
+    return Resolved(params[name])
+
+
+def _user(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    if expression.path != ("id",):
+        path = ".".join(expression.path)
+        help = f"write `{{user.id}}`, or `{{claims.{path}}}`" if path else "write `{user.id}`"
+        return Trouble("CH309", "template names an unknown field", "a user has only an `id`", help)
+    return _of_identity(expression, reach, Resolved(TEXT))
+
+
+def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    assert reach.identity is not None  # noqa: S101 - `resolve` asked the reach
+    if not expression.path:
+        return _whole(expression, "claims", "sub")
+    claim = reach.identity.claim(expression.path)
+    dotted = _dotted(expression)
+    if claim.guaranteed or expression.optional:
+        types = claim.types or ANY
+        return _of_identity(expression, reach, Resolved(types, maybe=not claim.guaranteed))
+    if not reach.identity.certain and reach.user:
+        return _of_identity(expression, reach, Resolved(ANY))
+    schema = f"`required: [{expression.path[-1]}]` to the authenticator's `claims` schema"
+    help = f"add {schema}, or write `{{{expression.source}?}}`"
+    return Trouble(
+        "CH310",
+        "template field is not guaranteed",
+        f"no `claims` schema guarantees `{dotted}`",
+        did_you_mean(dotted, claim.names, help),
+    )
+
+
+def _of_identity(expression: Expression, reach: Reach, found: Resolved) -> Resolved | Trouble:
+    identity = reach.identity or Identity()
+    if identity.certain:
+        return found
+    if expression.optional:
+        return Resolved(found.types, maybe=True)
+    anonymous = "may be" if identity.authenticators else "are"
+    remedy = "drop `optional: true`" if identity.authenticators else "give the channel an `auth`"
+    return Trouble(
+        "CH332",
+        f"`{{{expression.source}}}` needs a user",
+        f"connections of this channel {anonymous} anonymous",
+        f"{remedy}, or write `{{{expression.source}?}}`",
+    )
+
+
+def _connection(expression: Expression, _reach: Reach) -> Resolved | Trouble:
+    if expression.path == ("id",):
+        return Resolved(TEXT)
+    return Trouble(
+        "CH309",
+        "template names an unknown field",
+        "a connection has only an `id`",
+        "write `{connection.id}`",
+    )
+
+
+def _room(expression: Expression, reach: Reach) -> Resolved | Trouble:
+    if expression.path:
+        return _no_fields(expression)
+    if reach.room or expression.optional:
+        return Resolved(TEXT, maybe=not reach.room)
+    return Trouble(
+        "CH326",
+        "there may be no room here",
+        "not every target is a room, and the channel has not one `join` room",
+        "route to a room, join one room on connect, or write `{room?}`",
+    )
+
+
+def _moment(expression: Expression, _reach: Reach) -> Resolved | Trouble:
+    if expression.path:
+        return _no_fields(expression)
+    return Resolved(NUMBER if expression.root == "now_ms" else TEXT)
+
+
+def _no_fields(expression: Expression) -> Trouble:
+    root = expression.root
+    return Trouble(
+        "CH309",
+        "template names an unknown field",
+        f"`{root}` has no fields",
+        f"write `{{{root}}}`",
+    )
+
+
+def _whole(expression: Expression, root: str, example: str) -> Trouble:
+    return Trouble(
+        "CH309",
+        "template names an unknown field",
+        f"`{expression.root}` is no value by itself",
+        f"name a field of it, such as `{{{root}.{example}}}`",
+    )
+
+
+def _dotted(expression: Expression) -> str:
+    return ".".join(expression.path)
+
+
+def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
+    found = shape.lookup(path) if shape is not None else None
+    certain = found is not None and found.known and found.guaranteed
+    types = found.types if found is not None and found.known else ANY
+    names = tuple(found.names) if found is not None else ()
+    if isinstance(auth, JwtAuth):
+        names = (*names, "sub", "exp")
+        if path == ("sub",):
+            certain, types = True, TEXT
+        elif path == ("exp",):
+            certain, types = certain or auth.expiry == "required", NUMBER
+    possible = found is None or not found.known or found.possible
+    return Claim(guaranteed=certain, possible=possible or certain, types=types, names=names)
+
+
+_RESOLVERS: Mapping[str, Callable[[Expression, Reach], Resolved | Trouble]] = {
+    "message": _message,
+    "params": _params,
+    "user": _user,
+    "claims": _claims,
+    "connection": _connection,
+    "room": _room,
+    "now": _moment,
+    "now_ms": _moment,
+    "uuid": _moment,
+}

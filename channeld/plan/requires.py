@@ -1,0 +1,37 @@
+"""`require`: which claims are compared with what, compiled once for a channel or a message."""
+
+from collections.abc import Mapping
+
+from channeld.plan.plan import Requirement, Template
+from channeld.plan.pointers import at
+from channeld.plan.reach import Reach
+from channeld.plan.templates import TemplateDesk
+from channeld.protocol.frames import Json
+
+__all__ = ["compile_requirements"]
+
+
+def compile_requirements(
+    require: Mapping[str, Json] | None, pointer: str, reach: Reach, desk: TemplateDesk
+) -> tuple[Requirement, ...]:
+    """The requirements of a `require` mapping at `pointer`; what is wrong with its templates becomes findings.
+
+    A scalar or a template is one wanted value; of a list any will do. A template that is MISSING is never met.
+    """
+    found: list[Requirement] = []
+    for claim, wanted in (require or {}).items():
+        place = at(pointer, claim)
+        if isinstance(wanted, list):
+            alternatives = [
+                _wanted(value, at(place, i), reach, desk) for i, value in enumerate(wanted)
+            ]
+        else:
+            alternatives = [_wanted(wanted, place, reach, desk)]
+        any_of = tuple(template for template in alternatives if template is not None)
+        found.append(Requirement(claim, any_of))
+    return tuple(found)
+
+
+def _wanted(value: Json, pointer: str, reach: Reach, desk: TemplateDesk) -> Template | None:
+    checked = desk.compile(value, pointer, reach)
+    return checked.render if checked is not None else None

@@ -1,0 +1,146 @@
+"""Room patterns: which rooms `rooms.subscribe.allow` admits, and whether two ways to name a room can mean the same one.
+
+`*` in the literal text of an `allow` entry stands for any run of characters, none included; a `*` in a value that a
+template brings is itself. Matching takes the runs between the stars from left to right, so it is linear.
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from channeld.plan.expressions import Expression, Literal, Node, Text
+from channeld.plan.plan import MISSING, Scope, Template
+from channeld.plan.templates import build, text_of
+
+__all__ = ["STAR", "Tokens", "allows", "may_meet", "tokens"]
+
+
+class _Star(enum.Enum):
+    STAR = "*"
+
+
+STAR: Final = _Star.STAR
+Tokens: TypeAlias = tuple["str | _Star | Expression", ...]
+"""A room pattern: literal runs, stars, and values that are known at run time only."""
+
+
+def tokens(node: Node, *, stars: bool) -> Tokens:
+    """The pattern of a room template; `stars` says whether `*` in its literal text is one."""
+    parts: Sequence[str | Expression]
+    match node:
+        case Literal(str() as text):
+            parts = (text,)
+        case Expression():
+            parts = (node,)
+        case Text(found):
+            parts = found
+        case _:
+            parts = ()
+    pattern: list[str | _Star | Expression] = []
+    for part in parts:
+        if isinstance(part, Expression) or not stars:
+            pattern.append(part)
+            continue
+        first, *others = part.split("*")
+        if first:
+            pattern.append(first)
+        for run in others:
+            pattern.append(STAR)
+            if run:
+                pattern.append(run)
+    return tuple(pattern)
+
+
+def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
+    """What asks whether a room matches one of the patterns; those without expressions are compiled once."""
+    exact: set[str] = set()
+    globs: list[list[str]] = []
+    live: list[Callable[[Scope], list[str] | None]] = []
+    for pattern in patterns:
+        if any(isinstance(token, Expression) for token in pattern):
+            live.append(_renderer(pattern))
+            continue
+        runs = _runs([token for token in pattern if not isinstance(token, Expression)])
+        if len(runs) == 1:
+            exact.add(runs[0])
+        else:
+            globs.append(runs)
+
+    def ask(scope: Scope, room: str) -> bool:
+        if room in exact or any(_matches(runs, room) for runs in globs):
+            return True
+        rendered = (render(scope) for render in live)
+        return any(runs is not None and _matches(runs, room) for runs in rendered)
+
+    return ask
+
+
+def may_meet(one: Tokens, other: Tokens) -> bool:
+    """Whether some room matches both patterns; an expression may be any text."""
+    left, right = list(_characters(one)), list(_characters(other))
+    # reachable[j]: the first i characters of `left` and the first j of `right` can be the same text.
+    reachable = [True]
+    for character in right:
+        reachable.append(reachable[-1] and character is STAR)
+    for character in left:
+        below = [reachable[0] and character is STAR]
+        for j, opposite in enumerate(right):
+            if character is STAR or opposite is STAR:
+                below.append(reachable[j + 1] or below[j])
+            else:
+                below.append(reachable[j] and character == opposite)
+        reachable = below
+    return reachable[-1]
+
+
+def _characters(pattern: Tokens) -> Iterator[str | _Star]:
+    for token in pattern:
+        if isinstance(token, str):
+            yield from token
+        else:
+            yield STAR
+
+
+def _runs(pattern: Sequence[str | _Star]) -> list[str]:
+    runs = [""]
+    for token in pattern:
+        if isinstance(token, str):
+            runs[-1] += token
+        else:
+            runs.append("")
+    return runs
+
+
+def _renderer(pattern: Tokens) -> Callable[[Scope], list[str] | None]:
+    pieces: list[str | _Star | Template] = [
+        build(token) if isinstance(token, Expression) else token for token in pattern
+    ]
+
+    def render(scope: Scope) -> list[str] | None:
+        rendered: list[str | _Star] = []
+        for piece in pieces:
+            if callable(piece):
+                value = piece(scope, {})
+                if value is MISSING:
+                    return None
+                rendered.append(text_of(value))
+            else:
+                rendered.append(piece)
+        return _runs(rendered)
+
+    return render
+
+
+def _matches(runs: Sequence[str], room: str) -> bool:
+    first, last = runs[0], runs[-1]
+    if len(runs) == 1:
+        return room == first
+    if not room.startswith(first):
+        return False
+    position = len(first)
+    for run in runs[1:-1]:
+        found = room.find(run, position)
+        if found < 0:
+            return False
+        position = found + len(run)
+    return room.endswith(last) and position + len(last) <= len(room)

@@ -1,0 +1,326 @@
+"""Templates: a JSON value with expressions in it, checked against what its place offers, then one closure that renders.
+
+Nothing is decided while frames travel: a constant renders itself, an expression is one look-up, an object one loop. A
+template that `TemplateDesk.compile` admits cannot fail at run time, and gives MISSING only where an expression in it
+ends in `?`; whatever holds such an expression (an object's field, a list's element) is then left out.
+"""
+
+import datetime as dt
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import orjson
+
+from channeld.config.source import Sources
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Report
+from channeld.plan.cases import type_of
+from channeld.plan.expressions import (
+    Array,
+    Expression,
+    Literal,
+    Node,
+    Object,
+    SyntaxSlip,
+    Text,
+    expressions,
+    parse,
+)
+from channeld.plan.plan import MISSING, Scope, Template
+from channeld.plan.pointers import value_at
+from channeld.plan.reach import SCALARS, Reach, Resolved, Trouble, resolve
+from channeld.protocol.frames import Frame, Json
+
+__all__ = ["CheckedTemplate", "TemplateDesk", "build", "text_of"]
+
+NAME_TYPES = frozenset({"string", "integer", "number"})
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class CheckedTemplate:
+    """A template that may stand where it does: its tree, its closure, its JSON types; `maybe`: it can be MISSING."""
+
+    node: Node
+    render: Template
+    types: frozenset[str]
+    maybe: bool
+
+
+@attrs.frozen(slots=True)
+class TemplateDesk:
+    """Where templates are checked: findings go to `report`, with places out of `sources`."""
+
+    sources: Sources
+    report: Report
+
+    def compile(self, value: Json, pointer: str, reach: Reach) -> CheckedTemplate | None:
+        """A template of any JSON type, or None when a finding says why not."""
+        node = self.parse(value, pointer)
+        if node is None:
+            return None
+        found = self._check(node, reach)
+        if found is None:
+            return None
+        return CheckedTemplate(node=node, render=build(node), types=found.types, maybe=found.maybe)
+
+    def compile_name(self, text: str, pointer: str, reach: Reach) -> CheckedTemplate | None:
+        """A template that names a room or a user: it renders a string (numbers become text), or MISSING."""
+        checked = self.compile(text, pointer, reach)
+        if checked is None:
+            return None
+        if not checked.types <= NAME_TYPES:
+            self._refuse_types(checked, pointer, "a name must be a string", NAME_TYPES)
+            return None
+        if checked.types <= {"string"}:
+            return checked
+        return attrs.evolve(checked, render=_as_text(checked.render))
+
+    def parse(self, value: Json, pointer: str) -> Node | None:
+        """The tree of a template, or None after findings about its syntax."""
+        slips: list[SyntaxSlip] = []
+        node = parse(value, pointer, slips)
+        for slip in slips:
+            place = (
+                self.sources.place(slip.pointer, key=True)
+                if slip.offset < 0
+                else self.sources.span(slip.pointer, slip.offset, slip.length)
+            )
+            code = "CH320" if slip.offset < 0 else "CH318"
+            self.report.add(diagnose(code, slip.message, place, help=slip.help))
+        return None if slips else node
+
+    def written(self, pointer: str) -> Json:
+        """What the file says at a pointer, short forms as they are; None where it says nothing."""
+        return value_at(self.sources.value, pointer)
+
+    def place(self, expression: Expression) -> Place:
+        """Where an expression stands, braces included."""
+        return self.sources.span(expression.pointer, expression.offset, expression.length)
+
+    def _check(self, node: Node, reach: Reach) -> Resolved | None:
+        match node:
+            case Literal(value):
+                return Resolved(frozenset({type_of(value)}))
+            case Expression():
+                return self._check_expression(node, reach)
+            case Text(parts):
+                return self._check_text(parts, reach)
+            case Object(entries):
+                found = [self._check(child, reach) for _, child in entries]
+                return None if None in found else Resolved(frozenset({"object"}))
+            case Array(elements):
+                found = [self._check(child, reach) for child in elements]
+                return None if None in found else Resolved(frozenset({"array"}))
+
+    def _check_expression(self, expression: Expression, reach: Reach) -> Resolved | None:
+        found = resolve(expression, reach)
+        if isinstance(found, Resolved):
+            return found
+        self._refuse(expression, found)
+        return None
+
+    def _check_text(self, parts: Sequence[str | Expression], reach: Reach) -> Resolved | None:
+        maybe, sound = False, True
+        for part in parts:
+            if isinstance(part, str):
+                continue
+            found = self._check_expression(part, reach)
+            if found is None:
+                sound = False
+                continue
+            maybe = maybe or found.maybe
+            if not found.types <= SCALARS:
+                sound = False
+                label = f"`{part.source}` may be {_listed(found.types - SCALARS)}"
+                help = "give the schema a scalar `type`, or let the expression stand alone"
+                message = "a value within a longer string must be a scalar"
+                self._refuse(part, Trouble("CH311", message, label, help))
+        return Resolved(frozenset({"string"}), maybe) if sound else None
+
+    def _refuse(self, expression: Expression, trouble: Trouble) -> None:
+        self.report.add(
+            diagnose(
+                trouble.code,
+                trouble.message,
+                self.place(expression),
+                help=trouble.help,
+                label=trouble.label,
+            )
+        )
+
+    def _refuse_types(
+        self, checked: CheckedTemplate, pointer: str, message: str, wanted: frozenset[str]
+    ) -> None:
+        found = next(expressions(checked.node), None)
+        source = f"`{found.source}`" if found is not None else "this"
+        place = self.place(found) if found is not None else self.sources.place(pointer)
+        self.report.add(
+            diagnose(
+                "CH311",
+                message,
+                place,
+                label=f"{source} may be {_listed(checked.types - wanted)}",
+                help="give the property `type: string` in the schema",
+            )
+        )
+
+
+def build(node: Node) -> Template:
+    """The closure that renders a checked tree."""
+    match node:
+        case Literal(value):
+            # Whoever gets a frame may add fields to it, so an object is a new one each time.
+            return (lambda scope, frame: value.copy()) if isinstance(value, dict) else _same(value)
+        case Expression():
+            return _lookup(node)
+        case Text(parts):
+            return _build_text(parts)
+        case Object(entries):
+            return _build_object(entries)
+        case Array(elements):
+            return _build_array([build(element) for element in elements])
+
+
+def text_of(value: Any) -> str:
+    """A scalar as text: a string as it is, everything else as JSON writes it."""
+    if type(value) is str:
+        return value
+    return orjson.dumps(value).decode()
+
+
+def _same(value: Json) -> Template:
+    return lambda scope, frame: value
+
+
+def _build_text(parts: Sequence[str | Expression]) -> Template:
+    pieces = [part if isinstance(part, str) else build(part) for part in parts]
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        texts = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                texts.append(piece)
+                continue
+            value = piece(scope, frame)
+            if value is MISSING:
+                return MISSING
+            texts.append(value if type(value) is str else text_of(value))
+        return "".join(texts)
+
+    return render
+
+
+def _build_object(entries: Sequence[tuple[str, Node]]) -> Template:
+    # The model holds every key in its order, so the copy that is filled keeps it, `type` first.
+    model = {key: node.value if isinstance(node, Literal) else None for key, node in entries}
+    live = [(key, build(node)) for key, node in entries if not isinstance(node, Literal)]
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        rendered = model.copy()
+        for key, template in live:
+            value = template(scope, frame)
+            if value is MISSING:
+                del rendered[key]
+            else:
+                rendered[key] = value
+        return rendered
+
+    return render
+
+
+def _build_array(templates: Sequence[Template]) -> Template:
+    def render(scope: Scope, frame: Frame) -> Any:
+        values = (template(scope, frame) for template in templates)
+        return [value for value in values if value is not MISSING]
+
+    return render
+
+
+def _lookup(expression: Expression) -> Template:  # noqa: PLR0911 - one return a root
+    path = expression.path
+    match expression.root:
+        case "message":
+            return _walk_optional(path) if expression.optional else _walk(path)
+        case "params":
+            name = path[0]
+            return lambda scope, frame: scope.params[name]
+        case "user":
+            return _user_id
+        case "claims":
+            walk = _walk_optional(path) if expression.optional else _walk(path)
+            return lambda scope, frame: walk(scope, scope.claims)  # type: ignore[arg-type]
+        case "connection":
+            return lambda scope, frame: scope.connection_id
+        case "room":
+            return lambda scope, frame: MISSING if scope.room is None else scope.room
+        case "now":
+            return lambda scope, frame: _rfc3339(scope.now_ms())
+        case "now_ms":
+            return lambda scope, frame: scope.now_ms()
+        case _:
+            return lambda scope, frame: scope.uuid()
+
+
+def _user_id(scope: Scope, frame: Frame) -> Any:
+    return MISSING if scope.user_id is None else scope.user_id
+
+
+def _walk(path: Sequence[str]) -> Template:
+    if len(path) == 1:
+        (only,) = path
+        return lambda scope, frame: frame[only]
+    if len(path) == 2:
+        first, second = path
+        return lambda scope, frame: frame[first][second]
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        value: Any = frame
+        for name in path:
+            value = value[name]
+        return value
+
+    return render
+
+
+def _walk_optional(path: Sequence[str]) -> Template:
+    if len(path) == 1:
+        (only,) = path
+        return lambda scope, frame: frame.get(only, MISSING)
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        value: Any = frame.get(path[0], MISSING)
+        for name in path[1:]:
+            if not isinstance(value, dict):
+                return MISSING
+            value = value.get(name, MISSING)
+        return value
+
+    return render
+
+
+def _as_text(template: Template) -> Template:
+    def render(scope: Scope, frame: Frame) -> Any:
+        value = template(scope, frame)
+        return value if value is MISSING or type(value) is str else text_of(value)
+
+    return render
+
+
+def _rfc3339(milliseconds: int) -> str:
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _listed(types: frozenset[str]) -> str:
+    words = {"object": "an object", "array": "an array", "integer": "an integer"}
+    return " or ".join(
+        words.get(name, name if name == "null" else f"a {name}") for name in sorted(types)
+    )

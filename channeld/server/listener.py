@@ -1,0 +1,298 @@
+"""Listens: binds addresses, makes TLS ready, and gives each connection to the lane or to the portable path; drains.
+
+    server = Server(Gate(engine=…, plan_source=…, runtime=…, fanout=…))
+    addresses = await nursery.start(server.serve)
+    …
+    await server.drain(10)
+
+Who closes what: `serve` closes the sockets it was given, and removes a Unix socket's path; each carrier closes its own.
+"""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import trio
+
+from channeld.config.model import Tls
+from channeld.server.connection import Connection
+from channeld.server.gate import Gate
+from channeld.server.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
+from channeld.server.portable import StreamCarrier
+from channeld.server.states import State
+from channeld.telemetry import log
+
+__all__ = ["BindError", "Server", "ServerStatistics", "bind", "tls_context"]
+
+_BACKLOG = 1024
+# Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
+_SPARE = 256
+
+
+class BindError(OSError):
+    """An address can't be listened on; the message names it."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ServerStatistics:
+    """Plain numbers of one server, for metrics: gauges of now, and totals since it was made.
+
+    `connections` have a good handshake; `sockets` are those and the ones without. `outbox_bytes` wait for peers that
+    take no more for now. `handshakes` counts answers by HTTP status.
+    """
+
+    connections: int
+    sockets: int
+    outbox_bytes: int
+    bytes_in: int
+    bytes_out: int
+    slow_consumers: int
+    ping_timeouts: int
+    handshake_timeouts: int
+    failures: int
+    handshakes: dict[int, int]
+
+
+def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.socket]:
+    """Listen on `HOST:PORT`, `[IPV6]:PORT` and `unix:PATH`; a name is bound at each of its addresses.
+
+    A Unix socket that nobody listens on any more is replaced. With `reuse_port` several processes share the port.
+
+    Raises:
+        BindError: an address is malformed, taken, or not ours to bind. Nothing stays bound.
+    """
+    with contextlib.ExitStack() as undo:
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            try:
+                opened = _open(address, reuse_port=reuse_port)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise BindError(f"Cannot listen on {address}: {reason}") from error
+            for sock in opened:
+                undo.callback(sock.close)
+            sockets += opened
+        undo.pop_all()
+    return sockets
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """A server's context for a certificate and its key: TLS 1.2 or later, HTTP/1.1.
+
+    Raises:
+        OSError: a file can't be read, or (`ssl.SSLError`) is no PEM certificate or its key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+class Server:
+    """A WebSocket server.
+
+    Args:
+        gate: the engine, the plan, the runtime (whose `run` must be running) and the hub's fan-out.
+        use_lane: False serves everything by the portable path.
+    """
+
+    def __init__(self, gate: Gate, *, use_lane: bool = True) -> None:
+        self._gate = gate
+        self._most = gate.plan_source().limits.connections + _SPARE
+        self._lane = Lane(gate, self._most) if use_lane and is_supported() else None
+        self._carriers: set[StreamCarrier] = set()
+        self._sockets: list[socket.socket] = []
+        self._listeners: list[trio.socket.SocketType] = []
+
+    async def serve(
+        self,
+        sockets: Sequence[socket.socket] | None = None,
+        tls: ssl.SSLContext | None = None,
+        *,
+        task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled. Starts with the addresses listened on, as `bind` takes them.
+
+        Args:
+            sockets: listening sockets; None binds what the plan says.
+            tls: the context; None makes the plan's, if it has one.
+            task_status: for `nursery.start`.
+
+        Raises:
+            BindError: an address can't be listened on.
+            OSError: the certificate can't be read.
+        """
+        server = self._gate.plan_source().server
+        if tls is None and server.tls is not None:
+            tls = tls_context(server.tls)
+        self._sockets = list(bind(server.bind) if sockets is None else sockets)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._gate.fanout.run)
+                if self._lane is not None:
+                    nursery.start_soon(self._lane.run)
+                self._listen(tls, nursery)
+                names = [_name(sock) for sock in self._sockets]
+                task_status.started(names)
+        finally:
+            self._gate.fanout.end()
+            self._close_listeners()
+
+    async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
+        """Serve one client over any stream, which is closed in the end; `serve` must be running."""
+        if self._gate.sockets >= self._most:
+            await trio.aclose_forcefully(stream)
+            return
+        carrier = StreamCarrier(self._gate, stream, address)
+        self._carriers.add(carrier)
+        try:
+            await carrier.run()
+        finally:
+            self._carriers.discard(carrier)
+
+    def stop_accepting(self) -> None:
+        """Listen no more; connections go on. Idempotent."""
+        self._close_listeners()
+
+    async def drain(self, seconds: float) -> None:
+        """Stop accepting, and wait until every connection is gone; those left after so many seconds are closed, 1012."""
+        self.stop_accepting()
+        log("server_draining", connections=self._gate.open, seconds=seconds)
+        with trio.move_on_after(seconds):
+            await self._gate.wait_empty()
+        for connection in self._connections():
+            connection.close(1012, "restarting")
+        self._gate.fanout.end()
+        for connection in self._connections():
+            connection.abandon(1012)
+        self._gate.fanout.end()
+
+    def statistics(self) -> ServerStatistics:
+        """What is, and what has been."""
+        counters = self._gate.counters
+        return ServerStatistics(
+            connections=self._gate.open,
+            sockets=self._gate.sockets,
+            outbox_bytes=sum(connection.queued for connection in self._connections()),
+            bytes_in=counters.bytes_in,
+            bytes_out=self._gate.fanout.bytes_out,
+            slow_consumers=counters.slow_consumers,
+            ping_timeouts=counters.ping_timeouts,
+            handshake_timeouts=counters.handshake_timeouts,
+            failures=counters.failures,
+            handshakes=dict(counters.handshakes),
+        )
+
+    def _connections(self) -> list[Connection]:
+        in_lane = self._lane.connections if self._lane is not None else []
+        others = [carrier.connection for carrier in self._carriers]
+        return in_lane + [one for one in others if one.state is not State.GONE]
+
+    def _listen(self, tls: ssl.SSLContext | None, nursery: trio.Nursery) -> None:
+        for sock in self._sockets:
+            if tls is None and self._lane is not None:
+                self._lane.listen(sock)
+            else:
+                sock.setblocking(False)
+                listener = trio.socket.from_stdlib_socket(sock)
+                self._listeners.append(listener)
+                nursery.start_soon(self._accept, listener, tls, nursery)
+
+    def _close_listeners(self) -> None:
+        # trio must be told of a socket's end while a task waits for it, and the lane's epoll before it comes.
+        for listener in self._listeners:
+            listener.close()
+        for sock in self._sockets:
+            if sock.fileno() >= 0:
+                _remove_path(sock)
+                if self._lane is not None:
+                    self._lane.ignore(sock)
+                sock.close()
+        self._listeners, self._sockets = [], []
+
+    async def _accept(
+        self, listener: trio.socket.SocketType, tls: ssl.SSLContext | None, nursery: trio.Nursery
+    ) -> None:
+        while listener.fileno() >= 0:
+            try:
+                sock, address = await listener.accept()
+            except trio.ClosedResourceError:
+                return
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    log("accept_failed", reason=error.strerror, errno=error.errno)
+                    await trio.sleep(RETRY_S)
+            else:
+                stream: trio.abc.Stream = trio.SocketStream(sock)
+                if tls is not None:
+                    stream = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+                host = address[0] if isinstance(address, tuple) else ""
+                nursery.start_soon(self.serve_stream, stream, host)
+
+
+def _open(address: str, *, reuse_port: bool) -> list[socket.socket]:
+    if address.startswith("unix:"):
+        return [_open_unix(address.removeprefix("unix:"))]
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected HOST:PORT or unix:PATH")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    found = socket.getaddrinfo(
+        host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    with contextlib.ExitStack() as undo:
+        sockets = []
+        for family, _, _, _, where in dict.fromkeys(found):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            undo.callback(sock.close)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(where)
+            sock.listen(_BACKLOG)
+            sockets.append(sock)
+        undo.pop_all()
+    return sockets
+
+
+def _open_unix(path: str) -> socket.socket:
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that a process left behind. One that is still listened on stays, and makes `bind` fail."""
+    place = Path(path)
+    if not place.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            place.unlink(missing_ok=True)
+
+
+def _remove_path(sock: socket.socket) -> None:
+    if sock.family == socket.AF_UNIX:
+        with contextlib.suppress(OSError):
+            Path(sock.getsockname()).unlink()
+
+
+def _name(sock: socket.socket) -> str:
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

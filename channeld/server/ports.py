@@ -1,0 +1,64 @@
+"""What the server asks of those it works with: the engine above its sockets, and the carrier that waits for them."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+from channeld.engine.peer import Peer
+from channeld.hooks import Request
+from channeld.plan.plan import ChannelPlan, ResolvedLimits
+from channeld.protocol.frames import Json
+
+__all__ = ["Carrier", "Engine", "Session"]
+
+
+class Session(Protocol):
+    """The engine's view of one connection. Its calls never overlap: a returned awaitable is awaited before the next."""
+
+    @property
+    def connection_id(self) -> str:
+        """The connection's id."""
+
+    @property
+    def limits(self) -> ResolvedLimits:
+        """Of them, `message_size` and `outbox` are kept by the server."""
+
+    def open(self, now: float, /) -> Awaitable[None] | None:
+        """The 101 is on its way. Called once, first."""
+
+    def receive(self, payload: bytes, now: float, /) -> Awaitable[None] | None:
+        """One text message, valid UTF-8. While an awaitable is pending nothing more is read from the client."""
+
+    def too_large(self, now: float, /) -> None:
+        """A message is over `limits.message_size`: say so, and close with 1009."""
+
+    def closed(self, code: int, reason: str, now: float, /) -> Awaitable[None] | None:
+        """The connection has ended. Called exactly once, last, whatever ended it."""
+
+
+class Engine(Protocol):
+    """Makes sessions."""
+
+    def connect(
+        self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer, /
+    ) -> Session:
+        """A session for a good handshake. Does no I/O, and does not use the peer yet."""
+
+
+class Carrier(Protocol):
+    """Waits for one connection's bytes: the lane for plain sockets, a task for any other stream.
+
+    It hands what arrives to `Connection.feed`, unless the connection is `paused`, and never waits for one connection in
+    another's time.
+    """
+
+    def want_write(self) -> None:
+        """The connection's outbox has more than could be written: write on as soon as the peer takes more."""
+
+    def resume(self) -> None:
+        """The connection is no longer paused: call its `proceed` soon, and read on."""
+
+    def half_close(self) -> None:
+        """All is said: tell the peer that nothing more comes, and go on reading."""
+
+    def release(self, *, abort: bool) -> None:
+        """Let go of the socket, now; with `abort`, of what the kernel still holds for the peer too. Idempotent."""

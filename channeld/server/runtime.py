@@ -1,0 +1,115 @@
+"""The engine's runtime on trio: clocks, timers, time-outs, threads, tasks and randomness."""
+
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import trio
+
+from channeld.broker.later import Pending
+from channeld.telemetry import log
+from channeld.timers import Timers
+
+__all__ = ["TrioClock", "TrioRuntime"]
+
+
+class TrioClock:
+    """trio's clock, which tests can move, and the system's wall clock."""
+
+    __slots__ = ()
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        return trio.current_time()
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time()
+
+
+class TrioRuntime:
+    """Keeps `channeld.engine.peer.Runtime`. `run` must be running before `spawn` is called."""
+
+    def __init__(self) -> None:
+        self.clock = TrioClock()
+        self.timers = Timers()
+        self.timers.on_earlier = self._wake
+        self._earlier = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    def random_id(self) -> str:
+        """128 random bits as 22 URL-safe characters."""
+        return secrets.token_urlsafe(16)
+
+    def uuid(self) -> str:
+        """A random UUID (RFC 9562 version 4)."""
+        return str(uuid.uuid4())
+
+    def random(self) -> float:
+        """A number in [0, 1), not for secrets."""
+        return random.random()  # noqa: S311 - it spreads reconnects
+
+    async def within(
+        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:
+        """`await call(*args)`, cancelled after so many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        with trio.move_on_after(seconds):
+            return await call(*args)
+        raise TimeoutError
+
+    async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
+        """Call a sync function in a worker thread, of which trio has a bounded number; given up, not stopped, in time.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        with trio.move_on_after(seconds):
+            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+        raise TimeoutError
+
+    def spawn(self, pending: Awaitable[object]) -> None:
+        """Await it in a task of its own; an exception in it is logged, never let out. Dropped when `run` has ended."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._contain, pending)
+        elif isinstance(pending, Coroutine | Pending):
+            pending.close()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run timers and spawned tasks until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
+                while True:
+                    await self._wait_for_timers()
+                    self._run_timers()
+            finally:
+                self._nursery = None
+
+    async def _wait_for_timers(self) -> None:
+        self._earlier = trio.Event()
+        deadline = self.timers.next_deadline()
+        with trio.move_on_at(float("inf") if deadline is None else deadline):
+            await self._earlier.wait()
+
+    def _run_timers(self) -> None:
+        try:
+            self.timers.run(trio.current_time())
+        except Exception as error:  # a timer must not raise; if one does, the others still run
+            log("task_failed", task="timers", exception=error)
+
+    async def _contain(self, pending: Awaitable[object]) -> None:
+        try:
+            await pending
+        except Exception as error:  # whoever spawned it is not there to be told
+            log("task_failed", task=getattr(pending, "__qualname__", None), exception=error)
+
+    def _wake(self) -> None:
+        self._earlier.set()

@@ -1,0 +1,31 @@
+"""The states of a connection, and what each may still do: the map of `connection.py`.
+
+    HEAD ──accepted──▶ OPEN ──our Close──▶ CLOSING ──their Close──▶ ENDING ──all is sent──▶ GONE
+     │                  │ └──their Close, or the end of TCP────────▶ ENDING
+     └─refused─┐        └─violation─┐                 in each but OPEN: ──deadline──▶ GONE
+               └────────────────────┴─▶ LINGERING ──end of TCP──▶ GONE
+
+- In OPEN a scanner reads, or the slow half; which of them is no state: both are asked and answer alike.
+- Every state but OPEN has a deadline, and one timer serves them all; in OPEN it is the keep-alive's.
+- Once the connection has left OPEN nothing is queued any more.
+- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after
+  whatever it still had pending. So nothing that a session does meets its own end half-way.
+"""
+
+import enum
+
+__all__ = ["State"]
+
+
+class State(enum.Enum):
+    """Where a connection is in its life."""
+
+    HEAD = "the request's head is awaited"
+    OPEN = "messages are taken"
+    # A Close frame of ours is queued; the client's messages are read, and dropped, until its own comes.
+    CLOSING = "the client's Close is awaited"
+    # The write side is shut; what arrives is thrown away until the client is gone too: a `close()` with bytes unread
+    # would make TCP destroy our last words.
+    LINGERING = "all is said, the client is listened out"
+    ENDING = "the outbox is emptied, nothing is read"
+    GONE = "the socket is closed"

@@ -1,0 +1,38 @@
+"""One table of log events, one of metrics; whoever decides something says so here, by name.
+
+`log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
+`events.py` (what is logged), `lines.py` (what a line may hold), `metrics.py` (what is counted).
+"""
+
+from channeld.telemetry.events import EVENTS, Event, bound, configure, log
+from channeld.telemetry.lines import escaped, one_line
+from channeld.telemetry.metrics import (
+    BUCKETS,
+    CONTENT_TYPE,
+    METRICS,
+    Collector,
+    Histogram,
+    Metric,
+    Sample,
+    Source,
+    counted,
+)
+
+__all__ = [
+    "BUCKETS",
+    "CONTENT_TYPE",
+    "EVENTS",
+    "METRICS",
+    "Collector",
+    "Event",
+    "Histogram",
+    "Metric",
+    "Sample",
+    "Source",
+    "bound",
+    "configure",
+    "counted",
+    "escaped",
+    "log",
+    "one_line",
+]

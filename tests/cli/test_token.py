@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import jwt
+import pytest
+
+from channeld.cli.main import run
+
+SECRET = "a secret of at least thirty-two bytes"
+TEXT = """\
+channeld: 1
+auth:
+  session:
+    type: jwt
+    algorithms: [HS256]
+    secret: ${CHANNELD_TEST_SECRET}
+    claims: {type: object, required: [name], properties: {name: {type: string}}}
+channels:
+  chat: {path: /chat, auth: session}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHANNELD_TEST_SECRET", SECRET)
+    Path("channels.yaml").write_text(TEXT)
+
+
+def test_a_token_is_all_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run(["token", "--user", "ann", "--claim", "name=Ann", "--claim", "n=5", "--expires", "5m"])
+        == 0
+    )
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    claims = jwt.decode(captured.out.strip(), SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["name"], claims["n"]) == ("ann", "Ann", 5)
+    assert claims["exp"] - claims["iat"] == 300
+
+
+def test_claims_that_the_server_will_refuse_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["token", "--user", "ann"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count(".") == 2
+    assert "Warning: the server will refuse this token, claims of 'session'" in captured.err
+    assert "name" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "channeld: 1\nchannels: {chat: {path: /chat, auth: none}}\n",
+            "no authenticator of this configuration",
+        ),
+        (TEXT.replace("TEST_SECRET", "TEST_UNSET"), "the secret of 'session' is empty"),
+    ],
+)
+def test_without_a_secret_it_says_so(
+    text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("channels.yaml").write_text(text)
+    assert run(["token", "--user", "ann"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing option '--user'"),
+        (["--user", "a", "--expires", "soon"], "is not a duration"),
+        (["--user", "a", "--expires", "0s"], "longer than nothing"),
+        (["--user", "a", "--claim", "admin"], "write name=value"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["token", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_secret_is_never_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANNELD_TEST_SECRET", "canary")
+    assert run(["token", "--user", "ann"]) == 1
+    captured = capsys.readouterr()
+    assert "canary" not in captured.out + captured.err

@@ -1,0 +1,126 @@
+"""Plays the Autobahn cases (kosoku's copy of them) against an echo server over one of channeld's paths.
+
+channeld refuses binary messages; Autobahn wants them back. So the slow half is given a subclass here that returns them,
+which changes nothing else.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+import kosoku
+import trio
+
+from channeld.config.model import Limits, Server
+from channeld.plan.plan import Match
+from channeld.protocol.websocket import encode_text
+from channeld.server.gate import Gate
+from channeld.server.listener import Server as SocketServer
+from channeld.server.listener import bind
+from channeld.server.outbox import Fanout
+from channeld.server.runtime import TrioRuntime
+from channeld.server.slow import Slow
+from tests.server.kit import RecordingEngine, plan, tls_contexts
+
+__all__ = ["PATHS", "Result", "play"]
+
+PATHS = ("lane", "portable", "tls")
+
+Result = tuple[str, str, str]
+"""A case's id, its verdict and the verdict of its closing handshake."""
+
+_LARGEST = 17 * 1024 * 1024
+_BINARY = 0x82
+
+
+class _EchoingSlow(Slow):
+    __slots__ = ()
+
+    takes_binary = True
+
+    def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
+        self._answer(encode_text(message, _BINARY))
+        return None
+
+
+async def play(path: str, cases: Sequence[str] | None, exclude: Sequence[str]) -> list[Result]:
+    """Play cases over one path; the server compresses when it is asked to."""
+    async with _echoing(path) as port:
+        return await trio.to_thread.run_sync(_play, port, cases, exclude)
+
+
+def _play(port: int, cases: Sequence[str] | None, exclude: Sequence[str]) -> list[Result]:
+    async def run() -> list[Result]:
+        try:
+            found = await kosoku.run_fuzzingclient(
+                f"ws://127.0.0.1:{port}/", cases, exclude, concurrency=4
+            )
+        except kosoku.FailureError as failure:
+            found = failure.results
+        return [(one.case_id, one.behavior.value, one.behavior_close.value) for one in found]
+
+    return asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def _echoing(path: str) -> AsyncIterator[int]:
+    server = Server(compression=True, limits=Limits(message_size=_LARGEST, outbox=4 * _LARGEST))
+    base = plan(server, message_size=_LARGEST, outbox=4 * _LARGEST)
+    echo = Match(base.channels["echo"], {})
+    runtime = TrioRuntime()
+    gate = Gate(
+        engine=RecordingEngine(keeps_messages=False),
+        plan_source=lambda: plan_of_now,
+        runtime=runtime,
+        fanout=Fanout(),
+        slow=_EchoingSlow,
+    )
+    plan_of_now = type(base)(
+        config=base.config,
+        server=server,
+        limits=server.limits,
+        channels=base.channels,
+        match=lambda _path: echo,
+        lifespan=None,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runtime.run)
+        listeners = bind(["127.0.0.1:0"])
+        port: int = listeners[0].getsockname()[1]
+        tls, trusting = tls_contexts() if path == "tls" else (None, None)
+        await nursery.start(SocketServer(gate, use_lane=path == "lane").serve, listeners, tls)
+        if trusting is not None:
+            port = await nursery.start(_bridge, port, trusting)
+        yield port
+        nursery.cancel_scope.cancel()
+
+
+async def _bridge(
+    port: int, context: ssl.SSLContext, *, task_status: trio.TaskStatus[int]
+) -> None:
+    """Plain TCP here, TLS there: kosoku's client knows no certificate of ours."""
+
+    async def join(near: trio.SocketStream) -> None:
+        far = trio.SSLStream(
+            await trio.open_tcp_stream("127.0.0.1", port),
+            context,
+            server_hostname="localhost",
+            https_compatible=True,
+        )
+        async with near, far, trio.open_nursery() as nursery:
+            nursery.start_soon(_copy, far, near, nursery.cancel_scope)
+            nursery.start_soon(_copy, near, far, nursery.cancel_scope)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    task_status.started(listeners[0].socket.getsockname()[1])
+    await trio.serve_listeners(join, listeners)
+
+
+async def _copy(
+    source: trio.abc.Stream, target: trio.abc.Stream, scope: trio.CancelScope
+) -> None:
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        while data := await source.receive_some(65536):
+            await target.send_all(data)
+    scope.cancel()

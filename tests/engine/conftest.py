@@ -1,0 +1,29 @@
+"""A running engine from a few lines of YAML."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from channeld.testing import TestApp, running
+
+Serve = Callable[[str], AbstractAsyncContextManager[TestApp]]
+
+HEAD = """
+channeld: 1
+auth:
+  session: {type: jwt, algorithms: [HS256], secret: "a secret of at least thirty-two bytes", leeway: 0s}
+"""
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """`async with serve(channels) as app`: the text under `channels:`, with a jwt authenticator `session`."""
+
+    def start(channels: str) -> AbstractAsyncContextManager[TestApp]:
+        file = tmp_path / "channels.yaml"
+        file.write_text(HEAD + "channels:\n" + channels)
+        return running(file)
+
+    return start

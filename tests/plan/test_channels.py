@@ -1,0 +1,120 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from channeld.config.model import Channel, ChannelAuth, ChannelLimits, Config, Limits, Rate, Server
+from channeld.plan.channels import resolve_limits
+
+Compile = Callable[..., Any]
+
+
+def channel(outcome: Any) -> Any:
+    assert outcome.compiled.plan is not None, outcome.codes()
+    return outcome.compiled.plan.channels["room"]
+
+
+def config(lines: str, *, auth: str = "staff") -> str:
+    return f"""channeld: 1
+auth:
+  staff: {{type: tokens, tokens: {{file: tokens.yaml}}}}
+channels:
+  room:
+    path: /rooms/{{room_id}}
+    auth: {auth}
+    {lines}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rooms", "names"),
+    [
+        ('"{params.room_id}"', ["general"]),
+        ('{join: "{params.room_id}"}', ["general"]),
+        ('{join: [all, "u-{user.id}"]}', ["all", "u-ann"]),
+    ],
+)
+def test_rooms_are_joined_by_template(
+    rooms: str, names: list[str], compile_text: Compile, session: Callable[..., Any]
+) -> None:
+    scope = session(params={"room_id": "general"}, user_id="ann")
+    found = channel(compile_text(config(f"rooms: {rooms}")))
+    assert [join(scope, {}) for join in found.join] == names
+
+
+def test_a_finding_in_a_list_of_rooms_has_its_place(compile_text: Compile) -> None:
+    found = compile_text(config('rooms: {join: [all, "{params.x}"]}')).finding("CH302")
+    assert found.place.path == "/channels/room/rooms/join/1"
+
+
+def test_what_may_be_subscribed_to(compile_text: Compile, session: Callable[..., Any]) -> None:
+    text = config('rooms: {subscribe: {allow: ["t-*", "u-{user.id}"], max: 7}}')
+    plan = channel(compile_text(text)).subscribe
+    scope = session(user_id="ann")
+    answers = [plan.allows(scope, room) for room in ("t-1", "u-ann", "u-bob", "x")]
+    assert answers == [True, True, False, False]
+    assert (plan.max, plan.hook) == (7, None)
+
+
+def test_without_subscribe_there_is_no_plan(compile_text: Compile) -> None:
+    assert channel(compile_text(config('rooms: "a"'))).subscribe is None
+
+
+def test_presence_knows_its_user_even_where_others_are_anonymous(
+    compile_text: Compile, session: Callable[..., Any]
+) -> None:
+    text = config(
+        'rooms: "a"\n    presence: {info: {id: "{user.id}", in: "{room}"}}',
+        auth="{use: staff, optional: true}",
+    )
+    presence = channel(compile_text(text)).presence
+    assert presence.info(session(user_id="ann", room="a"), {}) == {"id": "ann", "in": "a"}
+    assert (presence.scope, presence.grace, presence.events, presence.batch) == (
+        "room",
+        5.0,
+        True,
+        0.0,
+    )
+
+
+def test_presence_of_a_channel_has_no_room(compile_text: Compile) -> None:
+    text = config('presence: {scope: channel, info: {in: "{room}"}}')
+    assert compile_text(text).codes() == ["CH320"]
+
+
+def test_events_are_validators(compile_text: Compile) -> None:
+    text = config("events: {paid: {schema: {type: object, required: [n]}}, any: {}}")
+    events = channel(compile_text(text)).events
+    assert not events["paid"].validator.accepts({})
+    assert events["any"].validator.accepts({"x": 1})
+
+
+def test_undeclared_events_are_none(compile_text: Compile) -> None:
+    assert channel(compile_text(config('rooms: "a"'))).events is None
+
+
+def test_requirements_of_channel_and_message(
+    compile_text: Compile, session: Callable[..., Any]
+) -> None:
+    text = config(
+        "require: {role: [a, b]}\n    messages: {say: {schema: true, route: sender, require: {n: 1}}}"
+    )
+    found = channel(compile_text(text))
+    (role,) = found.require
+    assert [t(session(), {}) for t in role.any_of] == ["a", "b"]
+    (number,) = found.messages["say"].require
+    assert (number.claim, number.any_of[0](session(), {})) == ("n", 1)
+
+
+def test_the_server_s_limits_hold_where_a_channel_has_none() -> None:
+    rate = Rate(limit=1, period=1.0, burst=1)
+    config = Config(server=Server(limits=Limits(outbox=7, messages=rate)))
+    own = Channel(
+        name="c",
+        path="/c",
+        auth=ChannelAuth(),
+        limits=ChannelLimits(json_depth=3, connections_per_user=2),
+    )
+    found = resolve_limits(config, own)
+    assert (found.outbox, found.messages, found.json_depth) == (7, rate, 3)
+    assert (found.connections_per_user, found.message_size) == (2, 64 * 1024)

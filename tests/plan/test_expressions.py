@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channeld.plan.expressions import (
+    Array,
+    Expression,
+    Literal,
+    Object,
+    SyntaxSlip,
+    Text,
+    expressions,
+    parse,
+    parse_text,
+)
+
+
+def parsed(value: object) -> object:
+    slips: list[SyntaxSlip] = []
+    node = parse(value, "/emit", slips)  # type: ignore[arg-type]
+    assert slips == []
+    return node
+
+
+def slip(text: str) -> SyntaxSlip:
+    slips: list[SyntaxSlip] = []
+    parse_text(text, "/emit", slips)
+    (found,) = slips
+    return found
+
+
+def test_one_expression_is_itself() -> None:
+    found = parsed("{message.a.b?}")
+    assert found == Expression("message", ("a", "b"), True, "/emit", 0, 14)
+
+
+def test_a_longer_string_is_a_text() -> None:
+    found = parsed("hi {user.id}!")
+    assert found == Text(("hi ", Expression("user", ("id",), False, "/emit", 3, 9), "!"), "/emit")
+
+
+def test_doubled_braces_are_literal() -> None:
+    assert parsed("{{message.x}} {{}}") == Literal("{message.x} {}")
+
+
+def test_braces_may_stand_around_an_expression() -> None:
+    found = parsed("{{{now}}}")
+    assert found == Text(("{", Expression("now", (), False, "/emit", 2, 5), "}"), "/emit")
+
+
+def test_values_that_hold_no_expression_are_constants() -> None:
+    assert parsed({"a": [1, None, {"b": "{{"}], "c": True}) == Literal(
+        {"a": [1, None, {"b": "{"}], "c": True}
+    )
+
+
+def test_an_object_keeps_its_order_and_pointers() -> None:
+    found = parsed({"z": 1, "a/b": ["{now}"]})
+    expression = Expression("now", (), False, "/emit/a~1b/0", 0, 5)
+    inner = Array((expression,), "/emit/a~1b")
+    assert found == Object((("z", Literal(1)), ("a/b", inner)), "/emit")
+    assert list(expressions(found)) == [expression]
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "length", "message"),
+    [
+        ("x {message.a", 2, 10, "`{` is not closed"),
+        ("x}", 1, 1, "`}` without its `{`"),
+        ("{}", 0, 2, "empty template expression"),
+        ("{ }", 0, 3, "empty template expression"),
+        ("a{message..x}", 1, 12, "`{message..x}` is not a template expression"),
+        ("{a-b c}", 0, 7, "`{a-b c}` is not a template expression"),
+        ("{message.x??}", 0, 13, "`{message.x??}` is not a template expression"),
+    ],
+)
+def test_a_slip_has_its_place(text: str, offset: int, length: int, message: str) -> None:
+    found = slip(text)
+    assert (found.offset, found.length, found.message) == (offset, length, message)
+    assert found.help
+
+
+def test_blanks_are_told_to_go() -> None:
+    assert slip("{ message.x }").help == "write `{message.x}`"
+
+
+def test_a_key_takes_no_template() -> None:
+    slips: list[SyntaxSlip] = []
+    parse({"{user.id}": 1}, "/emit", slips)
+    assert [(s.offset, s.message) for s in slips] == [(-1, "a key takes no template")]
+
+
+def test_a_key_may_hold_other_braces() -> None:
+    assert parsed({"{x}": 1}) == Literal({"{x}": 1})
+
+
+@given(st.text())
+def test_escaped_text_is_a_constant(text: str) -> None:
+    assert parsed(text.replace("{", "{{").replace("}", "}}")) == Literal(text)
+
+
+@given(st.text(alphabet="{}?. ax"))
+def test_any_text_parses_or_has_a_slip(text: str) -> None:
+    slips: list[SyntaxSlip] = []
+    parse_text(text, "", slips)
+    assert all(0 <= s.offset and s.offset + s.length <= len(text) for s in slips)

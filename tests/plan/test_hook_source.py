@@ -1,0 +1,119 @@
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from channeld.plan.hook_source import HookSource, find_module
+
+
+def source(text: str, tmp_path: Path) -> HookSource:
+    file = tmp_path / "chat.py"
+    file.write_text(textwrap.dedent(text))
+    found = HookSource.read(file)
+    assert isinstance(found, HookSource)
+    return found
+
+
+def findings(text: str, tmp_path: Path) -> list[tuple[str, int]]:
+    module = source(text, tmp_path)
+    function = module.function("hook")
+    assert function is not None
+    return [(found.code, found.line) for found in module.findings(function)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "import time\ndef hook(ctx): time.sleep(1)",
+        "from time import sleep\ndef hook(ctx): sleep(1)",
+        "import time as t\nasync def hook(ctx): t.sleep(1)",
+        "import requests\ndef hook(ctx): x = requests.get('u').json()",
+        "from requests import get\ndef hook(ctx): get('u')",
+        "import urllib.request\ndef hook(ctx): urllib.request.urlopen('u')",
+        "from urllib.request import urlopen\ndef hook(ctx): urlopen('u')",
+        "import urllib.request as r\ndef hook(ctx): r.urlopen('u')",
+        "import subprocess\ndef hook(ctx): subprocess.run(['ls'])",
+    ],
+)
+def test_a_blocking_call_is_found(call: str, tmp_path: Path) -> None:
+    assert findings(call, tmp_path) == [("CH506", 2)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "def hook(ctx): time.sleep(1)",
+        "import trio\nasync def hook(ctx): await trio.sleep(1)",
+        "import time\ndef hook(ctx): return time.time()",
+        "import time\ndef hook(ctx):\n  def later(): time.sleep(1)\n  return later",
+        "def hook(ctx): ctx.send({})",
+        "async def hook(ctx): await ctx.send({})",
+        "async def hook(ctx): x = await ctx.online('a')",
+    ],
+)
+def test_what_is_fine_is_not(call: str, tmp_path: Path) -> None:
+    assert findings(call, tmp_path) == []
+
+
+@pytest.mark.parametrize("verb", ["send", "to_room", "join", "close", "presence"])
+def test_a_verb_without_await_does_nothing(verb: str, tmp_path: Path) -> None:
+    assert findings(f"async def hook(ctx):\n  ctx.{verb}()", tmp_path) == [("CH510", 2)]
+
+
+@pytest.mark.parametrize("verb", ["presence", "online", "history"])
+def test_a_sync_hook_has_no_such_verb(verb: str, tmp_path: Path) -> None:
+    assert findings(f"def hook(ctx):\n  return ctx.{verb}('r')", tmp_path) == [("CH511", 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("def x(): ...", True),
+        ("async def x(): ...", True),
+        ("class x: ...", True),
+        ("x = 1", True),
+        ("x: int = 1", True),
+        ("a, x = 1, 2", True),
+        ("import x", True),
+        ("import a.b as x", True),
+        ("from a import x", True),
+        ("from a import *", True),
+        ("try:\n  import x\nexcept ImportError:\n  x = None", True),
+        ("if True:\n  x = 1", True),
+        ("import x.y", True),
+        ("y = 1", False),
+        ("def y():\n  x = 1", False),
+    ],
+)
+def test_which_names_a_module_binds(text: str, bound: bool, tmp_path: Path) -> None:
+    assert source(text, tmp_path).binds("x") is bound
+
+
+def test_a_decorated_or_replaced_function_is_not_judged(tmp_path: Path) -> None:
+    module = source("@wrap\ndef a(): ...\ndef b(): ...\nb = 1\ndef c(): ...\n", tmp_path)
+    judged = [name for name in "abc" if module.defines_only(name) is not None]
+    assert judged == ["c"]
+
+
+def test_unwired_functions_look_like_hooks(tmp_path: Path) -> None:
+    text = "def a(ctx, room): ...\ndef _b(ctx, room): ...\ndef c(ctx, room): ...\nuse = c\n"
+    module = source(text, tmp_path)
+    assert [f.name for f in module.unwired(set(), {("ctx", "room")})] == ["a"]
+    assert list(module.unwired({"a"}, {("ctx", "room")})) == []
+
+
+def test_what_is_no_python_is_a_syntax_error(tmp_path: Path) -> None:
+    file = tmp_path / "chat.py"
+    file.write_bytes(b"\x00")
+    assert isinstance(HookSource.read(file), SyntaxError)
+    file.write_bytes(b"def (")
+    assert isinstance(HookSource.read(file), SyntaxError)
+
+
+def test_a_module_is_a_file_or_a_package(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "__init__.py").touch()
+    (tmp_path / "a" / "b.py").touch()
+    assert find_module("a", tmp_path) == tmp_path / "a" / "__init__.py"
+    assert find_module("a.b", tmp_path) == tmp_path / "a" / "b.py"
+    assert find_module("a.c", tmp_path) is None

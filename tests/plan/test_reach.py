@@ -1,0 +1,123 @@
+from typing import Any
+
+import pytest
+
+from channeld.config.model import HookAuth, HookRef, JwtAuth, TokensAuth
+from channeld.plan.expressions import Expression, parse_text
+from channeld.plan.guarantees import Shape
+from channeld.plan.reach import Identity, Reach, Resolved, Trouble, resolve
+
+JWT = JwtAuth(algorithms=("HS256",))
+TOKENS = TokensAuth(tokens=())
+NAMED = Shape(
+    {"required": ["name"], "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}},
+    of_object=True,
+)
+
+
+def ask(text: str, reach: Reach) -> Resolved | Trouble:
+    expression = parse_text(text, "", [])
+    assert isinstance(expression, Expression)
+    return resolve(expression, reach)
+
+
+def of(*authenticators: Any, optional: bool = False) -> Reach:
+    return Reach(place="emit", identity=Identity(authenticators, optional))
+
+
+@pytest.mark.parametrize(
+    ("text", "reach", "types"),
+    [
+        ("{claims.sub}", of((JWT, None)), {"string"}),
+        ("{claims.exp}", of((JWT, None)), {"integer", "number"}),
+        ("{claims.name}", of((JWT, NAMED)), {"string"}),
+        ("{claims.name}", of((JWT, NAMED), (TOKENS, NAMED)), {"string"}),
+        ("{user.id}", of((TOKENS, None)), {"string"}),
+    ],
+)
+def test_what_an_authenticator_guarantees(text: str, reach: Reach, types: set[str]) -> None:
+    assert ask(text, reach) == Resolved(frozenset(types))
+
+
+@pytest.mark.parametrize(
+    ("text", "reach", "code"),
+    [
+        ("{claims.sub}", of((TOKENS, None)), "CH310"),
+        ("{claims.sub}", of((JWT, None), (TOKENS, None)), "CH310"),
+        ("{claims.name}", of((JWT, NAMED), (TOKENS, None)), "CH310"),
+        ("{claims.age}", of((JWT, NAMED)), "CH310"),
+        ("{claims.nam}", of((JWT, NAMED)), "CH310"),
+        ("{claims.name}", of((JWT, NAMED), optional=True), "CH332"),
+        ("{user.id}", of((JWT, NAMED), optional=True), "CH332"),
+        ("{user.id}", of(), "CH332"),
+        ("{claims}", of((JWT, None)), "CH309"),
+        ("{room}", of(), "CH320"),
+        ("{message.x}", of(), "CH320"),
+    ],
+)
+def test_what_nothing_guarantees(text: str, reach: Reach, code: str) -> None:
+    found = ask(text, reach)
+    assert isinstance(found, Trouble)
+    assert found.code == code
+    assert found.help
+
+
+def test_exp_is_certain_only_where_it_is_required() -> None:
+    loose = JwtAuth(algorithms=("HS256",), expiry="optional")
+    assert isinstance(ask("{claims.exp}", of((loose, None))), Trouble)
+    optional = ask("{claims.exp?}", of((loose, None)))
+    assert optional == Resolved(frozenset({"integer", "number"}), maybe=True)
+
+
+def test_a_misspelt_claim_is_compared() -> None:
+    found = ask("{claims.nam}", of((JWT, NAMED)))
+    assert isinstance(found, Trouble)
+    assert found.help == "did you mean `name`?"
+
+
+def test_an_optional_expression_may_be_missing() -> None:
+    hook = HookAuth(hook=HookRef(call="a:b"))
+    found = ask("{claims.anything?}", of((hook, None)))
+    assert isinstance(found, Resolved)
+    assert found.maybe
+    assert ask("{user.id?}", of()) == Resolved(frozenset({"string"}), maybe=True)
+
+
+def test_an_unanalysed_schema_asks_for_the_question_mark() -> None:
+    reach = Reach(place="emit", message=Shape(True, known=False), message_type="say")
+    found = ask("{message.x}", reach)
+    assert isinstance(found, Trouble)
+    assert (found.code, found.help) == ("CH310", "write `{message.x?}`")
+    assert isinstance(ask("{message.x?}", reach), Resolved)
+
+
+def test_the_words_of_the_documented_example() -> None:
+    shape = Shape({"type": "object", "properties": {"to": {"type": "string"}}}, of_object=True)
+    found = ask("{message.to}", Reach(place="route.user", message=shape, message_type="whisper"))
+    assert found == Trouble(
+        "CH310",
+        "template field is not guaranteed",
+        "`to` is not in the schema's `required`",
+        "add `required: [to]` to the schema, or write `{message.to?}`",
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "label"),
+    [
+        ({"type": "object", "required": ["b"]}, None),
+        ({"type": "object"}, "`b` is not in the `required` of `a`"),
+        ({"required": ["b"]}, "`a` need not be an object"),
+    ],
+)
+def test_a_nested_field_is_explained(schema: Any, label: str | None) -> None:
+    inner = {**schema, "properties": {"b": {"type": "string"}}}
+    shape = Shape({"required": ["a"], "properties": {"a": inner}}, of_object=True)
+    found = ask("{message.a.b}", Reach(place="emit", message=shape, message_type="say"))
+    assert (found.label if isinstance(found, Trouble) else None) == label
+
+
+def test_a_word_that_is_no_root_is_compared() -> None:
+    found = ask("{mesage.x}", Reach(place="emit", message=NAMED))
+    assert isinstance(found, Trouble)
+    assert (found.code, found.help) == ("CH319", "did you mean `message`?")

@@ -1,0 +1,220 @@
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from channeld.plan.expressions import Literal
+from channeld.plan.guarantees import Shape
+from channeld.plan.plan import MISSING
+from channeld.plan.reach import Identity, Reach
+from channeld.plan.templates import TemplateDesk, text_of
+
+SCHEMA = {
+    "type": "object",
+    "required": ["text", "n", "flag", "who", "tags"],
+    "properties": {
+        "text": {"type": "string"},
+        "n": {"type": "number"},
+        "flag": {"type": ["boolean", "null"]},
+        "who": {
+            "type": "object",
+            "required": ["id"],
+            "properties": {"id": {"type": "integer"}, "nick": {"type": "string"}},
+        },
+        "tags": {"type": "array"},
+        "to": {"type": "string"},
+    },
+}
+REACH = Reach(
+    place="emit",
+    message=Shape(SCHEMA, of_object=True),
+    message_type="say",
+    params={"id": frozenset({"integer"}), "room": frozenset({"string"})},
+    identity=Identity(),
+    room=True,
+)
+FRAME = {"type": "say", "text": "hi", "n": 1.5, "flag": None, "who": {"id": 7}, "tags": [1]}
+
+
+@pytest.fixture
+def render(desk: TemplateDesk, session: Callable[..., Any]) -> Callable[..., Any]:
+    def run(value: Any, frame: Any = FRAME, **scope: Any) -> Any:
+        checked = desk.compile(value, "", REACH)
+        assert checked is not None, [d.message for d in desk.report]
+        return checked.render(session(**scope), frame)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("plain", "plain"),
+        ("{{x}}", "{x}"),
+        (7, 7),
+        (None, None),
+        ("{message.n}", 1.5),
+        ("{message.who}", {"id": 7}),
+        ("{message.who.id}", 7),
+        ("{message.type}", "say"),
+        ("{message.tags}", [1]),
+        ("<{message.text}>", "<hi>"),
+        ("{message.n}/{message.flag}/{message.who.id}", "1.5/null/7"),
+        ("{params.id}", 3),
+        ("{params.id}-{params.room}", "3-general"),
+        ("{user.id?}", "ann"),
+        ("{connection.id}", "c1"),
+        ("{room}", "general"),
+        ("{now}", "2023-11-14T22:13:20.042Z"),
+        ("{now_ms}", 1_700_000_000_042),
+        ("{uuid}", "00000000-0000-4000-8000-000000000000"),
+        ([1, ["{message.n}"]], [1, [1.5]]),
+        ({"a": "{message.n}", "b": {"c": 1}}, {"a": 1.5, "b": {"c": 1}}),
+    ],
+)
+def test_a_template_renders(template: Any, value: Any, render: Callable[..., Any]) -> None:
+    scope = {"params": {"id": 3, "room": "general"}, "user_id": "ann", "room": "general"}
+    found = render(template, **scope)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("{message.to?}", MISSING),
+        ("to {message.to?}", MISSING),
+        ("{message.who.nick?}", MISSING),
+        ({"a": 1, "b": "{message.to?}", "c": "{message.n}"}, {"a": 1, "c": 1.5}),
+        (["{message.to?}", "{message.n}"], [1.5]),
+        ({"a": {"b": "{message.to?}"}}, {"a": {}}),
+        ("{user.id?}", MISSING),
+        ("{claims.x.y?}", MISSING),
+    ],
+)
+def test_what_is_missing_is_left_out(template: Any, value: Any, render: Callable[..., Any]) -> None:
+    assert render(template) == value
+
+
+def test_an_object_keeps_the_order_of_the_file(render: Callable[..., Any]) -> None:
+    found = render({"type": "x", "b": "{message.n}", "a": 1, "c": "{message.text}"})
+    assert list(found) == ["type", "b", "a", "c"]
+
+
+def test_a_constant_object_is_new_each_time(render: Callable[..., Any]) -> None:
+    found = render({"type": "x"})
+    found["room"] = "general"
+    assert render({"type": "x"}) == {"type": "x"}
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{message.nope}", "CH309"),
+        ("{message}", "CH309"),
+        ("{message.who.nick.x?}", "CH309"),
+        ("{message.to}", "CH310"),
+        ("{message.who.nick}", "CH310"),
+        ("all {message.tags}", "CH311"),
+        ("all {message.who?}", "CH311"),
+        ("{params.x}", "CH302"),
+        ("{params.id.x}", "CH309"),
+        ("{user.name}", "CH309"),
+        ("{user.id}", "CH332"),
+        ("{claims.sub}", "CH332"),
+        ("{connection.ip}", "CH309"),
+        ("{room.name}", "CH309"),
+        ("{now.year}", "CH309"),
+        ("{nope}", "CH319"),
+        ("{nope", "CH318"),
+        ({"{now}": 1}, "CH320"),
+        ([{"a": "{message.to}"}], "CH310"),
+    ],
+)
+def test_a_template_that_could_fail_is_refused(
+    template: Any, code: str, desk: TemplateDesk
+) -> None:
+    assert desk.compile(template, "", REACH) is None
+    assert [finding.code for finding in desk.report] == [code]
+
+
+def test_a_name_is_text(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+    checked = desk.compile_name("{message.n}", "", REACH)
+    assert checked is not None
+    assert checked.render(session(), {**FRAME, "n": 12}) == "12"
+
+
+def test_a_name_may_be_missing(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+    checked = desk.compile_name("{message.to?}", "", REACH)
+    assert checked is not None
+    assert checked.maybe
+    assert checked.render(session(), FRAME) is MISSING
+
+
+@pytest.mark.parametrize("template", ["{message.flag}", "{message.tags}", "{message.who}"])
+def test_a_name_is_never_a_list_or_null(template: str, desk: TemplateDesk) -> None:
+    assert desk.compile_name(template, "", REACH) is None
+    assert [finding.code for finding in desk.report] == ["CH311"]
+
+
+def test_text_of_scalars_is_json() -> None:
+    assert [text_of(v) for v in ("a", True, None, 1, 1.0)] == ["a", "true", "null", "1", "1.0"]
+
+
+def test_constants_are_folded(desk: TemplateDesk) -> None:
+    checked = desk.compile({"a": ["{{"]}, "", REACH)
+    assert checked is not None
+    assert checked.node == Literal({"a": ["{"]})
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+SCALAR_SCHEMAS = st.sampled_from(
+    [{"type": "string"}, {"type": "integer"}, {"type": ["null", "boolean"]}, {"enum": [1, "x"]}]
+)
+SCHEMAS = st.recursive(
+    SCALAR_SCHEMAS | st.just({}) | st.just(True),
+    lambda inner: (
+        st.fixed_dictionaries(
+            {"properties": st.dictionaries(NAMES, inner, max_size=3)},
+            optional={
+                "type": st.just("object"),
+                "required": st.lists(NAMES, max_size=3, unique=True),
+                "additionalProperties": st.booleans(),
+            },
+        )
+        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+    ),
+    max_leaves=6,
+)
+VALUES = st.recursive(
+    st.sampled_from([None, True, 1, 2.5, "x", "y"]),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=2),
+    max_leaves=8,
+)
+PATHS = [".".join(path) for n in (1, 2) for path in itertools.product("abc", repeat=n)]
+TEXTS = [t for path in PATHS for t in (f"{{message.{path}}}", f"<{{message.{path}?}}>")]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(schema=SCHEMAS, frames=st.lists(st.dictionaries(NAMES, VALUES, max_size=3), max_size=4))
+def test_a_template_that_passes_cannot_fail(
+    schema: Any, frames: Any, desk: TemplateDesk, session: Callable[..., Any]
+) -> None:
+    accepts = jsonschema_rs.validator_for(schema).is_valid
+    reach = Reach(place="emit", message=Shape(schema, of_object=True), message_type="say")
+    for text in TEXTS:
+        checked = desk.compile(text, "", reach)
+        named = desk.compile_name(text, "", reach)
+        for frame in filter(accepts, frames):
+            if checked is not None:
+                value = checked.render(session(), frame)
+                assert checked.maybe or value is not MISSING
+                assert value is MISSING or jsonschema_rs.is_valid(
+                    {"type": list(checked.types)}, value
+                )
+            if named is not None:
+                assert isinstance(named.render(session(), frame), str | type(MISSING))

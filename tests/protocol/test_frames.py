@@ -1,0 +1,139 @@
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channeld.protocol.frames import DEEPEST, RESERVED, RESERVED_CLIENT, BadFrame, decode, encode
+
+
+def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> bytes:
+    inner = depth - 2
+    return f'{{"type":"t","a":{opening * inner}{{}}{closing * inner}}}'.encode()
+
+
+def test_a_frame_is_an_object_with_a_type() -> None:
+    assert decode(b'{"type":"t","n":1}', 64) == {"type": "t", "n": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b" ", b"[]", b'"t"', b"1", b"null", b"{}", b'{"type":1}', b'{"type":null}',
+        b'{"type":["t"]}', b'{"Type":"t"}', b'{"type":"t"', b'{"type":"t",}', b"{'type':'t'}",
+        b'{"type":"t"}{}', b'{"type":"t"} x', b'\xef\xbb\xbf{"type":"t"}', b'{"type":"\xff"}',
+        b'{"type":"\\ud800"}', b'{"type":"t","n":NaN}', b'{"type":"t","n":Infinity}',
+        b'{"type":"t","n":1e400}', b'{"type":"t","n":01}', b'{"type":"t","n":+1}',
+        b'{"type":"t","n":.5}', b'{"type":"t\n"}', b'{"type":"t","n":0x10}', b'{"type":"t"}\x00',
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused(text: bytes) -> None:
+    assert isinstance(decode(text, 64), BadFrame)
+
+
+def test_the_sender_is_told_where() -> None:
+    refused = decode(b'{"type":"secret",}', 64)
+    assert isinstance(refused, BadFrame)
+    assert refused.message.startswith("Not valid JSON: ")
+    assert refused.message.endswith(" at character 16")
+    assert "secret" not in refused.message
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ("[", "]"), ('[{"a":', "}]")])
+def test_depth_is_exact(opening: str, closing: str) -> None:
+    for depth in (3, 4, 5, 6, 7):
+        text = nested(depth, opening, closing)
+        true_depth = json_depth(json.loads(text))
+        assert isinstance(decode(text, true_depth), dict)
+        assert isinstance(decode(text, true_depth - 1), BadFrame)
+
+
+def test_brackets_in_text_are_not_depth() -> None:
+    assert isinstance(decode(b'{"type":"t","a":"[[[[{{{{"}', 2), dict)
+
+
+def test_what_is_accepted_can_be_sent_inside_another_frame() -> None:
+    deepest = decode(nested(DEEPEST), 1000)
+    assert isinstance(deepest, dict)
+    assert encode({"type": "history", "frames": [{"emit": {"a": [deepest]}}]})
+    assert isinstance(decode(nested(DEEPEST + 1), 1000), BadFrame)
+    assert isinstance(decode(nested(100_000), 1000), BadFrame)
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
+def test_integers_of_64_bits_are_exact(number: int) -> None:
+    assert decode(f'{{"type":"t","n":{number}}}'.encode(), 64) == {"type": "t", "n": number}
+
+
+@pytest.mark.parametrize(
+    "digits", [str(2**64), str(-(2**63) - 1), "1" + "0" * 30, "1" + "0" * 5000, "-1" + "0" * 5000]
+)
+def test_larger_integers_are_refused(digits: str) -> None:
+    assert isinstance(decode(f'{{"type":"t","n":[{digits}]}}'.encode(), 64), BadFrame)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e30", 1e30),
+        ("0.12345678901234567890123", 0.12345678901234567890123),
+        ('"99999999999999999999999"', "99999999999999999999999"),
+        ("12345678901234567890e3", 12345678901234567890e3),
+    ],
+)
+def test_digits_elsewhere_are_no_integers(text: str, value: object) -> None:
+    assert decode(f'{{"type":"t","n":{text}}}'.encode(), 64) == {"type": "t", "n": value}
+
+
+def test_the_last_of_two_keys_is_what_goes_out() -> None:
+    frame = decode(b'{"type":"a","n":1,"n":2,"type":"b"}', 64)
+    assert isinstance(frame, dict)
+    assert encode(frame) == b'{"type":"b","n":2}'
+
+
+@pytest.mark.parametrize("value", [2**64, object(), "\ud800", {1: 2}, b"x", {1, 2}])
+def test_what_json_cannot_say_raises(value: object) -> None:
+    with pytest.raises(TypeError):
+        encode({"type": "t", "value": value})
+
+
+def test_a_time_goes_out_as_text() -> None:
+    assert encode({"at": datetime(2025, 1, 2, 3, 4, 5)}) == b'{"at":"2025-01-02T03:04:05"}'  # noqa: DTZ001 - a value
+
+
+def test_client_types_are_reserved_too() -> None:
+    assert RESERVED_CLIENT < RESERVED
+    assert {"ack", "error", "disconnect", "pong", "subscribed"} <= RESERVED
+
+
+json_values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+
+
+def json_depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(json_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(json_depth, value), default=0)
+    return 0
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5), st.integers(1, 8))
+def test_depth_and_meaning_agree_with_the_standard_library(
+    frame: dict[str, Any], limit: int
+) -> None:
+    frame["type"] = "t"
+    decoded = decode(json.dumps(frame).encode(), limit)
+    assert decoded == frame if json_depth(frame) <= limit else isinstance(decoded, BadFrame)
+
+
+@given(st.binary(max_size=40) | st.text(alphabet='{}[]",:0123typeabc\\ue+-. ').map(str.encode))
+def test_no_bytes_raise(text: bytes) -> None:
+    frame = decode(text, 3)
+    assert isinstance(frame, BadFrame) or frame == json.loads(text)

@@ -1,0 +1,383 @@
+"""What tests of the server share: a plan, an engine that records, servers over three carriers, a client of raw bytes."""
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import ssl
+import struct
+import tempfile
+from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+import trio
+import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from channeld.config.model import Config, Limits, Rate, Server, Tls
+from channeld.engine.peer import Peer
+from channeld.hooks import Request
+from channeld.plan.plan import ChannelPlan, Match, Plan, ResolvedLimits
+from channeld.protocol.frames import Json
+from channeld.protocol.websocket import encode_text
+from channeld.server.gate import Gate
+from channeld.server.listener import Server as SocketServer
+from channeld.server.listener import bind, tls_context
+from channeld.server.outbox import Fanout
+from channeld.server.runtime import TrioRuntime
+from channeld.server.slow import Slow
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+CARRIERS = ("lane", "portable", "memory")
+
+
+def request_bytes(path: str = "/echo", *fields: str) -> bytes:
+    lines = (
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {KEY.decode()}",
+        "Sec-WebSocket-Version: 13",
+        *fields,
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def frame(
+    payload: bytes = b"", first: int = 0x81, *, key: bytes = b"\x01\x80\x03\xff", masked: bool = True
+) -> bytes:
+    """A client's WebSocket frame."""
+    size, bit = len(payload), 0x80 if masked else 0
+    if size < 126:
+        head = bytes((first, bit | size))
+    elif size < 65536:
+        head = struct.pack("!BBH", first, bit | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, bit | 127, size)
+    if not masked:
+        return head + payload
+    return head + key + bytes(b ^ key[i & 3] for i, b in enumerate(payload))
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    return frame(struct.pack("!H", code) + reason, 0x88)
+
+
+def read_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """A server's whole WebSocket frames as (first byte, payload)."""
+    found, at = [], 0
+    while at < len(data):
+        size, start = data[at + 1], at + 2
+        if size == 126:
+            size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+        elif size == 127:
+            size, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
+        assert start + size <= len(data), "a WebSocket frame is cut short"
+        found.append((data[at], data[start : start + size]))
+        at = start + size
+    return found
+
+
+def limits(**changes: Any) -> ResolvedLimits:
+    values: dict[str, Any] = {
+        "message_size": 65536,
+        "json_depth": 64,
+        "hook_timeout": 10.0,
+        "outbox": 1 << 20,
+        "rooms_per_connection": 100,
+        "messages": Rate(limit=100, period=1.0, burst=200),
+        "errors": Rate(limit=30, period=60.0, burst=30),
+        "connections_per_user": None,
+    }
+    return ResolvedLimits(**values | changes)
+
+
+def channel(name: str = "echo", **limit_changes: Any) -> ChannelPlan:
+    return ChannelPlan(
+        name=name,
+        path=f"/{name}",
+        auth=(),
+        auth_optional=False,
+        require=(),
+        join=(),
+        subscribe=None,
+        presence=None,
+        history=None,
+        messages={},
+        events=None,
+        connect=None,
+        close=None,
+        on_subscribe=None,
+        on_unsubscribe=None,
+        limits=limits(**limit_changes),
+        contract=name,
+    )
+
+
+def plan(server: Server | None = None, **limit_changes: Any) -> Plan:
+    """A plan with one channel, /echo, without authentication."""
+    server = server or Server()
+    echo = channel(**limit_changes)
+
+    def match(path: str) -> Match | None:
+        return Match(echo, {}) if path == "/echo" else None
+
+    return Plan(
+        config=Config(server=server),
+        server=server,
+        limits=server.limits,
+        channels={"echo": echo},
+        match=match,
+        lifespan=None,
+    )
+
+
+class RecordingSession:
+    """Echoes, unless its engine says otherwise; keeps what it was told."""
+
+    def __init__(self, engine: "RecordingEngine", channel: ChannelPlan, peer: Peer) -> None:
+        self.engine, self.channel, self.peer = engine, channel, peer
+        self.connection_id = f"c{len(engine.sessions)}"
+        self.limits = channel.limits
+        self.messages: list[bytes] = []
+        self.calls: list[str] = []
+        self.ends: list[tuple[int, str]] = []
+
+    def open(self, now: float) -> Awaitable[None] | None:
+        self.calls.append("open")
+        return self.engine.on_open(self)
+
+    def receive(self, payload: bytes, now: float) -> Awaitable[None] | None:
+        assert not self.ends, "a message after the end"
+        assert not self.calls or self.calls[-1] != "closed"
+        if self.engine.keeps_messages:
+            self.messages.append(payload)
+        return self.engine.on_message(self, payload)
+
+    def too_large(self, now: float) -> None:
+        self.calls.append("too_large")
+        self.peer.send(encode_text(b"TOO_LARGE"))
+        self.peer.close(1009, "message too large")
+
+    def closed(self, code: int, reason: str, now: float) -> Awaitable[None] | None:
+        self.ends.append((code, reason))
+        assert len(self.ends) == 1, "closed twice"
+        return self.engine.on_closed(self)
+
+    def echo(self, payload: bytes) -> None:
+        self.peer.send(encode_text(payload))
+
+
+OnMessage = Callable[[RecordingSession, bytes], Awaitable[None] | None]
+OnEvent = Callable[[RecordingSession], Awaitable[None] | None]
+
+
+@attrs.define(eq=False)
+class RecordingEngine:
+    on_message: OnMessage = lambda session, payload: session.echo(payload)
+    on_open: OnEvent = lambda _session: None
+    on_closed: OnEvent = lambda _session: None
+    sessions: list[RecordingSession] = attrs.field(factory=list)
+    requests: list[Request] = attrs.field(factory=list)
+    keeps_messages: bool = True
+
+    def connect(
+        self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer
+    ) -> RecordingSession:
+        self.requests.append(request)
+        self.sessions.append(RecordingSession(self, channel, peer))
+        return self.sessions[-1]
+
+    @property
+    def session(self) -> RecordingSession:
+        return self.sessions[-1]
+
+
+class Client:
+    """The other end of a connection, in raw bytes."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self.data = b""
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def fill(self) -> bool:
+        """Read some; whether there is more to come. A reset is an end, too."""
+        try:
+            data = await self.stream.receive_some(65536)
+        except trio.BrokenResourceError:
+            return False
+        self.data += bytes(data)
+        return bool(data)
+
+    async def head(self) -> bytes:
+        while b"\r\n\r\n" not in self.data:
+            assert await self.fill(), f"no answer but {self.data!r}"
+        head, _, self.data = self.data.partition(b"\r\n\r\n")
+        return head
+
+    async def frame(self) -> tuple[int, bytes] | None:
+        """The next WebSocket frame as (first byte, payload), or None at the end."""
+        while True:
+            size, start = (self.data[1], 2) if len(self.data) > 1 else (0, 1 << 60)
+            if size == 126:
+                size, start = int.from_bytes(self.data[2:4], "big"), 4
+            elif size == 127:
+                size, start = int.from_bytes(self.data[2:10], "big"), 10
+            if len(self.data) >= start + size:
+                found = self.data[0], self.data[start : start + size]
+                self.data = self.data[start + size :]
+                return found
+            if not await self.fill():
+                return None
+
+    async def text(self) -> bytes:
+        found = await self.frame()
+        assert found is not None, "the connection ended"
+        assert found[0] == 0x81, found
+        return found[1]
+
+    async def close_code(self) -> int:
+        """The code of the Close frame that must come next; 1005 without one."""
+        found = await self.frame()
+        assert found is not None, "the connection ended without a Close frame"
+        assert found[0] == 0x88, found
+        return int.from_bytes(found[1][:2], "big") if found[1] else 1005
+
+    async def rest(self) -> bytes:
+        while await self.fill():
+            pass
+        return self.data
+
+    async def open(self, path: str = "/echo", *fields: str, glued: bytes = b"") -> "Client":
+        await self.send(request_bytes(path, *fields) + glued)
+        head = await self.head()
+        assert head.startswith(b"HTTP/1.1 101"), head
+        return self
+
+    async def hang_up(self, *, reset: bool = False) -> None:
+        if reset and isinstance(self.stream, trio.SocketStream):
+            self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await self.stream.aclose()
+
+    async def half_close(self) -> None:
+        assert isinstance(self.stream, trio.abc.HalfCloseableStream)
+        await self.stream.send_eof()
+
+
+@attrs.define(eq=False)
+class Served:
+    """A running server over one carrier."""
+
+    engine: RecordingEngine
+    gate: Gate
+    server: SocketServer
+    nursery: trio.Nursery
+    carrier: str
+    port: int = 0
+    clients: list[Client] = attrs.field(factory=list)
+
+    async def raw(self) -> Client:
+        """A client that has sent nothing yet."""
+        if self.carrier == "memory":
+            ours, theirs = trio.testing.memory_stream_pair()
+            self.nursery.start_soon(self.server.serve_stream, theirs, "192.0.2.1")
+            client = Client(ours)
+        else:
+            client = Client(await trio.open_tcp_stream("127.0.0.1", self.port))
+        self.clients.append(client)
+        return client
+
+    async def client(self, *fields: str, glued: bytes = b"") -> Client:
+        """A client whose handshake was accepted."""
+        return await (await self.raw()).open("/echo", *fields, glued=glued)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Let everything run until this holds."""
+        while not holds():
+            await trio.lowlevel.checkpoint()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    carrier: str = "lane",
+    engine: RecordingEngine | None = None,
+    plan_of_now: Plan | None = None,
+    *,
+    linger: float = 0.2,
+    slow: type[Slow] = Slow,
+) -> AsyncIterator[Served]:
+    engine = engine or RecordingEngine()
+    the_plan = plan_of_now or plan()
+    runtime = TrioRuntime()
+    gate = Gate(
+        engine=engine,
+        plan_source=lambda: the_plan,
+        runtime=runtime,
+        fanout=Fanout(),
+        linger=linger,
+        slow=slow,
+    )
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(runtime.run)
+            server = SocketServer(gate, use_lane=carrier == "lane")
+            sockets = [] if carrier == "memory" else bind(["127.0.0.1:0"])
+            port = sockets[0].getsockname()[1] if sockets else 0
+            await nursery.start(server.serve, sockets)
+            served = Served(engine, gate, server, nursery, carrier, port)
+            yield served
+            for client in served.clients:
+                await trio.aclose_forcefully(client.stream)
+            nursery.cancel_scope.cancel()
+
+
+def small(**changes: Any) -> Limits:
+    """A server's limits with changes."""
+    return Limits(**changes)
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost and 127.0.0.1 that it signs itself, and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_path, key_path = folder / "certificate.pem", folder / "key.pem"
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate_path, key_path
+
+
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context, and a client's that trusts it."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = write_certificate(Path(folder))
+        server = tls_context(Tls(certificate=str(certificate), key=str(key)))
+        return server, ssl.create_default_context(cafile=str(certificate))

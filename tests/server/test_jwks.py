@@ -1,0 +1,407 @@
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import attrs
+import jwt
+import pytest
+import structlog
+import trio
+import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from channeld.config.model import Jwks
+from channeld.server.jwks import SIZE_LIMIT, KeySet, read_keys
+
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+
+
+def rsa_jwk(kid: str = "r1", **members: object) -> dict[str, Any]:
+    return {**RSAAlgorithm.to_jwk(RSA.public_key(), as_dict=True), "kid": kid, **members}
+
+
+def ec_jwk(kid: str = "e1", **members: object) -> dict[str, Any]:
+    return {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": kid, **members}
+
+
+def ed_jwk(kid: str = "o1", **members: object) -> dict[str, Any]:
+    return {**OKPAlgorithm.to_jwk(ED.public_key(), as_dict=True), "kid": kid, **members}
+
+
+def key_set(*keys: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": keys}).encode()
+
+
+@attrs.define
+class StillClock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+@attrs.define
+class Publisher:
+    """A loopback server of one document: what it answers, and how often it was asked."""
+
+    port: int = 0
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = attrs.field(factory=dict)
+    asked: int = 0
+    wait_for: threading.Event | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/keys"
+
+
+@pytest.fixture
+def publish() -> Iterator[Callable[..., Publisher]]:
+    servers: list[tuple[http.server.ThreadingHTTPServer, threading.Thread]] = []
+
+    def start(body: bytes = b"", tls: ssl.SSLContext | None = None) -> Publisher:
+        publisher = Publisher(body=body)
+
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                publisher.asked += 1
+                if publisher.wait_for is not None:
+                    publisher.wait_for.wait(10)
+                self.send_response(publisher.status)
+                for name, text in publisher.headers.items():
+                    self.send_header(name, text)
+                self.send_header("Content-Length", str(len(publisher.body)))
+                self.end_headers()
+                self.wfile.write(publisher.body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        publisher.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        servers.append((server, thread))
+        return publisher
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def keys_of(
+    source: Jwks, clock: StillClock | None = None, algorithms: str = "RS256 ES256"
+) -> KeySet:
+    return KeySet(source, algorithms.split(), clock or StillClock(), name="session")
+
+
+# --- what a set holds
+
+
+def test_each_type_of_key_brings_its_algorithms() -> None:
+    found = read_keys(key_set(rsa_jwk(), ec_jwk(), ed_jwk()), ["RS256", "PS512", "ES256", "EdDSA"])
+    assert [key.algorithms for key in found.keys] == [("RS256", "PS512"), ("ES256",), ("EdDSA",)]
+    assert found.skipped == 0
+
+
+def test_a_keys_own_algorithm_narrows_it() -> None:
+    found = read_keys(
+        key_set(rsa_jwk(alg="RS512"), ed_jwk(alg="Ed25519")), ["RS256", "RS512", "EdDSA"]
+    )
+    assert [key.algorithms for key in found.keys] == [("RS512",), ("EdDSA",)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0", "kid": "x"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "x"},
+        {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "X25519", "x": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+        {"kty": "RSA", "n": 5, "e": "AQAB"},
+        {"kty": ["RSA"]},
+        {"kid": "x"},
+        "nonsense",
+        None,
+        rsa_jwk(use="enc"),
+        rsa_jwk(key_ops=["sign"]),
+        rsa_jwk(key_ops="verify"),
+        rsa_jwk(alg="RSA-OAEP"),
+        rsa_jwk(alg="HS256"),
+        rsa_jwk(alg=["RS256"]),
+        {**rsa_jwk(), "kid": 5},
+    ],
+)
+def test_what_cannot_verify_is_skipped(entry: Any) -> None:
+    found = read_keys(key_set(entry, ec_jwk()), ["RS256", "ES256", "EdDSA", "HS256"])
+    assert [key.kid for key in found.keys] == ["e1"]
+    assert found.skipped == 1
+
+
+def test_a_short_rsa_key_is_skipped() -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    entry = RSAAlgorithm.to_jwk(short.public_key(), as_dict=True)
+    assert read_keys(key_set(entry), ["RS256"]).keys == ()
+
+
+def test_keys_for_other_algorithms_are_skipped() -> None:
+    assert [key.kid for key in read_keys(key_set(rsa_jwk(), ec_jwk()), ["ES256"]).keys] == ["e1"]
+
+
+def test_a_published_private_key_is_held_as_a_public_one() -> None:
+    entry = {**RSAAlgorithm.to_jwk(RSA, as_dict=True), "key_ops": ["sign", "verify"]}
+    [key] = read_keys(key_set(entry), ["RS256"]).keys
+    assert isinstance(key.key, rsa.RSAPublicKey)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"keys":{}}', b"[" * 5000, b"\xff", b"<html>"]
+)
+def test_what_is_no_set_says_so(content: bytes) -> None:
+    with pytest.raises(ValueError, match="the set"):
+        read_keys(content, ["RS256"])
+
+
+# --- fetching and keeping
+
+
+async def test_a_fetched_key_verifies_a_token(publish: Callable[..., Publisher]) -> None:
+    keys = keys_of(Jwks(url=publish(key_set(rsa_jwk())).url))
+    assert keys.find("r1") is None
+    await keys.refresh()
+    key = keys.find("r1")
+    assert key is not None
+    token = jwt.encode({"sub": "ann"}, RSA, algorithm="RS256")
+    assert jwt.decode(token, key.key, algorithms=list(key.algorithms)) == {"sub": "ann"}
+
+
+async def test_keys_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(key_set(ec_jwk()))
+    keys = keys_of(Jwks(file=str(tmp_path / "keys.json")))
+    await keys.refresh()
+    assert keys.find("e1") is not None
+
+
+async def test_without_an_id_only_an_only_key_is_found(publish: Callable[..., Publisher]) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    clock = StillClock()
+    keys = keys_of(Jwks(url=publisher.url), clock)
+    await keys.refresh()
+    assert keys.find(None) is keys.find("r1")
+    publisher.body = key_set(rsa_jwk(), ec_jwk())
+    clock.now += 60
+    await keys.refresh()
+    assert keys.find(None) is None
+
+
+async def test_a_thousand_unknown_ids_make_one_request(publish: Callable[..., Publisher]) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    keys = keys_of(Jwks(url=publisher.url))
+    for number in range(1000):
+        if keys.find(f"../../{number}") is None and keys.may_refresh():
+            await keys.refresh()
+    assert publisher.asked == 1
+
+
+async def test_a_minute_later_it_is_asked_again(publish: Callable[..., Publisher]) -> None:
+    publisher = publish(key_set(rsa_jwk("old")))
+    clock = StillClock()
+    keys = keys_of(Jwks(url=publisher.url), clock)
+    await keys.refresh()
+    publisher.body = key_set(rsa_jwk("new"))
+    clock.now += 59.9
+    await keys.refresh()
+    assert (keys.may_refresh(), keys.find("new")) == (False, None)
+    clock.now += 0.1
+    assert keys.may_refresh()
+    await keys.refresh()
+    assert keys.find("new") is not None
+    assert keys.find("old") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": 500}, "HTTP 500"),
+        ({"status": 302, "headers": {"Location": "/elsewhere"}}, "HTTP 302"),
+        ({"body": b"x" * (SIZE_LIMIT + 1)}, "larger than 64 KiB"),
+        ({"body": b"nonsense"}, "no JSON"),
+        ({"body": key_set(ed_jwk())}, "no key for ES256, RS256"),
+        ({"headers": {"Content-Encoding": "gzip"}}, "compressed"),
+    ],
+)
+async def test_a_failure_keeps_the_old_keys_and_counts(
+    publish: Callable[..., Publisher], change: dict[str, Any], reason: str
+) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    clock = StillClock()
+    keys = keys_of(Jwks(url=publisher.url), clock)
+    await keys.refresh()
+    for name, value in change.items():
+        setattr(publisher, name, value)
+    clock.now += 60
+    with structlog.testing.capture_logs() as captured:
+        await keys.refresh()
+        await keys.refresh()
+    assert keys.find("r1") is not None
+    assert [line["event"] for line in captured] == ["jwks_failed"]
+    assert reason in captured[0]["reason"]
+    assert publisher.asked == 2
+
+
+async def test_nobody_listening_is_only_logged() -> None:
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        with structlog.testing.capture_logs() as captured:
+            await keys_of(Jwks(url=url)).refresh()
+    assert captured[0]["event"] == "jwks_failed"
+
+
+async def test_a_missing_file_is_only_logged(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as captured:
+        await keys_of(Jwks(file=str(tmp_path / "none.json"))).refresh()
+    assert "No such file" in captured[0]["reason"]
+
+
+async def test_a_silent_server_is_given_up(
+    publish: Callable[..., Publisher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channeld.server.jwks.TIME_LIMIT", 0.05)
+    publisher = publish()
+    publisher.wait_for = threading.Event()
+    with structlog.testing.capture_logs() as captured:
+        await keys_of(Jwks(url=publisher.url)).refresh()
+    publisher.wait_for.set()
+    assert captured[0]["reason"] == "no answer within 0.05 s"
+
+
+async def test_whoever_comes_during_a_fetch_waits_for_it(publish: Callable[..., Publisher]) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    publisher.wait_for = threading.Event()
+    keys = keys_of(Jwks(url=publisher.url))
+    found = []
+
+    async def ask() -> None:
+        assert keys.may_refresh()
+        await keys.refresh()
+        found.append(keys.find("r1"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        publisher.wait_for.set()
+    assert len(found) == 5
+    assert None not in found
+    assert publisher.asked == 1
+
+
+async def test_a_caller_that_leaves_does_not_waste_the_attempt(
+    publish: Callable[..., Publisher],
+) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    publisher.wait_for = threading.Event()
+    keys = keys_of(Jwks(url=publisher.url))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keys.refresh)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+        publisher.wait_for.set()
+    assert keys.find("r1") is not None
+
+
+async def test_two_sets_with_one_id_stay_apart(publish: Callable[..., Publisher]) -> None:
+    one = keys_of(Jwks(url=publish(key_set(rsa_jwk("k"))).url))
+    other = keys_of(Jwks(url=publish(key_set(ec_jwk("k"))).url))
+    await one.refresh()
+    await other.refresh()
+    first, second = one.find("k"), other.find("k")
+    assert first is not None
+    assert second is not None
+    assert (first.algorithms, second.algorithms) == (("RS256",), ("ES256",))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/keys", "file:///etc/passwd", "https:///x", "ftp://127.0.0.1/", "keys"],
+)
+def test_other_addresses_are_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="https URL"):
+        keys_of(Jwks(url=url))
+
+
+def test_a_set_has_one_source() -> None:
+    with pytest.raises(ValueError, match="at a url or in a file"):
+        keys_of(Jwks())
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=2))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "both.pem").write_bytes(
+        pem
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "both.pem")
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+async def test_https_with_a_trusted_certificate(
+    publish: Callable[..., Publisher], tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    publisher = publish(key_set(rsa_jwk()), tls[0])
+    url = publisher.url.replace("http:", "https:")
+    keys = KeySet(Jwks(url=url), ["RS256"], StillClock(), tls=tls[1])
+    await keys.refresh()
+    assert keys.find("r1") is not None
+
+
+async def test_https_with_an_unknown_certificate_is_refused(
+    publish: Callable[..., Publisher], tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    publisher = publish(key_set(rsa_jwk()), tls[0])
+    keys = keys_of(Jwks(url=publisher.url.replace("http:", "https:")))
+    with structlog.testing.capture_logs() as captured:
+        await keys.refresh()
+    assert keys.find("r1") is None
+    assert "certificate" in captured[0]["reason"].lower()

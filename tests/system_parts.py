@@ -1,0 +1,37 @@
+"""Installs what tests need beside Python: Chromium, its driver and redis-server, by apt where that is possible.
+
+Prints one line for each part that is missing in the end: the tests that need it are skipped (not with
+CHANNELD_NO_SKIPS: then they fail).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+PARTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "redis-server": "redis-server"}
+
+
+def missing() -> list[str]:
+    return [program for program in PARTS if shutil.which(program) is None]
+
+
+def install(packages: list[str]) -> None:
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        subprocess.run([apt, "--quiet", "--quiet", *arguments], env=environ, check=False)
+
+
+def main() -> None:
+    absent = missing()
+    if absent:
+        install([PARTS[program] for program in absent])
+    for program in missing():
+        print(f"{program} is not here: the tests that need it are skipped", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

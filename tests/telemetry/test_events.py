@@ -1,0 +1,153 @@
+import ast
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+import channeld
+from channeld import telemetry
+from channeld.telemetry import EVENTS, bound, configure, log
+from channeld.telemetry.events import _State
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    before, threshold = structlog.get_config(), _State.threshold
+    yield
+    structlog.reset_defaults()
+    structlog.configure(**before)
+    if not before["processors"]:
+        structlog.reset_defaults()
+    _State.threshold = threshold
+
+
+def lines(**how: object) -> io.StringIO:
+    stream = io.StringIO()
+    configure(stream=stream, **how)  # type: ignore[arg-type]
+    return stream
+
+
+def test_a_line_is_one_json_object_in_a_fixed_order() -> None:
+    stream = lines()
+    log("connection_opened", connection="c1", channel="room")
+    written = json.loads(stream.getvalue())
+    assert list(written) == ["timestamp", "level", "event", "connection", "channel"]
+    assert written["timestamp"].endswith("Z")
+    assert written["level"] == "info"
+
+
+def test_the_level_is_the_tables() -> None:
+    stream = lines()
+    log("hook_slow", hook="a:b", seconds=0.06)
+    assert json.loads(stream.getvalue())["level"] == "warning"
+
+
+def test_what_is_below_the_level_is_not_written() -> None:
+    stream = lines(level="error")
+    log("hook_slow", hook="a:b")
+    log("hook_failed", hook="a:b")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["hook_failed"]
+
+
+def test_an_unknown_event_is_a_bug() -> None:
+    with pytest.raises(LookupError, match="no log event is called 'conection_opened'"):
+        log("conection_opened")
+
+
+def test_a_bound_logger_carries_its_fields() -> None:
+    stream = lines()
+    bound(connection="c1").info("welcomed", visits=3)
+    written = json.loads(stream.getvalue())
+    assert (written["event"], written["connection"], written["visits"]) == ("welcomed", "c1", 3)
+
+
+@pytest.mark.parametrize("how", [{"exc_info": True}, {"exception": ValueError("bad")}])
+def test_a_traceback_is_written(how: dict[str, object]) -> None:
+    stream = lines()
+    try:
+        int("bad")
+    except ValueError:
+        log("hook_failed", hook="a:b", **how)
+    assert json.loads(stream.getvalue())["exception"].splitlines()[-1].startswith("ValueError: ")
+
+
+def test_console_lines_have_time_level_event_and_pairs() -> None:
+    stream = lines(format="console")
+    log("connection_opened", channel="room", user="Ann Lee")
+    assert stream.getvalue()[13:] == 'info    connection_opened channel=room user="Ann Lee"\n'
+
+
+def test_a_terminal_gets_colours_and_a_file_json() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    configure(stream=stream)
+    log("server_stopped")
+    assert "\x1b[1mserver_stopped" in stream.getvalue()
+
+
+def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    configure(stream=stream)
+    log("server_stopped")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_log_that_cannot_be_written_ends_nothing() -> None:
+    stream = lines()
+    stream.close()
+    log("server_stopped")
+    assert stream.closed
+
+
+def test_lines_go_to_stderr_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.reset_defaults()
+    log("server_stopped", connections=0)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert json.loads(captured.err)["event"] == "server_stopped"
+
+
+def test_structlogs_own_test_kit_sees_the_events() -> None:
+    with structlog.testing.capture_logs() as captured:
+        log("slow_consumer", connection="c1")
+    assert captured == [{"event": "slow_consumer", "connection": "c1", "log_level": "warning"}]
+
+
+def test_no_event_carries_a_field_that_every_line_has() -> None:
+    fields = {field for event in EVENTS.values() for field in event.fields}
+    assert not fields & {"timestamp", "level", "event"}
+
+
+def _calls() -> Iterator[tuple[str, str, set[str]]]:
+    root = Path(channeld.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                first = node.args[0] if node.args else None
+                if node.func.id == "log" and isinstance(first, ast.Constant):
+                    named = {keyword.arg for keyword in node.keywords if keyword.arg}
+                    yield f"{path.name}:{node.lineno}", str(first.value), named
+
+
+def test_every_call_in_the_package_is_in_the_table() -> None:
+    undeclared = [
+        f"{where} {event} {sorted(fields)}"
+        for where, event, fields in _calls()
+        if event not in EVENTS or fields - set(EVENTS[event].fields) - {"exc_info", "exception"}
+    ]
+    assert undeclared == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(telemetry, name) for name in telemetry.__all__)
