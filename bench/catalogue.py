@@ -78,7 +78,13 @@ def written(template: str, port: int) -> Path:
     state.mkdir(exist_ok=True)
     text = (PEERS / template).read_text()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    values = {"@BUILD@": BUILD, "@STATE@": state, "@PORT@": port, "@FILES@": files, "@SLOTS@": 2 * files}
+    values = {
+        "@BUILD@": BUILD,
+        "@STATE@": state,
+        "@PORT@": port,
+        "@FILES@": files,
+        "@SLOTS@": 2 * files,
+    }
     for name, value in values.items():
         text = text.replace(name, str(value))
     target = state / template.removesuffix(".in")
@@ -244,7 +250,7 @@ CATALOGUE: tuple[Peer, ...] = (
     Peer(
         name="c-floor-turn",
         title="floor: C, one write per member and turn",
-        does="the same, joined",
+        does="epoll, recv, unmask, send; no server; what one turn brought goes out in one write",
         command=c_floor("turn"),
         growth=True,
         quick=True,
@@ -260,7 +266,7 @@ CATALOGUE: tuple[Peer, ...] = (
     Peer(
         name="python-floor-turn",
         title="floor: CPython, one send per member and turn",
-        does="the same, joined",
+        does="epoll, recv, unmask, send; no server; what one turn brought goes out in one write",
         command=python_floor("turn"),
         floor=True,
     ),

@@ -115,7 +115,8 @@ def line_chart(title: str, x_name: str, y_name: str, series: list[Series]) -> st
     """The chart's SVG; every series has at least one point."""
     xs = [a for one in series for a, _ in one.points]
     ys = [b for one in series for _, b in one.points]
-    x, y = Axis(xs, LEFT, WIDTH - RIGHT), Axis(ys, HEIGHT - BOTTOM, TOP)
+    roomy = [*ys, min(ys) * 0.8, max(ys) * 1.25]
+    x, y = Axis(xs, LEFT, WIDTH - RIGHT), Axis(roomy, HEIGHT - BOTTOM, TOP)
     middle = (TOP + HEIGHT - BOTTOM) / 2
     upright = f'x="16" y="{middle:.0f}" transform="rotate(-90 16 {middle:.0f})"'
     return "\n".join(

@@ -319,7 +319,7 @@ def draw(record: Record) -> None:
     for kind, (text, x_name, y_name) in CURVES.items():
         series = [
             Series(
-                peer.title.strip("*"),
+                peer.title.strip("*").partition(",")[0],
                 curve(record, peer.name, kind),
                 strong=peer.ours,
                 dashed=peer.floor,

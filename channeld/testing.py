@@ -30,7 +30,7 @@ from channeld.broker.later import Pending
 from channeld.broker.memory import MemoryBroker
 from channeld.engine.auth import Denied, Grant, JwtVerifier, accept_user
 from channeld.engine.engine import Engine
-from channeld.engine.opening import find_user
+from channeld.engine.identity import find_user
 from channeld.engine.session import Session
 from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout

@@ -20,7 +20,7 @@ from coredis.pool import ConnectionPool
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.broker.redis_inbox import Inbox
-from channeld.broker.redis_queue import Argument, Command, Reply
+from channeld.broker.redis_queue import Argument, Command, Reply, Script
 from channeld.broker.redis_scripts import SCRIPTS
 
 __all__ = ["Dialler", "Link", "Lost"]
@@ -114,6 +114,16 @@ class Link:
             RedisError: Redis refused it.
         """
         return await self._answered(self._request(script, keys, arguments))
+
+    async def call_all(self, scripts: Sequence[Script]) -> list[Reply]:
+        """Several script calls at once; their replies.
+
+        Raises:
+            Lost: no answer.
+            RedisError: Redis refused one.
+        """
+        requests = [self._request(s.name, s.keys, s.arguments) for s in scripts]
+        return [await self._answered(request) for request in requests]
 
     async def perform(self, commands: Sequence[Command]) -> None:
         """Send all, then give each its reply or its error.

@@ -8,7 +8,8 @@ as long, since after an outage of Redis every lease has run out.
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from itertools import islice
+from typing import Any, NoReturn, TypeAlias
 
 import attrs
 import orjson
@@ -29,6 +30,9 @@ _STEADY = int(LEASE / RENEWAL) + 1
 _AT_ONCE = 200
 
 
+_Key: TypeAlias = tuple[Topic, str, str]
+
+
 @attrs.define(eq=False)
 class _Entry:
     info: bytes
@@ -41,7 +45,7 @@ class Entries:
 
     _names: Names
     lease: str = attrs.field(default="", init=False)
-    _entries: dict[tuple[Topic, str, str], _Entry] = attrs.field(factory=dict, init=False)
+    _entries: dict[_Key, _Entry] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -68,14 +72,26 @@ class Entries:
         """Note it; the call, if there is something to tell."""
         if self._entries.pop((topic, user, connection), None) is None:
             return None
+        return self._leave(topic, user, connection)
+
+    def differences(self, told: dict[_Key, bool]) -> Iterator[tuple[_Key, bool, Script]]:
+        """What Redis has to hear when it knows `told` (alive or lingering): whether the call enters, and the call."""
+        for key, entry in self._entries.items():
+            if told.get(key) is not entry.alive:
+                yield key, True, self._enter(*key, entry)
+        for key in told:
+            if key not in self._entries:
+                yield key, False, self._leave(*key)
+
+    def entry(self, key: _Key) -> tuple[bool, Mapping[str, Any]] | None:
+        """Whether it lives, and its info; None if it is not there."""
+        entry = self._entries.get(key)
+        return None if entry is None else (entry.alive, orjson.loads(entry.info))
+
+    def _leave(self, topic: Topic, user: str, connection: str) -> Script:
         packed = _pack(topic, user, connection)
         arguments = (self.lease, topic_key(topic), user, connection, packed)
         return Script("leave", (self._names.base,), arguments, bool, bound=True)
-
-    def again(self) -> Iterator[tuple[Topic, str, bytes, Script]]:
-        """Topic, user and info of everything, with the call that enters it under the lease of now."""
-        for (topic, user, connection), entry in list(self._entries.items()):
-            yield topic, user, entry.info, self._enter(topic, user, connection, entry)
 
     def _enter(self, topic: Topic, user: str, connection: str, entry: _Entry) -> Script:
         packed = _pack(topic, user, connection)
@@ -109,12 +125,12 @@ class Leases:
         was_reaped = await link.call("arrive", keys, arguments)
         if run_id != self._run_id:
             self._run_id, self.seq = run_id, 0
-        for topic, user, info, script in self.entries.again():
-            first = await link.call(script.name, script.keys, script.arguments)
-            if first and was_reaped:
-                self.on_back(topic, user, orjson.loads(info))
+        # Until nothing changed while it was being told: the last look and the end have no checkpoint between.
+        told: dict[_Key, bool] = {}
+        await self._tell(link, told, back=bool(was_reaped))
         if before:
             await self._reap(link, before)
+            await self._tell(link, told, back=False)
 
     async def renew(self, link: Link) -> NoReturn:
         """Keep the lease, and undo those of nodes that are gone.
@@ -141,6 +157,22 @@ class Leases:
     async def depart(self, link: Link) -> None:
         """Give the lease up; what it still holds is undone by the others."""
         await link.call("depart", (self._names.base,), (self.entries.lease,))
+
+    async def _tell(self, link: Link, told: dict[_Key, bool], *, back: bool) -> None:
+        while some := list(islice(self.entries.differences(told), _AT_ONCE)):
+            states = {key: self.entries.entry(key) for key, _, _ in some}
+            replies = await link.call_all([script for _, _, script in some])
+            for (key, enters, _), reply in zip(some, replies, strict=True):
+                topic, user, _ = key
+                state = states[key]
+                if not enters or state is None:
+                    del told[key]
+                    if reply:
+                        self.on_lost(topic, user)
+                    continue
+                told[key] = state[0]
+                if reply and back:
+                    self.on_back(topic, user, state[1])
 
     async def _reap(self, link: Link, lease: str) -> None:
         left = 1

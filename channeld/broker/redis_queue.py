@@ -51,7 +51,8 @@ class Answer(Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         if not self.done:
-            self._event = self._event or trio.Event()
+            if self._event is None:
+                self._event = trio.Event()
             yield from self._event.wait().__await__()
         if self._error is not None:
             raise BrokerUnavailable(self._error.retry_after)

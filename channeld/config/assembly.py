@@ -53,10 +53,11 @@ def _json_field(annotation: object) -> Callable[[Any, object], Any]:
 def _class(cls: type, converter: cattrs.Converter) -> Callable[[Mapping[str, Any], Any], Any]:
     if cls in {Rate, Secret}:
         return _exactly(cls)
+    # As they are written in the class: cattrs resolves forward references in the fields' own types.
     json = {
-        field.name: override(struct_hook=_json_field(field.type))
-        for field in attrs.fields(cls)
-        if _holds_json(field.type)
+        name: override(struct_hook=_json_field(annotation))
+        for name, annotation in cls.__annotations__.items()
+        if _holds_json(annotation)
     }
     # mypy takes the fields' overrides for cattrs' own keywords.
     return make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **json)  # type: ignore[arg-type]

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from channeld.broker.broker import Position, Topic
-from channeld.engine.auth import Denied
+from channeld.engine import identity
 from channeld.engine.failures import Forbidden
 from channeld.engine.hooking import call_hook
-from channeld.engine.states import State
 from channeld.hub.hub import with_position
 from channeld.plan.plan import PresencePlan, Validator, Violation
 from channeld.plan.schemas import validator_of
@@ -68,20 +67,9 @@ async def receive(
 
 
 async def _authenticate(session: "Session", frame: Frame, id: str | int | None) -> None:
-    # `opening` imports this module for joining rooms, so its names are looked up late.
-    from channeld.engine import opening  # noqa: PLC0415
-
     if not session.channel.auth:
         raise Forbidden("This channel takes no token")
-    found = await opening.verify_message_token(session, frame["token"])
-    if not session.is_in(State.OPEN):
-        return None
-    if isinstance(found, Denied):
-        return opening.deny(session, found.reason, id)
-    if found.user.id != session.user_id:
-        return opening.deny(session, "renewal for another user", id)
-    session.grant(found)
-    return session.answer(opening.authenticated(session), id)
+    await identity.renew(session, frame["token"], id)
 
 
 async def _subscribe(session: "Session", frame: Frame, id: str | int | None) -> None:

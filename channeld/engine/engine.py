@@ -13,7 +13,7 @@ from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.broker.later import Later, settled, start
 from channeld.engine.auth import Denied, Grant, KeySet, Verifier, make_verifier
 from channeld.engine.control import is_room_name
-from channeld.engine.opening import find_user
+from channeld.engine.identity import find_user
 from channeld.engine.peer import Peer, Runtime
 from channeld.engine.session import Session
 from channeld.hooks import Request

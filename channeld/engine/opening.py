@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import control
-from channeld.engine.auth import Denied, Grant, accept_user, find_token, meets
+from channeld.engine.auth import Denied, Grant, meets
 from channeld.engine.failures import HookFailed, refuse_for
-from channeld.engine.hooking import call_authenticator, call_hook
+from channeld.engine.hooking import call_hook
+from channeld.engine.identity import authenticated, deny, verify_message_token
 from channeld.engine.states import State
-from channeld.hooks import Reject, Request, User
-from channeld.plan.plan import MISSING, AuthPlan, Hook
+from channeld.hooks import Reject
+from channeld.plan.plan import MISSING, Hook
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.protocol.frames import Frame
 from channeld.telemetry import log
 
 if TYPE_CHECKING:
@@ -27,11 +27,8 @@ __all__ = [
     "authenticate_first",
     "close_session",
     "contained",
-    "deny",
-    "find_user",
     "on_timer",
     "open_session",
-    "verify_message_token",
     "watch_token",
 ]
 
@@ -86,38 +83,6 @@ def _wait_for_token(session: "Session", now: float) -> None:
     session.timer = session.engine.runtime.timers.at(deadline, session.on_timer)
 
 
-async def find_user(session: "Session", request: Request) -> Grant | Denied | None:
-    """Ask the channel's authenticators in order; None when none of them found its token."""
-    engine = session.engine
-    for auth in session.channel.auth:
-        if auth.hook is not None:
-            found = await _ask_hook(session, auth, auth.hook, request)
-            if found is not None:
-                return found
-            continue
-        verifier = engine.verifiers[auth.name]
-        token = find_token(verifier.token_from, request)
-        if token is not None:
-            return await verifier.verify(token, engine.runtime.clock.wall())
-    return None
-
-
-async def _ask_hook(
-    session: "Session", auth: AuthPlan, hook: Hook, request: Request
-) -> Grant | Denied | None:
-    seconds = session.channel.limits.hook_timeout
-    try:
-        user = await call_authenticator(session.engine, hook, seconds, request)
-    except Reject as error:
-        return Denied(f"hook {hook.name} rejected: {error.message}")
-    if user is None:
-        return None
-    if not isinstance(user, User):
-        return Denied(f"hook {hook.name} returned no User")
-    reason = accept_user(auth, user)
-    return Grant(user) if reason is None else Denied(reason)
-
-
 async def authenticate_first(
     session: "Session", token: str, id: str | int | None, now: float
 ) -> None:
@@ -128,31 +93,6 @@ async def authenticate_first(
     if isinstance(found, Denied):
         return deny(session, found.reason, id)
     return await _admit(session, found, id)
-
-
-async def verify_message_token(session: "Session", token: str) -> Grant | Denied:
-    """Verify a token out of an `authenticate` frame with the authenticators that take one there."""
-    outcome: Grant | Denied = Denied("no authenticator takes a token by message")
-    for auth in session.channel.auth:
-        verifier = session.engine.verifiers.get(auth.name)
-        if verifier is not None and "message" in verifier.token_from:
-            outcome = await verifier.verify(token, session.engine.runtime.clock.wall())
-            if isinstance(outcome, Grant):
-                break
-    return outcome
-
-
-def deny(session: "Session", reason: str, id: str | int | None = None) -> None:
-    """UNAUTHORIZED and 4401; the reason goes to the log only."""
-    log(
-        "auth_refused",
-        connection=session.connection_id,
-        channel=session.channel.name,
-        address=session.address,
-        reason=reason,
-    )
-    session.refuse(ErrorCode.UNAUTHORIZED, "Unauthorized", id)
-    session.end(CloseCode.UNAUTHORIZED, "unauthorized")
 
 
 async def _admit(session: "Session", grant: Grant | None, id: str | int | None) -> None:
@@ -180,15 +120,6 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     elif session.is_in(State.CLOSED):
         await engine.hub.drop(session, channel.name, channel.presence)
     return None
-
-
-def authenticated(session: "Session") -> Frame:
-    """The frame that says who the client is, and in how many seconds the token expires."""
-    frame: Frame = {"type": "authenticated", "user": session.user_id}
-    if session.expires is not None:
-        left = session.expires - session.engine.runtime.clock.wall()
-        frame["expires"] = max(0, math.ceil(left - 0.001))
-    return frame
 
 
 def _replace_oldest(session: "Session") -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from channeld.broker.broker import Topic
 from channeld.broker.later import Pending, start
-from channeld.engine import control, opening, routing
+from channeld.engine import control, identity, opening, routing
 from channeld.engine.auth import Grant
 from channeld.engine.failures import refuse_for
 from channeld.engine.limits import REFUSED, retry_after, take
@@ -224,7 +224,7 @@ class Session:
             self.refuse_id()
             return None
         if frame["type"] != "authenticate" or type(frame.get("token")) is not str:
-            opening.deny(self, "first frame is not authenticate", id)
+            identity.deny(self, "first frame is not authenticate", id)
             return None
         self.state = State.OPENING
         return self._start(opening.authenticate_first(self, frame["token"], id, now), id)

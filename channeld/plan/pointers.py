@@ -10,8 +10,12 @@ __all__ = ["at", "closest", "did_you_mean", "value_at"]
 
 def at(pointer: str, *keys: str | int) -> str:
     """The pointer of what lies under `pointer`, keys escaped."""
-    tail = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-    return pointer + tail
+    for key in keys:
+        text = str(key)
+        if "~" in text or "/" in text:
+            text = text.replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{text}"
+    return pointer
 
 
 def value_at(root: Json, pointer: str) -> Json:

@@ -48,7 +48,9 @@ def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
 def _is_local(origin: str, _host: str, _secure: bool) -> bool:
     """For development: a page on this machine, on any port, or opened from a file."""
     parts = _split(origin)
-    return origin == "null" or (parts is not None and parts[1] in ("localhost", "127.0.0.1", "[::1]"))
+    return origin == "null" or (
+        parts is not None and parts[1] in ("localhost", "127.0.0.1", "[::1]")
+    )
 
 
 def networks(entries: Sequence[str]) -> list[Network]:

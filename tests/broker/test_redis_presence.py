@@ -39,7 +39,7 @@ def test_what_is_not_entered_cannot_leave() -> None:
     assert entries.linger(ROOM, "ann", "c1") is None
 
 
-def test_entering_again_repeats_what_is_known() -> None:
+def test_redis_is_told_what_differs() -> None:
     entries = Entries(Names("p"))
     entries.enter(ROOM, "ann", "c1", {"n": 1})
     entries.enter(ROOM, "bob", "c2", {})
@@ -47,11 +47,15 @@ def test_entering_again_repeats_what_is_known() -> None:
     entries.enter(ROOM, "eve", "c3", {})
     entries.undo(ROOM, "eve", "c3")
     entries.lease = "later"
-    again = [(user, script.arguments) for _, user, _, script in entries.again()]
-    assert [user for user, _ in again] == ["ann", "bob"]
-    assert [(arguments[0], arguments[-1]) for _, arguments in again] == [
-        ("later", "1"),
-        ("later", "0"),
+    told = {(ROOM, "gone", "c9"): True, (ROOM, "ann", "c1"): True}
+    different = [
+        (key[1], enters, script.arguments) for key, enters, script in entries.differences(told)
+    ]
+    assert [(user, enters, args[0], args[-1]) for user, enters, args in different[:1]] == [
+        ("bob", True, "later", "0")
+    ]
+    assert [(user, enters, args[0]) for user, enters, args in different[1:]] == [
+        ("gone", False, "later")
     ]
 
 

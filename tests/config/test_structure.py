@@ -28,7 +28,7 @@ from channeld.config.model import (
     Subscribe,
     TokensAuth,
 )
-from channeld.config.source import Sources
+from channeld.config.source import read_sources
 from channeld.config.structure import structure
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 
@@ -531,13 +531,19 @@ WHOLE_LANGUAGE = generated(LANGUAGE)
 
 
 def structured(value: dict[str, Any]) -> tuple[Config | None, Report]:
-    report = Report()
     held = {"channels.yaml": b"channeld: 1\n", "present": b"- {token: 0123456789abcdef, user: a}\n"}
-    sources = Sources(root="channels.yaml", report=report, read=held.__getitem__)
-    sources.read_document("channels.yaml")
-    sources.readable = True
+
+    def read(file: str) -> bytes:
+        if file not in held:
+            raise FileNotFoundError(2, "No such file or directory", file)
+        return held[file]
+
+    report = Report()
+    sources = read_sources(
+        "channels.yaml", read, {}, report, list_files=lambda _: [], missing_is_error=False
+    )
     sources.value = value
-    return structure(sources, report, read=held.__getitem__), report
+    return structure(sources, report, read=read), report
 
 
 @settings(max_examples=60, deadline=None)

@@ -96,9 +96,7 @@ async def _echoing(path: str) -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-async def _bridge(
-    port: int, context: ssl.SSLContext, *, task_status: trio.TaskStatus[int]
-) -> None:
+async def _bridge(port: int, context: ssl.SSLContext, *, task_status: trio.TaskStatus[int]) -> None:
     """Plain TCP here, TLS there: kosoku's client knows no certificate of ours."""
 
     async def join(near: trio.SocketStream) -> None:
@@ -117,9 +115,7 @@ async def _bridge(
     await trio.serve_listeners(join, listeners)
 
 
-async def _copy(
-    source: trio.abc.Stream, target: trio.abc.Stream, scope: trio.CancelScope
-) -> None:
+async def _copy(source: trio.abc.Stream, target: trio.abc.Stream, scope: trio.CancelScope) -> None:
     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         while data := await source.receive_some(65536):
             await target.send_all(data)

@@ -9,7 +9,7 @@ import pytest
 from channeld.config.load import load
 from channeld.config.source import read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
-from channeld.plan.compile import Compiled, compile
+from channeld.plan.compile import Compiled, compile  # noqa: A004 - the word for it
 from channeld.plan.templates import TemplateDesk
 
 ENVIRON = {"CHANNELD_SECRET": "s" * 40}

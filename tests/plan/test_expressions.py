@@ -103,4 +103,4 @@ def test_escaped_text_is_a_constant(text: str) -> None:
 def test_any_text_parses_or_has_a_slip(text: str) -> None:
     slips: list[SyntaxSlip] = []
     parse_text(text, "", slips)
-    assert all(0 <= s.offset and s.offset + s.length <= len(text) for s in slips)
+    assert all(s.offset >= 0 and s.offset + s.length <= len(text) for s in slips)

@@ -1,4 +1,5 @@
 from channeld.plan.pointers import at, closest, did_you_mean, value_at
+from channeld.protocol.frames import Json
 
 
 def test_a_pointer_escapes_its_keys() -> None:
@@ -6,7 +7,7 @@ def test_a_pointer_escapes_its_keys() -> None:
 
 
 def test_a_value_is_found_at_its_pointer() -> None:
-    root = {"a/b": [{"c": 1}]}
+    root: Json = {"a/b": [{"c": 1}]}
     assert value_at(root, "/a~1b/0/c") == 1
     assert value_at(root, "") == root
 

@@ -5,12 +5,13 @@ from channeld.plan.plan import MISSING
 from channeld.plan.reach import Identity, Reach
 from channeld.plan.requires import compile_requirements
 from channeld.plan.templates import TemplateDesk
+from channeld.protocol.frames import Json
 
 REACH = Reach(place="require", params={"id": frozenset({"string"})}, identity=Identity())
 
 
 def test_each_claim_is_a_requirement(desk: TemplateDesk, session: Callable[..., Any]) -> None:
-    require = {"role": "admin", "level": [1, 2], "rooms": "{params.id}"}
+    require: dict[str, Json] = {"role": "admin", "level": [1, 2], "rooms": "{params.id}"}
     found = compile_requirements(require, "", REACH, desk)
     scope = session(params={"id": "general"})
     rendered = {each.claim: [t(scope, {}) for t in each.any_of] for each in found}

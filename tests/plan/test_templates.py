@@ -12,8 +12,9 @@ from channeld.plan.guarantees import Shape
 from channeld.plan.plan import MISSING
 from channeld.plan.reach import Identity, Reach
 from channeld.plan.templates import TemplateDesk, text_of
+from channeld.protocol.frames import Json
 
-SCHEMA = {
+SCHEMA: Json = {
     "type": "object",
     "required": ["text", "n", "flag", "who", "tags"],
     "properties": {

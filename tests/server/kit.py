@@ -1,14 +1,14 @@
 """What tests of the server share: a plan, an engine that records, servers over three carriers, a client of raw bytes."""
 
 import contextlib
-import datetime
+import datetime as dt
 import ipaddress
 import socket
 import ssl
 import struct
 import tempfile
-from pathlib import Path
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -51,7 +51,11 @@ def request_bytes(path: str = "/echo", *fields: str) -> bytes:
 
 
 def frame(
-    payload: bytes = b"", first: int = 0x81, *, key: bytes = b"\x01\x80\x03\xff", masked: bool = True
+    payload: bytes = b"",
+    first: int = 0x81,
+    *,
+    key: bytes = b"\x01\x80\x03\xff",
+    masked: bool = True,
 ) -> bytes:
     """A client's WebSocket frame."""
     size, bit = len(payload), 0x80 if masked else 0
@@ -350,7 +354,7 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for localhost and 127.0.0.1 that it signs itself, and its key, as PEM files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
@@ -358,8 +362,8 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
