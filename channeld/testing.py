@@ -409,13 +409,22 @@ async def running(config: str | Path | Plan, *, seed: int = 0) -> AsyncIterator[
         ConfigError: the configuration has errors; its text is the report.
     """
     plan = config if isinstance(config, Plan) else load_plan(str(config))
-    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
-        runtime = VirtualRuntime(nursery, seed)
-        app = TestApp(plan, runtime)
-        if plan.lifespan is not None:
-            app.engine.state = await stack.enter_async_context(plan.lifespan.call(app.engine))
-        yield app
-        for session in list(app.engine.sessions.values()):
-            session.peer.close(1001, "the test is over")
-        await app.rest()
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+            app = TestApp(plan, VirtualRuntime(nursery, seed))
+            if plan.lifespan is not None:
+                app.engine.state = await stack.enter_async_context(plan.lifespan.call(app.engine))
+            yield app
+            for session in list(app.engine.sessions.values()):
+                session.peer.close(1001, "the test is over")
+            await app.rest()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # A failed assertion reads better without the nursery round it.
+        raise _only(group) from None
+
+
+def _only(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

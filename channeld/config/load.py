@@ -63,7 +63,9 @@ def load(
     config = structure(sources, found, read=read, missing_is_error=missing_is_error)
     if config is not None:
         found.extend(check(config, sources))
-    return Loaded(config=config, sources=sources, report=_together(report, found))
+    # What is read from now on (schema files) has its findings where these are.
+    sources.report = _together(report, found)
+    return Loaded(config=config, sources=sources, report=sources.report)
 
 
 def _together(read: Report, understood: Report) -> Report:

@@ -283,8 +283,15 @@ class Session:
     # -------------------------------------------------------------------------------------------------- verbs
 
     async def join(self, room: str) -> None:
-        """Put this connection into a room, as a hook or the control API may."""
-        await control.join(self, room, None, asked=False)
+        """Put this connection into a room, as a hook or the control API may; the client is told by `subscribed`.
+
+        Raises:
+            ValueError: it is no name for a room.
+        """
+        if not control.is_room_name(room):
+            raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
+        if room not in self.rooms:
+            await control.join(self, room, None, asked=True)
 
     async def leave(self, room: str, reason: str | None = None) -> None:
         """Take this connection out of a room and tell it so."""

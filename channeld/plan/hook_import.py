@@ -69,13 +69,14 @@ def _forget(root: Path, fresh: AbstractSet[str]) -> None:
 
 
 def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -> bool:
-    file = getattr(module, "__file__", None)
+    file: str | None = getattr(module, "__file__", None)
     # A module's file starts with the entry of `sys.path` that gave it, letter by letter.
     if not file or not any(file.startswith(f"{other}{os.sep}") for other in others):
         return False
-    if file.startswith(f"{root}{os.sep}"):
-        return False
-    return find_module(name, root) is not None or root.joinpath(*name.split(".")).is_dir()
+    own = find_module(name, root)
+    if own is not None:
+        return str(own) != file
+    return not file.startswith(f"{root}{os.sep}") and root.joinpath(*name.split(".")).is_dir()
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class HookLoader:
             if source is None:
                 continue
             for function in source.unwired(wired, roles):
-                place = _place(source, function.lineno)
+                place = _place(source.path, function.lineno)
                 finding = f"`{function.name}` looks like a hook, but nothing uses it"
                 help = (
                     f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
@@ -144,7 +144,7 @@ class HookLoader:
         for found in source.findings(function):
             if found.code == "CH506" and ref.thread:
                 continue
-            where = _place(source, found.line)
+            where = _place(source.path, found.line)
             related = Related(place=where, message="here")
             label = f"line {found.line} of {source.path.name}"
             self._report(
@@ -263,7 +263,7 @@ class HookLoader:
         if where is not None:
             file, line = where
             label = f"line {line}: {words}"
-            related = (Related(place=Place(file, line, 1, line, 1), message="raised here"),)
+            related = (Related(place=_place(file, line), message="raised here"),)
         help = f"try `python -c 'import {module}'`"
         finding = f"`{module}` can't be imported"
         self._report("CH502", finding, place, help=help, label=label, related=related)
@@ -274,7 +274,7 @@ class HookLoader:
         function = next((source.function(n) for n in names if f"`{n}`" in help), None)
         related: tuple[Related, ...] = ()
         if function is not None:
-            related = (Related(place=_place(source, function.lineno), message="defined here"),)
+            related = (Related(place=_place(source.path, function.lineno), message="defined here"),)
         self._report("CH503", f"`{module}` has no `{name}`", place, help=help, related=related)
 
     def _report(
@@ -314,8 +314,12 @@ def _signature_of(function: Any) -> inspect.Signature:
     return inspect.Signature(found)
 
 
-def _place(source: HookSource, line: int) -> Place:
-    return Place(str(source.path), line, 1, line, 1)
+def _place(file: Path | str, line: int) -> Place:
+    # As the user would write it, which is what links in reports and CI annotations need.
+    path = Path(file)
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return Place(str(shown), line, 1, line, 1)
 
 
 def _article(noun: str) -> str:

@@ -10,7 +10,7 @@ __all__ = ["Deflate", "negotiate"]
 WINDOW_BITS = 12
 
 _NAME = "permessage-deflate"
-_PARAMETER = re.compile(r'([a-z_]+)(?:[ \t]*=[ \t]*(?:"?([1-9][0-9]?)"?))?')
+_PARAMETER = re.compile(r'([a-z_]+)(?:[ \t]*=[ \t]*(?:([1-9][0-9]?)|"([1-9][0-9]?)"))?')
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -52,7 +52,8 @@ def _accept(parameters: list[str]) -> Deflate | None:
         # Section 7.1: an offer with an unknown, repeated or invalid parameter must be declined.
         if match is None or match[1] in values:
             return None
-        values[match[1]] = int(match[2]) if match[2] else None
+        value = match[2] or match[3]
+        values[match[1]] = int(value) if value else None
     server_off = values.pop("server_no_context_takeover", 0)
     client_off = values.pop("client_no_context_takeover", 0)
     server_bits = values.pop("server_max_window_bits", WINDOW_BITS)

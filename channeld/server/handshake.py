@@ -185,6 +185,8 @@ def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
         return refuse(
             426, "Only version 13 of the protocol is spoken", "Upgrade: websocket", wanted
         )
+    if not _is_key(fields.get("sec-websocket-key", "")):
+        return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     return None
 
 

@@ -42,21 +42,17 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_messages_total": Metric(
         "counter", ("channel", "type", "result"), "Frames of declared types that clients sent."
     ),
-    "channeld_frames_out_total": Metric(
-        "counter", ("channel",), "Frames published, before fan-out."
-    ),
-    "channeld_deliveries_total": Metric("counter", ("channel",), "Frames put into an outbox."),
+    "channeld_frames_out_total": Metric("counter", (), "Frames published, before fan-out."),
+    "channeld_deliveries_total": Metric("counter", (), "Frames put into an outbox."),
     "channeld_received_bytes_total": Metric("counter", (), "Bytes read from clients."),
     "channeld_sent_bytes_total": Metric("counter", (), "Bytes written to clients."),
     "channeld_handling_seconds": Metric(
-        "histogram", ("channel",), "From a frame's arrival to its last delivery being queued."
+        "histogram", (), "From a frame's arrival to its last delivery being queued."
     ),
     "channeld_hook_seconds": Metric("histogram", ("hook",), "Time spent in a hook."),
     "channeld_outbox_bytes": Metric("gauge", (), "Bytes that wait for slow sockets."),
-    "channeld_slow_consumers_total": Metric(
-        "counter", ("channel",), "Connections closed with 4508."
-    ),
-    "channeld_rooms": Metric("gauge", ("channel",), "Rooms with a member on this node."),
+    "channeld_slow_consumers_total": Metric("counter", (), "Connections closed with 4508."),
+    "channeld_rooms": Metric("gauge", (), "Rooms with a member on this node."),
     "channeld_broker_up": Metric("gauge", (), "1 while the broker answers, 0 while it is away."),
     "channeld_broker_round_trip_seconds": Metric("gauge", (), "The broker's latest round trip."),
     "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),

@@ -231,11 +231,13 @@ async def play(opening: Opening, script: Script, screen: Screen) -> int:
     async def speak(connection: WebSocketConnection) -> int:
         talk = _Conversation(connection, screen)
         with trio.move_on_after(script.timeout):
-            await talk.greet(opening)
-            for text in script.send:
-                await talk.send(text)
-            if script.wait is None:
-                await talk.ask_for_the_end()
+            # Closed while we speak: what came before that, such as the error, is still there to be shown.
+            with suppress(ConnectionClosed):
+                await talk.greet(opening)
+                for text in script.send:
+                    await talk.send(text)
+                if script.wait is None:
+                    await talk.ask_for_the_end()
             return 0 if await talk.receive(script.wait) else 1
         awaited = "the answers" if script.wait is None else f"what --wait {script.wait} asks for"
         screen.notice(f"{awaited} did not come within {script.timeout:g} s")
@@ -262,7 +264,8 @@ async def converse(
 
     async def speak(connection: WebSocketConnection) -> int:
         talk = _Conversation(connection, screen)
-        await talk.greet(opening)
+        with suppress(ConnectionClosed):
+            await talk.greet(opening)
         return await _both_ways(talk, screen, read_line, piped=piped)
 
     return await _speak(opening, screen, speak)

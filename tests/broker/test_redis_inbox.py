@@ -108,6 +108,21 @@ def test_a_hole_that_cannot_be_filled_is_told() -> None:
     assert gaps == [(ROOM, Position("f", 2))]
 
 
+def test_an_offset_of_a_lost_history_is_not_waited_for() -> None:
+    inbox, _, gaps = made()
+    subscription = subscribed(inbox)
+    inbox.filled([subscription], [reply("e", 5, 1)])
+    inbox.message(subscription.channel, envelope("e", 9, b"9"))
+    inbox.filled([subscription], [reply("f", 2, 0)])
+    inbox.connect()
+    inbox.acknowledged(subscription.channel)
+    inbox.questions([subscription])
+    inbox.filled([subscription], [reply("f", 3, 1, b"3")])
+    inbox.questions([inbox.doubtful.popitem()[1]] if inbox.doubtful else [])
+    assert (list(inbox.doubtful), len(gaps)) == ([], 1)
+    assert subscription.last == Position("f", 3)
+
+
 def test_a_history_that_is_gone_is_told_without_a_top() -> None:
     inbox, _, gaps = made()
     subscription = subscribed(inbox)

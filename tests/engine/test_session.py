@@ -60,9 +60,21 @@ async def test_bad_id_is_an_invalid_message(serve: Serve, id: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "1", '"say"', "{}", '{"type": 1}', '{"type":"say","text":NaN}', "\ufeff{}"]
-    + ['{"type":"say","n":1e999}', '{"type":"say","n":18446744073709551616}']
-    + ['{"type":"say","n":-9223372036854775809}', '{"type":"say","n":' + "[" * 64 + "]" * 64 + "}"],
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '"say"',
+        "{}",
+        '{"type": 1}',
+        '{"type":"say","text":NaN}',
+        "\ufeff{}",
+        '{"type":"say","n":1e999}',
+        '{"type":"say","n":18446744073709551616}',
+        '{"type":"say","n":-9223372036854775809}',
+        '{"type":"say","n":' + "[" * 64 + "]" * 64 + "}",
+    ],
 )
 async def test_what_is_no_frame_is_invalid_json_and_the_connection_stays(
     serve: Serve, text: str

@@ -135,7 +135,7 @@ def test_routes_example(entry: Entry, compile_text: Compile) -> None:
     wrong, right = compile_text(entry.wrong), compile_text(entry.right)
     assert wrong.codes() == [entry.code]
     assert right.codes() == []
-    assert right.read.errors == []
+    assert (wrong.read.errors, right.read.errors) == ([], [])
 
 
 @pytest.mark.parametrize("entry", hook_codes.ENTRIES, ids=lambda entry: entry.code)

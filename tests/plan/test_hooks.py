@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from channeld.config.model import HookRef
+from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.templates import TemplateDesk
+
 Compile = Callable[..., Any]
 
 
@@ -225,3 +229,37 @@ def test_an_unwired_hook_is_noted(load: Callable[..., Any]) -> None:
     found = outcome.finding("CH508")
     assert found.place.line == 2
     assert found.severity == "info"
+
+
+def test_a_name_without_a_function_is_refused(desk: TemplateDesk, tmp_path: Path) -> None:
+    assert HookLoader(desk, tmp_path).load(HookRef(call="chat:"), "/hook", Role.CONNECT) is None
+    assert [finding.code for finding in desk.report] == ["CH503"]
+
+
+def test_a_star_import_is_looked_through(load: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "more.py").write_text("def hallo(ctx, message): ...\n")
+    found = load("from more import *\n").finding("CH503")
+    assert found.help == "did you mean `hallo`?"
+
+
+def test_a_builtin_without_a_signature_is_trusted(load: Callable[..., Any]) -> None:
+    outcome = load("hello = dict\n")
+    assert codes(outcome) == []
+
+
+def test_places_in_modules_are_relative(
+    load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = load(HELLO + "def bye(ctx, room): ...\n").finding("CH508")
+    assert found.place.file == "chat.py"
+
+
+def test_an_unreadable_module_is_told(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert load(HELLO).finding("CH502").message == "`chat` can't be read: Permission denied"

@@ -106,6 +106,21 @@ def test_an_object_keeps_the_order_of_the_file(render: Callable[..., Any]) -> No
     assert list(found) == ["type", "b", "a", "c"]
 
 
+@pytest.mark.parametrize(("mark", "needed"), [("", True), ("?", False)])
+def test_a_path_may_be_long(
+    mark: str, needed: bool, desk: TemplateDesk, session: Callable[..., Any]
+) -> None:
+    schema: Json = {"type": "string"}
+    for name in ("c", "b", "a"):
+        schema = {"required": [name] if needed else [], "properties": {name: schema}}
+        schema["type"] = "object"
+    reach = Reach(place="emit", message=Shape(schema, of_object=True))
+    checked = desk.compile(f"{{message.a.b.c{mark}}}", "", reach)
+    assert checked is not None
+    assert checked.render(session(), {"a": {"b": {"c": "x"}}}) == "x"
+    assert needed or checked.render(session(), {"a": {}}) is MISSING
+
+
 def test_a_constant_object_is_new_each_time(render: Callable[..., Any]) -> None:
     found = render({"type": "x"})
     found["room"] = "general"

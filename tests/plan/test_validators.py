@@ -248,7 +248,7 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(
     st.recursive(st.booleans(), _schemas, max_leaves=8), st.lists(VALUES, min_size=3, max_size=8)
 )

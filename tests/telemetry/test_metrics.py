@@ -71,8 +71,8 @@ def test_a_value_on_a_bound_is_within_it() -> None:
 
 
 def test_wrong_labels_are_a_bug() -> None:
-    with pytest.raises(ValueError, match=r"channeld_rooms has the labels \('channel',\)"):
-        Collector(lambda: [Sample("channeld_rooms", 1)]).text()
+    with pytest.raises(ValueError, match=r"channeld_connections has the labels \('channel',\)"):
+        Collector(lambda: [Sample("channeld_connections", 1)]).text()
 
 
 def test_nobody_counting_gives_an_empty_page() -> None:

@@ -110,6 +110,22 @@ async def test_a_close_is_told_with_code_and_reason() -> None:
     assert screen.notices == ["closed by the server: 4403 no\\u001b[2J"]
 
 
+async def test_what_came_before_a_close_is_shown() -> None:
+    async def unauthorized(request: WebSocketRequest) -> None:
+        connection = await request.accept()
+        await connection.send_message('{"type":"error","code":"UNAUTHORIZED"}')
+        await connection.aclose(4401, "unauthorized")
+
+    async with trio.open_nursery() as nursery:
+        opening = await serving(nursery, unauthorized)
+        for send in ((), ('{"type":"a"}',) * 50):
+            screen = Record()
+            assert await play(opening, Script(send=send), screen) == 1
+            assert screen.came == [{"type": "error", "code": "UNAUTHORIZED"}]
+            assert screen.notices == ["closed by the server: 4401 unauthorized"]
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(
     ("body", "notice"),
     [

@@ -77,10 +77,16 @@ def authenticator_undefined(config: Config, sources: Sources) -> Findings:
 
 def authenticator_unused(config: Config, sources: Sources) -> Findings:
     """CH402: an authenticator that no channel names."""
+    named = {channel for channel, _, _ in channel_names(sources)}
     used = {name for _, name, _ in channel_names(sources)}
     channels = entries(sources, "/channels")
     # A channel that does not say its `auth` properly may have meant this one.
-    if not channels or any(not written(sources, at("channels", c, "auth")) for c in channels):
+    unclear = [
+        c
+        for c in channels
+        if c not in named and written(sources, at("channels", c, "auth")) != "none"
+    ]
+    if not channels or unclear:
         return
     for name in entries(sources, "/auth"):
         if name not in used:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from channeld.config.model import Auth, Channel, Config, JwtAuth, Secret, TokensAuth
+from channeld.config.model import Config, JwtAuth, Secret, TokensAuth
 from channeld.config.source import Sources
 from channeld.config.tree import child, tokens
 from channeld.diagnostics.catalogue import diagnose
@@ -11,7 +11,6 @@ from channeld.protocol.frames import Json
 
 __all__ = [
     "at",
-    "authenticators",
     "channel_names",
     "entries",
     "finding",
@@ -76,11 +75,6 @@ def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
         for name, place in texts(sources, pointer):
             if name != "none" or not place.endswith("/auth"):
                 yield channel, name, place
-
-
-def authenticators(config: Config, channel: Channel) -> list[Auth]:
-    """The authenticators of a channel, as far as they are defined."""
-    return [config.auth[name] for name in channel.auth.names if name in config.auth]
 
 
 def with_tokens(config: Config) -> Iterator[tuple[str, JwtAuth | TokensAuth]]:

@@ -13,11 +13,8 @@ WORD = _CLOSED + 'required: [text], properties: {text: {type: string, pattern: "
 TO = _CLOSED + "required: [to], properties: {to: {type: string, maxLength: 128}}}"
 LOOSE = _CLOSED + "properties: {to: {type: string, maxLength: 128}}}"
 TAGS = _CLOSED + "required: [tags], properties: {tags: {type: array, maxItems: 9}}}"
-TOKENS = """auth:
-  staff: {type: tokens, tokens: {file: tokens.yaml}}
-"""
-JWT = """auth:
-  session: {type: jwt, algorithms: [HS256], secret: "${CHANNELD_SECRET}"}
+TOKENS = f"""auth:
+  staff: {{type: tokens, tokens: [{{token: "sha256:{"0123456789abcdef" * 4}", user: ann}}]}}
 """
 
 
@@ -320,7 +317,7 @@ ENTRIES: tuple[Entry, ...] = (
         "sender chooses the receiver, who can't tell who sent it",
         "Any user may send this to any other, and the frame does not say who did: that invites abuse. Stamp the "
         "sender's id, or restrict who may send with `require` or a hook.",
-        wrong=_message(TO, 'route: {to: user, user: "{message.to}"}'),
+        wrong=_message(TO, 'route: {to: user, user: "{message.to}"}', auth="staff", top=TOKENS),
         right=_message(
             TO,
             'route: {to: user, user: "{message.to}"}',

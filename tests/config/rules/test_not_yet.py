@@ -1,0 +1,36 @@
+from collections.abc import Callable
+
+import pytest
+
+from channeld.config.load import Loaded
+
+Load = Callable[..., Loaded]
+
+BASE = """\
+channeld: 1
+channels:
+  room: {path: /room, description: d, auth: none, events: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("top", "path"),
+    [
+        ("broker: valkey", "/broker"),
+        ("broker: {redis: {url: redis://localhost}}", "/broker"),
+        ("server: {workers: 2}", "/server/workers"),
+        ("api: {keys: '${CHANNELD_JWT_SECRET}'}", "/api"),
+        (
+            "webhooks: [{url: https://a.example, secret: '${SENSOR_TOKEN}', events: [left]}]",
+            "/webhooks",
+        ),
+    ],
+)
+def test_what_is_not_available_is_refused_once(load_config: Load, top: str, path: str) -> None:
+    loaded = load_config(f"{BASE}{top}\n")
+    assert [(d.code, d.place.path) for d in loaded.report] == [("CH710", path)]
+
+
+@pytest.mark.parametrize("top", ["broker: memory", "server: {workers: 1}", "webhooks: []"])
+def test_what_is_available_is_not_refused(load_config: Load, top: str) -> None:
+    assert list(load_config(f"{BASE}{top}\n").report) == []

@@ -1,0 +1,107 @@
+import pytest
+
+from channeld.config import language
+from channeld.config.language import LANGUAGE
+from channeld.protocol.frames import Json
+
+
+@pytest.mark.parametrize(
+    ("word", "legal", "meant"),
+    [
+        ("chanels", ["channels", "auth"], "channels"),
+        ("Bind", ["bind"], "bind"),
+        ("json-depth", ["json_depth"], "json_depth"),
+        ("desc", ["description"], None),
+        ("foo", ["path", "auth"], None),
+        ("x" * 100_000, ["xxxx"], None),
+    ],
+)
+def test_similar_words(word: str, legal: list[str], meant: str | None) -> None:
+    assert language.similar(word, legal) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "legal", "meant"),
+    [
+        ("desc", ["description"], "description"),
+        ("listen", ["bind", "tls"], "bind"),
+        ("room", ["room_x", "rooms"], "rooms"),
+        ("listen", ["tls"], None),
+    ],
+)
+def test_aliases_are_for_keys_that_are_legal(
+    word: str, legal: list[str], meant: str | None
+) -> None:
+    assert language.similar(word, legal, aliases=True) == meant
+
+
+@pytest.mark.parametrize("alias", language.ALIASES)
+def test_aliases_lead_to_keys_of_the_language(alias: str) -> None:
+    assert all(language.elsewhere(key) for key in language.ALIASES[alias])
+
+
+@pytest.mark.parametrize(
+    ("pointer", "name"),
+    [
+        ("", "the file"),
+        ("/server", "`server`"),
+        ("/server/limits/outbox", "`server.limits.outbox`"),
+        ("/channels/room", "channel `room`"),
+        ("/channels/room/history/size", "`history.size` of channel `room`"),
+        ("/channels/room/messages", "`messages` of channel `room`"),
+        ("/channels/room/messages/say", "message `say`"),
+        ("/channels/room/messages/say/route/0/to", "`route.0.to` of message `say`"),
+        ("/channels/room/events/paid/schema", "`schema` of event `paid`"),
+        ("/channels/a~1b/params/x", "param `x`"),
+        ("/auth/session/secret", "`secret` of authenticator `session`"),
+        ("/schemas/text", "schema `text`"),
+    ],
+)
+def test_names_of_places(pointer: str, name: str) -> None:
+    assert language.names_place(pointer) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (["server"], "a mapping"),
+        (["server", "drain"], "a duration such as `10s`"),
+        (["server", "compression"], "`true` or `false`"),
+        (["server", "bind"], "an address such as `127.0.0.1:4000` or a list"),
+        (["server", "allowed_origins"], "`same-origin`, `any` or a list"),
+        (["log", "level"], "`debug`, `info`, `warning` or `error`"),
+    ],
+)
+def test_what_a_key_takes(path: list[str], words: str) -> None:
+    rule = LANGUAGE
+    for key in path:
+        rule = rule["properties"][key]
+    assert language.wanted(rule) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "nothing"),
+        (True, "`true`"),
+        (False, "`false`"),
+        (0, "a number"),
+        (1.5, "a number"),
+        ("secret", "text"),
+        ([], "a list"),
+        ({}, "a mapping"),
+    ],
+)
+def test_what_was_got_shows_no_value(value: Json, words: str) -> None:
+    assert language.got(value) == words
+
+
+def test_keys_are_known_where_they_are_legal() -> None:
+    assert language.elsewhere("bind") == ("server", "api")
+    assert language.elsewhere("channels") == ("", "webhooks")
+    assert language.elsewhere("nothing") == ()
+
+
+def test_no_reference_is_left_in_the_language() -> None:
+    assert "$ref" not in repr(LANGUAGE)
+    assert "allOf" not in repr(LANGUAGE)

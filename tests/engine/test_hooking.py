@@ -1,0 +1,239 @@
+"""Hooks as their authors meet them: sync, async, threaded; refusing, replying, failing, too slow."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from trio.testing import MockClock
+
+from channeld.testing import TestApp, running
+
+HOOKS = """
+from contextlib import asynccontextmanager
+import trio
+from channeld import Reject, User
+
+seen = []
+
+@asynccontextmanager
+async def lifespan(server):
+    yield {"started": True}
+
+def welcome(ctx):
+    seen.append("connect")
+    ctx.store["name"] = ctx.params["id"]
+    ctx.send({"type": "welcome", "state": ctx.state, "room": ctx.room})
+
+async def goodbye(ctx, code, reason):
+    seen.append(("close", code, reason, sorted(ctx.rooms)))
+
+def picky(ctx):
+    raise Reject("not you", code="NOT_YOU", close=4901, hint="ask an admin")
+
+def no_shouting(ctx, message):
+    if message["text"].isupper():
+        raise Reject("please don't shout", code="NO_SHOUTING", loud=True)
+
+def rewrite(ctx, message):
+    return {**message, "text": message["text"][::-1]}
+
+def spoil(ctx, message):
+    message["text"] = 5
+
+def wrong(ctx, message):
+    return {"text": 5}
+
+def boom(ctx, message):
+    raise RuntimeError("secret detail")
+
+async def slow(ctx, message):
+    await trio.sleep(60)
+
+async def replies(ctx, message):
+    await ctx.reply({"sum": len(message["text"])})
+
+async def verbs(ctx, message):
+    await ctx.join("side")
+    await ctx.to_room("side", {"type": "note", "n": 1})
+    await ctx.to_user(ctx.user.id, {"type": "note", "n": 2})
+    await ctx.to_all({"type": "note", "n": 3})
+    await ctx.leave("side")
+    await ctx.send({"type": "note", "online": await ctx.online(ctx.user.id), "nobody": await ctx.online("x")})
+
+def sync_verbs(ctx, message):
+    ctx.join("side")
+    ctx.to_room("side", {"type": "note", "n": 1})
+    ctx.leave("side")
+
+def reserved(ctx, message):
+    ctx.send({"type": "error"})
+
+def bye(ctx, message):
+    ctx.close(4950, "enough")
+"""
+
+CHANNELS = """
+channeld: 1
+hooks: {lifespan: "testhooks:lifespan"}
+auth:
+  session: {type: jwt, algorithms: [HS256], secret: "a secret of at least thirty-two bytes"}
+channels:
+  room:
+    path: /rooms/{id}
+    auth: session
+    rooms: "{params.id}"
+    hooks: {connect: "testhooks:welcome", close: "testhooks:goodbye"}
+    messages:
+%s
+  guarded:
+    path: /guarded
+    auth: none
+    hooks: {connect: "testhooks:picky", close: "testhooks:goodbye"}
+"""
+
+MESSAGE = """
+      {name}:
+        schema: {{type: object, required: [text], properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: room
+        hook: {hook}
+"""
+
+NAMES = ["no_shouting", "rewrite", "spoil", "wrong", "boom", "slow", "replies", "verbs"]
+NAMES += ["sync_verbs", "reserved", "bye"]
+
+Start = Callable[[], AbstractAsyncContextManager[TestApp]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    messages = "".join(MESSAGE.format(name=n, hook=f'"testhooks:{n}"') for n in NAMES)
+    threaded = MESSAGE.format(name="threaded", hook='{call: "testhooks:sync_verbs", thread: true}')
+    (tmp_path / "testhooks.py").write_text(HOOKS)
+    (tmp_path / "channels.yaml").write_text(CHANNELS % (messages + threaded))
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[TestApp]:
+        async with running(tmp_path / "channels.yaml") as app:
+            yield app
+
+    return run
+
+
+async def answers(app: TestApp, type: str, text: str = "hi") -> list[dict[str, object]]:
+    """What comes back to one `type` message with an id."""
+    client = await app.connect("/rooms/a", user="ann")
+    await client.received()
+    await client.send({"type": type, "text": text, "id": 1})
+    return await client.received()
+
+
+async def test_connect_hook_sees_state_and_room_and_close_hook_is_called_after_the_rooms_were_left(
+    start: Start,
+) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        welcome = {"type": "welcome", "state": {"started": True}, "room": "a"}
+        assert await client.receive("welcome") == welcome
+        await client.close(1001, "tab closed")
+        import testhooks  # type: ignore[import-not-found]
+
+        assert testhooks.seen[-2:] == ["connect", ("close", 1001, "tab closed", [])]
+
+
+async def test_connect_hook_may_refuse_with_its_own_code_and_close(start: Start) -> None:
+    async with start() as app:
+        client = await app.connect("/guarded")
+        error = {"type": "error", "code": "NOT_YOU", "message": "not you", "hint": "ask an admin"}
+        assert await client.receive() == error
+        assert (await client.wait_closed())[0] == 4901
+
+
+async def test_none_goes_on_and_reject_becomes_its_error_frame(start: Start) -> None:
+    async with start() as app:
+        routed = [{"type": "no_shouting", "text": "hi"}, {"type": "ack", "id": 1}]
+        assert await answers(app, "no_shouting") == routed
+        [error] = await answers(app, "no_shouting", "HI")
+        assert (error["code"], error["loud"], error["id"]) == ("NO_SHOUTING", True, 1)
+
+
+async def test_dict_is_routed_in_place_of_the_message(start: Start) -> None:
+    async with start() as app:
+        assert (await answers(app, "rewrite", "abc"))[0] == {"type": "rewrite", "text": "cba"}
+
+
+async def test_hook_cannot_change_the_message_behind_the_schemas_back(start: Start) -> None:
+    async with start() as app:
+        assert (await answers(app, "spoil"))[0] == {"type": "spoil", "text": "hi"}
+
+
+@pytest.mark.parametrize("type", ["wrong", "boom", "reserved"])
+async def test_hooks_bug_is_an_internal_error_with_a_ref_and_nothing_else(
+    start: Start, type: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        await client.send({"type": type, "text": "hi", "id": 1})
+        error = await client.receive()
+        assert (error["code"], error["id"]) == ("INTERNAL_ERROR", 1)
+        assert "secret" not in str(error)
+        assert error["ref"] in capsys.readouterr().err
+        await client.send({"type": "ping"})
+        assert await client.receive() == {"type": "pong"}
+
+
+@pytest.fixture
+def mock_clock() -> MockClock:
+    return MockClock()
+
+
+async def test_slow_hook_is_cancelled_at_its_timeout_and_later_frames_wait_for_it(
+    start: Start, mock_clock: MockClock
+) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        await client.send({"type": "slow", "text": "hi", "id": 1})
+        await client.send({"type": "ping", "id": 2})
+        await app.advance(9.9)
+        assert await client.received() == []
+        await app.advance(0.2)
+        error, pong = await client.received()
+        assert (error["code"], pong) == ("INTERNAL_ERROR", {"type": "pong", "id": 2})
+
+
+async def test_reply_stands_in_place_of_the_ack(start: Start) -> None:
+    async with start() as app:
+        assert (await answers(app, "replies"))[0] == {"type": "reply", "id": 1, "sum": 2}
+        assert [f["type"] for f in await answers(app, "replies")] == ["reply", "replies"]
+
+
+async def test_async_verbs_reach_room_user_and_everyone(start: Start) -> None:
+    async with start() as app:
+        frames = await answers(app, "verbs")
+        assert [f.get("n", f["type"]) for f in frames] == [
+            "subscribed",
+            1,
+            2,
+            3,
+            "unsubscribed",
+            "note",
+            "verbs",
+            "ack",
+        ]
+        assert (frames[5]["online"], frames[5]["nobody"]) == (True, False)
+
+
+@pytest.mark.parametrize("type", ["sync_verbs", "threaded"])
+async def test_sync_verbs_do_the_same_also_from_a_thread(start: Start, type: str) -> None:
+    async with start() as app:
+        frames = await answers(app, type)
+        assert [f["type"] for f in frames][:3] == ["subscribed", "note", "unsubscribed"]
+
+
+async def test_hook_may_close_with_a_code_of_its_own(start: Start) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.send({"type": "bye", "text": "x"})
+        assert await client.wait_closed() == (4950, "enough")

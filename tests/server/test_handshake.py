@@ -1,0 +1,221 @@
+"""The opening handshake: what is accepted, and one status for each way to fail."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from channeld.config.model import Server
+from channeld.plan.plan import Plan
+from channeld.server.handshake import Accept, Arrival, Refuse, RequestHead, Rules, decide, refuse
+from channeld.server.head import Malformed, read_head
+from tests.server.kit import KEY, plan, request_bytes
+
+LOCAL = Arrival(address="192.0.2.1")
+
+
+def judge(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Accept | Refuse:
+    head = read_head(data)
+    assert isinstance(head, RequestHead), head
+    return decide(head, Rules.of(plan(server)), arrival)
+
+
+def accepted(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Accept:
+    verdict = judge(data, server, arrival)
+    assert isinstance(verdict, Accept), verdict
+    return verdict
+
+
+def refused(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Refuse:
+    verdict = judge(data, server, arrival)
+    assert isinstance(verdict, Refuse), verdict
+    return verdict
+
+
+def without(line: str) -> bytes:
+    data = request_bytes()
+    start = data.index(line.encode())
+    return data[:start] + data[data.index(b"\r\n", start) + 2 :]
+
+
+def changed(line: str, to: str) -> bytes:
+    data = request_bytes()
+    assert line.encode() in data
+    return data.replace(line.encode(), to.encode("latin-1"))
+
+
+def test_the_answer_is_that_of_the_rfc() -> None:
+    assert accepted(request_bytes()).response == (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    )
+
+
+def test_hooks_see_the_request() -> None:
+    data = request_bytes(
+        "/echo?token=a%20b&token=c&x+y=%C3%A9&flag",
+        'Cookie: a=1; b="two"; a=3; odd',
+        "X-A: 1",
+        "X-A: 2",
+    )
+    request = accepted(data).request
+    assert (request.path, request.channel, request.address) == ("/echo", "echo", "192.0.2.1")
+    assert request.query == {"token": "a b", "x y": "é", "flag": ""}
+    assert request.cookies == {"a": "1", "b": "two"}
+    assert request.headers["x-a"] == "1, 2"
+
+
+def test_the_subprotocol_is_named_and_a_token_never_is() -> None:
+    verdict = accepted(request_bytes("/echo", "Sec-WebSocket-Protocol: bearer.SECRET, channeld"))
+    assert b"Sec-WebSocket-Protocol: channeld\r\n" in verdict.response
+    assert b"SECRET" not in verdict.response
+    assert verdict.request.subprotocols == ["bearer.SECRET", "channeld"]
+
+
+def test_another_subprotocol_is_not_answered() -> None:
+    verdict = accepted(request_bytes("/echo", "Sec-WebSocket-Protocol: graphql-ws"))
+    assert b"Protocol:" not in verdict.response
+
+
+def test_usual_variants_are_accepted() -> None:
+    accepted(changed("Upgrade: websocket", "Upgrade: h2c, WebSocket"))
+    accepted(changed("Connection: Upgrade", "Connection: keep-alive, upgrade"))
+    accepted(changed("GET /echo", "GET http://localhost/echo"))
+    accepted(request_bytes("/echo", "Content-Length: 0"))
+
+
+REFUSALS = {
+    "unknown path": (404, request_bytes("/nowhere")),
+    "no path": (404, changed("GET /echo", "GET *")),
+    "absolute form without a path": (404, changed("GET /echo", "GET http://localhost")),
+    "post": (405, changed("GET", "POST")),
+    "head": (405, changed("GET", "HEAD")),
+    "HTTP/1.0": (400, changed("HTTP/1.1", "HTTP/1.0")),
+    "a body": (400, request_bytes("/echo", "Content-Length: 5")),
+    "chunked": (400, request_bytes("/echo", "Transfer-Encoding: chunked")),
+    "no upgrade": (426, without("Upgrade: websocket")),
+    "another upgrade": (426, changed("Upgrade: websocket", "Upgrade: h2c")),
+    "no connection": (400, without("Connection:")),
+    "another connection": (400, changed("Connection: Upgrade", "Connection: close")),
+    "no version": (426, without("Sec-WebSocket-Version")),
+    "old version": (426, changed("Version: 13", "Version: 8")),
+    "two versions": (426, request_bytes("/echo", "Sec-WebSocket-Version: 8")),
+    "no key": (400, without("Sec-WebSocket-Key")),
+    "short key": (400, changed(KEY.decode(), "x")),
+    "17 bytes in the key": (400, changed(KEY.decode(), "A" * 23 + "=")),
+    "key not base64": (400, changed(KEY.decode(), "!" * 22 + "==")),
+    "key not ASCII": (400, changed(KEY.decode(), "\xff" * 22 + "==")),
+    "two keys": (400, request_bytes("/echo", f"Sec-WebSocket-Key: {KEY.decode()}")),
+    "another origin": (403, request_bytes("/echo", "Origin: https://evil.com")),
+    "origin null": (403, request_bytes("/echo", "Origin: null")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_each_refusal_has_its_status_and_a_problem_document(name: str) -> None:
+    status, data = REFUSALS[name]
+    verdict = refused(data)
+    head, _, body = verdict.response.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert (verdict.status, problem["status"]) == (status, status)
+    assert problem.keys() == {"type", "title", "status", "detail"}
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Content-Type: application/problem+json" in head
+    assert b"Content-Length: %d" % len(body) in head
+    assert b"Connection: close" in head
+
+
+def test_405_says_what_is_allowed() -> None:
+    assert b"\r\nAllow: GET\r\n" in refused(changed("GET", "POST")).response
+
+
+def test_426_says_what_to_upgrade_to() -> None:
+    assert b"\r\nUpgrade: websocket\r\n" in refused(without("Upgrade: websocket")).response
+    old = refused(changed("Version: 13", "Version: 8")).response
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in old
+
+
+def test_an_unknown_path_is_404_whatever_else_is_wrong() -> None:
+    assert refused(b"POST /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").status == 404
+
+
+def test_a_full_server_and_a_crowded_address() -> None:
+    full = Arrival(address="192.0.2.1", is_full=True)
+    crowded = Arrival(address="192.0.2.1", is_crowded=lambda address: address == "192.0.2.1")
+    assert refused(request_bytes(), arrival=full).status == 503
+    assert refused(request_bytes(), arrival=crowded).status == 429
+    assert isinstance(judge(request_bytes(), arrival=LOCAL), Accept)
+
+
+def test_the_origin_is_compared_with_host_and_scheme() -> None:
+    data = request_bytes("/echo", "Origin: https://localhost")
+    assert refused(data).status == 403
+    accepted(data, arrival=Arrival(address="192.0.2.1", secure=True))
+
+
+def test_a_proxy_is_believed_only_when_it_is_trusted() -> None:
+    data = request_bytes(
+        "/echo",
+        "Origin: https://localhost",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-For: 203.0.113.5",
+    )
+    trusting = Server(trusted_proxies=("192.0.2.0/24",))
+    assert refused(data).status == 403
+    assert accepted(data, trusting).request.address == "203.0.113.5"
+    assert refused(data, trusting, Arrival(address="198.51.100.1")).status == 403
+
+
+def test_a_limit_by_address_counts_the_forwarded_one() -> None:
+    data = request_bytes("/echo", "X-Forwarded-For: 203.0.113.5")
+    crowded = Arrival(address="192.0.2.1", is_crowded=lambda address: address == "203.0.113.5")
+    assert refused(data, Server(trusted_proxies=("192.0.2.1",)), crowded).status == 429
+
+
+def test_compression_is_negotiated_only_when_it_is_on() -> None:
+    data = request_bytes("/echo", "Sec-WebSocket-Extensions: permessage-deflate")
+    assert accepted(data).deflate is None
+    verdict = accepted(data, Server(compression=True))
+    assert verdict.deflate is not None
+    assert b"Sec-WebSocket-Extensions: permessage-deflate; " in verdict.response
+
+
+def test_many_query_fields_are_cut() -> None:
+    query = "&".join(f"f{i}=1" for i in range(1000))
+    assert len(accepted(request_bytes(f"/echo?{query}")).request.query) == 100
+
+
+def test_a_status_without_a_title_of_its_own_has_its_phrase() -> None:
+    assert b"Internal Server Error" in refuse(500, "x").response
+
+
+def test_trusted_proxies_must_be_networks() -> None:
+    broken: Plan = plan(Server(trusted_proxies=("nonsense",)))
+    with pytest.raises(ValueError, match="nonsense"):
+        Rules.of(broken)
+
+
+@pytest.mark.parametrize("byte", range(0x80, 0x100, 7))
+def test_no_byte_in_a_field_makes_it_raise(byte: int) -> None:
+    usual = request_bytes(
+        "/echo?a=b", "Origin: http://localhost", "Cookie: a=b", "Sec-WebSocket-Protocol: channeld"
+    )
+    rules = Rules.of(plan(Server(compression=True, trusted_proxies=("192.0.2.0/24",))))
+    for at in range(len(usual) - 4):
+        head = read_head(usual[:at] + bytes((byte,)) + usual[at + 1 :])
+        if isinstance(head, RequestHead):
+            decide(head, rules, LOCAL)
+
+
+def test_random_fields_never_make_it_raise() -> None:
+    rng = random.Random(3)
+    names = ["Origin", "Cookie", "X-Forwarded-For", "Sec-WebSocket-Extensions", "Host", "Upgrade"]
+    rules = Rules.of(plan(Server(compression=True, trusted_proxies=("192.0.2.0/24",))))
+    verdicts: set[Any] = set()
+    for _ in range(2000):
+        value = "".join(rng.choices("a:/.,;=[]%*\xff\x80\"' 1", k=rng.randrange(20)))
+        head = read_head(request_bytes("/echo?" + "%" * 3, f"{rng.choice(names)}: {value}"))
+        if not isinstance(head, Malformed):
+            verdicts.add(type(decide(head, rules, LOCAL)))
+    assert verdicts == {Accept, Refuse}

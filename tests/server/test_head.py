@@ -1,0 +1,114 @@
+"""Request heads: what the pattern takes, h11 reads the same; what neither takes is refused in words."""
+
+import random
+
+import h11
+import pytest
+
+from channeld.server.handshake import RequestHead
+from channeld.server.head import LARGEST_HEAD, MOST_FIELDS, Malformed, find_end, read_head
+from tests.server.kit import request_bytes
+
+LINES = [
+    b"GET /rooms/general?token=abc HTTP/1.1",
+    b"Host: 127.0.0.1:4000",
+    b"Upgrade: websocket",
+    b"Connection: keep-alive, Upgrade",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    b"Sec-WebSocket-Version: 13",
+    b"Origin: http://127.0.0.1:4000",
+    b"Cookie: a=b; c=d",
+]
+BITS = (
+    b" ,\t,:,\r,\n,\x00,\x7f,\xff,\x0b,\x0c,;,A,1,\r\n,\r\n ,\r\n\t, :,: ,%,Host: x\r\n,Content-Length: 5\r\n,"
+    b"Transfer-Encoding: chunked\r\n,Content-Length: x\r\n,HTTP/1.0,\x80,\xa0,(,@,/"
+).split(b",")
+
+
+def by_h11(data: bytes) -> RequestHead | None:
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(data)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return None
+    if not isinstance(event, h11.Request):
+        return None
+    fields: dict[bytes, bytes] = {}
+    for name, value in event.headers:
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    return RequestHead(event.method, event.target, event.http_version, fields)
+
+
+def mutate(rng: random.Random) -> bytes:
+    lines = [line for line in LINES if rng.random() > 0.06]
+    if rng.random() < 0.2:
+        lines.append(rng.choice(LINES))
+    data = b"\r\n".join(lines) + b"\r\n\r\n"
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        at, kind = rng.randrange(len(data)), rng.random()
+        insert = b"" if kind > 0.9 else rng.choice(BITS)
+        data = data[:at] + insert + data[at + (kind < 0.5 or kind > 0.9) :]
+    end = data.find(b"\r\n\r\n")
+    return data[: end + 4] if end >= 0 else data + b"\r\n\r\n"
+
+
+def test_fields_have_lower_case_names_and_trimmed_values() -> None:
+    head = read_head(b"GET /a HTTP/1.1\r\nHost: x\r\nX-A: \t one \r\nx-a:two\r\n\r\n")
+    assert head == RequestHead(b"GET", b"/a", b"1.1", {b"host": b"x", b"x-a": b"one, two"})
+
+
+def test_mutated_heads_are_read_as_h11_reads_them() -> None:
+    rng = random.Random(5)
+    for _ in range(3000):
+        data = mutate(rng)
+        found = read_head(data)
+        assert (None if isinstance(found, Malformed) else found) == by_h11(data), data
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte_at_every_place_is_survived(byte: int) -> None:
+    usual = request_bytes()
+    for at in range(len(usual) - 4):
+        head = read_head(usual[:at] + bytes((byte,)) + usual[at + 1 :])
+        assert isinstance(head, RequestHead) or head.status == 400
+
+
+def test_two_hosts_are_refused() -> None:
+    head = read_head(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+    assert isinstance(head, Malformed)
+    assert head.status == 400
+
+
+def test_a_body_is_seen_by_h11() -> None:
+    head = read_head(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+    assert isinstance(head, RequestHead)
+    assert head.fields[b"content-length"] == b"5"
+
+
+def test_as_many_fields_as_allowed_and_one_more() -> None:
+    lines = [b"X-%d: 1\r\n" % i for i in range(MOST_FIELDS)]
+    whole = b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n"
+    assert isinstance(read_head(whole % b"".join(lines[:-1])), RequestHead)
+    assert read_head(whole % b"".join(lines)) == Malformed(431, "More than 100 header fields")
+
+
+def test_not_http_is_400() -> None:
+    head = read_head(b"")
+    assert head == Malformed(400, "Not an HTTP/1.1 request")
+
+
+def test_a_head_of_spaces_takes_no_quadratic_time() -> None:
+    # It would be a minute.
+    line = b"X: a" + b" " * (LARGEST_HEAD - 100) + b"\x00b\r\n"
+    assert isinstance(read_head(b"GET / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n"), Malformed)
+
+
+def test_the_end_is_found_only_within_the_limit() -> None:
+    usual = request_bytes()
+    padded = usual[:-2] + b"X: " + b"y" * (LARGEST_HEAD - len(usual) - 5) + b"\r\n\r\n"
+    assert find_end(usual + b"more") == len(usual)
+    assert find_end(usual[:-1]) == 0
+    assert (len(padded), find_end(padded)) == (LARGEST_HEAD, LARGEST_HEAD)
+    assert find_end(b"y" * LARGEST_HEAD) == -1
+    assert find_end(padded.replace(b"yy", b"yyy", 1)) == -1
