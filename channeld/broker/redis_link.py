@@ -6,6 +6,7 @@ push buffer of coredis has no bound, so the reader lends its processing limiter:
 read, and Redis keeps them for us until its own output limit.
 """
 
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, cast
@@ -47,6 +48,10 @@ class Dialler:
             raise ValueError("not a Redis URL: it names no host")
         self._make: Callable[..., BaseConnection] = pool.connection_class
         self._location = pool.location
+        context = pool.connection_kwargs.get("ssl_context")
+        if context is not None and context.verify_mode is not ssl.CERT_NONE:
+            # coredis leaves this off unless the URL asks for it.
+            context.check_hostname = "ssl_check_hostname=" not in url or context.check_hostname
         self._options: dict[str, Any] = {
             **pool.connection_kwargs,
             "stream_timeout": TIMEOUT,

@@ -131,6 +131,19 @@ class _Terminal:
     def __init__(self, line_so_far: Callable[[], str], *, colour: bool) -> None:
         self._line_so_far = line_so_far
         self._colour = colour
+        self._is_reading = False
+
+    def read_line(self) -> str:
+        """A line from the keyboard, edited by readline.
+
+        Raises:
+            EOFError: Ctrl-D.
+        """
+        self._is_reading = True
+        try:
+            return input(PROMPT)
+        finally:
+            self._is_reading = False
 
     def frame(self, arrow: str, value: Json) -> None:
         from channeld.tools.shorthand import paint  # noqa: PLC0415 - with the client
@@ -141,7 +154,8 @@ class _Terminal:
         self._above(f"\x1b[2m{text}\x1b[0m" if self._colour else text)
 
     def _above(self, text: str) -> None:
-        sys.stdout.write(f"\r\x1b[K{text}\n{PROMPT}{self._line_so_far()}")
+        below = f"{PROMPT}{self._line_so_far()}" if self._is_reading else ""
+        sys.stdout.write(f"\r\x1b[K{text}\n{below}")
         sys.stdout.flush()
 
 
@@ -159,10 +173,12 @@ def _talk(opening: "Opening") -> int:
     click.echo("Write a frame as JSON; /help lists short forms, Ctrl-D leaves.", err=True)
     as_it_was = termios.tcgetattr(sys.stdin)
     screen: client.Screen = _Plain()
+    read_line: Callable[[], str] = input
     if sys.stdout.isatty():
         screen = _Terminal(readline.get_line_buffer, colour=not os.environ.get("NO_COLOR"))
+        read_line = screen.read_line
     try:
-        return trio.run(client.converse, opening, screen, lambda: input(PROMPT))
+        return trio.run(client.converse, opening, screen, read_line)
     finally:
         # The thread in input() may never come back, and would leave the terminal without an echo.
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, as_it_was)

@@ -88,10 +88,6 @@ class Schemas:
         """Every schema and subschema that is reached, each once."""
         return tuple(self._surveyed.values())
 
-    def is_sound(self, one: Surveyed) -> bool:
-        """Whether the schema itself, its subschemas left aside, has no finding that keeps it from being compiled."""
-        return one.key not in self._broken
-
     def referred(self, one: Surveyed) -> Surveyed | None:
         """What the schema's `$ref` means; None when it has none, or it leads nowhere or out of the configuration."""
         reference = one.schema.get("$ref") if isinstance(one.schema, dict) else None
@@ -174,7 +170,8 @@ class Schemas:
         if text not in self._compiled:
             self._compiled[text] = self._validator(whole, pointer)
         self._validators[pointer] = self._compiled[text]
-        self._bundles[pointer] = whole
+        if self._compiled[text] is not None:
+            self._bundles[pointer] = whole
 
     def _validator(self, whole: Json, pointer: str) -> Validator | None:
         try:

@@ -91,9 +91,9 @@ class Outbox:
             sent = 0
         except OSError:
             self.broken()
-        else:
-            self.fanout.bytes_out += sent
-            self.keep_unsent(data, self.offset + sent)
+            return
+        self.fanout.bytes_out += sent
+        self.keep_unsent(data, self.offset + sent)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
         """Of `data`, the first piece or all that waits, so many bytes have been sent."""

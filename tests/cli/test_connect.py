@@ -218,16 +218,19 @@ class Terminal:
         self.shown = b""
 
     async def until(self, text: bytes) -> None:
-        with trio.fail_after(20):
-            while text not in self.shown:
-                self.shown += await trio.to_thread.run_sync(os.read, self._ours, 4096)
+        """Until it shows the text, and below it the prompt: before that readline does not have the keyboard."""
+        with trio.fail_after(60):
+            while not (text in self.shown and self.shown.endswith(b"> ")):
+                self.shown += await trio.to_thread.run_sync(
+                    os.read, self._ours, 4096, abandon_on_cancel=True
+                )
 
     def type(self, text: bytes) -> None:
         os.write(self._ours, text)
 
     async def end(self) -> int:
         with trio.fail_after(20):
-            status = await trio.to_thread.run_sync(self.process.wait)
+            status = await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
         os.close(self._ours)
         return status
 

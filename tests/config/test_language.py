@@ -1,7 +1,7 @@
 import pytest
 
 from channeld.config import language
-from channeld.config.language import LANGUAGE
+from channeld.config.language import LANGUAGE, Rule
 from channeld.protocol.frames import Json
 
 
@@ -102,6 +102,13 @@ def test_keys_are_known_where_they_are_legal() -> None:
     assert language.elsewhere("nothing") == ()
 
 
+def keywords(rule: Rule) -> set[str]:
+    found = set(rule)
+    below = [*rule.get("properties", {}).values(), *rule.get("anyOf", ())]
+    below += [rule[key] for key in ("items", "additionalProperties") if rule.get(key)]
+    return found.union(*(keywords(child) for child in below))
+
+
 def test_no_reference_is_left_in_the_language() -> None:
-    assert "$ref" not in repr(LANGUAGE)
-    assert "allOf" not in repr(LANGUAGE)
+    assert {"properties", "anyOf", "x-kind"} <= keywords(LANGUAGE)
+    assert keywords(LANGUAGE).isdisjoint({"$ref", "allOf", "definitions"})

@@ -295,6 +295,22 @@ def test_a_missing_file_of_secrets(load_config: Load, missing_is_error: bool) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("files", "codes"),
+    [({}, ["CH124"]), ({"conf/t.yaml": "["}, ["CH001"]), ({"conf/t.yaml": "{}"}, ["CH105"])],
+)
+def test_a_file_of_tokens_that_is_none(
+    load_config: Load, files: dict[str, str], codes: list[str]
+) -> None:
+    session = re.search("session: .*", BASE)
+    assert session is not None
+    text = edited(session[0], "session: {type: tokens, tokens: {file: t.yaml}}")
+    loaded = load_config(text, files=files)
+    assert [d.code for d in loaded.report if d.code != "CH701"] == codes
+    assert loaded.config is not None
+    assert "session" in loaded.config.auth
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1024 * 1024 + 1)])
 def test_a_file_that_is_no_text_of_a_sane_size(load_config: Load, content: bytes) -> None:
     text = edited('"${CHANNELD_JWT_SECRET}"', "{file: key}")
@@ -438,6 +454,29 @@ def test_a_newer_version_is_the_only_finding(load_config: Load) -> None:
     loaded = load_config(edited("channeld: 1\nserver", "channeld: 2\nsrv"))
     assert [d.code for d in loaded.report] == ["CH102"]
     assert loaded.config is None
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "null"])
+def test_an_empty_file_is_one_finding(load_config: Load, text: str) -> None:
+    loaded = load_config(text)
+    assert len(loaded.report) == 1
+    assert loaded.config is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ("type: jwt", "type: ", ["CH110"]),
+        ("type: jwt", "type: '${T}'", ["CH113"]),
+        ("auth: session", "auth: session\n    description: [a]", ["CH105"]),
+        ("audience: chat", "audience: chat, user: 5", ["CH105"]),
+    ],
+)
+def test_what_breaks_an_authenticator_has_no_consequences(
+    load_config: Load, old: str, new: str, codes: list[str]
+) -> None:
+    loaded = load_config(edited(old, new))
+    assert [d.code for d in loaded.report if d.code != "CH701"] == codes
 
 
 @pytest.mark.parametrize("text", ["[]", "text", "5"])

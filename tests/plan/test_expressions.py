@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.plan.expressions import (
@@ -94,11 +94,13 @@ def test_a_key_may_hold_other_braces() -> None:
     assert parsed({"{x}": 1}) == Literal({"{x}": 1})
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_escaped_text_is_a_constant(text: str) -> None:
     assert parsed(text.replace("{", "{{").replace("}", "}}")) == Literal(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="{}?. ax"))
 def test_any_text_parses_or_has_a_slip(text: str) -> None:
     slips: list[SyntaxSlip] = []

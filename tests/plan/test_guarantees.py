@@ -138,6 +138,18 @@ def test_disjunctions_too_wide_to_expand_are_unknown() -> None:
     assert (found.guaranteed, found.known) == (False, False)
 
 
+def test_a_reference_to_nothing_is_unknown() -> None:
+    found = Shape({"$ref": "#/$defs/nope"}).lookup(("a",))
+    assert (found.guaranteed, found.possible, found.known) == (False, True, False)
+
+
+def test_a_disjunction_of_many_branches_is_left_out() -> None:
+    schema: Json = {"required": ["a"], "anyOf": [{"required": [f"n{i}"]} for i in range(100)]}
+    shape = Shape(schema, of_object=True)
+    assert shape.lookup(("a",)).guaranteed
+    assert not shape.lookup(("n1",)).known
+
+
 def test_what_is_unknown_guarantees_what_is_said_beside_it() -> None:
     shape = Shape({"$dynamicRef": "#x", **TEXT})
     assert shape.lookup(("text",)).known
@@ -308,10 +320,10 @@ def test_what_is_guaranteed_is_there(schema: Any, shared: Any) -> None:
 
 
 def test_the_property_speaks_of_something() -> None:
-    """Most schemas that it makes accept something, and many guarantee something."""
+    """Many of the schemas that it makes accept something, and enough of those guarantee something."""
     seen = {"accepting": 0, "guaranteeing": 0, "nested": 0}
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
     @given(_schemas(SCHEMAS, refer=True), SHARED)
     def count(schema: Any, shared: Any) -> None:
         whole = {**schema, "$defs": {"d": shared}}
@@ -322,6 +334,6 @@ def test_the_property_speaks_of_something() -> None:
             seen["nested"] += any(shape.lookup(path).guaranteed for path in PATHS[2:])
 
     count()
-    assert seen["accepting"] >= 50
-    assert seen["guaranteeing"] >= 10
-    assert seen["nested"] >= 1
+    assert seen["accepting"] >= 60, seen
+    assert seen["guaranteeing"] >= 15, seen
+    assert seen["nested"] >= 1, seen

@@ -2,7 +2,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.plan.path_syntax import Param, PathPattern, Rest, compare, decode, parse_path
@@ -155,6 +155,7 @@ def regex(path: PathPattern) -> str:
     return "\x00".join(kinds[type(segment)](segment) for segment in path.segments)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_table_agrees_with_a_loop_over_regular_expressions(data: st.DataObject) -> None:
     declared: list[PathPattern] = []
@@ -170,6 +171,7 @@ def test_the_table_agrees_with_a_loop_over_regular_expressions(data: st.DataObje
     assert (found[0] if found else None) == oracle(declared, url)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_url_breaks_the_table(url: str) -> None:
     found = table("/{a}", "/{a}/b", "/c/{r...}").match(url)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.plan.expressions import parse_text
@@ -57,6 +57,7 @@ def test_stars_are_only_stars_where_they_may_be() -> None:
 PATTERNS = st.text(alphabet="ab*", max_size=6)
 
 
+@settings(deadline=None)
 @given(allow=PATTERNS, room=st.text(alphabet="ab*", max_size=8))
 def test_globs_agree_with_a_regular_expression(allow: str, room: str) -> None:
     ask = allows([pattern(allow)])
@@ -64,6 +65,7 @@ def test_globs_agree_with_a_regular_expression(allow: str, room: str) -> None:
     assert ask(None, room) is wanted  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(one=PATTERNS, other=PATTERNS, room=st.text(alphabet="ab", max_size=8))
 def test_patterns_that_share_a_room_may_meet(one: str, other: str, room: str) -> None:
     both = fnmatch.fnmatchcase(room, one) and fnmatch.fnmatchcase(room, other)

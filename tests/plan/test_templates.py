@@ -191,32 +191,42 @@ NAMES = st.sampled_from(["a", "b", "c"])
 SCALAR_SCHEMAS = st.sampled_from(
     [{"type": "string"}, {"type": "integer"}, {"type": ["null", "boolean"]}, {"enum": [1, "x"]}]
 )
-SCHEMAS = st.recursive(
-    SCALAR_SCHEMAS | st.just({}) | st.just(True),
-    lambda inner: (
-        st.fixed_dictionaries(
-            {"properties": st.dictionaries(NAMES, inner, max_size=3)},
-            optional={
-                "type": st.just("object"),
-                "required": st.lists(NAMES, max_size=3, unique=True),
-                "additionalProperties": st.booleans(),
-            },
-        )
-        | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
-    ),
-    max_leaves=6,
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries(
+        {
+            "properties": st.dictionaries(NAMES, inner, max_size=3),
+            "required": st.lists(NAMES, max_size=3, unique=True),
+        },
+        optional={"type": st.just("object"), "additionalProperties": st.booleans()},
+    )
+
+
+SCHEMAS = objects(
+    st.recursive(
+        SCALAR_SCHEMAS | st.just({}) | st.just(True),
+        lambda inner: (
+            objects(inner)
+            | st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=2)})
+        ),
+        max_leaves=4,
+    )
 )
 VALUES = st.recursive(
     st.sampled_from([None, True, 1, 2.5, "x", "y"]),
     lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=2),
     max_leaves=8,
 )
+FRAMES = st.fixed_dictionaries({name: VALUES for name in "abc"}) | st.dictionaries(NAMES, VALUES)
 PATHS = [".".join(path) for n in (1, 2) for path in itertools.product("abc", repeat=n)]
 TEXTS = [t for path in PATHS for t in (f"{{message.{path}}}", f"<{{message.{path}?}}>")]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(schema=SCHEMAS, frames=st.lists(st.dictionaries(NAMES, VALUES, max_size=3), max_size=4))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(schema=SCHEMAS, frames=st.lists(FRAMES, min_size=4, max_size=8))
 def test_a_template_that_passes_cannot_fail(
     schema: Any, frames: Any, desk: TemplateDesk, session: Callable[..., Any]
 ) -> None:

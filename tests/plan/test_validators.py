@@ -156,6 +156,11 @@ def test_the_closest_form_is_told() -> None:
     assert found[1] == "fits none of the allowed forms; of the closest, `a` must be at least 1"
 
 
+def test_a_form_within_a_field_is_told_with_its_path() -> None:
+    (found,) = _why({"properties": {"a": {"oneOf": [{"required": ["b"]}]}}}, {"a": {}})
+    assert found == ("/a", f'{NONE}; of the closest, "b" is required', "oneOf")
+
+
 def test_at_most_ten_violations() -> None:
     assert len(_why({"items": {"type": "string"}}, list(range(50)))) == 10
 

@@ -13,6 +13,7 @@ from tests.server.kit import frame
 
 TAIL = b"\x00\x00\xff\xff"
 COMPRESSED = 0xC1
+USUAL = Deflate(client_max_window_bits=12)
 
 
 def deflated(text: bytes, deflater: "zlib._Compress | None" = None) -> bytes:
@@ -20,9 +21,7 @@ def deflated(text: bytes, deflater: "zlib._Compress | None" = None) -> bytes:
     return (deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-def events(
-    data: bytes, largest: int = 1000, accepted: Deflate = Deflate(client_max_window_bits=12)
-) -> list[Event]:
+def events(data: bytes, largest: int = 1000, accepted: Deflate = USUAL) -> list[Event]:
     connection = Connection(SERVER, [PerMessageDeflate(accepted, largest)])
     connection.receive_data(data)
     return list(connection.events())

@@ -1,0 +1,42 @@
+import contextlib
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.system.kit import ROOT, SECRET, Served, command, environment, process_of
+
+_NUMBERS = itertools.count()
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture(scope="session")
+def chat() -> Iterator[Served]:
+    """The shipped channels.yaml, served once for all tests that leave it as it is."""
+    arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json")
+    environ = environment(CHANNELD_JWT_SECRET=SECRET)
+    with process_of(arguments, ROOT, environ) as served:
+        yield served.wait_ready()
+
+
+@pytest.fixture
+def room() -> str:
+    """A room that no other test is in."""
+    return f"room-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Writes a configuration into the test's folder, and runs it there until the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def start(yaml: str, *options: str, ready: bool = True, **variables: str) -> Served:
+            tmp_path.joinpath("channels.yaml").write_text(textwrap.dedent(yaml))
+            bind = () if "bind:" in yaml else ("--bind", "127.0.0.1:0")
+            arguments = command("run", *bind, "--log-format", "json", *options)
+            served = stack.enter_context(process_of(arguments, tmp_path, environment(**variables)))
+            return served.wait_ready() if ready else served
+
+        yield start
