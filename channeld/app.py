@@ -3,12 +3,14 @@
     app = App(plan, reloader)
     await app.run(sockets)          # until it is drained
 
-What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was and is logged. A plan that is
-not valid changes nothing.
+What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was and is logged; the certificate's
+files are read again, so that a renewed one is served. A plan that is not valid changes nothing.
 """
 
 import secrets
 import signal
+import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +24,7 @@ from channeld.broker.memory import MemoryBroker
 from channeld.config.model import JwtAuth
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
-from channeld.plan.plan import Plan
+from channeld.plan.plan import Hook, Plan
 from channeld.server.gate import Gate
 from channeld.server.jwks import KeySet
 from channeld.server.listener import Server, tls_context
@@ -30,10 +32,18 @@ from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.telemetry import log
 
-__all__ = ["App", "Reloader"]
+__all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
 Reloader = Callable[[], Plan | Report]
 """Reads the configuration again: the new plan, or the report with its errors. Runs in a worker thread."""
+
+
+class LifespanFailed(Exception):
+    """The lifespan hook raised, at the start or at the end; the log has its traceback."""
+
+
+class Forced(Exception):
+    """Somebody asked a second time, so the server stopped without finishing its drain."""
 
 
 class App:
@@ -59,6 +69,8 @@ class App:
         self._on_refused = on_refused
         self._reloading = trio.Lock()
         self._stop = trio.Event()
+        self._is_serving = self._is_forced = False
+        self._tls: ssl.SSLContext | None = None
         self.runtime = TrioRuntime()
         self._key_sets = self._make_key_sets(plan, {})
         fanout = Fanout()
@@ -88,20 +100,41 @@ class App:
 
     # ------------------------------------------------------------------------------------------------ its life
 
-    async def run(self, sockets: Sequence[socket]) -> None:
+    async def run(self, sockets: Sequence[socket], tls: ssl.SSLContext | None = None) -> None:
         """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
+
+        Args:
+            sockets: listening.
+            tls: the context; None makes the plan's, if it has one.
 
         Raises:
             OSError: the certificate cannot be read.
+            LifespanFailed: the lifespan hook raised.
+            Forced: a second signal came before the drain's end, or one came during the start.
         """
         plan = self.engine.plan
-        tls = tls_context(plan.server.tls) if plan.server.tls is not None else None
+        self._tls = tls or (tls_context(plan.server.tls) if plan.server.tls is not None else None)
+        failed: LifespanFailed | None = None
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._obey, signals, nursery)
+                try:
+                    await self._live(plan, sockets)
+                except LifespanFailed as error:
+                    failed = error
+                nursery.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
+        if self._is_forced:
+            raise Forced
+
+    async def _live(self, plan: Plan, sockets: Sequence[socket]) -> None:
         started = time.monotonic()
-        async with self._lifespan(plan), trio.open_nursery() as nursery:
+        async with self._lifespan(plan.lifespan), trio.open_nursery() as nursery:
             await nursery.start(self.runtime.run)
-            await self._fetch_keys()
-            addresses = await nursery.start(self.server.serve, sockets, tls)
-            nursery.start_soon(self._listen_for_signals, nursery.cancel_scope)
+            await self._fetch_keys(self._key_sets)
+            addresses = await nursery.start(self.server.serve, sockets, self._tls)
+            self._is_serving = True
             log("server_started", bind=addresses, workers=plan.server.workers)
             self._on_ready(addresses)
             await self._stop.wait()
@@ -114,17 +147,32 @@ class App:
         self._stop.set()
 
     @asynccontextmanager
-    async def _lifespan(self, plan: Plan) -> AsyncIterator[None]:
+    async def _lifespan(self, hook: Hook | None) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.hub.broker.aclose)
-            if plan.lifespan is not None:
-                context = plan.lifespan.call(self.engine)
-                self.engine.state = await stack.enter_async_context(context)
+            if hook is not None:
+                await stack.enter_async_context(self._state_of(hook))
             yield
 
-    async def _fetch_keys(self) -> None:
+    @asynccontextmanager
+    async def _state_of(self, hook: Hook) -> AsyncIterator[None]:
+        ours: BaseException | None = None
+        try:
+            async with hook.call(self.engine) as self.engine.state:
+                try:
+                    yield
+                except BaseException as error:
+                    ours = error
+                    raise
+        except Exception as error:
+            if error is ours:
+                raise
+            log("hook_failed", hook=hook.name, exception=error)
+            raise LifespanFailed(f"the lifespan hook {hook.name} raised {_named(error)}") from error
+
+    async def _fetch_keys(self, key_sets: Mapping[str, KeySet]) -> None:
         async with trio.open_nursery() as nursery:
-            for key_set in self._key_sets.values():
+            for key_set in key_sets.values():
                 nursery.start_soon(key_set.refresh)
 
     async def _drain(self) -> None:
@@ -133,20 +181,24 @@ class App:
         self.engine.drain(seconds)
         await self.server.drain(seconds)
 
-    async def _listen_for_signals(self, scope: trio.CancelScope) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    await self.reload()
-                elif self._stop.is_set():
-                    scope.cancel()  # asked twice: at once
-                else:
-                    self.stop()
+    async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        was_on_terminal = sys.stderr.isatty()
+        async for number in signals:
+            if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
+                self._end(nursery.cancel_scope)  # SIGHUP of a terminal that is gone is no wish to reload
+            elif not self._reloading.statistics().tasks_waiting:
+                nursery.start_soon(self.reload)
+
+    def _end(self, scope: trio.CancelScope) -> None:
+        if self._stop.is_set() or not self._is_serving:
+            self._is_forced = True
+            scope.cancel()
+        self.stop()
 
     # -------------------------------------------------------------------------------------------------- reload
 
     async def reload(self) -> bool:
-        """Read the configuration again and take it, if it is valid.
+        """Read the configuration again and take it, if it is valid. Never raises.
 
         Returns:
             Whether it was taken.
@@ -154,16 +206,23 @@ class App:
         if self._reloader is None:
             return False
         async with self._reloading:
-            plan = await trio.to_thread.run_sync(self._reloader)
-            if isinstance(plan, Report):
-                log("config_refused", errors=len(plan.errors))
-                self._on_refused(plan)
+            try:
+                plan = await trio.to_thread.run_sync(self._reloader, abandon_on_cancel=True)
+                if isinstance(plan, Report):
+                    log("config_refused", errors=len(plan.errors))
+                    self._on_refused(plan)
+                    return False
+                await self._take(plan)
+            except Exception as error:  # whatever a new configuration brings, the old one serves on
+                log("config_refused", reason=_named(error))
                 return False
-            await self._take(plan)
             return True
 
     async def _take(self, plan: Plan) -> None:
         old = self.engine.plan
+        if self._tls is not None and old.server.tls is not None:
+            tls_context(old.server.tls)  # raises before anything has changed
+            self._tls.load_cert_chain(old.server.tls.certificate, old.server.tls.key)
         for key in ("bind", "tls", "workers"):
             if getattr(old.server, key) != getattr(plan.server, key):
                 log("restart_needed", key=f"server.{key}")
@@ -174,9 +233,15 @@ class App:
             for name, key_set in self._key_sets.items()
             if old.config.auth.get(name) == plan.config.auth.get(name)
         }
-        self._key_sets = self._make_key_sets(plan, kept)
-        await self._fetch_keys()
+        key_sets = self._make_key_sets(plan, kept)
+        await self._fetch_keys(key_sets)
         # What was listened on and how stays, so origins compare with what is really there.
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
-        closed = self.engine.reload(attrs.evolve(plan, server=server), self._key_sets)
+        closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
+        self._key_sets = key_sets
         log("config_reloaded", channels=len(plan.channels), closed=closed)
+
+
+def _named(error: Exception) -> str:
+    words = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -260,28 +260,32 @@ class RedisBroker:
                 self._outgoing.fail(BrokerUnavailable(self._retry_after()))
 
     async def _session(self) -> None:
-        limiter = anyio.CapacityLimiter(1)
-        async with trio.open_nursery() as nursery:
-            calls = await self._dialler.dial(nursery, anyio.CapacityLimiter(1))
-            pushes = await self._dialler.dial(nursery, limiter)
-            link = Link(calls, pushes, limiter)
-            await link.load()
-            self._presence_in_doubt = False
-            await self._leases.arrive(link)
-            self._heard = self._clock.monotonic()
-            self._link = link
-            wanted = self._inbox.connect()
-            echo = self._names.echo(self._entries.lease)
-            self._inbox.asked(wanted)
-            link.subscribe([echo, *wanted])
-            opened = trio.Event()
-            nursery.start_soon(link.receive, self._inbox, echo, opened, self._hear)
-            nursery.start_soon(self._send, link)
-            nursery.start_soon(self._fill)
-            nursery.start_soon(self._leases.renew, link)
-            with trio.move_on_after(SILENCE):
-                await opened.wait()
-            await self._watch(echo)
+        # Two nurseries: when what comes in is lost, what is on its way out still gets its answer.
+        async with trio.open_nursery() as outer:
+            calls = await self._dialler.dial(outer, anyio.CapacityLimiter(1))
+            async with trio.open_nursery() as nursery:
+                limiter = anyio.CapacityLimiter(1)
+                pushes = await self._dialler.dial(nursery, limiter)
+                await self._connected(nursery, Link(calls, pushes, limiter))
+
+    async def _connected(self, nursery: trio.Nursery, link: Link) -> NoReturn:
+        await link.load()
+        self._presence_in_doubt = False
+        await self._leases.arrive(link)
+        self._heard = self._clock.monotonic()
+        self._link = link
+        wanted = self._inbox.connect()
+        echo = self._names.echo(self._entries.lease)
+        self._inbox.asked(wanted)
+        link.subscribe([echo, *wanted])
+        opened = trio.Event()
+        nursery.start_soon(link.receive, self._inbox, echo, opened, self._hear)
+        nursery.start_soon(self._send, link)
+        nursery.start_soon(self._fill)
+        nursery.start_soon(self._leases.renew, link)
+        with trio.move_on_after(SILENCE):
+            await opened.wait()
+        await self._watch(echo)
 
     def _end(self, reason: str) -> None:
         self._link = None
@@ -296,7 +300,8 @@ class RedisBroker:
         while True:
             batch = await self._outgoing.take()
             opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
-            await link.perform(commands(batch, self._names.state, opening, self._saw))
+            with trio.CancelScope(shield=True):
+                await link.perform(commands(batch, self._names.state, opening, self._saw))
 
     def _saw(self, seq: int) -> None:
         self._leases.seq = seq

@@ -12,7 +12,7 @@ import attrs
 import click
 import trio
 
-from channeld.app import App
+from channeld.app import App, Forced, LifespanFailed
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import ready_text
@@ -133,16 +133,28 @@ def command(
 
 def _bind(addresses: Sequence[str], plan: Plan) -> list[socket]:
     try:
-        if plan.server.tls is not None:
-            tls_context(plan.server.tls)
         return list(bind(addresses))
     except BindError as error:
         raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise Unreadable(f"Cannot use the certificate or its key: {error}") from None
 
 
-async def _serve(app: App, sockets: Sequence[socket], watched: Watched | None) -> None:
+def _tls(tls: Tls | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    for file in (tls.certificate, tls.key):
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise Unreadable(f"{file}: {error.strerror}") from None
+    try:
+        return tls_context(tls)
+    except OSError:
+        # OpenSSL's own words say nothing that helps.
+        pair = f"{tls.certificate} and {tls.key}"
+        raise Unreadable(f"{pair} are no PEM certificate and the key that belongs to it") from None
+
+
+async def _serve(app: App, sockets: Sequence[socket], tls: ssl.SSLContext | None) -> None:
     async with trio.open_nursery() as nursery:
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)

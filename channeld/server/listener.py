@@ -159,14 +159,18 @@ class Server:
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, and wait until every connection is gone; those left after so many seconds are closed, 1012."""
+        """Stop accepting, and wait until every connection is gone; those left after so many seconds are closed, 1012.
+
+        Those have the gate's `linger` to answer, so this takes as much longer.
+        """
         self.stop_accepting()
         log("server_draining", connections=self._gate.open, seconds=seconds)
         with trio.move_on_after(seconds):
             await self._gate.wait_empty()
         for connection in self._connections():
             connection.close(1012, "restarting")
-        self._gate.fanout.end()
+        with trio.move_on_after(self._gate.linger):
+            await self._gate.wait_empty()
         for connection in self._connections():
             connection.abandon(1012)
         self._gate.fanout.end()

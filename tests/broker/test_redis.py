@@ -389,7 +389,7 @@ async def test_a_flushed_script_cache_is_loaded_again(
 
 
 async def test_closing_ends_run_and_fails_what_waits(
-    make_server: MakeServer, new_node: Any, nursery: trio.Nursery
+    make_server: MakeServer, new_node: Any, nursery: trio.Nursery, impatient: None
 ) -> None:
     server = make_server("valkey")
     node = await new_node(server.url).start(nursery)

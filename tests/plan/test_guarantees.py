@@ -243,8 +243,11 @@ def _groups(inner: st.SearchStrategy[Any]) -> list[st.SearchStrategy[dict[str, A
     )
     # A reference that steps into the value may go anywhere; others would make loops, which CH216 refuses.
     below = st.dictionaries(NAMES, inner | STEPS, min_size=1, max_size=2)
+    record = {"type": st.just("object"), "required": SUBSETS, "properties": below}
+    nested = st.fixed_dictionaries({"a": st.fixed_dictionaries(record), "b": inner})
     return [
         st.fixed_dictionaries({"type": TYPE}),
+        st.fixed_dictionaries({**record, "properties": nested}),
         st.fixed_dictionaries({"required": SUBSETS, "properties": below}),
         st.fixed_dictionaries(
             {"required": SUBSETS, "properties": below, "type": st.just("object")}
@@ -305,7 +308,7 @@ def _violated(found: Lookup, there: Any) -> str | None:
     return None if listed else "values"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_schemas(SCHEMAS, refer=True), SHARED)
 def test_what_is_guaranteed_is_there(schema: Any, shared: Any) -> None:
     whole = {**schema, "$defs": {"d": shared}}
@@ -323,7 +326,7 @@ def test_the_property_speaks_of_something() -> None:
     """Many of the schemas that it makes accept something, and enough of those guarantee something."""
     seen = {"accepting": 0, "guaranteeing": 0, "nested": 0}
 
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=80, deadline=None, derandomize=True, database=None)
     @given(_schemas(SCHEMAS, refer=True), SHARED)
     def count(schema: Any, shared: Any) -> None:
         whole = {**schema, "$defs": {"d": shared}}
@@ -334,6 +337,6 @@ def test_the_property_speaks_of_something() -> None:
             seen["nested"] += any(shape.lookup(path).guaranteed for path in PATHS[2:])
 
     count()
-    assert seen["accepting"] >= 60, seen
-    assert seen["guaranteeing"] >= 15, seen
-    assert seen["nested"] >= 1, seen
+    assert seen["accepting"] >= 30, seen
+    assert seen["guaranteeing"] >= 8, seen
+    assert seen["nested"] >= 2, seen

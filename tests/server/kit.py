@@ -290,10 +290,13 @@ class Served:
     port: int = 0
     clients: list[Client] = attrs.field(factory=list)
 
-    async def raw(self) -> Client:
-        """A client that has sent nothing yet."""
+    async def raw(self, *, bounded: bool = False) -> Client:
+        """A client that has sent nothing yet. Bounded: what is not read fills some buffer in the end."""
         if self.carrier == "memory":
-            ours, theirs = trio.testing.memory_stream_pair()
+            make_pair = (
+                trio.testing.lockstep_stream_pair if bounded else trio.testing.memory_stream_pair
+            )
+            ours, theirs = make_pair()
             self.nursery.start_soon(self.server.serve_stream, theirs, "192.0.2.1")
             client = Client(ours)
         else:
@@ -301,9 +304,9 @@ class Served:
         self.clients.append(client)
         return client
 
-    async def client(self, *fields: str, glued: bytes = b"") -> Client:
+    async def client(self, *fields: str, glued: bytes = b"", bounded: bool = False) -> Client:
         """A client whose handshake was accepted."""
-        return await (await self.raw()).open("/echo", *fields, glued=glued)
+        return await (await self.raw(bounded=bounded)).open("/echo", *fields, glued=glued)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let everything run until this holds."""
@@ -319,6 +322,7 @@ async def serving(
     *,
     linger: float = 0.2,
     slow: type[Slow] = Slow,
+    patience: float = 20,
 ) -> AsyncIterator[Served]:
     engine = engine or RecordingEngine()
     the_plan = plan_of_now or plan()
@@ -331,7 +335,7 @@ async def serving(
         linger=linger,
         slow=slow,
     )
-    with trio.fail_after(20):
+    with trio.fail_after(patience):
         async with trio.open_nursery() as nursery:
             await nursery.start(runtime.run)
             server = SocketServer(gate, use_lane=carrier == "lane")
@@ -340,9 +344,9 @@ async def serving(
             await nursery.start(server.serve, sockets)
             served = Served(engine, gate, server, nursery, carrier, port)
             yield served
-            for client in served.clients:
-                await trio.aclose_forcefully(client.stream)
             nursery.cancel_scope.cancel()
+        for client in served.clients:
+            await trio.aclose_forcefully(client.stream)
 
 
 def small(**changes: Any) -> Limits:

@@ -1,0 +1,111 @@
+"""Where a message goes: user, global, other channels, lists, emit, and what a refused target publishes."""
+
+import pytest
+
+from tests.engine.conftest import Serve
+
+CHANNELS = """
+  chat:
+    path: /chat
+    auth: session
+    rooms: {join: lobby, subscribe: {allow: ["*"]}}
+    messages:
+      whisper:
+        schema: {type: object, required: [to], properties: {to: {type: string}}}
+        route: {to: user, user: "{message.to}"}
+        emit: {from: "{user.id}", to: "{message.to}"}
+      maybe:
+        schema: {type: object, properties: {to: {type: string}}}
+        route: {to: user, user: "{message.to?}"}
+      shout: {schema: true, route: global}
+      tell_all: {schema: true, route: {to: global, channel: "*", except_sender: true}}
+      both: {schema: true, route: [sender, {to: room, room: side}]}
+      over:
+        schema: {type: object, properties: {room: {type: string}}}
+        route: {to: room, room: "{message.room?}", members_only: false}
+      across: {schema: true, route: {to: global, channel: news}}
+      named: {schema: true, route: {to: room, room: side}, emit: {type: renamed, room_was: "{room}"}}
+      none: {schema: true, route: none}
+  news: {path: /news, auth: none, events: {across: {schema: true}}}
+"""
+
+
+async def test_user_route_reaches_every_connection_of_that_user(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        bobs = [await app.connect("/chat", user="bob") for _ in range(2)]
+        await ann.send({"type": "whisper", "to": "bob"})
+        for bob in bobs:
+            frame = await bob.receive("whisper")
+            assert frame == {"type": "whisper", "from": "ann", "to": "bob"}
+        assert [f["type"] for f in await ann.received()] == ["authenticated"]
+
+
+async def test_missing_optional_target_delivers_to_nobody_and_is_acknowledged(
+    serve: Serve,
+) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        await ann.send({"type": "maybe", "id": 1})
+        assert [f["type"] for f in await ann.received()] == ["authenticated", "ack"]
+
+
+async def test_global_reaches_the_channel_and_star_every_channel(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann, bob = await app.connect("/chat", user="ann"), await app.connect("/chat", user="bob")
+        reader = await app.connect("/news")
+        await ann.send({"type": "shout"})
+        await ann.send({"type": "tell_all"})
+        await ann.send({"type": "across"})
+        assert [f["type"] for f in await bob.received()][1:] == ["shout", "tell_all"]
+        assert [f["type"] for f in await reader.received()] == ["tell_all", "across"]
+        assert [f["type"] for f in await ann.received()][1:] == ["shout"]
+
+
+async def test_refused_target_publishes_nothing_of_the_list(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        await ann.send({"type": "both", "id": 1})
+        assert [f.get("code", f["type"]) for f in await ann.received()][1:] == ["FORBIDDEN"]
+        await ann.send({"type": "subscribe", "room": "side"})
+        await ann.send({"type": "both", "id": 2})
+        types = [f["type"] for f in await ann.received()]
+        assert types == ["subscribed", "both", "both", "ack"]
+
+
+@pytest.mark.parametrize(("room", "code"), [("other", None), ("\n", "FORBIDDEN")])
+async def test_members_only_false_may_name_any_room_that_has_a_name(
+    serve: Serve, room: str, code: str | None
+) -> None:
+    async with serve(CHANNELS) as app:
+        ann, bob = await app.connect("/chat", user="ann"), await app.connect("/chat", user="bob")
+        await bob.send({"type": "subscribe", "room": "other"})
+        await ann.send({"type": "over", "room": room, "id": 1})
+        assert (await ann.received())[-1].get("code") == code
+        assert ("over" in [f["type"] for f in await bob.received()]) == (code is None)
+
+
+async def test_emitted_type_and_room_template(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        await ann.send({"type": "subscribe", "room": "side"})
+        await ann.send({"type": "named"})
+        assert await ann.receive("renamed") == {"type": "renamed", "room_was": "side"}
+
+
+async def test_room_of_one_message_is_not_the_next_ones(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        await ann.send({"type": "subscribe", "room": "side"})
+        await ann.send({"type": "named"})
+        await ann.send({"type": "presence", "id": "default-room"})
+        await ann.received()
+        assert ann.session is not None
+        assert ann.session.home == "lobby"
+
+
+async def test_route_none_is_only_acknowledged(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/chat", user="ann")
+        await ann.send({"type": "none", "id": 1})
+        assert (await ann.received())[1:] == [{"type": "ack", "id": 1}]

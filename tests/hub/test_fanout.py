@@ -1,0 +1,12 @@
+"""The plain fan-out."""
+
+from channeld.hub.fanout import DirectFanout
+from tests.hub.kit import RecordingPeer
+
+
+def test_every_recipient_but_the_skipped_one_gets_the_frame() -> None:
+    ann, bob = RecordingPeer(), RecordingPeer()
+    fanout = DirectFanout()
+    fanout.publish({ann: None, bob: None}, b"\x81\x02{}", skip=bob)
+    fanout.settle()
+    assert (ann.frames, bob.frames) == ([{}], [])

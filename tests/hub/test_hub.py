@@ -1,0 +1,157 @@
+"""Members, deliveries and histories of a hub, against a simple model."""
+
+import json
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from channeld.broker.broker import Keep, Position
+from channeld.broker.later import run_sync
+from channeld.hub.hub import EVERYONE, with_position
+from tests.hub.kit import CHANNEL, FakeMember, Kit, presence, room
+
+KEEP = Keep(size=3, ttl=60)
+
+
+def test_publication_reaches_members_of_its_topic_but_not_the_one_to_skip() -> None:
+    kit = Kit()
+    ann, bob, eve = (kit.attach(c, None) for c in "abe")
+    for member in (ann, bob):
+        run_sync(kit.hub.join(member, room("x")))
+    kit.hub.publish(room("x"), b'{"type":"hi"}', skip="a")
+    assert [m.peer.frames for m in (ann, bob, eve)] == [[], [{"type": "hi"}], []]
+
+
+def test_attached_member_hears_channel_user_and_everyone() -> None:
+    kit = Kit()
+    ann = kit.attach("a", "ann")
+    for topic in (EVERYONE, room("x")._replace(kind="channel", name="")):
+        kit.hub.publish(topic, b'{"type":"hi"}')
+    kit.hub.publish(room("ann")._replace(kind="user"), b'{"type":"hi"}')
+    assert len(ann.peer.frames) == 3
+
+
+def test_dropped_member_hears_nothing_and_nothing_of_it_is_left() -> None:
+    kit = Kit()
+    ann = kit.attach("a", "ann")
+    run_sync(kit.hub.join(ann, room("x")))
+    run_sync(kit.hub.drop(ann, CHANNEL, None))
+    run_sync(kit.hub.drop(ann, CHANNEL, None))
+    kit.hub.publish(EVERYONE, b'{"type":"hi"}')
+    assert ann.peer.frames == []
+    statistics = kit.hub.statistics()
+    assert (statistics.connections, statistics.rooms, kit.hub.topics(CHANNEL)) == (0, 0, [])
+
+
+def test_position_is_added_to_the_json() -> None:
+    frame = json.loads(with_position(b'{"type":"x"}', Position("e", 10)))
+    assert frame == {"type": "x", "pos": "e-000000000a"}
+
+
+class HubAgainstModel(RuleBasedStateMachine):
+    """Joins, leaves, drops, messages, reconnects and time, compared with dicts of sets and lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kit = Kit()
+        self.plan = presence(grace=5.0)
+        self.members: dict[str, FakeMember] = {}
+        self.rooms: dict[str, set[str]] = {}
+        self.kept: dict[str, list[tuple[float, int, str]]] = {}
+        self.heard: dict[str, list[int]] = {}
+        self.due: dict[str, list[int]] = {}
+        self.lingering: dict[tuple[str, str], float] = {}
+        self.count = 0
+
+    @rule(user=st.sampled_from(["ann", "bob"]))
+    def connect(self, user: str) -> None:
+        id = f"c{len(self.heard)}"
+        self.members[id] = self.kit.attach(id, user)
+        self.heard[id], self.due[id] = [], []
+
+    @rule(data=st.data(), name=st.sampled_from("xy"), since=st.booleans())
+    def join(self, data: st.DataObject, name: str, since: bool) -> None:
+        if not self.members:
+            return
+        id = data.draw(st.sampled_from(sorted(self.members)))
+        member = self.members[id]
+        if name in member.rooms:
+            return
+        log = self.kept.get(name, [])
+        position = Position("e" * 11, max(0, len(log) - 2)) if since else None
+        catching = run_sync(self.kit.hub.join_with_history(member, room(name), KEEP, position))
+        if position is not None:
+            live = [(n, text) for at, n, text in log[-3:] if at + KEEP.ttl > self.kit.clock.now]
+            missed = [n for n, _ in live if n > position.offset]
+            complete = len(missed) == len(log) - position.offset
+            assert catching.page.recovered == complete
+            assert [k.position.offset for k in catching.page.frames] == (missed if complete else [])
+        catching.release()
+        self.rooms.setdefault(name, set()).add(id)
+        self.lingering.pop((name, member.user_id or ""), None)
+        run_sync(self.kit.hub.enter_presence(member, room(name), self.plan, {}))
+
+    @rule(data=st.data(), name=st.sampled_from("xy"))
+    def leave(self, data: st.DataObject, name: str) -> None:
+        inside = sorted(self.rooms.get(name, ()))
+        if inside:
+            id = data.draw(st.sampled_from(inside))
+            self._out(id, name)
+            run_sync(self.kit.hub.leave(self.members[id], room(name), self.plan))
+
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        if self.members:
+            id = data.draw(st.sampled_from(sorted(self.members)))
+            for name in list(self.rooms):
+                if id in self.rooms[name]:
+                    self._out(id, name)
+            run_sync(self.kit.hub.drop(self.members.pop(id), CHANNEL, self.plan))
+
+    def _out(self, id: str, name: str) -> None:
+        user = self.members[id].user_id or ""
+        self.rooms[name].discard(id)
+        if user not in self._users(name):
+            self.lingering[name, user] = self.kit.clock.now + self.plan.grace
+
+    @rule(name=st.sampled_from("xy"))
+    def say(self, name: str) -> None:
+        self.count += 1
+        payload = json.dumps({"type": "say", "n": self.count}).encode()
+        position = self.kit.hub.publish(room(name), payload, KEEP)
+        log = self.kept.setdefault(name, [])
+        assert isinstance(position, Position)
+        assert position.offset == len(log) + 1
+        log.append((self.kit.clock.now, position.offset, name))
+        for id in self.rooms.get(name, ()):
+            self.due[id].append(self.count)
+
+    @rule(seconds=st.sampled_from([1.0, 4.0, 30.0]))
+    def wait(self, seconds: float) -> None:
+        self.kit.advance(seconds)
+        now = self.kit.clock.now
+        self.lingering = {key: end for key, end in self.lingering.items() if end > now}
+
+    def _users(self, name: str) -> set[str]:
+        return {self.members[id].user_id or "" for id in self.rooms.get(name, ())}
+
+    @invariant()
+    def everyone_heard_what_was_due_in_order_and_once(self) -> None:
+        for id, member in self.members.items():
+            self.heard[id] += [f["n"] for f in member.peer.take() if f["type"] == "say"]
+            assert self.heard[id] == self.due[id]
+
+    @invariant()
+    def presence_is_the_users_inside_and_those_in_grace(self) -> None:
+        for name in "xy":
+            state = run_sync(self.kit.hub.presence.state(room(name)))
+            connections = {u["user"]: u["connections"] for u in state["users"]}
+            ghosts = {user for (at, user) in self.lingering if at == name}
+            assert set(connections) == self._users(name) | ghosts
+            inside = [self.members[id].user_id for id in self.rooms.get(name, ())]
+            assert all(n == inside.count(user) for user, n in connections.items())
+
+
+TestHubAgainstModel = HubAgainstModel.TestCase
+TestHubAgainstModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

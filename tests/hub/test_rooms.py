@@ -1,0 +1,20 @@
+"""Rooms and members that catch up."""
+
+from channeld.broker.broker import Position
+from channeld.hub.rooms import CatchingUp, Room
+from tests.hub.kit import FakeMember, room
+
+
+def test_member_that_catches_up_is_in_the_room() -> None:
+    place, member = Room(room("x")), FakeMember("a", None)
+    assert place.is_empty
+    place.catching_up = {member.peer: CatchingUp(member)}
+    assert (place.is_empty, place.size()) == (False, 1)
+
+
+def test_what_the_page_held_has_been_seen_within_its_epoch_only() -> None:
+    entry = CatchingUp(FakeMember("a", None))
+    assert not entry.has_seen(Position("e", 1))
+    entry.top = Position("e", 2)
+    seen = [entry.has_seen(p) for p in (Position("e", 2), Position("e", 3), Position("f", 1), None)]
+    assert seen == [True, False, False, False]

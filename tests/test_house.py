@@ -1,0 +1,100 @@
+"""The house rules that no linter knows: sizes, purpose lines, the mirror of tests, words that are not used."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from channeld.diagnostics.catalogue import CATALOGUE
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "channeld").rglob("*.py"))
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+# Tables: one row after the other, nothing to get lost in.
+TABLES = {"channeld/config/model.py"} | {
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "channeld" / "diagnostics" / "catalogue").glob("*.py")
+}
+# Shown by tests of another name: re-exports, protocols without code, entry points.
+UNMIRRORED = {
+    "channeld/__init__.py",
+    "channeld/__main__.py",
+    "channeld/config/model.py",
+    "channeld/engine/peer.py",
+    "channeld/engine/states.py",
+    "channeld/plan/plan.py",
+    "channeld/server/ports.py",
+    "channeld/server/states.py",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_module_is_short_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text()
+    assert name_of(path) in TABLES or text.count("\n") <= LONGEST_MODULE
+    purpose = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+    assert purpose.endswith((".", ":")), f"first docstring line: {purpose!r}"
+    assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b", text)
+
+
+def test_purpose_lines_are_unique() -> None:
+    lines = [(ast.get_docstring(ast.parse(p.read_text())) or "").split("\n")[0] for p in MODULES]
+    assert sorted(lines) == sorted(set(lines))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    long = [f.name for f in functions(ast.parse(path.read_text())) if _length(f) > LONGEST_FUNCTION]
+    assert long == []
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or 0) - function.lineno
+
+
+def test_only_commands_print() -> None:
+    printing = {
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    }
+    assert {name for name in printing if not name.startswith("channeld/cli/")} == set()
+
+
+def test_no_test_sleeps_or_mocks() -> None:
+    words = re.compile(r"\btime\.sleep\(|unittest\.mock|\bfrom time import sleep")
+    guilty = [name_of(p) for p in (ROOT / "tests").rglob("*.py") if words.search(p.read_text())]
+    assert [name for name in guilty if name != "tests/test_house.py"] == []
+
+
+def test_modules_have_a_test_module_of_their_name() -> None:
+    tests = {name_of(path) for path in (ROOT / "tests").rglob("test_*.py")}
+    missing = [name_of(path) for path in MODULES if not _has_test(path, tests)]
+    assert missing == []
+
+
+def _has_test(path: Path, tests: set[str]) -> bool:
+    name = name_of(path)
+    if name in UNMIRRORED or path.name == "__init__.py":
+        return True
+    relative = path.relative_to(ROOT / "channeld")
+    return f"tests/{relative.parent}/test_{path.name}".replace("/./", "/") in tests
+
+
+def test_codes_of_the_catalogue_are_their_keys_and_names_are_unique() -> None:
+    assert all(code == entry.code for code, entry in CATALOGUE.items())
+    names = [entry.name for entry in CATALOGUE.values()]
+    assert sorted(names) == sorted(set(names))
