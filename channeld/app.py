@@ -185,7 +185,9 @@ class App:
         was_on_terminal = sys.stderr.isatty()
         async for number in signals:
             if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
-                self._end(nursery.cancel_scope)  # SIGHUP of a terminal that is gone is no wish to reload
+                self._end(
+                    nursery.cancel_scope
+                )  # SIGHUP of a terminal that is gone is no wish to reload
             elif not self._reloading.statistics().tasks_waiting:
                 nursery.start_soon(self.reload)
 

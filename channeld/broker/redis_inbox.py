@@ -190,21 +190,24 @@ class Inbox:
         if not subscription.doubtful:
             return
         subscription.doubtful = False
-        if not recovered:
+        if recovered:
+            self._catch_up(subscription, top, frames)
+        else:
             self.counts["gaps"] += 1
             subscription.last = top
             self.on_gap(subscription.topic, top if top.epoch else None)
-            return
-        for offset, frame in enumerate(frames, top.offset - len(frames) + 1):
-            position = Position(top.epoch, offset)
-            if offset == subscription.last.offset + 1:
-                subscription.last = position
-                self.counts["filled"] += 1
-                self._hand_over(subscription, Publication(frame[STAMP:], position))
         if subscription.seen > top.offset:
             # It came while the history was being read, and was held back: read again.
             subscription.doubtful = True
             self._doubt(subscription)
+
+    def _catch_up(self, subscription: Subscription, top: Position, frames: Sequence[bytes]) -> None:
+        for offset, frame in enumerate(frames, top.offset - len(frames) + 1):
+            # Some may have come by themselves meanwhile.
+            if subscription.last is not None and offset == subscription.last.offset + 1:
+                subscription.last = Position(top.epoch, offset)
+                self.counts["filled"] += 1
+                self._hand_over(subscription, Publication(frame[STAMP:], subscription.last))
 
     def _doubt(self, subscription: Subscription) -> None:
         self.doubtful[subscription.channel] = subscription

@@ -51,9 +51,16 @@ class Entries:
         return len(self._entries)
 
     def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> Script:
-        """Note it; the call that tells Redis."""
-        entry = self._entries[topic, user, connection] = _Entry(orjson.dumps(info))
-        return self._enter(topic, user, connection, entry)
+        """Note it; the call that tells Redis.
+
+        Raises:
+            TypeError: the user, the connection or the info is no JSON.
+        """
+        entry = _Entry(orjson.dumps(info))
+        # First the call, which raises for what JSON cannot say: such a thing must not be in the record.
+        script = self._enter(topic, user, connection, entry)
+        self._entries[topic, user, connection] = entry
+        return script
 
     def undo(self, topic: Topic, user: str, connection: str) -> None:
         """It was not entered after all."""

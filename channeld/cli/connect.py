@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -126,12 +127,19 @@ class _Plain:
 
 
 class _Terminal:
-    """Frames above the line that is being typed, which is written again below them."""
+    """Frames above the line that is being typed, which is written again below them.
+
+    readline draws its prompt from another thread, which holds the screen from asking for a line until readline's hook
+    tells that the prompt stands. Where there is no such hook (libedit) the first frame waits in vain, and then no more:
+    frames may tear a prompt there.
+    """
 
     def __init__(self, line_so_far: Callable[[], str], *, colour: bool) -> None:
         self._line_so_far = line_so_far
         self._colour = colour
         self._is_reading = False
+        self._screen = threading.Lock()
+        self._has_hook = True
 
     def read_line(self) -> str:
         """A line from the keyboard, edited by readline.
@@ -139,24 +147,40 @@ class _Terminal:
         Raises:
             EOFError: Ctrl-D.
         """
-        self._is_reading = True
+        if self._has_hook:
+            self._screen.acquire()
         try:
             return input(PROMPT)
         finally:
+            self.begin_reading()  # for a line that ended before the hook
             self._is_reading = False
 
+    def begin_reading(self) -> None:
+        """Readline's hook: the prompt stands."""
+        if not self._is_reading:
+            self._is_reading = True
+            if self._screen.locked():
+                self._screen.release()
+
     def frame(self, arrow: str, value: Json) -> None:
+        """Show a frame with its time and direction."""
         from channeld.tools.shorthand import paint  # noqa: PLC0415 - with the client
 
         self._above(paint(arrow, value, colour=self._colour))
 
     def notice(self, text: str) -> None:
+        """Show what is not a frame, dimmed."""
         self._above(f"\x1b[2m{text}\x1b[0m" if self._colour else text)
 
     def _above(self, text: str) -> None:
-        below = f"{PROMPT}{self._line_so_far()}" if self._is_reading else ""
-        sys.stdout.write(f"\r\x1b[K{text}\n{below}")
-        sys.stdout.flush()
+        self._has_hook = self._has_hook and self._screen.acquire(timeout=0.5)
+        try:
+            below = f"{PROMPT}{self._line_so_far()}" if self._is_reading else ""
+            sys.stdout.write(f"\r\x1b[K{text}\n{below}")
+            sys.stdout.flush()
+        finally:
+            if self._has_hook:
+                self._screen.release()
 
 
 def _talk(opening: "Opening") -> int:
@@ -177,6 +201,7 @@ def _talk(opening: "Opening") -> int:
     if sys.stdout.isatty():
         screen = _Terminal(readline.get_line_buffer, colour=not os.environ.get("NO_COLOR"))
         read_line = screen.read_line
+        readline.set_pre_input_hook(screen.begin_reading)
     try:
         return trio.run(client.converse, opening, screen, read_line)
     finally:

@@ -2,35 +2,65 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import Json
+import attrs
+
+from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.tools.samples import sample
 from channeld.tools.tokens import CannotMint, choose, claims_for, mint
 
-__all__ = ["ready_text"]
+__all__ = ["Manner", "ready_text"]
 
 DEV_USERS = ("ann", "bob")
 DEV_LIFETIME = 12 * 3600.0
 
 
-def ready_text(plan: Plan, addresses: Sequence[str], *, dev: bool) -> str:
-    """The channels and their URLs; with `dev` a token in each, and the command to try next."""
+@attrs.frozen(kw_only=True)
+class Manner:
+    """How the server runs: for development, with reloads, with secrets generated for these variables."""
+
+    dev: bool = False
+    reloads: bool = False
+    generated: Sequence[str] = ()
+
+
+class _NoLink(Exception):
+    """Why there is no ready-made link to a channel."""
+
+
+def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
+    """The channels and their URLs; for development also links with a token in each, and what to try next."""
     base = _base(plan, addresses)
+    count = len(plan.channels)
     width = max(len(name) for name in plan.channels)
-    lines = [f"channeld serves {len(plan.channels)} channels on {', '.join(addresses)}", ""]
-    lines += [f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items()]
-    if dev:
-        lines += ["", *_dev_lines(plan, base)]
-    return "\n".join([*lines, ""])
+    lines = [
+        f"channeld serves {count} channel{'s' * (count > 1)} on {', '.join(addresses)}",
+        "",
+        *(f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items()),
+        "",
+    ]
+    if manner.dev:
+        lines += _dev_lines(plan, base)
+    habits = list(_habits(manner))
+    return "\n".join(lines + ([" ".join(habits), ""] if habits else []))
+
+
+def _habits(manner: Manner) -> Iterator[str]:
+    if manner.generated:
+        yield f"Until it stops, a secret was made up for {', '.join(manner.generated)}."
+    if manner.reloads:
+        yield "Changed files are loaded again."
+    if manner.dev:
+        yield "Ctrl-C stops."
 
 
 def _base(plan: Plan, addresses: Sequence[str]) -> str:
     scheme = "wss" if plan.server.tls is not None else "ws"
     tcp = next((address for address in addresses if not address.startswith("unix:")), None)
     if tcp is None:
+        # As Node's `ws` and others write a path within a socket's.
         return f"{scheme}+{addresses[0]}:"
     host, _, port = tcp.rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - for showing
@@ -38,40 +68,58 @@ def _base(plan: Plan, addresses: Sequence[str]) -> str:
 
 
 def _dev_lines(plan: Plan, base: str) -> list[str]:
-    lines = [f"Ready-made links (tokens for {' and '.join(DEV_USERS)} last 12 hours):", ""]
-    first = ""
+    links: list[str] = []
+    lines: list[str] = []
     for channel in plan.channels.values():
-        for user in DEV_USERS if channel.auth else ("",):
-            link = _link(plan, channel, base, user)
-            first = first or link
-            lines += [f"  {channel.name}{' as ' + user if user else ''}", f"    {link}"]
-    return [*lines, "", "Try next, in another terminal:", "", f"  channeld connect '{first}'"]
+        for user in _users(channel):
+            lines.append(f"  {channel.name}{' as ' + user if user else ''}")
+            try:
+                links.append(_link(plan, channel, base, user))
+            except _NoLink as error:
+                lines.append(f"    no link: {error}")
+                break
+            lines.append(f"    {links[-1]}")
+    head = "Ready-made links"
+    if any("?token=" in link for link in links):
+        head += f" (the tokens of {' and '.join(DEV_USERS)} last 12 hours)"
+    lines = [head + ":", "", *lines, ""]
+    if links and not base.startswith(("ws+unix", "wss+unix")):
+        lines += ["Try next, in another terminal:", "", f"  channeld connect '{links[0]}'", ""]
+    return lines
+
+
+def _users(channel: ChannelPlan) -> Sequence[str]:
+    return DEV_USERS if channel.auth and not channel.auth_optional else ("",)
 
 
 def _link(plan: Plan, channel: ChannelPlan, base: str, user: str) -> str:
     path = re.sub(
-        r"\{(\w+)(?:\.\.\.)?\}", lambda found: _sample(plan, channel, found[1]), channel.path
+        r"\{(\w+)(?:\.\.\.)?\}", lambda found: _param(plan, channel, found[1]), channel.path
     )
     if not user:
         return base + path
+    return f"{base}{path}?token={quote(_token(plan, channel.auth[0], user))}"
+
+
+def _token(plan: Plan, auth: AuthPlan, user: str) -> str:
     try:
-        minter = choose(plan.config.auth, channel.auth[0].name)
-        schema = minter.auth.claims
-        claims: Mapping[str, Json] = _sample_claims(schema, user)
+        minter = choose(plan.config.auth, auth.name)
+        claims = sample(minter.auth.claims, user.capitalize(), plan.config.schemas)
+        claims = claims if isinstance(claims, dict) else {}
         payload = claims_for(minter, user, claims, now=time.time(), lifetime=DEV_LIFETIME)
-        return f"{base}{path}?token={quote(mint(minter, payload))}"
-    except CannotMint:
-        return base + path
+        token = mint(minter, payload)
+    except CannotMint as error:
+        raise _NoLink(str(error)) from None
+    if auth.claims is not None and not auth.claims.accepts(payload):
+        raise _NoLink(
+            f"the claims of '{auth.name}' cannot be guessed; try `channeld token --user {user} --claim NAME=VALUE`"
+        )
+    return token
 
 
-def _sample(plan: Plan, channel: ChannelPlan, name: str) -> str:
-    schema = plan.config.channels[channel.name].params.get(name)
-    for text in ("general", "1", "a"):
-        if schema is None or sample(schema, preferred=text) == text:
-            return text
-    return quote(str(sample(schema, preferred="general")))
-
-
-def _sample_claims(schema: Json, user: str) -> dict[str, Json]:
-    claims = sample(schema, preferred=user.capitalize()) if isinstance(schema, dict) else {}
-    return claims if isinstance(claims, dict) else {}
+def _param(plan: Plan, channel: ChannelPlan, name: str) -> str:
+    schema = plan.config.channels[channel.name].params.get(name, {})
+    value = sample(schema, "general", plan.config.schemas)
+    if not isinstance(value, str | int | float):
+        raise _NoLink(f"no value of {{{name}}} comes to mind for {channel.path}")
+    return quote(str(value), safe="")

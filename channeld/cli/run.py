@@ -1,10 +1,13 @@
 """`channeld run`: validate, then serve; with `--watch` and `--dev` for development."""
 
+import contextlib
 import os
 import secrets
+import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from socket import socket
 from typing import Literal
 
@@ -15,15 +18,17 @@ import trio
 from channeld.app import App, Forced, LifespanFailed
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
-from channeld.cli.ready import ready_text
+from channeld.cli.ready import Manner, ready_text
 from channeld.cli.watching import Watched, watch
+from channeld.config.model import Tls
 from channeld.diagnostics.diagnostic import Report
-from channeld.diagnostics.render import render_text
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError, bind, tls_context
 from channeld.telemetry import configure
 
-__all__ = ["command"]
+__all__ = ["DevEnvironment", "command"]
+
+INTERRUPTED = 130
 
 
 class DevEnvironment(Mapping[str, str]):
@@ -57,12 +62,8 @@ class _Loader:
     watched: Watched
 
     def check(self) -> Checked:
-        checked = check(
-            self.file,
-            environ=self.environ,
-            missing_is_error=True,
-            fresh=self.watched.changed_modules(),
-        )
+        fresh = self.watched.look()
+        checked = check(self.file, environ=self.environ, missing_is_error=True, fresh=fresh)
         self.watched.take(checked.sources.files, checked.plan)
         return checked
 
@@ -73,31 +74,43 @@ class _Loader:
         server = attrs.evolve(checked.plan.server, allowed_origins="localhost")
         return attrs.evolve(checked.plan, server=server)
 
-    def reload(self, show: "Shown") -> Plan | Report:
+    def reload(self, shown: "_Shown") -> Plan | Report:
         checked = self.check()
-        show.checked = checked
+        shown.checked = checked
         return checked.report if checked.plan is None else self.plan_of(checked)
 
 
 @attrs.define
-class Shown:
+class _Shown:
     """The last check, for showing its report."""
 
     checked: Checked
 
     def report(self, report: Report) -> None:
         """Write a report to stderr."""
+        from channeld.diagnostics.render import render_text  # noqa: PLC0415 - only where there is one
+
         text = render_text(report, self.checked.sources, colour=has_colour(sys.stderr))
         click.echo(text, err=True)
 
 
 @click.command("run")
 @click.argument("file", default=DEFAULT_FILE)
-@click.option("--bind", "binds", multiple=True, metavar="ADDRESS", help="Instead of server.bind.")
+@click.option(
+    "--bind",
+    "binds",
+    multiple=True,
+    metavar="ADDRESS",
+    help="HOST:PORT or unix:PATH, instead of server.bind; repeatable.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Instead of server.workers.")
 @click.option("--watch", "watching", is_flag=True, help="Reload when the files change.")
 @click.option("--dev", is_flag=True, help="Watch, generated secrets, localhost origins, links.")
-@click.option("--log-format", type=click.Choice(["auto", "console", "json"]))
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    help="Instead of log.format; auto is console on a terminal, json elsewhere.",
+)
 def command(
     file: str,
     binds: Sequence[str],
@@ -108,32 +121,34 @@ def command(
 ) -> None:
     """Serve a configuration.
 
-    SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads.
+    SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads. Logs go to stderr.
     """
-    environ: Mapping[str, str] = DevEnvironment(os.environ) if dev else os.environ
-    loader = _Loader(file=file, environ=environ, dev=dev, watched=Watched())
+    if workers is not None and workers != 1:
+        raise click.UsageError("--workers over 1 needs a broker that processes share")
+    environ = DevEnvironment(os.environ)
+    loader = _Loader(file=file, environ=environ if dev else os.environ, dev=dev, watched=Watched())
     checked = loader.check()
     demand_valid(checked)
-    shown = Shown(checked)
+    shown = _Shown(checked)
     if checked.report.warnings:
         shown.report(_warnings(checked.report))
     plan = loader.plan_of(checked)
-    if workers is not None and workers != 1:
-        raise click.UsageError("--workers over 1 needs a broker that processes share")
     configure(log_format or plan.config.log.format, plan.config.log.level)
-    sockets = _bind(binds or plan.server.bind, plan)
+    manner = Manner(dev=dev, reloads=dev or watching, generated=tuple(environ.generated))
+    tls = _tls(plan.server.tls)
+    sockets = _bind(binds or plan.server.bind)
     app = App(
         plan,
         partial(loader.reload, shown),
-        on_ready=lambda addresses: click.echo(ready_text(plan, addresses, dev=dev)),
+        on_ready=lambda addresses: _say(ready_text(plan, addresses, manner)),
         on_refused=shown.report,
     )
-    trio.run(_serve, app, sockets, loader.watched if watching or dev else None)
+    trio.run(_serve, app, sockets, tls, loader.watched if manner.reloads else None)
 
 
-def _bind(addresses: Sequence[str], plan: Plan) -> list[socket]:
+def _bind(addresses: Sequence[str]) -> list[socket]:
     try:
-        return list(bind(addresses))
+        return bind(addresses)
     except BindError as error:
         raise click.ClickException(str(error)) from None
 
@@ -145,21 +160,35 @@ def _tls(tls: Tls | None) -> ssl.SSLContext | None:
         try:
             Path(file).read_bytes()
         except OSError as error:
-            raise Unreadable(f"{file}: {error.strerror}") from None
+            raise Unreadable(f"server.tls: {file}: {error.strerror}") from None
     try:
         return tls_context(tls)
     except OSError:
         # OpenSSL's own words say nothing that helps.
         pair = f"{tls.certificate} and {tls.key}"
-        raise Unreadable(f"{pair} are no PEM certificate and the key that belongs to it") from None
+        why = "are no PEM certificate and the unencrypted key that belongs to it"
+        raise Unreadable(f"server.tls: {pair} {why}") from None
 
 
-async def _serve(app: App, sockets: Sequence[socket], tls: ssl.SSLContext | None) -> None:
+async def _serve(
+    app: App, sockets: Sequence[socket], tls: ssl.SSLContext | None, watched: Watched | None
+) -> None:
     async with trio.open_nursery() as nursery:
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)
-        await app.run(sockets)
+        try:
+            await app.run(sockets, tls)
+        except LifespanFailed as error:
+            raise click.ClickException(str(error)) from None
+        except Forced:
+            raise click.exceptions.Exit(INTERRUPTED) from None
         nursery.cancel_scope.cancel()
+
+
+def _say(text: str) -> None:
+    # Whoever read the first lines of it may be gone (`channeld run | head`): no reason to stop.
+    with contextlib.suppress(OSError):
+        click.echo(text)
 
 
 def _warnings(report: Report) -> Report:

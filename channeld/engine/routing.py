@@ -213,7 +213,9 @@ def _emitted(session: "Session", message: MessagePlan, frame: Frame, room: str |
         out = {"type": message.type, **frame}
         for field, template in message.stamps:
             value = template(session, frame)
-            if value is not MISSING:
+            if value is MISSING:
+                out.pop(field, None)  # what the client wrote there is not the stamp
+            else:
                 out[field] = value
     if room is not None:
         out["room"] = room

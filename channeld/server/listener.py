@@ -23,7 +23,7 @@ from channeld.server.gate import Gate
 from channeld.server.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
 from channeld.server.portable import StreamCarrier
 from channeld.server.states import State
-from channeld.telemetry import log
+from channeld.telemetry import bound, log
 
 __all__ = ["BindError", "Server", "ServerStatistics", "bind", "tls_context"]
 
@@ -129,6 +129,8 @@ class Server:
         server = self._gate.plan_source().server
         if tls is None and server.tls is not None:
             tls = tls_context(server.tls)
+        # The first line imports what writes lines; when descriptors are lacking it would be too late.
+        bound()
         self._sockets = list(bind(server.bind) if sockets is None else sockets)
         try:
             async with trio.open_nursery() as nursery:
@@ -208,14 +210,14 @@ class Server:
 
     def _close_listeners(self) -> None:
         # trio must be told of a socket's end while a task waits for it, and the lane's epoll before it comes.
+        for sock in self._sockets:
+            _remove_path(sock)
+            if self._lane is not None:
+                self._lane.ignore(sock)
         for listener in self._listeners:
             listener.close()
         for sock in self._sockets:
-            if sock.fileno() >= 0:
-                _remove_path(sock)
-                if self._lane is not None:
-                    self._lane.ignore(sock)
-                sock.close()
+            sock.close()
         self._listeners, self._sockets = [], []
 
     async def _accept(

@@ -26,7 +26,9 @@ from channeld.server.deflate import PerMessageDeflate
 
 __all__ = ["MOST_FRAGMENTS", "Slow"]
 
+# Pieces that a message may come in, and where messages may be large: a piece for so many bytes.
 MOST_FRAGMENTS = 1024
+_BYTES_A_FRAGMENT = 64
 
 
 class _Guard(Extension):
@@ -37,6 +39,7 @@ class _Guard(Extension):
     def __init__(self, largest: int, *, compresses: bool, takes_binary: bool) -> None:
         # Deflated text can be larger than the text: an eighth with fixed codes, and 5 bytes for each flush.
         self._largest = 2 * largest + 1024 if compresses else largest
+        self._most_fragments = max(MOST_FRAGMENTS, largest // _BYTES_A_FRAGMENT)
         self._takes_binary = takes_binary
         self._opcode = Opcode.CONTINUATION
         self._coming = self._before = self._fragments = 0
@@ -66,7 +69,7 @@ class _Guard(Extension):
                 return CloseReason.UNSUPPORTED_DATA
             if self._before + payload_length > self._largest:
                 return CloseReason.MESSAGE_TOO_BIG
-            if self._fragments >= MOST_FRAGMENTS:
+            if self._fragments >= self._most_fragments:
                 return CloseReason.POLICY_VIOLATION
         return RsvBits(False, False, False)
 

@@ -240,5 +240,5 @@ class Outages(RuleBasedStateMachine):
         assert last.offset == self.offset
 
 
-Outages.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Outages.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestOutages = Outages.TestCase

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker import redis, redis_presence
+from channeld.broker import redis, redis_link, redis_presence
 from channeld.broker.broker import BrokerUnavailable, Present, Topic
 from channeld.broker.redis_presence import Entries, read_last, read_present
 from channeld.broker.redis_wire import Names, topic_key
@@ -22,6 +22,7 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis, "SILENCE", 0.5)
     monkeypatch.setattr(redis, "HOLD", 0.2)
     monkeypatch.setattr(redis, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(redis_link, "TIMEOUT", 0.4)
 
 
 def die(node: Any) -> None:
@@ -37,6 +38,14 @@ def test_what_is_not_entered_cannot_leave() -> None:
     entries = Entries(Names("p"))
     assert entries.leave(ROOM, "ann", "c1") is None
     assert entries.linger(ROOM, "ann", "c1") is None
+
+
+@pytest.mark.parametrize(("user", "info"), [("\ud800", {}), ("ann", {"n": object()})])
+def test_what_json_cannot_say_is_not_recorded(user: str, info: dict[str, object]) -> None:
+    entries = Entries(Names("p"))
+    with pytest.raises(TypeError):
+        entries.enter(ROOM, user, "c1", info)
+    assert len(entries) == 0
 
 
 def test_redis_is_told_what_differs() -> None:

@@ -3,7 +3,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -229,16 +229,25 @@ class Terminal:
         os.write(self._ours, text)
 
     async def end(self) -> int:
-        with trio.fail_after(20):
-            status = await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+        with trio.fail_after(60):
+            return await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
         os.close(self._ours)
-        return status
+
+
+@pytest.fixture
+def terminal(server: Server) -> Iterator[Terminal]:
+    opened = Terminal(f"ws://127.0.0.1:{server.port}/")
+    yield opened
+    opened.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("key", "status"), [(b"\x04", 0), (b"\x03", 130), (b"/quit\n", 0)])
-async def test_by_hand(server: Server, key: bytes, status: int) -> None:
-    terminal = Terminal(f"ws://127.0.0.1:{server.port}/")
+async def test_by_hand(terminal: Terminal, key: bytes, status: int) -> None:
     await terminal.until(b"hello")
     terminal.type(b'{"type":"a"}\n')
     await terminal.until('\x1b[32;1m←\x1b[0m {\x1b[36m"type"\x1b[0m: \x1b[32m"a"\x1b[0m}'.encode())

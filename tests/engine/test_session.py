@@ -2,7 +2,7 @@
 
 import pytest
 
-from channeld.testing import Client, NotReceived
+from channeld.testing import NotReceived
 from tests.engine.conftest import Serve
 
 ECHO = """
@@ -150,5 +150,16 @@ async def test_stamps_win_over_what_the_client_sent(serve: Serve) -> None:
         }
 
 
-async def types_of(client: Client) -> list[str]:
-    return [frame["type"] for frame in await client.received()]
+async def test_stamp_without_a_value_takes_away_what_the_client_wrote_there(serve: Serve) -> None:
+    async with serve(MAYBE) as app:
+        client = await app.connect("/maybe")
+        await client.send({"type": "say", "from": "mallory", "x": 1})
+        assert await client.receive() == {"type": "say", "x": 1}
+
+
+MAYBE = """
+  maybe:
+    path: /maybe
+    auth: {use: session, optional: true}
+    messages: {say: {schema: true, route: sender, stamp: {from: "{user.id?}"}}}
+"""

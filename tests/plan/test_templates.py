@@ -218,7 +218,7 @@ VALUES = st.recursive(
     lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=2),
     max_leaves=8,
 )
-FRAMES = st.fixed_dictionaries({name: VALUES for name in "abc"}) | st.dictionaries(NAMES, VALUES)
+FRAMES = st.fixed_dictionaries(dict.fromkeys("abc", VALUES)) | st.dictionaries(NAMES, VALUES)
 PATHS = [".".join(path) for n in (1, 2) for path in itertools.product("abc", repeat=n)]
 TEXTS = [t for path in PATHS for t in (f"{{message.{path}}}", f"<{{message.{path}?}}>")]
 

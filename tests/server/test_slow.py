@@ -166,6 +166,14 @@ def test_a_message_may_have_as_many_fragments_as_allowed() -> None:
     assert heard.messages == [b"az"]
 
 
+def test_large_messages_may_have_more_fragments() -> None:
+    heard = Heard(largest=64 * 2000)
+    heard.feed(frame(b"a", 0x01) + frame(b"", 0x00) * 1998)
+    assert heard.feed(frame(b"z", 0x80) + frame(b"a", 0x01)) is Stop.MORE
+    assert heard.feed(frame(b"", 0x00) * 2000) is Stop.VIOLATION
+    assert heard.messages == [b"az"]
+
+
 def test_a_budget_leaves_the_rest_for_later() -> None:
     heard = Heard()
     wire = b"".join(frame(b"%d" % i) for i in range(5))

@@ -222,8 +222,12 @@ def test_watching_survives_hooks_that_do_not_import(serve: Serve, tmp_path: Path
 
 def test_watching_sees_a_schema_file_change(serve: Serve, tmp_path: Path) -> None:
     tmp_path.joinpath("say.json").write_text('{"required": ["a"]}')
-    served = serve(HOOKED.replace("schema: true, hook: hooks:answer", "schema: say.json").replace(
-        "hooks: {lifespan: hooks:lifespan}", ""), "--watch")
+    served = serve(
+        HOOKED.replace("schema: true, hook: hooks:answer", "schema: say.json").replace(
+            "hooks: {lifespan: hooks:lifespan}", ""
+        ),
+        "--watch",
+    )
     with served.connect("/room") as client:
         assert client.ask("say", a=1)["type"] == "ack"
         tmp_path.joinpath("say.json").write_text('{"required": ["b"]}')

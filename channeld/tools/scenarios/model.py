@@ -1,0 +1,189 @@
+"""What a scenario file says, as frozen values: every duration in seconds, every part with its JSON pointer.
+
+`structure.py` makes them; what exists here is legal. Patterns and frames are kept as they were read.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import attrs
+
+from channeld.config.tree import Tree
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "Absent",
+    "Advance",
+    "ClientSpec",
+    "Close",
+    "Connect",
+    "Expect",
+    "ExpectClose",
+    "Pattern",
+    "Publish",
+    "Scenario",
+    "ScenarioFile",
+    "Send",
+    "SendRaw",
+    "Step",
+    "Stub",
+]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Pattern:
+    """What a frame is compared with, and where it stands in the file."""
+
+    value: Json
+    pointer: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ClientSpec:
+    """One of `clients`: how it connects, and whether it is let in. `refused` is a close code or an HTTP status.
+
+    `since` is a position, `{$ref: NAME}`, or `last`: the last `pos` that this client received.
+    """
+
+    name: str
+    pointer: str
+    path: str
+    user: str | None = None
+    claims: Mapping[str, Json] = attrs.field(factory=dict)
+    token: str | None = None
+    expires: float | None = None
+    since: Json = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    origin: str | None = None
+    refused: int | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Stub:
+    """What stands in for a hook: after `delay` seconds it rejects, raises, returns a value, or returns nothing."""
+
+    hook: str
+    pointer: str
+    delay: float = 0.0
+    reject: Mapping[str, Json] | None = None
+    raises: str | None = None
+    returns: Json = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Send:
+    """`send`: a frame; `{$ref: NAME}` in it is what was captured."""
+
+    client: str
+    pointer: str
+    frame: Json
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class SendRaw:
+    """`send_raw`: any text."""
+
+    client: str
+    pointer: str
+    text: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Expect:
+    """`expect` and `expect_unordered`: frames that must come, at the latest after `within` seconds."""
+
+    client: str
+    pointer: str
+    patterns: tuple[Pattern, ...]
+    within: float = 0.0
+    ordered: bool = True
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Absent:
+    """`absent`: nothing (without a pattern), or nothing like the pattern, for `seconds`."""
+
+    client: str
+    pointer: str
+    pattern: Pattern | None = None
+    seconds: float = 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ExpectClose:
+    """`expect_close`: the server closes; the pattern is compared with `{code, reason}`."""
+
+    client: str
+    pointer: str
+    pattern: Pattern
+    within: float = 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Close:
+    """`close`: the client closes."""
+
+    client: str
+    pointer: str
+    code: int = 1000
+    reason: str = ""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Connect:
+    """`connect`: the client connects again, in the way of `spec`."""
+
+    client: str
+    pointer: str
+    spec: ClientSpec
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Advance:
+    """`advance`: virtual time passes."""
+
+    pointer: str
+    seconds: float
+    client: str | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Publish:
+    """`publish`: what the control API would do; `refused` when the event must not be let through."""
+
+    pointer: str
+    channel: str
+    to: str
+    event: Mapping[str, Json]
+    room: str | None = None
+    user: str | None = None
+    refused: bool = False
+    client: str | None = None
+
+
+Step: TypeAlias = (
+    Send | SendRaw | Expect | Absent | ExpectClose | Close | Connect | Advance | Publish
+)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Scenario:
+    """One of `scenarios`. `ignore` are patterns of frames that need not be consumed; `skip` is a reason, or empty."""
+
+    name: str
+    pointer: str
+    clients: Mapping[str, ClientSpec]
+    steps: tuple[Step, ...]
+    stubs: Mapping[str, Stub]
+    ignore: tuple[Pattern, ...] = ()
+    skip: str = ""
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class ScenarioFile:
+    """A whole file. `config` is the configuration's path, relative to the working folder, or empty: look upwards."""
+
+    tree: Tree
+    config: str
+    env: Mapping[str, str]
+    scenarios: tuple[Scenario, ...]

@@ -1,0 +1,225 @@
+"""Verifiers: every family of algorithms, rotated secrets, key sets, token tables, and where tokens are looked for."""
+
+import hashlib
+from typing import Any
+
+import attrs
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from channeld.broker.later import run_sync
+from channeld.config.model import JwtAuth, Secret, TokenEntry, TokensAuth
+from channeld.engine.auth import Denied, Grant, find_token, make_verifier
+from channeld.hooks import Request
+from channeld.plan.plan import AuthPlan
+from channeld.plan.schemas import validator_of
+
+NOW = 1_000_000.0
+SECRET = "a secret of at least thirty-two bytes"
+
+
+def plan_of(declared: JwtAuth | TokensAuth, claims: Any = None) -> AuthPlan:
+    return AuthPlan(
+        name="x",
+        declared=declared,
+        claims=validator_of(claims) if claims is not None else None,
+        user=lambda scope, _message: scope.claims.get("sub"),
+    )
+
+
+def verify(plan: AuthPlan, token: str, keys: Any = None) -> Grant | Denied:
+    verifier = make_verifier(plan, keys)
+    assert verifier is not None
+    return run_sync(verifier.verify(token, NOW))
+
+
+def signed(key: Any, algorithm: str, **claims: Any) -> str:
+    payload = {"sub": "ann", "exp": NOW + 60, **claims}
+    return jwt.encode(payload, key, algorithm=algorithm)
+
+
+PRIVATE: dict[str, Any] = {
+    "RS256": rsa.generate_private_key(65537, 2048),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+PRIVATE["PS256"] = PRIVATE["RS256"]
+
+
+def public_pem(algorithm: str) -> str:
+    key = PRIVATE[algorithm].public_key()
+    encoded: bytes = key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return encoded.decode()
+
+
+@pytest.mark.parametrize("algorithm", sorted(PRIVATE))
+def test_public_key_algorithms(algorithm: str) -> None:
+    declared = JwtAuth(algorithms=(algorithm,), public_key=public_pem(algorithm))
+    granted = verify(plan_of(declared), signed(PRIVATE[algorithm], algorithm))
+    assert isinstance(granted, Grant)
+    assert (granted.user.id, granted.expires, granted.ends) == ("ann", NOW + 60, NOW + 90)
+
+
+def test_public_key_taken_for_a_secret_is_refused() -> None:
+    declared = JwtAuth(algorithms=("RS256",), public_key=public_pem("RS256"))
+    forged = jwt.api_jws.PyJWS().encode(b'{"sub":"ann","exp":1000060}', b"k" * 32, "HS256")
+    assert isinstance(verify(plan_of(declared), forged), Denied)
+
+
+def test_every_secret_of_a_rotation_verifies() -> None:
+    new, old = Secret(text=SECRET), Secret(text="another secret, thirty-two bytes or more")
+    plan = plan_of(JwtAuth(algorithms=("HS256",), secrets=(new, old)))
+    for secret in (new, old):
+        assert isinstance(verify(plan, signed(secret.text, "HS256")), Grant)
+    assert isinstance(
+        verify(plan, signed("a third secret, of thirty-two bytes!!", "HS256")), Denied
+    )
+
+
+@pytest.mark.parametrize(
+    ("claims", "granted"),
+    [
+        ({"iss": "https://id", "aud": "chat"}, True),
+        ({"iss": "https://id", "aud": ["chat", "other"]}, True),
+        ({"iss": "https://evil", "aud": "chat"}, False),
+        ({"iss": "https://id", "aud": "other"}, False),
+        ({"aud": "chat"}, False),
+        ({"iss": "https://id"}, False),
+    ],
+)
+def test_issuer_and_audience_are_checked_when_given(claims: dict[str, Any], granted: bool) -> None:
+    declared = JwtAuth(
+        algorithms=("HS256",),
+        secrets=(Secret(text=SECRET),),
+        issuer="https://id",
+        audience=("chat",),
+    )
+    outcome = verify(plan_of(declared), signed(SECRET, "HS256", **claims))
+    assert isinstance(outcome, Grant) == granted
+
+
+@pytest.mark.parametrize(("exp", "granted"), [(NOW - 29, True), (NOW - 30, False)])
+def test_leeway_counts_for_a_token_that_has_just_expired(exp: float, granted: bool) -> None:
+    plan = plan_of(JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),)))
+    assert isinstance(verify(plan, signed(SECRET, "HS256", exp=exp)), Grant) == granted
+
+
+def test_expiry_may_be_optional_or_ignored() -> None:
+    base = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))
+    ignored = verify(plan_of(attrs.evolve(base, on_expiry="ignore")), signed(SECRET, "HS256"))
+    assert isinstance(ignored, Grant)
+    assert (ignored.expires, ignored.ends) == (NOW + 60, None)
+    endless = jwt.encode({"sub": "ann"}, SECRET)
+    assert isinstance(verify(plan_of(base), endless), Denied)
+    assert isinstance(verify(plan_of(attrs.evolve(base, expiry="optional")), endless), Grant)
+
+
+def test_claims_schema_must_be_satisfied() -> None:
+    declared = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))
+    plan = plan_of(declared, {"required": ["name"]})
+    assert isinstance(verify(plan, signed(SECRET, "HS256", name="Ann")), Grant)
+    assert isinstance(verify(plan, signed(SECRET, "HS256")), Denied)
+
+
+@attrs.frozen
+class OneKey:
+    key: Any
+    algorithms: tuple[str, ...]
+
+
+class FakeKeySet:
+    """A key set that learns its key when it is refreshed."""
+
+    def __init__(self, *, late: bool) -> None:
+        self.keys: dict[str | None, OneKey] = {}
+        self.late = late
+        self.refreshed = 0
+        if not late:
+            self.learn()
+
+    def learn(self) -> None:
+        self.keys["k1"] = OneKey(PRIVATE["ES256"].public_key(), ("ES256",))
+
+    def find(self, kid: str | None) -> OneKey | None:
+        return self.keys.get(kid)
+
+    def may_refresh(self) -> bool:
+        return self.refreshed == 0
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+        self.learn()
+
+
+def test_key_of_the_set_verifies_and_another_kid_is_refused_without_a_word() -> None:
+    keys = FakeKeySet(late=False)
+    keys.refreshed = 1
+    plan = plan_of(JwtAuth(algorithms=("ES256",)))
+    good = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
+    assert isinstance(verify(plan, good, keys), Grant)
+    for kid in ("k2", "../../k1", "x" * 10_000, ""):
+        bad = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": kid})
+        assert isinstance(verify(plan, bad, keys), Denied)
+
+
+async def test_unknown_kid_refreshes_the_set_once() -> None:
+    keys = FakeKeySet(late=True)
+    verifier = make_verifier(plan_of(JwtAuth(algorithms=("ES256",))), keys)
+    assert verifier is not None
+    from channeld.broker.later import Pending
+
+    good = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
+    assert isinstance(await Pending(verifier.verify(good, NOW)), Grant)
+    assert keys.refreshed == 1
+
+
+def test_tokens_are_known_by_text_or_by_digest() -> None:
+    digest = hashlib.sha256(b"second").hexdigest()
+    declared = TokensAuth(
+        tokens=(
+            TokenEntry(user="ann", token=Secret(text="first"), claims={"role": "x"}),
+            TokenEntry(user="bob", sha256=digest.upper()),
+        )
+    )
+    first, second = verify(plan_of(declared), "first"), verify(plan_of(declared), "second")
+    assert isinstance(first, Grant)
+    assert isinstance(second, Grant)
+    assert (first.user.id, first.user.claims, second.user.id) == ("ann", {"role": "x"}, "bob")
+    for bad in ("third", digest, "sha256:" + digest, "\ud800"):
+        assert isinstance(verify(plan_of(declared), bad), Denied)
+
+
+REQUEST = Request(
+    path="/",
+    query={"token": "q", "t": "named", "empty": ""},
+    headers={"authorization": "bearer h"},
+    cookies={"sid": "c"},
+    subprotocols=("channeld", "bearer.s"),
+)
+
+
+@pytest.mark.parametrize(
+    ("token_from", "token"),
+    [
+        (["query"], "q"),
+        (["query:t"], "named"),
+        (["header"], "h"),
+        (["cookie:sid"], "c"),
+        (["subprotocol"], "s"),
+        (["message"], None),
+        (["query:empty", "header"], "h"),
+        (["cookie:none", "query:none"], None),
+    ],
+)
+def test_tokens_are_looked_for_in_order(token_from: list[str], token: str | None) -> None:
+    assert find_token(token_from, REQUEST) == token
+
+
+@pytest.mark.parametrize("authorization", ["Basic h", "Bearer", "bearer ", ""])
+def test_other_authorization_is_no_token(authorization: str) -> None:
+    request = attrs.evolve(REQUEST, headers={"authorization": authorization})
+    assert find_token(["header"], request) is None
