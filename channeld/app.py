@@ -227,7 +227,7 @@ class App:
             self._tls.load_cert_chain(old.server.tls.certificate, old.server.tls.key)
         for key in ("bind", "tls", "workers"):
             if getattr(old.server, key) != getattr(plan.server, key):
-                log("restart_needed", key=f"server.{key}")
+                log("restart_needed", setting=f"server.{key}")
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
             log("lifespan_changed", hook=plan.config.hooks.lifespan)
         kept = {

@@ -35,7 +35,7 @@ from channeld.engine.session import Session
 from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout
 from channeld.loading import load_plan
-from channeld.plan.plan import Plan
+from channeld.plan.plan import Match, Plan
 from channeld.protocol.frames import Frame
 from channeld.protocol.websocket import payload_of
 from channeld.timers import Timers
@@ -275,6 +275,7 @@ class Client:
     def _end(self, code: int, reason: str) -> None:
         if self.closed is None:
             self.closed = (code, reason)
+            self._app.on_close(self, code, reason)
             self._app.runtime.spawn(self._say_closed(code, reason))
 
     async def _say_closed(self, code: int, reason: str) -> None:
@@ -300,7 +301,10 @@ class _ClientPeer:
 
 
 class TestApp:
-    """A running engine. `on_frame(client, frame)` sees everything that clients receive."""
+    """A running engine.
+
+    `on_frame(client, frame)` sees everything that clients receive, `on_close(client, code, reason)` every end.
+    """
 
     __test__ = False
 
@@ -308,6 +312,7 @@ class TestApp:
         self.plan = plan
         self.runtime = runtime
         self.on_frame: Callable[[Client, Frame], None] = lambda _client, _frame: None
+        self.on_close: Callable[[Client, int, str], None] = lambda _client, _code, _reason: None
         self.engine = Engine(
             plan,
             lambda deliver: MemoryBroker(deliver, runtime.clock, "0" * 11),
@@ -361,11 +366,20 @@ class TestApp:
             user=user,
             claims=all_claims,
         )
-        client = Client(self, path)
+        client = self.open(match, request)
+        await self.rest()
+        return client
+
+    def open(
+        self, match: Match, request: Request, begin: Callable[[Client], None] | None = None
+    ) -> Client:
+        """Open a connection whose handshake was accepted; `begin` gets the client before anything is sent to it."""
+        client = Client(self, request.path)
+        if begin is not None:
+            begin(client)
         session = self.engine.connect(match.channel, match.params, request, _ClientPeer(client))
         client.session = session
         client.start(session.open(self.runtime.clock.monotonic()))
-        await self.rest()
         return client
 
     async def publish(self, channel: str, frame: Mapping[str, Any], **to: str) -> None:
@@ -382,8 +396,8 @@ class TestApp:
         """Wait until nothing can happen any more unless time moves."""
         await self.runtime.rest()
 
-    async def advance(self, seconds: float) -> None:
-        """Move virtual time, timer by timer; takes no real time."""
+    async def advance(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
+        """Move virtual time, timer by timer; takes no real time. Stops early where `until()` is true."""
         clock, timers = self.runtime.clock, self.runtime.timers
         end = clock.monotonic() + seconds
         await self.rest()
@@ -393,7 +407,7 @@ class TestApp:
             clock.jump(max(0.0, stop - clock.monotonic()))
             timers.run(clock.monotonic())
             await self.rest()
-            if clock.monotonic() >= end - 1e-9:
+            if clock.monotonic() >= end - 1e-9 or (until is not None and until()):
                 return
 
 

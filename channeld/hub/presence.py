@@ -71,7 +71,8 @@ class Presence:
         back = self._lingering.pop(key, None)
         if back is not None:
             back.timer.cancel()
-            await settled(self._broker.leave(topic, user, back.connection))
+            if back.connection != member.connection_id:
+                await settled(self._broker.leave(topic, user, back.connection))
         if first and user != ANONYMOUS and plan.events:
             await self._tell_join(topic, plan, user, info, member.connection_id)
 

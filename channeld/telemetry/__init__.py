@@ -4,7 +4,7 @@
 `events.py` (what is logged), `lines.py` (what a line may hold), `metrics.py` (what is counted).
 """
 
-from channeld.telemetry.events import EVENTS, Event, bound, configure, log
+from channeld.telemetry.events import EVENTS, Event, bound, configure, log, silenced
 from channeld.telemetry.lines import escaped, one_line
 from channeld.telemetry.metrics import (
     BUCKETS,
@@ -35,4 +35,5 @@ __all__ = [
     "escaped",
     "log",
     "one_line",
+    "silenced",
 ]

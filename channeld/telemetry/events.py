@@ -6,14 +6,15 @@ checking a file needs none.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import attrs
 
 from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
 
-__all__ = ["EVENTS", "Event", "bound", "configure", "log"]
+__all__ = ["EVENTS", "Event", "bound", "configure", "log", "silenced"]
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -37,7 +38,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
     "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
     "config_refused": Event("error", ("file", "errors", "reason"), "The old plan stays in force."),
-    "restart_needed": Event("warning", ("key",), "A reload cannot change it; it stays as it was."),
+    "restart_needed": Event("warning", ("setting",), "A reload cannot change it; it stays as it was."),
     "lifespan_changed": Event("warning", ("hook",), "Needs a restart: a reload keeps the old one."),
     "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
     "connection_closed": Event(
@@ -147,6 +148,19 @@ def configure(
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Write none of channeld's own lines meanwhile (hook authors' own are still written)."""
+    before, _State.threshold = _State.threshold, _SILENT
+    try:
+        yield
+    finally:
+        _State.threshold = before
+
+
+_SILENT: Final = 100
 
 
 class _Lines:

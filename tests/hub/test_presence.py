@@ -70,3 +70,14 @@ def test_presence_that_a_reload_switched_off_is_still_left() -> None:
     bob = enter(kit, presence(), "b", "bob")
     run_sync(kit.hub.drop(bob, CHANNEL, None))
     assert run_sync(kit.hub.presence.state(room("x")))["users"] == []
+
+
+def test_same_connection_may_leave_and_come_back_within_grace() -> None:
+    kit, plan = Kit(), presence(grace=5)
+    bob = enter(kit, plan, "b", "bob")
+    run_sync(kit.hub.leave(bob, room("x"), plan))
+    run_sync(kit.hub.join(bob, room("x")))
+    run_sync(kit.hub.enter_presence(bob, room("x"), plan, {}))
+    kit.advance(10)
+    users = run_sync(kit.hub.presence.state(room("x")))["users"]
+    assert [(u["user"], u["connections"]) for u in users] == [("bob", 1)]

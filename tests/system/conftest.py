@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.system.kit import ROOT, SECRET, Served, command, environment, process_of
 
 _NUMBERS = itertools.count()

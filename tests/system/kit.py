@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import jwt
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -136,7 +136,7 @@ class Client:
         )
         self.socket: ClientConnection = self._manager.__enter__()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,18 +1,18 @@
 """Start, reload, drain and stop of the real command."""
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.system.kit import Served
 
 Serve = Callable[..., Served]
 
 ROOMS = """
     channeld: 1
-    server: {drain: 20s}
+    server: {drain: 1h}
     channels:
       room:
         path: /rooms/{room}
@@ -39,26 +39,23 @@ def reload(served: Served, yaml: str, folder: Path, event: str) -> None:
 
 
 def test_a_drain_sends_everyone_away_and_ends_with_0(serve: Serve) -> None:
-    served = serve(ROOMS)
+    served = serve(ROOMS.replace("1h", "2s"))
     clients = [served.connect("/rooms/a") for _ in range(4)]
     assert [client.ask("ping")["type"] for client in clients] == ["pong"] * 4
-    began = time.monotonic()
     served.tell(signal.SIGTERM)
     ends = [client.until_closed() for client in clients]
     assert served.wait() == 0
-    # Spread over the drain time, and over before its end; how much before is the machine's affair.
-    assert time.monotonic() - began < 20 + 10
     assert [code for _, code in ends] == [1012] * 4
     goodbyes = [frames[-1] for frames, _ in ends]
     assert {(frame["type"], frame["code"], frame["reconnect"]) for frame in goodbyes} == {
         ("disconnect", 1012, True)
     }
     assert len({frame["retry_after"] for frame in goodbyes}) == 4
-    assert all(0 <= frame["retry_after"] <= 20 for frame in goodbyes)
+    assert all(0 <= frame["retry_after"] <= 2 for frame in goodbyes)
 
 
 def test_what_was_routed_before_a_drain_still_arrives(serve: Serve) -> None:
-    served = serve(ROOMS.replace("20s", "2s"))
+    served = serve(ROOMS.replace("1h", "1s"))
     reader, writer = served.connect("/rooms/a"), served.connect("/rooms/a")
     assert reader.ask("ping")["type"] == "pong"
     for n in range(60):
@@ -73,20 +70,19 @@ def test_what_was_routed_before_a_drain_still_arrives(serve: Serve) -> None:
 
 
 def test_a_draining_server_takes_no_new_connections(serve: Serve) -> None:
-    served = serve(ROOMS)
+    served = serve(ROOMS.replace("1h", "4s"))
     first, last = served.connect("/rooms/a"), served.connect("/rooms/a")
     assert last.ask("ping")["type"] == "pong"
     served.tell(signal.SIGTERM)
     first.until_closed()
     with pytest.raises(ConnectionRefusedError):
         served.connect("/rooms/a")
-    assert last.ask("ping")["type"] == "pong"
-    last.close()
+    assert last.until_closed()[1] == 1012
     assert served.wait() == 0
 
 
 def test_a_second_ctrl_c_stops_at_once(serve: Serve) -> None:
-    served = serve(ROOMS.replace("20s", "1h"))
+    served = serve(ROOMS)
     clients = [served.connect("/rooms/a") for _ in range(3)]
     assert clients[-1].ask("ping")["type"] == "pong"
     served.tell(signal.SIGINT)
@@ -155,9 +151,9 @@ def test_a_channel_that_a_reload_removes_sends_its_clients_away(
 
 def test_what_needs_a_restart_is_said(serve: Serve, tmp_path: Path) -> None:
     served = serve(ROOMS)
-    elsewhere = ROOMS.replace("{drain: 20s}", "{drain: 20s, bind: 127.0.0.1:1}")
+    elsewhere = ROOMS.replace("{drain: 1h}", "{drain: 1h, bind: 127.0.0.1:1}")
     reload(served, elsewhere, tmp_path, "config_reloaded")
-    assert served.event("restart_needed")["key"] == "server.bind"
+    assert served.event("restart_needed")["setting"] == "server.bind"
 
 
 HOOKED = """

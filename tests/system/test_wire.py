@@ -3,6 +3,7 @@ import json
 import socket
 
 import pytest
+
 from tests.system.kit import PATIENCE, Client, Frame, Served, refused, token
 
 UPGRADE = (

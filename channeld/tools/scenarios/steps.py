@@ -1,6 +1,6 @@
 """Steps and clients of a scenario: what each verb takes, read from the file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -284,5 +284,5 @@ VERBS: Final[Mapping[str, Callable[[StepReader, str, Json, str, Mapping[str, Jso
 }
 
 
-def _quoted(names: object) -> list[str]:
-    return [f"`{name}`" for name in names]  # type: ignore[attr-defined]
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]

@@ -6,7 +6,6 @@ from typing import Final
 
 from channeld.config.tree import Tree, child
 from channeld.diagnostics.diagnostic import Related, Report
-from channeld.protocol.codes import REFUSALS
 from channeld.protocol.frames import Json
 from channeld.tools.scenarios.model import ClientSpec, Pattern, Scenario, ScenarioFile, Stub
 from channeld.tools.scenarios.reading import Reader
@@ -170,4 +169,3 @@ def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
             reader.find("CH809", message, at, "rename one of them", related=related)
 
 
-KNOWN_STATUSES: Final = frozenset(REFUSALS)

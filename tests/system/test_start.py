@@ -1,0 +1,216 @@
+"""What stands in the way of a start is one clear line; what the server listens on is what was asked for."""
+
+import datetime as dt
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.system.kit import PATIENCE, Client, Served
+
+Serve = Callable[..., Served]
+
+OPEN = """
+    channeld: 1
+    channels:
+      echo:
+        path: /echo
+        auth: none
+        messages:
+          say: {schema: true, route: sender}
+"""
+TLS = OPEN + "    server: {tls: {certificate: cert.pem, key: key.pem}}\n"
+
+
+def write_certificate(folder: Path, name: str = "localhost") -> ssl.SSLContext:
+    """A self-signed certificate and its key; who trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    folder.joinpath("cert.pem").write_bytes(certificate.public_bytes(pem))
+    folder.joinpath("key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+def failure(served: Served) -> tuple[int, list[str]]:
+    """The exit status and the lines on stderr of a server that does not start."""
+    status = served.wait()
+    assert served.out.text() == ""
+    assert "Traceback" not in served.err.text()
+    return status, served.err.lines
+
+
+def test_tls_with_a_certificate_that_a_reload_renews(serve: Serve, tmp_path: Path) -> None:
+    trust = write_certificate(tmp_path)
+    served = serve(TLS)
+    assert f"wss://127.0.0.1:{served.port}/echo" in served.out.text()
+    url = f"wss://localhost:{served.port}/echo"
+    with Client(url, ssl=trust) as old:
+        assert old.ask("say")["type"] == "ack"
+        trust = write_certificate(tmp_path)
+        served.tell(signal.SIGHUP)
+        served.event("config_reloaded")
+        with Client(url, ssl=trust) as new:
+            assert new.ask("say")["type"] == old.ask("say")["type"] == "ack"
+
+
+def test_a_certificate_that_went_bad_leaves_the_old_one(serve: Serve, tmp_path: Path) -> None:
+    trust = write_certificate(tmp_path)
+    served = serve(TLS)
+    tmp_path.joinpath("cert.pem").write_text("nonsense")
+    served.tell(signal.SIGHUP)
+    served.event("config_refused")
+    with Client(f"wss://localhost:{served.port}/echo", ssl=trust) as client:
+        assert client.ask("say")["type"] == "ack"
+
+
+def test_a_unix_socket_which_is_removed_in_the_end(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "channeld.sock"
+    served = serve(OPEN + f"    server: {{bind: 'unix:{path}'}}\n")
+    assert f"ws+unix:{path}:/echo" in served.out.text()
+    assert stat.S_ISSOCK(path.stat().st_mode)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(path))
+        with Client("ws://localhost/echo", sock=sock) as client:
+            assert client.ask("say")["type"] == "ack"
+    served.tell(signal.SIGTERM)
+    assert served.wait() == 0
+    assert not path.exists()
+
+
+def test_several_addresses(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    served = serve(OPEN, "--bind", f"unix:{path}", "--bind", "127.0.0.1:0")
+    ports = [a for a in served.event("server_started")["bind"] if not a.startswith("unix:")]
+    assert len(ports) == 2
+    for address in ports:
+        with Client(f"ws://{address}/echo") as client:
+            assert client.ask("ping")["type"] == "pong"
+
+
+def test_a_port_that_is_taken(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        yaml = OPEN + f"    server: {{bind: '{address}'}}\n"
+        status, lines = failure(serve(yaml, ready=False))
+    assert (status, lines) == (1, [f"Error: Cannot listen on {address}: Address already in use"])
+
+
+def test_a_missing_certificate(serve: Serve) -> None:
+    status, lines = failure(serve(TLS, ready=False))
+    assert status == 2
+    assert lines == ["Error: server.tls: cert.pem: No such file or directory"]
+
+
+def test_a_key_that_cannot_be_read(serve: Serve, tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    tmp_path.joinpath("key.pem").unlink()
+    tmp_path.joinpath("key.pem").mkdir()
+    status, lines = failure(serve(TLS, ready=False))
+    assert (status, lines) == (2, ["Error: server.tls: key.pem: Is a directory"])
+
+
+def test_a_key_of_another_certificate(serve: Serve, tmp_path: Path) -> None:
+    write_certificate(tmp_path)
+    key = tmp_path.joinpath("key.pem").read_bytes()
+    write_certificate(tmp_path)
+    tmp_path.joinpath("key.pem").write_bytes(key)
+    status, lines = failure(serve(TLS, ready=False))
+    assert status == 2
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: server.tls: cert.pem and key.pem are no PEM certificate")
+
+
+def test_a_variable_that_is_not_set(serve: Serve) -> None:
+    yaml = OPEN + "    server: {bind: '127.0.0.1:${NO_SUCH_PORT}'}\n"
+    status, lines = failure(serve(yaml, ready=False))
+    assert status == 1
+    assert any("NO_SUCH_PORT" in line for line in lines)
+    assert lines[-1] == "Error: channels.yaml is not valid"
+
+
+def test_an_invalid_file_shows_its_problems(serve: Serve) -> None:
+    status, lines = failure(serve(OPEN.replace("route:", "rout:"), ready=False))
+    assert status == 1
+    assert any(line.startswith("error[CH") for line in lines)
+
+
+def test_no_file_at_all(serve: Serve, tmp_path: Path) -> None:
+    served = serve(OPEN, "elsewhere.yaml", ready=False)
+    status, lines = failure(served)
+    assert (status, lines) == (2, ["Error: elsewhere.yaml: No such file or directory"])
+
+
+def test_an_address_that_is_none(serve: Serve) -> None:
+    status, lines = failure(serve(OPEN, "--bind", "nonsense", ready=False))
+    assert (status, lines) == (
+        1,
+        ["Error: Cannot listen on nonsense: expected HOST:PORT or unix:PATH"],
+    )
+
+
+FAILING = """
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan(server):
+    if {early}:
+        raise RuntimeError("no database")
+    yield None
+    raise RuntimeError("no goodbye")
+"""
+
+
+@pytest.mark.parametrize(("early", "words"), [(True, "no database"), (False, "no goodbye")])
+def test_a_lifespan_that_raises(serve: Serve, tmp_path: Path, early: bool, words: str) -> None:
+    tmp_path.joinpath("hooks.py").write_text(FAILING.format(early=early))
+    served = serve(OPEN + "    hooks: {lifespan: hooks:lifespan}\n", ready=not early)
+    if not early:
+        served.tell(signal.SIGTERM)
+    assert served.wait() == 1
+    line = f"Error: the lifespan hook hooks:lifespan raised RuntimeError: {words}"
+    assert served.err.lines[-1] == line
+    assert "hooks.py" in served.event("hook_failed")["exception"]
+
+
+SLOW = """
+import trio
+from contextlib import asynccontextmanager
+
+@asynccontextmanager
+async def lifespan(server):
+    print("waits", flush=True)
+    await trio.sleep_forever()
+    yield
+"""
+
+
+def test_ctrl_c_during_a_slow_start(serve: Serve, tmp_path: Path) -> None:
+    tmp_path.joinpath("hooks.py").write_text(SLOW)
+    served = serve(OPEN + "    hooks: {lifespan: hooks:lifespan}\n", ready=False)
+    served.out.wait_for(lambda line: line == "waits")
+    served.tell(signal.SIGINT)
+    assert served.wait() == 130
+    assert served.err.text() == ""
