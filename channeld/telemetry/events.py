@@ -91,6 +91,7 @@ class _State:
     """How lines are written, set by `configure`. The threshold spares structlog what nobody will read."""
 
     threshold = 0
+    is_silent = False
 
 
 def log(event: str, **fields: object) -> None:
@@ -104,7 +105,7 @@ def log(event: str, **fields: object) -> None:
         if __debug__:
             raise LookupError(f"no log event is called {event!r}: add it to telemetry.EVENTS")
         declared = _UNDECLARED
-    if _LEVELS[declared.level] >= _State.threshold:
+    if _LEVELS[declared.level] >= _State.threshold and not _State.is_silent:
         getattr(bound(), declared.level)(event, **fields)
 
 
@@ -153,14 +154,11 @@ def configure(
 @contextmanager
 def silenced() -> Iterator[None]:
     """Write none of channeld's own lines meanwhile (hook authors' own are still written)."""
-    before, _State.threshold = _State.threshold, _SILENT
+    before, _State.is_silent = _State.is_silent, True
     try:
         yield
     finally:
-        _State.threshold = before
-
-
-_SILENT: Final = 100
+        _State.is_silent = before
 
 
 class _Lines:
