@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "connect": ("channeld.cli.connect", "Talk to a channel: an interactive client."),
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
+    "init": ("channeld.cli.init", "Make a working project in a new folder."),
     "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
 }
 """Name → (module whose `command` it is, the line that `--help` shows without importing the module)."""

@@ -16,6 +16,9 @@ __all__ = ["SECTIONS", "Environment"]
 
 SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks"})
 
+# Secrets, tokens and keys are texts, also those that are all digits.
+_TEXTS = ("/auth/", "/api/keys", "/webhooks/")
+
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -47,7 +50,7 @@ class Environment:
         text = "".join((*parts, raw[last:]))
         if pointer in self.unset:
             return raw
-        if pointer in self.used and node.scalar.style == "plain":
+        if pointer in self.used and node.scalar.style == "plain" and not pointer.startswith(_TEXTS):
             return _finite(text)
         return text
 

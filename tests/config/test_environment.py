@@ -115,3 +115,14 @@ def test_no_message_shows_a_variable() -> None:
 
     assert len(outcome.found) == 2
     assert "hunter2" not in repr(outcome.found) + repr(outcome.environment)
+
+
+@pytest.mark.parametrize("pointer", ["/auth/a/secret", "/api/keys/0", "/webhooks/0/secret"])
+def test_a_secret_of_digits_stays_a_text(pointer: str) -> None:
+    report = Report()
+    tree = parse("a: ${N}", "c.yaml", report)
+    assert tree is not None
+    environment = Environment(variables=VARIABLES, report=report, missing_is_error=True)
+    node = tree.node("/a")
+    assert isinstance(node, ScalarNode)
+    assert environment.value(tree, node, pointer) == "3"

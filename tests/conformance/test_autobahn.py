@@ -17,6 +17,8 @@ async def test_every_case_passes_strictly(path: str) -> None:
     assert odd == INFORMATIONAL
 
 
+# kosoku's copy of group 12 leaves the file of its payloads to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.slow
 async def test_a_sample_of_compression_passes_strictly() -> None:
     results = await play("lane", ["12.1.1", "12.2.2", "13.1.1", "13.3.1", "13.7.1"], [])

@@ -119,7 +119,7 @@ class Served:
     def connect(self, path: str, **options: Any) -> "Client":
         return Client(f"ws://{self.address}{path}", **options)
 
-    def enter(self, room: str, user: str, **claims: object) -> "Client":
+    def enter(self, room: str, user: str, **claims: Any) -> "Client":
         """A user in a room of the shipped chat, with all that is said on coming in already read."""
         client = self.connect(f"/rooms/{room}?token={token(user, **claims)}")
         client.receive("welcome")

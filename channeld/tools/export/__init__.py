@@ -1,1 +1,6 @@
-"""…"""
+"""What a configuration promises its clients, written in other people's languages.
+
+`contract.py` describes a configuration once, from the client's side: the types that each channel takes and gives, as
+whole frames in JSON Schema. Every target (`asyncapi.py`, `jsonschema.py`, `typescript.py`, `python.py`, `markdown.py`)
+is a function of that description alone. Read `contract.py`, then `frames.py`, then the target you care for.
+"""
