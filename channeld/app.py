@@ -7,7 +7,6 @@ What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays a
 files are read again, so that a renewed one is served. A plan that is not valid changes nothing.
 """
 
-import secrets
 import signal
 import ssl
 import sys
@@ -19,8 +18,7 @@ from socket import socket
 import attrs
 import trio
 
-from channeld.broker.broker import Broker, Deliver
-from channeld.broker.memory import MemoryBroker
+from channeld.broker.valkey import ValkeyFailed
 from channeld.config.model import JwtAuth
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
@@ -28,6 +26,7 @@ from channeld.plan.plan import Hook, Plan
 from channeld.server.gate import Gate
 from channeld.server.jwks import KeySet
 from channeld.server.listener import Server, tls_context
+from channeld.server.node import ALONE, Node, Place
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.telemetry import log
@@ -54,6 +53,11 @@ class App:
         reloader: how `reload` gets the next plan; None: there is no reloading.
         on_ready: called with the addresses listened on.
         on_refused: called with the report of a plan that was not taken.
+        place: where this process stands among workers.
+
+    Raises:
+        ValkeyFailed: the embedded Valkey is not installed.
+        ValueError: the URL of the Redis server is none that is known.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class App:
         *,
         on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
         on_refused: Callable[[Report], None] = lambda _report: None,
+        place: Place = ALONE,
     ) -> None:
         self._reloader = reloader
         self._on_ready = on_ready
@@ -74,7 +79,9 @@ class App:
         self.runtime = TrioRuntime()
         self._key_sets = self._make_key_sets(plan, {})
         fanout = Fanout()
-        self.engine = Engine(plan, self._make_broker, fanout, self.runtime, self._key_sets)
+        self.node = Node(plan.config, self.runtime.clock, place)
+        self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
+        self.node.join(self.engine)
         self.server = Server(
             Gate(
                 engine=self.engine,
@@ -83,11 +90,6 @@ class App:
                 fanout=fanout,
             )
         )
-
-    def _make_broker(self, deliver: Deliver) -> Broker:
-        # The epoch grows with each start, so a position of an earlier life is never taken for one of this.
-        epoch = f"{int(time.time() * 1000):011x}{secrets.token_hex(2)}"
-        return MemoryBroker(deliver, self.runtime.clock, epoch)
 
     def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
         sets = {}
@@ -104,24 +106,30 @@ class App:
         """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
 
         Args:
-            sockets: listening.
+            sockets: listening; closed in the end.
             tls: the context; None makes the plan's, if it has one.
 
         Raises:
             OSError: the certificate cannot be read.
             LifespanFailed: the lifespan hook raised.
+            ValkeyFailed: the embedded Valkey did not start.
             Forced: a second signal came before the drain's end, or one came during the start.
         """
         plan = self.engine.plan
         self._tls = tls or (tls_context(plan.server.tls) if plan.server.tls is not None else None)
-        failed: LifespanFailed | None = None
+        failed: LifespanFailed | ValkeyFailed | None = None
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, nursery)
                 try:
+                    await nursery.start(self.runtime.run)
+                    await nursery.start(self.node.run)
                     await self._live(plan, sockets)
-                except LifespanFailed as error:
+                except (LifespanFailed, ValkeyFailed) as error:
                     failed = error
+                finally:
+                    for sock in sockets:
+                        sock.close()
                 nursery.cancel_scope.cancel()
         if failed is not None:
             raise failed
@@ -131,7 +139,6 @@ class App:
     async def _live(self, plan: Plan, sockets: Sequence[socket]) -> None:
         started = time.monotonic()
         async with self._lifespan(plan.lifespan), trio.open_nursery() as nursery:
-            await nursery.start(self.runtime.run)
             await self._fetch_keys(self._key_sets)
             addresses = await nursery.start(self.server.serve, sockets, self._tls)
             self._is_serving = True
@@ -142,6 +149,11 @@ class App:
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether clients should be sent here: it serves, is not draining, and its broker answers."""
+        return self._is_serving and not self._stop.is_set() and self.node.is_healthy
+
     def stop(self) -> None:
         """Begin to drain; `run` returns when that is done. Idempotent."""
         self._stop.set()
@@ -149,7 +161,7 @@ class App:
     @asynccontextmanager
     async def _lifespan(self, hook: Hook | None) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.engine.hub.broker.aclose)
+            stack.push_async_callback(self.node.leave)
             if hook is not None:
                 await stack.enter_async_context(self._state_of(hook))
             yield
@@ -228,6 +240,11 @@ class App:
         for key in ("bind", "tls", "workers"):
             if getattr(old.server, key) != getattr(plan.server, key):
                 log("restart_needed", setting=f"server.{key}")
+        if old.config.broker != plan.config.broker:
+            log("restart_needed", setting="broker")
+        for key in ("broker", "api", "webhooks", "log"):
+            if getattr(old.config, key) != getattr(plan.config, key):
+                log("restart_needed", setting=key)
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
             log("lifespan_changed", hook=plan.config.hooks.lifespan)
         kept = {

@@ -131,6 +131,8 @@ class VirtualRuntime:
             self._thread_done.set()
             self._thread_done = trio.Event()
 
+    make_event = staticmethod(trio.Event)
+
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task; what it raises is kept in `failures`."""
         self._nursery.start_soon(self._contained, pending)

@@ -1,1 +1,15 @@
-"""The control API and the console, for the rest of an application and for people who run the server."""
+"""The control API and the console: HTTP and JSON for the rest of an application, as an ASGI application.
+
+Rules: a request is refused as early as it can be (origin, key, path, form, and only then what it asks for); whatever
+goes wrong is a problem document; an event goes out through the engine's one choke point; what is answered is true of
+all nodes. Nothing here binds a socket, and nothing is kept but what `Control` holds, so two may live in one process.
+
+Reading order: `control.py` (what the API works on), `routes.py` (the table of requests), `app.py` (how one is answered),
+`forms.py` (what it must look like), `verbs.py` and `publishing.py` (what it does), `views.py` (what it shows),
+`metrics.py`, `openapi.py`, `console_answers.py`.
+"""
+
+from channeld.api.app import make_app
+from channeld.api.control import Console, Control
+
+__all__ = ["Console", "Control", "make_app"]

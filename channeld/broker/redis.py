@@ -100,13 +100,13 @@ class RedisBroker:
         self._entries = self._leases.entries
         self._link: Link | None = None
         self._healthy = False
-        self._refuse_after = clock.monotonic()
+        self._refuse_after = float("-inf")
         self._pause = FIRST_PAUSE
         self._sessions = 0
-        self._heard = clock.monotonic()
-        self._echo_sent = self._heard
+        self._heard = self._echo_sent = 0.0
         self._echo = 0.0
         self._presence_in_doubt = False
+        self.reason = ""  # why the latest session ended
         self._started: Callable[[], None] = lambda: None
         self._scope = trio.CancelScope()
         self._ended: trio.Event | None = None
@@ -288,6 +288,7 @@ class RedisBroker:
         await self._watch(echo)
 
     def _end(self, reason: str) -> None:
+        self.reason = reason
         self._link = None
         self._inbox.disconnect()
         self._outgoing.fail(BrokerUnavailable(), bound_only=True)

@@ -22,6 +22,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("channeld.cli.run", "Serve a configuration."),
     "validate": ("channeld.cli.validate", "Find every problem of a configuration at once."),
     "routes": ("channeld.cli.routes", "Show a table of channels, types, senders and receivers."),
+    "test": ("channeld.cli.test", "Run scenario files against the real engine in virtual time."),
+    "export": (
+        "channeld.cli.export",
+        "Write AsyncAPI, JSON Schema, types, a client or a page from a configuration.",
+    ),
     "connect": ("channeld.cli.connect", "Talk to a channel: an interactive client."),
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),

@@ -19,11 +19,15 @@ DEV_LIFETIME = 12 * 3600.0
 
 @attrs.frozen(kw_only=True)
 class Manner:
-    """How the server runs: for development, with reloads, with secrets generated for these variables."""
+    """How the server runs: for development, with reloads, with secrets generated for these variables.
+
+    `program` is what a user types to run another command.
+    """
 
     dev: bool = False
     reloads: bool = False
     generated: Sequence[str] = ()
+    program: str = "channeld"
 
 
 class _NoLink(Exception):
@@ -42,7 +46,7 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
         "",
     ]
     if manner.dev:
-        lines += _dev_lines(plan, base)
+        lines += _dev_lines(plan, base, manner.program)
     habits = list(_habits(manner))
     return "\n".join(lines + ([" ".join(habits), ""] if habits else []))
 
@@ -67,7 +71,7 @@ def _base(plan: Plan, addresses: Sequence[str]) -> str:
     return f"{scheme}://{host}:{port}"
 
 
-def _dev_lines(plan: Plan, base: str) -> list[str]:
+def _dev_lines(plan: Plan, base: str, program: str) -> list[str]:
     links: list[str] = []
     lines: list[str] = []
     for channel in plan.channels.values():
@@ -84,7 +88,7 @@ def _dev_lines(plan: Plan, base: str) -> list[str]:
         head += f" (the tokens of {' and '.join(DEV_USERS)} last 12 hours)"
     lines = [head + ":", "", *lines, ""]
     if links and not base.startswith(("ws+unix", "wss+unix")):
-        lines += ["Try next, in another terminal:", "", f"  channeld connect '{links[0]}'", ""]
+        lines += ["Try next, in another terminal:", "", f"  {program} connect '{links[0]}'", ""]
     return lines
 
 

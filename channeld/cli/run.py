@@ -3,9 +3,10 @@
 import contextlib
 import os
 import secrets
+import shutil
 import ssl
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -15,28 +16,36 @@ import attrs
 import click
 import trio
 
-from channeld.app import App, Forced, LifespanFailed
+from channeld.app import App, Forced, LifespanFailed, Reloader
+from channeld.broker.valkey import ValkeyFailed
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner, ready_text
 from channeld.cli.watching import Watched, watch
+from channeld.cli.workers import lead, report_for_duty, worker_command
 from channeld.config.model import Tls
+from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError, bind, tls_context
+from channeld.server.node import ALONE
+from channeld.server.workers import Station
 from channeld.telemetry import configure
 
 __all__ = ["DevEnvironment", "command"]
 
 INTERRUPTED = 130
+UNSET_VARIABLE = "CH113"
 
 
 class DevEnvironment(Mapping[str, str]):
     """The environment, with a generated value for each secret that it lacks; the same one as long as the process lives."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], generated: Mapping[str, str] | None = None
+    ) -> None:
         self._environ = environ
-        self.generated: dict[str, str] = {}
+        self.generated = dict(generated or {})
 
     def __getitem__(self, name: str) -> str:
         if name in self._environ:
@@ -59,19 +68,24 @@ class _Loader:
     file: str
     environ: Mapping[str, str]
     dev: bool
+    workers: int | None
     watched: Watched
 
     def check(self) -> Checked:
         fresh = self.watched.look()
         checked = check(self.file, environ=self.environ, missing_is_error=True, fresh=fresh)
-        self.watched.take(checked.sources.files, checked.plan)
+        # A file that could not be read may come yet.
+        files = [*checked.sources.files, *checked.sources.unreadable]
+        self.watched.take(files, checked.plan)
         return checked
 
     def plan_of(self, checked: Checked) -> Plan:
         assert checked.plan is not None  # noqa: S101 - the caller has looked
-        if not self.dev:
-            return checked.plan
-        server = attrs.evolve(checked.plan.server, allowed_origins="localhost")
+        server = checked.plan.server
+        if self.dev:
+            server = attrs.evolve(server, allowed_origins="localhost")
+        if self.workers is not None:
+            server = attrs.evolve(server, workers=self.workers)
         return attrs.evolve(checked.plan, server=server)
 
     def reload(self, shown: "_Shown") -> Plan | Report:
@@ -94,6 +108,16 @@ class _Shown:
         click.echo(text, err=True)
 
 
+def _addresses(
+    ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
+) -> tuple[str, ...]:
+    for address in written:
+        parsed = parse_address(address)
+        if isinstance(parsed, BadScalar):
+            raise click.BadParameter(f"'{address}' {parsed.why}; write {parsed.write}", ctx, param)
+    return written
+
+
 @click.command("run")
 @click.argument("file", default=DEFAULT_FILE)
 @click.option(
@@ -101,6 +125,7 @@ class _Shown:
     "binds",
     multiple=True,
     metavar="ADDRESS",
+    callback=_addresses,
     help="HOST:PORT or unix:PATH, instead of server.bind; repeatable.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Instead of server.workers.")
@@ -111,44 +136,106 @@ class _Shown:
     type=click.Choice(["auto", "console", "json"]),
     help="Instead of log.format; auto is console on a terminal, json elsewhere.",
 )
-def command(
+@click.option("--worker", "descriptor", type=int, hidden=True)
+def command(  # noqa: PLR0913 - one for each option
+    *,
     file: str,
     binds: Sequence[str],
     workers: int | None,
     watching: bool,
     dev: bool,
     log_format: Literal["auto", "console", "json"] | None,
+    descriptor: int | None,
 ) -> None:
     """Serve a configuration.
 
     SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads. Logs go to stderr.
     """
-    if workers is not None and workers != 1:
-        raise click.UsageError("--workers over 1 needs a broker that processes share")
-    environ = DevEnvironment(os.environ)
-    loader = _Loader(file=file, environ=environ if dev else os.environ, dev=dev, watched=Watched())
+    station = report_for_duty(descriptor)
+    environ = DevEnvironment(os.environ, station.briefing.generated if station else None)
+    loader = _Loader(
+        file=file,
+        environ=environ if dev else os.environ,
+        dev=dev,
+        workers=workers,
+        watched=Watched(),
+    )
     checked = loader.check()
-    demand_valid(checked)
+    _demand_valid(checked, dev=dev)
     shown = _Shown(checked)
-    if checked.report.warnings:
+    if checked.report.warnings and station is None:
         shown.report(_warnings(checked.report))
     plan = loader.plan_of(checked)
-    configure(log_format or plan.config.log.format, plan.config.log.level)
-    manner = Manner(dev=dev, reloads=dev or watching, generated=tuple(environ.generated))
+    number = station.briefing.number if station else None
+    configure(log_format or plan.config.log.format, plan.config.log.level, worker=number)
+    manner = Manner(
+        dev=dev, reloads=dev or watching, generated=[*environ.generated], program=_program()
+    )
     tls = _tls(plan.server.tls)
-    sockets = _bind(binds or plan.server.bind)
-    app = App(
+
+    def on_ready(addresses: Sequence[str]) -> None:
+        _say(ready_text(plan, addresses, manner))
+
+    if plan.server.workers > 1 and station is None:
+        if plan.config.broker == "memory":
+            raise click.UsageError("--workers over 1 needs a broker that processes share")
+        options = _worker_options(log_format, workers, dev=dev, watching=watching)
+        line = worker_command(file, options)
+        return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
+    app = _make_app(
         plan,
         partial(loader.reload, shown),
-        on_ready=lambda addresses: _say(ready_text(plan, addresses, manner)),
+        on_ready=on_ready,
         on_refused=shown.report,
+        station=station,
     )
-    trio.run(_serve, app, sockets, tls, loader.watched if manner.reloads else None)
+    sockets = _bind(station.briefing.addresses if station else binds or plan.server.bind, station)
+    watched = loader.watched if manner.reloads else None
+    return trio.run(_serve, app, sockets, tls, watched, station)
 
 
-def _bind(addresses: Sequence[str]) -> list[socket]:
+def _worker_options(
+    log_format: str | None, workers: int | None, *, dev: bool, watching: bool
+) -> list[str]:
+    options = ["--dev"] if dev else []
+    options += ["--watch"] if watching else []
+    options += ["--log-format", log_format] if log_format else []
+    return options + (["--workers", str(workers)] if workers else [])
+
+
+def _make_app(
+    plan: Plan,
+    reloader: Reloader,
+    *,
+    on_ready: Callable[[Sequence[str]], None],
+    on_refused: Callable[[Report], None],
+    station: Station | None,
+) -> App:
+    place = ALONE
+    if station is not None:
+        place = station.briefing.place
+        on_ready = lambda _addresses: station.say_ready()  # noqa: E731
+        if place.number:
+            on_refused = lambda _report: None  # noqa: E731 - one of them shows it
     try:
-        return bind(addresses)
+        return App(plan, reloader, on_ready=on_ready, on_refused=on_refused, place=place)
+    except (ValkeyFailed, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _demand_valid(checked: Checked, *, dev: bool) -> None:
+    try:
+        demand_valid(checked)
+    except click.ClickException:
+        if not dev and any(found.code == UNSET_VARIABLE for found in checked.report.errors):
+            hint = "For development, `channeld run --dev` makes up each secret that is not set."
+            click.echo(hint + "\n", err=True)
+        raise
+
+
+def _bind(addresses: Sequence[str], station: Station | None) -> list[socket]:
+    try:
+        return bind(addresses, reuse_port=station is not None)
     except BindError as error:
         raise click.ClickException(str(error)) from None
 
@@ -171,18 +258,40 @@ def _tls(tls: Tls | None) -> ssl.SSLContext | None:
 
 
 async def _serve(
-    app: App, sockets: Sequence[socket], tls: ssl.SSLContext | None, watched: Watched | None
+    app: App,
+    sockets: Sequence[socket],
+    tls: ssl.SSLContext | None,
+    watched: Watched | None,
+    station: Station | None,
 ) -> None:
     async with trio.open_nursery() as nursery:
+        if station is not None:
+            nursery.start_soon(_watch_parent, station, app)
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)
         try:
             await app.run(sockets, tls)
-        except LifespanFailed as error:
+        except (LifespanFailed, ValkeyFailed) as error:
             raise click.ClickException(str(error)) from None
         except Forced:
             raise click.exceptions.Exit(INTERRUPTED) from None
         nursery.cancel_scope.cancel()
+
+
+async def _watch_parent(station: Station, app: App) -> None:
+    await station.wait_orphaned()
+    app.stop()
+
+
+def _program() -> str:
+    """How this program can be called again: by its name where that is on the path."""
+    called = Path(sys.argv[0])
+    if shutil.which("channeld") is not None or called.name not in ("channeld", "__main__.py"):
+        return "channeld"
+    if called.name == "__main__.py":
+        return f"{Path(sys.executable).name} -m channeld"
+    here = called.absolute()
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def _say(text: str) -> None:

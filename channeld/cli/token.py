@@ -23,7 +23,7 @@ else:
 
 
 class DurationType(_Seconds):
-    """A duration as the language writes them: `90s`, `1h`."""
+    """A duration as the language writes them, `90s`, `1h`; a bare number is seconds."""
 
     name = "duration"
 
@@ -33,7 +33,8 @@ class DurationType(_Seconds):
         """Seconds."""
         if isinstance(value, int | float):
             return float(value)
-        seconds = parse_duration(str(value))
+        text = str(value)
+        seconds = parse_duration(f"{text}s" if text.isdecimal() and text.isascii() else text)
         if isinstance(seconds, BadScalar):
             self.fail(f"{value!r} {seconds.why}: {seconds.write}", param, ctx)
         if seconds <= 0:

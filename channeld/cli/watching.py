@@ -5,6 +5,7 @@ mounted configuration changes where a symbolic link points.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +30,7 @@ class Watched:
         self.folders: frozenset[Path] = frozenset()
         self._modules: dict[str, Path] = {}
         self._hooks: frozenset[str] = frozenset()
+        self._files: set[Path] = set()
         self._marks: dict[Path, _Mark] = {}
 
     def look(self) -> frozenset[str]:
@@ -44,11 +46,14 @@ class Watched:
         return frozenset(changed | self._hooks if changed - self._hooks else changed)
 
     def take(self, files: Iterable[str], plan: Plan | None) -> None:
-        """Remember what was read. After a failed check (no plan) the modules known before stay watched."""
+        """Remember what was read. After a failed check (no plan) what was known before stays watched."""
+        read = {Path(file).absolute() for file in files if file != "<stdin>"}
         if plan is not None:
             self._hooks = frozenset(plan.hook_modules)
             self._modules = _own_modules(plan.config.hooks.path)
-        read = {Path(file).absolute() for file in files if file != "<stdin>"}
+        else:
+            read |= self._files
+        self._files = read
         # A folder of YAML files is watched for its names, too: `include` may mean one that is new.
         lists = {file.parent for file in read if file.suffix in (".yaml", ".yml")}
         watched = read | lists | set(self._modules.values())
@@ -86,20 +91,44 @@ async def watch(watched: Watched, reload: Callable[[], Awaitable[object]]) -> No
 
     Never raises: a system that watches no more files is logged, and the server goes on without.
     """
+    ended = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_tell_end, ended)
+        try:
+            while True:
+                await _watch_folders(watched, reload, ended)
+        except OSError as error:
+            log("task_failed", task="watch", reason=str(error))
+        nursery.cancel_scope.cancel()
+
+
+async def _tell_end(ended: trio.Event) -> None:
+    # The thread that waits for the system looks at this event, and at nothing that trio could cancel.
+    try:
+        await trio.sleep_forever()
+    finally:
+        ended.set()
+
+
+async def _watch_folders(
+    watched: Watched, reload: Callable[[], Awaitable[object]], ended: trio.Event
+) -> None:
+    """Returns when the folders have become others, or all of them are gone for a moment."""
     from watchfiles import awatch  # noqa: PLC0415 - only who watches waits for its import
 
-    while True:
-        folders = watched.folders
-        try:
-            async for _ in awatch(
-                *filter(Path.is_dir, folders), watch_filter=None, recursive=False
-            ):
+    folders = watched.folders
+    here = [folder for folder in folders if folder.is_dir()]
+    if not here:
+        await trio.sleep(RETRY_S)
+        return
+    # Every few seconds it looks without being told: not every file system tells.
+    changes = awatch(
+        *here, watch_filter=None, recursive=False, stop_event=ended, yield_on_timeout=True
+    )
+    with suppress(FileNotFoundError):
+        async with aclosing(changes):
+            async for _ in changes:
                 if watched.has_changed():
                     await reload()
                 if watched.folders != folders:
-                    break
-        except FileNotFoundError:
-            await trio.sleep(RETRY_S)
-        except OSError as error:
-            log("task_failed", task="watch", reason=str(error))
-            return
+                    return

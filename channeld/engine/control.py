@@ -5,11 +5,12 @@
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
 
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine import identity
 from channeld.engine.failures import Forbidden
 from channeld.engine.hooking import call_hook
@@ -188,7 +189,15 @@ async def join(
     else:
         await _join_with_history(session, topic, since, asked, id)
     if is_new and channel.presence is not None and channel.presence.scope == "room":
-        await enter(session, topic, channel.presence)
+        try:
+            await enter(session, topic, channel.presence)
+        except BrokerUnavailable:
+            # It may have been counted in or not; that it leaves is right in either case.
+            with suppress(BrokerUnavailable):
+                await hub.leave(session, topic, channel.presence)
+            if asked:
+                session.send({"type": "unsubscribed", "room": room, "reason": "unavailable"})
+            raise
 
 
 async def _join_with_history(

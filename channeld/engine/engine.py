@@ -12,10 +12,12 @@ import attrs
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.broker.later import Later, settled, start
 from channeld.engine.auth import Denied, Grant, KeySet, Verifier, make_verifier
+from channeld.engine.cluster import Cluster
 from channeld.engine.control import is_room_name
 from channeld.engine.identity import find_user
 from channeld.engine.peer import Peer, Runtime
 from channeld.engine.session import Session
+from channeld.engine.timing import Timing
 from channeld.hooks import Request
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import EVERYONE, Hub, with_position
@@ -73,7 +75,9 @@ class Engine:
         self.find_user = find_user
         self.state: Any = None
         self.sessions: dict[str, Session] = {}
+        self.timing = Timing(runtime.clock)
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
+        self.cluster = Cluster(self, "local")
         self.plan = plan
         self.verifiers: dict[str, Verifier] = {}
         self._take_verifiers(plan, key_sets or {})
@@ -184,8 +188,10 @@ class Engine:
         return HistoryPage(payloads, page.more)
 
     def online(self, channel: str, user: str) -> Later[bool]:
-        """Whether a user has a connection on a channel."""
-        return self.hub.online(channel, user)
+        """Whether a user has a connection on a channel, on any node."""
+        if self.hub.online(channel, user) or not self.cluster.is_shared:
+            return self.hub.online(channel, user)
+        return self.cluster.online(channel, user)
 
     def disconnect(self, session: Session, code: int, reason: str) -> None:
         """Kick a connection."""
@@ -196,6 +202,26 @@ class Engine:
         rest = start(coroutine)
         if rest is not None:
             self.runtime.spawn(rest)
+
+    # ------------------------------------------------------------------------------------------ from the broker
+
+    def on_gap(self, topic: Topic, top: Position | None) -> None:
+        """Frames of a topic were missed, and its history cannot give them."""
+        channel = self.plan.channels.get(topic.channel)
+        if channel is not None and channel.history is not None:
+            self.hub.tell_gap(topic, top)
+
+    def on_presence_lost(self, topic: Topic, user: str) -> None:
+        """A user's last connection was on a node that died."""
+        channel = self.plan.channels.get(topic.channel)
+        if channel is not None and channel.presence is not None:
+            self.hub.presence.lost(topic, channel.presence, user)
+
+    def on_presence_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
+        """A user was counted out while this node was cut off, and is here."""
+        channel = self.plan.channels.get(topic.channel)
+        if channel is not None and channel.presence is not None:
+            self.hub.presence.back(topic, channel.presence, user, info)
 
     # --------------------------------------------------------------------------------------- reload and drain
 

@@ -73,6 +73,8 @@ async def _call(
         raise _failed(engine, "hook_timeout", hook, session) from error
     except Exception as error:  # a hook is somebody else's code: whatever it raises stays here
         raise _failed(engine, "hook_failed", hook, session) from error
+    finally:
+        engine.timing.hook(hook.name).observe(runtime.clock.monotonic() - started)
     took = runtime.clock.monotonic() - started
     if took > SLOW:
         log("hook_slow", hook=hook.name, seconds=round(took, 3))

@@ -108,8 +108,9 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     rooms = _rooms_to_join(session)
     if rooms is None:
         return None
-    _replace_oldest(session)
+    _replace_oldest_here(session)
     await engine.hub.attach(session, channel.name)
+    _replace_oldest_anywhere(session)
     if channel.connect is not None and not await _call_connect(session, channel.connect):
         return None
     await _join_rooms(session, rooms)
@@ -122,7 +123,14 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     return None
 
 
-def _replace_oldest(session: "Session") -> None:
+def _replace_oldest_anywhere(session: "Session") -> None:
+    # After it can be found itself: of two that come at once on two nodes, both then see both.
+    most, cluster = session.channel.limits.connections_per_user, session.engine.cluster
+    if most is not None and session.user_id is not None and cluster.is_shared:
+        cluster.replace_oldest(session, most)
+
+
+def _replace_oldest_here(session: "Session") -> None:
     most = session.channel.limits.connections_per_user
     if most is None or session.user_id is None:
         return
@@ -163,8 +171,9 @@ async def _join_rooms(session: "Session", rooms: list[str]) -> None:
     for room in rooms:
         if session.is_in(State.OPENING):
             await control.join(session, room, since, asked=channel.history is not None)
-    if channel.presence is not None and channel.presence.scope == "channel":
-        await control.enter(session, Topic("channel", channel.name, ""), channel.presence)
+    presence = channel.presence
+    if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
+        await control.enter(session, Topic("channel", channel.name, ""), presence)
 
 
 # --------------------------------------------------------------------------------------------------- token's end
@@ -208,10 +217,9 @@ async def close_session(session: "Session", code: int, reason: str, now: float) 
     """Forget the connection everywhere, then call the close hook."""
     engine, channel = session.engine, session.channel
     engine.forget(session)
-    try:
+    with contextlib.suppress(BrokerUnavailable):
+        # Here everything is forgotten; the broker makes the rest right when it is back.
         await engine.hub.drop(session, channel.name, channel.presence)
-    except BrokerUnavailable as error:
-        log("broker_unavailable", retry_after=error.retry_after)
     seconds = round(now - session.opened_at, 3)
     log("connection_closed", **_who(session), code=int(code), reason=reason, seconds=seconds)
     if session.connect_called and channel.close is not None:

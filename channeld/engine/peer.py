@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from channeld.timers import Clock, Timers
 
-__all__ = ["Peer", "Pending", "Runtime"]
+__all__ = ["Event", "Peer", "Pending", "Runtime"]
 
 Pending: TypeAlias = Awaitable[None]
 """What `Session.open`, `receive` and `closed` return when they must wait: await it before the next frame."""
@@ -22,6 +22,16 @@ class Peer(Protocol):
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
+
+
+class Event(Protocol):
+    """Something that happens once, and can be waited for."""
+
+    def set(self) -> object:
+        """It has happened. Idempotent."""
+
+    async def wait(self) -> None:
+        """Wait until it has."""
 
 
 class Runtime(Protocol):
@@ -59,6 +69,9 @@ class Runtime(Protocol):
         Raises:
             TimeoutError: it took longer.
         """
+
+    def make_event(self) -> Event:
+        """An event that has not happened yet."""
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out."""

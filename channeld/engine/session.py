@@ -121,6 +121,10 @@ class Session:
 
     def receive(self, text: bytes, now: float) -> Pending[None] | None:
         """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
+        timing = self.engine.timing
+        timing.until_next -= 1
+        if not timing.until_next:
+            return timing.receive(self, text, now)
         if self.state is not State.OPEN:
             return self._receive_early(text, now)
         limits = self.channel.limits

@@ -49,7 +49,10 @@ def with_position(payload: bytes, position: Position) -> bytes:
 
 
 class Hub:
-    """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once."""
+    """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once.
+
+    `on_control` gets what is published to topics of kind `node`, which have no members.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Hub:
         self._peers: dict[str, Recipient] = {}
         self._fanout = fanout
         self._room_count = self._publications = self._deliveries = 0
+        self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.broker = make_broker(self.deliver)
         self.presence = Presence(self.broker, clock, timers, self.announce, spawn)
 
@@ -71,14 +75,18 @@ class Hub:
     async def attach(self, member: Member, channel: str) -> None:
         """Let a member hear its channel, everyone's channel, and its user."""
         self._peers[member.connection_id] = member.peer
-        for topic in _own_topics(member, channel):
-            await self._add(topic, member)
+        topics = _own_topics(member, channel)
+        for topic in topics:
+            self._seat(topic, member)
+        for topic in topics:
+            await self._subscribe(topic)
 
     async def join(self, member: Member, topic: Topic) -> None:
         """Put a member into a room that keeps no history. Idempotent."""
         if topic.name not in member.rooms:
             member.rooms[topic.name] = topic
-            await self._add(topic, member)
+            self._seat(topic, member)
+            await self._subscribe(topic)
 
     async def join_with_history(
         self, member: Member, topic: Topic, keep: Keep, since: Position | None
@@ -87,24 +95,42 @@ class Hub:
 
         Returns:
             What it missed, and the one who holds back the rest until the member has been told.
+
+        Raises:
+            BrokerUnavailable: a member that was in the room is in it as before, another one is not.
         """
+        was_inside = topic.name in member.rooms
         member.rooms[topic.name] = topic
-        room = await self._room(topic)
+        room = self._room(topic)
         entry = CatchingUp(member)
         self._fanout.settle()
         room.members.pop(member.peer, None)
         room.catching_up = room.catching_up or {}
         room.catching_up[member.peer] = entry
-        page = self.broker.since(topic, since, keep)
+        page = None
         try:
-            catching = Catching(self, room, entry, await settled(page))
-        except BrokerUnavailable:
-            member.rooms.pop(topic.name, None)
-            self._remove(topic, member)
-            raise
+            await self._subscribe(topic)
+            later = self.broker.since(topic, since, keep)
+            page = await settled(later)
+        finally:
+            # The broker is away, or a hook's time was over: what waits must not wait for ever.
+            if page is None:
+                self._give_up(room, entry, was_inside=was_inside)
+        catching = Catching(self, room, entry, page)
         # A broker that answers at once has nothing under way.
-        catching.is_level = not hasattr(page, "__await__")
+        catching.is_level = not hasattr(later, "__await__")
         return catching
+
+    def _give_up(self, room: Room, entry: CatchingUp, *, was_inside: bool) -> None:
+        if room.catching_up is None or room.catching_up.get(entry.member.peer) is not entry:
+            return
+        if was_inside:
+            for _, frame in entry.waiting:
+                entry.member.peer.send(frame)
+            self.level(room, entry)
+        else:
+            entry.member.rooms.pop(room.topic.name, None)
+            self._remove(room.topic, entry.member)
 
     async def leave(self, member: Member, topic: Topic, plan: PresencePlan | None) -> None:
         """Take a member out of a room. Idempotent."""
@@ -113,21 +139,46 @@ class Hub:
             await self.presence.leave(topic, plan, member)
 
     async def drop(self, member: Member, channel: str, plan: PresencePlan | None) -> None:
-        """Forget everything of a member. Idempotent."""
+        """Forget everything of a member. Idempotent.
+
+        Raises:
+            BrokerUnavailable: all is forgotten here; the broker makes up for the rest when it is back.
+        """
         if self._peers.pop(member.connection_id, None) is None:
             return
         rooms = list(member.rooms.values())
         member.rooms.clear()
         for topic in (*rooms, *_own_topics(member, channel)):
             self._remove(topic, member)
+        away: BrokerUnavailable | None = None
         for topic in (*rooms, Topic("channel", channel, "")):
-            await self.presence.leave(topic, plan, member)
+            try:
+                await self.presence.leave(topic, plan, member)
+            except BrokerUnavailable as error:
+                away = error
+        if away is not None:
+            raise away
 
     async def enter_presence(
         self, member: Member, topic: Topic, plan: PresencePlan, info: Mapping[str, Any]
     ) -> None:
-        """Count a member in a topic's presence and tell the others."""
-        await self.presence.enter(topic, plan, member, info)
+        """Count a member in a topic's presence and tell the others; nothing if it has left meanwhile."""
+        inside = topic.kind == "channel" or topic.name in member.rooms
+        if inside and member.connection_id in self._peers:
+            await self.presence.enter(topic, plan, member, info)
+
+    async def watch(self, topic: Topic, watcher: Recipient) -> None:
+        """Let somebody see a topic's frames who is no member, until `unwatch`."""
+        room = self._room(topic)
+        room.watchers = {*(room.watchers or ()), watcher}
+        await self._subscribe(topic)
+
+    def unwatch(self, topic: Topic, watcher: Recipient) -> None:
+        """No more of them. Idempotent."""
+        room = self._rooms.get(topic)
+        if room is not None and room.watchers:
+            room.watchers = {one for one in room.watchers if one is not watcher} or None
+            self._vacate(room)
 
     def members(self, topic: Topic) -> Iterator[Member]:
         """This node's members of a topic, oldest first."""
@@ -141,7 +192,7 @@ class Hub:
         return [
             (topic.name, room.size())
             for topic, room in self._rooms.items()
-            if topic.kind == "room" and topic.channel == channel
+            if topic.kind == "room" and topic.channel == channel and room.size()
         ]
 
     # ------------------------------------------------------------------------------------------------- frames
@@ -160,6 +211,8 @@ class Hub:
         """Give a publication to this node's members of its topic."""
         room = self._rooms.get(topic)
         if room is None:
+            if topic.kind == "node":
+                self.on_control(publication.payload)
             return
         payload, position = publication.payload, publication.position
         if position is not None:
@@ -172,6 +225,9 @@ class Hub:
         self._fanout.publish(room.members, frame, skip)
         if room.catching_up:
             self._deliver_late(room, position, frame, skip)
+        if room.watchers:
+            for watcher in list(room.watchers):
+                watcher.send(frame)
 
     def _deliver_late(
         self, room: Room, position: Position | None, frame: bytes, skip: Recipient | None
@@ -189,10 +245,31 @@ class Hub:
 
     def level(self, room: Room, entry: CatchingUp) -> None:
         """A member has caught up: from here on it is one like the others."""
-        if room.catching_up and room.catching_up.pop(entry.member.peer, None) is not None:
+        peer = entry.member.peer
+        # Another entry of the same member is another, later wish to catch up.
+        if room.catching_up and room.catching_up.get(peer) is entry:
+            del room.catching_up[peer]
             self._fanout.settle()
-            room.members[entry.member.peer] = entry.member
+            room.members[peer] = entry.member
             room.catching_up = room.catching_up or None
+
+    def tell_gap(self, topic: Topic, top: Position | None) -> None:
+        """Frames of a room were missed, and no history can give them: tell its members, who go on from `top`."""
+        room = self._rooms.get(topic)
+        if room is None or topic.kind != "room":
+            return
+        pos = {} if top is None else {"pos": str(top)}
+        told = encode({"type": "subscribed", "room": topic.name, "recovered": False, **pos})
+        frame = encode_text(told)
+        room.last = top
+        self._fanout.publish(room.members, frame)
+        for peer, entry in list((room.catching_up or {}).items()):
+            if entry.top is None:
+                # What waited lies before the gap; if the page reaches over it, the page says all.
+                entry.waiting = [(top, frame)]
+            elif not entry.has_seen(top):
+                peer.send(frame)
+                self.level(room, entry)
 
     # --------------------------------------------------------------------------------------------- statistics
 
@@ -202,29 +279,33 @@ class Hub:
             len(self._peers), self._room_count, self._publications, self._deliveries
         )
 
+    def size(self, topic: Topic) -> int:
+        """How many connections of this node hear a topic."""
+        room = self._rooms.get(topic)
+        return 0 if room is None else room.size()
+
     def online(self, channel: str, user: str) -> bool:
         """Whether a user has a connection on a channel of this node."""
         return Topic("user", channel, user) in self._rooms
 
     # -------------------------------------------------------------------------------------------------- rooms
 
-    async def _room(self, topic: Topic) -> Room:
+    def _room(self, topic: Topic) -> Room:
         room = self._rooms.get(topic)
         if room is None:
             room = self._rooms[topic] = Room(topic)
             self._room_count += topic.kind == "room"
-            await settled(self.broker.subscribe(topic))
         return room
 
-    async def _add(self, topic: Topic, member: Member) -> None:
-        room = self._rooms.get(topic)
-        subscribed = room is not None
-        if room is None:
-            room = self._rooms[topic] = Room(topic)
-            self._room_count += topic.kind == "room"
+    def _seat(self, topic: Topic, member: Member) -> None:
+        room = self._room(topic)
         self._fanout.settle()
         room.members[member.peer] = member
-        if not subscribed:
+
+    async def _subscribe(self, topic: Topic) -> None:
+        # Also for a room that is there: whoever came first may still be waiting for the broker. And not for one that
+        # everybody has left meanwhile: nobody would unsubscribe.
+        if topic in self._rooms:
             await settled(self.broker.subscribe(topic))
 
     def _remove(self, topic: Topic, member: Member) -> None:
@@ -235,10 +316,13 @@ class Hub:
         room.members.pop(member.peer, None)
         if room.catching_up:
             room.catching_up.pop(member.peer, None)
+        self._vacate(room)
+
+    def _vacate(self, room: Room) -> None:
         if room.is_empty:
-            del self._rooms[topic]
-            self._room_count -= topic.kind == "room"
-            self.broker.unsubscribe(topic)
+            del self._rooms[room.topic]
+            self._room_count -= room.topic.kind == "room"
+            self.broker.unsubscribe(room.topic)
 
 
 class Catching:

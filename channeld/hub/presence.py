@@ -7,6 +7,7 @@ user who came and went within it is not mentioned. Anonymous connections are cou
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 from channeld.broker.broker import Broker, BrokerUnavailable, Topic
@@ -14,7 +15,6 @@ from channeld.broker.later import Later, settled, start
 from channeld.hub.rooms import Member
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame
-from channeld.telemetry import log
 from channeld.timers import Clock, Timer, Timers
 
 __all__ = ["ANONYMOUS", "Presence"]
@@ -56,18 +56,26 @@ class Presence:
         self._timers = timers
         self._announce = announce
         self._spawn = spawn
-        self._here: dict[tuple[Topic, str], int] = {}
+        self._here: dict[tuple[Topic, str], set[str]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
         self._batches: dict[Topic, _Batch] = {}
 
     async def enter(
         self, topic: Topic, plan: PresencePlan, member: Member, info: Mapping[str, Any]
     ) -> None:
-        """Count a member in, and tell the others if its user was not there."""
+        """Count a member in, and tell the others if its user was not there.
+
+        Raises:
+            BrokerUnavailable: it is not counted, or nobody was told: `leave` undoes either.
+        """
         user = member.user_id or ANONYMOUS
         key = (topic, user)
-        self._here[key] = self._here.get(key, 0) + 1
-        first = await settled(self._broker.enter(topic, user, member.connection_id, info))
+        self._here.setdefault(key, set()).add(member.connection_id)
+        try:
+            first = await settled(self._broker.enter(topic, user, member.connection_id, info))
+        except BrokerUnavailable:
+            self._forget(key, member.connection_id)
+            raise
         back = self._lingering.pop(key, None)
         if back is not None:
             back.timer.cancel()
@@ -79,19 +87,22 @@ class Presence:
     async def leave(self, topic: Topic, plan: PresencePlan | None, member: Member) -> None:
         """Count a member out; the others are told after `grace`, if its user has not come back."""
         user = member.user_id or ANONYMOUS
-        key = (topic, user)
-        count = self._here.get(key, 0)
-        if not count:
+        connections = self._here.get((topic, user), ())
+        if member.connection_id not in connections:
             return
-        if count > 1:
-            self._here[key] = count - 1
-        else:
-            del self._here[key]
-        if count == 1 and user != ANONYMOUS and plan is not None and plan.grace > 0:
+        is_last = len(connections) == 1
+        self._forget((topic, user), member.connection_id)
+        if is_last and user != ANONYMOUS and plan is not None and plan.grace > 0:
             self._linger(topic, plan, user, member.connection_id)
             await settled(self._broker.linger(topic, user, member.connection_id))
         else:
             await self._left(topic, plan, user, member.connection_id)
+
+    def _forget(self, key: tuple[Topic, str], connection: str) -> None:
+        connections = self._here.get(key, set())
+        connections.discard(connection)
+        if not connections:
+            self._here.pop(key, None)
 
     def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
@@ -106,7 +117,7 @@ class Presence:
     ) -> None:
         last = await settled(self._broker.leave(topic, user, connection))
         if last and user != ANONYMOUS and plan is not None and plan.events:
-            await self.tell_leave(topic, plan, user)
+            await self._tell_leave(topic, plan, user)
 
     async def _tell_join(
         self,
@@ -114,7 +125,7 @@ class Presence:
         plan: PresencePlan,
         user: str,
         info: Mapping[str, Any],
-        connection: str,
+        connection: str | None,
     ) -> None:
         if plan.batch > 0:
             batch = self._batch(topic, plan)
@@ -126,8 +137,17 @@ class Presence:
         frame = _presence(topic, event="join", user=user, info=info)
         await settled(self._announce(topic, frame, connection))
 
-    async def tell_leave(self, topic: Topic, plan: PresencePlan, user: str) -> None:
-        """Tell everyone in the topic that a user is gone (also of a node that died)."""
+    def lost(self, topic: Topic, plan: PresencePlan, user: str) -> None:
+        """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
+        if user != ANONYMOUS and plan.events:
+            self._run(self._tell_leave(topic, plan, user))
+
+    def back(self, topic: Topic, plan: PresencePlan, user: str, info: Mapping[str, Any]) -> None:
+        """A user was counted out like that, but is here, and counted in again."""
+        if user != ANONYMOUS and plan.events:
+            self._run(self._tell_join(topic, plan, user, info, None))
+
+    async def _tell_leave(self, topic: Topic, plan: PresencePlan, user: str) -> None:
         if plan.batch > 0:
             batch = self._batch(topic, plan)
             if batch.joins.pop(user, None) is None:
@@ -145,14 +165,14 @@ class Presence:
         return batch
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        # A timer started it: nobody waits for it, and a broker that is away tells its presence anew when it is back.
-        try:
-            rest = start(coroutine)
-        except BrokerUnavailable as error:
-            log("broker_unavailable", retry_after=error.retry_after)
-        else:
-            if rest is not None:
-                self._spawn(rest)
+        rest = start(self._contained(coroutine))
+        if rest is not None:
+            self._spawn(rest)
+
+    async def _contained(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        # Nobody waits for it, and a broker that is away makes the presence right when it is back.
+        with suppress(BrokerUnavailable):
+            await coroutine
 
     async def _flush(self, topic: Topic) -> None:
         batch = self._batches.pop(topic)

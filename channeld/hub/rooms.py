@@ -46,20 +46,24 @@ class CatchingUp:
 
 
 class Room:
-    """One topic's members on this node, by recipient; `catching_up` is None unless somebody is."""
+    """One topic's members on this node, by recipient; `catching_up` is None unless somebody is.
 
-    __slots__ = ("catching_up", "last", "members", "topic")
+    So is `watchers`: those who get the frames and are no members, unseen and uncounted.
+    """
+
+    __slots__ = ("catching_up", "last", "members", "topic", "watchers")
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
         self.members: dict[Recipient, Member] = {}
         self.catching_up: dict[Recipient, CatchingUp] | None = None
+        self.watchers: set[Recipient] | None = None
         self.last: Position | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody is here, not even on the way in."""
-        return not self.members and not self.catching_up
+        return not self.members and not self.catching_up and not self.watchers
 
     def size(self) -> int:
         """How many connections are here."""

@@ -55,7 +55,12 @@ def encode_text(payload: bytes, first: int = TEXT) -> bytes:
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """A Close frame (section 5.5.1); the reason is cut to the 123 bytes that fit, at a character's end."""
+    """A Close frame (section 5.5.1); the reason is cut to the 123 bytes that fit, at a character's end.
+
+    The codes 1005 and 1006 never travel: a frame without a code says the same (section 7.1.5).
+    """
+    if code in (CloseCode.NO_STATUS, CloseCode.ABNORMAL):
+        return encode_text(b"", CLOSE)
     return encode_text(
         code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode(), CLOSE
     )
@@ -117,6 +122,10 @@ class Stop(enum.Enum):
     TOO_LARGE = "a message is larger than `largest`"
     UNUSUAL = "the rest, from the start of a WebSocket frame, is for the slow half"
     VIOLATION = "the client broke the protocol: `close` is what to answer"
+
+
+# Python 3.11 looks a member up in 0.1 µs.
+_MORE = Stop.MORE
 
 
 class Scanner:
@@ -182,14 +191,14 @@ class Scanner:
             if not payload.isascii() and not _is_utf8(payload):
                 break
             at = end
-            self.pending = receive(payload, now)
-            if self.pending is not None:
-                self.rest = data[at:]
+            pending = receive(payload, now)
+            if pending is not None:
+                self.rest, self.pending = data[at:], pending
                 return Stop.PENDING
         else:
             self.rest = data[at:]
-            return Stop.BUDGET if at < size else Stop.MORE
-        return self._judge(data[at:]) if at < size else Stop.MORE
+            return Stop.BUDGET if at < size else _MORE
+        return self._judge(data[at:]) if at < size else _MORE
 
     def take_rest(self) -> bytes:
         """The bytes that were not taken; the scanner has none afterwards."""

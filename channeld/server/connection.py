@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 
 from channeld.protocol.codes import REFUSALS, CloseCode
 from channeld.protocol.websocket import (
-    CLOSE,
     PING,
     CloseFrame,
     Scanner,
@@ -29,6 +28,7 @@ __all__ = ["FRAMES_A_TURN", "Connection"]
 FRAMES_A_TURN = 32
 
 _PING = encode_text(b"", PING)
+_MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = CloseFrame(CloseCode.ABNORMAL, "")
 
 
@@ -81,7 +81,7 @@ class Connection(Outbox):
         self._deflate: PerMessageDeflate | None = None
         self._session: Session | None = None
         self._close = _NO_CLOSE
-        self._heard = gate.runtime.clock.monotonic()
+        self._heard = gate.now()
         self._pinged = float("inf")
         gate.arrive()
         timeout = gate.plan_source().limits.handshake_timeout
@@ -94,9 +94,15 @@ class Connection(Outbox):
         if self.direct is None:
             self._send_changed(frame)
             return
-        if self.fanout.recipients is not None:
-            self.fanout.catch_up(self)
-        self.queue(frame)
+        fanout = self.fanout
+        if fanout.recipients is not None:
+            fanout.catch_up(self)
+        if self.out is None and fanout.in_turn:
+            # `queue`, written out for the usual answer: a call less.
+            self.out = [frame]
+            fanout.dirty.append(self)
+        else:
+            self.queue(frame)
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
@@ -115,7 +121,7 @@ class Connection(Outbox):
                 self._hang_up()
             elif reader is not None:
                 stop = reader.feed(data, now, FRAMES_A_TURN)
-                if stop is not Stop.MORE:
+                if stop is not _MORE:
                     self._read_on(stop, now)
             elif self.state is State.HEAD:
                 self._read_head(data, now)
@@ -125,8 +131,6 @@ class Connection(Outbox):
 
     def proceed(self, now: float) -> None:
         """Go on after a pause with what came before it."""
-        if self._is_pending:
-            return
         self.paused = False
         try:
             if self._reader is not None:
@@ -254,7 +258,7 @@ class Connection(Outbox):
     def _answer_close(self, close: CloseFrame) -> None:
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
-            self.queue(_encode(close.code, ""))
+            self.queue(encode_close(close.code))
             self._leave(close, State.ENDING)
         self._end()
 
@@ -334,7 +338,7 @@ class Connection(Outbox):
             self.queue(frame if deflate is None else deflate.compress(frame, payload_of(frame)))
 
     def _say_close(self, close: CloseFrame) -> None:
-        self.queue(_encode(close.code, close.reason))
+        self.queue(encode_close(close.code, close.reason))
         self._leave(close, State.CLOSING)
         if isinstance(self._reader, Scanner):
             # It may be the scanner's own receiver that asks, so the scanner is not touched.
@@ -345,7 +349,7 @@ class Connection(Outbox):
         self.state, self.direct, self._close = state, None, close
         if self._reader is not None:
             self._reader.open = False
-        self._set_timer(self._gate.runtime.clock.monotonic() + self._gate.linger)
+        self._set_timer(self._gate.now() + self._gate.linger)
         self.fanout.when_turn_ends(self._tell_session)
 
     def _tell_session(self) -> None:
@@ -353,9 +357,8 @@ class Connection(Outbox):
         if session is None or self._is_pending:
             return
         self._session = None
-        now = self._gate.runtime.clock.monotonic()
         try:
-            pending = session.closed(self._close.code, self._close.reason, now)
+            pending = session.closed(self._close.code, self._close.reason, self._gate.now())
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
         else:
@@ -372,7 +375,7 @@ class Connection(Outbox):
     def _linger(self) -> None:
         """All is said, and nothing that comes is read."""
         if self.state is State.HEAD:
-            self._set_timer(self._gate.runtime.clock.monotonic() + self._gate.linger)
+            self._set_timer(self._gate.now() + self._gate.linger)
         if self.state not in (State.ENDING, State.GONE):
             self.state, self._reader, self.parting = State.LINGERING, None, True
             if self.out is None:
@@ -388,16 +391,9 @@ class Connection(Outbox):
 
     def _fail(self, error: Exception) -> None:
         self._gate.counters.failures += 1
-        session = self._session
-        connection = session.connection_id if session is not None else None
+        connection = self._session.connection_id if self._session is not None else None
         log("connection_failed", connection=connection, exception=error)
         self.close(CloseCode.INTERNAL_ERROR, "internal error")
-
-
-def _encode(code: int, reason: str) -> bytes:
-    # 1005 and 1006 never travel: a Close frame without a code says the same (section 7.1.5).
-    sayable = code not in (CloseCode.NO_STATUS, CloseCode.ABNORMAL)
-    return encode_close(code, reason) if sayable else encode_text(b"", CLOSE)
 
 
 def _takes_nothing(_data: bytes | memoryview) -> int:

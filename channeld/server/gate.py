@@ -56,6 +56,10 @@ class Gate:
     _rules_of: tuple[Plan, Rules] | None = None
     _empty: trio.Event = attrs.field(factory=trio.Event)
 
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.runtime.clock.monotonic()
+
     def arrive(self) -> None:
         """A connection begins; `leave` ends it."""
         self.sockets += 1

@@ -1,4 +1,4 @@
-"""The express lane: one task serves every plain socket, by a private epoll that is nested in trio's (decision 0002).
+"""The express lane: one task serves every plain socket, by a private epoll that is nested in trio's (decision 0003).
 
 It waits with `trio.lowlevel.wait_readable` for the epoll itself. When that is readable, one turn reads every ready
 socket, lets the sessions answer, writes everything with one `send` a connection, and only then yields. Elsewhere than
@@ -100,6 +100,11 @@ class _LaneSocket:
         else:
             epoll.register(self.fd, mask)
 
+    def pause(self) -> None:
+        """The connection takes nothing for now."""
+        if self.connection.state is not State.GONE:
+            self.watch(self.mask & _OUT)
+
     def write_on(self) -> None:
         """The socket takes more."""
         connection = self.connection
@@ -190,7 +195,7 @@ class Lane:
 
     def _turn(self) -> None:
         gate, sockets = self.gate, self._sockets
-        now, received = gate.runtime.clock.monotonic(), 0
+        now, received = gate.now(), 0
         gate.fanout.begin()
         for fd, events in self.epoll.poll(0, SOCKETS_A_TURN):
             carrier = sockets.get(fd)
@@ -200,11 +205,11 @@ class Lane:
             if events & _OUT:
                 carrier.write_on()
             connection = carrier.connection
-            if events == _OUT or connection.state is State.GONE:
+            if events == _OUT:
                 continue
             if connection.paused:
-                # Looked at only now, so that most pauses cost no system call.
-                carrier.watch(carrier.mask & _OUT)
+                # Looked at only now, so that most pauses cost no system call. One that is gone is paused, too.
+                carrier.pause()
                 continue
             try:
                 data = carrier.recv(_READ)
@@ -219,7 +224,7 @@ class Lane:
         gate.fanout.end()
 
     def _turn_of_resumed(self) -> None:
-        now = self.gate.runtime.clock.monotonic()
+        now = self.gate.now()
         self.gate.fanout.begin()
         for _ in range(min(SOCKETS_A_TURN, len(self._resumed))):
             carrier = self._resumed.popleft()

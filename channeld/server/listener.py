@@ -25,7 +25,7 @@ from channeld.server.portable import StreamCarrier
 from channeld.server.states import State
 from channeld.telemetry import bound, log
 
-__all__ = ["BindError", "Server", "ServerStatistics", "bind", "tls_context"]
+__all__ = ["BindError", "Server", "ServerStatistics", "bind", "named", "tls_context"]
 
 _BACKLOG = 1024
 # Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
@@ -138,7 +138,7 @@ class Server:
                 if self._lane is not None:
                     nursery.start_soon(self._lane.run)
                 self._listen(tls, nursery)
-                names = [_name(sock) for sock in self._sockets]
+                names = [named(sock) for sock in self._sockets]
                 task_status.started(names)
         finally:
             self._gate.fanout.end()
@@ -297,7 +297,8 @@ def _remove_path(sock: socket.socket) -> None:
             Path(sock.getsockname()).unlink()
 
 
-def _name(sock: socket.socket) -> str:
+def named(sock: socket.socket) -> str:
+    """The address of a bound socket, as `bind` takes it."""
     if sock.family == socket.AF_UNIX:
         return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]

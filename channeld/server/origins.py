@@ -20,7 +20,10 @@ _ORIGIN = re.compile(
 
 
 def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
-    """Compile `allowed_origins`: `any`, `same-origin`, or a list of origins whose host may begin with `*.`."""
+    """Compile `allowed_origins`: `any`, `same-origin`, or a list of origins whose host may begin with `*.`.
+
+    `localhost` is for development only: pages on this machine, at any port, and those opened from a file.
+    """
     if allowed == "any":
         return _any
     if allowed == "same-origin":
@@ -46,7 +49,6 @@ def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
 
 
 def _is_local(origin: str, _host: str, _secure: bool) -> bool:
-    """For development: a page on this machine, on any port, or opened from a file."""
     parts = _split(origin)
     return origin == "null" or (
         parts is not None and parts[1] in ("localhost", "127.0.0.1", "[::1]")

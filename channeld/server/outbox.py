@@ -84,16 +84,17 @@ class Outbox:
 
     def flush(self) -> None:
         """Write what waits, as far as the peer takes it."""
-        data = self._first()
+        out, offset = self.out, self.offset
+        data = out[0] if out is not None and len(out) == 1 else self._first()
         try:
-            sent = self.write(memoryview(data)[self.offset :] if self.offset else data)
+            sent = self.write(memoryview(data)[offset:] if offset else data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.broken()
             return
         self.fanout.bytes_out += sent
-        self.keep_unsent(data, self.offset + sent)
+        self.keep_unsent(data, offset + sent)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
         """Of `data`, the first piece or all that waits, so many bytes have been sent."""
@@ -103,7 +104,9 @@ class Outbox:
         elif out is not None and len(out) > 1:
             self._block(out[1:], 0)
         else:
-            self.out, self.offset, self.queued, self.blocked = None, 0, 0, False
+            self.out = None
+            if self.blocked:
+                self.offset, self.queued, self.blocked = 0, 0, False
             if self.parting:
                 self.drained()
 

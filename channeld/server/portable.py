@@ -50,6 +50,7 @@ class StreamCarrier:
                 await self._contain_read()
         finally:
             self.connection.abandon(1001)
+            self._gate.fanout.end()
             await self._close()
 
     def want_write(self) -> None:

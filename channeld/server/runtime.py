@@ -74,6 +74,10 @@ class TrioRuntime:
             return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
         raise TimeoutError
 
+    def make_event(self) -> trio.Event:
+        """An event of trio's."""
+        return trio.Event()
+
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out. Dropped when `run` has ended."""
         if self._nursery is not None:

@@ -1,4 +1,4 @@
-"""The slow half: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0002).
+"""The slow half: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0003).
 
 A connection that has once sent a fragment, or that compresses, stays here until it ends; a violation ends it here. What
 wsproto lets pass and we don't is judged by an extension of it, `_Guard`, from each header, before a byte of payload:
@@ -156,10 +156,6 @@ class Slow:
             if not budget:
                 return Stop.BUDGET
         return Stop.MORE
-
-    def compress(self, frame: bytes, payload: bytes) -> bytes:
-        """A WebSocket frame as this connection sends it, given with its payload."""
-        return frame if self._deflate is None else self._deflate.compress(frame, payload)
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
         """Nobody's, here: the guard refuses binary messages unless `takes_binary`."""

@@ -38,7 +38,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
     "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
     "config_refused": Event("error", ("file", "errors", "reason"), "The old plan stays in force."),
-    "restart_needed": Event("warning", ("setting",), "A reload cannot change it; it stays as it was."),
+    "restart_needed": Event(
+        "warning", ("setting",), "A reload cannot change it; it stays as it was."
+    ),
     "lifespan_changed": Event("warning", ("hook",), "Needs a restart: a reload keeps the old one."),
     "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
     "connection_closed": Event(
@@ -79,6 +81,22 @@ EVENTS: Final[Mapping[str, Event]] = {
         "error", ("reason", "retry_after", "exception"), "Messages are not routed."
     ),
     "broker_recovered": Event("info", ("seconds", "rooms"), "The broker answers again."),
+    "broker_restarted": Event(
+        "error", ("status", "reason"), "The embedded Valkey ended, and is started again."
+    ),
+    "node_silent": Event(
+        "warning", ("nodes", "question"), "Other nodes did not answer; an answer is without them."
+    ),
+    "worker_ended": Event(
+        "error", ("number", "pid", "status", "seconds"), "A worker process ended by itself."
+    ),
+    "worker_started": Event("info", ("number", "pid"), "A worker process serves."),
+    "api_started": Event("info", ("bind",), "The control API listens."),
+    "api_refused": Event(
+        "warning",
+        ("status", "reason", "method", "path", "origin", "address"),
+        "A request to the control API without a good key, or from another site.",
+    ),
     "jwks_refreshed": Event("info", ("authenticator", "url", "keys", "skipped"), "Keys were read."),
     "jwks_failed": Event(
         "warning", ("authenticator", "url", "reason"), "Keys were not read; the old ones stay."
@@ -125,8 +143,12 @@ def configure(
     format: Literal["auto", "console", "json"] = "auto",
     level: Level = "info",
     stream: TextIO | None = None,
+    *,
+    worker: int | None = None,
 ) -> None:
     """Say how lines look, how loud they must be, and where they go (stderr, whatever it is at that time).
+
+    Where several processes write to one place, each line has the number of its `worker`.
 
     `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal and no `NO_COLOR` (no-color.org).
     """
@@ -142,6 +164,9 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             with_traceback,
+            lambda _logger, _name, fields: (
+                fields if worker is None else {**fields, "worker": worker}
+            ),
             cleaned,
             render,
         ],

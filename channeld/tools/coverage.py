@@ -174,8 +174,7 @@ def _access(config: Config, channel: Channel, pointer: str) -> _Named:
 def _message(type_: str, message: Message, pointer: str) -> _Named:
     yield "message", type_, pointer
     if any(route.to != "none" for route in message.route):
-        targets = " + ".join(route.to for route in message.route)
-        yield "route", f"{type_} → {targets}", f"{pointer}/route"
+        yield "route", type_, f"{pointer}/route"
     if message.schema is not True and message.schema != {}:
         yield "refusal", f"{type_} (INVALID_MESSAGE)", f"{pointer}/schema"
     if message.require:

@@ -38,6 +38,15 @@ def test_a_token_is_all_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert claims["exp"] - claims["iat"] == 300
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("90", 90), ("90s", 90), ("2h", 7200)])
+def test_a_bare_number_is_seconds(
+    written: str, seconds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["token", "--user", "ann", "--claim", "name=Ann", "--expires", written]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), SECRET, algorithms=["HS256"])
+    assert claims["exp"] - claims["iat"] == seconds
+
+
 def test_claims_that_the_server_will_refuse_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["token", "--user", "ann"]) == 0
     captured = capsys.readouterr()

@@ -61,10 +61,10 @@ def test_each_rule_names_its_code_and_has_an_entry(code: str) -> None:
     assert code in {entry.code for entry in ENTRIES}
 
 
-def test_what_is_not_available_is_one_finding(load_config: Load) -> None:
+def test_workers_that_share_nothing_are_one_finding(load_config: Load) -> None:
     text = f"channeld: {VERSION}\nserver: {{workers: 2}}\nchannels: {{}}\n"
     text = text.replace("channels: {}", "channels: {a: {path: /a, auth: none, events: {}}}")
-    assert [d.code for d in load_config(text).report.errors] == ["CH710"]
+    assert [d.code for d in load_config(text).report.errors] == ["CH704"]
 
 
 def test_severities_differ_as_wished() -> None:

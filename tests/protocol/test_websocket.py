@@ -68,6 +68,11 @@ def test_a_close_frame_has_its_code_and_reason() -> None:
     assert encode_close(1001, "bye") == b"\x88\x05\x03\xe9bye"
 
 
+@pytest.mark.parametrize("code", [1005, 1006])
+def test_a_code_that_never_travels_is_left_out(code: int) -> None:
+    assert encode_close(code, "bye") == b"\x88\x00"
+
+
 def test_a_long_reason_is_cut_at_a_characters_end() -> None:
     encoded = encode_close(1000, "é" * 100)
     assert len(encoded) <= 127

@@ -235,10 +235,13 @@ async def test_a_violation_ends_after_the_good_frames_before_it(
         assert len(served.engine.session.messages) == 1
 
 
-async def test_a_violator_that_stays_is_left_after_a_while(carrier: str) -> None:
+@pytest.mark.parametrize("wire", [frame(b"x", 0x83), frame(b"\xff"), frame(b"x" * 70000)])
+async def test_a_violator_that_stays_is_left_after_a_while(carrier: str, wire: bytes) -> None:
     async with serving(carrier) as served:
-        client = await served.client(glued=frame(b"x", 0x83))
-        assert await client.close_code() == 1002
+        client = await served.client(glued=wire)
+        while (found := await client.frame()) and found[0] != 0x88:
+            assert found == (0x81, b"TOO_LARGE")
+        assert found is not None
         await gone(served)
 
 
@@ -570,6 +573,17 @@ async def test_a_failing_message_is_1011_and_others_go_on(
         await served.until(lambda: engine.session.ends == [(1011, "internal error")])
         assert await echoes(other)
         assert served.gate.counters.failures == 1
+
+
+async def test_a_failing_message_in_a_later_turn_is_1011(carrier: str) -> None:
+    def receive(session: RecordingSession, payload: bytes) -> None:
+        if payload == b"boom":
+            raise RuntimeError("a bug above")
+
+    async with serving(carrier, RecordingEngine(on_message=receive)) as served:
+        client = await served.client(glued=frame(b"a") * 40 + frame(b"boom"))
+        assert await client.close_code() == 1011
+        await served.until(lambda: served.engine.session.ends == [(1011, "internal error")])
 
 
 @pytest.mark.parametrize("how", [fail, fail_later])

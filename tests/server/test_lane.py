@@ -159,6 +159,19 @@ async def test_4_a_reused_descriptor_does_not_get_its_forerunners_events(
     assert len(turning.lane.connections) == 2
 
 
+async def test_4_a_reset_while_the_write_side_is_shut_is_the_end(turning: Turning) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    near, _ = listener.accept()
+    turning.lane.adopt(near, "127.0.0.1")
+    (carrier,) = turning.lane._sockets.values()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    listener.close()
+    carrier.half_close()
+    assert turning.lane.connections == []
+
+
 async def test_5_a_turn_writes_once_for_each_connection(turning: Turning) -> None:
     client = turning.connect()
     turning.turn()
@@ -254,6 +267,24 @@ async def test_7_without_descriptors_it_stops_for_a_second_and_goes_on(
         await served.until(lambda: served.gate.sockets == 2)
         client.close()
         assert capsys.readouterr().err.count("accept_failed") == 1
+
+
+async def test_7_a_client_that_is_gone_before_it_is_accepted_hurts_nobody(
+    turning: Turning,
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    turning.peers.append(listener)
+    turning.lane.listen(listener)
+    for data in (b"", request_bytes(), request_bytes() + frame(b"a")):
+        client = socket.create_connection(listener.getsockname())
+        client.sendall(data)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+    turning.turn()
+    turning.turn()
+    assert turning.lane.connections == []
+    assert all(session.ends == [(1006, "")] for session in turning.engine.sessions)
+    turning.lane.ignore(listener)
 
 
 async def test_7_more_sockets_than_may_be_open_are_closed_unheard() -> None:

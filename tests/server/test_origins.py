@@ -86,6 +86,23 @@ def test_any_is_any() -> None:
     assert origin_check("any")("null", "a.com", False)
 
 
+LOCAL = origin_check("localhost")
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:8080", "null"]
+)
+def test_for_development_pages_of_this_machine_pass(origin: str) -> None:
+    assert LOCAL(origin, "127.0.0.1:4000", False)
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost.evil.com", "http://evil.com", "http://127.0.0.1.evil.com", ""]
+)
+def test_for_development_other_pages_do_not(origin: str) -> None:
+    assert not LOCAL(origin, "127.0.0.1:4000", False)
+
+
 def test_a_malformed_entry_allows_nothing() -> None:
     assert not origin_check(["example.com"])("http://example.com", "example.com", False)
 

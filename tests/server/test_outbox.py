@@ -101,6 +101,17 @@ def test_a_large_piece_is_not_copied_for_what_comes_behind_it() -> None:
     assert (peer.taken, peer.out) == ([large, b"b"], None)
 
 
+def test_what_comes_behind_a_large_piece_in_one_turn_is_not_lost() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout)
+    fanout.begin()
+    peer.send(bytes(100_000))
+    peer.send(b"b")
+    fanout.end()
+    peer.flush()
+    assert (len(peer.bytes), peer.bytes[-1:], peer.out) == (100_001, b"b", None)
+
+
 def test_more_than_the_limit_overflows() -> None:
     fanout = Fanout()
     peer = Peer(fanout, room=0)

@@ -231,6 +231,11 @@ async def test_a_subclass_may_take_binary() -> None:
     assert (taken, heard.messages) == ([b"\xff\xfe"], [b"text"])
 
 
+def test_binary_is_nobodys_otherwise() -> None:
+    with pytest.raises(NotImplementedError):
+        Heard().slow.take_binary(b"", 0.0)
+
+
 pieces = st.sampled_from(
     [
         frame(b"t"),

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
+from tests.system import browser
 from tests.system.kit import ROOT, SECRET, Served, command, environment, process_of
 
 _NUMBERS = itertools.count()
@@ -20,6 +22,29 @@ def chat() -> Iterator[Served]:
     environ = environment(CHANNELD_JWT_SECRET=SECRET)
     with process_of(arguments, ROOT, environ) as served:
         yield served.wait_ready()
+
+
+@pytest.fixture(scope="session")
+def dev() -> Iterator[Served]:
+    """The shipped configuration as `--dev` serves it."""
+    arguments = command("run", "--dev", "--bind", "127.0.0.1:0", "--log-format", "json")
+    with process_of(arguments, ROOT, environment(CHANNELD_JWT_SECRET=SECRET)) as served:
+        yield served.wait_ready()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """Chromium, for all tests that need it."""
+    browser.demand()
+    with browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """The example's page, on a web server of this machine."""
+    with browser.web_server(ROOT / "examples") as base:
+        yield f"{base}/chat.html"
 
 
 @pytest.fixture

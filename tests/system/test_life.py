@@ -1,12 +1,15 @@
 """Start, reload, drain and stop of the real command."""
 
+import os
 import signal
+import subprocess
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.system.kit import Served
+from tests.system.kit import PATIENCE, Served, command, environment
 
 Serve = Callable[..., Served]
 
@@ -100,6 +103,26 @@ def test_a_first_ctrl_c_drains_and_ends_with_0(serve: Serve) -> None:
     served.tell(signal.SIGINT)
     assert served.wait() == 0
     assert [line["event"] for line in served.events()][-1] == "server_stopped"
+
+
+def test_a_terminal_that_goes_away_ends_the_server(tmp_path: Path) -> None:
+    tmp_path.joinpath("channels.yaml").write_text(textwrap.dedent(ROOMS))
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command("run", "--bind", "127.0.0.1:0"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"/rooms/{room}\r\n" not in shown:
+        shown += os.read(ours, 65536)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE) in (0, 1)
 
 
 def test_a_valid_reload_keeps_connections_and_serves_what_is_new(

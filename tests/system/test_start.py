@@ -165,10 +165,8 @@ def test_no_file_at_all(serve: Serve, tmp_path: Path) -> None:
 
 def test_an_address_that_is_none(serve: Serve) -> None:
     status, lines = failure(serve(OPEN, "--bind", "nonsense", ready=False))
-    assert (status, lines) == (
-        1,
-        ["Error: Cannot listen on nonsense: expected HOST:PORT or unix:PATH"],
-    )
+    assert status == 2
+    assert "'nonsense' is not an address" in lines[-1]
 
 
 FAILING = """

@@ -59,6 +59,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH701": style.no_description,
     "CH703": style.names_alike,
     "CH704": style.workers_without_broker,
+    "CH705": style.workers_on_a_unix_socket,
 }
 
 

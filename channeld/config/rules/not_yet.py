@@ -11,13 +11,8 @@ __all__ = ["not_available"]
 
 
 def not_available(config: Config, sources: Sources) -> Iterator[Diagnostic]:
-    """CH710: brokers other than `memory`, several workers, the control API, webhooks."""
+    """CH710: the control API, webhooks."""
     help = "remove it for now"
-    if config.broker != "memory":
-        yield finding("CH710", "this broker is not available yet", sources, "/broker", help)
-    if config.server.workers > 1:
-        message = "more than one process is not available yet"
-        yield finding("CH710", message, sources, "/server/workers", help)
     if config.api is not None:
         message = "the control API is not available yet"
         yield finding("CH710", message, sources, "/api", help, key=True)

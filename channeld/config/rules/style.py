@@ -16,6 +16,7 @@ __all__ = [
     "no_description",
     "reserved_type",
     "stamp_reserved",
+    "workers_on_a_unix_socket",
     "workers_without_broker",
 ]
 
@@ -105,3 +106,12 @@ def workers_without_broker(config: Config, sources: Sources) -> Findings:
         message = f"{config.server.workers} processes need a broker that they share"
         help = "write `workers: 1`, or give a `broker` other than `memory`"
         yield finding("CH704", message, sources, "/server/workers", help)
+
+
+def workers_on_a_unix_socket(config: Config, sources: Sources) -> Findings:
+    """CH705: an address that only one process can have."""
+    paths = [address for address in config.server.bind if address.startswith("unix:")]
+    if config.server.workers > 1 and paths:
+        message = f"{config.server.workers} processes cannot share {paths[0]}"
+        help = "write `workers: 1`, or an address such as `127.0.0.1:4000`"
+        yield finding("CH705", message, sources, "/server/bind", help)

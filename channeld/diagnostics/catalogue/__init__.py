@@ -2,7 +2,7 @@
 
 CH0xx YAML (`yaml.py`), CH1xx structure (`structure.py`), CH2xx schemas (`schemas.py`), CH3xx paths, routes, templates
 (`routes.py`), CH4xx auth and security (`security.py`), CH5xx hooks (`hooks.py`), CH6xx limits, history, presence
-(`limits.py`), CH7xx deployment and style (`deployment.py`).
+(`limits.py`), CH7xx deployment and style (`deployment.py`), CH8xx scenario files (`scenarios.py`).
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from channeld.diagnostics.catalogue import (
     hooks,
     limits,
     routes,
+    scenarios,
     schemas,
     security,
     structure,
@@ -24,7 +25,7 @@ __all__ = ["CATALOGUE", "Entry", "diagnose"]
 
 CATALOGUE: Mapping[str, Entry] = {
     entry.code: entry
-    for module in (yaml, structure, schemas, routes, security, hooks, limits, deployment)
+    for module in (yaml, structure, schemas, routes, security, hooks, limits, deployment, scenarios)
     for entry in module.ENTRIES
 }
 

@@ -44,8 +44,26 @@ ENTRIES: tuple[Entry, ...] = (
         "several processes need a broker that they share",
         "Each process holds a part of the connections. With the `memory` broker a frame would reach only those in the "
         "sender's own process, and a room would be as many rooms as there are processes.",
-        "# only once several processes are available\n",
-        _LOBBY,
+        _LOBBY.replace("channels:", "server: {workers: 4}\nchannels:", 1),
+        _LOBBY.replace("channels:", "server: {workers: 4}\nbroker: valkey\nchannels:", 1),
+    ),
+    Entry(
+        "CH705",
+        "workers-on-a-unix-socket",
+        Severity.ERROR,
+        "several processes cannot share a Unix socket",
+        "The kernel deals the connections to a TCP port out to all processes that listen on it. A Unix socket belongs to the "
+        "one that bound it: the others could not start. A proxy in front can as well reach a port of 127.0.0.1.",
+        _LOBBY.replace(
+            "channels:",
+            "server: {workers: 4, bind: 'unix:chat.sock'}\nbroker: valkey\nchannels:",
+            1,
+        ),
+        _LOBBY.replace(
+            "channels:",
+            "server: {workers: 4, bind: '127.0.0.1:4000'}\nbroker: valkey\nchannels:",
+            1,
+        ),
     ),
     Entry(
         "CH710",
@@ -54,7 +72,8 @@ ENTRIES: tuple[Entry, ...] = (
         "this is not available yet",
         "The language has this key, and this version of the server does not do what it says. Refusing it is better than "
         "passing it over: a control API that silently is not there would be found out late.",
-        _LOBBY.replace("channels:", "broker: valkey\nchannels:", 1),
-        _LOBBY.replace("channels:", "broker: memory\nchannels:", 1),
+        _LOBBY
+        + "webhooks: [{url: https://example.com/hook, secret: '${SENSOR_TOKEN}', events: [joined]}]\n",
+        _LOBBY,
     ),
 )

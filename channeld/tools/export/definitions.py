@@ -6,8 +6,10 @@ inside it) is rewritten so that it judges the frame as if those fields were not 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 import attrs
 
@@ -142,7 +144,7 @@ class _Copy:
             copied["allOf"] = [*(before if isinstance(before, list) else []), *also]
         return copied
 
-    def _keyword(self, keyword: str, value: Json) -> Json:
+    def _keyword(self, keyword: str, value: Json) -> Json:  # noqa: PLR0911 - one return a keyword
         if keyword == "$ref":
             return self._reference(value, framed=True)
         if keyword in IN_PLACE:
@@ -172,11 +174,15 @@ class _Copy:
         return copy(value)
 
     def _reference(self, reference: Json, *, framed: bool) -> Json:
+        if isinstance(reference, str) and reference.startswith("channeld:"):
+            # A bundle of whole documents under made-up names (plan/bundles.py).
+            raise Unframeable(reference)
         if not isinstance(reference, str) or not reference.startswith("#"):
             return reference
         target = pointed(self.root, reference)
         key = json.dumps([reference, _closure(self.root, reference)], sort_keys=True)
-        hint = reference.rsplit("/", 1)[-1] if reference.startswith(PREFIX) else self.hint
+        last = unquote(reference).rsplit("/", 1)[-1]
+        hint = last if reference.startswith(PREFIX) else self.hint
         if framed:
             key += json.dumps([*sorted(self.fields), self.loose])
             hint += " fields"
@@ -189,11 +195,9 @@ class _Copy:
         validator = validator_of({"pattern": pattern})
         if not any(validator.accepts(name) for name in self.fields):
             return pattern
-        # Both engines that read this know look-ahead, though `pattern` in a configuration may not use it.
-        names = "|".join(sorted(self.fields))
-        return f"^(?!(?:{names})$)(?=[\\s\\S]*?(?:{pattern}))" if "^" not in pattern else (
-            f"(?!^(?:{names})$)(?:{pattern})"
-        )
+        # Whoever reads an export knows look-ahead, though a configuration's own patterns may not use it.
+        names = "|".join(map(re.escape, sorted(self.fields)))
+        return f"^(?!(?:{names})$)(?=[\\s\\S]*?(?:{pattern}))"
 
     def _one_of(self, values: list[Json]) -> Json:
         exact: list[Json] = []
@@ -246,15 +250,13 @@ def _named(schema: Mapping[str, Json]) -> frozenset[str]:
     for keyword in ("properties", "dependentRequired", "dependentSchemas"):
         value = schema.get(keyword)
         names.update(value if isinstance(value, dict) else ())
-    required = [schema.get("required"), *_lists(schema.get("dependentRequired"))]
-    for listed in required:
-        names.update(name for name in listed or () if isinstance(name, str)) if isinstance(
-            listed, list
-        ) else None
+    for listed in (schema.get("required"), *_values(schema.get("dependentRequired"))):
+        if isinstance(listed, list):
+            names.update(name for name in listed if isinstance(name, str))
     return frozenset(names)
 
 
-def _lists(value: Json) -> Iterable[Json]:
+def _values(value: Json) -> Iterable[Json]:
     return value.values() if isinstance(value, dict) else ()
 
 

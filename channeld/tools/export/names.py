@@ -12,13 +12,17 @@ LONGEST: Final = 80
 
 # Words that mean something else in one of the targets, in the client or in the generated modules' imports.
 TAKEN: Final = frozenset(
-    """
-    Any Array Boolean Date Error Exception Exclude Extract False Final Function Generic JSON List Literal Map Mapping
-    Math Never None NotRequired Number Object Omit Partial Pick Promise Protocol Readonly Record Required Set String
-    Symbol True Type TypeAlias TypedDict URL Union WebSocket Answer Answers AnyFrame ChannelClient ChannelError
-    ChannelMap ChannelTypes Ending Options Pending Socket SocketClass State Token
-    """.split()
-)
+    {
+        "Answer", "Answers", "Any", "AnyFrame", "Array", "Boolean", "ChannelClient",
+        "ChannelError", "ChannelMap", "ChannelTypes", "Date", "Ending", "Error", "Exception",
+        "Exclude", "Extract", "False", "Final", "Function", "Generic", "JSON",
+        "List", "Literal", "Map", "Mapping", "Math", "Never", "None",
+        "NotRequired", "Number", "Object", "Omit", "Options", "Partial", "Pending",
+        "Pick", "Promise", "Protocol", "Readonly", "Record", "Required", "Set",
+        "Socket", "SocketClass", "State", "String", "Symbol", "Token", "True",
+        "Type", "TypeAlias", "TypedDict", "URL", "Union", "WebSocket",
+    }
+)  # fmt: skip
 
 
 def identifier(text: str) -> str:
@@ -45,6 +49,10 @@ class Names:
         self._given.add(name)
         return name
 
-    def copy(self) -> "Names":
-        """The same names given, apart from the original from now on."""
-        return Names(set(self._given))
+    def take(self, name: str) -> None:
+        """Take a name that is an identifier already."""
+        self._given.add(name)
+
+    def has(self, name: str) -> bool:
+        """Whether a name is taken."""
+        return name in self._given

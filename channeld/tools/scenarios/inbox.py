@@ -1,7 +1,8 @@
 """Which frame is consumed by what: a client's frames wait in order until steps ask for them.
 
 The rules. Routed messages, events, replies and errors are consumed in order, so one that is not what a step wants is a
-mismatch. What the server itself speaks (`SPOKEN`), and what the scenario ignores, is passed over unless it is wanted.
+mismatch. What the server itself speaks (`SPOKEN`) is passed over unless a pattern names its `type`, and what the
+scenario ignores unless it is wanted.
 Nothing is taken unless all that a step wants is there, so that a step may ask again when time has moved.
 """
 
@@ -11,12 +12,12 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.protocol.frames import Frame, Json
-from channeld.tools.scenarios.matching import Difference, Env, compare
+from channeld.tools.scenarios.matching import Difference, Env, compare, shown
 from channeld.tools.scenarios.model import Pattern
 from channeld.tools.scenarios.outcome import Entry
 from channeld.tools.scenarios.probe import Origin
 
-__all__ = ["SPOKEN", "Inbox", "Mismatch", "Nothing", "Received", "Taken"]
+__all__ = ["SPOKEN", "Inbox", "Mismatch", "Nothing", "Received", "Taken", "Verdict"]
 
 SPOKEN: Final = frozenset(
     {
@@ -178,6 +179,10 @@ class Inbox:
         env = Env(
             captured=self.captured, taken={} if taken is None else taken, schemas=self.schemas
         )
+        kind = received.frame.get("type")
+        if kind in SPOKEN and not _names_type(pattern.value):
+            # `{pos: $any}` is meant for a message, though `subscribed` has a `pos`, too.
+            return [Difference("", "a frame that is not the server's own", shown(kind))]
         return compare(pattern.value, received.frame, env)
 
     def _consume(self, matched: list[Received], count: int, taken: dict[str, Json]) -> Taken:
@@ -189,6 +194,12 @@ class Inbox:
         del self.waiting[:count]
         self.captured.update(taken)
         return Taken(frames=tuple(matched))
+
+
+def _names_type(pattern: Json) -> bool:
+    if not isinstance(pattern, dict):
+        return False
+    return "type" in pattern or _names_type(pattern.get("$exact"))
 
 
 def _augment(
@@ -208,9 +219,7 @@ def _augment(
     return False
 
 
-def _nothing(
-    pattern: Pattern, passed: Sequence[tuple[Received, list[Difference]]]
-) -> Nothing:
+def _nothing(pattern: Pattern, passed: Sequence[tuple[Received, list[Difference]]]) -> Nothing:
     """Only a frame of the type that is wanted is worth showing as the nearest."""
     kind = pattern.value.get("type") if isinstance(pattern.value, dict) else None
     alike = [one for one in passed if one[0].frame.get("type") == kind]

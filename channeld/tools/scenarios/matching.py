@@ -53,12 +53,12 @@ class Env:
         return self.taken.get(name, self.captured.get(name, MISSING))
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = LONGEST) -> str:
     """A value as JSON on one line, cut when it is long."""
     if value is MISSING:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def same(one: object, other: object) -> bool:
@@ -69,7 +69,9 @@ def same(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and one == other or (_are_numbers(one, other) and one == other)
+    return (type(one) is type(other) and one == other) or (
+        _are_numbers(one, other) and one == other
+    )
 
 
 def _are_numbers(*values: object) -> bool:
@@ -198,7 +200,12 @@ def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Difference]
         schema = {"$ref": argument, **named}
     elif isinstance(argument, dict):
         schema = {**named, **argument}
-    violations = validator_of(schema).explain(value)
+    try:
+        violations = validator_of(schema).explain(value)
+    except (TypeError, ValueError) as error:
+        # Whether `#/schemas/NAME` exists is only known with the configuration.
+        words = " ".join(str(error).split())[:LONGEST]
+        return [Difference(path, "a schema that can be used", words)]
     wanted = [f"`{one.path}` {one.message}" if one.path else one.message for one in violations[:3]]
     return [Difference(path, f"what the schema accepts ({each})", shown(value)) for each in wanted]
 

@@ -21,6 +21,7 @@ __all__ = [
     "ExpectClose",
     "Pattern",
     "Publish",
+    "Rejection",
     "Scenario",
     "ScenarioFile",
     "Send",
@@ -59,13 +60,23 @@ class ClientSpec:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class Rejection:
+    """What a stub rejects with, as `channeld.Reject` takes it."""
+
+    message: str
+    code: str = "REJECTED"
+    close: int | None = None
+    fields: Mapping[str, Json] = attrs.field(factory=dict)
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class Stub:
     """What stands in for a hook: after `delay` seconds it rejects, raises, returns a value, or returns nothing."""
 
     hook: str
     pointer: str
     delay: float = 0.0
-    reject: Mapping[str, Json] | None = None
+    reject: Rejection | None = None
     raises: str | None = None
     returns: Json = None
 

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -87,10 +88,14 @@ class Witness:
         words = " ".join(traceback.format_exception_only(error)[-1].split())
         frames = traceback.extract_tb(error.__traceback__)
         # The first frames are ours; the last is where it happened, the library it called into included.
-        at = f"{frames[-1].filename}:{frames[-1].lineno}" if len(frames) > 1 else ""
-        self.failures.append(
-            HookFailure(hook=hook, words=f"raised {words}", at=at, step=self.step)
-        )
+        at = f"{_as_named(frames[-1].filename)}:{frames[-1].lineno}" if len(frames) > 1 else ""
+        self.failures.append(HookFailure(hook=hook, words=f"raised {words}", at=at, step=self.step))
+
+
+def _as_named(file: str) -> str:
+    """As the user would write it."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
 
 # ------------------------------------------------------------------------------------------------------- the plan
@@ -186,7 +191,11 @@ def _auth(auth: AuthPlan, channel: str, hook: _HookChange) -> AuthPlan:
 def _subscribe(
     plan: SubscribePlan | None, changed: Callable[[Hook | None, str], Hook | None]
 ) -> SubscribePlan | None:
-    return None if plan is None else attrs.evolve(plan, hook=changed(plan.hook, "rooms/subscribe/hook"))
+    return (
+        None
+        if plan is None
+        else attrs.evolve(plan, hook=changed(plan.hook, "rooms/subscribe/hook"))
+    )
 
 
 def _same_message(message: MessagePlan, _origin: Origin) -> MessagePlan:
@@ -245,13 +254,8 @@ def _watched(hook: Hook, origin: Origin, witness: Witness, *, is_stub: bool) -> 
 def _stub(stub: Stub, *, is_authenticator: bool) -> Callable[..., Any]:
     def answer() -> Any:
         if stub.reject is not None:
-            fields = stub.reject.get("fields", {})
-            raise Reject(
-                stub.reject["message"],  # type: ignore[arg-type] - checked when it was read
-                stub.reject.get("code", "REJECTED"),  # type: ignore[arg-type] - as above
-                stub.reject.get("close"),  # type: ignore[arg-type] - as above
-                **(fields if isinstance(fields, dict) else {}),
-            )
+            said = stub.reject
+            raise Reject(said.message, said.code, said.close, **said.fields)
         if stub.raises is not None:
             raise RuntimeError(stub.raises)
         if is_authenticator and isinstance(stub.returns, dict):
@@ -281,5 +285,3 @@ def _lifespan(stub: Stub) -> Callable[..., Any]:
         yield SimpleNamespace(**state) if isinstance(state, dict) else state
 
     return lifespan
-
-

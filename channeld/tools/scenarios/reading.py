@@ -52,7 +52,8 @@ class Reader:
     ) -> Mapping[str, Json] | None:
         """A mapping with no other keys than these, `x-…` apart (CH802), and with those that are required (CH803)."""
         if not isinstance(value, dict):
-            return self.wrong(value, pointer, "a mapping")
+            self.wrong(value, pointer, "a mapping")
+            return None
         for key in value:
             if key not in legal and not key.startswith("x-"):
                 meant = similar(key, [one for one in legal if one not in value])
@@ -66,12 +67,17 @@ class Reader:
             self.find("CH803", message, pointer, f"add `{key}:`", key=True)
         return None if missing else value
 
-    def named_values(self, value: Json, pointer: str) -> Mapping[str, Json]:
+    def object(self, value: Json, pointer: str) -> Mapping[str, Json]:
         """A mapping with any keys; an empty one after a finding."""
         if isinstance(value, dict):
-            return {key: one for key, one in value.items() if not key.startswith("x-")}
+            return value
         self.wrong(value, pointer, "a mapping")
         return {}
+
+    def named_values(self, value: Json, pointer: str) -> Mapping[str, Json]:
+        """A mapping of names that the file gives, `x-…` left out; an empty one after a finding."""
+        named = self.object(value, pointer)
+        return {key: one for key, one in named.items() if not key.startswith("x-")}
 
     def items(self, value: Json, pointer: str) -> list[tuple[Json, str]]:
         """The entries of a list, each with its pointer; none after a finding."""
@@ -87,7 +93,8 @@ class Reader:
         if isinstance(value, str):
             return value
         help = "put it in quotes" if isinstance(value, bool | int | float) else ""
-        return self.wrong(value, pointer, "text", help)
+        self.wrong(value, pointer, "text", help)
+        return None
 
     def flag(self, value: Json, pointer: str) -> bool:
         """`true` or `false`; false after a finding."""
@@ -114,7 +121,8 @@ class Reader:
         if type(value) is int and 1000 <= value <= 4999:
             return value
         help = "write a number such as `4401`"
-        return self.find("CH810", f"{named(pointer)} takes {wants}", pointer, help)
+        self.find("CH810", f"{named(pointer)} takes {wants}", pointer, help)
+        return None
 
     # ------------------------------------------------------------------------------------------------- patterns
 
@@ -222,7 +230,11 @@ def _schema_wants(argument: Json) -> str:
         validator_of({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
     except (TypeError, ValueError) as error:
         # A reference into the configuration's schemas is looked up when the configuration is known.
-        return "" if "schemas" in str(error) else f"a JSON Schema ({' '.join(str(error).split())[:80]})"
+        return (
+            ""
+            if "/schemas/" in str(error)
+            else f"a JSON Schema ({' '.join(str(error).split())[:80]})"
+        )
     return ""
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import attrs
 
 from channeld.config.model import HookAuth, JwtAuth
+from channeld.engine.states import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import RESERVED, Frame, Json
 from channeld.server.handshake import Arrival, Refuse, RequestHead, Rules, decide
@@ -32,7 +33,11 @@ MOST_ENTRIES: Final = 10_000
 
 @attrs.define(eq=False)
 class Actor:
-    """One of a scenario's clients, through all of its connections. `status` is an HTTP refusal, or 0."""
+    """One of a scenario's clients, through all of its connections.
+
+    `status` is an HTTP refusal, or 0. `closed` is how the last connection ended: `is_leaving` tells that the client
+    closed it, `is_closure_taken` that a step expected the server to. `asked` is the type of the last frame it sent.
+    """
 
     name: str
     inbox: Inbox
@@ -41,13 +46,25 @@ class Actor:
     spec: ClientSpec | None = None
     status: int = 0
     closed: tuple[int, str] | None = None
-    closed_by_server: bool = False
-    close_expected: bool = True
+    is_leaving: bool = False
+    is_closure_taken: bool = False
+    asked: str = ""
 
     @property
     def is_open(self) -> bool:
         """Whether it is connected."""
         return self.client is not None and self.client.closed is None
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the server waits for its `authenticate` frame."""
+        session = None if self.client is None else self.client.session
+        return self.is_open and session is not None and session.is_in(State.AUTHENTICATING)
+
+    @property
+    def was_sent_away(self) -> bool:
+        """Whether the server closed, and no step has expected it yet."""
+        return self.closed is not None and not self.is_leaving and not self.is_closure_taken
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -113,7 +130,8 @@ class Stage:
         """Make a handshake; afterwards the actor is connected, or `status` or `closed` says why not."""
         ORIGIN.set(None)
         actor.spec = spec
-        actor.status, actor.closed, actor.close_expected = 0, None, True
+        actor.status, actor.closed = 0, None
+        actor.is_leaving = actor.is_closure_taken = False
         rules = self._rules
         assert rules is not None  # noqa: S101 - set when the stage is made
         match = rules.match(spec.path.partition("?")[0])
@@ -158,12 +176,14 @@ class Stage:
 
     def _arrival(self) -> Arrival:
         plan = self.app.plan
-        count = len(self.app.engine.sessions)
+        sessions = list(self.app.engine.sessions.values())
         most = plan.limits.connections_per_address
         return Arrival(
             address=ADDRESS,
-            is_full=count >= plan.limits.connections,
-            is_crowded=lambda _address: most is not None and count >= most,
+            is_full=len(sessions) >= plan.limits.connections,
+            is_crowded=lambda address: (
+                most is not None and sum(one.address == address for one in sessions) >= most
+            ),
         )
 
     def _head(self, actor: Actor, spec: ClientSpec, match: Match | None) -> RequestHead:
@@ -190,7 +210,9 @@ class Stage:
         fields |= spec.headers
         target = "?".join([path, "&".join(parts)]) if parts else path
         encoded = {name.encode(): value.encode() for name, value in fields.items()}
-        return RequestHead(b"GET", quote(target, safe="/?&=%:+,;@!$'()*~-._").encode(), b"1.1", encoded)
+        return RequestHead(
+            b"GET", quote(target, safe="/?&=%:+,;@!$'()*~-._").encode(), b"1.1", encoded
+        )
 
     # ------------------------------------------------------------------------------------------------ what comes
 
@@ -203,40 +225,38 @@ class Stage:
         received = Received(time=self.now, frame=frame, origin=origin, entry=entry)
         actor.inbox.put(received)
         actor.pos = client.pos if client.pos is not None else actor.pos
-        self._reach(channel, received)
+        self._reach(actor, channel, received)
         breach = check_delivered(self.app.plan, channel, frame, origin)
         if breach is not None:
             bad = BadDelivery(actor=actor, received=received, breach=breach, step=self.step)
             self.breaches.append(bad)
 
     def _channel(self, client: Client) -> ChannelPlan:
-        if client.session is not None:
-            return client.session.channel
-        match = self.app.plan.match(client.path)
-        assert match is not None  # noqa: S101 - its handshake was accepted
-        return match.channel
+        assert client.session is not None  # noqa: S101 - set before it can receive anything
+        return client.session.channel
 
-    def _reach(self, channel: ChannelPlan, received: Received) -> None:
+    def _reach(self, actor: Actor, channel: ChannelPlan, received: Received) -> None:
         kind = received.frame.get("type")
         origin = received.origin
         if kind == "error":
-            self.reached.add(channel.name, "error", received.frame.get("code"))
+            code = received.frame.get("code")
+            self.reached.add(channel.name, "error", code)
+            if actor.asked == "subscribe":
+                self.reached.add(channel.name, "refusal", f"subscribe ({code})")
         elif kind not in RESERVED:
             self.reached.add(channel.name, "event", kind)
             if origin is not None and origin.kind == "message":
-                self.reached.add(origin.channel, "routed", origin.name)
+                self.reached.add(origin.channel, "route", origin.name)
 
     def _on_close(self, client: Client, code: int, reason: str) -> None:
         actor = self._of[client]
         if actor.client is not client:
             return
         actor.closed = (code, reason)
-        by_server = actor.closed_by_server = actor.close_expected
-        actor.close_expected = not by_server
-        if by_server:
+        if not actor.is_leaving:
             self.reached.add(self._channel(client).name, "close", code)
         words = f" {reason}" if reason else ""
-        who = "the server closes" if by_server else "closes"
+        who = "closes" if actor.is_leaving else "the server closes"
         self.note(actor.name, "=", f"{who} {code}{words}")
 
     async def advance(self, seconds: float) -> None:

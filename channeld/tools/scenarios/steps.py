@@ -1,7 +1,7 @@
 """Steps and clients of a scenario: what each verb takes, read from the file."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -54,7 +54,7 @@ def read_client(
     keys: dict[str, Callable[[Json, str], object]] = {
         "path": reader.text,
         "user": reader.text,
-        "claims": reader.named_values,
+        "claims": reader.object,
         "token": reader.text,
         "expires": reader.duration,
         "since": lambda value, at: _since(reader, value, at),
@@ -72,15 +72,18 @@ def read_client(
     if "token" in written and "user" in written:
         message = "a client comes with a `token`, or is let in as a `user`, not both"
         reader.find("CH805", message, child(pointer, "token"), "keep one", key=True)
-    return attrs.evolve(before, **{k: v for k, v in read.items() if v is not None})
+    changed: dict[str, Any] = {key: value for key, value in read.items() if value is not None}
+    return attrs.evolve(before, **changed)
 
 
 def _since(reader: Reader, value: Json, pointer: str) -> Json:
-    return reader.template(value, pointer) if isinstance(value, dict) else reader.text(value, pointer)
+    return (
+        reader.template(value, pointer) if isinstance(value, dict) else reader.text(value, pointer)
+    )
 
 
 def _headers(reader: Reader, value: Json, pointer: str) -> Mapping[str, str]:
-    named = reader.named_values(value, pointer)
+    named = reader.object(value, pointer)
     headers = {}
     for name, text in named.items():
         checked = reader.text(text, child(pointer, name))
@@ -113,11 +116,13 @@ class StepReader:
 
     def _step(self, value: Json, pointer: str) -> Step | None:
         if not isinstance(value, dict):
-            return self.reader.wrong(value, pointer, "a mapping", "write `CLIENT: {send: {…}}`")
+            self.reader.wrong(value, pointer, "a mapping", "write `CLIENT: {send: {…}}`")
+            return None
         if len(value) != 1:
             message = "a step is about one client, `advance` or `publish`"
             help = "start a line of its own, with `- `, for each of them"
-            return self.reader.find("CH805", message, pointer, help)
+            self.reader.find("CH805", message, pointer, help)
+            return None
         name, said = next(iter(value.items()))
         at = child(pointer, name)
         if name == "advance":
@@ -130,7 +135,8 @@ class StepReader:
             names = joined([f"`{one}`" for one in known])
             help = f"did you mean `{meant}`?" if meant else f"there are {names}"
             message = f"the scenario has no client `{name[:40]}`"
-            return self.reader.find("CH804", message, at, help, key=True)
+            self.reader.find("CH804", message, at, help, key=True)
+            return None
         return self._client_step(name, said, at)
 
     def _client_step(self, client: str, said: Json, pointer: str) -> Step | None:
@@ -139,12 +145,18 @@ class StepReader:
         verbs = [key for key in MODIFIERS if isinstance(said, dict) and key in said]
         if isinstance(said, str):
             meant = similar(said, BARE)
-            help = f"did you mean `{meant}`?" if meant else f"write {joined(_quoted(BARE))}, or a mapping"
-            return self.reader.find("CH805", f"`{said[:40]}` is not a step", pointer, help)
+            help = (
+                f"did you mean `{meant}`?"
+                if meant
+                else f"write {joined(_quoted(BARE))}, or a mapping"
+            )
+            self.reader.find("CH805", f"`{said[:40]}` is not a step", pointer, help)
+            return None
         if len(verbs) > 1:
             message = f"a step does one thing; this one has `{verbs[0]}` and `{verbs[1]}`"
             at = child(pointer, verbs[1])
-            return self.reader.find("CH805", message, at, "make two steps of it", key=True)
+            self.reader.find("CH805", message, at, "make two steps of it", key=True)
+            return None
         legal = (*verbs, *(MODIFIERS[verbs[0]] if verbs else MODIFIERS))
         written = self.reader.mapping(said, pointer, legal)
         if written is None:
@@ -250,7 +262,9 @@ class StepReader:
             for key in ("channel", "room", "user")
             if key in written
         }
-        to = written.get("to", "room" if "room" in written else "user" if "user" in written else "global")
+        to = written.get(
+            "to", "room" if "room" in written else "user" if "user" in written else "global"
+        )
         at = child(pointer, "to")
         if to not in TARGETS:
             reader.find("CH805", f"`to` is {joined(_quoted(TARGETS))}", at)
@@ -259,8 +273,11 @@ class StepReader:
             reader.find("CH803", f"to publish to a {to} takes its name", at, help)
         event = reader.template(written["event"], child(pointer, "event"))
         if not isinstance(event, dict):
-            return reader.wrong(event, child(pointer, "event"), "a frame")
-        refused = "refused" in written and reader.flag(written["refused"], child(pointer, "refused"))
+            reader.wrong(event, child(pointer, "event"), "a frame")
+            return None
+        refused = "refused" in written and reader.flag(
+            written["refused"], child(pointer, "refused")
+        )
         return Publish(
             pointer=pointer,
             channel=texts.get("channel") or "",

@@ -7,7 +7,14 @@ from typing import Final
 from channeld.config.tree import Tree, child
 from channeld.diagnostics.diagnostic import Related, Report
 from channeld.protocol.frames import Json
-from channeld.tools.scenarios.model import ClientSpec, Pattern, Scenario, ScenarioFile, Stub
+from channeld.tools.scenarios.model import (
+    ClientSpec,
+    Pattern,
+    Rejection,
+    Scenario,
+    ScenarioFile,
+    Stub,
+)
 from channeld.tools.scenarios.reading import Reader
 from channeld.tools.scenarios.steps import CLIENT_KEYS, RESERVED_NAMES, StepReader, read_client
 
@@ -98,7 +105,9 @@ class _Common:
                 continue
             checked = self.reader.mapping(written, at, CLIENT_KEYS, ["path"])
             if checked is not None:
-                clients[name] = read_client(self.reader, checked, at, ClientSpec(name=name, pointer=at, path=""))
+                clients[name] = read_client(
+                    self.reader, checked, at, ClientSpec(name=name, pointer=at, path="")
+                )
         return clients
 
     def read_ignore(self, written: Mapping[str, Json], pointer: str) -> tuple[Pattern, ...]:
@@ -137,21 +146,30 @@ class _Common:
             returns=written.get("returns"),
         )
 
-    def _reject(self, written: Mapping[str, Json], pointer: str) -> Mapping[str, Json] | None:
+    def _reject(self, written: Mapping[str, Json], pointer: str) -> Rejection | None:
         if "reject" not in written:
             return None
-        value, at = written["reject"], child(pointer, "reject")
+        reader, value, at = self.reader, written["reject"], child(pointer, "reject")
         if isinstance(value, str):
-            return {"message": value}
-        reject = self.reader.mapping(value, at, REJECT_KEYS, ["message"]) or {}
-        for key in ("message", "code"):
-            if key in reject:
-                self.reader.text(reject[key], child(at, key))
+            return Rejection(message=value)
+        reject = reader.mapping(value, at, REJECT_KEYS, ["message"]) or {}
+        texts = {
+            key: reader.text(reject[key], child(at, key)) or ""
+            for key in ("message", "code")
+            if key in reject
+        }
+        close = None
         if "close" in reject:
-            self.reader.close_code(reject["close"], child(at, "close"))
+            close = reader.close_code(reject["close"], child(at, "close"))
+        fields: Mapping[str, Json] = {}
         if "fields" in reject:
-            self.reader.named_values(reject["fields"], child(at, "fields"))
-        return reject
+            fields = reader.object(reject["fields"], child(at, "fields"))
+        return Rejection(
+            message=texts.get("message", ""),
+            code=texts.get("code", "REJECTED"),
+            close=close,
+            fields=fields,
+        )
 
 
 def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
@@ -167,5 +185,3 @@ def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
             related = (Related(place=there, message="first used here"),)
             at = child(scenario.pointer, "name")
             reader.find("CH809", message, at, "rename one of them", related=related)
-
-

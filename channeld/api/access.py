@@ -1,0 +1,45 @@
+"""Who may ask: keys, compared in constant time, and the origin that a browser reports."""
+
+import hmac
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+__all__ = ["has_key", "is_own_origin"]
+
+_SCHEME = b"bearer "
+
+
+def has_key(authorization: bytes | None, keys: Iterable[str]) -> bool:
+    """Whether an `Authorization` header brings one of the keys (RFC 6750 section 2.1).
+
+    Every key is compared, each in constant time, so that the answer's time tells nothing of any of them.
+    """
+    given = authorization or b""
+    token = given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else b""
+    found = False
+    for key in keys:
+        # An empty key is a secret that was not set, and opens nothing.
+        found |= hmac.compare_digest(token, key.encode()) and bool(key)
+    return found
+
+
+def is_own_origin(origin: bytes, host: bytes | None) -> bool:
+    """Whether a browser's `Origin` is the site that it is talking to: only the console's pages are."""
+    try:
+        parts = urlsplit(origin.decode("ascii"))
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not parts.hostname or host is None:
+        return False
+    standard = 443 if parts.scheme == "https" else 80
+    named = _authority(host.decode("latin-1"), standard)
+    return named == (parts.hostname, port or standard)
+
+
+def _authority(host: str, standard: int) -> tuple[str | None, int] | None:
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname, parts.port or standard
+    except ValueError:
+        return None

@@ -1,0 +1,164 @@
+"""What is answered, as JSON Schemas for the OpenAPI document; tests hold the answers to them."""
+
+from typing import Final
+
+from channeld.api.forms import Schema
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "BATCH",
+    "CHANNEL",
+    "CHANNELS",
+    "COUNT",
+    "HEALTH",
+    "HISTORY",
+    "PRESENCE",
+    "PROBLEM",
+    "PUBLISHED",
+    "ROOM",
+    "ROOMS",
+    "USER",
+]
+
+_TEXT: Final[Schema] = {"type": "string"}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
+_NEXT: Final[Schema] = {
+    "type": "string",
+    "description": "Where the next page begins: its `after`. Left out on the last page.",
+}
+
+
+def _object(properties: Schema, *optional: str) -> Schema:
+    required: list[Json] = [name for name in properties if name not in optional]
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+PROBLEM: Final = _object(
+    {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "errors": _list(
+            _object(
+                {
+                    "path": {
+                        "type": "string",
+                        "description": "A JSON pointer: into the body, or with 422 into the event.",
+                    },
+                    "message": _TEXT,
+                    "keyword": _TEXT,
+                }
+            )
+        ),
+        "ref": {"type": "string", "description": "What the log's line carries."},
+    },
+    "detail",
+    "errors",
+    "ref",
+)
+
+PUBLISHED: Final = _object(
+    {
+        "pos": {"type": "string", "description": "Its place in the room's history."},
+        "nodes": {"type": "integer", "minimum": 1, "description": "How many nodes it went to."},
+    },
+    "pos",
+)
+BATCH: Final = _object({"results": _list({"anyOf": [PUBLISHED, _object({"problem": PROBLEM})]})})
+COUNT: Final = _object({"connections": _COUNT})
+
+CHANNEL: Final = _object(
+    {
+        "name": _TEXT,
+        "path": _TEXT,
+        "description": _TEXT,
+        "auth": _list(_TEXT),
+        "messages": _list(_TEXT),
+        "events": {
+            "type": ["array", "null"],
+            "items": _TEXT,
+            "description": "null: any type may be published.",
+        },
+        "presence": {"type": "boolean"},
+        "history": {
+            "anyOf": [
+                _object({"size": _COUNT, "ttl": {"type": "number", "description": "Seconds."}}),
+                {"type": "null"},
+            ]
+        },
+        "connections": _COUNT,
+        "rooms": _COUNT,
+    }
+)
+CHANNELS: Final = _object({"channels": _list(CHANNEL)})
+ROOMS: Final = _object(
+    {"rooms": _list(_object({"room": _TEXT, "connections": _COUNT})), "next": _NEXT}, "next"
+)
+ROOM: Final = _object(
+    {
+        "room": _TEXT,
+        "connections": _COUNT,
+        "members": _list(
+            _object(
+                {
+                    "id": _TEXT,
+                    "user": {"type": ["string", "null"]},
+                    "since": _MOMENT,
+                    "address": _TEXT,
+                    "node": _TEXT,
+                }
+            )
+        ),
+        "next": _NEXT,
+    },
+    "next",
+)
+PRESENCE: Final = _object(
+    {
+        "room": _TEXT,
+        "count": {**_COUNT, "description": "Users."},
+        "connections": {**_COUNT, "description": "Theirs, and those of nobody known."},
+        "users": _list(_object({"user": _TEXT, "info": {"type": "object"}, "connections": _COUNT})),
+        "next": _NEXT,
+    },
+    "next",
+)
+HISTORY: Final = _object(
+    {
+        "room": _TEXT,
+        "frames": _list({"type": "object", "required": ["type", "pos"]}),
+        "more": {"type": "boolean"},
+    }
+)
+USER: Final = _object(
+    {
+        "user": _TEXT,
+        "online": {"type": "boolean"},
+        "connections": _list(
+            _object(
+                {
+                    "id": _TEXT,
+                    "channel": _TEXT,
+                    "rooms": _list(_TEXT),
+                    "since": _MOMENT,
+                    "address": _TEXT,
+                    "node": _TEXT,
+                }
+            )
+        ),
+        "next": _NEXT,
+    },
+    "next",
+)
+HEALTH: Final = _object({"status": _TEXT})

@@ -1,0 +1,189 @@
+"""How one request is answered: origin, key, path, method, query, body, and then its handler; as an ASGI application.
+
+    app = make_app(control)
+
+Every refusal is a problem document. What a handler raises and nobody expected is logged with a `ref` that the client is
+told, as on the wire. The application keeps nothing between requests but what `Control` holds.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from channeld.api.access import has_key, is_own_origin
+from channeld.api.control import Ask, Control
+from channeld.api.forms import Schema, read_body, read_query
+from channeld.api.openapi import describe
+from channeld.api.problems import Problem, document
+from channeld.api.publishing import away
+from channeld.api.routes import ROUTES, Route, find
+from channeld.broker.broker import BrokerUnavailable
+from channeld.protocol.frames import Json
+from channeld.telemetry import log
+
+__all__ = ["LARGEST_BODY", "make_app"]
+
+LARGEST_BODY: Final = 1024 * 1024
+
+
+class _Gone(Exception):
+    """The client left in the middle of its body, or was too slow; whoever serves answers that."""
+
+
+def make_app(control: Control) -> ASGIApp:
+    """The application over a control. It is served without a lifespan."""
+    openapi = Route(
+        method="GET",
+        path="/openapi.json",
+        handler=_openapi,
+        summary="The description of all this",
+        answer={"type": "object"},
+    )
+    routes = (*ROUTES, openapi)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"served is HTTP, not {scope['type']}")
+        request = Request(scope, receive)
+        try:
+            response = await _answer(control, routes, request)
+        except _Gone:
+            return
+        sending = _Sending(send)
+        try:
+            await response(scope, receive, sending)
+        except Problem as problem:
+            if sending.has_begun:
+                raise
+            await problem.response()(scope, receive, send)
+
+    return app
+
+
+@attrs.define(eq=False)
+class _Sending:
+    """A `send` that knows whether the answer has begun."""
+
+    send: Send
+    has_begun: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self.send(message)
+
+
+async def _openapi(control: Control, _ask: Ask) -> Json:
+    return describe(ROUTES, control.engine.plan)
+
+
+async def _answer(control: Control, routes: Sequence[Route], request: Request) -> Response:
+    try:
+        route, params = _admit(control, routes, request)
+        query = read_query(request.scope["query_string"], route.query)
+        body = None if route.body is None else await _read_json(request, route.body)
+        result = await route.handler(
+            control, Ask(request=request, params=params, query=query, body=body)
+        )
+    except Problem as problem:
+        return problem.response()
+    except BrokerUnavailable as error:
+        return away(error).response()
+    except _Gone:
+        raise
+    except (
+        Exception
+    ) as error:  # a bug of ours: the client is told the log line's ref and nothing more
+        return _failure(control, error)
+    if isinstance(result, Response):
+        return result
+    return Response(orjson.dumps(result), headers=_PRIVATE, media_type="application/json")
+
+
+_PRIVATE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def _admit(
+    control: Control, routes: Sequence[Route], request: Request
+) -> tuple[Route, dict[str, str]]:
+    """The request's route and its path's parameters, if the client may ask for it."""
+    headers = request.headers
+    origin = headers.get("origin")
+    if origin is not None:
+        host = headers.get("host")
+        if not is_own_origin(origin.encode("latin-1"), host and host.encode("latin-1")):
+            _log_refusal(request, 403, "origin")
+            raise Problem(403, "pages of other sites may not use this API")
+    found, params = find(request.scope["raw_path"], routes)
+    if not (found and all(route.is_open for route in found)):
+        _demand_key(control, request)
+    if not found:
+        raise Problem(404, "there is no such path; /openapi.json lists them")
+    methods = {route.method: route for route in found}
+    if "GET" in methods:
+        methods.setdefault("HEAD", methods["GET"])
+    route = methods.get(request.method)
+    if route is None:
+        allowed = ", ".join(sorted(methods))
+        raise Problem(405, f"use {allowed}", headers={"allow": allowed})
+    return route, dict(params)
+
+
+def _demand_key(control: Control, request: Request) -> None:
+    given = request.headers.getlist("authorization")
+    # Two of them: whoever stands between might have looked at the other one.
+    one = given[0].encode("latin-1") if len(given) == 1 else None
+    if not has_key(one, control.keys):
+        _log_refusal(request, 401, "key")
+        challenge = {"www-authenticate": 'Bearer realm="channeld"'}
+        raise Problem(401, "send `Authorization: Bearer KEY` with one of api.keys", (), challenge)
+
+
+async def _read_json(request: Request, schema: Schema) -> object:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(415, "send JSON, with `Content-Type: application/json`")
+    return read_body(await _read(request), schema)
+
+
+async def _read(request: Request) -> bytes:
+    too_large = Problem(413, f"a body may have {LARGEST_BODY} bytes")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and (len(length) > 12 or int(length) > LARGEST_BODY):
+        raise too_large
+    body, has_more = bytearray(), True
+    while has_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise too_large
+        has_more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _failure(control: Control, error: Exception) -> Response:
+    ref = control.engine.runtime.random_id()
+    log("internal_error", ref=ref, exception=error)
+    told = {**document(500, "something went wrong on the server"), "ref": ref}
+    return Response(
+        orjson.dumps(told), 500, headers=_PRIVATE, media_type="application/problem+json"
+    )
+
+
+def _log_refusal(request: Request, status: int, reason: str) -> None:
+    client = request.client
+    log(
+        "api_refused",
+        status=status,
+        reason=reason,
+        method=request.method,
+        path=request.scope["raw_path"].decode("latin-1"),
+        origin=request.headers.get("origin"),
+        address=client.host if client is not None else "",
+    )

@@ -1,0 +1,234 @@
+"""The console's side of the server: its page and files, and the little that it asks beside the API.
+
+The files are public, since they hold nothing of anybody; all that they show is asked for with the key.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import trio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from channeld import __version__
+from channeld.api.control import Ask, Control
+from channeld.api.problems import Problem
+from channeld.api.tails import Tail
+from channeld.broker.broker import Topic
+from channeld.plan.plan import MessagePlan, Violation
+from channeld.protocol.frames import RESERVED_CLIENT, Json
+from channeld.telemetry import Histogram, Sample
+
+__all__ = ["check", "file", "page", "pulse", "setup", "tail", "token"]
+
+_FOLDER: Final = Path(__file__).parent / "console"
+_TYPES: Final[Mapping[str, str]] = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# A proxy may drop a connection that says nothing for a minute.
+_QUIET: Final = 15.0
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+
+async def page(control: Control, ask: Ask) -> Response:
+    """The console's page."""
+    answer = _answer(ask, "index.html")
+    sockets = " ".join(_urls(control, ask))
+    answer.headers["content-security-policy"] = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        f"connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return answer
+
+
+async def file(_control: Control, ask: Ask) -> Response:
+    """One of its files."""
+    return _answer(ask, ask.params["file"])
+
+
+def _answer(ask: Ask, name: str) -> Response:
+    if name not in _names():
+        raise Problem(404, "there is no such file")
+    body = (_FOLDER / name).read_bytes()
+    tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {
+        "cache-control": "no-cache",
+        "etag": tag,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "content-type": _TYPES[Path(name).suffix],
+    }
+    if ask.request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers)
+
+
+@cache
+def _names() -> frozenset[str]:
+    """What may be asked for: nothing else is ever opened."""
+    return frozenset(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
+
+
+# ----------------------------------------------------------------------------------------------------- answers
+
+
+async def setup(control: Control, ask: Ask) -> Json:
+    """What is served, and where."""
+    plan, console = control.engine.plan, control.console
+    return {
+        "version": __version__,
+        "urls": list(_urls(control, ask)),
+        "mints": console.mint is not None,
+        "channels": list(console.describe(plan)),
+        "reserved": sorted(RESERVED_CLIENT),
+    }
+
+
+def _urls(control: Control, ask: Ask) -> list[str]:
+    """The server's URLs; one that listens everywhere is where the page was fetched from."""
+    found: list[str] = []
+    host = ask.request.headers.get("host", "")
+    seen = urlsplit(f"//{host}").hostname if _HOST.fullmatch(host) else None
+    for url in control.console.urls():
+        parts = urlsplit(url)
+        name = parts.hostname
+        if name in _EVERYWHERE and seen is not None:
+            name = seen
+        if name is not None:
+            name = f"[{name}]" if ":" in name else name
+            found.append(f"{parts.scheme}://{name}:{parts.port}")
+    return found
+
+
+async def pulse(control: Control, _ask: Ask) -> Json:
+    """The numbers of now; the console makes rates of two of them."""
+    counts = await control.engine.cluster.counts()
+    totals: dict[str, float] = {}
+    refused: dict[str, float] = {}
+    for sample in await control.engine.cluster.samples():
+        _add(sample, totals, refused)
+    return {
+        "at": time.time(),
+        "nodes": 1 + control.engine.cluster.statistics().nodes,
+        "draining": control.is_draining(),
+        "broker": control.is_broker_up(),
+        "channels": {
+            name: {"connections": connections, "rooms": rooms}
+            for name, (connections, rooms) in counts.items()
+        },
+        "totals": totals,
+        "refused": refused,
+    }
+
+
+def _add(sample: Sample, totals: dict[str, float], refused: dict[str, float]) -> None:
+    if isinstance(sample.value, Histogram):
+        return
+    name = sample.metric.removeprefix("channeld_").removesuffix("_total")
+    totals[name] = totals.get(name, 0) + sample.value
+    if name == "messages":
+        result = sample.labels[-1]
+        refused[result] = refused.get(result, 0) + sample.value
+
+
+async def check(control: Control, ask: Ask) -> Json:
+    """What the schema of a message type says of a message."""
+    plan = control.channel(ask.body["channel"])
+    message = plan.messages.get(ask.body["type"])
+    if message is None:
+        raise Problem(404, "this channel declares no such message type")
+    found = _violations(message, ask.body["message"])
+    return {
+        "errors": [
+            {"path": one.path, "message": one.message, "keyword": one.keyword} for one in found
+        ]
+    }
+
+
+def _violations(message: MessagePlan, value: dict[str, Json]) -> list[Violation]:
+    fields = {name: field for name, field in value.items() if name not in ("type", "id")}
+    return [] if message.accepts(fields) else message.validator.explain(fields)
+
+
+async def token(control: Control, ask: Ask) -> Json:
+    """A token with which the playground connects."""
+    mint = control.console.mint
+    if mint is None:
+        raise Problem(404, "tokens are made by `channeld run --dev` only; paste one")
+    channel = control.channel(ask.body["channel"])
+    try:
+        return {"token": mint(control.engine.plan, channel.name, ask.body["user"])}
+    except LookupError as error:
+        raise Problem(422, str(error.args[0])) from None
+
+
+# -------------------------------------------------------------------------------------------------------- tail
+
+
+async def tail(control: Control, ask: Ask) -> Response:
+    """A room's frames as server-sent events: one for each frame, `missed` for those that came too fast."""
+    plan, room = control.channel(ask.params["channel"]), control.room(ask.params["room"])
+    control.tails.demand_place()
+    return _Tail(control, Topic("room", plan.name, room))
+
+
+class _Tail(Response):
+    """Goes on until the client does not."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, control: Control, topic: Topic) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._control = control
+        self._topic = topic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with (
+            self._control.tails.open(self._topic) as watching,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            await _say(send, b": watching\n\n")
+            while True:
+                await _say(send, await _next_events(watching))
+
+
+async def _say(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def _next_events(watching: Tail) -> bytes:
+    frames, missed = await watching.take(_QUIET)
+    events = [b"event: missed\ndata: %d\n\n" % missed] if missed else []
+    # Encoded JSON has no line break in it.
+    events += [b"data: %b\n\n" % frame for frame in frames]
+    return b"".join(events) or b": still here\n\n"

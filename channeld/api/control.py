@@ -1,0 +1,99 @@
+"""What the API works on: the engine with its cluster, and what only those who put the server together know."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from starlette.requests import Request
+
+from channeld.api.forms import Body
+from channeld.api.idempotency import Idempotency
+from channeld.api.problems import Problem
+from channeld.api.tails import Tails
+from channeld.engine.engine import Engine
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.protocol.frames import Json
+from channeld.telemetry import Sample
+
+__all__ = ["Ask", "Console", "Control"]
+
+
+def _describe_nothing(_plan: Plan) -> Sequence[Json]:
+    return ()
+
+
+@attrs.frozen(kw_only=True)
+class Console:
+    """What the console shows beside the API's own answers; the layers above the API bring it.
+
+    Attributes:
+        urls: the server's own WebSocket URLs, without paths.
+        describe: the channels with their types, routes and examples, for people.
+        mint: a token for (channel, user), only where the server runs for development.
+    """
+
+    urls: Callable[[], Sequence[str]] = tuple
+    describe: Callable[[Plan], Sequence[Json]] = _describe_nothing
+    mint: Callable[[Plan, str, str], str] | None = None
+
+
+@attrs.define(eq=False, kw_only=True)
+class Control:
+    """What handlers get.
+
+    Attributes:
+        engine: whose verbs these are.
+        is_draining: whether clients are being sent away.
+        is_broker_up: whether the broker answers.
+        samples: the metrics that are this process's own, and not to be added up with others'.
+    """
+
+    engine: Engine
+    is_draining: Callable[[], bool] = lambda: False
+    is_broker_up: Callable[[], bool] = lambda: True
+    samples: Callable[[], Iterable[Sample]] = tuple
+    console: Console = attrs.field(factory=Console)
+    tails: Tails = attrs.field(init=False)
+    idempotency: Idempotency = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tails = Tails(self.engine.hub)
+        self.idempotency = Idempotency(self.engine.runtime.clock)
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the plan in force, so that a reload rotates them."""
+        api = self.engine.plan.config.api
+        return [] if api is None else [secret.text for secret in api.keys]
+
+    def channel(self, name: str) -> ChannelPlan:
+        """A declared channel.
+
+        Raises:
+            Problem: 404.
+        """
+        found = self.engine.plan.channels.get(name)
+        if found is None:
+            raise Problem(404, "there is no such channel")
+        return found
+
+    def room(self, name: str) -> str:
+        """A room's name that could be one.
+
+        Raises:
+            Problem: 404.
+        """
+        if not self.engine.is_room_name(name):
+            detail = "no such room: a name has 1 to 128 characters, NFC, no control characters"
+            raise Problem(404, detail)
+        return name
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ask:
+    """A request that has the right form: the path's parameters, the query's, and the body's value."""
+
+    request: Request
+    params: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Body = None

@@ -1,0 +1,266 @@
+"""What requests must look like: a JSON Schema for each body and each query, also shown in the OpenAPI document.
+
+A body is read strictly, as a client's frame is (numbers that fit, not nested too deep), then checked by its schema; what
+no schema can say (a room's name in NFC, a reason that fits into a Close frame) is checked here, too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+import orjson
+
+from channeld.api.problems import Problem
+from channeld.engine.control import is_room_name
+from channeld.plan.plan import Violation
+from channeld.plan.schemas import validator_of
+from channeld.protocol.frames import BadFrame, Json, decode
+
+__all__ = [
+    "BATCH",
+    "CHECK",
+    "DISCONNECT",
+    "HISTORY_QUERY",
+    "MEMBERSHIP",
+    "MOST_IN_A_BATCH",
+    "NO_QUERY",
+    "PAGE_QUERY",
+    "PUBLISH",
+    "TOKEN",
+    "Body",
+    "Schema",
+    "read_body",
+    "read_query",
+    "violations",
+]
+
+Schema: TypeAlias = dict[str, Json]
+# Checked by its schema before anybody reads it.
+Body: TypeAlias = Any
+
+MOST_IN_A_BATCH: Final = 1000
+_DEEPEST: Final = 100
+# A Close frame's reason (RFC 6455 section 5.5).
+_LONGEST_REASON: Final = 123
+
+_CHANNEL: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 256}
+_NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
+
+
+def _object(required: list[Json], properties: Schema, **others: Json) -> Schema:
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+        **others,
+    }
+
+
+def _only_with(to: str, field: str) -> Schema:
+    return {
+        "if": {"properties": {"to": {"const": to}}, "required": ["to"]},
+        "then": {"required": [field]},
+        "else": {"properties": {field: False}},
+    }
+
+
+_TARGET: Final[Schema] = {"user": _NAME, "connection": _NAME}
+_ONE_TARGET: Final[Schema] = {
+    "oneOf": [{"required": ["user"]}, {"required": ["connection"]}],
+}
+
+PUBLISH: Final = _object(
+    ["channel", "to", "event"],
+    {
+        "channel": {
+            **_CHANNEL,
+            "description": "A declared channel; `*`, together with `to: global`, is every channel.",
+        },
+        "to": {"enum": ["room", "user", "global"]},
+        "room": {**_NAME, "description": "With `to: room`: NFC, no control characters."},
+        "user": {**_NAME, "description": "With `to: user`."},
+        "event": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {"type": {"type": "string"}},
+            "description": "What clients get; checked against the channel's `events`.",
+        },
+        "idempotency_key": {
+            **_NAME,
+            "description": "Within five minutes the same key on the same channel publishes once.",
+        },
+        "except": {**_NAME, "description": "The id of a connection that is left out."},
+    },
+    allOf=[_only_with("room", "room"), _only_with("user", "user")],
+)
+
+BATCH: Final[Schema] = {
+    "type": "array",
+    "maxItems": MOST_IN_A_BATCH,
+    "items": {
+        "type": "object",
+        "required": ["publish"],
+        "properties": {"publish": {"type": "object"}},
+        "additionalProperties": False,
+    },
+}
+
+DISCONNECT: Final = _object(
+    [],
+    {
+        **_TARGET,
+        "code": {
+            "type": "integer",
+            "minimum": 1000,
+            "maximum": 4999,
+            "default": 4410,
+            "description": "A close code that may be sent (RFC 6455 section 7.4).",
+        },
+        "reason": {"type": "string", "maxLength": _LONGEST_REASON, "default": ""},
+    },
+    **_ONE_TARGET,
+)
+
+MEMBERSHIP: Final = _object(
+    ["channel", "room"], {**_TARGET, "channel": _CHANNEL, "room": _NAME}, **_ONE_TARGET
+)
+
+NO_QUERY: Final = _object([], {})
+PAGE_QUERY: Final = _object(
+    [],
+    {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1000,
+            "default": 100,
+            "description": "How many at most.",
+        },
+        "after": {
+            "type": "string",
+            "maxLength": 512,
+            "description": "The `next` of the page before.",
+        },
+    },
+)
+HISTORY_QUERY: Final = _object(
+    [],
+    {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1000,
+            "default": 50,
+            "description": "How many at most.",
+        },
+        "before": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "A frame's `pos`: the frames before it.",
+        },
+    },
+)
+
+# The console's own.
+CHECK: Final = _object(
+    ["channel", "type", "message"],
+    {"channel": _CHANNEL, "type": {"type": "string"}, "message": {"type": "object"}},
+)
+TOKEN: Final = _object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
+
+_VALIDATORS: Final = {
+    id(schema): validator_of(schema)
+    for schema in (
+        PUBLISH,
+        BATCH,
+        DISCONNECT,
+        MEMBERSHIP,
+        CHECK,
+        TOKEN,
+        NO_QUERY,
+        PAGE_QUERY,
+        HISTORY_QUERY,
+    )
+}
+_NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
+
+
+def violations(schema: Schema, value: Body) -> Sequence[Violation]:
+    """Why a value does not have the form; empty when it has. `schema` is one of this module's."""
+    validator = _VALIDATORS[id(schema)]
+    if not validator.accepts(value):
+        return validator.explain(value)
+    return list(_more(value)) if isinstance(value, dict) else ()
+
+
+def _more(value: Mapping[str, Any]) -> Iterator[Violation]:
+    """What schemas do not say."""
+    if "room" in value and not is_room_name(value["room"]):
+        yield Violation("/room", "must be a room name: NFC, no control characters", "format")
+    if "code" in value and not _may_be_sent(value["code"]):
+        yield Violation("/code", "must be a close code that may be sent, such as 4410", "format")
+    if len(value.get("reason", "").encode()) > _LONGEST_REASON:
+        yield Violation("/reason", f"must be at most {_LONGEST_REASON} bytes as UTF-8", "maxLength")
+
+
+def _may_be_sent(code: int) -> bool:
+    return code >= 3000 or (code in range(1000, 1015) and code not in (1004, 1005, 1006))
+
+
+def read_body(body: bytes, schema: Schema) -> Body:
+    """The value of a body.
+
+    Raises:
+        Problem: 400, it is not JSON, or has another form.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"not valid JSON: {error.msg} at character {error.pos}") from None
+    # The wire's own reader: what it refuses there can't be published here.
+    read = decode(b'{"type":"","body":%b}' % body, _DEEPEST)
+    if isinstance(read, BadFrame):
+        raise Problem(400, f"the body is refused: {read.message}")
+    found = violations(schema, value)
+    if found:
+        raise Problem(400, f"the body has another form: {_first(found)}", found)
+    return value
+
+
+def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
+    """The parameters of a query, with the defaults of those that are not given.
+
+    Raises:
+        Problem: 400, one is unknown, given twice, or has another form.
+    """
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16
+        )
+    except ValueError:
+        raise Problem(400, "the query is malformed, or not UTF-8") from None
+    given: dict[str, Json] = {}
+    properties = schema["properties"]
+    assert isinstance(properties, dict)  # noqa: S101 - of this module's own making
+    for name, text in pairs:
+        if name in given:
+            raise Problem(400, f"`{name}` is given twice")
+        declared = properties.get(name)
+        is_number = isinstance(declared, dict) and declared["type"] == "integer"
+        given[name] = int(text) if is_number and _NUMBER.fullmatch(text) else text
+    found = violations(schema, given)
+    if found:
+        raise Problem(400, f"the query has another form: {_first(found)}", found)
+    defaults = {
+        name: declared["default"]
+        for name, declared in properties.items()
+        if isinstance(declared, dict) and "default" in declared
+    }
+    return {**defaults, **given}
+
+
+def _first(found: Sequence[Violation]) -> str:
+    where = f"`{found[0].path}` " if found[0].path else ""
+    return where + found[0].message

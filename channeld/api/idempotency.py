@@ -1,0 +1,102 @@
+"""Publishes a thing once: what a key stood for in the last five minutes, of a bounded number of keys.
+
+One table per process. A repetition gets the answer of the first (and waits for it, if that is still under way); a
+request that failed is forgotten, so that it can be tried again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import Final, TypeAlias
+
+import attrs
+import trio
+
+from channeld.api.problems import Problem
+from channeld.protocol.frames import Json
+from channeld.timers import Clock
+
+__all__ = ["MOST_KEYS", "WINDOW", "Entry", "Idempotency"]
+
+WINDOW: Final = 300.0
+MOST_KEYS: Final = 10_000
+
+Result: TypeAlias = dict[str, Json]
+
+
+@attrs.define(eq=False)
+class Entry:
+    """What one key stands for: the request's fingerprint, when it came, and its outcome once there is one."""
+
+    fingerprint: bytes
+    since: float
+    outcome: Result | Problem | None = None
+    is_done: trio.Event = attrs.field(factory=trio.Event)
+
+    async def result(self) -> Result:
+        """The first request's answer.
+
+        Raises:
+            Problem: that one's.
+        """
+        await self.is_done.wait()
+        if isinstance(self.outcome, dict):
+            return self.outcome
+        raise self.outcome or Problem(503, "the first request was given up; try again")
+
+
+class Idempotency:
+    """The table. Keys are per channel."""
+
+    def __init__(self, clock: Clock, most: int = MOST_KEYS) -> None:
+        self._clock = clock
+        self._most = most
+        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, channel: str, key: str, fingerprint: bytes) -> Entry | None:
+        """What the key stands for by now.
+
+        Raises:
+            Problem: 422, it was used for another event.
+        """
+        self._expire()
+        entry = self._entries.get((channel, key))
+        if entry is not None and entry.fingerprint != fingerprint:
+            raise Problem(422, "this idempotency_key was used for something else")
+        return entry
+
+    def add(self, channel: str, key: str, fingerprint: bytes) -> Entry:
+        """Let a key stand for something from now on. The oldest key gives way to one too many."""
+        if len(self._entries) >= self._most:
+            self._entries.popitem(last=False)
+        entry = self._entries[channel, key] = Entry(fingerprint, self._clock.monotonic())
+        return entry
+
+    async def settle(
+        self, channel: str, key: str, entry: Entry, outcome: Awaitable[Result]
+    ) -> Result:
+        """Await what an added key stands for, and keep it; a failure is forgotten.
+
+        Raises:
+            Problem: the outcome's own.
+        """
+        try:
+            entry.outcome = result = await outcome
+        except Problem as problem:
+            entry.outcome = problem
+            raise
+        finally:
+            if not isinstance(entry.outcome, dict) and self._entries.get((channel, key)) is entry:
+                del self._entries[channel, key]
+            entry.is_done.set()
+        return result
+
+    def _expire(self) -> None:
+        oldest = self._clock.monotonic() - WINDOW
+        while self._entries:
+            name, entry = next(iter(self._entries.items()))
+            if entry.since > oldest:
+                return
+            del self._entries[name]

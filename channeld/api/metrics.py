@@ -1,0 +1,116 @@
+"""From everyone's plain numbers to the samples of `telemetry`: what counts, and how it is named.
+
+Two kinds: what adds up over the processes of one machine (`engine_samples`, `server_samples`, `reload_samples`), and
+what each process can only say for itself (`own_samples`).
+"""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, runtime_checkable
+
+from channeld import __version__
+from channeld.broker.broker import Broker, Topic
+from channeld.engine.engine import Engine
+from channeld.telemetry import Collector, Sample, counted
+
+__all__ = [
+    "ServerNumbers",
+    "engine_samples",
+    "exposition",
+    "is_broker_up",
+    "own_samples",
+    "reload_samples",
+    "server_samples",
+]
+
+_ACCEPTED: Final = 101
+
+
+class ServerNumbers(Protocol):
+    """What is read of a server's statistics."""
+
+    @property
+    def outbox_bytes(self) -> int:
+        """Bytes that wait for slow sockets."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes read."""
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes written."""
+
+    @property
+    def slow_consumers(self) -> int:
+        """Connections closed with 4508."""
+
+    @property
+    def handshakes(self) -> Mapping[int, int]:
+        """Answers by HTTP status."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A broker that may be away."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it answers."""
+
+    def statistics(self) -> Any:
+        """Numbers, among them `echo`: the latest round trip in seconds."""
+
+
+def engine_samples(engine: Engine) -> Iterator[Sample]:
+    """Connections, messages, frames, rooms and times. Labels are channels and types of the plan, hooks by name."""
+    hub = engine.hub
+    for name, channel in engine.plan.channels.items():
+        connections = hub.size(Topic("channel", name, ""))
+        yield Sample("channeld_connections", connections, (name,))
+        for kind, message in channel.messages.items():
+            yield from counted("channeld_messages_total", (name, kind), message.counters)
+    totals = hub.statistics()
+    yield Sample("channeld_frames_out_total", totals.publications)
+    yield Sample("channeld_deliveries_total", totals.deliveries)
+    yield Sample("channeld_rooms", totals.rooms)
+    yield Sample("channeld_handling_seconds", engine.timing.handling)
+    for name, seconds in engine.timing.hooks.items():
+        yield Sample("channeld_hook_seconds", seconds, (name,))
+
+
+def server_samples(numbers: ServerNumbers) -> Iterator[Sample]:
+    """Handshakes, bytes, outboxes."""
+    for status, count in numbers.handshakes.items():
+        result = "accepted" if status == _ACCEPTED else str(status)
+        yield Sample("channeld_handshakes_total", count, (result,))
+    yield Sample("channeld_received_bytes_total", numbers.bytes_in)
+    yield Sample("channeld_sent_bytes_total", numbers.bytes_out)
+    yield Sample("channeld_outbox_bytes", numbers.outbox_bytes)
+    yield Sample("channeld_slow_consumers_total", numbers.slow_consumers)
+
+
+def reload_samples(taken: int, refused: int) -> Sequence[Sample]:
+    """Reloads of the configuration."""
+    return (
+        Sample("channeld_config_reloads_total", taken, ("ok",)),
+        Sample("channeld_config_reloads_total", refused, ("refused",)),
+    )
+
+
+def own_samples(broker: Broker) -> Iterator[Sample]:
+    """The broker as this process sees it, and what runs here."""
+    yield Sample("channeld_broker_up", int(is_broker_up(broker)))
+    if isinstance(broker, Networked):
+        yield Sample("channeld_broker_round_trip_seconds", broker.statistics().echo)
+    yield Sample("channeld_build_info", 1, (__version__, platform.python_version()))
+
+
+def is_broker_up(broker: Broker) -> bool:
+    """Whether the broker answers; one in this process always does."""
+    return broker.healthy if isinstance(broker, Networked) else True
+
+
+def exposition(samples: Iterable[Sample]) -> bytes:
+    """The Prometheus text; samples with the same labels add up."""
+    return Collector(lambda: samples).text()

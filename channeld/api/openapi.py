@@ -1,0 +1,186 @@
+"""The OpenAPI 3.1 description of the API, made from the table of routes and, where there is one, the plan."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from channeld import __version__
+from channeld.api import answers, forms
+from channeld.api.forms import Schema
+from channeld.plan.plan import Plan
+from channeld.protocol.frames import Json
+
+if TYPE_CHECKING:
+    from channeld.api.routes import Route
+
+__all__ = ["describe"]
+
+# What any request may be answered with; whether it takes a body adds to it.
+_ANY: Final = (400, 403, 405)
+_WITH_BODY: Final = (413, 415)
+
+_MEANINGS: Final[Mapping[int, str]] = {
+    400: "Not JSON, or of another form.",
+    401: "No key, or a wrong one.",
+    403: "The request comes from a page of another site.",
+    404: "There is no such channel, or it has no such thing.",
+    405: "Another method is wanted.",
+    413: "The body has over 1 MiB.",
+    415: "The body is not announced as JSON.",
+    422: "The event is undeclared, or refused by its schema.",
+    500: "A bug of the server's; `ref` is in its log.",
+    503: "The broker is away, or the server drains.",
+}
+
+_PARAMETERS: Final[Mapping[str, Schema]] = {
+    "channel": {"type": "string", "minLength": 1},
+    "room": {"type": "string", "minLength": 1, "maxLength": 128},
+    "user": {"type": "string", "minLength": 1, "maxLength": 128},
+}
+
+_NAMED: Final[Mapping[str, Schema]] = {
+    "Publish": forms.PUBLISH,
+    "Batch": forms.BATCH,
+    "Disconnect": forms.DISCONNECT,
+    "Membership": forms.MEMBERSHIP,
+    "Problem": answers.PROBLEM,
+    "Published": answers.PUBLISHED,
+    "BatchResults": answers.BATCH,
+    "Count": answers.COUNT,
+    "Channel": answers.CHANNEL,
+    "Channels": answers.CHANNELS,
+    "Rooms": answers.ROOMS,
+    "Room": answers.ROOM,
+    "Presence": answers.PRESENCE,
+    "History": answers.HISTORY,
+    "User": answers.USER,
+    "Health": answers.HEALTH,
+}
+
+
+def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, Json]:
+    """The document; with a plan it names the channels and shows an event of theirs."""
+    paths: dict[str, dict[str, Json]] = {}
+    for route in routes:
+        if route.described:
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, plan)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "channeld control API",
+            "version": __version__,
+            "summary": "For the rest of an application: send to this user from anywhere.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "paths": {path: operations for path, operations in paths.items()},
+        "components": {
+            "schemas": {name: _linked(schema) for name, schema in _NAMED.items()},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _operation(route: "Route", plan: Plan | None) -> dict[str, Json]:
+    operation: dict[str, Json] = {
+        "operationId": _name(route),
+        "summary": route.summary,
+        "responses": _responses(route),
+    }
+    parameters = [*_in_path(route, plan), *_in_query(route)]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        content: dict[str, Json] = {"schema": _schema(route.body)}
+        example = _example(plan) if route.body is forms.PUBLISH else None
+        if example is not None:
+            content["example"] = example
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if route.is_open:
+        operation["security"] = []
+    return operation
+
+
+def _name(route: "Route") -> str:
+    """From `GET /v1/channels/{channel}/rooms` to `getChannelsRooms`."""
+    words = [word for word in route.segments if word != "v1"]
+    plain = [word.strip("{}") if word.startswith("{") else word for word in words]
+    return route.method.lower() + "".join(word.capitalize() for word in plain)
+
+
+def _in_path(route: "Route", plan: Plan | None) -> list[Json]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _parameter(name, plan)}
+        for name in (word[1:-1] for word in route.segments if word.startswith("{"))
+    ]
+
+
+def _parameter(name: str, plan: Plan | None) -> Json:
+    if name == "channel" and plan is not None:
+        return {**_PARAMETERS[name], "examples": list(plan.channels)}
+    return dict(_PARAMETERS[name])
+
+
+def _in_query(route: "Route") -> list[Json]:
+    properties = route.query["properties"]
+    assert isinstance(properties, dict)  # noqa: S101 - of the table's own making
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _responses(route: "Route") -> dict[str, Json]:
+    answer: Json = (
+        {"text/plain": {"schema": {"type": "string"}}}
+        if route.answer is None
+        else {"application/json": {"schema": _schema(route.answer)}}
+    )
+    told: dict[str, Json] = {"200": {"description": "OK", "content": answer}}
+    statuses = {*_ANY, *route.errors, 500}
+    statuses |= set(_WITH_BODY) if route.body is not None else set()
+    statuses |= set() if route.is_open else {401}
+    for status in sorted(statuses):
+        told[str(status)] = {
+            "description": f"{HTTPStatus(status).phrase}: {_MEANINGS[status]}",
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+    return told
+
+
+def _schema(schema: Schema) -> Json:
+    """A schema by its name, where it has one."""
+    for name, known in _NAMED.items():
+        if known is schema:
+            return {"$ref": f"#/components/schemas/{name}"}
+    return schema
+
+
+def _linked(schema: Schema) -> Json:
+    """A named schema, in which others are named, too."""
+
+    def inside(value: Json) -> Json:
+        if isinstance(value, dict):
+            found = _schema(value)
+            return found if found is not value else {k: inside(v) for k, v in value.items()}
+        return [inside(one) for one in value] if isinstance(value, list) else value
+
+    linked: dict[str, Json] = {key: inside(value) for key, value in schema.items()}
+    if schema is forms.BATCH:
+        link: Json = {"$ref": "#/components/schemas/Publish"}
+        linked["items"] = {
+            "type": "object",
+            "required": ["publish"],
+            "properties": {"publish": link},
+            "additionalProperties": False,
+        }
+    return linked
+
+
+def _example(plan: Plan | None) -> Json:
+    for channel in plan.config.channels.values() if plan is not None else ():
+        for name, event in (channel.events or {}).items():
+            if event.examples and isinstance(event.examples[0], dict):
+                shown: dict[str, Json] = {"type": name, **event.examples[0]}
+                return {"channel": channel.name, "to": "user", "user": "ann", "event": shown}
+    return None

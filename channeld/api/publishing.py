@@ -1,0 +1,128 @@
+"""Publishes events for the rest of an application: one, or a batch whose order is kept and in which no one stops another.
+
+An event is handed to the broker at once and in the order asked for; what has to be waited for is waited for afterwards.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+import trio
+
+from channeld.api.control import Control
+from channeld.api.forms import PUBLISH, Body, violations
+from channeld.api.idempotency import Result
+from channeld.api.problems import Problem
+from channeld.broker.broker import BrokerUnavailable, Position
+from channeld.broker.later import Later, Pending, settled
+from channeld.engine.engine import FrameRefused
+from channeld.plan.plan import Violation
+from channeld.protocol.frames import Json
+
+__all__ = ["away", "begin", "publish_all"]
+
+# A batch lets others run after so many.
+_AT_ONCE: Final = 50
+
+
+def away(error: BrokerUnavailable) -> Problem:
+    """What is answered while the broker is away."""
+    seconds = str(max(1, round(error.retry_after)))
+    return Problem(503, "the broker is away; try again", headers={"retry-after": seconds})
+
+
+def begin(control: Control, body: Body) -> Awaitable[Result]:
+    """Publish one event; `body` has the form `PUBLISH`.
+
+    Returns:
+        What is to be awaited for the answer; it may raise a `Problem`, too.
+
+    Raises:
+        Problem: 400, 404, 422 or 503; nothing was published.
+    """
+    channel, key = body["channel"], body.get("idempotency_key")
+    if key is None:
+        return _finish(control, _publish(control, body))
+    fingerprint = _fingerprint(body)
+    known = control.idempotency.find(channel, key, fingerprint)
+    if known is not None:
+        return known.result()
+    later = _publish(control, body)
+    entry = control.idempotency.add(channel, key, fingerprint)
+    return control.idempotency.settle(channel, key, entry, _finish(control, later))
+
+
+def _publish(control: Control, body: Mapping[str, Any]) -> Later[Position | None]:
+    channel = body["channel"]
+    if channel != "*":
+        control.channel(channel)
+    elif body["to"] != "global":
+        raise Problem(
+            400, "`*` is for `to: global` only", [Violation("/channel", "names none", "const")]
+        )
+    try:
+        return control.engine.publish(
+            channel,
+            body["event"],
+            room=body.get("room"),
+            user=body.get("user"),
+            skip=body.get("except"),
+        )
+    except FrameRefused as refused:
+        raise Problem(422, str(refused), refused.violations) from None
+    except BrokerUnavailable as error:
+        raise away(error) from None
+
+
+async def _finish(control: Control, later: Later[Position | None]) -> Result:
+    try:
+        position = await Pending(settled(later))
+    except BrokerUnavailable as error:
+        raise away(error) from None
+    place: Result = {} if position is None else {"pos": str(position)}
+    return {**place, "nodes": 1 + control.engine.cluster.statistics().nodes}
+
+
+def _fingerprint(body: Mapping[str, Any]) -> bytes:
+    asked = {name: value for name, value in body.items() if name != "idempotency_key"}
+    return hashlib.blake2b(
+        orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).digest()
+
+
+@attrs.define(eq=False)
+class _Step:
+    """One of a batch: what is waited for, or the problem with it."""
+
+    waiting: Awaitable[Result] | None = None
+    problem: Problem | None = None
+
+    async def result(self) -> Json:
+        try:
+            if self.waiting is not None:
+                return await self.waiting
+        except Problem as problem:
+            self.problem = problem
+        return {"problem": self.problem.document()} if self.problem is not None else {}
+
+
+async def publish_all(control: Control, batch: list[Any]) -> list[Json]:
+    """The result of each in a batch (of the form `BATCH`): what publishing it alone would answer, or `problem`."""
+    results: list[Json] = []
+    for start in range(0, len(batch), _AT_ONCE):
+        steps = [_begin_step(control, row["publish"]) for row in batch[start : start + _AT_ONCE]]
+        results += [await step.result() for step in steps]
+        await trio.lowlevel.checkpoint()
+    return results
+
+
+def _begin_step(control: Control, body: Body) -> _Step:
+    found = violations(PUBLISH, body)
+    if found:
+        return _Step(problem=Problem(400, "it has another form", found))
+    try:
+        return _Step(begin(control, body))
+    except Problem as problem:
+        return _Step(problem=problem)

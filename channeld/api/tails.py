@@ -1,0 +1,78 @@
+"""Lets people watch a room: its frames as they come, into a bounded buffer of which the oldest go first."""
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from channeld.api.problems import Problem
+from channeld.broker.broker import Topic
+from channeld.broker.later import Pending
+from channeld.hub.hub import Hub
+from channeld.protocol.websocket import payload_of
+
+__all__ = ["KEPT", "MOST_TAILS", "Tail", "Tails"]
+
+MOST_TAILS: Final = 32
+KEPT: Final = 256
+
+
+class Tail:
+    """One who watches: a recipient of the hub's that is no member."""
+
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque(maxlen=KEPT)
+        self._missed = 0
+        self._has_news = trio.Event()
+
+    def send(self, frame: bytes) -> None:
+        """Keep one frame. Never blocks or raises."""
+        self._missed += len(self._frames) == KEPT
+        self._frames.append(frame)
+        self._has_news.set()
+
+    async def take(self, seconds: float) -> tuple[list[bytes], int]:
+        """The frames' JSON since the last time and how many were lost before them, after so many seconds at most."""
+        with trio.move_on_after(seconds):
+            await self._has_news.wait()
+        frames, missed = [payload_of(frame) for frame in self._frames], self._missed
+        self._frames.clear()
+        self._missed, self._has_news = 0, trio.Event()
+        return frames, missed
+
+
+class Tails:
+    """Everyone who watches a room of this process."""
+
+    def __init__(self, hub: Hub, most: int = MOST_TAILS) -> None:
+        self._hub = hub
+        self._most = most
+        self._open = 0
+
+    def demand_place(self) -> None:
+        """See that one more may watch.
+
+        Raises:
+            Problem: 503, too many do.
+        """
+        if self._open >= self._most:
+            raise Problem(503, f"{self._most} are watching already", headers={"retry-after": "5"})
+
+    @asynccontextmanager
+    async def open(self, topic: Topic) -> AsyncIterator[Tail]:
+        """Watch a topic for a while.
+
+        Raises:
+            Problem: 503, too many are watching.
+        """
+        self.demand_place()
+        self._open += 1
+        tail = Tail()
+        try:
+            await Pending(self._hub.watch(topic, tail))
+            yield tail
+        finally:
+            self._open -= 1
+            self._hub.unwatch(topic, tail)

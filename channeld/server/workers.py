@@ -1,0 +1,309 @@
+"""Several processes for one server: a parent that keeps them running, and what a worker says to its parent.
+
+The parent serves nobody. It holds the addresses (bound with SO_REUSEPORT, not listened on), starts each worker as a
+fresh interpreter, and gives it a briefing through a socket pair. A worker binds the addresses for itself, and the
+kernel deals the connections out. `ready` comes back through the pair; its end tells a worker that the parent is gone
+(it drains), and the parent that a worker is.
+
+A worker that ends is replaced: after a pause that grows while workers do not live long. One that cannot start at all,
+the first time or `MOST_FAILURES` times in a row, ends everything, with a message.
+"""
+
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import attrs
+import orjson
+import trio
+
+from channeld.server.listener import BindError, bind, named
+from channeld.server.node import Place
+from channeld.telemetry import log
+
+__all__ = ["Briefing", "Crew", "Station", "WorkersFailed", "hold"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+MOST_FAILURES = 5
+# Who lived this long did not fail because of how it was started.
+LONG_LIFE = 30.0
+# After the second signal a worker has this long.
+LAST_MERCY = 5.0
+
+
+class WorkersFailed(Exception):
+    """A worker could not start, or did not end well; the message says which."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Briefing:
+    """What a worker is told: its place, where to listen, and secrets that were made up for all (`--dev`)."""
+
+    number: int
+    group: str
+    broker_url: str | None
+    addresses: Sequence[str]
+    generated: Mapping[str, str]
+
+    @property
+    def place(self) -> Place:
+        """Its place."""
+        return Place(number=self.number, group=self.group, broker_url=self.broker_url)
+
+
+class Station:
+    """A worker's end of the pair; `descriptor` was inherited."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Read the briefing.
+
+        Raises:
+            OSError: the descriptor is none that a parent gave.
+        """
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.set_inheritable(False)
+        self._socket.settimeout(10)
+        with self._socket.makefile("rb") as lines:
+            text = lines.readline()
+        if not text:
+            raise OSError("the parent is gone")
+        self._socket.setblocking(False)
+        self.briefing = Briefing(**orjson.loads(text))
+
+    def say_ready(self) -> None:
+        """It listens."""
+        try:
+            self._socket.send(b"ready\n")
+        except OSError:
+            return  # the parent is gone; `wait_orphaned` tells
+
+    async def wait_orphaned(self) -> None:
+        """Wait until the parent is gone."""
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(self._socket)) as stream:
+            try:
+                while await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                return
+
+
+def hold(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
+    """Take addresses for workers: bound sockets that are not listened on, and the addresses with their ports.
+
+    Raises:
+        BindError: one is taken, not ours to bind, or a Unix socket.
+    """
+    for address in addresses:
+        if address.startswith("unix:"):
+            raise BindError(
+                f"Cannot listen on {address}: several workers cannot share a Unix socket"
+            )
+    # First alone: with SO_REUSEPORT another server of ours on the same port would go unnoticed.
+    probes = bind(addresses)
+    places = [(probe.family, probe.getsockname()) for probe in probes]
+    names = [named(probe) for probe in probes]
+    for probe in probes:
+        probe.close()
+    held: list[socket.socket] = []
+    for (family, place), name in zip(places, names, strict=True):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        held.append(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            # Not listened on: the kernel would deal connections out to it, too.
+            sock.bind(place)
+        except OSError as error:
+            for opened in held:
+                opened.close()
+            raise BindError(f"Cannot listen on {name}: {error.strerror}") from error
+    return held, names
+
+
+@attrs.define(eq=False)
+class _Worker:
+    process: trio.Process
+    line: trio.SocketStream
+    started: float
+    is_ready: bool = False
+    is_outdated: bool = False
+
+    def tell(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+
+class Crew:
+    """The workers of one server.
+
+    Args:
+        command: what starts a worker; the descriptor of its end of the pair is added.
+        count: how many.
+        addresses: as `hold` returned them.
+        broker_url: of the Valkey that the parent runs for all.
+        generated: values that were made up for missing environment variables.
+        on_ready: called once, when all workers serve.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        addresses: Sequence[str],
+        broker_url: str | None = None,
+        generated: Mapping[str, str] | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._command = command
+        self._count = count
+        self._addresses = addresses
+        self._broker_url = broker_url
+        self._generated = generated or {}
+        self._on_ready = on_ready
+        self._group = secrets.token_urlsafe(12)
+        self._workers: dict[int, _Worker] = {}
+        self._been_ready: set[int] = set()
+        self._stop = trio.Event()
+        self._forced = trio.Event()
+        self._failure = ""
+
+    async def run(self) -> None:
+        """Start the workers and keep them, until SIGTERM or SIGINT; then all drain. SIGHUP makes all reload.
+
+        Raises:
+            WorkersFailed: one could not start, or one failed while it drained.
+        """
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._obey, signals)
+                async with trio.open_nursery() as keepers:
+                    for number in range(self._count):
+                        keepers.start_soon(self._keep, number)
+                nursery.cancel_scope.cancel()
+        if self._failure:
+            raise WorkersFailed(self._failure)
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether somebody asked a second time."""
+        return self._forced.is_set()
+
+    def stop(self) -> None:
+        """Let all workers drain; `run` returns when they have. The second call ends them at once."""
+        if self._stop.is_set():
+            self._forced.set()
+        self._stop.set()
+        for worker in self._workers.values():
+            worker.tell(signal.SIGTERM)
+
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        was_on_terminal = sys.stderr.isatty()
+        async for number in signals:
+            if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
+                self.stop()
+                continue
+            for worker in self._workers.values():
+                if worker.is_ready:
+                    worker.tell(signal.SIGHUP)
+                else:
+                    # It may have read the old files already; and before it is ready SIGHUP would end it.
+                    worker.is_outdated = True
+
+    # ------------------------------------------------------------------------------------------------ one worker
+
+    async def _keep(self, number: int) -> None:
+        pause, failures = FIRST_PAUSE, 0
+        while not self._stop.is_set():
+            worker = await self._start(number)
+            status = await self._live(number, worker)
+            lived = time.monotonic() - worker.started
+            if self._stop.is_set():
+                if status not in (0, -signal.SIGTERM) and not self.is_forced:
+                    self._fail(f"worker {number} ended with status {status}")
+                return
+            failures = 0 if worker.is_ready else failures + 1
+            pid = worker.process.pid
+            log("worker_ended", number=number, pid=pid, status=status, seconds=round(lived, 3))
+            if failures and (number not in self._been_ready or failures >= MOST_FAILURES):
+                self._fail(f"worker {number} could not start: it ended with status {status}")
+                return
+            if lived > LONG_LIFE:
+                pause = FIRST_PAUSE
+            with trio.move_on_after(pause):
+                await self._stop.wait()
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _fail(self, message: str) -> None:
+        self._failure = self._failure or message
+        if not self._stop.is_set():
+            self.stop()
+
+    async def _start(self, number: int) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A group of its own: Ctrl-C is for the parent, which tells each worker once.
+            process = await trio.lowlevel.open_process(
+                [*self._command, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                process_group=0,
+            )
+        ours.setblocking(False)
+        line = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        worker = self._workers[number] = _Worker(process, line, time.monotonic())
+        if self._stop.is_set():
+            worker.tell(signal.SIGTERM)
+        return worker
+
+    async def _live(self, number: int, worker: _Worker) -> int:
+        briefing = Briefing(
+            number=number,
+            group=self._group,
+            broker_url=self._broker_url,
+            addresses=self._addresses,
+            generated=self._generated,
+        )
+        try:
+            async with worker.line, trio.open_nursery() as nursery:
+                text = orjson.dumps(attrs.asdict(briefing)) + b"\n"
+                nursery.start_soon(self._listen, number, worker, text)
+                nursery.start_soon(self._hasten, worker)
+                status = await worker.process.wait()
+                nursery.cancel_scope.cancel()
+            return status
+        finally:
+            with trio.CancelScope(shield=True):
+                if worker.process.poll() is None:
+                    worker.process.kill()
+                await worker.process.wait()
+
+    async def _listen(self, number: int, worker: _Worker, briefing: bytes) -> None:
+        """Tell the worker its briefing, and hear when it is ready."""
+        try:
+            await worker.line.send_all(briefing)
+            while await worker.line.receive_some():
+                self._note_ready(number, worker)
+        except trio.BrokenResourceError:
+            return
+
+    def _note_ready(self, number: int, worker: _Worker) -> None:
+        worker.is_ready = True
+        log("worker_started", number=number, pid=worker.process.pid)
+        if worker.is_outdated:
+            worker.tell(signal.SIGHUP)
+        if number not in self._been_ready:
+            self._been_ready.add(number)
+            if len(self._been_ready) == self._count:
+                self._on_ready()
+
+    async def _hasten(self, worker: _Worker) -> None:
+        # What a hook does in a thread may hold it.
+        await self._forced.wait()
+        await trio.sleep(LAST_MERCY)
+        worker.tell(signal.SIGKILL)

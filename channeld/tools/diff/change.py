@@ -1,0 +1,107 @@
+"""One change for clients: its code, how bad it is, where it stands in the new file, and the frame that proves it."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import attrs
+
+from channeld.diagnostics.diagnostic import Place, Related
+from channeld.protocol.frames import Json
+
+__all__ = ["Accepts", "Change", "Level", "Witness", "merged", "worst"]
+
+
+class Level(enum.StrEnum):
+    """How bad a change is for clients that nobody touches: broken, perhaps broken, not at all."""
+
+    BREAKING = "breaking"
+    DANGEROUS = "dangerous"
+    SAFE = "safe"
+
+
+_ORDER: Final = (Level.BREAKING, Level.DANGEROUS, Level.SAFE)
+
+
+def worst(levels: Iterable[Level]) -> Level:
+    """The worst of several levels; safe where there is none."""
+    return min(levels, key=_ORDER.index, default=Level.SAFE)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Witness:
+    """A frame (or a URL) that one of the two configurations allows and the other does not, checked with both.
+
+    `title` says in a few words when it was allowed, `outcome` what happens to it otherwise.
+    """
+
+    title: str
+    value: Json
+    outcome: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Accepts:
+    """The entry of `diff.accept` that lets a change pass."""
+
+    reason: str
+    until: str | None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Change:
+    """One change. `message` stands alone; `label` is the words at the place, such as what stood there before.
+
+    `path` is the JSON pointer, in the merged configuration, of what changed (in the old one for what is gone); `uses`
+    are the pointers of the channels' parts that feel it, where it stands elsewhere; `affects` says who in words.
+    `security`: something is open now that was shut.
+    """
+
+    code: str
+    level: Level
+    message: str
+    place: Place
+    path: str
+    label: str = ""
+    note: str = ""
+    security: bool = False
+    related: tuple[Related, ...] = ()
+    uses: tuple[str, ...] = ()
+    affects: tuple[str, ...] = ()
+    witness: Witness | None = None
+    accepted: Accepts | None = None
+
+    def is_under(self, pointer: str) -> bool:
+        """Whether the change, or each part that feels it, is what a pointer names or lies under it."""
+        return _is_under(self.path, pointer) or (
+            bool(self.uses) and all(_is_under(use, pointer) for use in self.uses)
+        )
+
+
+def _is_under(path: str, pointer: str) -> bool:
+    pointer = pointer.rstrip("/")
+    return path == pointer or path.startswith(f"{pointer}/")
+
+
+def merged(changes: Iterable[Change]) -> Iterator[Change]:
+    """The changes in the order of the new files; one that several parts of the file share is one change."""
+    together: dict[object, Change] = {}
+    for change in changes:
+        key = (change.code, change.level, change.place, change.message, change.accepted)
+        known = together.get(key)
+        together[key] = change if known is None else _joined(known, change)
+    places = {change.place.file: None for change in together.values()}
+    files = list(places)
+    yield from sorted(
+        together.values(),
+        key=lambda c: (files.index(c.place.file), c.place.line, c.place.column, c.code, c.path),
+    )
+
+
+def _joined(one: Change, other: Change) -> Change:
+    return attrs.evolve(
+        one,
+        uses=tuple(dict.fromkeys((*one.uses, *other.uses))),
+        affects=tuple(dict.fromkeys((*one.affects, *other.affects))),
+        witness=one.witness or other.witness,
+    )

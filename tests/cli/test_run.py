@@ -1,0 +1,187 @@
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from channeld.app import App
+from channeld.cli import run as module
+from channeld.cli.main import run
+from channeld.cli.run import DevEnvironment
+
+OPEN = """
+channeld: 1
+channels:
+  lobby: {path: /chat, auth: none, description: All., messages: {say: {schema: true, route: sender}}}
+"""
+SIGNED = """
+channeld: 1
+auth: {session: {type: jwt, algorithms: [HS256], secret: "${JWT_SECRET}", audience: a}}
+channels:
+  room: {path: /room, auth: session, description: One room.}
+"""
+
+Start = Callable[..., int]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Runs `channeld run` in a folder of its own; a server that is ready ends by a signal."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(yaml: str, *options: str, number: signal.Signals | None = signal.SIGTERM) -> int:
+        tmp_path.joinpath("channels.yaml").write_text(yaml)
+        say = module._say
+
+        def say_and_end(text: str) -> None:
+            say(text)
+            if number is not None:
+                signal.raise_signal(number)
+
+        monkeypatch.setattr(module, "_say", say_and_end)
+        bind = () if "--bind" in options else ("--bind", "127.0.0.1:0")
+        return run(["run", *bind, "--log-format", "json", *options])
+
+    return command
+
+
+def test_it_serves_until_it_is_told_to_stop(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(OPEN) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("channeld serves 1 channel on 127.0.0.1:")
+    assert [line.split('"event":"')[1].split('"')[0] for line in captured.err.splitlines()] == [
+        "server_started",
+        "server_draining",
+        "server_stopped",
+    ]
+
+
+def test_ctrl_c_is_an_end_like_any_other(start: Start) -> None:
+    assert start(OPEN, number=signal.SIGINT) == 0
+
+
+def test_a_missing_secret_is_an_error(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(SIGNED) == 1
+    err = capsys.readouterr().err
+    assert "JWT_SECRET" in err
+    assert "`channeld run --dev` makes up each secret" in err
+    assert err.endswith("Error: channels.yaml is not valid\n")
+
+
+def test_other_errors_are_no_reason_for_that_hint(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(OPEN.replace("route:", "rout:")) == 1
+    assert "--dev" not in capsys.readouterr().err
+
+
+def test_for_development_a_secret_is_made_up(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(SIGNED, "--dev") == 0
+    out = capsys.readouterr().out
+    assert "a secret was made up for JWT_SECRET" in out
+    assert "?token=" in out
+
+
+def test_warnings_are_shown_and_it_serves(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(OPEN + "  idle: {path: /idle, auth: none, description: Nothing.}\n") == 0
+    captured = capsys.readouterr()
+    assert "warning[CH" in captured.err
+    assert captured.out.startswith("channeld serves")
+
+
+def test_several_workers_are_refused(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(OPEN, "--workers", "2") == 2
+    assert "--workers over 1 needs a broker" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "127.0.0.1:", "unix:"])
+def test_a_bad_address_is_named(
+    start: Start, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    assert start(OPEN, "--bind", address) == 2
+    assert f"'--bind': '{address}' is not an address" in capsys.readouterr().err
+
+
+def test_a_certificate_must_be_readable(
+    start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    yaml = OPEN + "server: {tls: {certificate: a.pem, key: b.pem}}\n"
+    assert start(yaml) == 2
+    assert capsys.readouterr().err == "Error: server.tls: a.pem: No such file or directory\n"
+    for name in ("a.pem", "b.pem"):
+        tmp_path.joinpath(name).write_text("nonsense")
+    assert start(yaml) == 2
+    assert "a.pem and b.pem are no PEM certificate" in capsys.readouterr().err
+
+
+def test_a_reader_that_is_gone_does_not_stop_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("click.echo", broken)
+    assert start(OPEN) == 0
+
+
+def test_for_development_pages_of_this_machine_may_connect(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    original = App.__init__
+
+    def init(app: App, plan: object, *rest: object, **options: object) -> None:
+        seen.append(plan.server.allowed_origins)  # type: ignore[attr-defined]
+        original(app, plan, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(App, "__init__", init)
+    start(OPEN, "--dev")
+    start(OPEN)
+    assert seen == ["localhost", "same-origin"]
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "API_KEY", "admin_token", "PASSWORD"])
+def test_secrets_are_made_up_once(name: str) -> None:
+    environ = DevEnvironment({})
+    assert environ[name] == environ.get(name) == environ[name]
+    assert len(environ[name]) >= 32
+    assert list(environ) == list(environ.generated) == [name]
+
+
+@pytest.mark.parametrize("names", [("PORT",), ("HOME", "PORT")])
+def test_nothing_else_is_made_up(names: Sequence[str]) -> None:
+    environ = DevEnvironment({"HOME": "/home"})
+    assert [environ.get(name) for name in names] == [{"HOME": "/home"}.get(name) for name in names]
+    assert len(environ) == 1
+
+
+def test_what_is_set_wins() -> None:
+    environ = DevEnvironment({"A_SECRET": "mine"})
+    assert environ["A_SECRET"] == "mine"
+    assert environ.generated == {}
+
+
+@pytest.mark.parametrize(
+    ("called", "program"),
+    [
+        (".venv/bin/channeld", ".venv/bin/channeld"),
+        ("/opt/bin/channeld", "/opt/bin/channeld"),
+        ("/x/channeld/__main__.py", f"{Path(sys.executable).name} -m channeld"),
+        ("/usr/bin/pytest", "channeld"),
+    ],
+)
+def test_the_program_is_named_as_it_can_be_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, program: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [called])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert module._program() == program
+    tmp_path.joinpath("channeld").write_text("")
+    tmp_path.joinpath("channeld").chmod(0o755)
+    assert module._program() == "channeld"

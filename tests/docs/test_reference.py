@@ -1,0 +1,49 @@
+"""The reference pages are what the generator makes of today's tables."""
+
+import importlib.util
+import re
+from types import ModuleType
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from channeld.protocol.codes import REFUSALS, CloseCode, ErrorCode
+from tests.docs.blocks import ROOT
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/reference/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_up_to_date(generator: ModuleType) -> None:
+    assert sorted(generator.outdated()) == [], "run: python docs/reference/generate.py"
+
+
+def test_every_code_is_explained(generator: ModuleType) -> None:
+    assert set(generator.ERROR_CODES) == set(ErrorCode)
+    assert set(generator.CLOSE_CODES) == set(CloseCode)
+    assert set(generator.HTTP_STATUSES) == set(REFUSALS)
+
+
+def test_the_twelve_mistakes_are_twelve(generator: ModuleType) -> None:
+    text = generator.mistakes_report(colour=False)
+    codes = [
+        line.partition("[")[2][:5]
+        for line in text.splitlines()
+        if line.startswith(("error[", "warning["))
+    ]
+    assert len(codes) == len(set(codes)) == 12
+    assert text.endswith("11 errors, 1 warning in channels.yaml\n")
+
+
+def test_the_picture_is_an_svg_that_loads_nothing(generator: ModuleType) -> None:
+    picture = generator.twelve_picture()
+    assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+    assert re.findall(r"(?:href|src)=|@import|url\((?!#)", picture) == []
+    assert picture == generator.twelve_picture()

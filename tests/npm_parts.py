@@ -1,0 +1,113 @@
+"""Installs what tests need from npm, pinned, into `.cache/npm`; run by itself, it also compiles the client's JavaScript.
+
+Nothing of it is needed to use channeld. Where Node or npm is missing the tests that need them are skipped (not with
+CHANNELD_NO_SKIPS: then they fail).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".cache" / "npm"
+PACKAGES = {"@asyncapi/specs": "6.11.1", "typescript": "5.9.3", "ws": "8.23.0"}
+CLIENT = ROOT / "channeld" / "tools" / "export" / "templates" / "client.ts"
+# What stands above the client in a generated module, as far as the compiler has to know of it.
+ABOVE = """\
+export interface ChannelMap { [name: string]: ChannelTypes }
+declare const CHANNELS: { [name: string]: { path: string } };
+"""
+STRICT = ("--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler")
+
+
+def npm_folder() -> Path:
+    """The `node_modules` folder, installed when it is first asked for; skips the test where that can't be."""
+    reason = _missing()
+    if reason:
+        skip(reason)
+    return FOLDER / "node_modules"
+
+
+def skip(reason: str) -> None:
+    """Skip the running test, or fail it where none may be skipped."""
+    if os.environ.get("CHANNELD_NO_SKIPS"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def tsc(*arguments: str, folder: Path) -> str:
+    """What the TypeScript compiler says; empty where it has nothing to say."""
+    compiler = npm_folder() / "typescript" / "bin" / "tsc"
+    done = subprocess.run(
+        ["node", str(compiler), *STRICT, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def compiled_client() -> str:
+    """The client's JavaScript, out of its TypeScript."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.joinpath("client.ts").write_text(ABOVE + CLIENT.read_text())
+        said = tsc("--lib", "es2022,dom", "client.ts", folder=folder)
+        assert said == "", said
+        text = folder.joinpath("client.js").read_text()
+    return text[text.index("// ----") :]
+
+
+def _missing() -> str:
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            return f"{program} is not here"
+    if not _is_installed():
+        return _install()
+    return ""
+
+
+def _is_installed() -> bool:
+    for name, version in PACKAGES.items():
+        manifest = FOLDER / "node_modules" / name / "package.json"
+        if not manifest.exists() or json.loads(manifest.read_text())["version"] != version:
+            return False
+    return True
+
+
+def _install() -> str:
+    # Into a folder of its own first: two test processes may do this at once.
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER.parent) as name:
+        wanted = [f"{package}@{version}" for package, version in PACKAGES.items()]
+        done = subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", name, *wanted],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            return f"npm can't install {', '.join(wanted)}: {done.stderr.strip()[-200:]}"
+        if not _is_installed():
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            FOLDER.mkdir(exist_ok=True)
+            try:
+                Path(name, "node_modules").rename(FOLDER / "node_modules")
+            except OSError:
+                if not _is_installed():
+                    raise
+    return ""
+
+
+if __name__ == "__main__":
+    reason = _missing()
+    if reason:
+        sys.exit(f"{reason}: the tests that need it are skipped")
+    CLIENT.with_suffix(".js").write_text(compiled_client())
