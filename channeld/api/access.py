@@ -23,23 +23,24 @@ def has_key(authorization: bytes | None, keys: Iterable[str]) -> bool:
     return found
 
 
-def is_own_origin(origin: bytes, host: bytes | None) -> bool:
+def is_own_origin(origin: str, host: str | None) -> bool:
     """Whether a browser's `Origin` is the site that it is talking to: only the console's pages are."""
     try:
-        parts = urlsplit(origin.decode("ascii"))
+        parts = urlsplit(origin)
         port = parts.port
     except ValueError:
         return False
     if parts.scheme not in ("http", "https") or not parts.hostname or host is None:
         return False
     standard = 443 if parts.scheme == "https" else 80
-    named = _authority(host.decode("latin-1"), standard)
+    named = _authority(host, standard)
     return named == (parts.hostname, port or standard)
 
 
 def _authority(host: str, standard: int) -> tuple[str | None, int] | None:
     try:
         parts = urlsplit(f"//{host}")
-        return parts.hostname, parts.port or standard
+        port = parts.port or standard
     except ValueError:
         return None
+    return parts.hostname, port

@@ -26,7 +26,7 @@ from channeld.broker.broker import BrokerUnavailable
 from channeld.protocol.frames import Json
 from channeld.telemetry import log
 
-__all__ = ["LARGEST_BODY", "make_app"]
+__all__ = ["LARGEST_BODY", "TABLE", "make_app"]
 
 LARGEST_BODY: Final = 1024 * 1024
 
@@ -37,21 +37,13 @@ class _Gone(Exception):
 
 def make_app(control: Control) -> ASGIApp:
     """The application over a control. It is served without a lifespan."""
-    openapi = Route(
-        method="GET",
-        path="/openapi.json",
-        handler=_openapi,
-        summary="The description of all this",
-        answer={"type": "object"},
-    )
-    routes = (*ROUTES, openapi)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"served is HTTP, not {scope['type']}")
         request = Request(scope, receive)
         try:
-            response = await _answer(control, routes, request)
+            response = await _answer(control, request)
         except _Gone:
             return
         sending = _Sending(send)
@@ -78,12 +70,25 @@ class _Sending:
 
 
 async def _openapi(control: Control, _ask: Ask) -> Json:
-    return describe(ROUTES, control.engine.plan)
+    return describe(TABLE, control.engine.plan)
 
 
-async def _answer(control: Control, routes: Sequence[Route], request: Request) -> Response:
+TABLE: Final[Sequence[Route]] = (
+    *ROUTES,
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=_openapi,
+        summary="The description of all this",
+        answer={"type": "object"},
+    ),
+)
+"""Every request that is answered."""
+
+
+async def _answer(control: Control, request: Request) -> Response:
     try:
-        route, params = _admit(control, routes, request)
+        route, params = _admit(control, request)
         query = read_query(request.scope["query_string"], route.query)
         body = None if route.body is None else await _read_json(request, route.body)
         result = await route.handler(
@@ -107,18 +112,14 @@ async def _answer(control: Control, routes: Sequence[Route], request: Request) -
 _PRIVATE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-def _admit(
-    control: Control, routes: Sequence[Route], request: Request
-) -> tuple[Route, dict[str, str]]:
+def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
     """The request's route and its path's parameters, if the client may ask for it."""
     headers = request.headers
     origin = headers.get("origin")
-    if origin is not None:
-        host = headers.get("host")
-        if not is_own_origin(origin.encode("latin-1"), host and host.encode("latin-1")):
-            _log_refusal(request, 403, "origin")
-            raise Problem(403, "pages of other sites may not use this API")
-    found, params = find(request.scope["raw_path"], routes)
+    if origin is not None and not is_own_origin(origin, headers.get("host")):
+        _log_refusal(request, 403, "origin")
+        raise Problem(403, "pages of other sites may not use this API")
+    found, params = find(request.scope["raw_path"], TABLE)
     if not (found and all(route.is_open for route in found)):
         _demand_key(control, request)
     if not found:

@@ -95,7 +95,7 @@ async def setup(control: Control, ask: Ask) -> Json:
         "urls": list(_urls(control, ask)),
         "mints": console.mint is not None,
         "channels": list(console.describe(plan)),
-        "reserved": sorted(RESERVED_CLIENT),
+        "reserved": list[Json](sorted(RESERVED_CLIENT)),
     }
 
 
@@ -131,8 +131,8 @@ async def pulse(control: Control, _ask: Ask) -> Json:
             name: {"connections": connections, "rooms": rooms}
             for name, (connections, rooms) in counts.items()
         },
-        "totals": totals,
-        "refused": refused,
+        "totals": dict[str, Json](totals),
+        "refused": dict[str, Json](refused),
     }
 
 
@@ -190,10 +190,9 @@ async def tail(control: Control, ask: Ask) -> Response:
 class _Tail(Response):
     """Goes on until the client does not."""
 
-    media_type = "text/event-stream"
-
     def __init__(self, control: Control, topic: Topic) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(headers=headers, media_type="text/event-stream")
         del self.headers["content-length"]
         self._control = control
         self._topic = topic

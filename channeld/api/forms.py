@@ -225,7 +225,7 @@ def read_body(body: bytes, schema: Schema) -> Body:
         raise Problem(400, f"the body is refused: {read.message}")
     found = violations(schema, value)
     if found:
-        raise Problem(400, f"the body has another form: {_first(found)}", found)
+        raise Problem(400, f"the body is not valid: {_first(found)}", found)
     return value
 
 
@@ -252,7 +252,7 @@ def read_query(query: bytes, schema: Schema) -> dict[str, Any]:
         given[name] = int(text) if is_number and _NUMBER.fullmatch(text) else text
     found = violations(schema, given)
     if found:
-        raise Problem(400, f"the query has another form: {_first(found)}", found)
+        raise Problem(400, f"the query is not valid: {_first(found)}", found)
     defaults = {
         name: declared["default"]
         for name, declared in properties.items()

@@ -73,7 +73,7 @@ def describe(routes: Sequence["Route"], plan: Plan | None = None) -> dict[str, J
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "paths": {path: operations for path, operations in paths.items()},
+        "paths": dict[str, Json](paths),
         "components": {
             "schemas": {name: _linked(schema) for name, schema in _NAMED.items()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

@@ -121,7 +121,7 @@ async def publish_all(control: Control, batch: list[Any]) -> list[Json]:
 def _begin_step(control: Control, body: Body) -> _Step:
     found = violations(PUBLISH, body)
     if found:
-        return _Step(problem=Problem(400, "it has another form", found))
+        return _Step(problem=Problem(400, "it is not valid", found))
     try:
         return _Step(begin(control, body))
     except Problem as problem:

@@ -18,7 +18,7 @@ from channeld.protocol.frames import Json
 
 __all__ = ["ROUTES", "Handler", "Route", "find"]
 
-Handler: TypeAlias = Callable[[Control, Ask], Awaitable[Response | Json]]
+Handler: TypeAlias = Callable[[Control, Ask], Awaitable["Response | Json"]]
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -19,6 +19,8 @@ __all__ = ["Watched", "watch"]
 
 RETRY_S = 1.0
 """Seconds until a folder that is gone is looked for again."""
+LOOK_MS = 1000
+"""Milliseconds between two looks at the files, whatever the system tells."""
 
 _Mark: TypeAlias = tuple[int, int, int] | tuple[str, ...] | None
 
@@ -121,9 +123,14 @@ async def _watch_folders(
     if not here:
         await trio.sleep(RETRY_S)
         return
-    # Every few seconds it looks without being told: not every file system tells.
+    # Now and then it looks without being told: not every file system tells, and this one may not watch yet.
     changes = awatch(
-        *here, watch_filter=None, recursive=False, stop_event=ended, yield_on_timeout=True
+        *here,
+        watch_filter=None,
+        recursive=False,
+        stop_event=ended,
+        rust_timeout=LOOK_MS,
+        yield_on_timeout=True,
     )
     with suppress(FileNotFoundError):
         async with aclosing(changes):

@@ -131,6 +131,7 @@ class Node:
         if self._cluster is not None:
             await self._cluster.close()
         if self._redis is not None:
+            self._redis.on_health = lambda _healthy, _reason: None
             await self._redis.aclose()
 
     def samples(self) -> Iterator[Sample]:

@@ -533,7 +533,21 @@ def command_names() -> str:
     return table(["command", "does"], rows)
 
 
+def pages_of(folder: str) -> Callable[[], str]:
+    """A list of the pages in a folder of `docs/`, by their headings."""
+
+    def listed() -> str:
+        paths = sorted((HERE.parent / folder).glob("*.md"))
+        heads = [path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for path in paths]
+        return "\n".join(
+            f"- [{head}]({folder}/{path.name})" for head, path in zip(heads, paths, strict=True)
+        )
+
+    return listed
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "../README.md": {name: pages_of(name) for name in ("guides", "topics", "decisions")},
     "wire.md": {
         "reserved": reserved_types,
         "error-codes": error_codes,

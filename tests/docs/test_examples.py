@@ -99,7 +99,8 @@ def completed(text: str, said: Mapping[str, object]) -> str:
     if "channeld" not in said:
         text = "channeld: 1\n" + text
     if "channels" not in said:
-        use = next(iter(said["auth"]), "none") if isinstance(said.get("auth"), dict) else "none"
+        auth = said.get("auth")
+        use = next(iter(auth)) if isinstance(auth, dict) else "none"
         text += (
             f"\nchannels: {{it: {{path: /it, auth: {use}, events: {{told: {{schema: true}}}}}}}}\n"
         )
@@ -124,7 +125,9 @@ def judge_command(
     words = shlex.split(command, comments=True)
     if words[0] == "cd":
         pytest.MonkeyPatch().chdir(words[1])  # `project`'s own takes it back
-    if words[0] != "channeld" or (words[1:2] and words[1] not in {*COMMANDS, "--help", "--version"}):
+    if words[0] != "channeld" or (
+        words[1:2] and words[1] not in {*COMMANDS, "--help", "--version"}
+    ):
         return
     if words[1:2] and words[1] in NOT_TYPED and "--help" not in words:
         return

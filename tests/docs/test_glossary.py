@@ -9,7 +9,9 @@ import pytest
 from tests.docs.blocks import ROOT
 
 ROWS = re.findall(
-    r"^\| ([^|]+) \| [^|]+ \| `(channeld[\w.]+)` \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE
+    r"^\| ([^|]+) \| [^|]+ \| `(channeld[\w.]+)` \|$",
+    (ROOT / "docs/glossary.md").read_text(),
+    re.MULTILINE,
 )
 EMPTY_WORDS = {
     "Handler",

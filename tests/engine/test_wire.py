@@ -204,7 +204,7 @@ async def test_while_the_broker_is_away_messages_are_refused_and_the_connection_
 ) -> None:
     async with serve(ROOM) as app:
         ann = await enter(app, "ann")
-        here, app.engine.hub.broker = app.engine.hub.broker, _Away(app.engine.hub.broker)  # type: ignore[assignment]
+        here, app.engine.hub.broker = app.engine.hub.broker, _Away(app.engine.hub.broker)
         await ann.send({"type": "say", "id": 1})
         error = await ann.receive()
         assert (error["code"], error["id"], error["retry_after"]) == ("UNAVAILABLE", 1, 2.5)
@@ -215,7 +215,7 @@ async def test_while_the_broker_is_away_messages_are_refused_and_the_connection_
 
 async def test_who_connects_while_the_broker_is_away_is_sent_away_with_1013(serve: Serve) -> None:
     async with serve(ROOM) as app:
-        app.engine.hub.broker = _Away(app.engine.hub.broker)  # type: ignore[assignment]
+        app.engine.hub.broker = _Away(app.engine.hub.broker)
         ann = await app.connect("/rooms/a", user="ann")
         error = await ann.receive("error")
         assert (error["code"], error["retry_after"]) == ("UNAVAILABLE", 2.5)

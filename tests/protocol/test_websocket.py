@@ -249,6 +249,14 @@ def test_text_is_judged_before_it_is_whole() -> None:
     assert heard.feed(wire[20:29]) is Stop.UNUSUAL
 
 
+def test_each_byte_of_a_text_is_judged_once() -> None:
+    heard = Heard()
+    wire = frame("aé€".encode() * 100)
+    for sent in (100, 101, 200, 300):
+        heard.feed(wire[heard.scanner.need and len(heard.scanner.rest) : sent])
+        assert sent - 8 - 2 <= heard.scanner.checked <= sent - 8
+
+
 def test_the_largest_message_passes_and_one_byte_more_does_not() -> None:
     heard = Heard(largest=200)
     assert heard.feed(frame(b"x" * 200)) is Stop.MORE

@@ -378,7 +378,8 @@ def close_when_asked(session: RecordingSession, payload: bytes) -> None:
 @pytest.mark.parametrize("slow", [False, True])
 async def test_a_close_from_the_session_comes_after_what_it_sent(carrier: str, slow: bool) -> None:
     before = frame(b"fr", 0x01) + frame(b"ag", 0x80) if slow else frame(b"a")
-    async with serving(carrier, RecordingEngine(on_message=close_when_asked)) as served:
+    engine = RecordingEngine(on_message=close_when_asked)
+    async with serving(carrier, engine, linger=1000) as served:
         client = await served.client(glued=before + frame(b"close") + frame(b"unheard"))
         await client.text()
         assert await client.text() == b"first"
@@ -391,7 +392,8 @@ async def test_a_close_from_the_session_comes_after_what_it_sent(carrier: str, s
 
 
 async def test_the_clients_close_may_already_be_there(carrier: str) -> None:
-    async with serving(carrier, RecordingEngine(on_message=close_when_asked)) as served:
+    engine = RecordingEngine(on_message=close_when_asked)
+    async with serving(carrier, engine, linger=1000) as served:
         client = await served.client(glued=frame(b"close") + close_frame(1000) + frame(b"x"))
         assert await client.text() == b"first"
         assert await client.close_code() == 4001

@@ -287,6 +287,19 @@ async def test_7_a_client_that_is_gone_before_it_is_accepted_hurts_nobody(
     turning.lane.ignore(listener)
 
 
+async def test_a_peer_that_takes_nothing_is_reset_in_the_end() -> None:
+    # A usual close would leave what the kernel holds for it until the kernel gives up.
+    async with serving("lane", None, plan(outbox=100_000)) as served:
+        client = await served.client()
+        while not served.engine.session.ends:
+            served.engine.session.echo(bytes(50_000))
+            await trio.lowlevel.checkpoint()
+        await served.until(lambda: served.gate.sockets == 0)
+        with pytest.raises(trio.BrokenResourceError):
+            while True:
+                assert await client.stream.receive_some(65536)
+
+
 async def test_7_more_sockets_than_may_be_open_are_closed_unheard() -> None:
     few = plan(Server(limits=Limits(connections=1)))
     async with serving("lane", None, few) as served:

@@ -11,11 +11,8 @@ __all__ = ["not_available"]
 
 
 def not_available(config: Config, sources: Sources) -> Iterator[Diagnostic]:
-    """CH710: the control API, webhooks."""
+    """CH710: webhooks."""
     help = "remove it for now"
-    if config.api is not None:
-        message = "the control API is not available yet"
-        yield finding("CH710", message, sources, "/api", help, key=True)
     if config.webhooks:
         message = "webhooks are not available yet"
         yield finding("CH710", message, sources, "/webhooks", help, key=True)

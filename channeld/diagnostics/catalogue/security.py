@@ -54,6 +54,11 @@ channels:
 """
 
 
+def _api(text: str) -> str:
+    """A small whole file with a control API."""
+    return _LOBBY.replace("channels:", f"api: {text}\nchannels:", 1)
+
+
 def _origins(text: str) -> str:
     """A small whole file with allowed origins."""
     return _LOBBY.replace("channels:", f"server:\n  allowed_origins: {text}\nchannels:", 1)
@@ -221,8 +226,8 @@ ENTRIES: tuple[Entry, ...] = (
         "the control API can be reached from other machines",
         "Whoever has a key to the control API can send as anybody and close every connection. Let it listen on a loopback "
         "address or a Unix socket, with a proxy that adds TLS where others need it.",
-        "# once the control API is available\n",
-        _LOBBY,
+        _api('{bind: "0.0.0.0:4001", keys: ["${CHANNELD_API_KEY}"]}'),
+        _api('{bind: "127.0.0.1:4001", keys: ["${CHANNELD_API_KEY}"]}'),
     ),
     Entry(
         "CH418",
@@ -314,8 +319,8 @@ ENTRIES: tuple[Entry, ...] = (
         Severity.ERROR,
         "the API key has fewer than 32 characters",
         "A key to the control API opens everything, so it must not be guessable. Make one with `openssl rand -hex 32`.",
-        "# once the control API is available\n",
-        _LOBBY,
+        _api('{keys: ["${CHANNELD_API_KEY:-let-me-in}"]}'),
+        _api('{keys: ["${CHANNELD_API_KEY}"]}'),
     ),
     Entry(
         "CH427",

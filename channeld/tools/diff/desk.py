@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from channeld.diagnostics.diagnostic import Place, Related
+from channeld.protocol.frames import Json
 from channeld.tools.diff.change import Change, Level, Witness, worst
 from channeld.tools.diff.facts import Fact, Spot
 from channeld.tools.diff.levels import Direction, level_of
@@ -24,13 +25,18 @@ def _always(_: Fact) -> bool:
     return True
 
 
+def _itself(value: Json) -> Json:
+    return value
+
+
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Use:
     """What a schema is for. `pointer` is where it is named in the new configuration, `old` in the old one.
 
     `affects` says for whom it matters. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
     `codes` gives other codes for a narrower and a wider schema, where it is not about messages and events.
-    `frame_type` is the type of the frame that is shown as a witness, empty for what is no frame.
+    `frame_type` is the type of the frame that is shown as a witness, empty for what is no frame; `show` makes of a value
+    what is shown of it.
     """
 
     pointer: str
@@ -38,6 +44,7 @@ class Use:
     direction: Direction
     affects: str
     frame_type: str = ""
+    show: Callable[[Json], Json] = _itself
     passes: Callable[[Fact], bool] = _always
     codes: tuple[str, str] | None = None
     about: str = ""
@@ -203,6 +210,7 @@ def _witness(use: Use, shown: Shown | None, gained: bool) -> Witness | None:
     value, reason = shown
     if use.frame_type and isinstance(value, dict):
         value = {"type": use.frame_type, **value}
+    value = use.show(value)
     title = "possible now" if gained else "accepted before"
     outcome = f"not before: {reason}" if gained else f"refused now: {reason}"
     return Witness(title=title, value=value, outcome=outcome)

@@ -103,11 +103,11 @@ class _Common:
                 message = f"a client can't be called `{name}`, which is a step of its own"
                 self.reader.find("CH804", message, at, "give it another name", key=True)
                 continue
+            # A client that is wrong is known all the same, so that the steps that name it are not called wrong, too.
+            clients[name] = ClientSpec(name=name, pointer=at, path="")
             checked = self.reader.mapping(written, at, CLIENT_KEYS, ["path"])
             if checked is not None:
-                clients[name] = read_client(
-                    self.reader, checked, at, ClientSpec(name=name, pointer=at, path="")
-                )
+                clients[name] = read_client(self.reader, checked, at, clients[name])
         return clients
 
     def read_ignore(self, written: Mapping[str, Json], pointer: str) -> tuple[Pattern, ...]:

@@ -16,7 +16,6 @@ channels:
 @pytest.mark.parametrize(
     ("top", "path"),
     [
-        ("api: {keys: '${CHANNELD_JWT_SECRET}'}", "/api"),
         (
             "webhooks: [{url: https://a.example, secret: '${SENSOR_TOKEN}', events: [left]}]",
             "/webhooks",
@@ -35,6 +34,7 @@ def test_what_is_not_available_is_refused_once(load_config: Load, top: str, path
         "broker: valkey",
         "broker: {redis: {url: redis://localhost}}",
         "broker: valkey\nserver: {workers: 2}",
+        "api: {keys: '${CHANNELD_JWT_SECRET}'}",
         "webhooks: []",
     ],
 )
