@@ -11,25 +11,31 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from channeld.api.metrics import engine_samples, own_samples, reload_samples, server_samples
 from channeld.broker.valkey import ValkeyFailed
-from channeld.config.model import JwtAuth
+from channeld.config.model import Config, JwtAuth
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
+from channeld.server.asgi import serve_http
 from channeld.server.gate import Gate
 from channeld.server.jwks import KeySet
-from channeld.server.listener import Server, tls_context
+from channeld.server.listener import Server, named, tls_context
 from channeld.server.node import ALONE, Node, Place
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.telemetry import log
+from channeld.telemetry import Sample, log
+
+if TYPE_CHECKING:
+    from channeld.api.control import Console
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
@@ -54,6 +60,7 @@ class App:
         on_ready: called with the addresses listened on.
         on_refused: called with the report of a plan that was not taken.
         place: where this process stands among workers.
+        console: what the control API's console shows; None: nothing of the configuration.
 
     Raises:
         ValkeyFailed: the embedded Valkey is not installed.
@@ -68,10 +75,14 @@ class App:
         on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
         on_refused: Callable[[Report], None] = lambda _report: None,
         place: Place = ALONE,
+        console: "Console | None" = None,
     ) -> None:
         self._reloader = reloader
         self._on_ready = on_ready
         self._on_refused = on_refused
+        self._console = console
+        self._addresses: Sequence[str] = ()
+        self._reloads = self._refusals = 0
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self._is_serving = self._is_forced = False
@@ -91,6 +102,13 @@ class App:
             )
         )
 
+        self.engine.cluster.samples_here = self._samples
+
+    def _samples(self) -> Iterator[Sample]:
+        yield from engine_samples(self.engine)
+        yield from server_samples(self.server.statistics())
+        yield from reload_samples(self._reloads, self._refusals)
+
     def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
         sets = {}
         for name, auth in plan.config.auth.items():
@@ -102,12 +120,18 @@ class App:
 
     # ------------------------------------------------------------------------------------------------ its life
 
-    async def run(self, sockets: Sequence[socket], tls: ssl.SSLContext | None = None) -> None:
+    async def run(
+        self,
+        sockets: Sequence[socket],
+        tls: ssl.SSLContext | None = None,
+        api_sockets: Sequence[socket] = (),
+    ) -> None:
         """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
 
         Args:
             sockets: listening; closed in the end.
             tls: the context; None makes the plan's, if it has one.
+            api_sockets: those of the control API, if it is to be served; closed in the end.
 
         Raises:
             OSError: the certificate cannot be read.
@@ -124,11 +148,11 @@ class App:
                 try:
                     await nursery.start(self.runtime.run)
                     await nursery.start(self.node.run)
-                    await self._live(plan, sockets)
+                    await self._live(plan, sockets, api_sockets)
                 except (LifespanFailed, ValkeyFailed) as error:
                     failed = error
                 finally:
-                    for sock in sockets:
+                    for sock in (*sockets, *api_sockets):
                         sock.close()
                 nursery.cancel_scope.cancel()
         if failed is not None:
@@ -136,11 +160,16 @@ class App:
         if self._is_forced:
             raise Forced
 
-    async def _live(self, plan: Plan, sockets: Sequence[socket]) -> None:
+    async def _live(
+        self, plan: Plan, sockets: Sequence[socket], api_sockets: Sequence[socket]
+    ) -> None:
         started = time.monotonic()
         async with self._lifespan(plan.lifespan), trio.open_nursery() as nursery:
             await self._fetch_keys(self._key_sets)
             addresses = await nursery.start(self.server.serve, sockets, self._tls)
+            self._addresses = addresses
+            if api_sockets:
+                await nursery.start(self._serve_api, api_sockets)
             self._is_serving = True
             log("server_started", bind=addresses, workers=plan.server.workers)
             self._on_ready(addresses)
@@ -148,6 +177,27 @@ class App:
             await self._drain()
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
+
+    async def _serve_api(
+        self, sockets: Sequence[socket], *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        from channeld.api.app import make_app  # noqa: PLC0415 - 100 ms, only for the control API
+        from channeld.api.control import Console, Control  # noqa: PLC0415 - likewise
+
+        control = Control(
+            engine=self.engine,
+            is_draining=self._stop.is_set,
+            is_broker_up=lambda: self.node.is_healthy,
+            samples=lambda: own_samples(self.engine.hub.broker),
+            console=attrs.evolve(self._console or Console(), urls=self._urls),
+        )
+        log("api_started", bind=[named(sock) for sock in sockets])
+        await serve_http(make_app(control), sockets, task_status=task_status)
+
+    def _urls(self) -> list[str]:
+        scheme = "ws" if self._tls is None else "wss"
+        tcp = [address for address in self._addresses if not address.startswith("unix:")]
+        return [f"{scheme}://{address}" for address in tcp]
 
     @property
     def is_ready(self) -> bool:
@@ -223,11 +273,13 @@ class App:
             try:
                 plan = await trio.to_thread.run_sync(self._reloader, abandon_on_cancel=True)
                 if isinstance(plan, Report):
+                    self._refusals += 1
                     log("config_refused", errors=len(plan.errors))
                     self._on_refused(plan)
                     return False
                 await self._take(plan)
             except Exception as error:  # whatever a new configuration brings, the old one serves on
+                self._refusals += 1
                 log("config_refused", reason=_named(error))
                 return False
             return True
@@ -242,9 +294,12 @@ class App:
                 log("restart_needed", setting=f"server.{key}")
         if old.config.broker != plan.config.broker:
             log("restart_needed", setting="broker")
-        for key in ("broker", "api", "webhooks", "log"):
+        for key in ("webhooks", "log"):
             if getattr(old.config, key) != getattr(plan.config, key):
                 log("restart_needed", setting=key)
+        # Its keys are taken at once, and none of them opens it when it is gone.
+        if _bound(old.config) != _bound(plan.config):
+            log("restart_needed", setting="api.bind")
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
             log("lifespan_changed", hook=plan.config.hooks.lifespan)
         kept = {
@@ -258,7 +313,12 @@ class App:
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
         closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
         self._key_sets = key_sets
+        self._reloads += 1
         log("config_reloaded", channels=len(plan.channels), closed=closed)
+
+
+def _bound(config: Config) -> str | None:
+    return None if config.api is None else config.api.bind
 
 
 def _named(error: Exception) -> str:

@@ -34,6 +34,12 @@ def npm_folder() -> Path:
     return FOLDER / "node_modules"
 
 
+def need_node() -> None:
+    """Skip the test where Node is missing."""
+    if shutil.which("node") is None:
+        skip("node is not here")
+
+
 def skip(reason: str) -> None:
     """Skip the running test, or fail it where none may be skipped."""
     if os.environ.get("CHANNELD_NO_SKIPS"):

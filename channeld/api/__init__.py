@@ -8,8 +8,3 @@ Reading order: `control.py` (what the API works on), `routes.py` (the table of r
 `forms.py` (what it must look like), `verbs.py` and `publishing.py` (what it does), `views.py` (what it shows),
 `metrics.py`, `openapi.py`, `console_answers.py`.
 """
-
-from channeld.api.app import make_app
-from channeld.api.control import Console, Control
-
-__all__ = ["Console", "Control", "make_app"]

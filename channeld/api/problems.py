@@ -15,6 +15,10 @@ __all__ = ["MEDIA_TYPE", "Problem", "document"]
 MEDIA_TYPE: Final = "application/problem+json"
 
 
+# RFC 9110's words, which older Pythons do not have.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
 class Problem(Exception):
     """A request that is answered with an error.
 
@@ -54,7 +58,7 @@ def document(status: int, detail: str, errors: Sequence[Violation] = ()) -> dict
     """A problem document; `errors` is left out where there are none."""
     told: dict[str, Json] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
     }

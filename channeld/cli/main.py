@@ -27,13 +27,17 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "channeld.cli.export",
         "Write AsyncAPI, JSON Schema, types, a client or a page from a configuration.",
     ),
+    "diff": ("channeld.cli.diff", "Show what changed for clients between two configurations."),
     "connect": ("channeld.cli.connect", "Talk to a channel: an interactive client."),
+    "publish": ("channeld.cli.api:publish", "Send an event through a running server's API."),
+    "presence": ("channeld.cli.api:presence", "Show who is in a room of a running server."),
+    "disconnect": ("channeld.cli.api:disconnect", "Close a user's connections, or one."),
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
     "init": ("channeld.cli.init", "Make a working project in a new folder."),
     "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
 }
-"""Name → (module whose `command` it is, the line that `--help` shows without importing the module)."""
+"""Name → (module whose `command` it is, or `module:name`, and the line that `--help` shows without importing the module)."""
 
 
 class _Commands(click.Group):
@@ -46,7 +50,8 @@ class _Commands(click.Group):
         row = COMMANDS.get(cmd_name)
         if row is None:
             return None
-        command = import_module(row[0]).command
+        module, _, name = row[0].partition(":")
+        command = getattr(import_module(module), name or "command")
         if not isinstance(command, click.Command):
             raise TypeError(f"{row[0]}.command is no click command")
         return command

@@ -11,7 +11,7 @@ from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.tools.samples import sample
 from channeld.tools.tokens import CannotMint, choose, claims_for, mint
 
-__all__ = ["Manner", "ready_text"]
+__all__ = ["Manner", "NoLink", "ready_text", "token_of"]
 
 DEV_USERS = ("ann", "bob")
 DEV_LIFETIME = 12 * 3600.0
@@ -21,16 +21,17 @@ DEV_LIFETIME = 12 * 3600.0
 class Manner:
     """How the server runs: for development, with reloads, with secrets generated for these variables.
 
-    `program` is what a user types to run another command.
+    `program` is what a user types to run another command; `console` the URL of the control API, or empty.
     """
 
     dev: bool = False
     reloads: bool = False
     generated: Sequence[str] = ()
     program: str = "channeld"
+    console: str = ""
 
 
-class _NoLink(Exception):
+class NoLink(Exception):
     """Why there is no ready-made link to a channel."""
 
 
@@ -45,6 +46,8 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
         *(f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items()),
         "",
     ]
+    if manner.console:
+        lines += [f"Control API and console: {manner.console}", ""]
     if manner.dev:
         lines += _dev_lines(plan, base, manner.program)
     habits = list(_habits(manner))
@@ -79,7 +82,7 @@ def _dev_lines(plan: Plan, base: str, program: str) -> list[str]:
             lines.append(f"  {channel.name}{' as ' + user if user else ''}")
             try:
                 links.append(_link(plan, channel, base, user))
-            except _NoLink as error:
+            except NoLink as error:
                 lines.append(f"    no link: {error}")
                 break
             lines.append(f"    {links[-1]}")
@@ -102,10 +105,15 @@ def _link(plan: Plan, channel: ChannelPlan, base: str, user: str) -> str:
     )
     if not user:
         return base + path
-    return f"{base}{path}?token={quote(_token(plan, channel.auth[0], user))}"
+    return f"{base}{path}?token={quote(token_of(plan, channel.auth[0], user))}"
 
 
-def _token(plan: Plan, auth: AuthPlan, user: str) -> str:
+def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
+    """A token for development of an authenticator, with made-up claims.
+
+    Raises:
+        NoLink: nothing can sign one, or the claims cannot be guessed.
+    """
     try:
         minter = choose(plan.config.auth, auth.name)
         claims = sample(minter.auth.claims, user.capitalize(), plan.config.schemas)
@@ -113,9 +121,9 @@ def _token(plan: Plan, auth: AuthPlan, user: str) -> str:
         payload = claims_for(minter, user, claims, now=time.time(), lifetime=DEV_LIFETIME)
         token = mint(minter, payload)
     except CannotMint as error:
-        raise _NoLink(str(error)) from None
+        raise NoLink(str(error)) from None
     if auth.claims is not None and not auth.claims.accepts(payload):
-        raise _NoLink(
+        raise NoLink(
             f"the claims of '{auth.name}' cannot be guessed; try `channeld token --user {user} --claim NAME=VALUE`"
         )
     return token
@@ -125,5 +133,5 @@ def _param(plan: Plan, channel: ChannelPlan, name: str) -> str:
     schema = plan.config.channels[channel.name].params.get(name, {})
     value = sample(schema, "general", plan.config.schemas)
     if not isinstance(value, str | int | float):
-        raise _NoLink(f"no value of {{{name}}} comes to mind for {channel.path}")
+        raise NoLink(f"no value of {{{name}}} comes to mind for {channel.path}")
     return quote(str(value), safe="")

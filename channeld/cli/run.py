@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 import click
@@ -18,6 +18,7 @@ import trio
 
 from channeld.app import App, Forced, LifespanFailed, Reloader
 from channeld.broker.valkey import ValkeyFailed
+from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner, ready_text
@@ -31,6 +32,9 @@ from channeld.server.listener import BindError, bind, tls_context
 from channeld.server.node import ALONE
 from channeld.server.workers import Station
 from channeld.telemetry import configure
+
+if TYPE_CHECKING:
+    from channeld.api.control import Console
 
 __all__ = ["DevEnvironment", "command"]
 
@@ -82,11 +86,13 @@ class _Loader:
     def plan_of(self, checked: Checked) -> Plan:
         assert checked.plan is not None  # noqa: S101 - the caller has looked
         server = checked.plan.server
+        config = checked.plan.config
         if self.dev:
             server = attrs.evolve(server, allowed_origins="localhost")
+            config = with_dev_api(config, self.environ)
         if self.workers is not None:
             server = attrs.evolve(server, workers=self.workers)
-        return attrs.evolve(checked.plan, server=server)
+        return attrs.evolve(checked.plan, server=server, config=config)
 
     def reload(self, shown: "_Shown") -> Plan | Report:
         checked = self.check()
@@ -168,10 +174,15 @@ def command(  # noqa: PLR0913 - one for each option
     plan = loader.plan_of(checked)
     number = station.briefing.number if station else None
     configure(log_format or plan.config.log.format, plan.config.log.level, worker=number)
-    manner = Manner(
-        dev=dev, reloads=dev or watching, generated=[*environ.generated], program=_program()
-    )
     tls = _tls(plan.server.tls)
+    api_sockets = _bind_api(checked, plan, station)
+    manner = Manner(
+        dev=dev,
+        reloads=dev or watching,
+        generated=[*environ.generated],
+        program=_program(),
+        console=console_url(plan, api_sockets, dev=dev),
+    )
 
     def on_ready(addresses: Sequence[str]) -> None:
         _say(ready_text(plan, addresses, manner))
@@ -188,10 +199,11 @@ def command(  # noqa: PLR0913 - one for each option
         on_ready=on_ready,
         on_refused=shown.report,
         station=station,
+        console=parts_of_console(api_sockets, dev=dev),
     )
     sockets = _bind(station.briefing.addresses if station else binds or plan.server.bind, station)
     watched = loader.watched if manner.reloads else None
-    return trio.run(_serve, app, sockets, tls, watched, station)
+    return trio.run(partial(_serve, app, sockets, tls, watched, station, api_sockets))
 
 
 def _worker_options(
@@ -210,6 +222,7 @@ def _make_app(
     on_ready: Callable[[Sequence[str]], None],
     on_refused: Callable[[Report], None],
     station: Station | None,
+    console: "Console | None",
 ) -> App:
     place = ALONE
     if station is not None:
@@ -218,7 +231,14 @@ def _make_app(
         if place.number:
             on_refused = lambda _report: None  # noqa: E731 - one of them shows it
     try:
-        return App(plan, reloader, on_ready=on_ready, on_refused=on_refused, place=place)
+        return App(
+            plan,
+            reloader,
+            on_ready=on_ready,
+            on_refused=on_refused,
+            place=place,
+            console=console,
+        )
     except (ValkeyFailed, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -238,6 +258,15 @@ def _bind(addresses: Sequence[str], station: Station | None) -> list[socket]:
         return bind(addresses, reuse_port=station is not None)
     except BindError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _bind_api(checked: Checked, plan: Plan, station: Station | None) -> list[socket]:
+    # The first of several workers has the API; what it is asked it answers for all of them.
+    number = station.briefing.place.number if station is not None else None
+    if number != 0 and (station is not None or plan.server.workers > 1):
+        return []
+    assert checked.config is not None  # noqa: S101 - the caller has looked
+    return bind_api(plan, is_declared=checked.config.api is not None)
 
 
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:
@@ -263,6 +292,7 @@ async def _serve(
     tls: ssl.SSLContext | None,
     watched: Watched | None,
     station: Station | None,
+    api_sockets: Sequence[socket],
 ) -> None:
     async with trio.open_nursery() as nursery:
         if station is not None:
@@ -270,7 +300,7 @@ async def _serve(
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)
         try:
-            await app.run(sockets, tls)
+            await app.run(sockets, tls, api_sockets)
         except (LifespanFailed, ValkeyFailed) as error:
             raise click.ClickException(str(error)) from None
         except Forced:

@@ -169,6 +169,16 @@ class Engine:
                 raise FrameRefused(f"`{kind}` is refused by its schema", violations)
         return {"type": kind, **fields}
 
+    def check_foreign(self, own: ChannelPlan, channel: str, frame: Frame) -> None:
+        """Check a routed message that reaches other channels: what they declare holds there, too.
+
+        Raises:
+            FrameRefused: a channel that it reaches does not declare it, or refuses it.
+        """
+        for name, plan in self.plan.channels.items():
+            if plan is not own and channel in (name, "*"):
+                self.check_event(plan, frame)
+
     def _check_everywhere(self, frame: Mapping[str, Any]) -> Frame:
         checked: Frame = {}
         for plan in self.plan.channels.values():

@@ -111,6 +111,7 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     _replace_oldest_here(session)
     await engine.hub.attach(session, channel.name)
     _replace_oldest_anywhere(session)
+    session.connect_called = True
     if channel.connect is not None and not await _call_connect(session, channel.connect):
         return None
     await _join_rooms(session, rooms)
@@ -140,7 +141,6 @@ def _replace_oldest_here(session: "Session") -> None:
 
 
 async def _call_connect(session: "Session", hook: Hook) -> bool:
-    session.connect_called = True
     try:
         await call_hook(session, hook)
     except Reject as error:

@@ -157,7 +157,7 @@ def _work_out(
     skip = session.connection_id if target.except_sender else None
     if target.kind == "room":
         return _to_room(session, message, target, frame, skip)
-    payload = _emitted(session, message, frame, None)
+    payload = _emitted(session, message, frame, None, target.channel)
     if target.kind == "sender":
         return _Publication(None, payload)
     channel = target.channel or session.channel.name
@@ -197,11 +197,18 @@ def _to_room(
         if target.members_only or not session.engine.is_room_name(room):
             raise Forbidden("You are not in this room", room)
         topic = Topic("room", target.channel or channel.name, room)
-    payload = _emitted(session, message, frame, room if history is not None else None)
+    named = room if history is not None else None
+    payload = _emitted(session, message, frame, named, target.channel)
     return _Publication(topic, payload, history if message.kept else None, skip)
 
 
-def _emitted(session: "Session", message: MessagePlan, frame: Frame, room: str | None) -> bytes:
+def _emitted(
+    session: "Session",
+    message: MessagePlan,
+    frame: Frame,
+    room: str | None,
+    channel: str | None = None,
+) -> bytes:
     emit = message.emit
     if emit is not None:
         out: Frame = emit(session, frame)
@@ -217,6 +224,8 @@ def _emitted(session: "Session", message: MessagePlan, frame: Frame, room: str |
                 out.pop(field, None)  # what the client wrote there is not the stamp
             else:
                 out[field] = value
+    if channel is not None:
+        session.engine.check_foreign(session.channel, channel, out)
     if room is not None:
         out["room"] = room
         out.pop("pos", None)

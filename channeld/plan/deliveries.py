@@ -45,6 +45,7 @@ def compile_delivery(message: MessageSite, targets: Sequence[Target]) -> Deliver
     reach = message.reach("emit", room=one_room or everywhere_a_room)
     if message.message.emit is not None:
         return _emit(message, message.message.emit, reach, targets)
+    _check_other_channels(message, message.type, targets)
     stamps = []
     for field, value in (message.message.stamp or {}).items():
         pointer = at(message.pointer, "stamp", field)
@@ -65,6 +66,7 @@ def _emit(
     checked = message.site.desk.compile(dict(emit), pointer, reach)
     if checked is None or type_ is None:
         return Delivery()
+    _check_other_channels(message, type_, targets)
     entries = [(key, node) for key, node in _entries(checked.node) if key != "type"]
     node = Object((("type", Literal(type_)), *entries), pointer)
     out = _event_validator(message, type_)
@@ -92,6 +94,20 @@ def _emitted_type(message: MessageSite, emit: Mapping[str, Json], pointer: str) 
         site.add(diagnose("CH328", finding, place, help=help))
         return None
     return type_
+
+
+def _check_other_channels(message: MessageSite, type_: str, targets: Sequence[Target]) -> None:
+    """A channel with `events` gets nothing from other channels that it does not declare."""
+    own = message.site.channel.name
+    for target in targets:
+        for name, channel in message.site.config.channels.items():
+            reached = target.route.channel in (name, "*") and name != own
+            if not reached or channel.events is None or type_ in channel.events:
+                continue
+            place = message.site.sources.place(at(target.pointer, "channel"))
+            finding = f"the route reaches `{name}`, which declares no event `{type_}`"
+            help = f"declare `{type_}` under the `events` of `{name}`"
+            message.site.add(diagnose("CH335", finding, place, help=help))
 
 
 def _event_validator(message: MessageSite, type_: str) -> Validator | None:

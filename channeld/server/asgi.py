@@ -10,6 +10,7 @@ the body was read ends the connection, but not before the client could have read
 
 import contextlib
 import email.utils
+import http
 import math
 import socket
 import time
@@ -38,6 +39,7 @@ _READ: Final = 65536
 # What is read and dropped of a body that the application did not want, to keep the connection; and to part in peace.
 _DROPPED: Final = 128 * 1024
 _LINGERED: Final = 16 * 1024 * 1024
+_STATUSES: Final = frozenset(http.HTTPStatus)
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -194,7 +196,7 @@ class _Connection:
             (b"connection", b"close"),
         ]
         await self.write(
-            (self.http.send(h11.Response(status_code=status, headers=_dated(headers))) or b"")
+            (self.http.send(_response(status, _dated(headers))) or b"")
             + (self.http.send(h11.Data(data=body)) or b"")
             + (self.http.send(h11.EndOfMessage()) or b"")
         )
@@ -307,22 +309,27 @@ class _Exchange:
                 connection.has_ended = True
 
     async def _send(self, message: Message) -> None:
-        http = self._connection.http
+        wire = self._connection.http
         if self._connection.has_ended:
             raise _Over
         if message["type"] == "http.response.start":
             headers = _dated(message.get("headers", ()))
-            self._head = http.send(h11.Response(status_code=message["status"], headers=headers))
+            self._head = wire.send(_response(message["status"], headers))
             return
         out, self._head, self._has_begun = self._head or b"", b"", True
         if self._request.method != b"HEAD" and message.get("body"):
-            out += http.send(h11.Data(data=message["body"])) or b""
+            out += wire.send(h11.Data(data=message["body"])) or b""
         is_last = not message.get("more_body", False)
         if is_last:
-            out += http.send(h11.EndOfMessage()) or b""
+            out += wire.send(h11.EndOfMessage()) or b""
         await self._connection.write(out)
         if is_last:
             self._is_done.set()
+
+
+def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    reason = http.HTTPStatus(status).phrase if status in _STATUSES else ""
+    return h11.Response(status_code=status, headers=headers, reason=reason.encode())
 
 
 def _dated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

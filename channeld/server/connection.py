@@ -252,8 +252,8 @@ class Connection(Outbox):
             self._answer_close(reader.close)
         elif stop is not Stop.CLOSED:
             self._break_off(stop, reader, now)
-        # Closed by the session within `feed`: another reader awaits the client's Close in what is left.
-        return stop is Stop.CLOSED and reader is not self._reader
+        # Closed by the session within `feed`: the slow half awaits the client's Close in what the scanner left.
+        return stop is Stop.CLOSED and isinstance(reader, Slow)
 
     def _answer_close(self, close: CloseFrame) -> None:
         if self.state is State.OPEN:

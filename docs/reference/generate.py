@@ -20,6 +20,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from channeld.api import forms
+from channeld.api.openapi import describe
+from channeld.api.routes import ROUTES
 from channeld.cli.main import COMMANDS, cli
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.render import render_text
@@ -533,6 +536,61 @@ def command_names() -> str:
     return table(["command", "does"], rows)
 
 
+def properties_of(schema: Any) -> list[str]:
+    """The names of a mapping's keys."""
+    return list(schema.get("properties", {}))
+
+
+def api_requests() -> str:
+    """The requests of the control API."""
+    rows = [
+        [
+            f"`{one.method} {one.path}`" + (" *open*" if one.is_open else ""),
+            one.summary,
+            ", ".join(f"`{name}`" for name in properties_of(one.query)),
+        ]
+        for one in ROUTES
+        if one.described
+    ]
+    return table(["request", "does", "query"], rows)
+
+
+BODIES: Mapping[str, Any] = {
+    "POST /v1/publish": forms.PUBLISH,
+    "POST /v1/disconnect": forms.DISCONNECT,
+    "POST /v1/subscribe": forms.MEMBERSHIP,
+    "POST /v1/unsubscribe": forms.MEMBERSHIP,
+}
+
+
+def api_bodies() -> str:
+    """The fields of the bodies; what goes only with what is in the OpenAPI document."""
+    rows = [
+        [
+            f"`{request}`",
+            f"`{name}`",
+            "**required**" if name in form["required"] else "",
+            takes(one),
+        ]
+        for request, form in BODIES.items()
+        for name, one in form["properties"].items()
+    ]
+    return table(["request", "field", "", "takes"], rows)
+
+
+def api_statuses() -> str:
+    """What the answers mean, in the words of the OpenAPI document."""
+    meanings: dict[str, str] = {}
+    document: Any = describe(ROUTES)
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, answer in operation.get("responses", {}).items():
+                if status >= "400":
+                    # Without the phrase, whose words depend on Python's version.
+                    meanings[status] = answer["description"].partition(": ")[2]
+    return table(["status", "means"], [list(row) for row in sorted(meanings.items())])
+
+
 def pages_of(folder: str) -> Callable[[], str]:
     """A list of the pages in a folder of `docs/`, by their headings."""
 
@@ -560,6 +618,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "sync-verbs": sync_verbs,
         "values": hook_values,
     },
+    "control-api.md": {"requests": api_requests, "bodies": api_bodies, "statuses": api_statuses},
     "logs-and-metrics.md": {"events": log_events, "metrics": metrics},
     "README.md": {"commands": command_names},
 }

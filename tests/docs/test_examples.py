@@ -7,7 +7,9 @@ file, as in `python hooks.py`, is written there before, so that a page's blocks 
 
 import ast
 import json
+import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -50,10 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_page(page: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # Modules come first, since a page tends to show the YAML that names them before.
-    for block in blocks(page):
-        if block.language == "python":
-            write(block, project)
+    prepare(page, project)
     for block in blocks(page):
         write(block, project)
         match block.language:
@@ -66,6 +65,18 @@ def test_page(page: Path, project: Path, capsys: pytest.CaptureFixture[str]) -> 
             case "console":
                 for command, wanted in typed(block):
                     judge_command(block, command, wanted, capsys)
+
+
+def prepare(page: Path, project: Path) -> None:
+    """What a page's blocks find in its folder: the shipped project, unless it makes one of its own."""
+    if all(block.file != "channels.yaml" for block in blocks(page)):
+        shutil.copy(ROOT / "channels.yaml", project)
+        for folder in ("examples", "schemas"):
+            shutil.copytree(ROOT / folder, project / folder)
+    # Modules come first, since a page tends to show the YAML that names them before.
+    for block in blocks(page):
+        if block.language == "python":
+            write(block, project)
 
 
 def write(block: Block, project: Path) -> None:
@@ -116,7 +127,12 @@ def typed(block: Block) -> Iterator[tuple[str, list[str]]]:
                 yield command, wanted
             command, wanted = line[2:], []
         else:
-            wanted.append(line.strip())
+            wanted.append(timeless(line))
+
+
+def timeless(line: str) -> str:
+    """A line without how long something took."""
+    return re.sub(r"\bin \d+\.\d+s", "in …s", line.strip())
 
 
 def judge_command(
@@ -136,7 +152,7 @@ def judge_command(
     captured = capsys.readouterr()
     assert "internal error" not in captured.err, f"{block}: {command}\n{captured.err}"
     assert status in (0, 1), f"{block}: {command}\n{captured.err}"
-    came = [line.strip() for line in (captured.out + captured.err).splitlines()]
+    came = [timeless(line) for line in (captured.out + captured.err).splitlines()]
     at = 0
     for line in wanted:
         if line and line != "…":

@@ -10,7 +10,7 @@ from channeld.engine import cluster_wire as wire
 from channeld.protocol.frames import Json
 from channeld.telemetry import METRICS, Histogram, Sample
 
-names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=128)
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=128)
 ASK = wire.Ask("n1", 3, "online", {"channel": "c", "user": "u"})
 MESSAGES = (
     wire.Here("n1", greeting=True),

@@ -26,7 +26,10 @@ CHANNELS = """
       across: {schema: true, route: {to: global, channel: news}}
       named: {schema: true, route: {to: room, room: side}, emit: {type: renamed, room_was: "{room}"}}
       none: {schema: true, route: none}
-  news: {path: /news, auth: none, events: {across: {schema: true}}}
+  news:
+    path: /news
+    auth: none
+    events: {across: {schema: {properties: {n: {type: integer}}}}, tell_all: {schema: true}}
 """
 
 
@@ -109,3 +112,13 @@ async def test_route_none_is_only_acknowledged(serve: Serve) -> None:
         ann = await app.connect("/chat", user="ann")
         await ann.send({"type": "none", "id": 1})
         assert (await ann.received())[1:] == [{"type": "ack", "id": 1}]
+
+
+async def test_what_another_channel_declares_holds_for_messages_that_are_routed_there(
+    serve: Serve,
+) -> None:
+    async with serve(CHANNELS) as app:
+        ann, reader = await app.connect("/chat", user="ann"), await app.connect("/news")
+        await ann.send({"type": "across", "n": "no integer", "id": 1})
+        assert (await ann.received())[-1]["code"] == "INTERNAL_ERROR"
+        assert await reader.received() == []

@@ -2,13 +2,15 @@
 
 CH0xx YAML (`yaml.py`), CH1xx structure (`structure.py`), CH2xx schemas (`schemas.py`), CH3xx paths, routes, templates
 (`routes.py`), CH4xx auth and security (`security.py`), CH5xx hooks (`hooks.py`), CH6xx limits, history, presence
-(`limits.py`), CH7xx deployment and style (`deployment.py`), CH8xx scenario files (`scenarios.py`).
+(`limits.py`), CH7xx deployment and style (`deployment.py`), CH8xx scenario files (`scenarios.py`);
+D1xx to D7xx what `channeld diff` tells (`diff.py`).
 """
 
 from collections.abc import Mapping
 
 from channeld.diagnostics.catalogue import (
     deployment,
+    diff,
     hooks,
     limits,
     routes,
@@ -25,7 +27,18 @@ __all__ = ["CATALOGUE", "Entry", "diagnose"]
 
 CATALOGUE: Mapping[str, Entry] = {
     entry.code: entry
-    for module in (yaml, structure, schemas, routes, security, hooks, limits, deployment, scenarios)
+    for module in (
+        yaml,
+        structure,
+        schemas,
+        routes,
+        security,
+        hooks,
+        limits,
+        deployment,
+        scenarios,
+        diff,
+    )
     for entry in module.ENTRIES
 }
 

@@ -54,6 +54,12 @@ def _message(schema: str, *lines: str, channel: str = "", auth: str = "none", to
 JOIN = '    rooms: "{params.room_id}"\n'
 EVENT = "    events: {said: {schema: {type: object, required: [text], properties: {text: {type: string}}}}}\n"
 
+BELL = """  bell:
+    path: /bell
+    auth: none
+    events: {{{}: {{schema: true}}}}
+"""
+
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         "CH301",
@@ -407,5 +413,15 @@ ENTRIES: tuple[Entry, ...] = (
         "What a channel can send is known before it starts: the type of an emitted frame is text without expressions.",
         wrong=_message(SAY, "route: sender", 'emit: {type: "{message.text}"}'),
         right=_message(SAY, "route: sender", 'emit: {type: said, text: "{message.text}"}'),
+    ),
+    Entry(
+        "CH335",
+        "route-undeclared-there",
+        ERROR,
+        "route reaches a channel that does not declare the type",
+        "A channel that declares `events` promises its clients that nothing else comes. A message that is routed there "
+        "from another channel is no exception: declare its type among that channel's events, too.",
+        wrong=_message(SAY, "route: {to: global, channel: bell}") + BELL.format("ring"),
+        right=_message(SAY, "route: {to: global, channel: bell}") + BELL.format("say"),
     ),
 )

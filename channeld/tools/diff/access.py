@@ -204,5 +204,3 @@ def _covers(pattern: str, room: str) -> bool:
     """Whether every room that `room` allows is allowed by a pattern: `*` alone, or a prefix of text without templates."""
     head, star, tail = pattern.partition("*")
     return bool(star) and not tail and "{" not in pattern and room.startswith(head)
-
-

@@ -60,9 +60,7 @@ def delivered(name: str, message: Message, declared: Mapping[str, bool]) -> Deli
         type_ = message.emit.get("type", name)
         fields = {key: source(value) for key, value in message.emit.items() if key != "type"}
         reached = tuple(e.path for e in _read(dict(message.emit)) if e.root == "message")
-        return Delivered(
-            type=str(type_), fields=fields, as_sent=False, reached=reached
-        )
+        return Delivered(type=str(type_), fields=fields, as_sent=False, reached=reached)
     sent = {
         key: Source(text=f"{{message.{key}}}", optional=not required, as_sent=True)
         for key, required in declared.items()

@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.protocol.frames import Json
-from channeld.tools.diff.forms import Edge, Form, Held, form_of
+from channeld.tools.diff.forming import form_of
+from channeld.tools.diff.forms import Edge, Form, Held
 from channeld.tools.diff.nodes import IMPLIED, Node, Part
 
 __all__ = ["ITEM", "OTHER", "Effect", "Fact", "Position", "Spot", "Step"]

@@ -27,7 +27,7 @@ def fields(
             yield desk.gone("D603", Level.BREAKING, words, place, near=pointer)
         elif (was.text, was.optional) != (now.text, now.optional):
             yield _changed_field(desk, was, now, at(pointer, name), f"`{name}` in {who}")
-    for name, now in new.items():
+    for name in new:
         if name not in old:
             words = f"{who} has `{name}`, too"
             yield desk.change("D604", Level.SAFE, words, at(pointer, name), key=True)

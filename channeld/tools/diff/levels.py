@@ -78,7 +78,9 @@ _PASSED_ON_BUT: Final[Mapping[str, Judge]] = {
 def level_of(fact: Fact, direction: Direction) -> Level:
     """How bad a difference is for one direction. PASSED_ON is about receivers only: senders are asked with SENT."""
     if direction is Direction.SENT:
-        return _SENT_BUT.get(fact.code, lambda f: _SENT[f.effect])(fact)
-    if direction is Direction.PASSED_ON and fact.code in _PASSED_ON_BUT:
-        return _PASSED_ON_BUT[fact.code](fact)
-    return _RECEIVED_BUT.get(fact.code, lambda f: _RECEIVED[f.effect])(fact)
+        judge, usual = _SENT_BUT.get(fact.code), _SENT
+    else:
+        judge, usual = _RECEIVED_BUT.get(fact.code), _RECEIVED
+        if direction is Direction.PASSED_ON:
+            judge = _PASSED_ON_BUT.get(fact.code, judge)
+    return judge(fact) if judge is not None else usual[fact.effect]

@@ -40,9 +40,7 @@ def server_limits(desk: Desk) -> Iterator[Change]:
         if after < before:
             words = f"`ping.{name}` is {after:g}s now"
             label = f"{before:g}s before"
-            yield desk.change(
-                "D502", Level.DANGEROUS, words, at("/server/ping", name), label=label
-            )
+            yield desk.change("D502", Level.DANGEROUS, words, at("/server/ping", name), label=label)
 
 
 def channel_limits(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:

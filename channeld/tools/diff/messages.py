@@ -12,8 +12,8 @@ from channeld.tools.diff.delivered import Delivered, delivered, is_routed
 from channeld.tools.diff.desk import Desk, Use
 from channeld.tools.diff.fields import fields
 from channeld.tools.diff.levels import Direction
-from channeld.tools.diff.requirements import requirements
 from channeld.tools.diff.limits import rates
+from channeld.tools.diff.requirements import requirements
 from channeld.tools.routes_table import rows
 
 __all__ = ["types"]
@@ -213,9 +213,7 @@ class _Pair:
             before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
             words = f"the hook of `{name}` is {after} now"
             label = f"{before} before; what it does is not judged"
-            yield self.desk.change(
-                "D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label
-            )
+            yield self.desk.change("D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label)
         if now.deprecated and not was.deprecated:
             words = f"the message `{name}` is deprecated now"
             yield self.desk.change("D207", Level.SAFE, words, at(pointer, "deprecated"))

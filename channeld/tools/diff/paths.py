@@ -13,7 +13,7 @@ from channeld.plan.pointers import at
 from channeld.protocol.frames import Json
 from channeld.tools.diff.change import Change, Level, Witness
 from channeld.tools.diff.desk import Desk, Use
-from channeld.tools.diff.forms import form_of
+from channeld.tools.diff.forming import form_of
 from channeld.tools.diff.levels import Direction
 from channeld.tools.diff.nodes import Node, implied
 from channeld.tools.diff.probes import Prober
@@ -71,9 +71,7 @@ def path_changes(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
         yield from _param(desk, (old, new), before, after)
 
 
-def _param(
-    desk: Desk, pair: tuple[Channel, Channel], before: str, after: str
-) -> Iterator[Change]:
+def _param(desk: Desk, pair: tuple[Channel, Channel], before: str, after: str) -> Iterator[Change]:
     old, new = pair
     if old.params.get(before) is None and new.params.get(after) is None:
         return

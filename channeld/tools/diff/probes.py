@@ -8,7 +8,8 @@ import attrs
 
 from channeld.protocol.frames import Json
 from channeld.tools.diff.facts import OTHER, Position
-from channeld.tools.diff.forms import Edge, Form, form_of, identity
+from channeld.tools.diff.forming import form_of
+from channeld.tools.diff.forms import Edge, Form, identity
 from channeld.tools.diff.nodes import Node
 
 __all__ = ["Prober"]
@@ -161,7 +162,9 @@ class Prober:
         yield before
         yield [*before, entry]
         yield [*before, entry, entry]
-        several = list(itertools.islice(self.values(forms[0].items(), forms[1].items(), depth + 2), 12))
+        several = list(
+            itertools.islice(self.values(forms[0].items(), forms[1].items(), depth + 2), 12)
+        )
         for count in _around(forms, ("maxItems", "minItems")):
             size = max(0, min(count, MANY))
             yield (before + [entry] * size)[:size]
@@ -210,5 +213,3 @@ def _numbers(forms: tuple[Form, Form]) -> Iterator[Json]:
 def _beside(edge: Edge) -> Iterator[Json]:
     for value in (edge.value, edge.value + 1, edge.value - 1, edge.value + 0.5, edge.value - 0.5):
         yield int(value) if float(value).is_integer() else value
-
-

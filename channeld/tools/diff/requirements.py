@@ -35,9 +35,7 @@ def requirements(
             yield desk.change("D403", Level.BREAKING, words, place, affects=(who,))
         if gained:
             words = f"{choices(gained)} will do for `{claim}` now"
-            yield desk.change(
-                "D404", Level.SAFE, words, place, affects=(who,), security=True
-            )
+            yield desk.change("D404", Level.SAFE, words, place, affects=(who,), security=True)
     for claim in was:
         if claim not in now:
             words = f"`{claim}` is no longer asked for"

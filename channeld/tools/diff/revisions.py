@@ -16,7 +16,7 @@ import attrs
 
 from channeld.config.load import MAX_BYTES, FileSystem, file_system
 
-__all__ = ["Located", "NoRevision", "locate"]
+__all__ = ["Located", "NoRevision", "file_of", "locate"]
 
 _SECONDS: Final = 60.0
 _DEEPEN: Final = "the clone is shallow: fetch more of it (`fetch-depth: 0` for actions/checkout)"

@@ -14,7 +14,8 @@ import attrs
 from channeld.plan.pointers import at
 from channeld.tools.diff.facets import defaults, facets, values
 from channeld.tools.diff.facts import ITEM, OTHER, Effect, Fact, Position, Spot, Step
-from channeld.tools.diff.forms import Form, Held, form_of, identity
+from channeld.tools.diff.forming import form_of
+from channeld.tools.diff.forms import Form, Held, identity
 from channeld.tools.diff.nodes import Node
 from channeld.tools.diff.words import subject, types_in_words
 
@@ -111,7 +112,9 @@ class _Comparison:
         facts = list(self._below(here, name, was, now))
         if not closed and any(fact.may_lose() for fact in facts):
             effect = Effect.CHANGES
-        holders = [p for p in new.objects if isinstance(p.schema, dict) and "properties" in p.schema]
+        holders = [
+            p for p in new.objects if isinstance(p.schema, dict) and "properties" in p.schema
+        ]
         place = Spot(holders[0], "properties", key=True) if holders else Spot.whole(here.new)
         yield Fact(
             "D303",
@@ -177,9 +180,7 @@ class _Comparison:
         elif olds or news:
             ((held, _),) = olds or news
             spot = Spot(held.part, held.keyword, key=True)
-            yield _came_or_went(
-                here, held.keyword, None if news else spot, spot if news else None
-            )
+            yield _came_or_went(here, held.keyword, None if news else spot, spot if news else None)
 
     def _branches(self, here: Position, old: Branches, new: Branches) -> Iterator[Fact]:
         """Alternatives against alternatives: the same ones apart, those alike compared, the others came or went."""
@@ -215,11 +216,18 @@ def _optional(here: Position, old: Form, name: str) -> Fact:
         Effect.WIDENS,
         here,
         words,
-        new=Spot.whole(here.new),
+        new=_list_of_required(here.new),
         old=Spot.of(old.required[name]),
         name=name,
         keyword="required",
     )
+
+
+def _list_of_required(node: Node) -> Spot | None:
+    """Where the list stands that the name is no longer in, or else the schema."""
+    for held in form_of(node).required.values():
+        return Spot(held.part, "required", key=True)
+    return Spot.whole(node)
 
 
 def _opaque(here: Position, old: Form, new: Form) -> Iterator[Fact]:

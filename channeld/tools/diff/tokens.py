@@ -33,9 +33,7 @@ def tokens(desk: Desk, name: str, was: Auth, now: Auth) -> Iterator[Change]:
         if was.user != now.user:
             message = f"the user ids of `{name}` are made of `{now.user}` now"
             label = f"{was.user} before"
-            yield desk.change(
-                "D412", _D, message, at(pointer, "user"), label=label, security=True
-            )
+            yield desk.change("D412", _D, message, at(pointer, "user"), label=label, security=True)
     if isinstance(was, TokensAuth) and isinstance(now, TokensAuth):
         known = {(entry.token and entry.token.text, entry.sha256) for entry in now.tokens}
         gone = [e for e in was.tokens if (e.token and e.token.text, e.sha256) not in known]

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -134,8 +135,11 @@ def run_files(
         return
     # Spawned, not forked: hooks of one process must not find what another has left in memory.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, _start, (options,)) as pool:
+    pool = ProcessPoolExecutor(count, context, _start, (options,))
+    try:
         yield from pool.map(_run_by_name, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _worthwhile(files: Sequence[str]) -> int:
@@ -256,6 +260,8 @@ _runs: list[Runs] = []
 
 
 def _start(options: Options) -> None:
+    # An interrupt is the parent's to notice: it asks for no more files.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _runs[:] = [Runs(options)]
 
 

@@ -13,8 +13,8 @@ from channeld.tools.export.types import Record, Type, Types, Union
 from tests.tools.export.conftest import ContractOf
 
 USE = """
-from typing_extensions import assert_never
-from shipped import PATHS, LobbyReceive, LobbySend, RoomReceive, RoomSendType
+from typing import assert_never
+from shipped import PATHS, LobbyReceive, LobbySend, LobbySendMessage, RoomReceive, RoomSendType
 
 def said(frame: RoomReceive) -> str:
     if frame["type"] == "message":
@@ -32,8 +32,8 @@ def take(frame: LobbyReceive) -> None:
 
 kind: RoomSendType = "whisper"
 path: str = PATHS["room"]
-wrong: LobbySend = {"type": "message", "room": "r"}  # type: ignore[typeddict-item]
-other: LobbySend = {"type": "nope"}  # type: ignore[misc, typeddict-item]
+wrong: LobbySendMessage = {"type": "message", "room": "r"}  # type: ignore[typeddict-item]
+other: LobbySend = {"type": "nope"}  # type: ignore[typeddict-item]
 """
 
 

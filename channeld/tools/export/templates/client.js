@@ -105,7 +105,9 @@ export class ChannelClient {
         };
         socket.onmessage = (event) => this.#receive(JSON.parse(String(event.data)));
         socket.onclose = (event) => this.#lost(event.code, event.reason);
-        socket.onerror = () => { }; // a close event follows
+        // A close event follows, but not in every Node where no connection came about.
+        socket.onerror = () => { if (this.#socket === socket && !this.#opened)
+            this.#lost(1006, "no connection"); };
     }
     #ready() {
         this.state = "open";

@@ -1,0 +1,233 @@
+"""`channeld publish`, `presence`, `disconnect`: what a running server is asked through its control API."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import click
+import orjson
+
+from channeld.cli.loading import DEFAULT_FILE, checked_config
+from channeld.cli.output import Unreadable
+from channeld.protocol.frames import Json
+from channeld.telemetry import escaped
+
+if TYPE_CHECKING:
+    from channeld.client import Client, Presence
+
+__all__ = ["Server", "disconnect", "presence", "publish"]
+
+_KEY: Final = "CHANNELD_API_KEY"
+_PAGE: Final = 1000
+
+
+class _Unreached(click.ClickException):
+    """The server does not answer (exit 2)."""
+
+    exit_code = 2
+
+
+@attrs.frozen(kw_only=True)
+class Server:
+    """Which server is asked: its URL or Unix socket, and a key."""
+
+    url: str
+    key: str
+
+    @contextmanager
+    def client(self) -> Iterator["Client"]:
+        """A client of it; what it raises becomes the command's error.
+
+        Raises:
+            click.ClickException: the server refused (exit 1), or does not answer (exit 2).
+        """
+        import httpx  # noqa: PLC0415 - with the client 150 ms, which `--help` does not need
+
+        from channeld.client import ApiError, Client, Unreachable  # noqa: PLC0415 - likewise
+
+        transport = None
+        url = self.url
+        if url.startswith("unix:"):
+            transport = httpx.HTTPTransport(uds=url.removeprefix("unix:"))
+            url = "http://localhost"
+        try:
+            with Client(url, self.key, transport=transport) as client:
+                yield client
+        except httpx.InvalidURL as error:
+            raise click.UsageError(f"--url: {error}") from None
+        except Unreachable as error:
+            hint = "is the server running, and its `api` on?"
+            raise _Unreached(f"{self.url} does not answer ({error.__cause__}); {hint}") from None
+        except ApiError as error:
+            raise click.ClickException(_words(error)) from None
+
+
+def _words(error: Any) -> str:
+    problem = error.problem
+    lines = [problem.detail or problem.title or f"HTTP {problem.status}"]
+    if problem.status == 401:
+        lines = ["the server knows another key; give it with --key, or set CHANNELD_API_KEY"]
+    lines += [f"  {one.path or '/'}: {one.message}" for one in problem.errors]
+    return "\n".join(lines)
+
+
+def _with_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which server; by default the one of the configuration's `api`."""
+    for option in (
+        click.option("--key", help=f"One of its api.keys, else {_KEY}, else the configuration's."),
+        click.option("--url", metavar="URL", help="http://HOST:PORT or unix:PATH of its API."),
+        click.option(
+            "--config",
+            "file",
+            default=DEFAULT_FILE,
+            metavar="FILE",
+            show_default=True,
+            help="Whose `api` says the address and the key.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _server(file: str, url: str | None, key: str | None) -> Server:
+    key = key or os.environ.get(_KEY)
+    if url is not None and key:
+        return Server(url=url.rstrip("/"), key=key)
+    try:
+        api = checked_config(file).api
+    except Unreadable as error:
+        raise Unreadable(f"{error.message}, or give --url and --key") from None
+    if api is None and url is None:
+        # As `run --dev` turns it on.
+        url = "http://127.0.0.1:4001"
+    if api is not None:
+        url = url or (
+            api.bind if api.bind.startswith("unix:") else f"http://{_reachable(api.bind)}"
+        )
+        key = key or next((secret.text for secret in api.keys if secret.text), None)
+    if not key:
+        raise click.UsageError(f"there is no key: set {_KEY}, or give --key")
+    assert url is not None  # noqa: S101 - set above
+    return Server(url=url.rstrip("/"), key=key)
+
+
+def _reachable(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    everywhere = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared with
+    return f"{everywhere.get(host, host)}:{port}"
+
+
+def _exactly_one(**given: object) -> None:
+    names = " or ".join(f"--{name}" for name in given)
+    if sum(bool(value) for value in given.values()) != 1:
+        raise click.UsageError(f"give {names}, and only one of them")
+
+
+def _read_event(text: str) -> dict[str, Json]:
+    source = sys.stdin.read() if text == "-" else text
+    try:
+        value = orjson.loads(source)
+    except orjson.JSONDecodeError as error:
+        raise click.UsageError(f"the event is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise click.UsageError('the event is a JSON object, such as {"type": "news"}')
+    return value
+
+
+@click.command("publish")
+@click.argument("channel")
+@click.argument("event", metavar="JSON")
+@click.option("--room", metavar="ROOM", help="To everyone in this room.")
+@click.option("--user", metavar="USER", help="To this user's connections.")
+@click.option("--all", "everyone", is_flag=True, help="To everyone on the channel.")
+@click.option("--idempotency-key", metavar="KEY", help="Within five minutes it publishes once.")
+@_with_server
+def publish(  # noqa: PLR0913 - one for each option
+    *,
+    channel: str,
+    event: str,
+    room: str | None,
+    user: str | None,
+    everyone: bool,
+    idempotency_key: str | None,
+    file: str,
+    url: str | None,
+    key: str | None,
+) -> None:
+    """Send an event to a room, to a user, or to everyone on a channel of a running server.
+
+    JSON is the event with its `type`, or - for standard input. Prints where it went.
+    """
+    _exactly_one(room=room, user=user, all=everyone)
+    frame = _read_event(event)
+    with _server(file, url, key).client() as client:
+        out = client.publish(channel, frame, room=room, user=user, idempotency_key=idempotency_key)
+    told: dict[str, Json] = {} if out.pos is None else {"pos": out.pos}
+    click.echo(orjson.dumps({**told, "nodes": out.nodes}).decode())
+
+
+@click.command("presence")
+@click.argument("channel")
+@click.argument("room")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@_with_server
+def presence(
+    *, channel: str, room: str, form: str, file: str, url: str | None, key: str | None
+) -> None:
+    """Show who is in a room of a running server."""
+    with _server(file, url, key).client() as client:
+        pages = [client.presence(channel, room, limit=_PAGE)]
+        while pages[-1].next is not None:
+            pages.append(client.presence(channel, room, limit=_PAGE, after=pages[-1].next))
+    if form == "json":
+        click.echo(orjson.dumps(_as_json(pages), option=orjson.OPT_INDENT_2).decode())
+        return
+    for user in (user for page in pages for user in page.users):
+        info = orjson.dumps(dict(user.info)).decode() if user.info else ""
+        several = f" ({user.connections} connections)" if user.connections != 1 else ""
+        # Users name themselves; nothing of it may steer a terminal.
+        click.echo(escaped(f"{user.user}{several}  {info}".rstrip()))
+    first = pages[0]
+    people = f"{first.count} user{'' if first.count == 1 else 's'}"
+    links = f"{first.connections} connection{'' if first.connections == 1 else 's'}"
+    click.echo(f"{people}, {links}", err=True)
+
+
+def _as_json(pages: list["Presence"]) -> dict[str, Json]:
+    users: list[Json] = [
+        {"user": user.user, "info": dict(user.info), "connections": user.connections}
+        for page in pages
+        for user in page.users
+    ]
+    return {
+        "room": pages[0].room,
+        "count": pages[0].count,
+        "connections": pages[0].connections,
+        "users": users,
+    }
+
+
+@click.command("disconnect")
+@click.option("--user", metavar="USER", help="All of this user's connections.")
+@click.option("--connection", metavar="ID", help="This connection.")
+@click.option("--code", type=click.IntRange(1000, 4999), default=4410, show_default=True)
+@click.option("--reason", default="", help="What the client is told.")
+@_with_server
+def disconnect(  # noqa: PLR0913 - one for each option
+    *,
+    user: str | None,
+    connection: str | None,
+    code: int,
+    reason: str,
+    file: str,
+    url: str | None,
+    key: str | None,
+) -> None:
+    """Close a user's connections, or one, of a running server. Prints how many there were."""
+    _exactly_one(user=user, connection=connection)
+    with _server(file, url, key).client() as client:
+        count = client.disconnect(user=user, connection=connection, code=code, reason=reason)
+    click.echo(str(count))

@@ -1,0 +1,75 @@
+"""The control API's side of `channeld run`: a key made up for development, the address, the console's link."""
+
+from collections.abc import Mapping, Sequence
+from socket import socket
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import click
+
+from channeld.config.model import Api, Config, Secret
+from channeld.plan.plan import Plan
+from channeld.server.listener import BindError, bind, named
+
+if TYPE_CHECKING:
+    from channeld.api.control import Console
+
+__all__ = ["bind_api", "console_url", "parts_of_console", "with_dev_api"]
+
+_KEY: Final = "CHANNELD_API_KEY"
+_SHORTEST_KEY: Final = 32
+_ANYWHERE: Final = "127.0.0.1:0"
+
+
+def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
+    """For development the API is on; where the configuration has none, with the key of CHANNELD_API_KEY.
+
+    Raises:
+        click.ClickException: that is too short.
+    """
+    if config.api is not None:
+        return config
+    key = environ[_KEY]
+    if len(key) < _SHORTEST_KEY:
+        raise click.ClickException(f"{_KEY} has fewer than {_SHORTEST_KEY} characters")
+    return attrs.evolve(config, api=Api(keys=(Secret(text=key),)))
+
+
+def bind_api(plan: Plan, *, is_declared: bool) -> list[socket]:
+    """Listening sockets for the API, none where there is none. One that nobody declared goes where there is place.
+
+    Raises:
+        click.ClickException: the address is taken.
+    """
+    api = plan.config.api
+    if api is None:
+        return []
+    try:
+        return bind([api.bind])
+    except BindError as error:
+        if is_declared:
+            raise click.ClickException(str(error)) from None
+    return bind([_ANYWHERE])
+
+
+def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
+    """Where the console is; for development with the key, which the page takes from the link. Empty: nowhere."""
+    addresses = [named(sock) for sock in sockets]
+    if not sockets and plan.config.api is not None:
+        addresses = [plan.config.api.bind]  # a worker will listen there
+    address = next(iter(addresses), "")
+    if not address or address.startswith("unix:"):
+        return address
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - for showing
+    keys = plan.config.api.keys if plan.config.api is not None and dev else ()
+    return f"http://{host}:{port}/" + (f"#key={keys[0].text}" if keys else "")
+
+
+def parts_of_console(sockets: Sequence[socket], *, dev: bool) -> "Console | None":
+    """What the console shows beside the API's answers; None where there is none."""
+    if not sockets:
+        return None
+    from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
+
+    return make_console(dev=dev)

@@ -1,0 +1,99 @@
+"""What the console shows for people: channels as `channeld routes` tells them, examples to send, tokens to try."""
+
+from collections.abc import Iterator
+
+from channeld.api.control import Console
+from channeld.cli.ready import NoLink, token_of
+from channeld.config.model import Channel, Event, Message
+from channeld.plan.plan import MessagePlan, Plan
+from channeld.protocol.frames import Json
+from channeld.tools.routes_table import Row, rows
+from channeld.tools.samples import sample
+
+__all__ = ["describe", "make_console", "mint"]
+
+
+def make_console(*, dev: bool) -> Console:
+    """The parts of the console that the command line brings; with `dev` it may mint tokens."""
+    return Console(describe=describe, mint=mint if dev else None)
+
+
+def mint(plan: Plan, channel: str, user: str) -> str:
+    """A development token.
+
+    Raises:
+        LookupError: the channel takes none, or nothing can sign one.
+    """
+    auths = plan.channels[channel].auth
+    if not auths:
+        raise LookupError(f"channel `{channel}` takes no token")
+    try:
+        return token_of(plan, auths[0], user)
+    except NoLink as error:
+        raise LookupError(str(error)) from None
+
+
+def describe(plan: Plan) -> list[Json]:
+    """Each channel with its params, its messages and events, who sends them and who gets them."""
+    table: dict[str, list[Row]] = {}
+    for row in rows(plan.config):
+        table.setdefault(row.channel, []).append(row)
+    return [
+        _channel(plan, channel, table[channel.name]) for channel in plan.config.channels.values()
+    ]
+
+
+def _channel(plan: Plan, channel: Channel, told: list[Row]) -> Json:
+    params: dict[str, Json] = {
+        name: sample(channel.params.get(name, {}), "general", plan.config.schemas)
+        for name in _params(channel.path)
+    }
+    typed = [row for row in told if row.type]
+    return {
+        "name": channel.name,
+        "path": channel.path,
+        "description": channel.description,
+        "params": params,
+        "auth": told[0].auth if told else "none",
+        "needs_token": bool(channel.auth.names) and not channel.auth.optional,
+        "takes_token": bool(channel.auth.names),
+        "join": list[Json](channel.rooms.join),
+        "subscribes": channel.rooms.subscribe is not None,
+        "presence": channel.presence is not None,
+        "history": channel.history is not None,
+        "types": [_type(plan, channel, row) for row in typed],
+    }
+
+
+def _params(path: str) -> Iterator[str]:
+    for segment in path.split("/"):
+        if segment.startswith("{"):
+            yield segment.strip("{}").removesuffix("...")
+
+
+def _type(plan: Plan, channel: Channel, row: Row) -> Json:
+    declared: Message | Event | None
+    if row.direction == "in":
+        declared = channel.messages[row.type]
+    else:
+        declared = (channel.events or {}).get(row.type)
+    message = plan.channels[channel.name].messages.get(row.type)
+    return {
+        "type": row.type,
+        "direction": row.direction,
+        "senders": row.senders,
+        "receivers": list[Json](row.receivers),
+        "description": declared.description if declared is not None else "",
+        "deprecated": isinstance(declared, Message) and declared.deprecated,
+        "example": _example(plan, declared, message) if declared is not None else {},
+    }
+
+
+def _example(plan: Plan, declared: Message | Event, message: MessagePlan | None) -> Json:
+    """The first that is declared, or one that the schema accepts, or an empty object to begin with."""
+    if declared.examples:
+        return declared.examples[0]
+    guess = sample(declared.schema, "hello", plan.config.schemas)
+    if isinstance(guess, dict) and (message is None or message.accepts(guess)):
+        return guess
+    return {}

@@ -1,0 +1,125 @@
+"""`channeld diff OLD NEW`: what changed for clients, each change judged breaking, dangerous or safe."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from channeld.cli.loading import DEFAULT_FILE
+from channeld.cli.output import Unreadable, has_colour
+from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.render import Joined, render_text
+from channeld.tools.diff.accept import accept
+from channeld.tools.diff.change import Change, Level
+from channeld.tools.diff.changes import changes
+from channeld.tools.diff.render import (
+    render_failure,
+    render_github,
+    render_json,
+    render_markdown,
+)
+from channeld.tools.diff.revisions import Located, NoRevision, file_of, locate
+from channeld.tools.diff.sides import Side, Unloaded, load_side
+from channeld.tools.diff.text import Outcome
+from channeld.tools.diff.text import render_text as render_changes
+
+__all__ = ["command"]
+
+FORMATS: Final = ("text", "json", "github", "markdown")
+FAILS: Final = ("breaking", "dangerous", "security", "never")
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new", default=DEFAULT_FILE)
+@click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--fail-on",
+    type=click.Choice(FAILS),
+    default="breaking",
+    show_default=True,
+    help="What gives exit status 1; dangerous and security include breaking.",
+)
+@click.option("--all", "everything", is_flag=True, help="Also show changed descriptions.")
+def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> int:
+    """Show what changed for clients from OLD to NEW.
+
+    Each is a file, REV:PATH (a file in a git revision), or git:REV (the other one's file at that revision). Exit status: 1
+    when a change breaks clients and diff.accept does not name it, 2 when one of the two can't be read.
+    """
+    try:
+        was, now = _sides(old, new)
+    except click.ClickException as error:
+        if format == "json":
+            click.echo(render_failure(old, new, error.message), nl=False)
+        raise
+    judged = accept(changes(was, now, everything=everything), now, datetime.now(UTC).date())
+    outcome = Outcome(
+        old=was.name, new=now.name, changes=tuple(judged.changes), warnings=tuple(judged.warnings)
+    )
+    click.echo(_rendered(format, outcome, was, now), nl=False)
+    return 1 if any(_fails(change, fail_on) for change in outcome.changes) else 0
+
+
+def _sides(old: str, new: str) -> tuple[Side, Side]:
+    try:
+        before = locate(old, file_of(new, DEFAULT_FILE))
+        after = locate(new, file_of(old, DEFAULT_FILE))
+    except NoRevision as problem:
+        raise Unreadable(str(problem)) from problem
+    now = _loaded(after)
+    was = _loaded(before)
+    if isinstance(now, Unloaded) or now.report.errors:
+        _show(now)
+        raise click.ClickException(f"{new} is not valid")
+    if isinstance(was, Unloaded):
+        _show(was)
+        raise Unreadable(f"{old} can't be compared: nothing of it can be understood")
+    if was.report.errors:
+        _note_errors(was)
+    return was, now
+
+
+def _loaded(located: Located) -> Side | Unloaded:
+    side = load_side(located.file, located.files, name=located.name, prefix=located.prefix)
+    if isinstance(side, Unloaded) and side.unreadable:
+        raise Unreadable(f"{located.prefix}{located.file}: {side.unreadable}")
+    return side
+
+
+def _show(side: Side | Unloaded) -> None:
+    errors = Report()
+    errors.extend(side.report.errors)
+    click.echo(render_text(errors, side.sources, colour=has_colour(sys.stderr)), err=True)
+
+
+def _note_errors(was: Side) -> None:
+    """The old file need not be right to be compared, but what is wrong in it is left out."""
+    found = was.report.errors
+    count = f"{len(found)} error{'s' * (len(found) != 1)}"
+    click.echo(f"note: {was.name} has {count}; what is wrong is left out:", err=True)
+    for error in found[:5]:
+        place = was.shown(error.place)
+        where = f"{place.file}:{place.line}:{place.column}"
+        click.echo(f"  {where}: {error.code} {error.message}", err=True)
+
+
+def _rendered(format: str, outcome: Outcome, was: Side, now: Side) -> str:
+    match format:
+        case "json":
+            return render_json(outcome)
+        case "github":
+            return render_github(outcome, now.prefix)
+        case "markdown":
+            return render_markdown(outcome)
+        case _:
+            texts = Joined((now, was))
+            return render_changes(outcome, texts, colour=has_colour(sys.stdout))
+
+
+def _fails(change: Change, fail_on: str) -> bool:
+    if change.accepted is not None or fail_on == "never":
+        return False
+    levels = {Level.BREAKING} | ({Level.DANGEROUS} if fail_on == "dangerous" else set())
+    return change.level in levels or (fail_on == "security" and change.security)

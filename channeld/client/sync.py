@@ -1,0 +1,180 @@
+"""The client for code that waits in its thread."""
+
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from channeld.client.answers import (
+    ApiError,
+    Batch,
+    Channel,
+    Event,
+    History,
+    Presence,
+    Publish,
+    Published,
+    Room,
+    Rooms,
+    Unreachable,
+    User,
+)
+from channeld.client.requests import Ask, options, pause_before, read, requests, target_of
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to the control API; close it, or use it as a context manager.
+
+    Args:
+        base_url: such as `http://127.0.0.1:4001`.
+        key: one of the server's `api.keys`.
+        timeout: seconds for one answer.
+        transport: httpx's, such as `httpx.HTTPTransport(uds=PATH)` for a Unix socket.
+        sleep: how a pause between two tries is made.
+
+    Every method raises `ApiError` when the server refuses, and `Unreachable` when it does not answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        timeout: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._http = httpx.Client(transport=transport, **options(base_url, key, timeout))
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections. Idempotent."""
+        self._http.close()
+
+    def publish(
+        self,
+        channel: str,
+        event: Event,
+        *,
+        room: str | None = None,
+        user: str | None = None,
+        idempotency_key: str | None = None,
+        except_connection: str | None = None,
+    ) -> Published:
+        """Publish an event to a room, to a user, or (without either) to everyone on the channel."""
+        one = Publish(
+            channel=channel,
+            event=event,
+            room=room,
+            user=user,
+            idempotency_key=idempotency_key,
+            except_connection=except_connection,
+        )
+        return self._send(requests.publish(one))
+
+    def batch(self, events: Iterable[Publish]) -> Batch:
+        """Publish up to 1,000; the result of each, a `Problem` for those that were refused."""
+        return self._send(requests.batch(events))
+
+    def channels(self) -> list[Channel]:
+        """The declared channels."""
+        return self._send(requests.channels())
+
+    def channel(self, name: str) -> Channel:
+        """One of them."""
+        return self._send(requests.channel(name))
+
+    def rooms(self, channel: str, *, limit: int = 100, after: str | None = None) -> Rooms:
+        """A page of the rooms that somebody is in."""
+        return self._send(requests.rooms(channel, limit, after))
+
+    def room(self, channel: str, room: str, *, limit: int = 100, after: str | None = None) -> Room:
+        """A room, and a page of its connections."""
+        return self._send(requests.room(channel, room, limit, after))
+
+    def presence(
+        self, channel: str, room: str, *, limit: int = 100, after: str | None = None
+    ) -> Presence:
+        """A page of the users in a room."""
+        return self._send(requests.presence(channel, room, limit, after))
+
+    def history(
+        self, channel: str, room: str, *, limit: int = 50, before: str | None = None
+    ) -> History:
+        """The latest frames of a room, or those before a position."""
+        return self._send(requests.history(channel, room, limit, before))
+
+    def user(self, user: str, *, limit: int = 100, after: str | None = None) -> User:
+        """Whether a user is online, and a page of the connections."""
+        return self._send(requests.user(user, limit, after))
+
+    def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        code: int = 4410,
+        reason: str = "",
+    ) -> int:
+        """Close a user's connections, or one; how many there were."""
+        return self._send(requests.disconnect(target_of(user, connection), code, reason))
+
+    def subscribe(
+        self,
+        channel: str,
+        room: str,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+    ) -> int:
+        """Put a user's connections on a channel, or one, into a room; how many are in it now."""
+        target = target_of(user, connection)
+        return self._send(requests.membership("subscribe", target, channel, room))
+
+    def unsubscribe(
+        self,
+        channel: str,
+        room: str,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+    ) -> int:
+        """Take them out of it; how many were in it."""
+        target = target_of(user, connection)
+        return self._send(requests.membership("unsubscribe", target, channel, room))
+
+    def _send(self, ask: Ask[T]) -> T:
+        attempt = 0
+        while True:
+            try:
+                return read(ask, self._request(ask))
+            except (ApiError, Unreachable) as error:
+                pause = pause_before(attempt, error, ask)
+                if pause is None:
+                    raise
+            self._sleep(pause)
+            attempt += 1
+
+    def _request(self, ask: Ask[T]) -> httpx.Response:
+        body = {} if ask.body is None else {"json": ask.body}
+        try:
+            return self._http.request(ask.method, ask.path, params=ask.query, **body)  # type: ignore[arg-type]
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._http.base_url}: {error}") from error
