@@ -47,7 +47,10 @@ def refuse_for(
         session.refuse(ErrorCode.FORBIDDEN, error.message, id, **room)
     elif isinstance(error, Reject):
         counters.rejected += 1
-        session.refuse(error.code, error.message, id, **error.fields)
+        try:
+            session.refuse(error.code, error.message, id, **error.fields)
+        except TypeError:  # the hook put something into it that JSON cannot say
+            session.fail(id)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
         text = "The message was not routed; try again"

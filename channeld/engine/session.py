@@ -255,7 +255,8 @@ class Session:
         """Send an error frame, and count it: too many end the connection with 4429."""
         if self.state in (State.ENDING, State.CLOSED):
             return
-        self.answer({**fields, "type": "error", "code": code, "message": message}, id)
+        frame: Frame = {"type": "error", "code": code, "message": message}
+        self.answer(frame | {key: fields[key] for key in fields if key not in frame}, id)
         if code in UNCOUNTED:
             return
         now = self.engine.runtime.clock.monotonic()

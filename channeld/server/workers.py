@@ -70,6 +70,7 @@ class Station:
         with self._socket.makefile("rb") as lines:
             text = lines.readline()
         if not text:
+            self._socket.close()
             raise OSError("the parent is gone")
         self._socket.setblocking(False)
         self.briefing = Briefing(**orjson.loads(text))

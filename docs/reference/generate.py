@@ -24,7 +24,7 @@ from channeld.api import forms
 from channeld.api.openapi import describe
 from channeld.api.routes import ROUTES
 from channeld.cli.main import COMMANDS, cli
-from channeld.diagnostics.catalogue import CATALOGUE
+from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.render import render_text
 from channeld.hooks import Context, Reject, Request, SyncContext, User
 from channeld.loading import check
@@ -241,11 +241,11 @@ GROUPS = {
     "CH7": "Deployment and style",
     "CH8": "Scenario files",
     "D1": "Changes: channels and paths",
-    "D2": "Changes: connecting",
-    "D3": "Changes: what clients send",
-    "D4": "Changes: what clients receive",
-    "D5": "Changes: routes",
-    "D6": "Changes: limits",
+    "D2": "Changes: messages and events",
+    "D3": "Changes: schemas",
+    "D4": "Changes: who may connect, and to which rooms",
+    "D5": "Changes: limits, history, presence",
+    "D6": "Changes: where frames go, and what is in them",
     "D7": "Changes: the rest",
 }
 
@@ -255,9 +255,18 @@ DIAGNOSTICS_HEAD = f"""{MADE}
 What `channeld validate` and the other commands can find, each with an example that gives it and one that does not. A code
 is never reused. Errors stop the server; warnings fail with `--strict`; infos never fail. `channeld explain CODE` shows one
 of these entries in the terminal, and `# channeld: ignore[CODE] reason` at the end of a line, or on a line before it,
-silences a warning or an info there.
+silences a warning or an info there. Codes that begin with D are those of `channeld diff`, which calls them breaking, dangerous
+or safe.
 
 """
+
+CHANGES = {"error": "breaking", "warning": "dangerous", "info": "safe"}
+
+
+def severity_of(entry: Entry) -> str:
+    """How bad it is, in the words of the command that says it."""
+    severity = str(entry.severity)
+    return CHANGES[severity] if entry.code.startswith("D") else severity
 
 
 def group_of(code: str) -> str:
@@ -269,7 +278,7 @@ def diagnostics_page() -> str:
     """`diagnostics.md`."""
     entries = sorted(CATALOGUE.values(), key=lambda entry: entry.code)
     rows = [
-        [f"[{entry.code}](#{entry.code.lower()})", str(entry.severity), entry.title]
+        [f"[{entry.code}](#{entry.code.lower()})", severity_of(entry), entry.title]
         for entry in entries
     ]
     lines = [DIAGNOSTICS_HEAD + table(["code", "severity", "what"], rows)]
@@ -279,7 +288,7 @@ def diagnostics_page() -> str:
             heading = group_of(entry.code)
             lines.append(f"\n## {heading}")
         lines.append(
-            f"\n### {entry.code}\n\n**{entry.title}** ({entry.severity}, `{entry.name}`)\n"
+            f"\n### {entry.code}\n\n**{entry.title}** ({severity_of(entry)}, `{entry.name}`)\n"
         )
         lines.append(entry.explanation.strip())
         for word, example in (("Wrong", entry.wrong), ("Right", entry.right)):

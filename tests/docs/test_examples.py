@@ -184,6 +184,7 @@ def test_python_in_the_pages_has_types_that_fit(tmp_path: Path) -> None:
 def test_the_tags_are_known() -> None:
     known = {
         "",
+        "diff",
         "yaml",
         "python",
         "json",

@@ -69,6 +69,9 @@ def sync_verbs(ctx, message):
 def reserved(ctx, message):
     ctx.send({"type": "error"})
 
+def unsayable(ctx, message):
+    raise Reject("no", code="OWN", type="ack", data={1, 2})
+
 def bye(ctx, message):
     ctx.close(4950, "enough")
 """
@@ -100,7 +103,7 @@ MESSAGE = """
 """
 
 NAMES = ["no_shouting", "rewrite", "spoil", "wrong", "boom", "slow", "replies", "verbs"]
-NAMES += ["sync_verbs", "reserved", "bye"]
+NAMES += ["sync_verbs", "reserved", "unsayable", "bye"]
 
 Start = Callable[[], AbstractAsyncContextManager[TestApp]]
 
@@ -167,7 +170,7 @@ async def test_hook_cannot_change_the_message_behind_the_schemas_back(start: Sta
         assert (await answers(app, "spoil"))[0] == {"type": "spoil", "text": "hi"}
 
 
-@pytest.mark.parametrize("type", ["wrong", "boom", "reserved"])
+@pytest.mark.parametrize("type", ["wrong", "boom", "reserved", "unsayable"])
 async def test_hooks_bug_is_an_internal_error_with_a_ref_and_nothing_else(
     start: Start, type: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

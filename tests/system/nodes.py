@@ -52,7 +52,8 @@ class Fleet:
     def start(self, *options: str, **variables: str) -> Served:
         """A node; it is not waited for."""
         arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json", *options)
-        environ = environment(SECRET=SECRET, REDIS_URL=self.server.url, **variables)
+        known = {"SECRET": SECRET, "REDIS_URL": self.server.url, **variables}
+        environ = environment(**known)
         node = self.stack.enter_context(process_of(arguments, self.folder, environ))
         self.nodes.append(node)
         return node

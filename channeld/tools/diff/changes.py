@@ -10,6 +10,7 @@ from channeld.tools.diff.change import Change, Level, merged
 from channeld.tools.diff.desk import Desk
 from channeld.tools.diff.limits import channel_limits, histories, presences, server_limits
 from channeld.tools.diff.messages import types
+from channeld.tools.diff.names import with_params_of
 from channeld.tools.diff.paths import path_changes, renamed, taken_over
 from channeld.tools.diff.sides import Side
 
@@ -57,6 +58,7 @@ def _channel(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
             "D108", Level.DANGEROUS, message, pointer, key=True, related=(there,), note=note
         )
     yield from path_changes(desk, old, new)
+    old = with_params_of(old, new)
     yield from channel_access(desk, old, new)
     yield from histories(desk, old, new)
     yield from presences(desk, old, new)

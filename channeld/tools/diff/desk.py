@@ -10,7 +10,7 @@ from channeld.protocol.frames import Json
 from channeld.tools.diff.change import Change, Level, Witness, worst
 from channeld.tools.diff.facts import Fact, Spot
 from channeld.tools.diff.levels import Direction, level_of
-from channeld.tools.diff.nodes import Book, Node, Part, implied
+from channeld.tools.diff.nodes import IMPLIED, Book, Node, Part, implied
 from channeld.tools.diff.schemas import compare
 from channeld.tools.diff.sides import Side
 from channeld.tools.diff.witness import Shown, find
@@ -33,7 +33,7 @@ def _itself(value: Json) -> Json:
 class Use:
     """What a schema is for. `pointer` is where it is named in the new configuration, `old` in the old one.
 
-    `affects` says for whom it matters. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
+    `affects` says for whom it matters, `receivers` for whom else, when it is PASSED_ON. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
     `codes` gives other codes for a narrower and a wider schema, where it is not about messages and events.
     `frame_type` is the type of the frame that is shown as a witness, empty for what is no frame; `show` makes of a value
     what is shown of it.
@@ -43,6 +43,7 @@ class Use:
     old: str
     direction: Direction
     affects: str
+    receivers: str = ""
     frame_type: str = ""
     show: Callable[[Json], Json] = _itself
     passes: Callable[[Fact], bool] = _always
@@ -145,7 +146,7 @@ class Desk:
             security=security,
             related=related,
             uses=(use.pointer.removesuffix("/schema"),),
-            affects=(use.affects,),
+            affects=_affected(use, levels),
             witness=_witness(use, shown, gained),
         )
 
@@ -176,7 +177,7 @@ class Desk:
         return place, pointer or use.pointer, related
 
     def _place(self, side: Side, spot: Spot | None) -> Place | None:
-        if spot is None:
+        if spot is None or spot.part.document.uri.startswith(IMPLIED):
             return None
         pointer = f"{spot.part.pointer}/{spot.keyword}" if spot.keyword else spot.part.pointer
         document = spot.part.document
@@ -193,6 +194,13 @@ class Desk:
 def _stands(fact: Fact) -> bool:
     """Whether what the difference is about stands in the new file, so that the old place need not be shown."""
     return fact.new is not None and (bool(fact.new.keyword) and fact.code != "D303")
+
+
+def _affected(use: Use, levels: Mapping[bool, Level]) -> tuple[str, ...]:
+    sent, received = levels.get(False), levels.get(True)
+    if use.direction is not Direction.PASSED_ON or received in (None, Level.SAFE):
+        return (use.affects,)
+    return (use.receivers,) if sent is Level.SAFE else (use.affects, use.receivers)
 
 
 def _passed_on(use: Use, levels: Mapping[bool, Level]) -> str:

@@ -9,6 +9,7 @@ from channeld.tools.diff.change import Change, Level
 from channeld.tools.diff.delivered import source
 from channeld.tools.diff.desk import Desk
 from channeld.tools.diff.fields import fields
+from channeld.tools.diff.words import duration
 
 __all__ = ["channel_limits", "histories", "presences", "rates", "server_limits"]
 
@@ -38,8 +39,8 @@ def server_limits(desk: Desk) -> Iterator[Change]:
     for name in ("interval", "timeout"):
         before, after = getattr(was.ping, name), getattr(now.ping, name)
         if after < before:
-            words = f"`ping.{name}` is {after:g}s now"
-            label = f"{before:g}s before"
+            words = f"`ping.{name}` is {duration(after)} now"
+            label = f"{duration(before)} before"
             yield desk.change("D502", Level.DANGEROUS, words, at("/server/ping", name), label=label)
 
 
@@ -123,14 +124,14 @@ def histories(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
 
 
 def _kept(desk: Desk, was: History, now: History, pointer: str) -> Iterator[Change]:
-    for name, before, after, unit in (
-        ("size", was.size, now.size, " frames"),
-        ("ttl", was.ttl, now.ttl, "s"),
+    for name, before, after, words in (
+        ("size", was.size, now.size, "{:g} frames".format),
+        ("ttl", was.ttl, now.ttl, duration),
     ):
         if before != after:
             code, level = ("D504", Level.BREAKING) if after < before else ("D508", Level.SAFE)
-            message = f"a room's history keeps {after:g}{unit} now"
-            label = f"{before:g}{unit} before"
+            message = f"a room's history keeps {words(after)} now"
+            label = f"{words(before)} before"
             yield desk.change(code, level, message, at(pointer, name), label=label)
 
 
@@ -186,4 +187,4 @@ def _number(name: str, value: float | None) -> str:
             if value >= size and value % size == 0:
                 return f"{value // size:g}{unit}"
         return f"{value:g} bytes"
-    return f"{value:g}s" if name.endswith("timeout") else f"{value:g}"
+    return duration(value) if name.endswith("timeout") else f"{value:g}"

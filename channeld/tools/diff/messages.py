@@ -182,6 +182,7 @@ class _Pair:
                 old=self.before("messages", name, "schema"),
                 direction=Direction.PASSED_ON if passed_on else Direction.SENT,
                 affects=self._senders(name),
+                receivers=self._receivers(after.type),
                 frame_type=name,
                 passes=after.passes,
                 about=f"message `{name}`",

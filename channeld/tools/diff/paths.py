@@ -16,12 +16,14 @@ from channeld.tools.diff.desk import Desk, Use
 from channeld.tools.diff.forming import form_of
 from channeld.tools.diff.levels import Direction
 from channeld.tools.diff.nodes import Node, implied
+from channeld.tools.diff.parts import number
 from channeld.tools.diff.probes import Prober
 
 __all__ = ["path_changes", "renamed", "taken_over"]
 
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _NUMBERS: Final = frozenset({"integer", "number"})
+_LONGEST_NUMBER: Final = 128
 _TEXT: Final = implied({"type": "string", "minLength": 1}, "segment")
 _DEFAULT: Final = implied({"type": "string", "minLength": 1, "maxLength": 128}, "param")
 
@@ -109,8 +111,9 @@ def _other_kind(
     label = f"{_A[before]} before"
     if after == "text":
         form = form_of(nodes[1])
-        is_free = not form.texts and form.values is None and "maxLength" not in form.counts
-        if is_free and form.is_simple():
+        longest = form.counts.get("maxLength")
+        is_long = longest is None or number(longest.value) >= _LONGEST_NUMBER
+        if is_long and not form.texts and form.is_simple():
             message = f"the param `{name}` may be any text now"
             return desk.change("D106", _S, message, pointer, label=label)
         return desk.change("D105", _D, message, pointer, label=label)

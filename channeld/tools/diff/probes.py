@@ -11,6 +11,7 @@ from channeld.tools.diff.facts import OTHER, Position
 from channeld.tools.diff.forming import form_of
 from channeld.tools.diff.forms import Edge, Form, identity
 from channeld.tools.diff.nodes import Node
+from channeld.tools.diff.parts import is_number, number
 
 __all__ = ["Prober"]
 
@@ -100,8 +101,9 @@ class Prober:
         forms = form_of(one), form_of(other)
         for form in forms:
             yield from (form.values or [])[:20]
-        yield from _examples(one)
-        yield from _examples(other)
+            yield from _examples(form.node)
+        for form in forms:
+            yield from itertools.islice(_scalars(form), 20)
         types = forms[0].types | forms[1].types
         if "string" in types:
             yield from _texts(forms)
@@ -144,14 +146,21 @@ class Prober:
             for name in base:
                 yield {key: value for key, value in base.items() if key != name}
             for name in names:
-                for value in itertools.islice(
-                    self.values(forms[0].child(name), forms[1].child(name), depth + 2), 6
-                ):
+                for value in self._telling(forms[0].child(name), forms[1].child(name), depth + 2):
                     yield {**base, name: value}
             yield {**base, next(s for s in SPARE if s not in base): 1}
             for count in _around(forms, ("maxProperties", "minProperties")):
                 spare = {f"f{i}": 1 for i in range(min(count, MANY))}
                 yield dict(list({**base, **spare}.items())[: max(count, len(base))])
+
+    def _telling(self, one: Node, other: Node, depth: int) -> Iterator[Json]:
+        """A few values of each kind: accepted by both, by one of them, by neither."""
+        told: dict[tuple[bool, bool], int] = {}
+        for value in self.values(one, other, depth):
+            kind = one.accepts(value), other.accepts(value)
+            told[kind] = told.get(kind, 0) + 1
+            if told[kind] <= 2:
+                yield value
 
     def _arrays(self, forms: tuple[Form, Form], depth: int) -> Iterator[Json]:
         own = max(form.prefix() for form in forms)
@@ -179,6 +188,24 @@ def _examples(node: Node) -> Iterator[Json]:
         for keyword in ("examples", "default"):
             found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
             yield from found if isinstance(found, list) else () if found is None else (found,)
+
+
+def _scalars(form: Form) -> Iterator[Json]:
+    """What stands anywhere in a schema that can't be compared, and texts as long as its numbers: it may be about that."""
+    is_closed = bool(form.opaque or form.whole)
+    waiting: list[Json] = [part.schema for part in form.node.parts] if is_closed else []
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting += [each for key, each in value.items() if key not in ("type", "$ref")]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield value.strip("^$")
+        elif is_number(value):
+            yield from (value, number(value) + 1, number(value) - 1)
+            size = int(min(abs(number(value)), MANY))
+            yield from (("abcd" * MANY)[:size], ("abcd" * MANY)[: size + 1])
 
 
 def _around(forms: tuple[Form, Form], keywords: tuple[str, ...]) -> Iterator[int]:

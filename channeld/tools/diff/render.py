@@ -121,8 +121,7 @@ def _said(change: Change) -> Iterator[str]:
     if change.affects:
         yield f"affects {', '.join(change.affects)}"
     if change.witness is not None:
-        value = change.witness.value
-        shown = value if isinstance(value, str) else shortened(value)
+        shown = shortened(change.witness.value)
         yield f"{change.witness.title}: {shown}"
         yield change.witness.outcome
     if change.accepted is not None:
@@ -191,8 +190,7 @@ def _entry(change: Change) -> str:
     if change.affects:
         lines.append(f"  Affects {_plain(', '.join(change.affects))}.")
     if change.witness is not None:
-        value = change.witness.value
-        shown = value if isinstance(value, str) else shortened(value)
+        shown = shortened(change.witness.value)
         lines += [f"  {change.witness.title.capitalize()}:", "  ```json", f"  {one_line(shown)}"]
         lines += ["  ```", f"  {_plain(change.witness.outcome)}"]
     if change.accepted is not None:

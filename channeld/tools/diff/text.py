@@ -24,6 +24,7 @@ _COLOURS: Final = {
 }
 LONGEST_TEXT: Final = 60
 LONGEST_LINE: Final = 400
+LONGEST_URL: Final = 100
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -41,14 +42,26 @@ def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
     renderer = _Renderer(texts, colour)
     blocks = ["\n".join(renderer.change(change)) for change in outcome.changes]
     blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
-    return "\n\n".join([*blocks, summary(outcome)]) + "\n"
+    return "\n\n".join([*blocks, summary(outcome)]) + "\n" + _how_to_accept(outcome)
+
+
+def _how_to_accept(outcome: Outcome) -> str:
+    """The entry that would let the first breaking change pass."""
+    for change in outcome.changes:
+        if change.level is Level.BREAKING and change.accepted is None:
+            entry = f"{{code: {change.code}, path: {json.dumps(change.path)}, reason: …}}"
+            return f"A change that is meant is let pass by `diff.accept`, such as [{entry}].\n"
+    return ""
 
 
 def summary(outcome: Outcome) -> str:
-    """`1 breaking, 2 safe (1 for security), 1 accepted from main to channels.yaml`, or that nothing changed."""
+    """`1 breaking, 2 safe (1 of them for security) from main to channels.yaml`, or that nothing changed."""
     where = f"from {one_line(outcome.old)} to {one_line(outcome.new)}"
-    said = [f"{count} {name}" for name, count in counted(outcome.changes).items() if count]
-    return f"{', '.join(said) or 'nothing changed for clients'} {where}"
+    counts = counted(outcome.changes)
+    security = counts.pop("security")
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    aside = f" ({security} of them for security)" if security else ""
+    return f"{said or 'nothing changed for clients'}{aside} {where}"
 
 
 def counted(changes: Iterable[Change]) -> dict[str, int]:
@@ -62,7 +75,9 @@ def counted(changes: Iterable[Change]) -> dict[str, int]:
 
 
 def shortened(value: Json) -> str:
-    """A frame as JSON on one line, long texts and lists cut with a word on their length."""
+    """A frame as JSON on one line, long texts and lists cut with a word on their length; or a URL."""
+    if isinstance(value, str):
+        return one_line(value if len(value) <= LONGEST_URL else f"{value[: LONGEST_URL - 1]}…")
     text = json.dumps(_cut(value), ensure_ascii=False)
     return one_line(text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…")
 
@@ -143,8 +158,7 @@ def _notes(change: Change, has_frame: bool) -> Iterator[tuple[str, str]]:
 
 
 def _witness(witness: Witness) -> Iterator[tuple[str, str]]:
-    value = witness.value if isinstance(witness.value, str) else shortened(witness.value)
-    yield witness.title, one_line(value)
+    yield witness.title, shortened(witness.value)
     kind, _, rest = witness.outcome.partition(": ")
     yield (kind, one_line(rest)) if rest else ("now", one_line(witness.outcome))
 

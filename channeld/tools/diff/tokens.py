@@ -7,6 +7,7 @@ from channeld.config.model import Auth, JwtAuth, Secret, TokensAuth
 from channeld.plan.pointers import at
 from channeld.tools.diff.change import Change, Level
 from channeld.tools.diff.desk import Desk
+from channeld.tools.diff.words import duration
 
 __all__ = ["tokens"]
 
@@ -111,8 +112,8 @@ def _end(desk: Desk, name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Change]:
         message = f"connections {ends} their token of `{name}` now"
         yield _judged(desk, strict, message, at(pointer, "on_expiry"))
     if was.leeway != now.leeway:
-        message = f"the leeway for tokens of `{name}` is {now.leeway:g}s now"
-        label = f"{was.leeway:g}s before"
+        message = f"the leeway for tokens of `{name}` is {duration(now.leeway)} now"
+        label = f"{duration(was.leeway)} before"
         if now.leeway < was.leeway:
             yield desk.change("D403", _D, message, at(pointer, "leeway"), label=label)
         else:

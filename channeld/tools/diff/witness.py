@@ -50,7 +50,7 @@ def _frames(fact: Fact, *, gained: bool) -> Iterator[Json]:
     here = fact.position
     one, other = (here.new, here.old) if gained else (here.old, here.new)
     for value in _values(fact, prober, one, other):
-        if one.accepts(value) and not other.accepts(value) and _is_about(fact, value):
+        if one.accepts(value) and not other.accepts(value) and _is_about(fact, value, gained):
             yield from prober.around(here, value, swapped=gained)
 
 
@@ -59,9 +59,9 @@ def _values(fact: Fact, prober: Prober, one: Node, other: Node) -> Iterator[Json
     yield from prober.values(one, other)
 
 
-def _is_about(fact: Fact, value: Json) -> bool:
+def _is_about(fact: Fact, value: Json, gained: bool) -> bool:
     """Whether a value can show this difference rather than another at the same place."""
-    if not isinstance(value, dict) or not fact.name:
+    if not isinstance(value, dict) or not fact.name or (fact.code == "D303" and gained):
         return True
     is_there = fact.name in value
     return not is_there if fact.code in ("D301", "D302") else is_there

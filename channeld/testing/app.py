@@ -1,0 +1,193 @@
+"""The engine of a configuration, run in memory, and the users that a test lets in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import attrs
+import trio
+import trio.testing
+
+from channeld.broker.memory import MemoryBroker
+from channeld.engine.auth import Denied, Grant, JwtVerifier, accept_user
+from channeld.engine.engine import Engine
+from channeld.engine.identity import find_user
+from channeld.engine.session import Session
+from channeld.hooks import Request, User
+from channeld.hub.fanout import DirectFanout
+from channeld.loading import load_plan
+from channeld.plan.plan import Match, Plan
+from channeld.protocol.frames import Frame
+from channeld.testing.client import Client, ClientPeer, Refused
+from channeld.testing.virtual import VirtualRuntime
+
+__all__ = ["TestApp", "TestRequest", "running"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TestRequest(Request):
+    """A handshake whose user is simply given."""
+
+    __test__ = False
+
+    user: str | None = None
+    claims: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+async def _find_test_user(session: Session, request: Request) -> Grant | Denied | None:
+    if not isinstance(request, TestRequest) or request.user is None:
+        return await find_user(session, request)
+    auth = session.channel.auth[0]
+    verifier = session.engine.verifiers.get(auth.name)
+    if isinstance(verifier, JwtVerifier):
+        claims = {"sub": request.user, **request.claims}
+        return verifier.grant(claims, session.engine.runtime.clock.wall())
+    user = User(request.user, request.claims)
+    reason = accept_user(auth, user)
+    return Grant(user) if reason is None else Denied(reason)
+
+
+class TestApp:
+    """A running engine.
+
+    `on_frame(client, frame)` sees everything that clients receive, `on_close(client, code, reason)` every end.
+    """
+
+    __test__ = False
+
+    def __init__(self, plan: Plan, runtime: VirtualRuntime) -> None:
+        self.plan = plan
+        self.runtime = runtime
+        self.on_frame: Callable[[Client, Frame], None] = lambda _client, _frame: None
+        self.on_close: Callable[[Client, int, str], None] = lambda _client, _code, _reason: None
+        self.engine = Engine(
+            plan,
+            lambda deliver: MemoryBroker(deliver, runtime.clock, "0" * 11),
+            DirectFanout(),
+            runtime,
+            find_user=_find_test_user,
+        )
+
+    async def connect(  # noqa: PLR0913 - keywords, each of them optional
+        self,
+        path: str,
+        *,
+        user: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        expires: float | None = 3600.0,
+        token: str | None = None,
+        since: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Client:
+        """Connect to a path (with or without a query).
+
+        Args:
+            path: as in the URL.
+            user: let this user in without a token, with `claims`; on a jwt channel they are a token's.
+            claims: the user's claims.
+            expires: for jwt: seconds until `exp`; None for a token without one.
+            token: a real token, sent as `?token=`.
+            since: the position to recover from.
+            headers: lower-case names.
+
+        Raises:
+            Refused: the path is unknown, or its params are bad.
+        """
+        target, _, query_text = path.partition("?")
+        query = dict(parse_qsl(query_text, keep_blank_values=True))
+        query |= {"token": token} if token is not None else {}
+        query |= {"since": since} if since is not None else {}
+        match = self.plan.match(target)
+        if match is None:
+            raise Refused(404)
+        all_claims = dict(claims or {})
+        if expires is not None and user is not None:
+            all_claims.setdefault("exp", self.runtime.clock.wall() + expires)
+        request = TestRequest(
+            path=target,
+            channel=match.channel.name,
+            params=match.params,
+            query=query,
+            headers=headers or {},
+            address="127.0.0.1",
+            user=user,
+            claims=all_claims,
+        )
+        client = self.open(match, request)
+        await self.rest()
+        return client
+
+    def open(
+        self, match: Match, request: Request, begin: Callable[[Client], None] | None = None
+    ) -> Client:
+        """Open a connection whose handshake was accepted; `begin` gets the client before anything is sent to it."""
+        client = Client(self, request.path)
+        if begin is not None:
+            begin(client)
+        session = self.engine.connect(match.channel, match.params, request, ClientPeer(client))
+        client.session = session
+        client.start(session.open(self.runtime.clock.monotonic()))
+        return client
+
+    async def publish(self, channel: str, frame: Mapping[str, Any], **to: str) -> None:
+        """Publish as the control API would: `room=`, `user=`, or neither for everyone.
+
+        Raises:
+            FrameRefused: clients of that channel may not get it.
+        """
+        later = self.engine.publish(channel, frame, **to)
+        if isinstance(later, Awaitable):
+            await later
+
+    async def rest(self) -> None:
+        """Wait until nothing can happen any more unless time moves."""
+        await self.runtime.rest()
+
+    async def advance(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
+        """Move virtual time, timer by timer; takes no real time. Stops early where `until()` is true."""
+        clock, timers = self.runtime.clock, self.runtime.timers
+        end = clock.monotonic() + seconds
+        await self.rest()
+        while True:
+            due = timers.next_deadline()
+            stop = min(end, clock.next_deadline(), end if due is None else due)
+            clock.jump(max(0.0, stop - clock.monotonic()))
+            timers.run(clock.monotonic())
+            await self.rest()
+            if clock.monotonic() >= end - 1e-9 or (until is not None and until()):
+                return
+
+
+@asynccontextmanager
+async def running(config: str | Path | Plan, *, seed: int = 0) -> AsyncIterator[TestApp]:
+    """Run a configuration's engine, lifespan hook included, until the block ends.
+
+    Args:
+        config: the file, or a compiled plan.
+        seed: for ids and randomness.
+
+    Raises:
+        ConfigError: the configuration has errors; its text is the report.
+    """
+    plan = config if isinstance(config, Plan) else load_plan(str(config))
+    try:
+        async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+            app = TestApp(plan, VirtualRuntime(nursery, seed))
+            if plan.lifespan is not None:
+                app.engine.state = await stack.enter_async_context(plan.lifespan.call(app.engine))
+            yield app
+            for session in list(app.engine.sessions.values()):
+                session.peer.close(1001, "the test is over")
+            await app.rest()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # A failed assertion reads better without the nursery round it.
+        raise _only(group) from None
+
+
+def _only(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

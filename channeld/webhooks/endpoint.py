@@ -1,0 +1,118 @@
+"""One webhook's address over HTTP: a POST, and as much of the answer as says what became of it.
+
+No redirect is followed, no cookie is kept, and of the answer's body at most 64 KiB are read, and thrown away.
+"""
+
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from channeld import __version__
+from channeld.config.scalars import is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Endpoint", "Reply"]
+
+BODY_LIMIT: Final = 64 * 1024
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Reply:
+    """What came of a request. `status` is None where there was no answer, and `reason` says why."""
+
+    status: int | None = None
+    retry_after: str | None = None
+    reason: str = ""
+
+
+class Endpoint:
+    """An async context manager; requests only inside.
+
+    Args:
+        url: https, or http on a loopback address.
+        tls: trust for https; the system's by default.
+
+    Raises:
+        ValueError: the URL is neither.
+    """
+
+    def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+        host = urlsplit(url).hostname or ""
+        self._is_local = is_loopback(host)
+        if not host or (urlsplit(url).scheme != "https" and not self._is_local):
+            raise ValueError("a webhook has an https URL, or http on a loopback address")
+        self._url = url
+        self._tls = tls
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        import httpx  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
+
+        # A proxy from the environment is the operator's wish, but not for this machine itself.
+        self._client = httpx.AsyncClient(
+            verify=self._tls if self._tls is not None else True,
+            follow_redirects=False,
+            trust_env=not self._is_local,
+            timeout=None,  # noqa: S113 - the sender's own covers all of it
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=15),
+            headers={"User-Agent": f"channeld/{__version__}", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Send one request. Never raises; whoever calls limits the time."""
+        assert self._client is not None  # noqa: S101 - entered before
+        try:
+            request = self._client.build_request(
+                "POST", self._url, headers=dict(headers), content=body
+            )
+            answer = await self._client.send(request, stream=True)
+            try:
+                await self._skip(answer)
+            finally:
+                await answer.aclose()
+        except Exception as error:  # the network may raise anything; each is a reason to try again
+            return Reply(reason=_words(error))
+        self._client.cookies.clear()
+        return Reply(
+            status=answer.status_code,
+            retry_after=answer.headers.get("retry-after"),
+            reason=f"the answer was HTTP {answer.status_code}",
+        )
+
+    async def _skip(self, answer: "httpx.Response") -> None:
+        # Read to its end the connection serves for the next request, too.
+        size = 0
+        chunks = answer.aiter_raw()
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > BODY_LIMIT:
+                    break
+        finally:
+            await chunks.aclose()  # type: ignore[attr-defined]
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; httpx often leaves that to the one underneath."""
+    deeper: BaseException | None = error
+    while deeper is not None:
+        if str(deeper):
+            return str(deeper)
+        deeper = deeper.__cause__ or deeper.__context__
+    return type(error).__name__

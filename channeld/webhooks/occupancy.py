@@ -1,0 +1,147 @@
+"""First in, last out of a room over all nodes, as the broker counts it.
+
+Each node enters a room once, under an id of its own, when its first member comes, and leaves it with its last one. The
+broker says whether that was the first or the last over all nodes, also for a node that died. Nobody waits for it:
+wishes are noted, and what the broker knows is brought in line with them. So a room that was left and entered again
+before the broker had answered is not mentioned.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+
+from channeld.broker.broker import Broker, BrokerUnavailable, Later, Topic
+from channeld.broker.later import settled, start
+from channeld.engine.peer import Runtime
+from channeld.timers import Timer
+
+__all__ = ["KIND", "Occupancy"]
+
+KIND = "occupied"
+"""The kind of topic under which nodes enter rooms."""
+_AT_ONCE = 100
+
+
+class Occupancy:
+    """The rooms with a member on this node.
+
+    Args:
+        broker: its presence is what counts.
+        runtime: its timers, and tasks for what must wait.
+        tell: called with a room's topic of kind `occupied`, and whether it is occupied now.
+    """
+
+    def __init__(
+        self, broker: Broker, runtime: Runtime, tell: Callable[[Topic, bool], None]
+    ) -> None:
+        self._broker = broker
+        self._runtime = runtime
+        self._tell = tell
+        self._node = runtime.random_id()
+        self._here: dict[Topic, set[str]] = {}
+        self._lingering: dict[Topic, Timer] = {}
+        self._entered: set[Topic] = set()
+        self._changed: dict[Topic, None] = {}
+        self._is_asking = False
+
+    def enter(self, room: Topic, connection: str) -> None:
+        """A connection has come into a room. Idempotent."""
+        topic = Topic(KIND, room.channel, room.name)
+        timer = self._lingering.pop(topic, None)
+        if timer is not None:
+            timer.cancel()
+        self._here.setdefault(topic, set()).add(connection)
+        self._look(topic)
+
+    def leave(self, room: Topic, connection: str, grace: float = 0.0) -> None:
+        """A connection has left a room, which counts after `grace` seconds if nobody has come. Idempotent."""
+        topic = Topic(KIND, room.channel, room.name)
+        connections = self._here.get(topic, set())
+        if connection not in connections:
+            return
+        connections.discard(connection)
+        if connections:
+            return
+        del self._here[topic]
+        if grace > 0:
+            deadline = self._runtime.clock.monotonic() + grace
+            self._lingering[topic] = self._runtime.timers.at(
+                deadline, lambda _now: self._expire(topic)
+            )
+        else:
+            self._look(topic)
+
+    def end_grace(self) -> None:
+        """Let every grace be over now."""
+        for topic, timer in list(self._lingering.items()):
+            timer.cancel()
+            self._expire(topic)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the broker has answered everything."""
+        return not self._is_asking and not self._changed
+
+    def _expire(self, topic: Topic) -> None:
+        del self._lingering[topic]
+        self._look(topic)
+
+    def _is_wanted(self, topic: Topic) -> bool:
+        return topic in self._here or topic in self._lingering
+
+    def _look(self, topic: Topic) -> None:
+        if self._is_wanted(topic) != (topic in self._entered):
+            self._changed[topic] = None
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self._is_asking:
+            rest = start(self._bring_in_line())
+            if rest is not None:
+                self._runtime.spawn(rest)
+
+    async def _bring_in_line(self) -> None:
+        self._is_asking = True
+        away: BrokerUnavailable | None = None
+        try:
+            while self._changed and away is None:
+                topics = list(islice(self._changed, _AT_ONCE))
+                # First all questions, then the answers in their order: one round trip for many rooms.
+                asked = [(topic, self._question(topic)) for topic in topics]
+                for topic, question in asked:
+                    away = await self._answer(topic, question) or away
+        finally:
+            self._is_asking = False
+        if away is not None:
+            again = self._runtime.clock.monotonic() + away.retry_after
+            self._runtime.timers.at(again, lambda _now: self._ask())
+
+    def _question(self, topic: Topic) -> "Later[bool] | BrokerUnavailable":
+        del self._changed[topic]
+        is_wanted = self._is_wanted(topic)
+        if is_wanted == (topic in self._entered):
+            return False
+        try:
+            if is_wanted:
+                self._entered.add(topic)
+                return self._broker.enter(topic, "", self._node, {})
+            self._entered.discard(topic)
+            return self._broker.leave(topic, "", self._node)
+        except BrokerUnavailable as error:
+            return error
+
+    async def _answer(
+        self, topic: Topic, question: "Later[bool] | BrokerUnavailable"
+    ) -> BrokerUnavailable | None:
+        is_entered = topic in self._entered
+        try:
+            if isinstance(question, BrokerUnavailable):
+                raise question
+            if await settled(question):
+                self._tell(topic, is_entered)
+        except BrokerUnavailable as error:
+            if not is_entered:
+                return None  # that it was left is told later by the broker, as by a node that died
+            self._entered.discard(topic)
+            self._changed[topic] = None
+            return error
+        return None

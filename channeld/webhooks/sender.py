@@ -1,0 +1,242 @@
+"""One webhook's task: takes its events in order, one request at a time, until each is taken or given up.
+
+What is put never waits: the queue is bounded, and what it cannot hold is dropped, counted and logged once a minute. A
+request that fails is sent again with the same `Channeld-Delivery` and the same body, signed anew; the events after it
+wait, so their order is kept.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import attrs
+import trio
+
+from channeld.config.model import Webhook
+from channeld.telemetry import Sample, log
+from channeld.timers import Clock
+from channeld.webhooks.endpoint import Endpoint, Reply
+from channeld.webhooks.queue import EventQueue
+from channeld.webhooks.retries import Retries, fate, read_retry_after
+from channeld.webhooks.signature import HEADER, sign
+
+__all__ = ["Counters", "Poster", "Sender"]
+
+TIME_LIMIT: Final = 10.0
+"""Seconds that a request may take, from the connection to the answer's end."""
+MOST_EVENTS: Final = 100
+MOST_BYTES: Final = 256 * 1024
+"""Of one request."""
+_QUIET: Final = 60.0
+
+
+class Poster(Protocol):
+    """What sends a request: an `Endpoint`."""
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Send one request. Never raises."""
+
+
+@attrs.define(eq=False)
+class Counters:
+    """Events that were taken or dropped, and requests by what came of them."""
+
+    delivered: int = 0
+    dropped: int = 0
+    ok: int = 0
+    failed: int = 0
+    refused: int = 0
+
+
+class Sender:
+    """Sends what it is given while `run` runs.
+
+    Args:
+        name: its number in the configuration, for metrics.
+        webhook: where to, and the secret.
+        clock: both clocks; `random` gives a number in [0, 1), `new_id` an id nobody else has.
+        poster: instead of the webhook's `Endpoint`.
+        retries: when to try again.
+        queue: what holds the events that wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        webhook: Webhook,
+        chance: "Chance",
+        *,
+        poster: Poster | None = None,
+        retries: Retries | None = None,
+        queue: EventQueue | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._name = name
+        self._webhook = webhook
+        self._chance = chance
+        self._poster = poster or Endpoint(webhook.url)
+        self._retries = retries or Retries()
+        self._queue = queue if queue is not None else EventQueue()
+        self._in_flight = 0
+        self._is_draining = False
+        self._news = self._hurry = self._rest = trio.Event()
+        self._unsaid = 0
+        self._said_at: float | None = None
+
+    def put(self, event: bytes) -> None:
+        """Send an encoded event when its turn comes. Never waits."""
+        dropped = self._queue.put(event)
+        if dropped:
+            self._drop(dropped, "too many events wait")
+        self._news.set()
+        if len(self._queue) >= MOST_EVENTS:
+            self._hurry.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many events are not yet taken."""
+        return len(self._queue) + self._in_flight
+
+    def samples(self) -> Iterator[Sample]:
+        """Metrics, labelled with the webhook's number."""
+        seen, label = self.counters, (self._name,)
+        yield Sample("channeld_webhooks_delivered_total", seen.delivered, label)
+        yield Sample("channeld_webhooks_dropped_total", seen.dropped, label)
+        for result in ("ok", "failed", "refused"):
+            count = getattr(seen, result)
+            yield Sample("channeld_webhooks_requests_total", count, (self._name, result))
+        yield Sample("channeld_webhooks_waiting", self.waiting, label)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with self._poster:
+            while True:
+                await self._wait_for_events()
+                await self._deliver(self._queue.take(MOST_EVENTS, MOST_BYTES))
+
+    async def drain(self) -> None:
+        """Wait for no batch any more, try at once what had failed, and return when nothing waits."""
+        self._is_draining = True
+        self._hurry.set()
+        while self.waiting:
+            self._rest = trio.Event()
+            await self._rest.wait()
+
+    def give_up(self) -> None:
+        """Count and log what still waits: it will not be sent."""
+        if self.waiting:
+            left = self.waiting
+            self._queue.take(left, MOST_BYTES * left)
+            self._in_flight = 0
+            self._drop(left, "the server stopped", is_last=True)
+        elif self._unsaid:
+            self._drop(0, "too many events wait", is_last=True)
+
+    async def _wait_for_events(self) -> None:
+        while not self._queue:
+            self._rest.set()
+            self._news = trio.Event()
+            await self._news.wait()
+        if self._webhook.batch > 0 and len(self._queue) < MOST_EVENTS:
+            await self._pause(self._webhook.batch)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long; shorter where more came than fits one request, or when draining begins."""
+        if self._is_draining:
+            return
+        self._hurry = trio.Event()
+        with trio.move_on_after(seconds):
+            await self._hurry.wait()
+
+    # ----------------------------------------------------------------------------------------------- one delivery
+
+    async def _deliver(self, events: list[bytes]) -> None:
+        self._in_flight = len(events)
+        id = self._chance.new_id()
+        head = f'{{"id":"{id}","time":{int(self._chance.clock.wall() * 1000)},"events":['
+        body = head.encode() + b",".join(events) + b"]}"
+        began, failures = self._chance.clock.monotonic(), 0
+        while True:
+            reply = await self._attempt(id, body)
+            outcome = "again" if reply.status is None else fate(reply.status)
+            if outcome == "taken":
+                self._take(len(events), failures)
+                break
+            failures += 1
+            pause = self._next_pause(reply, failures)
+            given_up = self._chance.clock.monotonic() + pause - began > self._retries.give_up
+            if outcome == "refused" or given_up:
+                self.counters.refused += 1
+                self._drop(len(events), reply.reason)
+                break
+            self.counters.failed += 1
+            log(
+                "webhook_failed",
+                url=self._webhook.url,
+                delivery=id,
+                reason=reply.reason,
+                attempts=failures,
+                retry_in=round(pause, 3),
+                waiting=self.waiting,
+            )
+            await self._wait_to_retry(pause)
+        self._in_flight = 0
+
+    async def _attempt(self, id: str, body: bytes) -> Reply:
+        moment = int(self._chance.clock.wall())
+        headers = {
+            "Content-Type": "application/json",
+            "Channeld-Delivery": id,
+            HEADER: sign(self._webhook.secret.text, moment, body),
+        }
+        with trio.move_on_after(TIME_LIMIT):
+            return await self._poster.post(headers, body)
+        return Reply(reason=f"no answer within {TIME_LIMIT:g} s")
+
+    def _next_pause(self, reply: Reply, failures: int) -> float:
+        asked = read_retry_after(reply.retry_after, self._chance.clock.wall())
+        return self._retries.pause(failures, self._chance.random(), asked)
+
+    async def _wait_to_retry(self, seconds: float) -> None:
+        if self._is_draining:
+            return await trio.sleep(seconds)
+        deadline = trio.current_time() + seconds
+        # More events are no reason to ask a receiver again that has just failed; the server's end is.
+        while not self._is_draining and trio.current_time() < deadline:
+            await self._pause(deadline - trio.current_time())
+        return None
+
+    def _take(self, events: int, failures: int) -> None:
+        self.counters.ok += 1
+        self.counters.delivered += events
+        if failures:
+            log("webhook_recovered", url=self._webhook.url, attempts=failures + 1)
+
+    def _drop(self, events: int, reason: str, *, is_last: bool = False) -> None:
+        self.counters.dropped += events
+        self._unsaid += events
+        now = self._chance.clock.monotonic()
+        if is_last or self._said_at is None or now - self._said_at >= _QUIET:
+            self._said_at = now
+            log("webhook_dropped", url=self._webhook.url, events=self._unsaid, reason=reason)
+            self._unsaid = 0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Chance:
+    """What a sender does not know by itself: both clocks, a number in [0, 1), an id that nobody else has."""
+
+    clock: Clock
+    random: Callable[[], float]
+    new_id: Callable[[], str]

@@ -1,0 +1,174 @@
+"""What happened to connections, users and rooms, as events for each webhook that wants them.
+
+The engine tells this observer, on the way of a client's frame: nothing here waits. Each method notes what was told, so
+that a `disconnected` follows a `connected` and a `left` a `joined`, each once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from channeld.broker.broker import Topic
+from channeld.config.model import Webhook
+from channeld.engine.engine import Engine
+from channeld.engine.states import State
+from channeld.protocol.frames import encode
+from channeld.telemetry import Sample, log
+from channeld.webhooks.occupancy import Occupancy
+from channeld.webhooks.sender import Chance, Sender
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["Webhooks"]
+
+DRAIN: Final = 5.0
+"""Seconds that `drain` may take."""
+_LOOK_AGAIN: Final = 0.02
+
+
+class Webhooks:
+    """Becomes the engine's observer. `run` sends; without it events only wait.
+
+    Args:
+        engine: whose connections it is about.
+        webhooks: the configuration's.
+        senders: one for each webhook, instead of those made from it.
+
+    Raises:
+        ValueError: an address that must not be called.
+    """
+
+    def __init__(
+        self, engine: Engine, webhooks: Sequence[Webhook], senders: Sequence[Sender] | None = None
+    ) -> None:
+        self._engine = engine
+        runtime = engine.runtime
+        chance = Chance(clock=runtime.clock, random=runtime.random, new_id=runtime.random_id)
+        self._senders = senders or [
+            Sender(str(number), webhook, chance) for number, webhook in enumerate(webhooks)
+        ]
+        self._wishes: dict[str, list[tuple[frozenset[str], Sender]]] = {}
+        for webhook, sender in zip(webhooks, self._senders, strict=True):
+            for event in dict.fromkeys(webhook.events):
+                wish = (frozenset(webhook.channels), sender)
+                self._wishes.setdefault(event, []).append(wish)
+        self._connected: set[str] = set()
+        self._joined: set[tuple[Topic, str]] = set()
+        self._occupancy = Occupancy(engine.hub.broker, runtime, self.room_changed)
+        engine.observer = self
+        engine.hub.presence.on_change = self.presence_changed
+
+    def samples(self) -> Iterator[Sample]:
+        """Metrics of all webhooks."""
+        for sender in self._senders:
+            yield from sender.samples()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Send until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for sender in self._senders:
+                nursery.start_soon(sender.run)
+            task_status.started()
+
+    async def drain(self, seconds: float = DRAIN) -> None:
+        """Every connection is gone: end all grace and send what waits, for so many seconds; the rest is dropped."""
+        self._occupancy.end_grace()
+        if not self._engine.cluster.is_shared:
+            # With other nodes a user may be there already, or one of them tells.
+            for topic, user in self._engine.hub.presence.lingering():
+                self.presence_changed(topic, user, None)
+        with trio.move_on_after(seconds):
+            while not self._occupancy.is_settled:
+                await trio.sleep(_LOOK_AGAIN)
+            async with trio.open_nursery() as nursery:
+                for sender in self._senders:
+                    nursery.start_soon(sender.drain)
+        for sender in self._senders:
+            sender.give_up()
+
+    # ------------------------------------------------------------------------------------------- from the engine
+
+    def connected(self, session: "Session") -> None:
+        """A client was let in; its rooms are joined next."""
+        if session.is_in(State.OPENING):
+            self._connected.add(session.connection_id)
+            self._tell("connected", session.channel.name, **_who(session))
+
+    def disconnected(self, session: "Session", code: int, reason: str) -> None:
+        """A connection has ended; nothing if it had not been let in."""
+        if session.connection_id in self._connected:
+            self._connected.discard(session.connection_id)
+            channel = session.channel.name
+            self._tell("disconnected", channel, **_who(session), code=code, reason=reason)
+
+    def joined(self, session: "Session", room: Topic) -> None:
+        """A connection is in a room; nothing if it has left meanwhile."""
+        if room.name not in session.rooms or session.is_in(State.CLOSED):
+            return
+        if self._wants("room_occupied", room.channel) or self._wants("room_vacated", room.channel):
+            self._occupancy.enter(room, session.connection_id)
+        if not _has_presence(session):
+            self._joined.add((room, session.connection_id))
+            self._tell("joined", room.channel, room=room.name, **_whose(session))
+
+    def left(self, session: "Session", room: Topic) -> None:
+        """A connection has left a room; nothing if it was not in it."""
+        if (room, session.connection_id) in self._joined:
+            self._joined.discard((room, session.connection_id))
+            self._tell("left", room.channel, room=room.name, **_whose(session))
+        presence = session.channel.presence
+        grace = presence.grace if presence is not None and _has_presence(session) else 0.0
+        self._occupancy.leave(room, session.connection_id, grace)
+
+    def room_changed(self, topic: Topic, is_occupied: bool) -> None:
+        """A room has its first member over all nodes, or none any more."""
+        event = "room_occupied" if is_occupied else "room_vacated"
+        self._tell(event, topic.channel, room=topic.name)
+
+    def presence_changed(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
+        """A user has come (with `info`) to what has presence, or has left it (None), over all nodes."""
+        room = {"room": topic.name} if topic.kind == "room" else {}
+        if info is None:
+            self._tell("left", topic.channel, **room, user=user)
+        else:
+            self._tell("joined", topic.channel, **room, user=user, info=info)
+
+    # ------------------------------------------------------------------------------------------- to the senders
+
+    def _wants(self, event: str, channel: str) -> bool:
+        return any(not only or channel in only for only, _ in self._wishes.get(event, ()))
+
+    def _tell(self, event: str, channel: str, **fields: object) -> None:
+        if not self._wants(event, channel):
+            return
+        runtime = self._engine.runtime
+        told = {
+            "event": event,
+            "id": runtime.random_id(),
+            "time": int(runtime.clock.wall() * 1000),
+            "channel": channel,
+            **fields,
+        }
+        try:
+            encoded = encode(told)
+        except TypeError as error:  # what a hook has made of a user; the client is not to blame
+            log("webhook_dropped", events=1, reason=f"not JSON: {error}")
+            return
+        for only, sender in self._wishes[event]:
+            if not only or channel in only:
+                sender.put(encoded)
+
+
+def _has_presence(session: "Session") -> bool:
+    presence = session.channel.presence
+    return presence is not None and presence.scope == "room"
+
+
+def _whose(session: "Session") -> dict[str, object]:
+    return {"connection": session.connection_id, "user": session.user_id}
+
+
+def _who(session: "Session") -> dict[str, object]:
+    return {**_whose(session), "params": session.params, "address": session.address}

@@ -1,0 +1,140 @@
+"""`channeld run --workers 2`: one server out of several processes, on the Valkey that it brings along."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.kit import PATIENCE, SECRET, Client, Frame, Served, eventually, token
+from tests.system.nodes import CHANNELS, enter
+
+Serve = Callable[..., Served]
+
+EMBEDDED = CHANNELS.replace('{redis: {url: "${REDIS_URL}", prefix: "${PREFIX:-nodes}"}}', "valkey")
+
+
+@pytest.fixture
+def served(serve: Serve) -> Served:
+    return serve(EMBEDDED, "--workers", "2", SECRET=SECRET)
+
+
+def started(served: Served) -> list[Frame]:
+    return served.events("worker_started")
+
+
+def of_worker(served: Served, number: int, user: str) -> Client:
+    """A user's connection to one of the workers: the kernel decides, so try until it is."""
+    while True:
+        client = enter(served, user)
+        line = served.event("connection_opened", user=user, start=0)
+        lines = [one for one in served.events("connection_opened") if one["user"] == user]
+        line = lines[-1]
+        if line["worker"] == number:
+            return client
+        client.close()
+        assert len(lines) < 50
+
+
+def children(pid: int) -> list[str]:
+    """The command lines of all processes below one."""
+    lines = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                lines.append(entry.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode())
+                lines += children(int(entry.name))
+    return lines
+
+
+def test_workers_share_rooms_presence_and_history(served: Served) -> None:
+    with of_worker(served, 0, "ann") as ann, of_worker(served, 1, "bob") as bob:
+        ann.ask("say", n=1)
+        assert bob.receive("say")["n"] == 1
+        users = bob.ask("presence", room="a")["users"]
+        assert {user["user"] for user in users} == {"ann", "bob"}
+        [frame] = bob.ask("history", room="a", limit=1)["frames"]
+        assert frame["from"] == "ann"
+
+
+def test_a_killed_worker_is_replaced_and_the_others_serve_on(served: Served) -> None:
+    with of_worker(served, 0, "ann") as ann:
+        other = next(line for line in started(served) if line["number"] == 1)
+        os.kill(other["pid"], signal.SIGKILL)
+        assert served.event("worker_ended")["status"] == -9
+        eventually(lambda: len(started(served)) == 3)
+        with of_worker(served, 1, "bob") as bob:
+            ann.send("say", n=1)
+            assert bob.receive("say")["n"] == 1
+
+
+def test_a_signal_drains_all_and_leaves_nothing_behind(served: Served) -> None:
+    below = children(served.process.pid)
+    sockets = [word for line in below for word in line.split() if word.endswith("valkey.sock")]
+    folder = Path(sockets[0].removeprefix("unixsocket:")).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with enter(served, "ann") as ann, enter(served, "bob") as bob:
+        served.tell(signal.SIGTERM)
+        assert (ann.until_closed()[1], bob.until_closed()[1]) == (1012, 1012)
+        assert served.wait() == 0
+    assert {line["worker"] for line in served.events("server_stopped")} == {0, 1}
+    assert not folder.exists()
+    assert served.out.text().count("channeld serves") == 1
+
+
+def test_workers_drain_when_their_parent_is_killed(served: Served) -> None:
+    with enter(served, "ann") as ann:
+        served.tell(signal.SIGKILL)
+        assert ann.until_closed()[1] == 1012
+        served.process.wait(PATIENCE)
+    eventually(lambda: len(served.events("server_stopped")) == 2)
+
+
+def test_a_signal_makes_all_reload(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(file.read_text().replace("path: /open", "path: /opened"))
+    served.tell(signal.SIGHUP)
+    eventually(lambda: {line["worker"] for line in served.events("config_reloaded")} == {0, 1})
+    for _ in range(10):
+        served.connect("/opened").close()
+
+
+def test_a_hook_that_cannot_start_in_a_worker_ends_all(serve: Serve, tmp_path: Path) -> None:
+    tmp_path.joinpath("life.py").write_text(
+        "import contextlib\n\n\n@contextlib.asynccontextmanager\n"
+        "async def span(server):\n    raise OSError('no database')\n    yield\n"
+    )
+    yaml = EMBEDDED + "hooks: {lifespan: 'life:span'}\n"
+    served = serve(yaml, "--workers", "2", ready=False, SECRET=SECRET)
+    assert served.wait() == 1
+    assert "could not start: it ended with status 1" in served.err.lines[-1]
+    assert "OSError: no database" in served.err.text()
+
+
+@pytest.mark.parametrize(
+    ("yaml", "options", "said"),
+    [
+        (EMBEDDED.replace("valkey", "memory"), ("--workers", "2"), "needs a broker that processes"),
+        (EMBEDDED, ("--workers", "2", "--bind", "unix:a.sock"), "cannot share a Unix socket"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(
+    serve: Serve, yaml: str, options: tuple[str, ...], said: str
+) -> None:
+    served: Iterator[Served] | Served = serve(yaml, *options, ready=False, SECRET=SECRET)
+    assert isinstance(served, Served)
+    assert served.wait() in (1, 2)
+    assert said in served.err.text()
+
+
+def test_links_for_development_work_on_every_worker(serve: Serve) -> None:
+    served = serve(EMBEDDED, "--workers", "2", "--dev")
+    served.out.wait_for(lambda line: "?token=" in line)
+    url = next(line.strip() for line in served.out.lines if "?token=" in line and "ann" not in line)
+    assert token("ann") not in url
+    for _ in range(6):
+        with Client(url.split("'")[0]) as client:
+            assert client.receive()["type"] == "authenticated"

@@ -1,0 +1,87 @@
+"""The kit that hook authors test with: handshakes, time, what it tells of failures."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from channeld.loading import ConfigError
+from channeld.testing import NotReceived, Refused, running
+
+CONFIG = """
+channeld: 1
+channels:
+  room: {path: "/rooms/{id}", auth: none, params: {id: {type: integer}}, rooms: "{params.id}",
+         history: {size: 9, ttl: 1h}, messages: {say: {schema: true, route: room}}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "channels.yaml"
+    file.write_text(CONFIG)
+    return file
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/rooms/x", "/rooms/1/2"])
+async def test_unknown_path_or_bad_param_is_refused_with_404(config: Path, path: str) -> None:
+    async with running(config) as app:
+        with pytest.raises(Refused) as refused:
+            await app.connect(path)
+        assert refused.value.status == 404
+
+
+async def test_what_did_not_come_is_an_assertion_that_says_what_came(config: Path) -> None:
+    async with running(config) as app:
+        client = await app.connect("/rooms/1")
+        with pytest.raises(NotReceived, match="no `say` came; the connection is open"):
+            await client.receive("say")
+        with pytest.raises(NotReceived, match="open"):
+            await client.wait_closed()
+
+
+async def test_client_remembers_its_last_position(config: Path) -> None:
+    async with running(config) as app:
+        client = await app.connect("/rooms/1")
+        await client.send({"type": "say"})
+        pos = (await client.receive("say"))["pos"]
+        assert client.pos == pos
+        again = await app.connect("/rooms/1", since=pos)
+        assert (await again.receive("subscribed"))["recovered"] is True
+
+
+async def test_configuration_with_errors_says_them_all(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text("channeld: 1\nchannels: {a: {path: x, auth: nobody}}\n")
+    with pytest.raises(ConfigError, match="CH401"):
+        async with running(file):
+            pass
+
+
+async def test_failed_assertion_comes_out_as_it_is(config: Path) -> None:
+    with pytest.raises(AssertionError, match="mine"):
+        async with running(config):
+            raise AssertionError("mine")
+
+
+@pytest.fixture
+def mock_clock() -> MockClock:
+    return MockClock()
+
+
+async def test_advance_wakes_what_sleeps_on_trios_mock_clock(
+    config: Path, mock_clock: MockClock
+) -> None:
+    woken: list[float] = []
+
+    async def sleeper() -> None:
+        await trio.sleep(30)
+        woken.append(trio.current_time())
+
+    async with running(config) as app, trio.open_nursery() as nursery:
+        nursery.start_soon(sleeper)
+        await app.advance(29)
+        assert woken == []
+        await app.advance(2)
+        assert woken == [30.0]
