@@ -188,6 +188,9 @@ async def join(
             session.answer({"type": "subscribed", "room": room, **lost}, id)
     else:
         await _join_with_history(session, topic, since, asked, id)
+    observer = session.engine.observer
+    if is_new and observer is not None:
+        observer.joined(session, topic)
     if is_new and channel.presence is not None and channel.presence.scope == "room":
         try:
             await enter(session, topic, channel.presence)
@@ -195,6 +198,8 @@ async def join(
             # It may have been counted in or not; that it leaves is right in either case.
             with suppress(BrokerUnavailable):
                 await hub.leave(session, topic, channel.presence)
+            if observer is not None:
+                observer.left(session, topic)
             if asked:
                 session.send({"type": "unsubscribed", "room": room, "reason": "unavailable"})
             raise
@@ -233,8 +238,12 @@ async def leave(
     topic = session.rooms.get(room)
     if topic is None:
         return
-    channel = session.channel
-    await session.engine.hub.leave(session, topic, channel.presence)
+    channel, engine = session.channel, session.engine
+    try:
+        await engine.hub.leave(session, topic, channel.presence)
+    finally:
+        if engine.observer is not None:
+            engine.observer.left(session, topic)
     frame: Frame = {"type": "unsubscribed", "room": room}
     if reason is not None:
         frame["reason"] = reason

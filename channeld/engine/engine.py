@@ -15,7 +15,7 @@ from channeld.engine.auth import Denied, Grant, KeySet, Verifier, make_verifier
 from channeld.engine.cluster import Cluster
 from channeld.engine.control import is_room_name
 from channeld.engine.identity import find_user
-from channeld.engine.peer import Peer, Runtime
+from channeld.engine.peer import Observer, Peer, Runtime
 from channeld.engine.session import Session
 from channeld.engine.timing import Timing
 from channeld.hooks import Request
@@ -74,6 +74,7 @@ class Engine:
         self.runtime = runtime
         self.find_user = find_user
         self.state: Any = None
+        self.observer: Observer | None = None
         self.sessions: dict[str, Session] = {}
         self.timing = Timing(runtime.clock)
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
@@ -222,16 +223,26 @@ class Engine:
             self.hub.tell_gap(topic, top)
 
     def on_presence_lost(self, topic: Topic, user: str) -> None:
-        """A user's last connection was on a node that died."""
+        """A user's last connection was on a node that died, or a room's last member."""
+        if topic.kind == "occupied":
+            self._room_changed(topic, is_occupied=False)
+            return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
             self.hub.presence.lost(topic, channel.presence, user)
 
     def on_presence_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
-        """A user was counted out while this node was cut off, and is here."""
+        """A user (or a room's member) was counted out while this node was cut off, and is here."""
+        if topic.kind == "occupied":
+            self._room_changed(topic, is_occupied=True)
+            return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
             self.hub.presence.back(topic, channel.presence, user, info)
+
+    def _room_changed(self, topic: Topic, *, is_occupied: bool) -> None:
+        if self.observer is not None:
+            self.observer.room_changed(topic, is_occupied)
 
     # --------------------------------------------------------------------------------------- reload and drain
 

@@ -114,6 +114,8 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     session.connect_called = True
     if channel.connect is not None and not await _call_connect(session, channel.connect):
         return None
+    if engine.observer is not None:
+        engine.observer.connected(session)
     await _join_rooms(session, rooms)
     if session.is_in(State.OPENING):
         session.state = State.OPEN
@@ -217,9 +219,14 @@ async def close_session(session: "Session", code: int, reason: str, now: float) 
     """Forget the connection everywhere, then call the close hook."""
     engine, channel = session.engine, session.channel
     engine.forget(session)
+    rooms = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.
         await engine.hub.drop(session, channel.name, channel.presence)
+    if engine.observer is not None:
+        for room in rooms:
+            engine.observer.left(session, room)
+        engine.observer.disconnected(session, int(code), reason)
     seconds = round(now - session.opened_at, 3)
     log("connection_closed", **_who(session), code=int(code), reason=reason, seconds=seconds)
     if session.connect_called and channel.close is not None:

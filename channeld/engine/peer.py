@@ -4,11 +4,15 @@ Both are protocols: `server/` and `testing.py` implement them. The engine itself
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from channeld.timers import Clock, Timers
 
-__all__ = ["Event", "Peer", "Pending", "Runtime"]
+if TYPE_CHECKING:
+    from channeld.broker.broker import Topic
+    from channeld.engine.session import Session
+
+__all__ = ["Event", "Observer", "Peer", "Pending", "Runtime"]
 
 Pending: TypeAlias = Awaitable[None]
 """What `Session.open`, `receive` and `closed` return when they must wait: await it before the next frame."""
@@ -75,3 +79,22 @@ class Runtime(Protocol):
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out."""
+
+
+class Observer(Protocol):
+    """Who is told what happens to connections and rooms (webhooks). Never waits, never raises."""
+
+    def connected(self, session: "Session") -> None:
+        """A client was let in; its rooms are joined next."""
+
+    def disconnected(self, session: "Session", code: int, reason: str) -> None:
+        """A connection has ended, also one that was never let in."""
+
+    def joined(self, session: "Session", room: "Topic") -> None:
+        """A connection was put into a room; it may have left meanwhile."""
+
+    def left(self, session: "Session", room: "Topic") -> None:
+        """A connection has left a room, also one that it was not yet said to have joined."""
+
+    def room_changed(self, topic: "Topic", is_occupied: bool) -> None:
+        """The broker has counted this, of a node that died or was cut off: a topic of kind `occupied`."""

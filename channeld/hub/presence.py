@@ -22,6 +22,7 @@ __all__ = ["ANONYMOUS", "Presence"]
 ANONYMOUS = ""
 
 Announce = Callable[[Topic, Frame, str | None], Later[object]]
+OnChange = Callable[[Topic, str, Mapping[str, Any] | None], None]
 Spawn = Callable[[Awaitable[object]], None]
 
 
@@ -45,7 +46,8 @@ class Presence:
     """The presence of this node's members.
 
     `announce(topic, frame, skip)` publishes a frame to a topic, but not to the connection `skip`. `spawn` runs what a
-    timer started and could not finish at once.
+    timer started and could not finish at once. `on_change(topic, user, info)` may be set: it is called, at once and not in
+    batches, for a user who came (with `info`) or left (None), over all nodes, on the one node that tells the members.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Presence:
         self._timers = timers
         self._announce = announce
         self._spawn = spawn
+        self.on_change: OnChange | None = None
         self._here: dict[tuple[Topic, str], set[str]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
         self._batches: dict[Topic, _Batch] = {}
@@ -76,6 +79,8 @@ class Presence:
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
+        if first:
+            self._note(topic, user, info)
         back = self._lingering.pop(key, None)
         if back is not None:
             back.timer.cancel()
@@ -116,6 +121,8 @@ class Presence:
         self, topic: Topic, plan: PresencePlan | None, user: str, connection: str
     ) -> None:
         last = await settled(self._broker.leave(topic, user, connection))
+        if last and plan is not None:
+            self._note(topic, user, None)
         if last and user != ANONYMOUS and plan is not None and plan.events:
             await self._tell_leave(topic, plan, user)
 
@@ -139,13 +146,23 @@ class Presence:
 
     def lost(self, topic: Topic, plan: PresencePlan, user: str) -> None:
         """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
+        self._note(topic, user, None)
         if user != ANONYMOUS and plan.events:
             self._run(self._tell_leave(topic, plan, user))
 
     def back(self, topic: Topic, plan: PresencePlan, user: str, info: Mapping[str, Any]) -> None:
         """A user was counted out like that, but is here, and counted in again."""
+        self._note(topic, user, info)
         if user != ANONYMOUS and plan.events:
             self._run(self._tell_join(topic, plan, user, info, None))
+
+    def lingering(self) -> list[tuple[Topic, str]]:
+        """The users whose last connection on this node has gone, and who still count as there."""
+        return list(self._lingering)
+
+    def _note(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
+        if self.on_change is not None and user != ANONYMOUS:
+            self.on_change(topic, user, info)
 
     async def _tell_leave(self, topic: Topic, plan: PresencePlan, user: str) -> None:
         if plan.batch > 0:

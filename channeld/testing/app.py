@@ -23,7 +23,7 @@ from channeld.protocol.frames import Frame
 from channeld.testing.client import Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
 
-__all__ = ["TestApp", "TestRequest", "running"]
+__all__ = ["TestApp", "TestRequest", "find_test_user", "running"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class TestRequest(Request):
     claims: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-async def _find_test_user(session: Session, request: Request) -> Grant | Denied | None:
+async def find_test_user(session: Session, request: Request) -> Grant | Denied | None:
+    """The user that a `TestRequest` names; any other handshake brings its own token."""
     if not isinstance(request, TestRequest) or request.user is None:
         return await find_user(session, request)
     auth = session.channel.auth[0]
@@ -67,7 +68,7 @@ class TestApp:
             lambda deliver: MemoryBroker(deliver, runtime.clock, "0" * 11),
             DirectFanout(),
             runtime,
-            find_user=_find_test_user,
+            find_user=find_test_user,
         )
 
     async def connect(  # noqa: PLR0913 - keywords, each of them optional

@@ -42,6 +42,7 @@ class Occupancy:
         self._entered: set[Topic] = set()
         self._changed: dict[Topic, None] = {}
         self._is_asking = False
+        self._retry: Timer | None = None
 
     def enter(self, room: Topic, connection: str) -> None:
         """A connection has come into a room. Idempotent."""
@@ -94,7 +95,7 @@ class Occupancy:
             self._ask()
 
     def _ask(self) -> None:
-        if not self._is_asking:
+        if not self._is_asking and self._retry is None:
             rest = start(self._bring_in_line())
             if rest is not None:
                 self._runtime.spawn(rest)
@@ -113,7 +114,11 @@ class Occupancy:
             self._is_asking = False
         if away is not None:
             again = self._runtime.clock.monotonic() + away.retry_after
-            self._runtime.timers.at(again, lambda _now: self._ask())
+            self._retry = self._runtime.timers.at(again, self._ask_again)
+
+    def _ask_again(self, _now: float) -> None:
+        self._retry = None
+        self._ask()
 
     def _question(self, topic: Topic) -> "Later[bool] | BrokerUnavailable":
         del self._changed[topic]

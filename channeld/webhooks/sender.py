@@ -5,7 +5,7 @@ request that fails is sent again with the same `Channeld-Delivery` and the same 
 wait, so their order is kept.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -13,8 +13,8 @@ import attrs
 import trio
 
 from channeld.config.model import Webhook
+from channeld.engine.peer import Runtime
 from channeld.telemetry import Sample, log
-from channeld.timers import Clock
 from channeld.webhooks.endpoint import Endpoint, Reply
 from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
@@ -65,7 +65,7 @@ class Sender:
     Args:
         name: its number in the configuration, for metrics.
         webhook: where to, and the secret.
-        clock: both clocks; `random` gives a number in [0, 1), `new_id` an id nobody else has.
+        runtime: its clock and its randomness.
         poster: instead of the webhook's `Endpoint`.
         retries: when to try again.
         queue: what holds the events that wait.
@@ -75,7 +75,7 @@ class Sender:
         self,
         name: str,
         webhook: Webhook,
-        chance: "Chance",
+        runtime: Runtime,
         *,
         poster: Poster | None = None,
         retries: Retries | None = None,
@@ -84,13 +84,14 @@ class Sender:
         self.counters = Counters()
         self._name = name
         self._webhook = webhook
-        self._chance = chance
+        self._runtime = runtime
         self._poster = poster or Endpoint(webhook.url)
         self._retries = retries or Retries()
         self._queue = queue if queue is not None else EventQueue()
         self._in_flight = 0
-        self._is_draining = False
-        self._news = self._hurry = self._rest = trio.Event()
+        self._draining = trio.Event()
+        # Something has come; do not wait for the batch's end; nothing waits any more.
+        self._news, self._hurry, self._rest = trio.Event(), trio.Event(), trio.Event()
         self._unsaid = 0
         self._said_at: float | None = None
 
@@ -127,7 +128,7 @@ class Sender:
 
     async def drain(self) -> None:
         """Wait for no batch any more, try at once what had failed, and return when nothing waits."""
-        self._is_draining = True
+        self._draining.set()
         self._hurry.set()
         while self.waiting:
             self._rest = trio.Event()
@@ -149,24 +150,22 @@ class Sender:
             self._news = trio.Event()
             await self._news.wait()
         if self._webhook.batch > 0 and len(self._queue) < MOST_EVENTS:
-            await self._pause(self._webhook.batch)
+            await self._wait_for_batch()
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait so long; shorter where more came than fits one request, or when draining begins."""
-        if self._is_draining:
-            return
-        self._hurry = trio.Event()
-        with trio.move_on_after(seconds):
-            await self._hurry.wait()
+    async def _wait_for_batch(self) -> None:
+        if not self._draining.is_set():
+            self._hurry = trio.Event()
+            with trio.move_on_after(self._webhook.batch):
+                await self._hurry.wait()
 
     # ----------------------------------------------------------------------------------------------- one delivery
 
     async def _deliver(self, events: list[bytes]) -> None:
         self._in_flight = len(events)
-        id = self._chance.new_id()
-        head = f'{{"id":"{id}","time":{int(self._chance.clock.wall() * 1000)},"events":['
+        id = self._runtime.random_id()
+        head = f'{{"id":"{id}","time":{int(self._runtime.clock.wall() * 1000)},"events":['
         body = head.encode() + b",".join(events) + b"]}"
-        began, failures = self._chance.clock.monotonic(), 0
+        began, failures = self._runtime.clock.monotonic(), 0
         while True:
             reply = await self._attempt(id, body)
             outcome = "again" if reply.status is None else fate(reply.status)
@@ -175,7 +174,7 @@ class Sender:
                 break
             failures += 1
             pause = self._next_pause(reply, failures)
-            given_up = self._chance.clock.monotonic() + pause - began > self._retries.give_up
+            given_up = self._runtime.clock.monotonic() + pause - began > self._retries.give_up
             if outcome == "refused" or given_up:
                 self.counters.refused += 1
                 self._drop(len(events), reply.reason)
@@ -194,7 +193,7 @@ class Sender:
         self._in_flight = 0
 
     async def _attempt(self, id: str, body: bytes) -> Reply:
-        moment = int(self._chance.clock.wall())
+        moment = int(self._runtime.clock.wall())
         headers = {
             "Content-Type": "application/json",
             "Channeld-Delivery": id,
@@ -205,17 +204,16 @@ class Sender:
         return Reply(reason=f"no answer within {TIME_LIMIT:g} s")
 
     def _next_pause(self, reply: Reply, failures: int) -> float:
-        asked = read_retry_after(reply.retry_after, self._chance.clock.wall())
-        return self._retries.pause(failures, self._chance.random(), asked)
+        asked = read_retry_after(reply.retry_after, self._runtime.clock.wall())
+        return self._retries.pause(failures, self._runtime.random(), asked)
 
     async def _wait_to_retry(self, seconds: float) -> None:
-        if self._is_draining:
-            return await trio.sleep(seconds)
-        deadline = trio.current_time() + seconds
-        # More events are no reason to ask a receiver again that has just failed; the server's end is.
-        while not self._is_draining and trio.current_time() < deadline:
-            await self._pause(deadline - trio.current_time())
-        return None
+        if self._draining.is_set():
+            await trio.sleep(seconds)
+            return
+        # The server's end is a reason to ask at once a receiver that has failed; more events are none.
+        with trio.move_on_after(seconds):
+            await self._draining.wait()
 
     def _take(self, events: int, failures: int) -> None:
         self.counters.ok += 1
@@ -226,17 +224,8 @@ class Sender:
     def _drop(self, events: int, reason: str, *, is_last: bool = False) -> None:
         self.counters.dropped += events
         self._unsaid += events
-        now = self._chance.clock.monotonic()
+        now = self._runtime.clock.monotonic()
         if is_last or self._said_at is None or now - self._said_at >= _QUIET:
             self._said_at = now
             log("webhook_dropped", url=self._webhook.url, events=self._unsaid, reason=reason)
             self._unsaid = 0
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class Chance:
-    """What a sender does not know by itself: both clocks, a number in [0, 1), an id that nobody else has."""
-
-    clock: Clock
-    random: Callable[[], float]
-    new_id: Callable[[], str]

@@ -16,7 +16,7 @@ from channeld.engine.states import State
 from channeld.protocol.frames import encode
 from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
-from channeld.webhooks.sender import Chance, Sender
+from channeld.webhooks.sender import Sender
 
 if TYPE_CHECKING:
     from channeld.engine.session import Session
@@ -45,9 +45,8 @@ class Webhooks:
     ) -> None:
         self._engine = engine
         runtime = engine.runtime
-        chance = Chance(clock=runtime.clock, random=runtime.random, new_id=runtime.random_id)
         self._senders = senders or [
-            Sender(str(number), webhook, chance) for number, webhook in enumerate(webhooks)
+            Sender(str(number), webhook, runtime) for number, webhook in enumerate(webhooks)
         ]
         self._wishes: dict[str, list[tuple[frozenset[str], Sender]]] = {}
         for webhook, sender in zip(webhooks, self._senders, strict=True):

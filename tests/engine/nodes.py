@@ -7,7 +7,6 @@ from typing import Any
 
 import trio
 
-from channeld import testing
 from channeld.broker.broker import BrokerUnavailable, Deliver, Publication, Topic
 from channeld.broker.memory import MemoryBroker
 from channeld.engine.cluster import Cluster
@@ -16,6 +15,7 @@ from channeld.hub.fanout import DirectFanout
 from channeld.loading import load_plan
 from channeld.plan.plan import Plan
 from channeld.testing import TestApp, VirtualRuntime
+from channeld.testing.app import find_test_user
 
 
 class Bus:
@@ -64,9 +64,7 @@ class Node(TestApp):
     def __init__(self, plan: Plan, bus: Bus, runtime: VirtualRuntime, name: str) -> None:
         super().__init__(plan, runtime)
         self.name = name
-        self.engine = Engine(
-            plan, bus.attach, DirectFanout(), runtime, find_user=testing._find_test_user
-        )
+        self.engine = Engine(plan, bus.attach, DirectFanout(), runtime, find_user=find_test_user)
         self.end = bus.ends[-1]
         self.cluster = self.engine.cluster = Cluster(self.engine, name, group="g")
 

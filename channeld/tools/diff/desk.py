@@ -122,13 +122,7 @@ class Desk:
     def _difference(self, use: Use, fact: Fact) -> Change:
         levels = self._levels(use, fact)
         level = worst(levels.values())
-        gained = levels.get(True, Level.SAFE) is level and level is not Level.SAFE
-        if level is Level.SAFE:
-            gained = not fact.may_lose()
-        shown = find(fact, gained=gained, is_frame=bool(use.frame_type))
-        if shown is None and level is Level.SAFE:
-            gained = not gained
-            shown = find(fact, gained=gained, is_frame=bool(use.frame_type))
+        gained, shown = _proof(use, fact, levels, level)
         if fact.code == "D399" and level is Level.DANGEROUS and shown is not None:
             # It could not be told from the schemas, but here is the proof.
             level = Level.BREAKING
@@ -189,6 +183,20 @@ class Desk:
             return ""
         pointer = spot.part.document.base + spot.part.pointer
         return f"{pointer}/{spot.keyword}" if spot.keyword else pointer
+
+
+def _proof(
+    use: Use, fact: Fact, levels: Mapping[bool, Level], level: Level
+) -> tuple[bool, Shown | None]:
+    """A value that shows the difference in the direction in which it is worst, and whether it is one that was gained."""
+    ways = [gained for gained in (False, True) if levels.get(gained) is level]
+    if level is Level.SAFE:
+        ways = [not fact.may_lose(), fact.may_lose()]
+    for gained in ways:
+        shown = find(fact, gained=gained, is_frame=bool(use.frame_type))
+        if shown is not None:
+            return gained, shown
+    return False, None
 
 
 def _stands(fact: Fact) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from channeld.plan.guarantees import type_of
 from channeld.protocol.frames import Json
 from channeld.tools.diff.facts import OTHER, Position
 from channeld.tools.diff.forming import form_of
@@ -113,10 +114,7 @@ class Prober:
             yield from _numbers(forms)
         if "array" in types and depth < DEEPEST:
             yield from self._arrays(forms, depth)
-        if "boolean" in types:
-            yield from (True, False)
-        if "null" in types:
-            yield None
+        yield from (v for v in (True, False, None) if type_of(v) in types)
         for branch in (b for form in forms for _, nodes in form.branches for b in nodes):
             if depth < DEEPEST:
                 yield from itertools.islice(self.values(branch, other, depth + 1), 20)

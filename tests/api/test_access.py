@@ -1,0 +1,72 @@
+import pytest
+
+from channeld.api.access import has_key, is_own_origin
+
+KEYS = ["first-key", "second-key-ü"]
+
+
+@pytest.mark.parametrize(
+    "header", [b"Bearer first-key", b"bearer first-key", "Bearer second-key-ü".encode()]
+)
+def test_any_of_the_keys_opens(header: bytes) -> None:
+    assert has_key(header, KEYS)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        b"",
+        b"Bearer",
+        b"Bearer ",
+        b"first-key",
+        b"Basic first-key",
+        b"Bearer first-ke",
+        b"Bearer first-key2",
+        b"Bearer first-key, second",
+        b"Bearer \xff\xfe\x00",
+        "Bearer second-key-ü".encode("latin-1"),
+    ],
+)
+def test_nothing_else_does(header: bytes | None) -> None:
+    assert not has_key(header, KEYS)
+
+
+@pytest.mark.parametrize("keys", [[], [""]])
+def test_a_key_that_was_not_set_opens_nothing(keys: list[str]) -> None:
+    assert not has_key(b"Bearer ", keys)
+    assert not has_key(None, keys)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://127.0.0.1:4001", "127.0.0.1:4001"),
+        ("http://LocalHost:4001", "localhost:4001"),
+        ("https://admin.example", "admin.example"),
+        ("https://admin.example", "admin.example:443"),
+        ("http://[::1]:4001", "[::1]:4001"),
+    ],
+)
+def test_the_console_is_at_home(origin: str, host: str) -> None:
+    assert is_own_origin(origin, host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("null", "localhost:4001"),
+        ("", "localhost:4001"),
+        ("http://localhost:4000", "localhost:4001"),
+        ("http://localhost", "localhost:4001"),
+        ("https://evil.example", "localhost:4001"),
+        ("file://localhost:4001", "localhost:4001"),
+        ("http://localhost:4001", None),
+        ("http://localhost:x", "localhost:x"),
+        ("http://localhost:4001.evil.example", "localhost:4001"),
+        ("http://[::1", "[::1"),
+        ("http://localhost:4001", "[localhost:4001"),
+    ],
+)
+def test_other_pages_are_not(origin: str, host: str | None) -> None:
+    assert not is_own_origin(origin, host)
