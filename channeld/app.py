@@ -36,6 +36,7 @@ from channeld.telemetry import Sample, log
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
+    from channeld.webhooks import Webhooks
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
@@ -64,7 +65,7 @@ class App:
 
     Raises:
         ValkeyFailed: the embedded Valkey is not installed.
-        ValueError: the URL of the Redis server is none that is known.
+        ValueError: the URL of the Redis server is none that is known, or a webhook's must not be called.
     """
 
     def __init__(
@@ -103,11 +104,21 @@ class App:
         )
 
         self.engine.cluster.samples_here = self._samples
+        self.webhooks = self._make_webhooks(plan.config)
+
+    def _make_webhooks(self, config: Config) -> "Webhooks | None":
+        if not config.webhooks:
+            return None
+        from channeld.webhooks import Webhooks  # noqa: PLC0415 - only where there are some
+
+        return Webhooks(self.engine, config.webhooks)
 
     def _samples(self) -> Iterator[Sample]:
         yield from engine_samples(self.engine)
         yield from server_samples(self.server.statistics())
         yield from reload_samples(self._reloads, self._refusals)
+        if self.webhooks is not None:
+            yield from self.webhooks.samples()
 
     def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
         sets = {}
@@ -166,6 +177,8 @@ class App:
         started = time.monotonic()
         async with self._lifespan(plan.lifespan), trio.open_nursery() as nursery:
             await self._fetch_keys(self._key_sets)
+            if self.webhooks is not None:
+                await nursery.start(self.webhooks.run)
             addresses = await nursery.start(self.server.serve, sockets, self._tls)
             self._addresses = addresses
             if api_sockets:
@@ -242,6 +255,8 @@ class App:
         self.server.stop_accepting()
         self.engine.drain(seconds)
         await self.server.drain(seconds)
+        if self.webhooks is not None:
+            await self.webhooks.drain()
 
     async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         was_on_terminal = sys.stderr.isatty()

@@ -46,8 +46,8 @@ class Presence:
     """The presence of this node's members.
 
     `announce(topic, frame, skip)` publishes a frame to a topic, but not to the connection `skip`. `spawn` runs what a
-    timer started and could not finish at once. `on_change(topic, user, info)` may be set: it is called, at once and not in
-    batches, for a user who came (with `info`) or left (None), over all nodes, on the one node that tells the members.
+    timer started and could not finish at once. `on_change(topic, user, info)` may be set: it is called, at once and not
+    in batches, for a user who came (with `info`) or left (None), on the one node that tells the members of all nodes.
     """
 
     def __init__(

@@ -59,6 +59,9 @@ class _Over(Exception):
     """This connection ends without another word."""
 
 
+_ENDS: Final = (_Over, trio.TooSlowError, *_GONE)
+
+
 async def serve_http(
     app: AsgiApp,
     sockets: Sequence[socket.socket],
@@ -115,7 +118,7 @@ class _Door:
         client = (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
         try:
             await _Connection(self, stream, client).run()
-        except (_Over, trio.TooSlowError, *_GONE):
+        except _ENDS:
             pass
         except Exception as error:  # a bug of ours ends this connection, not the server
             log("task_failed", task="http", exception=error)
@@ -251,9 +254,9 @@ class _Exchange:
     async def run(self, app: AsgiApp) -> None:
         try:
             await app(self._scope, self._receive, self._send)
-        except (_Over, trio.TooSlowError, *_GONE):
-            raise
         except Exception as error:  # an application's bug must not end the server
+            if _is_of_a_client_gone(error):
+                raise _Over from None
             log("task_failed", task="http", exception=error)
             await self._give_up(500, "Internal server error")
         if not self._is_done.is_set():
@@ -325,6 +328,13 @@ class _Exchange:
         await self._connection.write(out)
         if is_last:
             self._is_done.set()
+
+
+def _is_of_a_client_gone(error: Exception) -> bool:
+    """Also within a nursery of the application's."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(_ENDS)[1] is None
+    return isinstance(error, _ENDS)
 
 
 def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:

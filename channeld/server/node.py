@@ -7,7 +7,6 @@ are told UNAVAILABLE, and readiness says so.
 
 import secrets
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,7 +19,7 @@ from channeld.config.model import Config
 from channeld.config.model import RedisBroker as RedisConfig
 from channeld.engine.cluster import Cluster
 from channeld.engine.engine import Engine
-from channeld.telemetry import Sample, log
+from channeld.telemetry import log
 from channeld.timers import Clock
 
 if TYPE_CHECKING:
@@ -133,13 +132,6 @@ class Node:
         if self._redis is not None:
             self._redis.on_health = lambda _healthy, _reason: None
             await self._redis.aclose()
-
-    def samples(self) -> Iterator[Sample]:
-        """Metrics of the broker."""
-        if self._redis is not None:
-            seen = self._redis.statistics()
-            yield Sample("channeld_broker_up", int(seen.healthy))
-            yield Sample("channeld_broker_round_trip_seconds", seen.echo)
 
     def _on_health(self, healthy: bool, reason: str) -> None:
         now = self._clock.monotonic()

@@ -98,6 +98,17 @@ EVENTS: Final[Mapping[str, Event]] = {
         "A request to the control API without a good key, or from another site.",
     ),
     "jwks_refreshed": Event("info", ("authenticator", "url", "keys", "skipped"), "Keys were read."),
+    "webhook_failed": Event(
+        "warning",
+        ("url", "delivery", "reason", "attempts", "retry_in", "waiting"),
+        "A backend was not told; the same request is sent again.",
+    ),
+    "webhook_recovered": Event("info", ("url", "attempts"), "A backend takes requests again."),
+    "webhook_dropped": Event(
+        "error",
+        ("url", "events", "reason"),
+        "Events will not be told: refused, too many, or the server stopped. At most once a minute.",
+    ),
     "jwks_failed": Event(
         "warning", ("authenticator", "url", "reason"), "Keys were not read; the old ones stay."
     ),

@@ -56,6 +56,16 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_broker_up": Metric("gauge", (), "1 while the broker answers, 0 while it is away."),
     "channeld_broker_round_trip_seconds": Metric("gauge", (), "The broker's latest round trip."),
     "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),
+    "channeld_webhooks_delivered_total": Metric(
+        "counter", ("webhook",), "Events that a backend has taken; webhooks count from 0."
+    ),
+    "channeld_webhooks_dropped_total": Metric(
+        "counter", ("webhook",), "Events that were refused, or too many."
+    ),
+    "channeld_webhooks_requests_total": Metric(
+        "counter", ("webhook", "result"), "Requests: `ok`, `failed` (sent again) or `refused`."
+    ),
+    "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet taken."),
     "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; the labels tell."),
 }
 

@@ -43,6 +43,7 @@ class Occupancy:
         self._changed: dict[Topic, None] = {}
         self._is_asking = False
         self._retry: Timer | None = None
+        self._settled = runtime.make_event()
 
     def enter(self, room: Topic, connection: str) -> None:
         """A connection has come into a room. Idempotent."""
@@ -77,10 +78,11 @@ class Occupancy:
             timer.cancel()
             self._expire(topic)
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether the broker has answered everything."""
-        return not self._is_asking and not self._changed
+    async def settle(self) -> None:
+        """Return when the broker has answered everything."""
+        while self._is_asking or self._changed:
+            self._settled = self._runtime.make_event()
+            await self._settled.wait()
 
     def _expire(self, topic: Topic) -> None:
         del self._lingering[topic]
@@ -112,7 +114,9 @@ class Occupancy:
                     away = await self._answer(topic, question) or away
         finally:
             self._is_asking = False
-        if away is not None:
+        if away is None:
+            self._settled.set()
+        else:
             again = self._runtime.clock.monotonic() + away.retry_after
             self._retry = self._runtime.timers.at(again, self._ask_again)
 

@@ -25,7 +25,6 @@ __all__ = ["Webhooks"]
 
 DRAIN: Final = 5.0
 """Seconds that `drain` may take."""
-_LOOK_AGAIN: Final = 0.02
 
 
 class Webhooks:
@@ -79,8 +78,7 @@ class Webhooks:
             for topic, user in self._engine.hub.presence.lingering():
                 self.presence_changed(topic, user, None)
         with trio.move_on_after(seconds):
-            while not self._occupancy.is_settled:
-                await trio.sleep(_LOOK_AGAIN)
+            await self._occupancy.settle()
             async with trio.open_nursery() as nursery:
                 for sender in self._senders:
                     nursery.start_soon(sender.drain)

@@ -67,7 +67,7 @@ class Api:
         assert response.status_code == status, response.text
         return response.json()
 
-    async def publish(self, status: int = 200, **body: object) -> Any:
+    async def publish(self, status: int = 200, /, **body: Any) -> Any:
         return await self.post("/v1/publish", body, status)
 
     async def member(self, *rooms: str) -> Client:

@@ -27,7 +27,7 @@ def is_problem(response: httpx.Response, status: int) -> bool:
 async def test_without_a_good_key_nothing_is_told(api: Start, header: str | None) -> None:
     async with api() as it:
         del it.http.headers["authorization"]
-        headers = {} if header is None else {"authorization": header.encode()}
+        headers = {} if header is None else {b"authorization": header.encode()}
         for path in ("/v1/channels", "/openapi.json", "/nowhere", "/console/setup"):
             response = await it.http.get(path, headers=headers)
             assert is_problem(response, 401)

@@ -317,7 +317,7 @@ def test_a_file_that_is_no_text_of_a_sane_size(load_config: Load, content: bytes
     assert [d.code for d in errors_of(load_config(text, files={"conf/key": content}))] == ["CH124"]
 
 
-def test_what_is_not_available_yet_is_in_the_model(load_config: Load) -> None:
+def test_broker_api_webhooks_and_diff_are_in_the_model(load_config: Load) -> None:
     text = BASE.replace(
         "server: {}",
         """\

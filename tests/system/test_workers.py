@@ -3,12 +3,12 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.system.kit import PATIENCE, SECRET, Client, Frame, Served, eventually, token
+from tests.system.kit import PATIENCE, SECRET, Client, Frame, Served, eventually
 from tests.system.nodes import CHANNELS, enter
 
 Serve = Callable[..., Served]
@@ -29,10 +29,9 @@ def of_worker(served: Served, number: int, user: str) -> Client:
     """A user's connection to one of the workers: the kernel decides, so try until it is."""
     while True:
         client = enter(served, user)
-        line = served.event("connection_opened", user=user, start=0)
+        served.event("connection_opened", user=user)
         lines = [one for one in served.events("connection_opened") if one["user"] == user]
-        line = lines[-1]
-        if line["worker"] == number:
+        if lines[-1]["worker"] == number:
             return client
         client.close()
         assert len(lines) < 50
@@ -124,8 +123,7 @@ def test_a_hook_that_cannot_start_in_a_worker_ends_all(serve: Serve, tmp_path: P
 def test_what_cannot_be_shared_is_refused(
     serve: Serve, yaml: str, options: tuple[str, ...], said: str
 ) -> None:
-    served: Iterator[Served] | Served = serve(yaml, *options, ready=False, SECRET=SECRET)
-    assert isinstance(served, Served)
+    served = serve(yaml, *options, ready=False, SECRET=SECRET)
     assert served.wait() in (1, 2)
     assert said in served.err.text()
 
@@ -134,7 +132,6 @@ def test_links_for_development_work_on_every_worker(serve: Serve) -> None:
     served = serve(EMBEDDED, "--workers", "2", "--dev")
     served.out.wait_for(lambda line: "?token=" in line)
     url = next(line.strip() for line in served.out.lines if "?token=" in line and "ann" not in line)
-    assert token("ann") not in url
     for _ in range(6):
         with Client(url.split("'")[0]) as client:
             assert client.receive()["type"] == "authenticated"

@@ -11,6 +11,7 @@ from channeld.tools.init import TEMPLATES, InTheWay, contents, create
 
 SECRETS = {
     "CHANNELD_JWT_SECRET": "for-tests-only-0123456789abcdef-0123",
+    "CHANNELD_API_KEY": "for-tests-only-0123456789abcdef-0123",
     "CHANNELD_DEVICE_TOKEN": "for-tests-only-0123456789abcdef-0123",
 }
 

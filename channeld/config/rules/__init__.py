@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from channeld.config.model import Config
-from channeld.config.rules import access, authentication, limits, not_yet, style
+from channeld.config.rules import access, authentication, limits, style, webhooks
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 
@@ -47,6 +47,9 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH426": access.api_key_weak,
     "CH427": authentication.token_twice,
     "CH428": authentication.token_weak,
+    "CH429": webhooks.webhook_not_https,
+    "CH430": webhooks.webhook_of_no_channel,
+    "CH431": webhooks.webhook_secret_weak,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,
     "CH608": limits.history_memory,
@@ -65,9 +68,5 @@ RULES: Final[Mapping[str, RuleFunction]] = {
 
 def check(config: Config, sources: Sources) -> Iterable[Diagnostic]:
     """Every finding of every rule, in the order of the table."""
-    refused = list(not_yet.not_available(config, sources))
-    yield from refused
-    # What is not available yet needs no advice about the same place.
-    places = {finding.place for finding in refused}
     for rule in RULES.values():
-        yield from (finding for finding in rule(config, sources) if finding.place not in places)
+        yield from rule(config, sources)

@@ -65,15 +65,4 @@ ENTRIES: tuple[Entry, ...] = (
             1,
         ),
     ),
-    Entry(
-        "CH710",
-        "not-available-yet",
-        Severity.ERROR,
-        "this is not available yet",
-        "The language has this key, and this version of the server does not do what it says. Refusing it is better than "
-        "passing it over: a control API that silently is not there would be found out late.",
-        _LOBBY
-        + "webhooks: [{url: https://example.com/hook, secret: '${SENSOR_TOKEN}', events: [joined]}]\n",
-        _LOBBY,
-    ),
 )

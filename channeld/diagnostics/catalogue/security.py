@@ -64,6 +64,13 @@ def _origins(text: str) -> str:
     return _LOBBY.replace("channels:", f"server:\n  allowed_origins: {text}\nchannels:", 1)
 
 
+def _webhook(text: str, default: str = "") -> str:
+    """A small whole file with a webhook, whose secret has a default if one is given."""
+    secret = f"${{CHANNELD_WEBHOOK_SECRET:-{default}}}" if default else "${CHANNELD_JWT_SECRET}"
+    line = f'webhooks: [{{{text}, secret: "{secret}", events: [joined]}}]\n'
+    return _LOBBY.replace("channels:", line + "channels:", 1)
+
+
 def _jwt(line: str) -> str:
     """A small whole file with one more line in its authenticator."""
     return _ROOM.replace("    audience: chat\n", f"    audience: chat\n    {line}\n")
@@ -342,5 +349,35 @@ ENTRIES: tuple[Entry, ...] = (
         "`openssl rand -hex 24`.",
         _SENSORS.replace("${SENSOR_TOKEN}", "secret"),
         _SENSORS,
+    ),
+    Entry(
+        "CH429",
+        "webhook-not-https",
+        Severity.ERROR,
+        "a webhook is sent without TLS",
+        "What it tells names users, rooms and addresses, and whoever stands between the server and the backend could read "
+        "it. On a loopback address it is only a warning.",
+        _webhook("url: http://app.example.com/told"),
+        _webhook("url: https://app.example.com/told"),
+    ),
+    Entry(
+        "CH430",
+        "webhook-channel-undefined",
+        Severity.ERROR,
+        "a webhook is about a channel that is not there",
+        "`channels` of a webhook names those that it is about, and without it the webhook is about all. Nothing would ever "
+        "be told about a channel that does not exist.",
+        _webhook("url: https://app.example.com/told, channels: [loby]"),
+        _webhook("url: https://app.example.com/told, channels: [lobby]"),
+    ),
+    Entry(
+        "CH431",
+        "webhook-secret-weak",
+        Severity.ERROR,
+        "the webhook's secret has fewer than 32 bytes",
+        "The signature is all by which the backend knows that a request is ours. A short secret can be found by trying, "
+        "offline, from one request. Make one with `openssl rand -hex 32`.",
+        _webhook("url: https://app.example.com/told", "let-me-in"),
+        _webhook("url: https://app.example.com/told"),
     ),
 )

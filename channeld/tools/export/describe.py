@@ -71,6 +71,11 @@ class _Source:
         emitted = (self.message.emit or {}).get("type", self.type)
         return emitted if isinstance(emitted, str) else self.type
 
+    def words_on(self, target: Channel) -> str:
+        """What the frames are, for people who know the target."""
+        elsewhere = f" of channel `{self.channel.name}`" if self.channel is not target else ""
+        return f"message `{self.type}`{elsewhere}"
+
     def position_on(self, target: Channel) -> dict[str, Rendered] | None:
         """The position fields of its frames on a channel; None where it does not arrive there."""
         routes = [
@@ -164,32 +169,30 @@ class _Describer:
     # -------------------------------------------------------------------------------------------- what is received
 
     def _received(self, channel: Channel) -> Iterator[Received]:
-        kinds: dict[str, list[tuple[str, Schema]]] = {}
+        events = channel.events or {}
+        origins: dict[str, list[str]] = {}
+        kinds: dict[str, list[Schema]] = {}
         for source, where in self._arriving(channel):
-            if self._event_covers(source, channel):
-                continue
-            elsewhere = source.channel.name != channel.name
-            origin = f"message `{source.type}`" + (
-                f" of channel `{source.channel.name}`" if elsewhere else ""
-            )
-            schema = self._delivered(source, where)
-            kinds.setdefault(source.delivered_type, []).append((origin, schema))
-        for type in channel.events or {}:
-            origin = "event"
-            kinds.setdefault(type, []).append((origin, self._event(channel, type)))
-        for type, variants in kinds.items():
-            event = (channel.events or {}).get(type)
-            description = event.description if event is not None else ""
+            type = source.delivered_type
+            origins.setdefault(type, []).append(source.words_on(channel))
+            if not self._event_covers(source, channel):
+                kinds.setdefault(type, []).append(self._delivered(source, where))
+        for type in events:
+            origins.setdefault(type, []).append("event")
+            kinds.setdefault(type, []).append(self._event(channel, type))
+        for type, schemas in kinds.items():
+            description = events[type].description if type in events else ""
             if not description and type in channel.messages:
                 description = channel.messages[type].description
-            schema = _described(one_of([schema for _, schema in variants]), description)
+            schema = _described(one_of(schemas), description)
+            examples = events[type].examples if type in events else ()
             yield Received(
                 type=type,
                 name=self._define(f"{channel.name} Receive {type}", schema),
                 schema=schema,
                 description=description,
-                examples=tuple(_example(type, each) for each in (event.examples if event else ())),
-                origins=tuple(dict.fromkeys(origin for origin, _ in variants)),
+                examples=tuple(_example(type, each) for each in examples),
+                origins=tuple(dict.fromkeys(origins[type])),
             )
 
     def _arriving(self, target: Channel) -> Iterator[tuple[_Source, dict[str, Rendered]]]:
@@ -201,8 +204,10 @@ class _Describer:
                     yield source, where
 
     def _event_covers(self, source: _Source, target: Channel) -> bool:
-        """Whether the frames satisfy the target's own event schema, since the server checks it."""
-        return source.channel.name == target.name and self._is_checked(source)
+        """Whether the server checks that the frames satisfy the target's own event schema."""
+        if source.channel.name != target.name:
+            return target.events is not None
+        return self._is_checked(source)
 
     def _is_checked(self, source: _Source) -> bool:
         event = (source.channel.events or {}).get(source.delivered_type)
@@ -222,15 +227,7 @@ class _Describer:
         }
         if message.emit is not None:
             return frame_of(type, {**rendered, **where})
-        over = {name: self._stamped(source, name, field) for name, field in rendered.items()}
-        return frame_around(self.definitions, root, type, {**over, **where}, hint)
-
-    def _stamped(self, source: _Source, name: str, field: Rendered) -> Rendered:
-        # An optional stamp that is missing lets the client's own field through, where there can be one.
-        shape = self.schemas.shape(at(source.pointer, "schema"))
-        if field.required or not shape.lookup((name,)).possible:
-            return field
-        return Rendered(True, required=False)
+        return frame_around(self.definitions, root, type, {**rendered, **where}, hint)
 
     def _event(self, channel: Channel, type: str) -> Schema:
         root = self._resolved(at("/channels", channel.name, "events", type, "schema"))

@@ -23,7 +23,8 @@ channels:
     auth: none
     rooms: lobby
     history: {size: 9, ttl: 1h}
-    events: {heard: {schema: {type: object, required: [x], properties: {x: {type: string}}}}}
+"""
+DECLARED = """    events: {say: {schema: {type: object, required: [x], properties: {x: {type: string}}}}}
 """
 
 
@@ -127,7 +128,7 @@ def test_an_event_that_describes_a_message_is_another_kind_of_it(contract_of: Co
 def test_a_checked_emit_is_what_the_event_says(contract_of: ContractOf) -> None:
     contract = contract_of(CHAT.replace("ROUTE", "route: room, emit: {type: news, n: 1}"))
     news = received(contract, "chat", "news")
-    assert news.origins == ("event",)
+    assert news.origins == ("message `say`", "event")
     assert news.schema["properties"] == {"type": {"const": "news"}, "n": {"type": "integer"}}
 
 
@@ -137,13 +138,20 @@ def test_a_checked_emit_keeps_its_schema_on_other_channels(contract_of: Contract
     assert fields(contract, "other", "news") == ({"type", "n"}, set())
 
 
-def test_an_optional_stamp_may_leave_the_clients_field(contract_of: ContractOf) -> None:
+def test_what_another_channel_declares_holds_for_what_is_routed_there(
+    contract_of: ContractOf,
+) -> None:
+    route = 'route: {to: global, channel: "*"}'
+    contract = contract_of(CHAT.replace("ROUTE", route) + DECLARED)
+    say = received(contract, "other", "say")
+    assert say.origins == ("message `say` of channel `chat`", "event")
+    assert fields(contract, "other", "say") == ({"type", "x"}, {"room", "pos"})
+
+
+def test_an_optional_stamp_may_be_missing(contract_of: ContractOf) -> None:
     text = CHAT.replace("ROUTE", 'route: room, stamp: {text: "{message.text?}", new: "{room?}"}')
     contract = contract_of(text.replace("      say: {}\n", ""))
-    say = received(contract, "chat", "say").schema
-    assert isinstance(say["properties"], dict)
-    assert say["properties"]["text"] is True
-    assert {*say["properties"]} == {"type", "text", "new"}
+    assert fields(contract, "chat", "say") == ({"type", "new"}, {"text"})
 
 
 def test_a_dynamic_schema_leaves_the_frame_open_and_says_so(nasty: Contract) -> None:

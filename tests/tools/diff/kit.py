@@ -1,10 +1,8 @@
-"""Two small configurations compared without any file."""
+"""Two small configurations, or two schemas, compared without any file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from fnmatch import fnmatch
-
-import pytest
 
 from channeld.config.load import FileSystem
 from channeld.config.model import Config
@@ -22,10 +20,20 @@ from channeld.tools.diff.text import Outcome, render_text
 
 TODAY = date(2026, 6, 1)
 ENVIRON = {"SECRET": "s" * 40}
-
-MakeSide = Callable[..., Side]
-Changes = Callable[..., list[Change]]
-MakeNode = Callable[..., Node]
+BASE = """\
+channeld: 1
+channels:
+  room:
+    path: /rooms/{id}
+    auth: none
+    rooms: "{params.id}"
+    messages:
+      say:
+        schema: {type: object, required: [text], properties: {text: {type: string}}}
+        route: room
+    events:
+      news: {schema: {type: object, required: [title], properties: {title: {type: string}}}}
+"""
 
 
 def memory(files: Mapping[str, str]) -> FileSystem:
@@ -92,19 +100,17 @@ def node_of(schema: Json, schemas: Mapping[str, Json] | None = None) -> Node:
     return Node(Book(found), (part,))
 
 
-@pytest.fixture
-def make_side() -> MakeSide:
-    return side
+def diff(old: str, new: str, *, everything: bool = False) -> list[Change]:
+    """The changes between two texts."""
+    return list(outcome(old, new, everything=everything)[0].changes)
 
 
-@pytest.fixture
-def make_node() -> MakeNode:
-    return node_of
+def codes(old: str, new: str) -> list[tuple[str, str]]:
+    """The codes and levels of the changes between two texts."""
+    return [(change.code, str(change.level)) for change in diff(old, new)]
 
 
-@pytest.fixture
-def diff() -> Changes:
-    def run(old: str, new: str, *, everything: bool = False) -> list[Change]:
-        return list(outcome(old, new, everything=everything)[0].changes)
-
-    return run
+def instead(old: str, new: str, text: str = BASE) -> str:
+    """A text with one part of it written otherwise."""
+    assert old in text
+    return text.replace(old, new)

@@ -1,0 +1,61 @@
+"""Rules about webhooks: where they send, what they are about, and what signs them."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.config.rules.evidence import at, entries, finding, texts
+from channeld.config.scalars import is_loopback
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Diagnostic, Severity
+
+__all__ = ["webhook_not_https", "webhook_of_no_channel", "webhook_secret_weak"]
+
+Findings: TypeAlias = Iterable[Diagnostic]
+
+_LEAST_SECRET = 32
+
+
+def webhook_not_https(config: Config, sources: Sources) -> Findings:
+    """CH429: events that anyone on the way can read; only a warning on this machine."""
+    for index, webhook in enumerate(config.webhooks):
+        host = _host(webhook.url)
+        if host and webhook.url.lower().startswith("https://"):
+            continue
+        message = "a webhook is sent without TLS" if host else "the address names no host"
+        pointer = at("webhooks", index, "url")
+        problem = finding("CH429", message, sources, pointer, "write `https://`")
+        if is_loopback(host):
+            problem = attrs.evolve(problem, severity=Severity.WARNING)
+        yield problem
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
+    """CH430: a webhook about a channel that is not there."""
+    known = set(entries(sources, "/channels")) | set(config.channels)
+    for index in range(len(config.webhooks)):
+        for name, pointer in texts(sources, at("webhooks", index, "channels")):
+            if name not in known:
+                message = f"there is no channel `{name}`"
+                help = f"the channels are {', '.join(f'`{one}`' for one in sorted(known))}"
+                yield finding("CH430", message, sources, pointer, help)
+
+
+def webhook_secret_weak(config: Config, sources: Sources) -> Findings:
+    """CH431: a secret short enough to be found by trying."""
+    for index, webhook in enumerate(config.webhooks):
+        size = len(webhook.secret.text.encode())
+        if size < _LEAST_SECRET:
+            message = f"the webhook's secret has {size} bytes; HMAC needs {_LEAST_SECRET}"
+            pointer = at("webhooks", index, "secret")
+            yield finding("CH431", message, sources, pointer, "make one: `openssl rand -hex 32`")

@@ -1,0 +1,130 @@
+import json
+from pathlib import Path
+
+import attrs
+from prometheus_client.parser import text_string_to_metric_families
+
+from channeld.api.metrics import (
+    is_broker_up,
+    own_samples,
+    reload_samples,
+    server_samples,
+)
+from channeld.broker.broker import Broker
+from channeld.telemetry import METRICS, Sample
+from tests.api.conftest import Api, Start
+
+ROOT = Path(__file__).parents[2]
+
+
+async def scrape(it: Api) -> dict[tuple[str, tuple[str, ...]], float]:
+    text = (await it.http.get("/metrics")).text
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_what_is_counted(api: Start) -> None:
+    async with api() as it:
+        one = await it.member("a", "b")
+        await one.send({"type": "say", "text": "hi"})
+        await one.send({"type": "say", "text": "too long"})
+        await it.publish(channel="lobby", to="room", room="a", event={"type": "note", "text": ""})
+        await one.received()
+        found = await scrape(it)
+        assert found["channeld_connections", ("lobby",)] == 1
+        assert found["channeld_connections", ("feed",)] == 0
+        assert found["channeld_messages_total", ("lobby", "accepted", "say")] == 1
+        assert found["channeld_messages_total", ("lobby", "invalid", "say")] == 1
+        assert found["channeld_frames_out_total", ()] == 1
+        assert found["channeld_deliveries_total", ()] == 1
+        assert found["channeld_rooms", ()] == 2
+        assert found["channeld_broker_up", ()] == 1
+
+
+async def test_one_frame_in_sixteen_is_measured(api: Start) -> None:
+    async with api() as it:
+        one = await it.member()
+        for _ in range(40):
+            await one.send({"type": "ping"})
+        await one.received()
+        assert (await scrape(it))["channeld_handling_seconds_count", ()] == 2
+
+
+async def test_hostile_names_make_no_series(api: Start) -> None:
+    async with api() as it:
+        one = await it.app.connect("/feed", user="ann")
+        before = set(await scrape(it))
+        assert one.session is not None
+        session, clock = one.session, it.app.runtime.clock
+        for number in range(10_000):
+            frame = {"type": f"type-{number}", "id": number}
+            session.receive(json.dumps(frame).encode(), clock.monotonic())
+            await it.app.engine.cluster.publish(
+                "feed", {"type": f"event-{number}"}, room=f"room-{number}"
+            )
+        for number in range(90):
+            await session.join(f"room-{number}")
+        after = set(await scrape(it))
+        assert after - before == set()
+
+
+@attrs.frozen
+class Numbers:
+    outbox_bytes: int = 5
+    bytes_in: int = 7
+    bytes_out: int = 11
+    slow_consumers: int = 1
+    handshakes: dict[int, int] = attrs.field(factory=lambda: {101: 3, 403: 2})
+
+
+def test_what_the_server_counts() -> None:
+    assert list(server_samples(Numbers())) == [
+        Sample("channeld_handshakes_total", 3, ("accepted",)),
+        Sample("channeld_handshakes_total", 2, ("403",)),
+        Sample("channeld_received_bytes_total", 7),
+        Sample("channeld_sent_bytes_total", 11),
+        Sample("channeld_outbox_bytes", 5),
+        Sample("channeld_slow_consumers_total", 1),
+    ]
+
+
+def test_reloads() -> None:
+    assert [(sample.value, sample.labels) for sample in reload_samples(3, 1)] == [
+        (3, ("ok",)),
+        (1, ("refused",)),
+    ]
+
+
+@attrs.frozen
+class Statistics:
+    echo: float = 0.002
+
+
+@attrs.define
+class Networked:
+    healthy: bool
+
+    def statistics(self) -> Statistics:
+        return Statistics()
+
+
+def test_a_broker_that_may_be_away() -> None:
+    broker: Broker = Networked(healthy=False)  # type: ignore[assignment]
+    assert not is_broker_up(broker)
+    up, round_trip, build = own_samples(broker)
+    assert (up.value, round_trip.value) == (0, 0.002)
+    assert (build.value, len(build.labels)) == (1, 2)
+
+
+async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None:
+    async with api() as it:
+        told = {sample.metric for sample in await it.app.engine.cluster.samples()}
+        told |= {sample.metric for sample in own_samples(Networked(healthy=True))}  # type: ignore[arg-type]
+        told |= {sample.metric for sample in server_samples(Numbers())}
+        told |= {sample.metric for sample in reload_samples(0, 0)}
+        # There are no hooks here, and webhooks tell their own.
+        rest = {name for name in METRICS if not name.startswith("channeld_webhooks")} - told
+        assert rest == {"channeld_hook_seconds"}

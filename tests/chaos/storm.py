@@ -1,0 +1,244 @@
+"""Three nodes and a Redis server, what happens to them, and the clients meanwhile; all is written down for the checker."""
+
+import json
+import random
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from channeld.server.listener import bind, named
+from tests.broker.conftest import Server, _binary
+from tests.chaos.client import Diary, Sailor
+from tests.system.kit import SECRET, command, environment
+
+CHANNELS = """
+channeld: 1
+server: {drain: 500ms}
+broker: {redis: {url: "${REDIS_URL}"}}
+auth:
+  who: {type: jwt, algorithms: [HS256], secret: "${SECRET}", audience: chat}
+channels:
+  long:
+    path: /long/{room}
+    description: A history that no outage is longer than.
+    auth: who
+    rooms: {join: "{params.room}"}
+    presence: {grace: 300ms}
+    history: {size: 20000, ttl: 1h}
+    messages: {say: {schema: true, route: room, stamp: {from: "{user.id}"}}}
+  short:
+    path: /short/{room}
+    description: A history that is often too short.
+    auth: who
+    rooms: {join: "{params.room}"}
+    presence: {grace: 300ms}
+    history: {size: 8, ttl: 1h}
+    messages: {say: {schema: true, route: room, stamp: {from: "{user.id}"}}}
+"""
+PERSISTENT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
+PATHS = ("/long/a", "/long/b", "/short/a")
+NODES = 3
+
+
+@attrs.define(eq=False)
+class Storm:
+    """One run. `faults` counts what was done."""
+
+    folder: Path
+    chance: random.Random
+    server: Server
+    ports: list[int]
+    nodes: list[subprocess.Popen[bytes]] = attrs.field(factory=list)
+    sailors: list[Sailor] = attrs.field(factory=list)
+    faults: dict[str, int] = attrs.field(factory=dict)
+
+    # ----------------------------------------------------------------------------------------------------- parts
+
+    def start_node(self, number: int) -> None:
+        arguments = command("run", "--bind", f"127.0.0.1:{self.ports[number]}")
+        environ = environment(SECRET=SECRET, REDIS_URL=self.server.url)
+        with self.folder.joinpath(f"node{number}.log").open("ab") as log:
+            node = subprocess.Popen(
+                arguments, cwd=self.folder, env=environ, stdout=log, stderr=log
+            )
+        if number < len(self.nodes):
+            self.nodes[number] = node
+        else:
+            self.nodes.append(node)
+
+    async def until_up(self, number: int) -> None:
+        with trio.fail_after(60):
+            while True:
+                try:
+                    stream = await trio.open_tcp_stream("127.0.0.1", self.ports[number])
+                except OSError:
+                    await trio.sleep(0.1)
+                else:
+                    return await stream.aclose()
+
+    def descriptors(self) -> list[int]:
+        return [len(list(Path(f"/proc/{node.pid}/fd").iterdir())) for node in self.nodes]
+
+    # ---------------------------------------------------------------------------------------------------- faults
+
+    async def kill_node(self) -> None:
+        number = self.chance.randrange(NODES)
+        self.nodes[number].kill()
+        self.nodes[number].wait()
+        await trio.sleep(self.chance.uniform(0, 1))
+        self.start_node(number)
+        await self.until_up(number)
+
+    async def drain_node(self) -> None:
+        number = self.chance.randrange(NODES)
+        self.nodes[number].send_signal(signal.SIGTERM)
+        await trio.to_thread.run_sync(self.nodes[number].wait)
+        self.start_node(number)
+        await self.until_up(number)
+
+    async def freeze_node(self) -> None:
+        node = self.chance.choice(self.nodes)
+        node.send_signal(signal.SIGSTOP)
+        await trio.sleep(self.chance.uniform(0.2, 4))
+        node.send_signal(signal.SIGCONT)
+
+    async def freeze_redis(self) -> None:
+        self.server.signal(signal.SIGSTOP)
+        await trio.sleep(self.chance.choice((0.2, 1.5, 4.5)))
+        self.server.signal(signal.SIGCONT)
+
+    async def restart_redis(self) -> None:
+        self.server.kill()
+        await trio.sleep(self.chance.uniform(0, 1.5))
+        await trio.to_thread.run_sync(self.server.start)
+
+    async def cut_clients(self) -> None:
+        for sailor in self.chance.sample(self.sailors, len(self.sailors) // 2):
+            sailor.cut()
+        await trio.lowlevel.checkpoint()
+
+    async def rage(self, seconds: float) -> None:
+        """One fault after the other, for so long."""
+        kinds: list[Callable[[], Awaitable[None]]] = [
+            self.kill_node,
+            self.drain_node,
+            self.freeze_node,
+            self.freeze_redis,
+            self.restart_redis,
+            self.cut_clients,
+        ]
+        end = trio.current_time() + seconds
+        order: list[Callable[[], Awaitable[None]]] = []
+        while trio.current_time() < end:
+            order = order or self.chance.sample(kinds, len(kinds))
+            fault = order.pop()
+            self.faults[fault.__name__] = self.faults.get(fault.__name__, 0) + 1
+            await fault()
+            await trio.sleep(self.chance.uniform(0.1, 1.5))
+
+    # --------------------------------------------------------------------------------------------------- the run
+
+    async def run(self, seconds: float, count: int) -> None:
+        for number in range(NODES):
+            self.start_node(number)
+        for number in range(NODES):
+            await self.until_up(number)
+        before = self.descriptors()
+        for number in range(count):
+            name = f"u{number}"
+            chance = random.Random(self.chance.random())
+            path = PATHS[number % len(PATHS)]
+            diary = Diary.of(self.folder, name)
+            diary.note("sails", path=path)
+            self.sailors.append(Sailor(name, path, self.ports, chance, diary))
+        async with trio.open_nursery() as nursery:
+            for sailor in self.sailors:
+                nursery.start_soon(sailor.sail)
+            await self.rage(seconds)
+            with trio.fail_after(120):
+                truth = await self._truth()
+            nursery.cancel_scope.cancel()
+        truth["descriptors"] = [before, await self._settled_descriptors(before)]
+        self.folder.joinpath("truth.json").write_text(json.dumps(truth))
+        for sailor in self.sailors:
+            sailor.diary.file.close()
+
+    async def _truth(self) -> dict[str, Any]:
+        """What is so once all is quiet: each room's whole history, and who is said to be there."""
+        for sailor in self.sailors:
+            sailor.is_calm = True
+        await trio.sleep(1)
+        rooms: dict[str, Any] = {}
+        for path in PATHS:
+            inside = [sailor for sailor in self.sailors if sailor.path == path]
+            frames = await self._history(inside[0])
+            top = frames[-1]["pos"] if frames else ""
+            for sailor in inside:
+                while sailor.position < top or sailor.socket is None:
+                    await sailor.changed.wait()
+            rooms[path] = {
+                "frames": frames,
+                "present": await self._present(inside),
+                "inside": {sailor.name: 1 for sailor in inside},
+            }
+        return {"rooms": rooms, "faults": self.faults}
+
+    async def _history(self, sailor: Sailor) -> list[dict[str, Any]]:
+        frames: list[dict[str, Any]] = []
+        more = True
+        while more:
+            before = {"before": frames[0]["pos"]} if frames else {}
+            page = await sailor.ask(type="history", limit=1000, **before)
+            frames = page["frames"] + frames
+            more = page["more"]
+        return frames
+
+    async def _present(self, inside: list[Sailor]) -> dict[str, int]:
+        """The presence, once it is right; after the time that a dead node's users may stay, as it is."""
+        expected = {sailor.name: 1 for sailor in inside}
+        present: dict[str, int] = {}
+        with trio.move_on_after(40):
+            while present != expected:
+                users = (await inside[0].ask(type="presence"))["users"]
+                present = {user["user"]: user["connections"] for user in users}
+                await trio.sleep(0.2)
+        return present
+
+    async def _settled_descriptors(self, before: list[int]) -> list[int]:
+        now = self.descriptors()
+        with trio.move_on_after(15):
+            while any(one > other for one, other in zip(now, before, strict=True)):
+                await trio.sleep(0.2)
+                now = self.descriptors()
+        return now
+
+    def end(self) -> None:
+        for node in self.nodes:
+            if node.poll() is None:
+                node.send_signal(signal.SIGCONT)
+                node.kill()
+            node.wait()
+
+
+async def raise_storm(folder: Path, place: Path, seed: int, seconds: float, count: int) -> None:
+    """Let it rage in a folder that gets all histories; `place` is a short path for the server's socket."""
+    folder.joinpath("channels.yaml").write_text(CHANNELS)
+    sockets = bind(["127.0.0.1:0"] * NODES)
+    ports = [int(named(sock).rpartition(":")[2]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    server = Server(_binary("valkey"), place)
+    server.start(*PERSISTENT)
+    storm = Storm(folder, random.Random(seed), server, ports)
+    try:
+        await storm.run(seconds, count)
+    finally:
+        storm.end()
+        if server.process is not None:
+            server.signal(signal.SIGCONT)
+            server.kill()

@@ -1,0 +1,280 @@
+"""What a hub does while it waits for its broker, and when that is away: nobody is left behind, nobody is left out."""
+
+import pytest
+import trio
+import trio.testing
+
+from channeld.broker.broker import BrokerUnavailable, Keep, Position, Publication, Topic
+from channeld.broker.later import Pending
+from channeld.hub.hub import Catching
+from tests.hub.kit import CHANNEL, FakeMember, presence, room
+from tests.hub.waiting import WaitingKit
+
+KEEP = Keep(size=10, ttl=60)
+SAY = b'{"type":"say"}'
+
+
+@pytest.fixture
+def kit(nursery: trio.Nursery) -> WaitingKit:
+    return WaitingKit(nursery)
+
+
+async def rest() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def inside(kit: WaitingKit, connection: str, user: str | None = None) -> FakeMember:
+    """A member of x, level with its history."""
+    member = await kit.attach(connection, user)
+    catching = await Pending(kit.hub.join_with_history(member, room("x"), KEEP, None))
+    catching.release()
+    return member
+
+
+def at(offset: int) -> Publication:
+    return Publication(SAY, Position("e" * 11, offset))
+
+
+def types(member: FakeMember) -> list[str]:
+    return [frame["type"] for frame in member.peer.take()]
+
+
+async def test_who_comes_second_waits_for_the_same_subscription(kit: WaitingKit) -> None:
+    ann, bob = await kit.attach("a", None), await kit.attach("b", None)
+    kit.broker.is_slow = True
+    joins = [kit.begin(kit.hub.join(member, room("x"))) for member in (ann, bob)]
+    await rest()
+    assert joins == [[], []]
+    kit.broker.open()
+    await rest()
+    assert joins == [[None], [None]]
+
+
+async def test_another_one_who_leaves_does_not_end_a_join_that_waits(kit: WaitingKit) -> None:
+    ann, bob = await kit.attach("a", None), await kit.attach("b", None)
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    kit.begin(kit.hub.join(bob, room("x")))
+    await rest()
+    await Pending(kit.hub.leave(bob, room("x"), None))
+    kit.broker.open()
+    await rest()
+    [catching] = outcome
+    assert isinstance(catching, Catching)
+    catching.release()
+    kit.hub.publish(room("x"), SAY, KEEP)
+    assert types(ann) == ["say"]
+
+
+async def test_who_goes_while_it_waits_leaves_nothing_behind(kit: WaitingKit) -> None:
+    plan = presence(grace=0)
+    ann = await kit.attach("a", "ann")
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    kit.broker.is_slow = False
+    await Pending(kit.hub.drop(ann, CHANNEL, plan))
+    kit.broker.open()
+    await rest()
+    outcome[0].release()
+    await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+    assert kit.hub.statistics().rooms == 0
+    assert kit.broker.core.statistics().subscriptions == 0
+    assert kit.broker.core.present(room("x")) == []
+
+
+async def test_who_goes_while_it_is_attached_leaves_nothing_behind(kit: WaitingKit) -> None:
+    kit.broker.is_slow = True
+    ann = FakeMember("a", "ann")
+    kit.begin(kit.hub.attach(ann, CHANNEL))
+    await rest()
+    await Pending(kit.hub.drop(ann, CHANNEL, None))
+    kit.broker.open()
+    await rest()
+    assert kit.broker.core.statistics().subscriptions == 0
+    assert not kit.hub.online(CHANNEL, "ann")
+
+
+async def test_a_join_that_fails_leaves_the_member_out(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", None)
+    kit.broker.is_away = True
+    with pytest.raises(BrokerUnavailable):
+        await Pending(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
+
+
+async def test_a_wish_to_recover_that_fails_leaves_a_member_as_it_was(kit: WaitingKit) -> None:
+    ann = await inside(kit, "a")
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, Position("e" * 11, 0)))
+    await rest()
+    kit.hub.deliver(room("x"), at(1))
+    assert types(ann) == []
+    kit.broker.away_for = frozenset({"since"})
+    kit.broker.open()
+    await rest()
+    assert isinstance(outcome[0], BrokerUnavailable)
+    kit.hub.deliver(room("x"), at(2))
+    assert types(ann) == ["say", "say"]
+
+
+async def test_a_join_whose_time_is_over_is_undone(kit: WaitingKit) -> None:
+    ann = await kit.attach("a", None)
+    kit.broker.is_slow = True
+    with trio.move_on_after(0):
+        await Pending(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
+
+
+async def test_two_wishes_of_one_member_do_not_disturb_each_other(kit: WaitingKit) -> None:
+    ann = await inside(kit, "a")
+    kit.broker.is_slow = True
+    first = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    second = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    kit.broker.open()
+    await rest()
+    first[0].release()
+    kit.hub.deliver(room("x"), at(1))
+    assert types(ann) == []
+    second[0].release()
+    assert types(ann) == ["say"]
+
+
+async def test_presence_that_fails_is_not_counted(kit: WaitingKit) -> None:
+    plan = presence(grace=0)
+    watcher, ann = await inside(kit, "w", "watcher"), await inside(kit, "a", "ann")
+    kit.broker.away_for = frozenset({"enter"})
+    with pytest.raises(BrokerUnavailable):
+        await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+    kit.broker.away_for = frozenset()
+    await Pending(kit.hub.leave(ann, room("x"), plan))
+    assert types(watcher) == []
+    assert kit.hub.presence._here == {}
+
+
+async def test_a_failed_second_connection_does_not_count_out_the_first(kit: WaitingKit) -> None:
+    plan = presence(grace=0)
+    first, second = await inside(kit, "1", "ann"), await inside(kit, "2", "ann")
+    await Pending(kit.hub.enter_presence(first, room("x"), plan, {}))
+    kit.broker.away_for = frozenset({"enter"})
+    with pytest.raises(BrokerUnavailable):
+        await Pending(kit.hub.enter_presence(second, room("x"), plan, {}))
+    await Pending(kit.hub.leave(second, room("x"), plan))
+    assert [present.user for present in kit.broker.core.present(room("x"))] == ["ann"]
+
+
+async def test_who_goes_while_the_broker_is_away_is_forgotten_in_every_room(
+    kit: WaitingKit,
+) -> None:
+    plan = presence(grace=0)
+    ann = await kit.attach("a", "ann")
+    for name in "xyz":
+        await Pending(kit.hub.join(ann, room(name)))
+        await Pending(kit.hub.enter_presence(ann, room(name), plan, {}))
+    kit.broker.is_away = True
+    kit.broker.asked.clear()
+    with pytest.raises(BrokerUnavailable):
+        await Pending(kit.hub.drop(ann, CHANNEL, plan))
+    assert kit.broker.asked == ["leave"] * 3
+    assert kit.hub.presence._here == {}
+    assert kit.hub.statistics().rooms == 0
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_grace_that_ends_while_the_broker_is_away_is_no_failure(
+    kit: WaitingKit, slow: bool
+) -> None:
+    plan = presence(grace=1)
+    ann = await inside(kit, "a", "ann")
+    await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+    await Pending(kit.hub.drop(ann, CHANNEL, plan))
+    kit.broker.is_slow, kit.broker.is_away = slow, not slow
+    kit.clock.now += 2
+    kit.timers.run(kit.clock.now)
+    kit.broker.is_away = True
+    kit.broker.open()
+    await rest()
+    assert len(kit.timers) == 0
+
+
+# ------------------------------------------------------------------------------------------ what the broker tells
+
+
+async def test_a_gap_is_told_to_members_with_the_position_to_go_on_from(kit: WaitingKit) -> None:
+    ann, bob = await inside(kit, "a"), await kit.attach("b", None)
+    kit.hub.tell_gap(room("x"), Position("f" * 11, 7))
+    told = {"type": "subscribed", "room": "x", "recovered": False, "pos": "fffffffffff-0000000007"}
+    assert (ann.peer.take(), bob.peer.take()) == ([told], [])
+    kit.hub.tell_gap(room("x"), None)
+    assert ann.peer.take() == [{"type": "subscribed", "room": "x", "recovered": False}]
+    kit.hub.tell_gap(room("nobody"), None)
+
+
+@pytest.mark.parametrize(("top", "told"), [(3, ["say"]), (9, ["subscribed", "say"])])
+async def test_who_is_catching_up_is_told_of_a_gap_that_its_page_does_not_reach_over(
+    kit: WaitingKit, top: int, told: list[str]
+) -> None:
+    for _ in range(5):
+        kit.hub.publish(room("x"), SAY, KEEP)
+    ann = await kit.attach("a", None)
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    kit.hub.deliver(room("x"), at(2))
+    kit.hub.tell_gap(room("x"), Position("e" * 11, top))
+    kit.broker.open()
+    await rest()
+    outcome[0].release()
+    kit.hub.deliver(room("x"), at(10))
+    assert types(ann) == told
+
+
+async def test_who_has_its_page_but_is_not_level_is_told_of_a_gap(kit: WaitingKit) -> None:
+    for _ in range(5):
+        kit.hub.publish(room("x"), SAY, KEEP)
+    ann = await kit.attach("a", None)
+    kit.broker.is_slow = True
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    kit.broker.open()
+    await rest()
+    outcome[0].release()
+    kit.hub.tell_gap(room("x"), Position("e" * 11, 4))
+    kit.hub.tell_gap(room("x"), Position("e" * 11, 8))
+    assert types(ann) == ["subscribed"]
+
+
+async def test_users_of_a_dead_node_leave_and_come_back_as_the_channel_says(
+    kit: WaitingKit,
+) -> None:
+    ann = await inside(kit, "a", "ann")
+    lost, back = kit.hub.presence.lost, kit.hub.presence.back
+    lost(room("x"), presence(), "bob")
+    back(room("x"), presence(), "bob", {"of": "bob"})
+    lost(room("x"), presence(), "")
+    lost(room("x"), presence(events=False), "bob")
+    back(room("x"), presence(events=False), "bob", {})
+    frames = ann.peer.take()
+    assert [(f["event"], f["user"]) for f in frames] == [("leave", "bob"), ("join", "bob")]
+    assert frames[1]["info"] == {"of": "bob"}
+
+
+async def test_a_leave_and_a_return_within_a_batch_are_no_news(kit: WaitingKit) -> None:
+    ann = await inside(kit, "a", "ann")
+    plan = presence(batch=1.0)
+    kit.hub.presence.lost(room("x"), plan, "bob")
+    kit.hub.presence.back(room("x"), plan, "bob", {})
+    kit.hub.presence.lost(room("x"), plan, "eve")
+    kit.clock.now += 1
+    kit.timers.run(kit.clock.now)
+    [frame] = ann.peer.take()
+    assert (frame["joins"], frame["leaves"]) == ([], [{"user": "eve"}])
+
+
+async def test_what_is_for_nodes_goes_to_the_one_who_asked_for_it(kit: WaitingKit) -> None:
+    heard: list[bytes] = []
+    topic = Topic("node", "", "n")
+    kit.hub.on_control = heard.append
+    kit.broker.core.subscribe(topic)
+    kit.hub.publish(topic, b"hello")
+    assert heard == [b"hello"]
