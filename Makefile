@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types layers tests fix bench soak conformance clean
+.PHONY: run test lint types layers tests fix bench soak conformance chaos clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,9 @@ conformance: .venv/ready  ## all 517 Autobahn cases over every path, and docs/co
 
 bench: .venv/ready  ## channeld and its peers in one run, and docs/benchmarks.md
 	$(BIN)/python bench/run.py
+
+chaos: .venv/ready  ## five minutes of nodes that die and a Redis that stops, with a checker
+	$(BIN)/python -m tests.chaos --seconds 300
 
 clean:
 	rm -rf .venv build dist bench/build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Server", "disconnect", "presence", "publish"]
 
 _KEY: Final = "CHANNELD_API_KEY"
+_HINT: Final = "is the server running, and its `api` on?"
 _PAGE: Final = 1000
 
 
@@ -51,16 +54,16 @@ class Server:
         transport = None
         url = self.url
         if url.startswith("unix:"):
-            transport = httpx.HTTPTransport(uds=url.removeprefix("unix:"))
+            path = url.removeprefix("unix:")
+            if not Path(path).is_socket():
+                raise _Unreached(f"{url} does not answer (there is no such socket); {_HINT}")
+            transport = httpx.HTTPTransport(uds=path)
             url = "http://localhost"
         try:
             with Client(url, self.key, transport=transport) as client:
                 yield client
-        except httpx.InvalidURL as error:
-            raise click.UsageError(f"--url: {error}") from None
         except Unreachable as error:
-            hint = "is the server running, and its `api` on?"
-            raise _Unreached(f"{self.url} does not answer ({error.__cause__}); {hint}") from None
+            raise _Unreached(f"{self.url} does not answer ({error.__cause__}); {_HINT}") from None
         except ApiError as error:
             raise click.ClickException(_words(error)) from None
 
@@ -93,6 +96,8 @@ def _with_server(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _server(file: str, url: str | None, key: str | None) -> Server:
+    if url is not None and not _is_url(url):
+        raise click.UsageError(f"--url: '{url}' is not http://HOST:PORT or unix:PATH")
     key = key or os.environ.get(_KEY)
     if url is not None and key:
         return Server(url=url.rstrip("/"), key=key)
@@ -112,6 +117,14 @@ def _server(file: str, url: str | None, key: str | None) -> Server:
         raise click.UsageError(f"there is no key: set {_KEY}, or give --key")
     assert url is not None  # noqa: S101 - set above
     return Server(url=url.rstrip("/"), key=key)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme == "unix" or (parts.scheme in ("http", "https") and bool(parts.hostname))
 
 
 def _reachable(address: str) -> str:

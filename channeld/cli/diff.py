@@ -50,16 +50,25 @@ def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> 
     """
     try:
         was, now = _sides(old, new)
-    except click.ClickException as error:
+        outcome = _outcome(was, now, everything)
+        text = _rendered(format, outcome, was, now)
+    except (
+        Exception
+    ) as error:  # a bug of ours, too: whoever parses the output still gets one document
         if format == "json":
-            click.echo(render_failure(old, new, error.message), nl=False)
+            reason = error.message if isinstance(error, click.ClickException) else "internal error"
+            click.echo(render_failure(old, new, reason), nl=False)
         raise
-    judged = accept(changes(was, now, everything=everything), now, datetime.now(UTC).date())
-    outcome = Outcome(
+    click.echo(text, nl=False)
+    return 1 if any(_fails(change, fail_on) for change in outcome.changes) else 0
+
+
+def _outcome(was: Side, now: Side, everything: bool) -> Outcome:
+    found = changes(was, now, everything=everything)
+    judged = accept(found, now, datetime.now(UTC).date())
+    return Outcome(
         old=was.name, new=now.name, changes=tuple(judged.changes), warnings=tuple(judged.warnings)
     )
-    click.echo(_rendered(format, outcome, was, now), nl=False)
-    return 1 if any(_fails(change, fail_on) for change in outcome.changes) else 0
 
 
 def _sides(old: str, new: str) -> tuple[Side, Side]:

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from channeld.engine.auth import Denied, Grant, accept_user, find_token
+from channeld.engine.auth import Denied, Grant, accept_user, find_token, meets
 from channeld.engine.hooking import call_authenticator
 from channeld.engine.states import State
 from channeld.hooks import Reject, Request, User
@@ -94,4 +94,7 @@ async def renew(session: "Session", token: str, id: str | int | None) -> None:
     if found.user.id != session.user_id:
         return deny(session, "renewal for another user", id)
     session.grant(found)
+    if not meets(session.channel.require, session):
+        session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you any more", id)
+        return session.end(CloseCode.FORBIDDEN, "forbidden")
     return session.answer(authenticated(session), id)

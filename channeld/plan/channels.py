@@ -104,7 +104,11 @@ class ChannelCompiler:
             desk=self.desk,
             schemas=self.schemas,
             params=params,
-            identity=Identity(authenticators, channel.auth.optional),
+            identity=Identity(
+                authenticators,
+                channel.auth.optional,
+                is_unknown=len(authenticators) < len(channel.auth.names),
+            ),
         )
 
     def _claims_shape(self, name: str) -> Shape | None:

@@ -44,19 +44,23 @@ class Trouble:
 class Identity:
     """Who the connections of a channel are: authenticators with the shapes of their claims.
 
-    No authenticator: everyone is anonymous; `optional`: some may be.
+    No authenticator: everyone is anonymous; `optional`: some may be. `is_unknown`: an authenticator that is named could
+    not be understood, which is a finding of its own, so nothing that only follows from it is one.
     """
 
     authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
     optional: bool = False
+    is_unknown: bool = False
 
     @property
     def certain(self) -> bool:
         """Whether every connection has a user."""
-        return bool(self.authenticators) and not self.optional
+        return (bool(self.authenticators) or self.is_unknown) and not self.optional
 
     def claim(self, path: tuple[str, ...]) -> "Claim":
         """What is known of a claim, over all authenticators."""
+        if self.is_unknown:
+            return Claim(guaranteed=True, possible=True, types=ANY)
         found = [_claim(auth, shape, path) for auth, shape in self.authenticators]
         return Claim(
             guaranteed=bool(found) and all(claim.guaranteed for claim in found),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import attrs
 import orjson
@@ -65,15 +66,17 @@ class Station:
             OSError: the descriptor is none that a parent gave.
         """
         self._socket = socket.socket(fileno=descriptor)
-        self._socket.set_inheritable(False)
-        self._socket.settimeout(10)
-        with self._socket.makefile("rb") as lines:
-            text = lines.readline()
-        if not text:
-            self._socket.close()
-            raise OSError("the parent is gone")
-        self._socket.setblocking(False)
-        self.briefing = Briefing(**orjson.loads(text))
+        with ExitStack() as undo:
+            undo.callback(self._socket.close)
+            self._socket.set_inheritable(False)
+            self._socket.settimeout(10)
+            with self._socket.makefile("rb") as lines:
+                text = lines.readline()
+            if not text:
+                raise OSError("the parent is gone")
+            self._socket.setblocking(False)
+            self.briefing = Briefing(**orjson.loads(text))
+            undo.pop_all()
 
     def say_ready(self) -> None:
         """It listens."""

@@ -23,9 +23,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {options.seed}, histories in {folder}")
     with tempfile.TemporaryDirectory(prefix="cd-") as place:
-        trio.run(
-            raise_storm, folder, Path(place), options.seed, options.seconds, options.clients
-        )
+        trio.run(raise_storm, folder, Path(place), options.seed, options.seconds, options.clients)
     found = check(folder)
     print(
         f"{found.heard} frames heard, {found.acked} acknowledged, {found.recovered} recoveries, "

@@ -2,6 +2,7 @@
 
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -120,10 +121,8 @@ class Sailor:
             self.number += 1
             id = f"q{self.number}"
             if self.socket is not None:
-                try:
+                with suppress(ConnectionClosed):
                     await self.socket.send_message(json.dumps({**frame, "id": id}))
-                except ConnectionClosed:
-                    pass
             with trio.move_on_after(2):
                 while id not in self.answers:
                     await self.changed.wait()

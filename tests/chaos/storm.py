@@ -63,9 +63,7 @@ class Storm:
         arguments = command("run", "--bind", f"127.0.0.1:{self.ports[number]}")
         environ = environment(SECRET=SECRET, REDIS_URL=self.server.url)
         with self.folder.joinpath(f"node{number}.log").open("ab") as log:
-            node = subprocess.Popen(
-                arguments, cwd=self.folder, env=environ, stdout=log, stderr=log
-            )
+            node = subprocess.Popen(arguments, cwd=self.folder, env=environ, stdout=log, stderr=log)
         if number < len(self.nodes):
             self.nodes[number] = node
         else:

@@ -9,12 +9,12 @@ import pytest
 import trio
 from trio.testing import MockClock, assert_no_checkpoints
 
-from channeld.broker.broker import BrokerUnavailable
+from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine import cluster_wire as wire
 from channeld.engine.cluster import BEAT, PATIENCE, SILENT_AFTER
 from channeld.telemetry import Histogram, Sample
 from channeld.testing import Client
-from tests.engine.conftest import HEAD
+from tests.engine.conftest import HEAD, Serve
 from tests.engine.nodes import Bus, Node, cluster_of
 
 CHANNELS = """
@@ -281,3 +281,80 @@ async def test_answers_nobody_asked_for_change_nothing(
             await a.rest()
             a.cluster.deliver(wire.pack(wire.Answer("n1", 1, "online", [True], last=True)))
             assert a.cluster.statistics().garbage == 1
+
+
+# ----------------------------------------------------------------------------- sessions while the broker is away
+
+
+async def test_who_cannot_come_into_a_room_is_out_of_it_and_told(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(1) as (bus, [a]):
+        ann = await a.connect("/rooms/x", user="ann")
+        await ann.received()
+        bus.is_away = True
+        await ann.send({"type": "subscribe", "room": "vip", "id": 1})
+        frames = await ann.received()
+        assert [frame["type"] for frame in frames] == ["subscribed", "unsubscribed", "error"]
+        assert (frames[2]["code"], frames[2]["id"]) == ("UNAVAILABLE", 1)
+        assert ann.session is not None
+        assert list(ann.session.rooms) == ["x"]
+        bus.is_away = False
+        await ann.send({"type": "subscribe", "room": "vip"})
+        assert await types(ann) == ["subscribed", "presence"]
+
+
+async def test_who_cannot_come_in_at_all_is_sent_away_for_now(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(1) as (bus, [a]):
+        bus.is_away = True
+        ann = await a.connect("/rooms/x", user="ann")
+        assert [f.get("code") for f in await ann.received()][-1] == "UNAVAILABLE"
+        assert ann.closed == (1013, "try again later")
+        quiet = await a.connect("/quiet")
+        assert quiet.closed is None
+        assert a.engine.hub.statistics().rooms == 0
+
+
+async def test_who_goes_meanwhile_is_no_error(
+    nodes: Nodes, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with nodes(1) as (bus, [a]):
+        ann = await a.connect("/rooms/x", user="ann")
+        bus.is_away = True
+        await ann.close()
+        assert a.engine.sessions == {}
+        assert '"level":"error"' not in capsys.readouterr().err
+
+
+async def test_a_gap_is_told_where_the_channel_keeps_history(
+    serve: Serve, autojump_clock: MockClock
+) -> None:
+    kept = """
+  kept: {path: /kept, auth: none, rooms: {join: x}, history: {size: 5, ttl: 1m}, events: {}}
+  not_kept: {path: /not, auth: none, rooms: {join: x}, events: {}}
+"""
+    async with serve(kept) as app:
+        one, other = await app.connect("/kept"), await app.connect("/not")
+        await one.received()
+        for channel in ("kept", "not_kept"):
+            app.engine.on_gap(Topic("room", channel, "x"), Position("e" * 11, 1))
+        assert [f["recovered"] for f in await one.received()] == [False]
+        assert await other.received() == []
+
+
+async def test_users_of_a_dead_node_leave_where_the_channel_has_presence(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (_, [a, b]):
+        ann = await b.connect("/rooms/x", user="ann")
+        await ann.received()
+        topic = Topic("room", "room", "x")
+        a.engine.on_presence_lost(topic, "bob")
+        a.engine.on_presence_back(topic, "bob", {"n": 1})
+        a.engine.on_presence_lost(Topic("room", "one", "x"), "bob")
+        assert [(f["event"], f["user"]) for f in await ann.received()] == [
+            ("leave", "bob"),
+            ("join", "bob"),
+        ]

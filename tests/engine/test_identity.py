@@ -209,3 +209,14 @@ async def test_message_requirement_is_answered_and_the_connection_stays(
         await client.send({"type": "say"})
         assert (await client.received())[-1]["type"] == answer
         assert client.closed is None
+
+
+async def test_renewal_with_claims_that_no_longer_meet_the_channel_ends_the_connection(
+    serve: Serve,
+) -> None:
+    async with serve(REQUIRE) as app:
+        client = await app.connect("/staff/a", token=token(app, teams="a"))
+        await client.send({"type": "authenticate", "token": token(app, teams="b"), "id": 1})
+        error = await client.receive("error")
+        assert (error["code"], error["id"]) == ("FORBIDDEN", 1)
+        assert (await client.wait_closed())[0] == 4403

@@ -54,6 +54,7 @@ async def test_another_one_who_leaves_does_not_end_a_join_that_waits(kit: Waitin
     ann, bob = await kit.attach("a", None), await kit.attach("b", None)
     kit.broker.is_slow = True
     outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
     kit.begin(kit.hub.join(bob, room("x")))
     await rest()
     await Pending(kit.hub.leave(bob, room("x"), None))
@@ -130,7 +131,9 @@ async def test_two_wishes_of_one_member_do_not_disturb_each_other(kit: WaitingKi
     ann = await inside(kit, "a")
     kit.broker.is_slow = True
     first = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
     second = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
     kit.broker.open()
     await rest()
     first[0].release()
@@ -235,6 +238,9 @@ async def test_who_has_its_page_but_is_not_level_is_told_of_a_gap(kit: WaitingKi
     ann = await kit.attach("a", None)
     kit.broker.is_slow = True
     outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
+    await rest()
+    kit.broker.open()
+    kit.broker.is_slow = True  # for the page, too
     await rest()
     kit.broker.open()
     await rest()

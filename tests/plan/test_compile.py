@@ -9,6 +9,7 @@ import pytest
 from channeld.diagnostics.catalogue import hooks as hook_codes
 from channeld.diagnostics.catalogue import routes as route_codes
 from channeld.diagnostics.catalogue.entry import Entry
+from channeld.loading import check
 
 Compile = Callable[..., Any]
 
@@ -148,3 +149,19 @@ def test_hooks_example(entry: Entry, compile_text: Compile, tmp_path: Path) -> N
         outcome = compile_text(text, root=str(root), import_hooks=True)
         assert (entry.code in outcome.codes()) is wrong
         assert wrong or not outcome.compiled.report.errors
+
+
+def test_misspelt_authenticator_is_one_finding_and_nothing_follows_from_it(tmp_path: Path) -> None:
+    text = """channeld: 1
+auth: {session: {type: tokens, tokens: [{token: "sha256:%s", user: ann}]}}
+channels:
+  a:
+    path: /a
+    description: One.
+    auth: sesion
+    messages: {say: {schema: {type: object, additionalProperties: false}, route: sender,
+                     stamp: {from: "{user.id}", name: "{claims.name}"}}}
+""" % ("0123456789abcdef" * 4)
+    file = tmp_path / "channels.yaml"
+    file.write_text(text)
+    assert [finding.code for finding in check(str(file)).report] == ["CH401"]

@@ -151,3 +151,9 @@ def test_every_call_in_the_package_is_in_the_table() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(hasattr(telemetry, name) for name in telemetry.__all__)
+
+
+def test_lines_of_one_of_several_processes_have_its_number() -> None:
+    stream = lines(worker=0)
+    log("connection_opened", connection="c1")
+    assert json.loads(stream.getvalue())["worker"] == 0

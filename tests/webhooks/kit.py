@@ -77,7 +77,7 @@ class Backend:
                 await stream.send_all(raw)
 
 
-def plain(status: Step, headers: str = "") -> bytes:
+def plain(status: int | str, headers: str = "") -> bytes:
     return f"HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n{headers}\r\n".encode()
 
 
@@ -93,7 +93,9 @@ async def read_request(stream: trio.SocketStream) -> Told | None:
         got += more
     head, _, body = got.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")[1:]
-    headers = {name.lower(): text.strip() for name, _, text in (one.partition(":") for one in lines)}
+    headers = {
+        name.lower(): text.strip() for name, _, text in (one.partition(":") for one in lines)
+    }
     while len(body) < int(headers["content-length"]):
         body += await stream.receive_some()
     return Told(headers, body)

@@ -86,7 +86,9 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
         for c in channels
         if c not in named and written(sources, at("channels", c, "auth")) != "none"
     ]
-    if not channels or unclear:
+    # So may one that names an authenticator which is not there.
+    misspelt = used - set(entries(sources, "/auth"))
+    if not channels or unclear or misspelt:
         return
     for name in entries(sources, "/auth"):
         if name not in used:

@@ -1,13 +1,13 @@
 """Rules about webhooks: where they send, what they are about, and what signs them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
-from channeld.config.model import Config
-from channeld.config.rules.evidence import at, entries, finding, texts
+from channeld.config.model import Config, Webhook
+from channeld.config.rules.evidence import at, entries, finding, texts, written
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic, Severity
@@ -19,14 +19,21 @@ Findings: TypeAlias = Iterable[Diagnostic]
 _LEAST_SECRET = 32
 
 
+def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
+    """Each webhook that was understood, with the pointer of one of its keys; of the whole list where it is unclear which."""
+    value = written(sources, "/webhooks")
+    apart = isinstance(value, list) and len(value) == len(config.webhooks)
+    for index, webhook in enumerate(config.webhooks):
+        yield webhook, at("webhooks", index, key) if apart else "/webhooks"
+
+
 def webhook_not_https(config: Config, sources: Sources) -> Findings:
     """CH429: events that anyone on the way can read; only a warning on this machine."""
-    for index, webhook in enumerate(config.webhooks):
+    for webhook, pointer in _webhooks(config, sources, "url"):
         host = _host(webhook.url)
         if host and webhook.url.lower().startswith("https://"):
             continue
         message = "a webhook is sent without TLS" if host else "the address names no host"
-        pointer = at("webhooks", index, "url")
         problem = finding("CH429", message, sources, pointer, "write `https://`")
         if is_loopback(host):
             problem = attrs.evolve(problem, severity=Severity.WARNING)
@@ -43,7 +50,8 @@ def _host(url: str) -> str:
 def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
     """CH430: a webhook about a channel that is not there."""
     known = set(entries(sources, "/channels")) | set(config.channels)
-    for index in range(len(config.webhooks)):
+    value = written(sources, "/webhooks")
+    for index in range(len(value) if isinstance(value, list) else 0):
         for name, pointer in texts(sources, at("webhooks", index, "channels")):
             if name not in known:
                 message = f"there is no channel `{name}`"
@@ -53,9 +61,8 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
 
 def webhook_secret_weak(config: Config, sources: Sources) -> Findings:
     """CH431: a secret short enough to be found by trying."""
-    for index, webhook in enumerate(config.webhooks):
+    for webhook, pointer in _webhooks(config, sources, "secret"):
         size = len(webhook.secret.text.encode())
         if size < _LEAST_SECRET:
             message = f"the webhook's secret has {size} bytes; HMAC needs {_LEAST_SECRET}"
-            pointer = at("webhooks", index, "secret")
             yield finding("CH431", message, sources, pointer, "make one: `openssl rand -hex 32`")

@@ -165,7 +165,7 @@ _SCHEMAS: Final = (
     _row(
         "D312", "text-form-changed", _BREAKING, "a pattern or a format changed",
         "A new one refuses what clients send today. Whether another one does can't be told from the patterns, so that is "
-        "dangerous. For receivers it is never more than dangerous.",
+        "dangerous, and breaking if a frame is found that shows it. For receivers it is never more than dangerous.",
         '+            colour: {type: string, pattern: "^#[0-9a-f]{6}$"}',
     ),
     _row(

@@ -8,7 +8,7 @@ import attrs
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.protocol.frames import Json
 from channeld.tools.diff.change import Change, Level, Witness, worst
-from channeld.tools.diff.facts import Fact, Spot
+from channeld.tools.diff.facts import Effect, Fact, Spot
 from channeld.tools.diff.levels import Direction, level_of
 from channeld.tools.diff.nodes import IMPLIED, Book, Node, Part, implied
 from channeld.tools.diff.schemas import compare
@@ -110,8 +110,14 @@ class Desk:
     def differences(self, use: Use, old: Node, new: Node) -> Iterator[Change]:
         """What changed between two schemas for a use of them."""
         facts = compare(old, new)
+        told: set[object] = set()
         for fact in facts:
-            yield self._difference(use, fact)
+            change = self._difference(use, fact)
+            # A schema that is reached on several ways is told of once.
+            key = (change.code, change.level, fact.name, _spot(fact.old), _spot(fact.new))
+            if key not in told:
+                told.add(key)
+                yield change
         if self.everything and not facts and self._words(old) != self._words(new):
             message = f"the words about {use.about or use.affects} changed"
             yield self.change("D702", Level.SAFE, message, use.pointer)
@@ -123,8 +129,7 @@ class Desk:
         levels = self._levels(use, fact)
         level = worst(levels.values())
         gained, shown = _proof(use, fact, levels, level)
-        if fact.code == "D399" and level is Level.DANGEROUS and shown is not None:
-            # It could not be told from the schemas, but here is the proof.
+        if shown is not None and level is Level.DANGEROUS and _is_proof(fact, gained):
             level = Level.BREAKING
         code, security = self._code(use, fact, level)
         place, path, related = self._places(use, fact)
@@ -185,6 +190,12 @@ class Desk:
         return f"{pointer}/{spot.keyword}" if spot.keyword else pointer
 
 
+def _is_proof(fact: Fact, gained: bool) -> bool:
+    """Whether a witness settles what could not be told from the schemas. Few clients check patterns of what they get."""
+    undecided = fact.effect in (Effect.UNKNOWN, Effect.MAY_NARROW, Effect.MAY_WIDEN)
+    return undecided and (fact.code == "D399" or not gained)
+
+
 def _proof(
     use: Use, fact: Fact, levels: Mapping[bool, Level], level: Level
 ) -> tuple[bool, Shown | None]:
@@ -197,6 +208,10 @@ def _proof(
         if shown is not None:
             return gained, shown
     return False, None
+
+
+def _spot(spot: Spot | None) -> object:
+    return (spot.part.key, spot.keyword) if spot is not None else None
 
 
 def _stands(fact: Fact) -> bool:

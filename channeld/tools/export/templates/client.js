@@ -137,7 +137,7 @@ export class ChannelClient {
             this.#told = frame;
         else if (frame.type === "error")
             this.#denied ||= frame.code === "UNAUTHORIZED" || frame.code === "TOKEN_EXPIRED";
-        else if (typeof frame.room === "string" && typeof frame.pos === "string")
+        else if (typeof frame.room === "string" && false)
             this.#positions.set(frame.room, frame.pos);
         if (frame.type === "error")
             this.#settle(frame.id)?.reject(new ChannelError(String(frame.code), String(frame.message), frame));

@@ -1,0 +1,80 @@
+// How much of what, now and over the last two minutes.
+
+import { get } from "./api.js";
+import { bytes, count, h, put, rate, sparkline, table } from "./dom.js";
+
+const EVERY = 2000;
+const KEPT = 60;
+
+const TILES = [
+  { name: "Connections", now: (pulse) => summed(pulse, "connections"), show: count, note: "open" },
+  { name: "Rooms", now: (pulse) => summed(pulse, "rooms"), show: count, note: "occupied" },
+  { name: "Messages", total: "messages", show: rate, note: "a second" },
+  { name: "Deliveries", total: "deliveries", show: rate, note: "a second" },
+  { name: "Sent", total: "sent_bytes", show: bytes, note: "a second" },
+  { name: "Waiting", now: (pulse) => pulse.totals.outbox_bytes ?? 0, show: bytes, note: "for slow clients" },
+];
+
+function summed(pulse, name) {
+  return Object.values(pulse.channels).reduce((sum, channel) => sum + channel[name], 0);
+}
+
+const REFUSED = {
+  accepted: "accepted",
+  invalid: "refused by their schema",
+  forbidden: "not allowed",
+  rate_limited: "too many",
+  rejected: "rejected by a hook",
+  failed: "a hook or the server failed",
+  unavailable: "the broker was away",
+};
+
+export function overview(view, app) {
+  const series = TILES.map(() => []);
+  let last = null;
+  let timer = 0;
+  const tiles = h("div", { class: "tiles" });
+  const below = h("div", {});
+  put(view, h("h2", {}, "Overview"), tiles, below);
+
+  function draw(pulse) {
+    const seconds = last ? Math.max(0.001, pulse.at - last.at) : null;
+    put(tiles, TILES.map((tile, at) => {
+      let value = null;
+      if (tile.now) value = tile.now(pulse);
+      else if (seconds) value = Math.max(0, (pulse.totals[tile.total] ?? 0) - (last.totals[tile.total] ?? 0)) / seconds;
+      if (value !== null) series[at].push(value);
+      if (series[at].length > KEPT) series[at].shift();
+      return h("section", { class: "tile" },
+        h("h3", {}, tile.name),
+        h("p", { class: "big" }, value === null ? "…" : tile.show(value)),
+        h("p", { class: "quiet" }, tile.note),
+        sparkline(series[at], KEPT));
+    }));
+    last = pulse;
+    const results = Object.entries(pulse.refused);
+    put(below,
+      pulse.nodes > 1 && h("p", { class: "quiet" }, "Connections and rooms are of all nodes, the rest of the processes on this machine."),
+      h("div", { class: "pair" }, h("section", { class: "card" }, h("h3", {}, "Channels"), table([{ text: "Channel" }, { text: "Path" }, { text: "Connections", number: true }, { text: "Rooms", number: true }, { text: "" }],
+        app.setup.channels.map((channel) => {
+          const counts = pulse.channels[channel.name] ?? { connections: 0, rooms: 0 };
+          return [channel.name, h("code", {}, channel.path), count(counts.connections), count(counts.rooms),
+            h("a", { href: `#/rooms/${encodeURIComponent(channel.name)}` }, "rooms")];
+        }), "No channel is declared.")),
+      h("section", { class: "card" }, h("h3", {}, "Messages since the start"), table([{ text: "What became of them" }, { text: "Messages", number: true }],
+        results.map(([result, number]) => [REFUSED[result] ?? result, count(number)]), "No message type is declared."))));
+    app.say(pulse);
+  }
+
+  async function beat() {
+    try {
+      draw(await get("/console/pulse"));
+    } catch (error) {
+      app.failed(error);
+    }
+    timer = setTimeout(beat, EVERY);
+  }
+
+  beat();
+  return () => clearTimeout(timer);
+}

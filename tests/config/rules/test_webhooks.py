@@ -1,0 +1,75 @@
+from collections.abc import Callable
+
+import pytest
+
+from channeld.config.load import Loaded
+from channeld.diagnostics.diagnostic import Severity
+
+Load = Callable[..., Loaded]
+
+BASE = """\
+channeld: 1
+channels:
+  room: {path: /room, description: d, auth: none, events: {}}
+webhooks:
+  - {url: "https://a.example", secret: "${CHANNELD_JWT_SECRET}", events: [left]}
+"""
+
+
+def found(loaded: Loaded) -> list[tuple[str, str]]:
+    return [(d.code, d.place.path) for d in loaded.report]
+
+
+def test_a_good_webhook_is_not_mentioned(load_config: Load) -> None:
+    assert found(load_config(BASE)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "severity"),
+    [
+        ("http://app.example.com/told", Severity.ERROR),
+        ("http://127.0.0.1:8080/told", Severity.WARNING),
+        ("http://localhost/told", Severity.WARNING),
+        ("https://[::1/told", Severity.ERROR),
+        ("https://:443/told", Severity.ERROR),
+    ],
+)
+def test_only_this_machine_is_told_without_tls(
+    load_config: Load, url: str, severity: Severity
+) -> None:
+    [finding] = load_config(BASE.replace("https://a.example", url)).report
+    assert (finding.code, finding.place.path) == ("CH429", "/webhooks/0/url")
+    assert finding.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        ("[room]", []),
+        ("room", []),
+        ("[room, roam]", [("CH430", "/webhooks/0/channels/1")]),
+        ("roam", [("CH430", "/webhooks/0/channels")]),
+    ],
+)
+def test_its_channels_are_there(
+    load_config: Load, channels: str, expected: list[tuple[str, str]]
+) -> None:
+    text = BASE.replace("events: [left]", f"events: [left], channels: {channels}")
+    assert found(load_config(text)) == expected
+
+
+def test_its_secret_is_long(load_config: Load) -> None:
+    text = BASE.replace("${CHANNELD_JWT_SECRET}", "${SENSOR_TOKEN}")
+    assert found(load_config(text)) == [("CH431", "/webhooks/0/secret")]
+
+
+def test_one_that_is_not_understood_shifts_no_finding_to_another(load_config: Load) -> None:
+    second = (
+        BASE.splitlines()[-1].replace("https:", "http:").replace("[left]", "[left], channels: [x]")
+    )
+    text = BASE.replace("${CHANNELD_JWT_SECRET}", "${NOT_SET}") + second + "\n"
+    assert sorted(found(load_config(text))) == [
+        ("CH113", "/webhooks/0/secret"),
+        ("CH429", "/webhooks"),
+        ("CH430", "/webhooks/1/channels/0"),
+    ]

@@ -1,0 +1,179 @@
+"""Attacks of clients that were let in: each sends what it should not, and returns what it was answered."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.hostile.ground import Ground
+from tests.hostile.wire import BINARY, CLOSE, PING, TEXT, Answers, Raw, frame, head, say
+
+_GOODBYE = frame((1000).to_bytes(2, "big"), CLOSE)
+_KIB = 1024
+
+
+def _packed(piece: bytes, count: int) -> Iterator[bytes]:
+    """So many copies of a piece, in portions of about 64 KiB."""
+    each = max(1, 64 * _KIB // len(piece))
+    while count > 0:
+        yield piece * min(each, count)
+        count -= each
+
+
+def _flood(ground: Ground, path: str, pieces: Iterator[bytes]) -> Answers:
+    """Send them all, reading the answers, and say goodbye."""
+    with Raw(ground.port).open(path) as client:
+        client.pour(itertools.chain(pieces, [_GOODBYE]))
+        return client.read_out().answers
+
+
+def tiny_frames(ground: Ground, count: int) -> Answers:
+    return _flood(ground, "/echo", _packed(say("echo"), count))
+
+
+def tiny_frames_unread(ground: Ground, count: int) -> Answers:
+    """Nothing is read until the server takes no more, or has had enough."""
+    with Raw(ground.port, buffer=4096).open("/echo") as client:
+        client.pour(_packed(say("echo", id="x" * 64), count), reads=False)
+        return client.read_out().answers
+
+
+def pings(ground: Ground, count: int) -> Answers:
+    return _flood(ground, "/echo", _packed(frame(b"p" * 125, PING), count))
+
+
+def pings_unread(ground: Ground, count: int) -> Answers:
+    with Raw(ground.port, buffer=4096).open("/echo") as client:
+        client.pour(_packed(frame(b"p" * 125, PING), count), reads=False)
+        return client.read_out().answers
+
+
+def large_frames(ground: Ground, count: int) -> Answers:
+    """As large as allowed, over and over."""
+    room = 64 * _KIB - len('{"type": "echo", "text": ""}')
+    return _flood(ground, "/echo", itertools.repeat(say("echo", text="x" * room), count))
+
+
+def huge_frame(ground: Ground, count: int) -> Answers:
+    """A header that announces a GiB, and as much of it as the server takes: 64 KiB, `count` times."""
+    with Raw(ground.port).open("/echo") as client:
+        header = bytes((TEXT, 255)) + (1 << 30).to_bytes(8, "big") + bytes(4)
+        client.pour(itertools.chain([header], itertools.repeat(bytes(64 * _KIB), count)))
+        return client.read_out().answers
+
+
+def byte_by_byte(ground: Ground, count: int) -> Answers:
+    """`count` clients whose every byte travels alone, from the first of the head to the last of the Close frame."""
+    clients = [Raw(ground.port) for _ in range(count)]
+    script = _head_and_frames()
+    for at in range(len(script)):
+        for client in clients:
+            client.pour([script[at : at + 1]])
+    return all_answers(clients)
+
+
+def _head_and_frames() -> bytes:
+    text = say("echo", text="é" * 40, id=7)
+    return head("/echo") + text + frame(b"beat", PING) + text + _GOODBYE
+
+
+def all_answers(clients: list[Raw]) -> Answers:
+    total: Answers = Counter()
+    for client in clients:
+        with client:
+            total += client.read_out().answers
+    return total
+
+
+def fragments(ground: Ground, count: int) -> Answers:
+    """Two messages that never end: in empty pieces, and in pieces of a byte."""
+    answers: Answers = Counter()
+    for payload in (b"", b"x"):
+        start, more = frame(payload, 0x01), frame(payload, 0x00)
+        with Raw(ground.port).open("/echo") as client:
+            client.pour(itertools.chain([start], _packed(more, count)))
+            answers += client.read_out().answers
+    return answers
+
+
+def binary(ground: Ground, count: int) -> Answers:
+    return _flood(ground, "/echo", _packed(frame(bytes(1000), BINARY), count))
+
+
+def strange_json(ground: Ground, count: int) -> Answers:
+    """What parsers stumble over: each a flood of its own, ended by the limit of errors."""
+    answers: Answers = Counter()
+    for text in STRANGE:
+        answers += _flood(ground, "/echo", _packed(frame(text.encode()), count))
+    return answers
+
+
+STRANGE = (
+    '{"type":"echo","text":' + "[" * 30_000 + "]" * 30_000 + "}",
+    '{"type":"echo","text":' + '{"a":' * 9_000 + "1" + "}" * 9_000 + "}",
+    "[" * 60_000,
+    '{"type":"echo","text":' + "9" * 60_000 + "}",
+    '{"type":"echo","text":1e999}',
+    '{"type":"echo","text":-' + "1" * 25 + "}",
+    '{"type":"echo","text":NaN}',
+    r'{"type":"echo","text":"\ud800"}',
+    '{"type":{},"type":[]}',
+    '{"type":"echo",' + '"text":1,' * 6_000 + '"type":7}',
+    "",
+)
+
+
+def duplicate_keys(ground: Ground, count: int) -> Answers:
+    """The last one counts, in all that is decided: what is echoed was checked."""
+    text = '{"type":"nothing",' + '"text":1,' * 6_000 + '"text":"last","type":"echo"}'
+    return _flood(ground, "/echo", _packed(frame(text.encode()), count))
+
+
+def room_names(ground: Ground, count: int) -> Answers:
+    """A name after the other, by a client that leaves each room again and one that does not, without a rate."""
+    cycle = _flood(ground, "/many", _names(count, leaves=True))
+    return cycle + _flood(ground, "/many", _names(count, leaves=False))
+
+
+def _names(count: int, *, leaves: bool) -> Iterator[bytes]:
+    for start in range(0, count, 200):
+        portion = b""
+        for number in range(start, min(count, start + 200)):
+            room = f"{number:08}" + "n" * 120
+            portion += say("subscribe", room=room)
+            if leaves:
+                portion += say("unsubscribe", room=room)
+        yield portion
+
+
+def room_names_as_shipped(ground: Ground, count: int) -> Answers:
+    return _flood(ground, "/rooms", _names(count, leaves=False))
+
+
+def archives(ground: Ground, count: int) -> Answers:
+    """Asking for six megabytes of history with every few bytes, `count` times, reading nothing."""
+    room, text = f"/archive/{ground.read().cpu}", "x" * 60_000
+    with Raw(ground.port).open(room) as writer, Raw(ground.port, buffer=4096).open(room) as reader:
+        writer.pour(itertools.repeat(say("say", text=text), 100))
+        writer.pour([say("ping")])
+        writer.read_until("pong")
+        asked = say("history", limit=100)
+        reader.pour(_packed(asked, count), reads=False)
+        return reader.read_out().answers
+
+
+def never_reading(ground: Ground, count: int) -> Answers:
+    """`count` members of a busy room read nothing; one more reads, and must miss nothing."""
+    start, room = len(ground.served.err.lines), f"/hall/{ground.read().cpu}"
+    silent = [Raw(ground.port, buffer=4096).open(room) for _ in range(count)]
+    with Raw(ground.port).open(room) as reader, Raw(ground.port).open(room) as speaker:
+        said = 0
+        while ground.closed_with(4508, start) < count:
+            assert said < 20_000, "slow consumers are not cut off"
+            speaker.pour([say("say", text="x" * 50_000)])
+            said += 1
+            speaker.read_until("say", "RATE_LIMITED", count=said)
+            reader.read_until("say", count=speaker.answers["say"])
+        assert reader.answers["say"] == speaker.answers["say"]
+    for client in silent:
+        client.socket.close()
+    return Counter({"closed 4508": ground.closed_with(4508, start)})

@@ -1,0 +1,170 @@
+"""Where attacks are let loose: the real command under a configuration of its own, and what `/proc` says of it."""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+
+from tests.hostile.bystander import Bystander, Spell
+from tests.hostile.wire import Answers
+from tests.system.kit import SECRET, Served, command, environment, eventually, process_of
+
+CONFIG = """\
+channeld: 1
+{server}
+auth:
+  session: {{type: jwt, algorithms: [HS256], secret: "${{CHANNELD_JWT_SECRET}}", audience: chat}}
+channels:
+  echo:
+    path: /echo
+    auth: none
+    messages:
+      echo:
+        schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: sender
+  hall:
+    path: /hall/{{room}}
+    auth: none
+    rooms: "{{params.room}}"
+    messages:
+      say:
+        schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: room
+  archive:
+    path: /archive/{{room}}
+    auth: none
+    rooms: "{{params.room}}"
+    history: {{size: 100, ttl: 20s}}
+    messages:
+      say:
+        schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: room
+  rooms:
+    path: /rooms
+    auth: none
+    rooms: {{subscribe: {{allow: ["*"]}}}}
+  many:
+    path: /many
+    auth: none
+    rooms: {{subscribe: {{allow: ["*"]}}}}
+    history: {{size: 10, ttl: 20s}}
+    limits: {{messages: 1000000/s, errors: 1000000/s}}
+  private:
+    path: /private
+    auth: session
+"""
+SHIPPED = ""
+BRISK = """\
+server:
+  ping: {interval: 1s, timeout: 1s}
+  limits: {handshake_timeout: 1s, auth_timeout: 1s}
+"""
+CANARY = "canary-4f1d"
+"""Stands in every bad token; no line of the log may have it."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Reading:
+    """A process at one moment: resident and largest resident MiB, open files, seconds of CPU."""
+
+    rss: float
+    peak: float
+    files: int
+    cpu: float
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Siege:
+    """An attack as seen from outside. `lines` and `cpu` are of the attack alone; the readings before, and after it."""
+
+    answers: Answers
+    spells: tuple[Spell, Spell, Spell]
+    before: Reading
+    after: Reading
+    peak: float
+    lines: int
+    seconds: float
+
+    @property
+    def growth(self) -> float:
+        """MiB that the server took at most, more than it had."""
+        return self.peak - self.before.rss
+
+
+class Ground:
+    """A server and its bystander."""
+
+    def __init__(self, served: Served, bystander: Bystander) -> None:
+        self.served = served
+        self.bystander = bystander
+        self.port = served.port
+        self.pid = served.process.pid
+        # What is loaded with the first connection is not an attack's doing.
+        bystander.ask()
+
+    def read(self) -> Reading:
+        proc = Path(f"/proc/{self.pid}")
+        status = dict(re.findall(r"(VmRSS|VmHWM):\s+(\d+)", proc.joinpath("status").read_text()))
+        times = proc.joinpath("stat").read_text().rpartition(")")[2].split()
+        return Reading(
+            rss=int(status["VmRSS"]) / 1024,
+            peak=int(status["VmHWM"]) / 1024,
+            files=sum(1 for _ in proc.joinpath("fd").iterdir()),
+            cpu=(int(times[11]) + int(times[12])) / _TICKS,
+        )
+
+    def closed_with(self, code: int, start: int = 0) -> int:
+        """How many connections the log says were closed with a code, from its line number `start` on."""
+        closed = re.compile(rf'"code": ?{code}\b')
+        lines = self.served.err.lines[start:]
+        return sum(1 for line in lines if "connection_closed" in line and closed.search(line))
+
+    def besiege(self, attack: Callable[["Ground"], Answers], pause: Callable[[], None]) -> Siege:
+        """Watch an attack; `pause` passes the time that is measured before and after it.
+
+        Raises:
+            AssertionError: the server or the bystander did not live through it, or it keeps files open.
+        """
+        before, lines = self.read(), len(self.served.err.lines)
+        # The kernel forgets the largest size so far (proc(5), clear_refs).
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        self.bystander.ask()
+        pause()
+        calm = self.bystander.ask()
+        start = os.times().elapsed
+        answers = attack(self)
+        seconds = os.times().elapsed - start
+        during = self.bystander.ask()
+        eventually(lambda: self.read().files <= before.files)
+        pause()
+        after = self.read()
+        assert self.served.process.poll() is None, self.served.err.text()[-2000:]
+        return Siege(
+            answers=answers,
+            spells=(calm, during, self.bystander.ask()),
+            before=before,
+            after=after,
+            peak=after.peak,
+            lines=len(self.served.err.lines) - lines,
+            seconds=seconds,
+        )
+
+
+@contextlib.contextmanager
+def opened(folder: Path, server: str = SHIPPED, *, files: int = 0) -> Iterator[Ground]:
+    """Serve, in a folder; with `files` as many descriptors as the process may have."""
+    folder.joinpath("channels.yaml").write_text(CONFIG.format(server=server))
+    arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json")
+    if files:
+        arguments = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *arguments]
+    environ = environment(CHANNELD_JWT_SECRET=SECRET)
+    with (
+        process_of(arguments, folder, environ) as served,
+        Bystander(served.wait_ready().port) as bystander,
+    ):
+        yield Ground(served, bystander)

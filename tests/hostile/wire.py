@@ -1,0 +1,187 @@
+"""A client that keeps no rules: raw sockets, bytes as they are wanted, and what came back, counted."""
+
+import collections
+import contextlib
+import json
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from typing import Self
+
+PATIENCE = 60.0
+"""Seconds until an attacker stops waiting for what must come."""
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+_TCP_REPAIR = 19
+
+Answers = collections.Counter[str]
+"""What attackers got, and how often: a frame's type, an error's code, `close 4508`, `HTTP 431`, `end`, `reset`."""
+
+
+def head(path: str, *fields: str) -> bytes:
+    lines = (
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {_KEY}",
+        *fields,
+    )
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+def frame(payload: bytes, first: int = TEXT) -> bytes:
+    """A client's WebSocket frame. The masking key is zero, which RFC 6455 does not forbid a client."""
+    size = len(payload)
+    if size < 126:
+        return bytes((first, 128 + size)) + bytes(4) + payload
+    if size < 65536:
+        return bytes((first, 254)) + size.to_bytes(2, "big") + bytes(4) + payload
+    return bytes((first, 255)) + size.to_bytes(8, "big") + bytes(4) + payload
+
+
+def say(type: str, **fields: object) -> bytes:
+    return frame(json.dumps({"type": type, **fields}).encode())
+
+
+class Raw:
+    """One TCP connection. `answers` counts what came; `ended` is true when nothing more will."""
+
+    def __init__(self, port: int, *, buffer: int = 0) -> None:
+        self.answers: Answers = collections.Counter()
+        self.ended = False
+        self._inbox = bytearray()
+        self._is_open = False
+        self.socket = socket.socket()
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def open(self, path: str, *fields: str, rest: bytes = b"") -> Self:
+        """Shake hands, and wait for the answer."""
+        self.pour([head(path, *fields) + rest])
+        self.read_until("HTTP")
+        return self
+
+    def pour(self, pieces: Iterable[bytes], *, reads: bool = True) -> int:
+        """Send as fast as it goes, reading meanwhile or not, until the server ends it: how many bytes it took.
+
+        Where nothing is read and the server takes no more for a second, that is the end, too.
+        """
+        sent = 0
+        self.socket.setblocking(False)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest and not self.ended:
+                if not self._wait(writes=True, reads=reads):
+                    return sent
+                with contextlib.suppress(BlockingIOError):
+                    taken = self._send(rest)
+                    sent, rest = sent + taken, rest[taken:]
+            if self.ended:
+                break
+        return sent
+
+    def read_until(self, *names: str, count: int = 1) -> Self:
+        """Read until so many of these were counted (a prefix will do), or the end."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.ended and self.counted(*names) < count:
+            assert time.monotonic() < deadline, f"{names} did not come, but {dict(self.answers)}"
+            self._wait(writes=False, reads=True)
+        return self
+
+    def read_out(self) -> Self:
+        """Read until the server ends the connection."""
+        return self.read_until("never")
+
+    def counted(self, *names: str) -> int:
+        return sum(count for key, count in self.answers.items() if key.startswith(names))
+
+    def vanish(self) -> None:
+        """Be gone without a FIN or RST, as a machine whose power fails. Needs root."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+        self.socket.close()
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def _wait(self, *, writes: bool, reads: bool) -> bool:
+        """Read what there is. False: for too long there was neither that, nor room to write."""
+        patience = PATIENCE if reads else 1.0
+        mine = [self.socket]
+        readable, writable, _ = select.select(mine if reads else [], mine if writes else [], [], 0)
+        if not readable and not writable:
+            readable, writable, _ = select.select(
+                mine if reads else [], mine if writes else [], [], patience
+            )
+        if readable:
+            self._read()
+        return bool(readable or writable)
+
+    def _send(self, data: memoryview) -> int:
+        try:
+            return self.socket.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self._end("reset")
+            return 0
+
+    def _read(self) -> None:
+        try:
+            data = self.socket.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            self._end("reset")
+            return
+        self._inbox += data
+        self._take()
+        if not data:
+            self._end("end")
+
+    def _end(self, how: str) -> None:
+        if not self.ended:
+            self.ended = True
+            self.answers[how] += 1
+
+    def _take(self) -> None:
+        inbox = self._inbox
+        if not self._is_open:
+            end = inbox.find(b"\r\n\r\n") + 4
+            if end < 4:
+                return
+            status = inbox[9:12].decode()
+            self.answers[f"HTTP {status}"] += 1
+            self._is_open = status == "101"
+            del inbox[:end]
+        at, size = 0, len(inbox)
+        while self._is_open and size - at >= 2:
+            length, start = inbox[at + 1], at + 2
+            if length > 125:
+                start = at + (4 if length == 126 else 10)
+                length = int.from_bytes(inbox[at + 2 : start], "big")
+            if size < start or start + length > size:
+                break
+            self.answers[_name(inbox[at], bytes(inbox[start : start + length]))] += 1
+            at = start + length
+        del inbox[:at]
+
+
+def _name(first: int, payload: bytes) -> str:
+    if first == CLOSE:
+        return f"close {int.from_bytes(payload[:2], 'big')}"
+    if first != TEXT:
+        return {PING: "PING", PONG: "PONG"}.get(first, hex(first))
+    content = json.loads(payload)
+    return str(content["code"] if content["type"] == "error" else content["type"])

@@ -1,0 +1,129 @@
+"""Webhooks of `channeld run`, told to the example's receiver: one node, two nodes, a node that is killed."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.kit import SECRET, Client, command, environment, process_of, token
+from tests.system.nodes import CHANNELS, Fleet, enter, fleet_of
+from tests.webhooks.kit import SECRET as SIGNING
+from tests.webhooks.kit import receiver
+
+EXAMPLE: Any = receiver()
+HOOK = """
+webhooks:
+  - url: http://127.0.0.1:PORT/told
+    secret: ${SIGNING}
+    events: [connected, disconnected, joined, left, room_occupied, room_vacated]
+"""
+ALONE = CHANNELS.replace('broker: {redis: {url: "${REDIS_URL}", prefix: "${PREFIX:-nodes}"}}\n', "")
+
+
+class Heard:
+    """What the example's receiver noted."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.port = 0
+        self._news = threading.Condition()
+
+    def note(self, event: dict[str, Any]) -> None:
+        with self._news:
+            self.events.append(event)
+            self._news.notify_all()
+
+    def wait_for(self, event: str, **fields: object) -> None:
+        def has_come() -> bool:
+            wanted = {"event": event, **fields}
+            return any({key: one.get(key) for key in wanted} == wanted for one in self.events)
+
+        with self._news:
+            assert self._news.wait_for(has_come, 60), self.names()
+
+    def names(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+
+@contextmanager
+def backend(secret: str = SIGNING) -> Iterator[Heard]:
+    heard = Heard()
+
+    class Receiver(EXAMPLE.Receiver):  # type: ignore[misc]
+        secrets = (secret,)
+        seen = EXAMPLE.Seen()
+
+        def note(self, event: dict[str, Any]) -> None:
+            heard.note(event)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        heard.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield heard
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with fleet_of("valkey", tmp_path) as fleet:
+        yield fleet
+
+
+def test_a_backend_hears_all_of_a_life_also_of_the_server(tmp_path: Path) -> None:
+    with backend() as heard:
+        tmp_path.joinpath("channels.yaml").write_text(ALONE + HOOK.replace("PORT", str(heard.port)))
+        arguments = command("run", "--bind", "127.0.0.1:0", "--log-format", "json")
+        environ = environment(SECRET=SECRET, SIGNING=SIGNING)
+        with process_of(arguments, tmp_path, environ) as served:
+            served.wait_ready()
+            ann = Client(f"ws://{served.address}/rooms/a?token={token('ann')}")
+            heard.wait_for("joined", user="ann", room="a")
+            served.tell(signal.SIGTERM)
+            ann.until_closed()
+            ann.close()
+            assert served.wait() == 0
+        assert heard.names()[:3] == ["connected", "room_occupied", "joined"]
+        assert sorted(heard.names()[3:]) == ["disconnected", "left", "room_vacated"]
+
+
+@pytest.mark.slow
+def test_over_two_nodes_each_thing_is_told_once(fleet: Fleet) -> None:
+    with backend() as heard:
+        with fleet.folder.joinpath("channels.yaml").open("a") as file:
+            file.write(HOOK.replace("PORT", str(heard.port)))
+        here, there = (fleet.start(SIGNING=SIGNING).wait_ready() for _ in range(2))
+        first, second = enter(here, "ann"), enter(there, "ann")
+        first.close()
+        heard.wait_for("disconnected")
+        second.close()
+        heard.wait_for("room_vacated", room="a")
+        heard.wait_for("left", user="ann")
+        counts = {name: heard.names().count(name) for name in heard.names()}
+        assert counts == {
+            "connected": 2, "disconnected": 2, "joined": 1, "left": 1, "room_occupied": 1, "room_vacated": 1,
+        }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_survivor_tells_of_a_node_that_was_killed(fleet: Fleet) -> None:
+    with backend() as heard:
+        with fleet.folder.joinpath("channels.yaml").open("a") as file:
+            file.write(HOOK.replace("PORT", str(heard.port)))
+        here, there = (fleet.start(SIGNING=SIGNING).wait_ready() for _ in range(2))
+        with enter(here, "bob", "b"):
+            enter(there, "ann")
+            heard.wait_for("joined", user="ann")
+            heard.wait_for("room_occupied", room="a")
+            there.tell(signal.SIGKILL)
+            heard.wait_for("left", user="ann", room="a")
+            heard.wait_for("room_vacated", room="a")
+            assert "left" not in [e["event"] for e in heard.events if e.get("user") == "bob"]
