@@ -33,6 +33,7 @@ export function overview(view, app) {
   const series = TILES.map(() => []);
   let last = null;
   let timer = 0;
+  let cells = null;
   const tiles = h("div", { class: "tiles" });
   const below = h("div", {});
   put(view, h("h2", {}, "Overview"), tiles, below);
@@ -52,18 +53,39 @@ export function overview(view, app) {
         sparkline(series[at], KEPT));
     }));
     last = pulse;
-    const results = Object.entries(pulse.refused);
+    if (!cells) build(pulse);
+    for (const [name, cell] of Object.entries(cells.channels)) {
+      const counts = pulse.channels[name] ?? { connections: 0, rooms: 0 };
+      cell.connections.data = count(counts.connections);
+      cell.rooms.data = count(counts.rooms);
+    }
+    for (const [result, cell] of Object.entries(cells.results)) cell.data = count(pulse.refused[result] ?? 0);
+    app.say(pulse);
+  }
+
+  // Built once: whoever has the focus on a link of a table keeps it.
+  function build(pulse) {
+    const text = () => document.createTextNode("");
+    cells = { channels: {}, results: {} };
+    for (const channel of app.setup.channels) cells.channels[channel.name] = { connections: text(), rooms: text() };
+    for (const result of Object.keys(pulse.refused)) cells.results[result] = text();
     put(below,
       pulse.nodes > 1 && h("p", { class: "quiet" }, "Connections and rooms are of all nodes, the rest of the processes on this machine."),
-      h("div", { class: "pair" }, h("section", { class: "card" }, h("h3", {}, "Channels"), table([{ text: "Channel" }, { text: "Path" }, { text: "Connections", number: true }, { text: "Rooms", number: true }, { text: "" }],
-        app.setup.channels.map((channel) => {
-          const counts = pulse.channels[channel.name] ?? { connections: 0, rooms: 0 };
-          return [channel.name, h("code", {}, channel.path), count(counts.connections), count(counts.rooms),
-            h("a", { href: `#/rooms/${encodeURIComponent(channel.name)}` }, "rooms")];
-        }), "No channel is declared.")),
-      h("section", { class: "card" }, h("h3", {}, "Messages since the start"), table([{ text: "What became of them" }, { text: "Messages", number: true }],
-        results.map(([result, number]) => [REFUSED[result] ?? result, count(number)]), "No message type is declared."))));
-    app.say(pulse);
+      h("div", { class: "pair" },
+        h("section", { class: "card" },
+          h("h3", {}, "Channels"),
+          table([{ text: "Channel" }, { text: "Path" }, { text: "Connections", number: true }, { text: "Rooms", number: true }, { text: "" }],
+            app.setup.channels.map((channel) => [
+              channel.name,
+              h("code", {}, channel.path),
+              cells.channels[channel.name].connections,
+              cells.channels[channel.name].rooms,
+              h("a", { href: `#/rooms/${encodeURIComponent(channel.name)}` }, "rooms", h("span", { class: "hidden" }, ` of ${channel.name}`)),
+            ]), "No channel is declared.")),
+        h("section", { class: "card" },
+          h("h3", {}, "Messages since the start"),
+          table([{ text: "What became of them" }, { text: "Messages", number: true }],
+            Object.entries(cells.results).map(([result, cell]) => [REFUSED[result] ?? result, cell]), "No message type is declared."))));
   }
 
   async function beat() {

@@ -110,7 +110,7 @@ def edited(schema: Json, draw: st.DrawFn) -> Json:
     return rest
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(edits())
 def test_what_is_called_safe_is_safe(pair: tuple[Json, Json]) -> None:
     old, new = map(node_of, pair)
@@ -123,6 +123,58 @@ def test_what_is_called_safe_is_safe(pair: tuple[Json, Json]) -> None:
         assert all(old.accepts(value) for value in after), facts
     if not any(fact.may_lose() for fact in facts):
         assert all(new.accepts(value) for value in before)
+
+
+O: dict[str, Json] = {"type": "object"}
+L: dict[str, Json] = {"type": "array"}
+TEXT: dict[str, Json] = {"type": "string"}
+A: dict[str, Json] = {"a": {"type": "string"}}
+K1: Json = {**O, "required": ["a"], "properties": {"a": {"const": 1}, "b": {"maxLength": 1}}}
+K2: Json = {**O, "required": ["a"], "properties": {"a": {"const": 2}}}
+# Each differs from some other in one keyword, so that every rule decides about some pair.
+POOL: list[Json] = [
+    True, O, L, TEXT, {"type": "number"}, {"type": "integer"}, {"type": ["string", "null"]},
+    {"anyOf": [TEXT, {"type": "null"}]}, {"anyOf": [{"maxLength": 1}, TEXT]},
+    {"oneOf": [{"maxLength": 1}, TEXT]}, {"oneOf": [TEXT, {"type": "integer"}]},
+    {"oneOf": [K1, K2]}, {"oneOf": [K1]}, {"anyOf": [K1, {**O, "maxProperties": 1}]}, K2,
+    {**TEXT, "maxLength": 1}, {**TEXT, "maxLength": 2}, {**TEXT, "minLength": 1}, {**TEXT, "pattern": "^a"},
+    {"enum": ["a", "b"]}, {"enum": ["a", 1, None]}, {"const": "a"}, {"not": TEXT}, {"not": {"const": "a"}},
+    {"maximum": 1}, {"exclusiveMaximum": 1}, {"minimum": 1}, {"exclusiveMinimum": 1}, {"minimum": 0.5},
+    {"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}, {"type": "number", "maximum": 1},
+    {"multipleOf": 1}, {"multipleOf": 2}, {"multipleOf": 0.5}, {"if": TEXT, "then": {"maxLength": 1}},
+    {**O, "properties": A}, {**O, "properties": A, "required": ["a"]}, {**O, "required": ["a"]},
+    {**O, "properties": A, "additionalProperties": False}, {**O, "additionalProperties": False},
+    {**O, "properties": A, "additionalProperties": {"type": "integer"}}, {**O, "additionalProperties": TEXT},
+    {**O, "properties": {**A, "b": TEXT}}, {**O, "properties": {**A, "b": TEXT}, "required": ["a", "b"]},
+    {**O, "properties": {**A, "b": TEXT}, "additionalProperties": False}, {**O, "properties": {"a": {}}},
+    {**O, "properties": {"a": {}}, "additionalProperties": False}, {**O, "properties": {"a": False}},
+    {**O, "patternProperties": {"^a": TEXT}}, {**O, "patternProperties": {"^a": {}}, "additionalProperties": False},
+    {**O, "patternProperties": {"^z": {}}, "additionalProperties": False}, {**O, "propertyNames": {"const": "a"}},
+    {**O, "properties": A, "patternProperties": {"^z": {}}, "additionalProperties": False},
+    {**O, "properties": A, "unevaluatedProperties": False}, {**O, "unevaluatedProperties": False},
+    {**O, "allOf": [{"properties": A}], "unevaluatedProperties": False}, {**O, "allOf": [{"properties": A}]},
+    {**O, "allOf": [{"properties": A}], "additionalProperties": False}, {**O, "dependentRequired": {"a": ["b"]}},
+    {**O, "maxProperties": 1}, {**O, "minProperties": 1}, {**O, "minProperties": 2},
+    {**L, "items": TEXT}, {**L, "items": False}, {**L, "prefixItems": [TEXT]}, {**L, "prefixItems": [{}], "items": TEXT},
+    {**L, "prefixItems": [TEXT], "items": False}, {**L, "items": {"type": "integer"}}, {**L, "uniqueItems": True},
+    {**L, "maxItems": 1}, {**L, "minItems": 1}, {**L, "minItems": 2}, {**L, "contains": TEXT}, {**L, "maxItems": 0},
+    {**L, "contains": TEXT, "maxContains": 1}, {**L, "contains": TEXT, "minContains": 0}, {**L, "items": {**TEXT, "maxLength": 1}},
+]  # fmt: skip
+
+
+def test_what_is_called_safe_is_safe_for_every_pair_of_a_pool() -> None:
+    nodes = [node_of(schema) for schema in POOL]
+    accepted = [frozenset(i for i, v in enumerate(VALUES) if n.accepts(v)) for n in nodes]
+    safe = 0
+    for (old, before), (new, after) in itertools.permutations(zip(nodes, accepted, strict=True), 2):
+        facts = compare(old, new)
+        if all(level_of(fact, Direction.SENT) is Level.SAFE for fact in facts):
+            safe += 1
+            assert before <= after, (old.parts[0].schema, new.parts[0].schema)
+        if all(level_of(fact, Direction.RECEIVED) is Level.SAFE for fact in facts):
+            assert after <= before, (old.parts[0].schema, new.parts[0].schema)
+    # A comparison that never says safe would pass, too.
+    assert safe > 300
 
 
 @settings(max_examples=60, deadline=None)

@@ -86,7 +86,8 @@ def test_waiting_doubles_up_to_a_limit_and_is_spread(folder: Path) -> None:
     ("frame", "outcome"),
     [
         ({"code": 1012, "reason": "r", "reconnect": True, "retry_after": 2.5}, {"retry": 2500}),
-        ({"code": 4410, "reason": "r", "reconnect": False}, {}),
+        ({"code": 1012, "reason": "r", "reconnect": False}, {}),
+        ({"code": 1001, "reason": "r", "reconnect": True, "retry_after": 1}, {"retry": 1000}),
         ({"code": 4429, "reason": "r", "reconnect": False}, {}),
     ],
 )
@@ -164,8 +165,10 @@ def test_what_was_sent_fails_with_its_connection_and_what_waited_does_not(folder
     sockets[0].lose(1006);
     const waiting = client.send({ type: "waits" });
     while (sockets.length < 2) await turn(1);
-    sockets[1].open().say({ type: "ack", id: 2 });
-    report("both", { sent: await sent, waiting: (await waiting).type, resent: sockets[1].sent });
+    sockets[1].lose(1006);
+    while (sockets.length < 3) await turn(1);
+    sockets[2].open().say({ type: "ack", id: 2 });
+    report("both", { sent: await sent, waiting: (await waiting).type, resent: sockets[2].sent });
     client.close();
     """
     (report,) = run(folder, text)
@@ -316,7 +319,6 @@ def test_rooms_are_joined_again_and_positions_asked_for(folder: Path) -> None:
     const second = sockets[1].open();
     second.say({ type: "subscribed", room: "home", pos: "h9", recovered: false });
     second.say({ type: "subscribed", room: "a", pos: "a9", recovered: true, id: 4 });
-    second.say({ type: "say", room: "a", pos: "a3" });
     second.say({ type: "error", code: "FORBIDDEN", message: "no", id: 5 });
     await turn();
     second.lose(1006);
@@ -331,10 +333,25 @@ def test_rooms_are_joined_again_and_positions_asked_for(folder: Path) -> None:
         {"type": "subscribe", "room": "a", "since": "a2", "id": 4},
         {"type": "subscribe", "room": "b", "since": "b1", "id": 5},
     ]
-    # What was missed was not all there when it was lost again: the last frame that came counts, not `subscribed`.
-    assert report["third"] == [{"type": "subscribe", "room": "a", "since": "a3", "id": 6}]
+    # What was missed had not come yet when it was lost again: the last frame counts, not `subscribed`.
+    assert report["third"] == [{"type": "subscribe", "room": "a", "since": "a2", "id": 6}]
     assert report["thirdSince"] == "ws://x/?since=h9"
     assert report["gaps"] == ["home"]
+
+
+def test_of_several_joined_rooms_those_that_moved_on_have_a_gap(folder: Path) -> None:
+    text = """
+    const gaps = [];
+    const client = new ChannelClient("ws://x/", { ...quiet, onGap: (room) => gaps.push(room) });
+    await turn();
+    sockets[0].open().say({ type: "subscribed", room: "a", pos: "1" }).say({ type: "subscribed", room: "b", pos: "2" });
+    sockets[0].lose(1006);
+    while (sockets.length < 2) await turn(1);
+    sockets[1].open().say({ type: "subscribed", room: "a", pos: "1" }).say({ type: "subscribed", room: "b", pos: "3" });
+    report("rooms", { url: sockets[1].url, gaps });
+    client.close();
+    """
+    assert run(folder, text) == [{"step": "rooms", "url": "ws://x/", "gaps": ["b"]}]
 
 
 def test_a_room_that_is_left_while_away_is_not_joined_again(folder: Path) -> None:

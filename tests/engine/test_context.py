@@ -1,0 +1,90 @@
+"""What contexts show, and what their verbs refuse."""
+
+import inspect
+from collections.abc import Callable
+
+import pytest
+
+from channeld.engine.context import AsyncContext, InlineContext
+from channeld.engine.engine import FrameRefused
+from channeld.hooks import Context, SyncContext
+from channeld.testing import TestApp
+from tests.engine.conftest import Serve
+
+CHANNELS = """
+  room:
+    path: /rooms/{id}
+    auth: session
+    rooms: "{params.id}"
+    history: {size: 3, ttl: 60s}
+    messages: {say: {schema: true, route: room}}
+"""
+
+
+async def context_of(app: TestApp, kind: Callable[..., object]) -> object:
+    client = await app.connect("/rooms/a", user="ann", claims={"role": "x"})
+    await client.send({"type": "say", "n": 1})
+    await client.received()
+    return kind(client.session)
+
+
+async def test_context_shows_the_connection(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, InlineContext)
+        assert isinstance(context, InlineContext)
+        assert (context.channel, context.params, context.room) == ("room", {"id": "a"}, "a")
+        assert (context.rooms, context.claims["role"]) == (frozenset({"a"}), "x")
+        assert context.user is not None
+        assert context.user.id == "ann"
+        context.store["seen"] = 1
+        assert context.store == {"seen": 1}
+
+
+@pytest.mark.parametrize("code", [999, 1005, 1006, 2000, 5000])
+async def test_close_takes_only_codes_that_may_be_sent(serve: Serve, code: int) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, InlineContext)
+        assert isinstance(context, InlineContext)
+        with pytest.raises(ValueError, match="close code"):
+            context.close(code)
+
+
+async def test_frames_are_checked_before_they_leave(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, AsyncContext)
+        assert isinstance(context, AsyncContext)
+        for frame in ({}, {"type": "ack"}, {"type": 1}):
+            with pytest.raises(FrameRefused):
+                await context.send(frame)
+        with pytest.raises(ValueError, match="room name"):
+            await context.join("\n")
+
+
+async def test_presence_online_and_history_may_be_asked(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, AsyncContext)
+        assert isinstance(context, AsyncContext)
+        assert [frame["n"] for frame in await context.history("a")] == [1]
+        assert await context.online("ann")
+        assert await context.presence("a") == []
+
+
+async def test_verbs_that_are_kept_for_later_do_nothing_yet(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        later: list[Callable[[], None]] = []
+        assert client.session is not None
+        InlineContext(client.session, later=later).send({"type": "note"})
+        assert await client.received() == []
+        later[0]()
+        assert await client.received() == [{"type": "note"}]
+
+
+@pytest.mark.parametrize(
+    ("kept", "protocol"), [(AsyncContext, Context), (InlineContext, SyncContext)]
+)
+def test_contexts_have_every_verb_of_their_protocol(kept: type, protocol: type) -> None:
+    for name, verb in inspect.getmembers(protocol, inspect.isfunction):
+        if not name.startswith("_"):
+            assert inspect.signature(getattr(kept, name)) == inspect.signature(verb), name
