@@ -1,11 +1,13 @@
 """Calling hooks: sync ones inline, async ones with a time limit, threaded ones in a worker; what they raise is contained.
 
-A `Reject` goes on to the caller. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
+A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is no fault of the
+hook's. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from channeld.broker.broker import BrokerUnavailable
 from channeld.broker.later import leave_turn
 from channeld.engine.context import AsyncContext, InlineContext
 from channeld.engine.failures import HookFailed
@@ -32,6 +34,7 @@ async def call_hook(
 
     Raises:
         Reject: the hook's own.
+        BrokerUnavailable: what the hook asked its context for could not be done.
         HookFailed: anything else went wrong; it is logged.
     """
     seconds = session.channel.limits.hook_timeout
@@ -67,7 +70,7 @@ async def _call(
             wait = runtime.within if hook.is_async else runtime.in_thread
             return await wait(seconds, hook.call, *args)
         result = hook.call(*args)
-    except Reject:
+    except (Reject, BrokerUnavailable):
         raise
     except TimeoutError as error:
         raise _failed(engine, "hook_timeout", hook, session) from error

@@ -45,16 +45,27 @@ class _EchoingSlow(Slow):
 
 
 async def play(path: str, cases: Sequence[str] | None, exclude: Sequence[str]) -> list[Result]:
-    """Play cases over one path; the server compresses when it is asked to."""
+    """Play cases over one path; the server compresses when it is asked to.
+
+    The fuzzer gives each case a second or so of real time, which a busy machine may use up: what was not strict among
+    four at a time is played again, one at a time, and that verdict counts.
+    """
     async with _echoing(path) as port:
-        return await trio.to_thread.run_sync(_play, port, cases, exclude)
+        results = await trio.to_thread.run_sync(_play, port, cases, exclude, 4)
+        odd = [case for case, *verdicts in results if verdicts != ["OK", "OK"]]
+        if not odd:
+            return results
+        again = {row[0]: row for row in await trio.to_thread.run_sync(_play, port, odd, [], 1)}
+        return [again.get(row[0], row) for row in results]
 
 
-def _play(port: int, cases: Sequence[str] | None, exclude: Sequence[str]) -> list[Result]:
+def _play(
+    port: int, cases: Sequence[str] | None, exclude: Sequence[str], at_a_time: int
+) -> list[Result]:
     async def run() -> list[Result]:
         try:
             found = await kosoku.run_fuzzingclient(
-                f"ws://127.0.0.1:{port}/", cases, exclude, concurrency=4
+                f"ws://127.0.0.1:{port}/", cases, exclude, concurrency=at_a_time
             )
         except kosoku.FailureError as failure:
             found = failure.results

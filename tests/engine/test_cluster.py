@@ -26,6 +26,7 @@ CHANNELS = """
     rooms: {join: "{params.room}", subscribe: {allow: ["*"]}}
     messages: {say: {schema: true, route: room}}
   one: {path: /one, auth: session, limits: {connections_per_user: 1}, events: {}}
+  asking: {path: /asking, auth: session, messages: {ask: {schema: true, hook: "cluster_hooks:ask"}}}
   quiet: {path: /quiet, auth: none, events: {note: {schema: true}}}
 """
 
@@ -36,6 +37,8 @@ Nodes = Callable[[int], AbstractAsyncContextManager[tuple[Bus, list[Node]]]]
 def nodes(tmp_path: Path) -> Nodes:
     file = tmp_path / "channels.yaml"
     file.write_text(HEAD + "channels:" + CHANNELS)
+    hook = "async def ask(ctx, message):\n    await ctx.online('bob')\n"
+    tmp_path.joinpath("cluster_hooks.py").write_text(hook)
     return lambda count: cluster_of(file, count)
 
 
@@ -69,7 +72,12 @@ async def test_rooms_and_counts_are_sums_and_unions(
             await node.connect(f"/rooms/{room}", user="ann")
         await b.connect("/quiet")
         assert await a.cluster.rooms("room") == {"x": 2, "y": 1}
-        assert await a.cluster.counts() == {"room": (3, 2), "one": (0, 0), "quiet": (1, 0)}
+        assert await a.cluster.counts() == {
+            "room": (3, 2),
+            "one": (0, 0),
+            "asking": (0, 0),
+            "quiet": (1, 0),
+        }
 
 
 async def test_disconnect_reaches_a_user_everywhere(
@@ -326,6 +334,19 @@ async def test_who_goes_meanwhile_is_no_error(
         await ann.close()
         assert a.engine.sessions == {}
         assert '"level":"error"' not in capsys.readouterr().err
+
+
+async def test_a_hook_that_needs_the_broker_is_not_to_blame(
+    nodes: Nodes, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with nodes(2) as (bus, [a, _]):
+        ann = await a.connect("/asking", user="ann")
+        await ann.received()
+        bus.is_away = True
+        await ann.send({"type": "ask", "id": 1})
+        frame = await ann.receive()
+        assert (frame["code"], frame["id"]) == ("UNAVAILABLE", 1)
+        assert "hook_failed" not in capsys.readouterr().err
 
 
 async def test_a_gap_is_told_where_the_channel_keeps_history(

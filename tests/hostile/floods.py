@@ -151,14 +151,15 @@ def room_names_as_shipped(ground: Ground, count: int) -> Answers:
 
 def archives(ground: Ground, count: int) -> Answers:
     """Asking for six megabytes of history with every few bytes, `count` times, reading nothing."""
-    room, text = f"/archive/{ground.read().cpu}", "x" * 60_000
-    with Raw(ground.port).open(room) as writer, Raw(ground.port, buffer=4096).open(room) as reader:
+    room, text = f"/archive/{ground.pid}", "x" * 60_000
+    with Raw(ground.port).open(room) as writer:
         writer.pour(itertools.repeat(say("say", text=text), 100))
-        writer.pour([say("ping")])
-        writer.read_until("pong")
-        asked = say("history", limit=100)
-        reader.pour(_packed(asked, count), reads=False)
-        return reader.read_out().answers
+        writer.read_until("say", count=100)
+    start = len(ground.served.err.lines)
+    with Raw(ground.port, buffer=4096).open(room) as reader:
+        reader.pour(_packed(say("history", limit=100), count), reads=False)
+        answers = reader.read_out().answers
+    return answers + Counter({"closed 4508": ground.closed_with(4508, start)})
 
 
 def never_reading(ground: Ground, count: int) -> Answers:

@@ -34,6 +34,7 @@ export function overview(view, app) {
   let last = null;
   let timer = 0;
   let cells = null;
+  let closed = false;
   const tiles = h("div", { class: "tiles" });
   const below = h("div", {});
   put(view, h("h2", {}, "Overview"), tiles, below);
@@ -90,13 +91,17 @@ export function overview(view, app) {
 
   async function beat() {
     try {
-      draw(await get("/console/pulse"));
+      const pulse = await get("/console/pulse");
+      if (!closed) draw(pulse);
     } catch (error) {
-      app.failed(error);
+      if (!closed) app.failed(error);
     }
-    timer = setTimeout(beat, EVERY);
+    if (!closed) timer = setTimeout(beat, EVERY);
   }
 
   beat();
-  return () => clearTimeout(timer);
+  return () => {
+    closed = true;
+    clearTimeout(timer);
+  };
 }

@@ -125,36 +125,36 @@ def test_what_is_called_safe_is_safe(pair: tuple[Json, Json]) -> None:
         assert all(new.accepts(value) for value in before)
 
 
-O: dict[str, Json] = {"type": "object"}
+M: dict[str, Json] = {"type": "object"}
 L: dict[str, Json] = {"type": "array"}
 TEXT: dict[str, Json] = {"type": "string"}
 A: dict[str, Json] = {"a": {"type": "string"}}
-K1: Json = {**O, "required": ["a"], "properties": {"a": {"const": 1}, "b": {"maxLength": 1}}}
-K2: Json = {**O, "required": ["a"], "properties": {"a": {"const": 2}}}
+K1: Json = {**M, "required": ["a"], "properties": {"a": {"const": 1}, "b": {"maxLength": 1}}}
+K2: Json = {**M, "required": ["a"], "properties": {"a": {"const": 2}}}
 # Each differs from some other in one keyword, so that every rule decides about some pair.
 POOL: list[Json] = [
-    True, O, L, TEXT, {"type": "number"}, {"type": "integer"}, {"type": ["string", "null"]},
+    True, M, L, TEXT, {"type": "number"}, {"type": "integer"}, {"type": ["string", "null"]},
     {"anyOf": [TEXT, {"type": "null"}]}, {"anyOf": [{"maxLength": 1}, TEXT]},
     {"oneOf": [{"maxLength": 1}, TEXT]}, {"oneOf": [TEXT, {"type": "integer"}]},
-    {"oneOf": [K1, K2]}, {"oneOf": [K1]}, {"anyOf": [K1, {**O, "maxProperties": 1}]}, K2,
+    {"oneOf": [K1, K2]}, {"oneOf": [K1]}, {"anyOf": [K1, {**M, "maxProperties": 1}]}, K2,
     {**TEXT, "maxLength": 1}, {**TEXT, "maxLength": 2}, {**TEXT, "minLength": 1}, {**TEXT, "pattern": "^a"},
     {"enum": ["a", "b"]}, {"enum": ["a", 1, None]}, {"const": "a"}, {"not": TEXT}, {"not": {"const": "a"}},
     {"maximum": 1}, {"exclusiveMaximum": 1}, {"minimum": 1}, {"exclusiveMinimum": 1}, {"minimum": 0.5},
     {"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}, {"type": "number", "maximum": 1},
     {"multipleOf": 1}, {"multipleOf": 2}, {"multipleOf": 0.5}, {"if": TEXT, "then": {"maxLength": 1}},
-    {**O, "properties": A}, {**O, "properties": A, "required": ["a"]}, {**O, "required": ["a"]},
-    {**O, "properties": A, "additionalProperties": False}, {**O, "additionalProperties": False},
-    {**O, "properties": A, "additionalProperties": {"type": "integer"}}, {**O, "additionalProperties": TEXT},
-    {**O, "properties": {**A, "b": TEXT}}, {**O, "properties": {**A, "b": TEXT}, "required": ["a", "b"]},
-    {**O, "properties": {**A, "b": TEXT}, "additionalProperties": False}, {**O, "properties": {"a": {}}},
-    {**O, "properties": {"a": {}}, "additionalProperties": False}, {**O, "properties": {"a": False}},
-    {**O, "patternProperties": {"^a": TEXT}}, {**O, "patternProperties": {"^a": {}}, "additionalProperties": False},
-    {**O, "patternProperties": {"^z": {}}, "additionalProperties": False}, {**O, "propertyNames": {"const": "a"}},
-    {**O, "properties": A, "patternProperties": {"^z": {}}, "additionalProperties": False},
-    {**O, "properties": A, "unevaluatedProperties": False}, {**O, "unevaluatedProperties": False},
-    {**O, "allOf": [{"properties": A}], "unevaluatedProperties": False}, {**O, "allOf": [{"properties": A}]},
-    {**O, "allOf": [{"properties": A}], "additionalProperties": False}, {**O, "dependentRequired": {"a": ["b"]}},
-    {**O, "maxProperties": 1}, {**O, "minProperties": 1}, {**O, "minProperties": 2},
+    {**M, "properties": A}, {**M, "properties": A, "required": ["a"]}, {**M, "required": ["a"]},
+    {**M, "properties": A, "additionalProperties": False}, {**M, "additionalProperties": False},
+    {**M, "properties": A, "additionalProperties": {"type": "integer"}}, {**M, "additionalProperties": TEXT},
+    {**M, "properties": {**A, "b": TEXT}}, {**M, "properties": {**A, "b": TEXT}, "required": ["a", "b"]},
+    {**M, "properties": {**A, "b": TEXT}, "additionalProperties": False}, {**M, "properties": {"a": {}}},
+    {**M, "properties": {"a": {}}, "additionalProperties": False}, {**M, "properties": {"a": False}},
+    {**M, "patternProperties": {"^a": TEXT}}, {**M, "patternProperties": {"^a": {}}, "additionalProperties": False},
+    {**M, "patternProperties": {"^z": {}}, "additionalProperties": False}, {**M, "propertyNames": {"const": "a"}},
+    {**M, "properties": A, "patternProperties": {"^z": {}}, "additionalProperties": False},
+    {**M, "properties": A, "unevaluatedProperties": False}, {**M, "unevaluatedProperties": False},
+    {**M, "allOf": [{"properties": A}], "unevaluatedProperties": False}, {**M, "allOf": [{"properties": A}]},
+    {**M, "allOf": [{"properties": A}], "additionalProperties": False}, {**M, "dependentRequired": {"a": ["b"]}},
+    {**M, "maxProperties": 1}, {**M, "minProperties": 1}, {**M, "minProperties": 2},
     {**L, "items": TEXT}, {**L, "items": False}, {**L, "prefixItems": [TEXT]}, {**L, "prefixItems": [{}], "items": TEXT},
     {**L, "prefixItems": [TEXT], "items": False}, {**L, "items": {"type": "integer"}}, {**L, "uniqueItems": True},
     {**L, "maxItems": 1}, {**L, "minItems": 1}, {**L, "minItems": 2}, {**L, "contains": TEXT}, {**L, "maxItems": 0},

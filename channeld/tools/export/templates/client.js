@@ -211,7 +211,7 @@ export class ChannelClient {
             if (!queued.has(id))
                 this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
         const { token, backoff: { first = 500, most = 30_000 } = {} } = this.#options;
-        const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (mayComeBack(code));
+        const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (told?.reconnect ?? mayComeBack(code));
         if (!back)
             return this.#end({ code, reason });
         if (this.#opened && Date.now() - this.#opened > 10_000)
