@@ -102,7 +102,12 @@ BATCH: Final[Schema] = {
     "items": {
         "type": "object",
         "required": ["publish"],
-        "properties": {"publish": {"type": "object"}},
+        "properties": {
+            "publish": {
+                "type": "object",
+                "description": "As the body of `/v1/publish`; one of another form gets a `problem`.",
+            }
+        },
         "additionalProperties": False,
     },
 }

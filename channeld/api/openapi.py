@@ -165,16 +165,7 @@ def _linked(schema: Schema) -> Json:
             return found if found is not value else {k: inside(v) for k, v in value.items()}
         return [inside(one) for one in value] if isinstance(value, list) else value
 
-    linked: dict[str, Json] = {key: inside(value) for key, value in schema.items()}
-    if schema is forms.BATCH:
-        link: Json = {"$ref": "#/components/schemas/Publish"}
-        linked["items"] = {
-            "type": "object",
-            "required": ["publish"],
-            "properties": {"publish": link},
-            "additionalProperties": False,
-        }
-    return linked
+    return {key: inside(value) for key, value in schema.items()}
 
 
 def _example(plan: Plan | None) -> Json:

@@ -163,7 +163,11 @@ class _Connection:
                 event = await self.next_event()
             finally:
                 self._door.waiting.pop(self, None)
-            return event if isinstance(event, h11.Request) else None
+            if isinstance(event, h11.Request):
+                # h11's own limit is for heads that come in pieces.
+                if _size(event) > _LARGEST_HEAD:
+                    raise h11.RemoteProtocolError("too large", error_status_hint=431)
+                return event
         return None
 
     async def next_event(self) -> Any:
@@ -328,6 +332,11 @@ class _Exchange:
         await self._connection.write(out)
         if is_last:
             self._is_done.set()
+
+
+def _size(request: h11.Request) -> int:
+    fields = sum(len(name) + len(value) + 4 for name, value in request.headers)
+    return len(request.target) + fields
 
 
 def _is_of_a_client_gone(error: Exception) -> bool:

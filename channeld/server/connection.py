@@ -27,6 +27,7 @@ __all__ = ["FRAMES_A_TURN", "Connection"]
 
 FRAMES_A_TURN = 32
 
+_LARGEST_CLOSE = 127
 _PING = encode_text(b"", PING)
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = CloseFrame(CloseCode.ABNORMAL, "")
@@ -161,6 +162,8 @@ class Connection(Outbox):
                 limit=self.limit,
             )
             self.cut()
+            # What is left may be over the limit still, in one large frame; with its end and the Close frame it is all.
+            self.limit = self.queued + _LARGEST_CLOSE
             self._say_close(CloseFrame(CloseCode.TOO_SLOW, "too slow"))
 
     def broken(self) -> None:

@@ -34,7 +34,8 @@ class Outbox:
         direct: the same, where a room's joined frames may be written past `send`: an open, uncompressed connection.
         out: what waits, or None exactly when everything has been sent.
         offset: how much of the first piece of `out` has been sent.
-        queued: bytes that wait, counted while `blocked`: the peer takes no more for now.
+        queued: bytes that wait: all of them while `blocked` (the peer takes no more for now), else of this turn, but
+            for its first frame.
         limit: bytes that may wait.
         parting: nothing may be queued any more; `drained` is called when all is sent.
     """
@@ -77,10 +78,13 @@ class Outbox:
                 fanout.wake()
         else:
             out.append(frame)
-            if self.blocked:
-                self.queued += len(frame)
-                if self.queued > self.limit and not self.parting:
+            self.queued += len(frame)
+            if self.queued > self.limit and not self.parting:
+                # Many large answers within one turn: the peer may take them, but they do not wait for its end.
+                if self.blocked:
                     self.overflowed()
+                else:
+                    self.flush()
 
     def flush(self) -> None:
         """Write what waits, as far as the peer takes it."""
@@ -105,7 +109,7 @@ class Outbox:
             self._block(out[1:], 0)
         else:
             self.out = None
-            if self.blocked:
+            if self.queued or self.blocked:
                 self.offset, self.queued, self.blocked = 0, 0, False
             if self.parting:
                 self.drained()

@@ -96,10 +96,8 @@ def test_the_commands(api: Api) -> None:
 
 
 def test_strangers(api: Api) -> None:
-    for key in (None, "", "wrong", KEY[:-1], KEY + "x", "schlüssel", "\x00"):
-        headers = {} if key is None else {b"authorization": b"Bearer " + key.encode()}
-        if key != "\x00":
-            assert api.http.get("/v1/channels", headers=headers).status_code == 401
+    for key in (None, "wrong", KEY[:-1], KEY + "x", "schlüssel"):
+        assert api.status(key=key) == 401
     good = {"authorization": f"Bearer {KEY}"}
     other = {**good, "origin": "https://evil.example"}
     assert api.http.get("/v1/channels", headers=other).status_code == 403
