@@ -11,7 +11,7 @@ from trio.testing import MockClock, assert_no_checkpoints
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine import cluster_wire as wire
-from channeld.engine.cluster import BEAT, PATIENCE, SILENT_AFTER
+from channeld.engine.cluster import BEAT, MOST_QUESTIONS, PATIENCE, SILENT_AFTER
 from channeld.telemetry import Histogram, Sample
 from channeld.testing import Client
 from tests.engine.conftest import HEAD, Serve
@@ -289,6 +289,43 @@ async def test_answers_nobody_asked_for_change_nothing(
             await a.rest()
             a.cluster.deliver(wire.pack(wire.Answer("n1", 1, "online", [True], last=True)))
             assert a.cluster.statistics().garbage == 1
+
+
+async def test_a_greeting_makes_nodes_known_again(nodes: Nodes, autojump_clock: MockClock) -> None:
+    async with nodes(3) as (bus, [a, b, c]):
+        for node in (a, b, c):
+            node.cluster._heard.clear()
+        a.cluster.greet()
+        assert [node.cluster.statistics().nodes for node in (a, b, c)] == [2, 1, 1]
+        bus.is_away = True
+        a.cluster.greet()
+        await b.cluster.close()
+        b.cluster.greet()
+
+
+async def test_questions_are_bounded(nodes: Nodes, autojump_clock: MockClock) -> None:
+    async with nodes(2) as (_, [a, b]):
+        b.end.is_deaf = True
+        async with trio.open_nursery() as nursery:
+            for _ in range(MOST_QUESTIONS):
+                nursery.start_soon(a.cluster.nodes)
+            await a.rest()
+            with pytest.raises(BrokerUnavailable):
+                await a.cluster.nodes()
+        assert await a.cluster.nodes() == 1
+
+
+async def test_a_node_that_cannot_put_anybody_into_a_room_says_so(
+    nodes: Nodes, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(2) as (bus, [a, b]):
+        await b.connect("/rooms/x", user="ann")
+        monkeypatch.setattr(bus.core, "enter", _away)
+        assert await a.cluster.subscribe(user="ann", channel="room", room="vip") == 0
+
+
+def _away(*_: object) -> bool:
+    raise BrokerUnavailable
 
 
 # ----------------------------------------------------------------------------- sessions while the broker is away

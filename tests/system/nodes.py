@@ -73,8 +73,13 @@ def fleet_of(kind: str, folder: Path, *options: str) -> Iterator[Fleet]:
     with tempfile.TemporaryDirectory(prefix="cd-") as place, contextlib.ExitStack() as stack:
         server = Server(_binary(kind), Path(place))
         server.start(*options)
-        stack.callback(lambda: server.process and server.kill())
+        stack.callback(_end, server)
         yield Fleet(server, folder, stack)
+
+
+def _end(server: Server) -> None:
+    if server.process is not None:
+        server.kill()
 
 
 def come(node: Served, user: str, room: str = "a", since: str = "") -> Client:

@@ -1,7 +1,6 @@
 """The control API of the real command, over real sockets: what applications do with it, and what strangers try."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -181,9 +180,14 @@ def test_keys_are_rotated_by_a_reload(serve: Serve, tmp_path: Path) -> None:
 
 def test_while_it_drains_it_is_not_ready(api: Api) -> None:
     assert api.status("/health/ready", None) == 200
-    with api.served.connect(f"/feed?token={token('ann')}") as ann:
-        ann.receive("presence")
-        os.kill(api.served.process.pid, signal.SIGTERM)
+    with socket.create_connection(("127.0.0.1", api.served.port), PATIENCE) as sock:
+        # A client that answers nothing, so that the drain takes its time.
+        head = f"GET /feed?token={token('ann')} HTTP/1.1\r\nHost: x\r\n"
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        sock.sendall(f"{head}{upgrade}{key}".encode())
+        assert sock.recv(12) == b"HTTP/1.1 101"
+        api.served.tell(signal.SIGTERM)
         api.served.event("server_draining")
         answer = api.http.get("/health/ready")
         assert (answer.status_code, "draining" in answer.text) == (503, True)
