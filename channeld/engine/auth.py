@@ -6,6 +6,7 @@ has one of its own). Why a token was refused is told to the log and to nobody el
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -213,6 +214,8 @@ class JwtVerifier:
         if reason is not None:
             return Denied(reason)
         assert self._plan.user is not None  # noqa: S101 - compiled for every jwt authenticator
+        # Every token's claims have the same few names: one copy of each for all connections.
+        claims = {sys.intern(name): value for name, value in claims.items()}
         user = User(self._plan.user(_ClaimsScope(claims), {}), claims)
         reason = accept_user(self._plan, user)
         if reason is not None:

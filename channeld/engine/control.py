@@ -179,7 +179,7 @@ async def join(
         BrokerUnavailable: it is not in the room.
     """
     channel, hub = session.channel, session.engine.hub
-    topic = Topic("room", channel.name, room)
+    topic = hub.shared(Topic("room", channel.name, room))
     is_new = room not in session.rooms
     if channel.history is None:
         await hub.join(session, topic)

@@ -81,6 +81,11 @@ class Hub:
         for topic in topics:
             await self._subscribe(topic)
 
+    def shared(self, topic: Topic) -> Topic:
+        """The topic as its room has it, so that members do not hold one each."""
+        room = self._rooms.get(topic)
+        return room.topic if room is not None else topic
+
     async def join(self, member: Member, topic: Topic) -> None:
         """Put a member into a room that keeps no history. Idempotent."""
         if topic.name not in member.rooms:

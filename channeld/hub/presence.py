@@ -59,7 +59,8 @@ class Presence:
         self._announce = announce
         self._spawn = spawn
         self.on_change: OnChange | None = None
-        self._here: dict[tuple[Topic, str], set[str]] = {}
+        # Tuples: most users have one connection, and a set of one takes four times the room.
+        self._here: dict[tuple[Topic, str], tuple[str, ...]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
         self._batches: dict[Topic, _Batch] = {}
 
@@ -73,7 +74,9 @@ class Presence:
         """
         user = member.user_id or ANONYMOUS
         key = (topic, user)
-        self._here.setdefault(key, set()).add(member.connection_id)
+        here = self._here.get(key, ())
+        if member.connection_id not in here:
+            self._here[key] = (*here, member.connection_id)
         try:
             first = await settled(self._broker.enter(topic, user, member.connection_id, info))
         except BrokerUnavailable:
@@ -104,9 +107,10 @@ class Presence:
             await self._left(topic, plan, user, member.connection_id)
 
     def _forget(self, key: tuple[Topic, str], connection: str) -> None:
-        connections = self._here.get(key, set())
-        connections.discard(connection)
-        if not connections:
+        left = tuple(one for one in self._here.get(key, ()) if one != connection)
+        if left:
+            self._here[key] = left
+        else:
             self._here.pop(key, None)
 
     def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:

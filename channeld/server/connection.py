@@ -27,8 +27,9 @@ __all__ = ["FRAMES_A_TURN", "Connection"]
 
 FRAMES_A_TURN = 32
 
-_LARGEST_CLOSE = 127
 _PING = encode_text(b"", PING)
+# What stands for a head that has been read, for all connections; nothing is ever added to it.
+_SPENT = bytearray()
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = CloseFrame(CloseCode.ABNORMAL, "")
 
@@ -162,8 +163,6 @@ class Connection(Outbox):
                 limit=self.limit,
             )
             self.cut()
-            # What is left may be over the limit still, in one large frame; with its end and the Close frame it is all.
-            self.limit = self.queued + _LARGEST_CLOSE
             self._say_close(CloseFrame(CloseCode.TOO_SLOW, "too slow"))
 
     def broken(self) -> None:
@@ -187,7 +186,7 @@ class Connection(Outbox):
         if end < 0:
             self._refuse(refuse(431, "The request head is larger than 16 KiB"))
         elif end:
-            head, rest, self._head = bytes(self._head[:end]), bytes(self._head[end:]), bytearray()
+            head, rest, self._head = bytes(self._head[:end]), bytes(self._head[end:]), _SPENT
             verdict = self._gate.judge(head, self._address, secure=self._secure)
             if isinstance(verdict, Refuse):
                 self._refuse(verdict)

@@ -22,6 +22,7 @@ Write: TypeAlias = Callable[[bytes | memoryview], int]
 
 # Joining copies: once this much waits in one piece, later frames wait behind it as they are.
 _ENOUGH = 64 * 1024
+_LARGEST_CLOSE = 127
 
 
 class Outbox:
@@ -122,11 +123,13 @@ class Outbox:
         return data
 
     def cut(self) -> None:
-        """Drop what waits, but for the rest of the WebSocket frame that is partly sent."""
+        """Drop what waits, but for the rest of the WebSocket frame that is partly sent. A Close frame may follow."""
         if self.out is not None:
             end = first_boundary(self.out[0], self.offset)
             self.out = [self.out[0][:end]]
             self.queued = end - self.offset
+            # The rest of one large frame may be over the limit still; nothing may overflow a second time.
+            self.limit = self.queued + _LARGEST_CLOSE
 
     def want_write(self) -> None:
         """Called when the peer takes no more for now."""

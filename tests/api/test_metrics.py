@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import attrs
@@ -128,3 +129,40 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
         # There are no hooks here, and webhooks tell their own.
         rest = {name for name in METRICS if not name.startswith("channeld_webhooks")} - told
         assert rest == {"channeld_hook_seconds"}
+
+
+def expressions() -> list[str]:
+    dashboard = json.loads((ROOT / "examples" / "grafana-dashboard.json").read_text())
+    panels = [target["expr"] for one in dashboard["panels"] for target in one.get("targets", [])]
+    return panels + [
+        one["definition"] for one in dashboard["templating"]["list"] if "definition" in one
+    ]
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    for expression in expressions():
+        named = re.findall(r"channeld_\w+", expression)
+        assert named, expression
+        for name in named:
+            metric = METRICS.get(name) or METRICS[name.removesuffix("_bucket")]
+            if name.endswith("_bucket"):
+                assert metric.kind == "histogram"
+            if re.search(rf"(rate|increase)\({name}", expression):
+                assert metric.kind in ("counter", "histogram"), expression
+
+
+def test_the_dashboard_groups_by_labels_that_there_are() -> None:
+    for expression in expressions():
+        for name in re.findall(r"channeld_\w+", expression):
+            labels = (METRICS.get(name) or METRICS[name.removesuffix("_bucket")]).labels
+            known = {*labels, "le", "job", "instance"}
+            asked = re.findall(r"by \(([^)]*)\)", expression)
+            assert {label for group in asked for label in group.split(", ")} <= known
+            matched = re.findall(r"(\w+)(?:=~|!=|=)\"", expression)
+            assert set(matched) <= known, expression
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    text = " ".join(expressions())
+    own = {name for name in METRICS if not name.startswith("channeld_webhooks")}
+    assert {name for name in own if name not in text} == set()

@@ -644,6 +644,19 @@ async def test_a_slow_consumer_is_closed_with_whole_frames_before(carrier: str) 
         assert await echoes(quick)
 
 
+async def test_a_slow_consumer_of_one_frame_over_the_limit_ends_alone(carrier: str) -> None:
+    async with serving(carrier, None, plan(outbox=1000), linger=5) as served:
+        slow, quick = await served.client(bounded=True), await served.client()
+        await served.until(lambda: len(served.engine.sessions) == 2)
+        first = served.engine.sessions[0]
+        first.echo(bytes(32_000_000))
+        await served.until(lambda: bool(first.ends))
+        assert first.ends == [(4508, "too slow")]
+        assert served.gate.counters.slow_consumers == 1
+        assert await echoes(quick)
+        await slow.hang_up()
+
+
 async def test_a_slow_consumer_that_never_reads_is_dropped(carrier: str) -> None:
     async with serving(carrier, None, plan(outbox=100_000)) as served:
         await served.client(bounded=True)

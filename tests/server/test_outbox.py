@@ -145,6 +145,18 @@ def test_a_burst_that_it_does_not_take_overflows_at_the_turns_end() -> None:
     assert "overflowed" in peer.told
 
 
+def test_more_than_the_limit_is_written_before_the_turns_end() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout)
+    peer.limit = 10
+    fanout.begin()
+    peer.send(b"x" * 10)
+    peer.send(b"y" * 11)
+    assert (len(peer.bytes), peer.out, peer.queued) == (21, None, 0)
+    fanout.end()
+    assert (len(peer.bytes), peer.told) == (21, [])
+
+
 def test_a_lost_peer_is_told() -> None:
     fanout = Fanout()
     peer = Peer(fanout)

@@ -21,7 +21,7 @@ KEY, NEXT_KEY = "the-first-key-of-thirty-two-chars", "the-second-key-of-thirty-t
 YAML = """
     channeld: 1
     api: {bind: "127.0.0.1:0", keys: ["${API_KEY}", "${OLD_KEY:-}"]}
-    server: {drain: 2s}
+    server: {bind: "127.0.0.1:0", drain: 2s}
     auth:
       session: {type: jwt, algorithms: [HS256], secret: "${SECRET}", audience: chat}
     channels:
