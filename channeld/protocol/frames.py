@@ -65,15 +65,25 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
         return BadFrame(f"Not valid JSON: {error.msg} at character {error.pos}")
     if type(value) is not dict:
         return BadFrame("A frame is one JSON object")
-    depth = min(depth, DEEPEST)
-    # Both checks need a look at the value only for texts that could fail them.
-    if text.count(b"{") + text.count(b"[") > depth and _depth(value) > depth:
-        return BadFrame(f"Nested deeper than {depth}")
-    if _MAY_OVERFLOW.search(text) and not _integers_fit(text):
-        return BadFrame("An integer is out of range (64 bits)")
+    for child in value.values():
+        if type(child) is not str:
+            # Something that may nest, or a number: most chat messages have neither, and need no second look.
+            reason = _reason_against(value, text, min(depth, DEEPEST))
+            if reason is not None:
+                return BadFrame(reason)
+            break
     if type(value.get("type")) is not str:
         return BadFrame("A frame needs a string `type`")
     return value
+
+
+def _reason_against(value: Frame, text: bytes, depth: int) -> str | None:
+    # Both checks need a look at the value only for texts that could fail them.
+    if text.count(b"{") + text.count(b"[") > depth and _depth(value) > depth:
+        return f"Nested deeper than {depth}"
+    if _MAY_OVERFLOW.search(text) and not _integers_fit(text):
+        return "An integer is out of range (64 bits)"
+    return None
 
 
 def encode(frame: Frame) -> bytes:
