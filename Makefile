@@ -41,5 +41,8 @@ bench: .venv/ready  ## channeld and its peers in one run, and docs/benchmarks.md
 chaos: .venv/ready  ## five minutes of nodes that die and a Redis that stops, with a checker
 	$(BIN)/python -m tests.chaos --seconds 300
 
+soak: .venv/ready  ## every attack in full for some minutes, and docs/topics/hostile-clients.md
+	$(BIN)/python -m tests.hostile --minutes 5
+
 clean:
 	rm -rf .venv build dist bench/build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -49,9 +49,10 @@ def make_app(control: Control) -> ASGIApp:
         sending = _Sending(send)
         try:
             await response(scope, receive, sending)
-        except Problem as problem:
+        except (Problem, BrokerUnavailable) as error:
             if sending.has_begun:
                 raise
+            problem = away(error) if isinstance(error, BrokerUnavailable) else error
             await problem.response()(scope, receive, send)
 
     return app

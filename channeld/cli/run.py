@@ -136,7 +136,9 @@ def _addresses(
 )
 @click.option("--workers", type=click.IntRange(1), help="Instead of server.workers.")
 @click.option("--watch", "watching", is_flag=True, help="Reload when the files change.")
-@click.option("--dev", is_flag=True, help="Watch, generated secrets, localhost origins, links.")
+@click.option(
+    "--dev", is_flag=True, help="Watch, console, generated secrets, localhost origins, links."
+)
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),

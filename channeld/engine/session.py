@@ -137,18 +137,20 @@ class Session:
             return None
         kind: str = frame.pop("type")
         id = frame.pop("id", None)
-        if id is not None and not is_id(id):
-            self.refuse_id()
-            return None
-        if arrival == REFUSED:
-            wait = retry_after(self.message_arrival, now, limits.messages)
-            self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
-            return None
+        if arrival == REFUSED or (id is not None and not is_id(id)):
+            return self._turn_away(id, now)
         self.message_arrival = arrival
         message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
         return self._receive_message(message, frame, id, now)
+
+    def _turn_away(self, id: Any, now: float) -> None:
+        if id is not None and not is_id(id):
+            return self.refuse_id()
+        rate = self.channel.limits.messages
+        wait = retry_after(self.message_arrival, now, rate)
+        return self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
 
     def too_large(self, now: float) -> None:
         """A message is over `limits.message_size`: say so and close."""

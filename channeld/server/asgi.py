@@ -1,4 +1,4 @@
-"""Serves an ASGI application over HTTP/1.1, a task for each connection and a limit on everything: for the control API.
+"""Serves an ASGI application over HTTP/1.1, a task for each connection and a limit on everything (decision 0004).
 
     await nursery.start(serve_http, app, sockets)
 

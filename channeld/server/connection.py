@@ -26,10 +26,8 @@ from channeld.timers import Timer
 __all__ = ["FRAMES_A_TURN", "Connection"]
 
 FRAMES_A_TURN = 32
-
 _PING = encode_text(b"", PING)
-# What stands for a head that has been read, for all connections; nothing is ever added to it.
-_SPENT = bytearray()
+_SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = CloseFrame(CloseCode.ABNORMAL, "")
 

@@ -9,6 +9,8 @@ import trio
 from channeld.api.app import make_app
 from channeld.api.console_answers import _names
 from channeld.api.control import Console
+from channeld.api.problems import Problem
+from channeld.broker.broker import BrokerUnavailable
 from tests.api.conftest import KEY, YAML, Api, Start
 
 URLS = ["ws://127.0.0.1:4000", "ws://0.0.0.0:4002", "wss://[::]:4003"]
@@ -179,6 +181,28 @@ async def test_a_tail_of_nothing(api: Start) -> None:
     async with api() as it:
         await it.get("/console/tail/nowhere/a", 404)
         await it.get("/console/tail/lobby/a%0Ab", 404)
+
+
+async def test_a_tail_while_the_broker_is_away(api: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api() as it:
+
+        async def fail(*_: object) -> None:
+            raise BrokerUnavailable
+
+        monkeypatch.setattr(it.app.engine.hub, "watch", fail)
+        await it.get("/console/tail/lobby/a", 503)
+
+
+async def test_a_place_that_is_taken_meanwhile(api: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with api() as it:
+        answers = iter([None, Problem(503, "too many")])
+
+        def demand() -> None:
+            if (problem := next(answers)) is not None:
+                raise problem
+
+        monkeypatch.setattr(it.control.tails, "demand_place", demand)
+        await it.get("/console/tail/lobby/a", 503)
 
 
 async def test_too_many_tails(api: Start) -> None:

@@ -140,7 +140,9 @@ class Ground:
         answers = attack(self)
         seconds = os.times().elapsed - start
         during = self.bystander.ask()
-        eventually(lambda: self.read().files <= before.files)
+        eventually(
+            lambda: self.read().files <= before.files or self.served.process.poll() is not None
+        )
         pause()
         after = self.read()
         assert self.served.process.poll() is None, self.served.err.text()[-2000:]

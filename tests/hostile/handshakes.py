@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tests.hostile.floods import all_answers
 from tests.hostile.ground import CANARY, Ground
-from tests.hostile.wire import Answers, Raw, head, say
+from tests.hostile.wire import GOODBYE, PATIENCE, Answers, Raw, head, say
 from tests.system.kit import ROOT, environment, token
 
 _STUBBORN = """\
@@ -55,7 +55,12 @@ def silent_sockets(ground: Ground, count: int) -> Answers:
 
 def silent_clients(ground: Ground, count: int) -> Answers:
     """Let in as far as to say who they are, and then they do not."""
-    return all_answers([Raw(ground.port).open("/private") for _ in range(count)])
+    clients = [Raw(ground.port).open("/private") for _ in range(count)]
+    answers: Answers = Counter()
+    for client in clients:
+        with client:
+            answers += client.part().answers
+    return answers
 
 
 def bad_heads(ground: Ground, count: int) -> Answers:
@@ -64,6 +69,9 @@ def bad_heads(ground: Ground, count: int) -> Answers:
     for bad in (*BAD_HEADS, *_any_byte(count)):
         with Raw(ground.port) as client:
             client.pour([bad])
+            client.read_until("HTTP")
+            if client.answers["HTTP 101"]:
+                client.pour([GOODBYE])
             answers += client.read_out().answers
     return answers
 
@@ -103,11 +111,14 @@ def bad_tokens(ground: Ground, count: int) -> Answers:
         bad = (f"{CANARY}-{number}", forged, token(CANARY, lifetime=-3600))[number % 3]
         way = number // 3 % 4
         query = f"?token={bad}" if way == 0 else ""
-        fields = ((), (f"Authorization: Bearer {bad}",), (f"Sec-WebSocket-Protocol: channeld, {bad}",), ())[way]
-        with Raw(ground.port).open(f"/private{query}", *fields) as client:
+        fields = {
+            1: [f"Authorization: Bearer {bad}"],
+            2: [f"Sec-WebSocket-Protocol: channeld, bearer.{bad}"],
+        }
+        with Raw(ground.port).open(f"/private{query}", *fields.get(way, ())) as client:
             if way == 3:
                 client.pour([say("authenticate", token=bad)])
-            answers += client.read_out().answers
+            answers += client.part().answers
     return answers
 
 
@@ -174,12 +185,11 @@ def too_many_files(ground: Ground, count: int) -> Answers:
     clients = [Raw(ground.port) for _ in range(count)]
     for client in clients:
         client.pour([head("/echo")], reads=False)
-    ground.served.event("accept_failed")
-    answers: Answers = Counter()
+    answers: Answers = Counter(accept_failed=bool(ground.served.event("accept_failed")))
     for client in clients:
         client.socket.close()
-    deadline = time.monotonic() + 60
-    while not answers:
+    deadline = time.monotonic() + PATIENCE
+    while not answers["echo"]:
         assert time.monotonic() < deadline
         with contextlib.suppress(OSError), Raw(ground.port) as late:
             late.open("/echo", rest=say("echo"))

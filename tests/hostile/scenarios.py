@@ -1,6 +1,7 @@
 """The table of attacks: how large in the tests and in the soak, and what an attacker may and must be answered."""
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 
@@ -37,7 +38,7 @@ class Scenario:
 
 
 def _row(
-    attack: Attack, sizes: tuple[int, int], must: str, may: str = "", **more: float
+    attack: Attack, sizes: tuple[int, int], must: str, *, may: str = "", **more: Any
 ) -> Scenario:
     return Scenario(
         name=attack.__name__.replace("_", " "),
@@ -46,12 +47,77 @@ def _row(
         long=sizes[1],
         must=frozenset(must.split(", ")),
         may=frozenset(may.split(", ")) if may else frozenset(),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-_OPEN = "HTTP 101"
+_LET_IN = "HTTP 101, end"
+_UNREAD = "HTTP 101, closed 4508"
+_UNREAD_MAY = "echo, ack, PONG, RATE_LIMITED, close 4508, end, reset"
+
 SCENARIOS = (
-    _row(floods.tiny_frames, (20_000, 1_000_000), "HTTP 101, echo, RATE_LIMITED, close 1000, end"),
-    _row(floods.tiny_frames_unread, (400_000, 400_000), "HTTP 101, echo", "RATE_LIMITED, close 4508, end, reset"),
+    _row(
+        floods.tiny_frames,
+        (20_000, 1_000_000),
+        f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
+    ),
+    _row(floods.tiny_frames_unread, (150_000, 400_000), _UNREAD, may=_UNREAD_MAY),
+    _row(floods.pings, (20_000, 1_000_000), f"{_LET_IN}, PONG, close 1000"),
+    _row(floods.pings_unread, (100_000, 400_000), _UNREAD, may=_UNREAD_MAY),
+    _row(floods.large_frames, (300, 10_000), f"{_LET_IN}, echo, RATE_LIMITED, close 1000"),
+    _row(floods.huge_frame, (200, 10_000), "HTTP 101, TOO_LARGE, close 1009", may="end, reset"),
+    _row(floods.byte_by_byte, (10, 300), f"{_LET_IN}, echo, ack, PONG, close 1000", lines=700),
+    _row(floods.fragments, (20_000, 1_000_000), "HTTP 101, close 1008", may="end, reset"),
+    _row(floods.binary, (100, 10_000), "HTTP 101, close 1003", may="end, reset"),
+    _row(
+        floods.strange_json,
+        (60, 2000),
+        "HTTP 101, INVALID_JSON, disconnect, close 4429",
+        may="end, reset",
+    ),
+    _row(floods.duplicate_keys, (50, 5000), f"{_LET_IN}, echo, close 1000", may="RATE_LIMITED"),
+    _row(
+        floods.room_names_as_shipped,
+        (1000, 100_000),
+        "HTTP 101, subscribed, LIMIT_EXCEEDED, disconnect, close 4429",
+        may="end, reset",
+    ),
+    _row(
+        floods.room_names,
+        (5000, 1_000_000),
+        f"{_LET_IN}, subscribed, unsubscribed, LIMIT_EXCEEDED, close 1000",
+    ),
+    _row(floods.archives, (64, 200), _UNREAD, may="history, subscribed, close 4508, end, reset"),
+    _row(floods.never_reading, (5, 100), "closed 4508", growth=60.0, lines=350),
+    _row(handshakes.unfinished, (500, 5000), _LET_IN, may="reset", brisk=True, lines=5100),
+    _row(handshakes.silent_sockets, (100, 5000), "end", may="reset", brisk=True),
+    _row(
+        handshakes.silent_clients,
+        (50, 2000),
+        f"{_LET_IN}, UNAUTHORIZED, close 4401",
+        may="PING, reset",
+        brisk=True,
+        lines=4100,
+    ),
+    _row(
+        handshakes.bad_heads,
+        (100, 5000),
+        f"{_LET_IN}, HTTP 400, HTTP 404, HTTP 405, HTTP 431, close 1000",
+        may="HTTP 426, reset",
+        lines=5100,
+    ),
+    _row(
+        handshakes.bad_tokens,
+        (60, 3000),
+        "HTTP 101, UNAUTHORIZED, close 4401",
+        may="end, reset",
+        lines=6100,
+    ),
+    _row(handshakes.churn, (100, 10_000), "HTTP 101, say", lines=20_100),
+    _row(handshakes.frozen, (20, 200), "closed 1006", brisk=True, lines=450),
+    *(
+        [_row(handshakes.vanished, (20, 500), "closed 1006", brisk=True, lines=1100)]
+        if handshakes.can_vanish()
+        else []
+    ),
 )

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable
 from typing import Self
 
+import orjson
+
 PATIENCE = 60.0
 """Seconds until an attacker stops waiting for what must come."""
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
@@ -45,6 +47,9 @@ def frame(payload: bytes, first: int = TEXT) -> bytes:
 
 def say(type: str, **fields: object) -> bytes:
     return frame(json.dumps({"type": type, **fields}).encode())
+
+
+GOODBYE = frame((1000).to_bytes(2, "big"), CLOSE)
 
 
 class Raw:
@@ -107,6 +112,13 @@ class Raw:
 
     def counted(self, *names: str) -> int:
         return sum(count for key, count in self.answers.items() if key.startswith(names))
+
+    def part(self) -> Self:
+        """Await a Close frame or the end, answer the one, and read to the other."""
+        self.read_until("close", "end", "reset")
+        if not self.ended:
+            self.pour([GOODBYE])
+        return self.read_out()
 
     def vanish(self) -> None:
         """Be gone without a FIN or RST, as a machine whose power fails. Needs root."""
@@ -183,5 +195,5 @@ def _name(first: int, payload: bytes) -> str:
         return f"close {int.from_bytes(payload[:2], 'big')}"
     if first != TEXT:
         return {PING: "PING", PONG: "PONG"}.get(first, hex(first))
-    content = json.loads(payload)
+    content = orjson.loads(payload)
     return str(content["code"] if content["type"] == "error" else content["type"])

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from channeld.broker.broker import Keep, Position
 from channeld.broker.later import run_sync
 from channeld.hub.hub import EVERYONE, with_position
-from tests.hub.kit import CHANNEL, FakeMember, Kit, presence, room
+from tests.hub.kit import CHANNEL, FakeMember, Kit, RecordingPeer, presence, room
 
 KEEP = Keep(size=3, ttl=60)
 
@@ -42,6 +42,31 @@ def test_dropped_member_hears_nothing_and_nothing_of_it_is_left() -> None:
     assert ann.peer.frames == []
     statistics = kit.hub.statistics()
     assert (statistics.connections, statistics.rooms, kit.hub.topics(CHANNEL)) == (0, 0, [])
+
+
+def test_who_watches_gets_the_frames_and_is_counted_nowhere() -> None:
+    kit = Kit()
+    watcher, other = RecordingPeer(), RecordingPeer()
+    for one in (watcher, other):
+        run_sync(kit.hub.watch(room("x"), one))
+    kit.hub.unwatch(room("x"), other)
+    kit.hub.publish(room("x"), b'{"type":"hi"}')
+    assert (len(watcher.frames), other.frames) == (1, [])
+    assert (kit.hub.topics(CHANNEL), list(kit.hub.members(room("x")))) == ([], [])
+    kit.hub.unwatch(room("x"), watcher)
+    kit.hub.unwatch(room("x"), watcher)
+    kit.hub.publish(room("x"), b'{"type":"hi"}')
+    assert (len(watcher.frames), kit.hub.statistics().rooms) == (1, 0)
+
+
+def test_who_watches_keeps_a_room_that_its_members_leave() -> None:
+    kit, watcher = Kit(), RecordingPeer()
+    ann = kit.attach("a", None)
+    run_sync(kit.hub.join(ann, room("x")))
+    run_sync(kit.hub.watch(room("x"), watcher))
+    run_sync(kit.hub.leave(ann, room("x"), None))
+    kit.hub.publish(room("x"), b'{"type":"hi"}')
+    assert (watcher.frames, ann.peer.frames) == ([{"type": "hi"}], [])
 
 
 def test_position_is_added_to_the_json() -> None:

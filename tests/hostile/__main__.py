@@ -1,0 +1,122 @@
+"""`python -m tests.hostile --minutes 5`: every attack in full, then again and again; writes docs/topics/hostile-clients.md."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import attrs
+
+from tests.hostile.ground import BRISK, Ground, Siege, opened
+from tests.hostile.scenarios import SCENARIOS, Scenario
+
+PAGE = Path(__file__).parents[2] / "docs" / "topics" / "hostile-clients.md"
+START, END = "<!-- soak: begin -->", "<!-- soak: end -->"
+# Cut by the keep-alive, which takes 45 s as shipped.
+_KEPT_ALIVE = ("frozen", "vanished")
+_HEAD = """\
+| attack | size | p99 before / during / after, ms | longest | RSS before / peak / after, MiB | files | CPU of time, s |
+|---|---|---|---|---|---|---|"""
+
+
+@attrs.define
+class Record:
+    """A scenario's siege in full, and what was wrong in any of its sieges."""
+
+    scenario: Scenario
+    full: Siege
+    times: int = 1
+
+    def row(self) -> str:
+        siege = self.full
+        before, after = siege.before, siege.after
+        p99 = " / ".join(f"{spell.p99:.1f}" for spell in siege.spells)
+        return (
+            f"| {self.scenario.name} | {self.scenario.long:,} | {p99} | {siege.spells[1].longest:.0f} "
+            f"| {before.rss:.0f} / {siege.peak:.0f} / {after.rss:.0f} "
+            f"| {before.files} → {after.files} | {after.cpu - before.cpu:.1f} of {siege.seconds:.1f} |"
+        )
+
+
+def problems_of(scenario: Scenario, siege: Siege, *, lines: int) -> list[str]:
+    found = scenario.judge(siege.answers)
+    if siege.lines > 20 + lines:
+        found.append(f"{scenario.name}: {siege.lines} lines of log")
+    return found
+
+
+def soak(grounds: dict[bool, Ground], minutes: float) -> tuple[list[Record], list[str]]:
+    deadline = time.monotonic() + 60 * minutes
+    pause = threading.Event()
+    records: list[Record] = []
+    problems: list[str] = []
+    for scenario in SCENARIOS:
+        ground = grounds[scenario.name in _KEPT_ALIVE]
+        size = scenario.long
+        siege = ground.besiege(lambda g, s=scenario, n=size: s.attack(g, n), lambda: pause.wait(1))  # type: ignore[misc]
+        records.append(Record(scenario, siege))
+        problems += problems_of(scenario, siege, lines=scenario.lines)
+        print(records[-1].row(), flush=True)
+    while time.monotonic() < deadline:
+        for record in records:
+            scenario = record.scenario
+            if time.monotonic() > deadline:
+                break
+            ground = grounds[scenario.brisk]
+            size = scenario.short
+            siege = ground.besiege(lambda g, s=scenario, n=size: s.attack(g, n), lambda: None)  # type: ignore[misc]
+            record.times += 1
+            problems += problems_of(scenario, siege, lines=scenario.lines)
+    return records, problems
+
+
+def render(records: list[Record], problems: list[str], ends: str, minutes: float) -> str:
+    rows = "\n".join(record.row() for record in records)
+    sieges = sum(record.times for record in records)
+    wrong = (
+        "\n".join(f"- {problem}" for problem in problems) or "Every answer was a documented one."
+    )
+    return (
+        f"{sieges} attacks in {minutes:.0f} minutes, {len(records)} kinds, Python "
+        f"{sys.version.split()[0]}, {os.cpu_count()} cores that server, attackers, bystander and other people's work "
+        f"shared, so single latencies say little.\n\n{_HEAD}\n{rows}\n\n{ends}\n\n{wrong}"
+    )
+
+
+def write(text: str) -> None:
+    page = PAGE.read_text()
+    before, _, rest = page.partition(START)
+    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    minutes = parser.parse_args().minutes
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        shipped, brisk = (
+            stack.enter_context(
+                opened(Path(stack.enter_context(tempfile.TemporaryDirectory())), server)
+            )
+            for server in ("", BRISK)
+        )
+        first = shipped.read()
+        records, problems = soak({False: shipped, True: brisk}, minutes)
+        last = shipped.read()
+    ends = (
+        f"From the first attack to the last the server went from {first.rss:.0f} to {last.rss:.0f} MiB and from "
+        f"{first.files} to {last.files} open files, and used {last.cpu - first.cpu:.0f} s of CPU."
+    )
+    spent = (time.monotonic() - began) / 60
+    write(render(records, problems, ends, spent))
+    print(ends, *problems, sep="\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
