@@ -138,7 +138,8 @@ class Session:
         kind: str = frame.pop("type")
         id = frame.pop("id", None)
         if arrival == REFUSED or (id is not None and not is_id(id)):
-            return self._turn_away(id, now)
+            self._turn_away(id, now)
+            return None
         self.message_arrival = arrival
         message = self.channel.messages.get(kind)
         if message is None:
@@ -147,10 +148,10 @@ class Session:
 
     def _turn_away(self, id: Any, now: float) -> None:
         if id is not None and not is_id(id):
-            return self.refuse_id()
-        rate = self.channel.limits.messages
-        wait = retry_after(self.message_arrival, now, rate)
-        return self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
+            self.refuse_id()
+        else:
+            wait = retry_after(self.message_arrival, now, self.channel.limits.messages)
+            self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
 
     def too_large(self, now: float) -> None:
         """A message is over `limits.message_size`: say so and close."""
