@@ -124,7 +124,7 @@ class Ground:
         lines = self.served.err.lines[start:]
         return sum(1 for line in lines if "connection_closed" in line and closed.search(line))
 
-    def besiege(self, attack: Callable[["Ground"], Answers], pause: Callable[[], None]) -> Siege:
+    def besiege(self, attack: Callable[["Ground"], Answers], pause: Callable[[], object]) -> Siege:
         """Watch an attack; `pause` passes the time that is measured before and after it.
 
         Raises:
