@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from xml.etree import ElementTree as ET
@@ -15,7 +16,8 @@ from tests.docs.blocks import ROOT
 @pytest.fixture(scope="module")
 def generator() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "docs/reference")
+        # Not `syspath_prepend`: it looks into a `pkg_resources` that another test may have brought.
+        patch.setattr(sys, "path", [str(ROOT / "docs/reference"), *sys.path])
         yield importlib.import_module("generate")
 
 

@@ -25,7 +25,7 @@ class Scenario:
     long: int
     must: frozenset[str]
     may: frozenset[str] = frozenset()
-    growth: float = 30.0
+    growth: float = 64.0
     lines: int = 50
     brisk: bool = False
 
