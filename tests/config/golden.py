@@ -40,9 +40,7 @@ LEFT_OUT: Final = {
     code: "is about scenario files, which `channeld.loading.check` does not read"
     for code in CATALOGUE
     if code.startswith("CH8")
-} | {
-    code: "is about two versions of a configuration" for code in CATALOGUE if code.startswith("D")
-}
+} | {code: "is about two versions of a configuration" for code in CATALOGUE if code.startswith("D")}
 ENTRIES: Final = [entry for entry in CATALOGUE.values() if entry.code not in LEFT_OUT]
 
 
