@@ -1,4 +1,4 @@
-"""`channeld validate`: every problem of a configuration at once, for people and for machines."""
+"""`channeld validate`: every problem of configurations and scenario files at once, for people and for machines."""
 
 import os
 import sys
@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import attrs
 import click
 
 from channeld import __version__
 from channeld.cli.loading import DEFAULT_FILE, Checked, check
 from channeld.cli.output import has_colour
-from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Report
 from channeld.diagnostics.render import (
     Joined,
     render_github,
@@ -26,6 +28,7 @@ __all__ = ["command", "configurations"]
 
 FORMATS: Final = ("text", "json", "github", "sarif", "junit")
 _NAMES: Final = (DEFAULT_FILE, "channels.yml")
+_SCENARIOS: Final = (".test.yaml", ".test.yml")
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
 
 
@@ -40,13 +43,14 @@ def command(
 ) -> int:
     """Find every problem of a configuration at once.
 
-    FILE is a configuration, a folder (each channels.yaml in it), or - for standard input. Several give one report. Exit
-    status: 1 when there are errors (or warnings, with --strict), 2 when a file cannot be read.
+    FILE is a configuration, a scenario file (*.test.yaml), a folder (each channels.yaml and scenario file in it), or -
+    for standard input. Several give one report. Exit status: 1 when there are errors (or warnings, with --strict), 2
+    when a file cannot be read.
     """
     names = list(dict.fromkeys(configurations(files or (DEFAULT_FILE,))))
     colour = output is None and has_colour(sys.stdout)
     try:
-        checked = [check(name, import_hooks=not no_hooks) for name in names]
+        checked = [_checked(name, import_hooks=not no_hooks) for name in names]
         report, texts = _joined(checked)
         text = _rendered(format, report, texts, strict=strict, colour=colour)
     except Exception:
@@ -62,7 +66,50 @@ def command(
     return _status(checked, report, strict=strict)
 
 
-def _joined(checked: Iterable[Checked]) -> tuple[Report, Joined]:
+@attrs.frozen
+class _ScenarioFile:
+    """A scenario file that was read and not run: what a report needs of it, as `Checked` has it."""
+
+    report: Report
+    sources: "_OneText"
+    unreadable: str
+
+
+@attrs.frozen
+class _OneText:
+    """A scenario file's text as `diagnostics.render.Texts`."""
+
+    _file: str
+    _text: str
+
+    @property
+    def files(self) -> list[str]:
+        """The file itself."""
+        return [self._file]
+
+    def text(self, file: str) -> str | None:
+        """Its text; None for any other file."""
+        return self._text if file == self._file else None
+
+
+def _checked(name: str, *, import_hooks: bool) -> Checked | _ScenarioFile:
+    if name.endswith(_SCENARIOS):
+        return _scenario_file(name)
+    return check(name, import_hooks=import_hooks)
+
+
+def _scenario_file(name: str) -> _ScenarioFile:
+    from channeld.tools.scenarios.suite import read_file  # noqa: PLC0415 - it brings the whole engine with it
+
+    parsed = read_file(name)
+    if parsed.unreadable:
+        message = f"`{name}` can't be read: {parsed.unreadable}"
+        help = "check its name, and that this user may read it"
+        parsed.report.add(diagnose("CH117", message, Place(name), help=help))
+    return _ScenarioFile(parsed.report, _OneText(name, parsed.text), parsed.unreadable)
+
+
+def _joined(checked: Iterable[Checked | _ScenarioFile]) -> tuple[Report, Joined]:
     report = Report()
     for each in checked:
         report.extend(each.report)
@@ -83,16 +130,16 @@ def _rendered(format: str, report: Report, texts: Joined, *, strict: bool, colou
             return render_text(report, texts, colour=colour)
 
 
-def _status(checked: Iterable[Checked], report: Report, *, strict: bool) -> int:
+def _status(checked: Iterable[Checked | _ScenarioFile], report: Report, *, strict: bool) -> int:
     if any(each.unreadable for each in checked):
         return 2
     return 1 if report.errors or (strict and report.warnings) else 0
 
 
 def configurations(files: Iterable[str]) -> Iterator[str]:
-    """The files to check: each as it was named, and for a folder every `channels.yaml` in it and below.
+    """The files to check: each as it was named, and for a folder every `channels.yaml` and scenario file in or below it.
 
-    A folder without one gives the file that is missing, so that the report says so.
+    A folder with neither gives the `channels.yaml` that is missing, so that the report says so.
     """
     for file in files:
         if file == "-" or not Path(file).is_dir():
@@ -105,4 +152,8 @@ def _below(folder: str) -> Iterator[str]:
     for at, folders, names in os.walk(folder):
         # Hidden folders and installed packages hold other people's files.
         folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
-        yield from (os.path.join(at, name) for name in names if name in _NAMES)  # noqa: PTH118 - as above
+        yield from (os.path.join(at, name) for name in names if _is_known(name))  # noqa: PTH118 - as above
+
+
+def _is_known(name: str) -> bool:
+    return name in _NAMES or name.endswith(_SCENARIOS)

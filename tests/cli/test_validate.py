@@ -140,3 +140,37 @@ def test_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     Path("channels.yaml").write_text(BAD)
     run(["validate"])
     assert "\x1b" not in capsys.readouterr().out
+
+
+SCENARIO = "scenarios: [{name: one, clients: {ann: {path: /chat}}, steps: [advance: 1s]}]\n"
+WRONG_SCENARIO = SCENARIO.replace("steps:", "step:")
+
+
+def test_a_scenario_file_is_checked_and_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("it.test.yaml").write_text(WRONG_SCENARIO)
+    assert run(["validate", "it.test.yaml"]) == 1
+    out = capsys.readouterr().out
+    assert "error[CH802] unknown key `step`" in out
+    assert "it.test.yaml:1:" in out
+    assert "1 | scenarios: [{name: one" in out
+
+
+def test_a_good_scenario_file_has_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("it.test.yml").write_text(SCENARIO)
+    assert run(["validate", "it.test.yml"]) == 0
+    assert capsys.readouterr().out == "no problems in it.test.yml\n"
+
+
+def test_a_missing_scenario_file_is_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", "none.test.yaml"]) == 2
+    assert "error[CH117] `none.test.yaml` can't be read" in capsys.readouterr().out
+
+
+def test_a_folder_stands_for_its_scenario_files_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("tests").mkdir()
+    Path("channels.yaml").write_text(GOOD)
+    Path("tests/it.test.yaml").write_text(WRONG_SCENARIO)
+    assert run(["validate", ".", "--format", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["files"] == ["./channels.yaml", "./tests/it.test.yaml"]
+    assert {each["file"] for each in document["diagnostics"]} == {"./tests/it.test.yaml"}

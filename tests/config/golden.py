@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from channeld.config.load import MAX_BYTES
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.render import render_text
 from channeld.loading import Checked, check
@@ -81,8 +82,9 @@ def _write(example: str, folder: Path) -> None:
             main = INCLUDING
             (folder / name).write_bytes(example.encode("utf-8", "surrogateescape"))
         case "secret.yaml":
-            # A folder of that name can't be read by anyone, whatever their rights.
-            (folder / name).mkdir()
+            # A file that is too large can't be read by anyone, whatever their rights.
+            with (folder / name).open("wb") as file:
+                file.truncate(MAX_BYTES + 1)
     (folder / "channels.yaml").write_bytes(main.encode("utf-8", "surrogateescape"))
 
 

@@ -23,11 +23,18 @@ EACH = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
 
 @pytest.fixture(autouse=True)
 def own_imports() -> Iterator[None]:
-    """Hook modules of one example are not found by another test."""
+    """Hook modules of an example are not found by another test, nor other tests' hooks by an example."""
     path = list(sys.path)
+    sys.path[:] = [folder for folder in path if not (Path(folder) / "chat").exists()]
+    _forget_chat()
     yield
     sys.path[:] = path
-    sys.modules.pop("chat", None)
+    _forget_chat()
+
+
+def _forget_chat() -> None:
+    for name in [name for name in sys.modules if name == "chat" or name.startswith("chat.")]:
+        del sys.modules[name]
 
 
 def conf(folder: Path) -> Path:
