@@ -131,16 +131,14 @@ class Raw:
 
     def _wait(self, *, writes: bool, reads: bool) -> bool:
         """Read what there is. False: for too long there was neither that, nor room to write."""
-        patience = PATIENCE if reads else 1.0
-        mine = [self.socket]
-        readable, writable, _ = select.select(mine if reads else [], mine if writes else [], [], 0)
-        if not readable and not writable:
-            readable, writable, _ = select.select(
-                mine if reads else [], mine if writes else [], [], patience
-            )
-        if readable:
+        # Not `select`, which knows no descriptor above 1,023.
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN * reads | select.POLLOUT * writes)
+        ready = poll.poll((PATIENCE if reads else 1.0) * 1000)
+        events = ready[0][1] if ready else 0
+        if reads and events & ~select.POLLOUT:
             self._read()
-        return bool(readable or writable)
+        return bool(events)
 
     def _send(self, data: memoryview) -> int:
         try:
