@@ -30,7 +30,7 @@ from channeld.broker.redis_inbox import Inbox
 from channeld.broker.redis_link import Dialler, Link, Lost
 from channeld.broker.redis_presence import Entries, Leases, read_present
 from channeld.broker.redis_queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
-from channeld.broker.redis_wire import Names, kept_frames, place, topic_key
+from channeld.broker.redis_wire import kept_frames, place, topic_key
 from channeld.timers import Clock
 
 __all__ = ["RedisBroker", "RedisStatistics"]
@@ -85,8 +85,8 @@ class RedisBroker:
             lambda _topic, _user, _info: None
         )
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
-        self._dialler = Dialler(url, f"channeld-{secrets.token_hex(4)}")
-        self._names = Names(prefix)
+        self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
+        self._names = self._dialler.names
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()

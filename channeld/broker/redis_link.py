@@ -14,12 +14,18 @@ from typing import Any, NoReturn, cast
 import anyio
 import attrs
 import trio
-from coredis.connection import BaseConnection
+from coredis.connection import BaseConnection, Location
+from coredis.exceptions import (
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 from coredis.exceptions import ConnectionError as LostConnection
-from coredis.exceptions import NoScriptError, RedisError
-from coredis.pool import ConnectionPool
 
 from channeld.broker.broker import BrokerUnavailable
+from channeld.broker.redis_finder import NotFound, read_url
 from channeld.broker.redis_inbox import Inbox
 from channeld.broker.redis_queue import Argument, Command, Reply, Script
 from channeld.broker.redis_scripts import SCRIPTS
@@ -30,6 +36,7 @@ TIMEOUT = 3.0
 # Messages are taken one a turn of the loop while coredis reads 64 KiB in one, so at most about 1 MiB waits.
 _LOOK_EVERY = 16
 _SUBSCRIBE_AT_ONCE = 500
+_NO_LONGER_PRIMARY = (ReadOnlyError, MovedError, ClusterDownError)
 
 
 class Lost(Exception):
@@ -37,23 +44,25 @@ class Lost(Exception):
 
 
 class Dialler:
-    """Makes connections to what a URL names: `redis://`, `rediss://` or `unix://`, with `?db=`, credentials, TLS files."""
+    """Makes connections to the primary that a URL leads to (`redis_finder.py`), with its credentials and TLS files."""
 
-    def __init__(self, url: str, name: str) -> None:
-        try:
-            pool = ConnectionPool.from_url(url, decode_components=True)
-        except (ValueError, RuntimeError) as error:
-            raise ValueError(f"not a Redis URL: {error}") from None
-        if pool.location is None:
-            raise ValueError("not a Redis URL: it names no host")
-        self._make: Callable[..., BaseConnection] = pool.connection_class
-        self._location = pool.location
-        context = pool.connection_kwargs.get("ssl_context")
+    def __init__(self, url: str, prefix: str, name: str) -> None:
+        """Read the URL.
+
+        Raises:
+            ValueError: it is none that is known.
+        """
+        self._target = target = read_url(url, prefix)
+        self.names = target.names
+        self._make: Callable[..., BaseConnection] = target.pool.connection_class
+        context = target.pool.connection_kwargs.get("ssl_context")
         if context is not None and context.verify_mode is not ssl.CERT_NONE:
             # coredis leaves this off unless the URL asks for it.
-            context.check_hostname = "ssl_check_hostname=" not in url or context.check_hostname
+            context.check_hostname = (
+                "ssl_check_hostname=" not in target.url or context.check_hostname
+            )
         self._options: dict[str, Any] = {
-            **pool.connection_kwargs,
+            **target.pool.connection_kwargs,
             "stream_timeout": TIMEOUT,
             "connect_timeout": TIMEOUT,
             "client_name": name,
@@ -62,23 +71,60 @@ class Dialler:
         }
 
     async def dial(self, nursery: trio.Nursery, limiter: anyio.CapacityLimiter) -> BaseConnection:
-        """A connection that lives in the nursery.
+        """A connection to the primary, which lives in the nursery.
 
         Raises:
             Lost: it cannot be made.
         """
         options = self._options | {"processing_budget": limiter}
         with trio.move_on_after(2 * TIMEOUT):
-            # A connection that coredis could not make leaves unclosed streams behind, so look first.
-            if not await self._location.check():
-                raise Lost(f"nobody answers at {self._location!r}")
-            connection = self._make(self._location, **options)
             try:
-                await nursery.start(connection.run)
-            except (RedisError, OSError) as error:
+                location = await self._target.find(self._ask)
+                connection = await self._connect(nursery, location, options)
+                await _demand_primary(connection, location)
+            except (RedisError, OSError, NotFound) as error:
                 raise Lost(_reason(error)) from error
             return connection
         raise Lost("no answer while connecting")
+
+    async def _connect(
+        self, nursery: trio.Nursery, location: Location, options: dict[str, Any]
+    ) -> BaseConnection:
+        # A connection that coredis could not make leaves unclosed streams behind, so look first.
+        if not await location.check():
+            raise NotFound(f"nobody answers at {location!r}")
+        connection = self._make(location, **options)
+        await nursery.start(connection.run)
+        return connection
+
+    async def _ask(self, location: Location, of_sentinel: bool, words: tuple[bytes, ...]) -> Any:
+        options = self._options
+        if of_sentinel:
+            options = options | {"username": None, "password": None, "db": 0}
+            options |= self._target.sentinel_options
+        reply: Any = None
+        try:
+            async with trio.open_nursery() as nursery:
+                connection = await self._connect(nursery, location, options)
+                command, *arguments = words
+                reply = await connection.create_request(command, *arguments)
+                nursery.cancel_scope.cancel()
+        except* (RedisError, OSError, NotFound) as group:
+            raise NotFound(f"{location!r} does not say: {_first(group)}") from group
+        return reply
+
+
+async def _demand_primary(connection: BaseConnection, location: Location) -> None:
+    """A replica takes no frames; where a name or a Sentinel still leads to one, there will be a primary soon."""
+    try:
+        role: Any = await connection.create_request(b"ROLE")
+    except LostConnection:
+        raise
+    except RedisError:
+        # Not allowed to this user; then the scripts' refusal says it.
+        return
+    if role[0] != b"master":
+        raise NotFound(f"{location!r} is a replica")
 
 
 @attrs.define(eq=False)
@@ -143,6 +189,8 @@ class Link:
             for command, request in zip(commands, requests, strict=True):
                 try:
                     reply = await self._answered(request)
+                except _NO_LONGER_PRIMARY as error:
+                    raise Lost(_reason(error)) from error
                 except RedisError as error:
                     missing = missing or isinstance(error, NoScriptError)
                     command.fail(BrokerUnavailable())
@@ -225,6 +273,12 @@ class Link:
             return await request
         except (LostConnection, TimeoutError) as error:
             raise Lost(_reason(error)) from error
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ Topic names are data of clients, so they never appear in a key: a key holds a di
 envelope holds one or more publications of one topic; whoever can write to Redis can send anything, so it is read strictly.
 """
 
+import binascii
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from functools import lru_cache
 
 from channeld.broker.broker import Kept, Position, Publication, Topic
 
-__all__ = ["STAMP", "Names", "kept_frames", "place", "topic_key", "unpack"]
+__all__ = ["STAMP", "Names", "kept_frames", "place", "slot_of", "topic_key", "unpack"]
 
 # History entries begin with the milliseconds at which they were kept, as decimal digits.
 STAMP = 13
 _HEAD = struct.Struct(">2sBIIH")
 _PART = struct.Struct(">HI")
 _MAGIC = b"C1"
+_SLOTS = 16_384
 
 
 @lru_cache(maxsize=16_384)
@@ -36,6 +38,11 @@ class Names:
         self.base = prefix
         self.state = f"{prefix}:state"
 
+    @classmethod
+    def of_one_slot(cls, prefix: str) -> "Names":
+        """Names that all lie in one slot of a cluster: the prefix is their hash tag, unless it has one itself."""
+        return cls(prefix if _hash_tag(prefix) else f"{{{prefix}}}")
+
     def channel(self, topic: Topic) -> bytes:
         """The pub/sub channel of a topic."""
         return f"{self.base}:c:{topic_key(topic)}".encode()
@@ -48,6 +55,17 @@ class Names:
         """The list of kept frames, and the hash with epoch and top."""
         key = topic_key(topic)
         return f"{self.base}:h:{key}", f"{self.base}:m:{key}"
+
+
+def slot_of(key: str) -> int:
+    """A cluster's slot of a key: that of its hash tag if it has one (Redis cluster specification, "Key distribution")."""
+    return binascii.crc_hqx((_hash_tag(key) or key).encode(), 0) % _SLOTS
+
+
+def _hash_tag(key: str) -> str:
+    start = key.find("{")
+    end = key.find("}", start + 1)
+    return key[start + 1 : end] if 0 <= start < end else ""
 
 
 def unpack(message: bytes) -> list[Publication] | None:

@@ -101,14 +101,21 @@ class Server:
     def start(self, *options: str) -> None:
         self.options = options or self.options or ("--save", "", "--appendonly", "no")
         address = ("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder))
+        self._run(*address, *self.options)
+
+    def start_with(self, *arguments: str) -> None:
+        """Start with these arguments alone."""
+        self._run(*arguments)
+
+    def _run(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [self.binary, *address, *self.options],
+            [self.binary, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if b"eady to accept connections" in line:
+            if b"eady to accept connections" in line or b"+monitor" in line:
                 return
         pytest.fail(f"{self.binary} did not start")
 
@@ -186,6 +193,7 @@ class Node:
     """A RedisBroker that runs in a nursery, and what it delivered and told."""
 
     broker: RedisBroker
+    prefix: str
     delivered: list[tuple[Topic, Publication]] = attrs.field(factory=list)
     told: list[tuple[Any, ...]] = attrs.field(factory=list)
 
@@ -199,7 +207,7 @@ class Node:
         broker.on_gap = lambda *gap: told.append(("gap", *gap))
         broker.on_presence_lost = lambda *lost: told.append(("lost", *lost))
         broker.on_presence_back = lambda *back: told.append(("back", *back))
-        return cls(broker, delivered, told)
+        return cls(broker, prefix, delivered, told)
 
     async def start(self, nursery: trio.Nursery) -> "Node":
         nursery.start_soon(self.broker.run)

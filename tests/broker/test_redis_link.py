@@ -1,7 +1,6 @@
 import datetime as dt
 import gc
 import ipaddress
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from channeld.broker.broker import Topic
 from channeld.broker.redis_link import Dialler, Lost
+from tests.ports import free_port
 
 ROOM = Topic("room", "lobby", "general")
 MakeServer = Callable[[str], Any]
 # coredis leaves streams unclosed when a connection fails this early.
 LEAVES_UNCLOSED = pytest.mark.filterwarnings("ignore:Unclosed:ResourceWarning")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def certificate(folder: Path, address: str) -> None:
@@ -58,7 +52,7 @@ async def refused(url: str) -> str:
     """Why a session cannot begin."""
     with pytest.RaisesGroup(pytest.RaisesExc(Lost)) as raised:
         async with trio.open_nursery() as nursery:
-            await Dialler(url, "test").dial(nursery, anyio.CapacityLimiter(1))
+            await Dialler(url, "p", "test").dial(nursery, anyio.CapacityLimiter(1))
     return str(raised.value.exceptions[0])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from channeld.tools.export.typescript import javascript
 from tests.npm_parts import need_node
+from tests.ports import free_port
 from tests.system.kit import (
     PATIENCE,
     SECRET,
@@ -136,12 +137,6 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
             other.sendall(data)
     with contextlib.suppress(OSError):
         other.shutdown(socket.SHUT_RDWR)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class Program:
