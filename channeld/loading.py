@@ -14,9 +14,11 @@ from channeld.config.source import Sources, apply_ignores
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 
-__all__ = ["STDIN", "Checked", "ConfigError", "check", "load_plan"]
+__all__ = ["STDIN", "Checked", "ConfigError", "check", "check_any", "load_plan"]
 
 STDIN: Final = "<stdin>"
+# What is wrong with a file as YAML has a lower code than this, whatever the file says.
+_STRUCTURE: Final = "CH1"
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
@@ -70,6 +72,25 @@ def check(
         sources=loaded.sources,
         unreadable=loaded.sources.unreadable.get(name, ""),
     )
+
+
+def check_any(
+    file: str, *, environ: Mapping[str, str] = os.environ, import_hooks: bool = True
+) -> Checked:
+    """As `check`, but a file of JSON Schemas is checked as what it is; neither has a plan then, nor a configuration."""
+    checked = check(file, environ=environ, import_hooks=import_hooks)
+    tree = checked.sources.tree(checked.file)
+    if tree is None or checked.config is None or checked.config.channels:
+        return checked
+    from channeld.plan.schema_file import check_schema_file, is_schema_file  # noqa: PLC0415 - rare
+
+    if not is_schema_file(tree.value):
+        return checked
+    report = Report()
+    report.extend(finding for finding in checked.report if finding.code < _STRUCTURE)
+    report.extend(check_schema_file(checked.sources))
+    report = apply_ignores(report, checked.sources)
+    return attrs.evolve(checked, plan=None, config=None, report=report)
 
 
 def _compiled(

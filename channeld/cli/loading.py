@@ -8,9 +8,17 @@ import click
 from channeld.cli.output import Unreadable, has_colour
 from channeld.config.model import Config
 from channeld.diagnostics.diagnostic import Report
-from channeld.loading import STDIN, Checked, check
+from channeld.loading import STDIN, Checked, check, check_any
 
-__all__ = ["DEFAULT_FILE", "STDIN", "Checked", "check", "checked_config", "demand_valid"]
+__all__ = [
+    "DEFAULT_FILE",
+    "STDIN",
+    "Checked",
+    "check",
+    "check_any",
+    "checked_config",
+    "demand_valid",
+]
 
 DEFAULT_FILE: Final = "channels.yaml"
 

@@ -1,6 +1,7 @@
-"""`channeld validate`: every problem of configurations and scenario files at once, for people and for machines."""
+"""`channeld validate`: every problem of configurations, schema and scenario files at once, for people and machines."""
 
 import os
+import posixpath
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import attrs
 import click
 
 from channeld import __version__
-from channeld.cli.loading import DEFAULT_FILE, Checked, check
+from channeld.cli.loading import DEFAULT_FILE, Checked, check_any
 from channeld.cli.output import has_colour
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
@@ -43,14 +44,14 @@ def command(
 ) -> int:
     """Find every problem of a configuration at once.
 
-    FILE is a configuration, a scenario file (*.test.yaml), a folder (each channels.yaml and scenario file in it), or -
-    for standard input. Several give one report. Exit status: 1 when there are errors (or warnings, with --strict), 2
+    FILE is a configuration, a file of JSON Schemas, a scenario file (*.test.yaml), a folder (each channels.yaml and
+    scenario file in it; schema files are checked with the configuration that names them), or - for standard input. Several give one report. Exit status: 1 when there are errors (or warnings, with --strict), 2
     when a file cannot be read.
     """
     names = list(dict.fromkeys(configurations(files or (DEFAULT_FILE,))))
     colour = output is None and has_colour(sys.stdout)
     try:
-        checked = [_checked(name, import_hooks=not no_hooks) for name in names]
+        checked = list(_checked(names, import_hooks=not no_hooks))
         report, texts = _joined(checked)
         text = _rendered(format, report, texts, strict=strict, colour=colour)
     except Exception:
@@ -92,21 +93,29 @@ class _OneText:
         return self._text if file == self._file else None
 
 
-def _checked(name: str, *, import_hooks: bool) -> Checked | _ScenarioFile:
-    if name.endswith(_SCENARIOS):
-        return _scenario_file(name)
-    return check(name, import_hooks=import_hooks)
+def _checked(names: list[str], *, import_hooks: bool) -> Iterator[Checked | _ScenarioFile]:
+    scenarios = [name for name in names if name.endswith(_SCENARIOS)]
+    others = [name for name in names if name not in scenarios]
+    yield from (check_any(name, import_hooks=import_hooks) for name in others)
+    if scenarios:
+        yield from _scenario_files(scenarios, others, import_hooks=import_hooks)
 
 
-def _scenario_file(name: str) -> _ScenarioFile:
-    from channeld.tools.scenarios.suite import read_file  # noqa: PLC0415 - it brings the whole engine with it
+def _scenario_files(
+    names: list[str], configs: list[str], *, import_hooks: bool
+) -> Iterator[_ScenarioFile]:
+    from channeld.tools.scenarios.suite import Options, Runs, read_file  # noqa: PLC0415 - it brings the whole engine with it
 
-    parsed = read_file(name)
-    if parsed.unreadable:
-        message = f"`{name}` can't be read: {parsed.unreadable}"
-        help = "check its name, and that this user may read it"
-        parsed.report.add(diagnose("CH117", message, Place(name), help=help))
-    return _ScenarioFile(parsed.report, _OneText(name, parsed.text), parsed.unreadable)
+    runs = Runs(Options(), import_hooks=import_hooks)
+    told = {posixpath.normpath(name) for name in configs}
+    for name in names:
+        parsed = read_file(name)
+        if parsed.unreadable:
+            message = f"`{name}` can't be read: {parsed.unreadable}"
+            help = "check its name, and that this user may read it"
+            parsed.report.add(diagnose("CH117", message, Place(name), help=help))
+        report = runs.check(parsed, told)
+        yield _ScenarioFile(report, _OneText(name, parsed.text), parsed.unreadable)
 
 
 def _joined(checked: Iterable[Checked | _ScenarioFile]) -> tuple[Report, Joined]:

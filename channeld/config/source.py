@@ -27,7 +27,7 @@ __all__ = [
 
 SHARED = ("auth", "channels")
 MAX_FILES = 1000
-_NO_FILE = "check its name, and that this user may read it"
+_NO_FILE = "check its name, its size, and that this user may read it"
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -52,6 +52,7 @@ class Sources:
     _read: Callable[[str], bytes] = attrs.field(repr=False)
     _trees: dict[str, Tree | None] = attrs.field(factory=dict, repr=False)
     _texts: dict[str, str] = attrs.field(factory=dict, repr=False)
+    _shown: dict[str, str] = attrs.field(factory=dict, repr=False)
     _origins: dict[str, str] = attrs.field(factory=dict, repr=False)
 
     @property
@@ -71,7 +72,11 @@ class Sources:
     def text(self, file: str) -> str | None:
         """The text of a file for code frames, secrets covered; None if it could not be read."""
         text = self._texts.get(file)
-        return None if text is None else covered(text, self._trees.get(file))
+        return self._shown.get(file) if text is None else covered(text, self._trees.get(file))
+
+    def show(self, file: str, text: str) -> None:
+        """Keep the text of a file that is no part of the configuration, such as a hook module, for code frames."""
+        self._shown[file] = text
 
     def file_of(self, pointer: str) -> str:
         """The file in which a value of the merged configuration stands."""

@@ -136,7 +136,10 @@ class _Files:
         self, walk: Walk, path: str, pointer: str, reason: str, may_be_absent: bool
     ) -> object:
         message = f"`{path}` cannot be used: {reason}"
-        finding = diagnose("CH124", message, walk.place(pointer, False))
+        help = (
+            f"the path is relative to the file that names it, `{walk.place(pointer, False).file}`"
+        )
+        finding = diagnose("CH124", message, walk.place(pointer, False), help=help)
         if may_be_absent and not self.missing_is_error:
             finding = attrs.evolve(finding, severity=Severity.WARNING)
         walk.report.add(finding)

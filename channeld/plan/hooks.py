@@ -97,7 +97,7 @@ class HookLoader:
             if source is None:
                 continue
             for function in source.unwired(wired, roles):
-                place = _place(source.path, function.lineno)
+                place = self._line(source.path, function.lineno)
                 finding = f"`{function.name}` looks like a hook, but nothing uses it"
                 help = (
                     f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
@@ -144,8 +144,7 @@ class HookLoader:
         for found in source.findings(function):
             if found.code == "CH506" and ref.thread:
                 continue
-            where = _place(source.path, found.line)
-            related = Related(place=where, message="here")
+            related = Related(place=self._line(source.path, found.line), message="here")
             label = f"line {found.line} of {source.path.name}"
             self._report(
                 found.code, found.message, place, help=found.help, label=label, related=(related,)
@@ -263,7 +262,7 @@ class HookLoader:
         if where is not None:
             file, line = where
             label = f"line {line}: {words}"
-            related = (Related(place=_place(file, line), message="raised here"),)
+            related = (Related(place=self._line(file, line), message="raised here"),)
         help = f"try `python -c 'import {module}'`"
         finding = f"`{module}` can't be imported"
         self._report("CH502", finding, place, help=help, label=label, related=related)
@@ -274,8 +273,23 @@ class HookLoader:
         function = next((source.function(n) for n in names if f"`{n}`" in help), None)
         related: tuple[Related, ...] = ()
         if function is not None:
-            related = (Related(place=_place(source.path, function.lineno), message="defined here"),)
+            # It is meant to be used: that nothing does is no second finding.
+            self._wired.setdefault(module, set()).add(function.name)
+            there = self._line(source.path, function.lineno)
+            related = (Related(place=there, message="defined here"),)
         self._report("CH503", f"`{module}` has no `{name}`", place, help=help, related=related)
+
+    def _line(self, file: Path | str, number: int) -> Place:
+        """The code in a line of a module, which the report can then show."""
+        path = Path(file)
+        here = Path.cwd()
+        # As the user would write it, which is what links in reports and CI annotations need.
+        name = str(path.relative_to(here) if path.is_relative_to(here) else path)
+        text = _text(path)
+        self.desk.sources.show(name, text)
+        line = "".join(text.splitlines()[number - 1 : number])
+        start = len(line) - len(line.lstrip()) + 1
+        return Place(name, number, start, number, max(start, len(line.rstrip()) + 1))
 
     def _report(
         self, code: str, message: str, place: Place, *, help: str = "", label: str = "",
@@ -314,12 +328,11 @@ def _signature_of(function: Any) -> inspect.Signature:
     return inspect.Signature(found)
 
 
-def _place(file: Path | str, line: int) -> Place:
-    # As the user would write it, which is what links in reports and CI annotations need.
-    path = Path(file)
-    here = Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else path
-    return Place(str(shown), line, 1, line, 1)
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _article(noun: str) -> str:

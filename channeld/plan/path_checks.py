@@ -99,7 +99,7 @@ class PathBook:
     def _refuse_schema(self, pointer: str, name: str, types: frozenset[str]) -> None:
         place = self.desk.sources.place(pointer)
         finding = f"no segment of a URL can be the `{name}` that this schema wants"
-        label = f"it allows {' or '.join(sorted(types))} only"
+        label = f"it allows only {' or '.join(f'`{one}`' for one in sorted(types))}"
         help = "give it `type: string`, `integer`, `number` or `boolean`"
         self.desk.report.add(diagnose("CH330", finding, place, help=help, label=label))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import attrs
 
 from channeld.config.model import Channel, Config, Message
+from channeld.config.scalars import format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place
@@ -227,7 +228,9 @@ class _Checks:
             for name, field in _properties(one.schema).items():
                 if _is_unbounded(field):
                     where = at(one.pointer, "properties", name)
-                    message = f"`{name}` has no `maxLength`, and messages may have {size} bytes"
+                    message = (
+                        f"`{name}` has no `maxLength`, and messages may have {format_size(size)}"
+                    )
                     help = "say how long it may be: `maxLength: N`"
                     slip = Slip(code="CH211", pointer=where, message=message, help=help, key=True)
                     yield self._found(slip, one)

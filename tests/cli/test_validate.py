@@ -78,7 +78,7 @@ def test_a_bug_leaves_one_document(
     def check(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(validate, "check", check)
+    monkeypatch.setattr(validate, "check_any", check)
     assert run(["validate", "--format", "json"]) == 2
     captured = capsys.readouterr()
     assert json.loads(captured.out)["summary"] is None
@@ -156,6 +156,7 @@ def test_a_scenario_file_is_checked_and_not_run(capsys: pytest.CaptureFixture[st
 
 
 def test_a_good_scenario_file_has_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("channels.yaml").write_text(GOOD)
     Path("it.test.yml").write_text(SCENARIO)
     assert run(["validate", "it.test.yml"]) == 0
     assert capsys.readouterr().out == "no problems in it.test.yml\n"
@@ -174,3 +175,36 @@ def test_a_folder_stands_for_its_scenario_files_too(capsys: pytest.CaptureFixtur
     document = json.loads(capsys.readouterr().out)
     assert document["files"] == ["./channels.yaml", "./tests/it.test.yaml"]
     assert {each["file"] for each in document["diagnostics"]} == {"./tests/it.test.yaml"}
+
+
+def test_a_scenario_file_s_configuration_and_stubs_are_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("it.test.yaml").write_text(SCENARIO + "hooks: {'chat:nobody': {returns: 1}}\n")
+    assert run(["validate", "it.test.yaml"]) == 1
+    assert "error[CH811] there is no channels.yaml" in capsys.readouterr().out
+    Path("channels.yaml").write_text(GOOD)
+    assert run(["validate", "it.test.yaml"]) == 1
+    assert "error[CH814] the configuration has no hook `chat:nobody`" in capsys.readouterr().out
+
+
+def test_a_bad_configuration_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("channels.yaml").write_text(BAD)
+    Path("it.test.yaml").write_text(SCENARIO)
+    run(["validate", "it.test.yaml"])
+    assert "error[CH811] `channels.yaml` is not valid" in capsys.readouterr().out
+    run(["validate", "."])
+    out = capsys.readouterr().out
+    assert "CH811" not in out
+    assert out.endswith("1 error in ./channels.yaml\n")
+
+
+def test_a_schema_file_is_checked_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("say.json").write_text('{"type": "object", "properties": {"text": {"type": "strin"}}}')
+    assert run(["validate", "say.json"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("error[CH201] `strin` is not a JSON Schema type\n  say.json:1:")
+    assert out.endswith("1 error in say.json\n")
+    Path("say.json").write_text('{"type": "object"}')
+    assert run(["validate", "say.json"]) == 0
+    assert capsys.readouterr().out == "no problems in say.json\n"

@@ -1,8 +1,10 @@
 """Cases of the catalogue: an entry's example as a file, checked as the commands check it, and the text that comes of it.
 
-A case is the example, a line of ten dashes, and the report. An example's first line may name a further file: the text of
-the hook module (`# chat.py: …`, its lines divided by `|`), an included file that the example itself is (`# rooms.yaml:`),
-or one that can't be read (`# secret.yaml:`).
+Each code has two cases, the wrong example and the right one (`.right.txt`). A case is the example, a line of ten dashes,
+and the report. An example's first line may name a further file: the text of the hook module (`# chat.py: …`, its lines
+divided by `|`), an included file that the example itself is (`# rooms.yaml:`), or one that can't be read
+(`# secret.yaml:`). The examples of CH8xx are scenario files beside a small configuration. What `channeld diff` says has
+its cases in `tests/tools/diff`.
 """
 
 import os
@@ -12,16 +14,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import attrs
+
 from channeld.config.load import MAX_BYTES
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
-from channeld.loading import Checked, check
+from channeld.diagnostics.render.texts import Texts
+from channeld.loading import check
+from channeld.tools.scenarios.suite import Options, Runs, read_file
 
 CASES: Final = Path(__file__).parent / "cases"
 DIVIDER: Final = "----------\n"
 ENVIRONMENT: Final = {
     "CHANNELD_SECRET": "a secret of more than thirty-two bytes",
     "CHANNELD_JWT_SECRET": "a secret of more than thirty-two bytes",
+    "CHANNELD_API_KEY": "an API key of more than thirty-two characters",
     "SENSOR_TOKEN": "a-token-nobody-can-guess",
 }
 TOKENS: Final = "- {token: a-long-token-of-32-characters, user: ann}\n"
@@ -37,36 +45,77 @@ channels:
     messages:
       say: {schema: true, route: sender}
 """
-LEFT_OUT: Final = {
-    code: "is about scenario files, which `channeld.loading.check` does not read"
-    for code in CATALOGUE
-    if code.startswith("CH8")
-} | {code: "is about two versions of a configuration" for code in CATALOGUE if code.startswith("D")}
-ENTRIES: Final = [entry for entry in CATALOGUE.values() if entry.code not in LEFT_OUT]
+PLAYED: Final = """\
+channeld: 1
+auth: {bots: {type: hook, hook: "chat:bot"}}
+channels:
+  room: {path: "/rooms/{r}", auth: [bots], messages: {message: {schema: true, route: sender, stamp: {from: "{user.id}"}}}}
+"""
+ENTRIES: Final = [entry for entry in CATALOGUE.values() if entry.code.startswith("CH")]
 
 
-def case_of(entry: Entry) -> Path:
-    """The file of an entry's case."""
-    return CASES / f"{entry.code}-{entry.name}.txt"
+@attrs.frozen
+class Case:
+    """An example of an entry, and the file that holds it with the report about it."""
+
+    entry: Entry
+    example: str
+    file: Path
 
 
-def report_of(checked: Checked) -> str:
-    """The report as `channeld validate` shows it."""
-    return render_text(checked.report, checked.sources, colour=False)
+@attrs.frozen
+class Outcome:
+    """The codes of an example's findings, and the report as `channeld validate` shows it."""
+
+    codes: frozenset[str]
+    text: str
 
 
-def checked_example(example: str, folder: Path) -> Checked:
+def cases() -> Iterator[Case]:
+    """The cases of every entry: the wrong example, then the right one."""
+    for entry in ENTRIES:
+        stem = f"{entry.code}-{entry.name}"
+        yield Case(entry, entry.wrong, CASES / f"{stem}.txt")
+        yield Case(entry, entry.right, CASES / f"{stem}.right.txt")
+
+
+def outcome_of(case: Case, folder: Path) -> Outcome:
     """What comes of an example, in a folder of its own with all that it speaks of."""
-    _write(example, folder)
+    is_scenario = case.entry.code.startswith("CH8")
+    _write("# chat.py: def bot(request): return None\n" if is_scenario else case.example, folder)
     with _inside(folder):
-        return check("channels.yaml", environ=ENVIRONMENT, fresh={"chat"})
+        if is_scenario:
+            Path("channels.yaml").write_text(PLAYED)
+            return _scenarios(case.example)
+        checked = check("channels.yaml", environ=ENVIRONMENT, fresh={"chat"})
+    return _outcome(checked.report, checked.sources)
 
 
-def rendered_case(example: str) -> str:
+def rendered(case: Case) -> str:
     """The whole text of a case."""
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "conf"
-        return f"{example}{DIVIDER}{report_of(checked_example(example, folder))}"
+        return f"{case.example}{DIVIDER}{outcome_of(case, Path(temporary) / 'conf').text}"
+
+
+@attrs.frozen
+class _Text:
+    files: list[str]
+    shown: str
+
+    def text(self, file: str) -> str | None:
+        return self.shown if file in self.files else None
+
+
+def _scenarios(example: str) -> Outcome:
+    name = "it.test.yaml"
+    Path(name).write_bytes(example.encode("utf-8", "surrogateescape"))
+    parsed = read_file(name)
+    return _outcome(Runs(Options()).check(parsed), _Text([name], parsed.text))
+
+
+def _outcome(report: Report, texts: Texts) -> Outcome:
+    codes = frozenset(finding.code for finding in report)
+    return Outcome(codes, render_text(report, texts, colour=False))
 
 
 def _write(example: str, folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 import sys
 
-from tests.config.golden import CASES, ENTRIES, case_of, rendered_case
+from tests.config.golden import CASES, cases, rendered
 
 
 def main() -> int:
-    """Write each entry's case, take away those without an entry, and tell what is different now."""
-    wanted = {case_of(entry): rendered_case(entry.wrong) for entry in ENTRIES}
+    """Write each entry's cases, take away those without an entry, and tell what is different now."""
+    wanted = {case.file: rendered(case) for case in cases()}
     for file in set(CASES.glob("*.txt")) - set(wanted):
         file.unlink()
     changed = 0

@@ -120,7 +120,9 @@ def test_parameters_that_do_not(
 
 
 def test_a_missing_function_is_compared(load: Callable[..., Any]) -> None:
-    found = load("x = 1\ndef hallo(ctx, message): ...\n").finding("CH503")
+    outcome = load("x = 1\ndef hallo(ctx, message): ...\n")
+    assert codes(outcome) == ["CH503"]
+    found = outcome.finding("CH503")
     assert found.message == "`chat` has no `hello`"
     assert found.help == "did you mean `hallo`?"
     assert [(r.place.line, r.message) for r in found.related] == [(2, "defined here")]
@@ -251,8 +253,10 @@ def test_places_in_modules_are_relative(
     load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = load(HELLO + "def bye(ctx, room): ...\n").finding("CH508")
-    assert found.place.file == "chat.py"
+    found = load(HELLO + "async def bye(ctx, room): ...  \n").finding("CH508")
+    place = found.place
+    assert place.file == "chat.py"
+    assert (place.column, place.end_line - place.line, place.end_column) == (1, 0, 30)
 
 
 def test_an_unreadable_module_is_told(

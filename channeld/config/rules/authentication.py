@@ -155,11 +155,13 @@ def key_missing(config: Config, sources: Sources) -> Findings:
         families = _families(auth)
         keys = {key for key in _KEYS if is_written(sources, at("auth", name, key))}
         if len(families) == 1 and not keys:
-            wanted = "`secret`" if families == {"hmac"} else "`public_key` or `jwks`"
             message = f"authenticator `{name}` has nothing to verify tokens with"
-            yield finding("CH420", message, sources, at("auth", name), f"add {wanted}", key=True)
+            help = _HMAC_KEY if families == {"hmac"} else _PUBLIC_KEY
+            yield finding("CH420", message, sources, at("auth", name), help, key=True)
 
 
+_HMAC_KEY: Final = "add `secret: ${CHANNELD_JWT_SECRET}`"
+_PUBLIC_KEY: Final = "add `public_key: {file: key.pem}`, or `jwks:` with the issuer's https URL"
 _KEYS: Final = {"secret": "hmac", "public_key": "public", "jwks": "public"}
 
 

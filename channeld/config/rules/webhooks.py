@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from channeld.config.language import similar
 from channeld.config.model import Config, Webhook
 from channeld.config.rules.evidence import at, entries, finding, texts, written
 from channeld.config.scalars import is_loopback
@@ -55,7 +56,9 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
         for name, pointer in texts(sources, at("webhooks", index, "channels")):
             if name not in known:
                 message = f"there is no channel `{name}`"
-                help = f"the channels are {', '.join(f'`{one}`' for one in sorted(known))}"
+                meant = similar(name, sorted(known))
+                there = ", ".join(f"`{one}`" for one in sorted(known))
+                help = f"did you mean `{meant}`?" if meant else f"the channels are {there}"
                 yield finding("CH430", message, sources, pointer, help)
 
 

@@ -10,6 +10,7 @@ channeld: 1
 channels:
   lobby:
     path: /chat
+    description: One room for all.
     auth: none
     rooms: lobby
     messages:
@@ -24,8 +25,8 @@ ENTRIES: tuple[Entry, ...] = (
         "the channel has no description",
         "A sentence about a channel is shown wherever people meet it: in the exported documentation, in generated clients "
         "and in the console.",
+        _LOBBY.replace("    description: One room for all.\n", ""),
         _LOBBY,
-        _LOBBY.replace("    path:", "    description: Everybody talks to everybody.\n    path:"),
     ),
     Entry(
         "CH703",
@@ -34,8 +35,8 @@ ENTRIES: tuple[Entry, ...] = (
         "two channels are easily mixed up",
         "The names differ only in capitals, or in `-`, `_` and `.`. People who publish through the API, read metrics or use "
         "a generated client will take one for the other; in some generated code they are the same.",
-        _LOBBY + "  Lobby: {path: /lobby, auth: none, events: {news: {}}}\n",
-        _LOBBY + "  news: {path: /news, auth: none, events: {news: {}}}\n",
+        _LOBBY + "  Lobby: {path: /lobby, description: Old., auth: none, events: {news: {}}}\n",
+        _LOBBY + "  news: {path: /news, description: New., auth: none, events: {news: {}}}\n",
     ),
     Entry(
         "CH704",

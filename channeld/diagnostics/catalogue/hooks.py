@@ -17,6 +17,7 @@ channeld: 1
 channels:
   room:
     path: /rooms
+    description: One room for all.
     auth: none
     messages:
       say:

@@ -10,6 +10,7 @@ channeld: 1
 channels:
   lobby:
     path: /chat
+    description: One room for all.
     auth: none
     rooms: lobby
     messages:
@@ -34,7 +35,9 @@ def _message(text: str) -> str:
 
 def _session(lines: str, channel: str) -> str:
     """A small whole file with an authenticator that everybody on the channel went through."""
-    auth = "auth:\n  session: {type: hook, hook: chat.hooks:who}\n"
+    auth = (
+        'auth:\n  session: {type: tokens, tokens: [{token: "${SENSOR_TOKEN}", user: sensor-1}]}\n'
+    )
     return (
         _LOBBY.replace("channels:", f"{lines}{auth}channels:", 1)
         .replace("auth: none", "auth: session")
@@ -94,7 +97,9 @@ ENTRIES: tuple[Entry, ...] = (
         "A history belongs to a room: it keeps the frames that were routed to `room`. Nobody on this channel joins one on "
         "connect, and nobody may subscribe to one, so the history stays empty unless a hook joins rooms. Add `rooms`, or "
         "remove `history`.",
-        _channel("history: {size: 10, ttl: 1h}").replace("    rooms: lobby\n", ""),
+        _channel("history: {size: 10, ttl: 1h}")
+        .replace("    rooms: lobby\n", "")
+        .replace("route: room", "route: sender"),
         _channel("history: {size: 10, ttl: 1h}"),
     ),
     Entry(

@@ -24,7 +24,9 @@ def _path(path: str, more: str = "") -> str:
 channels:
   room:
     path: {path}
+    description: One room.
     auth: none
+    events: {{news: {{}}}}
 {more}"""
 
 
@@ -32,8 +34,8 @@ def _paths(first: str, second: str) -> str:
     """A configuration with two channels."""
     return f"""channeld: 1
 channels:
-  first: {{path: "{first}", auth: none}}
-  second: {{path: "{second}", auth: none}}
+  first: {{path: "{first}", description: Old news., auth: none, events: {{news: {{}}}}}}
+  second: {{path: "{second}", description: New news., auth: none, events: {{news: {{}}}}}}
 """
 
 
@@ -44,6 +46,7 @@ def _message(schema: str, *lines: str, channel: str = "", auth: str = "none", to
 {top}channels:
   room:
     path: /rooms/{{room_id}}
+    description: One room.
     params: {{room_id: {{type: string, pattern: "^[a-z]{{1,9}}$"}}}}
     auth: {auth}
 {channel}    messages:
@@ -56,6 +59,7 @@ EVENT = "    events: {said: {schema: {type: object, required: [text], properties
 
 BELL = """  bell:
     path: /bell
+    description: Who rang.
     auth: none
     events: {{{}: {{schema: true}}}}
 """

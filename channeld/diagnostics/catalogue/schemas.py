@@ -12,13 +12,15 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 def _message(schema: str, *, then: str = "", head: str = "") -> str:
     """A whole file whose one message type has this schema; `then` follows it, `head` stands at the top level."""
+    route = "" if "route:" in then else "        route: sender\n"
     return (
         "channeld: 1\n"
         + textwrap.dedent(head)
-        + "channels:\n  room:\n    path: /rooms/{room_id}\n    auth: none\n"
+        + "channels:\n  room:\n    path: /rooms/{room_id}\n    description: One room.\n    auth: none\n"
         + '    rooms: "{params.room_id}"\n    messages:\n      say:\n        schema:\n'
         + textwrap.indent(textwrap.dedent(schema), " " * 10)
         + textwrap.indent(textwrap.dedent(then), " " * 8)
+        + route
     )
 
 

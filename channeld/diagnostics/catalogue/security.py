@@ -10,6 +10,7 @@ channeld: 1
 channels:
   lobby:
     path: /chat
+    description: One room for all.
     auth: none
     rooms: lobby
     messages:
@@ -27,6 +28,7 @@ auth:
 channels:
   room:
     path: /room
+    description: One room for all.
     auth: session
     rooms: lobby
     messages:
@@ -47,6 +49,7 @@ auth:
 channels:
   readings:
     path: /readings
+    description: What the sensors measure.
     auth: sensors
     rooms: all
     messages:
@@ -326,7 +329,7 @@ ENTRIES: tuple[Entry, ...] = (
         Severity.ERROR,
         "the API key has fewer than 32 characters",
         "A key to the control API opens everything, so it must not be guessable. Make one with `openssl rand -hex 32`.",
-        _api('{keys: ["${CHANNELD_API_KEY:-let-me-in}"]}'),
+        _api('{keys: ["${CHANNELD_KEY:-let-me-in}"]}'),
         _api('{keys: ["${CHANNELD_API_KEY}"]}'),
     ),
     Entry(

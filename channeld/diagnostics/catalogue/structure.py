@@ -10,11 +10,13 @@ channeld: 1
 channels:
   lobby:
     path: /chat
+    description: One room for all.
     auth: none
     rooms: lobby
     messages:
       say: {schema: true, route: room}
 """
+_JOINED = "# chat.py: def joined(ctx): return None\n"
 
 
 def _server(lines: str) -> str:
@@ -69,8 +71,8 @@ ENTRIES: tuple[Entry, ...] = (
         "The language has no such key at this place. Unknown keys are errors everywhere, since a misspelt `reqiure` that "
         "was passed over would leave a channel open. Mend the spelling, move the key to where it belongs, or start its "
         "name with `x-`: such keys are allowed everywhere and ignored, which is handy for anchors and notes.",
-        _channel("presense: true"),
-        _channel("presence: true"),
+        _channel("histroy: {size: 10, ttl: 1h}"),
+        _channel("history: {size: 10, ttl: 1h}"),
     ),
     Entry(
         "CH104",
@@ -91,7 +93,7 @@ ENTRIES: tuple[Entry, ...] = (
         "by its 1.2 rules: only `true` and `false` are booleans, so `yes`, `no`, `on` and `off` are text; a number in "
         "quotes is text, too.",
         _channel("presence: yes"),
-        _channel("presence: true"),
+        _channel("presence: false"),
     ),
     Entry(
         "CH106",
@@ -172,8 +174,8 @@ ENTRIES: tuple[Entry, ...] = (
         "the text is not written as this key wants it",
         "The key takes text of a certain form: a hook is `module:function`, a key set is a URL, a token's hash is "
         "`sha256:` and 64 hex digits. The finding says which form is wanted.",
-        _channel("hooks: {connect: chat.hooks.joined}"),
-        _channel('hooks: {connect: "chat.hooks:joined"}'),
+        _JOINED + _channel("hooks: {connect: chat.joined}"),
+        _JOINED + _channel('hooks: {connect: "chat:joined"}'),
     ),
     Entry(
         "CH121",
@@ -183,7 +185,7 @@ ENTRIES: tuple[Entry, ...] = (
         "An empty list or mapping says nothing here: `algorithms: []` would accept no token, `channels: {}` would serve "
         "nothing, and `require: {}` would look like a protection that is none.",
         _channel("require: {}"),
-        _channel("description: Open to everybody"),
+        _LOBBY,
     ),
     Entry(
         "CH122",

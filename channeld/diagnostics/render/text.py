@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
-from channeld.diagnostics.render.frames import Frame, frame
+from channeld.diagnostics.render.frames import CONTEXT, Frame, frame
 from channeld.diagnostics.render.texts import Texts, one_line, split_lines, summary
 
 __all__ = ["render_one", "render_text"]
@@ -44,7 +44,7 @@ class _Renderer:
         headline = self.paint(severity, f"{diagnostic.severity}[{diagnostic.code}]")
         yield f"{headline} {self.paint(_BOLD, one_line(diagnostic.message))}"
         yield f"  {_where(diagnostic.place)}"
-        here = self.frame(diagnostic.place)
+        here = self.frame(diagnostic.place, _context(diagnostic.place))
         others = [(r, self.frame(r.place, context=0)) for r in diagnostic.related]
         frames = [f for f in (here, *(f for _, f in others)) if f is not None]
         gutter = max((len(str(f.lines[-1][0])) for f in frames), default=2)
@@ -61,7 +61,7 @@ class _Renderer:
         if diagnostic.help:
             yield self.note(gutter, "help", diagnostic.help)
 
-    def frame(self, place: Place, context: int = 2) -> Frame | None:
+    def frame(self, place: Place, context: int) -> Frame | None:
         """The frame of a place, if its file can be shown."""
         if place.file not in self.lines:
             text = self.sources.text(place.file)
@@ -89,6 +89,11 @@ class _Renderer:
     def paint(self, colour: str, text: str) -> str:
         """The text in a colour, if there is colour."""
         return f"{colour}{text}{_RESET}" if self.colour else text
+
+
+def _context(place: Place) -> int:
+    # Nothing covers the secrets in a module's other lines.
+    return 0 if place.file.endswith(".py") else CONTEXT
 
 
 def _where(place: Place) -> str:

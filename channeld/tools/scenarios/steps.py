@@ -133,7 +133,7 @@ class StepReader:
             known = [*self.clients, *sorted(RESERVED_NAMES)]
             meant = similar(name, known)
             names = joined([f"`{one}`" for one in known])
-            help = f"did you mean `{meant}`?" if meant else f"there are {names}"
+            help = f"did you mean `{meant}`?" if meant else f"a step starts with one of {names}"
             message = f"the scenario has no client `{name[:40]}`"
             self.reader.find("CH804", message, at, help, key=True)
             return None

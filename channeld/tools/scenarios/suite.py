@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -155,9 +155,29 @@ def run_file(parsed: Parsed, options: Options | None = None) -> FileResult:
 class Runs:
     """Runs files one after the other; each configuration is compiled once for all of them."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, import_hooks: bool = True) -> None:
         self._options = options
+        self._import_hooks = import_hooks
         self._configs: dict[tuple[str, tuple[tuple[str, str], ...]], Checked] = {}
+
+    def check(self, parsed: Parsed, told: Collection[str] = ()) -> Report:
+        """What is wrong with a file, its configuration and its stubs included; nothing is run.
+
+        Args:
+            parsed: the file.
+            told: configurations whose own reports the reader gets anyway, so that nothing is said of them here.
+        """
+        content, report = parsed.content, parsed.report
+        if content is None:
+            return report
+        found = Report()
+        with silenced():
+            config = self._config(content, found)
+        if config is not None and config.plan is not None:
+            _check_stubs(content, config.plan, report)
+        elif _config_file(content) not in told:
+            report.extend(found)
+        return report
 
     def run(self, parsed: Parsed) -> FileResult:
         """What came of a file."""
@@ -196,7 +216,7 @@ class Runs:
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
         """The configuration of a file; CH811 or CH812 where there is none to be had."""
-        file = content.config or _upwards(content.tree.file)
+        file = _config_file(content)
         tree = content.tree
         place = tree.place("/config") if content.config else tree.place("")
         if file is None:
@@ -206,7 +226,8 @@ class Runs:
             return None
         key = (file, tuple(sorted(content.env.items())))
         if key not in self._configs:
-            self._configs[key] = check(file, environ={**os.environ, **content.env})
+            environ = {**os.environ, **content.env}
+            self._configs[key] = check(file, environ=environ, import_hooks=self._import_hooks)
         config = self._configs[key]
         if config.unreadable:
             message = f"`{file}` can't be read: {config.unreadable}"
@@ -224,6 +245,10 @@ class Runs:
             report.add(diagnose("CH811", message, at, help=help, related=related))
             return None
         return config
+
+
+def _config_file(content: ScenarioFile) -> str | None:
+    return content.config or _upwards(content.tree.file)
 
 
 def _first_line(place: Place) -> Place:
