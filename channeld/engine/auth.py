@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import attrs
 import jwt
-from jwt.algorithms import get_default_algorithms
+from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
 from channeld.broker.later import leave_turn
 from channeld.config.model import HookAuth, JwtAuth, TokenEntry, TokensAuth
@@ -145,6 +145,36 @@ class _ClaimsScope:
         return ""
 
 
+class _Secret(bytes):
+    """An HMAC secret that PyJWT has looked at and found to be no public key in disguise."""
+
+    @classmethod
+    def of(cls, text: str) -> "_Secret | str":
+        """The secret; its text as it is where PyJWT refuses it, so that each token is refused for that reason."""
+        try:
+            return cls(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
+        except jwt.InvalidKeyError:
+            return text
+
+
+class _Hmac(HMACAlgorithm):
+    """PyJWT's own, but for the look at the secret, which costs as much as the rest of a token and is done once."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """The secret's bytes."""
+        return key if isinstance(key, _Secret) else super().prepare_key(key)
+
+
+def _register(name: str, digest: Any) -> None:
+    jwt.unregister_algorithm(name)
+    jwt.register_algorithm(name, _Hmac(digest))
+
+
+_register("HS256", HMACAlgorithm.SHA256)
+_register("HS384", HMACAlgorithm.SHA384)
+_register("HS512", HMACAlgorithm.SHA512)
+
+
 class JwtVerifier:
     """Verifies signed tokens (RFC 7519)."""
 
@@ -154,7 +184,7 @@ class JwtVerifier:
         self._declared = declared
         self._key_set = keys
         self._algorithms = list(declared.algorithms)
-        self._static: list[Any] = [secret.text for secret in declared.secrets]
+        self._static: list[Any] = [_Secret.of(secret.text) for secret in declared.secrets]
         if declared.public_key is not None:
             algorithm = get_default_algorithms()[declared.algorithms[0]]
             self._static.append(algorithm.prepare_key(declared.public_key))

@@ -1,6 +1,7 @@
+import gc
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ channels:
 Start = Callable[..., int]
 
 
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """The collector of the tests' process stays as it was."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Runs `channeld run` in a folder of its own; a server that is ready ends by a signal."""
@@ -44,6 +54,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         return run(["run", *bind, "--log-format", "json", *options])
 
     return command
+
+
+def test_the_collector_passes_over_what_was_loaded(start: Start) -> None:
+    assert start(OPEN) == 0
+    assert gc.get_freeze_count() > 10_000
+    assert gc.get_threshold() == module.COLLECTOR
 
 
 def test_it_serves_until_it_is_told_to_stop(

@@ -1,6 +1,8 @@
 """Verifiers: every family of algorithms, rotated secrets, key sets, token tables, and where tokens are looked for."""
 
+import base64
 import hashlib
+import hmac
 from typing import Any
 
 import attrs
@@ -68,6 +70,19 @@ def test_public_key_taken_for_a_secret_is_refused() -> None:
     declared = JwtAuth(algorithms=("RS256",), public_key=public_pem("RS256"))
     forged = jwt.api_jws.PyJWS().encode(b'{"sub":"ann","exp":1000060}', b"k" * 32, "HS256")
     assert isinstance(verify(plan_of(declared), forged), Denied)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_a_secret_that_is_a_public_key_verifies_nothing(algorithm: str) -> None:
+    pem = public_pem("RS256")
+    plan = plan_of(JwtAuth(algorithms=(algorithm,), secrets=(Secret(text=pem),)))
+    header, payload, _ = signed(SECRET * 2, algorithm).split(".")
+    hashed = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[algorithm]
+    mac = hmac.digest(pem.encode(), f"{header}.{payload}".encode(), hashed)
+    forged = f"{header}.{payload}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+    denied = verify(plan, forged)
+    assert isinstance(denied, Denied)
+    assert denied.reason == "token refused: InvalidKeyError"
 
 
 def test_every_secret_of_a_rotation_verifies() -> None:
