@@ -118,7 +118,7 @@ def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
     headers = request.headers
     origin = headers.get("origin")
     if origin is not None and not is_own_origin(origin, headers.get("host")):
-        _log_refusal(request, 403, "origin")
+        _log_refusal(control, request, 403, "origin")
         raise Problem(403, "pages of other sites may not use this API")
     found, params = find(request.scope["raw_path"], TABLE)
     if not (found and all(route.is_open for route in found)):
@@ -140,7 +140,7 @@ def _demand_key(control: Control, request: Request) -> None:
     # Two of them: whoever stands between might have looked at the other one.
     one = given[0].encode("latin-1") if len(given) == 1 else None
     if not has_key(one, control.keys):
-        _log_refusal(request, 401, "key")
+        _log_refusal(control, request, 401, "key")
         challenge = {"www-authenticate": 'Bearer realm="channeld"'}
         raise Problem(401, "send `Authorization: Bearer KEY` with one of api.keys", (), challenge)
 
@@ -178,8 +178,10 @@ def _failure(control: Control, error: Exception) -> Response:
     )
 
 
-def _log_refusal(request: Request, status: int, reason: str) -> None:
-    client = request.client
+def _log_refusal(control: Control, request: Request, status: int, reason: str) -> None:
+    address = request.client.host if request.client is not None else ""
+    if not control.refusals.is_news(address, reason):
+        return
     log(
         "api_refused",
         status=status,
@@ -187,5 +189,5 @@ def _log_refusal(request: Request, status: int, reason: str) -> None:
         method=request.method,
         path=request.scope["raw_path"].decode("latin-1"),
         origin=request.headers.get("origin"),
-        address=client.host if client is not None else "",
+        address=address,
     )

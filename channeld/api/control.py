@@ -9,6 +9,7 @@ from starlette.requests import Request
 from channeld.api.forms import Body
 from channeld.api.idempotency import Idempotency
 from channeld.api.problems import Problem
+from channeld.api.refusals import Refusals
 from channeld.api.tails import Tails
 from channeld.engine.engine import Engine
 from channeld.plan.plan import ChannelPlan, Plan
@@ -55,10 +56,12 @@ class Control:
     console: Console = attrs.field(factory=Console)
     tails: Tails = attrs.field(init=False)
     idempotency: Idempotency = attrs.field(init=False)
+    refusals: Refusals = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tails = Tails(self.engine.hub)
         self.idempotency = Idempotency(self.engine.runtime.clock)
+        self.refusals = Refusals(self.engine.runtime.clock)
 
     @property
     def keys(self) -> Sequence[str]:

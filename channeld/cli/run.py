@@ -293,11 +293,8 @@ def _tls(tls: Tls | None) -> ssl.SSLContext | None:
             raise Unreadable(f"server.tls: {file}: {error.strerror}") from None
     try:
         return tls_context(tls)
-    except OSError:
-        # OpenSSL's own words say nothing that helps.
-        pair = f"{tls.certificate} and {tls.key}"
-        why = "are no PEM certificate and the unencrypted key that belongs to it"
-        raise Unreadable(f"server.tls: {pair} {why}") from None
+    except OSError as error:
+        raise Unreadable(f"server.tls: {error}") from None
 
 
 async def _serve(

@@ -25,15 +25,21 @@ from channeld.server.portable import StreamCarrier
 from channeld.server.states import State
 from channeld.telemetry import bound, log
 
-__all__ = ["BindError", "Server", "ServerStatistics", "bind", "named", "tls_context"]
+__all__ = ["BindError", "Server", "ServerStatistics", "TlsError", "bind", "named", "tls_context"]
 
 _BACKLOG = 1024
 # Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
 _SPARE = 256
+# OpenSSL's words for a key of another pair, and for one of another kind than the certificate's.
+_MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
 
 class BindError(OSError):
     """An address can't be listened on; the message names it."""
+
+
+class TlsError(OSError):
+    """A certificate and its key can't be used; the message names the file and says why."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -80,16 +86,46 @@ def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.s
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """A server's context for a certificate and its key: TLS 1.2 or later, HTTP/1.1.
+    """A server's context for a certificate and its key: TLS 1.2 or later, HTTP/1.1. Never asks for a passphrase.
 
     Raises:
-        OSError: a file can't be read, or (`ssl.SSLError`) is no PEM certificate or its key.
+        OSError: a file can't be read; the message names it.
+        TlsError: a file is no PEM certificate or unencrypted key, or they do not belong together.
     """
+    for file in (tls.certificate, tls.key):
+        # OpenSSL would not say which one it could not read.
+        Path(file).read_bytes()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(tls.certificate, tls.key)
+
+    def refuse_to_ask() -> str:
+        raise TlsError(f"{tls.key} is encrypted, and must not be: nobody is asked for a passphrase")
+
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, refuse_to_ask)
+    except ssl.SSLError as error:
+        raise TlsError(_why(error.reason, tls)) from error
     return context
+
+
+def _why(reason: str | None, tls: Tls) -> str:
+    """What is wrong, in words that name the file. OpenSSL gives no reason where a file has not what it looks for."""
+    if reason in _MISMATCHES:
+        return f"{tls.key} is not the key of the certificate in {tls.certificate}"
+    if not _has_certificate(tls.certificate):
+        return f"{tls.certificate} holds no PEM certificate"
+    if reason is None:
+        return f"{tls.key} holds no PEM private key"
+    return f"{tls.certificate} and {tls.key} cannot be used: {reason}"
+
+
+def _has_certificate(file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 class Server:

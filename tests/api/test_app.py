@@ -230,6 +230,18 @@ async def test_refusals_are_logged_without_the_key(
         assert "close-to-right" not in lines[0]
 
 
+async def test_of_many_wrong_keys_the_log_tells_the_first(
+    api: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with api() as it:
+        wrong = {"authorization": "Bearer this-is-no-key-of-this-server-at-all"}
+        for _ in range(20):
+            assert is_problem(await it.http.get("/v1/channels", headers=wrong), 401)
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [(line["status"], line["reason"]) for line in lines] == [(401, "key")]
+        assert (await it.http.get("/v1/channels")).status_code == 200
+
+
 async def test_nothing_of_it_is_cached(api: Start) -> None:
     async with api() as it:
         for path in ("/v1/channels", "/nowhere", "/metrics"):

@@ -1,6 +1,9 @@
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
@@ -131,12 +134,14 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
         assert rest == {"channeld_hook_seconds"}
 
 
+def dashboard() -> Any:
+    return json.loads((ROOT / "examples" / "grafana-dashboard.json").read_text())
+
+
 def expressions() -> list[str]:
-    dashboard = json.loads((ROOT / "examples" / "grafana-dashboard.json").read_text())
-    panels = [target["expr"] for one in dashboard["panels"] for target in one.get("targets", [])]
-    return panels + [
-        one["definition"] for one in dashboard["templating"]["list"] if "definition" in one
-    ]
+    told = dashboard()
+    panels = [target["expr"] for one in told["panels"] for target in one.get("targets", [])]
+    return panels + [one["definition"] for one in told["templating"]["list"] if "definition" in one]
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
@@ -164,5 +169,18 @@ def test_the_dashboard_groups_by_labels_that_there_are() -> None:
 
 def test_the_dashboard_shows_every_metric() -> None:
     text = " ".join(expressions())
-    own = {name for name in METRICS if not name.startswith("channeld_webhooks")}
-    assert {name for name in own if name not in text} == set()
+    assert {name for name in METRICS if name not in text} == set()
+
+
+def test_the_dashboard_s_panels_have_numbers_and_places_of_their_own() -> None:
+    panels = dashboard()["panels"]
+    numbers = [panel["id"] for panel in panels]
+    assert sorted(set(numbers)) == numbers
+    places = [place for panel in panels for place in places_of(panel["gridPos"])]
+    assert sorted(set(places)) == sorted(places)
+    assert {x for x, _ in places} == set(range(24))
+
+
+def places_of(grid: dict[str, int]) -> Iterator[tuple[int, int]]:
+    columns = range(grid["x"], grid["x"] + grid["w"])
+    return itertools.product(columns, range(grid["y"], grid["y"] + grid["h"]))

