@@ -133,7 +133,7 @@ class Session:
         if isinstance(frame, BadFrame):
             if arrival != REFUSED:
                 self.message_arrival = arrival
-            self.refuse(ErrorCode.INVALID_JSON, frame.message)
+            self.refuse_text(frame)
             return None
         kind: str = frame.pop("type")
         id = frame.pop("id", None)
@@ -224,7 +224,7 @@ class Session:
             return None
         frame = decode(text, self.channel.limits.json_depth)
         if isinstance(frame, BadFrame):
-            self.refuse(ErrorCode.INVALID_JSON, frame.message)
+            self.refuse_text(frame)
             return None
         id = frame.get("id")
         if id is not None and not is_id(id):
@@ -268,6 +268,10 @@ class Session:
             self.disconnect(CloseCode.TOO_MANY_ERRORS, "too many errors", reconnect=False)
         else:
             self.error_arrival = arrival
+
+    def refuse_text(self, bad: BadFrame) -> None:
+        """Send INVALID_JSON, with the `id` where one could be read."""
+        self.refuse(ErrorCode.INVALID_JSON, bad.message, bad.id if is_id(bad.id) else None)
 
     def refuse_message(self, violations: list[Violation], id: str | int | None) -> None:
         """Send INVALID_MESSAGE with its reasons."""

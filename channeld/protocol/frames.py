@@ -44,9 +44,10 @@ _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
 @attrs.frozen(slots=True)
 class BadFrame:
-    """Why a text is no frame, in words for its sender."""
+    """Why a text is no frame, in words for its sender; `id` is what it gave as one, if that could be read."""
 
     message: str
+    id: Any = None
 
 
 def decode(text: bytes, depth: int) -> Frame | BadFrame:
@@ -70,10 +71,10 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
             # Something that may nest, or a number: most chat messages have neither, and need no second look.
             reason = _reason_against(value, text, min(depth, DEEPEST))
             if reason is not None:
-                return BadFrame(reason)
+                return BadFrame(reason, value.get("id"))
             break
     if type(value.get("type")) is not str:
-        return BadFrame("A frame needs a string `type`")
+        return BadFrame("A frame needs a string `type`", value.get("id"))
     return value
 
 

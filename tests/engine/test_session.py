@@ -87,6 +87,27 @@ async def test_what_is_no_frame_is_invalid_json_and_the_connection_stays(
         assert await client.receive() == {"type": "pong"}
 
 
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ('{"id":7}', 7),
+        ('{"type":1,"id":"a"}', "a"),
+        ('{"id":3,"type":"say","n":' + "[" * 64 + "]" * 64 + "}", 3),
+        ('{"id":3,"type":"say","n":18446744073709551616}', 3),
+        ('{"id":18446744073709551616,"type":"say"}', None),
+        ('{"id":[1]}', None),
+    ],
+)
+async def test_invalid_json_repeats_an_id_that_could_be_read(
+    serve: Serve, text: str, id: object
+) -> None:
+    async with serve(ECHO) as app:
+        client = await app.connect("/echo")
+        await client.send_raw(text)
+        error = await client.receive()
+        assert (error["code"], error.get("id")) == ("INVALID_JSON", id)
+
+
 async def test_undeclared_type_is_unknown_and_repeats_the_id(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
