@@ -108,6 +108,7 @@ class ChannelCompiler:
                 authenticators,
                 channel.auth.optional,
                 is_unknown=len(authenticators) < len(channel.auth.names),
+                names=tuple(name for name in channel.auth.names if name in self.config.auth),
             ),
         )
 

@@ -44,13 +44,14 @@ class Trouble:
 class Identity:
     """Who the connections of a channel are: authenticators with the shapes of their claims.
 
-    No authenticator: everyone is anonymous; `optional`: some may be. `is_unknown`: an authenticator that is named could
+    `names` are those of the authenticators. No authenticator: everyone is anonymous; `optional`: some may be. `is_unknown`: an authenticator that is named could
     not be understood, which is a finding of its own, so nothing that only follows from it is one.
     """
 
     authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
     optional: bool = False
     is_unknown: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def certain(self) -> bool:
@@ -67,17 +68,21 @@ class Identity:
             possible=any(claim.possible for claim in found),
             types=frozenset[str]().union(*(claim.types for claim in found)),
             names=tuple(name for claim in found for name in claim.names),
+            lacking=tuple(
+                name for name, claim in zip(self.names, found, strict=False) if not claim.guaranteed
+            ),
         )
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claim:
-    """What is known of one claim."""
+    """What is known of one claim. `lacking`: the authenticators that do not guarantee it."""
 
     guaranteed: bool
     possible: bool
     types: frozenset[str]
     names: Sequence[str] = ()
+    lacking: Sequence[str] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -230,12 +235,13 @@ def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
         return _of_identity(expression, reach, Resolved(types, maybe=not claim.guaranteed))
     if not reach.identity.certain and reach.user:
         return _of_identity(expression, reach, Resolved(ANY))
-    schema = f"`required: [{expression.path[-1]}]` to the authenticator's `claims` schema"
+    where = " and ".join(f"`{name}`" for name in claim.lacking) or "the authenticator"
+    schema = f"`required: [{expression.path[-1]}]` to the `claims` schema of {where}"
     help = f"add {schema}, or write `{{{expression.source}?}}`"
     return Trouble(
         "CH310",
         "template field is not guaranteed",
-        f"no `claims` schema guarantees `{dotted}`",
+        f"no `claims` schema of {where} guarantees `{dotted}`",
         did_you_mean(dotted, claim.names, help),
     )
 

@@ -121,3 +121,11 @@ def test_a_word_that_is_no_root_is_compared() -> None:
     found = ask("{mesage.x}", Reach(place="emit", message=NAMED))
     assert isinstance(found, Trouble)
     assert (found.code, found.help) == ("CH319", "did you mean `message`?")
+
+
+def test_the_authenticators_that_do_not_guarantee_a_claim_are_named() -> None:
+    both = Identity(((JWT, NAMED), (TOKENS, None)), names=("login", "robots"))
+    trouble = ask("{claims.name}", Reach(place="emit", identity=both))
+    assert isinstance(trouble, Trouble)
+    assert trouble.label == "no `claims` schema of `robots` guarantees `name`"
+    assert "`required: [name]` to the `claims` schema of `robots`" in trouble.help
