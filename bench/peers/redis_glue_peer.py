@@ -8,42 +8,50 @@ from collections.abc import AsyncIterator
 
 import uvicorn
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-ROOM: set[WebSocket] = set()
+ROOMS: dict[str, set[WebSocket]] = {}
 REDIS = Redis(unix_socket_path=sys.argv[2], protocol=2)
 
 
-async def listen() -> None:
-    async with REDIS.pubsub(ignore_subscribe_messages=True) as pubsub:
-        await pubsub.subscribe("glue")
-        async for message in pubsub.listen():
-            text = message["data"].decode()
-            for member in list(ROOM):
-                await member.send_text(text)
+async def listen(pubsub: PubSub) -> None:
+    async for message in pubsub.listen():
+        room = message["channel"].decode().removeprefix("room:")
+        text = message["data"].decode()
+        for member in list(ROOMS.get(room, ())):
+            await member.send_text(text)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
-    task = asyncio.create_task(listen())
-    yield
-    task.cancel()
+    async with REDIS.pubsub(ignore_subscribe_messages=True) as pubsub:
+        await pubsub.psubscribe("room:*")
+        task = asyncio.create_task(listen(pubsub))
+        yield
+        task.cancel()
 
 
 async def fan(ws: WebSocket) -> None:
     await ws.accept()
-    ROOM.add(ws)
+    room = ws.path_params["room"]
+    ROOMS.setdefault(room, set()).add(ws)
     try:
         async for text in ws.iter_text():
             if json.loads(text)["type"] == "chat":
-                await REDIS.publish("glue", text)
+                await REDIS.publish(f"room:{room}", text)
     finally:
-        ROOM.discard(ws)
+        ROOMS[room].discard(ws)
 
 
-app = Starlette(routes=[WebSocketRoute("/fan/bench", fan)], lifespan=lifespan)
+app = Starlette(routes=[WebSocketRoute("/fan/{room}", fan)], lifespan=lifespan)
 uvicorn.run(
-    app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", ws_per_message_deflate=False
+    app,
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    log_level="warning",
+    backlog=4096,
+    ws_per_message_deflate=False,
 )

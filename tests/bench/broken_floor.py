@@ -1,5 +1,6 @@
-"""A room server that spoils one delivery on purpose, so that the load client can be seen to notice."""
+"""A room server that spoils one delivery on purpose, so that the load client can be seen to notice; it may have two ports."""
 
+import select
 import socket
 import sys
 from pathlib import Path
@@ -12,13 +13,22 @@ SPOILT = 5
 
 
 class BrokenFloor(Floor):  # type: ignore[misc]
-    """Broadcasts as the floor does, but for the fifth message to the first member."""
+    """Broadcasts as the floor does, but for the fifth message to the first member; paths are all one to it."""
 
-    def __init__(self, port: int, harm: str) -> None:
+    def __init__(self, port: int, harm: str, second: int = 0) -> None:
         super().__init__(port, joined=False)
+        self.second = socket.create_server(("127.0.0.1", second))
+        self.second.setblocking(False)
+        self.poll.register(self.second.fileno(), select.EPOLLIN)
         self.harm = harm
         self.count = 0
         self.held = b""
+
+    def read(self, fd: int) -> None:
+        if fd == self.second.fileno():
+            self.accept(self.second)
+        else:
+            super().read(fd)
 
     def broadcast(self, data: bytes) -> None:
         self.count += 1
@@ -44,4 +54,4 @@ class BrokenFloor(Floor):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    BrokenFloor(int(sys.argv[1]), sys.argv[2]).serve()
+    BrokenFloor(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])).serve()

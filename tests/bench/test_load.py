@@ -1,5 +1,6 @@
 """The load client believes no server: a spoilt delivery ends the measurement."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -23,12 +24,17 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def port(request: pytest.FixtureRequest) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free: int = probe.getsockname()[1]
-    command = [sys.executable, HERE / "broken_floor.py", str(free), request.param]
+def ports(request: pytest.FixtureRequest) -> Iterator[list[int]]:
+    """The two ports of a server that does the harm it is told."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        free = [probe.getsockname()[1] for probe in (one, other)]
+    script = HERE / "broken_floor.py"
+    command = [sys.executable, script, str(free[0]), request.param, str(free[1])]
     with subprocess.Popen(command) as server:
-        while server.poll() is None and not is_listening(free):
+        while server.poll() is None and not all(map(is_listening, free)):
             pass
         yield free
         server.kill()
@@ -39,30 +45,59 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def fan(client: Path, port: int) -> subprocess.CompletedProcess[str]:
-    sizes = ["--connections", "3", "--window", "4", "--seconds", "0.05"]
-    command = [str(client), "fan", "--port", str(port), "--path", "/fan", *sizes]
+def fan(client: Path, *where: str) -> subprocess.CompletedProcess[str]:
+    sizes = ["--connections", "4", "--window", "4", "--seconds", "0.05"]
+    command = [str(client), "fan", *where, *sizes]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
 
-@pytest.mark.parametrize("port", ["unharmed"], indirect=True)
-def test_counts_every_delivery_of_an_honest_server(client: Path, port: int) -> None:
-    done = fan(client, port)
+@pytest.mark.parametrize("ports", ["unharmed"], indirect=True)
+def test_counts_every_delivery_of_an_honest_server(client: Path, ports: list[int]) -> None:
+    done = fan(client, "--port", f"{ports[0]}", "--path", "/fan")
     assert (done.returncode, done.stderr) == (0, "")
-    assert '"rewritten": 0' in done.stdout
+    result = json.loads(done.stdout)
+    assert (result["rewritten"], result["each_cpu"]) == (0, [])
+    assert result["count"] > 0
+    assert "far_p50_us" not in result
+
+
+@pytest.mark.parametrize("ports", ["unharmed"], indirect=True)
+def test_deals_a_room_out_over_ports_and_tells_how_long_the_far_ones_wait(
+    client: Path, ports: list[int]
+) -> None:
+    done = fan(client, "--ports", f"{ports[0]},{ports[1]}", "--path", "/fan", "--senders", "2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["far_p50_us"] > 0
+
+
+@pytest.mark.parametrize("ports", ["unharmed"], indirect=True)
+def test_dials_each_of_its_ports(client: Path, ports: list[int]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = closed.getsockname()[1]
+        done = fan(client, "--ports", f"{ports[0]},{nobody}", "--path", "/fan")
+    assert done.returncode == 1
+    assert done.stderr == "load: connection 1: connect: Connection refused\n"
+
+
+@pytest.mark.parametrize("ports", ["unharmed"], indirect=True)
+def test_fails_on_a_message_of_another_room(client: Path, ports: list[int]) -> None:
+    done = fan(client, "--port", f"{ports[0]}", "--path", "/fan/a", "--path", "/fan/b")
+    assert done.returncode == 1
+    assert "got a message of another room, from 0" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("port", "complaint"),
+    ("ports", "complaint"),
     [
         ("lost", "got message 5 of sender 0, expected 4"),
         ("doubled", "got message 4 of sender 0, expected 5"),
         ("swapped", "got message 5 of sender 0, expected 4"),
         ("altered", "altered text"),
     ],
-    indirect=["port"],
+    indirect=["ports"],
 )
-def test_fails_loudly_on_a_spoilt_delivery(client: Path, port: int, complaint: str) -> None:
-    done = fan(client, port)
+def test_fails_loudly_on_a_spoilt_delivery(client: Path, ports: list[int], complaint: str) -> None:
+    done = fan(client, "--port", f"{ports[0]}", "--path", "/fan")
     assert done.returncode == 1
     assert complaint in done.stderr

