@@ -64,7 +64,12 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     status: 1 when a scenario fails or a file is wrong, 2 when there is no scenario, or a file cannot be read.
     """
     started = time.perf_counter()
-    files = _find(paths or (".",))
+    try:
+        files = _find(paths or (".",))
+    except Unreadable:
+        if format == "json":
+            _show_all(format, (), 0.0, None)
+        raise
     options = Options(select=select, cap=timeout)
     view = _View(options=options, verbose=verbose, colour=has_colour(sys.stdout))
     results = []

@@ -76,11 +76,12 @@ class Environment:
         if match[1] is not None:
             message = f"the default of `${{{match[1]}}}` holds another reference"
         elif "}" not in rest:
-            message = f"`${{{name[0] if name else ''}` is not closed"
+            # What follows may be a secret that only looks like a name.
+            message = "`${` is not closed"
         elif name is None:
             message = "`${` is not followed by a name"
         else:
-            message = f"`${{{name[0]}` is followed by neither `}}` nor `:-`"
+            message = "a name after `${` is followed by neither `}` nor `:-`"
         end = match.end()
         if match[1] is None:
             end += rest.find("}") + 1 or len(name[0] if name else "")

@@ -3,21 +3,18 @@
 import re
 from collections.abc import Iterator
 
-from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
+import attrs
+
+from channeld.config.language import elsewhere, similar
+from channeld.config.tree import ListNode, Node, ScalarNode, Tree, tokens
 
 __all__ = ["covered"]
 
-# Where secrets stand; `*` is any key, `-` any item of a list.
-_PATTERNS = (
-    ("auth", "*", "secret"),
-    ("auth", "*", "secret", "-"),
-    ("auth", "*", "tokens", "-", "token"),
-    ("api", "keys"),
-    ("api", "keys", "-"),
-    ("webhooks", "-", "secret"),
-    ("webhooks", "-", "secret", "-"),
-)
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?")
+# The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
+_SECTIONS = frozenset({"auth", "api", "webhooks", "broker"})
+_SECRET = frozenset({"secret", "token", "tokens", "keys"})
+_ALMOST = (*sorted(_SECRET), "key", "password", "passwords")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-)")
 _LONG = 16
 _IN_URL = re.compile(r"(?<=://)[^\s/@]+(?=@)")
 # For a file without a tree: whatever follows such a key, on its line or as a list under it.
@@ -32,7 +29,7 @@ def covered(text: str, tree: Tree | None) -> str:
     text = _IN_URL.sub(lambda match: _stars(match[0]), text)
     if tree is None:
         return _LOOKS_SECRET.sub(_guess, text)
-    secrets = list(_secrets(tree.root))
+    secrets = list(_secrets(tree))
     parts: list[str] = []
     last = 0
     for start, end in sorted({(secret.start, secret.end) for secret in secrets}):
@@ -61,19 +58,48 @@ def _stars(secret: str) -> str:
     return "".join((*parts, re.sub(r"[^\s{}\[\],\"'-]", "*", secret[last:])))
 
 
-def _secrets(root: Node) -> Iterator[ScalarNode]:
-    for pattern in _PATTERNS:
-        nodes = [root]
-        for step in pattern:
-            nodes = [inner for node in nodes for inner in _inner(node, step)]
-        yield from (node for node in nodes if isinstance(node, ScalarNode))
+def _secrets(tree: Tree) -> Iterator[ScalarNode]:
+    """The scalars that are secrets, or would be if their keys were spelt right; also those of keys that were set twice."""
+    # Of all files only one of tokens is a list.
+    start = _Spot("auth.NAME.tokens", True) if isinstance(tree.root, ListNode) else _Spot("", False)
+    yield from _below(tree.root, start)
+    for pointer, node in tree.dropped:
+        spot = start
+        for key in tokens(pointer):
+            spot = spot.enter(key)
+        yield from _below(node, spot)
 
 
-def _inner(node: Node, step: str) -> list[Node]:
-    if isinstance(node, ListNode):
-        return node.items if step == "-" else []
-    if isinstance(node, MapNode):
-        if step == "*":
-            return [entry.node for entry in node.entries.values()]
-        return [node.entries[step].node] if step in node.entries else []
-    return []
+@attrs.frozen(slots=True)
+class _Spot:
+    """A place in the language (`auth.NAME`), and whether a scalar there is a secret."""
+
+    where: str
+    is_secret: bool
+
+    def enter(self, key: str) -> "_Spot":
+        """The place of a key's value."""
+        if not self.where:
+            return _Spot(key, False) if key in _SECTIONS else _Spot("-", False)
+        if self.where == "-":
+            return self
+        if self.where == "auth":
+            return _Spot("auth.NAME", False)
+        is_legal = self.where in elsewhere(key)
+        if is_legal:
+            is_secret = key in _SECRET or (self.is_secret and key not in ("file", "user", "claims"))
+        else:
+            is_secret = self.is_secret or similar(key, _ALMOST) is not None
+        return _Spot(f"{self.where}.{key}" if is_legal else self.where, is_secret)
+
+
+def _below(node: Node, spot: _Spot) -> Iterator[ScalarNode]:
+    if isinstance(node, ScalarNode):
+        if spot.is_secret:
+            yield node
+    elif isinstance(node, ListNode):
+        for item in node.items:
+            yield from _below(item, spot)
+    else:
+        for key, entry in node.entries.items():
+            yield from _below(entry.node, spot.enter(key))

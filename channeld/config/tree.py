@@ -132,7 +132,8 @@ class Tree:
     """One parsed document: its value in file order, and a place for each part.
 
     Pointers are RFC 6901; one that names nothing gets the place of its nearest ancestor. `unknown` holds the pointers
-    whose value a finding has already called unreadable; `quoted` the text ranges in which `#` starts no comment.
+    whose value a finding has already called unreadable; `quoted` the text ranges in which `#` starts no comment;
+    `dropped` what stood under a key that was set before.
     """
 
     file: str
@@ -142,6 +143,7 @@ class Tree:
     lines: Lines = attrs.field(repr=False)
     unknown: frozenset[str] = frozenset()
     quoted: tuple[tuple[int, int], ...] = attrs.field(default=(), repr=False)
+    dropped: tuple[tuple[str, Node], ...] = attrs.field(default=(), repr=False)
 
     def place(self, pointer: str) -> Place:
         """Where the value stands; for an alias, where it is used."""

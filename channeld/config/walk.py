@@ -71,6 +71,13 @@ def _fits(value: Json, rule: Rule) -> bool:
     return type(value) in _TYPE_OF[rule["type"]]
 
 
+def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> str | None:
+    """The key that was probably meant to be the tag."""
+    known = {key for branch in branches for key in branch["properties"]}
+    unknown = [key for key in value if key not in known and isinstance(value[key], str)]
+    return next((key for key in unknown if similar(key, [tag]) == tag), None)
+
+
 class NamedFiles(Protocol):
     """The files that values name (`{file: PATH}`), by paths already relative to where the configuration is."""
 
@@ -204,6 +211,10 @@ class Walk:
         by_tag = {str(branch["properties"][tag]["const"]): branch for branch in branches}
         at = child(pointer, tag)
         if tag not in value:
+            misspelt = _misspelt(tag, value, branches)
+            if misspelt is not None and value[misspelt] in by_tag:
+                # The rest is checked as what was meant; there the key is found unknown.
+                return by_tag[str(value[misspelt])]
             help = f"add `{tag}:` {joined([f'`{name}`' for name in by_tag])}"
             self.find("CH104", f"{names_place(pointer)} has no `{tag}`", pointer, help, key=True)
         elif at in self.silent:
@@ -231,9 +242,10 @@ class Walk:
         required = rule.get("required", ())
         written = [k for k in value if not (k.startswith("x-") and "patternProperties" in rule)]
         whole = True
+        meant: set[str | None] = set()
         for key in written:
             at = child(pointer, key)
-            child_rule = self._rule_of(key, written, rule, pointer)
+            child_rule = self._rule_of(key, written, rule, pointer, meant)
             named = self._is_named(key, rule, at)
             result = BROKEN if child_rule is None else self.check(value[key], child_rule, at)
             if result is BROKEN or not named:
@@ -242,26 +254,31 @@ class Walk:
                 clean[key] = result
         missing = [key for key in required if key not in value]
         for key in missing:
-            self._missing(key, rule, pointer)
+            # One mistake: the key is there, and misspelt.
+            if key not in meant:
+                self._missing(key, rule, pointer)
         if len(written) < rule.get("minProperties", 0):
             self._too_few(pointer)
             whole = False
         return clean if (whole and not missing) or not pointer else BROKEN
 
-    def _rule_of(self, key: str, written: list[str], rule: Rule, pointer: str) -> Rule | None:
+    def _rule_of(
+        self, key: str, written: list[str], rule: Rule, pointer: str, meant: set[str | None]
+    ) -> Rule | None:
         properties: Mapping[str, Rule] = rule.get("properties", {})
         if key in properties:
             return properties[key]
         more = rule.get("additionalProperties", {})
         if isinstance(more, dict):
             return more
-        self._unknown(key, [k for k in properties if k not in written], pointer)
+        meant.add(self._unknown(key, [k for k in properties if k not in written], pointer))
         return None
 
-    def _unknown(self, key: str, legal: list[str], pointer: str) -> None:
+    def _unknown(self, key: str, legal: list[str], pointer: str) -> str | None:
+        """Report CH103; the key that was probably meant."""
         at = child(pointer, key)
         where = "at the top level" if not pointer else f"in {names_place(pointer)}"
-        named = "a key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
+        named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
         homes = [home for home in elsewhere(key) if home != dotted(pointer)][:2]
         meant = similar(key, legal, aliases=True, cutoff=0.85 if homes else 0.6)
         help = "remove it, or write `x-` before its name"
@@ -271,6 +288,7 @@ class Walk:
             named_homes = [f"under `{home}`" if home else "at the top level" for home in homes]
             help = f"`{key}` belongs {joined(named_homes)}"
         self.find("CH103", f"unknown {named} {where}", at, help, key=True)
+        return meant
 
     def _is_named(self, key: str, rule: Rule, pointer: str) -> bool:
         names = rule.get("propertyNames")

@@ -76,6 +76,7 @@ class _Composer:
     anchors: dict[str, Node | None] = attrs.field(factory=dict, init=False)
     spent: int = attrs.field(default=0, init=False)
     quoted: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    dropped: list[tuple[str, Node]] = attrs.field(factory=list, init=False)
     found: list[Diagnostic] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -112,6 +113,7 @@ class _Composer:
             lines=self.lines,
             unknown=frozenset(unknown),
             quoted=tuple(self.quoted),
+            dropped=tuple(self.dropped),
         )
 
     def _syntax_error(self, problem: yaml.MarkedYAMLError) -> None:
@@ -257,6 +259,7 @@ class _Composer:
         entry = Entry(start=key.start, end=key.end, node=node)
         first = fields.merge if key.merges else fields.own.get(key.text)
         if first is not None:
+            self.dropped.append((at, node))
             message = f"`{_short(key.text)}` is set twice"
             there = Related(
                 place=self.lines.place(first.start, first.end, at), message="first set here"

@@ -3,7 +3,6 @@
 (`ping` is answered in `session.py`.) Their shapes are checked by schemas, like a declared message's.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,12 +18,13 @@ from channeld.plan.plan import PresencePlan, Validator, Violation
 from channeld.plan.schemas import validator_of
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, Json
+from channeld.protocol.names import is_room_name
 from channeld.protocol.websocket import encode_text
 
 if TYPE_CHECKING:
     from channeld.engine.session import Session
 
-__all__ = ["enter", "is_room_name", "join", "leave", "receive"]
+__all__ = ["enter", "join", "leave", "receive"]
 
 ROOM: Json = {"type": "string", "minLength": 1, "maxLength": 128}
 POSITION: Json = {"type": "string", "maxLength": 128}
@@ -152,17 +152,6 @@ VERBS = {
 
 
 # --------------------------------------------------------------------------------------------------------- rooms
-
-
-def is_room_name(room: str) -> bool:
-    """Whether it is 1 to 128 characters, in NFC (Unicode annex 15), with no control characters."""
-    if not 1 <= len(room) <= 128:
-        return False
-    if room.isascii():
-        return room.isprintable()
-    return unicodedata.is_normalized("NFC", room) and not any(
-        unicodedata.category(character) in ("Cc", "Cs") for character in room
-    )
 
 
 async def join(

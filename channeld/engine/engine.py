@@ -13,7 +13,6 @@ from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.broker.later import Later, settled, start
 from channeld.engine.auth import Denied, Grant, KeySet, Verifier, make_verifier
 from channeld.engine.cluster import Cluster
-from channeld.engine.control import is_room_name
 from channeld.engine.identity import find_user
 from channeld.engine.peer import Observer, Peer, Runtime
 from channeld.engine.session import Session
@@ -24,6 +23,7 @@ from channeld.hub.hub import EVERYONE, Hub, with_position
 from channeld.plan.plan import ChannelPlan, Plan, Violation
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import RESERVED, Frame, Json, encode
+from channeld.protocol.names import is_room_name
 
 __all__ = ["Engine", "FrameRefused", "HistoryPage"]
 

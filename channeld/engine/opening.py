@@ -18,6 +18,7 @@ from channeld.engine.states import State
 from channeld.hooks import Reject
 from channeld.plan.plan import MISSING, Hook
 from channeld.protocol.codes import CloseCode, ErrorCode
+from channeld.protocol.names import is_room_name
 from channeld.telemetry import log
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _rooms_to_join(session: "Session") -> list[str] | None:
     rendered = [template(session, {}) for template in session.channel.join]
     rooms = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
     for room in rooms:
-        if not control.is_room_name(room):
+        if not is_room_name(room):
             session.refuse(ErrorCode.FORBIDDEN, "This is no name for a room", None, room=room[:128])
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None

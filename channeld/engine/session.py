@@ -29,6 +29,7 @@ from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan, MessagePlan, ResolvedLimits, Violation
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, Json, decode, encode
+from channeld.protocol.names import is_room_name
 from channeld.protocol.websocket import encode_text
 from channeld.telemetry import log
 
@@ -300,7 +301,7 @@ class Session:
         Raises:
             ValueError: it is no name for a room.
         """
-        if not control.is_room_name(room):
+        if not is_room_name(room):
             raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
         if room not in self.rooms:
             await control.join(self, room, None, asked=True)

@@ -96,7 +96,9 @@ def raised_at(error: BaseException, root: Path) -> tuple[str, int] | None:
         return error.filename, error.lineno
     folder = root.resolve()
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.lineno and Path(frame.filename).resolve().is_relative_to(folder):
+        path = Path(frame.filename)
+        # Not `<frozen os>`, which would seem to lie in the working folder.
+        if frame.lineno and path.is_file() and path.resolve().is_relative_to(folder):
             return frame.filename, frame.lineno
     return None
 

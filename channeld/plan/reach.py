@@ -242,7 +242,7 @@ def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
         "CH310",
         "template field is not guaranteed",
         f"no `claims` schema of {where} guarantees `{dotted}`",
-        did_you_mean(dotted, claim.names, help),
+        did_you_mean(dotted, [name for name in claim.names if name != dotted], help),
     )
 
 

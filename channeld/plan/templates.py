@@ -32,6 +32,7 @@ from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.pointers import value_at
 from channeld.plan.reach import SCALARS, Reach, Resolved, Trouble, resolve
 from channeld.protocol.frames import Frame, Json
+from channeld.protocol.names import is_room_name
 
 __all__ = ["CheckedTemplate", "TemplateDesk", "build", "text_of"]
 
@@ -73,9 +74,18 @@ class TemplateDesk:
         if not checked.types <= NAME_TYPES:
             self._refuse_types(checked, pointer, "a name must be a string", NAME_TYPES)
             return None
+        if isinstance(checked.node, Literal) and not is_room_name(str(checked.node.value)):
+            self._refuse_name(str(checked.node.value), pointer)
+            return None
         if checked.types <= {"string"}:
             return checked
         return attrs.evolve(checked, render=_as_text(checked.render))
+
+    def _refuse_name(self, name: str, pointer: str) -> None:
+        place = self.sources.place(pointer)
+        finding = f"{name[:40]!a} can be no name"
+        help = "a name has 1 to 128 characters, in Unicode's form NFC, and no control characters"
+        self.report.add(diagnose("CH336", finding, place, help=help))
 
     def parse(self, value: Json, pointer: str) -> Node | None:
         """The tree of a template, or None after findings about its syntax."""

@@ -211,8 +211,10 @@ class _Conversation:
                 return not refused
             self._screen.frame("←", value)
             seen, refused = seen + 1, refused or is_error
-            if wait in (seen, frame.get("type")) or frame.get("id") == END_ID:
-                return wait is not None
+            if wait in (seen, frame.get("type")):
+                return wait == "error" or not refused
+            if frame.get("id") == END_ID:
+                return False
 
 
 def _value(text: str | bytes) -> Any:

@@ -74,10 +74,10 @@ def test_a_dollar_itself_comes_from_no_variable(text: str, value: Json) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "shown"),
     [
-        ("'x${BAD'", "`${BAD` is not closed", "${BAD"),
+        ("'x${BAD'", "`${` is not closed", "${BAD"),
         ("'${'", "`${` is not closed", "${"),
         ("'${1x}b'", "`${` is not followed by a name", "${1x}"),
-        ("'${A:?no}'", "`${A` is followed by neither `}` nor `:-`", "${A:?no}"),
+        ("'${A:?no}'", "a name after `${` is followed by neither `}` nor `:-`", "${A:?no}"),
         ("'${A:-${B}}'", "the default of `${A}` holds another reference", "${A:-${B}"),
     ],
 )

@@ -63,3 +63,34 @@ def test_a_long_secret_is_covered_where_an_alias_repeats_it_from() -> None:
     shown = covered(text, parse(text, "c.yaml", Report()))
 
     assert shown == "x-key: &key ***********************\nauth: {a: {secret: ****}}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auth: {a: {secret: x, secret: hunter2}}",
+        "auth: {a: {secrt: hunter2, Secret: [hunter2], passwrd: hunter2}}",
+        "auth: {a: {secret: {value: hunter2}, secrets: [[hunter2]]}}",
+        "auth: {a: {tokens: [{tokn: hunter2, user: u}, hunter2]}}",
+        "auth: {a: {secret: 'abc${hunter2'}}",
+        "api: {kyes: [hunter2], key: hunter2}",
+        "webhooks: [{scret: hunter2}]",
+        "broker: {redis: {pasword: hunter2}}",
+        "- {token: hunter2, user: ann}",
+    ],
+)
+def test_a_secret_is_covered_where_its_key_is_wrong(text: str) -> None:
+    assert "hunter2" not in covered(text, parse(text, "c.yaml", Report()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auth: {a: {token_from: [query], audience: tokens, secret: {file: keys.pem}}}",
+        "api: {bind: '127.0.0.1:1'}",
+        "channels: {c: {secret: no, token: no}}",
+        "webhooks: [{url: 'https://token.example/'}]",
+    ],
+)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    assert covered(text, parse(text, "c.yaml", Report())) == text

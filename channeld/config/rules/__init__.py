@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from channeld.config.model import Config
-from channeld.config.rules import access, authentication, limits, style, webhooks
+from channeld.config.rules import access, authentication, keys, limits, style, webhooks
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 
@@ -50,6 +50,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH429": webhooks.webhook_not_https,
     "CH430": webhooks.webhook_of_no_channel,
     "CH431": webhooks.webhook_secret_weak,
+    "CH432": keys.key_unusable,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,
     "CH608": limits.history_memory,

@@ -280,14 +280,17 @@ def token_twice(config: Config, sources: Sources) -> Findings:
     for name, auth in config.auth.items():
         if not isinstance(auth, TokensAuth):
             continue
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for index, entry in enumerate(auth.tokens):
             key = entry.token.text if entry.token is not None else f"sha256:{entry.sha256}"
             if key in seen:
                 pointer = _token_pointer(sources, name, index, len(auth.tokens))
                 message = f"the token of `{entry.user}` is in the list twice"
-                yield finding("CH427", message, sources, pointer, "give each user a token")
-            seen.add(key)
+                there = _token_pointer(sources, name, seen[key], len(auth.tokens))
+                related = Related(place=sources.place(there), message="first here")
+                problem = finding("CH427", message, sources, pointer, "give each user a token")
+                yield attrs.evolve(problem, related=(related,))
+            seen.setdefault(key, index)
 
 
 def token_weak(config: Config, sources: Sources) -> Findings:

@@ -428,4 +428,14 @@ ENTRIES: tuple[Entry, ...] = (
         wrong=_message(SAY, "route: {to: global, channel: bell}") + BELL.format("ring"),
         right=_message(SAY, "route: {to: global, channel: bell}") + BELL.format("say"),
     ),
+    Entry(
+        "CH336",
+        "name-impossible",
+        ERROR,
+        "no room and no user can have this name",
+        "A name has 1 to 128 characters, in Unicode's form NFC, without control characters. With any other every client would "
+        "be refused when it connects or sends.",
+        wrong=_path("/chat", '    rooms: ""\n'),
+        right=_path("/chat", "    rooms: lobby\n"),
+    ),
 )

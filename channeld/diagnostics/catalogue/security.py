@@ -39,6 +39,14 @@ _PUBLIC = _ROOM.replace("HS256", "ES256").replace(
     "secret: ${CHANNELD_JWT_SECRET}", "jwks: https://login.example.com/jwks.json"
 )
 
+_KEY = """\
+    public_key: |
+      -----BEGIN PUBLIC KEY-----
+      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEy3rFxNWuHcaYeYJltWcihmVt4cfX
+      9EUvNBbUSWpCXsCAsajJuK7oYGhcOHBMOr6rv9lBDA/O6xKqnSrjcqfHIA==
+      -----END PUBLIC KEY-----
+"""
+
 _SENSORS = """\
 channeld: 1
 auth:
@@ -77,6 +85,13 @@ def _webhook(text: str, default: str = "") -> str:
 def _jwt(line: str) -> str:
     """A small whole file with one more line in its authenticator."""
     return _ROOM.replace("    audience: chat\n", f"    audience: chat\n    {line}\n")
+
+
+def _keyed(algorithm: str) -> str:
+    """A small whole file whose authenticator has an EC key."""
+    return _PUBLIC.replace("ES256", algorithm).replace(
+        "    jwks: https://login.example.com/jwks.json\n", _KEY
+    )
 
 
 def _channel(text: str, line: str) -> str:
@@ -382,5 +397,17 @@ ENTRIES: tuple[Entry, ...] = (
         "offline, from one request. Make one with `openssl rand -hex 32`.",
         _webhook("url: https://app.example.com/told", "let-me-in"),
         _webhook("url: https://app.example.com/told"),
+    ),
+    Entry(
+        "CH432",
+        "public-key-unusable",
+        Severity.ERROR,
+        "the public key cannot be used",
+        "`public_key` takes a PEM public key (`-----BEGIN PUBLIC KEY-----`) of the kind that the algorithms need: RSA for "
+        "RS* and PS*, an elliptic curve for ES*, each with its own curve, Ed25519 or Ed448 for EdDSA. With another one no "
+        "token could be verified. A private key verifies, too, but it does not belong here: whoever reads it can "
+        "sign tokens.",
+        _keyed("RS256"),
+        _keyed("ES256"),
     ),
 )

@@ -1,0 +1,79 @@
+"""Rules about public keys: what is given as one must be a PEM key that the algorithms can use."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from channeld.config.language import joined
+from channeld.config.model import Config, JwtAuth
+from channeld.config.rules.evidence import at, finding
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Diagnostic
+
+__all__ = ["key_unusable"]
+
+# RFC 7518 section 3.4 and RFC 8812 section 3.2.
+_CURVES: Final = {
+    "ES256": "secp256r1",
+    "ES256K": "secp256k1",
+    "ES384": "secp384r1",
+    "ES512": "secp521r1",
+}
+
+
+def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
+    """CH432: no key, a private one, or one of another kind than the algorithms'."""
+    for name, auth in config.auth.items():
+        if not isinstance(auth, JwtAuth) or auth.public_key is None:
+            continue
+        known = [wanted for algorithm in auth.algorithms if (wanted := _wanted(algorithm))]
+        if not known:
+            continue
+        message, help = _trouble(auth.public_key, name, known)
+        if message:
+            yield finding("CH432", message, sources, at("auth", name, "public_key"), help)
+
+
+def _wanted(algorithm: str) -> str:
+    """The kind of key that an algorithm needs; empty for HMAC and for what is no algorithm."""
+    if algorithm[:2] in ("RS", "PS"):
+        return "RSA"
+    if algorithm in _CURVES:
+        return f"EC {_CURVES[algorithm]}"
+    return "Ed25519 or Ed448" if algorithm == "EdDSA" else ""
+
+
+def _trouble(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
+    if "PRIVATE KEY-----" in pem:
+        message = f"the `public_key` of `{name}` is a private key"
+        return message, "write the public one: `openssl pkey -in key.pem -pubout`"
+    kind = _kind(pem)
+    kinds = list(dict.fromkeys(wanted))
+    if not kind:
+        message = f"the `public_key` of `{name}` is no PEM public key"
+        return message, "it starts with `-----BEGIN PUBLIC KEY-----`"
+    if not any(kind in one for one in kinds):
+        message = (
+            f"the `public_key` of `{name}` is of the kind {kind}; `algorithms` need {joined(kinds)}"
+        )
+        return message, "give the key that the tokens are signed with, or change `algorithms`"
+    return "", ""
+
+
+def _kind(pem: str) -> str:
+    """What kind of key it is; empty where it is none that can be read."""
+    # Late: only few configurations have a key, and this takes as long as to read the rest of one.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_public_key(pem.encode("utf-8", "surrogatepass"))
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return "RSA"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "Ed25519"
+    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else type(key).__name__
