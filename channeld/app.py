@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
+# Hundredths of a second.
+_SEEN_OFF = 300
+
 Reloader = Callable[[], Plan | Report]
 """Reads the configuration again: the new plan, or the report with its errors. Runs in a worker thread."""
 
@@ -255,8 +258,16 @@ class App:
         self.server.stop_accepting()
         self.engine.drain(seconds)
         await self.server.drain(seconds)
+        await self._see_off()
         if self.webhooks is not None:
             await self.webhooks.drain()
+
+    async def _see_off(self) -> None:
+        """Wait for what the last connections leave to do: the broker and the webhooks are to hear that they are gone."""
+        for _ in range(_SEEN_OFF):
+            if not self.engine.leaving:
+                return
+            await trio.sleep(0.01)
 
     async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         was_on_terminal = sys.stderr.isatty()

@@ -18,7 +18,9 @@ from channeld.broker.later import leave_turn
 from channeld.config.model import HookAuth, JwtAuth, TokenEntry, TokensAuth
 from channeld.hooks import Request, User
 from channeld.plan.plan import MISSING, AuthPlan, Requirement, Scope
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import Frame, Json, encode
+
+_LATEST = 2**53
 
 __all__ = [
     "Denied",
@@ -246,7 +248,14 @@ class JwtVerifier:
         assert self._plan.user is not None  # noqa: S101 - compiled for every jwt authenticator
         # Every token's claims have the same few names: one copy of each for all connections.
         claims = {sys.intern(name): value for name, value in claims.items()}
-        user = User(self._plan.user(_ClaimsScope(claims), {}), claims)
+        try:
+            user = User(self._plan.user(_ClaimsScope(claims), {}), claims)
+            # PyJWT reads more than can be written: lone surrogates, huge integers, any depth.
+            encode({"info": [[[user.id, claims]]]})
+        except LookupError:
+            return Denied("the claims have nothing for the user id")
+        except TypeError:
+            return Denied("the claims cannot be written as JSON")
         reason = accept_user(self._plan, user)
         if reason is not None:
             return Denied(reason)
@@ -299,23 +308,28 @@ def _time_reason(declared: JwtAuth, claims: Mapping[str, Any], wall: float) -> s
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # Beyond 2^53, as for NaN, nothing can be computed with it.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LATEST
 
 
-def meets(requirements: Iterable[Requirement], scope: Scope) -> bool:
-    """Whether claims satisfy every entry of a `require`."""
-    return all(_met(requirement, scope) for requirement in requirements)
+def meets(
+    requirements: Iterable[Requirement], scope: Scope, frame: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether claims satisfy every entry of a `require`; a message's templates also see the message."""
+    return all(_met(requirement, scope, dict(frame or {})) for requirement in requirements)
 
 
-def _met(requirement: Requirement, scope: Scope) -> bool:
+def _met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
     if requirement.claim not in scope.claims:
         return False
     claim = scope.claims[requirement.claim]
-    wanted = [template(scope, {}) for template in requirement.any_of]
+    wanted = [template(scope, frame) for template in requirement.any_of]
     if isinstance(claim, list):
         held = [_comparable(entry) for entry in claim]
     elif isinstance(claim, str):
-        held = [_comparable(claim), *(_comparable(word) for word in claim.split(" "))]
+        held = [_comparable(claim), *(_comparable(word) for word in claim.split())]
     else:
         held = [_comparable(claim)]
     return any(value is not MISSING and _comparable(value) in held for value in wanted)

@@ -78,6 +78,13 @@ class _BaseContext:
             connection=session.connection_id, channel=session.channel.name, user=session.user_id
         )
 
+    @staticmethod
+    def _named(name: object) -> str:
+        # Without one `Engine.publish` reaches everybody.
+        if type(name) is not str:
+            raise TypeError(f"the name of a room or a user is a string, not {type(name).__name__}")
+        return name
+
     def _send(self, frame: Mapping[str, Any]) -> None:
         session = self._session
         session.send(session.engine.check_event(session.channel, frame))
@@ -108,12 +115,12 @@ class AsyncContext(_BaseContext):
     async def to_room(
         self, room: str, frame: Mapping[str, Any], *, channel: str | None = None
     ) -> None:
-        await self._publish(channel, frame, room=room)
+        await self._publish(channel, frame, room=self._named(room))
 
     async def to_user(
         self, user: str, frame: Mapping[str, Any], *, channel: str | None = None
     ) -> None:
-        await self._publish(channel, frame, user=user)
+        await self._publish(channel, frame, user=self._named(user))
 
     async def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
         await self._publish(channel, frame)
@@ -167,19 +174,19 @@ class InlineContext(_BaseContext):
         self._do(lambda: self._reply(frame))
 
     def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
-        self._publish(channel, frame, room=room)
+        self._publish(channel, frame, room=self._named(room))
 
     def to_user(self, user: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
-        self._publish(channel, frame, user=user)
+        self._publish(channel, frame, user=self._named(user))
 
     def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
         self._publish(channel, frame)
 
     def join(self, room: str) -> None:
-        self._do(lambda: self._session.engine.run(self._session.join(room)))
+        self._do(lambda: self._session.perform(self._session.join(room)))
 
     def leave(self, room: str) -> None:
-        self._do(lambda: self._session.engine.run(self._session.leave(room)))
+        self._do(lambda: self._session.perform(self._session.leave(room)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self._do(lambda: self._close(code, reason))
@@ -190,7 +197,7 @@ class InlineContext(_BaseContext):
         async def publish() -> None:
             await settled(engine.publish(name, frame, **to))
 
-        self._do(lambda: engine.run(publish()))
+        self._do(lambda: self._session.perform(publish()))
 
     def _do(self, verb: Callable[[], None]) -> None:
         if self._later is None:

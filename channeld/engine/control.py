@@ -17,7 +17,7 @@ from channeld.hub.hub import with_position
 from channeld.plan.plan import PresencePlan, Validator, Violation
 from channeld.plan.schemas import validator_of
 from channeld.protocol.codes import ErrorCode
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import Frame, Json, encode
 from channeld.protocol.names import is_room_name
 from channeld.protocol.websocket import encode_text
 
@@ -134,7 +134,7 @@ async def _history(session: "Session", frame: Frame, id: str | int | None) -> No
         if before is None:
             text = "must be a `pos` that the server gave"
             return session.refuse_message([Violation("/before", text, "format")], id)
-    limit = frame.get("limit", DEFAULT_HISTORY_LIMIT)
+    limit = int(frame.get("limit", DEFAULT_HISTORY_LIMIT))
     page = await session.engine.history(channel, room, limit, before)
     frames = [orjson.Fragment(payload) for payload in page.payloads]
     return session.answer(
@@ -183,7 +183,7 @@ async def join(
     if is_new and channel.presence is not None and channel.presence.scope == "room":
         try:
             await enter(session, topic, channel.presence)
-        except BrokerUnavailable:
+        except Exception:
             # It may have been counted in or not; that it leaves is right in either case.
             with suppress(BrokerUnavailable):
                 await hub.leave(session, topic, channel.presence)
@@ -216,6 +216,8 @@ async def enter(session: "Session", topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence and tell it who is there."""
     hub = session.engine.hub
     info = plan.info(session, {}) if session.user_id is not None else {}
+    # Whoever can't be shown must not be counted: everybody's list would fail with it.
+    encode(dict(info))
     await hub.enter_presence(session, topic, plan, info)
     session.send(await hub.presence.state(topic))
 

@@ -76,6 +76,7 @@ class Engine:
         self.state: Any = None
         self.observer: Observer | None = None
         self.sessions: dict[str, Session] = {}
+        self.leaving = 0  # connections that are gone, and of whom not everybody has heard
         self.timing = Timing(runtime.clock)
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
         self.cluster = Cluster(self, "local")

@@ -67,9 +67,10 @@ async def _call(
     try:
         if hook.is_async or hook.thread:
             await leave_turn()
-            wait = runtime.within if hook.is_async else runtime.in_thread
-            return await wait(seconds, hook.call, *args)
-        result = hook.call(*args)
+            if hook.is_async:
+                return await runtime.within(seconds, _contained, hook.call, *args)
+            return await runtime.in_thread(seconds, _contained_sync, hook.call, *args)
+        result = _contained_sync(hook.call, *args)
     except (Reject, BrokerUnavailable):
         raise
     except TimeoutError as error:
@@ -82,6 +83,36 @@ async def _call(
     if took > SLOW:
         log("hook_slow", hook=hook.name, seconds=round(took, 3))
     return result
+
+
+class _Escaped(Exception):
+    """A hook raised what would end the server."""
+
+
+async def _contained(call: Callable[..., Any], *args: object) -> Any:
+    try:
+        return await call(*args)
+    except BaseException as error:
+        if isinstance(error, Exception) or _ends_the_task(error):
+            raise
+        raise _Escaped(f"the hook raised {type(error).__name__}") from error
+
+
+def _contained_sync(call: Callable[..., Any], *args: object) -> Any:
+    try:
+        return call(*args)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise _Escaped(f"the hook raised {type(error).__name__}") from error
+
+
+def _ends_the_task(error: BaseException) -> bool:
+    """Whether it is not the hook's own, but says that the task around it is to end."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_ends_the_task, error.exceptions))
+    is_trio = type(error).__module__.partition(".")[0] == "trio"
+    return is_trio or isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
 def _failed(engine: "Engine", event: str, hook: Hook, session: "Session | None") -> HookFailed:

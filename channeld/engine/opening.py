@@ -218,8 +218,17 @@ def on_timer(session: "Session", now: float) -> None:
 
 async def close_session(session: "Session", code: int, reason: str, now: float) -> None:
     """Forget the connection everywhere, then call the close hook."""
-    engine, channel = session.engine, session.channel
+    engine = session.engine
     engine.forget(session)
+    engine.leaving += 1
+    try:
+        await _close(session, code, reason, now)
+    finally:
+        engine.leaving -= 1
+
+
+async def _close(session: "Session", code: int, reason: str, now: float) -> None:
+    engine, channel = session.engine, session.channel
     rooms = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.

@@ -82,7 +82,7 @@ async def deliver_message(
 ) -> None:
     """Check what the message requires, call its hook, publish to every target, acknowledge."""
     try:
-        _check_require(session, message)
+        _check_require(session, message, frame)
         _set_room(session, message, frame)
         replied = False
         if message.hook is not None:
@@ -94,8 +94,8 @@ async def deliver_message(
         accepted(session, message, None if replied else id)
 
 
-def _check_require(session: "Session", message: MessagePlan) -> None:
-    if not meets(message.require, session):
+def _check_require(session: "Session", message: MessagePlan, frame: Frame) -> None:
+    if message.require and not meets(message.require, session, frame):
         raise Forbidden("You may not send this")
 
 
@@ -228,5 +228,7 @@ def _emitted(
         session.engine.check_foreign(session.channel, channel, out)
     if room is not None:
         out["room"] = room
+    if session.channel.history is not None or room is not None:
+        # A client takes it for its place in the room's history; the broker adds the true one.
         out.pop("pos", None)
     return encode(out)

@@ -14,7 +14,8 @@ of a connection is dropped in `closed`, which is called once, whatever ended it.
 A session is also the `Scope` in which templates are rendered.
 """
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from channeld.broker.broker import Topic
@@ -50,6 +51,7 @@ class Session:
         "__weakref__",
         "address",
         "channel",
+        "chores",
         "claims",
         "connect_called",
         "connection_id",
@@ -99,6 +101,7 @@ class Session:
         self.store: dict[str, Any] | None = None
         self.timer: Timer | None = None
         self.connect_called = False
+        self.chores: deque[Coroutine[Any, Any, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
         self.type_arrivals: dict[str, float] | None = None
         self.opened_at = 0.0
@@ -303,8 +306,34 @@ class Session:
         """
         if not is_room_name(room):
             raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
-        if room not in self.rooms:
-            await control.join(self, room, None, asked=True)
+        if room in self.rooms or self.state is State.CLOSED:
+            return
+        await control.join(self, room, None, asked=True)
+        if self.is_in(State.CLOSED):
+            # It went while the broker was asked: nobody else would take it out again.
+            await control.leave(self, room, None)
+
+    def perform(self, verb: Coroutine[Any, Any, None]) -> None:
+        """Run a verb of a sync hook at once as far as it goes, or after those that still wait: they keep their order.
+
+        Raises:
+            Exception: what it raised before it had to wait.
+        """
+        if self.chores is not None:
+            self.chores.append(verb)
+        elif (rest := start(verb)) is not None:
+            self.chores = deque()
+            self.engine.runtime.spawn(self._perform_rest(rest))
+
+    async def _perform_rest(self, verb: Awaitable[None]) -> None:
+        try:
+            await verb
+        finally:
+            if self.chores:
+                rest = self._perform_rest(Pending(self.chores.popleft()))
+                self.engine.runtime.spawn(rest)
+            else:
+                self.chores = None
 
     async def leave(self, room: str, reason: str | None = None) -> None:
         """Take this connection out of a room and tell it so."""

@@ -24,6 +24,7 @@ __all__ = [
     "expressions",
     "parse",
     "parse_text",
+    "with_type",
 ]
 
 _NAME = r"[^\s.{}?]+"
@@ -91,6 +92,21 @@ class SyntaxSlip:
     length: int
     message: str
     help: str
+
+
+def with_type(node: Node, type_: str) -> Node:
+    """The tree with a message's type in place of `{message.type}`: it is known here, and taken off before routing."""
+    match node:
+        case Expression(root="message", path=("type",)):
+            return Literal(type_)
+        case Text(parts, pointer):
+            replaced = (with_type(p, type_) if isinstance(p, Expression) else p for p in parts)
+            return Text(tuple(type_ if isinstance(p, Literal) else p for p in replaced), pointer)  # type: ignore[misc]
+        case Object(entries, pointer):
+            return Object(tuple((key, with_type(n, type_)) for key, n in entries), pointer)
+        case Array(elements, pointer):
+            return Array(tuple(with_type(element, type_) for element in elements), pointer)
+    return node
 
 
 def parse(value: Json, pointer: str, slips: list[SyntaxSlip]) -> Node:

@@ -27,6 +27,7 @@ from channeld.plan.expressions import (
     Text,
     expressions,
     parse,
+    with_type,
 )
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.pointers import value_at
@@ -64,6 +65,7 @@ class TemplateDesk:
         found = self._check(node, reach)
         if found is None:
             return None
+        node = with_type(node, reach.message_type)
         return CheckedTemplate(node=node, render=build(node), types=found.types, maybe=found.maybe)
 
     def compile_name(self, text: str, pointer: str, reach: Reach) -> CheckedTemplate | None:

@@ -315,12 +315,19 @@ class _Exchange:
             except _GONE:
                 connection.has_ended = True
 
+    def _is_long(self) -> bool:
+        length = dict(self._request.headers).get(b"content-length", b"")
+        return not length or int(length) > _DROPPED
+
     async def _send(self, message: Message) -> None:
         wire = self._connection.http
         if self._connection.has_ended:
             raise _Over
         if message["type"] == "http.response.start":
             headers = _dated(message.get("headers", ()))
+            if self._has_body and wire.their_state is h11.SEND_BODY and self._is_long():
+                # What is left of it is more than we wait for, and the client must know that nothing more is read.
+                headers.append((b"connection", b"close"))
             self._head = wire.send(_response(message["status"], headers))
             return
         out, self._head, self._has_begun = self._head or b"", b"", True

@@ -75,8 +75,10 @@ class VirtualRuntime:
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
         """`await call(*args)`, cancelled after so many virtual seconds."""
-        with trio.move_on_after(seconds):
-            return await call(*args)
+        with trio.move_on_after(seconds) as scope:
+            result = await call(*args)
+            if not scope.cancel_called:
+                return result
         raise TimeoutError
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:

@@ -74,16 +74,23 @@ class Webhooks:
         """Every connection is gone: end all grace and send what waits, for so many seconds; the rest is dropped."""
         self._occupancy.end_grace()
         if not self._engine.cluster.is_shared:
-            # With other nodes a user may be there already, or one of them tells.
+            # With other nodes a user may be there already.
             for topic, user in self._engine.hub.presence.lingering():
                 self.presence_changed(topic, user, None)
         with trio.move_on_after(seconds):
+            await self._let_linger()
             await self._occupancy.settle()
             async with trio.open_nursery() as nursery:
                 for sender in self._senders:
                     nursery.start_soon(sender.drain)
         for sender in self._senders:
             sender.give_up()
+
+    async def _let_linger(self) -> None:
+        """With other nodes the broker knows, at the end of its grace, whether a user has left or gone to one of them."""
+        presence = self._engine.hub.presence
+        while self._engine.cluster.is_shared and presence.lingering():  # noqa: ASYNC110 - timers end it
+            await trio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------- from the engine
 

@@ -12,6 +12,7 @@ from trio.testing import MockClock, assert_no_checkpoints
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine import cluster_wire as wire
 from channeld.engine.cluster import BEAT, MOST_QUESTIONS, PATIENCE, SILENT_AFTER
+from channeld.engine.context import InlineContext
 from channeld.telemetry import Histogram, Sample
 from channeld.testing import Client
 from tests.engine.conftest import HEAD, Serve
@@ -219,6 +220,16 @@ async def test_while_the_broker_is_away_verbs_raise_and_do_nothing(
         assert a.cluster._questions == {}
 
 
+async def test_while_the_broker_is_away_the_samples_are_a_process_s_own(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (bus, [a, b]):
+        a.cluster.samples_here = lambda: [Sample("channeld_broker_up", 0)]
+        b.cluster.samples_here = lambda: [Sample("channeld_broker_up", 0)]
+        bus.is_away = True
+        assert len(await a.cluster.samples()) == 1
+
+
 async def test_samples_are_those_of_the_group(nodes: Nodes, autojump_clock: MockClock) -> None:
     async with nodes(3) as (_, [a, b, c]):
         histogram = Histogram()
@@ -416,3 +427,27 @@ async def test_users_of_a_dead_node_leave_where_the_channel_has_presence(
             ("leave", "bob"),
             ("join", "bob"),
         ]
+
+
+async def test_verbs_of_a_sync_hook_keep_their_order_though_the_broker_is_slow(
+    nodes: Nodes, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(1) as (_, [a]):
+        ann = await a.connect("/one", user="ann")
+        await ann.received()
+        assert ann.session is not None
+        subscribe = a.end.subscribe
+
+        async def later(topic: Topic) -> None:
+            await trio.sleep(1)
+            subscribe(topic)
+
+        monkeypatch.setattr(a.end, "subscribe", later)
+        context = InlineContext(ann.session)
+        context.join("side")
+        context.leave("side")
+        context.join("side")
+        await trio.sleep(5)
+        told = [(frame["type"], frame["room"]) for frame in await ann.received()]
+        assert told == [("subscribed", "side"), ("unsubscribed", "side"), ("subscribed", "side")]
+        assert set(ann.session.rooms) == {"side"}

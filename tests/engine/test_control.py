@@ -257,3 +257,26 @@ async def test_batch_gathers_joins_and_leaves_into_one_frame(serve: Serve) -> No
         await bob.close()
         await app.advance(0.3)
         assert (await ann.receive())["leaves"] == [{"user": "bob"}]
+
+
+async def test_a_limit_may_be_a_whole_number_as_a_float(serve: Serve) -> None:
+    async with serve(ROOM) as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.send({"type": "say", "n": 1})
+        await client.received()
+        await client.send({"type": "history", "room": "a", "limit": 1.0})
+        (answer,) = await client.received()
+        assert [frame["n"] for frame in answer["frames"]] == [1]
+
+
+async def test_who_cannot_be_shown_is_not_counted_and_locks_nobody_out(serve: Serve) -> None:
+    async with serve(ROOM) as app:
+        mal = await app.connect("/rooms/b", user="mal")
+        assert mal.session is not None
+        mal.session.claims = {"name": "\ud83d"}
+        with pytest.raises(TypeError):
+            await mal.session.join("c")
+        ann = await app.connect("/rooms/c", user="ann")
+        (state,) = [f for f in await ann.received() if f["type"] == "presence"]
+        assert [one["user"] for one in state["users"]] == ["ann"]
+        assert await app.engine.cluster.rooms("room") == {"b": 1, "c": 1}

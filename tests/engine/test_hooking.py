@@ -74,6 +74,29 @@ def unsayable(ctx, message):
 
 def bye(ctx, message):
     ctx.close(4950, "enough")
+
+def ends(ctx, message):
+    raise SystemExit(3)
+
+async def ends_late(ctx, message):
+    raise SystemExit(3)
+
+async def ends_below(ctx, message):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends_late, ctx, message)
+
+async def stubborn(ctx, message):
+    with trio.CancelScope(shield=True):
+        await trio.sleep(60)
+
+async def to_none(ctx, message):
+    await ctx.to_room(None, {"type": "note"})
+
+def to_nobody(ctx, message):
+    ctx.to_user(None, {"type": "note"})
+
+async def haunt(ctx, code, reason):
+    await ctx.join("ghost")
 """
 
 CHANNELS = """
@@ -93,6 +116,7 @@ channels:
     path: /guarded
     auth: none
     hooks: {connect: "testhooks:picky", close: "testhooks:goodbye"}
+  haunted: {path: /haunted, auth: none, hooks: {close: "testhooks:haunt"}}
 """
 
 MESSAGE = """
@@ -104,6 +128,7 @@ MESSAGE = """
 
 NAMES = ["no_shouting", "rewrite", "spoil", "wrong", "boom", "slow", "replies", "verbs"]
 NAMES += ["sync_verbs", "reserved", "unsayable", "bye"]
+NAMES += ["ends", "ends_late", "ends_below", "stubborn", "to_none", "to_nobody"]
 
 Start = Callable[[], AbstractAsyncContextManager[TestApp]]
 
@@ -112,6 +137,7 @@ Start = Callable[[], AbstractAsyncContextManager[TestApp]]
 def start(tmp_path: Path) -> Start:
     messages = "".join(MESSAGE.format(name=n, hook=f'"testhooks:{n}"') for n in NAMES)
     threaded = MESSAGE.format(name="threaded", hook='{call: "testhooks:sync_verbs", thread: true}')
+    threaded += MESSAGE.format(name="ends_there", hook='{call: "testhooks:ends", thread: true}')
     (tmp_path / "testhooks.py").write_text(HOOKS)
     (tmp_path / "channels.yaml").write_text(CHANNELS % (messages + threaded))
 
@@ -240,3 +266,40 @@ async def test_hook_may_close_with_a_code_of_its_own(start: Start) -> None:
         client = await app.connect("/rooms/a", user="ann")
         await client.send({"type": "bye", "text": "x"})
         assert await client.wait_closed() == (4950, "enough")
+
+
+@pytest.mark.parametrize("type", ["ends", "ends_late", "ends_below", "ends_there"])
+async def test_a_hook_that_would_end_the_server_does_not(start: Start, type: str) -> None:
+    async with start() as app:
+        (error,) = await answers(app, type)
+        assert (error["code"], error["id"]) == ("INTERNAL_ERROR", 1)
+        assert [frame["type"] for frame in await answers(app, "rewrite")] == ["rewrite", "ack"]
+
+
+async def test_a_hook_that_will_not_be_cancelled_is_late_all_the_same(
+    start: Start, mock_clock: MockClock
+) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        await client.send({"type": "stubborn", "text": "hi", "id": 1})
+        await app.advance(61)
+        (error,) = await client.received()
+        assert error["code"] == "INTERNAL_ERROR"
+
+
+@pytest.mark.parametrize("type", ["to_none", "to_nobody"])
+async def test_a_name_that_is_none_reaches_nobody(start: Start, type: str) -> None:
+    async with start() as app:
+        other = await app.connect("/rooms/b", user="bob")
+        await other.received()
+        (error,) = await answers(app, type)
+        assert error["code"] == "INTERNAL_ERROR"
+        assert await other.received() == []
+
+
+async def test_nobody_joins_who_is_gone(start: Start) -> None:
+    async with start() as app:
+        client = await app.connect("/haunted")
+        await client.close()
+        assert await app.engine.cluster.rooms("haunted") == {}

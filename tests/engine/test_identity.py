@@ -63,6 +63,14 @@ async def test_bad_token_is_unauthorized_4401_and_never_says_why(serve: Serve, b
         {"exp": START - 1},
         {"exp": True},
         {"nbf": START + 999},
+        {"sub": None},
+        {"sub": "\ud83d"},
+        {"exp": 1e300},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"name": "hi \ud83d"},
+        {"n": 2**70},
+        {"deep": json.loads("[" * 300 + "]" * 300)},
     ],
 )
 async def test_signed_token_with_bad_claims_is_unauthorized(
@@ -181,6 +189,10 @@ REQUIRE = """
     require: {teams: "{params.team}"}
     messages:
       say: {schema: true, route: sender, require: {role: [admin, owner]}}
+      into:
+        schema: {type: object, required: [room], properties: {room: {type: string}}}
+        route: sender
+        require: {rooms: "{message.room}"}
 """
 
 
@@ -209,6 +221,18 @@ async def test_message_requirement_is_answered_and_the_connection_stays(
         await client.send({"type": "say"})
         assert (await client.received())[-1]["type"] == answer
         assert client.closed is None
+
+
+@pytest.mark.parametrize(("room", "answer"), [("a", "into"), ("b", "into"), ("c", "FORBIDDEN")])
+async def test_a_requirement_may_compare_with_the_message(
+    serve: Serve, room: str, answer: str
+) -> None:
+    async with serve(REQUIRE) as app:
+        claims = {"teams": "a", "rooms": ["a", "b"]}
+        client = await app.connect("/staff/a", user="ann", claims=claims)
+        await client.send({"type": "into", "room": room})
+        last = (await client.received())[-1]
+        assert last.get("code", last["type"]) == answer
 
 
 async def test_renewal_with_claims_that_no_longer_meet_the_channel_ends_the_connection(

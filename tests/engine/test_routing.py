@@ -122,3 +122,25 @@ async def test_what_another_channel_declares_holds_for_messages_that_are_routed_
         await ann.send({"type": "across", "n": "no integer", "id": 1})
         assert (await ann.received())[-1]["code"] == "INTERNAL_ERROR"
         assert await reader.received() == []
+
+
+async def test_a_client_cannot_fake_a_position(serve: Serve) -> None:
+    channels = """
+  room:
+    path: /rooms/{id}
+    auth: none
+    rooms: "{params.id}"
+    history: {size: 3, ttl: 60s}
+    messages:
+      all: {schema: true, route: global}
+      me: {schema: true, route: sender}
+      typed: {schema: true, route: sender, stamp: {kind: "{message.type}", text: "a {message.type}"}}
+"""
+    async with serve(channels) as app:
+        client = await app.connect("/rooms/a")
+        await client.received()
+        for kind in ("all", "me"):
+            await client.send({"type": kind, "pos": "fake", "n": 1})
+            assert await client.received() == [{"type": kind, "n": 1}]
+        await client.send({"type": "typed"})
+        assert await client.received() == [{"type": "typed", "kind": "typed", "text": "a typed"}]

@@ -257,6 +257,7 @@ async def test_a_large_unread_body_ends_it_but_not_before_the_answer_was_read() 
     async with serving(App()) as (_, port), httpx.AsyncClient() as http:
         response = await http.post(f"http://127.0.0.1:{port}/unread", content=b"x" * 5_000_000)
         assert response.status_code == 413
+        assert response.headers["connection"] == "close"
 
 
 async def test_a_slow_head_is_the_end() -> None:

@@ -95,6 +95,20 @@ def test_a_backend_hears_all_of_a_life_also_of_the_server(tmp_path: Path) -> Non
         assert sorted(heard.names()[3:]) == ["disconnected", "left", "room_vacated"]
 
 
+def test_with_a_broker_the_last_ones_are_told_of_too(fleet: Fleet) -> None:
+    with backend() as heard:
+        with fleet.folder.joinpath("channels.yaml").open("a") as file:
+            file.write(HOOK.replace("PORT", str(heard.port)))
+        served = fleet.start(SIGNING=SIGNING).wait_ready()
+        ann = enter(served, "ann")
+        heard.wait_for("joined", user="ann", room="a")
+        served.tell(signal.SIGTERM)
+        ann.until_closed()
+        ann.close()
+        assert served.wait() == 0
+        assert sorted(heard.names()[3:]) == ["disconnected", "left", "room_vacated"]
+
+
 @pytest.mark.slow
 def test_over_two_nodes_each_thing_is_told_once(fleet: Fleet) -> None:
     with backend() as heard:
