@@ -336,5 +336,7 @@ def _met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
 
 
 def _comparable(value: object) -> str:
-    # JSON equality: 1 is not true, and "1" is not 1.
+    # JSON equality: 1 is 1.0, but neither true nor "1".
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, sort_keys=True)

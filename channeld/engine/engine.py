@@ -158,14 +158,17 @@ class Engine:
             FrameRefused: no string `type`, a reserved one, one that `events` does not declare, or a bad schema.
         """
         if not isinstance(frame, Mapping) or type(kind := frame.get("type")) is not str:
-            raise FrameRefused("a frame is a mapping with a string `type`")
+            wrong = Violation("/type", "must be a string", "type")
+            raise FrameRefused("a frame is a mapping with a string `type`", [wrong])
         if kind in RESERVED:
-            raise FrameRefused(f"`{kind}` is a reserved type")
+            wrong = Violation("/type", "must be another than the protocol's own", "not")
+            raise FrameRefused(f"`{kind}` is a reserved type", [wrong])
         fields = {key: value for key, value in frame.items() if key != "type"}
         if plan.events is not None:
             event = plan.events.get(kind)
             if event is None:
-                raise FrameRefused(f"channel `{plan.name}` declares no event `{kind}`")
+                wrong = Violation("/type", "must be one of the channel's events", "enum")
+                raise FrameRefused(f"channel `{plan.name}` declares no event `{kind}`", [wrong])
             if not event.validator.accepts(fields):
                 violations = event.validator.explain(fields)
                 raise FrameRefused(f"`{kind}` is refused by its schema", violations)

@@ -108,12 +108,12 @@ async def _call_message_hook(
     result, replied = await call_hook(session, message.hook, shown, id=id)
     if result is None:
         return frame, replied
-    if isinstance(result, Mapping):
+    if isinstance(result, Mapping) and result.get("type", message.type) == message.type:
         changed = {key: result[key] for key in result if key not in ("type", "id")}
         if message.accepts(changed):
             return changed, replied
     ref = session.engine.runtime.random_id()
-    log("hook_failed", hook=message.hook.name, ref=ref, reason="result refused by the schema")
+    log("hook_failed", hook=message.hook.name, ref=ref, reason="the result is no such message")
     raise HookFailed(ref)
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.plan import Requirement, Template
-from channeld.plan.pointers import at
+from channeld.plan.pointers import at, did_you_mean
 from channeld.plan.reach import Reach
 from channeld.plan.templates import TemplateDesk
 from channeld.protocol.frames import Json
@@ -21,6 +22,7 @@ def compile_requirements(
     found: list[Requirement] = []
     for claim, wanted in (require or {}).items():
         place = at(pointer, claim)
+        _note_impossible(claim, place, reach, desk)
         if isinstance(wanted, list):
             alternatives = [
                 _wanted(value, at(place, i), reach, desk) for i, value in enumerate(wanted)
@@ -30,6 +32,19 @@ def compile_requirements(
         any_of = tuple(template for template in alternatives if template is not None)
         found.append(Requirement(claim, any_of))
     return tuple(found)
+
+
+def _note_impossible(claim: str, pointer: str, reach: Reach, desk: TemplateDesk) -> None:
+    """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
+    identity = reach.identity
+    if identity is None or not identity.authenticators:
+        return
+    known = identity.claim((claim,))
+    if known.possible:
+        return
+    help = did_you_mean(claim, known.names, "declare it in the authenticator's `claims` schema")
+    finding = f"no token can have the claim `{claim}`"
+    desk.report.add(diagnose("CH416", finding, desk.sources.place(pointer, key=True), help=help))
 
 
 def _wanted(value: Json, pointer: str, reach: Reach, desk: TemplateDesk) -> Template | None:

@@ -67,7 +67,9 @@ def _read_with_h11(data: bytes) -> RequestHead | Malformed:
         connection.receive_data(data)
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
-        return Malformed(431 if error.error_status_hint == 431 else 400, str(error)[:200])
+        # What follows the colon is Python's view of the bytes.
+        words = str(error).partition(": ")[0][:200]
+        return Malformed(431 if error.error_status_hint == 431 else 400, words)
     if not isinstance(event, h11.Request):
         return Malformed(400, "Not an HTTP/1.1 request")
     fields: dict[bytes, bytes] = {}

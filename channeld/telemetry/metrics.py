@@ -47,7 +47,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_received_bytes_total": Metric("counter", (), "Bytes read from clients."),
     "channeld_sent_bytes_total": Metric("counter", (), "Bytes written to clients."),
     "channeld_handling_seconds": Metric(
-        "histogram", (), "From a frame's arrival to its last delivery being queued."
+        "histogram",
+        (),
+        "From a frame's arrival to its last delivery being queued; one frame in sixteen is measured.",
     ),
     "channeld_hook_seconds": Metric("histogram", ("hook",), "Time spent in a hook."),
     "channeld_outbox_bytes": Metric("gauge", (), "Bytes that wait for slow sockets."),

@@ -17,7 +17,8 @@ ENTRIES = [
     *limits.ENTRIES,
     *deployment.ENTRIES,
 ]
-SHOWN = [entry for entry in ENTRIES if not entry.wrong.startswith("#")]
+# CH416 is found when the configuration is compiled.
+SHOWN = [e for e in ENTRIES if not e.wrong.startswith("#") and e.code != "CH416"]
 NEWER = "channeld: 2"
 
 

@@ -6,6 +6,7 @@ from channeld.plan.reach import Identity, Reach
 from channeld.plan.requires import compile_requirements
 from channeld.plan.templates import TemplateDesk
 from channeld.protocol.frames import Json
+from tests.plan.conftest import Compile
 
 REACH = Reach(place="require", params={"id": frozenset({"string"})}, identity=Identity())
 
@@ -30,3 +31,25 @@ def test_a_missing_value_is_missing(desk: TemplateDesk, session: Callable[..., A
 def test_a_bad_template_is_a_finding(desk: TemplateDesk) -> None:
     compile_requirements({"rooms": ["{params.nope}"]}, "", REACH, desk)
     assert [finding.code for finding in desk.report] == ["CH302"]
+
+
+def test_a_claim_that_no_token_can_have_is_an_error(compile_text: Compile) -> None:
+    text = """channeld: 1
+auth:
+  s:
+    type: jwt
+    algorithms: [HS256]
+    audience: a
+    secret: "${CHANNELD_SECRET}"
+    claims: {type: object, properties: {sub: {}, exp: {}, aud: {}, role: {}}, additionalProperties: false}
+channels:
+  c:
+    path: /c
+    description: One.
+    auth: s
+    require: {rol: admin}
+    messages: {m: {schema: true, route: sender, require: {role: admin, exp: 1}}}
+"""
+    outcome = compile_text(text)
+    assert outcome.codes() == ["CH416"]
+    assert outcome.finding("CH416").help == "did you mean `role`?"

@@ -140,7 +140,9 @@ def test_a_key_of_another_certificate(serve: Serve, tmp_path: Path) -> None:
     status, lines = failure(serve(TLS, ready=False))
     assert status == 2
     assert len(lines) == 1
-    assert lines[0].startswith("Error: server.tls: key.pem is not the key of the certificate in cert.pem")
+    assert lines[0].startswith(
+        "Error: server.tls: key.pem is not the key of the certificate in cert.pem"
+    )
 
 
 def test_a_variable_that_is_not_set(serve: Serve) -> None:

@@ -94,6 +94,16 @@ def _keyed(algorithm: str) -> str:
     )
 
 
+def _claimed(line: str) -> str:
+    """A small whole file with one more line in its channel, whose authenticator says what a token may hold."""
+    claims = (
+        "    claims:\n      type: object\n      additionalProperties: false\n"
+        "      properties: {sub: {type: string}, exp: {type: number}, aud: {}, role: {type: string}}\n"
+    )
+    with_claims = _ROOM.replace("    audience: chat\n", f"    audience: chat\n{claims}")
+    return _channel(with_claims, line)
+
+
 def _channel(text: str, line: str) -> str:
     """A small whole file with one more line in its channel."""
     return text.replace("    rooms: lobby\n", f"    rooms: lobby\n    {line}\n")
@@ -253,6 +263,16 @@ ENTRIES: tuple[Entry, ...] = (
         "address or a Unix socket, with a proxy that adds TLS where others need it.",
         _api('{bind: "0.0.0.0:4001", keys: ["${CHANNELD_API_KEY}"]}'),
         _api('{bind: "127.0.0.1:4001", keys: ["${CHANNELD_API_KEY}"]}'),
+    ),
+    Entry(
+        "CH416",
+        "claim-impossible",
+        Severity.ERROR,
+        "no token can have the claim that is required",
+        "The `claims` schema of each of the channel's authenticators says what a token may hold, and this claim is not "
+        "among it, so nobody would ever meet the requirement. It is misspelt, or has to be declared.",
+        _claimed("require: {rol: admin}"),
+        _claimed("require: {role: admin}"),
     ),
     Entry(
         "CH418",

@@ -111,8 +111,10 @@ class Desk:
         """What changed between two schemas for a use of them."""
         facts = compare(old, new)
         told: set[object] = set()
+        is_mixed = any(not _is_undecided(fact) for fact in facts)
         for fact in facts:
-            change = self._difference(use, fact)
+            # Beside a difference that is certain, a frame that shows one may show just that one.
+            change = self._difference(use, fact, may_prove=not (is_mixed and _is_undecided(fact)))
             # A schema that is reached on several ways is told of once.
             key = (change.code, change.level, fact.name, _spot(fact.old), _spot(fact.new))
             if key not in told:
@@ -125,10 +127,10 @@ class Desk:
     def _words(self, node: Node) -> list[object]:
         return [node.book.whole(part) for part in node.parts]
 
-    def _difference(self, use: Use, fact: Fact) -> Change:
+    def _difference(self, use: Use, fact: Fact, *, may_prove: bool) -> Change:
         levels = self._levels(use, fact)
         level = worst(levels.values())
-        gained, shown = _proof(use, fact, levels, level)
+        gained, shown = _proof(use, fact, levels, level) if may_prove else (False, None)
         if shown is not None and level is Level.DANGEROUS and _is_proof(fact, gained):
             level = Level.BREAKING
         code, security = self._code(use, fact, level)
@@ -192,8 +194,11 @@ class Desk:
 
 def _is_proof(fact: Fact, gained: bool) -> bool:
     """Whether a witness settles what could not be told from the schemas. Few clients check patterns of what they get."""
-    undecided = fact.effect in (Effect.UNKNOWN, Effect.MAY_NARROW, Effect.MAY_WIDEN)
-    return undecided and (fact.code == "D399" or not gained)
+    return _is_undecided(fact) and (fact.code == "D399" or not gained)
+
+
+def _is_undecided(fact: Fact) -> bool:
+    return fact.effect in (Effect.UNKNOWN, Effect.MAY_NARROW, Effect.MAY_WIDEN)
 
 
 def _proof(
