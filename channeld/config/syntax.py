@@ -11,6 +11,9 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place
 
 __all__ = ["syntax_error"]
 
+# Characters of a line in which a template without quotes is looked for.
+_LOOKED_AT = 1000
+
 # (what the loader says, in C or in Python; our message; what to do; whether the construct's start is the place)
 _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     (
@@ -80,7 +83,7 @@ _QUOTE_TEMPLATE = 'quote a text that holds a template, such as `"{params.room_id
 def syntax_error(
     problem: yaml.MarkedYAMLError, lines: Lines, offset: Callable[[int], int]
 ) -> Diagnostic:
-    """CH002 for a tab, else CH001, at the character or the construct that could not be read."""
+    """CH002 for a tab, CH010 for too many levels, else CH001, at the character or the construct that could not be read."""
     text = problem.problem or problem.context or "this is not YAML"
     at = min(offset(problem.problem_mark.index), len(lines.text)) if problem.problem_mark else 0
     if "tab character" in text or lines.text[at : at + 1] == "\t":
@@ -89,6 +92,11 @@ def syntax_error(
             "a tab is used for indentation",
             _character(lines, at),
             help="YAML indents with spaces: replace the tab",
+        )
+    if "nesting depth" in text:
+        # Newer readers have a limit of their own, and look far ahead of what is composed.
+        return diagnose(
+            "CH010", "nested too deep to be read", _character(lines, at), help="flatten it"
         )
     message, help, opener = next(
         (
@@ -102,7 +110,7 @@ def syntax_error(
         at = min(offset(problem.context_mark.index), len(lines.text))
     place = _character(lines, at)
     start = lines.offset(place.line)
-    line = lines.text[start:].split("\n", 1)[0]
+    line = lines.text[start : start + _LOOKED_AT].split("\n", 1)[0]
     before = lines.text[start:at].strip(" -")
     if (": " in before) if message == _WORDING[0][1] else before:
         message, help = _WITHIN_LINE.get(message, (message, help))
