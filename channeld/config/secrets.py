@@ -13,6 +13,7 @@ __all__ = ["covered"]
 # The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
 _SECTIONS = frozenset({"auth", "api", "webhooks", "broker"})
 _SECRET = frozenset({"secret", "token", "tokens", "keys"})
+_NOWHERE = "-"
 _ALMOST = (*sorted(_SECRET), "key", "password", "passwords")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-)")
 _LONG = 16
@@ -80,8 +81,8 @@ class _Spot:
     def enter(self, key: str) -> "_Spot":
         """The place of a key's value."""
         if not self.where:
-            return _Spot(key, False) if key in _SECTIONS else _Spot("-", False)
-        if self.where == "-":
+            return _Spot(key if key in _SECTIONS else _NOWHERE, False)
+        if self.where == _NOWHERE:
             return self
         if self.where == "auth":
             return _Spot("auth.NAME", False)
@@ -94,6 +95,8 @@ class _Spot:
 
 
 def _below(node: Node, spot: _Spot) -> Iterator[ScalarNode]:
+    if spot.where == _NOWHERE:
+        return
     if isinstance(node, ScalarNode):
         if spot.is_secret:
             yield node

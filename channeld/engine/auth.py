@@ -20,8 +20,6 @@ from channeld.hooks import Request, User
 from channeld.plan.plan import MISSING, AuthPlan, Requirement, Scope
 from channeld.protocol.frames import Frame, Json, encode
 
-_LATEST = 2**53
-
 __all__ = [
     "Denied",
     "Grant",
@@ -34,6 +32,9 @@ __all__ = [
     "make_verifier",
     "meets",
 ]
+
+# Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later `exp` can't be computed with.
+_LATEST = 2**53
 
 
 class Key(Protocol):
@@ -314,11 +315,10 @@ def _is_time(value: object) -> bool:
     return abs(value) <= _LATEST
 
 
-def meets(
-    requirements: Iterable[Requirement], scope: Scope, frame: Mapping[str, Any] | None = None
-) -> bool:
+def meets(requirements: Iterable[Requirement], scope: Scope, frame: Frame | None = None) -> bool:
     """Whether claims satisfy every entry of a `require`; a message's templates also see the message."""
-    return all(_met(requirement, scope, dict(frame or {})) for requirement in requirements)
+    message = {} if frame is None else frame
+    return all(_met(requirement, scope, message) for requirement in requirements)
 
 
 def _met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:

@@ -44,8 +44,9 @@ class Trouble:
 class Identity:
     """Who the connections of a channel are: authenticators with the shapes of their claims.
 
-    `names` are those of the authenticators. No authenticator: everyone is anonymous; `optional`: some may be. `is_unknown`: an authenticator that is named could
-    not be understood, which is a finding of its own, so nothing that only follows from it is one.
+    `names` are those of the authenticators. No authenticator: everyone is anonymous; `optional`: some may be.
+    `is_unknown`: an authenticator that is named could not be understood, which is a finding of its own, so nothing that
+    only follows from it is one.
     """
 
     authenticators: tuple[tuple[Auth, Shape | None], ...] = ()
