@@ -20,16 +20,16 @@ import attrs
 import trio
 
 from channeld.api.metrics import engine_samples, own_samples, reload_samples, server_samples
-from channeld.broker.valkey import ValkeyFailed
+from channeld.broker.redis.embedded import ValkeyFailed
 from channeld.config.model import Config, JwtAuth
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
-from channeld.server.asgi import serve_http
-from channeld.server.gate import Gate
+from channeld.server.admission import Admission
+from channeld.server.broker_link import ALONE, Node, Place
+from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet
 from channeld.server.listener import Server, named, tls_context
-from channeld.server.node import ALONE, Node, Place
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.telemetry import Sample, log
@@ -98,7 +98,7 @@ class App:
         self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
         self.node.join(self.engine)
         self.server = Server(
-            Gate(
+            Admission(
                 engine=self.engine,
                 plan_source=lambda: self.engine.plan,
                 runtime=self.runtime,

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".cache" / "npm"
 PACKAGES = {"@asyncapi/specs": "6.11.1", "typescript": "5.9.3", "ws": "8.23.0"}
-CLIENT = ROOT / "channeld" / "tools" / "export" / "templates" / "client.ts"
+CLIENT = ROOT / "channeld" / "export" / "templates" / "client.ts"
 # What stands above the client in a generated module, as far as the compiler has to know of it.
 ABOVE = """\
 export interface ChannelMap { [name: string]: ChannelTypes }

@@ -10,7 +10,7 @@ import trio.testing
 from channeld.app import App, Forced, LifespanFailed
 from channeld.broker.memory import MemoryBroker
 from channeld.diagnostics.diagnostic import Report
-from channeld.loading import check
+from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.server.listener import bind
 from tests.server.kit import write_certificate

@@ -23,9 +23,10 @@ UNMIRRORED = {
     "channeld/__init__.py",
     "channeld/__main__.py",
     "channeld/config/model.py",
-    "channeld/engine/peer.py",
+    "channeld/engine/ports.py",
     "channeld/engine/states.py",
     "channeld/plan/plan.py",
+    "channeld/schema/violations.py",
     "channeld/server/ports.py",
     "channeld/server/states.py",
 }

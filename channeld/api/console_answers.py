@@ -21,8 +21,9 @@ from channeld.api.control import Ask, Control
 from channeld.api.problems import Problem
 from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
-from channeld.plan.plan import MessagePlan, Violation
+from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import RESERVED_CLIENT, Json
+from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
 
 __all__ = ["check", "file", "page", "pulse", "setup", "tail", "token"]

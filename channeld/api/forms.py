@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from channeld.api.problems import Problem
-from channeld.plan.plan import Violation
-from channeld.plan.schemas import validator_of
 from channeld.protocol.frames import BadFrame, Json, decode
 from channeld.protocol.names import is_room_name
+from channeld.schema.schemas import validator_of
+from channeld.schema.violations import Violation
 
 __all__ = [
     "BATCH",

@@ -7,8 +7,8 @@ from typing import Final
 import orjson
 from starlette.responses import Response
 
-from channeld.plan.plan import Violation
 from channeld.protocol.frames import Json
+from channeld.schema.violations import Violation
 
 __all__ = ["MEDIA_TYPE", "Problem", "document"]
 

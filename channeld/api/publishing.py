@@ -16,10 +16,10 @@ from channeld.api.forms import PUBLISH, Body, violations
 from channeld.api.idempotency import Result
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable, Position
-from channeld.broker.later import Later, Pending, settled
 from channeld.engine.engine import FrameRefused
-from channeld.plan.plan import Violation
+from channeld.later import Later, Pending, resolved
 from channeld.protocol.frames import Json
+from channeld.schema.violations import Violation
 
 __all__ = ["away", "begin", "publish_all"]
 
@@ -78,7 +78,7 @@ def _publish(control: Control, body: Mapping[str, Any]) -> Later[Position | None
 
 async def _finish(control: Control, later: Later[Position | None]) -> Result:
     try:
-        position = await Pending(settled(later))
+        position = await Pending(resolved(later))
     except BrokerUnavailable as error:
         raise away(error) from None
     place: Result = {} if position is None else {"pos": str(position)}

@@ -9,8 +9,8 @@ import trio
 
 from channeld.api.problems import Problem
 from channeld.broker.broker import Topic
-from channeld.broker.later import Pending
 from channeld.hub.hub import Hub
+from channeld.later import Pending
 from channeld.protocol.websocket import payload_of
 
 __all__ = ["KEPT", "MOST_TAILS", "Tail", "Tails"]

@@ -11,11 +11,12 @@ from channeld.api.control import Ask, Control
 from channeld.api.metrics import exposition
 from channeld.api.problems import Problem
 from channeld.broker.broker import Position, Topic
-from channeld.broker.later import Pending, settled
-from channeld.engine.cluster import ConnectionInfo
+from channeld.cluster.cluster import ConnectionInfo
 from channeld.hub.presence import ANONYMOUS
-from channeld.plan.plan import ChannelPlan, Violation
+from channeld.later import Pending, resolved
+from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
+from channeld.schema.violations import Violation
 from channeld.telemetry import CONTENT_TYPE
 
 __all__ = [
@@ -94,7 +95,7 @@ async def presence(control: Control, ask: Ask) -> Json:
         raise Problem(404, f"channel `{plan.name}` has no presence")
     is_wide = plan.presence.scope == "channel"
     topic = Topic("channel", plan.name, "") if is_wide else Topic("room", plan.name, name)
-    present = await Pending(settled(control.engine.hub.broker.present(topic)))
+    present = await Pending(resolved(control.engine.hub.broker.present(topic)))
     users = [one for one in present if one.user != ANONYMOUS]
     page = _page(
         "users",

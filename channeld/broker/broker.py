@@ -12,19 +12,19 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import attrs
 
-from channeld.broker.later import Later
-from channeld.config.model import History as Keep
+from channeld.config.model import History
+from channeld.later import Later
 
 __all__ = [
     "Broker",
     "BrokerUnavailable",
     "Deliver",
-    "Keep",
-    "Kept",
+    "History",
+    "HistoryEntry",
     "Later",
     "Page",
     "Position",
-    "Present",
+    "PresenceEntry",
     "Publication",
     "Topic",
 ]
@@ -88,7 +88,7 @@ class Publication:
 
 
 @attrs.frozen(slots=True)
-class Kept:
+class HistoryEntry:
     """A frame out of the history."""
 
     position: Position
@@ -103,14 +103,14 @@ class Page:
     missing (then `frames` is all of it; otherwise it is empty). After `before`: `more` says that there are earlier ones.
     """
 
-    frames: Sequence[Kept]
+    frames: Sequence[HistoryEntry]
     top: Position
     recovered: bool = True
     more: bool = False
 
 
 @attrs.frozen(slots=True)
-class Present:
+class PresenceEntry:
     """A user in a topic's presence: the latest info, and how many connections (those lingering not counted)."""
 
     user: str
@@ -125,7 +125,7 @@ class Broker(Protocol):
     """What a hub needs. One per node; made with the hub's `Deliver`, which it calls on the loop's thread."""
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: Keep | None = None, skip: str | None = None
+        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
     ) -> Later[Position | None]:
         """Publish a frame's JSON to every node that subscribes to the topic; keep it first if `keep` is given.
 
@@ -142,11 +142,11 @@ class Broker(Protocol):
     def unsubscribe(self, topic: Topic) -> None:
         """No more of them. Idempotent, never waits."""
 
-    def since(self, topic: Topic, position: Position | None, keep: Keep) -> Later[Page]:
+    def since(self, topic: Topic, position: Position | None, keep: History) -> Later[Page]:
         """What came after a position, all or nothing; with None only `top`."""
 
     def before(
-        self, topic: Topic, position: Position | None, limit: int, keep: Keep
+        self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Later[Page]:
         """The latest `limit` frames before a position, or before the end."""
 
@@ -161,7 +161,7 @@ class Broker(Protocol):
     def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
         """Forget a connection. True: the user's last one, lingering ones included."""
 
-    def present(self, topic: Topic) -> Later[list[Present]]:
+    def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, in the order they came."""
 
     async def aclose(self) -> None:

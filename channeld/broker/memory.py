@@ -1,6 +1,6 @@
 """The broker of one process: everything in dictionaries, every verb done when it returns.
 
-Bounds: a history is bounded by its `Keep`; when its last frame has expired only its top offset stays, so that a client
+Bounds: a history is bounded by its `History`; when its last frame has expired only its top offset stays, so that a client
 at the top still recovers. Of those leftovers there are at most `LEFTOVERS`; when the oldest is dropped, its offset raises
 the floor from which unknown topics count. An offset is therefore never given twice in one epoch, and a client whose
 position was forgotten is told `recovered` false. A presence vanishes with its last user, a subscription when it ends.
@@ -12,7 +12,15 @@ from typing import Any
 
 import attrs
 
-from channeld.broker.broker import Deliver, Keep, Page, Position, Present, Publication, Topic
+from channeld.broker.broker import (
+    Deliver,
+    History,
+    Page,
+    Position,
+    PresenceEntry,
+    Publication,
+    Topic,
+)
 from channeld.broker.stream import Stream
 from channeld.timers import Clock, Timers
 
@@ -54,7 +62,7 @@ class MemoryBroker:
         self._here: dict[Topic, dict[str, _Here]] = {}
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: Keep | None = None, skip: str | None = None
+        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
     ) -> Position | None:
         """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given."""
         position = None if keep is None else self._append(topic, payload, keep)
@@ -70,11 +78,11 @@ class MemoryBroker:
         """Deliver them no more."""
         self._subscribed.discard(topic)
 
-    def since(self, topic: Topic, position: Position | None, keep: Keep) -> Page:
+    def since(self, topic: Topic, position: Position | None, keep: History) -> Page:
         """What came after a position, all or nothing; with None only `top`."""
         return self._reading(topic).since(position, keep, self._clock.monotonic())
 
-    def before(self, topic: Topic, position: Position | None, limit: int, keep: Keep) -> Page:
+    def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
         """The latest `limit` frames before a position, or before the end."""
         return self._reading(topic).before(position, limit, keep, self._clock.monotonic())
 
@@ -106,10 +114,10 @@ class MemoryBroker:
             del self._here[topic]
         return True
 
-    def present(self, topic: Topic) -> list[Present]:
+    def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
         return [
-            Present(user, here.info, sum(here.connections.values()))
+            PresenceEntry(user, here.info, sum(here.connections.values()))
             for user, here in self._here.get(topic, {}).items()
         ]
 
@@ -130,7 +138,7 @@ class MemoryBroker:
         self._here.clear()
         self._expiries = Timers()
 
-    def _append(self, topic: Topic, payload: bytes, keep: Keep) -> Position:
+    def _append(self, topic: Topic, payload: bytes, keep: History) -> Position:
         now = self._clock.monotonic()
         self._expiries.run(now)
         stream = self._streams.get(topic)

@@ -7,7 +7,7 @@ always at the old end, so one comparison tells whether a reader's position can s
 from collections import deque
 from itertools import islice
 
-from channeld.broker.broker import Keep, Kept, Page, Position
+from channeld.broker.broker import History, HistoryEntry, Page, Position
 
 __all__ = ["Stream"]
 
@@ -19,9 +19,9 @@ class Stream:
 
     def __init__(self, epoch: str, top: int = 0) -> None:
         self._epoch = epoch
-        self._frames: deque[Kept] = deque()
+        self._frames: deque[HistoryEntry] = deque()
         self._times: deque[float] = deque()
-        self._keep: Keep | None = None
+        self._keep: History | None = None
         self.top = top
 
     def __len__(self) -> int:
@@ -34,24 +34,24 @@ class Stream:
         self.trim(self._keep, now)
         return self._times[-1] + self._keep.ttl if self._times else None
 
-    def append(self, payload: bytes, keep: Keep, now: float) -> Position:
+    def append(self, payload: bytes, keep: History, now: float) -> Position:
         """Give a frame the next position and keep it."""
         self.top += 1
         self._keep = keep
         position = Position(self._epoch, self.top)
-        self._frames.append(Kept(position, payload))
+        self._frames.append(HistoryEntry(position, payload))
         self._times.append(now)
         self.trim(keep, now)
         return position
 
-    def trim(self, keep: Keep, now: float) -> None:
+    def trim(self, keep: History, now: float) -> None:
         """Drop what is beyond the size, and what was appended `ttl` seconds ago or earlier."""
         frames, times = self._frames, self._times
         while times and (times[0] + keep.ttl <= now or len(times) > keep.size):
             frames.popleft()
             times.popleft()
 
-    def since(self, position: Position | None, keep: Keep, now: float) -> Page:
+    def since(self, position: Position | None, keep: History, now: float) -> Page:
         """What came after `position`, all or nothing; with None only `top`."""
         top = Position(self._epoch, self.top)
         if position is None:
@@ -62,7 +62,7 @@ class Stream:
             return Page((), top, recovered=False)
         return Page(tuple(islice(self._frames, len(self._frames) - missed, None)), top)
 
-    def before(self, position: Position | None, limit: int, keep: Keep, now: float) -> Page:
+    def before(self, position: Position | None, limit: int, keep: History, now: float) -> Page:
         """The latest `limit` frames before `position`, or before the end.
 
         Returns:

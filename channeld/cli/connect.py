@@ -14,7 +14,7 @@ from channeld.config.model import JwtAuth
 from channeld.protocol.frames import Json
 
 if TYPE_CHECKING:
-    from channeld.tools.opening import Opening
+    from channeld.dev.address import Opening
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def command(ctx: click.Context, /, **options: object) -> int:
     """
     import trio  # noqa: PLC0415 - 130 ms that --help and completion do not need
 
-    from channeld.tools import client  # noqa: PLC0415 - as above, with trio-websocket
+    from channeld.dev import client  # noqa: PLC0415 - as above, with trio-websocket
 
     wait = ctx.params["wait"]
     opening = _opening(ctx)
@@ -57,7 +57,7 @@ def command(ctx: click.Context, /, **options: object) -> int:
 
 def _opening(ctx: click.Context) -> "Opening":
     """The handshake: the address, and the token where the channel's authenticator looks for it."""
-    from channeld.tools import opening  # noqa: PLC0415 - with the client
+    from channeld.dev import address  # noqa: PLC0415 - with the client
 
     given = ctx.params
     needs_config = given["url"].startswith("/") or given["user"] is not None
@@ -65,10 +65,10 @@ def _opening(ctx: click.Context) -> "Opening":
     if checked is not None:
         demand_valid(checked)
     try:
-        here = opening.resolve(
+        here = address.resolve(
             given["url"], checked.config.server if checked and checked.config else None
         )
-    except opening.BadAddress as error:
+    except address.BadAddress as error:
         raise click.UsageError(str(error)) from None
     token, auth = given["token"], given["auth"]
     if given["user"] is not None and checked is not None:
@@ -76,7 +76,7 @@ def _opening(ctx: click.Context) -> "Opening":
         token = minted(checked, auth, given["user"], dict(given["claims"]), 3600)
     if token is None:
         return here
-    return opening.with_token(here, token, _token_from(checked, auth))
+    return address.with_token(here, token, _token_from(checked, auth))
 
 
 def _authenticator(checked: Checked, url: str) -> str | None:
@@ -96,7 +96,7 @@ def _token_from(checked: Checked | None, auth: str | None) -> tuple[str, ...]:
 
 
 def _text(given: str) -> str:
-    from channeld.tools.shorthand import Send, parse_line  # noqa: PLC0415 - with the client
+    from channeld.dev.prompt import Send, parse_line  # noqa: PLC0415 - with the client
 
     typed = parse_line(given)
     if not isinstance(typed, Send):
@@ -164,7 +164,7 @@ class _Terminal:
 
     def frame(self, arrow: str, value: Json) -> None:
         """Show a frame with its time and direction."""
-        from channeld.tools.shorthand import paint  # noqa: PLC0415 - with the client
+        from channeld.dev.prompt import paint  # noqa: PLC0415 - with the client
 
         self._above(paint(arrow, value, colour=self._colour))
 
@@ -186,7 +186,7 @@ class _Terminal:
 def _talk(opening: "Opening") -> int:
     import trio  # noqa: PLC0415 - as above
 
-    from channeld.tools import client  # noqa: PLC0415 - as above
+    from channeld.dev import client  # noqa: PLC0415 - as above
 
     if not sys.stdin.isatty():
         lines = _PipedLines()

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from channeld.api.control import Console
 from channeld.cli.ready import NoLink, token_of
 from channeld.config.model import Channel, Event, Message
+from channeld.dev.routes_table import Row, rows
 from channeld.plan.plan import MessagePlan, Plan
 from channeld.protocol.frames import Json
-from channeld.tools.routes_table import Row, rows
-from channeld.tools.samples import sample
+from channeld.schema.sample import sample
 
 __all__ = ["describe", "make_console", "mint"]
 

@@ -10,19 +10,19 @@ from channeld.cli.loading import DEFAULT_FILE
 from channeld.cli.output import Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import Joined, render_text
-from channeld.tools.diff.accept import accept
-from channeld.tools.diff.change import Change, Level
-from channeld.tools.diff.changes import changes
-from channeld.tools.diff.render import (
+from channeld.diff.accept import accept
+from channeld.diff.change import Change, Level
+from channeld.diff.changes import changes
+from channeld.diff.render import (
     render_failure,
     render_github,
     render_json,
     render_markdown,
 )
-from channeld.tools.diff.revisions import Located, NoRevision, file_of, locate
-from channeld.tools.diff.sides import Side, Unloaded, load_side
-from channeld.tools.diff.text import Outcome
-from channeld.tools.diff.text import render_text as render_changes
+from channeld.diff.revisions import Located, NoRevision, file_of, locate
+from channeld.diff.side import Side, Unloaded, load_side
+from channeld.diff.text import Outcome
+from channeld.diff.text import render_text as render_changes
 
 __all__ = ["command"]
 

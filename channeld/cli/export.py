@@ -10,15 +10,15 @@ import click
 
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
 from channeld.diagnostics.diagnostic import Report
-from channeld.plan.schemas import Schemas
-from channeld.tools.export.asyncapi import VERSIONS, Version, asyncapi
-from channeld.tools.export.contract import Contract
-from channeld.tools.export.describe import describe
-from channeld.tools.export.jsonschema import jsonschema
-from channeld.tools.export.markdown import markdown
-from channeld.tools.export.python import python
-from channeld.tools.export.typescript import javascript, typescript
-from channeld.tools.export.writing import as_json
+from channeld.export.asyncapi import VERSIONS, Version, asyncapi
+from channeld.export.contract import Contract
+from channeld.export.describe import describe
+from channeld.export.jsonschema import jsonschema
+from channeld.export.markdown import markdown
+from channeld.export.python import python
+from channeld.export.typescript import javascript, typescript
+from channeld.export.writing import as_json
+from channeld.schema.schemas import Schemas
 
 __all__ = ["command"]
 

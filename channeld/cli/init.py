@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from channeld.tools.init import TEMPLATES, InTheWay, create
+from channeld.dev.new_project import TEMPLATES, InTheWay, create
 
 __all__ = ["command"]
 

@@ -8,7 +8,7 @@ import click
 from channeld.cli.output import Unreadable, has_colour
 from channeld.config.model import Config
 from channeld.diagnostics.diagnostic import Report
-from channeld.loading import STDIN, Checked, check, check_any
+from channeld.plan.load import STDIN, Checked, check, check_any
 
 __all__ = [
     "DEFAULT_FILE",

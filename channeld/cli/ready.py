@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import attrs
 
+from channeld.dev.mint import CannotMint, choose, claims_for, mint
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
-from channeld.tools.samples import sample
-from channeld.tools.tokens import CannotMint, choose, claims_for, mint
+from channeld.schema.sample import sample
 
 __all__ = ["Manner", "NoLink", "ready_text", "token_of"]
 

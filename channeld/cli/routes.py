@@ -8,7 +8,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config
-from channeld.tools.routes_table import Row, rows
+from channeld.dev.routes_table import Row, rows
 
 __all__ = ["command"]
 

@@ -18,7 +18,7 @@ import click
 import trio
 
 from channeld.app import App, Forced, LifespanFailed, Reloader
-from channeld.broker.valkey import ValkeyFailed
+from channeld.broker.redis.embedded import ValkeyFailed
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
@@ -29,9 +29,9 @@ from channeld.config.model import Tls
 from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
+from channeld.server.broker_link import ALONE
 from channeld.server.listener import BindError, bind, tls_context
-from channeld.server.node import ALONE
-from channeld.server.workers import Station
+from channeld.server.workers import WorkerChannel
 from channeld.telemetry import configure
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _make_app(
     *,
     on_ready: Callable[[Sequence[str]], None],
     on_refused: Callable[[Report], None],
-    station: Station | None,
+    station: WorkerChannel | None,
     console: "Console | None",
 ) -> App:
     place = ALONE
@@ -267,14 +267,14 @@ def _demand_valid(checked: Checked, *, dev: bool) -> None:
         raise
 
 
-def _bind(addresses: Sequence[str], station: Station | None) -> list[socket]:
+def _bind(addresses: Sequence[str], station: WorkerChannel | None) -> list[socket]:
     try:
         return bind(addresses, reuse_port=station is not None)
     except BindError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _bind_api(checked: Checked, plan: Plan, station: Station | None) -> list[socket]:
+def _bind_api(checked: Checked, plan: Plan, station: WorkerChannel | None) -> list[socket]:
     # The first of several workers has the API; what it is asked it answers for all of them.
     number = station.briefing.place.number if station is not None else None
     if number != 0 and (station is not None or plan.server.workers > 1):
@@ -302,7 +302,7 @@ async def _serve(
     sockets: Sequence[socket],
     tls: ssl.SSLContext | None,
     watched: Watched | None,
-    station: Station | None,
+    station: WorkerChannel | None,
     api_sockets: Sequence[socket],
 ) -> None:
     spare_collector()
@@ -320,7 +320,7 @@ async def _serve(
         nursery.cancel_scope.cancel()
 
 
-async def _watch_parent(station: Station, app: App) -> None:
+async def _watch_parent(station: WorkerChannel, app: App) -> None:
     await station.wait_orphaned()
     app.stop()
 

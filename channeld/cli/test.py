@@ -13,14 +13,14 @@ import click
 from channeld.cli.output import Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
-from channeld.tools.coverage import Coverage, cover, percent
-from channeld.tools.scenarios.github import render_github_outcomes
-from channeld.tools.scenarios.json import render_json_outcomes
-from channeld.tools.scenarios.junit import render_junit_outcomes
-from channeld.tools.scenarios.outcome import FileResult, Status
-from channeld.tools.scenarios.suite import Options, find_files, run_files
-from channeld.tools.scenarios.text import Painter, render_outcome, summary
-from channeld.tools.scenarios.texts import FileTexts
+from channeld.scenarios.coverage import Coverage, cover, percent
+from channeld.scenarios.github import render_github_outcomes
+from channeld.scenarios.json import render_json_outcomes
+from channeld.scenarios.junit import render_junit_outcomes
+from channeld.scenarios.outcome import FileResult, Status
+from channeld.scenarios.suite import Options, find_files, run_files
+from channeld.scenarios.text import Painter, render_outcome, summary
+from channeld.scenarios.texts import FileTexts
 
 __all__ = ["command"]
 

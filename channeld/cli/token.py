@@ -8,8 +8,8 @@ import click
 
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.config.scalars import BadScalar, parse_duration
+from channeld.dev.mint import CannotMint, Minter, choose, claims_for, mint, parse_claim
 from channeld.protocol.frames import Json
-from channeld.tools.tokens import CannotMint, Minter, choose, claims_for, mint, parse_claim
 
 __all__ = ["ClaimType", "DurationType", "command", "minted"]
 

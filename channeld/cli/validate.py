@@ -104,7 +104,7 @@ def _checked(names: list[str], *, import_hooks: bool) -> Iterator[Checked | _Sce
 def _scenario_files(
     names: list[str], configs: list[str], *, import_hooks: bool
 ) -> Iterator[_ScenarioFile]:
-    from channeld.tools.scenarios.suite import Options, Runs, read_file  # noqa: PLC0415 - it brings the whole engine with it
+    from channeld.scenarios.suite import Options, Runs, read_file  # noqa: PLC0415 - it brings the whole engine with it
 
     runs = Runs(Options(), import_hooks=import_hooks)
     told = {posixpath.normpath(name) for name in configs}

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import trio
 
-from channeld.broker.valkey import EmbeddedValkey, ValkeyFailed
+from channeld.broker.redis.embedded import EmbeddedValkey, ValkeyFailed
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError
-from channeld.server.workers import Crew, Station, WorkersFailed, hold
+from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, hold
 
 __all__ = ["lead", "report_for_duty", "worker_command"]
 
@@ -49,7 +49,7 @@ def lead(
         held, names = hold(addresses)
     except (BindError, ValkeyFailed) as error:
         raise click.ClickException(str(error)) from None
-    crew = Crew(
+    crew = Supervisor(
         command,
         plan.server.workers,
         addresses=names,
@@ -66,7 +66,7 @@ def lead(
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-async def _run(crew: Crew, valkey: EmbeddedValkey | None) -> None:
+async def _run(crew: Supervisor, valkey: EmbeddedValkey | None) -> None:
     async with trio.open_nursery() as nursery:
         try:
             if valkey is not None:
@@ -77,7 +77,7 @@ async def _run(crew: Crew, valkey: EmbeddedValkey | None) -> None:
         nursery.cancel_scope.cancel()
 
 
-def report_for_duty(descriptor: int | None) -> Station | None:
+def report_for_duty(descriptor: int | None) -> WorkerChannel | None:
     """The line to the parent; None for a process that is no worker.
 
     Raises:
@@ -86,5 +86,5 @@ def report_for_duty(descriptor: int | None) -> Station | None:
     if descriptor is None:
         return None
     with suppress(OSError, ValueError, TypeError):
-        return Station(descriptor)
+        return WorkerChannel(descriptor)
     raise click.UsageError("--worker is for channeld itself; use --workers")

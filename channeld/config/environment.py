@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.config.core import resolve
+from channeld.config.letters import resolve
 from channeld.config.tree import ScalarNode, Tree
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity

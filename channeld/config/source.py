@@ -7,9 +7,9 @@ import attrs
 
 from channeld.config.environment import SECTIONS, Environment
 from channeld.config.ignores import Ignore, apply_ignores, find_ignores
-from channeld.config.secrets import covered
+from channeld.config.redact import covered
 from channeld.config.tree import MapNode, Scalar, Tree, build, child
-from channeld.config.yaml12 import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.protocol.frames import Json

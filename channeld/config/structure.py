@@ -6,12 +6,12 @@ from typing import Any, Final, cast
 import attrs
 
 from channeld.config.assembly import make_model
+from channeld.config.checker import INVALID, Checker
 from channeld.config.language import LANGUAGE, Rule
 from channeld.config.model import Config
-from channeld.config.notations import FINISHES, NOTATIONS, beside
+from channeld.config.normalizers import FINISHES, NOTATIONS, beside
 from channeld.config.source import Sources
 from channeld.config.tree import child
-from channeld.config.walk import BROKEN, Walk
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.protocol.frames import Json
@@ -57,7 +57,7 @@ def structure(
         return None
     if not _is_our_version(value, sources, report):
         return None
-    walk = Walk(
+    walk = Checker(
         place=lambda pointer, key: sources.place(pointer, key=key),
         report=report,
         files=_Files(sources=sources, read=read, missing_is_error=missing_is_error),
@@ -102,7 +102,7 @@ class _Files:
     read: Callable[[str], bytes]
     missing_is_error: bool
 
-    def text(self, walk: Walk, path: str, pointer: str, *, may_be_absent: bool) -> object:
+    def text(self, walk: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
         try:
             data = self.read(path)
         except (OSError, ValueError) as problem:  # ValueError: a path that no file system can have
@@ -115,7 +115,7 @@ class _Files:
         except UnicodeDecodeError:
             return self._unreadable(walk, path, pointer, "it is not UTF-8 text", False)
 
-    def tokens(self, walk: Walk, path: str, pointer: str) -> object:
+    def tokens(self, walk: Checker, path: str, pointer: str) -> object:
         tree = self.sources.read_document(path)
         reason = self.sources.unreadable.get(path)
         if reason is not None:
@@ -130,10 +130,10 @@ class _Files:
             is_hidden=lambda at: True,
         )
         found = inner.check(tree.value, _TOKEN_LIST, "")
-        return [] if found is BROKEN else found
+        return [] if found is INVALID else found
 
     def _unreadable(
-        self, walk: Walk, path: str, pointer: str, reason: str, may_be_absent: bool
+        self, walk: Checker, path: str, pointer: str, reason: str, may_be_absent: bool
     ) -> object:
         message = f"`{path}` cannot be used: {reason}"
         help = (
@@ -143,4 +143,4 @@ class _Files:
         if may_be_absent and not self.missing_is_error:
             finding = attrs.evolve(finding, severity=Severity.WARNING)
         walk.report.add(finding)
-        return BROKEN
+        return INVALID

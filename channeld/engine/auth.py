@@ -14,9 +14,9 @@ import attrs
 import jwt
 from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
-from channeld.broker.later import leave_turn
 from channeld.config.model import HookAuth, JwtAuth, TokenEntry, TokensAuth
 from channeld.hooks import Request, User
+from channeld.later import yield_to_task
 from channeld.plan.plan import MISSING, AuthPlan, Requirement, Scope
 from channeld.protocol.frames import Frame, Json, encode
 
@@ -235,7 +235,7 @@ class JwtVerifier:
             return Denied(f"token refused: {type(error).__name__}")
         key = key_set.find(kid)
         if key is None and key_set.may_refresh():
-            await leave_turn()
+            await yield_to_task()
             await key_set.refresh()
             key = key_set.find(kid)
         return key if key is not None else Denied("unknown key id")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from channeld.broker.broker import Topic
-from channeld.broker.later import Pending, settled
 from channeld.hooks import User
+from channeld.later import Pending, resolved
 from channeld.telemetry import bound
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class AsyncContext(_BaseContext):
         return users
 
     async def online(self, user: str) -> bool:
-        return await Pending(settled(self._session.engine.online(self.channel, user)))
+        return await Pending(resolved(self._session.engine.online(self.channel, user)))
 
     async def history(self, room: str, limit: int = 50) -> list[dict[str, Any]]:
         page = await Pending(self._session.engine.history(self._session.channel, room, limit))
@@ -150,7 +150,7 @@ class AsyncContext(_BaseContext):
     async def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
         # `Pending`, so that the verbs may also be used in a task that the hook started.
         publish = self._session.engine.publish(channel or self.channel, frame, **to)
-        await Pending(settled(publish))
+        await Pending(resolved(publish))
 
 
 class InlineContext(_BaseContext):
@@ -195,7 +195,7 @@ class InlineContext(_BaseContext):
         engine, name = self._session.engine, channel or self.channel
 
         async def publish() -> None:
-            await settled(engine.publish(name, frame, **to))
+            await resolved(engine.publish(name, frame, **to))
 
         self._do(lambda: self._session.perform(publish()))
 

@@ -10,20 +10,21 @@ from typing import Any, TypeAlias
 import attrs
 
 from channeld.broker.broker import Broker, Deliver, Position, Topic
-from channeld.broker.later import Later, settled, start
+from channeld.cluster.cluster import Cluster
 from channeld.engine.auth import Denied, Grant, KeySet, Verifier, make_verifier
-from channeld.engine.cluster import Cluster
 from channeld.engine.identity import find_user
-from channeld.engine.peer import Observer, Peer, Runtime
+from channeld.engine.latency import Timing
+from channeld.engine.ports import Observer, Peer, Runtime
 from channeld.engine.session import Session
-from channeld.engine.timing import Timing
 from channeld.hooks import Request
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import EVERYONE, Hub, with_position
-from channeld.plan.plan import ChannelPlan, Plan, Violation
+from channeld.later import Later, resolved, start
+from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import RESERVED, Frame, Json, encode
 from channeld.protocol.names import is_room_name
+from channeld.schema.violations import Violation
 
 __all__ = ["Engine", "FrameRefused", "HistoryPage"]
 
@@ -198,7 +199,7 @@ class Engine:
             return HistoryPage([], more=False)
         topic = Topic("room", plan.name, room)
         limit = min(limit, plan.history.size)
-        page = await settled(self.hub.broker.before(topic, before, limit, plan.history))
+        page = await resolved(self.hub.broker.before(topic, before, limit, plan.history))
         payloads = [with_position(kept.payload, kept.position) for kept in page.frames]
         return HistoryPage(payloads, page.more)
 

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from channeld.engine.auth import Denied, Grant, accept_user, find_token, meets
-from channeld.engine.hooking import call_authenticator
+from channeld.engine.hook_calls import call_authenticator
 from channeld.engine.states import State
 from channeld.hooks import Reject, Request, User
 from channeld.plan.plan import AuthPlan, Hook

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from channeld.broker.broker import Keep, Position, Topic
-from channeld.broker.later import Later, settled
+from channeld.broker.broker import History, Position, Topic
 from channeld.engine.auth import meets
-from channeld.engine.failures import Forbidden, HookFailed, refuse_for
-from channeld.engine.hooking import call_hook
+from channeld.engine.errors import Forbidden, HookFailed, refuse_for
+from channeld.engine.hook_calls import call_hook
 from channeld.hub.hub import EVERYONE
+from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.websocket import encode_text
@@ -34,7 +34,7 @@ class BadEmit(Exception):
 class _Publication:
     topic: Topic | None  # None: to the sender itself
     payload: bytes
-    keep: Keep | None = None
+    keep: History | None = None
     skip: str | None = None
 
 
@@ -148,7 +148,7 @@ async def _publish_all(session: "Session", message: MessagePlan, frame: Frame) -
             later = session.engine.hub.publish(
                 publication.topic, publication.payload, publication.keep, publication.skip
             )
-            await settled(later)
+            await resolved(later)
 
 
 def _work_out(

@@ -19,19 +19,20 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from channeld.broker.broker import Topic
-from channeld.broker.later import Pending, start
-from channeld.engine import control, identity, opening, routing
+from channeld.engine import identity, lifecycle, reserved, routing
 from channeld.engine.auth import Grant
-from channeld.engine.failures import refuse_for
+from channeld.engine.errors import refuse_for
 from channeld.engine.limits import REFUSED, retry_after, take
-from channeld.engine.peer import Peer
+from channeld.engine.ports import Peer
 from channeld.engine.states import State
 from channeld.hooks import Request
-from channeld.plan.plan import ChannelPlan, MessagePlan, ResolvedLimits, Violation
+from channeld.later import Pending, start
+from channeld.plan.plan import ChannelPlan, MessagePlan, ResolvedLimits
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, Json, decode, encode
 from channeld.protocol.names import is_room_name
 from channeld.protocol.websocket import encode_text
+from channeld.schema.violations import Violation
 from channeld.telemetry import log
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Session:
         """The handshake is done: authenticate, call the connect hook, join the rooms."""
         self.opened_at = now
         self.state = State.OPENING
-        return self._start(opening.open_session(self, now))
+        return self._start(lifecycle.open_session(self, now))
 
     def receive(self, text: bytes, now: float) -> Pending[None] | None:
         """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
@@ -170,7 +171,7 @@ class Session:
         self.state = State.CLOSED
         if self.timer is not None:
             self.timer.cancel()
-        return self._start(opening.close_session(self, code, reason, now))
+        return self._start(lifecycle.close_session(self, code, reason, now))
 
     # --------------------------------------------------------------------------------------------------- frames
 
@@ -220,7 +221,7 @@ class Session:
         if kind == "ping":
             self.answer({"type": "pong"}, id)
             return None
-        return self._start(control.receive(self, kind, frame, id, now), id)
+        return self._start(reserved.receive(self, kind, frame, id, now), id)
 
     def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
         # Before a client is let in, the only frame it may send is the one that lets it in.
@@ -238,10 +239,10 @@ class Session:
             identity.deny(self, "first frame is not authenticate", id)
             return None
         self.state = State.OPENING
-        return self._start(opening.authenticate_first(self, frame["token"], id, now), id)
+        return self._start(lifecycle.authenticate_first(self, frame["token"], id, now), id)
 
     def _start(self, coroutine: Any, id: str | int | None = None) -> Pending[None] | None:
-        rest: Pending[None] | None = start(opening.contained(self, coroutine, id))
+        rest: Pending[None] | None = start(lifecycle.contained(self, coroutine, id))
         return rest
 
     # -------------------------------------------------------------------------------------------------- answers
@@ -308,10 +309,10 @@ class Session:
             raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
         if room in self.rooms or self.state is State.CLOSED:
             return
-        await control.join(self, room, None, asked=True)
+        await reserved.join(self, room, None, asked=True)
         if self.is_in(State.CLOSED):
             # It went while the broker was asked: nobody else would take it out again.
-            await control.leave(self, room, None)
+            await reserved.leave(self, room, None)
 
     def perform(self, verb: Coroutine[Any, Any, None]) -> None:
         """Run a verb of a sync hook at once as far as it goes, or after those that still wait: they keep their order.
@@ -337,7 +338,7 @@ class Session:
 
     async def leave(self, room: str, reason: str | None = None) -> None:
         """Take this connection out of a room and tell it so."""
-        await control.leave(self, room, None, reason)
+        await reserved.leave(self, room, None, reason)
 
     def disconnect(
         self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
@@ -367,11 +368,11 @@ class Session:
         self.user_id = grant.user.id
         self.claims = grant.user.claims
         self.expires, self.ends = grant.expires, grant.ends
-        opening.watch_token(self)
+        lifecycle.watch_token(self)
 
     def on_timer(self, now: float) -> None:
         """The time of this session's one timer has come."""
-        opening.on_timer(self, now)
+        lifecycle.on_timer(self, now)
 
     # ---------------------------------------------------------------------------------------------------- scope
 

@@ -1,6 +1,6 @@
 """The hub: joins members to rooms, hands frames to the broker, and delivers what the broker brings.
 
-Every verb is written once, for brokers that answer at once and for those that don't (`broker/later.py`). Deliveries
+Every verb is written once, for brokers that answer at once and for those that don't (`later.py`). Deliveries
 come through `deliver`, also those that started on this node, so there is one way in and one order.
 """
 
@@ -13,16 +13,16 @@ from channeld.broker.broker import (
     Broker,
     BrokerUnavailable,
     Deliver,
-    Keep,
+    History,
     Page,
     Position,
     Publication,
     Topic,
 )
-from channeld.broker.later import Later, settled
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
+from channeld.later import Later, resolved
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.websocket import encode_text
@@ -94,7 +94,7 @@ class Hub:
             await self._subscribe(topic)
 
     async def join_with_history(
-        self, member: Member, topic: Topic, keep: Keep, since: Position | None
+        self, member: Member, topic: Topic, keep: History, since: Position | None
     ) -> "Catching":
         """Put a member into a room that keeps history; what is published from now on waits for `Catching.release`.
 
@@ -116,7 +116,7 @@ class Hub:
         try:
             await self._subscribe(topic)
             later = self.broker.since(topic, since, keep)
-            page = await settled(later)
+            page = await resolved(later)
         finally:
             # The broker is away, or a hook's time was over: what waits must not wait for ever.
             if page is None:
@@ -203,7 +203,7 @@ class Hub:
     # ------------------------------------------------------------------------------------------------- frames
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: Keep | None = None, skip: str | None = None
+        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
         return self.broker.publish(topic, payload, keep, skip)
@@ -311,7 +311,7 @@ class Hub:
         # Also for a room that is there: whoever came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
         if topic in self._rooms:
-            await settled(self.broker.subscribe(topic))
+            await resolved(self.broker.subscribe(topic))
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from channeld.broker.broker import Broker, BrokerUnavailable, Topic
-from channeld.broker.later import Later, settled, start
 from channeld.hub.rooms import Member
+from channeld.later import Later, resolved, start
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame
 from channeld.timers import Clock, Timer, Timers
@@ -78,7 +78,7 @@ class Presence:
         if member.connection_id not in here:
             self._here[key] = (*here, member.connection_id)
         try:
-            first = await settled(self._broker.enter(topic, user, member.connection_id, info))
+            first = await resolved(self._broker.enter(topic, user, member.connection_id, info))
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
@@ -88,7 +88,7 @@ class Presence:
         if back is not None:
             back.timer.cancel()
             if back.connection != member.connection_id:
-                await settled(self._broker.leave(topic, user, back.connection))
+                await resolved(self._broker.leave(topic, user, back.connection))
         if first and user != ANONYMOUS and plan.events:
             await self._tell_join(topic, plan, user, info, member.connection_id)
 
@@ -102,7 +102,7 @@ class Presence:
         self._forget((topic, user), member.connection_id)
         if is_last and user != ANONYMOUS and plan is not None and plan.grace > 0:
             self._linger(topic, plan, user, member.connection_id)
-            await settled(self._broker.linger(topic, user, member.connection_id))
+            await resolved(self._broker.linger(topic, user, member.connection_id))
         else:
             await self._left(topic, plan, user, member.connection_id)
 
@@ -124,7 +124,7 @@ class Presence:
     async def _left(
         self, topic: Topic, plan: PresencePlan | None, user: str, connection: str
     ) -> None:
-        last = await settled(self._broker.leave(topic, user, connection))
+        last = await resolved(self._broker.leave(topic, user, connection))
         if last and plan is not None:
             self._note(topic, user, None)
         if last and user != ANONYMOUS and plan is not None and plan.events:
@@ -146,7 +146,7 @@ class Presence:
                 batch.joins[user] = info
             return
         frame = _presence(topic, event="join", user=user, info=info)
-        await settled(self._announce(topic, frame, connection))
+        await resolved(self._announce(topic, frame, connection))
 
     def lost(self, topic: Topic, plan: PresencePlan, user: str) -> None:
         """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
@@ -174,7 +174,7 @@ class Presence:
             if batch.joins.pop(user, None) is None:
                 batch.leaves.add(user)
             return
-        await settled(self._announce(topic, _presence(topic, event="leave", user=user), None))
+        await resolved(self._announce(topic, _presence(topic, event="leave", user=user), None))
 
     def _batch(self, topic: Topic, plan: PresencePlan) -> _Batch:
         batch = self._batches.get(topic)
@@ -202,11 +202,11 @@ class Presence:
         joins = [{"user": user, "info": info} for user, info in batch.joins.items()]
         leaves = [{"user": user} for user in sorted(batch.leaves)]
         frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
-        await settled(self._announce(topic, frame, None))
+        await resolved(self._announce(topic, frame, None))
 
     async def state(self, topic: Topic) -> Frame:
         """The `presence` frame that says who is there."""
-        present = await settled(self._broker.present(topic))
+        present = await resolved(self._broker.present(topic))
         users = [
             {"user": entry.user, "info": entry.info, "connections": entry.connections}
             for entry in present
@@ -216,7 +216,7 @@ class Presence:
 
     async def count(self, topic: Topic) -> Frame:
         """The `presence` frame that says how many are there; anonymous connections are connections, too."""
-        present = await settled(self._broker.present(topic))
+        present = await resolved(self._broker.present(topic))
         users = sum(1 for entry in present if entry.user != ANONYMOUS)
         connections = sum(entry.connections for entry in present)
         return _presence(topic, event="count", users=users, connections=connections)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import attrs
 
 from channeld.config.model import Channel, Config, Message
+from channeld.plan.compiling import ChannelContext, MessageContext
 from channeld.plan.deliveries import compile_delivery
-from channeld.plan.guarantees import Shape
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.plan import (
     AuthPlan,
@@ -18,15 +18,15 @@ from channeld.plan.plan import (
     Scope,
     SubscribePlan,
 )
-from channeld.plan.pointers import at
 from channeld.plan.reach import Identity
 from channeld.plan.requires import compile_requirements
 from channeld.plan.rooms import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
-from channeld.plan.schemas import Schemas
-from channeld.plan.site import ChannelSite, MessageSite
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
+from channeld.schema.guarantees import Shape
+from channeld.schema.schemas import Schemas
 
 __all__ = ["ChannelCompiler", "resolve_limits"]
 
@@ -36,7 +36,7 @@ class ChannelCompiler:
     """Compiles the channels of one configuration; findings go to the desk's report."""
 
     config: Config
-    desk: TemplateDesk
+    desk: TemplateCompiler
     schemas: Schemas
     hooks: HookLoader
     auth: Mapping[str, AuthPlan]
@@ -92,13 +92,13 @@ class ChannelCompiler:
             else at(pointer, "require")
         )
 
-    def _site(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelSite:
+    def _site(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
         authenticators = tuple(
             (self.config.auth[name], self._claims_shape(name))
             for name in channel.auth.names
             if name in self.config.auth
         )
-        return ChannelSite(
+        return ChannelContext(
             config=self.config,
             channel=channel,
             desk=self.desk,
@@ -117,7 +117,7 @@ class ChannelCompiler:
             return None
         return self.schemas.shape(at("/auth", name, "claims"))
 
-    def _rooms_of(self, site: ChannelSite) -> ChannelSite:
+    def _rooms_of(self, site: ChannelContext) -> ChannelContext:
         pointer = at(site.pointer, "rooms")
         declared = self.desk.written(pointer)
         join = at(pointer, "join") if isinstance(declared, dict) else pointer
@@ -131,7 +131,7 @@ class ChannelCompiler:
         sound = [checked for checked in joins if checked is not None]
         return attrs.evolve(site, joins=sound, allowed=self._allowed(site, pointer))
 
-    def _allowed(self, site: ChannelSite, pointer: str) -> list[Tokens]:
+    def _allowed(self, site: ChannelContext, pointer: str) -> list[Tokens]:
         subscribe = site.channel.rooms.subscribe
         if subscribe is None:
             return []
@@ -146,7 +146,7 @@ class ChannelCompiler:
                 patterns.append(tokens(checked.node, stars=True))
         return patterns
 
-    def _subscribe(self, site: ChannelSite) -> SubscribePlan | None:
+    def _subscribe(self, site: ChannelContext) -> SubscribePlan | None:
         declared = site.channel.rooms.subscribe
         if declared is None:
             return None
@@ -157,7 +157,7 @@ class ChannelCompiler:
             max=declared.max,
         )
 
-    def _presence(self, site: ChannelSite) -> PresencePlan | None:
+    def _presence(self, site: ChannelContext) -> PresencePlan | None:
         declared = site.channel.presence
         if declared is None:
             return None
@@ -175,7 +175,7 @@ class ChannelCompiler:
             batch=declared.batch,
         )
 
-    def _events(self, site: ChannelSite) -> Mapping[str, EventPlan] | None:
+    def _events(self, site: ChannelContext) -> Mapping[str, EventPlan] | None:
         if site.channel.events is None:
             return None
         plans = {}
@@ -186,11 +186,11 @@ class ChannelCompiler:
                 plans[type_] = EventPlan(type=type_, validator=validator)
         return plans
 
-    def _message(self, site: ChannelSite, type_: str, declared: Message) -> MessagePlan | None:
+    def _message(self, site: ChannelContext, type_: str, declared: Message) -> MessagePlan | None:
         pointer = at(site.pointer, "messages", type_)
         hook = self.hooks.load(declared.hook, at(pointer, "hook"), Role.MESSAGE)
         shape = self.schemas.shape(at(pointer, "schema"))
-        message = MessageSite(site=site, type=type_, message=declared, shape=shape)
+        message = MessageContext(site=site, type=type_, message=declared, shape=shape)
         targets = compile_targets(message)
         delivery = compile_delivery(message, targets)
         reach = message.reach("require", room=site.has_one_room)

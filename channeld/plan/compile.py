@@ -14,11 +14,11 @@ from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan, Template
-from channeld.plan.pointers import at
-from channeld.plan.reach import Identity, Reach
-from channeld.plan.schema_checks import check_schemas
-from channeld.plan.schemas import Schemas
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at
+from channeld.schema.checks import check_schemas
+from channeld.schema.schemas import Schemas
 
 __all__ = ["Compiled", "compile"]
 
@@ -55,7 +55,7 @@ def compile(
     report = Report()
     schemas = Schemas(config, sources, report)
     report.extend(check_schemas(config, schemas, sources))
-    desk = TemplateDesk(sources, report)
+    desk = TemplateCompiler(sources, report)
     root = Path(config.hooks.path if hook_root is None else hook_root).absolute()
     hooks = HookLoader(desk, root, import_hooks, fresh)
     auth = {name: _auth(config, name, schemas, desk, hooks) for name in config.auth}
@@ -82,7 +82,7 @@ def compile(
 
 
 def _auth(
-    config: Config, name: str, schemas: Schemas, desk: TemplateDesk, hooks: HookLoader
+    config: Config, name: str, schemas: Schemas, desk: TemplateCompiler, hooks: HookLoader
 ) -> AuthPlan:
     declared = config.auth[name]
     pointer = at("/auth", name)
@@ -92,7 +92,7 @@ def _auth(
     hook: Hook | None = None
     if isinstance(declared, JwtAuth):
         shape = schemas.shape(claims) if declared.claims is not None else None
-        reach = Reach(
+        reach = TemplateScope(
             place="user", identity=Identity(((declared, shape),)), user=False, moment=False
         )
         checked = desk.compile_name(declared.user, at(pointer, "user"), reach)

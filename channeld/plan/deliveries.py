@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.cases import type_of
+from channeld.plan.compiling import MessageContext
 from channeld.plan.expressions import (
     Array,
     Expression,
@@ -15,14 +15,15 @@ from channeld.plan.expressions import (
     Text,
     expressions,
 )
-from channeld.plan.guarantees import Shape
-from channeld.plan.plan import Template, Validator
-from channeld.plan.pointers import at, did_you_mean
-from channeld.plan.reach import Reach, Resolved, resolve
+from channeld.plan.plan import Template
+from channeld.plan.reach import Resolved, TemplateScope, resolve
 from channeld.plan.routes import Target
-from channeld.plan.site import MessageSite
 from channeld.plan.templates import build
+from channeld.pointer import at, did_you_mean
 from channeld.protocol.frames import RESERVED, Json
+from channeld.schema.cases import type_of
+from channeld.schema.guarantees import Shape
+from channeld.schema.violations import Validator
 
 __all__ = ["Delivery", "compile_delivery"]
 
@@ -38,7 +39,7 @@ class Delivery:
     out: Validator | None = None
 
 
-def compile_delivery(message: MessageSite, targets: Sequence[Target]) -> Delivery:
+def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Delivery:
     """The delivery of a message that goes to `targets`."""
     one_room = message.site.has_one_room
     everywhere_a_room = bool(targets) and all(target.route.to == "room" for target in targets)
@@ -57,7 +58,10 @@ def compile_delivery(message: MessageSite, targets: Sequence[Target]) -> Deliver
 
 
 def _emit(
-    message: MessageSite, emit: Mapping[str, Json], reach: Reach, targets: Sequence[Target]
+    message: MessageContext,
+    emit: Mapping[str, Json],
+    reach: TemplateScope,
+    targets: Sequence[Target],
 ) -> Delivery:
     pointer = at(message.pointer, "emit")
     for field in emit:
@@ -75,7 +79,7 @@ def _emit(
     return Delivery(emit=build(node), out=out)
 
 
-def _emitted_type(message: MessageSite, emit: Mapping[str, Json], pointer: str) -> str | None:
+def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: str) -> str | None:
     type_ = emit.get("type", message.type)
     site = message.site
     place = site.sources.place(at(pointer, "type"))
@@ -96,7 +100,7 @@ def _emitted_type(message: MessageSite, emit: Mapping[str, Json], pointer: str) 
     return type_
 
 
-def _check_other_channels(message: MessageSite, type_: str, targets: Sequence[Target]) -> None:
+def _check_other_channels(message: MessageContext, type_: str, targets: Sequence[Target]) -> None:
     """A channel with `events` gets nothing from other channels that it does not declare."""
     own = message.site.channel.name
     for target in targets:
@@ -110,14 +114,16 @@ def _check_other_channels(message: MessageSite, type_: str, targets: Sequence[Ta
             message.site.add(diagnose("CH335", finding, place, help=help))
 
 
-def _event_validator(message: MessageSite, type_: str) -> Validator | None:
+def _event_validator(message: MessageContext, type_: str) -> Validator | None:
     events = message.site.channel.events
     if events is None or type_ not in events or events[type_].schema is True:
         return None
     return message.site.schemas.validator(at(message.site.pointer, "events", type_, "schema"))
 
 
-def _check_fit(message: MessageSite, entries: Mapping[str, Node], type_: str, reach: Reach) -> None:
+def _check_fit(
+    message: MessageContext, entries: Mapping[str, Node], type_: str, reach: TemplateScope
+) -> None:
     pointer = at(message.site.pointer, "events", type_, "schema")
     shape = message.site.schemas.shape(pointer)
     for reason, key in _misfits(shape, entries, reach):
@@ -130,7 +136,9 @@ def _check_fit(message: MessageSite, entries: Mapping[str, Node], type_: str, re
     _check_constants(message, entries, type_)
 
 
-def _misfits(shape: Shape, entries: Mapping[str, Node], reach: Reach) -> list[tuple[str, str]]:
+def _misfits(
+    shape: Shape, entries: Mapping[str, Node], reach: TemplateScope
+) -> list[tuple[str, str]]:
     found = []
     for name in sorted({*shape.property_names(), *entries}):
         wanted = shape.lookup((name,))
@@ -151,7 +159,7 @@ def _misfits(shape: Shape, entries: Mapping[str, Node], reach: Reach) -> list[tu
     return found
 
 
-def _check_constants(message: MessageSite, entries: Mapping[str, Node], type_: str) -> None:
+def _check_constants(message: MessageContext, entries: Mapping[str, Node], type_: str) -> None:
     constants = {key: node.value for key, node in entries.items() if isinstance(node, Literal)}
     validator = _event_validator(message, type_)
     if len(constants) != len(entries) or validator is None or validator.accepts(constants):
@@ -169,7 +177,7 @@ def _check_constants(message: MessageSite, entries: Mapping[str, Node], type_: s
     )
 
 
-def _resolve(node: Node, reach: Reach) -> Resolved:
+def _resolve(node: Node, reach: TemplateScope) -> Resolved:
     match node:
         case Expression():
             found = resolve(node, reach)
@@ -198,7 +206,7 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
 
 
 def _warn_of_position(
-    message: MessageSite, field: str, pointer: str, targets: Sequence[Target]
+    message: MessageContext, field: str, pointer: str, targets: Sequence[Target]
 ) -> None:
     kept = message.site.channel.history is not None and message.message.history
     if field not in POSITION_FIELDS or not kept:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
-from channeld.plan.pointers import at
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "Literal",
     "Node",
     "Object",
-    "SyntaxSlip",
+    "TemplateSyntaxError",
     "Text",
     "expressions",
     "parse",
@@ -84,7 +84,7 @@ Node: TypeAlias = Literal | Expression | Text | Object | Array
 
 
 @attrs.frozen(slots=True)
-class SyntaxSlip:
+class TemplateSyntaxError:
     """What is wrong with a template's text: where, the words, and what to write."""
 
     pointer: str
@@ -109,7 +109,7 @@ def with_type(node: Node, type_: str) -> Node:
     return node
 
 
-def parse(value: Json, pointer: str, slips: list[SyntaxSlip]) -> Node:
+def parse(value: Json, pointer: str, slips: list[TemplateSyntaxError]) -> Node:
     """The tree of a template: any JSON value, its strings parsed; slips are added to the list."""
     if isinstance(value, str):
         return parse_text(value, pointer, slips)
@@ -124,7 +124,7 @@ def parse(value: Json, pointer: str, slips: list[SyntaxSlip]) -> Node:
     return Literal(value)
 
 
-def parse_text(text: str, pointer: str, slips: list[SyntaxSlip]) -> Node:
+def parse_text(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Node:
     """The tree of one string."""
     parts: list[str | Expression] = []
     literal: list[str] = []
@@ -166,7 +166,7 @@ def expressions(node: Node) -> Iterator[Expression]:
             pass
 
 
-def _parts(text: str, pointer: str, slips: list[SyntaxSlip]) -> Iterator[str | Expression]:
+def _parts(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Iterator[str | Expression]:
     position = 0
     while piece := _PIECE.match(text, position):
         position = piece.end()
@@ -177,7 +177,7 @@ def _parts(text: str, pointer: str, slips: list[SyntaxSlip]) -> Iterator[str | E
                 yield "}"
             case "}":
                 slips.append(
-                    SyntaxSlip(
+                    TemplateSyntaxError(
                         pointer,
                         piece.start(),
                         1,
@@ -196,17 +196,19 @@ def _parts(text: str, pointer: str, slips: list[SyntaxSlip]) -> Iterator[str | E
 
 
 def _expression(
-    text: str, pointer: str, start: int, close: int, slips: list[SyntaxSlip]
+    text: str, pointer: str, start: int, close: int, slips: list[TemplateSyntaxError]
 ) -> Expression | None:
     if close < 0:
         help = "write `}` after the name, or `{{` for a literal brace"
-        slips.append(SyntaxSlip(pointer, start, len(text) - start, "`{` is not closed", help))
+        slips.append(
+            TemplateSyntaxError(pointer, start, len(text) - start, "`{` is not closed", help)
+        )
         return None
     inside, length = text[start + 1 : close], close + 1 - start
     found = _EXPRESSION.fullmatch(inside)
     if found is None:
         message, help = _explain(inside)
-        slips.append(SyntaxSlip(pointer, start, length, message, help))
+        slips.append(TemplateSyntaxError(pointer, start, length, message, help))
         return None
     root, *path = found["path"].split(".")
     return Expression(root, tuple(path), found["optional"] is not None, pointer, start, length)
@@ -227,11 +229,13 @@ def _explain(inside: str) -> tuple[str, str]:
     )
 
 
-def _refuse_expression(key: str, pointer: str, slips: list[SyntaxSlip]) -> None:
+def _refuse_expression(key: str, pointer: str, slips: list[TemplateSyntaxError]) -> None:
     found = re.search(r"\{(message|params|user|claims|connection|room|now|now_ms|uuid)\b", key)
     if found is not None:
         slips.append(
-            SyntaxSlip(pointer, -1, 0, "a key takes no template", "use the template as a value")
+            TemplateSyntaxError(
+                pointer, -1, 0, "a key takes no template", "use the template as a value"
+            )
         )
 
 

@@ -23,8 +23,8 @@ from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.hook_import import import_module, module_names, raised_at
 from channeld.plan.hook_source import HookSource, find_module
 from channeld.plan.plan import Hook
-from channeld.plan.pointers import did_you_mean
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import did_you_mean
 
 __all__ = ["HookLoader", "Role"]
 
@@ -56,7 +56,7 @@ class Role(enum.Enum):
 class HookLoader:
     """Loads the hooks of one configuration; findings go to the desk's report."""
 
-    desk: TemplateDesk
+    desk: TemplateCompiler
     root: Path
     imports: bool = True
     fresh: AbstractSet[str] = frozenset()

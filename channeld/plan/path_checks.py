@@ -9,9 +9,9 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.path_syntax import Param, PathPattern, PathSlip, compare, parse_path
 from channeld.plan.paths import PathTable, converter
-from channeld.plan.pointers import at, did_you_mean
-from channeld.plan.schemas import Schemas
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at, did_you_mean
+from channeld.schema.schemas import Schemas
 
 __all__ = ["PathBook"]
 
@@ -24,13 +24,13 @@ Reader = Callable[[str], object]
 class PathBook:
     """The paths of a configuration: the table that matches, and the types of each channel's params."""
 
-    desk: TemplateDesk
+    desk: TemplateCompiler
     schemas: Schemas
     table: PathTable[str] = attrs.field(factory=PathTable, init=False)
     _types: dict[str, dict[str, frozenset[str]]] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def read(cls, config: Config, desk: TemplateDesk, schemas: Schemas) -> "PathBook":
+    def read(cls, config: Config, desk: TemplateCompiler, schemas: Schemas) -> "PathBook":
         """Read every channel's path and params; what is wrong becomes findings."""
         book = cls(desk, schemas)
         for channel in config.channels.values():

@@ -20,6 +20,7 @@ from channeld.config.model import (
     TokensAuth,
 )
 from channeld.protocol.frames import Frame, Json
+from channeld.schema.violations import Validator
 
 __all__ = [
     "MISSING",
@@ -37,8 +38,6 @@ __all__ = [
     "SubscribePlan",
     "TargetPlan",
     "Template",
-    "Validator",
-    "Violation",
 ]
 
 
@@ -73,25 +72,6 @@ MISSING: Final = _Missing()
 
 Template: TypeAlias = Callable[[Scope, Frame], Any]
 """A compiled template: a JSON value, or MISSING. Cannot fail on what the compiler admitted."""
-
-
-@attrs.frozen(slots=True)
-class Violation:
-    """One reason why a schema refuses a value, as the wire shows it: a JSON pointer, words, the keyword."""
-
-    path: str
-    message: str
-    keyword: str
-
-
-class Validator(Protocol):
-    """A compiled JSON Schema; the two verbs agree."""
-
-    def accepts(self, value: Json) -> bool:
-        """Yes or no, fast."""
-
-    def explain(self, value: Json) -> list[Violation]:
-        """Why not: at most 10 violations, values longer than 64 characters cut; empty when it accepts."""
 
 
 @attrs.frozen(slots=True, eq=False)

@@ -1,6 +1,6 @@
 """What a template may name where it stands, and what is known of each value: its types, and whether it is always there.
 
-`Reach` is the answer for one place of the configuration; `resolve` asks it about one expression. A value is guaranteed
+`TemplateScope` is the answer for one place of the configuration; `resolve` asks it about one expression. A value is guaranteed
 when nothing that can happen at run time leaves it out: a message property that the schema requires all the way down, a
 param of the path, a claim that every authenticator of the channel guarantees.
 """
@@ -11,10 +11,10 @@ import attrs
 
 from channeld.config.model import Auth, JwtAuth
 from channeld.plan.expressions import Expression
-from channeld.plan.guarantees import Lookup, Shape
-from channeld.plan.pointers import did_you_mean
+from channeld.pointer import did_you_mean
+from channeld.schema.guarantees import Lookup, Shape
 
-__all__ = ["ANY", "SCALARS", "Identity", "Reach", "Resolved", "Trouble", "resolve"]
+__all__ = ["ANY", "SCALARS", "Identity", "Resolved", "TemplateError", "TemplateScope", "resolve"]
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
 ANY = SCALARS | {"object", "array"}
@@ -31,7 +31,7 @@ class Resolved:
 
 
 @attrs.frozen(slots=True)
-class Trouble:
+class TemplateError:
     """Why an expression can't stand here: a code, its headline, the words under the caret, what to write."""
 
     code: str
@@ -87,7 +87,7 @@ class Claim:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Reach:
+class TemplateScope:
     """What one place offers. `place` names it in the language's own words, such as `rooms.join`.
 
     `message` is None where there is no message; `params` maps each of the path's params to its types; `room` is True
@@ -122,14 +122,14 @@ class Reach:
 ROOTS = ("message", "params", "user", "claims", "connection", "room", "now", "now_ms", "uuid")
 
 
-def resolve(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def resolve(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     """What an expression gives in a place, or why it can't stand there."""
     root = expression.root
     if root not in ROOTS:
         offered = reach.roots()
         known = ", ".join(f"`{name}`" for name in offered) or "none"
         help = did_you_mean(root, offered, f"here a template may start with {known}")
-        return Trouble(
+        return TemplateError(
             "CH319", f"templates know no `{root}`", help=help or "`{{` writes a literal brace"
         )
     if root not in reach.roots():
@@ -137,13 +137,13 @@ def resolve(expression: Expression, reach: Reach) -> Resolved | Trouble:
     return _RESOLVERS[root](expression, reach)
 
 
-def _out_of_place(root: str, reach: Reach) -> Trouble:
+def _out_of_place(root: str, reach: TemplateScope) -> TemplateError:
     offered = ", ".join(f"`{name}`" for name in reach.roots())
     help = f"use {offered}" if offered else "write the value itself"
-    return Trouble("CH320", f"`{root}` can't be used in `{reach.place}`", help=help)
+    return TemplateError("CH320", f"`{root}` can't be used in `{reach.place}`", help=help)
 
 
-def _message(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def _message(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     if not expression.path:
         return _whole(expression, "message", "text")
     if expression.path == ("type",):
@@ -155,7 +155,7 @@ def _message(expression: Expression, reach: Reach) -> Resolved | Trouble:
     if expression.optional and (found.possible or not found.known):
         return Resolved((found.types if found.known else ANY) or ANY, maybe=True)
     if not found.known:
-        return Trouble(
+        return TemplateError(
             "CH310",
             "template field is not guaranteed",
             f"the schema can't be analysed as far as `{_dotted(expression)}`",
@@ -164,14 +164,14 @@ def _message(expression: Expression, reach: Reach) -> Resolved | Trouble:
     return _missing_field(expression, reach, found)
 
 
-def _missing_field(expression: Expression, reach: Reach, found: Lookup) -> Trouble:
+def _missing_field(expression: Expression, reach: TemplateScope, found: Lookup) -> TemplateError:
     if found.declared and found.possible:
         return _not_required(expression, reach, found.missing or expression.path[-1])
     dotted = _dotted(expression)
     otherwise = f"declare `{dotted}` in the schema"
     if found.possible:
         otherwise += f", or write `{{{expression.source}?}}`"
-    return Trouble(
+    return TemplateError(
         "CH309",
         "template names an unknown field",
         f"`{reach.message_type}` has no `{dotted}`",
@@ -179,7 +179,7 @@ def _missing_field(expression: Expression, reach: Reach, found: Lookup) -> Troub
     )
 
 
-def _not_required(expression: Expression, reach: Reach, missing: str) -> Trouble:
+def _not_required(expression: Expression, reach: TemplateScope, missing: str) -> TemplateError:
     above = expression.path[: expression.path.index(missing)] if missing in expression.path else ()
     optional = f"or write `{{{expression.source}?}}`"
     holder = ".".join(above)
@@ -193,10 +193,10 @@ def _not_required(expression: Expression, reach: Reach, missing: str) -> Trouble
     else:
         label = f"`{missing}` is not in the schema's `required`"
         help = f"add `required: [{missing}]` to the schema, {optional}"
-    return Trouble("CH310", "template field is not guaranteed", label, help)
+    return TemplateError("CH310", "template field is not guaranteed", label, help)
 
 
-def _params(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def _params(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     params = reach.params or {}
     if not expression.path:
         return _whole(expression, "params", next(iter(params), "room_id"))
@@ -204,11 +204,11 @@ def _params(expression: Expression, reach: Reach) -> Resolved | Trouble:
     if name not in params:
         known = ", ".join(f"`{{{param}}}`" for param in params)
         otherwise = f"the path has {known}" if known else f"write `{{{name}}}` as a segment of it"
-        return Trouble(
+        return TemplateError(
             "CH302", f"the path has no `{{{name}}}`", help=did_you_mean(name, params, otherwise)
         )
     if deeper:
-        return Trouble(
+        return TemplateError(
             "CH309",
             "template names an unknown field",
             f"`params.{name}` is no object",
@@ -217,15 +217,17 @@ def _params(expression: Expression, reach: Reach) -> Resolved | Trouble:
     return Resolved(params[name])
 
 
-def _user(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def _user(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     if expression.path != ("id",):
         path = ".".join(expression.path)
         help = f"write `{{user.id}}`, or `{{claims.{path}}}`" if path else "write `{user.id}`"
-        return Trouble("CH309", "template names an unknown field", "a user has only an `id`", help)
+        return TemplateError(
+            "CH309", "template names an unknown field", "a user has only an `id`", help
+        )
     return _of_identity(expression, reach, Resolved(TEXT))
 
 
-def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def _claims(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     assert reach.identity is not None  # noqa: S101 - `resolve` asked the reach
     if not expression.path:
         return _whole(expression, "claims", "sub")
@@ -239,7 +241,7 @@ def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
     where = " and ".join(f"`{name}`" for name in claim.lacking) or "the authenticator"
     schema = f"`required: [{expression.path[-1]}]` to the `claims` schema of {where}"
     help = f"add {schema}, or write `{{{expression.source}?}}`"
-    return Trouble(
+    return TemplateError(
         "CH310",
         "template field is not guaranteed",
         f"no `claims` schema of {where} guarantees `{dotted}`",
@@ -247,7 +249,9 @@ def _claims(expression: Expression, reach: Reach) -> Resolved | Trouble:
     )
 
 
-def _of_identity(expression: Expression, reach: Reach, found: Resolved) -> Resolved | Trouble:
+def _of_identity(
+    expression: Expression, reach: TemplateScope, found: Resolved
+) -> Resolved | TemplateError:
     identity = reach.identity or Identity()
     if identity.certain:
         return found
@@ -255,7 +259,7 @@ def _of_identity(expression: Expression, reach: Reach, found: Resolved) -> Resol
         return Resolved(found.types, maybe=True)
     anonymous = "may be" if identity.authenticators else "are"
     remedy = "drop `optional: true`" if identity.authenticators else "give the channel an `auth`"
-    return Trouble(
+    return TemplateError(
         "CH332",
         f"`{{{expression.source}}}` needs a user",
         f"connections of this channel {anonymous} anonymous",
@@ -263,10 +267,10 @@ def _of_identity(expression: Expression, reach: Reach, found: Resolved) -> Resol
     )
 
 
-def _connection(expression: Expression, _reach: Reach) -> Resolved | Trouble:
+def _connection(expression: Expression, _reach: TemplateScope) -> Resolved | TemplateError:
     if expression.path == ("id",):
         return Resolved(TEXT)
-    return Trouble(
+    return TemplateError(
         "CH309",
         "template names an unknown field",
         "a connection has only an `id`",
@@ -274,12 +278,12 @@ def _connection(expression: Expression, _reach: Reach) -> Resolved | Trouble:
     )
 
 
-def _room(expression: Expression, reach: Reach) -> Resolved | Trouble:
+def _room(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
     if expression.path:
         return _no_fields(expression)
     if reach.room or expression.optional:
         return Resolved(TEXT, maybe=not reach.room)
-    return Trouble(
+    return TemplateError(
         "CH326",
         "there may be no room here",
         "not every target is a room, and the channel has not one `join` room",
@@ -287,15 +291,15 @@ def _room(expression: Expression, reach: Reach) -> Resolved | Trouble:
     )
 
 
-def _moment(expression: Expression, _reach: Reach) -> Resolved | Trouble:
+def _moment(expression: Expression, _reach: TemplateScope) -> Resolved | TemplateError:
     if expression.path:
         return _no_fields(expression)
     return Resolved(NUMBER if expression.root == "now_ms" else TEXT)
 
 
-def _no_fields(expression: Expression) -> Trouble:
+def _no_fields(expression: Expression) -> TemplateError:
     root = expression.root
-    return Trouble(
+    return TemplateError(
         "CH309",
         "template names an unknown field",
         f"`{root}` has no fields",
@@ -303,8 +307,8 @@ def _no_fields(expression: Expression) -> Trouble:
     )
 
 
-def _whole(expression: Expression, root: str, example: str) -> Trouble:
-    return Trouble(
+def _whole(expression: Expression, root: str, example: str) -> TemplateError:
+    return TemplateError(
         "CH309",
         "template names an unknown field",
         f"`{expression.root}` is no value by itself",
@@ -332,7 +336,7 @@ def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
     return Claim(guaranteed=certain, possible=possible or certain, types=types, names=names)
 
 
-_RESOLVERS: Mapping[str, Callable[[Expression, Reach], Resolved | Trouble]] = {
+_RESOLVERS: Mapping[str, Callable[[Expression, TemplateScope], Resolved | TemplateError]] = {
     "message": _message,
     "params": _params,
     "user": _user,

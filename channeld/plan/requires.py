@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.plan import Requirement, Template
-from channeld.plan.pointers import at, did_you_mean
-from channeld.plan.reach import Reach
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.reach import TemplateScope
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at, did_you_mean
 from channeld.protocol.frames import Json
 
 __all__ = ["compile_requirements"]
 
 
 def compile_requirements(
-    require: Mapping[str, Json] | None, pointer: str, reach: Reach, desk: TemplateDesk
+    require: Mapping[str, Json] | None, pointer: str, reach: TemplateScope, desk: TemplateCompiler
 ) -> tuple[Requirement, ...]:
     """The requirements of a `require` mapping at `pointer`; what is wrong with its templates becomes findings.
 
@@ -34,7 +34,9 @@ def compile_requirements(
     return tuple(found)
 
 
-def _note_impossible(claim: str, pointer: str, reach: Reach, desk: TemplateDesk) -> None:
+def _note_impossible(
+    claim: str, pointer: str, reach: TemplateScope, desk: TemplateCompiler
+) -> None:
     """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
     identity = reach.identity
     if identity is None or not identity.authenticators:
@@ -47,6 +49,8 @@ def _note_impossible(claim: str, pointer: str, reach: Reach, desk: TemplateDesk)
     desk.report.add(diagnose("CH416", finding, desk.sources.place(pointer, key=True), help=help))
 
 
-def _wanted(value: Json, pointer: str, reach: Reach, desk: TemplateDesk) -> Template | None:
+def _wanted(
+    value: Json, pointer: str, reach: TemplateScope, desk: TemplateCompiler
+) -> Template | None:
     checked = desk.compile(value, pointer, reach)
     return checked.render if checked is not None else None

@@ -12,12 +12,12 @@ import attrs
 from channeld.config.model import Route
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related
+from channeld.plan.compiling import ChannelContext, MessageContext
 from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import TargetPlan
-from channeld.plan.pointers import at, did_you_mean
 from channeld.plan.rooms import may_meet, tokens
-from channeld.plan.site import ChannelSite, MessageSite
 from channeld.plan.templates import CheckedTemplate
+from channeld.pointer import at, did_you_mean
 
 __all__ = ["Target", "compile_targets", "route_pointers"]
 
@@ -32,7 +32,7 @@ class Target:
     plan: TargetPlan
 
 
-def compile_targets(message: MessageSite) -> tuple[Target, ...]:
+def compile_targets(message: MessageContext) -> tuple[Target, ...]:
     """The targets of a message, `none` left out; those with findings, too."""
     routes = message.message.route
     pointers = route_pointers(message, len(routes))
@@ -47,7 +47,7 @@ def compile_targets(message: MessageSite) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def route_pointers(message: MessageSite, count: int) -> list[str]:
+def route_pointers(message: MessageContext, count: int) -> list[str]:
     """Where each route stands: `route` takes one target or a list of them."""
     pointer = at(message.pointer, "route")
     if isinstance(message.site.desk.written(pointer), list):
@@ -55,7 +55,7 @@ def route_pointers(message: MessageSite, count: int) -> list[str]:
     return [pointer] * count
 
 
-def _target(message: MessageSite, route: Route, pointer: str) -> Target | None:
+def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:
     _warn_of_unused(message.site, route, pointer)
     if route.to == "none" or not _channel_exists(message.site, route, pointer):
         return None
@@ -67,7 +67,7 @@ def _target(message: MessageSite, route: Route, pointer: str) -> Target | None:
     return Target(route=route, pointer=pointer, name=None, plan=plan)
 
 
-def _to_room(message: MessageSite, route: Route, pointer: str) -> Target | None:
+def _to_room(message: MessageContext, route: Route, pointer: str) -> Target | None:
     site = message.site
     name = _room_name(message, route, pointer)
     if name is None:
@@ -85,7 +85,7 @@ def _to_room(message: MessageSite, route: Route, pointer: str) -> Target | None:
     return Target(route=route, pointer=pointer, name=name, plan=plan)
 
 
-def _room_name(message: MessageSite, route: Route, pointer: str) -> CheckedTemplate | None:
+def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTemplate | None:
     site = message.site
     if route.room is not None:
         reach = message.reach("route.room", room=site.has_one_room)
@@ -108,7 +108,7 @@ def _room_name(message: MessageSite, route: Route, pointer: str) -> CheckedTempl
     return None
 
 
-def _to_user(message: MessageSite, route: Route, pointer: str) -> Target | None:
+def _to_user(message: MessageContext, route: Route, pointer: str) -> Target | None:
     site = message.site
     if route.user is None:
         site.add(
@@ -131,7 +131,7 @@ def _to_user(message: MessageSite, route: Route, pointer: str) -> Target | None:
     return Target(route=route, pointer=pointer, name=name, plan=plan)
 
 
-def _channel_exists(site: ChannelSite, route: Route, pointer: str) -> bool:
+def _channel_exists(site: ChannelContext, route: Route, pointer: str) -> bool:
     if route.channel is None or route.to in ("sender", "none"):
         return True
     place = site.sources.place(at(pointer, "channel"))
@@ -154,7 +154,9 @@ def _channel_exists(site: ChannelSite, route: Route, pointer: str) -> bool:
     return False
 
 
-def _refuse_outsiders(site: ChannelSite, route: Route, name: CheckedTemplate, pointer: str) -> None:
+def _refuse_outsiders(
+    site: ChannelContext, route: Route, name: CheckedTemplate, pointer: str
+) -> None:
     place = site.sources.place(at(pointer, "room") if route.room is not None else pointer)
     if route.channel not in (None, site.channel.name):
         label = f"a connection is only in rooms of its own channel, `{site.channel.name}`"
@@ -177,12 +179,12 @@ def _refuse_outsiders(site: ChannelSite, route: Route, name: CheckedTemplate, po
         site.add(diagnose("CH324", message, place, help=help))
 
 
-def _add_outsider(site: ChannelSite, place: Place, label: str) -> None:
+def _add_outsider(site: ChannelContext, place: Place, label: str) -> None:
     help = "let it join or subscribe (`rooms:`), or say `members_only: false`"
     site.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
 
 
-def _note_injection(message: MessageSite, name: CheckedTemplate) -> None:
+def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
     # A whole name out of the message is checked by membership; a part of one can be made to spell another room.
     if not isinstance(name.node, Text):
         return
@@ -203,7 +205,7 @@ def _note_injection(message: MessageSite, name: CheckedTemplate) -> None:
         )
 
 
-def _has_pattern(message: MessageSite, expression: Expression) -> bool:
+def _has_pattern(message: MessageContext, expression: Expression) -> bool:
     schema: object = message.message.schema
     for name in expression.path:
         properties = schema.get("properties") if isinstance(schema, dict) else None
@@ -214,7 +216,7 @@ def _has_pattern(message: MessageSite, expression: Expression) -> bool:
     )
 
 
-def _warn_of_unsigned(message: MessageSite, name: CheckedTemplate) -> None:
+def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
     declared = message.message
     chosen = next((found for found in expressions(name.node) if found.root == "message"), None)
     guards = (declared.require, message.site.channel.require, declared.hook)
@@ -230,7 +232,7 @@ def _warn_of_unsigned(message: MessageSite, name: CheckedTemplate) -> None:
     )
 
 
-def _names_sender(message: MessageSite) -> bool:
+def _names_sender(message: MessageContext) -> bool:
     desk = message.site.desk
     declared = message.message
     for key, value in (("emit", declared.emit), ("stamp", declared.stamp)):
@@ -240,7 +242,7 @@ def _names_sender(message: MessageSite) -> bool:
     return False
 
 
-def _warn_of_nothing(message: MessageSite) -> None:
+def _warn_of_nothing(message: MessageContext) -> None:
     message.site.add(
         diagnose(
             "CH315",
@@ -252,7 +254,7 @@ def _warn_of_nothing(message: MessageSite) -> None:
     )
 
 
-def _warn_of_unused(site: ChannelSite, route: Route, pointer: str) -> None:
+def _warn_of_unused(site: ChannelContext, route: Route, pointer: str) -> None:
     unused = {
         "room": route.room is not None and route.to != "room",
         "user": route.user is not None and route.to != "user",
@@ -272,7 +274,7 @@ def _warn_of_unused(site: ChannelSite, route: Route, pointer: str) -> None:
             )
 
 
-def _warn_of_twice(message: MessageSite, targets: Sequence[Target]) -> None:
+def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
     site = message.site
     for first, second in itertools.combinations(targets, 2):
         who = _gets_twice(site, first, second) or _gets_twice(site, second, first)
@@ -291,7 +293,7 @@ def _warn_of_twice(message: MessageSite, targets: Sequence[Target]) -> None:
             )
 
 
-def _gets_twice(site: ChannelSite, wide: Target, narrow: Target) -> str | None:
+def _gets_twice(site: ChannelContext, wide: Target, narrow: Target) -> str | None:
     """Who is reached by both targets, for all that is known; `wide` is the one that reaches more."""
     everywhere = wide.route.channel == "*"
     if not everywhere and _channel_of(site, wide) != _channel_of(site, narrow):
@@ -309,7 +311,7 @@ def _gets_twice(site: ChannelSite, wide: Target, narrow: Target) -> str | None:
     return _REACHED_TWICE.get(kinds)
 
 
-def _channel_of(site: ChannelSite, target: Target) -> str:
+def _channel_of(site: ChannelContext, target: Target) -> str:
     return target.route.channel or site.channel.name
 
 

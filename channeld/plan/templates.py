@@ -1,7 +1,7 @@
 """Templates: a JSON value with expressions in it, checked against what its place offers, then one closure that renders.
 
 Nothing is decided while frames travel: a constant renders itself, an expression is one look-up, an object one loop. A
-template that `TemplateDesk.compile` admits cannot fail at run time, and gives MISSING only where an expression in it
+template that `TemplateCompiler.compile` admits cannot fail at run time, and gives MISSING only where an expression in it
 ends in `?`; whatever holds such an expression (an object's field, a list's element) is then left out.
 """
 
@@ -16,26 +16,26 @@ import orjson
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
-from channeld.plan.cases import type_of
 from channeld.plan.expressions import (
     Array,
     Expression,
     Literal,
     Node,
     Object,
-    SyntaxSlip,
+    TemplateSyntaxError,
     Text,
     expressions,
     parse,
     with_type,
 )
 from channeld.plan.plan import MISSING, Scope, Template
-from channeld.plan.pointers import value_at
-from channeld.plan.reach import SCALARS, Reach, Resolved, Trouble, resolve
+from channeld.plan.reach import SCALARS, Resolved, TemplateError, TemplateScope, resolve
+from channeld.pointer import value_at
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import is_room_name
+from channeld.schema.cases import type_of
 
-__all__ = ["CheckedTemplate", "TemplateDesk", "build", "text_of"]
+__all__ = ["CheckedTemplate", "TemplateCompiler", "build", "text_of"]
 
 NAME_TYPES = frozenset({"string", "integer", "number"})
 
@@ -51,13 +51,13 @@ class CheckedTemplate:
 
 
 @attrs.frozen(slots=True)
-class TemplateDesk:
+class TemplateCompiler:
     """Where templates are checked: findings go to `report`, with places out of `sources`."""
 
     sources: Sources
     report: Report
 
-    def compile(self, value: Json, pointer: str, reach: Reach) -> CheckedTemplate | None:
+    def compile(self, value: Json, pointer: str, reach: TemplateScope) -> CheckedTemplate | None:
         """A template of any JSON type, or None when a finding says why not."""
         node = self.parse(value, pointer)
         if node is None:
@@ -68,7 +68,7 @@ class TemplateDesk:
         node = with_type(node, reach.message_type)
         return CheckedTemplate(node=node, render=build(node), types=found.types, maybe=found.maybe)
 
-    def compile_name(self, text: str, pointer: str, reach: Reach) -> CheckedTemplate | None:
+    def compile_name(self, text: str, pointer: str, reach: TemplateScope) -> CheckedTemplate | None:
         """A template that names a room or a user: it renders a string (numbers become text), or MISSING."""
         checked = self.compile(text, pointer, reach)
         if checked is None:
@@ -91,7 +91,7 @@ class TemplateDesk:
 
     def parse(self, value: Json, pointer: str) -> Node | None:
         """The tree of a template, or None after findings about its syntax."""
-        slips: list[SyntaxSlip] = []
+        slips: list[TemplateSyntaxError] = []
         node = parse(value, pointer, slips)
         for slip in slips:
             place = (
@@ -111,7 +111,7 @@ class TemplateDesk:
         """Where an expression stands, braces included."""
         return self.sources.span(expression.pointer, expression.offset, expression.length)
 
-    def _check(self, node: Node, reach: Reach) -> Resolved | None:
+    def _check(self, node: Node, reach: TemplateScope) -> Resolved | None:
         match node:
             case Literal(value):
                 return Resolved(frozenset({type_of(value)}))
@@ -126,14 +126,16 @@ class TemplateDesk:
                 found = [self._check(child, reach) for child in elements]
                 return None if None in found else Resolved(frozenset({"array"}))
 
-    def _check_expression(self, expression: Expression, reach: Reach) -> Resolved | None:
+    def _check_expression(self, expression: Expression, reach: TemplateScope) -> Resolved | None:
         found = resolve(expression, reach)
         if isinstance(found, Resolved):
             return found
         self._refuse(expression, found)
         return None
 
-    def _check_text(self, parts: Sequence[str | Expression], reach: Reach) -> Resolved | None:
+    def _check_text(
+        self, parts: Sequence[str | Expression], reach: TemplateScope
+    ) -> Resolved | None:
         maybe, sound = False, True
         for part in parts:
             if isinstance(part, str):
@@ -148,10 +150,10 @@ class TemplateDesk:
                 label = f"`{part.source}` may be {_listed(found.types - SCALARS)}"
                 help = "give the schema a scalar `type`, or let the expression stand alone"
                 message = "a value within a longer string must be a scalar"
-                self._refuse(part, Trouble("CH311", message, label, help))
+                self._refuse(part, TemplateError("CH311", message, label, help))
         return Resolved(frozenset({"string"}), maybe) if sound else None
 
-    def _refuse(self, expression: Expression, trouble: Trouble) -> None:
+    def _refuse(self, expression: Expression, trouble: TemplateError) -> None:
         self.report.add(
             diagnose(
                 trouble.code,

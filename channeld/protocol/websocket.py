@@ -4,7 +4,7 @@ In this module and in `server/` a "WebSocket frame" is the wire unit of the RFC;
 
 `Scanner` takes what nearly every client sends: whole masked text frames, pings, pongs and Close frames. The first byte
 that shows anything else ends its work: it keeps every byte from the start of that WebSocket frame for whoever goes on
-(`server/slow.py`). So there is no state here for fragments, extensions or violations, and it can't go wrong in one.
+(`server/transports/fallback.py`). So there is no state here for fragments, extensions or violations, and it can't go wrong in one.
 """
 
 import codecs

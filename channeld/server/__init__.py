@@ -8,18 +8,18 @@ Reading order: `ports.py` (what is asked of others), `states.py` (the map), `con
 The rare half of the protocol: `slow.py`, `deflate.py`. Beside them: `runtime.py`, `jwks.py`.
 """
 
-from channeld.server.gate import Counters, Gate
+from channeld.server.admission import Admission, Counters
 from channeld.server.listener import BindError, Server, ServerStatistics, bind, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, Session
 from channeld.server.runtime import TrioClock, TrioRuntime
 
 __all__ = [
+    "Admission",
     "BindError",
     "Counters",
     "Engine",
     "Fanout",
-    "Gate",
     "Server",
     "ServerStatistics",
     "Session",

@@ -12,14 +12,14 @@ from channeld.protocol.websocket import (
     encode_text,
     payload_of,
 )
-from channeld.server.deflate import PerMessageDeflate
-from channeld.server.gate import Gate
+from channeld.server.admission import Admission
 from channeld.server.handshake import Accept, Refuse, refuse
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write
-from channeld.server.ports import Carrier, Session
-from channeld.server.slow import Slow
+from channeld.server.ports import Driver, Session
 from channeld.server.states import State
+from channeld.server.transports.deflate import PerMessageDeflate
+from channeld.server.transports.fallback import Slow
 from channeld.telemetry import log
 from channeld.timers import Timer
 
@@ -67,7 +67,7 @@ class Connection(Outbox):
     )
 
     def __init__(
-        self, gate: Gate, carrier: Carrier, write: Write | None, address: str, *, secure: bool
+        self, gate: Admission, carrier: Driver, write: Write | None, address: str, *, secure: bool
     ) -> None:
         super().__init__(gate.fanout, write or _takes_nothing)
         self._gate = gate

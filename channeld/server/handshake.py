@@ -16,7 +16,6 @@ import attrs
 from channeld.hooks import Request
 from channeld.plan.plan import Match, Plan
 from channeld.protocol.codes import REFUSALS
-from channeld.server.extensions import Deflate, negotiate
 from channeld.server.origins import (
     Network,
     OriginCheck,
@@ -25,6 +24,7 @@ from channeld.server.origins import (
     networks,
     origin_check,
 )
+from channeld.server.transports.extensions import Deflate, negotiate
 
 __all__ = ["Accept", "Arrival", "Refuse", "RequestHead", "Rules", "decide", "refuse"]
 

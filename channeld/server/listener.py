@@ -18,10 +18,10 @@ import attrs
 import trio
 
 from channeld.config.model import Tls
+from channeld.server.admission import Admission
 from channeld.server.connection import Connection
-from channeld.server.gate import Gate
-from channeld.server.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
-from channeld.server.portable import StreamCarrier
+from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
+from channeld.server.drivers.stream import StreamDriver
 from channeld.server.states import State
 from channeld.telemetry import bound, log
 
@@ -136,11 +136,11 @@ class Server:
         use_lane: False serves everything by the portable path.
     """
 
-    def __init__(self, gate: Gate, *, use_lane: bool = True) -> None:
+    def __init__(self, gate: Admission, *, use_lane: bool = True) -> None:
         self._gate = gate
         self._most = gate.plan_source().limits.connections + _SPARE
         self._lane = Lane(gate, self._most) if use_lane and is_supported() else None
-        self._carriers: set[StreamCarrier] = set()
+        self._carriers: set[StreamDriver] = set()
         self._sockets: list[socket.socket] = []
         self._listeners: list[trio.socket.SocketType] = []
 
@@ -185,7 +185,7 @@ class Server:
         if self._gate.sockets >= self._most:
             await trio.aclose_forcefully(stream)
             return
-        carrier = StreamCarrier(self._gate, stream, address)
+        carrier = StreamDriver(self._gate, stream, address)
         self._carriers.add(carrier)
         try:
             await carrier.run()

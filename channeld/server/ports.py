@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
-from channeld.engine.peer import Peer
+from channeld.engine.ports import Peer
 from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan, ResolvedLimits
 from channeld.protocol.frames import Json
 
-__all__ = ["Carrier", "Engine", "Session"]
+__all__ = ["Driver", "Engine", "Session"]
 
 
 class Session(Protocol):
@@ -44,7 +44,7 @@ class Engine(Protocol):
         """A session for a good handshake. Does no I/O, and does not use the peer yet."""
 
 
-class Carrier(Protocol):
+class Driver(Protocol):
     """Waits for one connection's bytes: the lane for plain sockets, a task for any other stream.
 
     It hands what arrives to `Connection.feed`, unless the connection is `paused`, and never waits for one connection in

@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from channeld.broker.later import Pending
+from channeld.later import Pending
 from channeld.telemetry import log
 from channeld.timers import Timers
 
@@ -31,7 +31,7 @@ class TrioClock:
 
 
 class TrioRuntime:
-    """Keeps `channeld.engine.peer.Runtime`. `run` must be running before `spawn` is called."""
+    """Keeps `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
 
     def __init__(self) -> None:
         self.clock = TrioClock()

@@ -22,11 +22,11 @@ import attrs
 import orjson
 import trio
 
+from channeld.server.broker_link import Place
 from channeld.server.listener import BindError, bind, named
-from channeld.server.node import Place
 from channeld.telemetry import log
 
-__all__ = ["Briefing", "Crew", "Station", "WorkersFailed", "hold"]
+__all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "hold"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 MOST_FAILURES = 5
@@ -41,7 +41,7 @@ class WorkersFailed(Exception):
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Briefing:
+class WorkerSpec:
     """What a worker is told: its place, where to listen, and secrets that were made up for all (`--dev`)."""
 
     number: int
@@ -56,7 +56,7 @@ class Briefing:
         return Place(number=self.number, group=self.group, broker_url=self.broker_url)
 
 
-class Station:
+class WorkerChannel:
     """A worker's end of the pair; `descriptor` was inherited."""
 
     def __init__(self, descriptor: int) -> None:
@@ -75,7 +75,7 @@ class Station:
             if not text:
                 raise OSError("the parent is gone")
             self._socket.setblocking(False)
-            self.briefing = Briefing(**orjson.loads(text))
+            self.briefing = WorkerSpec(**orjson.loads(text))
             undo.pop_all()
 
     def say_ready(self) -> None:
@@ -142,7 +142,7 @@ class _Worker:
             self.process.send_signal(number)
 
 
-class Crew:
+class Supervisor:
     """The workers of one server.
 
     Args:
@@ -266,7 +266,7 @@ class Crew:
         return worker
 
     async def _live(self, number: int, worker: _Worker) -> int:
-        briefing = Briefing(
+        briefing = WorkerSpec(
             number=number,
             group=self._group,
             broker_url=self._broker_url,

@@ -17,7 +17,7 @@ from channeld.engine.identity import find_user
 from channeld.engine.session import Session
 from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Match, Plan
 from channeld.protocol.frames import Frame
 from channeld.testing.client import Client, ClientPeer, Refused

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import trio
 import trio.testing
 
-from channeld.broker.later import Pending
 from channeld.engine.session import Session
+from channeld.later import Pending
 from channeld.protocol.frames import Frame
 from channeld.protocol.websocket import payload_of
 from channeld.testing.virtual import VirtualRuntime

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from channeld.broker.broker import Broker, BrokerUnavailable, Later, Topic
-from channeld.broker.later import settled, start
-from channeld.engine.peer import Runtime
+from channeld.engine.ports import Runtime
+from channeld.later import resolved, start
 from channeld.timers import Timer
 
 __all__ = ["KIND", "Occupancy"]
@@ -145,7 +145,7 @@ class Occupancy:
         try:
             if isinstance(question, BrokerUnavailable):
                 raise question
-            if await settled(question):
+            if await resolved(question):
                 self._tell(topic, is_entered)
         except BrokerUnavailable as error:
             if not is_entered:

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from channeld.config.model import Webhook
-from channeld.engine.peer import Runtime
+from channeld.engine.ports import Runtime
 from channeld.telemetry import Sample, log
 from channeld.webhooks.endpoint import Endpoint, Reply
 from channeld.webhooks.queue import EventQueue

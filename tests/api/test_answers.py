@@ -6,7 +6,7 @@ import pytest
 
 from channeld.api import answers
 from channeld.api.forms import Schema
-from channeld.plan.schemas import validator_of
+from channeld.schema.schemas import validator_of
 from tests.api.conftest import Api, Start
 
 

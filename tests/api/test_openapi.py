@@ -6,7 +6,7 @@ import pytest
 
 from channeld.api.app import TABLE
 from channeld.api.openapi import describe
-from channeld.plan.schemas import validator_of
+from channeld.schema.schemas import validator_of
 from tests.api.conftest import Start
 
 DOCUMENT: Any = describe(TABLE)

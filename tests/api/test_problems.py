@@ -1,5 +1,5 @@
 from channeld.api.problems import MEDIA_TYPE, Problem, document
-from channeld.plan.plan import Violation
+from channeld.schema.violations import Violation
 
 
 def test_a_problem_says_where() -> None:

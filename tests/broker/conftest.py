@@ -16,7 +16,7 @@ import trio.testing
 
 from channeld.broker.broker import Broker, Later, Publication, Topic
 from channeld.broker.memory import MemoryBroker
-from channeld.broker.redis import RedisBroker
+from channeld.broker.redis.broker import RedisBroker
 
 T = TypeVar("T")
 

@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.broker.broker import Broker, BrokerUnavailable, Keep, Position, Present, Topic
+from channeld.broker.broker import (
+    Broker,
+    BrokerUnavailable,
+    History,
+    Position,
+    PresenceEntry,
+    Topic,
+)
 
 ROOM = Topic("room", "lobby", "general")
 OTHER = Topic("room", "lobby", "general2")
-KEEP = Keep(size=3, ttl=60.0)
+KEEP = History(size=3, ttl=60.0)
 Rig = Any
 
 
@@ -18,7 +25,7 @@ def payloads(page: Any) -> list[bytes]:
     return [kept.payload for kept in page.frames]
 
 
-async def fill(rig: Rig, count: int, keep: Keep = KEEP) -> list[Position]:
+async def fill(rig: Rig, count: int, keep: History = KEEP) -> list[Position]:
     return [await rig.call("publish", ROOM, b"%d" % number, keep) for number in range(count)]
 
 
@@ -145,7 +152,7 @@ async def test_a_position_beyond_the_top_recovers_nothing(rig: Rig) -> None:
 
 
 async def test_history_is_read_backwards_in_pages(rig: Rig) -> None:
-    keep = Keep(size=10, ttl=60.0)
+    keep = History(size=10, ttl=60.0)
     positions = await fill(rig, 5, keep)
     last = await rig.call("before", ROOM, None, 2, keep)
     assert (payloads(last), last.more) == ([b"3", b"4"], True)
@@ -168,7 +175,7 @@ async def test_pages_at_the_ends(rig: Rig) -> None:
 
 
 async def test_expired_frames_are_gone_but_the_top_stays(rig: Rig) -> None:
-    keep = Keep(size=3, ttl=0.3)
+    keep = History(size=3, ttl=0.3)
     first, last = await fill(rig, 2, keep)
     await rig.wait(0.5)
     page = await rig.call("before", ROOM, None, 5, keep)
@@ -178,7 +185,7 @@ async def test_expired_frames_are_gone_but_the_top_stays(rig: Rig) -> None:
 
 
 async def test_positions_go_on_after_all_frames_expired(rig: Rig) -> None:
-    keep = Keep(size=3, ttl=0.3)
+    keep = History(size=3, ttl=0.3)
     (last,) = await fill(rig, 1, keep)
     await rig.wait(0.5)
     await rig.call("publish", OTHER, b"{}", keep)
@@ -197,7 +204,7 @@ async def test_histories_do_not_mix(rig: Rig) -> None:
 async def test_a_user_enters_and_leaves_once(rig: Rig) -> None:
     assert await rig.call("enter", ROOM, "ann", "c1", {"n": 1})
     assert not await rig.call("enter", ROOM, "ann", "c2", {"n": 2})
-    assert await rig.call("present", ROOM) == [Present("ann", {"n": 2}, 2)]
+    assert await rig.call("present", ROOM) == [PresenceEntry("ann", {"n": 2}, 2)]
     assert not await rig.call("leave", ROOM, "ann", "c1")
     assert await rig.call("leave", ROOM, "ann", "c2")
     assert not await rig.call("leave", ROOM, "ann", "c2")
@@ -207,10 +214,10 @@ async def test_a_user_enters_and_leaves_once(rig: Rig) -> None:
 async def test_a_lingering_user_is_there_without_connections(rig: Rig) -> None:
     await rig.call("enter", ROOM, "ann", "c1", {})
     await rig.call("linger", ROOM, "ann", "c1")
-    assert await rig.call("present", ROOM) == [Present("ann", {}, 0)]
+    assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 0)]
     assert not await rig.call("enter", ROOM, "ann", "c2", {})
     assert not await rig.call("leave", ROOM, "ann", "c1")
-    assert await rig.call("present", ROOM) == [Present("ann", {}, 1)]
+    assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 1)]
 
 
 async def test_a_user_who_lingers_to_the_end_leaves(rig: Rig) -> None:
@@ -226,7 +233,7 @@ async def test_strangers_change_nothing(rig: Rig) -> None:
     await rig.call("enter", ROOM, "ann", "c1", {})
     await rig.call("linger", ROOM, "ann", "c9")
     assert not await rig.call("leave", ROOM, "ann", "c9")
-    assert await rig.call("present", ROOM) == [Present("ann", {}, 1)]
+    assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 1)]
 
 
 async def test_users_are_listed_as_they_came(rig: Rig) -> None:

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channeld.broker import memory
-from channeld.broker.broker import Keep, Kept, Position, Publication, Topic
+from channeld.broker.broker import History, HistoryEntry, Position, Publication, Topic
 from channeld.broker.memory import MemoryBroker
 
-KEEP = Keep(size=3, ttl=10.0)
+KEEP = History(size=3, ttl=10.0)
 TOPICS = [Topic("room", "lobby", name) for name in ("a", "b", "c", "d")]
 A, B, C, D = TOPICS
 
@@ -109,7 +109,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.broker, self.clock, self.delivered = made()
-        self.kept: dict[Topic, list[tuple[float, Kept]]] = {topic: [] for topic in TOPICS}
+        self.kept: dict[Topic, list[tuple[float, HistoryEntry]]] = {topic: [] for topic in TOPICS}
         self.seen: dict[Topic, list[Position]] = {topic: [] for topic in TOPICS}
         self.subscribed: set[Topic] = set()
         self.before_limit = memory.LEFTOVERS
@@ -125,7 +125,7 @@ class Histories(RuleBasedStateMachine):
             position = self.broker.publish(topic, payload, KEEP)
             assert position is not None
             assert all(position.offset > kept.position.offset for _, kept in self.kept[topic])
-            self.kept[topic].append((self.clock.now, Kept(position, payload)))
+            self.kept[topic].append((self.clock.now, HistoryEntry(position, payload)))
             if topic in self.subscribed:
                 assert self.delivered[-1] == Publication(payload, position)
 
@@ -171,7 +171,7 @@ class Histories(RuleBasedStateMachine):
     def leftovers_are_bounded(self) -> None:
         assert self.broker.statistics().leftovers <= 2
 
-    def alive(self, topic: Topic) -> list[Kept]:
+    def alive(self, topic: Topic) -> list[HistoryEntry]:
         ages = ((self.clock.now - at, kept) for at, kept in self.kept[topic])
         return [kept for age, kept in ages if age < KEEP.ttl - 1e-9][-KEEP.size :]
 

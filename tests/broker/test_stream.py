@@ -2,17 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.broker.broker import Keep, Page, Position
+from channeld.broker.broker import History, Page, Position
 from channeld.broker.stream import Stream
 
-KEEP = Keep(size=3, ttl=10.0)
+KEEP = History(size=3, ttl=10.0)
 
 
 def offsets(page: Page) -> list[int]:
     return [kept.position.offset for kept in page.frames]
 
 
-def filled(count: int, keep: Keep = KEEP) -> Stream:
+def filled(count: int, keep: History = KEEP) -> Stream:
     stream = Stream("e")
     for now in range(count):
         stream.append(b"%d" % now, keep, float(now))
@@ -37,12 +37,12 @@ def test_a_frame_lives_for_less_than_its_ttl() -> None:
 
 
 def test_a_smaller_keep_takes_effect_when_looked_at() -> None:
-    assert offsets(filled(3).before(None, 10, Keep(size=1, ttl=10.0), 3.0)) == [3]
+    assert offsets(filled(3).before(None, 10, History(size=1, ttl=10.0), 3.0)) == [3]
 
 
 def test_to_ask_for_the_top_trims_nothing() -> None:
     stream = filled(3)
-    assert stream.since(None, Keep(size=1, ttl=1.0), 99.0) == Page((), Position("e", 3))
+    assert stream.since(None, History(size=1, ttl=1.0), 99.0) == Page((), Position("e", 3))
     assert len(stream) == 3
 
 
@@ -62,7 +62,7 @@ def test_expires_tells_when_the_latest_goes() -> None:
 
 
 def test_a_deadline_that_rounding_moves_still_comes() -> None:
-    stream, keep = Stream("e"), Keep(size=3, ttl=0.1)
+    stream, keep = Stream("e"), History(size=3, ttl=0.1)
     stream.append(b"", keep, 1e9 + 0.3)
     deadline = stream.expires(1e9)
     assert deadline is not None
@@ -76,7 +76,7 @@ steps = st.lists(st.tuples(st.floats(0, 5), st.booleans()), max_size=40)
 def test_pages_match_a_plain_list(
     moves: list[tuple[float, bool]], size: int, ttl: float, asked: int, limit: int
 ) -> None:
-    stream, keep, now, top = Stream("e"), Keep(size=size, ttl=ttl), 0.0, 0
+    stream, keep, now, top = Stream("e"), History(size=size, ttl=ttl), 0.0, 0
     times: dict[int, float] = {}
     for pause, publishes in moves:
         now += pause

@@ -6,7 +6,7 @@ import pytest
 
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.config.model import Api, Config
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 from channeld.server.listener import named
 

@@ -5,7 +5,7 @@ import jwt
 import pytest
 
 from channeld.cli.console import describe, make_console, mint
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 
 SECRET = "a secret of at least thirty-two bytes"

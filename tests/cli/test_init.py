@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from channeld.cli.main import run
-from channeld.tools.init import TEMPLATES
+from channeld.dev.new_project import TEMPLATES
 from tests.system.kit import command, environment, process_of
 
 

@@ -50,7 +50,7 @@ def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_piped_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channeld.loading.MAX_BYTES", 10)
+    monkeypatch.setattr("channeld.plan.load.MAX_BYTES", 10)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
     assert check("-").unreadable.startswith("it is over")
 

@@ -5,7 +5,7 @@ import jwt
 import pytest
 
 from channeld.cli.ready import Manner, ready_text
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 
 SECRET = "s" * 40

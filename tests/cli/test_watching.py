@@ -7,7 +7,7 @@ import trio
 
 from channeld.cli import watching
 from channeld.cli.watching import Watched, watch
-from channeld.loading import Checked, check
+from channeld.plan.load import Checked, check
 
 YAML = """
 channeld: 1

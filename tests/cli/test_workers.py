@@ -11,7 +11,7 @@ import click
 import pytest
 
 from channeld.cli.workers import lead, report_for_duty, worker_command
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 
 CHANNELS = """

@@ -4,7 +4,7 @@ Each code has two cases, the wrong example and the right one (`.right.txt`). A c
 and the report. An example's first line may name a further file: the text of the hook module (`# chat.py: …`, its lines
 divided by `|`), an included file that the example itself is (`# rooms.yaml:`), or one that can't be read
 (`# secret.yaml:`). The examples of CH8xx are scenario files beside a small configuration. What `channeld diff` says has
-its cases in `tests/tools/diff`.
+its cases in `tests/diff`.
 """
 
 import os
@@ -21,8 +21,8 @@ from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
 from channeld.diagnostics.render.texts import Texts
-from channeld.loading import check
-from channeld.tools.scenarios.suite import Options, Runs, read_file
+from channeld.plan.load import check
+from channeld.scenarios.suite import Options, Runs, read_file
 
 CASES: Final = Path(__file__).parent / "cases"
 DIVIDER: Final = "----------\n"

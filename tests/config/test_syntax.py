@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from channeld.config import yaml12
+from channeld.config import yaml as reader
 from channeld.config.source import parse
 from channeld.config.syntax import syntax_error
 from channeld.config.tree import Lines
@@ -53,7 +53,7 @@ def test_the_words_are_the_same_without_the_c_library(monkeypatch: pytest.Monkey
         "a:\n  b: 1\n c: 2\n",
     )
     quick = [found(text) for text in texts]
-    monkeypatch.setattr(yaml12, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(reader, "_LOADER", yaml.SafeLoader)
 
     assert [found(text) for text in texts] == quick
 

@@ -15,12 +15,12 @@ import trio
 from channeld.config.model import Limits, Server
 from channeld.plan.plan import Match
 from channeld.protocol.websocket import encode_text
-from channeld.server.gate import Gate
+from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import bind
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.server.slow import Slow
+from channeld.server.transports.fallback import Slow
 from tests.server.kit import RecordingEngine, plan, tls_contexts
 
 __all__ = ["PATHS", "Result", "play"]
@@ -80,7 +80,7 @@ async def _echoing(path: str) -> AsyncIterator[int]:
     base = plan(server, message_size=_LARGEST, outbox=4 * _LARGEST)
     echo = Match(base.channels["echo"], {})
     runtime = TrioRuntime()
-    gate = Gate(
+    gate = Admission(
         engine=RecordingEngine(keeps_messages=False),
         plan_source=lambda: plan_of_now,
         runtime=runtime,

@@ -18,7 +18,7 @@ import yaml
 from mypy import api as mypy
 
 from channeld.cli.main import COMMANDS, run
-from channeld.loading import check
+from channeld.plan.load import check
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, name_of
 
 LANGUAGE = json.loads((ROOT / "channeld/config/channels.schema.json").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.render.text import render_one
-from channeld.loading import check
+from channeld.plan.load import check
 from tests.docs.blocks import ROOT
 
 README = (ROOT / "README.md").read_text()

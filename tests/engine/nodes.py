@@ -9,10 +9,10 @@ import trio
 
 from channeld.broker.broker import BrokerUnavailable, Deliver, Publication, Topic
 from channeld.broker.memory import MemoryBroker
-from channeld.engine.cluster import Cluster
+from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
 from channeld.hub.fanout import DirectFanout
-from channeld.loading import load_plan
+from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
 from channeld.testing import TestApp, VirtualRuntime
 from channeld.testing.app import find_test_user

@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from channeld.broker.later import run_sync
 from channeld.config.model import JwtAuth, Secret, TokenEntry, TokensAuth
 from channeld.engine.auth import Denied, Grant, find_token, make_verifier
 from channeld.hooks import Request
+from channeld.later import run_sync
 from channeld.plan.plan import AuthPlan
-from channeld.plan.schemas import validator_of
+from channeld.schema.schemas import validator_of
 
 NOW = 1_000_000.0
 SECRET = "a secret of at least thirty-two bytes"
@@ -185,7 +185,7 @@ async def test_unknown_kid_refreshes_the_set_once() -> None:
     keys = FakeKeySet(late=True)
     verifier = make_verifier(plan_of(JwtAuth(algorithms=("ES256",))), keys)
     assert verifier is not None
-    from channeld.broker.later import Pending
+    from channeld.later import Pending
 
     good = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
     assert isinstance(await Pending(verifier.verify(good, NOW)), Grant)

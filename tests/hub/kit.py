@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from channeld.broker.broker import Topic
-from channeld.broker.later import run_sync
 from channeld.broker.memory import MemoryBroker
 from channeld.hub.fanout import DirectFanout
 from channeld.hub.hub import Hub
+from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.websocket import payload_of
 from channeld.timers import Timers

@@ -6,12 +6,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channeld.broker.broker import Keep, Position
-from channeld.broker.later import run_sync
+from channeld.broker.broker import History, Position
 from channeld.hub.hub import EVERYONE, with_position
+from channeld.later import run_sync
 from tests.hub.kit import CHANNEL, FakeMember, Kit, RecordingPeer, presence, room
 
-KEEP = Keep(size=3, ttl=60)
+KEEP = History(size=3, ttl=60)
 
 
 def test_publication_reaches_members_of_its_topic_but_not_the_one_to_skip() -> None:

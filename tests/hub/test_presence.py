@@ -1,6 +1,6 @@
 """Joins and leaves as others are told of them: grace, batches, anonymous connections."""
 
-from channeld.broker.later import run_sync
+from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
 from tests.hub.kit import CHANNEL, FakeMember, Kit, presence, room
 

@@ -4,13 +4,13 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.broker import BrokerUnavailable, Keep, Position, Publication, Topic
-from channeld.broker.later import Pending
+from channeld.broker.broker import BrokerUnavailable, History, Position, Publication, Topic
 from channeld.hub.hub import Catching
+from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
 from tests.hub.waiting import WaitingKit
 
-KEEP = Keep(size=10, ttl=60)
+KEEP = History(size=10, ttl=60)
 SAY = b'{"type":"say"}'
 
 

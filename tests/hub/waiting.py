@@ -7,10 +7,10 @@ import attrs
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, Deliver
-from channeld.broker.later import Pending
 from channeld.broker.memory import MemoryBroker
 from channeld.hub.fanout import DirectFanout
 from channeld.hub.hub import Hub
+from channeld.later import Pending
 from channeld.timers import Timers
 from tests.hub.kit import CHANNEL, FakeMember, HandClock
 

@@ -10,7 +10,7 @@ from channeld.config.load import load
 from channeld.config.source import read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.plan.compile import Compiled, compile  # noqa: A004 - the word for it
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
 
 ENVIRON = {"CHANNELD_SECRET": "s" * 40}
 FILES = {"tokens.yaml": b"- {token: a-long-token-of-32-characters, user: ann}\n"}
@@ -61,7 +61,7 @@ def compile_text() -> Compile:
 
 
 @pytest.fixture
-def desk() -> TemplateDesk:
+def desk() -> TemplateCompiler:
     """A desk for templates that stand in no file."""
     report = Report()
     sources = read_sources(
@@ -72,7 +72,7 @@ def desk() -> TemplateDesk:
         list_files=lambda pattern: [],
         missing_is_error=True,
     )
-    return TemplateDesk(sources, report)
+    return TemplateCompiler(sources, report)
 
 
 @attrs.define

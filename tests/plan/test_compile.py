@@ -9,7 +9,7 @@ import pytest
 from channeld.diagnostics.catalogue import hooks as hook_codes
 from channeld.diagnostics.catalogue import routes as route_codes
 from channeld.diagnostics.catalogue.entry import Entry
-from channeld.loading import check
+from channeld.plan.load import check
 
 Compile = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from channeld.plan.expressions import (
     Expression,
     Literal,
     Object,
-    SyntaxSlip,
+    TemplateSyntaxError,
     Text,
     expressions,
     parse,
@@ -16,14 +16,14 @@ from channeld.plan.expressions import (
 
 
 def parsed(value: object) -> object:
-    slips: list[SyntaxSlip] = []
+    slips: list[TemplateSyntaxError] = []
     node = parse(value, "/emit", slips)  # type: ignore[arg-type]
     assert slips == []
     return node
 
 
-def slip(text: str) -> SyntaxSlip:
-    slips: list[SyntaxSlip] = []
+def slip(text: str) -> TemplateSyntaxError:
+    slips: list[TemplateSyntaxError] = []
     parse_text(text, "/emit", slips)
     (found,) = slips
     return found
@@ -85,7 +85,7 @@ def test_blanks_are_told_to_go() -> None:
 
 
 def test_a_key_takes_no_template() -> None:
-    slips: list[SyntaxSlip] = []
+    slips: list[TemplateSyntaxError] = []
     parse({"{user.id}": 1}, "/emit", slips)
     assert [(s.offset, s.message) for s in slips] == [(-1, "a key takes no template")]
 
@@ -103,6 +103,6 @@ def test_escaped_text_is_a_constant(text: str) -> None:
 @settings(deadline=None)
 @given(st.text(alphabet="{}?. ax"))
 def test_any_text_parses_or_has_a_slip(text: str) -> None:
-    slips: list[SyntaxSlip] = []
+    slips: list[TemplateSyntaxError] = []
     parse_text(text, "", slips)
     assert all(s.offset >= 0 and s.offset + s.length <= len(text) for s in slips)

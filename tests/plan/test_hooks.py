@@ -7,7 +7,7 @@ import pytest
 
 from channeld.config.model import HookRef
 from channeld.plan.hooks import HookLoader, Role
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
 
 Compile = Callable[..., Any]
 
@@ -233,7 +233,7 @@ def test_an_unwired_hook_is_noted(load: Callable[..., Any]) -> None:
     assert found.severity == "info"
 
 
-def test_a_name_without_a_function_is_refused(desk: TemplateDesk, tmp_path: Path) -> None:
+def test_a_name_without_a_function_is_refused(desk: TemplateCompiler, tmp_path: Path) -> None:
     assert HookLoader(desk, tmp_path).load(HookRef(call="chat:"), "/hook", Role.CONNECT) is None
     assert [finding.code for finding in desk.report] == ["CH503"]
 

@@ -4,8 +4,8 @@ import pytest
 
 from channeld.config.model import HookAuth, HookRef, JwtAuth, TokensAuth
 from channeld.plan.expressions import Expression, parse_text
-from channeld.plan.guarantees import Shape
-from channeld.plan.reach import Identity, Reach, Resolved, Trouble, resolve
+from channeld.plan.reach import Identity, Resolved, TemplateError, TemplateScope, resolve
+from channeld.schema.guarantees import Shape
 
 JWT = JwtAuth(algorithms=("HS256",))
 TOKENS = TokensAuth(tokens=())
@@ -15,14 +15,14 @@ NAMED = Shape(
 )
 
 
-def ask(text: str, reach: Reach) -> Resolved | Trouble:
+def ask(text: str, reach: TemplateScope) -> Resolved | TemplateError:
     expression = parse_text(text, "", [])
     assert isinstance(expression, Expression)
     return resolve(expression, reach)
 
 
-def of(*authenticators: Any, optional: bool = False) -> Reach:
-    return Reach(place="emit", identity=Identity(authenticators, optional))
+def of(*authenticators: Any, optional: bool = False) -> TemplateScope:
+    return TemplateScope(place="emit", identity=Identity(authenticators, optional))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def of(*authenticators: Any, optional: bool = False) -> Reach:
         ("{user.id}", of((TOKENS, None)), {"string"}),
     ],
 )
-def test_what_an_authenticator_guarantees(text: str, reach: Reach, types: set[str]) -> None:
+def test_what_an_authenticator_guarantees(text: str, reach: TemplateScope, types: set[str]) -> None:
     assert ask(text, reach) == Resolved(frozenset(types))
 
 
@@ -55,23 +55,23 @@ def test_what_an_authenticator_guarantees(text: str, reach: Reach, types: set[st
         ("{message.x}", of(), "CH320"),
     ],
 )
-def test_what_nothing_guarantees(text: str, reach: Reach, code: str) -> None:
+def test_what_nothing_guarantees(text: str, reach: TemplateScope, code: str) -> None:
     found = ask(text, reach)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, TemplateError)
     assert found.code == code
     assert found.help
 
 
 def test_exp_is_certain_only_where_it_is_required() -> None:
     loose = JwtAuth(algorithms=("HS256",), expiry="optional")
-    assert isinstance(ask("{claims.exp}", of((loose, None))), Trouble)
+    assert isinstance(ask("{claims.exp}", of((loose, None))), TemplateError)
     optional = ask("{claims.exp?}", of((loose, None)))
     assert optional == Resolved(frozenset({"integer", "number"}), maybe=True)
 
 
 def test_a_misspelt_claim_is_compared() -> None:
     found = ask("{claims.nam}", of((JWT, NAMED)))
-    assert isinstance(found, Trouble)
+    assert isinstance(found, TemplateError)
     assert found.help == "did you mean `name`?"
 
 
@@ -84,17 +84,19 @@ def test_an_optional_expression_may_be_missing() -> None:
 
 
 def test_an_unanalysed_schema_asks_for_the_question_mark() -> None:
-    reach = Reach(place="emit", message=Shape(True, known=False), message_type="say")
+    reach = TemplateScope(place="emit", message=Shape(True, known=False), message_type="say")
     found = ask("{message.x}", reach)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, TemplateError)
     assert (found.code, found.help) == ("CH310", "write `{message.x?}`")
     assert isinstance(ask("{message.x?}", reach), Resolved)
 
 
 def test_the_words_of_the_documented_example() -> None:
     shape = Shape({"type": "object", "properties": {"to": {"type": "string"}}}, of_object=True)
-    found = ask("{message.to}", Reach(place="route.user", message=shape, message_type="whisper"))
-    assert found == Trouble(
+    found = ask(
+        "{message.to}", TemplateScope(place="route.user", message=shape, message_type="whisper")
+    )
+    assert found == TemplateError(
         "CH310",
         "template field is not guaranteed",
         "`to` is not in the schema's `required`",
@@ -113,19 +115,19 @@ def test_the_words_of_the_documented_example() -> None:
 def test_a_nested_field_is_explained(schema: Any, label: str | None) -> None:
     inner = {**schema, "properties": {"b": {"type": "string"}}}
     shape = Shape({"required": ["a"], "properties": {"a": inner}}, of_object=True)
-    found = ask("{message.a.b}", Reach(place="emit", message=shape, message_type="say"))
-    assert (found.label if isinstance(found, Trouble) else None) == label
+    found = ask("{message.a.b}", TemplateScope(place="emit", message=shape, message_type="say"))
+    assert (found.label if isinstance(found, TemplateError) else None) == label
 
 
 def test_a_word_that_is_no_root_is_compared() -> None:
-    found = ask("{mesage.x}", Reach(place="emit", message=NAMED))
-    assert isinstance(found, Trouble)
+    found = ask("{mesage.x}", TemplateScope(place="emit", message=NAMED))
+    assert isinstance(found, TemplateError)
     assert (found.code, found.help) == ("CH319", "did you mean `message`?")
 
 
 def test_the_authenticators_that_do_not_guarantee_a_claim_are_named() -> None:
     both = Identity(((JWT, NAMED), (TOKENS, None)), names=("login", "robots"))
-    trouble = ask("{claims.name}", Reach(place="emit", identity=both))
-    assert isinstance(trouble, Trouble)
+    trouble = ask("{claims.name}", TemplateScope(place="emit", identity=both))
+    assert isinstance(trouble, TemplateError)
     assert trouble.label == "no `claims` schema of `robots` guarantees `name`"
     assert "`required: [name]` to the `claims` schema of `robots`" in trouble.help

@@ -2,16 +2,16 @@ from collections.abc import Callable
 from typing import Any
 
 from channeld.plan.plan import MISSING
-from channeld.plan.reach import Identity, Reach
+from channeld.plan.reach import Identity, TemplateScope
 from channeld.plan.requires import compile_requirements
-from channeld.plan.templates import TemplateDesk
+from channeld.plan.templates import TemplateCompiler
 from channeld.protocol.frames import Json
 from tests.plan.conftest import Compile
 
-REACH = Reach(place="require", params={"id": frozenset({"string"})}, identity=Identity())
+REACH = TemplateScope(place="require", params={"id": frozenset({"string"})}, identity=Identity())
 
 
-def test_each_claim_is_a_requirement(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+def test_each_claim_is_a_requirement(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
     require: dict[str, Json] = {"role": "admin", "level": [1, 2], "rooms": "{params.id}"}
     found = compile_requirements(require, "", REACH, desk)
     scope = session(params={"id": "general"})
@@ -19,16 +19,16 @@ def test_each_claim_is_a_requirement(desk: TemplateDesk, session: Callable[..., 
     assert rendered == {"role": ["admin"], "level": [1, 2], "rooms": ["general"]}
 
 
-def test_nothing_is_required_by_nothing(desk: TemplateDesk) -> None:
+def test_nothing_is_required_by_nothing(desk: TemplateCompiler) -> None:
     assert compile_requirements(None, "", REACH, desk) == ()
 
 
-def test_a_missing_value_is_missing(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+def test_a_missing_value_is_missing(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
     (found,) = compile_requirements({"team": "{claims.team?}"}, "", REACH, desk)
     assert found.any_of[0](session(), {}) is MISSING
 
 
-def test_a_bad_template_is_a_finding(desk: TemplateDesk) -> None:
+def test_a_bad_template_is_a_finding(desk: TemplateCompiler) -> None:
     compile_requirements({"rooms": ["{params.nope}"]}, "", REACH, desk)
     assert [finding.code for finding in desk.report] == ["CH302"]
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channeld.plan.expressions import Literal
-from channeld.plan.guarantees import Shape
 from channeld.plan.plan import MISSING
-from channeld.plan.reach import Identity, Reach
-from channeld.plan.templates import TemplateDesk, text_of
+from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.protocol.frames import Json
+from channeld.schema.guarantees import Shape
 
 SCHEMA: Json = {
     "type": "object",
@@ -30,7 +30,7 @@ SCHEMA: Json = {
         "to": {"type": "string"},
     },
 }
-REACH = Reach(
+REACH = TemplateScope(
     place="emit",
     message=Shape(SCHEMA, of_object=True),
     message_type="say",
@@ -42,7 +42,7 @@ FRAME = {"type": "say", "text": "hi", "n": 1.5, "flag": None, "who": {"id": 7}, 
 
 
 @pytest.fixture
-def render(desk: TemplateDesk, session: Callable[..., Any]) -> Callable[..., Any]:
+def render(desk: TemplateCompiler, session: Callable[..., Any]) -> Callable[..., Any]:
     def run(value: Any, frame: Any = FRAME, **scope: Any) -> Any:
         checked = desk.compile(value, "", REACH)
         assert checked is not None, [d.message for d in desk.report]
@@ -108,13 +108,13 @@ def test_an_object_keeps_the_order_of_the_file(render: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize(("mark", "needed"), [("", True), ("?", False)])
 def test_a_path_may_be_long(
-    mark: str, needed: bool, desk: TemplateDesk, session: Callable[..., Any]
+    mark: str, needed: bool, desk: TemplateCompiler, session: Callable[..., Any]
 ) -> None:
     schema: Json = {"type": "string"}
     for name in ("c", "b", "a"):
         schema = {"required": [name] if needed else [], "properties": {name: schema}}
         schema["type"] = "object"
-    reach = Reach(place="emit", message=Shape(schema, of_object=True))
+    reach = TemplateScope(place="emit", message=Shape(schema, of_object=True))
     checked = desk.compile(f"{{message.a.b.c{mark}}}", "", reach)
     assert checked is not None
     assert checked.render(session(), {"a": {"b": {"c": "x"}}}) == "x"
@@ -152,19 +152,19 @@ def test_a_constant_object_is_new_each_time(render: Callable[..., Any]) -> None:
     ],
 )
 def test_a_template_that_could_fail_is_refused(
-    template: Any, code: str, desk: TemplateDesk
+    template: Any, code: str, desk: TemplateCompiler
 ) -> None:
     assert desk.compile(template, "", REACH) is None
     assert [finding.code for finding in desk.report] == [code]
 
 
-def test_a_name_is_text(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+def test_a_name_is_text(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
     checked = desk.compile_name("{message.n}", "", REACH)
     assert checked is not None
     assert checked.render(session(), {**FRAME, "n": 12}) == "12"
 
 
-def test_a_name_may_be_missing(desk: TemplateDesk, session: Callable[..., Any]) -> None:
+def test_a_name_may_be_missing(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
     checked = desk.compile_name("{message.to?}", "", REACH)
     assert checked is not None
     assert checked.maybe
@@ -172,7 +172,7 @@ def test_a_name_may_be_missing(desk: TemplateDesk, session: Callable[..., Any]) 
 
 
 @pytest.mark.parametrize("template", ["{message.flag}", "{message.tags}", "{message.who}"])
-def test_a_name_is_never_a_list_or_null(template: str, desk: TemplateDesk) -> None:
+def test_a_name_is_never_a_list_or_null(template: str, desk: TemplateCompiler) -> None:
     assert desk.compile_name(template, "", REACH) is None
     assert [finding.code for finding in desk.report] == ["CH311"]
 
@@ -181,7 +181,7 @@ def test_text_of_scalars_is_json() -> None:
     assert [text_of(v) for v in ("a", True, None, 1, 1.0)] == ["a", "true", "null", "1", "1.0"]
 
 
-def test_constants_are_folded(desk: TemplateDesk) -> None:
+def test_constants_are_folded(desk: TemplateCompiler) -> None:
     checked = desk.compile({"a": ["{{"]}, "", REACH)
     assert checked is not None
     assert checked.node == Literal({"a": ["{"]})
@@ -228,10 +228,10 @@ TEXTS = [t for path in PATHS for t in (f"{{message.{path}}}", f"<{{message.{path
 )
 @given(schema=SCHEMAS, frames=st.lists(FRAMES, min_size=4, max_size=8))
 def test_a_template_that_passes_cannot_fail(
-    schema: Any, frames: Any, desk: TemplateDesk, session: Callable[..., Any]
+    schema: Any, frames: Any, desk: TemplateCompiler, session: Callable[..., Any]
 ) -> None:
     accepts = jsonschema_rs.validator_for(schema).is_valid
-    reach = Reach(place="emit", message=Shape(schema, of_object=True), message_type="say")
+    reach = TemplateScope(place="emit", message=Shape(schema, of_object=True), message_type="say")
     for text in TEXTS:
         checked = desk.compile(text, "", reach)
         named = desk.compile_name(text, "", reach)

@@ -19,17 +19,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from channeld.config.model import Config, Limits, Rate, Server, Tls
-from channeld.engine.peer import Peer
+from channeld.engine.ports import Peer
 from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan, Match, Plan, ResolvedLimits
 from channeld.protocol.frames import Json
 from channeld.protocol.websocket import encode_text
-from channeld.server.gate import Gate
+from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import bind, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.server.slow import Slow
+from channeld.server.transports.fallback import Slow
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 CARRIERS = ("lane", "portable", "memory")
@@ -283,7 +283,7 @@ class Served:
     """A running server over one carrier."""
 
     engine: RecordingEngine
-    gate: Gate
+    gate: Admission
     server: SocketServer
     nursery: trio.Nursery
     carrier: str
@@ -327,7 +327,7 @@ async def serving(
     engine = engine or RecordingEngine()
     the_plan = plan_of_now or plan()
     runtime = TrioRuntime()
-    gate = Gate(
+    gate = Admission(
         engine=engine,
         plan_source=lambda: the_plan,
         runtime=runtime,

@@ -8,8 +8,8 @@ from wsproto.connection import Connection as Oracle
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from channeld.protocol.websocket import CLOSE, PING, PONG, TEXT
+from channeld.server.admission import Admission
 from channeld.server.connection import Connection
-from channeld.server.gate import Gate
 from channeld.server.outbox import Fanout
 from channeld.server.states import State
 from channeld.timers import Timers
@@ -68,7 +68,7 @@ class Hand:
 
 def by_connection(chunks: list[bytes]) -> Seen:
     engine, hand, the_plan = RecordingEngine(), Hand(), plan(message_size=1 << 63)
-    gate = Gate(
+    gate = Admission(
         engine=engine,
         plan_source=lambda: the_plan,
         runtime=StillRuntime(),  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from channeld.config.model import Server, Tls
-from channeld.server.gate import Gate
+from channeld.server.admission import Admission
 from channeld.server.listener import BindError, TlsError, bind, tls_context
 from channeld.server.listener import Server as SocketServer
 from channeld.server.outbox import Fanout
@@ -95,10 +95,10 @@ def test_a_file_is_never_replaced(tmp_path: Path) -> None:
 
 async def serve_at(
     nursery: trio.Nursery, address: str, *, use_lane: bool
-) -> tuple[SocketServer, Gate, str]:
+) -> tuple[SocketServer, Admission, str]:
     the_plan = plan(Server(bind=(address,)))
     runtime = TrioRuntime()
-    gate = Gate(
+    gate = Admission(
         engine=RecordingEngine(), plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout()
     )
     await nursery.start(runtime.run)

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.later import Pending
+from channeld.later import Pending
 from channeld.server.runtime import TrioRuntime
 
 

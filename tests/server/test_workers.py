@@ -13,9 +13,16 @@ import trio
 import trio.testing
 
 from channeld.server.listener import BindError, bind, named
-from channeld.server.workers import MOST_FAILURES, Briefing, Crew, Station, WorkersFailed, hold
+from channeld.server.workers import (
+    MOST_FAILURES,
+    Supervisor,
+    WorkerChannel,
+    WorkersFailed,
+    WorkerSpec,
+    hold,
+)
 
-BRIEFING = Briefing(
+BRIEFING = WorkerSpec(
     number=1, group="g", broker_url="unix:///x", addresses=["127.0.0.1:1"], generated={"A": "b"}
 )
 
@@ -42,7 +49,7 @@ while True: signal.pause()
 class Watched:
     """A crew, and the notes of its workers."""
 
-    crew: Crew
+    crew: Supervisor
     notes: Path
     ready: trio.Event
 
@@ -83,7 +90,7 @@ def make(tmp_path: Path) -> Make:
         notes, ready = tmp_path / "notes", trio.Event()
         script = WORKER.replace("BEFORE", before).replace("STATUS", str(status))
         command = [sys.executable, "-S", "-E", "-c", script, str(notes)]
-        return Watched(Crew(command, count, addresses=[], on_ready=ready.set), notes, ready)
+        return Watched(Supervisor(command, count, addresses=[], on_ready=ready.set), notes, ready)
 
     return made
 
@@ -174,7 +181,7 @@ async def test_a_worker_reads_its_briefing_and_notices_that_its_parent_is_gone()
     parent, ours = socket.socketpair()
     with parent:
         parent.sendall(orjson.dumps(attrs.asdict(BRIEFING)) + b"\n")
-        station = Station(ours.detach())
+        station = WorkerChannel(ours.detach())
         assert station.briefing == BRIEFING
         assert (station.briefing.place.number, station.briefing.place.group) == (1, "g")
         station.say_ready()
@@ -188,7 +195,7 @@ def test_a_station_without_a_parent_is_an_error() -> None:
     parent, ours = socket.socketpair()
     parent.close()
     with pytest.raises(OSError, match="parent is gone"):
-        Station(ours.detach())
+        WorkerChannel(ours.detach())
 
 
 def test_held_addresses_can_be_shared_by_workers_and_by_nobody_else() -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from channeld.loading import ConfigError
+from channeld.plan.load import ConfigError
 from channeld.testing import NotReceived, Refused, running
 
 CONFIG = """

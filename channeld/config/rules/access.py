@@ -6,12 +6,12 @@ from typing import Final
 
 import attrs
 
+from channeld.config.checker import shown
 from channeld.config.language import joined
 from channeld.config.model import Channel, Config
 from channeld.config.rules.evidence import at, finding, is_written, secrets, texts, with_tokens
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
-from channeld.config.walk import shown
 from channeld.diagnostics.diagnostic import Diagnostic, Related
 
 __all__ = [

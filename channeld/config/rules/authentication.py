@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from channeld.config.checker import shown
 from channeld.config.language import joined, similar
 from channeld.config.model import Config, JwtAuth, TokensAuth
 from channeld.config.rules.evidence import (
@@ -21,7 +22,6 @@ from channeld.config.rules.evidence import (
 )
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
-from channeld.config.walk import shown
 from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
 
 __all__ = [

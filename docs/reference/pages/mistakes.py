@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from channeld.diagnostics.render import render_text
-from channeld.loading import check
+from channeld.plan.load import check
 
 MISTAKES = "docs/reference/twelve-mistakes.yaml"
 

@@ -4,7 +4,7 @@ import pytest
 
 from channeld.diagnostics.catalogue.entry import Entry
 from channeld.diagnostics.catalogue.scenarios import ENTRIES
-from channeld.tools.scenarios.suite import read_text, run_file
+from channeld.scenarios.suite import read_text, run_file
 
 CONFIG = """\
 channeld: 1

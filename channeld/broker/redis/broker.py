@@ -1,0 +1,399 @@
+"""The broker of many nodes: Redis or Valkey between them, one supervised task in each.
+
+Every verb goes through one bounded queue, in order; one task sends it in batches (a batch of publishes is one script
+call) and one receives. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
+wanted, fills the gaps (`subscriptions.py`) and enters every presence again (`entries.py`). Between sessions a verb
+waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is ever sent twice.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
+
+import anyio
+import attrs
+import trio
+from coredis.exceptions import RedisError
+
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    Deliver,
+    History,
+    Later,
+    Page,
+    Position,
+    PresenceEntry,
+    Topic,
+)
+from channeld.broker.redis.encoding import kept_frames, place, topic_key
+from channeld.broker.redis.entries import Entries, Leases, read_present
+from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
+from channeld.broker.redis.session import Dialler, Link, Lost
+from channeld.broker.redis.subscriptions import Inbox
+from channeld.timers import Clock
+
+__all__ = ["RedisBroker", "RedisStatistics"]
+
+T = TypeVar("T")
+
+# How long a topic's top outlives its frames, so that a client at the top recovers.
+TOPS_OUTLIVE = 86_400
+# Verbs wait this long for a new session before they fail.
+HOLD = 1.0
+ECHO = 1.0
+SILENCE = 3.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+_FILL_AT_ONCE = 50
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class RedisStatistics:
+    """What a `RedisBroker` has done and holds. `echo` is the latest time to hear oneself, in seconds."""
+
+    healthy: bool
+    sessions: int
+    echo: float
+    queued: int
+    subscriptions: int
+    entries: int
+    received: int
+    dropped: int
+    duplicates: int
+    filled: int
+    gaps: int
+    failed: int
+
+
+class RedisBroker:
+    """Keeps the `Broker` contract between nodes. Nothing works until `run` runs.
+
+    The callables may be set before `run`: `on_gap(topic, top)`: frames of a topic were missed and its history cannot
+    give them; `on_presence_lost(topic, user)`: a user's last connection was on a node that died; `on_presence_back(topic,
+    user, info)`: a user was counted out while this node was cut off, and is here; `on_health(healthy, reason)`.
+    """
+
+    def __init__(self, url: str, prefix: str, deliver: Deliver, clock: Clock, node_id: str) -> None:
+        """Remember where to connect.
+
+        Raises:
+            ValueError: the URL is none that is known.
+        """
+        self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
+        self.on_presence_lost: Callable[[Topic, str], None] = lambda _topic, _user: None
+        self.on_presence_back: Callable[[Topic, str, Mapping[str, Any]], None] = (
+            lambda _topic, _user, _info: None
+        )
+        self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
+        self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
+        self._names = self._dialler.names
+        self._clock = clock
+        self.node_id = node_id
+        self._outgoing = Outgoing()
+        self._inbox = Inbox(self._names, deliver, self._tell_gap)
+        self._leases = Leases(
+            self._names,
+            Entries(self._names),
+            self._tell_lost,
+            self._tell_back,
+        )
+        self._entries = self._leases.entries
+        self._link: Link | None = None
+        self._healthy = False
+        self._refuse_after = float("-inf")
+        self._pause = FIRST_PAUSE
+        self._sessions = 0
+        self._heard = self._echo_sent = 0.0
+        self._echo = 0.0
+        self._presence_in_doubt = False
+        self.reason = ""  # why the latest session ended
+        self._started: Callable[[], None] = lambda: None
+        self._scope = trio.CancelScope()
+        self._ended: trio.Event | None = None
+
+    # The verbs.
+
+    def publish(
+        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
+    ) -> Answer[Position | None]:
+        """Queue a publication; the answer comes when Redis has it."""
+        channel = self._names.channel(topic)
+        history = self._names.history(topic) if keep else (self._names.state, self._names.state)
+        entry = Publish(channel, history, payload, keep, skip)
+        self._put(entry)
+        return entry.answer
+
+    def subscribe(self, topic: Topic) -> Later[None]:
+        """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""
+        subscription, fresh = self._inbox.want(topic)
+        if self._link is None:
+            return None
+        if fresh:
+            self._inbox.asked((subscription.channel,))
+            self._link.subscribe((subscription.channel,))
+        return None if subscription.ready.done else subscription.ready
+
+    def unsubscribe(self, topic: Topic) -> None:
+        """Want it no more."""
+        channel = self._inbox.forget(topic)
+        if channel is not None and self._link is not None:
+            self._link.unsubscribe(channel)
+
+    def since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
+        """What came after a position, all or nothing; with None only `top`."""
+
+        def read(reply: Reply) -> Page:
+            epoch, number, recovered, frames = reply
+            top = Position(epoch.decode(), number)
+            self._inbox.starts(topic, top)
+            return Page(kept_frames(frames, top, number - len(frames) + 1), top, bool(recovered))
+
+        return self._ask("since", topic, keep, place(position), read)
+
+    def before(
+        self, topic: Topic, position: Position | None, limit: int, keep: History
+    ) -> Answer[Page]:
+        """The latest `limit` frames before a position, or before the end."""
+
+        def read(reply: Reply) -> Page:
+            epoch, number, recovered, frames, first, length = reply
+            top = Position(epoch.decode(), number)
+            kept = kept_frames(frames, top, number - length + 1 + first)
+            return Page(kept, top, bool(recovered), more=first > 0)
+
+        return self._ask("before", topic, keep, (*place(position), max(0, limit)), read)
+
+    def enter(
+        self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
+    ) -> Answer[bool]:
+        """Count a connection in a topic's presence. True: the user was on no node, not even lingering."""
+        script = self._entries.enter(topic, user, connection, info)
+        script.answer.on_failure = lambda: self._entries.undo(topic, user, connection)
+        try:
+            self._put(script)
+        except BrokerUnavailable:
+            self._entries.undo(topic, user, connection)
+            raise
+        return script.answer
+
+    def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
+        """Count it no more, but keep its user until `leave`. While Redis is away it is told later."""
+        script = self._entries.linger(topic, user, connection)
+        return None if script is None else self._tell(script)
+
+    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
+        """Forget a connection. While Redis is away this raises, and `on_presence_lost` comes later instead of True."""
+        script = self._entries.leave(topic, user, connection)
+        return False if script is None else self._tell(script)
+
+    def present(self, topic: Topic) -> Answer[list[PresenceEntry]]:
+        """Who is there, on all nodes, in the order they came."""
+        script = Script("present", (self._names.base,), (topic_key(topic),), read_present)
+        self._put(script)
+        return script.answer
+
+    async def aclose(self) -> None:
+        """End `run`, fail what waits, give up the lease."""
+        self._refuse_after = float("-inf")
+        if self._link is not None:
+            with trio.move_on_after(1), suppress(Lost, RedisError):
+                await self._leases.depart(self._link)
+        self._scope.cancel()
+        if self._ended is not None:
+            await self._ended.wait()
+        self._outgoing.fail(BrokerUnavailable())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether this node hears itself through Redis."""
+        return self._healthy
+
+    def statistics(self) -> RedisStatistics:
+        """What was done, and what is held now."""
+        return RedisStatistics(
+            healthy=self._healthy,
+            sessions=self._sessions,
+            echo=self._echo,
+            queued=len(self._outgoing),
+            subscriptions=len(self._inbox),
+            entries=len(self._entries),
+            **self._inbox.counts,
+        )
+
+    # The supervised task.
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep a session with Redis until `aclose` or cancellation; started after the first attempt, good or not."""
+        self._ended = trio.Event()
+        self._started = task_status.started
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._expire)
+                    await self._supervise()
+        finally:
+            self._end("closed")
+            self._refuse_after = float("-inf")
+            self._outgoing.fail(BrokerUnavailable())
+            self._ended.set()
+
+    async def _supervise(self) -> NoReturn:
+        while True:
+            reason = "cancelled"
+            try:
+                await self._session()
+            # Broad, as a supervisor is: whatever ended this session, the next may work.
+            except* Exception as group:
+                reason = _first(group)
+            finally:
+                self._end(reason)
+            self._start()
+            # A part of the pause is chance, so that nodes do not come back in step.
+            await trio.sleep(self._pause * (0.5 + secrets.randbelow(500) / 1000))
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    async def _expire(self) -> NoReturn:
+        """Nothing waits for a session for longer than `HOLD`."""
+        while True:
+            await trio.sleep(HOLD / 2)
+            if self._link is None and self._clock.monotonic() >= self._refuse_after:
+                self._outgoing.fail(BrokerUnavailable(self._retry_after()))
+
+    async def _session(self) -> None:
+        # Two nurseries: when what comes in is lost, what is on its way out still gets its answer.
+        async with trio.open_nursery() as outer:
+            calls = await self._dialler.dial(outer, anyio.CapacityLimiter(1))
+            async with trio.open_nursery() as nursery:
+                limiter = anyio.CapacityLimiter(1)
+                pushes = await self._dialler.dial(nursery, limiter)
+                await self._connected(nursery, Link(calls, pushes, limiter))
+
+    async def _connected(self, nursery: trio.Nursery, link: Link) -> NoReturn:
+        await link.load()
+        self._presence_in_doubt = False
+        await self._leases.arrive(link)
+        self._heard = self._clock.monotonic()
+        self._link = link
+        wanted = self._inbox.connect()
+        echo = self._names.echo(self._entries.lease)
+        self._inbox.asked(wanted)
+        link.subscribe([echo, *wanted])
+        opened = trio.Event()
+        nursery.start_soon(link.receive, self._inbox, echo, opened, self._hear)
+        nursery.start_soon(self._send, link)
+        nursery.start_soon(self._fill)
+        nursery.start_soon(self._leases.renew, link)
+        with trio.move_on_after(SILENCE):
+            await opened.wait()
+        await self._watch(echo)
+
+    def _end(self, reason: str) -> None:
+        self.reason = reason
+        self._link = None
+        self._inbox.disconnect()
+        self._outgoing.fail(BrokerUnavailable(), bound_only=True)
+        if self._healthy:
+            self._healthy = False
+            self._refuse_after = self._clock.monotonic() + HOLD
+            self.on_health(False, reason)
+
+    async def _send(self, link: Link) -> NoReturn:
+        while True:
+            batch = await self._outgoing.take()
+            opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
+            with trio.CancelScope(shield=True):
+                await link.perform(commands(batch, self._names.state, opening, self._saw))
+
+    def _saw(self, seq: int) -> None:
+        self._leases.seq = seq
+
+    async def _fill(self) -> NoReturn:
+        while True:
+            some = await self._inbox.take_doubtful(_FILL_AT_ONCE)
+            keys, arguments = self._inbox.questions(some)
+            script = Script("fill", keys, arguments, lambda reply: reply)
+            self._outgoing.put(script, urgent=True)
+            try:
+                reply = await script.answer
+            except BrokerUnavailable as error:
+                raise Lost("a history could not be read") from error
+            self._inbox.filled(some, reply)
+
+    async def _watch(self, echo: bytes) -> NoReturn:
+        while True:
+            now = self._clock.monotonic()
+            if now - self._heard > SILENCE:
+                raise Lost(f"did not hear its own echo for {SILENCE:g} s")
+            if self._presence_in_doubt:
+                raise Lost("Redis may have missed who left")
+            self._echo_sent = now
+            blank = (self._names.state, self._names.state)
+            self._outgoing.put(Publish(echo, blank, b"", None, None), urgent=True)
+            await trio.sleep(ECHO)
+
+    def _hear(self) -> None:
+        self._heard = self._clock.monotonic()
+        self._echo = self._heard - self._echo_sent
+        if not self._healthy:
+            self._healthy = True
+            self._sessions += 1
+            self._pause = FIRST_PAUSE
+            self.on_health(True, "")
+            self._start()
+
+    def _start(self) -> None:
+        started, self._started = self._started, lambda: None
+        started()
+
+    # The callables may be set after construction, so they are looked up late.
+
+    def _tell_gap(self, topic: Topic, top: Position | None) -> None:
+        self.on_gap(topic, top)
+
+    def _tell_lost(self, topic: Topic, user: str) -> None:
+        self.on_presence_lost(topic, user)
+
+    def _tell_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
+        self.on_presence_back(topic, user, info)
+
+    # What the verbs share.
+
+    def _tell(self, script: Script) -> Answer[Any]:
+        # The record says so already: if Redis is not told, only a new session makes the two agree.
+        script.answer.on_failure = self._doubt_presence
+        self._put(script, urgent=True)
+        return script.answer
+
+    def _doubt_presence(self) -> None:
+        self._presence_in_doubt = True
+
+    def _put(self, entry: Publish | Script, *, urgent: bool = False) -> None:
+        bound = isinstance(entry, Script) and entry.bound
+        if self._link is None and (bound or self._clock.monotonic() >= self._refuse_after):
+            raise BrokerUnavailable(self._retry_after())
+        self._outgoing.put(entry, urgent=urgent)
+
+    def _ask(
+        self,
+        name: str,
+        topic: Topic,
+        keep: History,
+        where: Sequence[Argument],
+        read: Callable[[Reply], Page],
+    ) -> Answer[Page]:
+        ttl = max(1, round(keep.ttl * 1000))
+        lifetime = ttl + TOPS_OUTLIVE * 1000
+        arguments = (secrets.token_hex(6), max(1, keep.size), ttl, lifetime, *where)
+        keys = (self._names.state, *self._names.history(topic))
+        script = Script(name, keys, arguments, read)
+        self._put(script)
+        return script.answer
+
+    def _retry_after(self) -> float:
+        return max(1.0, self._pause)
+
+
+def _first(group: BaseException) -> str:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return str(group) or type(group).__name__

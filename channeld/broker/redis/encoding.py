@@ -1,0 +1,106 @@
+"""What lies in Redis and travels through it: names of keys and channels, and the envelope around publications.
+
+Topic names are data of clients, so they never appear in a key: a key holds a digest of the length-prefixed topic. An
+envelope holds one or more publications of one topic; whoever can write to Redis can send anything, so it is read strictly.
+"""
+
+import binascii
+import hashlib
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+
+from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
+
+__all__ = ["STAMP", "Names", "kept_frames", "place", "slot_of", "topic_key", "unpack"]
+
+# History entries begin with the milliseconds at which they were kept, as decimal digits.
+STAMP = 13
+_HEAD = struct.Struct(">2sBIIH")
+_PART = struct.Struct(">HI")
+_MAGIC = b"C1"
+_SLOTS = 16_384
+
+
+@lru_cache(maxsize=16_384)
+def topic_key(topic: Topic) -> str:
+    """A fixed-size name that no two topics share."""
+    text = f"{len(topic.kind)}:{topic.kind}{len(topic.channel)}:{topic.channel}{topic.name}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Names:
+    """The keys and channels under one prefix."""
+
+    __slots__ = ("base", "state")
+
+    def __init__(self, prefix: str) -> None:
+        self.base = prefix
+        self.state = f"{prefix}:state"
+
+    @classmethod
+    def of_one_slot(cls, prefix: str) -> "Names":
+        """Names that all lie in one slot of a cluster: the prefix is their hash tag, unless it has one itself."""
+        return cls(prefix if _hash_tag(prefix) else f"{{{prefix}}}")
+
+    def channel(self, topic: Topic) -> bytes:
+        """The pub/sub channel of a topic."""
+        return f"{self.base}:c:{topic_key(topic)}".encode()
+
+    def echo(self, lease: str) -> bytes:
+        """The channel on which a node hears itself."""
+        return f"{self.base}:echo:{lease}".encode()
+
+    def history(self, topic: Topic) -> tuple[str, str]:
+        """The list of kept frames, and the hash with epoch and top."""
+        key = topic_key(topic)
+        return f"{self.base}:h:{key}", f"{self.base}:m:{key}"
+
+
+def slot_of(key: str) -> int:
+    """A cluster's slot of a key: that of its hash tag if it has one (Redis cluster specification, "Key distribution")."""
+    return binascii.crc_hqx((_hash_tag(key) or key).encode(), 0) % _SLOTS
+
+
+def _hash_tag(key: str) -> str:
+    start = key.find("{")
+    end = key.find("}", start + 1)
+    return key[start + 1 : end] if 0 <= start < end else ""
+
+
+def unpack(message: bytes) -> list[Publication] | None:
+    """The publications in an envelope (`PUBLISH` in `scripts.py` writes it), or None for anything else."""
+    try:
+        magic, epoch_size, high, low, count = _HEAD.unpack_from(message)
+        at = _HEAD.size + epoch_size
+        epoch = message[_HEAD.size : at].decode("ascii")
+        offset = (high << 32) | low
+        publications = []
+        for number in range(count):
+            skip_size, size = _PART.unpack_from(message, at)
+            at += _PART.size
+            skip = message[at : at + skip_size].decode() or None
+            at += skip_size
+            payload = message[at : at + size]
+            at += size
+            position = Position(epoch, offset + number) if epoch else None
+            publications.append(Publication(payload, position, skip))
+    except (struct.error, UnicodeDecodeError):
+        return None
+    # Sizes that lie end beyond the message or before its end.
+    return publications if publications and magic == _MAGIC and at == len(message) else None
+
+
+def place(position: Position | None) -> tuple[bytes, int]:
+    """A position as scripts take it: epoch and offset, empty for None."""
+    if position is None:
+        return b"", 0
+    return position.epoch.encode("utf-8", "replace"), position.offset
+
+
+def kept_frames(frames: Sequence[bytes], top: Position, first: int) -> tuple[HistoryEntry, ...]:
+    """History entries with their positions; `first` is the first one's offset, the epoch is that of `top`."""
+    return tuple(
+        HistoryEntry(Position(top.epoch, offset), frame[STAMP:])
+        for offset, frame in enumerate(frames, first)
+    )

@@ -1,0 +1,211 @@
+"""Which connections this node has entered where, as Redis should know it, and the script calls that tell it.
+
+The record is the truth: each connection to Redis enters it again under a new lease and has the earlier lease undone, so
+a lost answer, an outage or an emptied server never leaves a user behind. Leases: a node that does not renew for
+`LEASE` seconds is undone by one of the others; a node may only do that when it has itself renewed without a break for
+as long, since after an outage of Redis every lease has run out.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NoReturn, TypeAlias
+
+import attrs
+import orjson
+import trio
+from coredis.exceptions import RedisError
+
+from channeld.broker.broker import PresenceEntry, Topic
+from channeld.broker.redis.encoding import Names, topic_key
+from channeld.broker.redis.queue import Argument, Reply, Script
+from channeld.broker.redis.session import Link, Lost
+
+__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last", "read_present"]
+
+LEASE = 10.0
+RENEWAL = 3.0
+# Renewals without a break before a node may undo another.
+_STEADY = int(LEASE / RENEWAL) + 1
+_AT_ONCE = 200
+
+
+_Key: TypeAlias = tuple[Topic, str, str]
+
+
+@attrs.define(eq=False)
+class _Entry:
+    info: bytes
+    alive: bool = True
+
+
+@attrs.define(eq=False)
+class Entries:
+    """The record. `lease` names the connection to Redis that it was last told under."""
+
+    _names: Names
+    lease: str = attrs.field(default="", init=False)
+    _entries: dict[_Key, _Entry] = attrs.field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> Script:
+        """Note it; the call that tells Redis.
+
+        Raises:
+            TypeError: the user, the connection or the info is no JSON.
+        """
+        entry = _Entry(orjson.dumps(info))
+        # First the call, which raises for what JSON cannot say: such a thing must not be in the record.
+        script = self._enter(topic, user, connection, entry)
+        self._entries[topic, user, connection] = entry
+        return script
+
+    def undo(self, topic: Topic, user: str, connection: str) -> None:
+        """It was not entered after all."""
+        self._entries.pop((topic, user, connection), None)
+
+    def linger(self, topic: Topic, user: str, connection: str) -> Script | None:
+        """Note it; the call, if there is something to tell."""
+        entry = self._entries.get((topic, user, connection))
+        if entry is None:
+            return None
+        entry.alive = False
+        arguments = (self.lease, topic_key(topic), user, connection)
+        return Script("linger", (self._names.base,), arguments, lambda _: None, bound=True)
+
+    def leave(self, topic: Topic, user: str, connection: str) -> Script | None:
+        """Note it; the call, if there is something to tell."""
+        if self._entries.pop((topic, user, connection), None) is None:
+            return None
+        return self._leave(topic, user, connection)
+
+    def differences(self, told: dict[_Key, bool]) -> Iterator[tuple[_Key, bool, Script]]:
+        """What Redis has to hear when it knows `told` (alive or lingering): whether the call enters, and the call."""
+        for key, entry in self._entries.items():
+            if told.get(key) is not entry.alive:
+                yield key, True, self._enter(*key, entry)
+        for key in told:
+            if key not in self._entries:
+                yield key, False, self._leave(*key)
+
+    def entry(self, key: _Key) -> tuple[bool, Mapping[str, Any]] | None:
+        """Whether it lives, and its info; None if it is not there."""
+        entry = self._entries.get(key)
+        return None if entry is None else (entry.alive, orjson.loads(entry.info))
+
+    def _leave(self, topic: Topic, user: str, connection: str) -> Script:
+        packed = _pack(topic, user, connection)
+        arguments = (self.lease, topic_key(topic), user, connection, packed)
+        return Script("leave", (self._names.base,), arguments, bool, bound=True)
+
+    def _enter(self, topic: Topic, user: str, connection: str, entry: _Entry) -> Script:
+        packed = _pack(topic, user, connection)
+        arguments: list[Argument] = [self.lease, topic_key(topic), user, connection]
+        arguments += (packed, entry.info, "1" if entry.alive else "0")
+        size = 100 + len(entry.info)
+        return Script(
+            "enter", (self._names.base, self._names.state), arguments, bool, size=size, bound=True
+        )
+
+
+@attrs.define(eq=False)
+class Leases:
+    """This node's lease, and the end of other nodes'. Uses its `Link` for calls of its own, before and beside the queue."""
+
+    _names: Names
+    entries: Entries
+    on_lost: Callable[[Topic, str], None]
+    on_back: Callable[[Topic, str, Mapping[str, Any]], None]
+    _run_id: str = attrs.field(default="", init=False)
+    seq: int = attrs.field(default=0, init=False)
+
+    async def arrive(self, link: Link) -> None:
+        """Begin a session: a new lease, everything entered under it, the earlier lease undone."""
+        before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
+        run_id = await link.run_id()
+        keys = (self._names.base, self._names.state)
+        fresh_gen = secrets.token_hex(6)
+        arguments: list[Argument] = [self.entries.lease, round(LEASE * 1000), run_id]
+        arguments += (self._run_id, self.seq, fresh_gen, before)
+        was_reaped = await link.call("arrive", keys, arguments)
+        if run_id != self._run_id:
+            self._run_id, self.seq = run_id, 0
+        # Until nothing changed while it was being told: the last look and the end have no checkpoint between.
+        told: dict[_Key, bool] = {}
+        await self._tell(link, told, back=bool(was_reaped))
+        if before:
+            await self._reap(link, before)
+            await self._tell(link, told, back=False)
+
+    async def renew(self, link: Link) -> NoReturn:
+        """Keep the lease, and undo those of nodes that are gone.
+
+        Raises:
+            Lost: the lease was taken away; only a new session enters everything again.
+        """
+        steady = 0
+        while True:
+            await trio.sleep(RENEWAL)
+            try:
+                arguments = (self.entries.lease, round(LEASE * 1000))
+                state, *ended = await link.call("renew", (self._names.base,), arguments)
+            except RedisError:
+                # Out of memory, for one: nobody's lease is renewed then, and nobody is undone.
+                steady = 0
+                continue
+            if state < 0:
+                raise Lost("the presence lease is gone")
+            steady = steady + 1 if state else 0
+            for lease in ended if steady >= _STEADY else ():
+                await self._reap(link, lease.decode())
+
+    async def depart(self, link: Link) -> None:
+        """Give the lease up; what it still holds is undone by the others."""
+        await link.call("depart", (self._names.base,), (self.entries.lease,))
+
+    async def _tell(self, link: Link, told: dict[_Key, bool], *, back: bool) -> None:
+        while some := list(islice(self.entries.differences(told), _AT_ONCE)):
+            states = {key: self.entries.entry(key) for key, _, _ in some}
+            replies = await link.call_all([script for _, _, script in some])
+            for (key, enters, _), reply in zip(some, replies, strict=True):
+                topic, user, _ = key
+                state = states[key]
+                if not enters or state is None:
+                    del told[key]
+                    if reply:
+                        self.on_lost(topic, user)
+                    continue
+                told[key] = state[0]
+                if reply and back:
+                    self.on_back(topic, user, state[1])
+
+    async def _reap(self, link: Link, lease: str) -> None:
+        left = 1
+        while left:
+            reply = await link.call("reap", (self._names.base,), (lease, _AT_ONCE))
+            left, lost = read_last(reply)
+            for topic, user in lost:
+                self.on_lost(topic, user)
+
+
+def read_present(reply: Reply) -> list[PresenceEntry]:
+    """The users of a topic, out of the `present` script's reply."""
+    triples = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+    return [
+        PresenceEntry(user.decode(), orjson.loads(info), count) for user, info, count in triples
+    ]
+
+
+def read_last(reply: Reply) -> tuple[int, list[tuple[Topic, str]]]:
+    """How many entries are left to undo, and whose last ones were undone, out of the `reap` script's reply."""
+    lost = []
+    for packed in reply[1:]:
+        kind, channel, name, user, _ = orjson.loads(packed)
+        lost.append((Topic(kind, channel, name), user))
+    return reply[0], lost
+
+
+def _pack(topic: Topic, user: str, connection: str) -> bytes:
+    return topic_key(topic).encode() + orjson.dumps([*topic, user, connection])

@@ -1,0 +1,248 @@
+"""What waits to be sent to Redis: one bounded queue in order, taken in batches, many publishes in one script call.
+
+Consecutive publishes to one topic share an envelope, so a busy room costs one Redis message for many frames.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+import attrs
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, History, Position
+
+__all__ = ["Answer", "Argument", "Command", "Outgoing", "Publish", "Reply", "Script", "commands"]
+
+T = TypeVar("T")
+Argument: TypeAlias = str | bytes | int | float
+# What RESP3 brings: bytes, integers and lists of them.
+Reply: TypeAlias = Any
+
+MOST_WAITING = 10_000
+MOST_BYTES = 16 * 1024 * 1024
+BATCH = 256
+BATCH_BYTES = 1024 * 1024
+
+
+class Answer(Generic[T]):
+    """A value that comes later; await it as often as needed, or never."""
+
+    __slots__ = ("_error", "_event", "_value", "done", "on_failure")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.on_failure: Callable[[], None] | None = None
+        self._event: trio.Event | None = None
+        self._value: T | None = None
+        self._error: BrokerUnavailable | None = None
+
+    def resolve(self, value: T) -> None:
+        """It is here."""
+        self._value = value
+        self._finish()
+
+    def fail(self, error: BrokerUnavailable) -> None:
+        """It will never come."""
+        self._error = error
+        if self.on_failure is not None:
+            self.on_failure()
+        self._finish()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        if not self.done:
+            if self._event is None:
+                self._event = trio.Event()
+            yield from self._event.wait().__await__()
+        if self._error is not None:
+            raise BrokerUnavailable(self._error.retry_after)
+        return cast("T", self._value)
+
+    def _finish(self) -> None:
+        self.done = True
+        if self._event is not None:
+            self._event.set()
+
+
+@attrs.define(eq=False)
+class Publish:
+    """One publication to send. `history` is its list and meta key, used with `keep`."""
+
+    channel: bytes
+    history: tuple[str, str]
+    payload: bytes
+    keep: History | None
+    skip: str | None
+    answer: Answer[Position | None] = attrs.field(factory=Answer)
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly."""
+        return len(self.payload) + 100
+
+    def continues(self, other: "Publish") -> bool:
+        """Whether both may share an envelope."""
+        return self.channel == other.channel and self.keep == other.keep
+
+
+@attrs.define(eq=False)
+class Script:
+    """A call of one of the scripts; `read` turns the reply into the answer. A `bound` one belongs to one session."""
+
+    name: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+    read: Callable[[Reply], Any]
+    answer: Answer[Any] = attrs.field(factory=Answer)
+    size: int = 100
+    bound: bool = False
+
+
+@attrs.define(eq=False)
+class Command:
+    """One script call that answers one script or many publishes."""
+
+    script: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument]
+    resolve: Callable[[Reply], None]
+    fail: Callable[[BrokerUnavailable], None]
+
+
+@attrs.define(eq=False)
+class Outgoing:
+    """The queue. `put` refuses what is over the bound; an urgent entry is always taken."""
+
+    _waiting: deque[Publish | Script] = attrs.field(factory=deque, init=False)
+    _bytes: int = attrs.field(default=0, init=False)
+    _filled: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, entry: Publish | Script, *, urgent: bool = False) -> None:
+        """Queue an entry.
+
+        Raises:
+            BrokerUnavailable: the queue is full.
+        """
+        full = len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES
+        if full and not urgent:
+            raise BrokerUnavailable(0.5)
+        self._waiting.append(entry)
+        self._bytes += entry.size
+        self._filled.set()
+
+    async def take(self) -> list[Publish | Script]:
+        """The next entries: at least one, at most a batch."""
+        while not self._waiting:
+            self._filled = trio.Event()
+            await self._filled.wait()
+        batch: list[Publish | Script] = []
+        room = BATCH_BYTES
+        while self._waiting and len(batch) < BATCH and room > 0:
+            entry = self._waiting.popleft()
+            self._bytes -= entry.size
+            room -= entry.size
+            batch.append(entry)
+        return batch
+
+    def fail(self, error: BrokerUnavailable, *, bound_only: bool = False) -> None:
+        """Answer with an error what waits: all of it, or what belongs to the session that ended."""
+        waiting, self._waiting, self._bytes = self._waiting, deque(), 0
+        for entry in waiting:
+            if bound_only and not (isinstance(entry, Script) and entry.bound):
+                self._waiting.append(entry)
+                self._bytes += entry.size
+            else:
+                entry.answer.fail(error)
+
+
+def commands(
+    batch: Sequence[Publish | Script],
+    state: str,
+    opening: Sequence[Argument],
+    seen: Callable[[int], None],
+) -> list[Command]:
+    """What to send for a batch, in its order.
+
+    Args:
+        batch: the entries.
+        state: the key that `publish` counts in.
+        opening: the first arguments of `publish`.
+        seen: told the counter after each call that kept something.
+    """
+    result: list[Command] = []
+    publishes: list[Publish] = []
+    for entry in batch:
+        if isinstance(entry, Publish):
+            publishes.append(entry)
+            continue
+        if publishes:
+            result.append(_publish(publishes, state, opening, seen))
+            publishes = []
+        result.append(_call(entry))
+    if publishes:
+        result.append(_publish(publishes, state, opening, seen))
+    return result
+
+
+def _call(script: Script) -> Command:
+    answer = script.answer
+
+    def resolve(reply: Reply) -> None:
+        try:
+            value = script.read(reply)
+        except (TypeError, ValueError, IndexError, AttributeError):
+            # Somebody else's data under our keys.
+            answer.fail(BrokerUnavailable())
+        else:
+            answer.resolve(value)
+
+    return Command(script.name, script.keys, script.arguments, resolve, answer.fail)
+
+
+def _publish(
+    entries: list[Publish], state: str, opening: Sequence[Argument], seen: Callable[[int], None]
+) -> Command:
+    runs: list[list[Publish]] = []
+    for entry in entries:
+        if runs and entry.continues(runs[-1][0]):
+            runs[-1].append(entry)
+        else:
+            runs.append([entry])
+    keys, arguments = [state], list(opening)
+    for run in runs:
+        first = run[0]
+        keys += first.history
+        size, ttl = (
+            (max(1, first.keep.size), max(1, round(first.keep.ttl * 1000)))
+            if first.keep
+            else (0, 0)
+        )
+        arguments += (first.channel, size, ttl, len(run))
+        for entry in run:
+            arguments += (entry.skip or b"", entry.payload)
+
+    def resolve(reply: Reply) -> None:
+        if reply[0]:
+            seen(reply[0])
+        for run, epoch, offset in zip(runs, reply[1::2], reply[2::2], strict=True):
+            _answer(run, epoch, offset)
+
+    def fail(error: BrokerUnavailable) -> None:
+        for entry in entries:
+            entry.answer.fail(error)
+
+    return Command("publish", keys, arguments, resolve, fail)
+
+
+def _answer(run: list[Publish], epoch: bytes, offset: int) -> None:
+    # `!` and the server's words: this run was refused (out of memory), the others were not.
+    if epoch.startswith(b"!"):
+        for entry in run:
+            entry.answer.fail(BrokerUnavailable())
+        return
+    for number, entry in enumerate(run):
+        kept = entry.keep is not None
+        entry.answer.resolve(Position(epoch.decode(), offset + number) if kept else None)

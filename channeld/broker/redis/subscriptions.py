@@ -1,0 +1,223 @@
+"""What comes from Redis: the wanted subscriptions, and for each topic with a history the last position delivered.
+
+Redis forgets whoever is not connected, so after every (re)subscribe a topic's gap is read from its history. Until that
+is done the topic is *doubtful*: a publication that does not follow the last one is not delivered, since the fill brings
+it, in order. What is delivered is compared with the last position, so nothing comes twice. When the history cannot fill
+the gap, `on_gap` says so. No network here: the link passes acknowledgements, messages and fills in.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+import trio
+
+from channeld.broker.broker import Deliver, Position, Publication, Topic
+from channeld.broker.redis.encoding import STAMP, Names, unpack
+from channeld.broker.redis.queue import Answer, Argument, Reply
+
+__all__ = ["Inbox", "Subscription"]
+
+# Only rooms keep frames; the others need no look at a history.
+_WITH_HISTORY = frozenset({"room"})
+
+
+@attrs.define(eq=False)
+class Subscription:
+    """A topic that is wanted. `last` has an empty epoch where there was no history."""
+
+    topic: Topic
+    channel: bytes
+    ready: Answer[None] = attrs.field(factory=Answer)
+    last: Position | None = None
+    seen: int = 0
+    doubtful: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the topic may have a history."""
+        return self.topic.kind in _WITH_HISTORY or self.last is not None
+
+
+@attrs.define(eq=False)
+class Inbox:
+    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `counts` is for statistics."""
+
+    _names: Names
+    _deliver: Deliver
+    on_gap: Callable[[Topic, Position | None], None]
+    doubtful: dict[bytes, Subscription] = attrs.field(factory=dict, init=False)
+    counts: dict[str, int] = attrs.field(
+        factory=lambda: dict.fromkeys(
+            ("received", "dropped", "duplicates", "filled", "gaps", "failed"), 0
+        ),
+        init=False,
+    )
+    _wanted: dict[bytes, Subscription] = attrs.field(factory=dict, init=False)
+    _awaited: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    _stirred: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def want(self, topic: Topic) -> tuple[Subscription, bool]:
+        """The topic's subscription, and whether it is new."""
+        channel = self._names.channel(topic)
+        subscription = self._wanted.get(channel)
+        if subscription is not None:
+            return subscription, False
+        subscription = self._wanted[channel] = Subscription(topic, channel)
+        return subscription, True
+
+    def forget(self, topic: Topic) -> bytes | None:
+        """Want it no more; the channel to unsubscribe from, if it was wanted."""
+        subscription = self._wanted.pop(self._names.channel(topic), None)
+        if subscription is None:
+            return None
+        self.doubtful.pop(subscription.channel, None)
+        subscription.ready.resolve(None)
+        return subscription.channel
+
+    def connect(self) -> list[bytes]:
+        """A new connection: every channel that is to be subscribed to on it."""
+        self._awaited.clear()
+        self.doubtful.clear()
+        for subscription in self._wanted.values():
+            subscription.doubtful = subscription.last is not None
+        return list(self._wanted)
+
+    def disconnect(self) -> None:
+        """The connection is gone: nobody waits for its acknowledgements; what is wanted is remembered."""
+        for subscription in self._wanted.values():
+            subscription.ready.resolve(None)
+
+    def asked(self, channels: Iterable[bytes]) -> None:
+        """SUBSCRIBE was sent for these."""
+        for channel in channels:
+            self._awaited[channel] = self._awaited.get(channel, 0) + 1
+
+    def acknowledged(self, channel: bytes) -> None:
+        """SUBSCRIBE was answered; only the answer to the latest counts."""
+        left = self._awaited.pop(channel, 1) - 1
+        if left > 0:
+            self._awaited[channel] = left
+            return
+        subscription = self._wanted.get(channel)
+        if subscription is None:
+            return
+        if subscription.keeps:
+            self._doubt(subscription)
+        else:
+            subscription.ready.resolve(None)
+
+    def message(self, channel: bytes, data: bytes) -> None:
+        """Deliver what an envelope holds, or drop it: not wanted, not ours, seen, or about to be filled."""
+        subscription = self._wanted.get(channel)
+        if subscription is None:
+            return
+        publications = unpack(data)
+        if publications is None:
+            self.counts["dropped"] += 1
+            return
+        for publication in publications:
+            if publication.position is None or self._follows(subscription, publication.position):
+                self._hand_over(subscription, publication)
+
+    async def take_doubtful(self, most: int) -> list[Subscription]:
+        """The next subscriptions whose gap has to be read: at least one."""
+        while not self.doubtful:
+            self._stirred = trio.Event()
+            await self._stirred.wait()
+        return [self.doubtful.popitem()[1] for _ in range(min(most, len(self.doubtful)))]
+
+    def questions(self, subscriptions: Sequence[Subscription]) -> tuple[list[str], list[Argument]]:
+        """Keys and arguments of the `fill` script."""
+        keys, arguments = [self._names.state], list[Argument]()
+        for subscription in subscriptions:
+            subscription.seen = 0
+            keys += self._names.history(subscription.topic)
+            last = subscription.last
+            if last is None:
+                arguments += ("t", "", 0)
+            else:
+                arguments += ("f", last.epoch, last.offset)
+        return keys, arguments
+
+    def starts(self, topic: Topic, top: Position) -> None:
+        """A reader was told the topic's top: count from there, if nothing else is known."""
+        subscription = self._wanted.get(self._names.channel(topic))
+        if subscription is None:
+            return
+        if subscription.last is None:
+            subscription.last = top
+        elif not subscription.last.epoch:
+            # There was no history; now there is one, and all that is in it came after.
+            subscription.last = Position(top.epoch, 0)
+
+    def filled(self, subscriptions: Sequence[Subscription], reply: Reply) -> None:
+        """Deliver what the `fill` script found, and say where it could not."""
+        for subscription, (epoch, top, recovered, frames) in zip(subscriptions, reply, strict=True):
+            if self._wanted.get(subscription.channel) is subscription:
+                self._fill(subscription, Position(epoch.decode(), top), bool(recovered), frames)
+            subscription.ready.resolve(None)
+
+    def _follows(self, subscription: Subscription, position: Position) -> bool:
+        last = subscription.last
+        if last is None:
+            subscription.last = position
+            return True
+        same = position.epoch == last.epoch or not last.epoch
+        if same and position.offset == last.offset + 1:
+            subscription.last = position
+            if subscription.doubtful:
+                # It follows: nothing was missed, whatever the fill would find.
+                subscription.doubtful = False
+                self.doubtful.pop(subscription.channel, None)
+            return True
+        if same and position.offset <= last.offset:
+            self.counts["duplicates"] += 1
+            return False
+        subscription.seen = position.offset
+        subscription.doubtful = True
+        self._doubt(subscription)
+        return False
+
+    def _fill(
+        self, subscription: Subscription, top: Position, recovered: bool, frames: Sequence[bytes]
+    ) -> None:
+        if subscription.last is None:
+            subscription.last = top
+            return
+        if not subscription.doubtful:
+            return
+        subscription.doubtful = False
+        if recovered:
+            self._catch_up(subscription, top, frames)
+        else:
+            self.counts["gaps"] += 1
+            subscription.last = top
+            self.on_gap(subscription.topic, top if top.epoch else None)
+        if subscription.seen > top.offset:
+            # It came while the history was being read, and was held back: read again.
+            subscription.doubtful = True
+            self._doubt(subscription)
+
+    def _catch_up(self, subscription: Subscription, top: Position, frames: Sequence[bytes]) -> None:
+        for offset, frame in enumerate(frames, top.offset - len(frames) + 1):
+            # Some may have come by themselves meanwhile.
+            if subscription.last is not None and offset == subscription.last.offset + 1:
+                subscription.last = Position(top.epoch, offset)
+                self.counts["filled"] += 1
+                self._hand_over(subscription, Publication(frame[STAMP:], subscription.last))
+
+    def _doubt(self, subscription: Subscription) -> None:
+        self.doubtful[subscription.channel] = subscription
+        self._stirred.set()
+
+    def _hand_over(self, subscription: Subscription, publication: Publication) -> None:
+        self.counts["received"] += 1
+        try:
+            self._deliver(subscription.topic, publication)
+        except (
+            Exception
+        ):  # one frame that the hub cannot take must not end the connection, again and again
+            self.counts["failed"] += 1

@@ -1,0 +1,396 @@
+"""Verbs over all nodes: who is connected where, and what is done to them, whichever node they are on.
+
+Nodes that share a broker say `here` to each other every few seconds on a control topic. A verb is done on this node,
+and asked of all the others there; it is over when every node that is known has answered, or after `PATIENCE`. A node
+that did not answer is reported (`missing`, and a log line), and not waited for again until it is heard of. A broker of
+one process leaves a cluster closed: it is alone, and every verb answers at once.
+
+The verbs are plain coroutines: await them in a task of your own. They raise `BrokerUnavailable` where other nodes
+could not be asked; then nothing was done.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from channeld.broker.broker import BrokerUnavailable, Position, Topic
+from channeld.cluster import wire
+from channeld.cluster.verbs import VERBS, ConnectionInfo, connection_of
+from channeld.later import Pending, resolved
+from channeld.protocol.codes import CloseCode
+from channeld.protocol.frames import Json
+from channeld.telemetry import Sample, log
+
+if TYPE_CHECKING:
+    from channeld.engine.engine import Engine
+    from channeld.engine.ports import Event
+    from channeld.engine.session import Session
+    from channeld.timers import Timer
+
+__all__ = ["Cluster", "ClusterStatistics", "ConnectionInfo"]
+
+PATIENCE: Final = 1.0
+BEAT: Final = 5.0
+SILENT_AFTER: Final = 16.0
+MOST_NODES: Final = 1_000
+MOST_QUESTIONS: Final = 1_000
+MOST_ROWS: Final = 1_000_000
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ClusterStatistics:
+    """Other nodes known now; and since the start: questions asked, answers that did not come in time, messages dropped."""
+
+    nodes: int
+    asked: int
+    unanswered: int
+    garbage: int
+
+
+@attrs.define(eq=False)
+class _Question:
+    """One that is being waited for; `rows` is what came so far, by node."""
+
+    verb: str
+    waiting: set[str]
+    done: "Event"
+    is_enough: Callable[[Json], bool]
+    rows: list[tuple[str, Json]] = attrs.field(factory=list)
+
+    def settle(self, node: str) -> None:
+        self.waiting.discard(node)
+        if not self.waiting:
+            self.done.set()
+
+
+class Cluster:
+    """One per engine.
+
+    Attributes:
+        node_id: this node.
+        group: the processes that were started together, on one machine; `samples` covers them.
+        samples_here: what `samples` tells of this node.
+        missing: the nodes that did not answer the latest question.
+    """
+
+    def __init__(self, engine: "Engine", node_id: str, *, group: str = "") -> None:
+        self.node_id = node_id
+        self.group = group or node_id
+        self.samples_here: Callable[[], Iterable[Sample]] = tuple
+        self.missing: frozenset[str] = frozenset()
+        self.engine = engine
+        self._is_open = False
+        self._heard: dict[str, float] = {}
+        self._questions: dict[int, _Question] = {}
+        self._number = self._unanswered = self._garbage = 0
+        self._beat: Timer | None = None
+
+    # ---------------------------------------------------------------------------------------------- its own life
+
+    async def open(self) -> None:
+        """Begin to hear the other nodes; the broker is shared. Works (later) while the broker is away, too."""
+        self._is_open = True
+        broker = self.engine.hub.broker
+        self.engine.hub.on_control = self.deliver
+        for topic in (wire.EVERY_NODE, wire.node_topic(self.node_id)):
+            await Pending(resolved(broker.subscribe(topic)))
+        self._tick(self.engine.runtime.clock.monotonic())
+
+    def greet(self) -> None:
+        """Say who is here, and ask who else is: at the start, and when the broker is back."""
+        if self._is_open:
+            self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=True))
+
+    async def close(self) -> None:
+        """Say goodbye, and be alone from now on. Idempotent."""
+        if self._is_open:
+            self._is_open = False
+            if self._beat is not None:
+                self._beat.cancel()
+            with suppress(BrokerUnavailable, TimeoutError):
+                goodbye = wire.pack(wire.Bye(self.node_id))
+                later = self.engine.hub.publish(wire.EVERY_NODE, goodbye)
+                await self.engine.runtime.within(PATIENCE, Pending, resolved(later))
+
+    def _tick(self, now: float) -> None:
+        # Whoever was not heard of for three beats is gone; a greeting costs as little as a plain `here`.
+        self._heard = {node: at for node, at in self._heard.items() if now - at < SILENT_AFTER}
+        self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=not self._heard))
+        self._beat = self.engine.runtime.timers.at(now + BEAT, self._tick)
+
+    def _say(self, topic: Topic, message: wire.Message) -> None:
+        """Publish, and do not wait: what is lost is said again, or was asked in vain."""
+        try:
+            self.engine.hub.publish(topic, wire.pack(message))
+        except BrokerUnavailable:
+            return
+
+    def statistics(self) -> ClusterStatistics:
+        """How many nodes, and what was asked."""
+        return ClusterStatistics(
+            nodes=len(self._heard),
+            asked=self._number,
+            unanswered=self._unanswered,
+            garbage=self._garbage,
+        )
+
+    # ------------------------------------------------------------------------------------------------- messages
+
+    def deliver(self, payload: bytes) -> None:
+        """Take a message from the control topics."""
+        message = wire.unpack(payload)
+        if message is None:
+            self._garbage += 1
+        elif message.node != self.node_id and self._is_open:
+            self._take(message)
+
+    def _take(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Bye):
+            self._forget(message.node)
+            return
+        if message.node in self._heard or len(self._heard) < MOST_NODES:
+            self._heard[message.node] = self.engine.runtime.clock.monotonic()
+        if isinstance(message, wire.Here):
+            if message.greeting:
+                reply = wire.Here(self.node_id, greeting=False)
+                self._say(wire.node_topic(message.node), reply)
+        elif isinstance(message, wire.Ask):
+            self.engine.run(self._reply(message))
+        else:
+            self._take_answer(message)
+
+    def _forget(self, node: str) -> None:
+        self._heard.pop(node, None)
+        for question in self._questions.values():
+            question.settle(node)
+
+    async def _reply(self, ask: wire.Ask) -> None:
+        try:
+            rows = await VERBS[ask.verb](self, ask.arguments)
+        except BrokerUnavailable:
+            return
+        topic = wire.node_topic(ask.node)
+        for part in wire.parts(self.node_id, ask, rows):
+            self._say(topic, part)
+
+    def _take_answer(self, answer: wire.Answer) -> None:
+        question = self._questions.get(answer.number)
+        if question is None:
+            return  # it came too late
+        if question.verb != answer.verb or len(question.rows) + len(answer.rows) > MOST_ROWS:
+            self._garbage += 1
+            return
+        question.rows += [(answer.node, row) for row in answer.rows]
+        if any(map(question.is_enough, answer.rows)):
+            question.done.set()
+        if answer.last:
+            question.settle(answer.node)
+
+    # ------------------------------------------------------------------------------------------------ questions
+
+    async def _everywhere(
+        self,
+        verb: str,
+        arguments: dict[str, Json],
+        is_enough: Callable[[Json], bool] = lambda _row: False,
+    ) -> list[tuple[str, Json]]:
+        """Do a verb here and on every other node: the rows, each with its node."""
+        if not self._is_open:
+            return await self._here(verb, arguments)
+        if len(self._questions) >= MOST_QUESTIONS:
+            raise BrokerUnavailable(PATIENCE)
+        self._number += 1
+        number, done = self._number, self.engine.runtime.make_event()
+        question = self._questions[number] = _Question(verb, set(self._heard), done, is_enough)
+        try:
+            ask = wire.Ask(self.node_id, number, verb, arguments)
+            await Pending(resolved(self.engine.hub.publish(wire.EVERY_NODE, wire.pack(ask))))
+            here = await self._here(verb, arguments)
+            if not any(is_enough(row) for _, row in here):
+                await self._wait(question)
+        finally:
+            del self._questions[number]
+        return here + question.rows
+
+    async def _here(self, verb: str, arguments: dict[str, Json]) -> list[tuple[str, Json]]:
+        rows: Sequence[Json] = await Pending(VERBS[verb](self, arguments))
+        return [(self.node_id, row) for row in rows]
+
+    async def _wait(self, question: _Question) -> None:
+        try:
+            if question.waiting:
+                await self.engine.runtime.within(PATIENCE, question.done.wait)
+        except TimeoutError:
+            self._unanswered += len(question.waiting)
+            for node in question.waiting:
+                self._heard.pop(node, None)
+            log("node_silent", nodes=sorted(question.waiting), question=question.verb)
+            self.missing = frozenset(question.waiting)
+        else:
+            self.missing = frozenset()
+
+    # ---------------------------------------------------------------------------------------------------- verbs
+
+    async def connections(
+        self, *, user: str | None = None, channel: str | None = None, room: str | None = None
+    ) -> list[ConnectionInfo]:
+        """The connections of a user, on a channel, in a room (of that channel, or of any); oldest first."""
+        arguments: dict[str, Json] = {"user": user, "channel": channel, "room": room}
+        rows = await self._everywhere("connections", arguments)
+        found = [connection_of(node, row) for node, row in rows]
+        return sorted(found, key=lambda one: (one.since, one.id))
+
+    async def rooms(self, channel: str) -> dict[str, int]:
+        """The rooms of a channel that somebody is in, by name, with their numbers of connections."""
+        sums: dict[str, int] = {}
+        for _, row in await self._everywhere("rooms", {"channel": channel}):
+            _, room, connections = _triple(row)
+            sums[room] = sums.get(room, 0) + connections
+        return sums
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """For each declared channel its connections, and the rooms that somebody is in."""
+        rooms: dict[str, set[str]] = {name: set() for name in self.engine.plan.channels}
+        connections = dict.fromkeys(rooms, 0)
+        for _, row in await self._everywhere("rooms", {"channel": None}):
+            channel, room, _ = _triple(row)
+            rooms.setdefault(channel, set()).add(room)
+        for _, row in await self._everywhere("counts", {}):
+            channel, count = _pair(row)
+            connections[channel] = connections.get(channel, 0) + count
+        return {name: (connections[name], len(rooms[name])) for name in self.engine.plan.channels}
+
+    async def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        code: int = CloseCode.KICKED,
+        reason: str = "",
+    ) -> int:
+        """Close a user's connections, or one; how many there were."""
+        arguments: dict[str, Json] = {"code": int(code), "reason": reason[:512]}
+        return await self._count("disconnect", user, connection, arguments)
+
+    async def subscribe(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        channel: str,
+        room: str,
+    ) -> int:
+        """Put a user's connections on a channel, or one, into a room; how many are in it now.
+
+        Raises:
+            ValueError: it is no name for a room.
+        """
+        if not self.engine.is_room_name(room):
+            raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
+        arguments: dict[str, Json] = {"channel": channel, "room": room}
+        return await self._count("subscribe", user, connection, arguments)
+
+    async def unsubscribe(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        channel: str,
+        room: str,
+        reason: str | None = None,
+    ) -> int:
+        """Take a user's connections on a channel, or one, out of a room; how many were in it."""
+        said = None if reason is None else reason[:512]
+        arguments: dict[str, Json] = {"channel": channel, "room": room, "reason": said}
+        return await self._count("unsubscribe", user, connection, arguments)
+
+    async def _count(
+        self, verb: str, user: str | None, connection: str | None, arguments: dict[str, Json]
+    ) -> int:
+        if (user is None) == (connection is None):
+            raise ValueError("name a user or a connection")
+        arguments |= {"user": user, "connection": connection}
+        rows = await self._everywhere(verb, arguments)
+        return sum(row for _, row in rows if isinstance(row, int))
+
+    async def online(self, channel: str, user: str) -> bool:
+        """Whether a user has a connection on a channel, on any node."""
+        if self.engine.hub.online(channel, user):
+            return True
+        arguments: dict[str, Json] = {"channel": channel, "user": user}
+        rows = await self._everywhere("online", arguments, bool)
+        return any(row for _, row in rows)
+
+    async def nodes(self) -> int:
+        """How many nodes answer, this one included."""
+        return len(await self._everywhere("ping", {}))
+
+    async def publish(
+        self,
+        channel: str,
+        frame: Mapping[str, object],
+        *,
+        room: str | None = None,
+        user: str | None = None,
+        skip: str | None = None,
+    ) -> tuple[Position | None, int]:
+        """`Engine.publish`, and to how many nodes that went.
+
+        Raises:
+            FrameRefused: it is not one that the channel's clients may get.
+            BrokerUnavailable: it was not published.
+        """
+        later = self.engine.publish(channel, frame, room=room, user=user, skip=skip)
+        return await Pending(resolved(later)), 1 + len(self._heard)
+
+    async def samples(self) -> list[Sample]:
+        """The metric samples of all processes of this node's group: sum up those with the same labels.
+
+        While the broker is away they are this process's own.
+        """
+        arguments: dict[str, Json] = {"group": self.group}
+        try:
+            rows = await self._everywhere("samples", arguments)
+        except BrokerUnavailable:
+            rows = await self._here("samples", arguments)
+        triples = [row for _, row in rows if isinstance(row, list)]
+        return list(wire.unpack_samples(triples))
+
+    # ---------------------------------------------------------------------------------------------- for sessions
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other nodes."""
+        return self._is_open
+
+    def replace_oldest(self, session: "Session", most: int) -> None:
+        """A user has a new connection: close the oldest beyond `most`, wherever they are. Does not wait."""
+        self.engine.runtime.spawn(self._replace_oldest(session, most))
+
+    async def _replace_oldest(self, session: "Session", most: int) -> None:
+        try:
+            found = await self.connections(user=session.user_id, channel=session.channel.name)
+            for oldest in found[: max(0, len(found) - most)]:
+                await self.disconnect(
+                    connection=oldest.id,
+                    code=CloseCode.REPLACED,
+                    reason="replaced by a newer connection",
+                )
+        except BrokerUnavailable:
+            return  # the next one of this user will look again
+
+
+def _pair(row: Json) -> tuple[str, int]:
+    channel, count = _items(row)
+    return str(channel), int(str(count))
+
+
+def _triple(row: Json) -> tuple[str, str, int]:
+    channel, room, count = _items(row)
+    return str(channel), str(room), int(str(count))
+
+
+def _items(row: Json) -> Sequence[Json]:
+    return row if isinstance(row, list) else ()

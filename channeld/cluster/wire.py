@@ -1,0 +1,240 @@
+"""What nodes say to each other on the control topics: five kinds of JSON messages, read strictly.
+
+    here    I am here; with `greeting` also: and who are you?
+    bye     I am leaving
+    ask     every node: do this, or tell me that
+    answer  one part of a node's answer; the `last` ends it
+
+Whoever can write to the broker can write here, so a message of another form, of another version or about an unknown
+verb is dropped and counted. Rooms and users are data: they are values of JSON, never a part of a topic's name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+import orjson
+
+from channeld.broker.broker import Topic
+from channeld.protocol.frames import Json
+from channeld.schema.schemas import validator_of
+from channeld.schema.violations import Validator
+from channeld.telemetry import BUCKETS, METRICS, Histogram, Sample
+
+__all__ = [
+    "EVERY_NODE",
+    "Answer",
+    "Ask",
+    "Bye",
+    "Here",
+    "Message",
+    "node_topic",
+    "pack",
+    "pack_samples",
+    "parts",
+    "unpack",
+    "unpack_samples",
+]
+
+VERSION: Final = 1
+ROWS_IN_A_PART: Final = 500
+
+EVERY_NODE: Final = Topic("node", "", "*")
+
+
+def node_topic(node: str) -> Topic:
+    """What is for one node only."""
+    return Topic("node", "", node)
+
+
+@attrs.frozen(slots=True)
+class Here:
+    """`node` is alive. A `greeting` wants to be answered with a `here`."""
+
+    node: str
+    greeting: bool
+
+
+@attrs.frozen(slots=True)
+class Bye:
+    """`node` has stopped."""
+
+    node: str
+
+
+@attrs.frozen(slots=True)
+class Ask:
+    """`node` asks everybody; `number` tells its questions apart."""
+
+    node: str
+    number: int
+    verb: str
+    arguments: Mapping[str, Json]
+
+
+@attrs.frozen(slots=True)
+class Answer:
+    """A part of what `node` answers to question `number`."""
+
+    node: str
+    number: int
+    verb: str
+    rows: Sequence[Json]
+    last: bool
+
+
+Message: TypeAlias = Here | Bye | Ask | Answer
+
+_NAME: Json = {"type": "string", "minLength": 1, "maxLength": 128}
+_MAYBE_NAME: Json = {"type": ["string", "null"], "minLength": 1, "maxLength": 128}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_NODE: Json = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
+_NUMBER: Json = {"type": "integer", "minimum": 1, "maximum": 2**53}
+
+
+def _object(**properties: Json) -> Json:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _row(*items: Json) -> Json:
+    size = len(items)
+    return {"type": "array", "prefixItems": list(items), "minItems": size, "maxItems": size}
+
+
+_WHO: dict[str, Json] = {"user": _MAYBE_NAME, "connection": _MAYBE_NAME}
+_ROOMS: Json = {"type": "array", "items": {"type": "string"}, "maxItems": 1_000}
+_REASON: Json = {"type": "string", "maxLength": 512}
+
+# For each verb the form of its arguments, and that of one row of an answer.
+_VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
+    "ping": (_object(), {"const": True}),
+    "connections": (
+        _object(user=_MAYBE_NAME, channel=_MAYBE_NAME, room=_MAYBE_NAME),
+        _row(_NAME, _NAME, _MAYBE_NAME, {"type": "string"}, {"type": "number"}, _ROOMS),
+    ),
+    "rooms": (_object(channel=_MAYBE_NAME), _row(_NAME, {"type": "string"}, _COUNT)),
+    "counts": (_object(), _row(_NAME, _COUNT)),
+    "disconnect": (
+        _object(
+            **_WHO,
+            code={"type": "integer", "minimum": 1000, "maximum": 4999},
+            reason=_REASON,
+        ),
+        _COUNT,
+    ),
+    "subscribe": (_object(**_WHO, channel=_NAME, room=_NAME), _COUNT),
+    "unsubscribe": (
+        _object(**_WHO, channel=_NAME, room=_NAME, reason={"anyOf": [_REASON, {"type": "null"}]}),
+        _COUNT,
+    ),
+    "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
+    "samples": (
+        _object(group=_NODE),
+        _row(
+            {"enum": list(METRICS)},
+            {"anyOf": [{"type": "number"}, _row({"type": "number"}, {"type": "array"})]},
+            {"type": "array", "items": {"type": "string"}},
+        ),
+    ),
+}
+
+
+def _message(kind: str, **properties: Json) -> Validator:
+    return validator_of(
+        _object(v={"const": VERSION}, kind={"const": kind}, node=_NODE, **properties)
+    )
+
+
+_HERE = _message("here", greeting={"type": "boolean"})
+_BYE = _message("bye")
+_ASKS = {
+    verb: _message("ask", number=_NUMBER, verb={"const": verb}, arguments=arguments)
+    for verb, (arguments, _) in _VERBS.items()
+}
+_ANSWERS = {
+    verb: _message(
+        "answer",
+        number=_NUMBER,
+        verb={"const": verb},
+        last={"type": "boolean"},
+        rows={"type": "array", "items": row, "maxItems": ROWS_IN_A_PART},
+    )
+    for verb, (_, row) in _VERBS.items()
+}
+
+
+def pack(message: Message) -> bytes:
+    """The message as JSON.
+
+    Raises:
+        TypeError: a name in it is no text that JSON can hold.
+    """
+    kind = type(message).__name__.lower()
+    return orjson.dumps({"v": VERSION, "kind": kind, **attrs.asdict(message, recurse=False)})
+
+
+def unpack(payload: bytes) -> Message | None:
+    """The message that `pack` wrote, or None for anything else."""
+    try:
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    kind, verb = value.get("kind"), value.get("verb")
+    validator, make = _form(kind, verb if isinstance(verb, str) else "")
+    if validator is None or not validator.accepts(value):
+        return None
+    del value["v"], value["kind"]
+    return make(**value)
+
+
+def _form(kind: object, verb: str) -> tuple[Validator | None, type[Here | Bye | Ask | Answer]]:
+    if kind == "here":
+        return _HERE, Here
+    if kind == "bye":
+        return _BYE, Bye
+    if kind == "ask":
+        return _ASKS.get(verb), Ask
+    return (_ANSWERS.get(verb) if kind == "answer" else None), Answer
+
+
+def parts(node: str, ask: Ask, rows: Sequence[Json]) -> Iterator[Answer]:
+    """The answers to a question, one for each so many rows, at least one."""
+    for start in range(0, max(1, len(rows)), ROWS_IN_A_PART):
+        end = start + ROWS_IN_A_PART
+        yield Answer(node, ask.number, ask.verb, rows[start:end], last=end >= len(rows))
+
+
+def pack_samples(samples: Iterable[Sample]) -> list[Json]:
+    """Metric samples as rows."""
+    return [
+        [
+            name,
+            [value.total, list(value.counts)] if isinstance(value, Histogram) else value,
+            list(labels),
+        ]
+        for name, value, labels in samples
+    ]
+
+
+def unpack_samples(rows: Iterable[Any]) -> Iterator[Sample]:
+    """The samples again; those that do not fit the table of metrics (another release's) are left out."""
+    for name, value, labels in rows:
+        metric = METRICS[name]
+        if len(labels) != len(metric.labels):
+            continue
+        if metric.kind != "histogram" and not isinstance(value, list):
+            yield Sample(name, value, tuple(labels))
+        elif metric.kind == "histogram" and isinstance(value, list) and _are_counts(value[1]):
+            yield Sample(name, Histogram(value[1], value[0]), tuple(labels))
+
+
+def _are_counts(counts: list[Json]) -> bool:
+    fit = len(counts) == len(BUCKETS) + 1
+    return fit and all(type(count) is int and count >= 0 for count in counts)

@@ -1,0 +1,347 @@
+"""One pass over what was written, against the language: each mistake gives one finding and takes out its own subtree.
+
+What is right goes on: a broken key is left out of its mapping, a mapping that lost a required key is left out itself, and
+so on upwards, so that everything else is still checked. The words come from `language.py`; notations and short forms
+(`x-kind`) come in as two tables: `notations` replace the check of a scalar, `finishes` bring a checked value into the
+form that the model takes.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
+
+import attrs
+
+from channeld.config.language import (
+    Rule,
+    dotted,
+    elsewhere,
+    got,
+    joined,
+    names_place,
+    similar,
+    wanted,
+)
+from channeld.config.tree import child, tokens
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Report
+from channeld.protocol.frames import Json
+
+__all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "shown"]
+
+
+class _Broken:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "INVALID"
+
+
+INVALID: Final = _Broken()
+"""In place of a value that is left out; why was reported, or is not known here."""
+
+Notation: TypeAlias = "Callable[[Checker, Json, Rule, str], object]"
+"""`(walk, written, rule, pointer)` → the value, or INVALID after a finding."""
+
+Normalizer: TypeAlias = "Callable[[Checker, object, str], object]"
+"""`(walk, checked value, pointer)` → what the model takes, or INVALID after a finding."""
+
+_SECRET_KEYS: Final = frozenset({"secret", "token", "tokens", "keys", "url", "public_key"})
+_BOOLEAN_WORDS: Final = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
+}
+_TYPE_OF: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def shown(text: str) -> str:
+    """A value of the file as a message quotes it: on one line, and cut when it is long."""
+    flat = " ".join(text.split())
+    return f"`{flat[:40]}…`" if len(flat) > 40 else f"`{flat}`"
+
+
+def _fits(value: Json, rule: Rule) -> bool:
+    return type(value) in _TYPE_OF[rule["type"]]
+
+
+def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> str | None:
+    """The key that was probably meant to be the tag."""
+    known = {key for branch in branches for key in branch["properties"]}
+    unknown = [key for key in value if key not in known and isinstance(value[key], str)]
+    return next((key for key in unknown if similar(key, [tag]) == tag), None)
+
+
+class NamedFiles(Protocol):
+    """The files that values name (`{file: PATH}`), by paths already relative to where the configuration is."""
+
+    def text(self, walk: "Checker", path: str, pointer: str, *, may_be_absent: bool) -> object:
+        """What a file holds, or INVALID after a finding. One that may be absent is only a warning to validate."""
+
+    def tokens(self, walk: "Checker", path: str, pointer: str) -> object:
+        """The checked entries of a file of tokens, or INVALID after findings."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Checker:
+    """The pass over one document. `place(pointer, key)` finds things; `silent` pointers hold values that are not known.
+
+    `is_hidden` says whether a value came from the environment or another file: it is neither quoted nor called inline.
+    """
+
+    place: Callable[[str, bool], Place]
+    report: Report
+    files: NamedFiles
+    notations: Mapping[str, Notation]
+    finishes: Mapping[str, Normalizer]
+    silent: frozenset[str] = frozenset()
+    is_hidden: Callable[[str], bool] = lambda pointer: False
+
+    def find(
+        self, code: str, message: str, pointer: str, help: str = "", key: bool = False
+    ) -> None:
+        """Report a finding at a value, or at its key."""
+        self.report.add(diagnose(code, message, self.place(pointer, key), help=help))
+
+    def quote(self, value: Json, pointer: str) -> str:
+        """A scalar as a message may show it: not where it is, or may be, a secret."""
+        if self.is_hidden(pointer) or not _SECRET_KEYS.isdisjoint(tokens(pointer)):
+            return f"the value of {names_place(pointer)}"
+        if isinstance(value, bool):
+            return "`true`" if value else "`false`"
+        return shown(str(value)) if isinstance(value, str | int | float) else got(value)
+
+    def check(self, value: Json, rule: Rule, pointer: str) -> object:
+        """The value in the form that the model takes, or INVALID."""
+        if pointer in self.silent:
+            return INVALID
+        kind = rule.get("x-kind", "")
+        if value is None and ("type" in rule or "anyOf" in rule):
+            return self._empty(pointer)
+        if kind == "json":
+            return self._json(value, rule, pointer)
+        if kind in self.notations:
+            return self.notations[kind](self, value, rule, pointer)
+        clean = self.check_form(value, rule, pointer)
+        if clean is INVALID or kind not in self.finishes:
+            return clean
+        return self.finishes[kind](self, clean, pointer)
+
+    def check_form(self, value: Json, rule: Rule, pointer: str) -> object:
+        """The checked value as it was written, its parts in the model's form; no notation or short form of its own."""
+        if "anyOf" in rule:
+            branch = self._branch(value, rule, pointer)
+            return INVALID if branch is None else self.check(value, branch, pointer)
+        if "type" in rule and not _fits(value, rule):
+            return self.wrong_type(value, rule, pointer)
+        if isinstance(value, dict):
+            return self._mapping(value, rule, pointer)
+        if isinstance(value, list):
+            return self._list(value, rule, pointer)
+        return self._scalar(value, rule, pointer)
+
+    def wrong_type(self, value: Json, rule: Rule, pointer: str) -> object:
+        """Report CH105, with what to write where that can be told."""
+        word = _BOOLEAN_WORDS.get(value.lower()) if isinstance(value, str) else None
+        branches = rule.get("anyOf", [rule])
+        types = {branch.get("type") for branch in branches}
+        help = ""
+        what = got(value)
+        if word and "boolean" in types:
+            what = f"the text {self.quote(value, pointer)}"
+            help = f"write `{word}`, without quotes; `yes` and `on` are text in YAML 1.2"
+        elif isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+", value):
+            help = "remove the quotes"
+        elif "string" in types and isinstance(value, bool | int | float):
+            help = "put it in quotes"
+        elif "array" in types and isinstance(value, str):
+            help = "write a list: put it between `[` and `]`"
+        message = f"{names_place(pointer)} takes {wanted(rule)}; got {what}"
+        self.find("CH105", message, pointer, help)
+        return INVALID
+
+    def out_of_range(self, value: Json, pointer: str, least: str, most: str) -> object:
+        """Report CH601."""
+        if least and most:
+            wanted = f"takes from {least} to {most}"
+        else:
+            wanted = f"must be at {f'least {least}' if least else f'most {most}'}"
+        message = f"{names_place(pointer)} {wanted}; got {self.quote(value, pointer)}"
+        self.find("CH601", message, pointer, "write a value in that range")
+        return INVALID
+
+    def _json(self, value: Json, rule: Rule, pointer: str) -> object:
+        branches = rule.get("anyOf", [rule])
+        if any("type" not in branch or _fits(value, branch) for branch in branches):
+            return value
+        return self.wrong_type(value, rule, pointer)
+
+    def _empty(self, pointer: str) -> object:
+        help = "indent what belongs under it, give it a value, or remove it"
+        self.find("CH110", f"{names_place(pointer)} is empty", pointer, help, key=True)
+        return INVALID
+
+    def _branch(self, value: Json, rule: Rule, pointer: str) -> Rule | None:
+        branches: list[Rule] = [b for b in rule["anyOf"] if _fits(value, b)]
+        if not branches and not isinstance(value, list | dict):
+            # A notation says better than a type what is wanted: `bind: 4000` lacks a host.
+            branches = [b for b in rule["anyOf"] if b.get("x-kind") in self.notations]
+        tag = rule.get("x-tag")
+        if tag is not None and isinstance(value, dict):
+            return self._tagged(value, branches, tag, pointer)
+        if not branches:
+            self.wrong_type(value, rule, pointer)
+            return None
+        words = branches[0].get("enum")
+        if words is not None and value not in words:
+            others = [wanted(branch) for branch in rule["anyOf"] if "enum" not in branch]
+            self._not_one_of(value, words, pointer, others)
+            return None
+        return branches[0]
+
+    def _tagged(
+        self, value: dict[str, Json], branches: list[Rule], tag: str, pointer: str
+    ) -> Rule | None:
+        by_tag = {str(branch["properties"][tag]["const"]): branch for branch in branches}
+        at = child(pointer, tag)
+        if tag not in value:
+            misspelt = _misspelt(tag, value, branches)
+            if misspelt is not None and value[misspelt] in by_tag:
+                # The rest is checked as what was meant; there the key is found unknown.
+                return by_tag[str(value[misspelt])]
+            help = f"add `{tag}:` {joined([f'`{name}`' for name in by_tag])}"
+            self.find("CH104", f"{names_place(pointer)} has no `{tag}`", pointer, help, key=True)
+        elif at in self.silent:
+            pass
+        elif value[tag] is None:
+            self._empty(at)
+        elif isinstance(value[tag], str) and value[tag] in by_tag:
+            return by_tag[str(value[tag])]
+        else:
+            self._not_one_of(value[tag], list(by_tag), at)
+        return None
+
+    def _not_one_of(
+        self, value: Json, legal: list[str], pointer: str, others: Sequence[str] = ()
+    ) -> object:
+        quoted = joined([*(f"`{name}`" for name in legal), *others])
+        meant = similar(value, legal) if isinstance(value, str) else None
+        help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
+        message = f"{self.quote(value, pointer)} is not a value of {names_place(pointer)}"
+        self.find("CH106", message, pointer, help)
+        return INVALID
+
+    def _mapping(self, value: dict[str, Json], rule: Rule, pointer: str) -> object:
+        clean: dict[str, object] = {}
+        required = rule.get("required", ())
+        written = [k for k in value if not (k.startswith("x-") and "patternProperties" in rule)]
+        whole = True
+        meant: set[str | None] = set()
+        for key in written:
+            at = child(pointer, key)
+            child_rule = self._rule_of(key, written, rule, pointer, meant)
+            named = self._is_named(key, rule, at)
+            result = INVALID if child_rule is None else self.check(value[key], child_rule, at)
+            if result is INVALID or not named:
+                whole = whole and key not in required
+            else:
+                clean[key] = result
+        missing = [key for key in required if key not in value]
+        for key in missing:
+            # One mistake: the key is there, and misspelt.
+            if key not in meant:
+                self._missing(key, rule, pointer)
+        if len(written) < rule.get("minProperties", 0):
+            self._too_few(pointer)
+            whole = False
+        return clean if (whole and not missing) or not pointer else INVALID
+
+    def _rule_of(
+        self, key: str, written: list[str], rule: Rule, pointer: str, meant: set[str | None]
+    ) -> Rule | None:
+        properties: Mapping[str, Rule] = rule.get("properties", {})
+        if key in properties:
+            return properties[key]
+        more = rule.get("additionalProperties", {})
+        if isinstance(more, dict):
+            return more
+        meant.add(self._unknown(key, [k for k in properties if k not in written], pointer))
+        return None
+
+    def _unknown(self, key: str, legal: list[str], pointer: str) -> str | None:
+        """Report CH103; the key that was probably meant."""
+        at = child(pointer, key)
+        where = "at the top level" if not pointer else f"in {names_place(pointer)}"
+        named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
+        homes = [home for home in elsewhere(key) if home != dotted(pointer)][:2]
+        meant = similar(key, legal, aliases=True, cutoff=0.85 if homes else 0.6)
+        help = "remove it, or write `x-` before its name"
+        if meant:
+            help = f"did you mean `{meant}`?"
+        elif homes:
+            named_homes = [f"under `{home}`" if home else "at the top level" for home in homes]
+            help = f"`{key}` belongs {joined(named_homes)}"
+        self.find("CH103", f"unknown {named} {where}", at, help, key=True)
+        return meant
+
+    def _is_named(self, key: str, rule: Rule, pointer: str) -> bool:
+        names = rule.get("propertyNames")
+        if names is None or (re.search(names["pattern"], key) and not key.endswith("\n")):
+            return True
+        message = f"{shown(key)} cannot be a name here"
+        self.find("CH118", message, pointer, f"a name is {names['x-wants']}", key=True)
+        return False
+
+    def _missing(self, key: str, rule: Rule, pointer: str) -> None:
+        if not pointer and key == "channeld":
+            return  # CH101, which `structure` reports
+        others = rule.get("properties", {}).get(key, {}).get("examples", ())
+        help = f"add `{key}:`"
+        if others and isinstance(others[0], str | int):
+            help = f"add `{key}: {others[0]}`"
+        message = f"{names_place(pointer)} has no `{key}`"
+        self.find(rule.get("x-missing", "CH104"), message, pointer, help, key=True)
+
+    def _too_few(self, pointer: str) -> object:
+        message = f"{names_place(pointer)} is empty"
+        self.find("CH121", message, pointer, "put at least one entry in it, or remove it")
+        return INVALID
+
+    def _list(self, value: list[Json], rule: Rule, pointer: str) -> object:
+        if len(value) < rule.get("minItems", 0):
+            return self._too_few(pointer)
+        checked = [
+            self.check(one, rule["items"], child(pointer, index)) for index, one in enumerate(value)
+        ]
+        return [one for one in checked if one is not INVALID]
+
+    def _scalar(self, value: Json, rule: Rule, pointer: str) -> object:
+        if "enum" in rule and value not in rule["enum"]:
+            return self._not_one_of(value, rule["enum"], pointer)
+        if isinstance(value, str):
+            return self._text(value, rule, pointer)
+        if isinstance(value, int) and not isinstance(value, bool):
+            least, most = rule.get("minimum", value), rule.get("maximum", value)
+            if not least <= value <= most:
+                ends = (f"{rule[k]}" if k in rule else "" for k in ("minimum", "maximum"))
+                return self.out_of_range(value, pointer, *ends)
+        return value
+
+    def _text(self, value: str, rule: Rule, pointer: str) -> object:
+        least, most = rule.get("minLength", 0), rule.get("maxLength")
+        if len(value) < least or (most is not None and len(value) > most):
+            ends = f"{least} to {most}" if most is not None else f"at least {least}"
+            self.find("CH120", f"{names_place(pointer)} takes {ends} characters", pointer)
+            return INVALID
+        if "pattern" in rule and (not re.search(rule["pattern"], value) or value.endswith("\n")):
+            wants = rule["x-wants"]
+            message = f"{self.quote(value, pointer)} is not {wants}"
+            self.find("CH120", message, pointer, f"write {wants}")
+            return INVALID
+        return value

@@ -1,0 +1,268 @@
+"""The language's notations and short forms: `x-kind` → how a value is read, and the one form that the model takes.
+
+`NOTATIONS` read a scalar (a duration, an address, a path). `FINISHES` take a value whose parts are checked and write it
+out in full: `rooms: "{params.x}"` as `{join: [...]}`, `auth: none` as no names, a secret as a `Secret`.
+"""
+
+import hashlib
+import ipaddress
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+from channeld.config import scalars
+from channeld.config.checker import INVALID, Checker, Normalizer, Notation
+from channeld.config.language import Rule, similar
+from channeld.config.model import Rate, Secret
+from channeld.config.scalars import BadScalar, UnixAddress
+from channeld.config.tree import child
+from channeld.protocol.frames import Json
+
+__all__ = ["FINISHES", "NOTATIONS", "beside"]
+
+_TOKEN_SOURCES: Final = ("query", "header", "subprotocol", "message")
+_SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
+
+
+def beside(path: str, file: str) -> str:
+    """A path that a file names, relative to that file's folder, as a path from where `file` itself is relative to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
+
+
+def _bad(walk: Checker, code: str, value: Json, problem: BadScalar, pointer: str) -> object:
+    message = f"{walk.quote(value, pointer)} {problem.why}"
+    write = problem.write if "," in problem.write else f"`{problem.write}`"
+    walk.find(code, message, pointer, f"write {write}")
+    return INVALID
+
+
+def _scalar(
+    code: str,
+    parse: Callable[[Json], object],
+    range_of: Callable[[object, Rule], tuple[str, str]],
+) -> Notation:
+    def notation(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+        if isinstance(value, list | dict):
+            return walk.wrong_type(value, rule, pointer)
+        parsed = parse(value)
+        if isinstance(parsed, BadScalar):
+            return _bad(walk, code, value, parsed, pointer)
+        ends = range_of(parsed, rule)
+        return walk.out_of_range(value, pointer, *ends) if any(ends) else parsed
+
+    return notation
+
+
+def _between(
+    parse: Callable[[Json], float | BadScalar],
+) -> Callable[[object, Rule], tuple[str, str]]:
+    """The ends of a rule's range where a value lies outside of it, else nothing."""
+
+    def ends(parsed: object, rule: Rule) -> tuple[str, str]:
+        value = cast("float", parsed)
+        least, most = rule.get("x-minimum", ""), rule.get("x-maximum", "")
+        too_little = least and value < cast("float", parse(least))
+        too_much = most and value > cast("float", parse(most))
+        return (least, most) if too_little or too_much else ("", "")
+
+    return ends
+
+
+def _above_zero(parsed: object, rule: Rule) -> tuple[str, str]:
+    return ("", "") if cast("Rate", parsed).limit > 0 else ("1/h", "")
+
+
+_rate_text = _scalar("CH109", scalars.parse_rate, _above_zero)
+
+
+def _rate(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, dict):
+        return _rate_text(walk, value, rule, pointer)
+    parts = walk.check_form(value, rule, pointer)
+    if not isinstance(parts, dict):
+        return INVALID
+    limit: Rate = parts["limit"]
+    return Rate(limit=limit.limit, period=limit.period, burst=parts.get("burst", limit.limit))
+
+
+def _address(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if isinstance(value, list | dict):
+        return walk.wrong_type(value, rule, pointer)
+    parsed = scalars.parse_address(value)
+    if isinstance(parsed, BadScalar):
+        return _bad(walk, "CH119", value, parsed, pointer)
+    if isinstance(parsed, UnixAddress):
+        parsed = UnixAddress(beside(parsed.path, walk.place(pointer, False).file))
+    return scalars.format_address(parsed)
+
+
+def _network(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return walk.wrong_type(value, rule, pointer)
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        message = f"{walk.quote(value, pointer)} is not an address or a network"
+        walk.find(
+            "CH119", message, pointer, "write an address such as `127.0.0.1`, or `10.0.0.0/8`"
+        )
+        return INVALID
+
+
+def _path(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str) or not value or "\0" in value:
+        return walk.wrong_type(value, rule, pointer)
+    return beside(value, walk.place(pointer, False).file)
+
+
+def _call(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return walk.wrong_type(value, rule, pointer)
+    if re.search(rule["pattern"], value) and not value.endswith("\n"):
+        return value
+    guess = re.sub(r"\(.*\)$|\.py(?=:|$)", "", value.strip()).replace("/", ".").replace("::", ":")
+    if ":" not in guess:
+        guess = ":".join(guess.rsplit(".", 1))
+    help = f"write `{guess}`" if re.search(rule["pattern"], guess) else "write `module:function`"
+    walk.find("CH120", f"{walk.quote(value, pointer)} is not `module:function`", pointer, help)
+    return INVALID
+
+
+def _token_source(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return walk.wrong_type(value, rule, pointer)
+    if re.search(rule["pattern"], value) and not value.endswith("\n") and "${" not in value:
+        return value
+    legal = ", ".join(f"`{name}`" for name in (*_TOKEN_SOURCES, "query:NAME", "cookie:NAME"))
+    meant = similar(value, _TOKEN_SOURCES)
+    help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
+    if value.partition(":")[0] == "cookie":
+        help = "write `cookie:` and the cookie's name"
+    walk.find("CH106", f"{walk.quote(value, pointer)} is no place for a token", pointer, help)
+    return INVALID
+
+
+NOTATIONS: Final[Mapping[str, Notation]] = {
+    "duration": _scalar("CH107", scalars.parse_duration, _between(scalars.parse_duration)),
+    "size": _scalar("CH108", scalars.parse_size, _between(scalars.parse_size)),
+    "rate_text": _rate_text,
+    "rate": _rate,
+    "address": _address,
+    "network": _network,
+    "path": _path,
+    "call": _call,
+    "token_source": _token_source,
+}
+
+
+def _list(walk: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _hook(walk: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, dict) else {"call": value}
+
+
+def _file_text(walk: Checker, value: object, pointer: str) -> object:
+    if not isinstance(value, dict):
+        return value
+    return walk.files.text(walk, value["file"], child(pointer, "file"), may_be_absent=False)
+
+
+def _secret(walk: Checker, value: object, pointer: str) -> object:
+    if not isinstance(value, dict):
+        return Secret(text=str(value), inline=not walk.is_hidden(pointer))
+    at = child(pointer, "file")
+    text = walk.files.text(walk, value["file"], at, may_be_absent=True)
+    return Secret(text=text.rstrip("\r\n")) if isinstance(text, str) else INVALID
+
+
+def _secrets(walk: Checker, value: object, pointer: str) -> object:
+    if isinstance(value, list):
+        return value
+    secret = _secret(walk, value, pointer)
+    return [] if secret is INVALID else [secret]
+
+
+def _jwks(walk: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, dict) else {"url": value}
+
+
+def _token_entry(walk: Checker, value: object, pointer: str) -> object:
+    entry = dict(cast("dict[str, object]", value))
+    token = cast("Secret", entry["token"])
+    if not token.text.startswith("sha256:"):
+        return entry
+    match = _SHA256.fullmatch(token.text)
+    if match is None:
+        message = "a token that starts with `sha256:` goes on with 64 hex digits"
+        example = hashlib.sha256(b"").hexdigest()[:8]
+        walk.find("CH120", message, child(pointer, "token"), f"write `sha256:{example}…`, in full")
+        return INVALID
+    del entry["token"]
+    return {**entry, "sha256": match[1].lower()}
+
+
+def _tokens(walk: Checker, value: object, pointer: str) -> object:
+    if isinstance(value, list):
+        return value
+    path = cast("dict[str, str]", value)["file"]
+    return walk.files.tokens(walk, path, child(pointer, "file"))
+
+
+def _authenticator(walk: Checker, value: object, pointer: str) -> object:
+    entry = dict(cast("dict[str, object]", value))
+    if "secret" in entry:
+        entry["secrets"] = entry.pop("secret")
+    return entry
+
+
+def _channel_auth(walk: Checker, value: object, pointer: str) -> object:
+    match value:
+        case "none":
+            return {"names": []}
+        case str():
+            return {"names": [value]}
+        case list():
+            return {"names": value}
+        case _:
+            entry = cast("dict[str, object]", value)
+            return {"names": entry["use"], "optional": entry.get("optional", False)}
+
+
+def _rooms(walk: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, dict) else {"join": _list(walk, value, pointer)}
+
+
+def _presence(walk: Checker, value: object, pointer: str) -> object:
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
+def _route(walk: Checker, value: object, pointer: str) -> object:
+    targets = value if isinstance(value, list) else [value]
+    return [target if isinstance(target, dict) else {"to": target} for target in targets]
+
+
+def _broker(walk: Checker, value: object, pointer: str) -> object:
+    return cast("dict[str, object]", value)["redis"] if isinstance(value, dict) else value
+
+
+FINISHES: Final[Mapping[str, Normalizer]] = {
+    "list": _list,
+    "hook": _hook,
+    "file_text": _file_text,
+    "secret": _secret,
+    "secrets": _secrets,
+    "jwks": _jwks,
+    "token_entry": _token_entry,
+    "tokens": _tokens,
+    "authenticator": _authenticator,
+    "channel_auth": _channel_auth,
+    "rooms": _rooms,
+    "presence": _presence,
+    "route": _route,
+    "broker": _broker,
+}

@@ -1,0 +1,385 @@
+"""YAML 1.2 text to a tree of values: a composer over libyaml's events that collects findings and goes on.
+
+`yaml.compose` is not used: with the C loader it crashes the process on deep nesting, it keeps the last of duplicate keys
+silently, and it gives an alias the place of its anchor. Events are safe, and their marks count code points, from which
+lines and columns are made here: U+2028 is a line break for libyaml and for no editor.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+import attrs
+import yaml
+
+from channeld.config.letters import Rewritten, readable, resolve, yaml11_reading
+from channeld.config.mapping import Fields, Key
+from channeld.config.syntax import syntax_error
+from channeld.config.tree import (
+    Entry,
+    Lines,
+    ListNode,
+    MapNode,
+    Node,
+    Scalar,
+    ScalarNode,
+    Style,
+    Tree,
+    build,
+    child,
+)
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Diagnostic, Related, Report
+from channeld.protocol.frames import Json
+
+__all__ = ["MAX_DEPTH", "MAX_NODES", "parse"]
+
+MAX_NODES = 200_000
+MAX_DEPTH = 64
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STYLES: dict[str | None, Style] = {"'": "single", '"': "double", "|": "literal", ">": "folded"}
+_CORE_TAG = "tag:yaml.org,2002:"
+_TAG_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
+_TEMPLATE = re.compile(
+    r"(?:message|params|user|claims|connection|room|now|now_ms|uuid|[A-Za-z_]\w*\.[\w.-]+)\??"
+)
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+_TAG = re.compile(r"(?:&\S+\s+)?(![^\s,\[\]{}]*)")
+
+
+def parse(text: bytes | str, file: str, report: Report) -> Tree | None:
+    """Read one document, adding what is wrong to `report`; None when there is no value to go on with."""
+    lines = readable(text, file, report)
+    return None if lines is None else _Composer(lines, report).tree()
+
+
+class _Mark(Protocol):
+    @property
+    def index(self) -> int:
+        """Code points before this place."""
+
+
+class _Stop(Exception):
+    """A budget ran out; the finding is in the report."""
+
+
+@attrs.define(eq=False)
+class _Composer:
+    """Turns the events of one text into a tree; each method reads exactly one node's events."""
+
+    lines: Lines
+    report: Report
+    source: Rewritten = attrs.field(init=False)
+    events: Iterator[yaml.Event] = attrs.field(init=False)
+    anchors: dict[str, Node | None] = attrs.field(factory=dict, init=False)
+    spent: int = attrs.field(default=0, init=False)
+    quoted: list[tuple[int, int]] = attrs.field(factory=list, init=False)
+    dropped: list[tuple[str, Node]] = attrs.field(factory=list, init=False)
+    found: list[Diagnostic] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.source = Rewritten(self.lines.text)
+        self.events = yaml.parse(self.source.text, Loader=_LOADER)
+
+    def tree(self) -> Tree | None:
+        """The whole document; None after a syntax error, in an empty file, and past a budget."""
+        try:
+            root = self._document()
+        except yaml.MarkedYAMLError as problem:
+            self._syntax_error(problem)
+            return None
+        except _Stop:
+            self.report.extend(self.found)
+            return None
+        if root is None:
+            self._add("CH012", "the file has no content", (0, 0), help="`channeld init` makes one")
+        self.report.extend(self.found)
+        if root is None:
+            return None
+        unknown: set[str] = set()
+
+        def value(node: ScalarNode, pointer: str) -> Json:
+            if node.broken:
+                unknown.add(pointer)
+            return node.value
+
+        return Tree(
+            file=self.lines.file,
+            text=self.lines.text,
+            value=build(root, "", value),
+            root=root,
+            lines=self.lines,
+            unknown=frozenset(unknown),
+            quoted=tuple(self.quoted),
+            dropped=tuple(self.dropped),
+        )
+
+    def _syntax_error(self, problem: yaml.MarkedYAMLError) -> None:
+        """Report it, without what was taken for a mapping on the same line: a template before other text."""
+        error = syntax_error(problem, self.lines, self.source.offset)
+        line = error.place.line
+        self.report.extend(d for d in self.found if (d.code, d.place.line) != ("CH013", line))
+        self.report.add(error)
+
+    def _document(self) -> Node | None:
+        root: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent) and root is not None:
+                start = self._offset(event.start_mark)
+                message = "more than one document in the file"
+                help = "keep one document; `include:` adds more files"
+                self._add("CH003", message, (start, start + 3), help=help)
+                break
+            if isinstance(event, yaml.NodeEvent):
+                root = self._node(event, "", 1)
+        if isinstance(root, ScalarNode) and root.scalar == Scalar("plain", ""):
+            return None
+        return root
+
+    def _node(self, event: yaml.Event, pointer: str, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, pointer, depth)
+        self._spend(1, event)
+        anchor = getattr(event, "anchor", None)
+        if anchor:
+            self.anchors[anchor] = None
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = self._scalar(event, pointer)
+        else:
+            self._check_depth(depth, event)
+            self._check_tag(event, pointer)
+            if isinstance(event, yaml.SequenceStartEvent):
+                node = self._list(event, pointer, depth)
+            else:
+                node = self._mapping(event, pointer, depth)
+        if anchor:
+            self.anchors[anchor] = node
+        return node
+
+    def _alias(self, event: yaml.AliasEvent, pointer: str, depth: int) -> Node:
+        start, end = self._span(event)
+        target = self.anchors.get(event.anchor or "")
+        if target is not None:
+            self._spend(target.size, event)
+            self._check_depth(depth - 1 + target.height, event)
+            return attrs.evolve(target, start=start, end=end)
+        if event.anchor in self.anchors:
+            message = f"`*{event.anchor}` refers to itself"
+            help = "a value can't hold itself: write it out"
+        else:
+            message = f"`*{event.anchor}` has no anchor"
+            help = f"write `&{event.anchor}` before the value it repeats; if it is a text, quote it"
+        self._add("CH007", message, (start, end), pointer, help=help)
+        scalar = Scalar("plain", self.lines.text[start:end])
+        return ScalarNode(start=start, end=end, scalar=scalar, value=None, broken=True)
+
+    def _scalar(self, event: yaml.ScalarEvent, pointer: str) -> ScalarNode:
+        style = _STYLES.get(event.style, "plain")
+        start, end = self._span(event)
+        if style != "plain":
+            self.quoted.append((start, end))
+        if style in ("literal", "folded"):
+            end = start + len(self.lines.text[start:end].rstrip())
+        start = self._content(start, end)
+        value: Json = event.value
+        broken = False
+        if event.tag not in (None, "!"):
+            value = self._tagged(event, pointer)
+        elif style == "plain" and event.tag is None:
+            value = resolve(event.value)
+            self._check_yaml11(event.value, (start, end), pointer)
+        if isinstance(value, float) and not math.isfinite(value):
+            message = f"`{event.value}` is not a finite number"
+            self._add("CH014", message, (start, end), pointer, help="JSON has no such number")
+            value, broken = event.value, True
+        scalar = Scalar(style, event.value)
+        return ScalarNode(start=start, end=end, scalar=scalar, value=value, broken=broken)
+
+    def _content(self, start: int, end: int) -> int:
+        """Where a scalar itself begins, behind its anchor and tag."""
+        properties = _PROPERTIES.match(self.lines.text, start, end)
+        return properties.end() if properties else start
+
+    def _tagged(self, event: yaml.ScalarEvent, pointer: str) -> Json:
+        """The value of a scalar whose tag tells its type; CH006 when the tag is foreign or does not fit."""
+        tag = event.tag or ""
+        name = tag.removeprefix(_CORE_TAG) if tag.startswith(_CORE_TAG) else ""
+        if name == "str":
+            return str(event.value)
+        value = resolve(event.value)
+        if name in _TAG_TYPES and type(value) is _TAG_TYPES[name]:
+            return value
+        if name == "float" and type(value) is int and len(event.value) < 300:
+            return float(value)
+        self._bad_tag(event, pointer)
+        return value if event.style is None else str(event.value)
+
+    def _list(self, event: yaml.SequenceStartEvent, pointer: str, depth: int) -> ListNode:
+        start, end = self._span(event)
+        before = self.spent - 1
+        items: list[Node] = []
+        while not isinstance(inner := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._node(inner, child(pointer, len(items)), depth + 1))
+            end = items[-1].end
+        if event.flow_style:
+            end = self._offset(inner.end_mark)
+        height = 1 + max((item.height for item in items), default=0)
+        size = self.spent - before
+        return ListNode(start=start, end=end, items=items, size=size, height=height)
+
+    def _mapping(self, event: yaml.Event, pointer: str, depth: int) -> Node:
+        start, end = self._span(event)
+        before = self.spent - 1
+        fields = Fields()
+        while not isinstance(inner := next(self.events), yaml.MappingEndEvent):
+            fields.count += 1
+            fields.last = self._key(inner, pointer, depth)
+            end = self._entry(fields, pointer, depth)
+        if getattr(event, "flow_style", False):
+            end = self._offset(inner.end_mark)
+            if fields.count == 1 and fields.last is not None:
+                template = self._template(fields.last, start, end, pointer)
+                if template is not None:
+                    return template
+        entries = fields.entries()
+        height = 1 + max((entry.node.height for entry in entries.values()), default=0)
+        size = self.spent - before
+        return MapNode(start=start, end=end, entries=entries, size=size, height=height)
+
+    def _entry(self, fields: Fields, pointer: str, depth: int) -> int:
+        """Read the value of the key that was read last; where it ends."""
+        key = fields.last
+        at = pointer if key is None else child(pointer, key.text)
+        node = self._node(next(self.events), at, depth + 1)
+        if key is None:
+            return node.end
+        entry = Entry(start=key.start, end=key.end, node=node)
+        first = fields.merge if key.merges else fields.own.get(key.text)
+        if first is not None:
+            self.dropped.append((at, node))
+            message = f"`{_short(key.text)}` is set twice"
+            there = Related(
+                place=self.lines.place(first.start, first.end, at), message="first set here"
+            )
+            place = self.lines.place(key.start, key.end, at)
+            help = "keep one of them"
+            self.found.append(diagnose("CH004", message, place, help=help, related=(there,)))
+        elif key.merges:
+            fields.merge, fields.merge_at = entry, len(fields.own)
+            fields.merged = self._merged(node, at)
+        else:
+            fields.own[key.text] = entry
+        return max(node.end, key.end)
+
+    def _key(self, event: yaml.Event, pointer: str, depth: int) -> Key | None:
+        """The text of a key, whatever its type (`200` is "200"); None (CH008) for a list or mapping."""
+        start, end = self._span(event)
+        if isinstance(event, yaml.ScalarEvent):
+            self._spend(1, event)
+            style = _STYLES.get(event.style, "plain")
+            if style != "plain":
+                self.quoted.append((start, end))
+            if event.tag not in (None, "!", f"{_CORE_TAG}str"):
+                self._bad_tag(event, pointer)
+            if event.anchor:
+                self.anchors[event.anchor] = ScalarNode(
+                    start=start, end=end, scalar=Scalar(style, event.value), value=event.value
+                )
+            return Key(event.value, start, end, merges=style == "plain" and event.value == "<<")
+        node = self._node(event, pointer, depth + 1)
+        if isinstance(node, ScalarNode):
+            template = node.scalar.raw.startswith("{")
+            return Key(node.scalar.raw, start, node.end, template=template)
+        message = "a key must be a text, not a list or mapping"
+        help = "quote it, or write `key: value`"
+        self._add("CH008", message, (start, node.end), pointer, help=help)
+        return None
+
+    def _merged(self, node: Node, pointer: str) -> dict[str, Entry]:
+        """What `<<` brings: of a list, the first mapping that has a key wins (the merge key's own rule)."""
+        sources = node.items if isinstance(node, ListNode) else [node]
+        merged: dict[str, Entry] = {}
+        for source in sources:
+            if isinstance(source, MapNode):
+                merged = {**source.entries, **merged}
+            elif not (isinstance(source, ScalarNode) and source.broken):
+                message = "`<<` merges a mapping, or a list of mappings"
+                help = "write an alias of a mapping, such as `<<: *defaults`"
+                self._add("CH008", message, (source.start, source.end), pointer, help=help)
+        return merged
+
+    def _template(self, key: Key, start: int, end: int, pointer: str) -> ScalarNode | None:
+        """The text that `{params.x}` without quotes was meant to be, or None if it is just a mapping."""
+        if ":" in self.lines.text[key.end : end] or not (
+            key.template or _TEMPLATE.fullmatch(key.text)
+        ):
+            return None
+        text = f"{{{key.text}}}"
+        if not key.template:
+            message = f"`{_short(text)}` without quotes is a mapping, not a template"
+            help = f'quote it: `"{_short(text)}"`'
+            self._add("CH013", message, (start, end), pointer, help=help)
+        return ScalarNode(start=start, end=end, scalar=Scalar("plain", text), value=text)
+
+    def _check_tag(self, event: yaml.Event, pointer: str) -> None:
+        fits = "seq" if isinstance(event, yaml.SequenceStartEvent) else "map"
+        if getattr(event, "tag", None) not in (None, "!", _CORE_TAG + fits):
+            self._bad_tag(event, pointer)
+
+    def _bad_tag(self, event: yaml.Event, pointer: str) -> None:
+        start = self._offset(event.start_mark)
+        written = _TAG.match(self.lines.text, start)
+        at, name = (written.start(1), written[1]) if written else (start, "!")
+        help = "remove it: a value's type is seen from how it is written"
+        message = f"tag `{_short(name)}` is not allowed here"
+        self._add("CH006", message, (at, at + len(name)), pointer, help=help)
+
+    def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
+        meaning = yaml11_reading(raw)
+        if meaning is None:
+            return
+        value = resolve(raw)
+        now = "a text" if isinstance(value, str) else f"the number {value}"
+        message = f"`{_short(raw)}` is {now} here, but {meaning} for older YAML readers"
+        help = "quote the text, so that all readers agree"
+        if meaning in ("`true`", "`false`"):
+            help = f"write {meaning}, or quote the text"
+        elif not isinstance(value, str):
+            help = "drop the leading zero, or write `0o` before an octal number"
+        self._add("CH005", message, span, pointer, help=help)
+
+    def _check_depth(self, depth: int, event: yaml.Event) -> None:
+        if depth > MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH} levels"
+            self._add("CH010", message, self._span(event), help="flatten it")
+            raise _Stop
+
+    def _spend(self, size: int, event: yaml.Event) -> None:
+        self.spent += size
+        if self.spent > MAX_NODES:
+            message = f"the file holds more than {MAX_NODES} values, aliases written out"
+            help = "repeat less, or split the file with `include:`"
+            self._add("CH009", message, self._span(event), help=help)
+            raise _Stop
+
+    def _add(
+        self, code: str, message: str, span: tuple[int, int], pointer: str = "", *, help: str = ""
+    ) -> None:
+        place = self.lines.place(*span, pointer)
+        self.found.append(diagnose(code, message, place, help=help))
+
+    def _span(self, event: yaml.Event) -> tuple[int, int]:
+        return self._offset(event.start_mark), self._offset(event.end_mark)
+
+    def _offset(self, mark: _Mark | None) -> int:
+        index = mark.index if mark is not None else 0
+        return min(self.source.offset(index), len(self.lines.text))
+
+
+def _short(text: str) -> str:
+    """A text of the file as a message may quote it: one line, not too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."

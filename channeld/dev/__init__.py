@@ -1,0 +1,1 @@
+"""For development: the interactive client, minted tokens, new projects, the table of routes."""

@@ -1,0 +1,329 @@
+"""The interactive client: one connection, a line editor below it, and the same without hands for scripts.
+
+What the server sends is shown with everything unprintable escaped, so that it cannot move the cursor. A script's end is
+found with a `ping` of a known id: frames are handled in order, so its answer comes after the answers to all that was
+sent before.
+"""
+
+import signal
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final, Protocol, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+import orjson
+import trio
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    WebSocketConnection,
+    wrap_client_stream,
+)
+
+from channeld.dev.address import Opening
+from channeld.dev.prompt import Quit, Say, Send, Typed, parse_line
+from channeld.protocol.frames import Frame, Json
+from channeld.telemetry import escaped, one_line
+
+__all__ = ["Screen", "Script", "converse", "play"]
+
+CONNECT_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 2.0
+ANSWER_TIMEOUT: Final = 10.0
+LARGEST: Final = 16 * 1024 * 1024
+QUEUE: Final = 256
+END_ID: Final = "channeld-connect-end"
+
+
+_Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class NotConnected(Exception):
+    """Words for the user: why there is no connection; an HTTP refusal with its status and the problem's title."""
+
+
+class Screen(Protocol):
+    """Where frames and notices go."""
+
+    def frame(self, arrow: str, value: Json) -> None:
+        """Show a frame: `→` for one that was sent, `←` for one that came."""
+
+    def notice(self, text: str) -> None:
+        """Tell the user something that is not a frame."""
+
+
+async def _open_stream(opening: Opening) -> _Stream:
+    """TCP, and TLS where the scheme says so, with the system's trust (`SSL_CERT_FILE` adds to it).
+
+    Raises:
+        NotConnected: nobody listens, the name is unknown, the certificate is not trusted, or it takes too long.
+    """
+    parts = urlsplit(opening.url)
+    host, secure = parts.hostname or "", parts.scheme == "wss"
+    try:
+        with trio.fail_after(CONNECT_TIMEOUT):
+            tcp = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
+            if not secure:
+                return tcp
+            context = ssl.create_default_context()
+            stream = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+            try:
+                await stream.do_handshake()
+            except BaseException:
+                await trio.aclose_forcefully(tcp)
+                raise
+            return stream
+    except trio.TooSlowError:
+        raise NotConnected(f"no answer within {CONNECT_TIMEOUT:g} s") from None
+    except (OSError, trio.BrokenResourceError) as error:
+        raise NotConnected(f"no connection: {_root(error)}") from None
+
+
+async def _speak(
+    opening: Opening, screen: Screen, speak: Callable[[WebSocketConnection], Awaitable[int]]
+) -> int:
+    """Connect, `speak`, close politely for at most two seconds; what `speak` returned, or 1 after a notice of why not.
+
+    The stream is ours and closed by us: trio-websocket leaves it open after a refusal and after the server's close.
+    """
+    try:
+        stream = await _open_stream(opening)
+    except NotConnected as error:
+        screen.notice(str(error))
+        return 1
+    status = 1
+    try:
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(CONNECT_TIMEOUT):
+                connection = await _shake_hands(nursery, stream, opening)
+            try:
+                status = await speak(connection)
+            except ConnectionClosed as closed:
+                screen.notice(_farewell(closed))
+            finally:
+                with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
+                    await connection.aclose()
+            nursery.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        refused = next(_leaves(group))
+        screen.notice(_refusal(refused.status_code, refused.body))
+    except* trio.TooSlowError:
+        screen.notice(f"no answer within {CONNECT_TIMEOUT:g} s")
+    finally:
+        await trio.aclose_forcefully(stream)
+    return status
+
+
+async def _shake_hands(
+    nursery: trio.Nursery, stream: _Stream, opening: Opening
+) -> WebSocketConnection:
+    parts = urlsplit(opening.url)
+    return await wrap_client_stream(
+        nursery,
+        stream,
+        parts.netloc.rpartition("@")[2],
+        urlunsplit(("", "", parts.path, parts.query, "")),
+        subprotocols=opening.subprotocols or None,
+        extra_headers=[(name.encode(), text.encode()) for name, text in opening.headers],
+        max_message_size=LARGEST,
+        message_queue_size=QUEUE,
+    )
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[Any]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _root(error: BaseException) -> str:
+    """The words of what was at the bottom of it, such as `Connection refused`."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        return _root(error.exceptions[0])
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there; is the server running?"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "the handshake failed"
+
+
+def _refusal(status: int, body: bytes | None) -> str:
+    try:
+        problem = orjson.loads(body or b"")
+    except orjson.JSONDecodeError:
+        problem = None
+    known = {each.value: each.phrase for each in HTTPStatus}
+    title = problem.get("title") if isinstance(problem, dict) else None
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    words = title if isinstance(title, str) else known.get(status, "")
+    more = f" ({escaped(detail)})" if isinstance(detail, str) else ""
+    return f"refused: HTTP {status} {escaped(words)}{more}"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Script:
+    """What to do without hands: texts to send, then wait for so many frames, or for one of a type.
+
+    Without `wait` the end is the answer to all that was sent; an error among the answers is a failure then.
+    """
+
+    send: tuple[str, ...] = ()
+    wait: int | str | None = None
+    timeout: float = ANSWER_TIMEOUT
+
+
+class _Conversation:
+    """What is said on one connection."""
+
+    def __init__(self, connection: WebSocketConnection, screen: Screen) -> None:
+        self._connection = connection
+        self._screen = screen
+
+    async def greet(self, opening: Opening) -> None:
+        """Send the first-message authentication, if there is one; it is not shown, since it holds a token."""
+        if opening.first is not None:
+            await self._connection.send_message(one_line(opening.first))
+
+    async def send(self, text: str) -> None:
+        """Send and show."""
+        await self._connection.send_message(text)
+        self._screen.frame("→", _value(text))
+
+    async def ask_for_the_end(self) -> None:
+        """Make `receive` return once all that was sent has been answered."""
+        await self._connection.send_message(one_line({"type": "ping", "id": END_ID}))
+
+    async def receive(self, wait: int | str | None = None) -> bool:
+        """Show what comes, until what was waited for, or the end that was asked for; whether that went well."""
+        seen, refused = 0, False
+        while True:
+            value = _value(await self._connection.get_message())
+            frame: Frame = value if isinstance(value, dict) else {}
+            is_error = frame.get("type") == "error"
+            if frame.get("id") == END_ID and not is_error:
+                return not refused
+            self._screen.frame("←", value)
+            seen, refused = seen + 1, refused or is_error
+            if wait in (seen, frame.get("type")):
+                return wait == "error" or not refused
+            if frame.get("id") == END_ID:
+                return False
+
+
+def _value(text: str | bytes) -> Any:
+    """The JSON of a frame; what is none, or is nested too deep to be written again, as it came."""
+    try:
+        value = orjson.loads(text)
+        one_line(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return text if isinstance(text, str) else f"{len(text)} bytes of binary"
+    return value
+
+
+async def play(opening: Opening, script: Script, screen: Screen) -> int:
+    """Do what a script says. 0: it came; 1: refused, closed, an error, or not in time (told as a notice)."""
+
+    async def speak(connection: WebSocketConnection) -> int:
+        talk = _Conversation(connection, screen)
+        with trio.move_on_after(script.timeout):
+            # Closed while we speak: what came before that, such as the error, is still there to be shown.
+            with suppress(ConnectionClosed):
+                await talk.greet(opening)
+                for text in script.send:
+                    await talk.send(text)
+                if script.wait is None:
+                    await talk.ask_for_the_end()
+            return 0 if await talk.receive(script.wait) else 1
+        awaited = "the answers" if script.wait is None else f"what --wait {script.wait} asks for"
+        screen.notice(f"{awaited} did not come within {script.timeout:g} s")
+        return 1
+
+    return await _speak(opening, screen, speak)
+
+
+def _farewell(closed: ConnectionClosed) -> str:
+    if closed.reason is None:
+        return "closed"
+    words = closed.reason.reason or closed.reason.name
+    return f"closed by the server: {closed.reason.code} {escaped(words or '')}".rstrip()
+
+
+async def converse(
+    opening: Opening, screen: Screen, read_line: Callable[[], str], *, piped: bool = False
+) -> int:
+    """Talk until one side ends it. 0: the user left; 1: refused or closed; 130: Ctrl-C.
+
+    `read_line` is called in a thread and raises EOFError at the end. When it reads from a pipe, the answers to the last
+    lines are waited for, and an error among them gives 1.
+    """
+
+    async def speak(connection: WebSocketConnection) -> int:
+        talk = _Conversation(connection, screen)
+        with suppress(ConnectionClosed):
+            await talk.greet(opening)
+        return await _both_ways(talk, screen, read_line, piped=piped)
+
+    return await _speak(opening, screen, speak)
+
+
+async def _both_ways(
+    talk: _Conversation, screen: Screen, read_line: Callable[[], str], *, piped: bool
+) -> int:
+    status = 0
+    async with trio.open_nursery() as nursery:
+
+        def end(with_status: int) -> None:
+            nonlocal status
+            status = with_status
+            nursery.cancel_scope.cancel()
+
+        async def listen() -> None:
+            try:
+                end(0 if await talk.receive() else 1)
+            except ConnectionClosed as closed:
+                screen.notice(_farewell(closed))
+                end(1)
+
+        async def watch_for_interrupts(task_status: trio.TaskStatus[None]) -> None:
+            with trio.open_signal_receiver(signal.SIGINT) as interrupts:
+                task_status.started()
+                async for _ in interrupts:
+                    end(130)
+
+        await nursery.start(watch_for_interrupts)
+        nursery.start_soon(listen)
+        if await _type(talk, screen, read_line, piped=piped):
+            if piped:
+                await trio.sleep(ANSWER_TIMEOUT)
+                screen.notice(f"the last answers did not come within {ANSWER_TIMEOUT:g} s")
+            end(1 if piped else 0)
+    return status
+
+
+async def _type(
+    talk: _Conversation, screen: Screen, read_line: Callable[[], str], *, piped: bool
+) -> bool:
+    """Send what is typed until the user leaves; False when the connection went first (whoever listens tells why)."""
+    with suppress(ConnectionClosed):
+        typed: Typed = None
+        while not isinstance(typed, Quit):
+            try:
+                line = await trio.to_thread.run_sync(read_line, abandon_on_cancel=True)
+            except EOFError:
+                break
+            typed = parse_line(line)
+            if isinstance(typed, Send):
+                await talk.send(typed.text)
+            elif isinstance(typed, Say):
+                screen.notice(typed.text)
+        if piped:
+            await talk.ask_for_the_end()
+        return True
+    return False

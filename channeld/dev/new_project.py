@@ -1,0 +1,85 @@
+"""A new project from a template: a configuration, hooks, schemas, scenarios, CI. Nothing is ever overwritten.
+
+The templates are package data under `templates/`: `common/` goes into every project. A leading `dot-` of a name becomes
+a dot, and a last `.in` is left out, so that neither git nor Python takes a template's file for one of ours.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["TEMPLATES", "InTheWay", "contents", "create"]
+
+TEMPLATES: Final[Mapping[str, str]] = {
+    "chat": "rooms with presence, history, whispers and a hook",
+    "notifications": "events for one user on all of their connections",
+    "dashboard": "devices send measurements, viewers subscribe to them",
+}
+"""Each template's name, and what it makes."""
+
+# A folder under version control counts as empty.
+_HARMLESS: Final = frozenset({".git"})
+_SCHEMA: Final = "schemas/channels.schema.json"
+
+
+class InTheWay(Exception):
+    """The folder is not empty; `names` are what it holds, sorted."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        super().__init__(f"{folder} is not empty")
+        self.folder = folder
+        self.names = names
+
+
+def contents(template: str) -> dict[str, str]:
+    """The files of a project, by their path in it.
+
+    Args:
+        template: one of `TEMPLATES`.
+    """
+    ours = files("channeld.dev").joinpath("templates")
+    schema = files("channeld.config").joinpath("channels.schema.json")
+    found = dict(_walk(ours.joinpath("common"), ""))
+    found |= _walk(ours.joinpath(template), "")
+    found[_SCHEMA] = schema.read_text(encoding="utf-8")
+    return dict(sorted(found.items()))
+
+
+def create(folder: Path, template: str) -> list[str]:
+    """Write a project into a folder, which is made if it is not there.
+
+    Args:
+        folder: new or empty (a `.git` in it may stay).
+        template: one of `TEMPLATES`.
+
+    Returns:
+        The paths of what was written, relative to the folder.
+
+    Raises:
+        InTheWay: the folder holds something; nothing was written.
+        OSError: the folder or a file in it cannot be written.
+    """
+    if folder.exists():
+        names = sorted(path.name for path in folder.iterdir() if path.name not in _HARMLESS)
+        if names:
+            raise InTheWay(folder, names)
+    written = contents(template)
+    for name, text in written.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # "x": whatever appeared there in the meantime stays.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    return list(written)
+
+
+def _walk(folder: Traversable, above: str) -> Iterator[tuple[str, str]]:
+    for entry in folder.iterdir():
+        name = entry.name.removesuffix(".in")
+        name = above + (f".{name.removeprefix('dot-')}" if name.startswith("dot-") else name)
+        if entry.is_dir():
+            yield from _walk(entry, f"{name}/")
+        else:
+            yield name, entry.read_text(encoding="utf-8")

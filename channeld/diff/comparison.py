@@ -1,0 +1,256 @@
+"""The two sides on one desk: places in both, and the changes that schemas make to what is sent and received."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.diagnostics.diagnostic import Place, Related
+from channeld.diff.change import Change, Level, Witness, worst
+from channeld.diff.severity import Direction, level_of
+from channeld.diff.side import Side
+from channeld.protocol.frames import Json
+from channeld.schema.compare.compare import compare
+from channeld.schema.compare.counterexample import Shown, find
+from channeld.schema.compare.difference import Effect, Fact, Spot
+from channeld.schema.compare.schema_ref import IMPLIED, Book, Node, Part, implied
+
+__all__ = ["OBJECT", "Desk", "Use"]
+
+OBJECT: Final = implied({"type": "object"}, "object")
+"""A frame, without its type and id, and claims are objects whatever their schema says."""
+
+
+def _always(_: Fact) -> bool:
+    return True
+
+
+def _itself(value: Json) -> Json:
+    return value
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class Use:
+    """What a schema is for. `pointer` is where it is named in the new configuration, `old` in the old one.
+
+    `affects` says for whom it matters, `receivers` for whom else, when it is PASSED_ON. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
+    `codes` gives other codes for a narrower and a wider schema, where it is not about messages and events.
+    `frame_type` is the type of the frame that is shown as a witness, empty for what is no frame; `show` makes of a value
+    what is shown of it.
+    """
+
+    pointer: str
+    old: str
+    direction: Direction
+    affects: str
+    receivers: str = ""
+    frame_type: str = ""
+    show: Callable[[Json], Json] = _itself
+    passes: Callable[[Fact], bool] = _always
+    codes: tuple[str, str] | None = None
+    about: str = ""
+
+
+@attrs.define(eq=False)
+class Desk:
+    """Makes changes; `everything` asks for those of words, too."""
+
+    old: Side
+    new: Side
+    everything: bool = False
+    _books: tuple[Book, Book] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._books = Book(self.old.schemas), Book(self.new.schemas)
+
+    def change(
+        self,
+        code: str,
+        level: Level,
+        message: str,
+        pointer: str,
+        *,
+        key: bool = False,
+        **more: object,
+    ) -> Change:
+        """A change of what stands at a pointer of the new configuration, or nearest to it."""
+        place = self.new.place(pointer, key=key)
+        known = Change(code=code, level=level, message=message, place=place, path=pointer)
+        return attrs.evolve(known, **more)  # type: ignore[arg-type]  # fields of Change, by name
+
+    def gone(
+        self, code: str, level: Level, message: str, pointer: str, *, near: str = "", **more: object
+    ) -> Change:
+        """Something at a pointer of the old configuration is gone; it is shown at what held it (`near`, in the new one)."""
+        place = self.new.place(near or pointer, key=True)
+        there = Related(place=self.old.place(pointer, key=True), message="stood here")
+        known = Change(
+            code=code, level=level, message=message, place=place, path=pointer, related=(there,)
+        )
+        return attrs.evolve(known, **more)  # type: ignore[arg-type]  # fields of Change, by name
+
+    def node(self, pointer: str, *parts: Part, old: bool = False) -> Node | None:
+        """The schema at a pointer together with others; None where it can't be had."""
+        side, book = (self.old, self._books[0]) if old else (self.new, self._books[1])
+        root = side.schemas.root(pointer)
+        found = side.schemas.at(root) if root is not None else None
+        return Node(book, (found, *parts)) if found is not None else None
+
+    def implied(self, *parts: Part, old: bool = False) -> Node:
+        """What the language itself asks for, on one of the sides."""
+        return Node(self._books[0 if old else 1], parts)
+
+    def schemas(self, use: Use) -> Iterator[Change]:
+        """What changed for a use of a schema of objects."""
+        old, new = self.node(use.old, OBJECT, old=True), self.node(use.pointer, OBJECT)
+        if old is None or new is None:
+            return
+        yield from self.differences(use, old, new)
+
+    def differences(self, use: Use, old: Node, new: Node) -> Iterator[Change]:
+        """What changed between two schemas for a use of them."""
+        facts = compare(old, new)
+        told: set[object] = set()
+        is_mixed = any(not _is_undecided(fact) for fact in facts)
+        for fact in facts:
+            # Beside a difference that is certain, a frame that shows one may show just that one.
+            change = self._difference(use, fact, may_prove=not (is_mixed and _is_undecided(fact)))
+            # A schema that is reached on several ways is told of once.
+            key = (change.code, change.level, fact.name, _spot(fact.old), _spot(fact.new))
+            if key not in told:
+                told.add(key)
+                yield change
+        if self.everything and not facts and self._words(old) != self._words(new):
+            message = f"the words about {use.about or use.affects} changed"
+            yield self.change("D702", Level.SAFE, message, use.pointer)
+
+    def _words(self, node: Node) -> list[object]:
+        return [node.book.whole(part) for part in node.parts]
+
+    def _difference(self, use: Use, fact: Fact, *, may_prove: bool) -> Change:
+        levels = self._levels(use, fact)
+        level = worst(levels.values())
+        gained, shown = _proof(use, fact, levels, level) if may_prove else (False, None)
+        if shown is not None and level is Level.DANGEROUS and _is_proof(fact, gained):
+            level = Level.BREAKING
+        code, security = self._code(use, fact, level)
+        place, path, related = self._places(use, fact)
+        message = fact.message.replace("the frame", f"the {use.about or 'frame'}")
+        return Change(
+            code=code,
+            level=level,
+            message=message,
+            place=place,
+            path=path,
+            label=fact.label,
+            note=_joined(fact.note, _passed_on(use, levels)),
+            security=security,
+            related=related,
+            uses=(use.pointer.removesuffix("/schema"),),
+            affects=_affected(use, levels),
+            witness=_witness(use, shown, gained),
+        )
+
+    def _levels(self, use: Use, fact: Fact) -> Mapping[bool, Level]:
+        """How bad it is for senders (False) and for receivers (True), whoever there is."""
+        levels: dict[bool, Level] = {}
+        if use.direction is not Direction.RECEIVED:
+            levels[False] = level_of(fact, Direction.SENT)
+        if use.direction is Direction.RECEIVED or (
+            use.direction is Direction.PASSED_ON and use.passes(fact)
+        ):
+            levels[True] = level_of(fact, use.direction)
+        return levels
+
+    def _code(self, use: Use, fact: Fact, level: Level) -> tuple[str, bool]:
+        if use.codes is None:
+            return fact.code, False
+        narrower, wider = use.codes
+        code = wider if level is Level.SAFE and not fact.may_lose() else narrower
+        return code, code == "D404"
+
+    def _places(self, use: Use, fact: Fact) -> tuple[Place, str, tuple[Related, ...]]:
+        place = self._place(self.new, fact.new) or self.new.place(use.pointer)
+        before = self._place(self.old, fact.old)
+        gone = before is not None and not _stands(fact)
+        related = (Related(place=before, message="stood here"),) if before and gone else ()
+        pointer = self._pointer(fact.old if gone else fact.new)
+        return place, pointer or use.pointer, related
+
+    def _place(self, side: Side, spot: Spot | None) -> Place | None:
+        if spot is None or spot.part.document.uri.startswith(IMPLIED):
+            return None
+        pointer = f"{spot.part.pointer}/{spot.keyword}" if spot.keyword else spot.part.pointer
+        document = spot.part.document
+        return side.shown(side.schemas.documents.place(document, pointer, key=spot.key))
+
+    def _pointer(self, spot: Spot | None) -> str:
+        """The spot's pointer in the configuration; empty for one in a file of its own."""
+        if spot is None or spot.part.document.base is None:
+            return ""
+        pointer = spot.part.document.base + spot.part.pointer
+        return f"{pointer}/{spot.keyword}" if spot.keyword else pointer
+
+
+def _is_proof(fact: Fact, gained: bool) -> bool:
+    """Whether a witness settles what could not be told from the schemas. Few clients check patterns of what they get."""
+    return _is_undecided(fact) and (fact.code == "D399" or not gained)
+
+
+def _is_undecided(fact: Fact) -> bool:
+    return fact.effect in (Effect.UNKNOWN, Effect.MAY_NARROW, Effect.MAY_WIDEN)
+
+
+def _proof(
+    use: Use, fact: Fact, levels: Mapping[bool, Level], level: Level
+) -> tuple[bool, Shown | None]:
+    """A value that shows the difference in the direction in which it is worst, and whether it is one that was gained."""
+    ways = [gained for gained in (False, True) if levels.get(gained) is level]
+    if level is Level.SAFE:
+        ways = [not fact.may_lose(), fact.may_lose()]
+    for gained in ways:
+        shown = find(fact, gained=gained, is_frame=bool(use.frame_type))
+        if shown is not None:
+            return gained, shown
+    return False, None
+
+
+def _spot(spot: Spot | None) -> object:
+    return (spot.part.key, spot.keyword) if spot is not None else None
+
+
+def _stands(fact: Fact) -> bool:
+    """Whether what the difference is about stands in the new file, so that the old place need not be shown."""
+    return fact.new is not None and (bool(fact.new.keyword) and fact.code != "D303")
+
+
+def _affected(use: Use, levels: Mapping[bool, Level]) -> tuple[str, ...]:
+    sent, received = levels.get(False), levels.get(True)
+    if use.direction is not Direction.PASSED_ON or received in (None, Level.SAFE):
+        return (use.affects,)
+    return (use.receivers,) if sent is Level.SAFE else (use.affects, use.receivers)
+
+
+def _passed_on(use: Use, levels: Mapping[bool, Level]) -> str:
+    if use.direction is not Direction.PASSED_ON or True not in levels:
+        return ""
+    sent, received = levels.get(False, Level.SAFE), levels[True]
+    if worst((sent, received)) is received and received is not sent:
+        return f"{sent} for those who send it, {received} for those who receive it"
+    return ""
+
+
+def _witness(use: Use, shown: Shown | None, gained: bool) -> Witness | None:
+    if shown is None:
+        return None
+    value, reason = shown
+    if use.frame_type and isinstance(value, dict):
+        value = {"type": use.frame_type, **value}
+    value = use.show(value)
+    title = "possible now" if gained else "accepted before"
+    outcome = f"not before: {reason}" if gained else f"refused now: {reason}"
+    return Witness(title=title, value=value, outcome=outcome)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

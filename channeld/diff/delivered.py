@@ -1,0 +1,91 @@
+"""What receivers get of a message: the fields of the delivered frame, and the template that each comes from."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Message
+from channeld.plan.expressions import Expression, Literal, Node, Text, expressions, parse
+from channeld.protocol.frames import Json
+from channeld.schema.compare.difference import Fact
+from channeld.schema.guarantees import type_of
+
+__all__ = ["Delivered", "Source", "delivered", "is_routed", "source"]
+
+_TYPES: Final = {"now_ms": "integer"} | dict.fromkeys(
+    ("now", "uuid", "user.id", "connection.id", "room"), "string"
+)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Source:
+    """Where a field comes from: `text` is the same for the same template. `kind` is its JSON type, if that is known."""
+
+    text: str
+    optional: bool = False
+    kind: str = ""
+    as_sent: bool = False
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Delivered:
+    """A delivered frame: its type, its fields, and whether it is the message itself with some of them over it."""
+
+    type: str
+    fields: Mapping[str, Source]
+    as_sent: bool
+    reached: tuple[tuple[str, ...], ...] = ()
+
+    def passes(self, fact: Fact) -> bool:
+        """Whether receivers feel a difference in what is sent."""
+        way = [step if isinstance(step, str) else "*" for step in fact.position.steps()]
+        way += [fact.name] if fact.name else []
+        if self.as_sent:
+            first = self.fields.get(way[0]) if way else None
+            return first is None or first.as_sent
+        return bool(way) and any(
+            all(a == b for a, b in zip(way, path, strict=False)) for path in self.reached
+        )
+
+
+def is_routed(message: Message) -> bool:
+    """Whether others than the sender receive something of it."""
+    return any(route.to in ("room", "user", "global") for route in message.route)
+
+
+def delivered(name: str, message: Message, declared: Mapping[str, bool]) -> Delivered:
+    """What is delivered of a message; `declared` are its schema's properties, and whether each is required."""
+    if message.emit is not None:
+        type_ = message.emit.get("type", name)
+        fields = {key: source(value) for key, value in message.emit.items() if key != "type"}
+        reached = tuple(e.path for e in _read(dict(message.emit)) if e.root == "message")
+        return Delivered(type=str(type_), fields=fields, as_sent=False, reached=reached)
+    sent = {
+        key: Source(text=f"{{message.{key}}}", optional=not required, as_sent=True)
+        for key, required in declared.items()
+    }
+    stamps = {key: source(value) for key, value in (message.stamp or {}).items()}
+    return Delivered(type=name, fields={**sent, **stamps}, as_sent=True)
+
+
+def source(value: Json) -> Source:
+    """What a template gives."""
+    node = _parsed(value)
+    match node:
+        case Expression():
+            kind = _TYPES.get(node.source, "")
+            return Source(text=f"{{{node.source}}}", optional=node.optional, kind=kind)
+        case Literal(constant):
+            return Source(text=f"= {constant!r}", kind=type_of(constant))
+        case Text():
+            return Source(text=f"{value}", kind="string")
+    return Source(text=repr(value), kind=type_of(value))
+
+
+def _parsed(value: Json) -> Node:
+    return parse(value, "", [])
+
+
+def _read(value: Json) -> list[Expression]:
+    return list(expressions(_parsed(value)))

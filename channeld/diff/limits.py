@@ -1,0 +1,190 @@
+"""Limits, rates, keep-alive, history and presence: what clients may do, and what they can count on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from channeld.config.model import Channel, History, Presence, Rate
+from channeld.diff.change import Change, Level
+from channeld.diff.comparison import Desk
+from channeld.diff.delivered import source
+from channeld.diff.fields import fields
+from channeld.pointer import at
+from channeld.schema.compare.words import duration
+
+__all__ = ["channel_limits", "histories", "presences", "rates", "server_limits"]
+
+_WORDS: Final[Mapping[str, tuple[str, Level]]] = {
+    "message_size": ("the largest message", Level.BREAKING),
+    "json_depth": ("how deep a message may nest", Level.BREAKING),
+    "rooms_per_connection": ("how many rooms a connection may be in", Level.BREAKING),
+    "connections_per_address": ("how many connections an address may have", Level.BREAKING),
+    "connections_per_user": ("how many connections a user may have", Level.BREAKING),
+    "messages": ("how many messages a connection may send", Level.BREAKING),
+    "connections": ("how many connections the server takes", Level.DANGEROUS),
+    "outbox": ("how much may wait for a slow client", Level.DANGEROUS),
+    "errors": ("how many errors a connection may make", Level.DANGEROUS),
+    "auth_timeout": ("the time to authenticate", Level.DANGEROUS),
+    "handshake_timeout": ("the time for the handshake", Level.DANGEROUS),
+}
+"""Limit → what it is in words, and how bad it is when it gets lower. Hooks' own time is no matter of clients."""
+
+
+def server_limits(desk: Desk) -> Iterator[Change]:
+    """`server.limits` and `server.ping`."""
+    was, now = desk.old.config.server, desk.new.config.server
+    for name in _WORDS:
+        if hasattr(was.limits, name):
+            pointer = at("/server/limits", name)
+            yield from _limit(desk, name, (was.limits, now.limits), pointer, "")
+    for name in ("interval", "timeout"):
+        before, after = getattr(was.ping, name), getattr(now.ping, name)
+        if after < before:
+            words = f"`ping.{name}` is {duration(after)} now"
+            label = f"{duration(before)} before"
+            yield desk.change("D502", Level.DANGEROUS, words, at("/server/ping", name), label=label)
+
+
+def channel_limits(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+    """A channel's `limits`, where it has its own on either side."""
+    for name in _WORDS:
+        if not hasattr(new.limits, name):
+            continue
+        if getattr(old.limits, name) is None and getattr(new.limits, name) is None:
+            continue
+        pair = (_resolved(desk, old, name, old=True), _resolved(desk, new, name, old=False))
+        pointer = at("/channels", new.name, "limits", name)
+        yield from _limit(desk, name, pair, pointer, f" on `{new.name}`")
+
+
+def _resolved(desk: Desk, channel: Channel, name: str, *, old: bool) -> object:
+    """The channel's limits with the server's where it has none of its own; what has the one of that name."""
+    if getattr(channel.limits, name) is not None:
+        return channel.limits
+    server = (desk.old if old else desk.new).config.server.limits
+    return server if hasattr(server, name) else channel.limits
+
+
+def _limit(
+    desk: Desk, name: str, pair: tuple[object, object], pointer: str, where: str
+) -> Iterator[Change]:
+    before, after = (getattr(each, name) for each in pair)
+    if isinstance(before, Rate) or isinstance(after, Rate):
+        yield from rates(desk, before, after, pointer, "all messages" + where, name)
+        return
+    if before == after:
+        return
+    words, level = _WORDS[name]
+    lower = before is None or (after is not None and after < before)
+    message = f"{words}{where} is {_number(name, after)} now"
+    label = f"{_number(name, before)} before"
+    yield desk.change(
+        "D501" if lower else "D507",
+        level if lower else Level.SAFE,
+        message,
+        pointer,
+        label=label,
+    )
+
+
+def rates(
+    desk: Desk, old: Rate | None, new: Rate | None, pointer: str, what: str, name: str = ""
+) -> Iterator[Change]:
+    """A rate; None: there is none."""
+    if old == new:
+        return
+    lower = new is not None and (
+        old is None or new.limit * old.period < old.limit * new.period or new.burst < old.burst
+    )
+    level = _WORDS[name][1] if name else Level.BREAKING
+    message = f"the rate of {what} is {_rate(new)} now"
+    if name == "errors":
+        message = f"the rate of errors is {_rate(new)} now"
+    yield desk.change(
+        "D501" if lower else "D507",
+        level if lower else Level.SAFE,
+        message,
+        pointer,
+        label=f"{_rate(old)} before",
+    )
+
+
+def histories(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+    """What a client that comes back can recover."""
+    was, now = old.history, new.history
+    pointer = at("/channels", new.name, "history")
+    if was is not None and now is None:
+        message = f"`{new.name}` keeps no history any more: clients recover nothing"
+        gone = at("/channels", old.name, "history")
+        yield desk.gone("D504", Level.BREAKING, message, gone, near=at("/channels", new.name))
+    elif was is None and now is not None:
+        message = f"`{new.name}` keeps a history now: frames carry `room` and `pos`"
+        yield desk.change("D508", Level.SAFE, message, pointer, key=True)
+    elif was is not None and now is not None:
+        yield from _kept(desk, was, now, pointer)
+
+
+def _kept(desk: Desk, was: History, now: History, pointer: str) -> Iterator[Change]:
+    for name, before, after, words in (
+        ("size", was.size, now.size, "{:g} frames".format),
+        ("ttl", was.ttl, now.ttl, duration),
+    ):
+        if before != after:
+            code, level = ("D504", Level.BREAKING) if after < before else ("D508", Level.SAFE)
+            message = f"a room's history keeps {words(after)} now"
+            label = f"{words(before)} before"
+            yield desk.change(code, level, message, at(pointer, name), label=label)
+
+
+def presences(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+    """What clients are told of each other."""
+    was, now = old.presence, new.presence
+    pointer, before = (at("/channels", name, "presence") for name in (new.name, old.name))
+    if was is not None and now is None:
+        message = f"`{new.name}` has no presence any more"
+        near = at("/channels", new.name)
+        yield desk.gone("D505", Level.BREAKING, message, before, near=near)
+    elif was is None and now is not None:
+        message = f"`{new.name}` has presence now"
+        label = "clients of today receive `presence` frames and may not expect them"
+        yield desk.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
+    elif was is not None and now is not None:
+        yield from _presence(desk, was, now, pointer)
+        infos = [{k: source(v) for k, v in each.info.items()} for each in (was, now)]
+        places = (at(pointer, "info"), at(before, "info"))
+        yield from fields(desk, infos[0], infos[1], places, f"the presence of `{new.name}`")
+
+
+def _presence(desk: Desk, was: Presence, now: Presence, pointer: str) -> Iterator[Change]:
+    if was.scope != now.scope:
+        message = f"presence is told per {now.scope} now"
+        label = f"per {was.scope} before"
+        yield desk.change("D505", Level.BREAKING, message, at(pointer, "scope"), label=label)
+    if was.events and not now.events:
+        message = "who comes and goes is not told any more"
+        yield desk.change("D505", Level.BREAKING, message, at(pointer, "events"))
+    if now.events and not was.events:
+        message = "who comes and goes is told now"
+        yield desk.change("D509", Level.DANGEROUS, message, at(pointer, "events"))
+    if bool(was.batch) != bool(now.batch) and was.events and now.events:
+        form = "`changes` frames" if now.batch else "`join` and `leave` frames"
+        message = f"who comes and goes is told in {form} now"
+        yield desk.change("D505", Level.BREAKING, message, at(pointer, "batch"))
+
+
+def _rate(rate: Rate | None) -> str:
+    if rate is None:
+        return "unlimited"
+    unit = {1.0: "s", 60.0: "m", 3600.0: "h"}.get(rate.period, f"{rate.period:g}s")
+    burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
+    return f"{rate.limit}/{unit}{burst}"
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return "unlimited"
+    if name in ("message_size", "outbox"):
+        for size, unit in ((1024**2, "MiB"), (1024, "KiB")):
+            if value >= size and value % size == 0:
+                return f"{value // size:g}{unit}"
+        return f"{value:g} bytes"
+    return duration(value) if name.endswith("timeout") else f"{value:g}"

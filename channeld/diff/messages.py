@@ -1,0 +1,301 @@
+"""The types of a channel: messages that clients send, events that they receive, and what messages deliver."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from channeld.config.model import Channel, Config, Message
+from channeld.dev.routes_table import rows
+from channeld.diagnostics.diagnostic import Related
+from channeld.diff.change import Change, Level
+from channeld.diff.comparison import Desk, Use
+from channeld.diff.delivered import Delivered, delivered, is_routed
+from channeld.diff.fields import fields
+from channeld.diff.limits import rates
+from channeld.diff.requirements import requirements
+from channeld.diff.severity import Direction
+from channeld.pointer import at
+
+__all__ = ["types"]
+
+
+def types(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+    """Everything about the types of a channel that both sides have."""
+    pair = _Pair(desk, old, new)
+    yield from pair.messages()
+    yield from pair.events()
+
+
+@attrs.frozen(eq=False)
+class _Pair:
+    desk: Desk
+    old: Channel
+    new: Channel
+
+    def at(self, *keys: str) -> str:
+        """A pointer into the new channel."""
+        return at("/channels", self.new.name, *keys)
+
+    def before(self, *keys: str) -> str:
+        """A pointer into the old channel."""
+        return at("/channels", self.old.name, *keys)
+
+    def messages(self) -> Iterator[Change]:
+        """What clients send."""
+        olds, news = self.old.messages, self.new.messages
+        renamed = self._renamed()
+        for name in olds:
+            if name in news:
+                yield from self._message(name)
+            elif name in renamed:
+                yield self._rename(name, renamed[name])
+            else:
+                yield self._message_gone(name)
+        for name in news:
+            if name not in olds and name not in renamed.values():
+                yield self._message_come(name)
+
+    def events(self) -> Iterator[Change]:
+        """What only the server sends."""
+        olds, news = self.old.events, self.new.events
+        pointer = self.at("events")
+        if olds is None and news is not None:
+            message = f"only declared types are published to `{self.new.name}` now"
+            yield self.desk.change("D205", Level.SAFE, message, pointer, key=True)
+        if olds is not None and news is None:
+            message = f"types that are not declared may be published to `{self.new.name}` now"
+            gone = self.before("events")
+            yield self.desk.gone("D206", Level.DANGEROUS, message, gone, near=self.at())
+        for name in olds or {}:
+            if news is not None and name not in news:
+                yield from self._event_gone(name)
+        for name in news or {}:
+            if olds is not None and name in olds:
+                yield from self._event(name)
+            elif olds is not None:
+                yield from self._event_come(name)
+
+    def _renamed(self) -> Mapping[str, str]:
+        """Old message types that have another name now: the schema is the same, and no other has it."""
+        gone = [name for name in self.old.messages if name not in self.new.messages]
+        come = [name for name in self.new.messages if name not in self.old.messages]
+        olds = {name: self._text(name, old=True) for name in gone}
+        news = {name: self._text(name, old=False) for name in come}
+        found: dict[str, str] = {}
+        for name, text in olds.items():
+            same = [other for other, its in news.items() if its == text]
+            twins = [other for other, its in olds.items() if its == text]
+            if text and len(same) == 1 and len(twins) == 1:
+                found[name] = same[0]
+        return found
+
+    def _text(self, name: str, *, old: bool) -> str:
+        pointer = self.before if old else self.at
+        node = self.desk.node(pointer("messages", name, "schema"), old=old)
+        channel = self.old if old else self.new
+        message = channel.messages[name]
+        text = node.text() if node is not None else ""
+        return f"{text}\n{message.route}" if text else ""
+
+    def _rename(self, name: str, now: str) -> Change:
+        return self.desk.change(
+            "D203",
+            Level.BREAKING,
+            f"the message `{name}` is called `{now}` now",
+            self.at("messages", now),
+            key=True,
+            affects=(self._senders(name),),
+            related=(self._there(self.before("messages", name)),),
+        )
+
+    def _there(self, pointer: str) -> Related:
+        return Related(place=self.desk.old.place(pointer, key=True), message="stood here")
+
+    def _message_gone(self, name: str) -> Change:
+        pointer, near = self.before("messages", name), self.at("messages")
+        if name in (self.new.events or {}) and name not in (self.old.events or {}):
+            message = f"`{name}` comes from the server only now"
+            return self.desk.gone("D204", Level.BREAKING, message, pointer, near=near)
+        label = "it was marked as deprecated" if self.old.messages[name].deprecated else ""
+        message = f"the message `{name}` is gone"
+        who = self._senders(name)
+        return self.desk.gone(
+            "D201", Level.BREAKING, message, pointer, near=near, label=label, affects=(who,)
+        )
+
+    def _message_come(self, name: str) -> Change:
+        message = self.new.messages[name]
+        type_ = self._delivered(self.new, name, old=False).type
+        level, label = Level.SAFE, ""
+        if name in (self.old.events or {}) and name not in (self.new.events or {}):
+            words = f"`{name}` is sent by clients now, no longer by the server"
+            pointer = self.at("messages", name)
+            return self.desk.change("D204", Level.BREAKING, words, pointer, key=True)
+        if is_routed(message) and type_ not in self._received(self.old, old=True):
+            level = Level.DANGEROUS
+            label = f"clients of today receive `{type_}`, too, and may not expect it"
+        words = f"the message `{name}` is new"
+        return self.desk.change(
+            "D202", level, words, self.at("messages", name), key=True, label=label
+        )
+
+    def _event_gone(self, name: str) -> Iterator[Change]:
+        if name in self._received(self.new, old=False) or name in self.new.messages:
+            return
+        pointer, near = self.before("events", name), self.at("events")
+        words = f"the event `{name}` is gone"
+        who = self._receivers(name)
+        yield self.desk.gone("D201", Level.BREAKING, words, pointer, near=near, affects=(who,))
+
+    def _event_come(self, name: str) -> Iterator[Change]:
+        if name in self._received(self.old, old=True) or name in self.old.messages:
+            return
+        words, label = f"the event `{name}` is new", "clients of today may not expect it"
+        pointer = self.at("events", name)
+        yield self.desk.change("D202", Level.DANGEROUS, words, pointer, key=True, label=label)
+
+    def _event(self, name: str) -> Iterator[Change]:
+        pointer = self.at("events", name, "schema")
+        yield from self.desk.schemas(
+            Use(
+                pointer=pointer,
+                old=self.before("events", name, "schema"),
+                direction=Direction.RECEIVED,
+                affects=self._receivers(name),
+                frame_type=name,
+                about=f"event `{name}`",
+            )
+        )
+        was, now = (self.old.events or {})[name], (self.new.events or {})[name]
+        if (was.description, was.examples) != (now.description, now.examples):
+            yield from self._words(f"event `{name}`", self.at("events", name))
+
+    def _message(self, name: str) -> Iterator[Change]:
+        was, now = self.old.messages[name], self.new.messages[name]
+        pointer = self.at("messages", name)
+        before = self._delivered(self.old, name, old=True)
+        after = self._delivered(self.new, name, old=False)
+        passed_on = is_routed(was) and is_routed(now) and not self._is_declared(after.type)
+        yield from self.desk.schemas(
+            Use(
+                pointer=at(pointer, "schema"),
+                old=self.before("messages", name, "schema"),
+                direction=Direction.PASSED_ON if passed_on else Direction.SENT,
+                affects=self._senders(name),
+                receivers=self._receivers(after.type),
+                frame_type=name,
+                passes=after.passes,
+                about=f"message `{name}`",
+            )
+        )
+        yield from requirements(
+            self.desk,
+            was.require,
+            now.require,
+            (at(pointer, "require"), self.before("messages", name, "require")),
+            self._senders(name),
+        )
+        yield from rates(self.desk, was.rate, now.rate, at(pointer, "rate"), f"`{name}`")
+        yield from self._audience(name, was, now)
+        if is_routed(was) and is_routed(now):
+            yield from self._delivery(name, before, after)
+        yield from self._rest(name, was, now)
+
+    def _rest(self, name: str, was: Message, now: Message) -> Iterator[Change]:
+        pointer = self.at("messages", name)
+        kept = self.old.history is not None and self.new.history is not None
+        if kept and was.history and not now.history and is_routed(now):
+            words = f"`{name}` is no longer kept: clients that come back don't get it"
+            yield self.desk.change("D504", Level.BREAKING, words, at(pointer, "history"))
+        if kept and now.history and not was.history and is_routed(now):
+            words = f"`{name}` is kept now: clients that come back get it"
+            yield self.desk.change("D508", Level.SAFE, words, at(pointer, "history"))
+        if was.hook != now.hook:
+            before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
+            words = f"the hook of `{name}` is {after} now"
+            label = f"{before} before; what it does is not judged"
+            yield self.desk.change("D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label)
+        if now.deprecated and not was.deprecated:
+            words = f"the message `{name}` is deprecated now"
+            yield self.desk.change("D207", Level.SAFE, words, at(pointer, "deprecated"))
+        if (was.description, was.examples) != (now.description, now.examples):
+            yield from self._words(f"message `{name}`", pointer)
+
+    def _words(self, what: str, pointer: str) -> Iterator[Change]:
+        if self.desk.everything:
+            words = f"the description or the examples of the {what} changed"
+            yield self.desk.change("D702", Level.SAFE, words, pointer, key=True)
+
+    def _audience(self, name: str, was: Message, now: Message) -> Iterator[Change]:
+        if {*was.route} == {*now.route}:
+            return
+        before = _reached(self.desk.old.config, self.old, name)
+        after = _reached(self.desk.new.config, self.new, name)
+        words = f"`{name}` goes to {after} now"
+        yield self.desk.change(
+            "D601",
+            Level.DANGEROUS,
+            words,
+            self.at("messages", name, "route"),
+            label=f"to {before} before",
+            affects=(self._receivers(name),),
+        )
+
+    def _delivery(self, name: str, before: Delivered, after: Delivered) -> Iterator[Change]:
+        pointer = self.at("messages", name)
+        old_pointer = self.before("messages", name)
+        if before.type != after.type:
+            words = f"what others receive of `{name}` has the type `{after.type}` now"
+            place = at(pointer, "emit", "type")
+            label = f"`{before.type}` before"
+            yield self.desk.change("D203", Level.BREAKING, words, place, label=label)
+        if before.as_sent and after.as_sent:
+            # Of what is as it was sent the schema tells.
+            before, after = _apart(before, after), _apart(after, before)
+        places = at(pointer, "emit" if not after.as_sent else "stamp")
+        olds = at(old_pointer, "emit" if not before.as_sent else "stamp")
+        who = f"what others receive of `{name}`"
+        yield from fields(self.desk, before.fields, after.fields, (places, olds), who)
+
+    def _delivered(self, channel: Channel, name: str, *, old: bool) -> Delivered:
+        pointer = (self.before if old else self.at)("messages", name, "schema")
+        shape = (self.desk.old if old else self.desk.new).schemas.shape(pointer)
+        declared = {n: shape.lookup((n,)).guaranteed for n in shape.property_names()}
+        return delivered(name, channel.messages[name], declared)
+
+    def _received(self, channel: Channel, *, old: bool) -> set[str]:
+        """Every type that clients of a channel may get, as far as it is declared."""
+        routed = [name for name, message in channel.messages.items() if is_routed(message)]
+        types_ = {self._delivered(channel, name, old=old).type for name in routed}
+        return types_ | set(channel.events or {})
+
+    def _is_declared(self, type_: str) -> bool:
+        """Whether an event's schema says on both sides what receivers get."""
+        return all(
+            channel.events is not None
+            and type_ in channel.events
+            and channel.events[type_].schema is not True
+            for channel in (self.old, self.new)
+        )
+
+    def _senders(self, name: str) -> str:
+        return f"clients of `{self.new.name}` that send `{name}`"
+
+    def _receivers(self, name: str) -> str:
+        return f"clients of `{self.new.name}` that receive `{name}`"
+
+
+def _reached(config: Config, channel: Channel, name: str) -> str:
+    alone = attrs.evolve(config, channels={channel.name: channel})
+    found = [row for row in rows(alone) if row.type == name and row.direction == "in"]
+    return "; ".join(found[0].receivers) if found else "nobody"
+
+
+def _apart(one: Delivered, other: Delivered) -> Delivered:
+    """A delivered message without the fields that both sides leave to the sender."""
+    kept = {
+        name: each
+        for name, each in one.fields.items()
+        if not each.as_sent or (name in other.fields and not other.fields[name].as_sent)
+    }
+    return attrs.evolve(one, fields=kept)

@@ -1,0 +1,229 @@
+"""Channels by their paths: which belong together, which URLs lead elsewhere now, and what params may be."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from channeld.config.model import Channel
+from channeld.diff.change import Change, Level, Witness
+from channeld.diff.comparison import Desk, Use
+from channeld.diff.severity import Direction
+from channeld.plan.path_syntax import Param, PathPattern, Rest, compare, parse_path
+from channeld.plan.paths import converter, is_refused
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.compare.candidates import Prober
+from channeld.schema.compare.normalize import form_of
+from channeld.schema.compare.schema_ref import Node, implied
+from channeld.schema.compare.subschemas import number
+
+__all__ = ["path_changes", "renamed", "taken_over"]
+
+_B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
+_NUMBERS: Final = frozenset({"integer", "number"})
+_LONGEST_NUMBER: Final = 128
+_TEXT: Final = implied({"type": "string", "minLength": 1}, "segment")
+_DEFAULT: Final = implied({"type": "string", "minLength": 1, "maxLength": 128}, "param")
+
+
+def _pattern(path: str) -> PathPattern | None:
+    return parse_path(path, [])
+
+
+def _shape(path: str) -> tuple[object, ...]:
+    """A path without the names of its params."""
+    pattern = _pattern(path)
+    if pattern is None:
+        return (path,)
+    return tuple(s if isinstance(s, str) else type(s) for s in pattern.segments)
+
+
+def renamed(desk: Desk) -> Mapping[str, str]:
+    """Old channels that have another name now: the path is the same."""
+    olds, news = desk.old.config.channels, desk.new.config.channels
+    come = {_shape(c.path): name for name, c in news.items() if name not in olds}
+    gone = {name: _shape(c.path) for name, c in olds.items() if name not in news}
+    return {name: come[shape] for name, shape in gone.items() if shape in come}
+
+
+def path_changes(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+    """The path of a channel that both sides have, and its params."""
+    was, now = _pattern(old.path), _pattern(new.path)
+    pointer = at("/channels", new.name, "path")
+    label = f"`{old.path}` before"
+    if _shape(old.path) != _shape(new.path):
+        if was is not None and now is not None and compare(was, now) == "narrower":
+            message = f"the path of `{new.name}` matches more URLs now"
+            yield desk.change("D102", _S, message, pointer, label=label)
+            return
+        message = f"`{new.name}` has another path now"
+        url = _Urls(desk, old, old=True).url({}) if was is not None else old.path
+        witness = Witness(title="worked before", value=url, outcome="not found now: HTTP 404")
+        yield desk.change("D102", _B, message, pointer, label=label, witness=witness)
+        return
+    if was is None or now is None:
+        return
+    for before, after in zip(was.params, now.params, strict=True):
+        if before != after:
+            message = f"the param `{before}` is called `{after}` now"
+            note = "no client sees it, but hooks and templates do"
+            yield desk.change("D107", _S, message, pointer, note=note)
+        yield from _param(desk, (old, new), before, after)
+
+
+def _param(desk: Desk, pair: tuple[Channel, Channel], before: str, after: str) -> Iterator[Change]:
+    old, new = pair
+    if old.params.get(before) is None and new.params.get(after) is None:
+        return
+    was, now = _node(desk, old, before, old=True), _node(desk, new, after, old=False)
+    if was is None or now is None:
+        return
+    pointer = at("/channels", new.name, "params", after)
+    urls = _Urls(desk, old, old=True)
+    kinds = _kind(was), _kind(now)
+    if kinds[0] == kinds[1]:
+        use = Use(
+            pointer=pointer,
+            old=at("/channels", old.name, "params", before),
+            direction=Direction.SENT,
+            affects=f"clients that connect to `{new.name}`",
+            about=f"param `{after}`",
+            codes=("D105", "D106"),
+            show=lambda value: urls.url({before: value}),
+        )
+        parts = (_TEXT,) if kinds[0] == "text" else ()
+        yield from desk.differences(use, _with(was, parts), _with(now, parts))
+        return
+    yield _other_kind(desk, (was, now), (kinds, after), pointer, urls)
+
+
+def _other_kind(
+    desk: Desk,
+    nodes: tuple[Node, Node],
+    about: tuple[tuple[str, str], str],
+    pointer: str,
+    urls: "_Urls",
+) -> Change:
+    (before, after), name = about
+    message = f"the param `{name}` must be {_A[after]} now"
+    label = f"{_A[before]} before"
+    if after == "text":
+        form = form_of(nodes[1])
+        longest = form.counts.get("maxLength")
+        is_long = longest is None or number(longest.value) >= _LONGEST_NUMBER
+        if is_long and not form.texts and form.is_simple():
+            message = f"the param `{name}` may be any text now"
+            return desk.change("D106", _S, message, pointer, label=label)
+        return desk.change("D105", _D, message, pointer, label=label)
+    for value in Prober().values(nodes[0], nodes[0]):
+        if nodes[0].accepts(value) and not _converts(nodes[1], str(value)):
+            witness = Witness(
+                title="worked before",
+                value=urls.url({urls.first(nodes[0]): value}),
+                outcome="not found now: HTTP 404",
+            )
+            return desk.change("D105", _B, message, pointer, label=label, witness=witness)
+    return desk.change("D105", _B, message, pointer, label=label)
+
+
+_A: Final = {"text": "a text", "number": "a number", "boolean": "true or false"}
+
+
+def _kind(node: Node) -> str:
+    types = form_of(node).types
+    if types and types <= _NUMBERS:
+        return "number"
+    return "boolean" if types == {"boolean"} else "text"
+
+
+def _converts(node: Node, text: str) -> bool:
+    types = form_of(node).types
+    read = converter(frozenset(types), node.accepts)
+    return not is_refused(read(text))
+
+
+def _with(node: Node, parts: tuple[object, ...]) -> Node:
+    return Node(node.book, (*node.parts, *parts))  # type: ignore[arg-type]
+
+
+def _node(desk: Desk, channel: Channel, name: str, *, old: bool) -> Node | None:
+    if channel.params.get(name) is None:
+        return desk.implied(_DEFAULT, old=old)
+    return desk.node(at("/channels", channel.name, "params", name), old=old)
+
+
+@attrs.frozen(eq=False)
+class _Urls:
+    """URLs of a channel."""
+
+    desk: Desk
+    channel: Channel
+    old: bool
+
+    def url(self, values: Mapping[str, Json]) -> str:
+        """A URL with some params given; the others are what their schemas accept."""
+        pattern = _pattern(self.channel.path)
+        texts: list[str] = []
+        for segment in pattern.segments if pattern is not None else ():
+            if isinstance(segment, str):
+                texts.append(quote(segment, safe=""))
+            else:
+                texts.append(quote(self._text(segment.name, values), safe=""))
+        return "/" + "/".join(texts)
+
+    def first(self, node: Node) -> str:
+        """The name of the param whose schema this is."""
+        pattern = _pattern(self.channel.path)
+        for name in pattern.params if pattern is not None else ():
+            found = _node(self.desk, self.channel, name, old=self.old)
+            if found is not None and found.key == node.key:
+                return name
+        return ""
+
+    def _text(self, name: str, values: Mapping[str, Json]) -> str:
+        value = values.get(name)
+        if value is None:
+            node = _node(self.desk, self.channel, name, old=self.old)
+            if node is not None:
+                whole = _with(node, (_TEXT,)) if _kind(node) == "text" else node
+                value = Prober().fitting(whole, whole)
+        if isinstance(value, bool):
+            return str(value).lower()
+        return str(value) if value is not None else "x"
+
+
+def taken_over(desk: Desk, new: Channel, pairs: Mapping[str, str]) -> Iterator[Change]:
+    """URLs of other channels that lead to this one now. `pairs` maps old channels to new ones."""
+    pattern = _pattern(new.path)
+    if pattern is None:
+        return
+    for name, channel in desk.old.config.channels.items():
+        other = _pattern(channel.path)
+        if other is None or pairs.get(name) in (None, new.name):
+            continue
+        if compare(pattern, other) == "narrower" and _is_taken(desk, channel, other, pattern):
+            url = "/" + "/".join(_spelled(desk, new, segment) for segment in pattern.segments)
+            message = f"URLs of `{pairs[name]}` lead to `{new.name}` now"
+            witness = Witness(
+                title=f"led to `{name}` before", value=url, outcome=f"leads to `{new.name}` now"
+            )
+            pointer = at("/channels", new.name, "path")
+            yield desk.change("D104", _B, message, pointer, witness=witness)
+
+
+def _is_taken(desk: Desk, channel: Channel, old: PathPattern, new: PathPattern) -> bool:
+    """Whether the literals of the new path were values of the old one's params."""
+    for segment, mine in zip(old.segments, new.segments, strict=False):
+        if isinstance(segment, Param) and isinstance(mine, str):
+            node = _node(desk, channel, segment.name, old=True)
+            if node is None or not _converts(node, mine):
+                return False
+    return True
+
+
+def _spelled(desk: Desk, channel: Channel, segment: str | Param | Rest) -> str:
+    if isinstance(segment, str):
+        return quote(segment, safe="")
+    return _Urls(desk, channel, old=False)._text(segment.name, {})  # noqa: SLF001 - its own module

@@ -1,0 +1,211 @@
+"""Changes for machines and pull requests: one JSON document, GitHub annotations, a Markdown comment."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from channeld.diagnostics.catalogue import CATALOGUE
+from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.render.texts import one_line
+from channeld.diff.change import Change, Level
+from channeld.diff.text import Outcome, counted, shortened, summary
+
+__all__ = ["render_failure", "render_github", "render_json", "render_markdown"]
+
+_COMMANDS: Final = {Level.BREAKING: "error", Level.DANGEROUS: "warning", Level.SAFE: "notice"}
+_TITLES: Final = {
+    Level.BREAKING: "🔴 Breaking",
+    Level.DANGEROUS: "🟡 Dangerous",
+    Level.SAFE: "🟢 Safe",
+}
+
+
+def render_json(outcome: Outcome) -> str:
+    """The document, in ASCII; later versions only add fields."""
+    document = {
+        "version": 1,
+        "old": outcome.old,
+        "new": outcome.new,
+        "changes": [_object(change) for change in outcome.changes],
+        "diagnostics": [_diagnostic(each) for each in outcome.warnings],
+        "summary": counted(outcome.changes),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def render_failure(old: str, new: str, reason: str) -> str:
+    """The JSON document where nothing could be compared."""
+    document = {
+        "version": 1,
+        "old": old,
+        "new": new,
+        "error": reason,
+        "changes": [],
+        "diagnostics": [],
+        "summary": None,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _object(change: Change) -> dict[str, object]:
+    witness, accepted = change.witness, change.accepted
+    before = change.related[0].place if change.related else None
+    return {
+        "code": change.code,
+        "name": CATALOGUE[change.code].name,
+        "level": str(change.level),
+        "security": change.security,
+        "message": change.message,
+        **_place(change.place),
+        "path": change.path,
+        "label": change.label,
+        "note": change.note,
+        "old_place": _place(before) if before is not None else None,
+        "uses": list(change.uses),
+        "affects": list(change.affects),
+        "witness": None
+        if witness is None
+        else {"title": witness.title, "value": witness.value, "outcome": witness.outcome},
+        "accepted": None
+        if accepted is None
+        else {"reason": accepted.reason, "until": accepted.until},
+    }
+
+
+def _diagnostic(found: Diagnostic) -> dict[str, object]:
+    return {
+        "code": found.code,
+        "severity": str(found.severity),
+        "message": found.message,
+        **_place(found.place),
+        "path": found.place.path,
+        "help": found.help,
+    }
+
+
+def _place(place: Place) -> dict[str, object]:
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }
+
+
+def render_github(outcome: Outcome, prefix: str) -> str:
+    """Workflow commands, the worst first since GitHub shows only ten of a step; then the count, as text.
+
+    Args:
+        outcome: what to show.
+        prefix: what the new side's file names start with, and the files of the pull request don't.
+    """
+    levels = list(Level)
+    ordered = sorted(outcome.changes, key=lambda c: (c.accepted is not None, levels.index(c.level)))
+    lines = [_command(change, prefix) for change in ordered]
+    lines += [_annotated("warning", w.place, w.code, w.message, prefix) for w in outcome.warnings]
+    return "\n".join([*lines, summary(outcome)]) + "\n"
+
+
+def _command(change: Change, prefix: str) -> str:
+    accepted = change.accepted is not None
+    kind = "notice" if accepted else _COMMANDS[change.level]
+    title = f"{change.code} {'accepted' if accepted else change.level}"
+    text = "\n".join(map(one_line, _said(change)))
+    return _annotated(kind, change.place, title, text, prefix)
+
+
+def _said(change: Change) -> Iterator[str]:
+    yield change.message
+    yield from (text for text in (change.label, change.note) if text)
+    if change.affects:
+        yield f"affects {', '.join(change.affects)}"
+    if change.witness is not None:
+        shown = shortened(change.witness.value)
+        yield f"{change.witness.title}: {shown}"
+        yield change.witness.outcome
+    if change.accepted is not None:
+        yield f"accepted: {change.accepted.reason}"
+
+
+def _annotated(kind: str, place: Place, title: str, text: str, prefix: str) -> str:
+    properties: dict[str, object] = {
+        "file": place.file.removeprefix(prefix),
+        "line": place.line,
+    }
+    if place.line == place.end_line:
+        properties |= {"col": place.column, "endColumn": place.end_column}
+    else:
+        # Columns are refused for a span of several lines.
+        properties["endLine"] = place.end_line
+    properties["title"] = title
+    said = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
+    return f"::{kind} {said}::{_escaped(text)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def render_markdown(outcome: Outcome) -> str:
+    """A comment for a pull request: what breaks first and open, what is safe folded in."""
+    blocks = [f"### channeld: {_plain(summary(outcome))}"]
+    live = [change for change in outcome.changes if change.accepted is None]
+    for level in (Level.BREAKING, Level.DANGEROUS):
+        found = [change for change in live if change.level is level]
+        if found:
+            blocks.append(f"#### {_TITLES[level]}")
+            blocks += map(_entry, found)
+    safe = [change for change in live if change.level is Level.SAFE]
+    # What relaxes something is safe for clients, and still to be seen.
+    open_now = [change for change in safe if change.security]
+    if open_now:
+        blocks.append("#### 🔓 Security")
+        blocks += map(_entry, open_now)
+    folded = [change for change in safe if not change.security]
+    blocks += _folded(f"{_TITLES[Level.SAFE]} ({len(folded)})", folded)
+    accepted = [change for change in outcome.changes if change.accepted is not None]
+    blocks += _folded(f"Accepted ({len(accepted)})", accepted)
+    for warning in outcome.warnings:
+        blocks.append(f"> ⚠️ **{warning.code}** {_plain(warning.message)} ({_at(warning.place)})")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _folded(title: str, changes: list[Change]) -> Iterator[str]:
+    if changes:
+        yield f"<details><summary>{title}</summary>"
+        yield from map(_entry, changes)
+        yield "</details>"
+
+
+def _entry(change: Change) -> str:
+    lines = [f"- **{change.code}** {_plain(change.message)} ({_at(change.place)})"]
+    more = "; ".join(text for text in (change.label, change.note) if text)
+    if more:
+        lines.append(f"  {_plain(more)}")
+    if change.affects:
+        lines.append(f"  Affects {_plain(', '.join(change.affects))}.")
+    if change.witness is not None:
+        shown = shortened(change.witness.value)
+        lines += [f"  {change.witness.title.capitalize()}:", "  ```json", f"  {one_line(shown)}"]
+        lines += ["  ```", f"  {_plain(change.witness.outcome)}"]
+    if change.accepted is not None:
+        lines.append(f"  Accepted: {_plain(change.accepted.reason)}")
+    return "\n".join(lines)
+
+
+def _at(place: Place) -> str:
+    return f"`{one_line(place.file)}:{place.line}`"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is; what stands between backticks stays code."""
+    parts = one_line(text).split("`")
+    for index in range(0, len(parts), 2):
+        for sign in "\\*_<>[]|#":
+            parts[index] = parts[index].replace(sign, f"\\{sign}")
+    return "`".join(parts)

@@ -1,0 +1,167 @@
+"""Changes as text for people: headline, place, code frame, what stood where before, who feels it, and the frame as proof."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import attrs
+
+from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.render import Texts, render_one
+from channeld.diagnostics.render.frames import Frame, frame
+from channeld.diagnostics.render.texts import one_line, split_lines
+from channeld.diff.change import Change, Level, Witness
+from channeld.protocol.frames import Json
+
+__all__ = ["Outcome", "counted", "render_text", "shortened", "summary"]
+
+# ECMA-48 "select graphic rendition".
+_RESET, _BOLD, _BLUE, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
+_COLOURS: Final = {
+    Level.BREAKING: "\x1b[1;31m",
+    Level.DANGEROUS: "\x1b[1;33m",
+    Level.SAFE: "\x1b[1;32m",
+}
+LONGEST_TEXT: Final = 60
+LONGEST_LINE: Final = 400
+LONGEST_URL: Final = 100
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Outcome:
+    """What a comparison gave: the names of both sides, the changes, and warnings about `diff.accept`."""
+
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
+    """All changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
+    renderer = _Renderer(texts, colour)
+    blocks = ["\n".join(renderer.change(change)) for change in outcome.changes]
+    blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
+    return "\n\n".join([*blocks, summary(outcome)]) + "\n" + _how_to_accept(outcome)
+
+
+def _how_to_accept(outcome: Outcome) -> str:
+    """The entry that would let the first breaking change pass."""
+    for change in outcome.changes:
+        if change.level is Level.BREAKING and change.accepted is None:
+            entry = f"{{code: {change.code}, path: {json.dumps(change.path)}, reason: …}}"
+            return f"A change that is meant is let pass by `diff.accept`, such as [{entry}].\n"
+    return ""
+
+
+def summary(outcome: Outcome) -> str:
+    """`1 breaking, 2 safe (1 of them for security) from main to channels.yaml`, or that nothing changed."""
+    where = f"from {one_line(outcome.old)} to {one_line(outcome.new)}"
+    counts = counted(outcome.changes)
+    security = counts.pop("security")
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    aside = f" ({security} of them for security)" if security else ""
+    return f"{said or 'nothing changed for clients'}{aside} {where}"
+
+
+def counted(changes: Iterable[Change]) -> dict[str, int]:
+    """How many changes there are of each level; accepted ones are counted apart. `security` ones are counted twice."""
+    found = list(changes)
+    live = [change for change in found if change.accepted is None]
+    counts = {str(level): sum(change.level is level for change in live) for level in Level}
+    counts["security"] = sum(change.security for change in live)
+    counts["accepted"] = len(found) - len(live)
+    return counts
+
+
+def shortened(value: Json) -> str:
+    """A frame as JSON on one line, long texts and lists cut with a word on their length; or a URL."""
+    if isinstance(value, str):
+        return one_line(value if len(value) <= LONGEST_URL else f"{value[: LONGEST_URL - 1]}…")
+    text = json.dumps(_cut(value), ensure_ascii=False)
+    return one_line(text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…")
+
+
+def _cut(value: Json) -> Json:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return f"{value[:12]}… ({len(value)} characters)"
+    if isinstance(value, list):
+        rest = [f"… ({len(value)} items)"] if len(value) > 8 else []
+        return [*map(_cut, value[:8]), *rest]
+    if isinstance(value, dict):
+        shown = {key: _cut(each) for key, each in list(value.items())[:12]}
+        more: dict[str, Json] = {"…": f"({len(value)} fields)"} if len(value) > 12 else {}
+        return {**shown, **more}
+    return value
+
+
+@attrs.define(eq=False)
+class _Renderer:
+    texts: Texts
+    colour: bool
+    lines: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+
+    def change(self, change: Change) -> Iterator[str]:
+        """The lines of one change."""
+        colour = _COLOURS[change.level] if change.accepted is None else _DIM
+        level = "accepted" if change.accepted is not None else str(change.level)
+        security = " " + self.paint(_BOLD, "security:") if change.security else ""
+        headline = self.paint(colour, f"{level}[{change.code}]")
+        yield f"{headline}{security} {self.paint(_BOLD, one_line(change.message))}"
+        yield f"  {_where(change.place)}"
+        here = self.frame(change.place, 2)
+        others = [(r, self.frame(r.place, 0)) for r in change.related]
+        frames = [f for f in (here, *(f for _, f in others)) if f is not None]
+        gutter = max((len(str(f.lines[-1][0])) for f in frames), default=2)
+        if here is not None:
+            yield from self.shown(here, gutter, colour, "^", change.label)
+        for related, there in others:
+            yield f"  ::: {_where(related.place)}" + (f" {related.message}" if not there else "")
+            if there is not None:
+                yield from self.shown(there, gutter, _BLUE, "-", related.message)
+        for kind, text in _notes(change, here is not None):
+            yield f"{' ' * gutter} {self.paint(_BLUE, '=')} {self.paint(_BOLD, f'{kind}:')} {text}"
+
+    def frame(self, place: Place, context: int) -> Frame | None:
+        """The frame of a place, if its file can be shown."""
+        if place.file not in self.lines:
+            text = self.texts.text(place.file)
+            self.lines[place.file] = [] if text is None else split_lines(text)
+        return frame(self.lines[place.file], place, context)
+
+    def shown(self, it: Frame, gutter: int, colour: str, mark: str, label: str) -> Iterator[str]:
+        """A frame's lines, and the marks under the last."""
+        bar = self.paint(_BLUE, "|")
+        yield f"{' ' * gutter} {bar}"
+        for number, text in it.lines:
+            yield f"{self.paint(_BLUE, f'{number:>{gutter}}')} {bar} {text}".rstrip()
+        marks = self.paint(colour, f"{mark * it.width} {one_line(label)}".rstrip())
+        yield f"{' ' * gutter} {bar} {' ' * it.indent}{marks}"
+
+    def paint(self, colour: str, text: str) -> str:
+        """The text in a colour, if there is colour."""
+        return f"{colour}{text}{_RESET}" if self.colour else text
+
+
+def _notes(change: Change, has_frame: bool) -> Iterator[tuple[str, str]]:
+    if change.label and not has_frame:
+        yield "note", one_line(change.label)
+    if change.note:
+        yield "note", one_line(change.note)
+    if change.affects:
+        yield "affects", one_line(", ".join(change.affects))
+    if change.witness is not None:
+        yield from _witness(change.witness)
+    if change.accepted is not None:
+        until = f" (until {change.accepted.until})" if change.accepted.until else ""
+        yield "accepted", one_line(change.accepted.reason) + until
+
+
+def _witness(witness: Witness) -> Iterator[tuple[str, str]]:
+    yield witness.title, shortened(witness.value)
+    kind, _, rest = witness.outcome.partition(": ")
+    yield (kind, one_line(rest)) if rest else ("now", one_line(witness.outcome))
+
+
+def _where(place: Place) -> str:
+    return f"{one_line(place.file)}:{place.line}:{place.column}"

@@ -1,0 +1,52 @@
+"""How long frames and hooks take: one frame in sixteen is measured, so that the others pay a countdown; every hook is."""
+
+from typing import TYPE_CHECKING, Final
+
+from channeld.later import Pending
+from channeld.telemetry import Histogram
+from channeld.timers import Clock
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = ["EVERY", "Timing"]
+
+EVERY: Final = 16
+
+
+class Timing:
+    """One per engine.
+
+    Attributes:
+        until_next: counted down by every frame; the one that brings it to nothing says `receive`.
+        handling: from a frame's arrival to its last delivery being queued.
+        hooks: by the hook's name.
+    """
+
+    __slots__ = ("_clock", "handling", "hooks", "until_next")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.until_next = EVERY
+        self.handling = Histogram()
+        self.hooks: dict[str, Histogram] = {}
+
+    def receive(self, session: "Session", text: bytes, now: float) -> Pending[None] | None:
+        """Let a session receive a frame, and measure it."""
+        self.until_next = EVERY
+        pending = session.receive(text, now)
+        if pending is not None:
+            return Pending(self._finish(pending, now))
+        self.handling.observe(self._clock.monotonic() - now)
+        return None
+
+    async def _finish(self, pending: Pending[None], now: float) -> None:
+        await pending
+        self.handling.observe(self._clock.monotonic() - now)
+
+    def hook(self, name: str) -> Histogram:
+        """A hook's own."""
+        known = self.hooks.get(name)
+        if known is None:
+            known = self.hooks[name] = Histogram()
+        return known

@@ -1,0 +1,254 @@
+"""Letting a connection in, watching its token, and letting it go: the two ends of a session's life.
+
+Whatever may wait is followed by a look at the state: the connection may have ended meanwhile.
+"""
+
+import contextlib
+import math
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from channeld.broker.broker import BrokerUnavailable, Topic
+from channeld.engine import reserved
+from channeld.engine.auth import Denied, Grant, meets
+from channeld.engine.errors import HookFailed, refuse_for
+from channeld.engine.hook_calls import call_hook
+from channeld.engine.identity import authenticated, deny, verify_message_token
+from channeld.engine.states import State
+from channeld.hooks import Reject
+from channeld.plan.plan import MISSING, Hook
+from channeld.protocol.codes import CloseCode, ErrorCode
+from channeld.protocol.names import is_room_name
+from channeld.telemetry import log
+
+if TYPE_CHECKING:
+    from channeld.engine.session import Session
+
+__all__ = [
+    "authenticate_first",
+    "close_session",
+    "contained",
+    "on_timer",
+    "open_session",
+    "watch_token",
+]
+
+EXPIRING = 60.0
+"""Seconds before a token's end at which its holder is told."""
+
+
+async def contained(
+    session: "Session", coroutine: Coroutine[Any, Any, None], id: str | int | None
+) -> None:
+    """Run a session's coroutine; what goes wrong in it becomes an error frame, never an exception."""
+    try:
+        await coroutine
+    except Exception as error:  # answered with its error frame
+        refuse_for(session, error, id)
+        if session.is_in(State.OPENING):
+            away = isinstance(error, BrokerUnavailable)
+            code = CloseCode.TRY_AGAIN_LATER if away else CloseCode.INTERNAL_ERROR
+            session.end(code, "try again later" if away else "internal error")
+
+
+# ------------------------------------------------------------------------------------------------------ letting in
+
+
+async def open_session(session: "Session", now: float) -> None:
+    """Find out who the client is, or wait for its first frame to say so."""
+    channel, request = session.channel, session.request
+    if not channel.auth:
+        return await _admit(session, None, None)
+    assert request is not None  # noqa: S101 - kept until the session is open
+    found = await session.engine.find_user(session, request)
+    if isinstance(found, Denied):
+        return deny(session, found.reason)
+    if found is None and not channel.auth_optional:
+        if _takes_message(session):
+            return _wait_for_token(session, now)
+        return deny(session, "no token")
+    return await _admit(session, found, None)
+
+
+def _takes_message(session: "Session") -> bool:
+    verifiers = session.engine.verifiers
+    return any(
+        (verifier := verifiers.get(auth.name)) is not None and "message" in verifier.token_from
+        for auth in session.channel.auth
+    )
+
+
+def _wait_for_token(session: "Session", now: float) -> None:
+    session.state = State.AUTHENTICATING
+    deadline = now + session.engine.plan.limits.auth_timeout
+    session.timer = session.engine.runtime.timers.at(deadline, session.on_timer)
+
+
+async def authenticate_first(
+    session: "Session", token: str, id: str | int | None, now: float
+) -> None:
+    """The first frame brought a token."""
+    if session.timer is not None:
+        session.timer.cancel()
+    found = await verify_message_token(session, token)
+    if isinstance(found, Denied):
+        return deny(session, found.reason, id)
+    return await _admit(session, found, id)
+
+
+async def _admit(session: "Session", grant: Grant | None, id: str | int | None) -> None:
+    if not session.is_in(State.OPENING):
+        return None
+    engine, channel = session.engine, session.channel
+    if grant is not None:
+        session.grant(grant)
+        session.answer(authenticated(session), id)
+    if not meets(channel.require, session):
+        session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you")
+        return session.end(CloseCode.FORBIDDEN, "forbidden")
+    rooms = _rooms_to_join(session)
+    if rooms is None:
+        return None
+    _replace_oldest_here(session)
+    await engine.hub.attach(session, channel.name)
+    _replace_oldest_anywhere(session)
+    session.connect_called = True
+    if channel.connect is not None and not await _call_connect(session, channel.connect):
+        return None
+    if engine.observer is not None:
+        engine.observer.connected(session)
+    await _join_rooms(session, rooms)
+    if session.is_in(State.OPENING):
+        session.state = State.OPEN
+        session.request = None
+        log("connection_opened", **_who(session))
+    elif session.is_in(State.CLOSED):
+        await engine.hub.drop(session, channel.name, channel.presence)
+    return None
+
+
+def _replace_oldest_anywhere(session: "Session") -> None:
+    # After it can be found itself: of two that come at once on two nodes, both then see both.
+    most, cluster = session.channel.limits.connections_per_user, session.engine.cluster
+    if most is not None and session.user_id is not None and cluster.is_shared:
+        cluster.replace_oldest(session, most)
+
+
+def _replace_oldest_here(session: "Session") -> None:
+    most = session.channel.limits.connections_per_user
+    if most is None or session.user_id is None:
+        return
+    others = session.engine.sessions_of(session.channel.name, session.user_id)
+    for oldest in others[: max(0, len(others) - most + 1)]:
+        oldest.disconnect(CloseCode.REPLACED, "replaced by a newer connection", reconnect=False)
+
+
+async def _call_connect(session: "Session", hook: Hook) -> bool:
+    try:
+        await call_hook(session, hook)
+    except Reject as error:
+        session.refuse(error.code, error.message, None, **error.fields)
+        session.end(error.close or CloseCode.FORBIDDEN, error.message)
+        return False
+    except HookFailed as error:
+        session.fail(None, error.ref)
+    return True
+
+
+def _rooms_to_join(session: "Session") -> list[str] | None:
+    rendered = [template(session, {}) for template in session.channel.join]
+    rooms = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
+    for room in rooms:
+        if not is_room_name(room):
+            session.refuse(ErrorCode.FORBIDDEN, "This is no name for a room", None, room=room[:128])
+            session.end(CloseCode.FORBIDDEN, "forbidden")
+            return None
+    if len(session.channel.join) == 1 and rooms:
+        session.home = session.room = rooms[0]
+    return rooms
+
+
+async def _join_rooms(session: "Session", rooms: list[str]) -> None:
+    channel = session.channel
+    since = session.request.query.get("since") if session.request is not None else None
+    for room in rooms:
+        if session.is_in(State.OPENING):
+            await reserved.join(session, room, since, asked=channel.history is not None)
+    presence = channel.presence
+    if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
+        await reserved.enter(session, Topic("channel", channel.name, ""), presence)
+
+
+# --------------------------------------------------------------------------------------------------- token's end
+
+
+def watch_token(session: "Session") -> None:
+    """Set the session's timer for the next thing that its token's end asks for."""
+    if session.timer is not None:
+        session.timer.cancel()
+        session.timer = None
+    if session.ends is not None:
+        clock = session.engine.runtime.clock
+        wait = max(0.0, session.ends - EXPIRING - clock.wall())
+        _set_timer(session, clock.monotonic() + wait)
+
+
+def _set_timer(session: "Session", deadline: float) -> None:
+    session.timer = session.engine.runtime.timers.at(deadline, session.on_timer)
+
+
+def on_timer(session: "Session", now: float) -> None:
+    """Authentication took too long, a token is about to end, or it has ended."""
+    session.timer = None
+    if session.state is State.AUTHENTICATING:
+        return deny(session, "no authenticate frame in time")
+    if session.ends is None:
+        return None
+    left = session.ends - session.engine.runtime.clock.wall()
+    if left > 0.001:
+        session.send({"type": "token_expiring", "in": math.ceil(left - 0.001)})
+        return _set_timer(session, now + left)
+    log("token_expired", connection=session.connection_id, channel=session.channel.name)
+    session.refuse(ErrorCode.TOKEN_EXPIRED, "The token has expired")
+    return session.end(CloseCode.UNAUTHORIZED, "token expired")
+
+
+# ----------------------------------------------------------------------------------------------------- letting go
+
+
+async def close_session(session: "Session", code: int, reason: str, now: float) -> None:
+    """Forget the connection everywhere, then call the close hook."""
+    engine = session.engine
+    engine.forget(session)
+    engine.leaving += 1
+    try:
+        await _close(session, code, reason, now)
+    finally:
+        engine.leaving -= 1
+
+
+async def _close(session: "Session", code: int, reason: str, now: float) -> None:
+    engine, channel = session.engine, session.channel
+    rooms = list(session.rooms.values())
+    with contextlib.suppress(BrokerUnavailable):
+        # Here everything is forgotten; the broker makes the rest right when it is back.
+        await engine.hub.drop(session, channel.name, channel.presence)
+    if engine.observer is not None:
+        for room in rooms:
+            engine.observer.left(session, room)
+        engine.observer.disconnected(session, int(code), reason)
+    seconds = round(now - session.opened_at, 3)
+    log("connection_closed", **_who(session), code=int(code), reason=reason, seconds=seconds)
+    if session.connect_called and channel.close is not None:
+        # A failure was logged where it happened; there is nobody left to tell.
+        with contextlib.suppress(Reject, HookFailed):
+            await call_hook(session, channel.close, int(code), reason)
+
+
+def _who(session: "Session") -> dict[str, object]:
+    return {
+        "connection": session.connection_id,
+        "channel": session.channel.name,
+        "user": session.user_id,
+        "address": session.address,
+    }

@@ -1,0 +1,327 @@
+"""The contract as an AsyncAPI 3 document: the server is the application, so what clients send it *receives*."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from channeld.config.model import Auth, HookAuth, JwtAuth, Rate
+from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.definitions import PREFIX, Schema, references
+from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import subschemas
+
+__all__ = ["VERSIONS", "Version", "asyncapi"]
+
+Version = Literal["3.0.0", "3.1.0"]
+VERSIONS: Final = ("3.0.0", "3.1.0")
+
+_FORMAT: Final = "application/schema+json;version=draft-2020-12"
+# Keywords that the Schema Object of AsyncAPI, a superset of draft-07, does not know or knows otherwise.
+_MODERN: Final = frozenset(
+    {
+        "dependentRequired", "dependentSchemas", "maxContains", "minContains", "prefixItems", "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)  # fmt: skip
+
+
+def asyncapi(
+    contract: Contract, *, title: str, release: str, version: Version = "3.0.0", server: str = ""
+) -> Schema:
+    """An AsyncAPI document.
+
+    Args:
+        contract: what it describes.
+        title: `info.title`.
+        release: `info.version`, that of the described API.
+        version: the specification's.
+        server: a URL that clients use, instead of the addresses that the server binds.
+    """
+    writer = _Writer(contract)
+    servers: Schema = {}
+    for number, address in enumerate((server,) if server else contract.addresses):
+        servers["server" if number == 0 else f"server{number + 1}"] = _server(address)
+    document: Schema = {
+        "asyncapi": version,
+        "info": {"title": title, "version": release},
+        "defaultContentType": "application/json",
+        **({"servers": servers} if servers else {}),
+        "channels": {c.name: writer.channel(c) for c in contract.channels},
+        "operations": dict(writer.operations()),
+    }
+    return {**document, "components": writer.components()}
+
+
+class _Writer:
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._schemes = dict(_schemes(contract))
+
+    def channel(self, channel: ChannelContract) -> Json:
+        messages: Schema = {
+            key: {"$ref": f"#/components/messages/{each.name}"} for key, each in _keyed(channel)
+        }
+        parameters: Schema = {p.name: self._parameter(p) for p in channel.params}
+        address = re.sub(r"\{([^{}.]+)\.\.\.\}", r"{\1}", channel.path)
+        return {
+            "address": address,
+            **({"description": channel.description} if channel.description else {}),
+            **({"parameters": parameters} if parameters else {}),
+            "messages": messages,
+            "bindings": {"ws": _binding(channel)},
+            **_extensions(channel),
+        }
+
+    def operations(self) -> Iterator[tuple[str, Json]]:
+        for channel in self._contract.channels:
+            here: Json = {"$ref": f"#/channels/{channel.name}"}
+            keys = {each.name: key for key, each in _keyed(channel)}
+            answers = {each.type: keys[each.name] for each in channel.received if not each.declared}
+            security = self._security(channel)
+            for sent in channel.sent:
+                replies = [sent.answer, *(["reply"] if sent.replies else []), "error"]
+                reply = [_message_of(channel, answers[type]) for type in replies if type in answers]
+                yield (
+                    f"{channel.name}.receive.{_key(sent.type)}",
+                    {
+                        "action": "receive",
+                        "channel": here,
+                        **({"summary": sent.description} if sent.description else {}),
+                        **security,
+                        "messages": [_message_of(channel, keys[sent.name])],
+                        "reply": {"channel": here, "messages": reply},
+                    },
+                )
+            for received in channel.received:
+                yield (
+                    f"{channel.name}.send.{_key(received.type)}",
+                    {
+                        "action": "send",
+                        "channel": here,
+                        **({"summary": received.description} if received.description else {}),
+                        **security,
+                        "messages": [_message_of(channel, keys[received.name])],
+                    },
+                )
+
+    def components(self) -> Json:
+        messages: Schema = {}
+        for channel in self._contract.channels:
+            for _, each in _keyed(channel):
+                messages.setdefault(each.name, self._message(each))
+        schemas: Schema = {
+            name: _plain(schema) for name, schema in self._contract.definitions.items()
+        }
+        return {
+            "schemas": schemas,
+            "messages": messages,
+            **({"securitySchemes": self._schemes} if self._schemes else {}),
+        }
+
+    def _message(self, each: Sent | Received) -> Json:
+        schema: Json = {"$ref": f"#/components/schemas/{each.name}"}
+        modern = self._is_modern(each.name)
+        payload: Json = {"schemaFormat": _FORMAT, "schema": schema} if modern else schema
+        examples: list[Json] = [
+            {"name": f"example{number}", "payload": example}
+            for number, example in enumerate(each.examples, 1)
+        ]
+        properties = each.schema.get("properties")
+        has_id = isinstance(properties, dict) and "id" in properties
+        return {
+            "name": each.type,
+            "title": each.name,
+            **({"summary": each.description} if each.description else {}),
+            "contentType": "application/json",
+            **({"correlationId": {"location": "$message.payload#/id"}} if has_id else {}),
+            "payload": payload,
+            **({"examples": examples} if examples else {}),
+            **(
+                {"x-channeld-deprecated": True}
+                if isinstance(each, Sent) and each.deprecated
+                else {}
+            ),
+            **(
+                {"x-channeld-rate": _rate(each.rate)}
+                if isinstance(each, Sent) and each.rate
+                else {}
+            ),
+            **(
+                {"x-channeld-require": dict(each.require)}
+                if isinstance(each, Sent) and each.require
+                else {}
+            ),
+        }
+
+    def _is_modern(self, name: str) -> bool:
+        """Whether a definition, or any that it reaches, needs JSON Schema 2020-12."""
+        seen, waiting = set[str](), [name]
+        while waiting:
+            here = waiting.pop()
+            if here not in seen:
+                seen.add(here)
+                schema = self._contract.definitions[here]
+                if _uses_modern(schema):
+                    return True
+                waiting.extend(references(schema))
+        return False
+
+    def _parameter(self, param: Param) -> Json:
+        schema = param.schema if isinstance(param.schema, dict) else {}
+        options = schema.get("enum")
+        text = schema.get("description")
+        listed = [str(value) for value in options] if isinstance(options, list) else []
+        return {
+            **({"description": text} if isinstance(text, str) else {}),
+            **({"enum": [*listed]} if listed else {}),
+            "x-channeld-schema": _plain(param.schema),
+            **({"x-channeld-rest": True} if param.rest else {}),
+        }
+
+    def _security(self, channel: ChannelContract) -> dict[str, Json]:
+        if channel.auth_optional:
+            # There is no word for "may": that a token is optional stands in the channel's extension.
+            return {}
+        found: list[Json] = [
+            {"$ref": f"#/components/securitySchemes/{name}"}
+            for auth, _ in channel.auth
+            for name in self._schemes
+            if name.partition(".")[0] == _key(auth)
+        ]
+        return {"security": found} if found else {}
+
+
+def _keyed(channel: ChannelContract) -> Iterator[tuple[str, Sent | Received]]:
+    """A channel's messages; a type that goes both ways is two of them."""
+    for sent in channel.sent:
+        yield f"receive.{_key(sent.type)}", sent
+    for received in channel.received:
+        yield f"send.{_key(received.type)}", received
+
+
+def _key(name: str) -> str:
+    # A key may have letters, digits, `.`, `-` and `_`; what a type may have beyond these stays apart by its code.
+    return re.sub(r"[^A-Za-z0-9.-]", lambda c: "_" if c[0] == "_" else f"_{ord(c[0]):x}_", name)
+
+
+def _message_of(channel: ChannelContract, key: str) -> Json:
+    return {"$ref": f"#/channels/{channel.name}/messages/{key}"}
+
+
+def _server(address: str) -> Json:
+    parts = urlsplit(address)
+    path = parts.path.rstrip("/")
+    protocol = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return {"host": parts.netloc, "protocol": protocol, **({"pathname": path} if path else {})}
+
+
+def _plain(schema: Json) -> Json:
+    """A schema with its references in the document's components; one beside other keywords goes into an `allOf`."""
+    if not isinstance(schema, dict):
+        return schema
+    below = {pointer: child for pointer, child, _ in subschemas(schema)}
+    copied: Schema = {}
+    for keyword, value in schema.items():
+        if keyword == "$ref":
+            continue
+        if f"/{keyword}" in below:
+            copied[keyword] = _plain(value)
+        elif isinstance(value, dict) and any(p.startswith(f"/{keyword}/") for p in below):
+            copied[keyword] = {name: _plain(child) for name, child in value.items()}
+        elif isinstance(value, list) and f"/{keyword}/0" in below:
+            copied[keyword] = [_plain(child) for child in value]
+        else:
+            copied[keyword] = value
+    reference = schema.get("$ref")
+    if not isinstance(reference, str):
+        return copied
+    target: Json = {"$ref": reference.replace(PREFIX, "#/components/schemas/")}
+    if not copied:
+        return target
+    before = copied.get("allOf")
+    return {**copied, "allOf": [target, *(before if isinstance(before, list) else [])]}
+
+
+def _uses_modern(schema: Json) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    return not _MODERN.isdisjoint(schema) or any(
+        _uses_modern(child) for _, child, _ in subschemas(schema)
+    )
+
+
+def _binding(channel: ChannelContract) -> Json:
+    query: Schema = {}
+    for _, auth in channel.auth:
+        for place in _places(auth):
+            kind, _, name = place.partition(":")
+            if kind == "query":
+                query[name or "token"] = {"type": "string"}
+    if channel.history is not None:
+        said = "The last `pos` that the client has seen: what came after it is sent."
+        query["since"] = {"type": "string", "description": said}
+    subprotocol = any("subprotocol" in _places(auth) for _, auth in channel.auth)
+    said = "`channeld, bearer.TOKEN` brings the token, where no other header can be set."
+    headers: Schema = {"Sec-WebSocket-Protocol": {"type": "string", "description": said}}
+    return {
+        "method": "GET",
+        **({"query": {"type": "object", "properties": query}} if query else {}),
+        **({"headers": {"type": "object", "properties": headers}} if subprotocol else {}),
+        "bindingVersion": "0.1.0",
+    }
+
+
+def _schemes(contract: Contract) -> Iterator[tuple[str, Json]]:
+    """The ways in which each authenticator takes its token; an `authenticate` frame is none that has a word."""
+    declared = {name: auth for channel in contract.channels for name, auth in channel.auth}
+    for name, auth in declared.items():
+        key = _key(name).replace(".", "_2e_")
+        for place in _places(auth):
+            kind, _, parameter = place.partition(":")
+            if kind == "query":
+                where: Json = {"type": "httpApiKey", "in": "query", "name": parameter or "token"}
+            elif kind == "cookie":
+                where = {"type": "httpApiKey", "in": "cookie", "name": parameter}
+            elif kind == "header":
+                form = {"bearerFormat": "JWT"} if isinstance(auth, JwtAuth) else {}
+                where = {"type": "http", "scheme": "bearer", **form}
+            elif kind == "subprotocol":
+                header = "Sec-WebSocket-Protocol"
+                where = {"type": "httpApiKey", "in": "header", "name": header}
+            else:
+                continue
+            yield f"{key}.{_key(place.replace(':', '-'))}", where
+
+
+def _places(auth: Auth) -> tuple[str, ...]:
+    return () if isinstance(auth, HookAuth) else auth.token_from
+
+
+def _extensions(channel: ChannelContract) -> Schema:
+    auth: Json = {
+        "use": [name for name, _ in channel.auth],
+        "optional": channel.auth_optional,
+        "require": dict(channel.require) if channel.require else {},
+    }
+    found: Schema = {"x-channeld-auth": auth, "x-channeld-errors": [str(c) for c in channel.errors]}
+    rooms = channel.rooms
+    if rooms.join:
+        found["x-channeld-join"] = [*rooms.join]
+    if rooms.subscribe is not None:
+        subscribe = rooms.subscribe
+        found["x-channeld-subscribe"] = {"allow": [*subscribe.allow], "max": subscribe.max}
+    if channel.history is not None:
+        found["x-channeld-history"] = {"size": channel.history.size, "ttl": channel.history.ttl}
+    if channel.presence is not None:
+        found["x-channeld-presence"] = {
+            "scope": channel.presence.scope,
+            "batch": channel.presence.batch,
+        }
+    if channel.open:
+        found["x-channeld-undeclared-events"] = True
+    return found
+
+
+def _rate(rate: Rate) -> Json:
+    return {"limit": rate.limit, "period": rate.period, "burst": rate.burst}

@@ -1,0 +1,291 @@
+"""Schemas gathered out of many self-contained ones: what they refer to stands once, under one flat list of names.
+
+A declared schema describes a frame without its `type` and `id`; what travels has them, and perhaps stamped fields and a
+position. So a schema can be copied *around fields*: everything in it that speaks of the frame itself (not of values
+inside it) is rewritten so that it judges the frame as if those fields were not there.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+import attrs
+
+from channeld.export.names import Names
+from channeld.protocol.frames import Json
+from channeld.schema.compiled import validator_of
+from channeld.schema.guarantees import pointed
+from channeld.schema.vocabulary import IN_PLACE, subschemas
+
+__all__ = ["PREFIX", "Definitions", "Unframeable", "references"]
+
+PREFIX: Final = "#/$defs/"
+Schema: TypeAlias = dict[str, Json]
+
+_BRANCHES: Final = ("allOf", "anyOf", "oneOf")
+_CONDITIONS: Final = ("not", "if", "then", "else")
+_UNSURE: Final = frozenset({"dependentRequired", "dependentSchemas"})
+
+
+class Unframeable(Exception):
+    """The schema's meaning hangs on its own URIs (`$dynamicRef`), so fields can't be added to it."""
+
+
+def references(schema: Json) -> Iterator[str]:
+    """The names of the definitions that a schema refers to, as often as it does."""
+    if isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith(PREFIX):
+            yield reference.removeprefix(PREFIX)
+        for _, below, _ in subschemas(schema):
+            yield from references(below)
+
+
+@attrs.define(eq=False)
+class Definitions:
+    """All definitions of a contract by name, in the order in which they were first needed."""
+
+    names: Names = attrs.field(factory=Names)
+    _schemas: dict[str, Json] = attrs.field(factory=dict)
+    _known: dict[str, str] = attrs.field(factory=dict)
+
+    def all(self) -> Mapping[str, Json]:
+        """Every definition."""
+        return dict(self._schemas)
+
+    def add(self, hint: str, schema: Json) -> Schema:
+        """A reference to a schema whose own references are to definitions already; equal ones share a name."""
+        key = json.dumps(["added", hint, schema], sort_keys=True)
+        if key not in self._known:
+            self._known[key] = name = self.names.give(hint)
+            self._schemas[name] = schema
+        return {"$ref": PREFIX + self._known[key]}
+
+    def copy(self, schema: Json, root: Json, hint: str) -> Json:
+        """A schema out of the self-contained `root`, with references to definitions.
+
+        Raises:
+            Unframeable: it uses `$dynamicRef`.
+        """
+        return _Copy(self, root, hint).nested(schema)
+
+    def around(self, root: Json, fields: Iterable[str], hint: str) -> Schema:
+        """A self-contained schema as it judges an object that has further fields, which it must not look at.
+
+        What it says of those fields itself is left out; where that could change its meaning, so is what depends on it.
+        The result accepts at least what `root` accepts.
+
+        Raises:
+            Unframeable: it uses `$dynamicRef`.
+        """
+        names = frozenset(fields)
+        loose = _mentions(root, names)
+        copied = _Copy(self, root, hint, names, loose).in_place(root)
+        if isinstance(copied, dict):
+            return copied
+        return {} if copied else {"not": {}}
+
+    def define(self, key: str, hint: str) -> tuple[str, bool]:
+        """The name of what is known by a key, and whether it is new; `fill` must then say what it is."""
+        new = key not in self._known
+        if new:
+            self._known[key] = self.names.give(hint)
+            self._schemas[self._known[key]] = True
+        return self._known[key], new
+
+    def fill(self, name: str, schema: Json) -> None:
+        """Say what a new definition is."""
+        self._schemas[name] = schema
+
+
+@attrs.frozen(eq=False)
+class _Copy:
+    definitions: Definitions
+    root: Json
+    hint: str
+    fields: frozenset[str] = frozenset()
+    loose: bool = False
+
+    def nested(self, schema: Json) -> Json:
+        """A copy of a schema of some value inside the frame."""
+        if not isinstance(schema, dict):
+            return schema
+        return {
+            keyword: self._reference(value, framed=False)
+            if keyword == "$ref"
+            else self._below(keyword, value, framed=False)
+            for keyword, value in schema.items()
+            if not _is_left_out(keyword)
+        }
+
+    def in_place(self, schema: Json) -> Json:
+        """A copy of a schema of the frame itself."""
+        if not isinstance(schema, dict):
+            return schema
+        copied: Schema = {}
+        also: list[Json] = []
+        for keyword, value in schema.items():
+            if keyword in ("examples", "default") or _is_left_out(keyword):
+                continue
+            if keyword in ("const", "enum"):
+                also.append(self._one_of(value if isinstance(value, list) else [value]))
+            elif self.loose and keyword == "oneOf":
+                also.append({"anyOf": self._below(keyword, value, framed=True)})
+            elif not (self.loose and (keyword in _CONDITIONS or keyword in _UNSURE)):
+                copied[keyword] = self._keyword(keyword, value)
+        if _closes(schema):
+            own = copied.get("properties")
+            open_: Schema = dict.fromkeys(sorted(self.fields), True)
+            copied["properties"] = {**(own if isinstance(own, dict) else {}), **open_}
+        if also:
+            before = copied.get("allOf")
+            copied["allOf"] = [*(before if isinstance(before, list) else []), *also]
+        return copied
+
+    def _keyword(self, keyword: str, value: Json) -> Json:  # noqa: PLR0911 - one return a keyword
+        if keyword == "$ref":
+            return self._reference(value, framed=True)
+        if keyword in IN_PLACE:
+            return self._below(keyword, value, framed=True)
+        if keyword == "required" and isinstance(value, list):
+            return [name for name in value if name not in self.fields]
+        if keyword == "properties" and isinstance(value, dict):
+            kept = {name: child for name, child in value.items() if name not in self.fields}
+            return self._below(keyword, kept, framed=False)
+        if keyword == "patternProperties" and isinstance(value, dict):
+            return {self._apart(text): self.nested(child) for text, child in value.items()}
+        if keyword == "propertyNames":
+            return {"anyOf": [{"enum": [*sorted(self.fields)]}, self.nested(value)]}
+        if keyword == "maxProperties" and isinstance(value, int | float):
+            return value + len(self.fields)
+        return self._below(keyword, value, framed=False)
+
+    def _below(self, keyword: str, value: Json, *, framed: bool) -> Json:
+        copy = self.in_place if framed else self.nested
+        below = {pointer: child for pointer, child, _ in subschemas({keyword: value})}
+        if not below:
+            return value
+        if isinstance(value, dict) and f"/{keyword}" not in below:
+            return {name: copy(child) for name, child in value.items()}
+        if isinstance(value, list):
+            return [copy(child) for child in value]
+        return copy(value)
+
+    def _reference(self, reference: Json, *, framed: bool) -> Json:
+        if isinstance(reference, str) and reference.startswith("channeld:"):
+            # A bundle of whole documents under made-up names (schema/bundle.py).
+            raise Unframeable(reference)
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            return reference
+        target = pointed(self.root, reference)
+        key = json.dumps([reference, _closure(self.root, reference)], sort_keys=True)
+        last = unquote(reference).rsplit("/", 1)[-1]
+        hint = last if reference.startswith(PREFIX) else self.hint
+        if framed:
+            key += json.dumps([*sorted(self.fields), self.loose])
+            hint += " fields"
+        name, new = self.definitions.define(key, hint)
+        if new:
+            self.definitions.fill(name, self.in_place(target) if framed else self.nested(target))
+        return PREFIX + name
+
+    def _apart(self, pattern: str) -> str:
+        validator = validator_of({"pattern": pattern})
+        if not any(validator.accepts(name) for name in self.fields):
+            return pattern
+        # Whoever reads an export knows look-ahead, though a configuration's own patterns may not use it.
+        names = "|".join(map(re.escape, sorted(self.fields)))
+        return f"^(?!(?:{names})$)(?=[\\s\\S]*?(?:{pattern}))"
+
+    def _one_of(self, values: list[Json]) -> Json:
+        exact: list[Json] = []
+        for value in values:
+            if isinstance(value, dict):
+                kept = {name: child for name, child in value.items() if name not in self.fields}
+                constants: Schema = {name: {"const": child} for name, child in kept.items()}
+                exact.append(
+                    {
+                        "required": [*kept],
+                        "properties": {**constants, **dict.fromkeys(sorted(self.fields), True)},
+                        "additionalProperties": False,
+                    }
+                )
+        return exact[0] if len(exact) == 1 else {"anyOf": exact} if exact else False
+
+
+def _is_left_out(keyword: str) -> bool:
+    if keyword in ("$dynamicRef", "$dynamicAnchor", "$id"):
+        raise Unframeable(keyword)
+    return keyword in ("$defs", "definitions", "$schema", "$anchor")
+
+
+def _closes(schema: Mapping[str, Json]) -> bool:
+    return any(
+        schema.get(keyword, True) is not True
+        for keyword in ("additionalProperties", "unevaluatedProperties")
+    )
+
+
+def _mentions(root: Json, names: frozenset[str]) -> bool:
+    """Whether what a schema says of the frame itself hangs on one of the names, or on how many there are."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, dict) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        if "maxProperties" in schema or "minProperties" in schema or _named(schema) & names:
+            return True
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            waiting.append(pointed(root, reference))
+        waiting.extend(below for _, below, keyword in subschemas(schema) if keyword in IN_PLACE)
+    return False
+
+
+def _named(schema: Mapping[str, Json]) -> frozenset[str]:
+    names: set[str] = set()
+    for keyword in ("properties", "dependentRequired", "dependentSchemas"):
+        value = schema.get(keyword)
+        names.update(value if isinstance(value, dict) else ())
+    for listed in (schema.get("required"), *_values(schema.get("dependentRequired"))):
+        if isinstance(listed, list):
+            names.update(name for name in listed if isinstance(name, str))
+    return frozenset(names)
+
+
+def _values(value: Json) -> Iterable[Json]:
+    return value.values() if isinstance(value, dict) else ()
+
+
+def _closure(root: Json, reference: str) -> Mapping[str, Json]:
+    """Everything that a reference reaches in its root, by pointer: what tells two targets of one name apart."""
+    reached: dict[str, Json] = {}
+    waiting = [reference]
+    while waiting:
+        here = waiting.pop()
+        if here in reached:
+            continue
+        target = pointed(root, here)
+        reached[here] = _without_definitions(target)
+        waiting.extend(_local_references(target))
+    return reached
+
+
+def _without_definitions(schema: Json) -> Json:
+    if not isinstance(schema, dict):
+        return schema
+    return {keyword: value for keyword, value in schema.items() if keyword != "$defs"}
+
+
+def _local_references(schema: Json) -> Iterator[str]:
+    if not isinstance(schema, dict):
+        return
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#"):
+        yield reference
+    for _, below, keyword in subschemas(schema):
+        if keyword != "$defs":
+            yield from _local_references(below)

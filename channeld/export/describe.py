@@ -1,0 +1,365 @@
+"""From declarations to a contract: what each message becomes on its way, and on which channels it arrives."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from channeld.config.model import Channel, Config, JwtAuth, Message
+from channeld.export import reserved
+from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
+from channeld.export.emitted import Claims, Rendered, Scene
+from channeld.export.frames import ID, frame_around, frame_of, one_of, position
+from channeld.plan.path_syntax import Rest, parse_path
+from channeld.plan.reach import Identity, TemplateScope
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.guarantees import Shape
+from channeld.schema.schemas import Schemas
+
+__all__ = ["describe"]
+
+_ANY_NAME: Json = {"type": "string", "minLength": 1, "maxLength": 128}
+_ANY_FRAME: Schema = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {"type": {"type": "string"}},
+}
+# These say something of their channel; the others are the same everywhere.
+_OWN_FRAMES = frozenset({"error", "history", "presence", "subscribed"})
+
+
+def describe(config: Config, schemas: Schemas) -> Contract:
+    """The contract of a valid configuration and its compiled schemas."""
+    definitions = Definitions()
+    unions = {
+        name: (definitions.names.give(f"{name} Send"), definitions.names.give(f"{name} Receive"))
+        for name in config.channels
+    }
+    describer = _Describer(config=config, schemas=schemas, definitions=definitions, unions=unions)
+    channels = tuple(describer.channel(channel) for channel in config.channels.values())
+    return Contract(
+        addresses=tuple(_addresses(config)),
+        channels=channels,
+        definitions=definitions.all(),
+    )
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    scheme = "wss" if config.server.tls is not None else "ws"
+    for address in config.server.bind:
+        if not address.startswith("unix:"):
+            host, _, port = address.rpartition(":")
+            host = {"0.0.0.0": "localhost", "[::]": "localhost", "": "localhost"}.get(host, host)  # noqa: S104 - for showing
+            yield f"{scheme}://{host}:{port}"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class _Source:
+    """A message, and the channel that declares it."""
+
+    channel: Channel
+    type: str
+    message: Message
+
+    @property
+    def pointer(self) -> str:
+        return at("/channels", self.channel.name, "messages", self.type)
+
+    @property
+    def delivered_type(self) -> str:
+        emitted = (self.message.emit or {}).get("type", self.type)
+        return emitted if isinstance(emitted, str) else self.type
+
+    def words_on(self, target: Channel) -> str:
+        """What the frames are, for people who know the target."""
+        elsewhere = f" of channel `{self.channel.name}`" if self.channel is not target else ""
+        return f"message `{self.type}`{elsewhere}"
+
+    def position_on(self, target: Channel) -> dict[str, Rendered] | None:
+        """The position fields of its frames on a channel; None where it does not arrive there."""
+        routes = [
+            route for route in self.message.route if self._reaches(route.to, route.channel, target)
+        ]
+        if not routes:
+            return None
+        to_rooms = [route.to == "room" for route in routes]
+        if target.history is None or not any(to_rooms):
+            return {}
+        return position(room=all(to_rooms), pos=all(to_rooms) if self.message.history else None)
+
+    def _reaches(self, to: str, channel: str | None, target: Channel) -> bool:
+        if to == "none":
+            return False
+        own = target.name == self.channel.name
+        if to == "sender" or channel is None:
+            return own
+        return channel in ("*", target.name)
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class _Describer:
+    config: Config
+    schemas: Schemas
+    definitions: Definitions
+    unions: Mapping[str, tuple[str, str]]
+
+    def channel(self, channel: Channel) -> ChannelContract:
+        """The contract of one channel."""
+        declared = [*self._received(channel)]
+        received = [*declared, *self._reserved_received(channel, declared)]
+        send_name, receive_name = self.unions[channel.name]
+        return ChannelContract(
+            name=channel.name,
+            path=channel.path,
+            description=channel.description,
+            params=tuple(self._params(channel)),
+            auth=tuple((name, self.config.auth[name]) for name in channel.auth.names),
+            auth_optional=channel.auth.optional,
+            require=channel.require,
+            rooms=channel.rooms,
+            presence=channel.presence,
+            history=channel.history,
+            limits=channel.limits,
+            open=channel.events is None,
+            sent=(*self._sent(channel), *self._reserved_sent(channel)),
+            received=tuple(received),
+            errors=tuple(reserved.error_codes(channel, self.config)),
+            send_name=send_name,
+            receive_name=receive_name,
+        )
+
+    # ------------------------------------------------------------------------------------------------ what is sent
+
+    def _sent(self, channel: Channel) -> Iterator[Sent]:
+        for type, message in channel.messages.items():
+            hint = f"{channel.name} Send {type}"
+            root = self._resolved(at("/channels", channel.name, "messages", type, "schema"))
+            id = {"id": Rendered(ID, required=False)}
+            schema = _described(
+                frame_around(self.definitions, root, type, id, hint), message.description
+            )
+            if message.deprecated:
+                schema["deprecated"] = True
+            yield Sent(
+                type=type,
+                name=self._define(hint, schema),
+                schema=schema,
+                description=message.description,
+                examples=tuple(_example(type, example) for example in message.examples),
+                deprecated=message.deprecated,
+                rate=message.rate,
+                require=message.require,
+                replies=message.hook is not None,
+            )
+
+    def _reserved_sent(self, channel: Channel) -> Iterator[Sent]:
+        for frame in reserved.sent_frames(channel, self.config):
+            own = f"{channel.name} " if frame.type in _OWN_FRAMES else ""
+            schema = _described(frame.schema, frame.description)
+            yield Sent(
+                type=frame.type,
+                name=self._define(f"{own}{frame.type} request", schema),
+                schema=schema,
+                description=frame.description,
+                declared=False,
+                answer=reserved.ANSWERS[frame.type],
+            )
+
+    # -------------------------------------------------------------------------------------------- what is received
+
+    def _received(self, channel: Channel) -> Iterator[Received]:
+        events = channel.events or {}
+        origins: dict[str, list[str]] = {}
+        kinds: dict[str, list[Schema]] = {}
+        for source, where in self._arriving(channel):
+            type = source.delivered_type
+            origins.setdefault(type, []).append(source.words_on(channel))
+            if not self._event_covers(source, channel):
+                kinds.setdefault(type, []).append(self._delivered(source, where))
+        for type in events:
+            origins.setdefault(type, []).append("event")
+            kinds.setdefault(type, []).append(self._event(channel, type))
+        for type, schemas in kinds.items():
+            description = events[type].description if type in events else ""
+            if not description and type in channel.messages:
+                description = channel.messages[type].description
+            schema = _described(one_of(schemas), description)
+            examples = events[type].examples if type in events else ()
+            yield Received(
+                type=type,
+                name=self._define(f"{channel.name} Receive {type}", schema),
+                schema=schema,
+                description=description,
+                examples=tuple(_example(type, each) for each in examples),
+                origins=tuple(dict.fromkeys(origins[type])),
+            )
+
+    def _arriving(self, target: Channel) -> Iterator[tuple[_Source, dict[str, Rendered]]]:
+        for channel in self.config.channels.values():
+            for type, message in channel.messages.items():
+                source = _Source(channel=channel, type=type, message=message)
+                where = source.position_on(target)
+                if where is not None:
+                    yield source, where
+
+    def _event_covers(self, source: _Source, target: Channel) -> bool:
+        """Whether the server checks that the frames satisfy the target's own event schema."""
+        if source.channel.name != target.name:
+            return target.events is not None
+        return self._is_checked(source)
+
+    def _is_checked(self, source: _Source) -> bool:
+        event = (source.channel.events or {}).get(source.delivered_type)
+        return source.message.emit is not None and event is not None and event.schema is not True
+
+    def _delivered(self, source: _Source, where: Mapping[str, Rendered]) -> Schema:
+        message, type = source.message, source.delivered_type
+        hint = f"{source.channel.name} {source.type}"
+        if self._is_checked(source):
+            root = self._resolved(at("/channels", source.channel.name, "events", type, "schema"))
+            return frame_around(self.definitions, root, type, where, hint)
+        root = self._resolved(at(source.pointer, "schema"))
+        scene = self._scene(source, root, hint)
+        templates = message.stamp if message.emit is None else message.emit
+        rendered = {
+            name: scene.render(value) for name, value in (templates or {}).items() if name != "type"
+        }
+        if message.emit is not None:
+            return frame_of(type, {**rendered, **where})
+        return frame_around(self.definitions, root, type, {**rendered, **where}, hint)
+
+    def _event(self, channel: Channel, type: str) -> Schema:
+        root = self._resolved(at("/channels", channel.name, "events", type, "schema"))
+        # A hook or the API may publish it to a room, where it gets a position, or to a user.
+        where = position(room=False, pos=False) if channel.history is not None else {}
+        return frame_around(self.definitions, root, type, where, f"{channel.name} {type}")
+
+    def _reserved_received(self, channel: Channel, declared: list[Received]) -> Iterator[Received]:
+        routed: list[Schema] = [{"$ref": PREFIX + received.name} for received in declared]
+        if channel.events is None or not routed:
+            routed.append(_ANY_FRAME)
+        info = self._presence_info(channel)
+        for frame in reserved.received_frames(channel, self.config, info, one_of(routed)):
+            own = f"{channel.name} " if frame.type in _OWN_FRAMES else ""
+            schema = _described(frame.schema, frame.description)
+            yield Received(
+                type=frame.type,
+                name=self._define(f"{own}{frame.type} frame", schema),
+                schema=schema,
+                description=frame.description,
+                declared=False,
+                origins=("channeld",),
+            )
+
+    def _presence_info(self, channel: Channel) -> Json:
+        if channel.presence is None:
+            return True
+        place = "presence.info"
+        room = True if channel.presence.scope == "room" else None
+        identity = attrs.evolve(self._identity(channel), optional=False)
+        reach = TemplateScope(
+            place=place, params=self._param_types(channel), identity=identity, room=room
+        )
+        scene = Scene(
+            definitions=self.definitions,
+            reach=reach,
+            params=self._param_schemas(channel),
+            claims=self._claims(channel),
+            hint=f"{channel.name} info",
+        )
+        return scene.render(dict(channel.presence.info)).schema
+
+    # ------------------------------------------------------------------------------------------ what templates name
+
+    def _scene(self, source: _Source, root: Json, hint: str) -> Scene:
+        channel, routes = source.channel, source.message.route
+        joins = channel.rooms.join
+        one_room = len(joins) == 1 and "?}" not in joins[0]
+        everywhere_a_room = all(route.to == "room" for route in routes if route.to != "none")
+        reach = TemplateScope(
+            place="emit",
+            message=self.schemas.shape(at(source.pointer, "schema")),
+            message_type=source.type,
+            params=self._param_types(channel),
+            identity=self._identity(channel),
+            room=one_room or everywhere_a_room,
+        )
+        return Scene(
+            definitions=self.definitions,
+            reach=reach,
+            params=self._param_schemas(channel),
+            claims=self._claims(channel),
+            message=root,
+            hint=hint,
+        )
+
+    def _identity(self, channel: Channel) -> Identity:
+        authenticators = tuple(
+            (self.config.auth[name], self._claims_shape(name)) for name in channel.auth.names
+        )
+        return Identity(authenticators, channel.auth.optional)
+
+    def _claims_shape(self, name: str) -> Shape | None:
+        if self.config.auth[name].claims is None:
+            return None
+        return self.schemas.shape(at("/auth", name, "claims"))
+
+    def _claims(self, channel: Channel) -> list[Claims]:
+        return [
+            Claims(
+                schema=self.schemas.resolved(at("/auth", name, "claims")),
+                is_jwt=isinstance(self.config.auth[name], JwtAuth),
+            )
+            for name in channel.auth.names
+        ]
+
+    # -------------------------------------------------------------------------------------------------- small parts
+
+    def _params(self, channel: Channel) -> Iterator[Param]:
+        pattern = parse_path(channel.path, [])
+        schemas = self._param_schemas(channel)
+        for segment in pattern.segments if pattern is not None else ():
+            if not isinstance(segment, str):
+                rest = isinstance(segment, Rest)
+                yield Param(name=segment.name, schema=schemas[segment.name], rest=rest)
+
+    def _param_schemas(self, channel: Channel) -> dict[str, Json]:
+        pattern = parse_path(channel.path, [])
+        found: dict[str, Json] = {}
+        for name in pattern.params if pattern is not None else ():
+            found[name] = _ANY_NAME
+            if name in channel.params:
+                root = self._resolved(at("/channels", channel.name, "params", name))
+                hint = f"{channel.name} {name}"
+                try:
+                    found[name] = self.definitions.copy(root, root, hint)
+                except Unframeable:
+                    found[name] = True
+        return found
+
+    def _param_types(self, channel: Channel) -> dict[str, frozenset[str]]:
+        pattern = parse_path(channel.path, [])
+        types = dict.fromkeys(pattern.params if pattern is not None else (), frozenset({"string"}))
+        for name in types:
+            if name in channel.params:
+                pointer = at("/channels", channel.name, "params", name)
+                types[name] = self.schemas.shape(pointer).lookup(()).types or types[name]
+        return types
+
+    def _resolved(self, pointer: str) -> Json:
+        found = self.schemas.resolved(pointer)
+        return True if found is None else found
+
+    def _define(self, hint: str, schema: Schema) -> str:
+        reference = self.definitions.add(hint, schema)["$ref"]
+        assert isinstance(reference, str)  # noqa: S101 - it is one
+        return reference.removeprefix(PREFIX)
+
+
+def _described(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description} if description else dict(schema)
+
+
+def _example(type: str, example: Json) -> Schema:
+    return {"type": type, **(example if isinstance(example, dict) else {})}

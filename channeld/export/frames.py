@@ -1,0 +1,82 @@
+"""Whole frames as JSON Schema: a declared schema with `type`, `id`, stamped fields and a position around it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from channeld.export.definitions import Definitions, Schema, Unframeable
+from channeld.export.emitted import ROOM, Rendered, rendered_fields
+from channeld.protocol.frames import Json
+
+__all__ = ["ID", "frame_around", "frame_names", "frame_of", "one_of", "position"]
+
+ID: Final[Json] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 64}
+POSITION: Final[Json] = {"description": "Where the frame stands in its room.", "type": "string"}
+
+
+def frame_of(type: str, fields: Mapping[str, Rendered], *, closed: bool = False) -> Schema:
+    """The schema of a frame with these fields; others may come unless it is `closed`."""
+    every = {"type": Rendered({"const": type}), **fields}
+    frame: Schema = {"type": "object", **rendered_fields(every)}
+    return {**frame, "additionalProperties": False} if closed else frame
+
+
+def frame_around(
+    definitions: Definitions, root: Json, type: str, fields: Mapping[str, Rendered], hint: str
+) -> Schema:
+    """The schema of a frame that is what `root` declares, with these fields over it.
+
+    Where `root` uses `$dynamicRef` only the fields are known, and a comment says so.
+    """
+    frame = frame_of(type, fields)
+    try:
+        body = definitions.around(root, frame_names(frame), hint)
+    except Unframeable:
+        return {
+            **frame,
+            "$comment": "The declared schema uses $dynamicRef, which is not shown here.",
+        }
+    rest = {k: v for k, v in body.items() if k not in ("type", "required", "properties")}
+    return {
+        **{k: rest.pop(k) for k in ("title", "description") if k in rest},
+        "type": "object",
+        "required": [*_names(frame.get("required")), *_names(body.get("required"))],
+        "properties": {**_schemas(frame), **_only_new(_schemas(body), _schemas(frame))},
+        **rest,
+    }
+
+
+def position(*, room: bool | None, pos: bool | None) -> dict[str, Rendered]:
+    """The fields that frames of a channel with history have: True always, False sometimes, None never."""
+    found: dict[str, Rendered] = {}
+    if room is not None:
+        found["room"] = Rendered(ROOM, room)
+    if pos is not None:
+        found["pos"] = Rendered(POSITION, pos)
+    return found
+
+
+def one_of(schemas: Sequence[Schema]) -> Schema:
+    """Any of the schemas; equal ones count once."""
+    kinds: list[Schema] = []
+    for schema in schemas:
+        if schema not in kinds:
+            kinds.append(schema)
+    return kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds]}
+
+
+def frame_names(frame: Schema) -> list[str]:
+    """The names of a frame's fields."""
+    return [*_schemas(frame)]
+
+
+def _schemas(schema: Schema) -> dict[str, Json]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _only_new(schemas: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: schema for name, schema in schemas.items() if name not in known}
+
+
+def _names(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []

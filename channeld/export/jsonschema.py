@@ -1,0 +1,46 @@
+"""The contract as one JSON Schema document, draft 2020-12: every frame and every union of frames under `$defs`."""
+
+from collections.abc import Iterable
+
+from channeld.export.contract import ChannelContract, Contract
+from channeld.export.definitions import PREFIX, Schema
+from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import DIALECT
+
+__all__ = ["jsonschema"]
+
+
+def jsonschema(contract: Contract, *, title: str) -> Schema:
+    """A schema that any frame of any channel satisfies, whichever way it goes.
+
+    `$defs` holds a schema for each frame, and for each channel and way the union of them; `x-channeld` says which
+    name is which, and how each path's params look.
+    """
+    unions: Schema = {}
+    for channel in contract.channels:
+        for name, each_way in (
+            (channel.send_name, channel.sent),
+            (channel.receive_name, channel.received),
+        ):
+            unions[name] = {"anyOf": _references(each.name for each in each_way)}
+    return {
+        "$schema": DIALECT,
+        "title": title,
+        "x-channeld": {channel.name: _channel(channel) for channel in contract.channels},
+        "anyOf": _references(unions),
+        "$defs": {**unions, **contract.definitions},
+    }
+
+
+def _channel(channel: ChannelContract) -> Json:
+    return {
+        "path": channel.path,
+        "params": {param.name: param.schema for param in channel.params},
+        "send": {each.type: {"$ref": PREFIX + each.name} for each in channel.sent},
+        "receive": {each.type: {"$ref": PREFIX + each.name} for each in channel.received},
+        "undeclared": channel.open,
+    }
+
+
+def _references(names: Iterable[str]) -> list[Json]:
+    return [{"$ref": PREFIX + name} for name in names]

@@ -1,0 +1,339 @@
+"""The contract for people: a page that says how to connect, what may be sent, what comes, and what can go wrong."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from channeld.config.model import Auth, HookAuth, JwtAuth, Rate
+from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.definitions import PREFIX, Schema
+from channeld.export.types import (
+    Constant,
+    ListOf,
+    MapOf,
+    Named,
+    Plain,
+    Record,
+    TupleOf,
+    Type,
+    Types,
+    Union,
+)
+from channeld.protocol.codes import ErrorCode
+from channeld.protocol.frames import Json
+from channeld.telemetry import one_line
+
+__all__ = ["markdown"]
+
+_MEANINGS = {
+    ErrorCode.INVALID_JSON: "The text is not one JSON object, or no frame.",
+    ErrorCode.UNKNOWN_TYPE: "The channel has no such message.",
+    ErrorCode.INVALID_MESSAGE: "The schema refuses it; `errors` says where and why.",
+    ErrorCode.UNAUTHORIZED: "No token, or a bad one; the connection closes with 4401.",
+    ErrorCode.TOKEN_EXPIRED: "The token ended and was not renewed; the connection closes with 4401.",
+    ErrorCode.FORBIDDEN: "Not for this user, or not in this room.",
+    ErrorCode.RATE_LIMITED: "Too fast; `retry_after` says how many seconds to wait.",
+    ErrorCode.LIMIT_EXCEEDED: "Too many rooms; `limit` says how many are allowed.",
+    ErrorCode.REJECTED: "The application refuses it; it may use codes of its own.",
+    ErrorCode.TOO_LARGE: "Over `limit` bytes; the connection closes with 1009.",
+    ErrorCode.UNAVAILABLE: "Not routed; try again after `retry_after` seconds.",
+    ErrorCode.INTERNAL_ERROR: "The server's own fault; `ref` finds it in the log.",
+}
+_BOUNDS = {
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minimum": "≥ {}",
+    "maximum": "≤ {}",
+    "exclusiveMinimum": "> {}",
+    "exclusiveMaximum": "< {}",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "multipleOf": "a multiple of {}",
+    "format": "{}",
+    "pattern": "matches {}",
+}
+
+
+def markdown(contract: Contract, *, title: str) -> str:
+    """The page."""
+    blocks = [f"# {title}", *_overview(contract)]
+    for channel in contract.channels:
+        blocks.extend(_channel(channel, contract))
+    blocks.extend(_shared(contract))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _overview(contract: Contract) -> Iterator[str]:
+    yield (
+        "Every frame is one JSON object with a `type`, in a WebSocket text message. A frame of a client may have an"
+        " `id`; its answer repeats it."
+    )
+    rows = [
+        (f"[{_cell(c.name)}](#{_anchor(c.name)})", _code(c.path), _cell(c.description))
+        for c in contract.channels
+    ]
+    yield _table(("channel", "path", ""), rows)
+
+
+def _shared(contract: Contract) -> Iterator[str]:
+    """The types that fields name, where these are not frames themselves."""
+    frames = contract.frame_names()
+    needed = Types(contract.definitions).needed(frames)
+    shared = {name: type for name, type in needed.items() if name not in frames}
+    if shared:
+        yield "## Types"
+    for name, type in shared.items():
+        schema = contract.definitions[name]
+        yield f'### <a id="{_type_anchor(name)}"></a>{name}'
+        if isinstance(type, Record) and isinstance(schema, dict):
+            yield _fields(type, schema, contract)
+        elif isinstance(type, Plain):
+            yield f"{_type(schema, contract)}"
+        else:
+            yield _words(type)
+
+
+def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
+    yield f'## <a id="{_anchor(channel.name)}"></a>{_cell(channel.name)}'
+    yield channel.description
+    base = contract.addresses[0] if contract.addresses else ""
+    yield f"Connect to {_code(base + channel.path)}."
+    if channel.params:
+        rows = [_param(param, contract) for param in channel.params]
+        yield _table(("param", "type", ""), rows)
+    yield _authentication(channel)
+    yield "\n".join(f"- {line}" for line in _traits(channel))
+    declared = [each for each in channel.sent if each.declared]
+    if declared:
+        yield "### What clients send"
+        for sent in declared:
+            yield from _sent(sent, channel, contract)
+    arriving = [each for each in channel.received if each.declared]
+    if arriving:
+        yield "### What clients receive"
+        for received in arriving:
+            yield from _received(received, contract)
+    if channel.open:
+        yield "The application may send frames of other types, too."
+    yield "### What channeld itself understands and says"
+    yield _table(
+        ("frame", "direction", ""),
+        [
+            *(
+                (_code(e.type), "client → server", _cell(e.description))
+                for e in channel.sent
+                if not e.declared
+            ),
+            *(
+                (_code(e.type), "server → client", _cell(e.description))
+                for e in channel.received
+                if not e.declared
+            ),
+        ],
+    )
+    yield "### Error codes"
+    yield _table(("code", "meaning"), [(_code(c), _MEANINGS[c]) for c in channel.errors])
+
+
+def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[str]:
+    yield f"#### `{sent.type}` (client → server)"
+    yield " ".join([*(["**Deprecated.**"] if sent.deprecated else []), sent.description]).strip()
+    yield from _body(sent, contract)
+    answer = "`ack`, or the hook's `reply`" if sent.replies else "`ack`"
+    notes = [f"With an `id` it is answered by {answer}."]
+    if sent.rate is not None:
+        notes.append(f"At most {_rate(sent.rate)} from one connection.")
+    if sent.require:
+        notes.append(f"Only with {_requirements(sent.require)}.")
+    yield " ".join(notes)
+
+
+def _received(received: Received, contract: Contract) -> Iterator[str]:
+    yield f"#### `{received.type}` (server → client)"
+    yield received.description
+    origins = [origin for origin in received.origins if origin != "event"]
+    published = "the application" if "event" in received.origins else ""
+    senders = [*([published] if published else []), *(f"a client's {o}" for o in origins)]
+    yield f"Comes from {' or '.join(senders)}." if senders else ""
+    yield from _body(received, contract)
+
+
+def _body(each: Sent | Received, contract: Contract) -> Iterator[str]:
+    type = Types(contract.definitions).definition(each.name)
+    kinds = type.of if isinstance(type, Union) else (type,)
+    for number, kind in enumerate(kinds, 1):
+        if len(kinds) > 1:
+            yield f"One of {len(kinds)} kinds:" if number == 1 else "Or:"
+        if isinstance(kind, Record):
+            yield _fields(kind, each.schema, contract)
+    for example in each.examples:
+        yield f"```json\n{json.dumps(example, ensure_ascii=False)}\n```"
+
+
+def _fields(record: Record, schema: Schema, contract: Contract) -> str:
+    declared = schema.get("properties")
+    declared = declared if isinstance(declared, dict) else {}
+    rows = []
+    for one in record.properties:
+        # What stands in the frame's own schema says more than a type: bounds, patterns, formats.
+        known = declared.get(one.name, True)
+        words = _words(one.type) if known is True else _type(known, contract)
+        needed = "yes" if one.required else ""
+        rows.append((_code(one.name), words, needed, _cell(one.description)))
+    if record.open:
+        rows.append(("others", "anything", "", ""))
+    return _table(("field", "type", "always", ""), rows)
+
+
+def _words(type: Type) -> str:
+    match type:
+        case Plain(name):
+            words = {"unknown": "anything"}.get(name, name)
+        case Constant(value):
+            words = _code(one_line(value))
+        case Named(name):
+            words = f"[{name}](#{_type_anchor(name)})"
+        case ListOf(of):
+            words = f"array of {_words(of)}"
+        case TupleOf(first):
+            words = f"array that begins with {', '.join(_words(each) for each in first)}"
+        case MapOf(of):
+            words = f"object whose values are {_words(of)}"
+        case Record(properties):
+            words = f"object with {', '.join(_code(one.name) for one in properties)}"
+        case _:
+            words = " or ".join(dict.fromkeys(_words(each) for each in type.of))
+    return words
+
+
+def _type(schema: Json, contract: Contract, depth: int = 0) -> str:
+    if not isinstance(schema, dict) or depth > 4:
+        return "never" if schema is False else "anything"
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith(PREFIX):
+        name = reference.removeprefix(PREFIX)
+        is_plain = isinstance(Types(contract.definitions).definition(name), Plain)
+        target = contract.definitions[name]
+        return _type(target, contract, depth + 1) if is_plain else _words(Named(name))
+    if "const" in schema:
+        return _code(one_line(schema["const"]))
+    options = schema.get("enum")
+    if isinstance(options, list):
+        return " or ".join(_code(one_line(option)) for option in options)
+    branches = schema.get("anyOf", schema.get("oneOf"))
+    if isinstance(branches, list):
+        return " or ".join(dict.fromkeys(_type(each, contract, depth + 1) for each in branches))
+    return _bounded(schema, contract, depth)
+
+
+def _bounded(schema: Schema, contract: Contract, depth: int) -> str:
+    """The types that a schema names, and what it asks of such values."""
+    types = schema.get("type", "anything")
+    words = " or ".join(map(str, types)) if isinstance(types, list) else str(types)
+    if types == "array" and "items" in schema:
+        words = f"array of {_type(schema['items'], contract, depth + 1)}"
+    names = schema.get("properties")
+    if isinstance(names, dict):
+        words += f" with {', '.join(_code(name) for name in names)}"
+    bounds = ["not empty"] if schema.get("minLength") == 1 else []
+    bounds += [
+        text.format(
+            _code(str(schema[key])) if key == "pattern" else one_line(schema[key]).strip('"')
+        )
+        for key, text in _BOUNDS.items()
+        if key in schema and not (key == "minLength" and schema[key] == 1)
+    ]
+    return ", ".join([words, *bounds])
+
+
+def _param(param: Param, contract: Contract) -> tuple[str, ...]:
+    text = param.schema.get("description", "") if isinstance(param.schema, dict) else ""
+    rest = "all that is left of the path; " if param.rest else ""
+    return (_code(param.name), rest + _type(param.schema, contract), _cell(str(text)))
+
+
+def _authentication(channel: ChannelContract) -> str:
+    if not channel.auth:
+        return "No token is needed."
+    ways = "; or ".join(f"`{name}`: {_way(auth)}" for name, auth in channel.auth)
+    needed = "A token may be given" if channel.auth_optional else "A token is needed"
+    require = f" Only with {_requirements(channel.require)}." if channel.require else ""
+    return f"{needed} ({ways}).{require}"
+
+
+def _way(auth: Auth) -> str:
+    if isinstance(auth, HookAuth):
+        return "the application looks at the request"
+    kind = "a JWT" if isinstance(auth, JwtAuth) else "a token"
+    return f"{kind} {' or '.join(_place(place) for place in auth.token_from)}"
+
+
+def _place(place: str) -> str:
+    kind, _, name = place.partition(":")
+    return {
+        "query": f"as `?{name or 'token'}=`",
+        "header": "as `Authorization: Bearer`",
+        "cookie": f"in the cookie `{name}`",
+        "subprotocol": "as the subprotocol `bearer.TOKEN` beside `channeld`",
+        "message": "in an `authenticate` frame",
+    }[kind]
+
+
+def _traits(channel: ChannelContract) -> Iterator[str]:
+    rooms = channel.rooms
+    if rooms.join:
+        yield f"Rooms joined on connect: {', '.join(map(_code, rooms.join))}."
+    if rooms.subscribe is not None:
+        allowed = ", ".join(map(_code, rooms.subscribe.allow)) or "what the application allows"
+        most = f", at most {rooms.subscribe.max}" if rooms.subscribe.max is not None else ""
+        yield f"Rooms to subscribe to: {allowed}{most}."
+    if channel.presence is not None:
+        where = "the whole channel" if channel.presence.scope == "channel" else "each room"
+        yield f"Presence of users, in {where}."
+    if channel.history is not None:
+        size, ttl = channel.history.size, channel.history.ttl
+        yield (
+            f"History: at most {size} frames of a room, for {ttl:g} seconds. Who comes back with its last `pos`"
+            " (`?since=POS`) gets what it missed."
+        )
+
+
+def _requirements(require: object) -> str:
+    entries = require.items() if isinstance(require, dict) else ()
+    return " and ".join(f"the claim {_code(str(name))} {_code(one_line(v))}" for name, v in entries)
+
+
+def _rate(rate: Rate) -> str:
+    period = "second" if rate.period == 1 else f"{rate.period:g} seconds"
+    burst = f", {rate.burst} at once" if rate.burst != rate.limit else ""
+    return f"{rate.limit} per {period}{burst}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines.extend("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    """A code span that a table can hold: longer fences around backticks (CommonMark 6.1), pipes escaped."""
+    flat = " ".join(text.split()).replace("|", "\\|")
+    fence = "`"
+    while fence in flat:
+        fence += "`"
+    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{pad}{flat}{pad}{fence}" if flat else ""
+
+
+def _cell(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _type_anchor(name: str) -> str:
+    return f"type-{name}"
+
+
+def _anchor(name: str) -> str:
+    return f"channel-{name}"

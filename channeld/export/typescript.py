@@ -1,0 +1,180 @@
+"""The contract as TypeScript: one discriminated union for each way of each channel, and a client that knows them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from channeld.export.client import HEAD, client_source
+from channeld.export.contract import ChannelContract, Contract
+from channeld.export.definitions import references
+from channeld.export.types import (
+    Constant,
+    ListOf,
+    MapOf,
+    Named,
+    Plain,
+    Property,
+    Record,
+    TupleOf,
+    Type,
+    Types,
+)
+
+__all__ = ["channel_table", "javascript", "typescript"]
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_PLAIN: Final[Mapping[str, str]] = {"integer": "number"}
+
+
+def typescript(contract: Contract, *, client: bool = False) -> str:
+    """A module of types that `tsc --strict` accepts; with `client`, of the client, too."""
+    types = Types(contract.definitions)
+    received = {each.name for channel in contract.channels for each in channel.received}
+    # A param's schema may name definitions that no frame does.
+    params = (name for c in contract.channels for p in c.params for name in references(p.schema))
+    needed = types.needed([*contract.frame_names(), *params])
+    parts = [
+        HEAD,
+        *(
+            _definition(name, type, contract, loose=name in received)
+            for name, type in needed.items()
+        ),
+    ]
+    for channel in contract.channels:
+        parts.extend(_unions(channel))
+    parts.append(_channel_map(contract, types))
+    parts.append(f"export const CHANNELS = {channel_table(contract)} as const;")
+    if client:
+        parts.append(client_source("client.ts"))
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def javascript(contract: Contract) -> str:
+    """The client as a module without types or dependencies, and the paths of the channels."""
+    table = f"export const CHANNELS = {channel_table(contract)};"
+    return "\n\n".join((HEAD, table, client_source("client.js").rstrip())) + "\n"
+
+
+def channel_table(contract: Contract) -> str:
+    """An object literal of what a client has to know of each channel: its path."""
+    lines = [f"  {_literal_key(c.name)}: {{ path: {_text(c.path)} }}," for c in contract.channels]
+    return "\n".join(["{", *lines, "}"])
+
+
+def _definition(name: str, type: Type, contract: Contract, *, loose: bool) -> str:
+    schema = contract.definitions[name]
+    description = schema.get("description", "") if isinstance(schema, dict) else ""
+    deprecated = isinstance(schema, dict) and schema.get("deprecated") is True
+    comment = _comment(str(description), "", deprecated=deprecated)
+    # Whoever receives a frame asks for the fields it knows; one that nobody declared is a slip of the pen.
+    return f"{comment}export type {name} = {_shown(type, '', loose=loose)};"
+
+
+def _unions(channel: ChannelContract) -> Iterator[str]:
+    for name, each_way, words in (
+        (channel.send_name, channel.sent, "sends"),
+        (channel.receive_name, channel.received, "receives"),
+    ):
+        members = "".join(f"\n  | {each.name}" for each in each_way)
+        yield f"/** All that a client of `{channel.name}` {words}. */\nexport type {name} ={members};"
+
+
+def _channel_map(contract: Contract, types: Types) -> str:
+    lines = ["export interface ChannelMap {"]
+    for channel in contract.channels:
+        lines.append(_comment(channel.description, "  ").rstrip("\n"))
+        params = Record(
+            tuple(Property(p.name, types.of(p.schema), required=True) for p in channel.params),
+            open=False,
+        )
+        lines.append(f"  {_key(channel.name)}: {{")
+        lines.append(f"    params: {_shown(params, '    ', loose=True)};")
+        lines.append(f"    send: {channel.send_name};")
+        lines.append(f"    receive: {channel.receive_name};")
+        lines.append("  };")
+    return "\n".join([*(line for line in lines if line), "}"])
+
+
+def _shown(type: Type, indent: str, *, loose: bool = False) -> str:
+    match type:
+        case Plain(name):
+            shown = _PLAIN.get(name, name)
+        case Constant(value):
+            shown = _text(value) if isinstance(value, str) else json.dumps(value)
+        case Named(name):
+            shown = name
+        case ListOf(of):
+            shown = f"Array<{_shown(of, indent)}>"
+        case TupleOf():
+            shown = _tuple(type, indent)
+        case MapOf(of):
+            shown = f"{{ [name: string]: {_shown(of, indent)} }}"
+        case Record():
+            shown = _record(type, indent, loose=loose)
+        case _:
+            shown = _union(type.of, indent, loose=loose)
+    return shown
+
+
+def _tuple(type: TupleOf, indent: str) -> str:
+    parts = [
+        f"({_shown(each, indent)})" + ("" if position < type.least else "?")
+        for position, each in enumerate(type.first)
+    ]
+    if type.rest != Plain("never"):
+        parts.append(f"...Array<{_shown(type.rest, indent)}>")
+    return f"[{', '.join(parts)}]"
+
+
+def _record(record: Record, indent: str, *, loose: bool) -> str:
+    if not record.properties:
+        return "{ [name: string]: unknown }" if record.open else "Record<string, never>"
+    lines = ["{"]
+    for each in record.properties:
+        lines.append(_comment(each.description, indent + "  ").rstrip("\n"))
+        mark = "" if each.required else "?"
+        lines.append(f"{indent}  {_key(each.name)}{mark}: {_shown(each.type, indent + '  ')};")
+    if record.open and not loose:
+        lines.append(f"{indent}  [name: string]: unknown;")
+    return "\n".join([*(line for line in lines if line), f"{indent}}}"])
+
+
+def _union(types: tuple[Type, ...], indent: str, *, loose: bool) -> str:
+    shown = []
+    for each in types:
+        if each == Plain("string") and any(isinstance(other, Constant) for other in types):
+            # Any text may come, and editors still offer the values that are known.
+            shown.append("(string & {})")
+        else:
+            shown.append(_shown(each, indent, loose=loose))
+    return " | ".join(shown)
+
+
+def _comment(text: str, indent: str, *, deprecated: bool = False) -> str:
+    lines = text.replace("*/", "*\\/").splitlines()
+    if deprecated:
+        lines.append("@deprecated")
+    lines = [line.strip() for line in lines if line.strip()]
+    if not lines:
+        return ""
+    if len(lines) == 1:
+        return f"{indent}/** {lines[0]} */\n"
+    return "".join(
+        [f"{indent}/**\n", *(f"{indent} * {line}\n" for line in lines), f"{indent} */\n"]
+    )
+
+
+def _key(name: str) -> str:
+    return name if _IDENTIFIER.fullmatch(name) else _text(name)
+
+
+def _literal_key(name: str) -> str:
+    # In an object literal, this one name would set the object's prototype.
+    return f"[{_text(name)}]" if name == "__proto__" else _key(name)
+
+
+def _text(value: str) -> str:
+    # Two line ends of Unicode are none of JSON's.
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,0 +1,105 @@
+"""Code that may have to wait, written once: `Later[T]` values, and coroutines that run at once as far as they can.
+
+A broker in memory answers at once, one on the network with an awaitable; most messages wait for nothing. So what may
+wait is an `async def` that uses `settled(later)` and `leave_turn()`, and whoever calls it says `start(coroutine)`: it
+runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none it is done, and
+`start` returns None. Otherwise `start` returns a `Pending`: await it in a task, and the rest runs there.
+
+Nothing but `yield_to_task` (which `resolved` calls for an awaitable) may be the first thing such a coroutine waits for:
+the library that really waits would take the caller's task for its own. The reason for all this stands in decision 1.
+"""
+
+from collections.abc import Awaitable, Coroutine, Generator
+from types import coroutine
+from typing import Any, Generic, TypeAlias, TypeVar
+
+__all__ = ["Later", "Pending", "resolved", "run_sync", "start", "yield_to_task"]
+
+T = TypeVar("T")
+Later: TypeAlias = T | Awaitable[T]
+
+
+class _YieldToTask:
+    """What a started coroutine yields to its driver, and to nobody else."""
+
+
+_YIELD_TO_TASK = _YieldToTask()
+
+
+@coroutine
+def yield_to_task() -> Generator[Any, Any, None]:
+    """From here on the coroutine may wait for anything."""
+    yield _YIELD_TO_TASK
+
+
+async def resolved(later: Later[T]) -> T:
+    """The value itself, now or after waiting for it."""
+    if hasattr(later, "__await__"):
+        await yield_to_task()
+        return await later
+    return later
+
+
+class Pending(Generic[T]):
+    """The rest of a coroutine that had to wait. Await it once, in a task."""
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return _drive(self._coroutine)
+
+    def close(self) -> None:
+        """Give it up: what it holds is released (PEP 342)."""
+        self._coroutine.close()
+
+
+def _drive(coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    # What `yield from` does (PEP 380), but our own marker stops here.
+    sent: Any = None
+    thrown: BaseException | None = None
+    while True:
+        try:
+            yielded = coroutine.send(sent) if thrown is None else coroutine.throw(thrown)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        sent = thrown = None
+        if yielded is not _YIELD_TO_TASK:
+            try:
+                sent = yield yielded
+            except BaseException as error:  # goes into the coroutine
+                thrown = error
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> Pending[T] | None:
+    """Run a coroutine up to the first thing that must wait.
+
+    Returns:
+        None when it is done (its result is dropped), else the rest of it.
+
+    Raises:
+        Whatever it raised before that.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return None
+    return Pending(coroutine)
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that must not wait.
+
+    Raises:
+        RuntimeError: it would have waited.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("this cannot wait here")

@@ -1,0 +1,88 @@
+"""A channel while it is compiled: its declaration and all that the checks of its messages ask about it."""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from channeld.config.model import Channel, Config, Message
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.rooms import Tokens
+from channeld.plan.templates import CheckedTemplate, TemplateCompiler
+from channeld.pointer import at
+from channeld.schema.guarantees import Shape
+from channeld.schema.schemas import Schemas
+
+__all__ = ["ChannelContext", "MessageContext"]
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class ChannelContext:
+    """One channel under compilation. `joins` and `allowed` are its rooms, those that passed their checks."""
+
+    config: Config
+    channel: Channel
+    desk: TemplateCompiler
+    schemas: Schemas
+    params: Mapping[str, frozenset[str]]
+    identity: Identity
+    joins: Sequence[CheckedTemplate] = ()
+    allowed: Sequence[Tokens] = ()
+
+    @property
+    def pointer(self) -> str:
+        """Where the channel stands."""
+        return at("/channels", self.channel.name)
+
+    @property
+    def sources(self) -> Sources:
+        """Where everything stands."""
+        return self.desk.sources
+
+    @property
+    def has_one_room(self) -> bool:
+        """Whether every connection is in exactly one room that the channel names."""
+        return len(self.channel.rooms.join) == 1 and not any(join.maybe for join in self.joins)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether some hook of the channel could put a connection into a room."""
+        hooks = self.channel.hooks
+        declared = [message.hook for message in self.channel.messages.values()]
+        return any((hooks.connect, hooks.subscribe, hooks.close, hooks.unsubscribe, *declared))
+
+    def reach(self, place: str, *, room: bool | None = None) -> TemplateScope:
+        """What templates outside of messages may name."""
+        return TemplateScope(place=place, params=self.params, identity=self.identity, room=room)
+
+    def add(self, finding: Diagnostic) -> None:
+        """Report a finding."""
+        self.desk.report.add(finding)
+
+
+@attrs.frozen(slots=True, kw_only=True, eq=False)
+class MessageContext:
+    """One message type under compilation."""
+
+    site: ChannelContext
+    type: str
+    message: Message
+    shape: Shape
+
+    @property
+    def pointer(self) -> str:
+        """Where the message type stands."""
+        return at(self.site.pointer, "messages", self.type)
+
+    def reach(self, place: str, *, room: bool | None = None) -> TemplateScope:
+        """What templates of the message may name."""
+        site = self.site
+        return TemplateScope(
+            place=place,
+            message=self.shape,
+            message_type=self.type,
+            params=site.params,
+            identity=site.identity,
+            room=room,
+        )

@@ -1,0 +1,287 @@
+"""A plan with witnesses in it: who caused a frame, which hooks were called, which raised; and stubs in hooks' places.
+
+Nothing is patched: the plan's own seams (`accepts` of a message, `call` of a hook) get functions that note what happens
+and then do the same. Whose doing something is travels in a context variable, which follows the tasks that a message or
+a hook starts.
+"""
+
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import attrs
+import trio
+
+from channeld.config.tree import child
+from channeld.hooks import Reject, User
+from channeld.plan.plan import (
+    AuthPlan,
+    ChannelPlan,
+    Hook,
+    Match,
+    MessageCounters,
+    MessagePlan,
+    Plan,
+    SubscribePlan,
+)
+from channeld.protocol.frames import Json
+from channeld.scenarios.model import Stub
+
+__all__ = ["ORIGIN", "HookFailure", "Origin", "Witness", "caused_by", "hook_names", "instrument"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Origin:
+    """Whose doing a frame is: a message's route, a hook, or a `publish` step; `pointer` leads to it in its file."""
+
+    kind: str
+    channel: str
+    name: str
+    pointer: str
+
+
+ORIGIN: Final[ContextVar[Origin | None]] = ContextVar("ORIGIN", default=None)
+"""Whose doing is what happens now; None: the server's own."""
+
+
+@contextmanager
+def caused_by(origin: Origin) -> Iterator[None]:
+    """Whatever happens within, and in tasks that are started within, is its doing."""
+    before = ORIGIN.get()
+    ORIGIN.set(origin)
+    try:
+        yield
+    finally:
+        ORIGIN.set(before)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class HookFailure:
+    """A hook that raised something other than `Reject`, or was given up; `at` is its last line, or empty."""
+
+    hook: str
+    words: str
+    at: str = ""
+    step: int = -1
+
+
+@attrs.define(eq=False)
+class Witness:
+    """What one scenario's hooks did. `on_hook(channel, name)` is told of each call; `step` is set by the runner."""
+
+    on_hook: Callable[[str, str], None]
+    failures: list[HookFailure] = attrs.field(factory=list)
+    step: int = -1
+    is_over: bool = False
+
+    def failed(self, hook: str, error: BaseException) -> None:
+        """Keep what a hook raised."""
+        if isinstance(error, trio.Cancelled):
+            if not self.is_over:
+                words = "took longer than its `hook_timeout`"
+                self.failures.append(HookFailure(hook=hook, words=words, step=self.step))
+            return
+        words = " ".join(traceback.format_exception_only(error)[-1].split())
+        frames = traceback.extract_tb(error.__traceback__)
+        # The first frames are ours; the last is where it happened, the library it called into included.
+        at = f"{_as_named(frames[-1].filename)}:{frames[-1].lineno}" if len(frames) > 1 else ""
+        self.failures.append(HookFailure(hook=hook, words=f"raised {words}", at=at, step=self.step))
+
+
+def _as_named(file: str) -> str:
+    """As the user would write it."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+
+
+# ------------------------------------------------------------------------------------------------------- the plan
+
+
+def hook_names(plan: Plan) -> list[str]:
+    """Every hook of a plan, as `module:function`."""
+    names: list[str] = []
+
+    def note(hook: Hook, _origin: Origin) -> Hook:
+        names.append(hook.name)
+        return hook
+
+    _rebuilt(plan, note, _same_message)
+    return list(dict.fromkeys(names))
+
+
+def instrument(plan: Plan, witness: Witness, stubs: Mapping[str, Stub]) -> Plan:
+    """The same plan with witnesses and stubs in it, and with message counters of its own."""
+
+    def hook(declared: Hook, origin: Origin) -> Hook:
+        stub = stubs.get(declared.name)
+        if origin.kind == "lifespan":
+            return declared if stub is None else attrs.evolve(declared, call=_lifespan(stub))
+        if stub is not None:
+            call = _stub(stub, is_authenticator=origin.kind == "authenticator")
+            stand_in = Hook(declared.name, call, is_async=stub.delay > 0)
+            return _watched(stand_in, origin, witness, is_stub=True)
+        return _watched(declared, origin, witness, is_stub=False)
+
+    return _rebuilt(plan, hook, _noting)
+
+
+_HookChange = Callable[[Hook, Origin], Hook]
+_MessageChange = Callable[[MessagePlan, Origin], MessagePlan]
+
+
+def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
+    channels = {
+        name: _channel(channel, child("/channels", name), hook, message)
+        for name, channel in plan.channels.items()
+    }
+    find = plan.match
+
+    def match(path: str) -> Match | None:
+        found = find(path)
+        return None if found is None else Match(channels[found.channel.name], found.params)
+
+    lifespan = plan.lifespan
+    if lifespan is not None:
+        origin = Origin(kind="lifespan", channel="", name=lifespan.name, pointer="/hooks/lifespan")
+        lifespan = hook(lifespan, origin)
+    return attrs.evolve(plan, channels=channels, match=match, lifespan=lifespan)
+
+
+def _channel(
+    channel: ChannelPlan, pointer: str, hook: _HookChange, message: _MessageChange
+) -> ChannelPlan:
+    def changed(declared: Hook | None, role: str) -> Hook | None:
+        if declared is None:
+            return None
+        origin = Origin(
+            kind="hook", channel=channel.name, name=declared.name, pointer=f"{pointer}/{role}"
+        )
+        return hook(declared, origin)
+
+    messages = {}
+    for type_, plan in channel.messages.items():
+        at = child(f"{pointer}/messages", type_)
+        origin = Origin(kind="message", channel=channel.name, name=type_, pointer=f"{at}/route")
+        changed_hook = changed(plan.hook, at.removeprefix(f"{pointer}/") + "/hook")
+        messages[type_] = message(attrs.evolve(plan, hook=changed_hook), origin)
+    return attrs.evolve(
+        channel,
+        messages=messages,
+        auth=tuple(_auth(auth, channel.name, hook) for auth in channel.auth),
+        subscribe=_subscribe(channel.subscribe, changed),
+        connect=changed(channel.connect, "hooks/connect"),
+        close=changed(channel.close, "hooks/close"),
+        on_subscribe=changed(channel.on_subscribe, "hooks/subscribe"),
+        on_unsubscribe=changed(channel.on_unsubscribe, "hooks/unsubscribe"),
+    )
+
+
+def _auth(auth: AuthPlan, channel: str, hook: _HookChange) -> AuthPlan:
+    if auth.hook is None:
+        return auth
+    pointer = child("/auth", auth.name) + "/hook"
+    origin = Origin(kind="authenticator", channel=channel, name=auth.hook.name, pointer=pointer)
+    return attrs.evolve(auth, hook=hook(auth.hook, origin))
+
+
+def _subscribe(
+    plan: SubscribePlan | None, changed: Callable[[Hook | None, str], Hook | None]
+) -> SubscribePlan | None:
+    return (
+        None
+        if plan is None
+        else attrs.evolve(plan, hook=changed(plan.hook, "rooms/subscribe/hook"))
+    )
+
+
+def _same_message(message: MessagePlan, _origin: Origin) -> MessagePlan:
+    return message
+
+
+def _noting(message: MessagePlan, origin: Origin) -> MessagePlan:
+    accepts = message.accepts
+
+    def noting(value: Json) -> bool:
+        ORIGIN.set(origin)
+        return accepts(value)
+
+    return attrs.evolve(message, accepts=noting, counters=MessageCounters())
+
+
+# ---------------------------------------------------------------------------------------------------------- hooks
+
+
+def _watched(hook: Hook, origin: Origin, witness: Witness, *, is_stub: bool) -> Hook:
+    call = hook.call
+
+    def failed(error: BaseException) -> None:
+        if not is_stub:  # a stub raises because it was told to
+            witness.failed(hook.name, error)
+
+    if hook.is_async:
+
+        async def watch(*args: object) -> Any:
+            witness.on_hook(origin.channel, hook.name)
+            with caused_by(origin):
+                try:
+                    return await call(*args)
+                except Reject:
+                    raise
+                except BaseException as error:
+                    failed(error)
+                    raise
+
+        return attrs.evolve(hook, call=watch)
+
+    def watch_inline(*args: object) -> Any:
+        witness.on_hook(origin.channel, hook.name)
+        with caused_by(origin):
+            try:
+                return call(*args)
+            except Reject:
+                raise
+            except BaseException as error:
+                failed(error)
+                raise
+
+    return attrs.evolve(hook, call=watch_inline)
+
+
+def _stub(stub: Stub, *, is_authenticator: bool) -> Callable[..., Any]:
+    def answer() -> Any:
+        if stub.reject is not None:
+            said = stub.reject
+            raise Reject(said.message, said.code, said.close, **said.fields)
+        if stub.raises is not None:
+            raise RuntimeError(stub.raises)
+        if is_authenticator and isinstance(stub.returns, dict):
+            claims = stub.returns.get("claims", {})
+            user = str(stub.returns.get("user", ""))
+            return User(user, claims if isinstance(claims, dict) else {})
+        return stub.returns
+
+    def call(*_args: object) -> Any:
+        return answer()
+
+    async def call_later(*_args: object) -> Any:
+        await trio.sleep(stub.delay)
+        return answer()
+
+    return call_later if stub.delay > 0 else call
+
+
+def _lifespan(stub: Stub) -> Callable[..., Any]:
+    """`returns` is what `ctx.state` is; the keys of a mapping are its attributes."""
+
+    @asynccontextmanager
+    async def lifespan(_server: object) -> AsyncIterator[Any]:
+        if stub.raises is not None:
+            raise RuntimeError(stub.raises)
+        state = stub.returns
+        yield SimpleNamespace(**state) if isinstance(state, dict) else state
+
+    return lifespan

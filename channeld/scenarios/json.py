@@ -1,0 +1,106 @@
+"""Outcomes as one JSON document, version 1: later versions of channeld only add fields to it."""
+
+import json
+from collections.abc import Sequence
+
+from channeld.diagnostics.diagnostic import Place, Report
+from channeld.diagnostics.render.json import render_json
+from channeld.scenarios.coverage import Coverage
+from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status
+from channeld.scenarios.text import counts, rerun
+from channeld.scenarios.texts import FileTexts
+
+__all__ = ["render_json_outcomes"]
+
+
+def render_json_outcomes(
+    results: Sequence[FileResult], seconds: float, coverage: Sequence[Coverage] | None = None
+) -> str:
+    """The document, in ASCII. `coverage` is in it only where it was asked for."""
+    report = Report()
+    for result in results:
+        report.extend(result.diagnostics)
+    findings = json.loads(render_json(report, FileTexts(tuple(results))))["diagnostics"]
+    number = counts(results)
+    document: dict[str, object] = {
+        "version": 1,
+        "files": [one.file for one in results],
+        "unreadable": {one.file: one.unreadable for one in results if one.unreadable},
+        "scenarios": [_outcome(outcome) for one in results for outcome in one.outcomes],
+        "diagnostics": findings,
+        "summary": {
+            "passed": number[Status.PASS],
+            "failed": number[Status.FAIL],
+            "errors": number[Status.ERROR],
+            "skipped": number[Status.SKIP],
+            "seconds": round(seconds, 3),
+        },
+    }
+    if coverage is not None:
+        document["coverage"] = [_coverage(one) for one in coverage]
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    return {
+        "name": outcome.name,
+        "status": outcome.status.value,
+        **_place(outcome.place),
+        "reason": outcome.reason,
+        "seconds": round(outcome.seconds, 6),
+        "virtual_seconds": round(outcome.virtual, 3),
+        "problems": [_problem(problem) for problem in outcome.problems],
+        "timeline": [
+            {"time": round(e.time, 3), "who": e.who, "mark": e.mark, "text": e.text, "note": e.note}
+            for e in (outcome.timeline if outcome.problems else ())
+        ],
+        "rerun": rerun(outcome),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {
+        "message": problem.headline,
+        "label": problem.label,
+        "where": problem.where,
+        **_place(problem.place),
+        "differences": [
+            {"path": one.path, "expected": one.expected, "got": one.got, **_place(place)}
+            for place, one in problem.differences
+        ],
+        "notes": list(problem.notes),
+    }
+
+
+def _place(place: Place) -> dict[str, object]:
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }
+
+
+def _coverage(one: Coverage) -> dict[str, object]:
+    return {
+        "config": one.config,
+        "percent": one.percent,
+        "reached": one.reached,
+        "total": one.total,
+        "channels": {
+            name: {"reached": reached, "total": total}
+            for name, (reached, total) in one.channels.items()
+        },
+        "missed": [
+            {
+                "channel": missed.point.channel,
+                "kind": missed.point.kind,
+                "name": missed.point.name,
+                "file": missed.place.file,
+                "line": missed.place.line,
+                "column": missed.place.column,
+            }
+            for missed in one.missed
+        ],
+    }

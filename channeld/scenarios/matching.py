@@ -1,0 +1,254 @@
+"""Patterns against JSON values: objects match as subsets, everything else exactly, and `$` keys say more.
+
+`compare` gives every difference with its place in the pattern, so that a report can point at it. What a `$capture`
+takes is put into a mapping of the caller's, who keeps it only if everything matched.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from channeld.config.tree import child
+from channeld.protocol.frames import Json
+from channeld.schema.compiled import validator_of
+
+__all__ = ["MATCHERS", "MISSING", "TYPES", "Difference", "Env", "compare", "fill", "same", "shown"]
+
+LONGEST = 120
+
+
+class _Missing:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING: Final = _Missing()
+"""In place of a value that is not there."""
+
+
+@attrs.frozen(slots=True)
+class Difference:
+    """One thing that is not as expected; `path` leads to it in the pattern, both sides in words."""
+
+    path: str
+    expected: str
+    got: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Env:
+    """What patterns may refer to: captured values, those that this match takes, and the configuration's schemas."""
+
+    captured: Mapping[str, Json] = attrs.field(factory=dict)
+    taken: MutableMapping[str, Json] = attrs.field(factory=dict)
+    schemas: Mapping[str, Json] = attrs.field(factory=dict)
+
+    def value(self, name: str) -> Any:
+        """A captured value, or MISSING."""
+        return self.taken.get(name, self.captured.get(name, MISSING))
+
+
+def shown(value: object, longest: int = LONGEST) -> str:
+    """A value as JSON on one line, cut when it is long."""
+    if value is MISSING:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def same(one: object, other: object) -> bool:
+    """JSON equality: 1 is 1.0, but true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return (type(one) is type(other) and one == other) or (
+        _are_numbers(one, other) and one == other
+    )
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def compare(
+    pattern: Json, value: object, env: Env, path: str = "", *, exact: bool = False
+) -> list[Difference]:
+    """Every difference between a pattern and a value (or MISSING); none when it matches.
+
+    Args:
+        pattern: as it stands in the file, checked by `structure.py`.
+        value: what came.
+        env: captures, and schemas.
+        path: where the pattern stands within the whole one.
+        exact: whether objects may have no other keys than the pattern's.
+    """
+    if isinstance(pattern, str) and pattern in ("$any", "$absent"):
+        pattern = {pattern: True}
+    if isinstance(pattern, dict):
+        return _compare_mapping(pattern, value, env, path, exact)
+    if isinstance(pattern, list) and isinstance(value, list):
+        return _compare_list(pattern, value, env, path, exact)
+    return [] if same(pattern, value) else [Difference(path, shown(pattern), shown(value))]
+
+
+def _compare_mapping(
+    pattern: dict[str, Json], value: object, env: Env, path: str, exact: bool
+) -> list[Difference]:
+    matchers = [key for key in pattern if key.startswith("$")]
+    found: list[Difference] = []
+    for key in matchers:
+        found += MATCHERS[key](pattern[key], value, env, child(path, key))
+    if matchers and len(matchers) == len(pattern):
+        return found
+    plain = {key: expected for key, expected in pattern.items() if not key.startswith("$")}
+    if not isinstance(value, dict):
+        return [*found, Difference(path, shown(plain), shown(value))]
+    for key, expected in plain.items():
+        found += compare(expected, value.get(key, MISSING), env, child(path, key), exact=exact)
+    if exact:
+        more = {key: value[key] for key in value if key not in plain}
+        found += [Difference(path, f"no `{key}`", shown(more[key])) for key in more]
+    return found
+
+
+def _compare_list(
+    pattern: list[Json], value: list[Json], env: Env, path: str, exact: bool
+) -> list[Difference]:
+    if len(pattern) != len(value):
+        return [Difference(path, f"a list of {len(pattern)}", f"{len(value)}: {shown(value)}")]
+    found: list[Difference] = []
+    for index, (expected, got) in enumerate(zip(pattern, value, strict=True)):
+        found += compare(expected, got, env, child(path, index), exact=exact)
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- matchers
+
+Matcher: TypeAlias = Callable[[Any, Any, Env, str], list[Difference]]
+"""`(argument, value, env, path)` → how the value differs; empty when it matches."""
+
+TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+def _unless(matches: bool, path: str, expected: str, value: object) -> list[Difference]:
+    return [] if matches else [Difference(path, expected, shown(value))]
+
+
+def _any(argument: bool, value: object, env: Env, path: str) -> list[Difference]:
+    return _unless(value is not MISSING, path, "anything", value)
+
+
+def _absent(argument: bool, value: object, env: Env, path: str) -> list[Difference]:
+    expected = "no such key" if argument else "anything"
+    return _unless((value is MISSING) is argument, path, expected, value)
+
+
+def _type(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+    # JSON Schema's integer: 1.0 is one.
+    whole = argument == "integer" and isinstance(value, float) and value.is_integer()
+    return _unless(type(value) in TYPES[argument] or whole, path, f"type {argument}", value)
+
+
+def _regex(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+    matches = isinstance(value, str) and re.search(argument, value) is not None
+    return _unless(matches, path, f"text that matches {argument}", value)
+
+
+def _len(argument: Json, value: object, env: Env, path: str) -> list[Difference]:
+    if not isinstance(value, str | list | dict):
+        return _unless(False, path, "something that has a length", value)
+    found = compare(argument, len(value), env, path)
+    return [attrs.evolve(one, expected=f"length {one.expected}") for one in found]
+
+
+def _gt(argument: Any, value: Any, env: Env, path: str) -> list[Difference]:
+    is_more = _comparable(argument, value) and value > argument
+    return _unless(is_more, path, f"more than {shown(argument)}", value)
+
+
+def _lt(argument: Any, value: Any, env: Env, path: str) -> list[Difference]:
+    is_less = _comparable(argument, value) and value < argument
+    return _unless(is_less, path, f"less than {shown(argument)}", value)
+
+
+def _comparable(one: object, other: object) -> bool:
+    return _are_numbers(one, other) or (isinstance(one, str) and isinstance(other, str))
+
+
+def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Difference]:
+    if value is MISSING:
+        return _unless(False, path, "a value that the schema accepts", value)
+    named: dict[str, Json] = {"schemas": dict(env.schemas)}
+    schema = argument
+    if isinstance(argument, str):
+        schema = {"$ref": argument, **named}
+    elif isinstance(argument, dict):
+        schema = {**named, **argument}
+    try:
+        violations = validator_of(schema).explain(value)
+    except (TypeError, ValueError) as error:
+        # Whether `#/schemas/NAME` exists is only known with the configuration.
+        words = " ".join(str(error).split())[:LONGEST]
+        return [Difference(path, "a schema that can be used", words)]
+    wanted = [f"`{one.path}` {one.message}" if one.path else one.message for one in violations[:3]]
+    return [Difference(path, f"what the schema accepts ({each})", shown(value)) for each in wanted]
+
+
+def _exact(argument: Json, value: object, env: Env, path: str) -> list[Difference]:
+    return compare(argument, value, env, path, exact=True)
+
+
+def _capture(argument: str, value: Any, env: Env, path: str) -> list[Difference]:
+    if value is not MISSING:
+        env.taken[argument] = value
+    return _unless(value is not MISSING, path, "anything", value)
+
+
+def _ref(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+    captured = env.value(argument)
+    return _unless(
+        same(captured, value), path, f"{shown(captured)} (captured as `{argument}`)", value
+    )
+
+
+MATCHERS: Final[Mapping[str, Matcher]] = {
+    "$any": _any,
+    "$type": _type,
+    "$regex": _regex,
+    "$len": _len,
+    "$gt": _gt,
+    "$lt": _lt,
+    "$schema": _schema,
+    "$exact": _exact,
+    "$absent": _absent,
+    "$capture": _capture,
+    "$ref": _ref,
+}
+
+
+def fill(template: Json, env: Env) -> Any:
+    """A value to send: each `{$ref: NAME}` in it is what was captured under that name."""
+    if isinstance(template, dict):
+        if template.keys() == {"$ref"}:
+            captured = env.value(str(template["$ref"]))
+            return None if captured is MISSING else captured
+        return {key: fill(value, env) for key, value in template.items()}
+    if isinstance(template, list):
+        return [fill(value, env) for value in template]
+    return template

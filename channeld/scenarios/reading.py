@@ -1,0 +1,255 @@
+"""Reading a scenario file's values one by one: each mistake becomes a finding at its place, and None is read on.
+
+A `Reader` knows the document and the report. Its verbs return the value in the form that the model takes, or None
+after a finding (or where the value is not there and need not be).
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.config.language import got, joined, similar
+from channeld.config.scalars import BadScalar, parse_duration
+from channeld.config.tree import Tree, child, tokens
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Related, Report
+from channeld.protocol.frames import Json
+from channeld.scenarios.matching import MATCHERS, TYPES
+from channeld.scenarios.model import Pattern
+from channeld.schema.compiled import validator_of
+
+__all__ = ["Reader"]
+
+LONGEST_WAIT: Final = 366 * 86_400.0
+
+
+@attrs.define(eq=False)
+class Reader:
+    """One document being read. `captured` are the names that patterns have captured so far."""
+
+    tree: Tree
+    report: Report
+    captured: set[str] = attrs.field(factory=set, init=False)
+
+    def find(
+        self, code: str, message: str, pointer: str, help: str = "", *, key: bool = False,
+        related: tuple[Related, ...] = (),
+    ) -> None:  # fmt: skip
+        """Report a finding at a value, or at its key."""
+        place = self.tree.key_place(pointer) if key else self.tree.place(pointer)
+        self.report.add(diagnose(code, message, place, help=help, related=related))
+
+    def wrong(self, value: Json, pointer: str, wants: str, help: str = "") -> None:
+        """Report CH801: a value of another kind than the one that is wanted."""
+        self.find("CH801", f"{named(pointer)} takes {wants}; got {got(value)}", pointer, help)
+
+    # ----------------------------------------------------------------------------------------------- containers
+
+    def mapping(
+        self, value: Json, pointer: str, legal: Collection[str], required: Iterable[str] = ()
+    ) -> Mapping[str, Json] | None:
+        """A mapping with no other keys than these, `x-…` apart (CH802), and with those that are required (CH803)."""
+        if not isinstance(value, dict):
+            self.wrong(value, pointer, "a mapping")
+            return None
+        for key in value:
+            if key not in legal and not key.startswith("x-"):
+                meant = similar(key, [one for one in legal if one not in value])
+                allowed = joined([f"`{one}`" for one in legal])
+                help = f"did you mean `{meant}`?" if meant else f"it takes {allowed}"
+                message = f"unknown key `{key[:40]}` in {named(pointer)}"
+                self.find("CH802", message, child(pointer, key), help, key=True)
+        missing = [key for key in required if key not in value]
+        for key in missing:
+            message = f"{named(pointer)} has no `{key}`"
+            self.find("CH803", message, pointer, f"add `{key}:`", key=True)
+        return None if missing else value
+
+    def object(self, value: Json, pointer: str) -> Mapping[str, Json]:
+        """A mapping with any keys; an empty one after a finding."""
+        if isinstance(value, dict):
+            return value
+        self.wrong(value, pointer, "a mapping")
+        return {}
+
+    def named_values(self, value: Json, pointer: str) -> Mapping[str, Json]:
+        """A mapping of names that the file gives, `x-…` left out; an empty one after a finding."""
+        named = self.object(value, pointer)
+        return {key: one for key, one in named.items() if not key.startswith("x-")}
+
+    def items(self, value: Json, pointer: str) -> list[tuple[Json, str]]:
+        """The entries of a list, each with its pointer; none after a finding."""
+        if isinstance(value, list):
+            return [(one, child(pointer, index)) for index, one in enumerate(value)]
+        self.wrong(value, pointer, "a list")
+        return []
+
+    # -------------------------------------------------------------------------------------------------- scalars
+
+    def text(self, value: Json, pointer: str) -> str | None:
+        """A text."""
+        if isinstance(value, str):
+            return value
+        help = "put it in quotes" if isinstance(value, bool | int | float) else ""
+        self.wrong(value, pointer, "text", help)
+        return None
+
+    def flag(self, value: Json, pointer: str) -> bool:
+        """`true` or `false`; false after a finding."""
+        if not isinstance(value, bool):
+            self.wrong(value, pointer, "`true` or `false`")
+        return value is True
+
+    def duration(self, value: Json, pointer: str) -> float:
+        """Seconds, at most a year (CH806); 0 after a finding."""
+        seconds = parse_duration(value)
+        if isinstance(seconds, BadScalar):
+            shown = f"`{value}`" if isinstance(value, str | int | float) else got(value)
+            write = f"write {seconds.write}"
+            self.find("CH806", f"{shown} {seconds.why}", pointer, write)
+        elif 0 <= seconds <= LONGEST_WAIT:
+            return seconds
+        else:
+            message = f"{named(pointer)} takes from 0s to 366d"
+            self.find("CH806", message, pointer, "write a duration in that range")
+        return 0.0
+
+    def close_code(self, value: Json, pointer: str, wants: str = "a close code") -> int | None:
+        """A close code from 1000 to 4999 (CH810)."""
+        if type(value) is int and 1000 <= value <= 4999:
+            return value
+        help = "write a number such as `4401`"
+        self.find("CH810", f"{named(pointer)} takes {wants}", pointer, help)
+        return None
+
+    # ------------------------------------------------------------------------------------------------- patterns
+
+    def pattern(self, value: Json, pointer: str) -> Pattern:
+        """A pattern for a frame (a mapping), its matchers checked (CH807, CH808)."""
+        if not isinstance(value, dict):
+            self.wrong(value, pointer, "a frame", "write a mapping such as `{type: ack}`")
+        self._check_pattern(value, pointer)
+        return Pattern(value=value, pointer=pointer)
+
+    def value_pattern(self, value: Json, pointer: str) -> Pattern:
+        """A pattern for any value."""
+        self._check_pattern(value, pointer)
+        return Pattern(value=value, pointer=pointer)
+
+    def template(self, value: Json, pointer: str) -> Json:
+        """A value to send: every `{$ref: NAME}` in it names what was captured (CH808)."""
+        if isinstance(value, dict):
+            if value.keys() == {"$ref"}:
+                self._check_ref(value["$ref"], child(pointer, "$ref"))
+            else:
+                for key, one in value.items():
+                    self.template(one, child(pointer, key))
+        elif isinstance(value, list):
+            for index, one in enumerate(value):
+                self.template(one, child(pointer, index))
+        return value
+
+    def _check_pattern(self, value: Json, pointer: str) -> None:
+        if isinstance(value, list):
+            for index, one in enumerate(value):
+                self._check_pattern(one, child(pointer, index))
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                at = child(pointer, key)
+                if not key.startswith("$"):
+                    self._check_pattern(one, at)
+                elif key in MATCHERS:
+                    self._check_matcher(key, one, at)
+                else:
+                    meant = similar(key, list(MATCHERS))
+                    known = joined([f"`{name}`" for name in MATCHERS])
+                    help = f"did you mean `{meant}`?" if meant else f"there are {known}"
+                    self.find("CH807", f"there is no matcher `{key[:40]}`", at, help, key=True)
+
+    def _check_matcher(self, name: str, argument: Json, pointer: str) -> None:
+        if name in ("$exact", "$len"):
+            self._check_pattern(argument, pointer)
+        elif name == "$ref":
+            self._check_ref(argument, pointer)
+        elif name == "$capture" and isinstance(argument, str):
+            self.captured.add(argument)
+        else:
+            wants = _matcher_wants(name, argument)
+            if wants:
+                self.find("CH807", f"`{name}` takes {wants}", pointer)
+
+    def _check_ref(self, name: Json, pointer: str) -> None:
+        if isinstance(name, str) and name in self.captured:
+            return
+        if not isinstance(name, str):
+            self.find("CH807", "`$ref` takes the name of what was captured", pointer)
+            return
+        meant = similar(name, sorted(self.captured))
+        help = "capture it first, in an earlier step: `{$capture: " + name + "}`"
+        help = f"did you mean `{meant}`?" if meant else help
+        self.find("CH808", f"nothing was captured as `{name[:40]}` before", pointer, help)
+
+
+def _matcher_wants(name: str, argument: Json) -> str:
+    """What a matcher takes, where its argument is something else; else empty."""
+    match name:
+        case "$any" | "$absent":
+            return "" if isinstance(argument, bool) else "`true`"
+        case "$type":
+            fits = isinstance(argument, str) and argument in TYPES
+            return "" if fits else joined([f"`{one}`" for one in TYPES])
+        case "$regex":
+            return _regex_wants(argument)
+        case "$gt" | "$lt":
+            fits = isinstance(argument, int | float | str) and not isinstance(argument, bool)
+            return "" if fits else "a number or text"
+        case "$schema":
+            return _schema_wants(argument)
+        case _:
+            return "a name"
+
+
+def _regex_wants(argument: Json) -> str:
+    if not isinstance(argument, str):
+        return "a regular expression"
+    try:
+        re.compile(argument)
+    except re.error as error:
+        return f"a regular expression ({error.msg} at character {error.pos})"
+    return ""
+
+
+def _schema_wants(argument: Json) -> str:
+    if isinstance(argument, str):
+        return "" if argument.startswith("#/schemas/") else "a JSON Schema, or `#/schemas/NAME`"
+    if not isinstance(argument, dict | bool):
+        return "a JSON Schema, or `#/schemas/NAME`"
+    try:
+        validator_of({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
+    except (TypeError, ValueError) as error:
+        # A reference into the configuration's schemas is looked up when the configuration is known.
+        return (
+            ""
+            if "/schemas/" in str(error)
+            else f"a JSON Schema ({' '.join(str(error).split())[:80]})"
+        )
+    return ""
+
+
+def named(pointer: str) -> str:
+    """What stands at a pointer, in words."""
+    parts = tokens(pointer)
+    last = next((part for part in reversed(parts) if not part.isdigit()), "")
+    match parts:
+        case []:
+            return "the file"
+        case [*_, "scenarios", _]:
+            return "the scenario"
+        case [*_, "clients", name]:
+            return f"client `{name[:40]}`"
+        case [*_, "steps", _]:
+            return "the step"
+        case _:
+            return f"`{last[:40]}`"

@@ -1,0 +1,342 @@
+"""Runs one scenario: connects the clients, performs the steps at rest, and sees at the end that nothing is left over."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType
+from typing import Final
+
+import attrs
+import trio
+import trio.testing
+
+from channeld.config.tree import Tree
+from channeld.diagnostics.diagnostic import Place
+from channeld.plan.load import Checked
+from channeld.plan.plan import Plan
+from channeld.protocol.codes import ErrorCode
+from channeld.scenarios.coverage import Reached
+from channeld.scenarios.instrumentation import HookFailure, Witness, instrument
+from channeld.scenarios.matching import shown
+from channeld.scenarios.model import Scenario, Send, SendRaw
+from channeld.scenarios.outcome import Entry, Outcome, Problem, Status
+from channeld.scenarios.perform import Failed, Performer
+from channeld.scenarios.world import Stage
+from channeld.testing import running
+
+__all__ = ["CAP", "run_scenario"]
+
+CAP = 10.0
+"""Seconds of the wall's clock that a scenario may take."""
+
+
+class TookTooLong(BaseException):
+    """The scenario is over its time. No Exception: hooks must not catch it."""
+
+
+def run_scenario(
+    scenario: Scenario, tree: Tree, config: Checked, reached: Reached, *, cap: float = CAP
+) -> Outcome:
+    """Run one scenario on an engine of its own. Never raises for what the scenario or a hook does.
+
+    Args:
+        scenario: what to do.
+        tree: its file.
+        config: the configuration, with a plan.
+        reached: takes what clients met.
+        cap: seconds of real time after which it is given up (ERROR).
+    """
+    place = tree.place(f"{scenario.pointer}/name")
+    if scenario.skip:
+        return Outcome(name=scenario.name, status=Status.SKIP, place=place, reason=scenario.skip)
+    run = _Run(scenario, tree, config, reached)
+    started = time.perf_counter()
+    try:
+        with _seeded(), _capped(cap, run.cancel):
+            trio.run(run.main, clock=trio.testing.MockClock())
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or not run.contains(error):
+            raise
+        run.add_error(error)
+    if run.is_cancelled:
+        run.problems = [run.problem(f"it took longer than {cap:g} s of real time", is_error=True)]
+    return Outcome(
+        name=scenario.name,
+        status=run.status,
+        place=place,
+        problems=tuple(run.problems),
+        timeline=tuple(run.timeline if run.problems else ()),
+        virtual=run.virtual,
+        seconds=time.perf_counter() - started,
+    )
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The same order of tasks, and the same random numbers for hooks that ask for some, in every run.
+
+    trio turns the order of tasks that are ready round at random, and has no public way to say otherwise; hypothesis and
+    pytest-trio set the same two names.
+    """
+    scheduler = import_module("trio._core._run")
+    random.seed(0)
+    before = getattr(scheduler, _DETERMINISTIC, False)
+    setattr(scheduler, _DETERMINISTIC, True)
+    shuffle = getattr(scheduler, "_r", None)
+    if isinstance(shuffle, random.Random):
+        shuffle.seed(0)
+    try:
+        yield
+    finally:
+        setattr(scheduler, _DETERMINISTIC, before)
+
+
+_DETERMINISTIC: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
+
+
+@contextmanager
+def _capped(seconds: float, cancel: Callable[[], None]) -> Iterator[None]:
+    """Cancel what runs too long; interrupt it a second later if that was of no use (a hook that never waits).
+
+    Only the main thread can be interrupted; elsewhere there is no cap. A timer that ran before goes on afterwards.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    expired = 0
+
+    def on_alarm(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal expired
+        expired += 1
+        if expired > 1:
+            raise TookTooLong
+        cancel()
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    started = time.monotonic()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if left:
+            passed = time.monotonic() - started
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - passed), interval)
+
+
+@attrs.define(eq=False)
+class _Run:
+    """One run, and what it found."""
+
+    scenario: Scenario
+    tree: Tree
+    config: Checked
+    reached: Reached
+    problems: list[Problem] = attrs.field(factory=list)
+    timeline: list[Entry] = attrs.field(factory=list)
+    virtual: float = 0.0
+    where: str = ""
+    is_cancelled: bool = False
+    _token: trio.lowlevel.TrioToken | None = None
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    @property
+    def status(self) -> Status:
+        """What came of it."""
+        if not self.problems:
+            return Status.PASS
+        return Status.ERROR if self.problems[0].is_error else Status.FAIL
+
+    def cancel(self) -> None:
+        """Give up; called from a signal."""
+        self.is_cancelled = True
+        if self._token is not None:
+            self._token.run_sync_soon(self._scope.cancel)
+
+    def contains(self, error: BaseException) -> bool:
+        """Whether an exception is the scenario's own affair, and not the user's wish to stop."""
+        if isinstance(error, BaseExceptionGroup):
+            return all(self.contains(one) for one in error.exceptions)
+        return isinstance(error, Exception | TookTooLong)
+
+    def add_error(self, error: BaseException) -> None:
+        """Keep what stopped the run."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        self.problems = [self.problem("it could not be run to its end", words, is_error=True)]
+
+    def problem(self, headline: str, label: str = "", *, is_error: bool = False) -> Problem:
+        """A problem of the whole scenario."""
+        place = self.tree.place(f"{self.scenario.pointer}/name")
+        return Problem(
+            headline=headline, place=place, label=label, where=self.where, is_error=is_error
+        )
+
+    # ------------------------------------------------------------------------------------------------------ play
+
+    async def main(self) -> None:
+        """The whole of it, on trio."""
+        self._token = trio.lowlevel.current_trio_token()
+        plan = self.config.plan
+        assert plan is not None  # noqa: S101 - whoever runs scenarios has seen to that
+        witness = Witness(lambda channel, name: self.reached.add(channel, "hook", name))
+        plan = instrument(plan, witness, self.scenario.stubs)
+        with self._scope:
+            await self._play(plan, witness)
+
+    async def _play(self, plan: Plan, witness: Witness) -> None:
+        async with running(plan) as app:
+            if plan.lifespan is not None:
+                self.reached.add("server", "hook", plan.lifespan.name)
+            stage = Stage(app, self.scenario, self.reached)
+            self.timeline = stage.timeline
+            performer = Performer(stage, self.tree.place, self.config.sources.place)
+            try:
+                await self._perform(stage, performer, witness)
+            except Failed as failed:
+                self.problems.append(failed.problem)
+            else:
+                self.problems += _Ending(stage, performer, self.tree).problems()
+            self.virtual = stage.now
+            _mark_left_over(stage)
+            stage.leave()
+            witness.step = len(self.scenario.steps)
+            failures = app.runtime.failures
+            _count(plan, self.reached)
+            # Tasks that are cancelled from here on did not take too long.
+            await app.rest()
+            witness.is_over = True
+        self.problems += [self._hook_problem(one) for one in witness.failures if not self.problems]
+        for error in failures if not self.problems else ():
+            self.add_error(error)
+
+    async def _perform(self, stage: Stage, performer: Performer, witness: Witness) -> None:
+        for name, spec in self.scenario.clients.items():
+            self.where = performer.where = f"client {name} connects"
+            await performer.enter(spec, spec.pointer)
+            self._see(stage, performer, witness)
+        total = len(self.scenario.steps)
+        for number, step in enumerate(self.scenario.steps):
+            if not isinstance(step, Send | SendRaw):
+                await stage.app.rest()
+                self._see(stage, performer, witness)
+            stage.step = witness.step = number
+            client = f", client {step.client}" if step.client is not None else ""
+            self.where = f"step {number + 1} of {total}{client}"
+            performer.where = f"{self.where}, t=+{stage.now:.3f}s"
+            await performer.perform(step)
+        await stage.app.rest()
+        self._see(stage, performer, witness)
+        self.where = performer.where = "at the end"
+
+    def _see(self, stage: Stage, performer: Performer, witness: Witness) -> None:
+        """Fail for what is wrong whatever the steps expect: a hook that raised, a frame that breaks its schema."""
+        if witness.failures:
+            raise Failed(self._hook_problem(witness.failures[0]))
+        if stage.breaches:
+            bad = stage.breaches[0]
+            bad.received.entry.note = "<-- here"
+            said = [
+                f"`{v.path}` {v.message}" if v.path else v.message for v in bad.breach.violations
+            ]
+            raise Failed(
+                Problem(
+                    headline=f"a frame to {bad.actor.name} breaks the schema of {bad.breach.declared}",
+                    place=self._step_place(bad.step),
+                    label=said[0] if said else "",
+                    where=self._step_words(bad.step),
+                    notes=(
+                        *said[1:],
+                        f"{bad.actor.name} received {shown(bad.received.frame, 1000)}",
+                        performer.sent_by(bad.received),
+                    ),
+                )
+            )
+
+    def _hook_problem(self, failure: HookFailure) -> Problem:
+        notes = (f"at {failure.at}",) if failure.at else ()
+        return Problem(
+            headline=f"hook {failure.hook} {failure.words}",
+            place=self._step_place(failure.step),
+            label="during this step" if failure.step >= 0 else "",
+            where=self._step_words(failure.step),
+            notes=notes,
+        )
+
+    def _step_place(self, number: int) -> Place:
+        steps = self.scenario.steps
+        if 0 <= number < len(steps):
+            return self.tree.place(steps[number].pointer)
+        return self.tree.place(f"{self.scenario.pointer}/name")
+
+    def _step_words(self, number: int) -> str:
+        total = len(self.scenario.steps)
+        if 0 <= number < total:
+            return f"step {number + 1} of {total}"
+        return "while the clients connect" if number < 0 else "at the end"
+
+
+class _Ending:
+    """What is left when all steps are done."""
+
+    def __init__(self, stage: Stage, performer: Performer, tree: Tree) -> None:
+        self._stage, self._performer, self._tree = stage, performer, tree
+
+    def problems(self) -> list[Problem]:
+        """A problem for each client with frames that nobody consumed, or an end that nobody expected."""
+        found = []
+        for actor in self._stage.actors.values():
+            left = [one for one in actor.inbox.left_over() if one.fate != "refusal"]
+            at = self._tree.key_place(self._stage.scenario.clients[actor.name].pointer)
+            if left:
+                count = f"{len(left)} frame{'s' * (len(left) > 1)}"
+                notes = [f"{shown(one.frame)}, {self._performer.sent_by(one)}" for one in left[:5]]
+                found.append(
+                    Problem(
+                        headline=f"{count} to {actor.name} nobody consumed",
+                        place=at,
+                        label="`expect` each of them, or `ignore` their type",
+                        where="at the end",
+                        notes=tuple(notes),
+                    )
+                )
+            if actor.was_sent_away and actor.closed is not None:
+                code, reason = actor.closed
+                found.append(
+                    Problem(
+                        headline=f"the server closed {actor.name}, and no step expected it",
+                        place=at,
+                        label=f"closed with {code} ({reason})",
+                        where="at the end",
+                    )
+                )
+        return found
+
+
+def _mark_left_over(stage: Stage) -> None:
+    for actor in stage.actors.values():
+        for received in actor.inbox.left_over():
+            if not received.entry.note and received.fate != "refusal":
+                received.entry.note = "(not consumed)"
+
+
+def _count(plan: Plan, reached: Reached) -> None:
+    """Turn what the engine counted, and what clients received, into points of the coverage."""
+    for channel in plan.channels.values():
+        for type_, message in channel.messages.items():
+            counted = message.counters
+            if counted.accepted:
+                reached.add(channel.name, "message", type_)
+            for number, code in (
+                (counted.invalid, ErrorCode.INVALID_MESSAGE),
+                (counted.forbidden, ErrorCode.FORBIDDEN),
+                (counted.rate_limited, ErrorCode.RATE_LIMITED),
+            ):
+                if number:
+                    reached.add(channel.name, "refusal", f"{type_} ({code})")

@@ -1,0 +1,187 @@
+"""A scenario file's document, checked and made into the model; whatever is wrong with it is a finding with its place."""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Final
+
+from channeld.config.tree import Tree, child
+from channeld.diagnostics.diagnostic import Related, Report
+from channeld.protocol.frames import Json
+from channeld.scenarios.model import (
+    ClientSpec,
+    Pattern,
+    Rejection,
+    Scenario,
+    ScenarioFile,
+    Stub,
+)
+from channeld.scenarios.reading import Reader
+from channeld.scenarios.steps import CLIENT_KEYS, RESERVED_NAMES, StepReader, read_client
+
+__all__ = ["structure"]
+
+FILE_KEYS: Final = ("config", "env", "hooks", "ignore", "scenarios")
+SCENARIO_KEYS: Final = ("name", "clients", "steps", "hooks", "ignore", "skip", "description")
+STUB_KEYS: Final = ("delay", "reject", "raises", "returns", "nothing")
+REJECT_KEYS: Final = ("message", "code", "close", "fields")
+ANSWERS: Final = ("reject", "raises", "returns", "nothing")
+
+
+def structure(tree: Tree, report: Report) -> ScenarioFile | None:
+    """What a scenario file says; None when the report has errors (CH801 to CH813)."""
+    reader = Reader(tree, report)
+    before = len(report.errors)
+    document = reader.mapping(tree.value, "", FILE_KEYS, ["scenarios"])
+    if document is None:
+        return None
+    common = _Common(reader, document)
+    scenarios = [
+        common.scenario(value, pointer)
+        for value, pointer in reader.items(document["scenarios"], "/scenarios")
+    ]
+    _check_names(reader, scenarios)
+    if isinstance(document["scenarios"], list) and not scenarios:
+        reader.find("CH813", "the file has no scenario", "/scenarios", "add one", key=True)
+    if len(report.errors) > before:
+        return None
+    return ScenarioFile(
+        tree=tree,
+        config=common.config,
+        env=common.env,
+        scenarios=tuple(one for one in scenarios if one is not None),
+    )
+
+
+class _Common:
+    """What all scenarios of a file share."""
+
+    def __init__(self, reader: Reader, document: Mapping[str, Json]) -> None:
+        self.reader = reader
+        self.config = ""
+        if "config" in document:
+            path = reader.text(document["config"], "/config") or ""
+            folder = posixpath.dirname(reader.tree.file)
+            self.config = posixpath.normpath(posixpath.join(folder, path))
+        self.env = {
+            name: reader.text(value, child("/env", name)) or ""
+            for name, value in self._named(document, "env").items()
+        }
+        self.stubs = self.read_stubs(document, "")
+        self.ignore = self.read_ignore(document, "")
+
+    def _named(self, document: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+        return self.reader.named_values(document[key], child("", key)) if key in document else {}
+
+    def scenario(self, value: Json, pointer: str) -> Scenario | None:
+        """One of `scenarios`."""
+        reader = self.reader
+        reader.captured.clear()
+        written = reader.mapping(value, pointer, SCENARIO_KEYS, ["name", "steps"])
+        if written is None:
+            return None
+        name = reader.text(written["name"], child(pointer, "name")) or ""
+        skip = ""
+        if "skip" in written:
+            skip = reader.text(written["skip"], child(pointer, "skip")) or ""
+        clients = self._clients(written.get("clients", {}), child(pointer, "clients"))
+        steps = StepReader(reader, clients).steps(written["steps"], child(pointer, "steps"))
+        return Scenario(
+            name=name,
+            pointer=pointer,
+            clients=clients,
+            steps=tuple(steps),
+            stubs={**self.stubs, **self.read_stubs(written, pointer)},
+            ignore=(*self.ignore, *self.read_ignore(written, pointer)),
+            skip=skip,
+        )
+
+    def _clients(self, value: Json, pointer: str) -> dict[str, ClientSpec]:
+        clients = {}
+        for name, written in self.reader.named_values(value, pointer).items():
+            at = child(pointer, name)
+            if name in RESERVED_NAMES or not name:
+                message = f"a client can't be called `{name}`, which is a step of its own"
+                self.reader.find("CH804", message, at, "give it another name", key=True)
+                continue
+            # A client that is wrong is known all the same, so that the steps that name it are not called wrong, too.
+            clients[name] = ClientSpec(name=name, pointer=at, path="")
+            checked = self.reader.mapping(written, at, CLIENT_KEYS, ["path"])
+            if checked is not None:
+                clients[name] = read_client(self.reader, checked, at, clients[name])
+        return clients
+
+    def read_ignore(self, written: Mapping[str, Json], pointer: str) -> tuple[Pattern, ...]:
+        """`ignore`: patterns of frames that need not be consumed."""
+        if "ignore" not in written:
+            return ()
+        listed = self.reader.items(written["ignore"], child(pointer, "ignore"))
+        return tuple(self.reader.pattern(value, at) for value, at in listed)
+
+    def read_stubs(self, written: Mapping[str, Json], pointer: str) -> dict[str, Stub]:
+        """`hooks`: what stands in for hooks, by `module:function`."""
+        at = child(pointer, "hooks")
+        if "hooks" not in written:
+            return {}
+        stubs = self.reader.named_values(written["hooks"], at)
+        return {name: self._stub(name, value, child(at, name)) for name, value in stubs.items()}
+
+    def _stub(self, name: str, value: Json, pointer: str) -> Stub:
+        reader = self.reader
+        written = reader.mapping({} if value is None else value, pointer, STUB_KEYS) or {}
+        answers = [key for key in ANSWERS if key in written]
+        if len(answers) > 1:
+            message = f"a hook can't both `{answers[0]}` and `{answers[1]}`"
+            reader.find("CH805", message, child(pointer, answers[1]), "keep one", key=True)
+        at = child(pointer, "delay")
+        delay = reader.duration(written["delay"], at) if "delay" in written else 0.0
+        raises = written.get("raises")
+        if "raises" in written:
+            raises = reader.text(raises, child(pointer, "raises"))
+        return Stub(
+            hook=name,
+            pointer=pointer,
+            delay=delay,
+            reject=self._reject(written, pointer),
+            raises=raises if isinstance(raises, str) else None,
+            returns=written.get("returns"),
+        )
+
+    def _reject(self, written: Mapping[str, Json], pointer: str) -> Rejection | None:
+        if "reject" not in written:
+            return None
+        reader, value, at = self.reader, written["reject"], child(pointer, "reject")
+        if isinstance(value, str):
+            return Rejection(message=value)
+        reject = reader.mapping(value, at, REJECT_KEYS, ["message"]) or {}
+        texts = {
+            key: reader.text(reject[key], child(at, key)) or ""
+            for key in ("message", "code")
+            if key in reject
+        }
+        close = None
+        if "close" in reject:
+            close = reader.close_code(reject["close"], child(at, "close"))
+        fields: Mapping[str, Json] = {}
+        if "fields" in reject:
+            fields = reader.object(reject["fields"], child(at, "fields"))
+        return Rejection(
+            message=texts.get("message", ""),
+            code=texts.get("code", "REJECTED"),
+            close=close,
+            fields=fields,
+        )
+
+
+def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
+    """CH809: a name is how a scenario is found again, so it is one scenario's only."""
+    seen: dict[str, Scenario] = {}
+    for scenario in scenarios:
+        if scenario is None:
+            continue
+        first = seen.setdefault(scenario.name, scenario)
+        if first is not scenario:
+            there = reader.tree.place(child(first.pointer, "name"))
+            message = "two scenarios have the same name"
+            related = (Related(place=there, message="first used here"),)
+            at = child(scenario.pointer, "name")
+            reader.find("CH809", message, at, "rename one of them", related=related)

@@ -1,0 +1,294 @@
+"""Many scenario files: found, read, each with its configuration, and run, in several processes where that pays."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from channeld.config.language import similar
+from channeld.config.load import file_system
+from channeld.config.source import parse
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place, Related, Report
+from channeld.plan.load import Checked, check
+from channeld.plan.plan import Plan
+from channeld.scenarios.coverage import Reached, points
+from channeld.scenarios.instrumentation import hook_names
+from channeld.scenarios.model import ScenarioFile
+from channeld.scenarios.outcome import FileResult, Outcome
+from channeld.scenarios.runner import CAP, run_scenario
+from channeld.scenarios.structure import structure
+from channeld.telemetry import silenced
+
+__all__ = [
+    "Options",
+    "Parsed",
+    "Runs",
+    "find_files",
+    "read_file",
+    "read_text",
+    "run_file",
+    "run_files",
+]
+
+CONFIG: Final = "channels.yaml"
+_ENDINGS: Final = (".test.yaml", ".test.yml")
+_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
+_WORTH_A_PROCESS: Final = 100_000
+"""Bytes of scenario files: a process takes as long to start as these to read and run."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Options:
+    """Which scenarios to run (those whose name has this text in it), and how long each may take in real seconds."""
+
+    select: str = ""
+    cap: float = CAP
+
+    def selects(self, name: str) -> bool:
+        """Whether to run a scenario of that name."""
+        return self.select.casefold() in name.casefold()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Parsed:
+    """A file that was read: what it says (None where it is wrong), its text, and the findings."""
+
+    file: str
+    text: str = attrs.field(default="", repr=False)
+    content: ScenarioFile | None = None
+    report: Report = attrs.field(factory=Report)
+    unreadable: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------- files
+
+
+def find_files(paths: Iterable[str]) -> list[str]:
+    """Scenario files: each that is named, and below each folder every `*.test.yaml`; each once, folders in order."""
+    found: dict[str, None] = {}
+    for path in paths:
+        found.update(dict.fromkeys(sorted(_below(path)) if Path(path).is_dir() else [path]))
+    return list(found)
+
+
+def _below(folder: str) -> Iterator[str]:
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
+        yield from (
+            os.path.normpath(os.path.join(at, name))  # noqa: PTH118 - as the user named the folder
+            for name in names
+            if name.endswith(_ENDINGS)
+        )
+
+
+def read_file(file: str) -> Parsed:
+    """Read and check one file; whatever is wrong with it is in the result."""
+    try:
+        data = file_system().read(file)
+    except OSError as error:
+        return Parsed(file=file, unreadable=error.strerror or str(error))
+    return read_text(data.decode("utf-8", "surrogateescape"), file)
+
+
+def read_text(text: str, file: str) -> Parsed:
+    """Check the text of a file."""
+    found, report = Report(), Report()
+    data = text.encode("utf-8", "surrogateescape")
+    tree = parse(data, file, found)
+    # In a frame `yes` is text like any other: where it is not what was meant, the scenario fails.
+    # What an empty file lacks is said below.
+    report.extend(one for one in found if one.code not in ("CH005", "CH012"))
+    content = None
+    if tree is not None:
+        content = structure(tree, report)
+    elif not report.errors:
+        message = "the file has no scenario"
+        report.add(diagnose("CH813", message, Place(file), help="start it with `scenarios:`"))
+    shown = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    return Parsed(file=file, text=shown, content=content, report=report)
+
+
+# ------------------------------------------------------------------------------------------------------------ run
+
+
+def run_files(
+    files: Sequence[str], options: Options, *, jobs: int | None = None
+) -> Iterator[FileResult]:
+    """Read and run files, and give their results in the order of the files.
+
+    Args:
+        files: what to run, as `find_files` gives it.
+        options: which scenarios of them.
+        jobs: how many processes; None for as many as there are cores, if there is enough to do for them.
+    """
+    count = min(len(files), _worthwhile(files) if jobs is None else jobs)
+    if count <= 1:
+        runs = Runs(options)
+        yield from (runs.run(read_file(file)) for file in files)
+        return
+    # Spawned, not forked: hooks of one process must not find what another has left in memory.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, _start, (options,))
+    try:
+        yield from pool.map(_run_by_name, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _worthwhile(files: Sequence[str]) -> int:
+    size = sum(Path(file).stat().st_size for file in files if Path(file).is_file())
+    return min(os.cpu_count() or 1, size // _WORTH_A_PROCESS)
+
+
+def run_file(parsed: Parsed, options: Options | None = None) -> FileResult:
+    """Run one file in this process."""
+    return Runs(options or Options()).run(parsed)
+
+
+class Runs:
+    """Runs files one after the other; each configuration is compiled once for all of them."""
+
+    def __init__(self, options: Options, *, import_hooks: bool = True) -> None:
+        self._options = options
+        self._import_hooks = import_hooks
+        self._configs: dict[tuple[str, tuple[tuple[str, str], ...]], Checked] = {}
+
+    def check(self, parsed: Parsed, told: Collection[str] = ()) -> Report:
+        """What is wrong with a file, its configuration and its stubs included; nothing is run.
+
+        Args:
+            parsed: the file.
+            told: configurations whose own reports the reader gets anyway, so that nothing is said of them here.
+        """
+        content, report = parsed.content, parsed.report
+        if content is None:
+            return report
+        found = Report()
+        with silenced():
+            config = self._config(content, found)
+        if config is not None and config.plan is not None:
+            _check_stubs(content, config.plan, report)
+        elif _config_file(content) not in told:
+            report.extend(found)
+        return report
+
+    def run(self, parsed: Parsed) -> FileResult:
+        """What came of a file."""
+        started = time.perf_counter()
+        content, report = parsed.content, parsed.report
+        outcomes: list[Outcome] = []
+        reached: Reached | None = None
+        if content is not None and not self._is_left_out(content):
+            with silenced():
+                config = self._config(content, report)
+                if config is not None and config.plan is not None:
+                    _check_stubs(content, config.plan, report)
+                if config is not None and config.config is not None and not report.errors:
+                    reached = Reached(config.file, points(config.config, config.sources.place))
+                    outcomes = list(self._outcomes(content, config, reached))
+        shows = len(report) > 0 or any(outcome.problems for outcome in outcomes)
+        return FileResult(
+            file=parsed.file,
+            text=parsed.text if shows else "",
+            outcomes=tuple(outcomes),
+            diagnostics=tuple(report.sorted()),
+            unreadable=parsed.unreadable,
+            seconds=time.perf_counter() - started,
+            reached=reached,
+        )
+
+    def _is_left_out(self, content: ScenarioFile) -> bool:
+        return not any(self._options.selects(one.name) for one in content.scenarios)
+
+    def _outcomes(
+        self, content: ScenarioFile, config: Checked, reached: Reached
+    ) -> Iterator[Outcome]:
+        for scenario in content.scenarios:
+            if self._options.selects(scenario.name):
+                yield run_scenario(scenario, content.tree, config, reached, cap=self._options.cap)
+
+    def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
+        """The configuration of a file; CH811 or CH812 where there is none to be had."""
+        file = _config_file(content)
+        tree = content.tree
+        place = tree.place("/config") if content.config else tree.place("")
+        if file is None:
+            message = f"there is no {CONFIG} in this folder or above"
+            help = f"name it: `config: ../{CONFIG}`"
+            report.add(diagnose("CH811", message, _first_line(place), help=help))
+            return None
+        key = (file, tuple(sorted(content.env.items())))
+        if key not in self._configs:
+            environ = {**os.environ, **content.env}
+            self._configs[key] = check(file, environ=environ, import_hooks=self._import_hooks)
+        config = self._configs[key]
+        if config.unreadable:
+            message = f"`{file}` can't be read: {config.unreadable}"
+            help = "the path is relative to the scenario file"
+            report.add(diagnose("CH811", message, place, help=help))
+            return None
+        if config.plan is None:
+            errors = sorted(config.report.errors, key=lambda one: (one.place.file, one.place.line))
+            related = tuple(
+                Related(place=one.place, message=f"{one.code}: {one.message}") for one in errors[:5]
+            )
+            message = f"`{file}` is not valid"
+            help = f"`channeld validate {file}` shows all of it"
+            at = place if content.config else _first_line(place)
+            report.add(diagnose("CH811", message, at, help=help, related=related))
+            return None
+        return config
+
+
+def _config_file(content: ScenarioFile) -> str | None:
+    return content.config or _upwards(content.tree.file)
+
+
+def _first_line(place: Place) -> Place:
+    return Place(place.file, 1, 1, 1, 1)
+
+
+def _upwards(file: str) -> str | None:
+    """The nearest `channels.yaml` in the file's folder or above, as a path like the file's own."""
+    folder = Path(file).absolute().parent
+    for at in (folder, *folder.parents):
+        if (at / CONFIG).is_file():
+            return os.path.relpath(at / CONFIG)
+    return None
+
+
+def _check_stubs(content: ScenarioFile, plan: Plan, report: Report) -> None:
+    """CH814: a stub for a hook that the configuration does not name would never be called."""
+    names = hook_names(plan)
+    for scenario in content.scenarios:
+        for name, stub in scenario.stubs.items():
+            if name in names:
+                continue
+            meant = similar(name, names)
+            known = ", ".join(f"`{one}`" for one in names) or "none"
+            help = f"did you mean `{meant}`?" if meant else f"its hooks: {known}"
+            message = f"the configuration has no hook `{name[:80]}`"
+            place = content.tree.key_place(stub.pointer)
+            report.add(diagnose("CH814", message, place, help=help))
+
+
+# ------------------------------------------------------------------------------------------------------ processes
+
+_runs: list[Runs] = []
+
+
+def _start(options: Options) -> None:
+    # An interrupt is the parent's to notice: it asks for no more files.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _runs[:] = [Runs(options)]
+
+
+def _run_by_name(file: str) -> FileResult:
+    return _runs[0].run(read_file(file))

@@ -1,0 +1,129 @@
+"""Outcomes as text: what failed, where, what came instead, the conversation, the command to run it again, the count."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from channeld.diagnostics.diagnostic import Place
+from channeld.diagnostics.render.frames import frame
+from channeld.diagnostics.render.texts import one_line, split_lines
+from channeld.scenarios.outcome import (
+    Entry,
+    FileResult,
+    Outcome,
+    Problem,
+    Status,
+    shown_seconds,
+)
+
+__all__ = ["Painter", "counts", "render_outcome", "rerun", "summary"]
+
+MOST_LINES: Final = 40
+_RESET, _BOLD, _BLUE, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
+_COLOURS: Final = {
+    Status.PASS: "\x1b[1;32m",
+    Status.FAIL: "\x1b[1;31m",
+    Status.ERROR: "\x1b[1;35m",
+    Status.SKIP: "\x1b[1;33m",
+}
+
+
+@attrs.frozen
+class Painter:
+    """Paints, or does not."""
+
+    colour: bool = False
+
+    def paint(self, colour: str, text: str) -> str:
+        """The text in a colour, if there is colour."""
+        return f"{colour}{text}{_RESET}" if self.colour and text else text
+
+    def status(self, status: Status) -> str:
+        """`FAIL` and the like, in its colour."""
+        return self.paint(_COLOURS[status], f"{status.value.upper():<5}")
+
+
+def render_outcome(outcome: Outcome, text: str, painter: Painter | None = None) -> str:
+    """All that is to say of one scenario; `text` is its file's, for the code frame. One line if it passed."""
+    painter = painter or Painter()
+    name = painter.paint(_BOLD, one_line(outcome.name))
+    head = f"{painter.status(outcome.status)} {name}"
+    if outcome.status is Status.SKIP:
+        return f"{head}: {one_line(outcome.reason)}\n"
+    lines = [head]
+    source = split_lines(text)
+    for problem in outcome.problems:
+        lines += _problem(problem, source, painter, outcome.status)
+    if outcome.problems:
+        lines += _timeline(outcome.timeline, painter)
+        lines.append(f"  re-run:  {rerun(outcome)}")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def rerun(outcome: Outcome) -> str:
+    """The command that runs the scenario again."""
+    return f"channeld test {shlex.quote(outcome.place.file)} -k {shlex.quote(outcome.name)}"
+
+
+def _problem(
+    problem: Problem, source: Sequence[str], painter: Painter, status: Status
+) -> Iterator[str]:
+    place = problem.place
+    where = f"   {problem.where}" if problem.where else ""
+    yield f" --> {_at(place)}{where}"
+    shown = frame(list(source), place, 0)
+    gutter = len(str(place.line))
+    bar = painter.paint(_BLUE, "|")
+    blank = " " * gutter
+    if shown is not None:
+        number, line = shown.lines[-1]
+        yield f"{blank} {bar}"
+        yield f"{painter.paint(_BLUE, str(number))} {bar} {line}"
+        marks = f"{'^' * shown.width} {one_line(problem.label)}".rstrip()
+        yield f"{blank} {bar} {' ' * shown.indent}{painter.paint(_COLOURS[status], marks)}"
+    equals = painter.paint(_BLUE, "=")
+    yield f"{blank} {equals} {one_line(problem.headline)}"
+    if shown is None and problem.label:
+        yield f"{blank} {equals} {one_line(problem.label)}"
+    for at, one in problem.differences[1:]:
+        words = f"{one.path or '/'} expected {one.expected}, got {one.got}"
+        yield f"{blank} {equals} also at {at.line}:{at.column}, {one_line(words)}"
+    for note in problem.notes:
+        yield f"{blank} {equals} {one_line(note)}"
+
+
+def _timeline(entries: Sequence[Entry], painter: Painter) -> Iterator[str]:
+    if not entries:
+        return
+    yield "  timeline"
+    shown = entries[-MOST_LINES:]
+    if len(shown) < len(entries):
+        yield f"    … {len(entries) - len(shown)} earlier"
+    width = max(len(entry.who) for entry in shown)
+    for entry in shown:
+        note = f"   {painter.paint(_BOLD, entry.note)}" if entry.note else ""
+        words = f"{one_line(entry.who):<{width}} {entry.mark} {one_line(entry.text)}"
+        yield f"    {painter.paint(_DIM, f'+{entry.time:.3f}s')}  {words}{note}"
+
+
+def _at(place: Place) -> str:
+    return f"{one_line(place.file)}:{place.line}:{place.column}"
+
+
+def counts(results: Iterable[FileResult]) -> dict[Status, int]:
+    """How many scenarios came out how."""
+    found = list(results)
+    return {status: sum(one.count(status) for one in found) for status in Status}
+
+
+def summary(results: Sequence[FileResult], seconds: float) -> str:
+    """`7 passed, 1 failed, 0 errors, 0 skipped in 0.09s (virtual 6m30s)`."""
+    number = counts(results)
+    virtual = sum(outcome.virtual for one in results for outcome in one.outcomes)
+    errors = "1 error" if number[Status.ERROR] == 1 else f"{number[Status.ERROR]} errors"
+    return (
+        f"{number[Status.PASS]} passed, {number[Status.FAIL]} failed, {errors}, "
+        f"{number[Status.SKIP]} skipped in {seconds:.2f}s (virtual {shown_seconds(virtual)})"
+    )

@@ -1,0 +1,291 @@
+"""One scenario's world: the running engine, its clients with their inboxes, and everything that happens, in order."""
+
+import base64
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from channeld.config.model import HookAuth, JwtAuth
+from channeld.engine.states import State
+from channeld.plan.plan import ChannelPlan, Match
+from channeld.protocol.frames import RESERVED, Frame, Json
+from channeld.scenarios.coverage import Reached
+from channeld.scenarios.delivered import Breach, check_delivered
+from channeld.scenarios.inbox import Inbox, Received
+from channeld.scenarios.instrumentation import ORIGIN
+from channeld.scenarios.matching import Env, fill, shown
+from channeld.scenarios.model import ClientSpec, Scenario
+from channeld.scenarios.outcome import Entry, shown_seconds
+from channeld.server.handshake import Arrival, Refuse, RequestHead, Rules, decide
+from channeld.testing import Client, TestApp, TestRequest
+
+__all__ = ["Actor", "Stage"]
+
+HOST: Final = "localhost"
+ADDRESS: Final = "127.0.0.1"
+OUTLASTS: Final = 366 * 86_400.0
+"""How long a token lives whose end the scenario does not name: longer than any `advance`."""
+_KEY: Final = base64.b64encode(b"channeld-testing")
+MOST_ENTRIES: Final = 10_000
+
+
+@attrs.define(eq=False)
+class Actor:
+    """One of a scenario's clients, through all of its connections.
+
+    `status` is an HTTP refusal, or 0. `closed` is how the last connection ended: `is_leaving` tells that the client
+    closed it, `is_closure_taken` that a step expected the server to. `asked` is the type of the last frame it sent.
+    """
+
+    name: str
+    inbox: Inbox
+    pos: str | None = None
+    client: Client | None = None
+    spec: ClientSpec | None = None
+    status: int = 0
+    closed: tuple[int, str] | None = None
+    is_leaving: bool = False
+    is_closure_taken: bool = False
+    asked: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected."""
+        return self.client is not None and self.client.closed is None
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the server waits for its `authenticate` frame."""
+        session = None if self.client is None else self.client.session
+        return self.is_open and session is not None and session.is_in(State.AUTHENTICATING)
+
+    @property
+    def was_sent_away(self) -> bool:
+        """Whether the server closed, and no step has expected it yet."""
+        return self.closed is not None and not self.is_leaving and not self.is_closure_taken
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class BadDelivery:
+    """A frame that its declaration refuses, and the client that got it."""
+
+    actor: Actor
+    received: Received
+    breach: Breach
+    step: int
+
+
+@attrs.define(eq=False)
+class Stage:
+    """Opens connections, and keeps what comes: frames to inboxes, lines to the timeline, points to the coverage."""
+
+    app: TestApp
+    scenario: Scenario
+    reached: Reached
+    step: int = -1
+    captured: dict[str, Json] = attrs.field(factory=dict)
+    actors: dict[str, Actor] = attrs.field(factory=dict)
+    timeline: list[Entry] = attrs.field(factory=list)
+    breaches: list[BadDelivery] = attrs.field(factory=list)
+    _of: dict[Client, Actor] = attrs.field(factory=dict)
+    _rules: Rules | None = None
+
+    def __attrs_post_init__(self) -> None:
+        schemas = self.app.plan.config.schemas
+        for name in self.scenario.clients:
+            ignore = self.scenario.ignore
+            inbox = Inbox(captured=self.captured, schemas=schemas, ignore=ignore)
+            self.actors[name] = Actor(name, inbox)
+        self._rules = Rules.of(self.app.plan)
+        self.app.on_frame = self._on_frame
+        self.app.on_close = self._on_close
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the scenario began."""
+        return self.app.runtime.clock.monotonic()
+
+    @property
+    def env(self) -> Env:
+        """What patterns and templates may refer to."""
+        return Env(captured=self.captured, schemas=self.app.plan.config.schemas)
+
+    def note(self, who: str, mark: str, text: str, note: str = "") -> Entry:
+        """Add a line to the timeline; a scenario that never ends must not fill the memory with it."""
+        entry = Entry(time=self.now, who=who, mark=mark, text=text, note=note)
+        if len(self.timeline) < MOST_ENTRIES:
+            self.timeline.append(entry)
+        return entry
+
+    def leave(self) -> None:
+        """The scenario is over: what still happens is not its."""
+        self.app.on_frame = lambda _client, _frame: None
+        self.app.on_close = lambda _client, _code, _reason: None
+
+    # ------------------------------------------------------------------------------------------------ connecting
+
+    async def connect(self, actor: Actor, spec: ClientSpec) -> None:
+        """Make a handshake; afterwards the actor is connected, or `status` or `closed` says why not."""
+        ORIGIN.set(None)
+        actor.spec = spec
+        actor.status, actor.closed = 0, None
+        actor.is_leaving = actor.is_closure_taken = False
+        rules = self._rules
+        assert rules is not None  # noqa: S101 - set when the stage is made
+        match = rules.match(spec.path.partition("?")[0])
+        decided = decide(self._head(actor, spec, match), rules, self._arrival())
+        if isinstance(decided, Refuse):
+            actor.status = decided.status
+            self.reached.add("server", "status", decided.status)
+            self.note(actor.name, "=", f"refused with HTTP {decided.status} on {spec.path}")
+            return
+        self.note(actor.name, "=", f"connects to {spec.path}")
+        request = TestRequest(
+            **{field.name: getattr(decided.request, field.name) for field in _REQUEST_FIELDS},
+            user=spec.user,
+            claims=self._claims(spec, decided.match.channel),
+        )
+
+        def begin(client: Client) -> None:
+            actor.client = client
+            self._of[client] = actor
+
+        self.app.open(decided.match, request, begin)
+        await self.app.rest()
+        if actor.is_open:
+            self.reached.add(decided.match.channel.name, "channel", "connected")
+        if spec.token is not None and _token_place(decided.match.channel) == "message":
+            await self._authenticate(actor, spec.token)
+
+    async def _authenticate(self, actor: Actor, token: str) -> None:
+        if actor.is_open and actor.client is not None:
+            self.note(actor.name, ">", '{"type": "authenticate", "token": "…"}')
+            await actor.client.send({"type": "authenticate", "token": token})
+            await self.app.rest()
+
+    def _claims(self, spec: ClientSpec, channel: ChannelPlan) -> dict[str, Json]:
+        claims = dict(spec.claims)
+        declared = channel.auth[0].declared if channel.auth else None
+        if isinstance(declared, JwtAuth):
+            # What a scenario names is the end of the connection, which comes `leeway` after the token's own `exp`.
+            end = OUTLASTS if spec.expires is None else spec.expires - declared.leeway
+            claims.setdefault("exp", self.app.runtime.clock.wall() + end)
+        return claims
+
+    def _arrival(self) -> Arrival:
+        plan = self.app.plan
+        sessions = list(self.app.engine.sessions.values())
+        most = plan.limits.connections_per_address
+        return Arrival(
+            address=ADDRESS,
+            is_full=len(sessions) >= plan.limits.connections,
+            is_crowded=lambda address: (
+                most is not None and sum(one.address == address for one in sessions) >= most
+            ),
+        )
+
+    def _head(self, actor: Actor, spec: ClientSpec, match: Match | None) -> RequestHead:
+        fields = {
+            "host": HOST,
+            "upgrade": "websocket",
+            "connection": "Upgrade",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": _KEY.decode(),
+        }
+        path, _, query = spec.path.partition("?")
+        parts = [query] if query else []
+        since = actor.pos if spec.since == "last" else fill(spec.since, self.env)
+        if since is not None:
+            parts.append(f"since={quote(str(since))}")
+        if spec.token is not None and match is not None:
+            kind, _, name = _token_place(match.channel).partition(":")
+            if kind == "query":
+                parts.append(f"{quote(name or 'token')}={quote(spec.token)}")
+            else:
+                fields |= _token_field(kind, name, spec.token)
+        if spec.origin is not None:
+            fields["origin"] = spec.origin
+        fields |= spec.headers
+        target = "?".join([path, "&".join(parts)]) if parts else path
+        encoded = {name.encode(): value.encode() for name, value in fields.items()}
+        return RequestHead(
+            b"GET", quote(target, safe="/?&=%:+,;@!$'()*~-._").encode(), b"1.1", encoded
+        )
+
+    # ------------------------------------------------------------------------------------------------ what comes
+
+    def _on_frame(self, client: Client, frame: Frame) -> None:
+        actor = self._of[client]
+        channel = self._channel(client)
+        kind = frame.get("type")
+        origin = None if kind in RESERVED and kind != "reply" else ORIGIN.get()
+        entry = self.note(actor.name, "<", shown(frame))
+        received = Received(time=self.now, frame=frame, origin=origin, entry=entry)
+        actor.inbox.put(received)
+        actor.pos = client.pos if client.pos is not None else actor.pos
+        self._reach(actor, channel, received)
+        breach = check_delivered(self.app.plan, channel, frame, origin)
+        if breach is not None:
+            bad = BadDelivery(actor=actor, received=received, breach=breach, step=self.step)
+            self.breaches.append(bad)
+
+    def _channel(self, client: Client) -> ChannelPlan:
+        assert client.session is not None  # noqa: S101 - set before it can receive anything
+        return client.session.channel
+
+    def _reach(self, actor: Actor, channel: ChannelPlan, received: Received) -> None:
+        kind = received.frame.get("type")
+        origin = received.origin
+        if kind == "error":
+            code = received.frame.get("code")
+            self.reached.add(channel.name, "error", code)
+            if actor.asked == "subscribe":
+                self.reached.add(channel.name, "refusal", f"subscribe ({code})")
+        elif kind not in RESERVED:
+            self.reached.add(channel.name, "event", kind)
+            if origin is not None and origin.kind == "message":
+                self.reached.add(origin.channel, "route", origin.name)
+
+    def _on_close(self, client: Client, code: int, reason: str) -> None:
+        actor = self._of[client]
+        if actor.client is not client:
+            return
+        actor.closed = (code, reason)
+        if not actor.is_leaving:
+            self.reached.add(self._channel(client).name, "close", code)
+        words = f" {reason}" if reason else ""
+        who = "closes" if actor.is_leaving else "the server closes"
+        self.note(actor.name, "=", f"{who} {code}{words}")
+
+    async def advance(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        ORIGIN.set(None)
+        self.note("", ".", f"{shown_seconds(seconds)} pass")
+        await self.app.advance(seconds)
+
+
+_REQUEST_FIELDS: Final = tuple(
+    field for field in attrs.fields(TestRequest) if field.name not in ("user", "claims")
+)
+
+
+def _token_place(channel: ChannelPlan) -> str:
+    """Where the channel's first authenticator looks for a token first."""
+    for auth in channel.auth:
+        if not isinstance(auth.declared, HookAuth):
+            return auth.declared.token_from[0]
+    return "query"
+
+
+def _token_field(kind: str, name: str, token: str) -> Mapping[str, str]:
+    match kind:
+        case "header":
+            return {"authorization": f"Bearer {token}"}
+        case "cookie":
+            return {"cookie": f"{name}={token}"}
+        case "subprotocol":
+            return {"sec-websocket-protocol": f"channeld, bearer.{token}"}
+        case _:
+            return {}

@@ -1,0 +1,1 @@
+"""Everything that understands JSON Schema: documents and references, checks, validators, guarantees, comparison."""

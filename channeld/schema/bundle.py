@@ -1,0 +1,173 @@
+"""One self-contained schema out of a schema and all that it refers to, each once under `$defs`.
+
+This is what is compiled, exported and compared, so that all three speak of the same thing. References become local
+pointers, and `$id`, `$anchor` and `$schema` have done their work. Only where something uses `$dynamicRef`, whose meaning
+hangs on the documents' own URIs, documents are bundled whole, each under a made-up `$id`.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.documents import Document, Documents, Target, value_at
+from channeld.schema.vocabulary import subschemas
+
+__all__ = ["bundle"]
+
+_DONE: Final = frozenset({"$schema", "$id", "$anchor"})
+
+
+def bundle(root: Target, documents: Documents, broken: AbstractSet[tuple[str, str]]) -> Json:
+    """The schema at `root`, self-contained.
+
+    Raises:
+        LookupError: it reaches a place in `broken` (pairs of a document's URI and a pointer), or a reference to nothing.
+    """
+    try:
+        return _Bundle(root, documents, broken).plain()
+    except _Dynamic:
+        return _Bundle(root, documents, broken).compound()
+
+
+class _Dynamic(Exception):
+    """Something reached uses `$dynamicRef`: no error, but another way of bundling."""
+
+
+@attrs.define(eq=False)
+class _Bundle:
+    root: Target
+    documents: Documents
+    broken: AbstractSet[tuple[str, str]]
+    _names: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+    _waiting: list[tuple[str, Target]] = attrs.field(factory=list, init=False)
+    _taken: set[str] = attrs.field(factory=set, init=False)
+    _whole: bool = attrs.field(default=False, init=False)
+
+    def plain(self) -> Json:
+        """Every target by itself under `$defs`, reached by local pointers."""
+        value = _value(self.root)
+        own = value.get("$defs") if isinstance(value, dict) else None
+        own = own if isinstance(own, dict) else {}
+        self._taken.update(own)
+        body = self._copy(self.root, value)
+        if not isinstance(body, dict):
+            return body
+        added = dict(self._drain())
+        kept = body.get("$defs")
+        kept = kept if isinstance(kept, dict) else {}
+        return {**body, "$defs": {**kept, **added}} if added else body
+
+    def compound(self) -> Json:
+        """Every document whole under `$defs` with an `$id`, reached by absolute URIs."""
+        self._whole = True
+        body: dict[str, Json] = {"$ref": self._reference(self.root)}
+        return {**body, "$defs": dict(self._drain())}
+
+    def _drain(self) -> Iterator[tuple[str, Json]]:
+        while self._waiting:
+            name, target = self._waiting.pop(0)
+            yield name, self._copy(target, _value(target))
+
+    def _copy(self, target: Target, schema: Json) -> Json:
+        document, pointer = _held(target)
+        if (document.uri, pointer) in self.broken:
+            raise LookupError(pointer)
+        if document.is_dynamic and not self._whole:
+            raise _Dynamic
+        if not isinstance(schema, dict):
+            return schema
+        below = {
+            where: self._copy(Target(document, where), child)
+            for where, child, _ in subschemas(schema, pointer)
+        }
+        copied: dict[str, Json] = {}
+        for keyword, value in schema.items():
+            if keyword not in _DONE or (self._whole and keyword == "$anchor"):
+                copied[keyword] = self._value(keyword, value, target, below)
+        if self._whole and pointer in document.resources:
+            copied["$id"] = document.resource_uri(pointer)
+        return copied
+
+    def _value(self, keyword: str, value: Json, target: Target, below: dict[str, Json]) -> Json:
+        document, pointer = _held(target)
+        if keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
+            found = self.documents.resolve(value, document, pointer)
+            if not isinstance(found, Target):
+                raise LookupError(value)
+            if found.document is None:
+                return value
+            return (
+                self._dynamic(value, found) if keyword == "$dynamicRef" else self._reference(found)
+            )
+        here = at(pointer, keyword)
+        if here in below:
+            return below[here]
+        if isinstance(value, dict):
+            return {key: below.get(at(here, key), child) for key, child in value.items()}
+        if isinstance(value, list):
+            return [below.get(at(here, index), child) for index, child in enumerate(value)]
+        return value
+
+    def _dynamic(self, reference: str, found: Target) -> str:
+        self._reference(found)
+        document, pointer = _held(found)
+        fragment = reference.partition("#")[2]
+        if not fragment or fragment.startswith("/"):
+            return self._reference(found)
+        return f"{document.resource_uri(document.resource_of(pointer))}#{fragment}"
+
+    def _reference(self, target: Target) -> str:
+        document, pointer = _held(target)
+        if self._whole:
+            self._name(Target(document, ""))
+            # By the nearest `$id`: a pointer across one would leave it out of the dynamic scope.
+            resource = document.resource_of(pointer)
+            fragment = _fragment(pointer[len(resource) :])
+            return document.resource_uri(resource) + (f"#{fragment}" if fragment else "")
+        root, base = _held(self.root)
+        inside = pointer == base or pointer.startswith(base + "/")
+        if document is root and inside and (pointer in document.positions or pointer == base):
+            return "#" + _fragment(pointer[len(base) :])
+        if document.base is not None and pointer in document.positions:
+            name = self._name(Target(document, ""))
+            return f"#/$defs/{_fragment(at('', name)[1:])}{_fragment(pointer)}"
+        return f"#/$defs/{_fragment(at('', self._name(target))[1:])}"
+
+    def _name(self, target: Target) -> str:
+        document, pointer = _held(target)
+        key = (document.uri, pointer)
+        if key not in self._names:
+            name = base = _suggested(document, pointer)
+            number = 1
+            while name in self._taken:
+                number += 1
+                name = f"{base}{number}"
+            self._taken.add(name)
+            self._names[key] = name
+            self._waiting.append((name, target))
+        return self._names[key]
+
+
+def _held(target: Target) -> tuple[Document, str]:
+    if target.document is None:
+        raise LookupError(target.pointer)
+    return target.document, target.pointer
+
+
+def _value(target: Target) -> Json:
+    return value_at(*_held(target))
+
+
+def _suggested(document: Document, pointer: str) -> str:
+    last = (pointer or document.base or document.file).rsplit("/", 1)[-1]
+    name = last.replace("~1", "/").replace("~0", "~")
+    return name if pointer or document.base is not None else name.partition(".")[0] or "schema"
+
+
+def _fragment(pointer: str) -> str:
+    return quote(pointer, safe="/~!$&'()*+,;=:@")

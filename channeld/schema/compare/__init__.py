@@ -1,0 +1,1 @@
+"""Two schemas compared by what they accept. Read `compare.py`, then `normalize.py` and `normal_form.py`."""

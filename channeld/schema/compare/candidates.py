@@ -1,0 +1,240 @@
+"""Values worth trying against two schemas at one place: what they list, the ends of their ranges, and what lies beyond."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from channeld.protocol.frames import Json
+from channeld.schema.compare.difference import OTHER, Position
+from channeld.schema.compare.normal_form import Edge, Form, identity
+from channeld.schema.compare.normalize import form_of
+from channeld.schema.compare.schema_ref import Node
+from channeld.schema.compare.subschemas import is_number, number
+from channeld.schema.guarantees import type_of
+
+__all__ = ["Prober"]
+
+TEXTS: Final = (
+    "hello",
+    "a",
+    "",
+    "1",
+    "A",
+    "a b",
+    "a-1",
+    "ä",
+    "?",
+    "2026-01-31",
+    "12:00:00Z",
+    "2026-01-31T12:00:00Z",
+    "ann@example.com",
+    "https://example.com/",
+    "6f1c1c1e-6a0b-4d0a-9c57-0d1f5a3f2b11",
+    "192.0.2.1",
+    "::1",
+    "example.com",
+    "P1D",
+)
+LONGEST: Final = 5_000
+MANY: Final = 200
+DEEPEST: Final = 6
+MOST: Final = 160
+SPARE: Final = ("other", "extra", "zz")
+
+
+@attrs.define(eq=False)
+class Prober:
+    """Makes values. `budget` bounds how many, over all places that one prober is asked about."""
+
+    budget: int = 20_000
+
+    def values(self, one: Node, other: Node, depth: int = 0) -> Iterator[Json]:
+        """Values to try where `one` and `other` speak, those that people would write first; at most a few hundred."""
+        seen: set[str] = set()
+        for value in itertools.islice(self._candidates(one, other, depth), MOST):
+            self.budget -= 1
+            key = identity(value)
+            if key not in seen and self.budget > 0:
+                seen.add(key)
+                yield value
+
+    def fitting(self, one: Node, other: Node, depth: int = 0) -> Json:
+        """A value that both accept; else one that the first accepts; None where neither was found."""
+        first: list[Json] = []
+        for value in self.values(one, other, depth):
+            if one.accepts(value):
+                if other.accepts(value):
+                    return value
+                first = first or [value]
+        return first[0] if first else None
+
+    def around(self, position: Position, value: Json, *, swapped: bool) -> Iterator[Json]:
+        """Whole values with `value` at a position; `swapped` when the new schema is the one to satisfy."""
+        values = [value]
+        for here in position.up():
+            above = here.above
+            if above is None or here.step is None:
+                continue
+            one, other = (above.new, above.old) if swapped else (above.old, above.new)
+            wrapped = (w for each in values for w in self._wrapped(here, each, one, other))
+            values = list(itertools.islice(wrapped, 16))
+        yield from values
+
+    def _wrapped(self, here: Position, value: Json, one: Node, other: Node) -> Iterator[Json]:
+        step = here.step
+        if isinstance(step, str) or step is OTHER:
+            for base in self._objects(one, other, 1):
+                name = step if isinstance(step, str) else next(s for s in SPARE if s not in base)
+                yield {**base, name: value}
+        else:
+            forms = form_of(one), form_of(other)
+            own = max(form.prefix() for form in forms)
+            at = step if isinstance(step, int) else own
+            before = [self.fitting(forms[0].item(i), forms[1].item(i), 1) for i in range(at)]
+            least = [form.counts["minItems"].value for form in forms if "minItems" in form.counts]
+            size = max([at + 1, *(int(str(n)) for n in least if str(n).isdecimal())])
+            yield [*before, value]
+            yield [*before, *([value] * min(size - at, MANY))]
+
+    def _candidates(self, one: Node, other: Node, depth: int) -> Iterator[Json]:
+        forms = form_of(one), form_of(other)
+        for form in forms:
+            yield from (form.values or [])[:20]
+            yield from _examples(form.node)
+        for form in forms:
+            yield from itertools.islice(_scalars(form), 20)
+        types = forms[0].types | forms[1].types
+        if "string" in types:
+            yield from _texts(forms)
+        if "object" in types and depth < DEEPEST:
+            yield from self._all_objects(one, other, depth)
+        if types & {"integer", "number"}:
+            yield from _numbers(forms)
+        if "array" in types and depth < DEEPEST:
+            yield from self._arrays(forms, depth)
+        yield from (v for v in (True, False, None) if type_of(v) in types)
+        for branch in (b for form in forms for _, nodes in form.branches for b in nodes):
+            if depth < DEEPEST:
+                yield from itertools.islice(self.values(branch, other, depth + 1), 20)
+
+    def _objects(self, one: Node, other: Node, depth: int) -> Iterator[dict[str, Json]]:
+        """Objects with what both require; then with what the first requires only."""
+        mine, theirs = form_of(one), form_of(other)
+        both = list(dict.fromkeys((*mine.required, *theirs.required)))
+        whole = {n: self.fitting(mine.child(n), theirs.child(n), depth + 1) for n in both}
+        yield whole
+        if len(whole) > len(mine.required):
+            yield {name: whole[name] for name in mine.required}
+        for _, nodes in (*mine.branches, *theirs.branches):
+            for branch in nodes[:8]:
+                names = form_of(branch).required
+                fill = {
+                    n: self.fitting(form_of(branch).child(n), mine.child(n), depth + 1)
+                    for n in names
+                }
+                yield {**whole, **fill}
+
+    def _all_objects(self, one: Node, other: Node, depth: int) -> Iterator[Json]:
+        forms = form_of(one), form_of(other)
+        names = list(dict.fromkeys(n for form in forms for n in form.properties()))[:MANY]
+        for base in self._objects(one, other, depth):
+            yield dict(base)
+            for name in base:
+                yield {key: value for key, value in base.items() if key != name}
+            for name in names:
+                for value in self._telling(forms[0].child(name), forms[1].child(name), depth + 2):
+                    yield {**base, name: value}
+            yield {**base, next(s for s in SPARE if s not in base): 1}
+            for count in _around(forms, ("maxProperties", "minProperties")):
+                spare = {f"f{i}": 1 for i in range(min(count, MANY))}
+                yield dict(list({**base, **spare}.items())[: max(count, len(base))])
+
+    def _telling(self, one: Node, other: Node, depth: int) -> Iterator[Json]:
+        """A few values of each kind: accepted by both, by one of them, by neither."""
+        told: dict[tuple[bool, bool], int] = {}
+        for value in self.values(one, other, depth):
+            kind = one.accepts(value), other.accepts(value)
+            told[kind] = told.get(kind, 0) + 1
+            if told[kind] <= 2:
+                yield value
+
+    def _arrays(self, forms: tuple[Form, Form], depth: int) -> Iterator[Json]:
+        own = max(form.prefix() for form in forms)
+        before = [
+            self.fitting(forms[0].item(i), forms[1].item(i), depth + 1) for i in range(min(own, 20))
+        ]
+        entry = self.fitting(forms[0].items(), forms[1].items(), depth + 1)
+        yield before
+        yield [*before, entry]
+        yield [*before, entry, entry]
+        several = list(
+            itertools.islice(self.values(forms[0].items(), forms[1].items(), depth + 2), 12)
+        )
+        for count in _around(forms, ("maxItems", "minItems")):
+            size = max(0, min(count, MANY))
+            yield (before + [entry] * size)[:size]
+            yield (before + several + list(range(size)))[:size]
+        for value in several:
+            yield [*before, value]
+        yield []
+
+
+def _examples(node: Node) -> Iterator[Json]:
+    for part in node.parts:
+        for keyword in ("examples", "default"):
+            found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
+            yield from found if isinstance(found, list) else () if found is None else (found,)
+
+
+def _scalars(form: Form) -> Iterator[Json]:
+    """What stands anywhere in a schema that can't be compared, and texts as long as its numbers: it may be about that."""
+    is_closed = bool(form.opaque or form.whole)
+    waiting: list[Json] = [part.schema for part in form.node.parts] if is_closed else []
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting += [each for key, each in value.items() if key not in ("type", "$ref")]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield value.strip("^$")
+        elif is_number(value):
+            yield from (value, number(value) + 1, number(value) - 1)
+            size = int(min(abs(number(value)), MANY))
+            yield from (("abcd" * MANY)[:size], ("abcd" * MANY)[: size + 1])
+
+
+def _around(forms: tuple[Form, Form], keywords: tuple[str, ...]) -> Iterator[int]:
+    """The counts that some keywords name, and those beside them."""
+    for form in forms:
+        for keyword in keywords:
+            held = form.counts.get(keyword)
+            if held is not None and isinstance(held.value, int | float):
+                count = int(held.value)
+                yield from (max(0, n) for n in (count, count + 1, count - 1))
+
+
+def _texts(forms: tuple[Form, Form]) -> Iterator[str]:
+    yield from TEXTS
+    counts = dict.fromkeys(_around(forms, ("maxLength", "minLength")))
+    for count in counts:
+        if count <= LONGEST:
+            yield from ((text * count)[:count] for text in ("a", "1", "A", "ab-"))
+
+
+def _numbers(forms: tuple[Form, Form]) -> Iterator[Json]:
+    yield from (1, 0, -1, 1.5)
+    for form in forms:
+        for edge in (form.upper, form.lower):
+            yield from _beside(edge) if edge is not None else ()
+        for held in form.multiples:
+            if isinstance(held.value, int | float):
+                yield from (held.value, held.value * 2, held.value * 3, held.value / 2)
+    yield from (100, -100, 10**9, -0.5, 10**15)
+
+
+def _beside(edge: Edge) -> Iterator[Json]:
+    for value in (edge.value, edge.value + 1, edge.value - 1, edge.value + 0.5, edge.value - 0.5):
+        yield int(value) if float(value).is_integer() else value

@@ -1,0 +1,72 @@
+"""A frame that shows what a difference between two schemas does: one of them accepts it, the other refuses it, tried out."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from channeld.protocol.frames import Json
+from channeld.schema.compare.candidates import Prober
+from channeld.schema.compare.difference import Fact, Position
+from channeld.schema.compare.schema_ref import Node
+
+__all__ = ["Shown", "find"]
+
+_ENOUGH: Final = 24
+_TAKEN_OFF: Final = ("type", "id")
+
+Shown = tuple[Json, str]
+"""A value, and in words why it is refused."""
+
+
+def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
+    """The clearest value that was accepted and is refused now; with `gained`, one that is accepted now and was refused.
+
+    None where the search has found none. What is found was checked with both compiled schemas.
+    """
+    root = _root(fact.position)
+    accepting, refusing = (root.new, root.old) if gained else (root.old, root.new)
+    best: tuple[tuple[bool, int, int], Shown] | None = None
+    for count, frame in enumerate(_frames(fact, gained=gained)):
+        if is_frame and isinstance(frame, dict) and any(name in frame for name in _TAKEN_OFF):
+            continue
+        if not accepting.accepts(frame) or refusing.accepts(frame):
+            continue
+        violations = refusing.explain(frame)
+        if not violations:
+            continue
+        other = fact.keyword not in {v.keyword for v in violations} | {""}
+        rank = (other, len(violations), len(json.dumps(frame)))
+        words = f"`{violations[0].path}` {violations[0].message}".replace("`` ", "")
+        if best is None or rank < best[0]:
+            best = (rank, (frame, words))
+        if count >= _ENOUGH:
+            break
+    return best[1] if best is not None else None
+
+
+def _frames(fact: Fact, *, gained: bool) -> Iterator[Json]:
+    """Whole values that one of the two accepts at the fact's place and the other does not, for all that this place says."""
+    prober = Prober()
+    here = fact.position
+    one, other = (here.new, here.old) if gained else (here.old, here.new)
+    for value in _values(fact, prober, one, other):
+        if one.accepts(value) and not other.accepts(value) and _is_about(fact, value, gained):
+            yield from prober.around(here, value, swapped=gained)
+
+
+def _values(fact: Fact, prober: Prober, one: Node, other: Node) -> Iterator[Json]:
+    yield from fact.values
+    yield from prober.values(one, other)
+
+
+def _is_about(fact: Fact, value: Json, gained: bool) -> bool:
+    """Whether a value can show this difference rather than another at the same place."""
+    if not isinstance(value, dict) or not fact.name or (fact.code == "D303" and gained):
+        return True
+    is_there = fact.name in value
+    return not is_there if fact.code in ("D301", "D302") else is_there
+
+
+def _root(position: Position) -> Position:
+    *_, root = position.up()
+    return root

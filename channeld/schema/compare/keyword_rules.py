@@ -1,0 +1,225 @@
+"""Two schemas compared keyword by keyword, where a keyword holds no other schema."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import attrs
+
+from channeld.protocol.frames import Json
+from channeld.schema.compare.difference import Effect, Fact, Position, Spot
+from channeld.schema.compare.normal_form import COUNTS, Edge, Form, Held, identity
+from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
+
+__all__ = ["defaults", "facets", "values"]
+
+
+def values(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    """What is lost and gained where a schema lists its values: the other schema is asked about each."""
+    who, place = subject(here), Spot.of(new.values_at) or Spot.whole(here.new)
+    was = Spot.of(old.values_at)
+    if old.values is None:
+        words = f"{who} may only be {choices(new.values or [])} now"
+        before = f"{types_in_words(old.types)} before"
+        yield Fact("D308", Effect.NARROWS, here, words, new=place, label=before, keyword="enum")
+    elif lost := [value for value in old.values if not here.new.accepts(value)]:
+        words = f"{who} may no longer be {choices(lost)}"
+        more = Fact("D308", Effect.NARROWS, here, words, new=place, old=was, keyword="enum")
+        yield attrs.evolve(more, values=tuple(lost))
+    extensible = new.extensible or old.extensible
+    if new.values is None:
+        words = f"{who} may be more than {choices(old.values or [])} now"
+        more = Fact("D309", Effect.WIDENS, here, words, new=place, old=was, keyword="enum")
+        yield attrs.evolve(more, extensible=extensible)
+    elif gained := [value for value in new.values if not here.old.accepts(value)]:
+        words = f"{who} may be {choices(gained)}, too"
+        more = Fact("D309", Effect.WIDENS, here, words, new=place, keyword="enum")
+        yield attrs.evolve(more, values=tuple(gained), extensible=extensible)
+
+
+def defaults(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    """Another default."""
+    was, now = old.default, new.default
+    if was is None or now is None or identity(was.value) == identity(now.value):
+        return
+    words = f"the default of {subject(here)} is {shown(now.value)} now"
+    label = f"{shown(was.value)} before"
+    yield Fact("D317", Effect.NOTHING, here, words, new=Spot.of(now), label=label)
+
+
+def facets(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    """Types, limits, patterns and formats; only of types that both allow."""
+    yield from _types(here, old, new)
+    common = old.types & new.types
+    for keyword, (kind, _) in COUNTS.items():
+        if kind in common:
+            yield from _count(here, keyword, old.counts.get(keyword), new.counts.get(keyword))
+    if "array" in common:
+        yield from _unique(here, old, new)
+    if common & {"integer", "number"}:
+        yield from _edge(here, old.upper, new.upper, is_upper=True)
+        yield from _edge(here, old.lower, new.lower, is_upper=False)
+        yield from _multiples(here, old, new)
+    if "string" in common:
+        yield from _texts(here, old, new, "pattern")
+        yield from _texts(here, old, new, "format")
+
+
+def _types(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    lost, gained = old.types - new.types, new.types - old.types
+    if not lost and not gained:
+        return
+    now = types_in_words(new.types)
+    if lost and gained:
+        code, effect, words = "D307", Effect.CHANGES, f"is {now} now"
+    elif lost == {"null"}:
+        code, effect, words = "D315", Effect.NARROWS, "may no longer be null"
+    elif lost:
+        words = f"may only be {now} now" if new.types else "is not allowed now"
+        code, effect = "D305", Effect.NARROWS
+    elif gained == {"null"}:
+        code, effect, words = "D316", Effect.WIDENS, "may be null now"
+    else:
+        code, effect, words = "D306", Effect.WIDENS, f"may be {now} now"
+    yield Fact(
+        code,
+        effect,
+        here,
+        f"{subject(here)} {words}",
+        new=Spot.of(new.types_at) or Spot.whole(here.new),
+        old=Spot.of(old.types_at),
+        label=f"{types_in_words(old.types)} before",
+        keyword="type",
+    )
+
+
+def _moved(narrows: bool) -> tuple[str, Effect]:
+    return ("D310", Effect.NARROWS) if narrows else ("D311", Effect.WIDENS)
+
+
+def _count(here: Position, keyword: str, was: Held | None, now: Held | None) -> Iterator[Fact]:
+    kind, is_upper = COUNTS[keyword]
+    before = was.value if was is not None else None
+    after = now.value if now is not None else None
+    if identity(before) == identity(after):
+        return
+    narrows = before is None or (
+        after is not None and (_fraction(after) < _fraction(before)) == is_upper
+    )
+    code, effect = _moved(narrows)
+    if after is None:
+        words = f"is no longer limited by `{keyword}`"
+    else:
+        words = f"has at {'most' if is_upper else 'least'} {unit(kind, after)} now"
+    yield Fact(
+        code,
+        effect,
+        here,
+        f"{subject(here)} {words}",
+        new=Spot.of(now) or Spot.whole(here.new),
+        old=Spot.of(was),
+        label=f"{shown(before)} before" if before is not None else "no limit before",
+        keyword=keyword,
+    )
+
+
+def _unique(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    if bool(old.unique) == bool(new.unique):
+        return
+    code, effect = _moved(new.unique is not None)
+    words = f"may {'not' if new.unique else 'now'} hold an item twice"
+    place = Spot.of(new.unique) or Spot.whole(here.new)
+    yield Fact(
+        code,
+        effect,
+        here,
+        f"{subject(here)} {words}",
+        new=place,
+        old=Spot.of(old.unique),
+        keyword="uniqueItems",
+    )
+
+
+def _edge(here: Position, was: Edge | None, now: Edge | None, *, is_upper: bool) -> Iterator[Fact]:
+    before = (was.value, was.open) if was is not None else None
+    after = (now.value, now.open) if now is not None else None
+    held = now or was
+    if before == after or held is None:
+        return
+    narrows = before is None or (after is not None and _is_inside(after, before, is_upper))
+    code, effect = _moved(narrows)
+    if after is None:
+        words = f"is no longer limited by `{held.keyword}`"
+    elif after[1]:
+        words = f"must be {'less' if is_upper else 'more'} than {shown(after[0])} now"
+    else:
+        words = f"must be at {'most' if is_upper else 'least'} {shown(after[0])} now"
+    yield Fact(
+        code,
+        effect,
+        here,
+        f"{subject(here)} {words}",
+        new=Spot.of(now) or Spot.whole(here.new),
+        old=Spot.of(was),
+        label=f"{shown(before[0])} before" if before is not None else "no limit before",
+        keyword=held.keyword,
+    )
+
+
+def _is_inside(one: tuple[float, bool], other: tuple[float, bool], is_upper: bool) -> bool:
+    if one[0] == other[0]:
+        return one[1]
+    return (one[0] < other[0]) == is_upper
+
+
+def _multiples(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    olds = {_fraction(held.value) for held in old.multiples}
+    news = {_fraction(held.value) for held in new.multiples}
+    kept = all(any(o % n == 0 for o in olds) for n in news)
+    won = all(any(n % o == 0 for n in news) for o in olds)
+    if kept and won:
+        return
+    code, effect = _moved(not kept)
+    now = " and ".join(shown(held.value) for held in new.multiples)
+    words = f"must be a multiple of {now} now" if now else "is no longer limited by `multipleOf`"
+    first = new.multiples[0] if new.multiples else None
+    before = old.multiples[0] if old.multiples else None
+    yield Fact(
+        code,
+        effect if kept or won else Effect.CHANGES,
+        here,
+        f"{subject(here)} {words}",
+        new=Spot.of(first) or Spot.whole(here.new),
+        old=Spot.of(before),
+        label=f"{shown(before.value)} before" if before is not None else "",
+        keyword="multipleOf",
+    )
+
+
+def _texts(here: Position, old: Form, new: Form, keyword: str) -> Iterator[Fact]:
+    was = {text: held for (kind, text), held in old.texts.items() if kind == keyword}
+    now = {text: held for (kind, text), held in new.texts.items() if kind == keyword}
+    gone, come = sorted(was.keys() - now.keys()), sorted(now.keys() - was.keys())
+    if not gone and not come:
+        return
+    listed = " and ".join(f"`{text}`" for text in come)
+    label = f"{' and '.join(f'`{text}`' for text in gone)} before" if gone else ""
+    if gone and come:
+        effect, words = Effect.UNKNOWN, f"has another {keyword} now: {listed}"
+    elif come:
+        effect, words = Effect.NARROWS, f"must match the {keyword} {listed} now"
+    else:
+        effect, words = Effect.WIDENS, f"need not match a {keyword} any more"
+    yield Fact(
+        "D312",
+        effect,
+        here,
+        f"{subject(here)} {words}",
+        new=Spot.of(now[come[0]]) if come else Spot.whole(here.new),
+        old=Spot.of(was[gone[0]]) if gone else None,
+        label=label,
+        keyword=keyword,
+    )
+
+
+def _fraction(value: Json) -> Fraction:
+    return Fraction(str(value))

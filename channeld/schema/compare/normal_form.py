@@ -1,0 +1,125 @@
+"""The form in which two schemas can be compared: the types that are allowed, and for each what holds of its values."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.protocol.frames import Json
+from channeld.schema.compare.schema_ref import Node, Part
+from channeld.schema.compare.subschemas import below, item_part, listed, mapping, property_parts
+from channeld.schema.vocabulary import TYPES
+
+__all__ = ["COUNTS", "NUMBERS", "Edge", "Form", "Held", "identity"]
+
+ALL: Final = frozenset(TYPES)
+NUMBERS: Final = frozenset({"integer", "number"})
+COUNTS: Final[Mapping[str, tuple[str, bool]]] = {
+    "maxLength": ("string", True),
+    "minLength": ("string", False),
+    "maxItems": ("array", True),
+    "minItems": ("array", False),
+    "maxProperties": ("object", True),
+    "minProperties": ("object", False),
+}
+"""Keyword → the type it speaks of, and whether it is an upper limit."""
+
+
+@attrs.frozen(slots=True)
+class Held:
+    """A keyword's value, and the schema that holds it."""
+
+    value: Json
+    part: Part
+    keyword: str
+
+
+@attrs.frozen(slots=True)
+class Edge:
+    """An end of a range of numbers; `open` when the number itself is outside."""
+
+    value: float
+    open: bool
+    part: Part
+    keyword: str
+
+
+@attrs.define(eq=False)
+class Form:
+    """See the module. `types` has `number` for numbers that are no integers. `whole` says why nothing but the text counts."""
+
+    node: Node
+    types: frozenset[str] = ALL
+    values: list[Json] | None = None
+    values_at: Held | None = None
+    types_at: Held | None = None
+    counts: dict[str, Held] = attrs.field(factory=dict)
+    upper: Edge | None = None
+    lower: Edge | None = None
+    multiples: list[Held] = attrs.field(factory=list)
+    unique: Held | None = None
+    texts: dict[tuple[str, str], Held] = attrs.field(factory=dict)
+    required: dict[str, Held] = attrs.field(factory=dict)
+    objects: list[Part] = attrs.field(factory=list)
+    arrays: list[Part] = attrs.field(factory=list)
+    branches: list[tuple[Held, list[Node]]] = attrs.field(factory=list)
+    opaque: list[Held] = attrs.field(factory=list)
+    default: Held | None = None
+    extensible: bool = False
+    whole: str = ""
+
+    def properties(self) -> dict[str, Part]:
+        """The names that are declared, each with the schema that declares it."""
+        found: dict[str, Part] = {}
+        for part in self.objects:
+            for name in mapping(part, "properties"):
+                found.setdefault(name, part)
+        return found
+
+    def child(self, name: str) -> Node:
+        """What the property must satisfy."""
+        return self._node(found for part in self.objects for found in property_parts(part, name))
+
+    def others(self) -> Node:
+        """What properties must satisfy that nobody declares."""
+        return self._node(below(part, "additionalProperties") for part in self.objects)
+
+    def item(self, index: int) -> Node:
+        """What the item at an index must satisfy."""
+        return self._node(item_part(part, index) for part in self.arrays)
+
+    def items(self) -> Node:
+        """What items must satisfy after those that have schemas of their own."""
+        return self._node(below(part, "items") for part in self.arrays)
+
+    def prefix(self) -> int:
+        """How many items have schemas of their own."""
+        return max((len(listed(part, "prefixItems")) for part in self.arrays), default=0)
+
+    def is_simple(self) -> bool:
+        """Whether it is only types and what holds of each."""
+        return self.values is None and not (self.branches or self.opaque or self.whole)
+
+    def _node(self, parts: Iterable[Part | None]) -> Node:
+        return Node(self.node.book, tuple(part for part in parts if part is not None))
+
+
+def identity(value: Json) -> str:
+    """A text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    match value:
+        case bool() | None:
+            return str(value)
+        case int() | float():
+            number = value
+            return (
+                f"{int(number)}"
+                if math.isfinite(number) and number == int(number)
+                else repr(number)
+            )
+        case str():
+            return repr(value)
+        case list():
+            return f"[{','.join(map(identity, value))}]"
+        case _:
+            return f"{{{','.join(f'{key!r}:{identity(value[key])}' for key in sorted(value))}}}"

@@ -1,0 +1,164 @@
+"""A schema, or several that hold together, at one place of one configuration: what it accepts, and whether two are the same."""
+
+import json
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+import attrs
+
+from channeld.protocol.frames import Json
+from channeld.schema.bundle import bundle
+from channeld.schema.compiled import CompiledValidator, compiled
+from channeld.schema.documents import Document, Target
+from channeld.schema.schemas import Schemas, Surveyed
+from channeld.schema.violations import Violation
+from channeld.schema.vocabulary import FORMATS, KEYWORDS, subschemas
+
+__all__ = ["IMPLIED", "Book", "Node", "Part", "canonical", "implied"]
+
+_WORDS_ONLY: Final = frozenset(
+    {"title", "description", "examples", "$comment", "deprecated", "readOnly", "writeOnly"}
+    | {"contentEncoding", "contentMediaType", "contentSchema", "$schema", "$id", "$anchor"}
+)
+_UNORDERED: Final = frozenset({"required", "type", "enum"})
+
+IMPLIED: Final = "channeld:/implied/"
+_IN_ANY_ORDER: Final = frozenset({"oneOf", "anyOf", "allOf"})
+
+Part = Surveyed
+"""One schema of a conjunction, with the document and pointer where it stands."""
+
+
+def implied(schema: Json, name: str) -> Part:
+    """A schema that stands in no file: what the language itself asks for."""
+    document = Document(uri=f"{IMPLIED}{name}", value=schema, file="")
+    return Part(document, "", schema)
+
+
+def canonical(schema: Json) -> Json:
+    """The schema without what says nothing about values, and lists whose order says nothing sorted."""
+    if not isinstance(schema, dict):
+        return schema
+    below = {pointer: canonical(child) for pointer, child, _ in subschemas(schema)}
+    kept: dict[str, Json] = {}
+    for keyword, value in schema.items():
+        if keyword in _WORDS_ONLY or keyword not in KEYWORDS:
+            continue
+        if keyword == "format" and value not in FORMATS:
+            continue
+        kept[keyword] = _value(keyword, value, below)
+    return kept
+
+
+def _value(keyword: str, value: Json, below: dict[str, Json]) -> Json:
+    here = f"/{keyword}"
+    if here in below:
+        return below[here]
+    if isinstance(value, dict):
+        return {key: below.get(f"{here}/{_escaped(key)}", child) for key, child in value.items()}
+    if isinstance(value, list):
+        found = [below.get(f"{here}/{index}", child) for index, child in enumerate(value)]
+        return sorted(found, key=_text) if keyword in _UNORDERED else found
+    return value
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _text(value: Json) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+@attrs.define(eq=False)
+class Book:
+    """The schemas of one configuration, each compiled and written out when it is first asked for."""
+
+    schemas: Schemas
+    forms: dict[object, object] = attrs.field(factory=dict, init=False)
+    _wholes: dict[tuple[str, str], Json] = attrs.field(factory=dict, init=False)
+    _validators: dict[tuple[str, str], CompiledValidator | None] = attrs.field(
+        factory=dict, init=False
+    )
+
+    def whole(self, part: Part) -> Json:
+        """The schema with all it refers to.
+
+        Raises:
+            LookupError: it refers to nothing.
+        """
+        if part.key not in self._wholes:
+            target = Target(part.document, part.pointer)
+            self._wholes[part.key] = bundle(target, self.schemas.documents, frozenset())
+        return self._wholes[part.key]
+
+    def text(self, part: Part) -> str:
+        """What the schema accepts, as a text that is equal for schemas written alike; unique where that can't be had."""
+        try:
+            return _text(canonical(self.whole(part)))
+        except LookupError:
+            return f"unknown {id(self)} {part.key}"
+
+    def group(self, part: Part, keywords: Collection[str]) -> str:
+        """What some keywords of a schema say, as a text that is equal where they are written alike."""
+        schema = part.schema if isinstance(part.schema, dict) else {}
+        below: list[str] = []
+        holders: set[str] = set()
+        for pointer, child, keyword in subschemas(schema, part.pointer):
+            if keyword in keywords:
+                holders.add(keyword)
+                name = keyword if keyword in _IN_ANY_ORDER else pointer[len(part.pointer) :]
+                below.append(f"{name} {self.text(Part(part.document, pointer, child))}")
+        plain = {k: v for k, v in schema.items() if k in keywords and k not in holders}
+        return "\n".join((*sorted(below), _text(plain)))
+
+    def validator(self, part: Part) -> CompiledValidator | None:
+        """The compiled schema; None when it is not sound."""
+        if part.key not in self._validators:
+            try:
+                self._validators[part.key] = compiled(self.whole(part))
+            except (LookupError, TypeError, ValueError):
+                self._validators[part.key] = None
+        return self._validators[part.key]
+
+
+@attrs.frozen(slots=True, eq=False)
+class Node:
+    """Schemas that all speak of the same value; none of them: anything is accepted."""
+
+    book: Book
+    parts: tuple[Part, ...]
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What it is known by, the same for the same schemas."""
+        return tuple(sorted({part.key for part in self.parts}))
+
+    def text(self) -> str:
+        """Equal for two nodes whose schemas are written alike."""
+        return "\n".join(sorted({self.book.text(part) for part in self.parts} - {"{}", "true"}))
+
+    def is_sound(self) -> bool:
+        """Whether all of it can be compiled."""
+        return all(self.book.validator(part) is not None for part in self.parts)
+
+    def accepts(self, value: Json) -> bool:
+        """Whether a value satisfies all of it; no for a schema that can't be compiled."""
+        return all(check(value) for check in self._checks())
+
+    def explain(self, value: Json) -> list[Violation]:
+        """Why it does not."""
+        found: list[Violation] = []
+        for part in self.parts:
+            validator = self.book.validator(part)
+            found += validator.explain(value) if validator is not None else []
+        return found
+
+    def _checks(self) -> Iterable[Callable[[Json], bool]]:
+        for part in self.parts:
+            validator = self.book.validator(part)
+            yield validator.accepts if validator is not None else _never
+
+
+def _never(_: Json) -> bool:
+    return False

@@ -1,0 +1,69 @@
+"""What stands inside one schema: the schemas that its keywords hold, and numbers."""
+
+import functools
+from collections.abc import Iterator, Mapping
+
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.compare.schema_ref import Part
+from channeld.schema.compiled import compiled
+
+__all__ = ["below", "is_number", "item_part", "listed", "mapping", "number", "property_parts"]
+
+
+def mapping(part: Part, keyword: str) -> Mapping[str, Json]:
+    """What a keyword that takes a mapping holds; an empty one where it is not there."""
+    found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def listed(part: Part, keyword: str) -> list[Json]:
+    """What a keyword that takes a list holds; an empty one where it is not there."""
+    found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def property_parts(part: Part, name: str) -> Iterator[Part]:
+    """The schemas inside this one that a property must satisfy."""
+    patterns = mapping(part, "patternProperties")
+    found = [below(part, "properties", name)]
+    found += [below(part, "patternProperties", p) for p in patterns if _matches(p, name)]
+    if found == [None]:
+        found = [below(part, "additionalProperties")]
+    yield from (each for each in found if each is not None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _matches(pattern: str, name: str) -> bool:
+    """Whether the engine that serves would say that a name matches."""
+    return compiled({"pattern": pattern}).accepts(name)
+
+
+def item_part(part: Part, index: int) -> Part | None:
+    """The schema inside this one that the item at an index must satisfy."""
+    if index < len(listed(part, "prefixItems")):
+        return below(part, "prefixItems", index)
+    return below(part, "items")
+
+
+def below(part: Part, keyword: str, *keys: str | int) -> Part | None:
+    """The schema that a keyword holds, or one of those that it holds; None where there is none."""
+    value: Json = part.schema
+    for key in (keyword, *keys):
+        if isinstance(value, dict) and key in value:
+            value = value[str(key)]
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key]
+        else:
+            return None
+    return Part(part.document, at(part.pointer, keyword, *keys), value)
+
+
+def is_number(value: Json) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number(value: Json) -> float:
+    """A value that is a number; 0 for any other."""
+    return value if isinstance(value, int | float) else 0.0

@@ -1,0 +1,262 @@
+"""The documents that hold schemas, and what a `$ref` from one place in them means at another.
+
+A document is one inline schema, one named schema, or one file. A reference is resolved to a `Target`, a document and a
+pointer in it, to a `SchemaError` that says why not, or to None where the report says already; nothing outside the configuration's own files is ever read.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, unquote, urljoin
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.config.source import Sources, Tree
+from channeld.diagnostics.diagnostic import Place
+from channeld.pointer import at, did_you_mean
+from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import DIALECT, SchemaError, subschemas
+
+__all__ = ["Document", "Documents", "Target", "value_at"]
+
+_SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|//)")
+
+
+@attrs.define(eq=False, kw_only=True)
+class Document:
+    """One schema document. `base` is its pointer in the configuration, None for a file; `file` is where it stands.
+
+    `uri` is made up and unique. `resources` maps the pointers of schemas that carry an `$id` to it, the root first;
+    `positions` are the pointers of all schemas reached from the root through keywords.
+    """
+
+    uri: str
+    value: Json
+    file: str
+    base: str | None = None
+    tree: Tree | None = None
+    resources: dict[str, str] = attrs.field(factory=dict)
+    anchors: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    positions: set[str] = attrs.field(factory=set)
+    is_dynamic: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.resources[""] = ""
+        self._scan(self.value, "", "")
+
+    def _scan(self, schema: Json, pointer: str, resource: str) -> None:
+        self.positions.add(pointer)
+        if isinstance(schema, dict):
+            identifier = schema.get("$id")
+            if isinstance(identifier, str):
+                resource, outer = pointer, self.resources[resource]
+                self.resources[pointer] = urljoin(outer, identifier)
+            for keyword in ("$anchor", "$dynamicAnchor"):
+                if isinstance(name := schema.get(keyword), str):
+                    self.anchors[resource, name] = pointer
+            if "$dynamicRef" in schema or "$dynamicAnchor" in schema:
+                self.is_dynamic = True
+        for below, child, _ in subschemas(schema, pointer):
+            self._scan(child, below, resource)
+
+    def resource_of(self, pointer: str) -> str:
+        """The pointer of the nearest schema with an `$id` at or above; the root's where there is none."""
+        above = (p for p in self.resources if pointer == p or pointer.startswith(p + "/"))
+        return max(above, key=len)
+
+    def resource_uri(self, resource: str) -> str:
+        """The made-up URI of a resource of this document."""
+        return f"{self.uri}?{quote(resource, safe='')}" if resource else self.uri
+
+
+@attrs.frozen(slots=True)
+class Target:
+    """What a reference means: a schema of a document. No document: one of the dialect's own meta-schemas."""
+
+    document: Document | None
+    pointer: str
+
+
+class Documents:
+    """All documents of a configuration; files are read when they are first referred to."""
+
+    def __init__(self, config: Config, sources: Sources) -> None:
+        self._config = config
+        self._sources = sources
+        self._inline: dict[str, Document] = {}
+        self._files: dict[str, Document | None] = {}
+
+    def inline(self, pointer: str, value: Json) -> Document:
+        """The document of a schema that stands in the configuration."""
+        document = self._inline.get(pointer)
+        if document is None:
+            document = Document(
+                uri=f"channeld:/config{quote(pointer)}",
+                value=value,
+                file=self._sources.place(pointer).file,
+                base=pointer,
+            )
+            self._inline[pointer] = document
+        return document
+
+    def named(self, name: str) -> Document | None:
+        """The document of one of the configuration's named schemas."""
+        if name not in self._config.schemas:
+            return None
+        return self.inline(at("/schemas", name), self._config.schemas[name])
+
+    def file(self, path: str) -> Document | None:
+        """The document that is a file; None when it can't be read."""
+        if path not in self._files:
+            tree = self._sources.read_document(path)
+            uri = f"channeld:/file/{quote(path)}"
+            self._files[path] = (
+                None if tree is None else Document(uri=uri, value=tree.value, file=path, tree=tree)
+            )
+        return self._files[path]
+
+    def place(self, document: Document, pointer: str, *, key: bool = False) -> Place:
+        """Where a part of a document stands, or the key that it stands under."""
+        if document.tree is not None:
+            tree = document.tree
+            return tree.key_place(pointer) if key and pointer else tree.place(pointer)
+        return self._sources.place((document.base or "") + pointer, key=key)
+
+    def is_unknown(self, document: Document, pointer: str) -> bool:
+        """Whether a finding has already said that the value there can't be known."""
+        if document.tree is not None:
+            return pointer in document.tree.unknown
+        return (document.base or "") + pointer in self._sources.unset
+
+    def entry(self, pointer: str, reference: str) -> Target | SchemaError | None:
+        """What a message's `schema: PATH[#/pointer]` means."""
+        file = self._sources.place(pointer).file
+        path, _, fragment = reference.partition("#")
+        if not path and fragment.startswith("/schemas/"):
+            return self._in_named(fragment, pointer)
+        if not path:
+            help = "write `PATH#/pointer`, or `#/schemas/NAME` for a named schema"
+            message = f"`{reference}` names no file"
+            return SchemaError(code="CH203", pointer=pointer, message=message, help=help)
+        return self._in_file(path, fragment, file, pointer)
+
+    def resolve(
+        self, reference: str, document: Document, pointer: str
+    ) -> Target | SchemaError | None:
+        """What a `$ref` means that stands in the schema at `pointer` of a document; slips point at the `$ref`."""
+        here = at(pointer, "$ref")
+        uri, _, fragment = reference.partition("#")
+        resource = document.resource_of(pointer)
+        if not uri:
+            return self._local(fragment, document, resource, here)
+        identified = self._identified(urljoin(document.resources[resource], uri), document)
+        if identified is not None:
+            return self._local(fragment, *identified, here)
+        if uri.startswith(DIALECT.removesuffix("schema")):
+            return Target(None, reference)
+        return self._in_file(uri, fragment, document.file, here)
+
+    def _identified(self, absolute: str, document: Document) -> tuple[Document, str] | None:
+        others = (*self._inline.values(), *filter(None, self._files.values()))
+        for each in (document, *others):
+            for resource, identifier in each.resources.items():
+                if identifier and identifier.removesuffix("#") == absolute:
+                    return each, resource
+        return None
+
+    def _local(
+        self, fragment: str, document: Document, resource: str, here: str
+    ) -> Target | SchemaError | None:
+        decoded = unquote(fragment)
+        if decoded.startswith("/schemas/") and document.base is not None:
+            top = document.value
+            if not (isinstance(top, dict) and "schemas" in top):
+                return self._in_named(decoded, here)
+        if decoded and not decoded.startswith("/"):
+            return _anchored(decoded, document, resource, here)
+        return _pointed(document, resource, decoded, here)
+
+    def _in_named(self, fragment: str, here: str) -> Target | SchemaError | None:
+        token, *rest = fragment.removeprefix("/schemas/").split("/")
+        name = token.replace("~1", "/").replace("~0", "~")
+        document = self.named(name)
+        if document is None:
+            known = [f"#/schemas/{each}" for each in self._config.schemas]
+            help = did_you_mean(
+                f"#/schemas/{name}", known, "declare it under the top-level `schemas`"
+            )
+            message = f"there is no schema `{name}` under `schemas`"
+            return SchemaError(code="CH203", pointer=here, message=message, help=help)
+        return _pointed(document, "", "".join("/" + step for step in rest), here)
+
+    def _in_file(
+        self, uri: str, fragment: str, beside: str, here: str
+    ) -> Target | SchemaError | None:
+        if _SCHEME.match(uri):
+            help = "save a copy beside the configuration and refer to its path"
+            message = f"`{uri}` is remote; schemas are never fetched"
+            return SchemaError(code="CH204", pointer=here, message=message, help=help)
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(beside), unquote(uri)))
+        document = self.file(path)
+        if document is not None:
+            return self._local(fragment, document, "", here)
+        reason = self._sources.unreadable.get(path)
+        if reason is None:
+            return None
+        help = f"paths are relative to `{beside}`"
+        message = f"the schema file `{path}` can't be read: {reason}"
+        return SchemaError(code="CH203", pointer=here, message=message, help=help)
+
+
+def _anchored(
+    name: str, document: Document, resource: str, here: str
+) -> Target | SchemaError | None:
+    pointer = document.anchors.get((resource, name))
+    if pointer is not None:
+        return Target(document, pointer)
+    known = [f"#{anchor}" for of, anchor in document.anchors if of == resource]
+    help = did_you_mean(f"#{name}", known, f"write `#/{name}` if it is a pointer")
+    message = f"`#{name}` is no anchor in `{document.file}`"
+    return SchemaError(code="CH203", pointer=here, message=message, help=help)
+
+
+def _pointed(
+    document: Document, resource: str, fragment: str, here: str
+) -> Target | SchemaError | None:
+    pointer, value = resource, value_at(document, resource)
+    for token in fragment.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        below = dict(_children(value))
+        if key not in below:
+            written = pointer[len(resource) :]
+            close = [f"#{at(written, each)}" for each in below]
+            help = did_you_mean(f"#{at(written, key)}", close, "check the pointer, step by step")
+            message = f"`#{fragment}` does not exist in {_called(document)}"
+            return SchemaError(code="CH203", pointer=here, message=message, help=help)
+        pointer, value = at(pointer, key), below[key]
+    return Target(document, pointer)
+
+
+def _called(document: Document) -> str:
+    return "this schema" if document.base is not None else f"`{document.file}`"
+
+
+def _children(value: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from ((str(i), child) for i, child in enumerate(value))
+
+
+def value_at(document: Document, pointer: str) -> Json:
+    """What stands at a pointer of a document.
+
+    Raises:
+        LookupError: nothing does.
+    """
+    value = document.value
+    for token in pointer.split("/")[1:]:
+        value = dict(_children(value))[token.replace("~1", "/").replace("~0", "~")]
+    return value

@@ -1,0 +1,50 @@
+"""A file of JSON Schemas checked by itself, as far as that can be done without the configuration that names it.
+
+The file is one schema, or several under names of its author's choice (`schema: messages.json#/whisper`). What depends on
+where a schema is used (whether a field may be extra, how long a message may be) is the configuration's to find.
+"""
+
+import posixpath
+from typing import Final
+
+from channeld.config.model import Channel, ChannelAuth, Config, Event
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Report
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.checks import check_schemas
+from channeld.schema.schemas import Schemas
+from channeld.schema.vocabulary import KEYWORDS
+
+__all__ = ["check_schema_file", "is_schema_file"]
+
+_OURS: Final = ("channeld", "channels", "scenarios", "config")
+
+
+def is_schema_file(value: Json) -> bool:
+    """Whether a document looks like a JSON Schema, or like several under names, and not like a configuration."""
+    if not isinstance(value, dict) or any(key in value for key in _OURS):
+        return False
+    return _has_keyword(value) or (bool(value) and all(map(_has_keyword, value.values())))
+
+
+def check_schema_file(sources: Sources) -> Report:
+    """What is wrong with the schemas of the main file, and with those in other files that they refer to.
+
+    Args:
+        sources: the main file, read. Their `report` is another one from now on; this one is returned.
+    """
+    report = sources.report = Report()
+    tree = sources.tree(sources.root)
+    value = tree.value if tree is not None else None
+    file = posixpath.basename(sources.root)
+    names = [""] if _has_keyword(value) or not isinstance(value, dict) else list(value)
+    events = {name: Event(schema=f"{file}#{at('', name) if name else ''}") for name in names}
+    channel = Channel(name="", path="/", auth=ChannelAuth(), events=events)
+    schemas = Schemas(Config(channels={"": channel}), sources, report)
+    report.extend(check_schemas(Config(), schemas, sources))
+    return report
+
+
+def _has_keyword(value: Json) -> bool:
+    return isinstance(value, dict) and any(key in KEYWORDS or key == "definitions" for key in value)

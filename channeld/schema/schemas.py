@@ -1,0 +1,209 @@
+"""Every JSON Schema of a configuration: found, resolved, compiled once, and asked what it guarantees."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.config.source import Sources
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Report
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.bundle import bundle
+from channeld.schema.compiled import compiled, validator_of
+from channeld.schema.documents import Document, Documents, Target, value_at
+from channeld.schema.guarantees import Shape
+from channeld.schema.violations import Validator
+from channeld.schema.vocabulary import SchemaError, is_from_another_draft, slips, subschemas
+
+__all__ = ["Schemas", "Surveyed", "declared_schemas", "validator_of"]
+
+_UNKNOWN: Final = Shape(True, known=False)
+
+
+@attrs.frozen(slots=True, eq=False)
+class Surveyed:
+    """A schema or subschema that the configuration reaches: its document, its pointer there, itself."""
+
+    document: Document
+    pointer: str
+    schema: Json
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is known by."""
+        return self.document.uri, self.pointer
+
+
+class Schemas:
+    """The schemas of one configuration, compiled. What is wrong with them goes to the report, nothing is raised.
+
+    Pointers are those of the merged configuration at which a schema, or the name of its file, stands.
+    """
+
+    def __init__(self, config: Config, sources: Sources, report: Report) -> None:
+        self.documents = Documents(config, sources)
+        self._sources = sources
+        self._report = report
+        self._surveyed: dict[tuple[str, str], Surveyed] = {}
+        self._broken: set[tuple[str, str]] = set()
+        self._roots: dict[str, Target | None] = {}
+        self._compiled: dict[str, Validator | None] = {}
+        self._validators: dict[str, Validator | None] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._bundles: dict[str, Json] = {}
+        for pointer, schema in declared_schemas(config):
+            root = self._roots[pointer] = self._root(pointer, schema)
+            if root is not None:
+                self._survey(root)
+        for pointer in self._roots:
+            self._compile(pointer)
+
+    def validator(self, pointer: str) -> Validator | None:
+        """The validator of a schema; None when it could not be compiled, and then a diagnostic says why."""
+        return self._validators.get(pointer)
+
+    def shape(self, pointer: str) -> Shape:
+        """What a schema guarantees. A schema of messages, events and claims is only ever asked about objects."""
+        if pointer not in self._shapes:
+            if pointer in self._bundles:
+                of_object = "/params/" not in pointer and not pointer.startswith("/schemas/")
+                self._shapes[pointer] = Shape(self._bundles[pointer], of_object=of_object)
+            else:
+                self._shapes[pointer] = _UNKNOWN
+        return self._shapes[pointer]
+
+    def resolved(self, pointer: str) -> Json:
+        """The schema with all it refers to under `$defs`; None when that can't be had (or there is no such schema)."""
+        return self._bundles.get(pointer)
+
+    def root(self, pointer: str) -> Target | None:
+        """The document that the schema stands in, and where in it; None when its file or pointer leads nowhere."""
+        return self._roots.get(pointer)
+
+    def surveyed(self) -> Sequence[Surveyed]:
+        """Every schema and subschema that is reached, each once."""
+        return tuple(self._surveyed.values())
+
+    def referred(self, one: Surveyed) -> Surveyed | None:
+        """What the schema's `$ref` means; None when it has none, or it leads nowhere or out of the configuration."""
+        reference = one.schema.get("$ref") if isinstance(one.schema, dict) else None
+        if not isinstance(reference, str):
+            return None
+        found = self.documents.resolve(reference, one.document, one.pointer)
+        return self.at(found) if isinstance(found, Target) else None
+
+    def at(self, target: Target) -> Surveyed | None:
+        """The surveyed schema at a target."""
+        return None if target.document is None else self.at_pointer(target.document, target.pointer)
+
+    def at_pointer(self, document: Document, pointer: str) -> Surveyed | None:
+        """The surveyed schema at a pointer of a document."""
+        return self._surveyed.get((document.uri, pointer))
+
+    def _root(self, pointer: str, schema: Json) -> Target | None:
+        if not isinstance(schema, str) or not _may_be_path(pointer):
+            return Target(self.documents.inline(pointer, schema), "")
+        found = self.documents.entry(pointer, schema)
+        if isinstance(found, SchemaError):
+            place = self._sources.place(pointer)
+            self._report.add(diagnose(found.code, found.message, place, help=found.help))
+            return None
+        return found
+
+    def _survey(self, target: Target) -> None:
+        waiting = [target]
+        while waiting:
+            target = waiting.pop()
+            document, pointer = target.document, target.pointer
+            if document is None or (document.uri, pointer) in self._surveyed:
+                continue
+            one = Surveyed(document, pointer, value_at(document, pointer))
+            self._surveyed[one.key] = one
+            self._note(one, slips(one.schema, pointer))
+            if isinstance(one.schema, dict) and any(
+                is_from_another_draft(keyword, value) for keyword, value in one.schema.items()
+            ):
+                self._broken.add(one.key)
+            below = [Target(document, where) for where, _, _ in subschemas(one.schema, pointer)]
+            if document.is_dynamic:
+                # Such documents are bundled whole, so what is wrong anywhere in them matters.
+                waiting.append(Target(document, ""))
+            waiting.extend(reversed([*self._references(one), *below]))
+
+    def _references(self, one: Surveyed) -> Iterator[Target]:
+        if not isinstance(one.schema, dict):
+            return
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = one.schema.get(keyword)
+            if not isinstance(reference, str):
+                continue
+            found = self.documents.resolve(reference, one.document, one.pointer)
+            if isinstance(found, Target):
+                yield found
+            elif found is not None:
+                self._note(one, [attrs.evolve(found, pointer=at(one.pointer, keyword))])
+            else:
+                self._broken.add(one.key)
+
+    def _note(self, one: Surveyed, found: "Iterator[SchemaError] | list[SchemaError]") -> None:
+        for slip in found:
+            self._broken.add(one.key)
+            if self.documents.is_unknown(one.document, slip.pointer):
+                continue
+            place = self.documents.place(one.document, slip.pointer, key=slip.key)
+            self._report.add(diagnose(slip.code, slip.message, place, help=slip.help))
+
+    def _compile(self, pointer: str) -> None:
+        root = self._roots[pointer]
+        self._validators[pointer] = None
+        if root is None:
+            return
+        try:
+            whole = bundle(root, self.documents, self._broken)
+        except LookupError:
+            return
+        text = json.dumps(whole, sort_keys=True)
+        if text not in self._compiled:
+            self._compiled[text] = self._validator(whole, pointer)
+        self._validators[pointer] = self._compiled[text]
+        if self._compiled[text] is not None:
+            self._bundles[pointer] = whole
+
+    def _validator(self, whole: Json, pointer: str) -> Validator | None:
+        try:
+            return compiled(whole)
+        except ValueError as problem:
+            # What the checks above can say better they have said; this is what they do not know.
+            words = str(problem).split("\n", 1)[0]
+            place = self._sources.place(pointer)
+            self._report.add(diagnose("CH201", f"the schema can't be compiled: {words}", place))
+            return None
+
+
+def declared_schemas(config: Config) -> Iterator[tuple[str, Json]]:
+    """Every schema that a configuration declares, with its pointer, in an order that reads well in a report."""
+    for name, schema in config.schemas.items():
+        yield at("/schemas", name), schema
+    for name, authenticator in config.auth.items():
+        if authenticator.claims is not None:
+            yield at("/auth", name, "claims"), authenticator.claims
+    for name, channel in config.channels.items():
+        below = at("/channels", name)
+        yield from _each(at(below, "params"), channel.params)
+        for type_, message in channel.messages.items():
+            yield at(below, "messages", type_, "schema"), message.schema
+        for type_, event in (channel.events or {}).items():
+            yield at(below, "events", type_, "schema"), event.schema
+
+
+def _each(pointer: str, schemas: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    for name, schema in schemas.items():
+        yield at(pointer, name), schema
+
+
+def _may_be_path(pointer: str) -> bool:
+    return pointer.startswith("/channels/") and pointer.endswith("/schema")

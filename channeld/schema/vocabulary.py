@@ -1,0 +1,377 @@
+"""The keywords of JSON Schema 2020-12: what each takes, and where in a schema other schemas stand."""
+
+import difflib
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import attrs
+import jsonschema_rs
+
+from channeld.pointer import at, did_you_mean
+from channeld.protocol.frames import Json
+
+__all__ = [
+    "DIALECT",
+    "FORMATS",
+    "IN_PLACE",
+    "KEYWORDS",
+    "TYPES",
+    "SchemaError",
+    "is_from_another_draft",
+    "nearest_keyword",
+    "slips",
+    "subschemas",
+    "why_not_linear",
+]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+TYPES: Final = ("null", "boolean", "object", "array", "number", "string", "integer")
+FORMATS: Final = frozenset(
+    [
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    ]
+)
+
+# What a keyword takes, by the names of the checks below.
+KEYWORDS: Final[Mapping[str, str]] = {
+    "$schema": "text",
+    "$id": "text",
+    "$ref": "text",
+    "$anchor": "text",
+    "$dynamicRef": "text",
+    "$dynamicAnchor": "text",
+    "$vocabulary": "anything",
+    "$comment": "text",
+    "$defs": "schemas by name",
+    "prefixItems": "list of schemas",
+    "items": "schema",
+    "contains": "schema",
+    "additionalProperties": "schema",
+    "properties": "schemas by name",
+    "patternProperties": "schemas by name",
+    "dependentSchemas": "schemas by name",
+    "propertyNames": "schema",
+    "if": "schema",
+    "then": "schema",
+    "else": "schema",
+    "allOf": "list of schemas",
+    "anyOf": "list of schemas",
+    "oneOf": "list of schemas",
+    "not": "schema",
+    "unevaluatedItems": "schema",
+    "unevaluatedProperties": "schema",
+    "type": "type",
+    "enum": "list",
+    "const": "anything",
+    "multipleOf": "number above 0",
+    "maximum": "number",
+    "exclusiveMaximum": "number",
+    "minimum": "number",
+    "exclusiveMinimum": "number",
+    "maxLength": "count",
+    "minLength": "count",
+    "pattern": "text",
+    "maxItems": "count",
+    "minItems": "count",
+    "uniqueItems": "true or false",
+    "maxContains": "count",
+    "minContains": "count",
+    "maxProperties": "count",
+    "minProperties": "count",
+    "required": "list of names",
+    "dependentRequired": "lists of names by name",
+    "title": "text",
+    "description": "text",
+    "default": "anything",
+    "deprecated": "true or false",
+    "readOnly": "true or false",
+    "writeOnly": "true or false",
+    "examples": "list",
+    "format": "text",
+    "contentEncoding": "text",
+    "contentMediaType": "text",
+    "contentSchema": "schema",
+}
+
+IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+"""The keywords whose schemas speak of the same value as the schema they stand in (`$ref` beside)."""
+
+# Older drafts' containers are walked too, so that a reference into them means what its author thinks.
+_CONTAINERS: Final = {"definitions": "schemas by name"}
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class SchemaError:
+    """What is wrong at `pointer` of a schema's document: a code of the catalogue, the words, what to write.
+
+    `key` is true where the key itself is meant rather than its value.
+    """
+
+    code: str
+    pointer: str
+    message: str
+    help: str = ""
+    key: bool = False
+
+
+def subschemas(schema: Json, pointer: str = "") -> Iterator[tuple[str, Json, str]]:
+    """The schemas directly inside a schema, each with its pointer and the keyword that holds it."""
+    if not isinstance(schema, dict):
+        return
+    for keyword, value in schema.items():
+        kind = KEYWORDS.get(keyword) or _CONTAINERS.get(keyword)
+        below = at(pointer, keyword)
+        if kind == "schema" and not is_from_another_draft(keyword, value):
+            yield below, value, keyword
+        elif kind == "schemas by name" and isinstance(value, dict):
+            yield from ((at(below, name), child, keyword) for name, child in value.items())
+        elif kind == "list of schemas" and isinstance(value, list):
+            yield from ((at(below, i), child, keyword) for i, child in enumerate(value))
+
+
+def slips(schema: Json, pointer: str) -> Iterator[SchemaError]:
+    """What the meta-schema has against one schema, its subschemas not looked into."""
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
+        message = f"a schema is a mapping, `true` or `false`; got {_name(schema)}"
+        yield SchemaError(code="CH201", pointer=pointer, message=message)
+        return
+    for keyword, value in schema.items():
+        kind = KEYWORDS.get(keyword)
+        if kind is None or is_from_another_draft(keyword, value):
+            continue
+        yield from _value_slips(keyword, kind, value, at(pointer, keyword))
+    yield from _dialect_slips(schema, pointer)
+    yield from _pattern_slips(schema, pointer)
+
+
+@functools.lru_cache(maxsize=1024)
+def why_not_linear(pattern: str) -> str | None:
+    """Why a pattern can't be compiled without backtracking; None when it can."""
+    try:
+        jsonschema_rs.Draft202012Validator(
+            {"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
+    except ValueError:
+        pass
+    else:
+        return None
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern}, offline=True)
+    except ValueError:
+        return "is not a regular expression that can be compiled"
+    return "needs look-around or back-references, which no engine can match in linear time"
+
+
+def is_from_another_draft(keyword: str, value: Json) -> bool:
+    """Whether a keyword of 2020-12 has a value that only older drafts allow."""
+    # These have a finding of their own, CH206, which says how the draft at hand spells them.
+    return (keyword == "items" and isinstance(value, list)) or (
+        keyword in {"exclusiveMinimum", "exclusiveMaximum", "required"} and isinstance(value, bool)
+    )
+
+
+def _value_slips(keyword: str, kind: str, value: Json, pointer: str) -> Iterator[SchemaError]:
+    if kind == "type":
+        yield from _type_slips(value, pointer)
+        return
+    if _CHECKS[kind](value):
+        return
+    wanted = _WANTED[kind]
+    if kind == "list of names" and isinstance(value, list) and _CHECKS["names"](value):
+        twice = next(name for i, name in enumerate(value) if name in value[:i])
+        index = len(value) - 1 - value[::-1].index(twice)
+        message = f"`{keyword}` names `{twice}` twice"
+        yield SchemaError(
+            code="CH201", pointer=at(pointer, index), message=message, help="keep one"
+        )
+        return
+    message = f"`{keyword}` takes {wanted}; got {_name(value)}"
+    yield SchemaError(code="CH201", pointer=pointer, message=message)
+
+
+def _type_slips(value: Json, pointer: str) -> Iterator[SchemaError]:
+    if isinstance(value, list):
+        if not value:
+            message = "`type` is an empty list"
+            yield SchemaError(code="CH201", pointer=pointer, message=message, help="name a type")
+        for index, name in enumerate(value):
+            yield from _type_name_slips(name, at(pointer, index))
+            if name in value[:index]:
+                message = f"`type` names `{name}` twice"
+                yield SchemaError(code="CH201", pointer=at(pointer, index), message=message)
+    else:
+        yield from _type_name_slips(value, pointer)
+
+
+def _type_name_slips(value: Json, pointer: str) -> Iterator[SchemaError]:
+    known = f"the types are {', '.join(TYPES)}"
+    if value is None:
+        message = "`type` takes a name; got null"
+        help = "write `type: 'null'` in quotes for the type null"
+        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+    elif not isinstance(value, str):
+        message = f"`type` takes a name or a list of names; got {_name(value)}"
+        yield SchemaError(code="CH201", pointer=pointer, message=message, help=known)
+    elif value not in TYPES:
+        message = f"`{value}` is not a JSON Schema type"
+        # difflib finds no likeness between these, but everybody means the same by them.
+        usual = _OTHER_LANGUAGES.get(value.lower())
+        help = f"did you mean `{usual}`?" if usual else did_you_mean(value, TYPES, known)
+        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+
+
+def _dialect_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
+    dialect = schema.get("$schema")
+    if isinstance(dialect, str) and dialect.removesuffix("#") != DIALECT:
+        yield SchemaError(
+            code="CH205",
+            pointer=at(pointer, "$schema"),
+            message=f"the dialect `{dialect}` is not supported",
+            help=f"write schemas in 2020-12: `$schema: {DIALECT}`, or leave `$schema` out",
+        )
+
+
+def _pattern_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str):
+        yield from _one_pattern(pattern, at(pointer, "pattern"), key=False)
+    by_pattern = schema.get("patternProperties")
+    if isinstance(by_pattern, dict):
+        for text in by_pattern:
+            yield from _one_pattern(text, at(pointer, "patternProperties", text), key=True)
+
+
+def _one_pattern(pattern: str, pointer: str, *, key: bool) -> Iterator[SchemaError]:
+    reason = why_not_linear(pattern)
+    if reason is not None:
+        help = "use plain groups, classes, repeats and anchors (ECMA 262 syntax); quote it in YAML"
+        message = f"the pattern `{pattern}` {reason}"
+        yield SchemaError(code="CH210", pointer=pointer, message=message, help=help, key=key)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: Json) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+        and value == int(value)
+    )
+
+
+def _is_names(value: Json) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_distinct_names(value: Json) -> bool:
+    return isinstance(value, list) and _is_names(value) and len(set(map(str, value))) == len(value)
+
+
+def _are_lists_of_names(value: Json) -> bool:
+    return isinstance(value, dict) and all(_is_distinct_names(names) for names in value.values())
+
+
+_CHECKS: Final[Mapping[str, Callable[[Json], bool]]] = {
+    "anything": lambda _: True,
+    "text": lambda value: isinstance(value, str),
+    "true or false": lambda value: isinstance(value, bool),
+    "list": lambda value: isinstance(value, list),
+    "number": _is_number,
+    "number above 0": lambda value: (
+        _is_number(value) and isinstance(value, int | float) and value > 0
+    ),
+    "count": _is_count,
+    "names": _is_names,
+    "list of names": _is_distinct_names,
+    "lists of names by name": _are_lists_of_names,
+    # What stands inside is checked as a schema of its own.
+    "schema": lambda _: True,
+    "schemas by name": lambda value: isinstance(value, dict),
+    "list of schemas": lambda value: isinstance(value, list) and bool(value),
+}
+_WANTED: Final[Mapping[str, str]] = {
+    "text": "a string",
+    "true or false": "true or false",
+    "list": "a list",
+    "number": "a number",
+    "number above 0": "a number above 0",
+    "count": "a whole number, 0 or more",
+    "list of names": "a list of property names",
+    "lists of names by name": "a mapping of property names to lists of property names",
+    "schemas by name": "a mapping of names to schemas",
+    "list of schemas": "a list of at least one schema",
+}
+_OTHER_LANGUAGES: Final = {
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "double": "number",
+    "decimal": "number",
+    "bool": "boolean",
+    "list": "array",
+    "dict": "object",
+    "map": "object",
+    "mapping": "object",
+    "none": "null",
+}
+
+
+def _name(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            shown = value if len(value) <= 40 else value[:39] + "…"
+            return f"the string `{shown}`"
+        case list():
+            return "an empty list" if not value else "a list"
+        case _:
+            return "a mapping"
+
+
+def nearest_keyword(name: str, value: Json) -> str | None:
+    """The keyword that `name` is a slip of, as its letters and its value have it, or None."""
+    # Stricter than elsewhere: `other` and `note` are names that people use, not slips of `then` and `not`.
+    for keyword in difflib.get_close_matches(name, KEYWORDS, n=3, cutoff=0.75):
+        if _fits(KEYWORDS[keyword], value):
+            return keyword
+    return None
+
+
+def _fits(kind: str, value: Json) -> bool:
+    if kind in {"schema", "schemas by name", "lists of names by name"}:
+        return isinstance(value, dict) or (kind == "schema" and isinstance(value, bool))
+    if isinstance(value, dict):
+        return False
+    return kind == "type" or _CHECKS[kind](value)

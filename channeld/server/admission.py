@@ -1,0 +1,119 @@
+"""Who may come in: one gate for all listeners of a server counts connections and judges handshakes under one plan.
+
+It also is what all connections of a server share: the engine above, the fan-out, the clock, the counters.
+"""
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from channeld.engine.ports import Runtime
+from channeld.plan.plan import Plan
+from channeld.server.handshake import Accept, Arrival, Refuse, Rules, decide, refuse
+from channeld.server.head import Malformed, read_head
+from channeld.server.outbox import Fanout
+from channeld.server.ports import Engine
+from channeld.server.transports.fallback import Slow
+
+__all__ = ["Admission", "Counters"]
+
+
+@attrs.define(slots=True)
+class Counters:
+    """What happened since the server was made. `handshakes` counts answers by HTTP status, 101 for the good ones."""
+
+    bytes_in: int = 0
+    slow_consumers: int = 0
+    ping_timeouts: int = 0
+    handshake_timeouts: int = 0
+    failures: int = 0
+    handshakes: dict[int, int] = attrs.field(factory=dict)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Admission:
+    """What every connection of a server shares.
+
+    Attributes:
+        plan_source: the plan of now; another one after a reload.
+        linger: seconds that a connection may take to end, once its Close frame or refusal has been queued.
+        slow: the slow half's class.
+        sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
+            these each address has.
+    """
+
+    engine: Engine
+    plan_source: Callable[[], Plan]
+    runtime: Runtime
+    fanout: Fanout
+    linger: float = 2.0
+    slow: type[Slow] = Slow
+    counters: Counters = attrs.field(factory=Counters)
+    sockets: int = 0
+    open: int = 0
+    addresses: dict[str, int] = attrs.field(factory=dict)
+    _rules_of: tuple[Plan, Rules] | None = None
+    _empty: trio.Event = attrs.field(factory=trio.Event)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.runtime.clock.monotonic()
+
+    def arrive(self) -> None:
+        """A connection begins; `leave` ends it."""
+        self.sockets += 1
+
+    def judge(self, data: bytes, address: str, *, secure: bool) -> Accept | Refuse:
+        """Judge one whole request head. A good one counts as a connection until `leave`."""
+        head = read_head(data)
+        verdict: Accept | Refuse
+        if isinstance(head, Malformed):
+            verdict = refuse(head.status, head.detail)
+        else:
+            verdict = decide(head, self._rules(), self._arrival(address, secure=secure))
+        if isinstance(verdict, Accept):
+            self.open += 1
+            client = verdict.request.address
+            self.addresses[client] = self.addresses.get(client, 0) + 1
+        return verdict
+
+    def count(self, status: int) -> None:
+        """Count a handshake's answer."""
+        self.counters.handshakes[status] = self.counters.handshakes.get(status, 0) + 1
+
+    def leave(self, address: str | None) -> None:
+        """A connection has ended; one that was accepted had this address."""
+        self.sockets -= 1
+        if not self.sockets:
+            self._empty.set()
+        if address is None:
+            return
+        self.open -= 1
+        left = self.addresses[address] - 1
+        if left:
+            self.addresses[address] = left
+        else:
+            del self.addresses[address]
+
+    async def wait_empty(self) -> None:
+        """Wait until no connection is left."""
+        while self.sockets:
+            self._empty = trio.Event()
+            await self._empty.wait()
+
+    def _rules(self) -> Rules:
+        plan = self.plan_source()
+        if self._rules_of is None or self._rules_of[0] is not plan:
+            self._rules_of = (plan, Rules.of(plan))
+        return self._rules_of[1]
+
+    def _arrival(self, address: str, *, secure: bool) -> Arrival:
+        limits = self.plan_source().limits
+        most = limits.connections_per_address
+        return Arrival(
+            address=address,
+            secure=secure,
+            is_full=self.open >= limits.connections,
+            is_crowded=lambda client: most is not None and self.addresses.get(client, 0) >= most,
+        )

@@ -1,0 +1,1 @@
+"""What waits for sockets: `lane.py` for plain ones, `stream.py` for any trio stream."""

@@ -1,0 +1,264 @@
+"""The express lane: one task serves every plain socket, by a private epoll that is nested in trio's (decision 0003).
+
+It waits with `trio.lowlevel.wait_readable` for the epoll itself. When that is readable, one turn reads every ready
+socket, lets the sessions answer, writes everything with one `send` a connection, and only then yields. Elsewhere than
+on Linux, and for streams that are no plain sockets, `server/drivers/stream.py` waits instead; what it means is the same code.
+
+Invariants, each with a test in `tests/server/drivers/test_lane.py`:
+
+1.  A byte has exactly one reader: the connection's, and nothing is read while the connection is paused.
+2.  Frames are taken at a frame boundary, in order; once the slow half reads, no other reader does again.
+3.  Pings, pongs and Close frames never wait for a consumer.
+4.  A closed socket is marked, unregistered and closed with no checkpoint between.
+5.  What is written, whoever writes it, goes through the outbox.
+6.  A turn takes at most `FRAMES_A_TURN` WebSocket frames of one socket and of `SOCKETS_A_TURN` sockets; the rest is
+    taken in later turns, no byte is lost, and trio's other tasks run between them.
+7.  A turn accepts at most `ACCEPTS_A_TURN` connections of a listener; without file descriptors it stops accepting for a
+    second, and says so once.
+8.  An exception from above ends one connection, never the lane.
+"""
+
+import collections
+import contextlib
+import errno
+import select
+import socket
+import struct
+
+import trio
+
+from channeld.server.admission import Admission
+from channeld.server.connection import Connection
+from channeld.server.states import State
+from channeld.telemetry import log
+
+__all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lane", "is_supported"]
+
+SOCKETS_A_TURN = 128
+ACCEPTS_A_TURN = 64
+
+# A larger read costs more than it brings: 64 KiB take 1 µs like 4 KiB, 256 KiB take 10.
+_READ = 65536
+RETRY_S = 1.0
+_IN, _OUT = 1, 4  # select.EPOLLIN, EPOLLOUT: the module has them on Linux only
+_RESET = struct.pack("ii", 1, 0)
+NO_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+def is_supported() -> bool:
+    """Whether this system has an epoll to nest."""
+    return hasattr(select, "epoll")
+
+
+class _LaneSocket:
+    """Carries one connection: a socket, and what the epoll watches it for."""
+
+    __slots__ = ("_lane", "_socket", "connection", "fd", "mask", "recv")
+
+    def __init__(self, lane: "Lane", sock: socket.socket, address: str) -> None:
+        self._lane = lane
+        self._socket = sock
+        self.fd = sock.fileno()
+        self.recv = sock.recv
+        self.mask = 0
+        self.connection = Connection(lane.gate, self, sock.send, address, secure=False)
+
+    def want_write(self) -> None:
+        """See Carrier."""
+        self.watch(self.mask | _OUT)
+
+    def resume(self) -> None:
+        """See Carrier."""
+        self._lane.resume(self)
+
+    def half_close(self) -> None:
+        """See Carrier."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.connection.broken()
+
+    def release(self, *, abort: bool) -> None:
+        """See Carrier. No checkpoint is between the connection's mark and the socket's end."""
+        self._lane.forget(self)
+        if abort:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._socket.close()
+
+    def watch(self, mask: int) -> None:
+        """Be told of these events, of none with 0."""
+        before, self.mask = self.mask, mask
+        epoll = self._lane.epoll
+        if mask == before:
+            return
+        if not mask:
+            # Not modify(0), which would go on to report a hang-up, for ever.
+            epoll.unregister(self.fd)
+        elif before:
+            epoll.modify(self.fd, mask)
+        else:
+            epoll.register(self.fd, mask)
+
+    def pause(self) -> None:
+        """The connection takes nothing for now."""
+        if self.connection.state is not State.GONE:
+            self.watch(self.mask & _OUT)
+
+    def write_on(self) -> None:
+        """The socket takes more."""
+        connection = self.connection
+        if connection.out is not None:
+            connection.flush()
+        if not connection.blocked and connection.state is not State.GONE:
+            self.watch(self.mask & ~_OUT)
+
+
+class Lane:
+    """Serves plain sockets. `run` is one of the server's tasks.
+
+    Args:
+        gate: what the server's connections share.
+        most: sockets that may be open, those without a handshake included; more are closed unheard.
+    """
+
+    def __init__(self, gate: Admission, most: int) -> None:
+        self.gate = gate
+        self.epoll = select.epoll()
+        self._most = most
+        self._sockets: dict[int, _LaneSocket] = {}
+        self._listeners: dict[int, socket.socket] = {}
+        self._resumed: collections.deque[_LaneSocket] = collections.deque()
+        self._has_resumed = trio.Event()
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Every connection that is not gone."""
+        return [carrier.connection for carrier in self._sockets.values()]
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept this socket's connections. It stays the caller's to close, after `ignore`."""
+        listener.setblocking(False)
+        self._listeners[listener.fileno()] = listener
+        self.epoll.register(listener.fileno(), _IN)
+
+    def ignore(self, listener: socket.socket) -> None:
+        """Accept no more. Idempotent."""
+        if self._listeners.pop(listener.fileno(), None) is not None:
+            # It is not registered while file descriptors are lacking, or when the lane has ended.
+            with contextlib.suppress(OSError, ValueError):
+                self.epoll.unregister(listener.fileno())
+
+    def adopt(self, sock: socket.socket, address: str) -> Connection:
+        """Serve a connected socket; the lane closes it."""
+        sock.setblocking(False)
+        carrier = _LaneSocket(self, sock, address)
+        self._sockets[carrier.fd] = carrier
+        try:
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            carrier.watch(_IN)
+        except OSError:
+            # Reset before it was accepted, or more than the kernel lets one user watch.
+            carrier.mask = 0
+            carrier.connection.broken()
+        return carrier.connection
+
+    def forget(self, carrier: _LaneSocket) -> None:
+        """The carrier's socket is about to be closed."""
+        if self._sockets.pop(carrier.fd, None) is not None:
+            carrier.watch(0)
+
+    def resume(self, carrier: _LaneSocket) -> None:
+        """Let a paused connection go on in a turn to come."""
+        self._resumed.append(carrier)
+        self._has_resumed.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; then every connection is gone."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._run_resumed)
+                while True:
+                    await trio.lowlevel.wait_readable(self.epoll.fileno())
+                    self._turn()
+        finally:
+            for connection in self.connections:
+                connection.abandon(1001)
+            self.epoll.close()
+
+    async def _run_resumed(self) -> None:
+        while True:
+            await self._has_resumed.wait()
+            self._has_resumed = trio.Event()
+            self._turn_of_resumed()
+
+    def _turn(self) -> None:
+        gate, sockets = self.gate, self._sockets
+        now, received = gate.now(), 0
+        gate.fanout.begin()
+        for fd, events in self.epoll.poll(0, SOCKETS_A_TURN):
+            carrier = sockets.get(fd)
+            if carrier is None:
+                self._accept(fd)
+                continue
+            if events & _OUT:
+                carrier.write_on()
+            connection = carrier.connection
+            if events == _OUT:
+                continue
+            if connection.paused:
+                # Looked at only now, so that most pauses cost no system call. One that is gone is paused, too.
+                carrier.pause()
+                continue
+            try:
+                data = carrier.recv(_READ)
+            except BlockingIOError:
+                continue
+            except OSError:
+                connection.broken()
+                continue
+            received += len(data)
+            connection.feed(data, now)
+        gate.counters.bytes_in += received
+        gate.fanout.end()
+
+    def _turn_of_resumed(self) -> None:
+        now = self.gate.now()
+        self.gate.fanout.begin()
+        for _ in range(min(SOCKETS_A_TURN, len(self._resumed))):
+            carrier = self._resumed.popleft()
+            connection = carrier.connection
+            if connection.state is not State.GONE:
+                connection.proceed(now)
+            if not connection.paused:
+                carrier.watch(carrier.mask | _IN)
+        if self._resumed:
+            self._has_resumed.set()
+        self.gate.fanout.end()
+
+    def _accept(self, fd: int) -> None:
+        listener = self._listeners.get(fd)
+        if listener is None:
+            return
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, address = listener.accept()
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    log("accept_failed", reason=error.strerror, errno=error.errno)
+                    self._pause_accepting(listener)
+                return
+            if self.gate.sockets >= self._most:
+                sock.close()
+                continue
+            self.adopt(sock, address[0] if isinstance(address, tuple) else "")
+
+    def _pause_accepting(self, listener: socket.socket) -> None:
+        self.epoll.unregister(listener.fileno())
+        timers, clock = self.gate.runtime.timers, self.gate.runtime.clock
+        timers.at(clock.monotonic() + RETRY_S, lambda _now: self._accept_again(listener))
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if listener.fileno() in self._listeners:
+            self.epoll.register(listener.fileno(), _IN)

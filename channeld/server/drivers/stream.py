@@ -1,0 +1,127 @@
+"""The portable path: a task for each connection over any trio stream: TLS, in memory, or where no epoll can be nested.
+
+The same connection and outbox as in the lane; only the waiting differs. One task reads, a second writes what the outbox
+has, so a peer that takes nothing holds up nobody, not even its own messages.
+"""
+
+import contextlib
+import ssl
+
+import trio
+
+from channeld.server.admission import Admission
+from channeld.server.connection import Connection
+from channeld.server.states import State
+from channeld.telemetry import log
+
+__all__ = ["StreamDriver"]
+
+_READ = 65536
+
+
+class StreamDriver:
+    """Carries one connection over a stream, which it closes in the end.
+
+    Args:
+        gate: what the server's connections share.
+        stream: the stream, a TLS handshake not yet made.
+        address: the peer's address, empty where there is none.
+    """
+
+    def __init__(self, gate: Admission, stream: trio.abc.Stream, address: str = "") -> None:
+        self._gate = gate
+        self._stream = stream
+        self._scope = trio.CancelScope()
+        self._abort = True
+        self._wanted = trio.Event()
+        self._resumed = trio.Event()
+        self._is_half_closed = False
+        secure = isinstance(stream, trio.SSLStream)
+        self.connection = Connection(gate, self, None, address, secure=secure)
+
+    async def run(self) -> None:
+        """Serve the connection until it is gone. An exception from the stream ends it, and goes no further."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._scope = nursery.cancel_scope
+                if self.connection.state is State.GONE:
+                    self._scope.cancel()
+                nursery.start_soon(self._contain_write)
+                await self._contain_read()
+        finally:
+            self.connection.abandon(1001)
+            self._gate.fanout.end()
+            await self._close()
+
+    def want_write(self) -> None:
+        """See Carrier."""
+        self._wanted.set()
+
+    def resume(self) -> None:
+        """See Carrier."""
+        self._resumed.set()
+
+    def half_close(self) -> None:
+        """See Carrier. A TLS stream has no half close: the peer learns it from our Close frame."""
+        self._is_half_closed = isinstance(self._stream, trio.abc.HalfCloseableStream)
+        self._wanted.set()
+
+    def release(self, *, abort: bool) -> None:
+        """See Carrier."""
+        self._abort = abort
+        self._scope.cancel()
+
+    async def _contain_read(self) -> None:
+        try:
+            await self._read()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            self.connection.broken()
+        except Exception as error:  # a stream of somebody else's may raise what it likes
+            log("connection_failed", reason="the stream raised", exception=error)
+            self.connection.broken()
+
+    async def _read(self) -> None:
+        connection, fanout = self.connection, self._gate.fanout
+        while True:
+            if connection.paused:
+                await self._resumed.wait()
+                self._resumed = trio.Event()
+                fanout.begin()
+                connection.proceed(trio.current_time())
+            else:
+                data = await self._stream.receive_some(_READ)
+                self._gate.counters.bytes_in += len(data)
+                fanout.begin()
+                connection.feed(bytes(data), trio.current_time())
+            fanout.end()
+
+    async def _contain_write(self) -> None:
+        try:
+            await self._write()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            self.connection.broken()
+        except Exception as error:  # a stream of somebody else's may raise what it likes
+            log("connection_failed", reason="the stream raised", exception=error)
+            self.connection.broken()
+
+    async def _write(self) -> None:
+        connection = self.connection
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            while data := connection.take():
+                await self._stream.send_all(data)
+                self._gate.fanout.bytes_out += len(data)
+                connection.keep_unsent(data, len(data))
+            if self._is_half_closed and isinstance(self._stream, trio.abc.HalfCloseableStream):
+                self._is_half_closed = False
+                await self._stream.send_eof()
+
+    async def _close(self) -> None:
+        with trio.move_on_after(self._gate.linger, shield=True):
+            # A stream of somebody else's may raise what it likes; it is closed even then (trio.abc.AsyncResource).
+            with contextlib.suppress(Exception):
+                if self._abort:
+                    await trio.aclose_forcefully(self._stream)
+                else:
+                    await self._stream.aclose()

@@ -1,0 +1,382 @@
+"""Serves an ASGI application over HTTP/1.1, a task for each connection and a limit on everything (decision 0004).
+
+    await nursery.start(serve_http, app, sockets)
+
+The rules of this file. A request head has `head` seconds, a body `body`, one write `write`, an idle connection `idle`.
+Over `connections` the one that has waited longest for a request makes room for the new one. An answer that comes before
+the body was read ends the connection, but not before the client could have read it. The application sees
+`http.disconnect` as soon as its client is gone, and `serve_http` closes the sockets that it was given.
+"""
+
+import contextlib
+import email.utils
+import http
+import math
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+import attrs
+import h11
+import orjson
+import trio
+
+from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
+from channeld.telemetry import log
+
+__all__ = ["AsgiApp", "HttpLimits", "serve_http"]
+
+Message: TypeAlias = MutableMapping[str, Any]
+AsgiApp: TypeAlias = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
+    Awaitable[None],
+]
+
+_LARGEST_HEAD: Final = 16 * 1024
+_READ: Final = 65536
+# What is read and dropped of a body that the application did not want, to keep the connection; and to part in peace.
+_DROPPED: Final = 128 * 1024
+_LINGERED: Final = 16 * 1024 * 1024
+_STATUSES: Final = frozenset(http.HTTPStatus)
+_GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class HttpLimits:
+    """Connections, and seconds."""
+
+    connections: int = 256
+    head: float = 10.0
+    idle: float = 60.0
+    body: float = 20.0
+    write: float = 20.0
+    linger: float = 2.0
+
+
+class _Over(Exception):
+    """This connection ends without another word."""
+
+
+_ENDS: Final = (_Over, trio.TooSlowError, *_GONE)
+
+
+async def serve_http(
+    app: AsgiApp,
+    sockets: Sequence[socket.socket],
+    limits: HttpLimits | None = None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve on listening sockets until cancelled. What the application raises is logged and answered with 500."""
+    door = HttpServer(app, limits or HttpLimits())
+    try:
+        async with trio.open_nursery() as nursery:
+            for sock in sockets:
+                sock.setblocking(False)
+                nursery.start_soon(door.accept, trio.socket.from_stdlib_socket(sock), nursery)
+            task_status.started()
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+class HttpServer:
+    """Accepts, and keeps the number of connections within its limit."""
+
+    def __init__(self, app: AsgiApp, limits: HttpLimits) -> None:
+        self.app = app
+        self.limits = limits
+        self.waiting: dict[_Connection, trio.CancelScope] = {}
+        self._open = 0
+
+    async def accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                sock, address = await listener.accept()
+            except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    log("accept_failed", reason=error.strerror, errno=error.errno)
+                    await trio.sleep(RETRY_S)
+                continue
+            if self._open >= self.limits.connections and not self._make_room():
+                sock.close()
+                continue
+            self._open += 1
+            nursery.start_soon(self._serve, sock, address)
+
+    def _make_room(self) -> bool:
+        longest = next(iter(self.waiting), None)
+        if longest is None:
+            return False
+        self.waiting.pop(longest).cancel()
+        return True
+
+    async def _serve(self, sock: trio.socket.SocketType, address: object) -> None:
+        stream = trio.SocketStream(sock)
+        client = (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
+        try:
+            await _Connection(self, stream, client).run()
+        except _ENDS:
+            pass
+        except Exception as error:  # a bug of ours ends this connection, not the server
+            log("task_failed", task="http", exception=error)
+        finally:
+            self._open -= 1
+            await trio.aclose_forcefully(stream)
+
+
+class _Connection:
+    """One client: requests come one after the other."""
+
+    def __init__(
+        self, door: HttpServer, stream: trio.SocketStream, client: tuple[str, int] | None
+    ) -> None:
+        self._door = door
+        self.limits = door.limits
+        self._stream = stream
+        self._client = client
+        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
+        self.has_ended = False
+
+    async def run(self) -> None:
+        patience = self.limits.head
+        while True:
+            try:
+                request = await self._next_request(patience)
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error.error_status_hint)
+                return
+            if request is None:
+                return
+            await _Exchange(self, request, self._client).run(self._door.app)
+            if not await self._may_go_on():
+                return
+            self.http.start_next_cycle()
+            patience = self.limits.idle
+
+    async def _next_request(self, patience: float) -> h11.Request | None:
+        with trio.move_on_after(patience) as scope:
+            self._door.waiting[self] = scope
+            try:
+                event = await self.next_event()
+            finally:
+                self._door.waiting.pop(self, None)
+            if isinstance(event, h11.Request):
+                # h11's own limit is for heads that come in pieces.
+                if _size(event) > _LARGEST_HEAD:
+                    raise h11.RemoteProtocolError("too large", error_status_hint=431)
+                return event
+        return None
+
+    async def next_event(self) -> Any:
+        """The next of h11's events; it may be `PAUSED` or a closed connection."""
+        while True:
+            event = self.http.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            if self.http.they_are_waiting_for_100_continue:
+                await self.write(
+                    self.http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                )
+            await self.read()
+
+    async def read(self) -> None:
+        """Give h11 what comes next."""
+        received = await self._stream.receive_some(_READ)
+        self.has_ended = not received
+        self.http.receive_data(received)
+
+    async def write(self, data: bytes | None) -> None:
+        """Send, within the time that one write may take."""
+        if data:
+            with trio.fail_after(self.limits.write):
+                await self._stream.send_all(data)
+
+    async def answer(self, status: int, title: str) -> None:
+        """A whole problem document (RFC 9457) of our own; the connection ends with it."""
+        body = orjson.dumps({"type": "about:blank", "title": title, "status": status})
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await self.write(
+            (self.http.send(_response(status, _dated(headers))) or b"")
+            + (self.http.send(h11.Data(data=body)) or b"")
+            + (self.http.send(h11.EndOfMessage()) or b"")
+        )
+
+    async def _refuse(self, status: int) -> None:
+        if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await self.answer(
+                status, "Request head too large" if status == 431 else "Malformed request"
+            )
+        await self._part()
+
+    async def _may_go_on(self) -> bool:
+        """Whether another request may come: what is left of this one's body is dropped, if it is not much."""
+        dropped = 0
+        with trio.move_on_after(self.limits.linger):
+            while self.http.their_state is h11.SEND_BODY and dropped < _DROPPED:
+                try:
+                    event = await self.next_event()
+                except h11.RemoteProtocolError:
+                    break
+                dropped += len(event.data) if isinstance(event, h11.Data) else 0
+        if self.http.our_state is h11.DONE and self.http.their_state is h11.DONE:
+            return True
+        await self._part()
+        return False
+
+    async def _part(self) -> None:
+        # Closing while the client still sends would take our answer from it (RFC 9112 section 9.6).
+        with trio.move_on_after(self.limits.linger), contextlib.suppress(*_GONE):
+            await self._stream.send_eof()
+            dropped = 0
+            while dropped < _LINGERED and (received := await self._stream.receive_some(_READ)):
+                dropped += len(received)
+
+
+class _Exchange:
+    """One request and its answer, as the application sees them."""
+
+    def __init__(
+        self, connection: _Connection, request: h11.Request, client: tuple[str, int] | None
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._scope = _scope(request, client)
+        self._body_ends = trio.current_time() + connection.limits.body
+        self._has_body = True
+        self._is_slow = False
+        self._head: bytes | None = None
+        self._has_begun = False
+        self._is_done = trio.Event()
+
+    async def run(self, app: AsgiApp) -> None:
+        try:
+            await app(self._scope, self._receive, self._send)
+        except Exception as error:  # an application's bug must not end the server
+            if _is_of_a_client_gone(error):
+                raise _Over from None
+            log("task_failed", task="http", exception=error)
+            await self._give_up(500, "Internal server error")
+        if not self._is_done.is_set():
+            slow = self._is_slow
+            await self._give_up(408 if slow else 500, "Request too slow" if slow else "No answer")
+
+    async def _give_up(self, status: int, title: str) -> None:
+        if self._has_begun or self._connection.has_ended:
+            raise _Over
+        await self._connection.answer(status, title)
+        self._is_done.set()
+
+    async def _receive(self) -> Message:
+        if self._has_body:
+            return await self._receive_body()
+        await self._wait_for_end()
+        return {"type": "http.disconnect"}
+
+    async def _receive_body(self) -> Message:
+        try:
+            with trio.fail_at(self._body_ends):
+                event = await self._connection.next_event()
+        except trio.TooSlowError:
+            self._is_slow, self._has_body = True, False
+            return {"type": "http.disconnect"}
+        except (h11.RemoteProtocolError, *_GONE):
+            self._has_body, self._connection.has_ended = False, True
+            return {"type": "http.disconnect"}
+        if isinstance(event, h11.Data):
+            return {"type": "http.request", "body": bytes(event.data), "more_body": True}
+        self._has_body = False
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _wait_for_end(self) -> None:
+        """Until the client is gone or the answer is complete."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch(wait: Callable[[], Awaitable[None]]) -> None:
+                await wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch, self._watch_client)
+            nursery.start_soon(watch, self._is_done.wait)
+
+    async def _watch_client(self) -> None:
+        connection = self._connection
+        while not connection.has_ended:
+            if len(connection.http.trailing_data[0]) >= _LARGEST_HEAD:
+                await trio.sleep(math.inf)  # requests ahead of their time have to wait
+            try:
+                await connection.read()
+            except _GONE:
+                connection.has_ended = True
+
+    def _is_long(self) -> bool:
+        length = dict(self._request.headers).get(b"content-length", b"")
+        return not length or int(length) > _DROPPED
+
+    async def _send(self, message: Message) -> None:
+        wire = self._connection.http
+        if self._connection.has_ended:
+            raise _Over
+        if message["type"] == "http.response.start":
+            headers = _dated(message.get("headers", ()))
+            if self._has_body and wire.their_state is h11.SEND_BODY and self._is_long():
+                # What is left of it is more than we wait for, and the client must know that nothing more is read.
+                headers.append((b"connection", b"close"))
+            self._head = wire.send(_response(message["status"], headers))
+            return
+        out, self._head, self._has_begun = self._head or b"", b"", True
+        if self._request.method != b"HEAD" and message.get("body"):
+            out += wire.send(h11.Data(data=message["body"])) or b""
+        is_last = not message.get("more_body", False)
+        if is_last:
+            out += wire.send(h11.EndOfMessage()) or b""
+        await self._connection.write(out)
+        if is_last:
+            self._is_done.set()
+
+
+def _size(request: h11.Request) -> int:
+    fields = sum(len(name) + len(value) + 4 for name, value in request.headers)
+    return len(request.target) + fields
+
+
+def _is_of_a_client_gone(error: Exception) -> bool:
+    """Also within a nursery of the application's."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(_ENDS)[1] is None
+    return isinstance(error, _ENDS)
+
+
+def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    reason = http.HTTPStatus(status).phrase if status in _STATUSES else ""
+    return h11.Response(status_code=status, headers=headers, reason=reason.encode())
+
+
+def _dated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    # RFC 9110 section 6.6.1: whoever has a clock says the date.
+    return [*headers, (b"date", email.utils.formatdate(time.time(), usegmt=True).encode())]
+
+
+def _scope(request: h11.Request, client: tuple[str, int] | None) -> Message:
+    path, _, query = request.target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii"),
+        "scheme": "http",
+        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": list(request.headers),
+        "client": client,
+        "server": None,
+        "state": {},
+    }

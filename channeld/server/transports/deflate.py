@@ -1,0 +1,117 @@
+"""permessage-deflate (RFC 7692) for one connection: compresses what leaves, inflates what comes, never past a limit."""
+
+import zlib
+
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from channeld.protocol.websocket import encode_text
+from channeld.server.transports.extensions import Deflate
+
+__all__ = ["PerMessageDeflate"]
+
+_TAIL = b"\x00\x00\xff\xff"
+_RSV1, _CONTROL = 0x40, 0x08
+# With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
+_MEMORY = 5
+_LARGEST_WINDOW = 15
+
+
+class PerMessageDeflate(Extension):
+    """An extension for `wsproto.Connection`, whose inflated messages have at most `largest` bytes.
+
+    wsproto's own inflates a WebSocket frame whole before anybody can look at its size: 97 KB become 100 MB.
+
+    Args:
+        accepted: the parameters of the handshake.
+        largest: bytes that an inflated message may have.
+    """
+
+    name = "permessage-deflate"
+
+    def __init__(self, accepted: Deflate, largest: int) -> None:
+        self._accepted = accepted
+        self._largest = largest
+        self._inflater = _new_inflater(accepted)
+        self._deflater: zlib._Compress | None = None
+        # Of the message that is coming in: whether it is compressed (None between messages), and bytes inflated so far.
+        self._compressed: bool | None = None
+        self._inflated = 0
+        self._control = False
+        self._restarted = False
+
+    def offer(self) -> bool | str:
+        """A server offers nothing."""
+        return False
+
+    def enabled(self) -> bool:
+        """It was negotiated before this object was made."""
+        return True
+
+    def compress(self, frame: bytes, payload: bytes) -> bytes:
+        """The WebSocket frame to send in place of a plain one, given with its payload; control frames stay plain."""
+        if frame[0] & _CONTROL:
+            return frame
+        if self._deflater is None:
+            self._deflater = zlib.compressobj(
+                wbits=-self._accepted.server_max_window_bits, memLevel=_MEMORY
+            )
+        data = self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        if self._accepted.server_no_context_takeover:
+            self._deflater = None
+        return encode_text(data[: -len(_TAIL)], frame[0] | _RSV1)
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        """Section 6: RSV1 may only stand on the first WebSocket frame of a message."""
+        self._control = opcode.iscontrol()
+        if rsv.rsv1 and (self._control or opcode is Opcode.CONTINUATION):
+            return CloseReason.PROTOCOL_ERROR
+        if not self._control and opcode is not Opcode.CONTINUATION:
+            self._compressed = rsv.rsv1
+        return RsvBits(True, False, False)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        """Inflate a piece of a message."""
+        return data if self._control or not self._compressed else self._inflate(data)
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        """Inflate what the message's end releases (section 7.2.2)."""
+        if self._control or not fin:
+            return None
+        rest = self._inflate(_TAIL) if self._compressed else None
+        if self._compressed and self._accepted.client_no_context_takeover:
+            self._inflater = _new_inflater(self._accepted)
+        self._compressed, self._inflated, self._restarted = None, 0, False
+        return rest
+
+    def _inflate(self, data: bytes) -> bytes | CloseReason:
+        room = self._largest - self._inflated
+        try:
+            out = self._inflater.decompress(data, room + 1)
+            if self._inflater.eof and not self._restarted:
+                # Section 7.2.3.4: a message may hold a final block, after which the stream begins anew. Once: each new
+                # inflater costs more than the two bytes that ask for it.
+                rest = self._inflater.unused_data
+                self._restarted = True
+                self._inflater = _new_inflater(self._accepted)
+                out += self._inflater.decompress(rest, max(room - len(out), 0) + 1)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        if self._inflater.eof:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        self._inflated += len(out)
+        return CloseReason.MESSAGE_TOO_BIG if self._inflated > self._largest else out
+
+
+def _new_inflater(accepted: Deflate) -> "zlib._Decompress":
+    return zlib.decompressobj(wbits=-(accepted.client_max_window_bits or _LARGEST_WINDOW))

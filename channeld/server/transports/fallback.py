@@ -1,0 +1,205 @@
+"""The slow half: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0003).
+
+A connection that has once sent a fragment, or that compresses, stays here until it ends; a violation ends it here. What
+wsproto lets pass and we don't is judged by an extension of it, `_Guard`, from each header, before a byte of payload:
+binary messages, messages over the size, and messages in more pieces than sense makes.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from wsproto.connection import SERVER, Connection, ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from channeld.protocol.codes import CloseCode
+from channeld.protocol.websocket import (
+    PONG,
+    CloseFrame,
+    Receive,
+    Scanner,
+    Stop,
+    encode_text,
+    read_close,
+)
+from channeld.server.transports.deflate import PerMessageDeflate
+
+__all__ = ["MOST_FRAGMENTS", "Slow"]
+
+# Pieces that a message may come in, and where messages may be large: a piece for so many bytes.
+MOST_FRAGMENTS = 1024
+_BYTES_A_FRAGMENT = 64
+
+
+class _Guard(Extension):
+    """Judges each WebSocket frame from its header. A code that it returns ends wsproto's reading."""
+
+    name = "x-channeld-guard"
+
+    def __init__(self, largest: int, *, compresses: bool, takes_binary: bool) -> None:
+        # Deflated text can be larger than the text: an eighth with fixed codes, and 5 bytes for each flush.
+        self._largest = 2 * largest + 1024 if compresses else largest
+        self._most_fragments = max(MOST_FRAGMENTS, largest // _BYTES_A_FRAGMENT)
+        self._takes_binary = takes_binary
+        self._opcode = Opcode.CONTINUATION
+        self._coming = self._before = self._fragments = 0
+        self.close: CloseFrame | None = None
+
+    def offer(self) -> bool | str:
+        """It is never spoken of."""
+        return False
+
+    def enabled(self) -> bool:
+        """Always."""
+        return True
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        """Judge a header. wsproto may ask twice for the same one, so nothing is counted before its frame is whole."""
+        self._opcode, self._coming = opcode, payload_length
+        if not opcode.iscontrol():
+            # A new message within a message is a violation, which wsproto finds.
+            is_first = self._fragments == 0
+            if opcode is Opcode.BINARY and is_first and not self._takes_binary:
+                return CloseReason.UNSUPPORTED_DATA
+            if self._before + payload_length > self._largest:
+                return CloseReason.MESSAGE_TOO_BIG
+            if self._fragments >= self._most_fragments:
+                return CloseReason.POLICY_VIOLATION
+        return RsvBits(False, False, False)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        """Judge a Close frame as the scanner does: wsproto refuses code 1014, and gives 1005 for an empty payload."""
+        if self._opcode is Opcode.CLOSE and data:
+            close = read_close(data)
+            if not isinstance(close, CloseFrame):
+                return CloseReason(close)
+            self.close = close
+            return b""
+        return data
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        """Count a frame that is whole."""
+        if not self._opcode.iscontrol():
+            self._fragments = 0 if fin else self._fragments + 1
+            self._before = 0 if fin else self._before + self._coming
+        return None
+
+
+class Slow:
+    """Reads one client's WebSocket frames, of any kind; asked and answering as `Scanner` is.
+
+    Args:
+        before: the scanner that read so far: its receiver is served on, its rest is read first.
+        deflate: the extension, where it was negotiated.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_before",
+        "_deflate",
+        "_guard",
+        "_largest",
+        "_message",
+        "_receive",
+        "_wsproto",
+        "close",
+        "open",
+        "pending",
+    )
+
+    takes_binary = False
+
+    def __init__(self, before: Scanner, deflate: PerMessageDeflate | None = None) -> None:
+        self._receive: Receive = before.receive
+        self._answer: Callable[[bytes], None] = before.answer
+        self._largest = before.largest
+        self._before: Scanner | None = before
+        self._deflate = deflate
+        self._guard = _Guard(
+            before.largest, compresses=deflate is not None, takes_binary=self.takes_binary
+        )
+        # Made when there is something to read: most connections that the server closes never send more than a Close.
+        self._wsproto: Connection | None = None
+        self._message = bytearray()
+        self.open = before.open
+        self.pending: Awaitable[None] | None = None
+        self.close: CloseFrame | None = None
+
+    def feed(self, data: bytes, now: float, budget: int) -> Stop:
+        """Take bytes, and call the receiver for at most `budget` messages, pings and pongs."""
+        wsproto = self._wsproto
+        if wsproto is None:
+            extensions: list[Extension] = [self._guard]
+            if self._deflate is not None:
+                extensions.append(self._deflate)
+            wsproto = self._wsproto = Connection(SERVER, extensions)
+        if self._before is not None:
+            data = self._before.take_rest() + data
+            self._before = None
+        if data:
+            wsproto.receive_data(data)
+        for event in wsproto.events():
+            stop = self._take(event, now)
+            if stop is not Stop.MORE:
+                return stop
+            budget -= 1
+            if not budget:
+                return Stop.BUDGET
+        return Stop.MORE
+
+    def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
+        """Nobody's, here: the guard refuses binary messages unless `takes_binary`."""
+        raise NotImplementedError
+
+    def _take(self, event: Event, now: float) -> Stop:
+        if isinstance(event, CloseConnection):
+            return self._take_close(event)
+        if not self.open:
+            return Stop.MORE
+        if isinstance(event, Ping):
+            # Not `event.response()` through wsproto: it raises for a ping that comes while a Close is on its way.
+            self._answer(encode_text(bytes(event.payload), PONG))
+        elif isinstance(event, TextMessage | BytesMessage):
+            return self._take_message(event, now)
+        return Stop.MORE
+
+    def _take_message(self, event: TextMessage | BytesMessage, now: float) -> Stop:
+        # Kept as bytes: a list of pieces, a byte each, would cost sixty times the message.
+        data = event.data
+        self._message += data.encode() if isinstance(data, str) else data
+        if not event.message_finished:
+            return Stop.MORE
+        message = bytes(self._message)
+        self._message.clear()
+        receive = self._receive if isinstance(event, TextMessage) else self.take_binary
+        self.pending = receive(message, now)
+        if self.pending is not None:
+            return Stop.PENDING
+        return Stop.MORE
+
+    def _take_close(self, event: CloseConnection) -> Stop:
+        if self._wsproto is not None and self._wsproto.state is ConnectionState.REMOTE_CLOSING:
+            self.close = self._guard.close or CloseFrame(CloseCode.NO_STATUS, "")
+            return Stop.CLOSE
+        if event.code == CloseReason.MESSAGE_TOO_BIG:
+            return Stop.TOO_LARGE
+        self.close = CloseFrame(int(event.code), _REASONS.get(int(event.code), ""))
+        return Stop.VIOLATION
+
+
+_REASONS: dict[int, str] = {
+    CloseCode.PROTOCOL_ERROR: "protocol error",
+    CloseCode.UNSUPPORTED_DATA: "text only",
+    CloseCode.INVALID_DATA: "not UTF-8",
+    CloseCode.POLICY_VIOLATION: "too many fragments",
+}

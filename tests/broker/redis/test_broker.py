@@ -1,0 +1,402 @@
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.redis import broker, queue, session
+from channeld.broker.redis.broker import RedisBroker
+
+ROOM = Topic("room", "lobby", "general")
+KEEP = History(size=100, ttl=60.0)
+MakeServer = Callable[[str], Any]
+KINDS = pytest.mark.parametrize("kind", ["valkey", "redis"])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ECHO", 0.05)
+    monkeypatch.setattr(broker, "SILENCE", 0.4)
+    monkeypatch.setattr(broker, "HOLD", 0.2)
+    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(session, "TIMEOUT", 0.4)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "http://", "redis://", "redis://h:port"])
+def test_a_bad_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="Redis URL"):
+        RedisBroker(url, "p", lambda _topic, _pub: None, Clock(), "n")
+
+
+class Clock:
+    def monotonic(self) -> float:
+        return trio.current_time()
+
+    def wall(self) -> float:
+        return 0.0
+
+
+async def test_away_from_the_start_is_unavailable(new_node: Any, nursery: trio.Nursery) -> None:
+    broker = new_node("unix:///nowhere/s").broker
+    with pytest.raises(BrokerUnavailable) as raised:
+        broker.publish(ROOM, b"1")
+    assert raised.value.retry_after >= 1
+    await nursery.start(broker.run)
+    assert not broker.healthy
+    with pytest.raises(BrokerUnavailable):
+        broker.since(ROOM, None, KEEP)
+    assert broker.subscribe(ROOM) is None
+    await broker.aclose()
+
+
+@KINDS
+async def test_nodes_hear_each_other_in_one_order(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    for node in (one, two):
+        await node.broker.subscribe(ROOM)
+    async with trio.open_nursery() as nursery:
+        for node in (one, two):
+            for number in range(50):
+                nursery.start_soon(answered, node.broker.publish(ROOM, b"%d" % number, KEEP))
+    await one.until(lambda: len(one.delivered) == len(two.delivered) == 100)
+    assert one.delivered == two.delivered
+    assert [pub.position.offset for _, pub in one.delivered] == list(range(1, 101))
+
+
+async def answered(answer: Any) -> None:
+    await answer
+
+
+async def test_a_node_gets_commands_of_its_own(shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    await two.broker.subscribe(Topic("node", "", "two"))
+    await one.broker.publish(Topic("node", "", "one"), b'{"for":"one"}')
+    await one.broker.publish(Topic("node", "", "two"), b'{"for":"two"}')
+    await two.until(lambda: bool(two.delivered))
+    assert two.payloads == [b'{"for":"two"}']
+
+
+async def test_prefixes_keep_apart(
+    shared_servers: MakeServer, new_node: Any, nursery: trio.Nursery
+) -> None:
+    url = shared_servers("valkey").url
+    one, two = await new_node(url).start(nursery), await new_node(url).start(nursery)
+    await one.broker.subscribe(ROOM)
+    await two.broker.publish(ROOM, b"2")
+    await one.broker.publish(ROOM, b"1")
+    await one.until(lambda: bool(one.delivered))
+    assert one.payloads == [b"1"]
+
+
+async def test_resubscribing_at_once_loses_nothing(
+    shared_servers: MakeServer, one_node: Any
+) -> None:
+    node = await one_node(shared_servers("valkey").url)
+    topic = Topic("user", "lobby", "ann")
+    for number in range(20):
+        node.broker.subscribe(topic)
+        node.broker.unsubscribe(topic)
+        await node.broker.subscribe(topic)
+        await node.broker.publish(topic, b"%d" % number)
+    await node.until(lambda: len(node.delivered) == 20)
+    assert node.payloads == [b"%d" % number for number in range(20)]
+
+
+async def test_hostile_publications_are_dropped(shared_servers: MakeServer, one_node: Any) -> None:
+    server = shared_servers("valkey")
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    channel = node.broker._names.channel(ROOM).decode()
+    for garbage in ("", "x", "C1", "C1" + "\x00" * 30, "{}" * 500):
+        await server.command("PUBLISH", channel, garbage)
+    await node.broker.publish(ROOM, b"good")
+    await node.until(lambda: bool(node.delivered))
+    assert node.payloads == [b"good"]
+    assert node.broker.statistics().dropped == 5
+    assert node.broker.healthy
+
+
+async def test_a_deliver_that_raises_is_counted(shared_servers: MakeServer, one_node: Any) -> None:
+    node = await one_node(shared_servers("valkey").url)
+
+    def raising(topic: Topic, publication: Any) -> None:
+        node.delivered.append((topic, publication))
+        raise RuntimeError
+
+    node.broker._inbox._deliver = raising
+    await node.broker.subscribe(ROOM)
+    await node.broker.publish(ROOM, b"1")
+    await node.broker.publish(ROOM, b"2")
+    await node.until(lambda: len(node.delivered) == 2)
+    assert node.broker.statistics().failed == 2
+    assert node.broker.statistics().sessions == 1
+
+
+async def test_the_queue_is_bounded(
+    shared_servers: MakeServer, one_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await one_node(shared_servers("valkey").url)
+    monkeypatch.setattr(queue, "MOST_WAITING", 10)
+    answers = [node.broker.publish(ROOM, b"x") for _ in range(10)]
+    with pytest.raises(BrokerUnavailable):
+        node.broker.publish(ROOM, b"one too many")
+    for answer in answers:
+        await answer
+    await node.broker.publish(ROOM, b"room again")
+
+
+@KINDS
+async def test_a_killed_subscription_misses_nothing(
+    kind: str, make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server(kind)
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    published = 0
+    for sessions in range(2, 5):
+        for _ in range(5):
+            await publish(node, b"%d" % published)
+            published += 1
+        await server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        for _ in range(5):
+            await publish(node, b"%d" % published)
+            published += 1
+        await node.until(lambda at=sessions: node.broker.statistics().sessions == at)
+    await node.until(lambda: len(node.delivered) >= published)
+    assert node.payloads == [b"%d" % number for number in range(published)]
+    assert node.told == []
+
+
+async def publish(node: Any, payload: bytes, keep: History | None = KEEP) -> Position | None:
+    """Publish until it is accepted; a refused one was not sent."""
+    with trio.fail_after(10):
+        while True:
+            try:
+                position: Position | None = await node.broker.publish(ROOM, payload, keep)
+            except BrokerUnavailable:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            else:
+                return position
+
+
+@KINDS
+async def test_missed_frames_are_filled_from_another_node(
+    kind: str, make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server(kind)
+    one, two = await two_nodes(server.url)
+    await one.broker.subscribe(ROOM)
+    await two.broker.publish(ROOM, b"0", KEEP)
+    await one.until(lambda: len(one.delivered) == 1)
+    link = one.broker._link
+    link._pushes.invalidate()
+    for number in range(1, 30):
+        await two.broker.publish(ROOM, b"%d" % number, KEEP)
+    await one.until(lambda: len(one.delivered) == 30)
+    assert one.payloads == [b"%d" % number for number in range(30)]
+    assert one.broker.statistics().filled > 0
+
+
+async def test_a_gap_larger_than_the_history_is_told(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(make_server("valkey").url)
+    small = History(size=3, ttl=60.0)
+    await one.broker.subscribe(ROOM)
+    await two.broker.publish(ROOM, b"0", small)
+    await one.until(lambda: len(one.delivered) == 1)
+    one.broker._link._pushes.invalidate()
+    positions = [await two.broker.publish(ROOM, b"%d" % n, small) for n in range(1, 10)]
+    await one.until(lambda: bool(one.told))
+    assert one.told == [("gap", ROOM, positions[-1])]
+    await two.broker.publish(ROOM, b"next", small)
+    await one.until(lambda: len(one.delivered) == 2)
+    assert one.payloads == [b"0", b"next"]
+
+
+@KINDS
+async def test_an_emptied_server_has_other_epochs(
+    kind: str, make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server(kind)
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    await node.broker.since(ROOM, None, KEEP)
+    before = await node.broker.publish(ROOM, b"1", KEEP)
+    server.kill()
+    await node.until(lambda: not node.broker.healthy)
+    server.start()
+    after = await publish(node, b"2")
+    assert after is not None
+    assert after.epoch != before.epoch
+    page = await node.broker.since(ROOM, before, KEEP)
+    assert not page.recovered
+    await node.until(lambda: bool(node.told))
+    await publish(node, b"3")
+    await node.until(lambda: node.payloads[-1] == b"3")
+    assert [told[0] for told in node.told] == ["gap"]
+
+
+@KINDS
+async def test_a_durable_server_recovers_after_a_restart(
+    kind: str, make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server(kind)
+    server.kill()
+    server.start("--save", "", "--appendonly", "yes", "--appendfsync", "always")
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    before = await node.broker.publish(ROOM, b"1", KEEP)
+    await node.broker.publish(ROOM, b"2", KEEP)
+    server.kill()
+    await node.until(lambda: not node.broker.healthy)
+    server.start()
+    after = await publish(node, b"3")
+    assert after == Position(before.epoch, before.offset + 2)
+    page = await node.broker.since(ROOM, before, KEEP)
+    assert [kept.payload for kept in page.frames] == [b"2", b"3"]
+    await node.until(lambda: len(node.delivered) == 3)
+    assert (node.payloads, node.told) == ([b"1", b"2", b"3"], [])
+
+
+async def test_a_restart_that_lost_frames_ends_every_epoch(
+    make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    first = await node.broker.publish(ROOM, b"1", KEEP)
+    assert b"OK" in await server.command("SAVE")
+    await node.broker.publish(ROOM, b"lost", KEEP)
+    server.kill()
+    await node.until(lambda: not node.broker.healthy)
+    server.start()
+    after = await publish(node, b"2")
+    assert after is not None
+    assert after.epoch != first.epoch
+    assert not (await node.broker.since(ROOM, first, KEEP)).recovered
+
+
+async def test_a_restart_that_lost_nothing_keeps_them(
+    make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server("redis")
+    node = await one_node(server.url)
+    first = await node.broker.publish(ROOM, b"1", KEEP)
+    await server.command("SAVE")
+    server.kill()
+    await node.until(lambda: not node.broker.healthy)
+    server.start()
+    assert await publish(node, b"2") == Position(first.epoch, first.offset + 1)
+
+
+@KINDS
+async def test_a_frozen_server_is_noticed_and_survived(
+    kind: str, make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server(kind)
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    await node.broker.publish(ROOM, b"1", KEEP)
+    server.signal(signal.SIGSTOP)
+    answer = node.broker.publish(ROOM, b"unknown", KEEP)
+    await node.until(lambda: not node.broker.healthy)
+    with pytest.raises(BrokerUnavailable):
+        await answer
+    await node.until(lambda: refuses(node.broker))
+    server.signal(signal.SIGCONT)
+    await publish(node, b"2")
+    await node.until(lambda: b"2" in node.payloads)
+    # What was on its way when it froze may have been done, but once.
+    assert [p for p in node.payloads if p != b"unknown"] == [b"1", b"2"]
+    assert node.payloads.count(b"unknown") <= 1
+
+
+def refuses(broker: RedisBroker) -> bool:
+    try:
+        broker.publish(Topic("all", "", ""), b"")
+    except BrokerUnavailable:
+        return True
+    return False
+
+
+async def test_what_waits_for_a_session_fails_in_time(
+    make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    server.kill()
+    await node.until(lambda: not node.broker.healthy)
+    answer = node.broker.publish(ROOM, b"held")
+    with trio.fail_after(5), pytest.raises(BrokerUnavailable):
+        await answer
+
+
+@KINDS
+async def test_out_of_memory_is_unavailable_but_plain_publishes_go_on(
+    kind: str, make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server(kind)
+    node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
+    await server.command("CONFIG", "SET", "maxmemory", "1")
+    kept, plain = node.broker.publish(ROOM, b"kept", KEEP), node.broker.publish(ROOM, b"plain")
+    with pytest.raises(BrokerUnavailable):
+        await kept
+    assert await plain is None
+    with pytest.raises(BrokerUnavailable):
+        await node.broker.enter(ROOM, "ann", "c1", {})
+    await server.command("CONFIG", "SET", "maxmemory", "0")
+    await node.broker.publish(ROOM, b"again", KEEP)
+    await node.until(lambda: len(node.delivered) == 2)
+    assert (node.payloads, node.broker.statistics().sessions) == ([b"plain", b"again"], 1)
+
+
+async def test_a_flood_waits_in_redis_not_in_this_process(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    topics = [ROOM._replace(name=str(number)) for number in range(2)]
+    for topic in topics:
+        await one.broker.subscribe(topic)
+    buffered: list[int] = []
+    buffer = one.broker._link._pushes._push_message_buffer_in
+    deliver = one.broker._inbox._deliver
+
+    def watching(topic: Topic, publication: Any) -> None:
+        buffered.append(buffer.statistics().current_buffer_used)
+        deliver(topic, publication)
+
+    one.broker._inbox._deliver = watching
+    answers = [two.broker.publish(topics[n % 2], b"x" * 1000) for n in range(8000)]
+    for answer in answers:
+        await answer
+    await one.until(lambda: len(buffered) == 8000)
+    assert 0 < max(buffered) < 1500
+
+
+async def test_a_flushed_script_cache_is_loaded_again(
+    shared_servers: MakeServer, one_node: Any
+) -> None:
+    server = shared_servers("redis")
+    node = await one_node(server.url)
+    await server.command("SCRIPT", "FLUSH")
+    await publish(node, b"1")
+    assert node.broker.statistics().sessions == 1
+
+
+async def test_closing_ends_run_and_fails_what_waits(
+    make_server: MakeServer, new_node: Any, nursery: trio.Nursery, impatient: None
+) -> None:
+    server = make_server("valkey")
+    node = await new_node(server.url).start(nursery)
+    server.signal(signal.SIGSTOP)
+    answer = node.broker.publish(ROOM, b"1")
+    with trio.fail_after(3):
+        await node.broker.aclose()
+    with pytest.raises(BrokerUnavailable):
+        await answer
+    assert refuses(node.broker)

@@ -1,0 +1,218 @@
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, PresenceEntry, Topic
+from channeld.broker.redis import broker, entries, session
+from channeld.broker.redis.encoding import Names, topic_key
+from channeld.broker.redis.entries import Entries, read_last, read_present
+
+ROOM = Topic("room", "lobby", "general")
+MakeServer = Callable[[str], Any]
+
+
+@pytest.fixture(autouse=True)
+def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "LEASE", 0.4)
+    monkeypatch.setattr(entries, "RENEWAL", 0.1)
+    monkeypatch.setattr(broker, "ECHO", 0.05)
+    monkeypatch.setattr(broker, "SILENCE", 0.5)
+    monkeypatch.setattr(broker, "HOLD", 0.2)
+    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(session, "TIMEOUT", 0.4)
+
+
+def die(node: Any) -> None:
+    """End a node without a word to Redis, as kill -9 does."""
+    node.broker._scope.cancel()
+
+
+async def users(node: Any) -> list[str]:
+    return [here.user for here in await node.broker.present(ROOM)]
+
+
+def test_what_is_not_entered_cannot_leave() -> None:
+    entries = Entries(Names("p"))
+    assert entries.leave(ROOM, "ann", "c1") is None
+    assert entries.linger(ROOM, "ann", "c1") is None
+
+
+@pytest.mark.parametrize(("user", "info"), [("\ud800", {}), ("ann", {"n": object()})])
+def test_what_json_cannot_say_is_not_recorded(user: str, info: dict[str, object]) -> None:
+    entries = Entries(Names("p"))
+    with pytest.raises(TypeError):
+        entries.enter(ROOM, user, "c1", info)
+    assert len(entries) == 0
+
+
+def test_redis_is_told_what_differs() -> None:
+    entries = Entries(Names("p"))
+    entries.enter(ROOM, "ann", "c1", {"n": 1})
+    entries.enter(ROOM, "bob", "c2", {})
+    entries.linger(ROOM, "bob", "c2")
+    entries.enter(ROOM, "eve", "c3", {})
+    entries.undo(ROOM, "eve", "c3")
+    entries.lease = "later"
+    told = {(ROOM, "gone", "c9"): True, (ROOM, "ann", "c1"): True}
+    different = [
+        (key[1], enters, script.arguments) for key, enters, script in entries.differences(told)
+    ]
+    assert [(user, enters, args[0], args[-1]) for user, enters, args in different[:1]] == [
+        ("bob", True, "later", "0")
+    ]
+    assert [(user, enters, args[0]) for user, enters, args in different[1:]] == [
+        ("gone", False, "later")
+    ]
+
+
+def test_replies_are_read() -> None:
+    assert read_present([b"ann", b'{"n":1}', 2, b"bob", b"{}", 0]) == [
+        PresenceEntry("ann", {"n": 1}, 2),
+        PresenceEntry("bob", {}, 0),
+    ]
+    assert read_last([3, b'["room","lobby","a","ann","c1"]']) == (
+        3,
+        [(Topic("room", "lobby", "a"), "ann")],
+    )
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_a_user_on_two_nodes_enters_and_leaves_once(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    assert await one.broker.enter(ROOM, "ann", "c1", {"n": 1})
+    assert not await two.broker.enter(ROOM, "ann", "c1", {"n": 2})
+    assert await one.broker.present(ROOM) == [PresenceEntry("ann", {"n": 2}, 2)]
+    assert not await one.broker.leave(ROOM, "ann", "c1")
+    assert await two.broker.leave(ROOM, "ann", "c1")
+    assert await users(one) == []
+
+
+async def test_everybody_at_once_is_first_once(shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    answers = [
+        node.broker.enter(ROOM, "ann", f"c{number}", {})
+        for number in range(20)
+        for node in (one, two)
+    ]
+    assert sum([await answer for answer in answers]) == 1
+    leaving = [
+        node.broker.leave(ROOM, "ann", f"c{number}") for number in range(20) for node in (one, two)
+    ]
+    assert sum([await answer for answer in leaving]) == 1
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_the_users_of_a_dead_node_leave_once(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two, three = await two_nodes(shared_servers(kind).url, 3)
+    for number in range(5):
+        await one.broker.enter(ROOM, f"user{number}", "c1", {})
+    await one.broker.enter(ROOM, "both", "c1", {})
+    await two.broker.enter(ROOM, "both", "c1", {})
+    die(one)
+    await two.until(lambda: len(two.told) + len(three.told) == 5)
+    lost = sorted(two.told + three.told)
+    assert lost == [("lost", ROOM, f"user{number}") for number in range(5)]
+    assert await users(two) == ["both"]
+    await two.broker.leave(ROOM, "both", "c1")
+
+
+async def test_many_entries_are_undone_in_pieces(
+    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_AT_ONCE", 7)
+    one, two = await two_nodes(shared_servers("redis").url)
+    for answer in [one.broker.enter(ROOM, f"u{number}", "c", {}) for number in range(50)]:
+        await answer
+    die(one)
+    await two.until(lambda: len(two.told) == 50)
+    assert await users(two) == []
+
+
+async def test_closing_gives_the_lease_up(shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    await one.broker.enter(ROOM, "ann", "c1", {})
+    await one.broker.aclose()
+    await two.until(lambda: two.told == [("lost", ROOM, "ann")])
+
+
+async def test_an_outage_loses_nobody(make_server: MakeServer, two_nodes: Any) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    await one.broker.enter(ROOM, "ann", "c1", {"n": 1})
+    await two.broker.enter(ROOM, "bob", "c2", {})
+    await one.broker.linger(ROOM, "ann", "c1")
+    server.kill()
+    await one.until(lambda: not (one.broker.healthy or two.broker.healthy))
+    server.start()
+    await one.until(lambda: one.broker.healthy and two.broker.healthy)
+    here = {present.user: present for present in await one.broker.present(ROOM)}
+    assert here == {"ann": PresenceEntry("ann", {"n": 1}, 0), "bob": PresenceEntry("bob", {}, 1)}
+    assert one.told == two.told == []
+
+
+async def test_a_frozen_server_loses_nobody(make_server: MakeServer, two_nodes: Any) -> None:
+    server = make_server("redis")
+    one, two = await two_nodes(server.url)
+    await one.broker.enter(ROOM, "ann", "c1", {})
+    await two.broker.enter(ROOM, "bob", "c2", {})
+    server.signal(signal.SIGSTOP)
+    await one.until(lambda: not (one.broker.healthy or two.broker.healthy))
+    server.signal(signal.SIGCONT)
+    await one.until(lambda: one.broker.healthy and two.broker.healthy)
+    assert sorted(await users(one)) == ["ann", "bob"]
+    assert one.told == two.told == []
+
+
+async def test_a_leave_while_redis_is_away_is_told_later(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server("valkey")
+    (one,) = await two_nodes(server.url, 1)
+    await one.broker.enter(ROOM, "ann", "c1", {})
+    await one.broker.enter(ROOM, "bob", "c2", {})
+    one.broker._link._pushes.invalidate()
+    await one.until(lambda: one.broker._link is None)
+    with pytest.raises(BrokerUnavailable):
+        one.broker.leave(ROOM, "ann", "c1")
+    with pytest.raises(BrokerUnavailable):
+        one.broker.enter(ROOM, "eve", "c3", {})
+    await one.until(lambda: bool(one.told))
+    assert one.told == [("lost", ROOM, "ann")]
+    await one.until(lambda: one.broker.healthy)
+    assert await users(one) == ["bob"]
+
+
+async def test_a_node_that_was_counted_out_comes_back(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    await one.broker.enter(ROOM, "ann", "c1", {"n": 1})
+    # What another node does when it thinks that this one has died.
+    await two.broker._leases._reap(two.broker._link, one.broker._entries.lease)
+    assert two.told == [("lost", ROOM, "ann")]
+    await one.until(lambda: bool(one.told))
+    assert one.told == [("back", ROOM, "ann", {"n": 1})]
+    assert await users(two) == ["ann"]
+    with trio.fail_after(5):
+        while not one.broker.healthy:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_nothing_is_left_behind(make_server: MakeServer, two_nodes: Any) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    for node in (one, two):
+        await node.broker.enter(ROOM, "ann", "c1", {})
+        await node.broker.linger(ROOM, "ann", "c1")
+        await node.broker.leave(ROOM, "ann", "c1")
+    keys = await server.command("KEYS", "*")
+    assert topic_key(ROOM).encode() not in keys
+    assert b":n:" not in keys

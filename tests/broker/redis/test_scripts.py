@@ -1,0 +1,76 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, History, Topic
+from channeld.broker.redis import broker
+
+ROOM = Topic("room", "lobby", "general")
+MakeServer = Callable[[str], Any]
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_nothing_of_a_history_stays_for_ever(
+    kind: str, make_server: MakeServer, one_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "TOPS_OUTLIVE", 0)
+    server = make_server(kind)
+    node = await one_node(server.url)
+    await node.broker.publish(ROOM, b"1", History(size=5, ttl=0.05))
+    await node.broker.since(Topic("room", "lobby", "looked at"), None, History(size=5, ttl=0.05))
+    with trio.fail_after(5):
+        while b":h:" in (keys := await server.command("KEYS", "*")) or b":m:" in keys:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    assert b":state" in keys
+
+
+async def test_a_top_that_is_forgotten_is_another_epoch(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    keep = History(size=5, ttl=60.0)
+    before = await node.broker.publish(ROOM, b"1", keep)
+    await server.command("DEL", node.broker._names.history(ROOM)[1])
+    after = await node.broker.publish(ROOM, b"2", keep)
+    assert after.epoch != before.epoch
+    page = await node.broker.before(ROOM, None, 5, keep)
+    assert [kept.payload for kept in page.frames] == [b"2"]
+    assert not (await node.broker.since(ROOM, before, keep)).recovered
+
+
+async def test_an_evicted_list_is_a_gap(make_server: MakeServer, one_node: Any) -> None:
+    server = make_server("redis")
+    node = await one_node(server.url)
+    keep = History(size=5, ttl=60.0)
+    first = await node.broker.publish(ROOM, b"1", keep)
+    await node.broker.publish(ROOM, b"2", keep)
+    await server.command("DEL", node.broker._names.history(ROOM)[0])
+    assert not (await node.broker.since(ROOM, first, keep)).recovered
+
+
+async def test_offsets_beyond_32_bits_travel(make_server: MakeServer, one_node: Any) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    keep = History(size=5, ttl=60.0)
+    await node.broker.publish(ROOM, b"1", keep)
+    await server.command("HSET", node.broker._names.history(ROOM)[1], "o", str(2**40))
+    await node.broker.subscribe(ROOM)
+    position = await node.broker.publish(ROOM, b"2", keep)
+    await node.until(lambda: bool(node.delivered))
+    assert position.offset == 2**40 + 1
+    assert node.delivered[0][1].position == position
+
+
+async def test_somebody_elses_data_under_our_keys_is_unavailable(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    await server.command("SET", node.broker._names.history(ROOM)[1], "not a hash")
+    with pytest.raises(BrokerUnavailable):
+        await node.broker.publish(ROOM, b"1", History(size=5, ttl=60.0))
+    assert await node.broker.publish(ROOM, b"1") is None
+    assert node.broker.healthy

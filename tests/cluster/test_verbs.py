@@ -1,0 +1,102 @@
+"""What one node does of each verb by itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channeld.cluster import wire
+from channeld.cluster.verbs import MOST_ROOMS, VERBS, ConnectionInfo, connection_of
+from channeld.testing import TestApp
+from tests.engine.conftest import Serve
+
+CHANNELS = """
+  room:
+    path: /rooms/{room}
+    auth: session
+    limits: {rooms_per_connection: 2000}
+    rooms: {join: "{params.room}"}
+    hooks: {unsubscribe: "leaving:refuse"}
+    events: {}
+  other: {path: /other, auth: session, events: {}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def leaving(tmp_path: Path) -> None:
+    tmp_path.joinpath("leaving.py").write_text(
+        "def refuse(ctx, room):\n    raise ValueError(room)\n"
+    )
+
+
+async def call(app: TestApp, verb: str, **arguments: Any) -> list[Any]:
+    """The rows of a verb; the other nodes would take them."""
+    rows = list(await VERBS[verb](app.engine.cluster, arguments))
+    ask = wire.Ask("n", 1, verb, arguments)
+    assert all(wire.unpack(wire.pack(part)) == part for part in wire.parts("n", ask, rows))
+    assert wire.unpack(wire.pack(ask)) == ask
+    return rows
+
+
+async def test_a_connection_is_found_by_each_index(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/rooms/x", user="ann")
+        await app.connect("/other", user="bob")
+        assert ann.session is not None
+        nobody = {"user": None, "channel": None, "room": None}
+        for key, value in (("user", "ann"), ("channel", "room"), ("room", "x")):
+            [row] = await call(app, "connections", **{**nobody, key: value})
+            assert connection_of("n", row) == ConnectionInfo(
+                id=ann.session.connection_id,
+                channel="room",
+                user="ann",
+                address="127.0.0.1",
+                since=row[4],
+                rooms=("x",),
+                node="n",
+            )
+        mixed = {"user": "bob", "channel": "other", "room": "x"}
+        assert await call(app, "connections", **mixed) == []
+        assert await call(app, "connections", **{**nobody, "channel": "unknown"}) == []
+
+
+async def test_since_is_unix_time(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        opened = app.runtime.clock.wall()
+        await app.connect("/other", user="ann")
+        await app.advance(100)
+        [row] = await call(app, "connections", user="ann", channel=None, room=None)
+        assert row[4] == pytest.approx(opened, abs=1)
+
+
+async def test_of_many_rooms_some_are_told(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/rooms/x", user="ann")
+        assert ann.session is not None
+        for number in range(MOST_ROOMS):
+            await ann.session.join(f"r{number}")
+        [row] = await call(app, "connections", user="ann", channel=None, room=None)
+        assert len(row[5]) == MOST_ROOMS
+
+
+async def test_one_connection_of_another_channel_is_not_meant(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/other", user="ann")
+        assert ann.session is not None
+        who = {"user": None, "connection": ann.session.connection_id}
+        assert await call(app, "subscribe", **who, channel="room", room="y") == [0]
+        assert await call(app, "subscribe", **who, channel="other", room="y") == [1]
+        assert await call(app, "subscribe", **who, channel="other", room="\n") == [0]
+
+
+async def test_a_hook_that_fails_does_not_keep_anybody_in_a_room(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        ann = await app.connect("/rooms/x", user="ann")
+        assert ann.session is not None
+        who = {"user": "ann", "connection": None}
+        assert await call(app, "unsubscribe", **who, channel="room", room="x", reason=None) == [1]
+        assert ann.session.rooms == {}
+
+
+def test_every_verb_has_a_form() -> None:
+    assert set(VERBS) == set(wire._VERBS)

@@ -1,0 +1,57 @@
+"""Golden cases: an old file, a new one, and the report about them; each code has one at least."""
+
+from pathlib import Path
+
+import pytest
+
+from channeld.diagnostics.catalogue.diff import ENTRIES
+from tests.diff.kit import BASE, codes, compared, diff, instead
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.txt"))
+BETWEEN = "----------\n"
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_the_report_is_as_it_is_written(path: Path) -> None:
+    old, new, expected = path.read_text(encoding="utf-8").split(BETWEEN)
+    assert compared(old, new, everything=path.stem.startswith("D702")) == expected
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_configuration_and_itself_do_not_differ(path: Path) -> None:
+    for text in path.read_text(encoding="utf-8").split(BETWEEN)[:2]:
+        assert diff(text, text, everything=True) == []
+
+
+@pytest.mark.parametrize("code", [entry.code for entry in ENTRIES])
+def test_each_code_has_a_case_that_shows_it(code: str) -> None:
+    shown = [path for path in CASES if path.stem.startswith(code)]
+    assert shown != []
+    assert all(f"[{code}]" in path.read_text(encoding="utf-8") for path in shown)
+
+
+def test_words_are_told_only_if_asked_for() -> None:
+    new = instead("route: room", "route: room\n        description: Talk.")
+    assert diff(BASE, new) == []
+    assert [change.code for change in diff(BASE, new, everything=True)] == ["D702"]
+
+
+def test_changes_come_in_the_order_of_the_new_file() -> None:
+    new = instead("title: {type: string}", "title: {type: integer}").replace(
+        "text: {type: string}", "text: {type: integer}"
+    )
+    lines = [change.place.line for change in diff(BASE, new)]
+    assert lines == sorted(lines)
+    assert len(lines) == 2
+
+
+def test_a_renamed_channel_is_compared_with_what_it_was() -> None:
+    new = instead("  room:\n", "  chat:\n").replace(
+        "auth: none", "auth: none\n    history: {size: 9, ttl: 1h}"
+    )
+    assert codes(BASE, new) == [("D108", "dangerous"), ("D508", "safe")]
+
+
+def test_hooks_of_a_channel_are_listed() -> None:
+    new = instead("auth: none", "auth: none\n    hooks: {connect: chat.hooks:welcome}")
+    assert codes(BASE, new) == [("D701", "dangerous")]

@@ -1,0 +1,36 @@
+"""The client in Node, with both kinds of WebSocket there, against the real server."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.export.client_kit import Line, Site, program
+from tests.export.client_scenarios import SCENARIOS, Reporter, Scenario
+from tests.npm_parts import npm_folder
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("socket", ["built-in", "ws"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scenario(
+    tmp_path: Path, stack: contextlib.ExitStack, scenario: Scenario, socket: str
+) -> None:
+    own = "const { WebSocket } = globalThis;"
+    if socket == "ws":
+        own = f'import WebSocket from "{npm_folder() / "ws" / "wrapper.mjs"}";'
+    site = Site(tmp_path, stack)
+    line = stack.enter_context(contextlib.closing(Line(site.port)))
+
+    def start(text: str) -> Reporter:
+        return stack.enter_context(program(tmp_path, text, own))
+
+    scenario(site, line, start)

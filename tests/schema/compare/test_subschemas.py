@@ -1,0 +1,62 @@
+from channeld.schema.compare.subschemas import (
+    below,
+    is_number,
+    item_part,
+    listed,
+    mapping,
+    number,
+    property_parts,
+)
+from tests.diff.kit import node_of
+
+(PART,) = node_of(
+    {
+        "properties": {"a/b": {"type": "string"}},
+        "patternProperties": {"^a": {"maxLength": 2}},
+        "additionalProperties": False,
+        "prefixItems": [{"type": "null"}],
+        "items": {"type": "string"},
+    }
+).parts
+
+
+def test_a_schema_inside_has_its_pointer() -> None:
+    found = below(PART, "properties", "a/b")
+    assert found is not None
+    assert (found.pointer, found.schema) == ("/properties/a~1b", {"type": "string"})
+    assert below(PART, "properties", "none") is None
+    assert below(PART, "not") is None
+
+
+def test_a_property_is_asked_of_every_keyword_that_speaks_of_it() -> None:
+    pointers = [
+        [part.pointer for part in property_parts(PART, name)] for name in ("a/b", "ax", "b")
+    ]
+    assert pointers == [
+        ["/properties/a~1b", "/patternProperties/^a"],
+        ["/patternProperties/^a"],
+        ["/additionalProperties"],
+    ]
+
+
+def test_an_item_is_asked_of_its_place() -> None:
+    found = [item_part(PART, index) for index in (0, 1)]
+    assert [part and part.pointer for part in found] == ["/prefixItems/0", "/items"]
+
+
+def test_what_is_not_there_is_empty() -> None:
+    assert mapping(PART, "dependentSchemas") == {}
+    assert listed(PART, "allOf") == []
+    assert list(mapping(PART, "properties")) == ["a/b"]
+    assert len(listed(PART, "prefixItems")) == 1
+
+
+def test_numbers() -> None:
+    assert [is_number(value) for value in (1, 1.5, True, "1", None)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert (number(2), number("2")) == (2, 0)

@@ -1,0 +1,48 @@
+import pytest
+
+from channeld.protocol.frames import Json
+from channeld.schema.compare.difference import Position
+from channeld.schema.compare.words import choices, duration, shown, subject, types_in_words, unit
+from tests.diff.kit import node_of
+
+NODE = node_of(True)
+ROOT = Position(None, None, NODE, NODE)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], "nothing"),
+        ([1], "1"),
+        (["a", None], '"a" or null'),
+        ([1, 2, 3], "1, 2 or 3"),
+        ([1, 2, 3, 4, 5, 6, 7], "1, 2, 3, 4, 5 and 2 more"),
+    ],
+)
+def test_choices(values: list[Json], expected: str) -> None:
+    assert choices(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.25, "250ms"), (1.5, "1.5s"), (90, "90s"), (120, "2m"), (7200, "2h"), (604800, "7d")],
+)
+def test_durations(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_types() -> None:
+    assert types_in_words(frozenset({"integer", "number", "null", "string"})) == (
+        "a number or a string or null"
+    )
+    assert types_in_words(frozenset()) == "nothing"
+
+
+def test_values_and_units() -> None:
+    assert (shown(2.0), shown("ä"), len(shown("x" * 99))) == ("2", '"ä"', 60)
+    assert (unit("string", 1), unit("array", 2)) == ("1 character", "2 items")
+
+
+def test_what_a_sentence_is_about() -> None:
+    assert subject(ROOT) == "the frame"
+    assert subject(Position(ROOT, "a", NODE, NODE), "b") == "`a.b`"

@@ -1,0 +1,369 @@
+"""The lane's invariants, each by its number in `channeld/server/drivers/lane.py`, and its accepting."""
+
+import errno
+import os
+import resource
+import select
+import socket
+import types
+from collections.abc import Awaitable
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from channeld.config.model import Limits, Server
+from channeld.server.admission import Admission
+from channeld.server.connection import FRAMES_A_TURN
+from channeld.server.drivers import lane as lane_module
+from channeld.server.drivers.lane import ACCEPTS_A_TURN, SOCKETS_A_TURN, Lane, is_supported
+from channeld.server.outbox import Fanout
+from channeld.server.runtime import TrioRuntime
+from tests.server.kit import (
+    RecordingEngine,
+    RecordingSession,
+    close_frame,
+    frame,
+    plan,
+    read_frames,
+    request_bytes,
+    serving,
+)
+
+
+@attrs.define(eq=False)
+class Turning:
+    """A lane whose turns the test takes itself, and the near ends of socket pairs."""
+
+    engine: RecordingEngine
+    lane: Lane
+    peers: list[socket.socket] = attrs.field(factory=list)
+
+    def connect(self, data: bytes = request_bytes()) -> socket.socket:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        self.lane.adopt(far, "192.0.2.1")
+        self.peers.append(near)
+        near.send(data)
+        return near
+
+    def turn(self) -> None:
+        self.lane._turn()
+
+
+@pytest.fixture
+async def turning() -> object:
+    engine = RecordingEngine()
+    runtime = TrioRuntime()
+    the_plan = plan()
+    gate = Admission(engine=engine, plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runtime.run)
+        turning = Turning(engine, Lane(gate, 1000))
+        yield turning
+        for connection in turning.lane.connections:
+            connection.abandon(1001)
+        turning.lane.epoll.close()
+        for peer in turning.peers:
+            peer.close()
+        nursery.cancel_scope.cancel()
+
+
+def received(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(1 << 20)
+    except BlockingIOError:
+        return b""
+
+
+def texts(sock: socket.socket) -> list[bytes]:
+    data = received(sock)
+    data = data.partition(b"\r\n\r\n")[2] if data.startswith(b"HTTP") else data
+    return [payload for first, payload in read_frames(data) if first == 0x81]
+
+
+async def test_1_nothing_is_read_while_a_connection_is_paused(turning: Turning) -> None:
+    async def wait(session: RecordingSession) -> None:
+        await trio.sleep_forever()
+
+    turning.engine.on_message = lambda session, _payload: wait(session)
+    client = turning.connect(request_bytes() + frame(b"a"))
+    turning.turn()
+    client.send(frame(b"b"))
+    for _ in range(3):
+        turning.turn()
+    assert turning.engine.session.messages == [b"a"]
+    assert turning.lane.epoll.poll(0) == []
+
+
+async def test_2_after_the_slow_half_no_other_reader_reads(turning: Turning) -> None:
+    client = turning.connect(request_bytes() + frame(b"fr", 0x01))
+    turning.turn()
+    for piece in (frame(b"ag", 0x80), frame(b"whole"), frame(b"x", 0x01), frame(b"y", 0x80)):
+        client.send(piece)
+        turning.turn()
+    (connection,) = turning.lane.connections
+    assert type(connection._reader).__name__ == "Slow"
+    assert texts(client) == [b"frag", b"whole", b"xy"]
+
+
+async def test_3_a_ping_is_answered_while_another_connections_message_waits(
+    turning: Turning,
+) -> None:
+    async def wait(session: RecordingSession) -> None:
+        await trio.sleep_forever()
+
+    turning.engine.on_message = lambda session, _payload: wait(session)
+    turning.connect(request_bytes() + frame(b"a"))
+    other = turning.connect(request_bytes() + frame(b"p", 0x89) + close_frame(1000))
+    turning.turn()
+    frames = read_frames(received(other).partition(b"\r\n\r\n")[2])
+    assert frames == [(0x8A, b"p"), (0x88, b"\x03\xe8")]
+
+
+async def test_4_a_socket_is_unregistered_before_it_is_closed(turning: Turning) -> None:
+    client = turning.connect()
+    turning.turn()
+    (carrier,) = turning.lane._sockets.values()
+    client.close()
+    turning.turn()
+    assert turning.lane.connections == []
+    assert carrier._socket.fileno() == -1
+    with pytest.raises(OSError, match="descriptor") as raised:
+        turning.lane.epoll.modify(carrier.fd, select.EPOLLIN)
+    assert raised.value.errno in (errno.ENOENT, errno.EBADF)
+
+
+async def test_4_a_reused_descriptor_does_not_get_its_forerunners_events(
+    turning: Turning,
+) -> None:
+    first, second = turning.connect(), turning.connect()
+    turning.turn()
+    engine, fds = turning.engine, [*turning.lane._sockets]
+    near, far = socket.socketpair()
+    turning.peers += [near, far]
+
+    def replace(session: RecordingSession, payload: bytes) -> None:
+        # Within the turn the second socket's descriptor goes to a new connection.
+        for connection in turning.lane.connections[1:]:
+            connection.abandon(1001)
+        turning.lane.adopt(socket.socket(fileno=os.dup(far.fileno())), "")
+
+    engine.on_message = replace
+    first.send(frame(b"replace"))
+    second.send(frame(b"unheard"))
+    turning.turn()
+    assert [*turning.lane._sockets] == fds
+    assert engine.sessions[1].messages == []
+    assert len(turning.lane.connections) == 2
+
+
+async def test_4_a_reset_while_the_write_side_is_shut_is_the_end(turning: Turning) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    near, _ = listener.accept()
+    turning.lane.adopt(near, "127.0.0.1")
+    (carrier,) = turning.lane._sockets.values()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    listener.close()
+    carrier.half_close()
+    assert turning.lane.connections == []
+
+
+async def test_5_a_turn_writes_once_for_each_connection(turning: Turning) -> None:
+    client = turning.connect()
+    turning.turn()
+    (connection,) = turning.lane.connections
+    writes: list[int] = []
+    write = connection.write
+
+    def count(data: bytes | memoryview) -> int:
+        writes.append(len(data))
+        return write(data)
+
+    connection.write = count
+    client.send(b"".join(frame(b"%d" % i) for i in range(20)))
+    turning.turn()
+    assert len(writes) == 1
+    assert len(texts(client)) == 20
+
+
+async def test_6_a_turn_takes_so_many_frames_of_a_socket_and_loses_none(turning: Turning) -> None:
+    many = FRAMES_A_TURN * 3 + 1
+    flood = turning.connect(request_bytes() + b"".join(frame(b"%d" % i) for i in range(many)))
+    other = turning.connect(request_bytes() + frame(b"other"))
+    taken = []
+    turning.turn()
+    assert texts(other) == [b"other"]
+    while turning.lane._resumed:
+        taken.append(len(turning.engine.sessions[0].messages))
+        turning.lane._turn_of_resumed()
+    assert taken == [FRAMES_A_TURN, 2 * FRAMES_A_TURN, 3 * FRAMES_A_TURN]
+    assert texts(flood) == [b"%d" % i for i in range(many)]
+
+
+async def test_6_a_turn_serves_so_many_sockets_and_the_others_next(turning: Turning) -> None:
+    many = SOCKETS_A_TURN + 10
+    clients = [turning.connect(request_bytes() + frame(b"x")) for _ in range(many)]
+    turning.turn()
+    assert len(turning.engine.sessions) == SOCKETS_A_TURN
+    turning.turn()
+    assert all(texts(client) == [b"x"] for client in clients)
+
+
+async def test_6_other_tasks_run_while_a_client_floods() -> None:
+    async with serving("lane") as served:
+        client = await served.client()
+        quick = await served.client()
+        flood = b"".join(frame(b"%d" % i) for i in range(5000))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send, flood)
+            await served.until(lambda: len(served.engine.sessions[0].messages) > 0)
+            await quick.send(frame(b"quick"))
+            assert await quick.text() == b"quick"
+            assert len(served.engine.sessions[0].messages) < 5000
+            for i in range(5000):
+                assert await client.text() == b"%d" % i
+
+
+async def test_7_a_turn_accepts_so_many_and_the_others_next(turning: Turning) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+    turning.peers.append(listener)
+    turning.lane.listen(listener)
+    address = listener.getsockname()
+    turning.peers += [socket.create_connection(address) for _ in range(ACCEPTS_A_TURN + 5)]
+    turning.turn()
+    assert len(turning.lane.connections) == ACCEPTS_A_TURN
+    turning.turn()
+    assert len(turning.lane.connections) == ACCEPTS_A_TURN + 5
+    turning.lane.ignore(listener)
+    turning.lane.ignore(listener)
+
+
+async def test_7_without_descriptors_it_stops_for_a_second_and_goes_on(
+    mock_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving("lane", patience=1000) as served:
+        first = await served.client()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        client = socket.socket()
+        try:
+            lowest = os.open("/dev/null", os.O_RDONLY)
+            os.close(lowest)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+            client.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.connect(("127.0.0.1", served.port))
+            for _ in range(200):
+                await trio.lowlevel.checkpoint()
+            assert served.gate.sockets == 1
+            await first.send(frame(b"still"))
+            assert await first.text() == b"still"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        mock_clock.jump(1.1)
+        await served.until(lambda: served.gate.sockets == 2)
+        client.close()
+        assert capsys.readouterr().err.count("accept_failed") == 1
+
+
+async def test_7_a_client_that_is_gone_before_it_is_accepted_hurts_nobody(
+    turning: Turning,
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    turning.peers.append(listener)
+    turning.lane.listen(listener)
+    for data in (b"", request_bytes(), request_bytes() + frame(b"a")):
+        client = socket.create_connection(listener.getsockname())
+        client.sendall(data)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+    turning.turn()
+    turning.turn()
+    assert turning.lane.connections == []
+    assert all(session.ends == [(1006, "")] for session in turning.engine.sessions)
+    turning.lane.ignore(listener)
+
+
+async def test_a_peer_that_takes_nothing_is_reset_in_the_end() -> None:
+    # A usual close would leave what the kernel holds for it until the kernel gives up.
+    async with serving("lane", None, plan(outbox=100_000)) as served:
+        client = await served.client()
+        while not served.engine.session.ends:
+            served.engine.session.echo(bytes(50_000))
+            await trio.lowlevel.checkpoint()
+        await served.until(lambda: served.gate.sockets == 0)
+        with pytest.raises(trio.BrokenResourceError):
+            await read_to_the_end(client.stream)
+
+
+async def read_to_the_end(stream: trio.abc.Stream) -> None:
+    while await stream.receive_some(65536):
+        pass
+
+
+async def test_7_more_sockets_than_may_be_open_are_closed_unheard() -> None:
+    few = plan(Server(limits=Limits(connections=1)))
+    async with serving("lane", None, few) as served:
+        most = served.server._most
+        clients = [await served.raw() for _ in range(most + 1)]
+        assert await clients[-1].rest() == b""
+        assert served.gate.sockets == most
+
+
+async def test_8_a_bug_above_ends_one_connection(turning: Turning) -> None:
+    def fail(session: RecordingSession, payload: bytes) -> Awaitable[None] | None:
+        if payload == b"boom":
+            raise RuntimeError("a bug above")
+        session.echo(payload)
+        return None
+
+    turning.engine.on_message = fail
+    one = turning.connect(request_bytes() + frame(b"boom"))
+    other = turning.connect(request_bytes() + frame(b"fine"))
+    turning.turn()
+    assert read_frames(received(one).partition(b"\r\n\r\n")[2])[-1][1][:2] == b"\x03\xf3"
+    assert texts(other) == [b"fine"]
+
+
+async def test_an_idle_lane_costs_nothing() -> None:
+    async with serving("lane") as served:
+        await served.client()
+        await trio.testing.wait_all_tasks_blocked()
+        before = trio.lowlevel.current_statistics().tasks_living
+        for _ in range(50):
+            await served.client()
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().tasks_living == before
+
+
+async def test_a_thousand_connections_come_and_go() -> None:
+    async with serving("lane") as served:
+        clients = [await served.client() for _ in range(300)]
+        for client in clients:
+            await client.send(frame(b"x") + close_frame(1000))
+        for client in clients:
+            assert await client.text() == b"x"
+            assert await client.close_code() == 1000
+        await served.until(lambda: served.gate.sockets == 0)
+        assert len(served.gate.runtime.timers) == 0
+        assert [session.ends for session in served.engine.sessions] == [[(1000, "")]] * 300
+
+
+async def test_a_socket_that_cannot_be_watched_is_dropped(turning: Turning) -> None:
+    near, far = socket.socketpair()
+    duplicate = socket.socket(fileno=os.dup(far.fileno()))
+    turning.lane.epoll.register(far.fileno(), select.EPOLLIN)
+    connection = turning.lane.adopt(far, "")
+    assert connection.state.name == "GONE"
+    assert turning.lane.connections == []
+    near.close()
+    duplicate.close()
+
+
+def test_where_there_is_no_epoll_there_is_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_supported()
+    monkeypatch.setattr(lane_module, "select", types.SimpleNamespace())
+    assert not is_supported()

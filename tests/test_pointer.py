@@ -1,0 +1,25 @@
+from channeld.pointer import at, closest, did_you_mean, value_at
+from channeld.protocol.frames import Json
+
+
+def test_a_pointer_escapes_its_keys() -> None:
+    assert at("/channels", "a/b~c", 0) == "/channels/a~1b~0c/0"
+
+
+def test_a_value_is_found_at_its_pointer() -> None:
+    root: Json = {"a/b": [{"c": 1}]}
+    assert value_at(root, "/a~1b/0/c") == 1
+    assert value_at(root, "") == root
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    assert value_at({"a": [1]}, "/a/1") is None
+    assert value_at({"a": [1]}, "/a/x") is None
+    assert value_at({"a": 1}, "/a/b") is None
+
+
+def test_a_slip_has_a_closest_name() -> None:
+    assert closest("rom_id", ["room_id", "other"]) == "room_id"
+    assert closest("x", ["room_id"]) is None
+    assert did_you_mean("txt", ["text"]) == "did you mean `text`?"
+    assert did_you_mean("x", ["text"], "look it up") == "look it up"
