@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from channeld.api.metrics import engine_samples, own_samples, reload_samples, server_samples
-from channeld.broker.redis.embedded import ValkeyFailed
+from channeld.broker.broker import BrokerFailed
 from channeld.config.model import Config, JwtAuth
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
@@ -67,7 +67,7 @@ class App:
         console: what the control API's console shows; None: nothing of the configuration.
 
     Raises:
-        ValkeyFailed: the embedded Valkey is not installed.
+        BrokerFailed: the private server of the broker is not installed.
         ValueError: the URL of the Redis server is none that is known, or a webhook's must not be called.
     """
 
@@ -150,12 +150,12 @@ class App:
         Raises:
             OSError: the certificate cannot be read.
             LifespanFailed: the lifespan hook raised.
-            ValkeyFailed: the embedded Valkey did not start.
+            BrokerFailed: the private server of the broker did not start.
             Forced: a second signal came before the drain's end, or one came during the start.
         """
         plan = self.engine.plan
         self._tls = tls or (tls_context(plan.server.tls) if plan.server.tls is not None else None)
-        failed: LifespanFailed | ValkeyFailed | None = None
+        failed: LifespanFailed | BrokerFailed | None = None
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, nursery)
@@ -163,7 +163,7 @@ class App:
                     await nursery.start(self.runtime.run)
                     await nursery.start(self.node.run)
                     await self._live(plan, sockets, api_sockets)
-                except (LifespanFailed, ValkeyFailed) as error:
+                except (LifespanFailed, BrokerFailed) as error:
                     failed = error
                 finally:
                     for sock in (*sockets, *api_sockets):

@@ -6,10 +6,10 @@ what each process can only say for itself (`own_samples`).
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 from channeld import __version__
-from channeld.broker.broker import Broker, Topic
+from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
 from channeld.telemetry import Collector, Sample, counted
 
@@ -48,18 +48,6 @@ class ServerNumbers(Protocol):
     @property
     def handshakes(self) -> Mapping[int, int]:
         """Answers by HTTP status."""
-
-
-@runtime_checkable
-class Networked(Protocol):
-    """A broker that may be away."""
-
-    @property
-    def healthy(self) -> bool:
-        """Whether it answers."""
-
-    def statistics(self) -> Any:
-        """Numbers, among them `echo`: the latest round trip in seconds."""
 
 
 def engine_samples(engine: Engine) -> Iterator[Sample]:

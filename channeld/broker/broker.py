@@ -8,7 +8,7 @@ step per topic, so that all members on all nodes see one order. A publication co
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -17,15 +17,20 @@ from channeld.later import Later
 
 __all__ = [
     "Broker",
+    "BrokerFailed",
     "BrokerUnavailable",
     "Deliver",
     "History",
     "HistoryEntry",
     "Later",
+    "NetworkStatistics",
+    "Networked",
     "Page",
     "Position",
     "PresenceEntry",
+    "PrivateServer",
     "Publication",
+    "Started",
     "Topic",
 ]
 
@@ -36,6 +41,10 @@ class BrokerUnavailable(Exception):
     def __init__(self, retry_after: float = 1.0) -> None:
         super().__init__("broker unavailable")
         self.retry_after = retry_after
+
+
+class BrokerFailed(Exception):
+    """A broker, or the private server that it needs, cannot start; the message says what to do."""
 
 
 class Topic(NamedTuple):
@@ -166,3 +175,57 @@ class Broker(Protocol):
 
     async def aclose(self) -> None:
         """Let go of everything. Idempotent."""
+
+
+class Started(Protocol):
+    """trio's `TaskStatus`: how a task tells whoever started it that it is ready."""
+
+    def started(self) -> None:
+        """It is ready."""
+
+
+class NetworkStatistics(Protocol):
+    """Numbers of a `Networked` broker."""
+
+    @property
+    def echo(self) -> float:
+        """The latest round trip to itself, in seconds."""
+
+
+@runtime_checkable
+class Networked(Broker, Protocol):
+    """A broker between nodes: it may be away, and it tells of what happened on others. Nothing works until `run` runs.
+
+    The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history cannot give
+    them. `on_presence_lost(topic, user)`: a user's last connection was on a node that died. `on_presence_back(topic,
+    user, info)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
+    """
+
+    on_gap: Callable[[Topic, Position | None], None]
+    on_presence_lost: Callable[[Topic, str], None]
+    on_presence_back: Callable[[Topic, str, Mapping[str, Any]], None]
+    on_health: Callable[[bool, str], None]
+    reason: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what this node publishes comes back to it. `reason` says why not."""
+
+    def statistics(self) -> NetworkStatistics:
+        """What was done, and what is held now."""
+
+    async def run(self, *, task_status: Started = ...) -> None:
+        """Keep in touch with the other nodes until cancelled; started after the first attempt, good or not."""
+
+
+class PrivateServer(Protocol):
+    """A server between the processes of one machine, which comes and goes with the process that runs it."""
+
+    url: str
+
+    async def run(self, *, task_status: Started = ...) -> None:
+        """Keep it running until cancelled; started when it answers.
+
+        Raises:
+            BrokerFailed: it did not start the first time.
+        """

@@ -18,7 +18,8 @@ import click
 import trio
 
 from channeld.app import App, Forced, LifespanFailed, Reloader
-from channeld.broker.redis.embedded import ValkeyFailed
+from channeld.broker.broker import BrokerFailed
+from channeld.broker.brokers import kind_of
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
@@ -192,7 +193,7 @@ def command(  # noqa: PLR0913 - one for each option
         _say(ready_text(plan, addresses, manner))
 
     if plan.server.workers > 1 and station is None:
-        if plan.config.broker == "memory":
+        if not kind_of(plan.config.broker).is_shared:
             raise click.UsageError("--workers over 1 needs a broker that processes share")
         options = _worker_options(log_format, workers, dev=dev, watching=watching)
         line = worker_command(file, options)
@@ -253,7 +254,7 @@ def _make_app(
             place=place,
             console=console,
         )
-    except (ValkeyFailed, ValueError) as error:
+    except (BrokerFailed, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -313,7 +314,7 @@ async def _serve(
             nursery.start_soon(watch, watched, app.reload)
         try:
             await app.run(sockets, tls, api_sockets)
-        except (LifespanFailed, ValkeyFailed) as error:
+        except (LifespanFailed, BrokerFailed) as error:
             raise click.ClickException(str(error)) from None
         except Forced:
             raise click.exceptions.Exit(INTERRUPTED) from None

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import trio
 
-from channeld.broker.redis.embedded import EmbeddedValkey, ValkeyFailed
+from channeld.broker.broker import BrokerFailed, PrivateServer
+from channeld.broker.brokers import kind_of
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError
 from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, hold
@@ -41,24 +42,25 @@ def lead(
     """Start the workers and keep them until all have drained; `on_ready` gets the addresses.
 
     Raises:
-        click.ClickException: an address is taken, the Valkey or a worker could not start.
+        click.ClickException: an address is taken, the private server of the broker or a worker could not start.
         click.exceptions.Exit: somebody asked twice.
     """
     try:
-        valkey = EmbeddedValkey() if plan.config.broker == "valkey" else None
+        make = kind_of(plan.config.broker).private_server
+        server = make() if make is not None else None
         held, names = hold(addresses)
-    except (BindError, ValkeyFailed) as error:
+    except (BindError, BrokerFailed) as error:
         raise click.ClickException(str(error)) from None
     crew = Supervisor(
         command,
         plan.server.workers,
         addresses=names,
-        broker_url=valkey.url if valkey is not None else None,
+        broker_url=server.url if server is not None else None,
         generated=generated,
         on_ready=lambda: on_ready(names),
     )
     try:
-        trio.run(_run, crew, valkey)
+        trio.run(_run, crew, server)
     finally:
         for sock in held:
             sock.close()
@@ -66,13 +68,13 @@ def lead(
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-async def _run(crew: Supervisor, valkey: EmbeddedValkey | None) -> None:
+async def _run(crew: Supervisor, server: PrivateServer | None) -> None:
     async with trio.open_nursery() as nursery:
         try:
-            if valkey is not None:
-                await nursery.start(valkey.run)
+            if server is not None:
+                await nursery.start(server.run)
             await crew.run()
-        except (WorkersFailed, ValkeyFailed) as error:
+        except (WorkersFailed, BrokerFailed) as error:
             raise click.ClickException(str(error)) from None
         nursery.cancel_scope.cancel()
 

@@ -92,18 +92,18 @@ async def test_without_its_broker_it_starts_and_is_not_healthy(
 
 async def test_the_embedded_valkey_comes_and_goes_with_it(write: Write) -> None:
     node, engine, runtime = made(write("broker: valkey\n"))
-    assert isinstance(node._valkey, EmbeddedValkey)
+    assert isinstance(node._server, EmbeddedValkey)
     async with living(node, runtime):
         assert node.is_healthy
         assert await engine.hub.publish(Topic("all", "", ""), b"{}") is None  # type: ignore[misc]
-        assert node._valkey._socket.exists()
-    assert not node._valkey._folder.exists()
+        assert node._server._socket.exists()
+    assert not node._server._folder.exists()
 
 
 async def test_a_worker_uses_the_valkey_of_its_parent(write: Write) -> None:
     place = Place(number=1, group="g", broker_url="unix:///parent.sock")
     node, engine, _ = made(write("broker: valkey\n"), place)
-    assert node._valkey is None
+    assert node._server is None
     assert isinstance(engine.hub.broker, RedisBroker)
     assert engine.cluster.group == "g"
 

@@ -1,5 +1,8 @@
-"""The broker of many nodes, over Redis or Valkey. Read `broker.py`; `session.py`, `queue.py` (out), `subscriptions.py` (in).
+"""The broker of many nodes, over Redis or Valkey. What goes out is queued, what comes in is counted.
 
-`entries.py` keeps presence, `scripts.py` what must be one step, `encoding.py` names and envelopes, `discovery.py` finds
-the primary, `embedded.py` brings a private server.
+Read `broker.py` first: the contract, and the supervised task that keeps a session. Then, in the order in which a frame
+passes: `queue.py` (what waits to be sent, and its batches), `scripts.py` (what must be one step inside Redis),
+`encoding.py` (names and envelopes), `subscriptions.py` (what comes back, in order and without holes), `entries.py`
+(presence and leases). Below them `session.py` (the connections, from the first byte to the first fault) and `discovery.py`
+(where the primary is). Beside them `embedded.py`: a private server for the processes of one machine.
 """

@@ -24,6 +24,7 @@ from channeld.broker.broker import (
     Page,
     Position,
     PresenceEntry,
+    Started,
     Topic,
 )
 from channeld.broker.redis.encoding import kept_frames, place, topic_key
@@ -66,12 +67,7 @@ class RedisStatistics:
 
 
 class RedisBroker:
-    """Keeps the `Broker` contract between nodes. Nothing works until `run` runs.
-
-    The callables may be set before `run`: `on_gap(topic, top)`: frames of a topic were missed and its history cannot
-    give them; `on_presence_lost(topic, user)`: a user's last connection was on a node that died; `on_presence_back(topic,
-    user, info)`: a user was counted out while this node was cut off, and is here; `on_health(healthy, reason)`.
-    """
+    """Keeps the `Networked` contract."""
 
     def __init__(self, url: str, prefix: str, deliver: Deliver, clock: Clock, node_id: str) -> None:
         """Remember where to connect.
@@ -222,7 +218,7 @@ class RedisBroker:
 
     # The supervised task.
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
         """Keep a session with Redis until `aclose` or cancellation; started after the first attempt, good or not."""
         self._ended = trio.Event()
         self._started = task_status.started

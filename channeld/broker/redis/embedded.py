@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import trio
 
+from channeld.broker.broker import BrokerFailed, Started
 from channeld.telemetry import log
 
 __all__ = ["EmbeddedValkey", "ValkeyFailed"]
@@ -32,7 +33,7 @@ _GUARDED = (
 )
 
 
-class ValkeyFailed(Exception):
+class ValkeyFailed(BrokerFailed):
     """The embedded Valkey is not installed, or did not start; the message says what to do."""
 
 
@@ -54,7 +55,7 @@ class EmbeddedValkey:
         self._socket = folder / "valkey.sock"
         self.url = f"unix://{self._socket}"
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
         """Keep a server running until cancelled; started when it answers.
 
         Raises:
@@ -66,7 +67,7 @@ class EmbeddedValkey:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _supervise(self, task_status: trio.TaskStatus[None]) -> NoReturn:
+    async def _supervise(self, task_status: Started) -> NoReturn:
         pause, is_first = FIRST_PAUSE, True
         while True:
             process = await self._start()

@@ -1,0 +1,85 @@
+"""The table of brokers: what `broker:` says for each, whether processes share it, and how it is opened.
+
+A new broker is its module and one row here; its settings are a class in `config/model.py`. Modules of a row are imported
+when the row is used: a server that keeps everything in memory loads no Redis client.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from channeld.broker.broker import Broker, Deliver, PrivateServer
+from channeld.config.model import RedisBroker as RedisSettings
+from channeld.timers import Clock
+
+__all__ = ["BROKERS", "BrokerKind", "BrokerSite", "kind_of"]
+
+# The keys of a private server are nobody else's.
+_PREFIX = "channeld"
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class BrokerSite:
+    """What a broker is opened with. `server` is the URL of the private server, where the kind has one."""
+
+    deliver: Deliver
+    clock: Clock
+    node_id: str
+    server: str | None = None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class BrokerKind:
+    """A row: `broker: NAME`, or `broker: {NAME: SETTINGS}` with an instance of `settings` in the configuration.
+
+    `open(settings, site)` makes the broker of one process. `private_server` makes the server that has to run first, once
+    for all processes started together.
+    """
+
+    name: str
+    open: Callable[[Any, BrokerSite], Broker]
+    settings: type | None = None
+    private_server: Callable[[], PrivateServer] | None = None
+    is_shared: bool = True
+
+
+def kind_of(settings: object) -> BrokerKind:
+    """The row of what `broker` says in a configuration."""
+    for kind in BROKERS:
+        if settings == kind.name or (kind.settings and isinstance(settings, kind.settings)):
+            return kind
+    raise LookupError(settings)
+
+
+def _open_memory(_settings: object, site: BrokerSite) -> Broker:
+    from channeld.broker.memory import MemoryBroker  # noqa: PLC0415 - each kind loads its own
+
+    # The epoch grows with each start, so a position of an earlier life is never taken for one of this.
+    epoch = f"{int(site.clock.wall() * 1000):011x}{secrets.token_hex(2)}"
+    return MemoryBroker(site.deliver, site.clock, epoch)
+
+
+def _open_redis(settings: RedisSettings, site: BrokerSite) -> Broker:
+    from channeld.broker.redis.broker import RedisBroker  # noqa: PLC0415 - 300 ms
+
+    return RedisBroker(settings.url, settings.prefix, site.deliver, site.clock, site.node_id)
+
+
+def _open_valkey(_settings: object, site: BrokerSite) -> Broker:
+    assert site.server is not None  # noqa: S101 - the row has a private server
+    return _open_redis(RedisSettings(url=site.server, prefix=_PREFIX), site)
+
+
+def _embedded_valkey() -> PrivateServer:
+    from channeld.broker.redis.embedded import EmbeddedValkey  # noqa: PLC0415 - only here
+
+    return EmbeddedValkey()
+
+
+BROKERS = (
+    BrokerKind(name="memory", open=_open_memory, is_shared=False),
+    BrokerKind(name="valkey", open=_open_valkey, private_server=_embedded_valkey),
+    BrokerKind(name="redis", open=_open_redis, settings=RedisSettings),
+)
