@@ -6,19 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from channeld.diagnostics.catalogue import CATALOGUE
-
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "channeld").rglob("*.py"))
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 # Tables: one row after the other, nothing to get lost in.
-TABLES = {"channeld/config/model.py"} | {
-    str(path.relative_to(ROOT))
-    for path in (ROOT / "channeld" / "diagnostics" / "catalogue").glob("*.py")
-}
-# Shown by tests of another name: re-exports, protocols without code, entry points. (The catalogue's tables are shown
-# by the tests of the checks that they explain.)
+TABLES = {"channeld/config/model.py"}
+# Shown by tests of another name: re-exports, protocols without code, entry points.
 UNMIRRORED = {
     "channeld/__init__.py",
     "channeld/__main__.py",
@@ -102,9 +96,3 @@ def _has_test(path: Path, tests: set[str]) -> bool:
         return True
     relative = path.relative_to(ROOT / "channeld")
     return f"tests/{relative.parent}/test_{path.name}".replace("/./", "/") in tests
-
-
-def test_codes_of_the_catalogue_are_their_keys_and_names_are_unique() -> None:
-    assert all(code == entry.code for code, entry in CATALOGUE.items())
-    names = [entry.name for entry in CATALOGUE.values()]
-    assert sorted(names) == sorted(set(names))

@@ -6,16 +6,17 @@ import pytest
 from channeld.config.load import Loaded
 from channeld.config.rules import RULES
 from channeld.config.structure import VERSION
-from channeld.diagnostics.catalogue import Entry, deployment, limits, security, structure
+from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.diagnostic import Severity
 
 Load = Callable[..., Loaded]
 
+# CH112 to CH117 are found while the files are read; CH308 and CH313 need no plan.
 ENTRIES = [
-    *structure.ENTRIES,
-    *security.ENTRIES,
-    *limits.ENTRIES,
-    *deployment.ENTRIES,
+    entry
+    for entry in CATALOGUE.values()
+    if entry.code.startswith(("CH10", "CH110", "CH118", "CH119", "CH12", "CH4", "CH6", "CH7"))
+    or entry.code in {"CH308", "CH313"}
 ]
 # CH416 is found when the configuration is compiled.
 SHOWN = [e for e in ENTRIES if not e.wrong.startswith("#") and e.code != "CH416"]

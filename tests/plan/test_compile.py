@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from channeld.diagnostics.catalogue import hooks as hook_codes
-from channeld.diagnostics.catalogue import routes as route_codes
-from channeld.diagnostics.catalogue.entry import Entry
+from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.plan.load import check
 
 Compile = Callable[..., Any]
+HOOKS = [entry for entry in CATALOGUE.values() if entry.code.startswith("CH5")]
+# CH308 and CH313 are found before anything is compiled.
+ROUTES = [
+    entry
+    for entry in CATALOGUE.values()
+    if entry.code.startswith("CH3") and entry.code not in {"CH308", "CH313"}
+]
 
 WHOLE = """channeld: 1
 server: {limits: {outbox: 2MiB, messages: 5/s}}
@@ -131,7 +136,7 @@ def test_many_channels_compile(compile_text: Compile) -> None:
     assert plan.match("/api/c199/x").channel.name == "c199"
 
 
-@pytest.mark.parametrize("entry", route_codes.ENTRIES, ids=lambda entry: entry.code)
+@pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.code)
 def test_routes_example(entry: Entry, compile_text: Compile) -> None:
     wrong, right = compile_text(entry.wrong), compile_text(entry.right)
     assert wrong.codes() == [entry.code]
@@ -139,7 +144,7 @@ def test_routes_example(entry: Entry, compile_text: Compile) -> None:
     assert (wrong.read.errors, right.read.errors) == ([], [])
 
 
-@pytest.mark.parametrize("entry", hook_codes.ENTRIES, ids=lambda entry: entry.code)
+@pytest.mark.parametrize("entry", HOOKS, ids=lambda entry: entry.code)
 def test_hooks_example(entry: Entry, compile_text: Compile, tmp_path: Path) -> None:
     for text, wrong in ((entry.wrong, True), (entry.right, False)):
         module = text.partition("\n")[0].removeprefix("# chat.py: ")

@@ -91,6 +91,8 @@ def call(*arguments: str | Path, cwd: Path) -> str:
 def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"channeld/config/channels.schema.json", "channeld/py.typed"} <= set(names)
+    explained = ROOT.glob("channeld/diagnostics/codes/*.md")
+    assert {str(file.relative_to(ROOT)) for file in explained} <= set(names)
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"channeld"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)
