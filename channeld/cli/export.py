@@ -13,11 +13,10 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.export.asyncapi import VERSIONS, Version, asyncapi
 from channeld.export.contract import Contract
 from channeld.export.describe import describe
-from channeld.export.jsonschema import jsonschema
+from channeld.export.jsonschema import as_json, jsonschema
 from channeld.export.markdown import markdown
 from channeld.export.python import python
 from channeld.export.typescript import javascript, typescript
-from channeld.export.writing import as_json
 from channeld.schema.schemas import Schemas
 
 __all__ = ["command"]

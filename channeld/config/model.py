@@ -108,7 +108,7 @@ class Ping:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Limits:
-    """`server.limits`, whole."""
+    """`server.limits`; or a channel's, once its own have been taken over (only then `connections_per_user`)."""
 
     message_size: int = 64 * KIB
     json_depth: int = 64
@@ -121,6 +121,12 @@ class Limits:
     rooms_per_connection: int = 100
     messages: Rate = Rate(limit=100, period=1.0, burst=200)
     errors: Rate = Rate(limit=30, period=60.0, burst=30)
+    connections_per_user: int | None = None
+
+    def under(self, own: "ChannelLimits") -> "Limits":
+        """These limits with a channel's own over them."""
+        given = {field.name: getattr(own, field.name) for field in attrs.fields(ChannelLimits)}
+        return attrs.evolve(self, **{k: v for k, v in given.items() if v is not None})
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -21,7 +21,6 @@ __all__ = [
     "Tree",
     "apply_ignores",
     "parse",
-    "read_document",
     "read_sources",
 ]
 
@@ -119,11 +118,6 @@ class Sources:
                 self._texts[file] = data.decode("utf-8", "replace").removeprefix("\ufeff")
                 self._trees[file] = parse(data, file, self.report)
         return self._trees.get(file)
-
-
-def read_document(sources: Sources, file: str) -> Tree | None:
-    """The same as `sources.read_document(file)`."""
-    return sources.read_document(file)
 
 
 def read_sources(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from channeld.config.model import Auth, Channel, HookAuth, JwtAuth, TokensAuth
 from channeld.diff.change import Change, Level
-from channeld.diff.comparison import OBJECT, Desk, Use
+from channeld.diff.comparison import OBJECT, Comparison, Use
 from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
 from channeld.diff.tokens import tokens
@@ -17,50 +17,52 @@ __all__ = ["authenticators", "channel_access", "origins"]
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 
 
-def channel_access(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def channel_access(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """A channel's `auth`, `require` and `rooms`."""
-    yield from _auth(desk, old, new)
+    yield from _auth(comparison, old, new)
     pointers = (at("/channels", new.name, "require"), at("/channels", old.name, "require"))
-    yield from requirements(desk, old.require, new.require, pointers, f"clients of `{new.name}`")
-    yield from _joins(desk, old, new)
-    yield from _subscriptions(desk, old, new)
+    yield from requirements(
+        comparison, old.require, new.require, pointers, f"clients of `{new.name}`"
+    )
+    yield from _joins(comparison, old, new)
+    yield from _subscriptions(comparison, old, new)
 
 
-def _auth(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     was, now = old.auth, new.auth
     pointer, who = at("/channels", new.name, "auth"), f"`{new.name}`"
     open_before, open_now = (not auth.names or auth.optional for auth in (was, now))
     if open_before and not open_now:
         label = "anybody could connect before"
         message = f"{who} asks for a token now"
-        yield desk.change("D401", _B, message, pointer, label=label)
+        yield comparison.change("D401", _B, message, pointer, label=label)
     elif open_now and not open_before:
         message = f"{who} lets anybody in now"
-        yield desk.change("D404", _S, message, pointer, security=True)
+        yield comparison.change("D404", _S, message, pointer, security=True)
     elif not was.names and now.names:
         message = f"{who} refuses a bad token now"
         label = "tokens were not looked at before"
-        yield desk.change("D401", _D, message, pointer, label=label)
+        yield comparison.change("D401", _D, message, pointer, label=label)
     if not was.names or not now.names:
         return
-    gone = [name for name in was.names if not _has(desk, name, now.names, old=True)]
-    come = [name for name in now.names if not _has(desk, name, was.names, old=False)]
+    gone = [name for name in was.names if not _has(comparison, name, now.names, old=True)]
+    come = [name for name in now.names if not _has(comparison, name, was.names, old=False)]
     for name in gone:
         message = f"tokens of `{name}` no longer open {who}"
         place = at("/auth", name)
-        yield desk.gone("D402", _B, message, place, near=pointer)
+        yield comparison.gone("D402", _B, message, place, near=pointer)
     for name in come:
         message = f"tokens of `{name}` open {who} now"
-        yield desk.change("D404", _S, message, pointer, security=True)
+        yield comparison.change("D404", _S, message, pointer, security=True)
     if not gone and not come and len(was.names) > 1 and was.names != now.names:
         message = f"{who} asks its authenticators in another order now"
         label = f"{', '.join(was.names)} before; the first that finds its token decides"
-        yield desk.change("D411", _D, message, pointer, label=label)
+        yield comparison.change("D411", _D, message, pointer, label=label)
 
 
-def _has(desk: Desk, name: str, names: tuple[str, ...], *, old: bool) -> bool:
+def _has(comparison: Comparison, name: str, names: tuple[str, ...], *, old: bool) -> bool:
     """Whether an authenticator of one side is among those of the other, perhaps under another name."""
-    mine, theirs = desk.old.config.auth, desk.new.config.auth
+    mine, theirs = comparison.old.config.auth, comparison.new.config.auth
     if not old:
         mine, theirs = theirs, mine
     if name in names:
@@ -68,40 +70,44 @@ def _has(desk: Desk, name: str, names: tuple[str, ...], *, old: bool) -> bool:
     return any(other not in mine and theirs.get(other) == mine.get(name) for other in names)
 
 
-def authenticators(desk: Desk) -> Iterator[Change]:
+def authenticators(comparison: Comparison) -> Iterator[Change]:
     """The authenticators that both sides have and some channel uses."""
-    used = {name for channel in desk.new.config.channels.values() for name in channel.auth.names}
-    for name, was in desk.old.config.auth.items():
-        now = desk.new.config.auth.get(name)
+    used = {
+        name for channel in comparison.new.config.channels.values() for name in channel.auth.names
+    }
+    for name, was in comparison.old.config.auth.items():
+        now = comparison.new.config.auth.get(name)
         if now is not None and name in used:
-            yield from _authenticator(desk, name, was, now)
+            yield from _authenticator(comparison, name, was, now)
 
 
-def _authenticator(desk: Desk, name: str, was: Auth, now: Auth) -> Iterator[Change]:
+def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator[Change]:
     pointer = at("/auth", name)
     if type(was) is not type(now):
         message = f"`{name}` is of another type now"
-        yield desk.change("D402", _B, message, at(pointer, "type"), label=f"{_type(was)} before")
+        yield comparison.change(
+            "D402", _B, message, at(pointer, "type"), label=f"{_type(was)} before"
+        )
         return
-    yield from tokens(desk, name, was, now)
+    yield from tokens(comparison, name, was, now)
     if isinstance(was, HookAuth) and isinstance(now, HookAuth) and was.hook != now.hook:
         message = f"`{name}` asks the hook {now.hook.call} now"
         label = f"{was.hook.call} before; what it does is not judged"
-        yield desk.change("D701", _D, message, at(pointer, "hook"), label=label)
-    yield from _claims(desk, name, was, now)
+        yield comparison.change("D701", _D, message, at(pointer, "hook"), label=label)
+    yield from _claims(comparison, name, was, now)
 
 
 def _type(auth: Auth) -> str:
     return {JwtAuth: "jwt", TokensAuth: "tokens", HookAuth: "hook"}[type(auth)]
 
 
-def _claims(desk: Desk, name: str, was: Auth, now: Auth) -> Iterator[Change]:
+def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator[Change]:
     pointer = at("/auth", name, "claims")
     if was.claims is None and now.claims is None:
         return
     nothing = implied(True, "anything")
-    old = desk.node(pointer, OBJECT, old=True) if was.claims is not None else None
-    new = desk.node(pointer, OBJECT) if now.claims is not None else None
+    old = comparison.node(pointer, OBJECT, old=True) if was.claims is not None else None
+    new = comparison.node(pointer, OBJECT) if now.claims is not None else None
     use = Use(
         pointer=pointer,
         old=pointer,
@@ -110,31 +116,36 @@ def _claims(desk: Desk, name: str, was: Auth, now: Auth) -> Iterator[Change]:
         about=f"claims of `{name}`",
         codes=("D403", "D404"),
     )
-    yield from desk.differences(
+    yield from comparison.differences(
         use,
-        old or desk.implied(nothing, OBJECT, old=True),
-        new or desk.implied(nothing, OBJECT),
+        old or comparison.implied(nothing, OBJECT, old=True),
+        new or comparison.implied(nothing, OBJECT),
     )
 
 
-def origins(desk: Desk) -> Iterator[Change]:
+def origins(comparison: Comparison) -> Iterator[Change]:
     """`server.allowed_origins`."""
-    was, now = desk.old.config.server.allowed_origins, desk.new.config.server.allowed_origins
+    was, now = (
+        comparison.old.config.server.allowed_origins,
+        comparison.new.config.server.allowed_origins,
+    )
     pointer = "/server/allowed_origins"
-    if was == now or not (desk.old.is_known(pointer) and desk.new.is_known(pointer)):
+    if was == now or not (comparison.old.is_known(pointer) and comparison.new.is_known(pointer)):
         return
     if now == "any":
-        yield desk.change("D406", _S, "pages of any origin may connect now", pointer, security=True)
+        yield comparison.change(
+            "D406", _S, "pages of any origin may connect now", pointer, security=True
+        )
         return
     if was == "any":
-        yield desk.change("D405", _B, "only pages of some origins may connect now", pointer)
+        yield comparison.change("D405", _B, "only pages of some origins may connect now", pointer)
         return
     for origin in _apart(was, now):
         message = f"pages of {_origin(origin)} may no longer connect"
-        yield desk.change("D405", _B, message, pointer)
+        yield comparison.change("D405", _B, message, pointer)
     for origin in _apart(now, was):
         message = f"pages of {_origin(origin)} may connect now"
-        yield desk.change("D406", _S, message, pointer, security=True)
+        yield comparison.change("D406", _S, message, pointer, security=True)
 
 
 def _origin(origin: str) -> str:
@@ -152,50 +163,50 @@ def _apart(these: str | tuple[str, ...], among: str | tuple[str, ...]) -> Iterat
             yield origin
 
 
-def _joins(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def _joins(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     pointer = at("/channels", new.name, "rooms", "join")
     was, now = old.rooms.join, new.rooms.join
     for room in was:
         if room not in now:
             message = f"clients of `{new.name}` are no longer in the room `{room}` from the start"
-            yield desk.change("D606", _B, message, pointer)
+            yield comparison.change("D606", _B, message, pointer)
     for room in now:
         if room not in was:
             message = f"clients of `{new.name}` are in the room `{room}` from the start now"
-            yield desk.change("D606", _D, message, pointer)
+            yield comparison.change("D606", _D, message, pointer)
 
 
-def _subscriptions(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     pointer = at("/channels", new.name, "rooms", "subscribe")
     before = at("/channels", old.name, "rooms", "subscribe")
     was, now, who = old.rooms.subscribe, new.rooms.subscribe, f"clients of `{new.name}`"
     if was is None and now is not None:
         message = f"{who} may subscribe to rooms now"
-        yield desk.change("D410", _S, message, pointer, key=True, security=True)
+        yield comparison.change("D410", _S, message, pointer, key=True, security=True)
     if was is not None and now is None:
         message = f"{who} may no longer subscribe to rooms"
         near = at("/channels", new.name, "rooms")
-        yield desk.gone("D409", _B, message, before, near=near)
+        yield comparison.gone("D409", _B, message, before, near=near)
     if was is None or now is None:
         return
     for index, room in enumerate(was.allow):
         if room not in now.allow and not any(_covers(other, room) for other in now.allow):
             message = f"{who} may no longer subscribe to `{room}`"
             place, near = at(before, "allow", index), at(pointer, "allow")
-            yield desk.gone("D409", _B, message, place, near=near)
+            yield comparison.gone("D409", _B, message, place, near=near)
     for index, room in enumerate(now.allow):
         if room not in was.allow and not any(_covers(other, room) for other in was.allow):
             message = f"{who} may subscribe to `{room}` now"
-            yield desk.change("D410", _S, message, at(pointer, "allow", index), security=True)
+            yield comparison.change("D410", _S, message, at(pointer, "allow", index), security=True)
     if was.max != now.max:
         lower = was.max is None or (now.max is not None and now.max < was.max)
         message = f"{who} may subscribe to {now.max or 'any number of'} rooms now"
         code, level = ("D501", _B) if lower else ("D507", _S)
         label = f"{was.max or 'any number'} before"
-        yield desk.change(code, level, message, at(pointer, "max"), label=label)
+        yield comparison.change(code, level, message, at(pointer, "max"), label=label)
     if was.hook != now.hook:
         message = f"another hook decides about subscriptions of {who}"
-        yield desk.change(
+        yield comparison.change(
             "D701", _D, message, at(pointer, "hook"), label="what it does is not judged"
         )
 

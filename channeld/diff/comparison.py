@@ -1,4 +1,4 @@
-"""The two sides on one desk: places in both, and the changes that schemas make to what is sent and received."""
+"""Both sides of a comparison: their places, and what a schema's change does to senders and receivers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -15,7 +15,7 @@ from channeld.schema.compare.counterexample import Shown, find
 from channeld.schema.compare.difference import Effect, Fact, Spot
 from channeld.schema.compare.schema_ref import IMPLIED, Book, Node, Part, implied
 
-__all__ = ["OBJECT", "Desk", "Use"]
+__all__ = ["OBJECT", "Comparison", "Use"]
 
 OBJECT: Final = implied({"type": "object"}, "object")
 """A frame, without its type and id, and claims are objects whatever their schema says."""
@@ -52,7 +52,7 @@ class Use:
 
 
 @attrs.define(eq=False)
-class Desk:
+class Comparison:
     """Makes changes; `everything` asks for those of words, too."""
 
     old: Side

@@ -1,17 +1,20 @@
 """What receivers get of a message: the fields of the delivered frame, and the template that each comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
 
 from channeld.config.model import Message
+from channeld.diff.change import Change, Level
+from channeld.diff.comparison import Comparison
 from channeld.plan.expressions import Expression, Literal, Node, Text, expressions, parse
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compare.difference import Fact
 from channeld.schema.guarantees import type_of
 
-__all__ = ["Delivered", "Source", "delivered", "is_routed", "source"]
+__all__ = ["Delivered", "Source", "delivered", "fields", "is_routed", "source"]
 
 _TYPES: Final = {"now_ms": "integer"} | dict.fromkeys(
     ("now", "uuid", "user.id", "connection.id", "room"), "string"
@@ -89,3 +92,39 @@ def _parsed(value: Json) -> Node:
 
 def _read(value: Json) -> list[Expression]:
     return list(expressions(_parsed(value)))
+
+
+def fields(
+    comparison: Comparison,
+    old: Mapping[str, Source],
+    new: Mapping[str, Source],
+    pointers: tuple[str, str],
+    who: str,
+) -> Iterator[Change]:
+    """Fields that the server makes: gone, new, or made of something else. `pointers`: where they stand, new and old."""
+    pointer, before = pointers
+    for name, was in old.items():
+        now = new.get(name)
+        if now is None:
+            words = f"{who} has no `{name}` any more"
+            place = at(before, name)
+            yield comparison.gone("D603", Level.BREAKING, words, place, near=pointer)
+        elif (was.text, was.optional) != (now.text, now.optional):
+            yield _changed_field(comparison, was, now, at(pointer, name), f"`{name}` in {who}")
+    for name in new:
+        if name not in old:
+            words = f"{who} has `{name}`, too"
+            yield comparison.change("D604", Level.SAFE, words, at(pointer, name), key=True)
+
+
+def _changed_field(
+    comparison: Comparison, was: Source, now: Source, pointer: str, who: str
+) -> Change:
+    level, words = Level.DANGEROUS, f"{who} is made of something else now"
+    if was.text == now.text:
+        level = Level.BREAKING if now.optional else Level.SAFE
+        words = f"{who} may be missing now" if now.optional else f"{who} is always there now"
+    elif was.kind and now.kind and was.kind != now.kind:
+        level, words = Level.BREAKING, f"{who} is of another type now: {now.kind}"
+    label = f"{was.text.removeprefix('= ')}{' (optional)' if was.optional else ''} before"
+    return comparison.change("D605", level, words, pointer, label=label)

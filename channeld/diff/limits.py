@@ -5,9 +5,8 @@ from typing import Final
 
 from channeld.config.model import Channel, History, Presence, Rate
 from channeld.diff.change import Change, Level
-from channeld.diff.comparison import Desk
-from channeld.diff.delivered import source
-from channeld.diff.fields import fields
+from channeld.diff.comparison import Comparison
+from channeld.diff.delivered import fields, source
 from channeld.pointer import at
 from channeld.schema.compare.words import duration
 
@@ -29,47 +28,52 @@ _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
 """Limit → what it is in words, and how bad it is when it gets lower. Hooks' own time is no matter of clients."""
 
 
-def server_limits(desk: Desk) -> Iterator[Change]:
+def server_limits(comparison: Comparison) -> Iterator[Change]:
     """`server.limits` and `server.ping`."""
-    was, now = desk.old.config.server, desk.new.config.server
+    was, now = comparison.old.config.server, comparison.new.config.server
     for name in _WORDS:
         if hasattr(was.limits, name):
             pointer = at("/server/limits", name)
-            yield from _limit(desk, name, (was.limits, now.limits), pointer, "")
+            yield from _limit(comparison, name, (was.limits, now.limits), pointer, "")
     for name in ("interval", "timeout"):
         before, after = getattr(was.ping, name), getattr(now.ping, name)
         if after < before:
             words = f"`ping.{name}` is {duration(after)} now"
             label = f"{duration(before)} before"
-            yield desk.change("D502", Level.DANGEROUS, words, at("/server/ping", name), label=label)
+            yield comparison.change(
+                "D502", Level.DANGEROUS, words, at("/server/ping", name), label=label
+            )
 
 
-def channel_limits(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def channel_limits(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """A channel's `limits`, where it has its own on either side."""
     for name in _WORDS:
         if not hasattr(new.limits, name):
             continue
         if getattr(old.limits, name) is None and getattr(new.limits, name) is None:
             continue
-        pair = (_resolved(desk, old, name, old=True), _resolved(desk, new, name, old=False))
+        pair = (
+            _resolved(comparison, old, name, old=True),
+            _resolved(comparison, new, name, old=False),
+        )
         pointer = at("/channels", new.name, "limits", name)
-        yield from _limit(desk, name, pair, pointer, f" on `{new.name}`")
+        yield from _limit(comparison, name, pair, pointer, f" on `{new.name}`")
 
 
-def _resolved(desk: Desk, channel: Channel, name: str, *, old: bool) -> object:
+def _resolved(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> object:
     """The channel's limits with the server's where it has none of its own; what has the one of that name."""
     if getattr(channel.limits, name) is not None:
         return channel.limits
-    server = (desk.old if old else desk.new).config.server.limits
+    server = (comparison.old if old else comparison.new).config.server.limits
     return server if hasattr(server, name) else channel.limits
 
 
 def _limit(
-    desk: Desk, name: str, pair: tuple[object, object], pointer: str, where: str
+    comparison: Comparison, name: str, pair: tuple[object, object], pointer: str, where: str
 ) -> Iterator[Change]:
     before, after = (getattr(each, name) for each in pair)
     if isinstance(before, Rate) or isinstance(after, Rate):
-        yield from rates(desk, before, after, pointer, "all messages" + where, name)
+        yield from rates(comparison, before, after, pointer, "all messages" + where, name)
         return
     if before == after:
         return
@@ -77,7 +81,7 @@ def _limit(
     lower = before is None or (after is not None and after < before)
     message = f"{words}{where} is {_number(name, after)} now"
     label = f"{_number(name, before)} before"
-    yield desk.change(
+    yield comparison.change(
         "D501" if lower else "D507",
         level if lower else Level.SAFE,
         message,
@@ -87,7 +91,12 @@ def _limit(
 
 
 def rates(
-    desk: Desk, old: Rate | None, new: Rate | None, pointer: str, what: str, name: str = ""
+    comparison: Comparison,
+    old: Rate | None,
+    new: Rate | None,
+    pointer: str,
+    what: str,
+    name: str = "",
 ) -> Iterator[Change]:
     """A rate; None: there is none."""
     if old == new:
@@ -99,7 +108,7 @@ def rates(
     message = f"the rate of {what} is {_rate(new)} now"
     if name == "errors":
         message = f"the rate of errors is {_rate(new)} now"
-    yield desk.change(
+    yield comparison.change(
         "D501" if lower else "D507",
         level if lower else Level.SAFE,
         message,
@@ -108,22 +117,22 @@ def rates(
     )
 
 
-def histories(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """What a client that comes back can recover."""
     was, now = old.history, new.history
     pointer = at("/channels", new.name, "history")
     if was is not None and now is None:
         message = f"`{new.name}` keeps no history any more: clients recover nothing"
         gone = at("/channels", old.name, "history")
-        yield desk.gone("D504", Level.BREAKING, message, gone, near=at("/channels", new.name))
+        yield comparison.gone("D504", Level.BREAKING, message, gone, near=at("/channels", new.name))
     elif was is None and now is not None:
         message = f"`{new.name}` keeps a history now: frames carry `room` and `pos`"
-        yield desk.change("D508", Level.SAFE, message, pointer, key=True)
+        yield comparison.change("D508", Level.SAFE, message, pointer, key=True)
     elif was is not None and now is not None:
-        yield from _kept(desk, was, now, pointer)
+        yield from _kept(comparison, was, now, pointer)
 
 
-def _kept(desk: Desk, was: History, now: History, pointer: str) -> Iterator[Change]:
+def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> Iterator[Change]:
     for name, before, after, words in (
         ("size", was.size, now.size, "{:g} frames".format),
         ("ttl", was.ttl, now.ttl, duration),
@@ -132,43 +141,45 @@ def _kept(desk: Desk, was: History, now: History, pointer: str) -> Iterator[Chan
             code, level = ("D504", Level.BREAKING) if after < before else ("D508", Level.SAFE)
             message = f"a room's history keeps {words(after)} now"
             label = f"{words(before)} before"
-            yield desk.change(code, level, message, at(pointer, name), label=label)
+            yield comparison.change(code, level, message, at(pointer, name), label=label)
 
 
-def presences(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """What clients are told of each other."""
     was, now = old.presence, new.presence
     pointer, before = (at("/channels", name, "presence") for name in (new.name, old.name))
     if was is not None and now is None:
         message = f"`{new.name}` has no presence any more"
         near = at("/channels", new.name)
-        yield desk.gone("D505", Level.BREAKING, message, before, near=near)
+        yield comparison.gone("D505", Level.BREAKING, message, before, near=near)
     elif was is None and now is not None:
         message = f"`{new.name}` has presence now"
         label = "clients of today receive `presence` frames and may not expect them"
-        yield desk.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
+        yield comparison.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
     elif was is not None and now is not None:
-        yield from _presence(desk, was, now, pointer)
+        yield from _presence(comparison, was, now, pointer)
         infos = [{k: source(v) for k, v in each.info.items()} for each in (was, now)]
         places = (at(pointer, "info"), at(before, "info"))
-        yield from fields(desk, infos[0], infos[1], places, f"the presence of `{new.name}`")
+        yield from fields(comparison, infos[0], infos[1], places, f"the presence of `{new.name}`")
 
 
-def _presence(desk: Desk, was: Presence, now: Presence, pointer: str) -> Iterator[Change]:
+def _presence(
+    comparison: Comparison, was: Presence, now: Presence, pointer: str
+) -> Iterator[Change]:
     if was.scope != now.scope:
         message = f"presence is told per {now.scope} now"
         label = f"per {was.scope} before"
-        yield desk.change("D505", Level.BREAKING, message, at(pointer, "scope"), label=label)
+        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "scope"), label=label)
     if was.events and not now.events:
         message = "who comes and goes is not told any more"
-        yield desk.change("D505", Level.BREAKING, message, at(pointer, "events"))
+        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "events"))
     if now.events and not was.events:
         message = "who comes and goes is told now"
-        yield desk.change("D509", Level.DANGEROUS, message, at(pointer, "events"))
+        yield comparison.change("D509", Level.DANGEROUS, message, at(pointer, "events"))
     if bool(was.batch) != bool(now.batch) and was.events and now.events:
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
         message = f"who comes and goes is told in {form} now"
-        yield desk.change("D505", Level.BREAKING, message, at(pointer, "batch"))
+        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "batch"))
 
 
 def _rate(rate: Rate | None) -> str:

@@ -8,9 +8,8 @@ from channeld.config.model import Channel, Config, Message
 from channeld.dev.routes_table import rows
 from channeld.diagnostics.diagnostic import Related
 from channeld.diff.change import Change, Level
-from channeld.diff.comparison import Desk, Use
-from channeld.diff.delivered import Delivered, delivered, is_routed
-from channeld.diff.fields import fields
+from channeld.diff.comparison import Comparison, Use
+from channeld.diff.delivered import Delivered, delivered, fields, is_routed
 from channeld.diff.limits import rates
 from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
@@ -19,16 +18,16 @@ from channeld.pointer import at
 __all__ = ["types"]
 
 
-def types(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def types(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """Everything about the types of a channel that both sides have."""
-    pair = _Pair(desk, old, new)
+    pair = _Pair(comparison, old, new)
     yield from pair.messages()
     yield from pair.events()
 
 
 @attrs.frozen(eq=False)
 class _Pair:
-    desk: Desk
+    comparison: Comparison
     old: Channel
     new: Channel
 
@@ -61,11 +60,11 @@ class _Pair:
         pointer = self.at("events")
         if olds is None and news is not None:
             message = f"only declared types are published to `{self.new.name}` now"
-            yield self.desk.change("D205", Level.SAFE, message, pointer, key=True)
+            yield self.comparison.change("D205", Level.SAFE, message, pointer, key=True)
         if olds is not None and news is None:
             message = f"types that are not declared may be published to `{self.new.name}` now"
             gone = self.before("events")
-            yield self.desk.gone("D206", Level.DANGEROUS, message, gone, near=self.at())
+            yield self.comparison.gone("D206", Level.DANGEROUS, message, gone, near=self.at())
         for name in olds or {}:
             if news is not None and name not in news:
                 yield from self._event_gone(name)
@@ -91,14 +90,14 @@ class _Pair:
 
     def _text(self, name: str, *, old: bool) -> str:
         pointer = self.before if old else self.at
-        node = self.desk.node(pointer("messages", name, "schema"), old=old)
+        node = self.comparison.node(pointer("messages", name, "schema"), old=old)
         channel = self.old if old else self.new
         message = channel.messages[name]
         text = node.text() if node is not None else ""
         return f"{text}\n{message.route}" if text else ""
 
     def _rename(self, name: str, now: str) -> Change:
-        return self.desk.change(
+        return self.comparison.change(
             "D203",
             Level.BREAKING,
             f"the message `{name}` is called `{now}` now",
@@ -109,17 +108,17 @@ class _Pair:
         )
 
     def _there(self, pointer: str) -> Related:
-        return Related(place=self.desk.old.place(pointer, key=True), message="stood here")
+        return Related(place=self.comparison.old.place(pointer, key=True), message="stood here")
 
     def _message_gone(self, name: str) -> Change:
         pointer, near = self.before("messages", name), self.at("messages")
         if name in (self.new.events or {}) and name not in (self.old.events or {}):
             message = f"`{name}` comes from the server only now"
-            return self.desk.gone("D204", Level.BREAKING, message, pointer, near=near)
+            return self.comparison.gone("D204", Level.BREAKING, message, pointer, near=near)
         label = "it was marked as deprecated" if self.old.messages[name].deprecated else ""
         message = f"the message `{name}` is gone"
         who = self._senders(name)
-        return self.desk.gone(
+        return self.comparison.gone(
             "D201", Level.BREAKING, message, pointer, near=near, label=label, affects=(who,)
         )
 
@@ -130,12 +129,12 @@ class _Pair:
         if name in (self.old.events or {}) and name not in (self.new.events or {}):
             words = f"`{name}` is sent by clients now, no longer by the server"
             pointer = self.at("messages", name)
-            return self.desk.change("D204", Level.BREAKING, words, pointer, key=True)
+            return self.comparison.change("D204", Level.BREAKING, words, pointer, key=True)
         if is_routed(message) and type_ not in self._received(self.old, old=True):
             level = Level.DANGEROUS
             label = f"clients of today receive `{type_}`, too, and may not expect it"
         words = f"the message `{name}` is new"
-        return self.desk.change(
+        return self.comparison.change(
             "D202", level, words, self.at("messages", name), key=True, label=label
         )
 
@@ -145,18 +144,20 @@ class _Pair:
         pointer, near = self.before("events", name), self.at("events")
         words = f"the event `{name}` is gone"
         who = self._receivers(name)
-        yield self.desk.gone("D201", Level.BREAKING, words, pointer, near=near, affects=(who,))
+        yield self.comparison.gone(
+            "D201", Level.BREAKING, words, pointer, near=near, affects=(who,)
+        )
 
     def _event_come(self, name: str) -> Iterator[Change]:
         if name in self._received(self.old, old=True) or name in self.old.messages:
             return
         words, label = f"the event `{name}` is new", "clients of today may not expect it"
         pointer = self.at("events", name)
-        yield self.desk.change("D202", Level.DANGEROUS, words, pointer, key=True, label=label)
+        yield self.comparison.change("D202", Level.DANGEROUS, words, pointer, key=True, label=label)
 
     def _event(self, name: str) -> Iterator[Change]:
         pointer = self.at("events", name, "schema")
-        yield from self.desk.schemas(
+        yield from self.comparison.schemas(
             Use(
                 pointer=pointer,
                 old=self.before("events", name, "schema"),
@@ -176,7 +177,7 @@ class _Pair:
         before = self._delivered(self.old, name, old=True)
         after = self._delivered(self.new, name, old=False)
         passed_on = is_routed(was) and is_routed(now) and not self._is_declared(after.type)
-        yield from self.desk.schemas(
+        yield from self.comparison.schemas(
             Use(
                 pointer=at(pointer, "schema"),
                 old=self.before("messages", name, "schema"),
@@ -189,13 +190,13 @@ class _Pair:
             )
         )
         yield from requirements(
-            self.desk,
+            self.comparison,
             was.require,
             now.require,
             (at(pointer, "require"), self.before("messages", name, "require")),
             self._senders(name),
         )
-        yield from rates(self.desk, was.rate, now.rate, at(pointer, "rate"), f"`{name}`")
+        yield from rates(self.comparison, was.rate, now.rate, at(pointer, "rate"), f"`{name}`")
         yield from self._audience(name, was, now)
         if is_routed(was) and is_routed(now):
             yield from self._delivery(name, before, after)
@@ -206,33 +207,35 @@ class _Pair:
         kept = self.old.history is not None and self.new.history is not None
         if kept and was.history and not now.history and is_routed(now):
             words = f"`{name}` is no longer kept: clients that come back don't get it"
-            yield self.desk.change("D504", Level.BREAKING, words, at(pointer, "history"))
+            yield self.comparison.change("D504", Level.BREAKING, words, at(pointer, "history"))
         if kept and now.history and not was.history and is_routed(now):
             words = f"`{name}` is kept now: clients that come back get it"
-            yield self.desk.change("D508", Level.SAFE, words, at(pointer, "history"))
+            yield self.comparison.change("D508", Level.SAFE, words, at(pointer, "history"))
         if was.hook != now.hook:
             before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
             words = f"the hook of `{name}` is {after} now"
             label = f"{before} before; what it does is not judged"
-            yield self.desk.change("D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label)
+            yield self.comparison.change(
+                "D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label
+            )
         if now.deprecated and not was.deprecated:
             words = f"the message `{name}` is deprecated now"
-            yield self.desk.change("D207", Level.SAFE, words, at(pointer, "deprecated"))
+            yield self.comparison.change("D207", Level.SAFE, words, at(pointer, "deprecated"))
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"message `{name}`", pointer)
 
     def _words(self, what: str, pointer: str) -> Iterator[Change]:
-        if self.desk.everything:
+        if self.comparison.everything:
             words = f"the description or the examples of the {what} changed"
-            yield self.desk.change("D702", Level.SAFE, words, pointer, key=True)
+            yield self.comparison.change("D702", Level.SAFE, words, pointer, key=True)
 
     def _audience(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         if {*was.route} == {*now.route}:
             return
-        before = _reached(self.desk.old.config, self.old, name)
-        after = _reached(self.desk.new.config, self.new, name)
+        before = _reached(self.comparison.old.config, self.old, name)
+        after = _reached(self.comparison.new.config, self.new, name)
         words = f"`{name}` goes to {after} now"
-        yield self.desk.change(
+        yield self.comparison.change(
             "D601",
             Level.DANGEROUS,
             words,
@@ -248,18 +251,18 @@ class _Pair:
             words = f"what others receive of `{name}` has the type `{after.type}` now"
             place = at(pointer, "emit", "type")
             label = f"`{before.type}` before"
-            yield self.desk.change("D203", Level.BREAKING, words, place, label=label)
+            yield self.comparison.change("D203", Level.BREAKING, words, place, label=label)
         if before.as_sent and after.as_sent:
             # Of what is as it was sent the schema tells.
             before, after = _apart(before, after), _apart(after, before)
         places = at(pointer, "emit" if not after.as_sent else "stamp")
         olds = at(old_pointer, "emit" if not before.as_sent else "stamp")
         who = f"what others receive of `{name}`"
-        yield from fields(self.desk, before.fields, after.fields, (places, olds), who)
+        yield from fields(self.comparison, before.fields, after.fields, (places, olds), who)
 
     def _delivered(self, channel: Channel, name: str, *, old: bool) -> Delivered:
         pointer = (self.before if old else self.at)("messages", name, "schema")
-        shape = (self.desk.old if old else self.desk.new).schemas.shape(pointer)
+        shape = (self.comparison.old if old else self.comparison.new).schemas.shape(pointer)
         declared = {n: shape.lookup((n,)).guaranteed for n in shape.property_names()}
         return delivered(name, channel.messages[name], declared)
 

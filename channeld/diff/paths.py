@@ -8,7 +8,7 @@ import attrs
 
 from channeld.config.model import Channel
 from channeld.diff.change import Change, Level, Witness
-from channeld.diff.comparison import Desk, Use
+from channeld.diff.comparison import Comparison, Use
 from channeld.diff.severity import Direction
 from channeld.plan.path_syntax import Param, PathPattern, Rest, compare, parse_path
 from channeld.plan.paths import converter, is_refused
@@ -40,15 +40,15 @@ def _shape(path: str) -> tuple[object, ...]:
     return tuple(s if isinstance(s, str) else type(s) for s in pattern.segments)
 
 
-def renamed(desk: Desk) -> Mapping[str, str]:
+def renamed(comparison: Comparison) -> Mapping[str, str]:
     """Old channels that have another name now: the path is the same."""
-    olds, news = desk.old.config.channels, desk.new.config.channels
+    olds, news = comparison.old.config.channels, comparison.new.config.channels
     come = {_shape(c.path): name for name, c in news.items() if name not in olds}
     gone = {name: _shape(c.path) for name, c in olds.items() if name not in news}
     return {name: come[shape] for name, shape in gone.items() if shape in come}
 
 
-def path_changes(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
+def path_changes(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """The path of a channel that both sides have, and its params."""
     was, now = _pattern(old.path), _pattern(new.path)
     pointer = at("/channels", new.name, "path")
@@ -56,12 +56,12 @@ def path_changes(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
     if _shape(old.path) != _shape(new.path):
         if was is not None and now is not None and compare(was, now) == "narrower":
             message = f"the path of `{new.name}` matches more URLs now"
-            yield desk.change("D102", _S, message, pointer, label=label)
+            yield comparison.change("D102", _S, message, pointer, label=label)
             return
         message = f"`{new.name}` has another path now"
-        url = _Urls(desk, old, old=True).url({}) if was is not None else old.path
+        url = _Urls(comparison, old, old=True).url({}) if was is not None else old.path
         witness = Witness(title="worked before", value=url, outcome="not found now: HTTP 404")
-        yield desk.change("D102", _B, message, pointer, label=label, witness=witness)
+        yield comparison.change("D102", _B, message, pointer, label=label, witness=witness)
         return
     if was is None or now is None:
         return
@@ -69,19 +69,21 @@ def path_changes(desk: Desk, old: Channel, new: Channel) -> Iterator[Change]:
         if before != after:
             message = f"the param `{before}` is called `{after}` now"
             note = "no client sees it, but hooks and templates do"
-            yield desk.change("D107", _S, message, pointer, note=note)
-        yield from _param(desk, (old, new), before, after)
+            yield comparison.change("D107", _S, message, pointer, note=note)
+        yield from _param(comparison, (old, new), before, after)
 
 
-def _param(desk: Desk, pair: tuple[Channel, Channel], before: str, after: str) -> Iterator[Change]:
+def _param(
+    comparison: Comparison, pair: tuple[Channel, Channel], before: str, after: str
+) -> Iterator[Change]:
     old, new = pair
     if old.params.get(before) is None and new.params.get(after) is None:
         return
-    was, now = _node(desk, old, before, old=True), _node(desk, new, after, old=False)
+    was, now = _node(comparison, old, before, old=True), _node(comparison, new, after, old=False)
     if was is None or now is None:
         return
     pointer = at("/channels", new.name, "params", after)
-    urls = _Urls(desk, old, old=True)
+    urls = _Urls(comparison, old, old=True)
     kinds = _kind(was), _kind(now)
     if kinds[0] == kinds[1]:
         use = Use(
@@ -94,13 +96,13 @@ def _param(desk: Desk, pair: tuple[Channel, Channel], before: str, after: str) -
             show=lambda value: urls.url({before: value}),
         )
         parts = (_TEXT,) if kinds[0] == "text" else ()
-        yield from desk.differences(use, _with(was, parts), _with(now, parts))
+        yield from comparison.differences(use, _with(was, parts), _with(now, parts))
         return
-    yield _other_kind(desk, (was, now), (kinds, after), pointer, urls)
+    yield _other_kind(comparison, (was, now), (kinds, after), pointer, urls)
 
 
 def _other_kind(
-    desk: Desk,
+    comparison: Comparison,
     nodes: tuple[Node, Node],
     about: tuple[tuple[str, str], str],
     pointer: str,
@@ -115,8 +117,8 @@ def _other_kind(
         is_long = longest is None or number(longest.value) >= _LONGEST_NUMBER
         if is_long and not form.texts and form.is_simple():
             message = f"the param `{name}` may be any text now"
-            return desk.change("D106", _S, message, pointer, label=label)
-        return desk.change("D105", _D, message, pointer, label=label)
+            return comparison.change("D106", _S, message, pointer, label=label)
+        return comparison.change("D105", _D, message, pointer, label=label)
     for value in Prober().values(nodes[0], nodes[0]):
         if nodes[0].accepts(value) and not _converts(nodes[1], str(value)):
             witness = Witness(
@@ -124,8 +126,8 @@ def _other_kind(
                 value=urls.url({urls.first(nodes[0]): value}),
                 outcome="not found now: HTTP 404",
             )
-            return desk.change("D105", _B, message, pointer, label=label, witness=witness)
-    return desk.change("D105", _B, message, pointer, label=label)
+            return comparison.change("D105", _B, message, pointer, label=label, witness=witness)
+    return comparison.change("D105", _B, message, pointer, label=label)
 
 
 _A: Final = {"text": "a text", "number": "a number", "boolean": "true or false"}
@@ -148,17 +150,17 @@ def _with(node: Node, parts: tuple[object, ...]) -> Node:
     return Node(node.book, (*node.parts, *parts))  # type: ignore[arg-type]
 
 
-def _node(desk: Desk, channel: Channel, name: str, *, old: bool) -> Node | None:
+def _node(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> Node | None:
     if channel.params.get(name) is None:
-        return desk.implied(_DEFAULT, old=old)
-    return desk.node(at("/channels", channel.name, "params", name), old=old)
+        return comparison.implied(_DEFAULT, old=old)
+    return comparison.node(at("/channels", channel.name, "params", name), old=old)
 
 
 @attrs.frozen(eq=False)
 class _Urls:
     """URLs of a channel."""
 
-    desk: Desk
+    comparison: Comparison
     channel: Channel
     old: bool
 
@@ -177,7 +179,7 @@ class _Urls:
         """The name of the param whose schema this is."""
         pattern = _pattern(self.channel.path)
         for name in pattern.params if pattern is not None else ():
-            found = _node(self.desk, self.channel, name, old=self.old)
+            found = _node(self.comparison, self.channel, name, old=self.old)
             if found is not None and found.key == node.key:
                 return name
         return ""
@@ -185,7 +187,7 @@ class _Urls:
     def _text(self, name: str, values: Mapping[str, Json]) -> str:
         value = values.get(name)
         if value is None:
-            node = _node(self.desk, self.channel, name, old=self.old)
+            node = _node(self.comparison, self.channel, name, old=self.old)
             if node is not None:
                 whole = _with(node, (_TEXT,)) if _kind(node) == "text" else node
                 value = Prober().fitting(whole, whole)
@@ -194,36 +196,36 @@ class _Urls:
         return str(value) if value is not None else "x"
 
 
-def taken_over(desk: Desk, new: Channel, pairs: Mapping[str, str]) -> Iterator[Change]:
+def taken_over(comparison: Comparison, new: Channel, pairs: Mapping[str, str]) -> Iterator[Change]:
     """URLs of other channels that lead to this one now. `pairs` maps old channels to new ones."""
     pattern = _pattern(new.path)
     if pattern is None:
         return
-    for name, channel in desk.old.config.channels.items():
+    for name, channel in comparison.old.config.channels.items():
         other = _pattern(channel.path)
         if other is None or pairs.get(name) in (None, new.name):
             continue
-        if compare(pattern, other) == "narrower" and _is_taken(desk, channel, other, pattern):
-            url = "/" + "/".join(_spelled(desk, new, segment) for segment in pattern.segments)
+        if compare(pattern, other) == "narrower" and _is_taken(comparison, channel, other, pattern):
+            url = "/" + "/".join(_spelled(comparison, new, segment) for segment in pattern.segments)
             message = f"URLs of `{pairs[name]}` lead to `{new.name}` now"
             witness = Witness(
                 title=f"led to `{name}` before", value=url, outcome=f"leads to `{new.name}` now"
             )
             pointer = at("/channels", new.name, "path")
-            yield desk.change("D104", _B, message, pointer, witness=witness)
+            yield comparison.change("D104", _B, message, pointer, witness=witness)
 
 
-def _is_taken(desk: Desk, channel: Channel, old: PathPattern, new: PathPattern) -> bool:
+def _is_taken(comparison: Comparison, channel: Channel, old: PathPattern, new: PathPattern) -> bool:
     """Whether the literals of the new path were values of the old one's params."""
     for segment, mine in zip(old.segments, new.segments, strict=False):
         if isinstance(segment, Param) and isinstance(mine, str):
-            node = _node(desk, channel, segment.name, old=True)
+            node = _node(comparison, channel, segment.name, old=True)
             if node is None or not _converts(node, mine):
                 return False
     return True
 
 
-def _spelled(desk: Desk, channel: Channel, segment: str | Param | Rest) -> str:
+def _spelled(comparison: Comparison, channel: Channel, segment: str | Param | Rest) -> str:
     if isinstance(segment, str):
         return quote(segment, safe="")
-    return _Urls(desk, channel, old=False)._text(segment.name, {})  # noqa: SLF001 - its own module
+    return _Urls(comparison, channel, old=False)._text(segment.name, {})  # noqa: SLF001 - its own module

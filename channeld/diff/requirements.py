@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from channeld.diff.change import Change, Level
-from channeld.diff.comparison import Desk
+from channeld.diff.comparison import Comparison
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compare.normal_form import identity
@@ -13,7 +13,7 @@ __all__ = ["requirements"]
 
 
 def requirements(
-    desk: Desk,
+    comparison: Comparison,
     old: Mapping[str, Json] | None,
     new: Mapping[str, Json] | None,
     pointers: tuple[str, str],
@@ -26,20 +26,20 @@ def requirements(
         place = at(pointer, claim)
         if claim not in was:
             words = f"`{claim}` must be {_any_of(value)} now"
-            yield desk.change("D403", Level.BREAKING, words, place, affects=(who,))
+            yield comparison.change("D403", Level.BREAKING, words, place, affects=(who,))
             continue
         lost = _missing(was[claim], value)
         gained = _missing(value, was[claim])
         if lost:
             words = f"{choices(lost)} will no longer do for `{claim}`"
-            yield desk.change("D403", Level.BREAKING, words, place, affects=(who,))
+            yield comparison.change("D403", Level.BREAKING, words, place, affects=(who,))
         if gained:
             words = f"{choices(gained)} will do for `{claim}` now"
-            yield desk.change("D404", Level.SAFE, words, place, affects=(who,), security=True)
+            yield comparison.change("D404", Level.SAFE, words, place, affects=(who,), security=True)
     for claim in was:
         if claim not in now:
             words = f"`{claim}` is no longer asked for"
-            yield desk.gone(
+            yield comparison.gone(
                 "D404", Level.SAFE, words, at(before, claim), near=pointer, affects=(who,),
                 security=True,
             )  # fmt: skip

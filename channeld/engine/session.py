@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from channeld.broker.broker import Topic
+from channeld.config.model import Limits
 from channeld.engine import identity, lifecycle, reserved, routing
 from channeld.engine.auth import Grant
 from channeld.engine.errors import refuse_for
@@ -27,7 +28,7 @@ from channeld.engine.ports import Peer
 from channeld.engine.states import State
 from channeld.hooks import Request
 from channeld.later import Pending, start
-from channeld.plan.plan import ChannelPlan, MessagePlan, ResolvedLimits
+from channeld.plan.plan import ChannelPlan, MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, Json, decode, encode
 from channeld.protocol.names import is_room_name
@@ -112,7 +113,7 @@ class Session:
         return self.state in states
 
     @property
-    def limits(self) -> ResolvedLimits:
+    def limits(self) -> Limits:
         """The channel's limits."""
         return self.channel.limits
 

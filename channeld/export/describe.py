@@ -11,7 +11,7 @@ from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
 from channeld.export.emitted import Claims, Rendered, Scene
 from channeld.export.frames import ID, frame_around, frame_of, one_of, position
 from channeld.plan.path_syntax import Rest, parse_path
-from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Shape
@@ -258,12 +258,12 @@ class _Describer:
         place = "presence.info"
         room = True if channel.presence.scope == "room" else None
         identity = attrs.evolve(self._identity(channel), optional=False)
-        reach = TemplateScope(
+        scope = TemplateScope(
             place=place, params=self._param_types(channel), identity=identity, room=room
         )
         scene = Scene(
             definitions=self.definitions,
-            reach=reach,
+            scope=scope,
             params=self._param_schemas(channel),
             claims=self._claims(channel),
             hint=f"{channel.name} info",
@@ -277,7 +277,7 @@ class _Describer:
         joins = channel.rooms.join
         one_room = len(joins) == 1 and "?}" not in joins[0]
         everywhere_a_room = all(route.to == "room" for route in routes if route.to != "none")
-        reach = TemplateScope(
+        scope = TemplateScope(
             place="emit",
             message=self.schemas.shape(at(source.pointer, "schema")),
             message_type=source.type,
@@ -287,7 +287,7 @@ class _Describer:
         )
         return Scene(
             definitions=self.definitions,
-            reach=reach,
+            scope=scope,
             params=self._param_schemas(channel),
             claims=self._claims(channel),
             message=root,

@@ -6,7 +6,7 @@ import attrs
 
 from channeld.export.definitions import Definitions, Unframeable
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
-from channeld.plan.reach import Resolved, TemplateScope, resolve
+from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Lookup, pointed
 
@@ -36,7 +36,7 @@ class Scene:
     """What one template may name, as declared: the message, the params, the claims of whoever is connected."""
 
     definitions: Definitions
-    reach: TemplateScope
+    scope: TemplateScope
     params: Mapping[str, Json]
     claims: Sequence[Claims] = ()
     message: Json = None
@@ -68,8 +68,8 @@ class Scene:
                 return Rendered({"type": "array", "items": items, "minItems": least})
 
     def _resolved(self, expression: Expression) -> Resolved:
-        found = resolve(expression, self.reach)
-        # A plan was made of this, so there is no trouble; and if there were, nothing would be known.
+        found = resolve(expression, self.scope)
+        # A plan was made of this, so there is no error; and if there were, nothing would be known.
         return found if isinstance(found, Resolved) else Resolved(frozenset(), maybe=True)
 
     def _schema_of(self, expression: Expression, found: Resolved) -> Json:
@@ -88,7 +88,7 @@ class Scene:
                 return _PLAIN.get(root, {"type": "string"})
 
     def _looked_up(self, path: Sequence[str]) -> Lookup | None:
-        return self.reach.message.lookup(tuple(path)) if self.reach.message is not None else None
+        return self.scope.message.lookup(tuple(path)) if self.scope.message is not None else None
 
     def _claim(self, path: Sequence[str]) -> Json:
         if len(self.claims) != 1:

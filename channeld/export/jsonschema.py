@@ -1,5 +1,6 @@
 """The contract as one JSON Schema document, draft 2020-12: every frame and every union of frames under `$defs`."""
 
+import json
 from collections.abc import Iterable
 
 from channeld.export.contract import ChannelContract, Contract
@@ -7,7 +8,7 @@ from channeld.export.definitions import PREFIX, Schema
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import DIALECT
 
-__all__ = ["jsonschema"]
+__all__ = ["as_json", "jsonschema"]
 
 
 def jsonschema(contract: Contract, *, title: str) -> Schema:
@@ -30,6 +31,11 @@ def jsonschema(contract: Contract, *, title: str) -> Schema:
         "anyOf": _references(unions),
         "$defs": {**unions, **contract.definitions},
     }
+
+
+def as_json(document: Json) -> str:
+    """The document as text that is the same each time: indented, keys in their order, a line end at the end."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
 def _channel(channel: ChannelContract) -> Json:

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from importlib.resources import files
+from typing import Final, Literal
 
-from channeld.export.client import HEAD, client_source
+from channeld import __version__
 from channeld.export.contract import ChannelContract, Contract
 from channeld.export.definitions import references
 from channeld.export.types import (
@@ -21,7 +22,12 @@ from channeld.export.types import (
     Types,
 )
 
-__all__ = ["channel_table", "javascript", "typescript"]
+__all__ = ["HEAD", "channel_table", "client_source", "javascript", "typescript"]
+
+HEAD: Final = (
+    f"// Made by channeld {__version__} from a channels.yaml; change that, and export again."
+)
+"""The first lines of every generated module."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _PLAIN: Final[Mapping[str, str]] = {"integer": "number"}
@@ -56,6 +62,11 @@ def javascript(contract: Contract) -> str:
     return "\n\n".join((HEAD, table, client_source("client.js").rstrip())) + "\n"
 
 
+def client_source(name: Literal["client.ts", "client.js"]) -> str:
+    """The client in TypeScript, or in JavaScript as the TypeScript compiler writes it."""
+    return files("channeld.export").joinpath("templates", name).read_text("utf-8")
+
+
 def channel_table(contract: Contract) -> str:
     """An object literal of what a client has to know of each channel: its path."""
     lines = [f"  {_literal_key(c.name)}: {{ path: {_text(c.path)} }}," for c in contract.channels]
@@ -67,7 +78,7 @@ def _definition(name: str, type: Type, contract: Contract, *, loose: bool) -> st
     description = schema.get("description", "") if isinstance(schema, dict) else ""
     deprecated = isinstance(schema, dict) and schema.get("deprecated") is True
     comment = _comment(str(description), "", deprecated=deprecated)
-    # Whoever receives a frame asks for the fields it knows; one that nobody declared is a slip of the pen.
+    # A receiver asks for the fields it knows; an undeclared one is a typing mistake.
     return f"{comment}export type {name} = {_shown(type, '', loose=loose)};"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import attrs
 
 from channeld.config.model import Channel, Config, Message
-from channeld.plan.compiling import ChannelContext, MessageContext
+from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import compile_delivery
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.plan import (
@@ -14,41 +14,40 @@ from channeld.plan.plan import (
     EventPlan,
     MessagePlan,
     PresencePlan,
-    ResolvedLimits,
     Scope,
     SubscribePlan,
 )
-from channeld.plan.reach import Identity
 from channeld.plan.requires import compile_requirements
 from channeld.plan.rooms import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
+from channeld.plan.template_scope import Identity
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
-__all__ = ["ChannelCompiler", "resolve_limits"]
+__all__ = ["ChannelCompiler"]
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class ChannelCompiler:
-    """Compiles the channels of one configuration; findings go to the desk's report."""
+    """Compiles the channels of one configuration; findings go to the report of the templates."""
 
     config: Config
-    desk: TemplateCompiler
+    templates: TemplateCompiler
     schemas: Schemas
     hooks: HookLoader
     auth: Mapping[str, AuthPlan]
 
     def compile(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelPlan:
         """The plan of a channel whose path has these params; worth nothing when there were errors."""
-        site = self._rooms_of(self._site(channel, params))
-        pointer = site.pointer
+        context = self._rooms_of(self._context(channel, params))
+        pointer = context.pointer
         auth = tuple(self.auth[name] for name in channel.auth.names if name in self.auth)
         hooks = channel.hooks
         compiled = (
-            self._message(site, type_, message) for type_, message in channel.messages.items()
+            self._message(context, type_, message) for type_, message in channel.messages.items()
         )
         messages = {message.type: message for message in compiled if message is not None}
         place = at(pointer, "hooks")
@@ -58,21 +57,24 @@ class ChannelCompiler:
             auth=auth,
             auth_optional=channel.auth.optional,
             require=compile_requirements(
-                channel.require, self._require_pointer(pointer), site.reach("require"), self.desk
+                channel.require,
+                self._require_pointer(pointer),
+                context.scope("require"),
+                self.templates,
             ),
-            join=tuple(join.render for join in site.joins),
-            subscribe=self._subscribe(site),
-            presence=self._presence(site),
+            join=tuple(join.render for join in context.joins),
+            subscribe=self._subscribe(context),
+            presence=self._presence(context),
             history=channel.history,
             messages=messages,
-            events=self._events(site),
+            events=self._events(context),
             connect=self.hooks.load(hooks.connect, at(place, "connect"), Role.CONNECT),
             close=self.hooks.load(hooks.close, at(place, "close"), Role.CLOSE),
             on_subscribe=self.hooks.load(hooks.subscribe, at(place, "subscribe"), Role.SUBSCRIBE),
             on_unsubscribe=self.hooks.load(
                 hooks.unsubscribe, at(place, "unsubscribe"), Role.UNSUBSCRIBE
             ),
-            limits=resolve_limits(self.config, channel),
+            limits=self.config.server.limits.under(channel.limits),
             contract=(
                 channel.name,
                 channel.path,
@@ -85,14 +87,14 @@ class ChannelCompiler:
     def _require_pointer(self, pointer: str) -> str:
         # `require` stands under `auth` where that is a mapping, beside it otherwise.
         under = at(pointer, "auth", "require")
-        declared = self.desk.written(at(pointer, "auth"))
+        declared = self.templates.written(at(pointer, "auth"))
         return (
             under
             if isinstance(declared, dict) and "require" in declared
             else at(pointer, "require")
         )
 
-    def _site(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
+    def _context(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
         authenticators = tuple(
             (self.config.auth[name], self._claims_shape(name))
             for name in channel.auth.names
@@ -101,7 +103,7 @@ class ChannelCompiler:
         return ChannelContext(
             config=self.config,
             channel=channel,
-            desk=self.desk,
+            templates=self.templates,
             schemas=self.schemas,
             params=params,
             identity=Identity(
@@ -117,56 +119,56 @@ class ChannelCompiler:
             return None
         return self.schemas.shape(at("/auth", name, "claims"))
 
-    def _rooms_of(self, site: ChannelContext) -> ChannelContext:
-        pointer = at(site.pointer, "rooms")
-        declared = self.desk.written(pointer)
+    def _rooms_of(self, context: ChannelContext) -> ChannelContext:
+        pointer = at(context.pointer, "rooms")
+        declared = self.templates.written(pointer)
         join = at(pointer, "join") if isinstance(declared, dict) else pointer
-        listed = isinstance(self.desk.written(join), list)
+        listed = isinstance(self.templates.written(join), list)
         joins = [
-            self.desk.compile_name(
-                text, at(join, index) if listed else join, site.reach("rooms.join")
+            self.templates.compile_name(
+                text, at(join, index) if listed else join, context.scope("rooms.join")
             )
-            for index, text in enumerate(site.channel.rooms.join)
+            for index, text in enumerate(context.channel.rooms.join)
         ]
         sound = [checked for checked in joins if checked is not None]
-        return attrs.evolve(site, joins=sound, allowed=self._allowed(site, pointer))
+        return attrs.evolve(context, joins=sound, allowed=self._allowed(context, pointer))
 
-    def _allowed(self, site: ChannelContext, pointer: str) -> list[Tokens]:
-        subscribe = site.channel.rooms.subscribe
+    def _allowed(self, context: ChannelContext, pointer: str) -> list[Tokens]:
+        subscribe = context.channel.rooms.subscribe
         if subscribe is None:
             return []
         allow = at(pointer, "subscribe", "allow")
-        listed = isinstance(self.desk.written(allow), list)
-        reach = site.reach("rooms.subscribe.allow")
+        listed = isinstance(self.templates.written(allow), list)
+        scope = context.scope("rooms.subscribe.allow")
         patterns: list[Tokens] = []
         for index, text in enumerate(subscribe.allow):
             place = at(allow, index) if listed else allow
-            checked = self.desk.compile_name(text, place, reach)
+            checked = self.templates.compile_name(text, place, scope)
             if checked is not None:
                 patterns.append(tokens(checked.node, stars=True))
         return patterns
 
-    def _subscribe(self, site: ChannelContext) -> SubscribePlan | None:
-        declared = site.channel.rooms.subscribe
+    def _subscribe(self, context: ChannelContext) -> SubscribePlan | None:
+        declared = context.channel.rooms.subscribe
         if declared is None:
             return None
-        pointer = at(site.pointer, "rooms", "subscribe", "hook")
+        pointer = at(context.pointer, "rooms", "subscribe", "hook")
         return SubscribePlan(
-            allows=allows(site.allowed),
+            allows=allows(context.allowed),
             hook=self.hooks.load(declared.hook, pointer, Role.SUBSCRIBE),
             max=declared.max,
         )
 
-    def _presence(self, site: ChannelContext) -> PresencePlan | None:
-        declared = site.channel.presence
+    def _presence(self, context: ChannelContext) -> PresencePlan | None:
+        declared = context.channel.presence
         if declared is None:
             return None
         # Only users are in it, so there `optional: true` takes nothing away.
-        identity = attrs.evolve(site.identity, optional=False)
+        identity = attrs.evolve(context.identity, optional=False)
         room = True if declared.scope == "room" else None
-        reach = attrs.evolve(site.reach("presence.info", room=room), identity=identity)
-        pointer = at(site.pointer, "presence", "info")
-        checked = self.desk.compile(dict(declared.info), pointer, reach)
+        scope = attrs.evolve(context.scope("presence.info", room=room), identity=identity)
+        pointer = at(context.pointer, "presence", "info")
+        checked = self.templates.compile(dict(declared.info), pointer, scope)
         return PresencePlan(
             scope=declared.scope,
             info=checked.render if checked is not None else _nothing,
@@ -175,26 +177,30 @@ class ChannelCompiler:
             batch=declared.batch,
         )
 
-    def _events(self, site: ChannelContext) -> Mapping[str, EventPlan] | None:
-        if site.channel.events is None:
+    def _events(self, context: ChannelContext) -> Mapping[str, EventPlan] | None:
+        if context.channel.events is None:
             return None
         plans = {}
-        for type_ in site.channel.events:
-            pointer = at(site.pointer, "events", type_)
+        for type_ in context.channel.events:
+            pointer = at(context.pointer, "events", type_)
             validator = self.schemas.validator(at(pointer, "schema"))
             if validator is not None:
                 plans[type_] = EventPlan(type=type_, validator=validator)
         return plans
 
-    def _message(self, site: ChannelContext, type_: str, declared: Message) -> MessagePlan | None:
-        pointer = at(site.pointer, "messages", type_)
+    def _message(
+        self, context: ChannelContext, type_: str, declared: Message
+    ) -> MessagePlan | None:
+        pointer = at(context.pointer, "messages", type_)
         hook = self.hooks.load(declared.hook, at(pointer, "hook"), Role.MESSAGE)
         shape = self.schemas.shape(at(pointer, "schema"))
-        message = MessageContext(site=site, type=type_, message=declared, shape=shape)
+        message = MessageContext(context=context, type=type_, message=declared, shape=shape)
         targets = compile_targets(message)
         delivery = compile_delivery(message, targets)
-        reach = message.reach("require", room=site.has_one_room)
-        require = compile_requirements(declared.require, at(pointer, "require"), reach, self.desk)
+        scope = message.scope("require", room=context.has_one_room)
+        require = compile_requirements(
+            declared.require, at(pointer, "require"), scope, self.templates
+        )
         validator = self.schemas.validator(at(pointer, "schema"))
         if validator is None:
             return None
@@ -211,25 +217,6 @@ class ChannelCompiler:
             rate=declared.rate,
             kept=declared.history,
         )
-
-
-def resolve_limits(config: Config, channel: Channel) -> ResolvedLimits:
-    """A channel's limits: its own, the server's where it has none."""
-    own, server = channel.limits, config.server.limits
-    return ResolvedLimits(
-        message_size=server.message_size if own.message_size is None else own.message_size,
-        json_depth=server.json_depth if own.json_depth is None else own.json_depth,
-        hook_timeout=server.hook_timeout if own.hook_timeout is None else own.hook_timeout,
-        outbox=server.outbox if own.outbox is None else own.outbox,
-        rooms_per_connection=(
-            server.rooms_per_connection
-            if own.rooms_per_connection is None
-            else own.rooms_per_connection
-        ),
-        messages=own.messages or server.messages,
-        errors=own.errors or server.errors,
-        connections_per_user=own.connections_per_user,
-    )
 
 
 def _nothing(_scope: Scope, _frame: Frame) -> dict[str, Json]:

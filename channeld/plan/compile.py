@@ -14,7 +14,7 @@ from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan, Template
-from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.schema.checks import check_schemas
@@ -55,12 +55,14 @@ def compile(
     report = Report()
     schemas = Schemas(config, sources, report)
     report.extend(check_schemas(config, schemas, sources))
-    desk = TemplateCompiler(sources, report)
+    templates = TemplateCompiler(sources, report)
     root = Path(config.hooks.path if hook_root is None else hook_root).absolute()
-    hooks = HookLoader(desk, root, import_hooks, fresh)
-    auth = {name: _auth(config, name, schemas, desk, hooks) for name in config.auth}
-    paths = PathBook.read(config, desk, schemas)
-    compiler = ChannelCompiler(config=config, desk=desk, schemas=schemas, hooks=hooks, auth=auth)
+    hooks = HookLoader(templates, root, import_hooks, fresh)
+    auth = {name: _auth(config, name, schemas, templates, hooks) for name in config.auth}
+    paths = PathBook.read(config, templates, schemas)
+    compiler = ChannelCompiler(
+        config=config, templates=templates, schemas=schemas, hooks=hooks, auth=auth
+    )
     channels = {
         name: compiler.compile(channel, paths.types(name))
         for name, channel in config.channels.items()
@@ -82,7 +84,7 @@ def compile(
 
 
 def _auth(
-    config: Config, name: str, schemas: Schemas, desk: TemplateCompiler, hooks: HookLoader
+    config: Config, name: str, schemas: Schemas, templates: TemplateCompiler, hooks: HookLoader
 ) -> AuthPlan:
     declared = config.auth[name]
     pointer = at("/auth", name)
@@ -92,10 +94,10 @@ def _auth(
     hook: Hook | None = None
     if isinstance(declared, JwtAuth):
         shape = schemas.shape(claims) if declared.claims is not None else None
-        reach = TemplateScope(
+        scope = TemplateScope(
             place="user", identity=Identity(((declared, shape),)), user=False, moment=False
         )
-        checked = desk.compile_name(declared.user, at(pointer, "user"), reach)
+        checked = templates.compile_name(declared.user, at(pointer, "user"), scope)
         user = checked.render if checked is not None else None
     elif isinstance(declared, HookAuth):
         hook = hooks.load(declared.hook, at(pointer, "hook"), Role.AUTHENTICATOR)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.compiling import MessageContext
+from channeld.plan.context import MessageContext
 from channeld.plan.expressions import (
     Array,
     Expression,
@@ -16,8 +16,8 @@ from channeld.plan.expressions import (
     expressions,
 )
 from channeld.plan.plan import Template
-from channeld.plan.reach import Resolved, TemplateScope, resolve
 from channeld.plan.routes import Target
+from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.plan.templates import build
 from channeld.pointer import at, did_you_mean
 from channeld.protocol.frames import RESERVED, Json
@@ -41,17 +41,19 @@ class Delivery:
 
 def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Delivery:
     """The delivery of a message that goes to `targets`."""
-    one_room = message.site.has_one_room
+    one_room = message.context.has_one_room
     everywhere_a_room = bool(targets) and all(target.route.to == "room" for target in targets)
-    reach = message.reach("emit", room=one_room or everywhere_a_room)
+    scope = message.scope("emit", room=one_room or everywhere_a_room)
     if message.message.emit is not None:
-        return _emit(message, message.message.emit, reach, targets)
+        return _emit(message, message.message.emit, scope, targets)
     _check_other_channels(message, message.type, targets)
     stamps = []
     for field, value in (message.message.stamp or {}).items():
         pointer = at(message.pointer, "stamp", field)
         _warn_of_position(message, field, pointer, targets)
-        checked = message.site.desk.compile(value, pointer, attrs.evolve(reach, place="stamp"))
+        checked = message.context.templates.compile(
+            value, pointer, attrs.evolve(scope, place="stamp")
+        )
         if checked is not None:
             stamps.append((field, checked.render))
     return Delivery(stamps=tuple(stamps), out=_event_validator(message, message.type))
@@ -60,14 +62,14 @@ def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Deli
 def _emit(
     message: MessageContext,
     emit: Mapping[str, Json],
-    reach: TemplateScope,
+    scope: TemplateScope,
     targets: Sequence[Target],
 ) -> Delivery:
     pointer = at(message.pointer, "emit")
     for field in emit:
         _warn_of_position(message, field, at(pointer, field), targets)
     type_ = _emitted_type(message, emit, pointer)
-    checked = message.site.desk.compile(dict(emit), pointer, reach)
+    checked = message.context.templates.compile(dict(emit), pointer, scope)
     if checked is None or type_ is None:
         return Delivery()
     _check_other_channels(message, type_, targets)
@@ -75,69 +77,69 @@ def _emit(
     node = Object((("type", Literal(type_)), *entries), pointer)
     out = _event_validator(message, type_)
     if out is not None:
-        _check_fit(message, dict(entries), type_, reach)
+        _check_fit(message, dict(entries), type_, scope)
     return Delivery(emit=build(node), out=out)
 
 
 def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: str) -> str | None:
     type_ = emit.get("type", message.type)
-    site = message.site
-    place = site.sources.place(at(pointer, "type"))
+    context = message.context
+    place = context.sources.place(at(pointer, "type"))
     if not isinstance(type_, str) or "{" in type_ or not type_:
         finding = "the type of an emitted frame is a constant"
-        site.add(diagnose("CH334", finding, place, help=f"write `type: {message.type}`"))
+        context.add(diagnose("CH334", finding, place, help=f"write `type: {message.type}`"))
         return None
     if type_ in RESERVED:
         finding = f"`{type_}` is used by channeld itself"
-        site.add(diagnose("CH313", finding, place, help="pick another type"))
+        context.add(diagnose("CH313", finding, place, help="pick another type"))
         return None
-    events = site.channel.events
-    if events is not None and type_ not in events and type_ not in site.channel.messages:
+    events = context.channel.events
+    if events is not None and type_ not in events and type_ not in context.channel.messages:
         help = did_you_mean(type_, events, f"declare `{type_}` under `events`")
         finding = f"`{type_}` is not one of the channel's events"
-        site.add(diagnose("CH328", finding, place, help=help))
+        context.add(diagnose("CH328", finding, place, help=help))
         return None
     return type_
 
 
 def _check_other_channels(message: MessageContext, type_: str, targets: Sequence[Target]) -> None:
     """A channel with `events` gets nothing from other channels that it does not declare."""
-    own = message.site.channel.name
+    own = message.context.channel.name
     for target in targets:
-        for name, channel in message.site.config.channels.items():
+        for name, channel in message.context.config.channels.items():
             reached = target.route.channel in (name, "*") and name != own
             if not reached or channel.events is None or type_ in channel.events:
                 continue
-            place = message.site.sources.place(at(target.pointer, "channel"))
+            place = message.context.sources.place(at(target.pointer, "channel"))
             finding = f"the route reaches `{name}`, which declares no event `{type_}`"
             help = f"declare `{type_}` under the `events` of `{name}`"
-            message.site.add(diagnose("CH335", finding, place, help=help))
+            message.context.add(diagnose("CH335", finding, place, help=help))
 
 
 def _event_validator(message: MessageContext, type_: str) -> Validator | None:
-    events = message.site.channel.events
+    events = message.context.channel.events
     if events is None or type_ not in events or events[type_].schema is True:
         return None
-    return message.site.schemas.validator(at(message.site.pointer, "events", type_, "schema"))
+    return message.context.schemas.validator(at(message.context.pointer, "events", type_, "schema"))
 
 
 def _check_fit(
-    message: MessageContext, entries: Mapping[str, Node], type_: str, reach: TemplateScope
+    message: MessageContext, entries: Mapping[str, Node], type_: str, scope: TemplateScope
 ) -> None:
-    pointer = at(message.site.pointer, "events", type_, "schema")
-    shape = message.site.schemas.shape(pointer)
-    for reason, key in _misfits(shape, entries, reach):
+    pointer = at(message.context.pointer, "events", type_, "schema")
+    shape = message.context.schemas.shape(pointer)
+    for reason, key in _misfits(shape, entries, scope):
         emit = at(message.pointer, "emit")
-        place = message.site.sources.place(at(emit, key) if key in entries else emit)
+        place = message.context.sources.place(at(emit, key) if key in entries else emit)
         finding = f"the event `{type_}` can't be emitted like this"
         help = f"change `emit`, or the schema of the event `{type_}`"
-        message.site.add(diagnose("CH316", finding, place, label=reason, help=help))
+        message.context.add(diagnose("CH316", finding, place, label=reason, help=help))
         return
     _check_constants(message, entries, type_)
 
 
 def _misfits(
-    shape: Shape, entries: Mapping[str, Node], reach: TemplateScope
+    shape: Shape, entries: Mapping[str, Node], scope: TemplateScope
 ) -> list[tuple[str, str]]:
     found = []
     for name in sorted({*shape.property_names(), *entries}):
@@ -148,7 +150,7 @@ def _misfits(
             if wanted.guaranteed:
                 found.append((f"its schema requires `{name}`", name))
             continue
-        given = _resolve(entries[name], reach)
+        given = _resolve(entries[name], scope)
         if not wanted.possible:
             found.append((f"its schema allows no `{name}`", name))
         elif given.maybe and wanted.guaranteed:
@@ -166,21 +168,21 @@ def _check_constants(message: MessageContext, entries: Mapping[str, Node], type_
         return
     violations = validator.explain(constants)
     label = "; ".join(f"{v.path or '/'}: {v.message}" for v in violations[:3])
-    message.site.add(
+    message.context.add(
         diagnose(
             "CH316",
             f"the event `{type_}` can't be emitted like this",
-            message.site.sources.place(at(message.pointer, "emit")),
+            message.context.sources.place(at(message.pointer, "emit")),
             label=label,
             help=f"change `emit`, or the schema of the event `{type_}`",
         )
     )
 
 
-def _resolve(node: Node, reach: TemplateScope) -> Resolved:
+def _resolve(node: Node, scope: TemplateScope) -> Resolved:
     match node:
         case Expression():
-            found = resolve(node, reach)
+            found = resolve(node, scope)
             return found if isinstance(found, Resolved) else Resolved(frozenset())
         case Literal(value):
             return Resolved(frozenset({type_of(value)}))
@@ -208,15 +210,15 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
 def _warn_of_position(
     message: MessageContext, field: str, pointer: str, targets: Sequence[Target]
 ) -> None:
-    kept = message.site.channel.history is not None and message.message.history
+    kept = message.context.channel.history is not None and message.message.history
     if field not in POSITION_FIELDS or not kept:
         return
     if any(target.route.to == "room" for target in targets):
-        message.site.add(
+        message.context.add(
             diagnose(
                 "CH329",
                 f"`{field}` is overwritten in a channel that keeps history",
-                message.site.sources.place(pointer, key=True),
+                message.context.sources.place(pointer, key=True),
                 label="every kept frame gets its `room` and `pos`",
                 help="give the field another name",
             )

@@ -109,26 +109,26 @@ def with_type(node: Node, type_: str) -> Node:
     return node
 
 
-def parse(value: Json, pointer: str, slips: list[TemplateSyntaxError]) -> Node:
-    """The tree of a template: any JSON value, its strings parsed; slips are added to the list."""
+def parse(value: Json, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
+    """The tree of a template: any JSON value, its strings parsed; mistakes are added to the list."""
     if isinstance(value, str):
-        return parse_text(value, pointer, slips)
+        return parse_text(value, pointer, mistakes)
     if isinstance(value, dict):
         for key in value:
-            _refuse_expression(key, at(pointer, key), slips)
-        entries = ((key, parse(child, at(pointer, key), slips)) for key, child in value.items())
+            _refuse_expression(key, at(pointer, key), mistakes)
+        entries = ((key, parse(child, at(pointer, key), mistakes)) for key, child in value.items())
         return _constant_or(Object(tuple(entries), pointer), value)
     if isinstance(value, list):
-        elements = (parse(child, at(pointer, i), slips) for i, child in enumerate(value))
+        elements = (parse(child, at(pointer, i), mistakes) for i, child in enumerate(value))
         return _constant_or(Array(tuple(elements), pointer), value)
     return Literal(value)
 
 
-def parse_text(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Node:
+def parse_text(text: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
     """The tree of one string."""
     parts: list[str | Expression] = []
     literal: list[str] = []
-    for part in _parts(text, pointer, slips):
+    for part in _parts(text, pointer, mistakes):
         if isinstance(part, str):
             literal.append(part)
             continue
@@ -166,7 +166,9 @@ def expressions(node: Node) -> Iterator[Expression]:
             pass
 
 
-def _parts(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Iterator[str | Expression]:
+def _parts(
+    text: str, pointer: str, mistakes: list[TemplateSyntaxError]
+) -> Iterator[str | Expression]:
     position = 0
     while piece := _PIECE.match(text, position):
         position = piece.end()
@@ -176,7 +178,7 @@ def _parts(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Iterato
             case "}}":
                 yield "}"
             case "}":
-                slips.append(
+                mistakes.append(
                     TemplateSyntaxError(
                         pointer,
                         piece.start(),
@@ -187,7 +189,7 @@ def _parts(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Iterato
                 )
             case "{":
                 close = text.find("}", position)
-                expression = _expression(text, pointer, position - 1, close, slips)
+                expression = _expression(text, pointer, position - 1, close, mistakes)
                 position = close + 1 if close >= 0 else len(text)
                 if expression is not None:
                     yield expression
@@ -196,11 +198,11 @@ def _parts(text: str, pointer: str, slips: list[TemplateSyntaxError]) -> Iterato
 
 
 def _expression(
-    text: str, pointer: str, start: int, close: int, slips: list[TemplateSyntaxError]
+    text: str, pointer: str, start: int, close: int, mistakes: list[TemplateSyntaxError]
 ) -> Expression | None:
     if close < 0:
         help = "write `}` after the name, or `{{` for a literal brace"
-        slips.append(
+        mistakes.append(
             TemplateSyntaxError(pointer, start, len(text) - start, "`{` is not closed", help)
         )
         return None
@@ -208,7 +210,7 @@ def _expression(
     found = _EXPRESSION.fullmatch(inside)
     if found is None:
         message, help = _explain(inside)
-        slips.append(TemplateSyntaxError(pointer, start, length, message, help))
+        mistakes.append(TemplateSyntaxError(pointer, start, length, message, help))
         return None
     root, *path = found["path"].split(".")
     return Expression(root, tuple(path), found["optional"] is not None, pointer, start, length)
@@ -229,10 +231,10 @@ def _explain(inside: str) -> tuple[str, str]:
     )
 
 
-def _refuse_expression(key: str, pointer: str, slips: list[TemplateSyntaxError]) -> None:
+def _refuse_expression(key: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> None:
     found = re.search(r"\{(message|params|user|claims|connection|room|now|now_ms|uuid)\b", key)
     if found is not None:
-        slips.append(
+        mistakes.append(
             TemplateSyntaxError(
                 pointer, -1, 0, "a key takes no template", "use the template as a value"
             )

@@ -54,9 +54,9 @@ class Role(enum.Enum):
 
 @attrs.define(eq=False)
 class HookLoader:
-    """Loads the hooks of one configuration; findings go to the desk's report."""
+    """Loads the hooks of one configuration; findings go to the report of the templates."""
 
-    desk: TemplateCompiler
+    templates: TemplateCompiler
     root: Path
     imports: bool = True
     fresh: AbstractSet[str] = frozenset()
@@ -73,9 +73,9 @@ class HookLoader:
         """The hook that stands at `pointer`, or None where there is none or a finding says why."""
         if ref is None:
             return None
-        if isinstance(self.desk.written(pointer), dict):
+        if isinstance(self.templates.written(pointer), dict):
             pointer += "/call"
-        place = self.desk.sources.place(pointer)
+        place = self.templates.sources.place(pointer)
         module, _, function = ref.call.partition(":")
         if not module or not function:
             finding = f"`{ref.call}` names no function"
@@ -286,7 +286,7 @@ class HookLoader:
         # As the user would write it, which is what links in reports and CI annotations need.
         name = str(path.relative_to(here) if path.is_relative_to(here) else path)
         text = _text(path)
-        self.desk.sources.show(name, text)
+        self.templates.sources.show(name, text)
         line = "".join(text.splitlines()[number - 1 : number])
         start = len(line) - len(line.lstrip()) + 1
         return Place(name, number, start, number, max(start, len(line.rstrip()) + 1))
@@ -295,7 +295,7 @@ class HookLoader:
         self, code: str, message: str, place: Place, *, help: str = "", label: str = "",
         related: tuple[Related, ...] = (),
     ) -> None:  # fmt: skip
-        self.desk.report.add(
+        self.templates.report.add(
             diagnose(code, message, place, help=help, label=label, related=related)
         )
 

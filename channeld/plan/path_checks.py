@@ -24,15 +24,15 @@ Reader = Callable[[str], object]
 class PathBook:
     """The paths of a configuration: the table that matches, and the types of each channel's params."""
 
-    desk: TemplateCompiler
+    templates: TemplateCompiler
     schemas: Schemas
     table: PathTable[str] = attrs.field(factory=PathTable, init=False)
     _types: dict[str, dict[str, frozenset[str]]] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def read(cls, config: Config, desk: TemplateCompiler, schemas: Schemas) -> "PathBook":
+    def read(cls, config: Config, templates: TemplateCompiler, schemas: Schemas) -> "PathBook":
         """Read every channel's path and params; what is wrong becomes findings."""
-        book = cls(desk, schemas)
+        book = cls(templates, schemas)
         for channel in config.channels.values():
             book._add(channel)
         return book
@@ -43,11 +43,13 @@ class PathBook:
 
     def _add(self, channel: Channel) -> None:
         pointer = at("/channels", channel.name)
-        slips: list[PathSlip] = []
-        pattern = parse_path(channel.path, slips)
-        for slip in slips:
-            place = self.desk.sources.span(at(pointer, "path"), slip.offset, slip.length)
-            self.desk.report.add(diagnose(slip.code, slip.message, place, help=slip.help))
+        mistakes: list[PathSlip] = []
+        pattern = parse_path(channel.path, mistakes)
+        for mistake in mistakes:
+            place = self.templates.sources.span(at(pointer, "path"), mistake.offset, mistake.length)
+            self.templates.report.add(
+                diagnose(mistake.code, mistake.message, place, help=mistake.help)
+            )
         if pattern is None:
             # Its params are unknown, so those that are declared count as there: one finding a mistake.
             self._types[channel.name] = dict.fromkeys(channel.params, TEXT)
@@ -63,21 +65,21 @@ class PathBook:
         lost = [name for name in channel.params if name not in inside]
         open_ = [name for name in inside if name not in channel.params]
         for name in lost:
-            place = self.desk.sources.place(at(pointer, "params", name), key=True)
+            place = self.templates.sources.place(at(pointer, "params", name), key=True)
             known = ", ".join(f"`{{{param}}}`" for param in inside)
             otherwise = f"the path has {known}" if known else f"write `{{{name}}}` in the path"
             help = did_you_mean(name, open_ or inside, otherwise)
-            self.desk.report.add(
+            self.templates.report.add(
                 diagnose("CH302", f"the path has no `{{{name}}}`", place, help=help)
             )
         if not channel.params or lost:
             return
         for name in open_:
             offset = pattern.offset(name)
-            place = self.desk.sources.span(at(pointer, "path"), offset, len(name) + 2)
+            place = self.templates.sources.span(at(pointer, "path"), offset, len(name) + 2)
             finding = f"`{name}` is any text of 1–128 characters"
             help = f"add it to `params`, as the others: `{name}: {{type: string, pattern: …}}`"
-            self.desk.report.add(diagnose("CH303", finding, place, help=help))
+            self.templates.report.add(diagnose("CH303", finding, place, help=help))
 
     def _readers(self, channel: Channel, pattern: PathPattern, pointer: str) -> dict[str, Reader]:
         readers: dict[str, Reader] = {}
@@ -97,14 +99,14 @@ class PathBook:
         return readers
 
     def _refuse_schema(self, pointer: str, name: str, types: frozenset[str]) -> None:
-        place = self.desk.sources.place(pointer)
+        place = self.templates.sources.place(pointer)
         finding = f"no segment of a URL can be the `{name}` that this schema wants"
         label = f"it allows only {' or '.join(f'`{one}`' for one in sorted(types))}"
         help = "give it `type: string`, `integer`, `number` or `boolean`"
-        self.desk.report.add(diagnose("CH330", finding, place, help=help, label=label))
+        self.templates.report.add(diagnose("CH330", finding, place, help=help, label=label))
 
     def _is_free(self, channel: Channel, pattern: PathPattern, pointer: str) -> bool:
-        sources = self.desk.sources
+        sources = self.templates.sources
         place = sources.place(at(pointer, "path"))
         for other, name in self.table.overlaps(pattern):
             relation = compare(pattern, other)
@@ -122,7 +124,7 @@ class PathBook:
                 )
                 help = "neither is more specific: change a literal segment of one"
                 code = "CH306"
-            self.desk.report.add(diagnose(code, finding, place, help=help, related=related))
+            self.templates.report.add(diagnose(code, finding, place, help=help, related=related))
             return False
         return True
 
@@ -140,10 +142,10 @@ class PathBook:
         literal = {other.segments for other, _ in self.table.overlaps(pattern)}
         spelled = [_spell(pattern, text) for text in texts]
         if all(segments in literal for segments in spelled):
-            place = self.desk.sources.place(at(pointer, "path"))
+            place = self.templates.sources.place(at(pointer, "path"))
             finding = f"`{pattern.text}` is never reached"
             help = "other channels have each of its paths: remove it, or widen its `enum`"
-            self.desk.report.add(diagnose("CH307", finding, place, help=help))
+            self.templates.report.add(diagnose("CH307", finding, place, help=help))
 
 
 def _given(allowed: frozenset[str]) -> frozenset[str]:

@@ -73,12 +73,12 @@ class PathSlip:
     fatal: bool = True
 
 
-def parse_path(text: str, slips: list[PathSlip]) -> PathPattern | None:
-    """The pattern of a `path`; slips are added to the list, and a fatal one gives None."""
+def parse_path(text: str, mistakes: list[PathSlip]) -> PathPattern | None:
+    """The pattern of a `path`; mistakes are added to the list, and a fatal one gives None."""
     found: list[PathSlip] = []
     pattern = _parse(text, found)
-    slips += found
-    return None if any(slip.fatal for slip in found) else pattern
+    mistakes += found
+    return None if any(mistake.fatal for mistake in found) else pattern
 
 
 def compare(
@@ -125,62 +125,64 @@ def _within(one: PathPattern, other: PathPattern) -> bool:
     return len(one.segments) == len(other.segments)
 
 
-def _parse(text: str, slips: list[PathSlip]) -> PathPattern:
+def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
     if not text.startswith("/"):
-        slips.append(PathSlip("CH301", "a path starts with `/`", 0, len(text), f"write `/{text}`"))
+        mistakes.append(
+            PathSlip("CH301", "a path starts with `/`", 0, len(text), f"write `/{text}`")
+        )
         return PathPattern(text, ())
     for sign, what in (("?", "a query"), ("#", "a fragment")):
         offset = text.find(sign)
         if offset >= 0:
             help = f"write `{text[:offset]}`"
-            slips.append(
+            mistakes.append(
                 PathSlip("CH301", f"a path holds no {what[2:]}", offset, len(text) - offset, help)
             )
             return PathPattern(text, ())
     raw = text[1:].split("/")
     if len(raw) > MAX_SEGMENTS:
         finding = f"a path has at most {MAX_SEGMENTS} segments"
-        slips.append(PathSlip("CH301", finding, 0, len(text), "shorten it"))
+        mistakes.append(PathSlip("CH301", finding, 0, len(text), "shorten it"))
         return PathPattern(text, ())
     if len(raw) > 1 and raw[-1] == "":
         help = f"write `{text.rstrip('/')}`, unless clients really ask for the slash"
-        slips.append(
+        mistakes.append(
             PathSlip("CH331", "the path ends in a slash", len(text) - 1, 1, help, fatal=False)
         )
     segments: list[Segment] = []
     offset = 1
     for position, part in enumerate(raw):
-        segment = _segment(part, offset, position == len(raw) - 1, slips)
+        segment = _segment(part, offset, position == len(raw) - 1, mistakes)
         if segment is not None:
             segments.append(segment)
         offset += len(part) + 1
     pattern = PathPattern(text, tuple(segments))
-    _refuse_repeats(pattern, slips)
+    _refuse_repeats(pattern, mistakes)
     return pattern
 
 
-def _segment(part: str, offset: int, last: bool, slips: list[PathSlip]) -> Segment | None:
+def _segment(part: str, offset: int, last: bool, mistakes: list[PathSlip]) -> Segment | None:
     if found := _PARAM.fullmatch(part):
         return Param(found[1])
     if found := _REST.fullmatch(part):
         if last:
             return Rest(found[1])
         help = "move it to the end, or write a plain param"
-        slips.append(PathSlip("CH301", f"`{part}` must end the path", offset, len(part), help))
+        mistakes.append(PathSlip("CH301", f"`{part}` must end the path", offset, len(part), help))
         return None
-    slip = _literal_slip(part, last)
-    if slip is not None:
-        message, help = slip
-        slips.append(PathSlip("CH301", message, offset, max(len(part), 1), help))
+    mistake = _literal_mistake(part, last)
+    if mistake is not None:
+        message, help = mistake
+        mistakes.append(PathSlip("CH301", message, offset, max(len(part), 1), help))
         return None
     if part in (".", ".."):
         help = "name the segment otherwise"
         message = f"no client asks for a `{part}` segment: it is resolved before"
-        slips.append(PathSlip("CH307", message, offset, len(part), help))
+        mistakes.append(PathSlip("CH307", message, offset, len(part), help))
     return decode(part)
 
 
-def _literal_slip(part: str, last: bool) -> tuple[str, str] | None:
+def _literal_mistake(part: str, last: bool) -> tuple[str, str] | None:
     if not part:
         return (
             None if last else ("a segment of the path is empty", "write one `/` between segments")
@@ -205,7 +207,7 @@ def _brace_slip(part: str) -> tuple[str, str]:
     return f"a param is a whole segment; `{part}` is not", "write `{name}` between slashes"
 
 
-def _refuse_repeats(pattern: PathPattern, slips: list[PathSlip]) -> None:
+def _refuse_repeats(pattern: PathPattern, mistakes: list[PathSlip]) -> None:
     seen: set[str] = set()
     offset = 1
     for part, segment in zip(pattern.text[1:].split("/"), pattern.segments, strict=False):
@@ -213,6 +215,6 @@ def _refuse_repeats(pattern: PathPattern, slips: list[PathSlip]) -> None:
             if segment.name in seen:
                 help = "name each param once"
                 message = f"the param `{segment.name}` stands twice in the path"
-                slips.append(PathSlip("CH304", message, offset, len(part), help))
+                mistakes.append(PathSlip("CH304", message, offset, len(part), help))
             seen.add(segment.name)
         offset += len(part) + 1

@@ -33,7 +33,6 @@ __all__ = [
     "Plan",
     "PresencePlan",
     "Requirement",
-    "ResolvedLimits",
     "Scope",
     "SubscribePlan",
     "TargetPlan",
@@ -169,20 +168,6 @@ class PresencePlan:
     batch: float
 
 
-@attrs.frozen(slots=True, kw_only=True)
-class ResolvedLimits:
-    """A channel's limits, the server's where it has none of its own."""
-
-    message_size: int
-    json_depth: int
-    hook_timeout: float
-    outbox: int
-    rooms_per_connection: int
-    messages: Rate
-    errors: Rate
-    connections_per_user: int | None
-
-
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class AuthPlan:
     """One authenticator: its declaration, and what was compiled of it.
@@ -216,7 +201,7 @@ class ChannelPlan:
     close: Hook | None
     on_subscribe: Hook | None
     on_unsubscribe: Hook | None
-    limits: ResolvedLimits
+    limits: Limits
     contract: object
 
 

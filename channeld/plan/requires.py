@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.plan import Requirement, Template
-from channeld.plan.reach import TemplateScope
+from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at, did_you_mean
 from channeld.protocol.frames import Json
@@ -13,7 +13,10 @@ __all__ = ["compile_requirements"]
 
 
 def compile_requirements(
-    require: Mapping[str, Json] | None, pointer: str, reach: TemplateScope, desk: TemplateCompiler
+    require: Mapping[str, Json] | None,
+    pointer: str,
+    scope: TemplateScope,
+    templates: TemplateCompiler,
 ) -> tuple[Requirement, ...]:
     """The requirements of a `require` mapping at `pointer`; what is wrong with its templates becomes findings.
 
@@ -22,23 +25,23 @@ def compile_requirements(
     found: list[Requirement] = []
     for claim, wanted in (require or {}).items():
         place = at(pointer, claim)
-        _note_impossible(claim, place, reach, desk)
+        _note_impossible(claim, place, scope, templates)
         if isinstance(wanted, list):
             alternatives = [
-                _wanted(value, at(place, i), reach, desk) for i, value in enumerate(wanted)
+                _wanted(value, at(place, i), scope, templates) for i, value in enumerate(wanted)
             ]
         else:
-            alternatives = [_wanted(wanted, place, reach, desk)]
+            alternatives = [_wanted(wanted, place, scope, templates)]
         any_of = tuple(template for template in alternatives if template is not None)
         found.append(Requirement(claim, any_of))
     return tuple(found)
 
 
 def _note_impossible(
-    claim: str, pointer: str, reach: TemplateScope, desk: TemplateCompiler
+    claim: str, pointer: str, scope: TemplateScope, templates: TemplateCompiler
 ) -> None:
     """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
-    identity = reach.identity
+    identity = scope.identity
     if identity is None or not identity.authenticators:
         return
     known = identity.claim((claim,))
@@ -46,11 +49,13 @@ def _note_impossible(
         return
     help = did_you_mean(claim, known.names, "declare it in the authenticator's `claims` schema")
     finding = f"no token can have the claim `{claim}`"
-    desk.report.add(diagnose("CH416", finding, desk.sources.place(pointer, key=True), help=help))
+    templates.report.add(
+        diagnose("CH416", finding, templates.sources.place(pointer, key=True), help=help)
+    )
 
 
 def _wanted(
-    value: Json, pointer: str, reach: TemplateScope, desk: TemplateCompiler
+    value: Json, pointer: str, scope: TemplateScope, templates: TemplateCompiler
 ) -> Template | None:
-    checked = desk.compile(value, pointer, reach)
+    checked = templates.compile(value, pointer, scope)
     return checked.render if checked is not None else None

@@ -12,7 +12,7 @@ import attrs
 from channeld.config.model import Route
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related
-from channeld.plan.compiling import ChannelContext, MessageContext
+from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import TargetPlan
 from channeld.plan.rooms import may_meet, tokens
@@ -50,14 +50,14 @@ def compile_targets(message: MessageContext) -> tuple[Target, ...]:
 def route_pointers(message: MessageContext, count: int) -> list[str]:
     """Where each route stands: `route` takes one target or a list of them."""
     pointer = at(message.pointer, "route")
-    if isinstance(message.site.desk.written(pointer), list):
+    if isinstance(message.context.templates.written(pointer), list):
         return [at(pointer, index) for index in range(count)]
     return [pointer] * count
 
 
 def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:
-    _warn_of_unused(message.site, route, pointer)
-    if route.to == "none" or not _channel_exists(message.site, route, pointer):
+    _warn_of_unused(message.context, route, pointer)
+    if route.to == "none" or not _channel_exists(message.context, route, pointer):
         return None
     if route.to == "room":
         return _to_room(message, route, pointer)
@@ -68,12 +68,12 @@ def _target(message: MessageContext, route: Route, pointer: str) -> Target | Non
 
 
 def _to_room(message: MessageContext, route: Route, pointer: str) -> Target | None:
-    site = message.site
+    context = message.context
     name = _room_name(message, route, pointer)
     if name is None:
         return None
     if route.members_only:
-        _refuse_outsiders(site, route, name, pointer)
+        _refuse_outsiders(context, route, name, pointer)
     _note_injection(message, name)
     plan = TargetPlan(
         kind="room",
@@ -86,12 +86,12 @@ def _to_room(message: MessageContext, route: Route, pointer: str) -> Target | No
 
 
 def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTemplate | None:
-    site = message.site
+    context = message.context
     if route.room is not None:
-        reach = message.reach("route.room", room=site.has_one_room)
-        return site.desk.compile_name(route.room, at(pointer, "room"), reach)
-    joins = site.channel.rooms.join
-    if route.channel not in (None, site.channel.name):
+        scope = message.scope("route.room", room=context.has_one_room)
+        return context.templates.compile_name(route.room, at(pointer, "room"), scope)
+    joins = context.channel.rooms.join
+    if route.channel not in (None, context.channel.name):
         label = f"a room of `{route.channel}` has to be named"
     elif not joins:
         label = "the channel joins no room on connect"
@@ -99,29 +99,29 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
         label = f"the channel joins {len(joins)} rooms on connect"
     else:
         # A join template that has a finding of its own needs none here.
-        return site.joins[0] if site.joins else None
+        return context.joins[0] if context.joins else None
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:
         help += ', or join one: `rooms: "…"`'
-    place = site.sources.place(pointer)
-    site.add(diagnose("CH321", "the route names no room", place, label=label, help=help))
+    place = context.sources.place(pointer)
+    context.add(diagnose("CH321", "the route names no room", place, label=label, help=help))
     return None
 
 
 def _to_user(message: MessageContext, route: Route, pointer: str) -> Target | None:
-    site = message.site
+    context = message.context
     if route.user is None:
-        site.add(
+        context.add(
             diagnose(
                 "CH322",
                 "the route names no user",
-                site.sources.place(pointer),
+                context.sources.place(pointer),
                 help='name one: `{to: user, user: "{message.to}"}`',
             )
         )
         return None
-    reach = message.reach("route.user", room=site.has_one_room)
-    name = site.desk.compile_name(route.user, at(pointer, "user"), reach)
+    scope = message.scope("route.user", room=context.has_one_room)
+    name = context.templates.compile_name(route.user, at(pointer, "user"), scope)
     if name is None:
         return None
     _warn_of_unsigned(message, name)
@@ -131,57 +131,57 @@ def _to_user(message: MessageContext, route: Route, pointer: str) -> Target | No
     return Target(route=route, pointer=pointer, name=name, plan=plan)
 
 
-def _channel_exists(site: ChannelContext, route: Route, pointer: str) -> bool:
+def _channel_exists(context: ChannelContext, route: Route, pointer: str) -> bool:
     if route.channel is None or route.to in ("sender", "none"):
         return True
-    place = site.sources.place(at(pointer, "channel"))
+    place = context.sources.place(at(pointer, "channel"))
     if "{" in route.channel:
         message = "`route.channel` takes no template"
-        site.add(diagnose("CH320", message, place, help="write the channel's name"))
+        context.add(diagnose("CH320", message, place, help="write the channel's name"))
         return False
     if route.channel == "*":
         if route.to == "global":
             return True
         message = f'`channel: "*"` goes with `global`, not with `{route.to}`'
-        site.add(diagnose("CH312", message, place, help="name one channel"))
+        context.add(diagnose("CH312", message, place, help="name one channel"))
         return False
-    if route.channel in site.config.channels:
+    if route.channel in context.config.channels:
         return True
     message = f"there is no channel `{route.channel}`"
-    known = ", ".join(f"`{name}`" for name in itertools.islice(site.config.channels, 8))
-    help = did_you_mean(route.channel, site.config.channels, f"there are {known}")
-    site.add(diagnose("CH312", message, place, help=help))
+    known = ", ".join(f"`{name}`" for name in itertools.islice(context.config.channels, 8))
+    help = did_you_mean(route.channel, context.config.channels, f"there are {known}")
+    context.add(diagnose("CH312", message, place, help=help))
     return False
 
 
 def _refuse_outsiders(
-    site: ChannelContext, route: Route, name: CheckedTemplate, pointer: str
+    context: ChannelContext, route: Route, name: CheckedTemplate, pointer: str
 ) -> None:
-    place = site.sources.place(at(pointer, "room") if route.room is not None else pointer)
-    if route.channel not in (None, site.channel.name):
-        label = f"a connection is only in rooms of its own channel, `{site.channel.name}`"
-        _add_outsider(site, place, label)
+    place = context.sources.place(at(pointer, "room") if route.room is not None else pointer)
+    if route.channel not in (None, context.channel.name):
+        label = f"a connection is only in rooms of its own channel, `{context.channel.name}`"
+        _add_outsider(context, place, label)
         return
-    if site.has_hooks or site.config.api is not None:
+    if context.has_hooks or context.config.api is not None:
         return
-    rooms = site.channel.rooms
+    rooms = context.channel.rooms
     if not rooms.join and rooms.subscribe is None:
-        _add_outsider(site, place, "the channel joins no room and allows no `subscribe`")
+        _add_outsider(context, place, "the channel joins no room and allows no `subscribe`")
         return
     if route.room is None or (rooms.subscribe is not None and rooms.subscribe.hook is not None):
         return
     wanted = tokens(name.node, stars=False)
-    known = [tokens(join.node, stars=False) for join in site.joins] + list(site.allowed)
+    known = [tokens(join.node, stars=False) for join in context.joins] + list(context.allowed)
     declared = len(rooms.join) + len(rooms.subscribe.allow if rooms.subscribe else ())
     if len(known) == declared and not any(may_meet(wanted, pattern) for pattern in known):
         help = "add it to `rooms.subscribe.allow` or `rooms.join`, or say `members_only: false`"
         message = f"nobody can be in the room `{route.room}`"
-        site.add(diagnose("CH324", message, place, help=help))
+        context.add(diagnose("CH324", message, place, help=help))
 
 
-def _add_outsider(site: ChannelContext, place: Place, label: str) -> None:
+def _add_outsider(context: ChannelContext, place: Place, label: str) -> None:
     help = "let it join or subscribe (`rooms:`), or say `members_only: false`"
-    site.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
+    context.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
 
 
 def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
@@ -195,11 +195,11 @@ def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
             continue
         if message.shape.lookup(expression.path).values or _has_pattern(message, expression):
             continue
-        message.site.add(
+        message.context.add(
             diagnose(
                 "CH317",
                 "any text of the client's becomes part of a room name",
-                message.site.desk.place(expression),
+                message.context.templates.place(expression),
                 help=f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema",
             )
         )
@@ -219,42 +219,42 @@ def _has_pattern(message: MessageContext, expression: Expression) -> bool:
 def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
     declared = message.message
     chosen = next((found for found in expressions(name.node) if found.root == "message"), None)
-    guards = (declared.require, message.site.channel.require, declared.hook)
+    guards = (declared.require, message.context.channel.require, declared.hook)
     if chosen is None or any(guard is not None for guard in guards) or _names_sender(message):
         return
-    message.site.add(
+    message.context.add(
         diagnose(
             "CH327",
             "the sender chooses the receiver, who can't tell who sent it",
-            message.site.desk.place(chosen),
+            message.context.templates.place(chosen),
             help='add `stamp: {from: "{user.id}"}`, or say who may with `require`',
         )
     )
 
 
 def _names_sender(message: MessageContext) -> bool:
-    desk = message.site.desk
+    templates = message.context.templates
     declared = message.message
     for key, value in (("emit", declared.emit), ("stamp", declared.stamp)):
-        node = desk.parse(dict(value), at(message.pointer, key)) if value is not None else None
+        node = templates.parse(dict(value), at(message.pointer, key)) if value is not None else None
         if node is not None and any(e.root in ("user", "claims") for e in expressions(node)):
             return True
     return False
 
 
 def _warn_of_nothing(message: MessageContext) -> None:
-    message.site.add(
+    message.context.add(
         diagnose(
             "CH315",
             f"`{message.type}` goes nowhere",
-            message.site.sources.place(message.pointer, key=True),
+            message.context.sources.place(message.pointer, key=True),
             label="it has no route and no hook",
             help="add `route: room` (or another target), or a `hook` that does the work",
         )
     )
 
 
-def _warn_of_unused(site: ChannelContext, route: Route, pointer: str) -> None:
+def _warn_of_unused(context: ChannelContext, route: Route, pointer: str) -> None:
     unused = {
         "room": route.room is not None and route.to != "room",
         "user": route.user is not None and route.to != "user",
@@ -264,39 +264,39 @@ def _warn_of_unused(site: ChannelContext, route: Route, pointer: str) -> None:
     }
     for key, found in unused.items():
         if found:
-            site.add(
+            context.add(
                 diagnose(
                     "CH333",
                     f"`{key}` means nothing with `to: {route.to}`",
-                    site.sources.place(at(pointer, key), key=True),
+                    context.sources.place(at(pointer, key), key=True),
                     help="remove it",
                 )
             )
 
 
 def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
-    site = message.site
+    context = message.context
     for first, second in itertools.combinations(targets, 2):
-        who = _gets_twice(site, first, second) or _gets_twice(site, second, first)
+        who = _gets_twice(context, first, second) or _gets_twice(context, second, first)
         if who:
             earlier = Related(
-                place=site.sources.place(first.pointer), message="first delivered here"
+                place=context.sources.place(first.pointer), message="first delivered here"
             )
-            site.add(
+            context.add(
                 diagnose(
                     "CH325",
                     f"{who} gets the frame twice",
-                    site.sources.place(second.pointer),
+                    context.sources.place(second.pointer),
                     help="remove one of the two, or add `except_sender: true` to the wider one",
                     related=(earlier,),
                 )
             )
 
 
-def _gets_twice(site: ChannelContext, wide: Target, narrow: Target) -> str | None:
+def _gets_twice(context: ChannelContext, wide: Target, narrow: Target) -> str | None:
     """Who is reached by both targets, for all that is known; `wide` is the one that reaches more."""
     everywhere = wide.route.channel == "*"
-    if not everywhere and _channel_of(site, wide) != _channel_of(site, narrow):
+    if not everywhere and _channel_of(context, wide) != _channel_of(context, narrow):
         return None
     kinds = (wide.route.to, narrow.route.to)
     if kinds[0] == kinds[1]:
@@ -311,8 +311,8 @@ def _gets_twice(site: ChannelContext, wide: Target, narrow: Target) -> str | Non
     return _REACHED_TWICE.get(kinds)
 
 
-def _channel_of(site: ChannelContext, target: Target) -> str:
-    return target.route.channel or site.channel.name
+def _channel_of(context: ChannelContext, target: Target) -> str:
+    return target.route.channel or context.channel.name
 
 
 _REACHED_TWICE: Mapping[tuple[str, str], str] = {

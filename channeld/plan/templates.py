@@ -29,7 +29,7 @@ from channeld.plan.expressions import (
     with_type,
 )
 from channeld.plan.plan import MISSING, Scope, Template
-from channeld.plan.reach import SCALARS, Resolved, TemplateError, TemplateScope, resolve
+from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
 from channeld.pointer import value_at
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import is_room_name
@@ -57,20 +57,20 @@ class TemplateCompiler:
     sources: Sources
     report: Report
 
-    def compile(self, value: Json, pointer: str, reach: TemplateScope) -> CheckedTemplate | None:
+    def compile(self, value: Json, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
         """A template of any JSON type, or None when a finding says why not."""
         node = self.parse(value, pointer)
         if node is None:
             return None
-        found = self._check(node, reach)
+        found = self._check(node, scope)
         if found is None:
             return None
-        node = with_type(node, reach.message_type)
+        node = with_type(node, scope.message_type)
         return CheckedTemplate(node=node, render=build(node), types=found.types, maybe=found.maybe)
 
-    def compile_name(self, text: str, pointer: str, reach: TemplateScope) -> CheckedTemplate | None:
+    def compile_name(self, text: str, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
         """A template that names a room or a user: it renders a string (numbers become text), or MISSING."""
-        checked = self.compile(text, pointer, reach)
+        checked = self.compile(text, pointer, scope)
         if checked is None:
             return None
         if not checked.types <= NAME_TYPES:
@@ -91,17 +91,17 @@ class TemplateCompiler:
 
     def parse(self, value: Json, pointer: str) -> Node | None:
         """The tree of a template, or None after findings about its syntax."""
-        slips: list[TemplateSyntaxError] = []
-        node = parse(value, pointer, slips)
-        for slip in slips:
+        mistakes: list[TemplateSyntaxError] = []
+        node = parse(value, pointer, mistakes)
+        for mistake in mistakes:
             place = (
-                self.sources.place(slip.pointer, key=True)
-                if slip.offset < 0
-                else self.sources.span(slip.pointer, slip.offset, slip.length)
+                self.sources.place(mistake.pointer, key=True)
+                if mistake.offset < 0
+                else self.sources.span(mistake.pointer, mistake.offset, mistake.length)
             )
-            code = "CH320" if slip.offset < 0 else "CH318"
-            self.report.add(diagnose(code, slip.message, place, help=slip.help))
-        return None if slips else node
+            code = "CH320" if mistake.offset < 0 else "CH318"
+            self.report.add(diagnose(code, mistake.message, place, help=mistake.help))
+        return None if mistakes else node
 
     def written(self, pointer: str) -> Json:
         """What the file says at a pointer, short forms as they are; None where it says nothing."""
@@ -111,36 +111,36 @@ class TemplateCompiler:
         """Where an expression stands, braces included."""
         return self.sources.span(expression.pointer, expression.offset, expression.length)
 
-    def _check(self, node: Node, reach: TemplateScope) -> Resolved | None:
+    def _check(self, node: Node, scope: TemplateScope) -> Resolved | None:
         match node:
             case Literal(value):
                 return Resolved(frozenset({type_of(value)}))
             case Expression():
-                return self._check_expression(node, reach)
+                return self._check_expression(node, scope)
             case Text(parts):
-                return self._check_text(parts, reach)
+                return self._check_text(parts, scope)
             case Object(entries):
-                found = [self._check(child, reach) for _, child in entries]
+                found = [self._check(child, scope) for _, child in entries]
                 return None if None in found else Resolved(frozenset({"object"}))
             case Array(elements):
-                found = [self._check(child, reach) for child in elements]
+                found = [self._check(child, scope) for child in elements]
                 return None if None in found else Resolved(frozenset({"array"}))
 
-    def _check_expression(self, expression: Expression, reach: TemplateScope) -> Resolved | None:
-        found = resolve(expression, reach)
+    def _check_expression(self, expression: Expression, scope: TemplateScope) -> Resolved | None:
+        found = resolve(expression, scope)
         if isinstance(found, Resolved):
             return found
         self._refuse(expression, found)
         return None
 
     def _check_text(
-        self, parts: Sequence[str | Expression], reach: TemplateScope
+        self, parts: Sequence[str | Expression], scope: TemplateScope
     ) -> Resolved | None:
         maybe, sound = False, True
         for part in parts:
             if isinstance(part, str):
                 continue
-            found = self._check_expression(part, reach)
+            found = self._check_expression(part, scope)
             if found is None:
                 sound = False
                 continue
@@ -153,14 +153,14 @@ class TemplateCompiler:
                 self._refuse(part, TemplateError("CH311", message, label, help))
         return Resolved(frozenset({"string"}), maybe) if sound else None
 
-    def _refuse(self, expression: Expression, trouble: TemplateError) -> None:
+    def _refuse(self, expression: Expression, error: TemplateError) -> None:
         self.report.add(
             diagnose(
-                trouble.code,
-                trouble.message,
+                error.code,
+                error.message,
                 self.place(expression),
-                help=trouble.help,
-                label=trouble.label,
+                help=error.help,
+                label=error.label,
             )
         )
 

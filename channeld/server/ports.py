@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
+from channeld.config.model import Limits
 from channeld.engine.ports import Peer
 from channeld.hooks import Request
-from channeld.plan.plan import ChannelPlan, ResolvedLimits
+from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 
 __all__ = ["Driver", "Engine", "Session"]
@@ -19,7 +20,7 @@ class Session(Protocol):
         """The connection's id."""
 
     @property
-    def limits(self) -> ResolvedLimits:
+    def limits(self) -> Limits:
         """Of them, `message_size` and `outbox` are kept by the server."""
 
     def open(self, now: float, /) -> Awaitable[None] | None:

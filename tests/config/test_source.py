@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 import attrs
 import pytest
 
-from channeld.config.source import Sources, read_document, read_sources
+from channeld.config.source import Sources, read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 
 MAIN = "include: [rooms/*.yaml]\nchannels:\n  lobby: {path: /chat}\n"
@@ -245,7 +245,7 @@ def test_values_that_reading_called_unreadable_are_unset() -> None:
 def test_a_schema_file_is_read_once_and_has_places() -> None:
     sources = read({"channels.yaml": "a: 1\n", "s.json": '{"type": "object"}'}).sources
 
-    tree = read_document(sources, "s.json")
+    tree = sources.read_document("s.json")
 
     assert tree is not None
     assert tree.value == {"type": "object"}

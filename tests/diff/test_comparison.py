@@ -1,5 +1,5 @@
 from channeld.diff.change import Level
-from channeld.diff.comparison import OBJECT, Desk, Use
+from channeld.diff.comparison import OBJECT, Comparison, Use
 from channeld.diff.severity import Direction
 from tests.diff.kit import BASE, diff, instead, side
 
@@ -21,15 +21,15 @@ LONGER = instead("text: {type: string}", "text: {type: [string, 'null']}")
 
 
 def test_places_are_of_the_new_side_and_related_ones_of_the_old() -> None:
-    desk = Desk(side(BASE, "old.yaml"), side(LONGER, "new.yaml"))
-    change = desk.gone("D201", Level.BREAKING, "gone", SCHEMA + "/x", near="/channels/room")
+    comparison = Comparison(side(BASE, "old.yaml"), side(LONGER, "new.yaml"))
+    change = comparison.gone("D201", Level.BREAKING, "gone", SCHEMA + "/x", near="/channels/room")
     assert (change.place.file, change.place.line) == ("new.yaml", 3)
     assert [related.place.file for related in change.related] == ["old.yaml"]
 
 
 def test_a_direction_decides_how_bad_it_is_and_for_whom() -> None:
-    desk = Desk(side(BASE), side(LONGER))
-    found = {way: next(desk.schemas(use(way))) for way in Direction}
+    comparison = Comparison(side(BASE), side(LONGER))
+    found = {way: next(comparison.schemas(use(way))) for way in Direction}
     assert [found[way].level for way in Direction] == [Level.SAFE, Level.BREAKING, Level.BREAKING]
     assert found[Direction.SENT].affects == ("senders",)
     assert found[Direction.PASSED_ON].affects == ("receivers",)
@@ -37,8 +37,8 @@ def test_a_direction_decides_how_bad_it_is_and_for_whom() -> None:
 
 
 def test_a_witness_is_a_whole_frame() -> None:
-    desk = Desk(side(BASE), side(LONGER))
-    (change,) = desk.schemas(use(Direction.RECEIVED))
+    comparison = Comparison(side(BASE), side(LONGER))
+    (change,) = comparison.schemas(use(Direction.RECEIVED))
     assert change.witness is not None
     assert change.witness.value == {"type": "say", "text": None}
     assert change.witness.title == "possible now"
@@ -47,10 +47,10 @@ def test_a_witness_is_a_whole_frame() -> None:
 
 def test_frames_are_objects_whatever_their_schema_says() -> None:
     old, new = side(instead("{type: object, required: [text]", "{required: [text]")), side(BASE)
-    desk = Desk(old, new)
-    assert desk.node(SCHEMA, old=True) is not None
-    assert list(desk.schemas(use(Direction.SENT))) == []
-    assert not desk.implied(OBJECT).accepts("text")
+    comparison = Comparison(old, new)
+    assert comparison.node(SCHEMA, old=True) is not None
+    assert list(comparison.schemas(use(Direction.SENT))) == []
+    assert not comparison.implied(OBJECT).accepts("text")
 
 
 def test_a_schema_in_a_file_of_its_own_is_shown_there() -> None:
@@ -59,7 +59,7 @@ def test_a_schema_in_a_file_of_its_own_is_shown_there() -> None:
         "{type: object, required: [text], properties: {text: {type: string}}}", "say.json"
     )
     sides = [side(text, f"{name}.yaml", each) for name, each in zip("ab", files, strict=True)]
-    (change,) = Desk(sides[0], sides[1]).schemas(use(Direction.SENT))
+    (change,) = Comparison(sides[0], sides[1]).schemas(use(Direction.SENT))
     assert (change.code, change.place.file, change.path) == ("D301", "say.json", SCHEMA)
 
 

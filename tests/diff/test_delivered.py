@@ -1,10 +1,11 @@
 import pytest
 
 from channeld.config.model import Message, Route
-from channeld.diff.delivered import Source, delivered, is_routed, source
+from channeld.diff.comparison import Comparison
+from channeld.diff.delivered import Source, delivered, fields, is_routed, source
 from channeld.protocol.frames import Json
 from channeld.schema.compare.compare import compare
-from tests.diff.kit import node_of
+from tests.diff.kit import BASE, node_of, side
 
 ROOM = (Route(to="room"),)
 
@@ -63,3 +64,29 @@ def test_a_message_for_the_hook_or_the_sender_alone_is_not_routed() -> None:
     assert is_routed(Message(schema=True, route=ROOM))
     assert not is_routed(Message(schema=True))
     assert not is_routed(Message(schema=True, route=(Route(to="sender"),)))
+
+
+def changes_of(old: dict[str, Json], new: dict[str, Json]) -> list[tuple[str, str]]:
+    comparison = Comparison(side(BASE), side(BASE))
+    sides = [{name: source(value) for name, value in each.items()} for each in (old, new)]
+    changes = fields(comparison, sides[0], sides[1], ("/channels/room", "/channels/room"), "it")
+    return [(change.code, str(change.level)) for change in changes]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"a": "{now}"}, {"a": "{now}"}, []),
+        ({"a": "{now}"}, {}, [("D603", "breaking")]),
+        ({}, {"a": "{now}"}, [("D604", "safe")]),
+        ({"a": "{now}"}, {"a": "{now_ms}"}, [("D605", "breaking")]),
+        ({"a": "{claims.a}"}, {"a": "{claims.b}"}, [("D605", "dangerous")]),
+        ({"a": "{claims.a}"}, {"a": "{claims.a?}"}, [("D605", "breaking")]),
+        ({"a": "{claims.a?}"}, {"a": "{claims.a}"}, [("D605", "safe")]),
+        ({"a": 1}, {"a": "1"}, [("D605", "breaking")]),
+    ],
+)
+def test_fields_that_the_server_makes(
+    old: dict[str, Json], new: dict[str, Json], expected: list[tuple[str, str]]
+) -> None:
+    assert changes_of(old, new) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.diff.comparison import Desk
+from channeld.diff.comparison import Comparison
 from channeld.diff.requirements import requirements
 from channeld.protocol.frames import Json
 from tests.diff.kit import BASE, side
@@ -25,7 +25,7 @@ from tests.diff.kit import BASE, side
 def test_claims_that_are_asked_for(
     old: dict[str, Json] | None, new: dict[str, Json] | None, expected: list[tuple[str, str, bool]]
 ) -> None:
-    desk = Desk(side(BASE), side(BASE))
+    comparison = Comparison(side(BASE), side(BASE))
     pointer = "/channels/room/require"
-    found = requirements(desk, old, new, (pointer, pointer), "clients")
+    found = requirements(comparison, old, new, (pointer, pointer), "clients")
     assert [(c.code, str(c.level), c.security) for c in found] == expected

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.export.client import HEAD, client_source
+from channeld.export.typescript import HEAD, client_source
 from channeld.protocol.codes import may_come_back
 from tests.export.client_kit import program
 from tests.npm_parts import compiled_client

@@ -5,7 +5,7 @@ import pytest
 from channeld.config.model import JwtAuth
 from channeld.export.definitions import Definitions
 from channeld.export.emitted import Claims, Rendered, Scene, rendered_fields
-from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.schema.guarantees import Shape
 
 TEXT: Any = {"type": "string", "maxLength": 5}
@@ -29,7 +29,7 @@ def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Rendered:
     shape = Shape(claims, of_object=True) if claims is not None else None
     scene = Scene(
         definitions=definitions,
-        reach=TemplateScope(
+        scope=TemplateScope(
             place="emit",
             message=Shape(MESSAGE, of_object=True),
             params={"p": frozenset({"integer"})},

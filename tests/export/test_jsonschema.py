@@ -4,8 +4,7 @@ import jsonschema as validators
 import pytest
 
 from channeld.export.contract import Contract
-from channeld.export.jsonschema import jsonschema
-from channeld.export.writing import as_json
+from channeld.export.jsonschema import as_json, jsonschema
 
 
 @pytest.fixture(params=["shipped", "nasty"])
@@ -51,3 +50,7 @@ def test_it_tells_which_frame_is_which(shipped: Contract) -> None:
     assert room["path"] == "/rooms/{room_id}"
     assert room["send"]["message"] == {"$ref": "#/$defs/RoomSendMessage"}
     assert room["undeclared"] is False
+
+
+def test_keys_keep_their_order_and_letters_are_letters() -> None:
+    assert as_json({"z": "ü", "a": [1]}) == '{\n  "z": "ü",\n  "a": [\n    1\n  ]\n}\n'

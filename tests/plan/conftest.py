@@ -61,8 +61,8 @@ def compile_text() -> Compile:
 
 
 @pytest.fixture
-def desk() -> TemplateCompiler:
-    """A desk for templates that stand in no file."""
+def templates() -> TemplateCompiler:
+    """A compiler of templates that stand in no file."""
     report = Report()
     sources = read_sources(
         "channels.yaml",

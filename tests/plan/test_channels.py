@@ -3,9 +3,6 @@ from typing import Any
 
 import pytest
 
-from channeld.config.model import Channel, ChannelAuth, ChannelLimits, Config, Limits, Rate, Server
-from channeld.plan.channels import resolve_limits
-
 Compile = Callable[..., Any]
 
 
@@ -104,17 +101,3 @@ def test_requirements_of_channel_and_message(
     assert [t(session(), {}) for t in role.any_of] == ["a", "b"]
     (number,) = found.messages["say"].require
     assert (number.claim, number.any_of[0](session(), {})) == ("n", 1)
-
-
-def test_the_server_s_limits_hold_where_a_channel_has_none() -> None:
-    rate = Rate(limit=1, period=1.0, burst=1)
-    config = Config(server=Server(limits=Limits(outbox=7, messages=rate)))
-    own = Channel(
-        name="c",
-        path="/c",
-        auth=ChannelAuth(),
-        limits=ChannelLimits(json_depth=3, connections_per_user=2),
-    )
-    found = resolve_limits(config, own)
-    assert (found.outbox, found.messages, found.json_depth) == (7, rate, 3)
-    assert (found.connections_per_user, found.message_size) == (2, 64 * 1024)

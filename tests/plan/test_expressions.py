@@ -16,16 +16,16 @@ from channeld.plan.expressions import (
 
 
 def parsed(value: object) -> object:
-    slips: list[TemplateSyntaxError] = []
-    node = parse(value, "/emit", slips)  # type: ignore[arg-type]
-    assert slips == []
+    mistakes: list[TemplateSyntaxError] = []
+    node = parse(value, "/emit", mistakes)  # type: ignore[arg-type]
+    assert mistakes == []
     return node
 
 
-def slip(text: str) -> TemplateSyntaxError:
-    slips: list[TemplateSyntaxError] = []
-    parse_text(text, "/emit", slips)
-    (found,) = slips
+def mistake(text: str) -> TemplateSyntaxError:
+    mistakes: list[TemplateSyntaxError] = []
+    parse_text(text, "/emit", mistakes)
+    (found,) = mistakes
     return found
 
 
@@ -75,19 +75,19 @@ def test_an_object_keeps_its_order_and_pointers() -> None:
     ],
 )
 def test_a_slip_has_its_place(text: str, offset: int, length: int, message: str) -> None:
-    found = slip(text)
+    found = mistake(text)
     assert (found.offset, found.length, found.message) == (offset, length, message)
     assert found.help
 
 
 def test_blanks_are_told_to_go() -> None:
-    assert slip("{ message.x }").help == "write `{message.x}`"
+    assert mistake("{ message.x }").help == "write `{message.x}`"
 
 
 def test_a_key_takes_no_template() -> None:
-    slips: list[TemplateSyntaxError] = []
-    parse({"{user.id}": 1}, "/emit", slips)
-    assert [(s.offset, s.message) for s in slips] == [(-1, "a key takes no template")]
+    mistakes: list[TemplateSyntaxError] = []
+    parse({"{user.id}": 1}, "/emit", mistakes)
+    assert [(s.offset, s.message) for s in mistakes] == [(-1, "a key takes no template")]
 
 
 def test_a_key_may_hold_other_braces() -> None:
@@ -103,6 +103,6 @@ def test_escaped_text_is_a_constant(text: str) -> None:
 @settings(deadline=None)
 @given(st.text(alphabet="{}?. ax"))
 def test_any_text_parses_or_has_a_slip(text: str) -> None:
-    slips: list[TemplateSyntaxError] = []
-    parse_text(text, "", slips)
-    assert all(s.offset >= 0 and s.offset + s.length <= len(text) for s in slips)
+    mistakes: list[TemplateSyntaxError] = []
+    parse_text(text, "", mistakes)
+    assert all(s.offset >= 0 and s.offset + s.length <= len(text) for s in mistakes)

@@ -233,9 +233,11 @@ def test_an_unwired_hook_is_noted(load: Callable[..., Any]) -> None:
     assert found.severity == "info"
 
 
-def test_a_name_without_a_function_is_refused(desk: TemplateCompiler, tmp_path: Path) -> None:
-    assert HookLoader(desk, tmp_path).load(HookRef(call="chat:"), "/hook", Role.CONNECT) is None
-    assert [finding.code for finding in desk.report] == ["CH503"]
+def test_a_name_without_a_function_is_refused(templates: TemplateCompiler, tmp_path: Path) -> None:
+    assert (
+        HookLoader(templates, tmp_path).load(HookRef(call="chat:"), "/hook", Role.CONNECT) is None
+    )
+    assert [finding.code for finding in templates.report] == ["CH503"]
 
 
 def test_a_star_import_is_looked_through(load: Callable[..., Any], tmp_path: Path) -> None:

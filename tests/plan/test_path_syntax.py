@@ -12,10 +12,10 @@ from channeld.plan.path_syntax import (
 
 
 def pattern(text: str) -> PathPattern:
-    slips: list[PathSlip] = []
-    found = parse_path(text, slips)
+    mistakes: list[PathSlip] = []
+    found = parse_path(text, mistakes)
     assert found is not None
-    assert slips == []
+    assert mistakes == []
     return found
 
 
@@ -55,24 +55,24 @@ def test_the_root_is_a_path() -> None:
 def test_a_bad_path_has_one_slip_with_its_place(
     text: str, code: str, offset: int, length: int
 ) -> None:
-    slips: list[PathSlip] = []
-    assert parse_path(text, slips) is None
-    assert [(s.code, s.offset, s.length) for s in slips] == [(code, offset, length)]
-    assert slips[0].help
+    mistakes: list[PathSlip] = []
+    assert parse_path(text, mistakes) is None
+    assert [(s.code, s.offset, s.length) for s in mistakes] == [(code, offset, length)]
+    assert mistakes[0].help
 
 
 def test_a_colon_param_is_told_how_to_be_one() -> None:
-    slips: list[PathSlip] = []
-    parse_path("/rooms/:room_id", slips)
-    assert "write `{room_id}`" in slips[0].help
+    mistakes: list[PathSlip] = []
+    parse_path("/rooms/:room_id", mistakes)
+    assert "write `{room_id}`" in mistakes[0].help
 
 
 def test_a_trailing_slash_is_only_a_warning() -> None:
-    slips: list[PathSlip] = []
-    found = parse_path("/rooms/", slips)
+    mistakes: list[PathSlip] = []
+    found = parse_path("/rooms/", mistakes)
     assert found is not None
     assert found.segments == ("rooms", "")
-    assert [(s.code, s.fatal) for s in slips] == [("CH331", False)]
+    assert [(s.code, s.fatal) for s in mistakes] == [("CH331", False)]
 
 
 @pytest.mark.parametrize(

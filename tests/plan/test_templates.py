@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from channeld.plan.expressions import Literal
 from channeld.plan.plan import MISSING
-from channeld.plan.reach import Identity, TemplateScope
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Shape
@@ -42,10 +42,10 @@ FRAME = {"type": "say", "text": "hi", "n": 1.5, "flag": None, "who": {"id": 7}, 
 
 
 @pytest.fixture
-def render(desk: TemplateCompiler, session: Callable[..., Any]) -> Callable[..., Any]:
+def render(templates: TemplateCompiler, session: Callable[..., Any]) -> Callable[..., Any]:
     def run(value: Any, frame: Any = FRAME, **scope: Any) -> Any:
-        checked = desk.compile(value, "", REACH)
-        assert checked is not None, [d.message for d in desk.report]
+        checked = templates.compile(value, "", REACH)
+        assert checked is not None, [d.message for d in templates.report]
         return checked.render(session(**scope), frame)
 
     return run
@@ -108,14 +108,14 @@ def test_an_object_keeps_the_order_of_the_file(render: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize(("mark", "needed"), [("", True), ("?", False)])
 def test_a_path_may_be_long(
-    mark: str, needed: bool, desk: TemplateCompiler, session: Callable[..., Any]
+    mark: str, needed: bool, templates: TemplateCompiler, session: Callable[..., Any]
 ) -> None:
     schema: Json = {"type": "string"}
     for name in ("c", "b", "a"):
         schema = {"required": [name] if needed else [], "properties": {name: schema}}
         schema["type"] = "object"
-    reach = TemplateScope(place="emit", message=Shape(schema, of_object=True))
-    checked = desk.compile(f"{{message.a.b.c{mark}}}", "", reach)
+    scope = TemplateScope(place="emit", message=Shape(schema, of_object=True))
+    checked = templates.compile(f"{{message.a.b.c{mark}}}", "", scope)
     assert checked is not None
     assert checked.render(session(), {"a": {"b": {"c": "x"}}}) == "x"
     assert needed or checked.render(session(), {"a": {}}) is MISSING
@@ -152,37 +152,37 @@ def test_a_constant_object_is_new_each_time(render: Callable[..., Any]) -> None:
     ],
 )
 def test_a_template_that_could_fail_is_refused(
-    template: Any, code: str, desk: TemplateCompiler
+    template: Any, code: str, templates: TemplateCompiler
 ) -> None:
-    assert desk.compile(template, "", REACH) is None
-    assert [finding.code for finding in desk.report] == [code]
+    assert templates.compile(template, "", REACH) is None
+    assert [finding.code for finding in templates.report] == [code]
 
 
-def test_a_name_is_text(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
-    checked = desk.compile_name("{message.n}", "", REACH)
+def test_a_name_is_text(templates: TemplateCompiler, session: Callable[..., Any]) -> None:
+    checked = templates.compile_name("{message.n}", "", REACH)
     assert checked is not None
     assert checked.render(session(), {**FRAME, "n": 12}) == "12"
 
 
-def test_a_name_may_be_missing(desk: TemplateCompiler, session: Callable[..., Any]) -> None:
-    checked = desk.compile_name("{message.to?}", "", REACH)
+def test_a_name_may_be_missing(templates: TemplateCompiler, session: Callable[..., Any]) -> None:
+    checked = templates.compile_name("{message.to?}", "", REACH)
     assert checked is not None
     assert checked.maybe
     assert checked.render(session(), FRAME) is MISSING
 
 
 @pytest.mark.parametrize("template", ["{message.flag}", "{message.tags}", "{message.who}"])
-def test_a_name_is_never_a_list_or_null(template: str, desk: TemplateCompiler) -> None:
-    assert desk.compile_name(template, "", REACH) is None
-    assert [finding.code for finding in desk.report] == ["CH311"]
+def test_a_name_is_never_a_list_or_null(template: str, templates: TemplateCompiler) -> None:
+    assert templates.compile_name(template, "", REACH) is None
+    assert [finding.code for finding in templates.report] == ["CH311"]
 
 
 def test_text_of_scalars_is_json() -> None:
     assert [text_of(v) for v in ("a", True, None, 1, 1.0)] == ["a", "true", "null", "1", "1.0"]
 
 
-def test_constants_are_folded(desk: TemplateCompiler) -> None:
-    checked = desk.compile({"a": ["{{"]}, "", REACH)
+def test_constants_are_folded(templates: TemplateCompiler) -> None:
+    checked = templates.compile({"a": ["{{"]}, "", REACH)
     assert checked is not None
     assert checked.node == Literal({"a": ["{"]})
 
@@ -228,13 +228,13 @@ TEXTS = [t for path in PATHS for t in (f"{{message.{path}}}", f"<{{message.{path
 )
 @given(schema=SCHEMAS, frames=st.lists(FRAMES, min_size=4, max_size=8))
 def test_a_template_that_passes_cannot_fail(
-    schema: Any, frames: Any, desk: TemplateCompiler, session: Callable[..., Any]
+    schema: Any, frames: Any, templates: TemplateCompiler, session: Callable[..., Any]
 ) -> None:
     accepts = jsonschema_rs.validator_for(schema).is_valid
-    reach = TemplateScope(place="emit", message=Shape(schema, of_object=True), message_type="say")
+    scope = TemplateScope(place="emit", message=Shape(schema, of_object=True), message_type="say")
     for text in TEXTS:
-        checked = desk.compile(text, "", reach)
-        named = desk.compile_name(text, "", reach)
+        checked = templates.compile(text, "", scope)
+        named = templates.compile_name(text, "", scope)
         for frame in filter(accepts, frames):
             if checked is not None:
                 value = checked.render(session(), frame)

@@ -18,10 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from channeld.config.model import Config, Limits, Rate, Server, Tls
+from channeld.config.model import Config, Limits, Server, Tls
 from channeld.engine.ports import Peer
 from channeld.hooks import Request
-from channeld.plan.plan import ChannelPlan, Match, Plan, ResolvedLimits
+from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Json
 from channeld.protocol.websocket import encode_text
 from channeld.server.admission import Admission
@@ -89,18 +89,8 @@ def read_frames(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def limits(**changes: Any) -> ResolvedLimits:
-    values: dict[str, Any] = {
-        "message_size": 65536,
-        "json_depth": 64,
-        "hook_timeout": 10.0,
-        "outbox": 1 << 20,
-        "rooms_per_connection": 100,
-        "messages": Rate(limit=100, period=1.0, burst=200),
-        "errors": Rate(limit=30, period=60.0, burst=30),
-        "connections_per_user": None,
-    }
-    return ResolvedLimits(**values | changes)
+def limits(**changes: Any) -> Limits:
+    return Limits(**changes)
 
 
 def channel(name: str = "echo", **limit_changes: Any) -> ChannelPlan:

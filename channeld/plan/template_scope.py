@@ -122,34 +122,34 @@ class TemplateScope:
 ROOTS = ("message", "params", "user", "claims", "connection", "room", "now", "now_ms", "uuid")
 
 
-def resolve(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
+def resolve(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     """What an expression gives in a place, or why it can't stand there."""
     root = expression.root
     if root not in ROOTS:
-        offered = reach.roots()
+        offered = scope.roots()
         known = ", ".join(f"`{name}`" for name in offered) or "none"
         help = did_you_mean(root, offered, f"here a template may start with {known}")
         return TemplateError(
             "CH319", f"templates know no `{root}`", help=help or "`{{` writes a literal brace"
         )
-    if root not in reach.roots():
-        return _out_of_place(root, reach)
-    return _RESOLVERS[root](expression, reach)
+    if root not in scope.roots():
+        return _out_of_place(root, scope)
+    return _RESOLVERS[root](expression, scope)
 
 
-def _out_of_place(root: str, reach: TemplateScope) -> TemplateError:
-    offered = ", ".join(f"`{name}`" for name in reach.roots())
+def _out_of_place(root: str, scope: TemplateScope) -> TemplateError:
+    offered = ", ".join(f"`{name}`" for name in scope.roots())
     help = f"use {offered}" if offered else "write the value itself"
-    return TemplateError("CH320", f"`{root}` can't be used in `{reach.place}`", help=help)
+    return TemplateError("CH320", f"`{root}` can't be used in `{scope.place}`", help=help)
 
 
-def _message(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
+def _message(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if not expression.path:
         return _whole(expression, "message", "text")
     if expression.path == ("type",):
         return Resolved(TEXT)
-    assert reach.message is not None  # noqa: S101 - `resolve` asked the reach
-    found = reach.message.lookup(expression.path)
+    assert scope.message is not None  # noqa: S101 - `resolve` asked the scope
+    found = scope.message.lookup(expression.path)
     if found.guaranteed:
         return Resolved(found.types or ANY)
     if expression.optional and (found.possible or not found.known):
@@ -161,12 +161,12 @@ def _message(expression: Expression, reach: TemplateScope) -> Resolved | Templat
             f"the schema can't be analysed as far as `{_dotted(expression)}`",
             f"write `{{{expression.source}?}}`",
         )
-    return _missing_field(expression, reach, found)
+    return _missing_field(expression, scope, found)
 
 
-def _missing_field(expression: Expression, reach: TemplateScope, found: Lookup) -> TemplateError:
+def _missing_field(expression: Expression, scope: TemplateScope, found: Lookup) -> TemplateError:
     if found.declared and found.possible:
-        return _not_required(expression, reach, found.missing or expression.path[-1])
+        return _not_required(expression, scope, found.missing or expression.path[-1])
     dotted = _dotted(expression)
     otherwise = f"declare `{dotted}` in the schema"
     if found.possible:
@@ -174,17 +174,17 @@ def _missing_field(expression: Expression, reach: TemplateScope, found: Lookup) 
     return TemplateError(
         "CH309",
         "template names an unknown field",
-        f"`{reach.message_type}` has no `{dotted}`",
+        f"`{scope.message_type}` has no `{dotted}`",
         did_you_mean(found.missing or expression.path[-1], found.names, otherwise),
     )
 
 
-def _not_required(expression: Expression, reach: TemplateScope, missing: str) -> TemplateError:
+def _not_required(expression: Expression, scope: TemplateScope, missing: str) -> TemplateError:
     above = expression.path[: expression.path.index(missing)] if missing in expression.path else ()
     optional = f"or write `{{{expression.source}?}}`"
     holder = ".".join(above)
-    assert reach.message is not None  # noqa: S101 - `resolve` asked the reach
-    if above and reach.message.lookup(above).types != {"object"}:
+    assert scope.message is not None  # noqa: S101 - `resolve` asked the scope
+    if above and scope.message.lookup(above).types != {"object"}:
         label = f"`{holder}` need not be an object"
         help = f"give `{holder}` `type: object` in the schema, {optional}"
     elif above:
@@ -196,8 +196,8 @@ def _not_required(expression: Expression, reach: TemplateScope, missing: str) ->
     return TemplateError("CH310", "template field is not guaranteed", label, help)
 
 
-def _params(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
-    params = reach.params or {}
+def _params(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
+    params = scope.params or {}
     if not expression.path:
         return _whole(expression, "params", next(iter(params), "room_id"))
     name, *deeper = expression.path
@@ -217,27 +217,27 @@ def _params(expression: Expression, reach: TemplateScope) -> Resolved | Template
     return Resolved(params[name])
 
 
-def _user(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
+def _user(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if expression.path != ("id",):
         path = ".".join(expression.path)
         help = f"write `{{user.id}}`, or `{{claims.{path}}}`" if path else "write `{user.id}`"
         return TemplateError(
             "CH309", "template names an unknown field", "a user has only an `id`", help
         )
-    return _of_identity(expression, reach, Resolved(TEXT))
+    return _of_identity(expression, scope, Resolved(TEXT))
 
 
-def _claims(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
-    assert reach.identity is not None  # noqa: S101 - `resolve` asked the reach
+def _claims(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
+    assert scope.identity is not None  # noqa: S101 - `resolve` asked the scope
     if not expression.path:
         return _whole(expression, "claims", "sub")
-    claim = reach.identity.claim(expression.path)
+    claim = scope.identity.claim(expression.path)
     dotted = _dotted(expression)
     if claim.guaranteed or expression.optional:
         types = claim.types or ANY
-        return _of_identity(expression, reach, Resolved(types, maybe=not claim.guaranteed))
-    if not reach.identity.certain and reach.user:
-        return _of_identity(expression, reach, Resolved(ANY))
+        return _of_identity(expression, scope, Resolved(types, maybe=not claim.guaranteed))
+    if not scope.identity.certain and scope.user:
+        return _of_identity(expression, scope, Resolved(ANY))
     where = " and ".join(f"`{name}`" for name in claim.lacking) or "the authenticator"
     schema = f"`required: [{expression.path[-1]}]` to the `claims` schema of {where}"
     help = f"add {schema}, or write `{{{expression.source}?}}`"
@@ -250,9 +250,9 @@ def _claims(expression: Expression, reach: TemplateScope) -> Resolved | Template
 
 
 def _of_identity(
-    expression: Expression, reach: TemplateScope, found: Resolved
+    expression: Expression, scope: TemplateScope, found: Resolved
 ) -> Resolved | TemplateError:
-    identity = reach.identity or Identity()
+    identity = scope.identity or Identity()
     if identity.certain:
         return found
     if expression.optional:
@@ -278,11 +278,11 @@ def _connection(expression: Expression, _reach: TemplateScope) -> Resolved | Tem
     )
 
 
-def _room(expression: Expression, reach: TemplateScope) -> Resolved | TemplateError:
+def _room(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if expression.path:
         return _no_fields(expression)
-    if reach.room or expression.optional:
-        return Resolved(TEXT, maybe=not reach.room)
+    if scope.room or expression.optional:
+        return Resolved(TEXT, maybe=not scope.room)
     return TemplateError(
         "CH326",
         "there may be no room here",

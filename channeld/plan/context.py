@@ -7,8 +7,8 @@ import attrs
 from channeld.config.model import Channel, Config, Message
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
-from channeld.plan.reach import Identity, TemplateScope
 from channeld.plan.rooms import Tokens
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import CheckedTemplate, TemplateCompiler
 from channeld.pointer import at
 from channeld.schema.guarantees import Shape
@@ -23,7 +23,7 @@ class ChannelContext:
 
     config: Config
     channel: Channel
-    desk: TemplateCompiler
+    templates: TemplateCompiler
     schemas: Schemas
     params: Mapping[str, frozenset[str]]
     identity: Identity
@@ -38,7 +38,7 @@ class ChannelContext:
     @property
     def sources(self) -> Sources:
         """Where everything stands."""
-        return self.desk.sources
+        return self.templates.sources
 
     @property
     def has_one_room(self) -> bool:
@@ -52,20 +52,20 @@ class ChannelContext:
         declared = [message.hook for message in self.channel.messages.values()]
         return any((hooks.connect, hooks.subscribe, hooks.close, hooks.unsubscribe, *declared))
 
-    def reach(self, place: str, *, room: bool | None = None) -> TemplateScope:
+    def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
         """What templates outside of messages may name."""
         return TemplateScope(place=place, params=self.params, identity=self.identity, room=room)
 
     def add(self, finding: Diagnostic) -> None:
         """Report a finding."""
-        self.desk.report.add(finding)
+        self.templates.report.add(finding)
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class MessageContext:
     """One message type under compilation."""
 
-    site: ChannelContext
+    context: ChannelContext
     type: str
     message: Message
     shape: Shape
@@ -73,16 +73,16 @@ class MessageContext:
     @property
     def pointer(self) -> str:
         """Where the message type stands."""
-        return at(self.site.pointer, "messages", self.type)
+        return at(self.context.pointer, "messages", self.type)
 
-    def reach(self, place: str, *, room: bool | None = None) -> TemplateScope:
+    def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
         """What templates of the message may name."""
-        site = self.site
+        context = self.context
         return TemplateScope(
             place=place,
             message=self.shape,
             message_type=self.type,
-            params=site.params,
-            identity=site.identity,
+            params=context.params,
+            identity=context.identity,
             room=room,
         )

@@ -4,7 +4,7 @@ import pytest
 
 from channeld.config.model import HookAuth, HookRef, JwtAuth, TokensAuth
 from channeld.plan.expressions import Expression, parse_text
-from channeld.plan.reach import Identity, Resolved, TemplateError, TemplateScope, resolve
+from channeld.plan.template_scope import Identity, Resolved, TemplateError, TemplateScope, resolve
 from channeld.schema.guarantees import Shape
 
 JWT = JwtAuth(algorithms=("HS256",))
@@ -15,10 +15,10 @@ NAMED = Shape(
 )
 
 
-def ask(text: str, reach: TemplateScope) -> Resolved | TemplateError:
+def ask(text: str, scope: TemplateScope) -> Resolved | TemplateError:
     expression = parse_text(text, "", [])
     assert isinstance(expression, Expression)
-    return resolve(expression, reach)
+    return resolve(expression, scope)
 
 
 def of(*authenticators: Any, optional: bool = False) -> TemplateScope:
@@ -26,7 +26,7 @@ def of(*authenticators: Any, optional: bool = False) -> TemplateScope:
 
 
 @pytest.mark.parametrize(
-    ("text", "reach", "types"),
+    ("text", "scope", "types"),
     [
         ("{claims.sub}", of((JWT, None)), {"string"}),
         ("{claims.exp}", of((JWT, None)), {"integer", "number"}),
@@ -35,12 +35,12 @@ def of(*authenticators: Any, optional: bool = False) -> TemplateScope:
         ("{user.id}", of((TOKENS, None)), {"string"}),
     ],
 )
-def test_what_an_authenticator_guarantees(text: str, reach: TemplateScope, types: set[str]) -> None:
-    assert ask(text, reach) == Resolved(frozenset(types))
+def test_what_an_authenticator_guarantees(text: str, scope: TemplateScope, types: set[str]) -> None:
+    assert ask(text, scope) == Resolved(frozenset(types))
 
 
 @pytest.mark.parametrize(
-    ("text", "reach", "code"),
+    ("text", "scope", "code"),
     [
         ("{claims.sub}", of((TOKENS, None)), "CH310"),
         ("{claims.sub}", of((JWT, None), (TOKENS, None)), "CH310"),
@@ -55,8 +55,8 @@ def test_what_an_authenticator_guarantees(text: str, reach: TemplateScope, types
         ("{message.x}", of(), "CH320"),
     ],
 )
-def test_what_nothing_guarantees(text: str, reach: TemplateScope, code: str) -> None:
-    found = ask(text, reach)
+def test_what_nothing_guarantees(text: str, scope: TemplateScope, code: str) -> None:
+    found = ask(text, scope)
     assert isinstance(found, TemplateError)
     assert found.code == code
     assert found.help
@@ -84,11 +84,11 @@ def test_an_optional_expression_may_be_missing() -> None:
 
 
 def test_an_unanalysed_schema_asks_for_the_question_mark() -> None:
-    reach = TemplateScope(place="emit", message=Shape(True, known=False), message_type="say")
-    found = ask("{message.x}", reach)
+    scope = TemplateScope(place="emit", message=Shape(True, known=False), message_type="say")
+    found = ask("{message.x}", scope)
     assert isinstance(found, TemplateError)
     assert (found.code, found.help) == ("CH310", "write `{message.x?}`")
-    assert isinstance(ask("{message.x?}", reach), Resolved)
+    assert isinstance(ask("{message.x?}", scope), Resolved)
 
 
 def test_the_words_of_the_documented_example() -> None:
@@ -127,7 +127,7 @@ def test_a_word_that_is_no_root_is_compared() -> None:
 
 def test_the_authenticators_that_do_not_guarantee_a_claim_are_named() -> None:
     both = Identity(((JWT, NAMED), (TOKENS, None)), names=("login", "robots"))
-    trouble = ask("{claims.name}", TemplateScope(place="emit", identity=both))
-    assert isinstance(trouble, TemplateError)
-    assert trouble.label == "no `claims` schema of `robots` guarantees `name`"
-    assert "`required: [name]` to the `claims` schema of `robots`" in trouble.help
+    error = ask("{claims.name}", TemplateScope(place="emit", identity=both))
+    assert isinstance(error, TemplateError)
+    assert error.label == "no `claims` schema of `robots` guarantees `name`"
+    assert "`required: [name]` to the `claims` schema of `robots`" in error.help
