@@ -11,7 +11,6 @@ from channeld.api.problems import Problem
 from channeld.broker.broker import Topic
 from channeld.hub.hub import Hub
 from channeld.later import Pending
-from channeld.protocol.websocket import payload_of
 
 __all__ = ["KEPT", "MOST_TAILS", "Tail", "Tails"]
 
@@ -28,7 +27,7 @@ class Tail:
         self._has_news = trio.Event()
 
     def send(self, frame: bytes) -> None:
-        """Keep one frame. Never blocks or raises."""
+        """Keep one frame's JSON. Never blocks or raises."""
         self._missed += len(self._frames) == KEPT
         self._frames.append(frame)
         self._has_news.set()
@@ -37,7 +36,7 @@ class Tail:
         """The frames' JSON since the last time and how many were lost before them, after so many seconds at most."""
         with trio.move_on_after(seconds):
             await self._has_news.wait()
-        frames, missed = [payload_of(frame) for frame in self._frames], self._missed
+        frames, missed = list(self._frames), self._missed
         self._frames.clear()
         self._missed, self._has_news = 0, trio.Event()
         return frames, missed

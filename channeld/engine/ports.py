@@ -22,7 +22,7 @@ class Peer(Protocol):
     """The other end of a connection, as its session sees it."""
 
     def send(self, frame: bytes) -> None:
-        """Queue one WebSocket text frame, already encoded (`protocol.websocket.encode_text`). Never blocks or raises."""
+        """Queue one frame, given as its JSON. Never blocks or raises."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""

@@ -18,7 +18,6 @@ from channeld.plan.plan import PresencePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, Json, encode
 from channeld.protocol.names import is_room_name
-from channeld.protocol.websocket import encode_text
 from channeld.schema.schemas import validator_of
 from channeld.schema.violations import Validator, Violation
 
@@ -209,7 +208,7 @@ async def _join_with_history(
             frame["recovered"] = page.recovered and position is not None
         session.answer(frame, id)
     for kept in page.frames:
-        session.peer.send(encode_text(with_position(kept.payload, kept.position)))
+        session.peer.send(with_position(kept.payload, kept.position))
     catching.release()
 
 

@@ -17,7 +17,6 @@ from channeld.hub.hub import EVERYONE
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.websocket import encode_text
 from channeld.telemetry import log
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def route_one(
     """
     session.room = session.home
     if target.kind == "sender":
-        session.peer.send(encode_text(_emitted(session, message, frame, None)))
+        session.peer.send(_emitted(session, message, frame, None))
         return None
     publication = _work_out(session, message, target, frame)
     if publication is None or publication.topic is None:
@@ -143,7 +142,7 @@ async def _publish_all(session: "Session", message: MessagePlan, frame: Frame) -
     ]
     for publication in publications:
         if publication.topic is None:
-            session.peer.send(encode_text(publication.payload))
+            session.peer.send(publication.payload)
         else:
             later = session.engine.hub.publish(
                 publication.topic, publication.payload, publication.keep, publication.skip

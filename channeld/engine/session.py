@@ -32,7 +32,6 @@ from channeld.plan.plan import ChannelPlan, MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, Json, decode, encode
 from channeld.protocol.names import is_room_name
-from channeld.protocol.websocket import encode_text
 from channeld.schema.violations import Violation
 from channeld.telemetry import log
 
@@ -250,13 +249,13 @@ class Session:
 
     def send(self, frame: Frame) -> None:
         """Send one frame to this connection."""
-        self.peer.send(encode_text(encode(frame)))
+        self.peer.send(encode(frame))
 
     def answer(self, frame: Frame, id: str | int | None) -> None:
         """Send the answer to a frame, with its `id` where it had one."""
         if id is not None:
             frame["id"] = id
-        self.peer.send(encode_text(encode(frame)))
+        self.peer.send(encode(frame))
 
     def refuse(
         self, code: str, message: str, id: str | int | None = None, **fields: object

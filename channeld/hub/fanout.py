@@ -14,11 +14,11 @@ class Recipient(Protocol):
     """What a frame is delivered to: the `Peer` of a session."""
 
     def send(self, frame: bytes) -> None:
-        """Queue one WebSocket text frame, already encoded. Never blocks or raises."""
+        """Queue one frame, given as its JSON. Never blocks or raises."""
 
 
 class Fanout(Protocol):
-    """Deliver one frame to many. Every recipient gets what it is sent in the order of the calls."""
+    """Deliver one frame, given as its JSON, to many. Every recipient gets what it is sent in the order of the calls."""
 
     def publish(
         self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None

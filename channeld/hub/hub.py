@@ -25,7 +25,6 @@ from channeld.hub.rooms import CatchingUp, Member, Room
 from channeld.later import Later, resolved
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.websocket import encode_text
 from channeld.timers import Clock, Timers
 
 __all__ = ["EVERYONE", "Catching", "Hub", "HubStatistics", "with_position"]
@@ -223,16 +222,15 @@ class Hub:
         if position is not None:
             payload = with_position(payload, position)
             room.last = position
-        frame = encode_text(payload)
         skip = self._peers.get(publication.skip) if publication.skip is not None else None
         self._publications += 1
         self._deliveries += len(room.members)
-        self._fanout.publish(room.members, frame, skip)
+        self._fanout.publish(room.members, payload, skip)
         if room.catching_up:
-            self._deliver_late(room, position, frame, skip)
+            self._deliver_late(room, position, payload, skip)
         if room.watchers:
             for watcher in list(room.watchers):
-                watcher.send(frame)
+                watcher.send(payload)
 
     def _deliver_late(
         self, room: Room, position: Position | None, frame: bytes, skip: Recipient | None
@@ -264,8 +262,7 @@ class Hub:
         if room is None or topic.kind != "room":
             return
         pos = {} if top is None else {"pos": str(top)}
-        told = encode({"type": "subscribed", "room": topic.name, "recovered": False, **pos})
-        frame = encode_text(told)
+        frame = encode({"type": "subscribed", "room": topic.name, "recovered": False, **pos})
         room.last = top
         self._fanout.publish(room.members, frame)
         for peer, entry in list((room.catching_up or {}).items()):

@@ -27,7 +27,6 @@ __all__ = [
     "Stop",
     "encode_close",
     "encode_text",
-    "payload_of",
     "read_close",
     "unmask",
 ]
@@ -64,12 +63,6 @@ def encode_close(code: int, reason: str = "") -> bytes:
     return encode_text(
         code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode(), CLOSE
     )
-
-
-def payload_of(frame: bytes) -> bytes:
-    """The payload of a WebSocket frame that `encode_text` made."""
-    size = frame[1]
-    return frame[2:] if size < 126 else frame[4:] if size == 126 else frame[10:]
 
 
 def unmask(payload: bytes, key: bytes) -> bytes:

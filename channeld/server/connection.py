@@ -10,7 +10,6 @@ from channeld.protocol.websocket import (
     Stop,
     encode_close,
     encode_text,
-    payload_of,
 )
 from channeld.server.admission import Admission
 from channeld.server.handshake import Accept, Refuse, refuse
@@ -90,19 +89,26 @@ class Connection(Outbox):
     # ---- what the session asks (engine.peer.Peer)
 
     def send(self, frame: bytes) -> None:
-        """Queue one WebSocket text frame, already encoded. Never blocks or raises; nothing once it is closing."""
+        """Queue one frame's JSON. Never blocks or raises; nothing once it is closing."""
         if self.direct is None:
-            self._send_changed(frame)
+            if self.state is State.OPEN:
+                self.fanout.catch_up(self)
+                self.relay(frame, encode_text(frame))
             return
         fanout = self.fanout
         if fanout.recipients is not None:
             fanout.catch_up(self)
         if self.out is None and fanout.in_turn:
             # `queue`, written out for the usual answer: a call less.
-            self.out = [frame]
+            self.out = [encode_text(frame)]
             fanout.dirty.append(self)
         else:
-            self.queue(frame)
+            self.queue(encode_text(frame))
+
+    def relay(self, frame: bytes, encoded: bytes) -> None:
+        """Queue a room's frame, encoded for everybody; a client that compresses gets its own. Nothing once closing."""
+        if self.state is State.OPEN:
+            self.queue(encoded if self._deflate is None else self._deflate.compress(frame))
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
@@ -211,7 +217,7 @@ class Connection(Outbox):
         self._gate.count(101)
         self.queue(accepted.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
-        scanner = Scanner(session.receive, self.send, session.limits.message_size)
+        scanner = Scanner(session.receive, self._send_control, session.limits.message_size)
         scanner.rest = rest
         self._reader = scanner
         if accepted.deflate is not None:
@@ -319,7 +325,7 @@ class Connection(Outbox):
             self._release(abort=True)
         elif now - self._heard >= ping.interval:
             self._pinged = now
-            self.send(_PING)
+            self._send_control(_PING)
             self._set_timer(now + ping.timeout)
         else:
             self._set_timer(self._heard + ping.interval)
@@ -330,12 +336,10 @@ class Connection(Outbox):
 
     # ---- parting
 
-    def _send_changed(self, frame: bytes) -> None:
+    def _send_control(self, data: bytes) -> None:
         if self.state is State.OPEN:
-            if self.fanout.recipients is not None:
-                self.fanout.catch_up(self)
-            deflate = self._deflate
-            self.queue(frame if deflate is None else deflate.compress(frame, payload_of(frame)))
+            self.fanout.catch_up(self)
+            self.queue(data)
 
     def _say_close(self, close: CloseFrame) -> None:
         self.queue(encode_close(close.code, close.reason))

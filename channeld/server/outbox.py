@@ -3,6 +3,7 @@
 - Everything that is written to a peer, whoever writes it, goes through its outbox, so order is the order of the calls.
 - Nothing is written before the turn ends. Then each connection that has something gets one `send`; members of a room
   with the same frames pending share even the joined buffer (`docs/performance.md`: 0.14 µs a delivery, 2.4 alone).
+- Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
 - What another task writes, outside of a turn, wakes `Fanout.run`, which ends a turn of its own.
 - An outbox that holds more than its limit belongs to a slow consumer: the WebSocket frame that is partly sent is
   finished, the rest is dropped for a Close frame. Nobody else waits.
@@ -14,8 +15,12 @@ from typing import TypeAlias, cast
 import trio
 
 from channeld.hub.fanout import Recipient
+from channeld.protocol.websocket import encode_text
 
-__all__ = ["Fanout", "Outbox", "Write", "first_boundary"]
+__all__ = ["Encode", "Fanout", "Outbox", "Write", "first_boundary"]
+
+Encode: TypeAlias = Callable[[bytes], bytes]
+"""Frames one JSON object for the wire."""
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
@@ -32,7 +37,8 @@ class Outbox:
 
     Attributes:
         write: `socket.send`, or whatever does the same.
-        direct: the same, where a room's joined frames may be written past `send`: an open, uncompressed connection.
+        direct: the same, where a room's encoded and joined frames may be written past `send`: an open connection that
+            takes them as `Fanout.encode` makes them.
         out: what waits, or None exactly when everything has been sent.
         offset: how much of the first piece of `out` has been sent.
         queued: bytes that wait: all of them while `blocked` (the peer takes no more for now), else of this turn, but
@@ -63,23 +69,27 @@ class Outbox:
         self.blocked = self.parting = False
 
     def send(self, frame: bytes) -> None:
-        """Queue one WebSocket frame, behind what a room's batch holds for this peer."""
+        """Encode and queue one frame's JSON, behind what a room's batch holds for this peer."""
         if self.fanout.recipients is not None:
             self.fanout.catch_up(self)
-        self.queue(frame)
+        self.queue(self.fanout.encode(frame))
 
-    def queue(self, frame: bytes) -> None:
+    def relay(self, frame: bytes, encoded: bytes) -> None:
+        """Queue a room's frame, given as JSON and as `Fanout.encode` made it: the peer's turn has come."""
+        self.queue(encoded)
+
+    def queue(self, data: bytes) -> None:
         """Queue bytes that begin and end at a WebSocket frame's boundary. Never blocks."""
         out = self.out
         if out is None:
-            self.out = [frame]
+            self.out = [data]
             fanout = self.fanout
             fanout.dirty.append(self)
             if not fanout.in_turn:
                 fanout.wake()
         else:
-            out.append(frame)
-            self.queued += len(frame)
+            out.append(data)
+            self.queued += len(data)
             if self.queued > self.limit and not self.parting:
                 # Many large answers within one turn: the peer may take them, but they do not wait for its end.
                 if self.blocked:
@@ -168,26 +178,33 @@ class Fanout:
     A batch is the frames that one turn brings to one room. It ends when another room is published to, when members
     change (`settle`), or with the turn. `ahead` says which members have had how many of its frames: those that were sent
     something else in between, and those that a frame skipped.
+
+    Args:
+        encode: how the frames of `direct` members are framed: once a frame, however many they are.
     """
 
     __slots__ = (
         "_ahead",
         "_batch",
+        "_encoded",
         "_poked",
         "bytes_out",
         "dirty",
+        "encode",
         "ended",
         "in_turn",
         "recipients",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, encode: Encode = encode_text) -> None:
+        self.encode = encode
         self.dirty: list[Outbox] = []
         self.ended: list[Callable[[], None]] = []
         self.in_turn = False
         self.bytes_out = 0
         self.recipients: Mapping[Recipient, object] | None = None
         self._batch: list[bytes] = []
+        self._encoded: list[bytes] = []
         self._ahead: dict[Recipient, int] = {}
         self._poked = trio.Event()
 
@@ -196,7 +213,7 @@ class Fanout:
     def publish(
         self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
     ) -> None:
-        """Send `frame` to every key of the mapping but `skip`. Keys must be connections of this server."""
+        """Send a frame's JSON to every key of the mapping but `skip`. Keys must be connections of this server."""
         if self.recipients is not recipients:
             self.settle()
             self.recipients = recipients
@@ -206,22 +223,23 @@ class Fanout:
             self.catch_up(cast("Outbox", skip))
             self._ahead[skip] = len(self._batch) + 1
         self._batch.append(frame)
+        self._encoded.append(self.encode(frame))
 
     def settle(self) -> None:
         """Queue the batch for its recipients; their mapping may change afterwards."""
-        recipients, batch, ahead = self.recipients, self._batch, self._ahead
+        recipients, batch, encoded, ahead = self.recipients, self._batch, self._encoded, self._ahead
         if recipients is None:
             return
-        self.recipients, self._batch, self._ahead = None, [], {}
+        self.recipients, self._batch, self._encoded, self._ahead = None, [], [], {}
         if not recipients:
             return
-        data = batch[0] if len(batch) == 1 else b"".join(batch)
+        data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
         for recipient in recipients:
             outbox = cast("Outbox", recipient)
             start = ahead.get(recipient, 0) if ahead else 0
             if start or outbox.direct is None:
-                for frame in batch[start:]:
-                    recipient.send(frame)
+                for frame, one in zip(batch[start:], encoded[start:], strict=True):
+                    outbox.relay(frame, one)
             else:
                 outbox.queue(data)
 
@@ -234,8 +252,10 @@ class Fanout:
             start, end = self._ahead.get(recipient, 0), len(self._batch)
             if start < end:
                 self._ahead[recipient] = end
-                for frame in self._batch[start:end]:
-                    recipient.send(frame)
+                outbox = cast("Outbox", recipient)
+                frames, encoded = self._batch[start:end], self._encoded[start:end]
+                for frame, data in zip(frames, encoded, strict=True):
+                    outbox.relay(frame, data)
 
     def when_turn_ends(self, call: Callable[[], None]) -> None:
         """Call `call()` once, when the turn's frames have been written."""
@@ -283,8 +303,8 @@ class Fanout:
 
     def _write_batch(self) -> None:
         """Write the batch straight to every recipient whose outbox is empty; queue it for the others."""
-        recipients, batch, ahead = self.recipients, self._batch, self._ahead
-        data = batch[0] if len(batch) == 1 else b"".join(batch)
+        recipients, encoded, ahead = self.recipients, self._encoded, self._ahead
+        data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
         size, written = len(data), 0
         late: dict[Recipient, None] = {}
         for recipient in cast("Mapping[Outbox, object]", recipients):

@@ -11,7 +11,6 @@ import trio.testing
 from channeld.engine.session import Session
 from channeld.later import Pending
 from channeld.protocol.frames import Frame
-from channeld.protocol.websocket import payload_of
 from channeld.testing.virtual import VirtualRuntime
 
 __all__ = ["Client", "ClientPeer", "NotReceived", "Refused"]
@@ -107,7 +106,7 @@ class Client:
     def peer_send(self, frame: bytes) -> None:
         """Keep a frame that the server sent."""
         if self.closed is None:
-            value: Frame = json.loads(payload_of(frame))
+            value: Frame = json.loads(frame)
             self.pos = value.get("pos", self.pos)
             self.inbox.append(value)
             self._app.on_frame(self, value)

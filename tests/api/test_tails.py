@@ -3,7 +3,6 @@ import pytest
 from channeld.api.problems import Problem
 from channeld.api.tails import KEPT, Tail, Tails
 from channeld.broker.broker import Topic
-from channeld.protocol.websocket import encode_text
 from tests.api.conftest import Start
 
 ROOM = Topic("room", "lobby", "a")
@@ -12,7 +11,7 @@ ROOM = Topic("room", "lobby", "a")
 async def test_frames_come_in_order_and_the_oldest_go_first() -> None:
     tail = Tail()
     for number in range(KEPT + 3):
-        tail.send(encode_text(b"%d" % number))
+        tail.send(b"%d" % number)
     frames, missed = await tail.take(0)
     assert (frames[0], frames[-1], len(frames), missed) == (b"3", b"258", KEPT, 3)
     assert await tail.take(0) == ([], 0)

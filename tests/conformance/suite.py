@@ -40,7 +40,9 @@ class _EchoingSlow(Slow):
     takes_binary = True
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
-        self._answer(encode_text(message, _BINARY))
+        deflate = self._deflate
+        encode = encode_text if deflate is None else deflate.compress
+        self._answer(encode(message, _BINARY))
         return None
 
 

@@ -9,7 +9,6 @@ from channeld.hub.fanout import DirectFanout
 from channeld.hub.hub import Hub
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
-from channeld.protocol.websocket import payload_of
 from channeld.timers import Timers
 
 CHANNEL = "room"
@@ -35,7 +34,7 @@ class RecordingPeer:
         self.frames: list[dict[str, Any]] = []
 
     def send(self, frame: bytes) -> None:
-        self.frames.append(json.loads(payload_of(frame)))
+        self.frames.append(json.loads(frame))
 
     def take(self) -> list[dict[str, Any]]:
         frames, self.frames = self.frames, []

@@ -19,11 +19,10 @@ from channeld.protocol.websocket import (
     Stop,
     encode_close,
     encode_text,
-    payload_of,
     read_close,
     unmask,
 )
-from tests.server.kit import close_frame, frame
+from tests.server.kit import close_frame, frame, read_frames
 
 FEW, MANY = 2, 1000
 
@@ -55,7 +54,7 @@ async def nothing() -> None:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 70000])
 def test_the_payload_of_an_encoded_text_is_the_text(size: int) -> None:
     payload = b"x" * size
-    assert payload_of(encode_text(payload)) == payload
+    assert read_frames(encode_text(payload)) == [(0x81, payload)]
 
 
 def test_lengths_take_the_fewest_bytes() -> None:
@@ -76,7 +75,7 @@ def test_a_code_that_never_travels_is_left_out(code: int) -> None:
 def test_a_long_reason_is_cut_at_a_characters_end() -> None:
     encoded = encode_close(1000, "é" * 100)
     assert len(encoded) <= 127
-    assert payload_of(encoded)[2:].decode() == "é" * 61
+    assert read_frames(encoded)[0][1][2:].decode() == "é" * 61
 
 
 @given(st.binary(max_size=3000), st.binary(min_size=4, max_size=4))

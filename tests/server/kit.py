@@ -23,7 +23,6 @@ from channeld.engine.ports import Peer
 from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Json
-from channeld.protocol.websocket import encode_text
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import bind, tls_context
@@ -157,7 +156,7 @@ class RecordingSession:
 
     def too_large(self, now: float) -> None:
         self.calls.append("too_large")
-        self.peer.send(encode_text(b"TOO_LARGE"))
+        self.peer.send(b"TOO_LARGE")
         self.peer.close(1009, "message too large")
 
     def closed(self, code: int, reason: str, now: float) -> Awaitable[None] | None:
@@ -166,7 +165,7 @@ class RecordingSession:
         return self.engine.on_closed(self)
 
     def echo(self, payload: bytes) -> None:
-        self.peer.send(encode_text(payload))
+        self.peer.send(payload)
 
 
 OnMessage = Callable[[RecordingSession, bytes], Awaitable[None] | None]

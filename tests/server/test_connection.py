@@ -871,9 +871,9 @@ async def test_a_room_reaches_members_of_every_kind_in_order(carrier: str) -> No
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
         fanout = served.gate.fanout
-        fanout.publish(room, encode_text(payload))
+        fanout.publish(room, payload)
         session.echo(b"ack " + payload)
-        fanout.publish(room, encode_text(payload + b"!"), skip=session.peer)
+        fanout.publish(room, payload + b"!", skip=session.peer)
 
     engine = RecordingEngine(on_message=publish)
     async with serving(carrier, engine) as served:
@@ -887,7 +887,7 @@ async def test_a_room_reaches_members_of_every_kind_in_order(carrier: str) -> No
 async def test_a_room_with_a_compressing_member(carrier: str) -> None:
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
-        served.gate.fanout.publish(room, encode_text(payload))
+        served.gate.fanout.publish(room, payload)
 
     engine = RecordingEngine(on_message=publish)
     async with serving(carrier, engine, DEFLATING) as served:
@@ -904,7 +904,7 @@ async def test_a_room_with_a_compressing_member(carrier: str) -> None:
 async def test_members_that_vanish_or_close_in_a_publish_are_dropped(carrier: str) -> None:
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
-        served.gate.fanout.publish(room, encode_text(payload))
+        served.gate.fanout.publish(room, payload)
         engine.sessions[1].peer.close(4410)
 
     engine = RecordingEngine(on_message=publish)

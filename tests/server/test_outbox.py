@@ -58,12 +58,12 @@ class Changing(Peer):
         super().__init__(fanout)
         self.direct = None
 
-    def send(self, frame: bytes) -> None:
-        super().send(b"<" + frame + b">")
+    def relay(self, frame: bytes, encoded: bytes) -> None:
+        self.queue(b"<" + frame + b">")
 
 
 def test_what_is_queued_leaves_at_the_turns_end_with_one_write() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     fanout.begin()
     peer.send(b"a")
@@ -74,7 +74,7 @@ def test_what_is_queued_leaves_at_the_turns_end_with_one_write() -> None:
 
 
 def test_what_the_peer_does_not_take_waits() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=3)
     peer.send(b"abcdef")
     fanout.end()
@@ -88,7 +88,7 @@ def test_what_the_peer_does_not_take_waits() -> None:
 
 
 def test_a_large_piece_is_not_copied_for_what_comes_behind_it() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=0)
     large = bytes(100_000)
     peer.send(large)
@@ -102,7 +102,7 @@ def test_a_large_piece_is_not_copied_for_what_comes_behind_it() -> None:
 
 
 def test_what_comes_behind_a_large_piece_in_one_turn_is_not_lost() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     fanout.begin()
     peer.send(bytes(100_000))
@@ -113,7 +113,7 @@ def test_what_comes_behind_a_large_piece_in_one_turn_is_not_lost() -> None:
 
 
 def test_more_than_the_limit_overflows() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=0)
     peer.limit = 10
     peer.send(b"x" * 10)
@@ -124,7 +124,7 @@ def test_more_than_the_limit_overflows() -> None:
 
 
 def test_a_burst_that_the_peer_takes_does_not_overflow() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     peer.limit = 10
     fanout.begin()
@@ -135,7 +135,7 @@ def test_a_burst_that_the_peer_takes_does_not_overflow() -> None:
 
 
 def test_a_burst_that_it_does_not_take_overflows_at_the_turns_end() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=5)
     peer.limit = 10
     fanout.begin()
@@ -146,7 +146,7 @@ def test_a_burst_that_it_does_not_take_overflows_at_the_turns_end() -> None:
 
 
 def test_more_than_the_limit_is_written_before_the_turns_end() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     peer.limit = 10
     fanout.begin()
@@ -158,7 +158,7 @@ def test_more_than_the_limit_is_written_before_the_turns_end() -> None:
 
 
 def test_a_lost_peer_is_told() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     peer.error = ConnectionResetError()
     peer.send(b"a")
@@ -167,7 +167,7 @@ def test_a_lost_peer_is_told() -> None:
 
 
 def test_the_last_words_are_followed_by_drained() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=1)
     peer.send(b"ab")
     peer.parting = True
@@ -180,7 +180,7 @@ def test_the_last_words_are_followed_by_drained() -> None:
 
 @pytest.mark.parametrize("sent", [0, 1, 3, 130, 131, 133, 140])
 def test_cutting_keeps_the_frame_that_is_partly_sent(sent: int) -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=sent)
     frames = [encode_text(b"a"), encode_text(b"b" * 126), encode_text(b"c"), encode_text(b"d" * 9)]
     fanout.begin()
@@ -199,7 +199,7 @@ def test_cutting_keeps_the_frame_that_is_partly_sent(sent: int) -> None:
 
 
 def test_cutting_keeps_a_handshakes_answer() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     answer = b"HTTP/1.1 101 Switching Protocols\r\nX: y\r\n\r\n"
     for room in range(len(answer)):
         peer = Peer(fanout, room=room)
@@ -213,7 +213,7 @@ def test_cutting_keeps_a_handshakes_answer() -> None:
 
 
 def test_cutting_nothing_is_nothing() -> None:
-    peer = Peer(Fanout())
+    peer = Peer(Fanout(bytes))
     peer.cut()
     assert peer.out is None
 
@@ -231,7 +231,7 @@ def test_the_boundary_is_that_of_a_frame(sizes: list[int], data: st.DataObject) 
 
 
 def test_a_waiting_writer_takes_all_and_then_the_rest() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=0)
     peer.send(b"a")
     peer.send(b"b")
@@ -245,7 +245,7 @@ def test_a_waiting_writer_takes_all_and_then_the_rest() -> None:
 
 
 def test_what_a_writer_is_writing_is_not_cut() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=0)
     peer.send(encode_text(b"a"))
     fanout.end()
@@ -261,7 +261,7 @@ def test_what_a_writer_is_writing_is_not_cut() -> None:
 
 
 def test_a_rooms_frames_are_joined_once_for_all_members() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peers: dict[Recipient, None] = {Peer(fanout): None for _ in range(3)}
     fanout.begin()
     fanout.publish(peers, b"a")
@@ -272,7 +272,7 @@ def test_a_rooms_frames_are_joined_once_for_all_members() -> None:
 
 
 def test_a_direct_frame_keeps_its_place_among_a_rooms() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     one, other = Peer(fanout), Peer(fanout)
     room: dict[Recipient, None] = {one: None, other: None}
     fanout.begin()
@@ -285,7 +285,7 @@ def test_a_direct_frame_keeps_its_place_among_a_rooms() -> None:
 
 
 def test_rooms_keep_the_order_of_publishing() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     red: dict[Recipient, None] = {peer: None}
     blue: dict[Recipient, None] = {peer: None}
@@ -297,7 +297,7 @@ def test_rooms_keep_the_order_of_publishing() -> None:
 
 
 def test_a_skipped_member_misses_that_frame_only() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     one, other = Peer(fanout), Peer(fanout)
     room: dict[Recipient, None] = {one: None, other: None}
     fanout.begin()
@@ -310,7 +310,7 @@ def test_a_skipped_member_misses_that_frame_only() -> None:
 
 
 def test_settling_lets_members_change() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     early, late = Peer(fanout), Peer(fanout)
     room: dict[Recipient, None] = {early: None}
     fanout.begin()
@@ -326,7 +326,7 @@ def test_settling_lets_members_change() -> None:
 
 
 def test_settling_nothing_is_nothing() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     fanout.settle()
     fanout.publish({}, b"1")
     fanout.end()
@@ -334,7 +334,7 @@ def test_settling_nothing_is_nothing() -> None:
 
 
 def test_a_member_that_changes_its_frames_gets_each_by_itself() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     plain, changing = Peer(fanout), Changing(fanout)
     room: dict[Recipient, None] = {plain: None, changing: None}
     fanout.begin()
@@ -344,8 +344,29 @@ def test_a_member_that_changes_its_frames_gets_each_by_itself() -> None:
     assert (plain.bytes, changing.bytes) == (b"12", b"<1><2>")
 
 
+def test_a_frame_is_encoded_once_for_all_of_a_room() -> None:
+    def encode(frame: bytes) -> bytes:
+        calls.append(frame)
+        return b"[%b]" % frame
+
+    calls: list[bytes] = []
+    fanout = Fanout(encode)
+    peers: list[Peer] = [Peer(fanout), Peer(fanout), Peer(fanout), Changing(fanout)]
+    # Written to by a task of its own, as over TLS.
+    peers[1].direct = None
+    room: dict[Recipient, None] = dict.fromkeys(peers)
+    fanout.begin()
+    fanout.publish(room, b"1")
+    fanout.catch_up(peers[0])
+    peers[0].queue(b"-")
+    fanout.publish(room, b"2", skip=peers[2])
+    fanout.end()
+    assert calls == [b"1", b"2"]
+    assert [peer.bytes for peer in peers] == [b"[1]-[2]", b"[1][2]", b"[1]", b"<1><2>"]
+
+
 def test_a_full_member_delays_nobody_and_loses_nothing() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     slow, quick = Peer(fanout, room=3), Peer(fanout)
     room: dict[Recipient, None] = {slow: None, quick: None}
     for frame in (b"ab", b"cd", b"ef"):
@@ -358,7 +379,7 @@ def test_a_full_member_delays_nobody_and_loses_nothing() -> None:
 
 
 def test_a_member_that_takes_nothing_at_all_waits() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout, room=0)
     fanout.publish({peer: None}, b"ab")
     fanout.end()
@@ -366,7 +387,7 @@ def test_a_member_that_takes_nothing_at_all_waits() -> None:
 
 
 def test_a_lost_member_is_told_and_the_others_are_served() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     lost, other = Peer(fanout), Peer(fanout)
     lost.error = BrokenPipeError()
     fanout.publish({lost: None, other: None}, b"1")
@@ -375,7 +396,7 @@ def test_a_lost_member_is_told_and_the_others_are_served() -> None:
 
 
 def test_members_share_the_joined_buffer() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peers = [Peer(fanout, room=0) for _ in range(2)]
     room: dict[Recipient, None] = dict.fromkeys(peers)
     fanout.publish(room, b"x" * 1000)
@@ -390,7 +411,7 @@ def test_members_share_the_joined_buffer() -> None:
 
 
 def test_what_waits_for_the_turns_end_comes_after_the_frames_and_may_add_more() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
 
     def last() -> None:
@@ -406,7 +427,7 @@ def test_what_waits_for_the_turns_end_comes_after_the_frames_and_may_add_more() 
 
 
 async def test_what_is_queued_outside_of_a_turn_leaves_at_once() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peer = Peer(fanout)
     called: list[bool] = []
     async with trio.open_nursery() as nursery:
@@ -424,7 +445,7 @@ async def test_what_is_queued_outside_of_a_turn_leaves_at_once() -> None:
 
 
 def test_a_failure_ends_the_turn() -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
 
     def fail() -> None:
         raise RuntimeError
@@ -449,7 +470,7 @@ actions = st.lists(
 def test_everybody_gets_what_a_plain_loop_would_have_sent(
     steps: list[tuple[str, int]], rooms_left: list[int]
 ) -> None:
-    fanout = Fanout()
+    fanout = Fanout(bytes)
     peers = [Peer(fanout, room) for room in rooms_left]
     expected = [b""] * 3
     rooms: dict[str, dict[Recipient, None]] = {"red": dict.fromkeys(peers), "blue": {}}

@@ -5,13 +5,13 @@ import zlib
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
-from channeld.protocol.websocket import encode_text
+from channeld.protocol.websocket import TEXT, encode_text
 from channeld.server.transports.extensions import Deflate
 
 __all__ = ["PerMessageDeflate"]
 
 _TAIL = b"\x00\x00\xff\xff"
-_RSV1, _CONTROL = 0x40, 0x08
+_RSV1 = 0x40
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
 _MEMORY = 5
 _LARGEST_WINDOW = 15
@@ -48,10 +48,8 @@ class PerMessageDeflate(Extension):
         """It was negotiated before this object was made."""
         return True
 
-    def compress(self, frame: bytes, payload: bytes) -> bytes:
-        """The WebSocket frame to send in place of a plain one, given with its payload; control frames stay plain."""
-        if frame[0] & _CONTROL:
-            return frame
+    def compress(self, payload: bytes, first: int = TEXT) -> bytes:
+        """The WebSocket frame of a message, compressed; `first` is its first byte."""
         if self._deflater is None:
             self._deflater = zlib.compressobj(
                 wbits=-self._accepted.server_max_window_bits, memLevel=_MEMORY
@@ -59,7 +57,7 @@ class PerMessageDeflate(Extension):
         data = self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
         if self._accepted.server_no_context_takeover:
             self._deflater = None
-        return encode_text(data[: -len(_TAIL)], frame[0] | _RSV1)
+        return encode_text(data[: -len(_TAIL)], first | _RSV1)
 
     def frame_inbound_header(
         self,
