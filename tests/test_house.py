@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "channeld").rglob("*.py"))
-LONGEST_MODULE = 400
+LONGEST_MODULE = 600
 LONGEST_FUNCTION = 60
 # Tables: one row after the other, nothing to get lost in.
 TABLES = {"channeld/config/model.py"}
