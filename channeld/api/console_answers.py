@@ -21,6 +21,7 @@ from channeld.api.control import Ask, Control
 from channeld.api.problems import Problem
 from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
+from channeld.config.reachable import is_every_interface
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import RESERVED_CLIENT, Json
 from channeld.schema.violations import Violation
@@ -38,7 +39,6 @@ _TYPES: Final[Mapping[str, str]] = {
 # A proxy may drop a connection that says nothing for a minute.
 _QUIET: Final = 15.0
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
-_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with
 
 
 # ------------------------------------------------------------------------------------------------------- files
@@ -108,7 +108,7 @@ def _urls(control: Control, ask: Ask) -> list[str]:
     for url in control.console.urls():
         parts = urlsplit(url)
         name = parts.hostname
-        if name in _EVERYWHERE and seen is not None:
+        if name is not None and is_every_interface(name) and seen is not None:
             name = seen
         if name is not None:
             name = f"[{name}]" if ":" in name else name

@@ -14,6 +14,7 @@ import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config
 from channeld.cli.output import Unreadable
+from channeld.config.reachable import reachable
 from channeld.protocol.frames import Json
 from channeld.telemetry import escaped
 
@@ -109,9 +110,7 @@ def _server(file: str, url: str | None, key: str | None) -> Server:
         # As `run --dev` turns it on.
         url = "http://127.0.0.1:4001"
     if api is not None:
-        url = url or (
-            api.bind if api.bind.startswith("unix:") else f"http://{_reachable(api.bind)}"
-        )
+        url = url or (api.bind if api.bind.startswith("unix:") else f"http://{reachable(api.bind)}")
         key = key or next((secret.text for secret in api.keys if secret.text), None)
     if not key:
         raise click.UsageError(f"there is no key: set {_KEY}, or give --key")
@@ -125,12 +124,6 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme == "unix" or (parts.scheme in ("http", "https") and bool(parts.hostname))
-
-
-def _reachable(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    everywhere = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared with
-    return f"{everywhere.get(host, host)}:{port}"
 
 
 def _exactly_one(**given: object) -> None:

@@ -8,6 +8,7 @@ import attrs
 import click
 
 from channeld.config.model import Api, Config, Secret
+from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError, bind, named
 
@@ -60,10 +61,8 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     address = next(iter(addresses), "")
     if not address or address.startswith("unix:"):
         return address
-    host, _, port = address.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - for showing
     keys = plan.config.api.keys if plan.config.api is not None and dev else ()
-    return f"http://{host}:{port}/" + (f"#key={keys[0].text}" if keys else "")
+    return f"http://{reachable(address)}/" + (f"#key={keys[0].text}" if keys else "")
 
 
 def parts_of_console(sockets: Sequence[socket], *, dev: bool) -> "Console | None":

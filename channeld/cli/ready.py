@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import attrs
 
+from channeld.config.reachable import reachable
 from channeld.dev.mint import CannotMint, choose, claims_for, mint
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.schema.sample import sample
@@ -69,9 +70,7 @@ def _base(plan: Plan, addresses: Sequence[str]) -> str:
     if tcp is None:
         # As Node's `ws` and others write a path within a socket's.
         return f"{scheme}+{addresses[0]}:"
-    host, _, port = tcp.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - for showing
-    return f"{scheme}://{host}:{port}"
+    return f"{scheme}://{reachable(tcp)}"
 
 
 def _dev_lines(plan: Plan, base: str, program: str) -> list[str]:

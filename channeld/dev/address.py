@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 import attrs
 
 from channeld.config.model import Server
-from channeld.config.scalars import TcpAddress, format_address, parse_address
+from channeld.config.reachable import reachable
 from channeld.protocol.frames import Frame
 
 __all__ = ["BadAddress", "Opening", "resolve", "with_token"]
@@ -49,13 +49,10 @@ def resolve(address: str, server: Server | None = None) -> Opening:
 
 
 def _base(server: Server) -> str:
-    address = parse_address(server.bind[0])
-    if not isinstance(address, TcpAddress):
-        raise BadAddress(f"the server listens on {server.bind[0]}, which this client cannot reach")
-    # What is bound to every interface is reached on the nearest.
-    here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
-    nearest = TcpAddress(here.get(address.host, address.host), address.port)
-    return f"{'wss' if server.tls is not None else 'ws'}://{format_address(nearest)}"
+    bound = server.bind[0]
+    if bound.startswith("unix:"):
+        raise BadAddress(f"the server listens on {bound}, which this client cannot reach")
+    return f"{'wss' if server.tls is not None else 'ws'}://{reachable(bound)}"
 
 
 def with_token(opening: Opening, token: str, token_from: Sequence[str] = ("query",)) -> Opening:

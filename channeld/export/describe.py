@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import attrs
 
 from channeld.config.model import Channel, Config, JwtAuth, Message
+from channeld.config.reachable import reachable
 from channeld.export import reserved
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
@@ -49,9 +50,7 @@ def _addresses(config: Config) -> Iterator[str]:
     scheme = "wss" if config.server.tls is not None else "ws"
     for address in config.server.bind:
         if not address.startswith("unix:"):
-            host, _, port = address.rpartition(":")
-            host = {"0.0.0.0": "localhost", "[::]": "localhost", "": "localhost"}.get(host, host)  # noqa: S104 - for showing
-            yield f"{scheme}://{host}:{port}"
+            yield f"{scheme}://{reachable(address)}"
 
 
 @attrs.frozen(slots=True, kw_only=True)

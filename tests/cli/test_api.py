@@ -96,6 +96,13 @@ def test_an_event_from_standard_input(api: Api, monkeypatch: pytest.MonkeyPatch)
     assert api.asked[0][2]["event"]["text"] == "hi"
 
 
+def test_an_api_on_every_interface_is_reached_on_this_machine(api: Api) -> None:
+    text = CONFIG.format(port=api.server_port).replace("127.0.0.1:", ":")
+    Path("channels.yaml").write_text(text)
+    assert run(["publish", "lobby", NOTE, "--all"]) == 0
+    assert len(api.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

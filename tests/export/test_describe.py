@@ -179,7 +179,7 @@ def test_a_param_without_a_schema_is_any_name(contract_of: ContractOf) -> None:
 def test_addresses_are_those_that_clients_can_use(contract_of: ContractOf) -> None:
     bind = "server: {bind: ['0.0.0.0:1', '[::1]:2', 'unix:/tmp/s']}\n"
     contract = contract_of(bind + "channels: {c: {path: /c, auth: none}}")
-    assert contract.addresses == ("ws://localhost:1", "ws://[::1]:2")
+    assert contract.addresses == ("ws://127.0.0.1:1", "ws://[::1]:2")
 
 
 def test_a_history_holds_what_arrives(shipped: Contract) -> None:

@@ -9,6 +9,7 @@ import attrs
 from channeld.config.checker import shown
 from channeld.config.language import joined
 from channeld.config.model import Channel, Config
+from channeld.config.reachable import is_every_interface
 from channeld.config.rules.evidence import at, finding, is_written, secrets, texts, with_tokens
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
@@ -32,7 +33,6 @@ Findings = Iterator[Diagnostic]
 _LEAST_KEY = 32
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
-_EVERY_INTERFACE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to warn about them
 
 
 def _anonymous(config: Config) -> Iterator[Channel]:
@@ -170,7 +170,7 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
         return
     for text, pointer in texts(sources, "/server/bind"):
         address = parse_address(text)
-        if isinstance(address, TcpAddress) and address.host in _EVERY_INTERFACE:
+        if isinstance(address, TcpAddress) and is_every_interface(address.host):
             message = "everyone on the network can connect, and tokens travel in plain text"
             local = format_address(TcpAddress("127.0.0.1", address.port))
             help = f"add `tls`, or `trusted_proxies` if a proxy adds TLS, or bind to `{local}`"

@@ -1,0 +1,24 @@
+"""Where a bound address is reached from this machine: the one place that knows which hosts mean every interface."""
+
+from typing import Final
+
+__all__ = ["is_every_interface", "reachable"]
+
+_NEAREST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+
+
+def is_every_interface(host: str) -> bool:
+    """Whether a host, as `server.bind` takes it without brackets, stands for every interface."""
+    return host in _NEAREST
+
+
+def reachable(bound: str) -> str:
+    """`HOST:PORT` for a client on this machine, from an address as it is bound: `:4000` is `127.0.0.1:4000`.
+
+    A named host and a Unix socket stay as they are.
+    """
+    host, colon, port = bound.rpartition(":")
+    nearest = _NEAREST.get(host.strip("[]"))
+    if nearest is None or not colon or not port.isdecimal():
+        return bound
+    return f"[{nearest}]:{port}" if ":" in nearest else f"{nearest}:{port}"
