@@ -1,6 +1,5 @@
 """`channeld explain CODE`: the long text of a diagnostic, with a wrong and a right example."""
 
-import difflib
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ import click
 
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.diagnostic import Severity
+from channeld.pointer import did_you_mean
 
 __all__ = ["command"]
 
@@ -26,8 +26,7 @@ def command(code: str | None) -> None:
         return
     found = CATALOGUE.get(code.upper())
     if found is None:
-        near = difflib.get_close_matches(code.upper(), CATALOGUE, 1)
-        hint = f"did you mean {near[0]}?" if near else "`channeld explain` lists them all"
+        hint = did_you_mean(code.upper(), CATALOGUE, "`channeld explain` lists them all")
         raise click.UsageError(f"there is no code {code}; {hint}")
     click.echo("\n".join(_lines(found, min(shutil.get_terminal_size().columns, 100))))
 

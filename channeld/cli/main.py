@@ -4,7 +4,6 @@ Exit status: 0 fine; 1 the thing checked is bad; 2 wrong usage, a file that cann
 interrupted. To add a command, add its row to `COMMANDS` and a module that defines `command`.
 """
 
-import difflib
 import os
 import sys
 import traceback
@@ -15,6 +14,8 @@ from typing import Final, NoReturn
 import click
 
 from channeld import __version__
+from channeld.groups import only
+from channeld.pointer import closest
 
 __all__ = ["COMMANDS", "cli", "main", "run"]
 
@@ -61,8 +62,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, 1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            near = closest(name, COMMANDS)
+            hint = f" Did you mean '{near}'?" if near else ""
             raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -112,8 +113,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _status(error: BaseException, *, debug: bool) -> int:
     """Show an error in the way of its kind; the exit status. A group of one (trio's) counts as that one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    error = only(error)
     match error:
         case KeyboardInterrupt() | click.Abort():
             status = 130

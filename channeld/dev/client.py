@@ -7,7 +7,7 @@ sent before.
 
 import signal
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
@@ -25,6 +25,7 @@ from trio_websocket import (
 
 from channeld.dev.address import Opening
 from channeld.dev.prompt import Quit, Say, Send, Typed, parse_line
+from channeld.groups import first, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.telemetry import escaped, one_line
 
@@ -108,7 +109,7 @@ async def _speak(
                     await connection.aclose()
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as group:
-        refused = next(_leaves(group))
+        refused = next(leaf for leaf in leaves(group) if isinstance(leaf, ConnectionRejected))
         screen.notice(_refusal(refused.status_code, refused.body))
     except* trio.TooSlowError:
         screen.notice(f"no answer within {CONNECT_TIMEOUT:g} s")
@@ -133,20 +134,11 @@ async def _shake_hands(
     )
 
 
-def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[Any]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
-
-
 def _root(error: BaseException) -> str:
     """The words of what was at the bottom of it, such as `Connection refused`."""
+    error = first(error)
     while error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, BaseExceptionGroup):
-        return _root(error.exceptions[0])
+        error = first(error.__cause__)
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there; is the server running?"
     if isinstance(error, OSError) and error.strerror:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.context import AsyncContext, InlineContext
 from channeld.engine.errors import HookFailed
+from channeld.groups import leaves
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
@@ -109,10 +110,11 @@ def _contained_sync(call: Callable[..., Any], *args: object) -> Any:
 
 def _ends_the_task(error: BaseException) -> bool:
     """Whether it is not the hook's own, but says that the task around it is to end."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_ends_the_task, error.exceptions))
-    is_trio = type(error).__module__.partition(".")[0] == "trio"
-    return is_trio or isinstance(error, KeyboardInterrupt | GeneratorExit)
+    return any(
+        type(leaf).__module__.partition(".")[0] == "trio"
+        or isinstance(leaf, KeyboardInterrupt | GeneratorExit)
+        for leaf in leaves(error)
+    )
 
 
 def _failed(engine: "Engine", event: str, hook: Hook, session: "Session | None") -> HookFailed:

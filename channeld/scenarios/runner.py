@@ -16,6 +16,7 @@ import trio.testing
 
 from channeld.config.tree import Tree
 from channeld.diagnostics.diagnostic import Place
+from channeld.groups import first, leaves
 from channeld.plan.load import Checked
 from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
@@ -160,14 +161,11 @@ class _Run:
 
     def contains(self, error: BaseException) -> bool:
         """Whether an exception is the scenario's own affair, and not the user's wish to stop."""
-        if isinstance(error, BaseExceptionGroup):
-            return all(self.contains(one) for one in error.exceptions)
-        return isinstance(error, Exception | TookTooLong)
+        return all(isinstance(leaf, Exception | TookTooLong) for leaf in leaves(error))
 
     def add_error(self, error: BaseException) -> None:
         """Keep what stopped the run."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = first(error)
         words = " ".join(f"{type(error).__name__}: {error}".split())
         self.problems = [self.problem("it could not be run to its end", words, is_error=True)]
 

@@ -23,6 +23,7 @@ import h11
 import orjson
 import trio
 
+from channeld.groups import leaves
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
 from channeld.telemetry import log
 
@@ -348,9 +349,7 @@ def _size(request: h11.Request) -> int:
 
 def _is_of_a_client_gone(error: Exception) -> bool:
     """Also within a nursery of the application's."""
-    if isinstance(error, ExceptionGroup):
-        return error.split(_ENDS)[1] is None
-    return isinstance(error, _ENDS)
+    return all(isinstance(leaf, _ENDS) for leaf in leaves(error))
 
 
 def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:

@@ -15,6 +15,7 @@ from channeld.engine.auth import Denied, Grant, JwtVerifier, accept_user
 from channeld.engine.engine import Engine
 from channeld.engine.identity import find_user
 from channeld.engine.session import Session
+from channeld.groups import only
 from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
@@ -185,10 +186,4 @@ async def running(config: str | Path | Plan, *, seed: int = 0) -> AsyncIterator[
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # A failed assertion reads better without the nursery round it.
-        raise _only(group) from None
-
-
-def _only(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+        raise only(group) from None

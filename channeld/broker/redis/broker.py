@@ -32,6 +32,7 @@ from channeld.broker.redis.entries import Entries, Leases, read_present
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.session import Dialler, Link, Lost
 from channeld.broker.redis.subscriptions import Inbox
+from channeld.groups import first
 from channeld.timers import Clock
 
 __all__ = ["RedisBroker", "RedisStatistics"]
@@ -390,6 +391,5 @@ class RedisBroker:
 
 
 def _first(group: BaseException) -> str:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return str(group) or type(group).__name__
+    error = first(group)
+    return str(error) or type(error).__name__

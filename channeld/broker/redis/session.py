@@ -29,6 +29,7 @@ from channeld.broker.redis.discovery import NotFound, read_url
 from channeld.broker.redis.queue import Argument, Command, Reply, Script
 from channeld.broker.redis.scripts import SCRIPTS
 from channeld.broker.redis.subscriptions import Inbox
+from channeld.groups import first
 
 __all__ = ["Dialler", "Link", "Lost"]
 
@@ -110,7 +111,7 @@ class Dialler:
                 reply = await connection.create_request(command, *arguments)
                 nursery.cancel_scope.cancel()
         except* (RedisError, OSError, NotFound) as group:
-            raise NotFound(f"{location!r} does not say: {_first(group)}") from group
+            raise NotFound(f"{location!r} does not say: {first(group)}") from group
         return reply
 
 
@@ -206,8 +207,8 @@ class Link:
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels; each is acknowledged in `receive`. Does nothing when the session is about to end."""
-        for first in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
-            self._send(b"SUBSCRIBE", channels[first : first + _SUBSCRIBE_AT_ONCE])
+        for start in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
+            self._send(b"SUBSCRIBE", channels[start : start + _SUBSCRIBE_AT_ONCE])
 
     def unsubscribe(self, channel: bytes) -> None:
         """Ask for a channel no more. Does nothing when the session is about to end."""
@@ -273,12 +274,6 @@ class Link:
             return await request
         except (LostConnection, TimeoutError) as error:
             raise Lost(_reason(error)) from error
-
-
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,30 @@
+"""Exception groups taken apart: the one place that looks inside them.
+
+trio wraps what a nursery's tasks raise in groups, and a group may hold groups. Who reports a failure wants one exception;
+who decides by its kind wants all of them.
+"""
+
+from collections.abc import Iterator
+
+__all__ = ["first", "leaves", "only"]
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Every exception that is not a group, from left to right; for any other exception, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def first(error: BaseException) -> BaseException:
+    """The leftmost exception that is not a group."""
+    return next(leaves(error))
+
+
+def only(error: BaseException) -> BaseException:
+    """What a group of one holds, however deeply; a group of several stays as it is."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

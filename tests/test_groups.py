@@ -1,0 +1,20 @@
+from channeld.groups import first, leaves, only
+
+A, B, C = ValueError("a"), KeyError("b"), KeyboardInterrupt()
+NESTED = BaseExceptionGroup("outer", [ExceptionGroup("inner", [A, B]), C])
+
+
+def test_leaves_come_from_left_to_right() -> None:
+    assert list(leaves(NESTED)) == [A, B, C]
+    assert list(leaves(A)) == [A]
+
+
+def test_the_first_is_the_leftmost() -> None:
+    assert first(NESTED) is A
+    assert first(B) is B
+
+
+def test_a_group_of_one_is_its_exception() -> None:
+    assert only(ExceptionGroup("outer", [ExceptionGroup("inner", [A])])) is A
+    assert only(NESTED) is NESTED
+    assert only(A) is A
