@@ -46,7 +46,7 @@ def test_paragraphs_are_wrapped_and_examples_are_not(capsys: pytest.CaptureFixtu
 
 def test_an_unknown_code_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "CH3999"]) == 2
-    assert "there is no code CH3999; did you mean CH399?" in capsys.readouterr().err
+    assert "there is no code CH3999; did you mean `CH399`?" in capsys.readouterr().err
 
 
 def test_nothing_like_it_points_to_the_list(capsys: pytest.CaptureFixture[str]) -> None:
