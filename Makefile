@@ -17,6 +17,7 @@ test: lint types layers tests  ## everything that has to pass before a commit
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/python -m tests.sizes
 
 types: .venv/ready
 	$(BIN)/mypy

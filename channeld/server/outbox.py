@@ -2,7 +2,7 @@
 
 - Everything that is written to a peer, whoever writes it, goes through its outbox, so order is the order of the calls.
 - Nothing is written before the turn ends. Then each connection that has something gets one `send`; members of a room
-  with the same frames pending share even the joined buffer (`docs/performance.md`: 0.14 µs a delivery, 2.4 alone).
+  with the same frames pending share even the joined buffer (`docs/topics/performance.md`: 0.14 µs a delivery, 2.4 alone).
 - Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
 - What another task writes, outside of a turn, wakes `Fanout.run`, which ends a turn of its own.
 - An outbox that holds more than its limit belongs to a slow consumer: the WebSocket frame that is partly sent is
