@@ -96,7 +96,7 @@ class App:
         fanout = Fanout()
         self.node = Node(plan.config, self.runtime.clock, place)
         self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
-        self.node.join(self.engine)
+        self.cluster = self.node.join(self.engine)
         self.server = Server(
             Admission(
                 engine=self.engine,
@@ -106,7 +106,7 @@ class App:
             )
         )
 
-        self.engine.cluster.samples_here = self._samples
+        self.cluster.here.samples = self._samples
         self.webhooks = self._make_webhooks(plan.config)
 
     def _make_webhooks(self, config: Config) -> "Webhooks | None":
@@ -202,6 +202,7 @@ class App:
 
         control = Control(
             engine=self.engine,
+            cluster=self.cluster,
             is_draining=self._stop.is_set,
             is_broker_up=lambda: self.node.is_healthy,
             samples=lambda: own_samples(self.engine.hub.broker),

@@ -19,7 +19,6 @@ UNMIRRORED = {
     "channeld/__main__.py",
     "channeld/config/model.py",
     "channeld/engine/ports.py",
-    "channeld/engine/states.py",
     "channeld/plan/plan.py",
     "channeld/schema/violations.py",
     "channeld/server/ports.py",

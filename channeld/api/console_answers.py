@@ -118,14 +118,14 @@ def _urls(control: Control, ask: Ask) -> list[str]:
 
 async def pulse(control: Control, _ask: Ask) -> Json:
     """The numbers of now; the console makes rates of two of them."""
-    counts = await control.engine.cluster.counts()
+    counts = await control.cluster.counts()
     totals: dict[str, float] = {}
     refused: dict[str, float] = {}
-    for sample in await control.engine.cluster.samples():
+    for sample in await control.cluster.samples():
         _add(sample, totals, refused)
     return {
         "at": time.time(),
-        "nodes": 1 + control.engine.cluster.statistics().nodes,
+        "nodes": 1 + control.cluster.statistics().nodes,
         "draining": control.is_draining(),
         "broker": control.is_broker_up(),
         "channels": {

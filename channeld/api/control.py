@@ -11,9 +11,11 @@ from channeld.api.idempotency import Idempotency
 from channeld.api.problems import Problem
 from channeld.api.refusals import Refusals
 from channeld.api.tails import Tails
+from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Json
+from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
 
 __all__ = ["Ask", "Console", "Control"]
@@ -43,13 +45,15 @@ class Control:
     """What handlers get.
 
     Attributes:
-        engine: whose verbs these are.
+        engine: whose verbs these are on this node.
+        cluster: whose verbs these are on all nodes.
         is_draining: whether clients are being sent away.
         is_broker_up: whether the broker answers.
         samples: the metrics that are this process's own, and not to be added up with others'.
     """
 
     engine: Engine
+    cluster: Cluster
     is_draining: Callable[[], bool] = lambda: False
     is_broker_up: Callable[[], bool] = lambda: True
     samples: Callable[[], Iterable[Sample]] = tuple
@@ -86,7 +90,7 @@ class Control:
         Raises:
             Problem: 404.
         """
-        if not self.engine.is_room_name(name):
+        if not is_room_name(name):
             detail = "no such room: a name has 1 to 128 characters, NFC, no control characters"
             raise Problem(404, detail)
         return name

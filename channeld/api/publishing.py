@@ -16,7 +16,7 @@ from channeld.api.forms import PUBLISH, Body, violations
 from channeld.api.idempotency import Result
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable, Position
-from channeld.engine.engine import FrameRefused
+from channeld.engine.publishing import FrameRefused
 from channeld.later import Later, Pending, resolved
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
@@ -82,7 +82,7 @@ async def _finish(control: Control, later: Later[Position | None]) -> Result:
     except BrokerUnavailable as error:
         raise away(error) from None
     place: Result = {} if position is None else {"pos": str(position)}
-    return {**place, "nodes": 1 + control.engine.cluster.statistics().nodes}
+    return {**place, "nodes": 1 + control.cluster.statistics().nodes}
 
 
 def _fingerprint(body: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ async def batch(control: Control, ask: Ask) -> Json:
 
 async def disconnect(control: Control, ask: Ask) -> Json:
     """Close a user's connections, or one."""
-    count = await control.engine.cluster.disconnect(
+    count = await control.cluster.disconnect(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         code=ask.body.get("code", CloseCode.KICKED),
@@ -31,7 +31,7 @@ async def disconnect(control: Control, ask: Ask) -> Json:
 
 async def subscribe(control: Control, ask: Ask) -> Json:
     """Put a user's connections on a channel, or one, into a room."""
-    count = await control.engine.cluster.subscribe(
+    count = await control.cluster.subscribe(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         channel=control.channel(ask.body["channel"]).name,
@@ -42,7 +42,7 @@ async def subscribe(control: Control, ask: Ask) -> Json:
 
 async def unsubscribe(control: Control, ask: Ask) -> Json:
     """Take them out of it."""
-    count = await control.engine.cluster.unsubscribe(
+    count = await control.cluster.unsubscribe(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         channel=control.channel(ask.body["channel"]).name,

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 async def channels(control: Control, _ask: Ask) -> Json:
     """Every declared channel, and how many connections and rooms it has."""
-    counts = await control.engine.cluster.counts()
+    counts = await control.cluster.counts()
     plans = list(control.engine.plan.channels.values())
     return {"channels": [_channel(control, plan, counts) for plan in plans]}
 
@@ -48,7 +48,7 @@ async def channels(control: Control, _ask: Ask) -> Json:
 async def channel(control: Control, ask: Ask) -> Json:
     """One of them."""
     plan = control.channel(ask.params["channel"])
-    return _channel(control, plan, await control.engine.cluster.counts())
+    return _channel(control, plan, await control.cluster.counts())
 
 
 def _channel(control: Control, plan: ChannelPlan, counts: dict[str, tuple[int, int]]) -> Json:
@@ -72,7 +72,7 @@ def _channel(control: Control, plan: ChannelPlan, counts: dict[str, tuple[int, i
 async def rooms(control: Control, ask: Ask) -> Json:
     """The rooms of a channel that somebody is in, by name."""
     plan = control.channel(ask.params["channel"])
-    found = await control.engine.cluster.rooms(plan.name)
+    found = await control.cluster.rooms(plan.name)
     return _page("rooms", ask, found.items(), lambda row: row[0], _room_row)
 
 
@@ -83,7 +83,7 @@ def _room_row(row: tuple[str, int]) -> Json:
 async def room(control: Control, ask: Ask) -> Json:
     """The connections that are in a room."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
-    found = await control.engine.cluster.connections(channel=plan.name, room=name)
+    found = await control.cluster.connections(channel=plan.name, room=name)
     page = _page("members", ask, found, lambda one: one.id, _member)
     return {"room": name, "connections": len(found), **page}
 
@@ -129,7 +129,7 @@ async def user(control: Control, ask: Ask) -> Json:
     name = ask.params["user"]
     if not 1 <= len(name) <= 128:
         raise Problem(404, "no such user: an id has 1 to 128 characters")
-    found = await control.engine.cluster.connections(user=name)
+    found = await control.cluster.connections(user=name)
     page = _page("connections", ask, found, lambda one: one.id, _connection)
     return {"user": name, "online": bool(found), **page}
 
@@ -196,6 +196,6 @@ async def ready(control: Control, _ask: Ask) -> Json:
 
 async def metrics(control: Control, _ask: Ask) -> Response:
     """Prometheus."""
-    samples = await control.engine.cluster.samples()
+    samples = await control.cluster.samples()
     text = exposition([*samples, *control.samples()])
     return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})

@@ -9,25 +9,23 @@ The verbs are plain coroutines: await them in a task of your own. They raise `Br
 could not be asked; then nothing was done.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import attrs
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.cluster import wire
-from channeld.cluster.verbs import VERBS, ConnectionInfo, connection_of
-from channeld.later import Pending, resolved
+from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_of
+from channeld.engine.engine import Engine
+from channeld.engine.ports import Event
+from channeld.later import Pending, resolved, start
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
+from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample, log
-
-if TYPE_CHECKING:
-    from channeld.engine.engine import Engine
-    from channeld.engine.ports import Event
-    from channeld.engine.session import Session
-    from channeld.timers import Timer
+from channeld.timers import Timer
 
 __all__ = ["Cluster", "ClusterStatistics", "ConnectionInfo"]
 
@@ -55,7 +53,7 @@ class _Question:
 
     verb: str
     waiting: set[str]
-    done: "Event"
+    done: Event
     is_enough: Callable[[Json], bool]
     rows: list[tuple[str, Json]] = attrs.field(factory=list)
 
@@ -66,19 +64,17 @@ class _Question:
 
 
 class Cluster:
-    """One per engine.
+    """One per engine; put it into `engine.cluster`.
 
     Attributes:
         node_id: this node.
-        group: the processes that were started together, on one machine; `samples` covers them.
-        samples_here: what `samples` tells of this node.
+        here: what this node can be asked; its `group` are the processes that were started together, on one machine.
         missing: the nodes that did not answer the latest question.
     """
 
-    def __init__(self, engine: "Engine", node_id: str, *, group: str = "") -> None:
+    def __init__(self, engine: Engine, node_id: str, *, group: str = "") -> None:
         self.node_id = node_id
-        self.group = group or node_id
-        self.samples_here: Callable[[], Iterable[Sample]] = tuple
+        self.here = ThisNode(engine, group or node_id)
         self.missing: frozenset[str] = frozenset()
         self.engine = engine
         self._is_open = False
@@ -157,9 +153,15 @@ class Cluster:
                 reply = wire.Here(self.node_id, greeting=False)
                 self._say(wire.node_topic(message.node), reply)
         elif isinstance(message, wire.Ask):
-            self.engine.run(self._reply(message))
+            self._run(self._reply(message))
         else:
             self._take_answer(message)
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """At once as far as it goes, the rest in a task of its own."""
+        rest = start(coroutine)
+        if rest is not None:
+            self.engine.runtime.spawn(rest)
 
     def _forget(self, node: str) -> None:
         self._heard.pop(node, None)
@@ -168,7 +170,7 @@ class Cluster:
 
     async def _reply(self, ask: wire.Ask) -> None:
         try:
-            rows = await VERBS[ask.verb](self, ask.arguments)
+            rows = await VERBS[ask.verb](self.here, ask.arguments)
         except BrokerUnavailable:
             return
         topic = wire.node_topic(ask.node)
@@ -215,7 +217,7 @@ class Cluster:
         return here + question.rows
 
     async def _here(self, verb: str, arguments: dict[str, Json]) -> list[tuple[str, Json]]:
-        rows: Sequence[Json] = await Pending(VERBS[verb](self, arguments))
+        rows: Sequence[Json] = await Pending(VERBS[verb](self.here, arguments))
         return [(self.node_id, row) for row in rows]
 
     async def _wait(self, question: _Question) -> None:
@@ -287,7 +289,7 @@ class Cluster:
         Raises:
             ValueError: it is no name for a room.
         """
-        if not self.engine.is_room_name(room):
+        if not is_room_name(room):
             raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
         arguments: dict[str, Json] = {"channel": channel, "room": room}
         return await self._count("subscribe", user, connection, arguments)
@@ -350,7 +352,7 @@ class Cluster:
 
         While the broker is away they are this process's own.
         """
-        arguments: dict[str, Json] = {"group": self.group}
+        arguments: dict[str, Json] = {"group": self.here.group}
         try:
             rows = await self._everywhere("samples", arguments)
         except BrokerUnavailable:
@@ -365,13 +367,14 @@ class Cluster:
         """Whether there may be other nodes."""
         return self._is_open
 
-    def replace_oldest(self, session: "Session", most: int) -> None:
+    def replace_oldest(self, channel: str, user: str, most: int) -> None:
         """A user has a new connection: close the oldest beyond `most`, wherever they are. Does not wait."""
-        self.engine.runtime.spawn(self._replace_oldest(session, most))
+        if self._is_open:
+            self.engine.runtime.spawn(self._replace_oldest(channel, user, most))
 
-    async def _replace_oldest(self, session: "Session", most: int) -> None:
+    async def _replace_oldest(self, channel: str, user: str, most: int) -> None:
         try:
-            found = await self.connections(user=session.user_id, channel=session.channel.name)
+            found = await self.connections(user=user, channel=channel)
             for oldest in found[: max(0, len(found) - most)]:
                 await self.disconnect(
                     connection=oldest.id,

@@ -1,31 +1,40 @@
 """What a node does of a cluster's verb by itself: one function for each verb, from its arguments to rows of JSON."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.cluster.wire import pack_samples
+from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
-from channeld.engine.states import State
+from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.protocol.codes import may_come_back
+from channeld.protocol.names import is_room_name
+from channeld.telemetry import Sample
 
-if TYPE_CHECKING:
-    from channeld.cluster.cluster import Cluster
-    from channeld.engine.engine import Engine
-    from channeld.engine.session import Session
-
-__all__ = ["VERBS", "ConnectionInfo", "connection_of"]
+__all__ = ["VERBS", "ConnectionInfo", "ThisNode", "connection_of"]
 
 # Whoever asks wants an idea of where a connection is; one that is in more rooms is told in part.
 MOST_ROOMS: Final = 1_000
 
 # What the schemas of `wire` let through, and rows that they will let through.
 Arguments: TypeAlias = Mapping[str, Any]
-Verb: TypeAlias = Callable[["Cluster", Arguments], Coroutine[Any, Any, Sequence[Any]]]
+
+
+@attrs.define(eq=False)
+class ThisNode:
+    """The node that is asked: its engine, the group of processes it was started with, and what it tells of itself."""
+
+    engine: Engine
+    group: str
+    samples: Callable[[], Iterable[Sample]] = tuple
+
+
+Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[Any, Any, Sequence[Any]]]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -55,12 +64,12 @@ def connection_of(node: str, row: Any) -> ConnectionInfo:
     )
 
 
-async def _ping(_cluster: "Cluster", _arguments: Arguments) -> Sequence[Any]:
+async def _ping(_node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
     return [True]
 
 
-async def _connections(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
-    engine = cluster.engine
+async def _connections(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    engine = node.engine
     clock = engine.runtime.clock
     offset = clock.wall() - clock.monotonic()
     user, room = arguments["user"], arguments["room"]
@@ -79,15 +88,13 @@ async def _connections(cluster: "Cluster", arguments: Arguments) -> Sequence[Any
     ]
 
 
-def _channels(engine: "Engine", channel: str | None) -> list[str]:
+def _channels(engine: Engine, channel: str | None) -> list[str]:
     if channel is None:
         return list(engine.plan.channels)
     return [channel]
 
 
-def _found(
-    engine: "Engine", channel: str, user: str | None, room: str | None
-) -> Iterator["Session"]:
+def _found(engine: Engine, channel: str, user: str | None, room: str | None) -> Iterator[Session]:
     """By the smallest index that there is."""
     if user is not None:
         topic = Topic("user", channel, user)
@@ -101,7 +108,7 @@ def _found(
             yield session
 
 
-def _those(engine: "Engine", arguments: Arguments) -> list["Session"]:
+def _those(engine: Engine, arguments: Arguments) -> list[Session]:
     """The sessions of a user, or the one connection; on one channel where that is said."""
     connection, channel = arguments["connection"], arguments.get("channel")
     if connection is None:
@@ -114,62 +121,61 @@ def _those(engine: "Engine", arguments: Arguments) -> list["Session"]:
     return [session]
 
 
-async def _rooms(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
-    hub = cluster.engine.hub
+async def _rooms(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    hub = node.engine.hub
     return [
         [channel, room, connections]
-        for channel in _channels(cluster.engine, arguments["channel"])
+        for channel in _channels(node.engine, arguments["channel"])
         for room, connections in hub.topics(channel)
     ]
 
 
-async def _counts(cluster: "Cluster", _arguments: Arguments) -> Sequence[Any]:
-    hub = cluster.engine.hub
+async def _counts(node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
+    hub = node.engine.hub
     return [
-        [channel, hub.size(Topic("channel", channel, ""))]
-        for channel in cluster.engine.plan.channels
+        [channel, hub.size(Topic("channel", channel, ""))] for channel in node.engine.plan.channels
     ]
 
 
-async def _disconnect(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
+async def _disconnect(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     code, reason = arguments["code"], arguments["reason"]
-    sessions = _those(cluster.engine, arguments)
+    sessions = _those(node.engine, arguments)
     for session in sessions:
         session.disconnect(code, reason, reconnect=may_come_back(code))
     return [len(sessions)]
 
 
-async def _subscribe(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
+async def _subscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     room, count = arguments["room"], 0
-    if not cluster.engine.is_room_name(room):
+    if not is_room_name(room):
         return [0]
-    for session in _those(cluster.engine, arguments):
+    for session in _those(node.engine, arguments):
         if session.is_in(State.OPEN):
             try:
-                await session.join(room)
+                await node.engine.join(session.connection_id, room)
             except BrokerUnavailable:
                 break
             count += 1
     return [count]
 
 
-async def _unsubscribe(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
+async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     room, count = arguments["room"], 0
-    for session in _those(cluster.engine, arguments):
+    for session in _those(node.engine, arguments):
         if room in session.rooms:
             count += 1
             # It has left here, whatever the hook says and whether or not the broker could be told.
             with suppress(Reject, HookFailed, BrokerUnavailable):
-                await session.leave(room, arguments["reason"])
+                await node.engine.leave(session.connection_id, room, arguments["reason"])
     return [count]
 
 
-async def _online(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
-    return [cluster.engine.hub.online(arguments["channel"], arguments["user"])]
+async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
 
-async def _samples(cluster: "Cluster", arguments: Arguments) -> Sequence[Any]:
-    return pack_samples(cluster.samples_here()) if arguments["group"] == cluster.group else []
+async def _samples(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    return pack_samples(node.samples()) if arguments["group"] == node.group else []
 
 
 VERBS: Final[Mapping[str, Verb]] = {

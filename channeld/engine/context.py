@@ -1,21 +1,21 @@
 """The contexts that hooks get: a session's verbs, checked, for sync and for async hooks.
 
-A frame that a hook sends goes through the same check as one from the control API (`Engine.check_event`). One that is
+A frame that a hook sends goes through the same check as one from the control API (`publishing.check_event`). One that is
 refused raises `FrameRefused` in the hook. In a worker thread a sync hook's verbs are kept, and done when it returns.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from typing import Any
 
 import orjson
 
-from channeld.broker.broker import Topic
+from channeld.broker.broker import Position, Topic
+from channeld.engine import publishing
+from channeld.engine.publishing import Audience
+from channeld.engine.session import Session
 from channeld.hooks import User
-from channeld.later import Pending, resolved
+from channeld.later import Later, Pending, resolved
 from channeld.telemetry import bound
-
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
 
 __all__ = ["AsyncContext", "InlineContext"]
 
@@ -25,7 +25,7 @@ CLOSE_CODES = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
 class _BaseContext:
     __slots__ = ("_id", "_room", "_session", "replied")
 
-    def __init__(self, session: "Session", id: str | int | None = None) -> None:
+    def __init__(self, session: Session, id: str | int | None = None) -> None:
         self._session = session
         self._id = id
         self._room = session.room
@@ -80,20 +80,32 @@ class _BaseContext:
 
     @staticmethod
     def _named(name: object) -> str:
-        # Without one `Engine.publish` reaches everybody.
+        # Without one `publish` reaches everybody.
         if type(name) is not str:
             raise TypeError(f"the name of a room or a user is a string, not {type(name).__name__}")
         return name
 
     def _send(self, frame: Mapping[str, Any]) -> None:
         session = self._session
-        session.send(session.engine.check_event(session.channel, frame))
+        session.send(publishing.check_event(session.channel, frame))
 
     def _reply(self, frame: Mapping[str, Any]) -> None:
         if self._id is not None:
             self.replied = True
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
             self._session.send({"type": "reply", "id": self._id, **fields})
+
+    def _published(
+        self, channel: str | None, frame: Mapping[str, Any], **to: str
+    ) -> Later[Position | None]:
+        engine, name = self._session.engine, channel or self.channel
+        return publishing.publish(engine.plan, engine.hub, name, frame, Audience(**to))
+
+    def _join(self, room: str) -> Coroutine[Any, Any, None]:
+        return self._session.engine.join(self.connection, room)
+
+    def _leave(self, room: str) -> Coroutine[Any, Any, None]:
+        return self._session.engine.leave(self.connection, room)
 
     def _close(self, code: int, reason: str) -> None:
         if code not in CLOSE_CODES and not 3000 <= code <= 4999:
@@ -126,10 +138,10 @@ class AsyncContext(_BaseContext):
         await self._publish(channel, frame)
 
     async def join(self, room: str) -> None:
-        await Pending(self._session.join(room))
+        await Pending(self._join(room))
 
     async def leave(self, room: str) -> None:
-        await Pending(self._session.leave(room))
+        await Pending(self._leave(room))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self._close(code, reason)
@@ -144,13 +156,14 @@ class AsyncContext(_BaseContext):
         return await Pending(resolved(self._session.engine.online(self.channel, user)))
 
     async def history(self, room: str, limit: int = 50) -> list[dict[str, Any]]:
-        page = await Pending(self._session.engine.history(self._session.channel, room, limit))
+        session = self._session
+        hub = session.engine.hub
+        page = await Pending(publishing.history(hub, session.channel, room, limit))
         return [orjson.loads(payload) for payload in page.payloads]
 
     async def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
         # `Pending`, so that the verbs may also be used in a task that the hook started.
-        publish = self._session.engine.publish(channel or self.channel, frame, **to)
-        await Pending(resolved(publish))
+        await Pending(resolved(self._published(channel, frame, **to)))
 
 
 class InlineContext(_BaseContext):
@@ -160,7 +173,7 @@ class InlineContext(_BaseContext):
 
     def __init__(
         self,
-        session: "Session",
+        session: Session,
         id: str | int | None = None,
         later: list[Callable[[], None]] | None = None,
     ) -> None:
@@ -183,19 +196,17 @@ class InlineContext(_BaseContext):
         self._publish(channel, frame)
 
     def join(self, room: str) -> None:
-        self._do(lambda: self._session.perform(self._session.join(room)))
+        self._do(lambda: self._session.perform(self._join(room)))
 
     def leave(self, room: str) -> None:
-        self._do(lambda: self._session.perform(self._session.leave(room)))
+        self._do(lambda: self._session.perform(self._leave(room)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self._do(lambda: self._close(code, reason))
 
     def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
-        engine, name = self._session.engine, channel or self.channel
-
         async def publish() -> None:
-            await resolved(engine.publish(name, frame, **to))
+            await resolved(self._published(channel, frame, **to))
 
         self._do(lambda: self._session.perform(publish()))
 

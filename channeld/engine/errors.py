@@ -1,14 +1,10 @@
 """What went wrong with a client's frame, and the one place that turns it into an error frame and a count."""
 
-from typing import TYPE_CHECKING
-
 from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.session import Session
 from channeld.hooks import Reject
 from channeld.plan.plan import MessageCounters
 from channeld.protocol.codes import ErrorCode
-
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
 
 __all__ = ["Forbidden", "HookFailed", "refuse_for"]
 
@@ -31,7 +27,7 @@ class HookFailed(Exception):
 
 
 def refuse_for(
-    session: "Session",
+    session: Session,
     error: Exception,
     id: str | int | None,
     counters: MessageCounters | None = None,

@@ -5,20 +5,18 @@ hook's. Anything else is logged with its traceback and a `ref`, and becomes `Hoo
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.context import AsyncContext, InlineContext
 from channeld.engine.errors import HookFailed
+from channeld.engine.ports import Surroundings
+from channeld.engine.session import Session
 from channeld.groups import leaves
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
 from channeld.telemetry import log
-
-if TYPE_CHECKING:
-    from channeld.engine.engine import Engine
-    from channeld.engine.session import Session
 
 __all__ = ["call_authenticator", "call_hook"]
 
@@ -26,7 +24,7 @@ SLOW = 0.05
 
 
 async def call_hook(
-    session: "Session", hook: Hook, *args: object, id: str | int | None = None
+    session: Session, hook: Hook, *args: object, id: str | int | None = None
 ) -> tuple[Any, bool]:
     """Call a connection's hook.
 
@@ -55,13 +53,15 @@ async def call_hook(
     return result, context.replied
 
 
-async def call_authenticator(engine: "Engine", hook: Hook, seconds: float, request: object) -> Any:
+async def call_authenticator(
+    engine: Surroundings, hook: Hook, seconds: float, request: object
+) -> Any:
     """Call an authenticator's hook; raises as `call_hook` does."""
     return await _call(engine, hook, seconds, None, request)
 
 
 async def _call(
-    engine: "Engine", hook: Hook, seconds: float, session: "Session | None", *args: object
+    engine: Surroundings, hook: Hook, seconds: float, session: Session | None, *args: object
 ) -> Any:
     runtime = engine.runtime
     started = runtime.clock.monotonic()
@@ -117,7 +117,7 @@ def _ends_the_task(error: BaseException) -> bool:
     )
 
 
-def _failed(engine: "Engine", event: str, hook: Hook, session: "Session | None") -> HookFailed:
+def _failed(engine: Surroundings, event: str, hook: Hook, session: Session | None) -> HookFailed:
     ref = engine.runtime.random_id()
     where = {"connection": session.connection_id} if session is not None else {}
     log(event, hook=hook.name, ref=ref, exc_info=True, **where)

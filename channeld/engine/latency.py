@@ -1,17 +1,17 @@
 """How long frames and hooks take: one frame in sixteen is measured, so that the others pay a countdown; every hook is."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from channeld.later import Pending
 from channeld.telemetry import Histogram
 from channeld.timers import Clock
 
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
-
 __all__ = ["EVERY", "Timing"]
 
 EVERY: Final = 16
+
+Receive: TypeAlias = Callable[[bytes, float], Pending[None] | None]
 
 
 class Timing:
@@ -31,10 +31,10 @@ class Timing:
         self.handling = Histogram()
         self.hooks: dict[str, Histogram] = {}
 
-    def receive(self, session: "Session", text: bytes, now: float) -> Pending[None] | None:
+    def receive(self, receive: Receive, text: bytes, now: float) -> Pending[None] | None:
         """Let a session receive a frame, and measure it."""
         self.until_next = EVERY
-        pending = session.receive(text, now)
+        pending = receive(text, now)
         if pending is not None:
             return Pending(self._finish(pending, now))
         self.handling.observe(self._clock.monotonic() - now)

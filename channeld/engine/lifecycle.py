@@ -6,23 +6,21 @@ Whatever may wait is followed by a look at the state: the connection may have en
 import contextlib
 import math
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from channeld.broker.broker import BrokerUnavailable, Topic
-from channeld.engine import reserved
+from channeld.engine import rooms
 from channeld.engine.auth import Denied, Grant, meets
+from channeld.engine.authenticate import authenticated, deny, verify_message_token
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
-from channeld.engine.identity import authenticated, deny, verify_message_token
-from channeld.engine.states import State
+from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.plan.plan import MISSING, Hook
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import log
-
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
 
 __all__ = [
     "authenticate_first",
@@ -30,7 +28,7 @@ __all__ = [
     "contained",
     "on_timer",
     "open_session",
-    "watch_token",
+    "renew",
 ]
 
 EXPIRING = 60.0
@@ -38,7 +36,7 @@ EXPIRING = 60.0
 
 
 async def contained(
-    session: "Session", coroutine: Coroutine[Any, Any, None], id: str | int | None
+    session: Session, coroutine: Coroutine[Any, Any, None], id: str | int | None
 ) -> None:
     """Run a session's coroutine; what goes wrong in it becomes an error frame, never an exception."""
     try:
@@ -54,13 +52,13 @@ async def contained(
 # ------------------------------------------------------------------------------------------------------ letting in
 
 
-async def open_session(session: "Session", now: float) -> None:
+async def open_session(session: Session, now: float) -> None:
     """Find out who the client is, or wait for its first frame to say so."""
     channel, request = session.channel, session.request
     if not channel.auth:
         return await _admit(session, None, None)
     assert request is not None  # noqa: S101 - kept until the session is open
-    found = await session.engine.find_user(session, request)
+    found = await session.engine.find_user(session.engine, channel, request)
     if isinstance(found, Denied):
         return deny(session, found.reason)
     if found is None and not channel.auth_optional:
@@ -70,7 +68,7 @@ async def open_session(session: "Session", now: float) -> None:
     return await _admit(session, found, None)
 
 
-def _takes_message(session: "Session") -> bool:
+def _takes_message(session: Session) -> bool:
     verifiers = session.engine.verifiers
     return any(
         (verifier := verifiers.get(auth.name)) is not None and "message" in verifier.token_from
@@ -78,14 +76,14 @@ def _takes_message(session: "Session") -> bool:
     )
 
 
-def _wait_for_token(session: "Session", now: float) -> None:
+def _wait_for_token(session: Session, now: float) -> None:
     session.state = State.AUTHENTICATING
     deadline = now + session.engine.plan.limits.auth_timeout
-    session.timer = session.engine.runtime.timers.at(deadline, session.on_timer)
+    session.timer = session.engine.runtime.timers.at(deadline, partial(on_timer, session))
 
 
 async def authenticate_first(
-    session: "Session", token: str, id: str | int | None, now: float
+    session: Session, token: str, id: str | int | None, now: float
 ) -> None:
     """The first frame brought a token."""
     if session.timer is not None:
@@ -96,28 +94,26 @@ async def authenticate_first(
     return await _admit(session, found, id)
 
 
-async def _admit(session: "Session", grant: Grant | None, id: str | int | None) -> None:
+async def _admit(session: Session, grant: Grant | None, id: str | int | None) -> None:
     if not session.is_in(State.OPENING):
         return None
     engine, channel = session.engine, session.channel
     if grant is not None:
-        session.grant(grant)
+        _take(session, grant)
         session.answer(authenticated(session), id)
     if not meets(channel.require, session):
         session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you")
         return session.end(CloseCode.FORBIDDEN, "forbidden")
-    rooms = _rooms_to_join(session)
-    if rooms is None:
+    wanted = _rooms_to_join(session)
+    if wanted is None:
         return None
-    _replace_oldest_here(session)
-    await engine.hub.attach(session, channel.name)
-    _replace_oldest_anywhere(session)
+    await _attach(session)
     session.connect_called = True
     if channel.connect is not None and not await _call_connect(session, channel.connect):
         return None
-    if engine.observer is not None:
+    if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)
-    await _join_rooms(session, rooms)
+    await _join_rooms(session, wanted)
     if session.is_in(State.OPENING):
         session.state = State.OPEN
         session.request = None
@@ -127,23 +123,18 @@ async def _admit(session: "Session", grant: Grant | None, id: str | int | None) 
     return None
 
 
-def _replace_oldest_anywhere(session: "Session") -> None:
-    # After it can be found itself: of two that come at once on two nodes, both then see both.
-    most, cluster = session.channel.limits.connections_per_user, session.engine.cluster
-    if most is not None and session.user_id is not None and cluster.is_shared:
-        cluster.replace_oldest(session, most)
+async def _attach(session: Session) -> None:
+    engine, channel, user = session.engine, session.channel, session.user_id
+    most = channel.limits.connections_per_user
+    if most is not None and user is not None:
+        engine.replace_oldest(channel.name, user, most)
+    await engine.hub.attach(session, channel.name)
+    if most is not None and user is not None:
+        # After it can be found itself: of two that come at once on two nodes, both then see both.
+        engine.cluster.replace_oldest(channel.name, user, most)
 
 
-def _replace_oldest_here(session: "Session") -> None:
-    most = session.channel.limits.connections_per_user
-    if most is None or session.user_id is None:
-        return
-    others = session.engine.sessions_of(session.channel.name, session.user_id)
-    for oldest in others[: max(0, len(others) - most + 1)]:
-        oldest.disconnect(CloseCode.REPLACED, "replaced by a newer connection", reconnect=False)
-
-
-async def _call_connect(session: "Session", hook: Hook) -> bool:
+async def _call_connect(session: Session, hook: Hook) -> bool:
     try:
         await call_hook(session, hook)
     except Reject as error:
@@ -155,34 +146,58 @@ async def _call_connect(session: "Session", hook: Hook) -> bool:
     return True
 
 
-def _rooms_to_join(session: "Session") -> list[str] | None:
+def _rooms_to_join(session: Session) -> list[str] | None:
     rendered = [template(session, {}) for template in session.channel.join]
-    rooms = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
-    for room in rooms:
+    wanted = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
+    for room in wanted:
         if not is_room_name(room):
             session.refuse(ErrorCode.FORBIDDEN, "This is no name for a room", None, room=room[:128])
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
-    if len(session.channel.join) == 1 and rooms:
-        session.home = session.room = rooms[0]
-    return rooms
+    if len(session.channel.join) == 1 and wanted:
+        session.home = session.room = wanted[0]
+    return wanted
 
 
-async def _join_rooms(session: "Session", rooms: list[str]) -> None:
+async def _join_rooms(session: Session, wanted: list[str]) -> None:
     channel = session.channel
     since = session.request.query.get("since") if session.request is not None else None
-    for room in rooms:
+    for room in wanted:
         if session.is_in(State.OPENING):
-            await reserved.join(session, room, since, asked=channel.history is not None)
+            await rooms.join(session, room, since, asked=channel.history is not None)
     presence = channel.presence
     if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
-        await reserved.enter(session, Topic("channel", channel.name, ""), presence)
+        await rooms.enter(session, Topic("channel", channel.name, ""), presence)
 
 
 # --------------------------------------------------------------------------------------------------- token's end
 
 
-def watch_token(session: "Session") -> None:
+async def renew(session: Session, token: str, id: str | int | None) -> None:
+    """A live connection brought a new token: the same user's, or the connection ends."""
+    found = await verify_message_token(session, token)
+    if not session.is_in(State.OPEN):
+        return None
+    if isinstance(found, Denied):
+        return deny(session, found.reason, id)
+    if found.user.id != session.user_id:
+        return deny(session, "renewal for another user", id)
+    _take(session, found)
+    if not meets(session.channel.require, session):
+        session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you any more", id)
+        return session.end(CloseCode.FORBIDDEN, "forbidden")
+    return session.answer(authenticated(session), id)
+
+
+def _take(session: Session, grant: Grant) -> None:
+    """Take over who the client is, and when that ends."""
+    session.user_id = grant.user.id
+    session.claims = grant.user.claims
+    session.expires, session.ends = grant.expires, grant.ends
+    _watch_token(session)
+
+
+def _watch_token(session: Session) -> None:
     """Set the session's timer for the next thing that its token's end asks for."""
     if session.timer is not None:
         session.timer.cancel()
@@ -193,11 +208,11 @@ def watch_token(session: "Session") -> None:
         _set_timer(session, clock.monotonic() + wait)
 
 
-def _set_timer(session: "Session", deadline: float) -> None:
-    session.timer = session.engine.runtime.timers.at(deadline, session.on_timer)
+def _set_timer(session: Session, deadline: float) -> None:
+    session.timer = session.engine.runtime.timers.at(deadline, partial(on_timer, session))
 
 
-def on_timer(session: "Session", now: float) -> None:
+def on_timer(session: Session, now: float) -> None:
     """Authentication took too long, a token is about to end, or it has ended."""
     session.timer = None
     if session.state is State.AUTHENTICATING:
@@ -216,10 +231,10 @@ def on_timer(session: "Session", now: float) -> None:
 # ----------------------------------------------------------------------------------------------------- letting go
 
 
-async def close_session(session: "Session", code: int, reason: str, now: float) -> None:
+async def close_session(session: Session, code: int, reason: str, now: float) -> None:
     """Forget the connection everywhere, then call the close hook."""
     engine = session.engine
-    engine.forget(session)
+    engine.forget(session.connection_id)
     engine.leaving += 1
     try:
         await _close(session, code, reason, now)
@@ -227,14 +242,14 @@ async def close_session(session: "Session", code: int, reason: str, now: float) 
         engine.leaving -= 1
 
 
-async def _close(session: "Session", code: int, reason: str, now: float) -> None:
+async def _close(session: Session, code: int, reason: str, now: float) -> None:
     engine, channel = session.engine, session.channel
-    rooms = list(session.rooms.values())
+    inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.
         await engine.hub.drop(session, channel.name, channel.presence)
     if engine.observer is not None:
-        for room in rooms:
+        for room in inside:
             engine.observer.left(session, room)
         engine.observer.disconnected(session, int(code), reason)
     seconds = round(now - session.opened_at, 3)
@@ -245,7 +260,7 @@ async def _close(session: "Session", code: int, reason: str, now: float) -> None
             await call_hook(session, channel.close, int(code), reason)
 
 
-def _who(session: "Session") -> dict[str, object]:
+def _who(session: Session) -> dict[str, object]:
     return {
         "connection": session.connection_id,
         "channel": session.channel.name,

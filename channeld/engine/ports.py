@@ -1,21 +1,36 @@
-"""What the engine asks of those above it: a peer to speak to, and a runtime that can wait.
+"""What the engine asks of those around it: a peer to speak to, a runtime that can wait, other nodes, an observer.
 
-Both are protocols: `server/` and `testing.py` implement them. The engine itself never waits, sleeps or touches a socket.
+All are protocols: `server/`, `cluster/`, `webhooks/` and `testing/` implement them. `Surroundings` is the engine itself
+as its sessions see it. The engine never waits, sleeps or touches a socket.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
+from channeld.broker.broker import Topic
+from channeld.engine.auth import Denied, Grant, Verifier
+from channeld.engine.latency import Timing
+from channeld.hooks import Request
+from channeld.hub.hub import Hub
+from channeld.later import Later
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.protocol.frames import Json
 from channeld.timers import Clock, Timers
 
-if TYPE_CHECKING:
-    from channeld.broker.broker import Topic
-    from channeld.engine.session import Session
+__all__ = [
+    "ALONE",
+    "Event",
+    "FindUser",
+    "Observed",
+    "Observer",
+    "OtherNodes",
+    "Peer",
+    "Runtime",
+    "Surroundings",
+]
 
-__all__ = ["Event", "Observer", "Peer", "Pending", "Runtime"]
-
-Pending: TypeAlias = Awaitable[None]
-"""What `Session.open`, `receive` and `closed` return when they must wait: await it before the next frame."""
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Peer(Protocol):
@@ -58,16 +73,14 @@ class Runtime(Protocol):
     def random(self) -> float:
         """A number in [0, 1)."""
 
-    async def within(
-        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
-    ) -> Any:
+    async def within(self, seconds: float, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """`await call(*args)`, cancelled after so many seconds.
 
         Raises:
             TimeoutError: it took longer.
         """
 
-    async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
+    async def in_thread(self, seconds: float, call: Callable[[*Ts], T], *args: *Ts) -> T:
         """Call a sync function in a worker thread; given up (not stopped) after so many seconds.
 
         Raises:
@@ -81,20 +94,117 @@ class Runtime(Protocol):
         """Await it in a task of its own; an exception in it is logged, never let out."""
 
 
-class Observer(Protocol):
-    """Who is told what happens to connections and rooms (webhooks). Never waits, never raises."""
+class Observed(Protocol):
+    """What an observer may know of a session."""
 
-    def connected(self, session: "Session") -> None:
+    @property
+    def connection_id(self) -> str:
+        """The connection's id."""
+
+    @property
+    def user_id(self) -> str | None:
+        """Its user; None for an anonymous connection."""
+
+    @property
+    def channel(self) -> ChannelPlan:
+        """The channel that it is on."""
+
+    @property
+    def params(self) -> Mapping[str, Json]:
+        """Those of its path."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+
+
+class Observer(Protocol):
+    """Is told what happens to connections and rooms (webhooks). Never waits, never raises."""
+
+    def connected(self, session: Observed) -> None:
         """A client was let in; its rooms are joined next."""
 
-    def disconnected(self, session: "Session", code: int, reason: str) -> None:
+    def disconnected(self, session: Observed, code: int, reason: str) -> None:
         """A connection has ended, also one that was never let in."""
 
-    def joined(self, session: "Session", room: "Topic") -> None:
-        """A connection was put into a room; it may have left meanwhile."""
+    def joined(self, session: Observed, room: Topic) -> None:
+        """A connection was put into a room, and is still in it."""
 
-    def left(self, session: "Session", room: "Topic") -> None:
+    def left(self, session: Observed, room: Topic) -> None:
         """A connection has left a room, also one that it was not yet said to have joined."""
 
-    def room_changed(self, topic: "Topic", is_occupied: bool) -> None:
+    def room_changed(self, topic: Topic, is_occupied: bool) -> None:
         """The broker has counted this, of a node that died or was cut off: a topic of kind `occupied`."""
+
+
+class OtherNodes(Protocol):
+    """The nodes that share the broker, as far as the engine itself asks them (`cluster/`)."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other nodes."""
+
+    async def online(self, channel: str, user: str) -> bool:
+        """Whether a user has a connection on a channel, on any node.
+
+        Raises:
+            BrokerUnavailable: the others could not be asked.
+        """
+
+    def replace_oldest(self, channel: str, user: str, most: int) -> None:
+        """Close the user's oldest connections beyond `most`, wherever they are. Does not wait."""
+
+
+class _Alone:
+    """There are no other nodes."""
+
+    is_shared = False
+
+    async def online(self, channel: str, user: str) -> bool:
+        """Nobody else could say so."""
+        return False
+
+    def replace_oldest(self, channel: str, user: str, most: int) -> None:
+        """This node has done its own."""
+
+
+ALONE: OtherNodes = _Alone()
+"""What an engine has until it is given a cluster."""
+
+
+class Surroundings(Protocol):
+    """The engine around a session: what the floors between `session` and `engine` ask of it."""
+
+    runtime: Runtime
+    hub: Hub
+    plan: Plan
+    verifiers: Mapping[str, Verifier]
+    timing: Timing
+    cluster: OtherNodes
+    observer: Observer | None
+    state: object
+    leaving: int
+
+    @property
+    def find_user(self) -> "FindUser":
+        """Who the client of a handshake is."""
+
+    def forget(self, connection_id: str) -> None:
+        """A connection has ended. Idempotent."""
+
+    def replace_oldest(self, channel: str, user: str, most: int) -> None:
+        """Make room for one more connection of a user on this node."""
+
+    def online(self, channel: str, user: str) -> Later[bool]:
+        """Whether a user has a connection on a channel, on any node."""
+
+    async def join(self, connection_id: str, room: str) -> None:
+        """Put a connection of this node into a room, as a hook or the control API may."""
+
+    async def leave(self, connection_id: str, room: str, reason: str | None = None) -> None:
+        """Take a connection of this node out of a room and tell it so."""
+
+
+FindUser: TypeAlias = Callable[
+    [Surroundings, ChannelPlan, Request], Awaitable[Grant | Denied | None]
+]

@@ -5,7 +5,7 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -13,14 +13,14 @@ from channeld.broker.broker import History, Position, Topic
 from channeld.engine.auth import meets
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
+from channeld.engine.publishing import check_foreign
+from channeld.engine.session import Session
 from channeld.hub.hub import EVERYONE
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
 from channeld.protocol.frames import Frame, encode
+from channeld.protocol.names import is_room_name
 from channeld.telemetry import log
-
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
 
 __all__ = ["accepted", "deliver_message", "finish", "route_one"]
 
@@ -38,7 +38,7 @@ class _Publication:
 
 
 def route_one(
-    session: "Session", message: MessagePlan, target: TargetPlan, frame: Frame
+    session: Session, message: MessagePlan, target: TargetPlan, frame: Frame
 ) -> Later[Position | None]:
     """Publish a message to its one target.
 
@@ -57,9 +57,7 @@ def route_one(
     )
 
 
-async def finish(
-    session: "Session", message: MessagePlan, later: Any, id: str | int | None
-) -> None:
+async def finish(session: Session, message: MessagePlan, later: Any, id: str | int | None) -> None:
     """The broker did not answer at once: wait for it, then acknowledge."""
     try:
         await later
@@ -69,7 +67,7 @@ async def finish(
         accepted(session, message, id)
 
 
-def accepted(session: "Session", message: MessagePlan, id: str | int | None) -> None:
+def accepted(session: Session, message: MessagePlan, id: str | int | None) -> None:
     """Count a message that was routed, and acknowledge it where it has an `id`."""
     message.counters.accepted += 1
     if id is not None:
@@ -77,7 +75,7 @@ def accepted(session: "Session", message: MessagePlan, id: str | int | None) -> 
 
 
 async def deliver_message(
-    session: "Session", message: MessagePlan, frame: Frame, id: str | int | None
+    session: Session, message: MessagePlan, frame: Frame, id: str | int | None
 ) -> None:
     """Check what the message requires, call its hook, publish to every target, acknowledge."""
     try:
@@ -93,13 +91,13 @@ async def deliver_message(
         accepted(session, message, None if replied else id)
 
 
-def _check_require(session: "Session", message: MessagePlan, frame: Frame) -> None:
+def _check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
     if message.require and not meets(message.require, session, frame):
         raise Forbidden("You may not send this")
 
 
 async def _call_message_hook(
-    session: "Session", message: MessagePlan, frame: Frame, id: str | int | None
+    session: Session, message: MessagePlan, frame: Frame, id: str | int | None
 ) -> tuple[Frame, bool]:
     assert message.hook is not None  # noqa: S101 - the caller has looked
     # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
@@ -124,7 +122,7 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _set_room(session: "Session", message: MessagePlan, frame: Frame) -> None:
+def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
     # What `ctx.room` and `{room}` are: the room that the route names, or the channel's one `join` room.
     session.room = session.home
     for target in message.targets:
@@ -134,7 +132,7 @@ def _set_room(session: "Session", message: MessagePlan, frame: Frame) -> None:
             return
 
 
-async def _publish_all(session: "Session", message: MessagePlan, frame: Frame) -> None:
+async def _publish_all(session: Session, message: MessagePlan, frame: Frame) -> None:
     publications = [
         publication
         for target in message.targets
@@ -151,7 +149,7 @@ async def _publish_all(session: "Session", message: MessagePlan, frame: Frame) -
 
 
 def _work_out(
-    session: "Session", message: MessagePlan, target: TargetPlan, frame: Frame
+    session: Session, message: MessagePlan, target: TargetPlan, frame: Frame
 ) -> _Publication | None:
     skip = session.connection_id if target.except_sender else None
     if target.kind == "room":
@@ -171,7 +169,7 @@ def _work_out(
 
 
 def _to_room(
-    session: "Session",
+    session: Session,
     message: MessagePlan,
     target: TargetPlan,
     frame: Frame,
@@ -193,7 +191,7 @@ def _to_room(
         topic = None
         history = session.engine.plan.channels[target.channel].history
     if topic is None:
-        if target.members_only or not session.engine.is_room_name(room):
+        if target.members_only or not is_room_name(room):
             raise Forbidden("You are not in this room", room)
         topic = Topic("room", target.channel or channel.name, room)
     named = room if history is not None else None
@@ -202,7 +200,7 @@ def _to_room(
 
 
 def _emitted(
-    session: "Session",
+    session: Session,
     message: MessagePlan,
     frame: Frame,
     room: str | None,
@@ -224,7 +222,7 @@ def _emitted(
             else:
                 out[field] = value
     if channel is not None:
-        session.engine.check_foreign(session.channel, channel, out)
+        check_foreign(session.engine.plan, session.channel, channel, out)
     if room is not None:
         out["room"] = room
     if session.channel.history is not None or room is not None:

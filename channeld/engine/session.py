@@ -1,8 +1,4 @@
-"""One connection's life, from the opened handshake to the last goodbye.
-
-The rules of this file. `open`, `receive` and `closed` run at once as far as they can and return None, or a `Pending`
-that the caller awaits in a task before it reads on (decision 1). None of them raises for what a client sends. All state
-of a connection is dropped in `closed`, which is called once, whatever ended it.
+"""One connection's state and voice: what is known of it, and how it is spoken to.
 
     state            what is accepted                                    goes to
     NEW              nothing                                             AUTHENTICATING, OPENING, CLOSED
@@ -11,42 +7,47 @@ of a connection is dropped in `closed`, which is called once, whatever ended it.
     OPEN             every frame                                         ENDING, CLOSED
     ENDING           nothing: a Close frame is on its way                CLOSED
 
-A session is also the `Scope` in which templates are rendered.
+What comes from the client is taken in `receive.py`, by a subclass: the floors between use what is here, and nothing
+here knows of them. A session is also the `Scope` in which templates are rendered.
 """
 
+import enum
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
-from channeld.engine import identity, lifecycle, reserved, routing
-from channeld.engine.auth import Grant
-from channeld.engine.errors import refuse_for
-from channeld.engine.limits import REFUSED, retry_after, take
-from channeld.engine.ports import Peer
-from channeld.engine.states import State
+from channeld.engine.limits import REFUSED, take
+from channeld.engine.ports import Peer, Surroundings
 from channeld.hooks import Request
 from channeld.later import Pending, start
-from channeld.plan.plan import ChannelPlan, MessagePlan
+from channeld.plan.plan import ChannelPlan
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, Json, decode, encode
-from channeld.protocol.names import is_room_name
+from channeld.protocol.frames import BadFrame, Frame, Json, encode
 from channeld.schema.violations import Violation
 from channeld.telemetry import log
+from channeld.timers import Timer
 
-if TYPE_CHECKING:
-    from channeld.engine.engine import Engine
-    from channeld.timers import Timer
-
-__all__ = ["Session"]
+__all__ = ["Session", "State", "is_id"]
 
 # Errors that are the server's own, or that have a limit of their own, are not counted against a client.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
 
 
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    NEW = enum.auto()
+    AUTHENTICATING = enum.auto()
+    OPENING = enum.auto()
+    OPEN = enum.auto()
+    ENDING = enum.auto()
+    CLOSED = enum.auto()
+
+
 class Session:
-    """The engine's view of one connection. Made by `Engine.connect`."""
+    """The engine's view of one connection."""
 
     __slots__ = (
         "__weakref__",
@@ -77,7 +78,7 @@ class Session:
 
     def __init__(
         self,
-        engine: "Engine",
+        engine: Surroundings,
         channel: ChannelPlan,
         params: Mapping[str, Json],
         request: Request,
@@ -115,135 +116,6 @@ class Session:
     def limits(self) -> Limits:
         """The channel's limits."""
         return self.channel.limits
-
-    # ------------------------------------------------------------------------------------------- from the server
-
-    def open(self, now: float) -> Pending[None] | None:
-        """The handshake is done: authenticate, call the connect hook, join the rooms."""
-        self.opened_at = now
-        self.state = State.OPENING
-        return self._start(lifecycle.open_session(self, now))
-
-    def receive(self, text: bytes, now: float) -> Pending[None] | None:
-        """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
-        timing = self.engine.timing
-        timing.until_next -= 1
-        if not timing.until_next:
-            return timing.receive(self, text, now)
-        if self.state is not State.OPEN:
-            return self._receive_early(text, now)
-        limits = self.channel.limits
-        arrival = take(self.message_arrival, now, limits.messages)
-        frame = decode(text, limits.json_depth)
-        if isinstance(frame, BadFrame):
-            if arrival != REFUSED:
-                self.message_arrival = arrival
-            self.refuse_text(frame)
-            return None
-        kind: str = frame.pop("type")
-        id = frame.pop("id", None)
-        if arrival == REFUSED or (id is not None and not is_id(id)):
-            self._turn_away(id, now)
-            return None
-        self.message_arrival = arrival
-        message = self.channel.messages.get(kind)
-        if message is None:
-            return self._receive_control(kind, frame, id, now)
-        return self._receive_message(message, frame, id, now)
-
-    def _turn_away(self, id: Any, now: float) -> None:
-        if id is not None and not is_id(id):
-            self.refuse_id()
-        else:
-            wait = retry_after(self.message_arrival, now, self.channel.limits.messages)
-            self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
-
-    def too_large(self, now: float) -> None:
-        """A message is over `limits.message_size`: say so and close."""
-        limit = self.channel.limits.message_size
-        self.refuse(ErrorCode.TOO_LARGE, f"A message may have {limit} bytes", limit=limit)
-        self.end(CloseCode.MESSAGE_TOO_BIG, "message too large")
-
-    def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
-        """The connection has ended. Called once."""
-        if self.state is State.CLOSED:
-            return None
-        self.state = State.CLOSED
-        if self.timer is not None:
-            self.timer.cancel()
-        return self._start(lifecycle.close_session(self, code, reason, now))
-
-    # --------------------------------------------------------------------------------------------------- frames
-
-    def _receive_message(
-        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
-    ) -> Pending[None] | None:
-        if message.rate is not None and not self._may_send(message, id, now):
-            return None
-        try:
-            if not message.accepts(frame):
-                message.counters.invalid += 1
-                self.refuse_message(message.validator.explain(frame), id)
-                return None
-            if message.hook is None and not message.require and len(message.targets) == 1:
-                later = routing.route_one(self, message, message.targets[0], frame)
-                if later is None or not hasattr(later, "__await__"):
-                    routing.accepted(self, message, id)
-                    return None
-                return Pending(routing.finish(self, message, later, id))
-            return start(routing.deliver_message(self, message, frame, id))
-        except Exception as error:  # answered with its error frame
-            refuse_for(self, error, id, message.counters)
-        return None
-
-    def _may_send(self, message: MessagePlan, id: str | int | None, now: float) -> bool:
-        assert message.rate is not None  # noqa: S101 - the caller has looked
-        arrivals = self.type_arrivals
-        if arrivals is None:
-            arrivals = self.type_arrivals = {}
-        before = arrivals.get(message.type, 0.0)
-        arrival = take(before, now, message.rate)
-        if arrival != REFUSED:
-            arrivals[message.type] = arrival
-            return True
-        message.counters.rate_limited += 1
-        wait = retry_after(before, now, message.rate)
-        text = f"Too many messages of type `{message.type}`"
-        self.refuse(ErrorCode.RATE_LIMITED, text, id, retry_after=wait)
-        return False
-
-    def _receive_control(
-        self, kind: str, frame: Frame, id: str | int | None, now: float
-    ) -> Pending[None] | None:
-        if kind not in RESERVED_CLIENT:
-            self.refuse(ErrorCode.UNKNOWN_TYPE, "This channel has no such message type", id)
-            return None
-        if kind == "ping":
-            self.answer({"type": "pong"}, id)
-            return None
-        return self._start(reserved.receive(self, kind, frame, id, now), id)
-
-    def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
-        # Before a client is let in, the only frame it may send is the one that lets it in.
-        if self.state is not State.AUTHENTICATING:
-            return None
-        frame = decode(text, self.channel.limits.json_depth)
-        if isinstance(frame, BadFrame):
-            self.refuse_text(frame)
-            return None
-        id = frame.get("id")
-        if id is not None and not is_id(id):
-            self.refuse_id()
-            return None
-        if frame["type"] != "authenticate" or type(frame.get("token")) is not str:
-            identity.deny(self, "first frame is not authenticate", id)
-            return None
-        self.state = State.OPENING
-        return self._start(lifecycle.authenticate_first(self, frame["token"], id, now), id)
-
-    def _start(self, coroutine: Any, id: str | int | None = None) -> Pending[None] | None:
-        rest: Pending[None] | None = start(lifecycle.contained(self, coroutine, id))
-        return rest
 
     # -------------------------------------------------------------------------------------------------- answers
 
@@ -297,49 +169,6 @@ class Session:
         text = "Something went wrong on the server"
         self.refuse(ErrorCode.INTERNAL_ERROR, text, id, ref=ref)
 
-    # -------------------------------------------------------------------------------------------------- verbs
-
-    async def join(self, room: str) -> None:
-        """Put this connection into a room, as a hook or the control API may; the client is told by `subscribed`.
-
-        Raises:
-            ValueError: it is no name for a room.
-        """
-        if not is_room_name(room):
-            raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
-        if room in self.rooms or self.state is State.CLOSED:
-            return
-        await reserved.join(self, room, None, asked=True)
-        if self.is_in(State.CLOSED):
-            # It went while the broker was asked: nobody else would take it out again.
-            await reserved.leave(self, room, None)
-
-    def perform(self, verb: Coroutine[Any, Any, None]) -> None:
-        """Run a verb of a sync hook at once as far as it goes, or after those that still wait: they keep their order.
-
-        Raises:
-            Exception: what it raised before it had to wait.
-        """
-        if self.chores is not None:
-            self.chores.append(verb)
-        elif (rest := start(verb)) is not None:
-            self.chores = deque()
-            self.engine.runtime.spawn(self._perform_rest(rest))
-
-    async def _perform_rest(self, verb: Awaitable[None]) -> None:
-        try:
-            await verb
-        finally:
-            if self.chores:
-                rest = self._perform_rest(Pending(self.chores.popleft()))
-                self.engine.runtime.spawn(rest)
-            else:
-                self.chores = None
-
-    async def leave(self, room: str, reason: str | None = None) -> None:
-        """Take this connection out of a room and tell it so."""
-        await reserved.leave(self, room, None, reason)
-
     def disconnect(
         self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
     ) -> None:
@@ -363,16 +192,29 @@ class Session:
             self.state = State.ENDING
         self.peer.close(int(code), reason)
 
-    def grant(self, grant: Grant) -> None:
-        """Take over who the client is, and when that ends."""
-        self.user_id = grant.user.id
-        self.claims = grant.user.claims
-        self.expires, self.ends = grant.expires, grant.ends
-        lifecycle.watch_token(self)
+    # -------------------------------------------------------------------------------------------------- verbs
 
-    def on_timer(self, now: float) -> None:
-        """The time of this session's one timer has come."""
-        lifecycle.on_timer(self, now)
+    def perform(self, verb: Coroutine[Any, Any, None]) -> None:
+        """Run a verb of a sync hook at once as far as it goes, or after those that still wait: they keep their order.
+
+        Raises:
+            Exception: what it raised before it had to wait.
+        """
+        if self.chores is not None:
+            self.chores.append(verb)
+        elif (rest := start(verb)) is not None:
+            self.chores = deque()
+            self.engine.runtime.spawn(self._perform_rest(rest))
+
+    async def _perform_rest(self, verb: Awaitable[None]) -> None:
+        try:
+            await verb
+        finally:
+            if self.chores:
+                rest = self._perform_rest(Pending(self.chores.popleft()))
+                self.engine.runtime.spawn(rest)
+            else:
+                self.chores = None
 
     # ---------------------------------------------------------------------------------------------------- scope
 

@@ -7,7 +7,7 @@ import attrs
 
 from channeld.config.tree import child
 from channeld.diagnostics.diagnostic import Place
-from channeld.engine.engine import FrameRefused
+from channeld.engine.publishing import FrameRefused
 from channeld.scenarios.inbox import Mismatch, Nothing, Received, Taken
 from channeld.scenarios.instrumentation import ORIGIN, Origin, caused_by
 from channeld.scenarios.matching import Difference, Env, compare, fill, shown

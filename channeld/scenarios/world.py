@@ -8,7 +8,7 @@ from urllib.parse import quote
 import attrs
 
 from channeld.config.model import HookAuth, JwtAuth
-from channeld.engine.states import State
+from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import RESERVED, Frame, Json
 from channeld.scenarios.coverage import Reached

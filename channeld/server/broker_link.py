@@ -69,15 +69,17 @@ class Node:
             self._networked = broker
         return broker
 
-    def join(self, engine: Engine) -> None:
+    def join(self, engine: Engine) -> Cluster:
         """Let the broker tell the engine, and give the engine its cluster."""
         self._engine = engine
-        self._cluster = engine.cluster = Cluster(engine, self.id, group=self.place.group)
+        cluster = self._cluster = Cluster(engine, self.id, group=self.place.group)
+        engine.cluster = cluster
         if self._networked is not None:
             self._networked.on_gap = engine.on_gap
             self._networked.on_presence_lost = engine.on_presence_lost
             self._networked.on_presence_back = engine.on_presence_back
             self._networked.on_health = self._on_health
+        return cluster
 
     @property
     def is_healthy(self) -> bool:

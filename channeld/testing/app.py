@@ -11,15 +11,16 @@ import trio
 import trio.testing
 
 from channeld.broker.memory import MemoryBroker
+from channeld.cluster.cluster import Cluster
 from channeld.engine.auth import Denied, Grant, JwtVerifier, accept_user
+from channeld.engine.authenticate import find_user
 from channeld.engine.engine import Engine
-from channeld.engine.identity import find_user
-from channeld.engine.session import Session
+from channeld.engine.ports import Surroundings
 from channeld.groups import only
 from channeld.hooks import Request, User
 from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
-from channeld.plan.plan import Match, Plan
+from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Frame
 from channeld.testing.client import Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
@@ -37,15 +38,17 @@ class TestRequest(Request):
     claims: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-async def find_test_user(session: Session, request: Request) -> Grant | Denied | None:
+async def find_test_user(
+    engine: Surroundings, channel: ChannelPlan, request: Request
+) -> Grant | Denied | None:
     """The user that a `TestRequest` names; any other handshake brings its own token."""
     if not isinstance(request, TestRequest) or request.user is None:
-        return await find_user(session, request)
-    auth = session.channel.auth[0]
-    verifier = session.engine.verifiers.get(auth.name)
+        return await find_user(engine, channel, request)
+    auth = channel.auth[0]
+    verifier = engine.verifiers.get(auth.name)
     if isinstance(verifier, JwtVerifier):
         claims = {"sub": request.user, **request.claims}
-        return verifier.grant(claims, session.engine.runtime.clock.wall())
+        return verifier.grant(claims, engine.runtime.clock.wall())
     user = User(request.user, request.claims)
     reason = accept_user(auth, user)
     return Grant(user) if reason is None else Denied(reason)
@@ -71,6 +74,8 @@ class TestApp:
             runtime,
             find_user=find_test_user,
         )
+        self.cluster = Cluster(self.engine, "local")
+        self.engine.cluster = self.cluster
 
     async def connect(  # noqa: PLR0913 - keywords, each of them optional
         self,

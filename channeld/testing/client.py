@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import trio
 import trio.testing
 
-from channeld.engine.session import Session
+from channeld.engine.receive import Receiver
 from channeld.later import Pending
 from channeld.protocol.frames import Frame
 from channeld.testing.virtual import VirtualRuntime
@@ -47,7 +47,7 @@ class Client:
         self.inbox: deque[Frame] = deque()
         self.closed: tuple[int, str] | None = None
         self.pos: str | None = None
-        self.session: Session | None = None
+        self.session: Receiver | None = None
         self._app = app
         self._waiting: deque[bytes] = deque()
         self._busy = False

@@ -5,21 +5,18 @@ that a `disconnected` follows a `connected` and a `left` a `joined`, each once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import trio
 
 from channeld.broker.broker import Topic
 from channeld.config.model import Webhook
 from channeld.engine.engine import Engine
-from channeld.engine.states import State
+from channeld.engine.ports import Observed
 from channeld.protocol.frames import encode
 from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
 from channeld.webhooks.sender import Sender
-
-if TYPE_CHECKING:
-    from channeld.engine.session import Session
 
 __all__ = ["Webhooks"]
 
@@ -94,30 +91,27 @@ class Webhooks:
 
     # ------------------------------------------------------------------------------------------- from the engine
 
-    def connected(self, session: "Session") -> None:
+    def connected(self, session: Observed) -> None:
         """A client was let in; its rooms are joined next."""
-        if session.is_in(State.OPENING):
-            self._connected.add(session.connection_id)
-            self._tell("connected", session.channel.name, **_who(session))
+        self._connected.add(session.connection_id)
+        self._tell("connected", session.channel.name, **_who(session))
 
-    def disconnected(self, session: "Session", code: int, reason: str) -> None:
+    def disconnected(self, session: Observed, code: int, reason: str) -> None:
         """A connection has ended; nothing if it had not been let in."""
         if session.connection_id in self._connected:
             self._connected.discard(session.connection_id)
             channel = session.channel.name
             self._tell("disconnected", channel, **_who(session), code=code, reason=reason)
 
-    def joined(self, session: "Session", room: Topic) -> None:
-        """A connection is in a room; nothing if it has left meanwhile."""
-        if room.name not in session.rooms or session.is_in(State.CLOSED):
-            return
+    def joined(self, session: Observed, room: Topic) -> None:
+        """A connection is in a room."""
         if self._wants("room_occupied", room.channel) or self._wants("room_vacated", room.channel):
             self._occupancy.enter(room, session.connection_id)
         if not _has_presence(session):
             self._joined.add((room, session.connection_id))
             self._tell("joined", room.channel, room=room.name, **_whose(session))
 
-    def left(self, session: "Session", room: Topic) -> None:
+    def left(self, session: Observed, room: Topic) -> None:
         """A connection has left a room; nothing if it was not in it."""
         if (room, session.connection_id) in self._joined:
             self._joined.discard((room, session.connection_id))
@@ -165,14 +159,14 @@ class Webhooks:
                 sender.put(encoded)
 
 
-def _has_presence(session: "Session") -> bool:
+def _has_presence(session: Observed) -> bool:
     presence = session.channel.presence
     return presence is not None and presence.scope == "room"
 
 
-def _whose(session: "Session") -> dict[str, object]:
+def _whose(session: Observed) -> dict[str, object]:
     return {"connection": session.connection_id, "user": session.user_id}
 
 
-def _who(session: "Session") -> dict[str, object]:
+def _who(session: Observed) -> dict[str, object]:
     return {**_whose(session), "params": session.params, "address": session.address}

@@ -96,10 +96,10 @@ def api(tmp_path: Path) -> Start:
         file = tmp_path / "channels.yaml"
         file.write_text(yaml)
         async with running(file) as app:
-            app.engine.cluster.samples_here = lambda: engine_samples(app.engine)
+            app.cluster.here.samples = lambda: engine_samples(app.engine)
             options.setdefault("samples", lambda: own_samples(app.engine.hub.broker))
             options.setdefault("console", Console())
-            control = Control(engine=app.engine, **options)
+            control = Control(engine=app.engine, cluster=app.cluster, **options)
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(make_app(control)),
                 base_url="http://localhost:4001",

@@ -213,7 +213,7 @@ async def test_while_the_broker_is_away_answers_say_when_to_come_back(
         def fail(*_: object, **__: object) -> None:
             raise BrokerUnavailable(2.4)
 
-        monkeypatch.setattr(it.app.engine.cluster, "_everywhere", fail)
+        monkeypatch.setattr(it.app.cluster, "_everywhere", fail)
         response = await it.http.get("/v1/channels")
         assert is_problem(response, 503)
         assert response.headers["retry-after"] == "2"

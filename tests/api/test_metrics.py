@@ -67,11 +67,9 @@ async def test_hostile_names_make_no_series(api: Start) -> None:
         for number in range(10_000):
             frame = {"type": f"type-{number}", "id": number}
             session.receive(json.dumps(frame).encode(), clock.monotonic())
-            await it.app.engine.cluster.publish(
-                "feed", {"type": f"event-{number}"}, room=f"room-{number}"
-            )
+            await it.app.cluster.publish("feed", {"type": f"event-{number}"}, room=f"room-{number}")
         for number in range(90):
-            await session.join(f"room-{number}")
+            await it.app.engine.join(session.connection_id, f"room-{number}")
         after = set(await scrape(it))
         assert after - before == set()
 
@@ -118,7 +116,7 @@ def test_a_broker_that_may_be_away() -> None:
 
 async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None:
     async with api() as it:
-        told = {sample.metric for sample in await it.app.engine.cluster.samples()}
+        told = {sample.metric for sample in await it.app.cluster.samples()}
         told |= {sample.metric for sample in own_samples(away())}
         told |= {sample.metric for sample in server_samples(Numbers())}
         told |= {sample.metric for sample in reload_samples(0, 0)}

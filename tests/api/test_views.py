@@ -61,7 +61,7 @@ async def test_who_is_in_a_room(api: Start) -> None:
                     "user": "ann",
                     "since": "2026-01-01T00:00:00.000Z",
                     "address": "127.0.0.1",
-                    "node": it.app.engine.cluster.node_id,
+                    "node": it.app.cluster.node_id,
                 }
             ],
         }

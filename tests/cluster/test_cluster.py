@@ -15,8 +15,8 @@ from channeld.cluster.cluster import BEAT, MOST_QUESTIONS, PATIENCE, SILENT_AFTE
 from channeld.engine.context import InlineContext
 from channeld.telemetry import Histogram, Sample
 from channeld.testing import Client
+from tests.cluster.nodes import Bus, Node, cluster_of
 from tests.engine.conftest import HEAD, Serve
-from tests.engine.nodes import Bus, Node, cluster_of
 
 CHANNELS = """
   room:
@@ -224,8 +224,8 @@ async def test_while_the_broker_is_away_the_samples_are_a_process_s_own(
     nodes: Nodes, autojump_clock: MockClock
 ) -> None:
     async with nodes(2) as (bus, [a, b]):
-        a.cluster.samples_here = lambda: [Sample("channeld_broker_up", 0)]
-        b.cluster.samples_here = lambda: [Sample("channeld_broker_up", 0)]
+        a.cluster.here.samples = lambda: [Sample("channeld_broker_up", 0)]
+        b.cluster.here.samples = lambda: [Sample("channeld_broker_up", 0)]
         bus.is_away = True
         assert len(await a.cluster.samples()) == 1
 
@@ -235,10 +235,10 @@ async def test_samples_are_those_of_the_group(nodes: Nodes, autojump_clock: Mock
         histogram = Histogram()
         histogram.observe(0.1)
         mine = [Sample("channeld_rooms", 2), Sample("channeld_handling_seconds", histogram)]
-        a.cluster.samples_here = lambda: mine[:1]
-        b.cluster.samples_here = lambda: mine
-        c.cluster.samples_here = lambda: mine
-        c.cluster.group = "another"
+        a.cluster.here.samples = lambda: mine[:1]
+        b.cluster.here.samples = lambda: mine
+        c.cluster.here.samples = lambda: mine
+        c.cluster.here.group = "another"
         found = await a.cluster.samples()
         assert [sample.metric for sample in found] == [
             "channeld_rooms",
@@ -252,7 +252,7 @@ async def test_samples_are_those_of_the_group(nodes: Nodes, autojump_clock: Mock
 async def test_many_rows_come_in_parts(nodes: Nodes, autojump_clock: MockClock) -> None:
     async with nodes(2) as (_, [a, b]):
         sample = Sample("channeld_rooms", 1)
-        b.cluster.samples_here = lambda: [sample] * (2 * wire.ROWS_IN_A_PART + 1)
+        b.cluster.here.samples = lambda: [sample] * (2 * wire.ROWS_IN_A_PART + 1)
         assert len(await a.cluster.samples()) == 2 * wire.ROWS_IN_A_PART + 1
 
 

@@ -31,7 +31,7 @@ def leaving(tmp_path: Path) -> None:
 
 async def call(app: TestApp, verb: str, **arguments: Any) -> list[Any]:
     """The rows of a verb; the other nodes would take them."""
-    rows = list(await VERBS[verb](app.engine.cluster, arguments))
+    rows = list(await VERBS[verb](app.cluster.here, arguments))
     ask = wire.Ask("n", 1, verb, arguments)
     assert all(wire.unpack(wire.pack(part)) == part for part in wire.parts("n", ask, rows))
     assert wire.unpack(wire.pack(ask)) == ask
@@ -74,7 +74,7 @@ async def test_of_many_rooms_some_are_told(serve: Serve) -> None:
         ann = await app.connect("/rooms/x", user="ann")
         assert ann.session is not None
         for number in range(MOST_ROOMS):
-            await ann.session.join(f"r{number}")
+            await app.engine.join(ann.session.connection_id, f"r{number}")
         [row] = await call(app, "connections", user="ann", channel=None, room=None)
         assert len(row[5]) == MOST_ROOMS
 

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from channeld.testing import TestApp, running
+from channeld.testing import Client, TestApp, running
+
+ROOM = """
+  room:
+    path: /rooms/{id}
+    auth: session
+    rooms: "{params.id}"
+    presence: {info: {name: "{claims.name?}"}}
+    history: {size: 3, ttl: 60s}
+    messages:
+      say: {schema: true, route: room}
+      blip: {schema: true, route: room, history: false}
+"""
 
 Serve = Callable[[str], AbstractAsyncContextManager[TestApp]]
 
@@ -27,3 +39,7 @@ def serve(tmp_path: Path) -> Serve:
         return running(file)
 
     return start
+
+
+async def joined(app: TestApp, user: str, since: str | None = None) -> Client:
+    return await app.connect("/rooms/a", user=user, claims={"name": user.title()}, since=since)

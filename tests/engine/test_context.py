@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from channeld.engine.context import AsyncContext, InlineContext
-from channeld.engine.engine import FrameRefused
+from channeld.engine.publishing import FrameRefused
 from channeld.hooks import Context, SyncContext
 from channeld.testing import TestApp
 from tests.engine.conftest import Serve

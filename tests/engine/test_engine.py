@@ -1,9 +1,7 @@
-"""The engine's verbs: publish with its checks, reload, drain."""
+"""The engine's verbs: reload, drain."""
 
 import attrs
-import pytest
 
-from channeld.engine.engine import FrameRefused
 from tests.engine.conftest import Serve
 
 CHANNELS = """
@@ -17,48 +15,6 @@ CHANNELS = """
       paid: {schema: {type: object, required: [amount], properties: {amount: {type: integer}}}}
   open: {path: /open, auth: none, messages: {say: {schema: true, route: sender}}}
 """
-
-
-async def test_publish_reaches_room_user_and_channel(serve: Serve) -> None:
-    async with serve(CHANNELS) as app:
-        ann = await app.connect("/rooms/a", user="ann")
-        await app.publish("room", {"type": "paid", "amount": 1}, room="a")
-        await app.publish("room", {"type": "paid", "amount": 2}, user="ann")
-        await app.publish("room", {"type": "paid", "amount": 3})
-        frames = [f for f in await ann.received() if f["type"] == "paid"]
-        assert [f["amount"] for f in frames] == [1, 2, 3]
-        assert ["pos" in f for f in frames] == [True, False, False]
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        {},
-        {"type": 5},
-        {"type": "error"},
-        {"type": "undeclared"},
-        {"type": "paid"},
-        {"type": "paid", "amount": "x"},
-        {"type": "paid", "amount": 1, "bad": {1, 2}},
-    ],
-)
-async def test_frame_that_clients_may_not_get_is_refused(
-    serve: Serve, frame: dict[str, object]
-) -> None:
-    async with serve(CHANNELS) as app:
-        ann = await app.connect("/rooms/a", user="ann")
-        await ann.received()
-        with pytest.raises(FrameRefused):
-            await app.publish("room", frame, room="a")
-        assert await ann.received() == []
-
-
-async def test_unknown_channel_and_bad_room_are_refused(serve: Serve) -> None:
-    async with serve(CHANNELS) as app:
-        with pytest.raises(FrameRefused, match="no channel"):
-            await app.publish("nope", {"type": "x"})
-        with pytest.raises(FrameRefused, match="room name"):
-            await app.publish("room", {"type": "paid", "amount": 1}, room="\0")
 
 
 async def test_oldest_connection_of_a_user_is_replaced_4409(serve: Serve) -> None:

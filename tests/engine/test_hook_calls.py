@@ -302,4 +302,4 @@ async def test_nobody_joins_who_is_gone(start: Start) -> None:
     async with start() as app:
         client = await app.connect("/haunted")
         await client.close()
-        assert await app.engine.cluster.rooms("haunted") == {}
+        assert await app.cluster.rooms("haunted") == {}

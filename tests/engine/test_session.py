@@ -1,186 +1,65 @@
-"""A session's life and its declared messages, frame by frame."""
+"""What a session says of itself: answers, errors and their budget, the goodbye; and the verbs it keeps in order."""
 
-import pytest
+import trio
 
-from channeld.testing import NotReceived
+from channeld.engine.session import State
+from channeld.later import yield_to_task
 from tests.engine.conftest import Serve
 
 ECHO = """
-  echo:
-    path: /echo
-    auth: none
-    messages:
-      say:
-        schema:
-          type: object
-          required: [text]
-          properties: {text: {type: string, maxLength: 5}}
-          additionalProperties: false
-        route: sender
-"""
-
-ROOM = """
-  room:
-    path: /rooms/{id}
-    auth: session
-    rooms: "{params.id}"
-    messages:
-      say: {schema: true, route: room}
-      quietly: {schema: true, route: {to: room, except_sender: true}}
-      stamped: {schema: true, route: room, stamp: {from: "{user.id}", at: "{now}"}}
+  echo: {path: /echo, auth: none, messages: {say: {schema: true, route: sender}}}
 """
 
 
-async def test_good_message_without_id_is_answered_with_nothing_but_its_echo(serve: Serve) -> None:
+async def test_an_error_frame_keeps_its_own_fields(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        await client.send({"type": "say", "text": "hi"})
-        assert await client.received() == [{"type": "say", "text": "hi"}]
+        assert client.session is not None
+        client.session.refuse("OWN", "no", 7, type="ack", hint=1)
+        assert await client.receive() == {
+            "type": "error", "code": "OWN", "message": "no", "hint": 1, "id": 7,
+        }  # fmt: skip
 
 
-@pytest.mark.parametrize("id", ["a", "x" * 64, 0, -7, 2**63])
-async def test_good_message_with_id_is_acknowledged_after_it_was_routed(
-    serve: Serve, id: str | int
-) -> None:
+async def test_errors_of_the_server_s_own_cost_a_client_nothing(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        await client.send({"type": "say", "text": "hi", "id": id})
-        assert await client.received() == [{"type": "say", "text": "hi"}, {"type": "ack", "id": id}]
+        assert client.session is not None
+        for _ in range(100):
+            client.session.fail(None, "ref")
+        assert client.closed is None
 
 
-@pytest.mark.parametrize("id", ["", "x" * 65, 1.5, True, [], {}])
-async def test_bad_id_is_an_invalid_message(serve: Serve, id: object) -> None:
+async def test_the_goodbye_is_said_once(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        await client.send({"type": "say", "text": "hi", "id": id})
-        error = await client.receive()
-        assert (error["code"], error["errors"][0]["path"]) == ("INVALID_MESSAGE", "/id")
-        assert "id" not in error
+        assert client.session is not None
+        client.session.disconnect(1012, "bye", reconnect=True, retry_after=2.0)
+        client.session.disconnect(4410, "again", reconnect=False)
+        client.session.refuse("LATE", "nobody hears it")
+        assert await client.received() == [
+            {"type": "disconnect", "code": 1012, "reason": "bye", "reconnect": True, "retry_after": 2.0}
+        ]  # fmt: skip
+        assert client.session.is_in(State.CLOSED)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "1",
-        '"say"',
-        "{}",
-        '{"type": 1}',
-        '{"type":"say","text":NaN}',
-        "\ufeff{}",
-        '{"type":"say","n":1e999}',
-        '{"type":"say","n":18446744073709551616}',
-        '{"type":"say","n":-9223372036854775809}',
-        '{"type":"say","n":' + "[" * 64 + "]" * 64 + "}",
-    ],
-)
-async def test_what_is_no_frame_is_invalid_json_and_the_connection_stays(
-    serve: Serve, text: str
-) -> None:
+async def test_verbs_that_must_wait_keep_their_order(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
-        await client.send_raw(text)
-        assert (await client.receive())["code"] == "INVALID_JSON"
-        await client.send({"type": "ping"})
-        assert await client.receive() == {"type": "pong"}
+        session, gate = client.session, trio.Event()
+        done: list[str] = []
+        assert session is not None
 
+        async def verb(name: str) -> None:
+            if name == "slow":
+                await yield_to_task()
+                await gate.wait()
+            done.append(name)
 
-@pytest.mark.parametrize(
-    ("text", "id"),
-    [
-        ('{"id":7}', 7),
-        ('{"type":1,"id":"a"}', "a"),
-        ('{"id":3,"type":"say","n":' + "[" * 64 + "]" * 64 + "}", 3),
-        ('{"id":3,"type":"say","n":18446744073709551616}', 3),
-        ('{"id":18446744073709551616,"type":"say"}', None),
-        ('{"id":[1]}', None),
-    ],
-)
-async def test_invalid_json_repeats_an_id_that_could_be_read(
-    serve: Serve, text: str, id: object
-) -> None:
-    async with serve(ECHO) as app:
-        client = await app.connect("/echo")
-        await client.send_raw(text)
-        error = await client.receive()
-        assert (error["code"], error.get("id")) == ("INVALID_JSON", id)
-
-
-async def test_undeclared_type_is_unknown_and_repeats_the_id(serve: Serve) -> None:
-    async with serve(ECHO) as app:
-        client = await app.connect("/echo")
-        await client.send({"type": "shout", "id": 3})
-        error = await client.receive()
-        assert (error["code"], error["id"]) == ("UNKNOWN_TYPE", 3)
-        assert "types" not in error
-
-
-async def test_schema_violations_name_path_and_keyword(serve: Serve) -> None:
-    async with serve(ECHO) as app:
-        client = await app.connect("/echo")
-        await client.send({"type": "say", "text": "too long", "id": "q"})
-        error = await client.receive()
-        assert (error["type"], error["code"], error["id"]) == ("error", "INVALID_MESSAGE", "q")
-        assert [(e["path"], e["keyword"]) for e in error["errors"]] == [("/text", "maxLength")]
-
-
-async def test_too_many_errors_end_with_a_disconnect_frame_and_4429(serve: Serve) -> None:
-    async with serve(ECHO) as app:
-        client = await app.connect("/echo")
-        for _ in range(40):
-            await client.send_raw("nonsense")
-        frames = await client.received()
-        assert [f["type"] for f in frames] == ["error"] * 31 + ["disconnect"]
-        assert (frames[-1]["code"], frames[-1]["reconnect"]) == (4429, False)
-        assert (await client.wait_closed())[0] == 4429
-
-
-async def test_room_route_reaches_its_room_only(serve: Serve) -> None:
-    async with serve(ROOM) as app:
-        ann, bob, eve = [await app.connect(f"/rooms/{r}", user=u) for r, u in ROOMERS]
-        await ann.send({"type": "say", "text": "hi"})
-        for member in (ann, bob):
-            assert await member.receive("say") == {"type": "say", "text": "hi"}
-        with pytest.raises(NotReceived):
-            await eve.receive("say")
-
-
-ROOMERS = [("a", "ann"), ("a", "bob"), ("b", "eve")]
-
-
-async def test_except_sender_leaves_the_sender_out(serve: Serve) -> None:
-    async with serve(ROOM) as app:
-        ann, bob, _ = [await app.connect(f"/rooms/{r}", user=u) for r, u in ROOMERS]
-        await ann.send({"type": "quietly", "id": 1})
-        assert await bob.receive("quietly") == {"type": "quietly"}
-        assert [f["type"] for f in await ann.received()] == ["authenticated", "ack"]
-
-
-async def test_stamps_win_over_what_the_client_sent(serve: Serve) -> None:
-    async with serve(ROOM) as app:
-        ann = await app.connect("/rooms/a", user="ann")
-        await ann.send({"type": "stamped", "from": "mallory", "x": 1})
-        frame = await ann.receive("stamped")
-        assert frame == {
-            "type": "stamped",
-            "from": "ann",
-            "x": 1,
-            "at": "2026-01-01T00:00:00.000Z",
-        }
-
-
-async def test_stamp_without_a_value_takes_away_what_the_client_wrote_there(serve: Serve) -> None:
-    async with serve(MAYBE) as app:
-        client = await app.connect("/maybe")
-        await client.send({"type": "say", "from": "mallory", "x": 1})
-        assert await client.receive() == {"type": "say", "x": 1}
-
-
-MAYBE = """
-  maybe:
-    path: /maybe
-    auth: {use: session, optional: true}
-    messages: {say: {schema: true, route: sender, stamp: {from: "{user.id?}"}}}
-"""
+        for name in ("first", "slow", "third"):
+            session.perform(verb(name))
+        await app.rest()
+        assert done == ["first"]
+        gate.set()
+        await app.rest()
+        assert done == ["first", "slow", "third"]

@@ -121,7 +121,7 @@ async def test_who_is_taken_out_of_a_room_is_told_so(serve: Serve) -> None:
     async with serve(ROOM) as app:
         ann, bob = await enter(app, "ann"), await enter(app, "bob")
         assert ann.session is not None
-        await ann.session.leave("a", "moved on")
+        await app.engine.leave(ann.session.connection_id, "a", "moved on")
         frame = await ann.receive("unsubscribed")
         assert frame == {"type": "unsubscribed", "room": "a", "reason": "moved on"}
         await bob.send({"type": "say"})
@@ -151,7 +151,7 @@ async def test_who_is_kicked_is_told_and_does_not_come_back(serve: Serve) -> Non
     async with serve(ROOM) as app:
         ann = await enter(app, "ann")
         assert ann.session is not None
-        app.engine.disconnect(ann.session, 4410, "be gone")
+        ann.session.disconnect(4410, "be gone", reconnect=False)
         assert await ann.receive() == {
             "type": "disconnect", "code": 4410, "reason": "be gone", "reconnect": False,
         }  # fmt: skip

@@ -64,7 +64,7 @@ async def test_in_memory_it_is_alone_and_healthy(write: Write) -> None:
         assert isinstance(engine.hub.broker, MemoryBroker)
         assert node.is_healthy
         assert not engine.cluster.is_shared
-        assert await engine.cluster.nodes() == 1
+        assert await node.join(engine).nodes() == 1
 
 
 async def test_epochs_grow_with_each_start(write: Write) -> None:
@@ -105,7 +105,7 @@ async def test_a_worker_uses_the_valkey_of_its_parent(write: Write) -> None:
     node, engine, _ = made(write("broker: valkey\n"), place)
     assert node._server is None
     assert isinstance(engine.hub.broker, RedisBroker)
-    assert engine.cluster.group == "g"
+    assert node.join(engine).here.group == "g"
 
 
 async def test_a_valkey_that_does_not_start_is_named(

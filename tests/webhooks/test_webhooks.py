@@ -13,8 +13,8 @@ from channeld.config.model import Webhook
 from channeld.testing import START, TestApp, running
 from channeld.webhooks import Webhooks
 from channeld.webhooks.sender import Sender
+from tests.cluster.nodes import Node, cluster_of
 from tests.engine.conftest import HEAD
-from tests.engine.nodes import Node, cluster_of
 from tests.webhooks.kit import FakePoster, backend, webhook
 
 CHANNELS = """

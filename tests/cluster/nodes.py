@@ -66,7 +66,8 @@ class Node(TestApp):
         self.name = name
         self.engine = Engine(plan, bus.attach, DirectFanout(), runtime, find_user=find_test_user)
         self.end = bus.ends[-1]
-        self.cluster = self.engine.cluster = Cluster(self.engine, name, group="g")
+        self.cluster = Cluster(self.engine, name, group="g")
+        self.engine.cluster = self.cluster
 
 
 @asynccontextmanager

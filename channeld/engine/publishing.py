@@ -1,0 +1,144 @@
+"""Frames that hooks and the control API send: checked, published, and read again out of a room's history.
+
+This is one of the three places that let a frame out: here what is not a client's is checked; a client's message is
+checked by its own schema (`receive.py`), what a message emits by its event's (`routing.py`).
+"""
+
+from collections.abc import Mapping
+
+import attrs
+
+from channeld.broker.broker import Position, Topic
+from channeld.hub.hub import EVERYONE, Hub, with_position
+from channeld.later import Later, resolved
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.protocol.frames import RESERVED, Frame, encode
+from channeld.protocol.names import is_room_name
+from channeld.schema.violations import Violation
+
+__all__ = ["FrameRefused", "HistoryPage", "check_event", "check_foreign", "history", "publish"]
+
+
+class FrameRefused(ValueError):
+    """A frame from a hook or the API that may not reach a client; `violations` where a schema refused it."""
+
+    def __init__(self, message: str, violations: list[Violation] | None = None) -> None:
+        super().__init__(message)
+        self.violations = violations or []
+
+
+@attrs.frozen(slots=True)
+class HistoryPage:
+    """Frames of a room as JSON with their `pos`, oldest first; whether there are earlier ones."""
+
+    payloads: list[bytes]
+    more: bool
+
+
+@attrs.frozen(slots=True)
+class Audience:
+    """Who gets an event: the members of a room, a user, or (without either) everyone; never the connection `skip`."""
+
+    room: str | None = None
+    user: str | None = None
+    skip: str | None = None
+
+
+def publish(
+    plan: Plan, hub: Hub, channel: str, frame: Mapping[str, object], audience: Audience
+) -> Later[Position | None]:
+    """Publish an event on a channel (`*`: to everyone on all).
+
+    Returns:
+        Its position in a room that keeps history.
+
+    Raises:
+        FrameRefused: the channel is unknown, or the frame is not one that the channel's clients may get.
+        BrokerUnavailable: it was not published.
+    """
+    if channel == "*":
+        checked = _check_everywhere(plan, frame)
+        return hub.publish(EVERYONE, _encoded(checked), None, audience.skip)
+    own = plan.channels.get(channel)
+    if own is None:
+        raise FrameRefused(f"there is no channel `{channel}`")
+    checked = check_event(own, frame)
+    if audience.room is not None:
+        return _publish_to_room(own, hub, audience.room, checked, audience.skip)
+    kind = "channel" if audience.user is None else "user"
+    topic = Topic(kind, channel, audience.user or "")
+    return hub.publish(topic, _encoded(checked), None, audience.skip)
+
+
+def _publish_to_room(
+    plan: ChannelPlan, hub: Hub, room: str, frame: Frame, skip: str | None
+) -> Later[Position | None]:
+    if not is_room_name(room):
+        raise FrameRefused("a room name has 1 to 128 characters, NFC, no control characters")
+    if plan.history is not None:
+        frame["room"] = room
+        frame.pop("pos", None)
+    topic = Topic("room", plan.name, room)
+    return hub.publish(topic, _encoded(frame), plan.history, skip)
+
+
+def check_event(plan: ChannelPlan, frame: object) -> Frame:
+    """A frame that a hook or the API wants to send, as it will be sent.
+
+    Raises:
+        FrameRefused: no string `type`, a reserved one, one that `events` does not declare, or a bad schema.
+    """
+    if not isinstance(frame, Mapping) or type(kind := frame.get("type")) is not str:
+        wrong = Violation("/type", "must be a string", "type")
+        raise FrameRefused("a frame is a mapping with a string `type`", [wrong])
+    if kind in RESERVED:
+        wrong = Violation("/type", "must be another than the protocol's own", "not")
+        raise FrameRefused(f"`{kind}` is a reserved type", [wrong])
+    fields = {key: value for key, value in frame.items() if key != "type"}
+    if plan.events is not None:
+        event = plan.events.get(kind)
+        if event is None:
+            wrong = Violation("/type", "must be one of the channel's events", "enum")
+            raise FrameRefused(f"channel `{plan.name}` declares no event `{kind}`", [wrong])
+        if not event.validator.accepts(fields):
+            violations = event.validator.explain(fields)
+            raise FrameRefused(f"`{kind}` is refused by its schema", violations)
+    return {"type": kind, **fields}
+
+
+def check_foreign(plan: Plan, own: ChannelPlan, channel: str, frame: Frame) -> None:
+    """Check a routed message that reaches other channels: what they declare holds there, too.
+
+    Raises:
+        FrameRefused: a channel that it reaches does not declare it, or refuses it.
+    """
+    for name, other in plan.channels.items():
+        if other is not own and channel in (name, "*"):
+            check_event(other, frame)
+
+
+def _check_everywhere(plan: Plan, frame: Mapping[str, object]) -> Frame:
+    checked: Frame = {}
+    for channel in plan.channels.values():
+        checked = check_event(channel, frame)
+    return checked
+
+
+def _encoded(frame: Frame) -> bytes:
+    try:
+        return encode(frame)
+    except TypeError as error:
+        raise FrameRefused(f"not JSON: {error}") from error
+
+
+async def history(
+    hub: Hub, plan: ChannelPlan, room: str, limit: int, before: Position | None = None
+) -> HistoryPage:
+    """The latest frames of a room, or the latest before a position; nothing where none is kept."""
+    if plan.history is None:
+        return HistoryPage([], more=False)
+    topic = Topic("room", plan.name, room)
+    limit = min(limit, plan.history.size)
+    page = await resolved(hub.broker.before(topic, before, limit, plan.history))
+    payloads = [with_position(kept.payload, kept.position) for kept in page.frames]
+    return HistoryPage(payloads, page.more)

@@ -1,0 +1,155 @@
+"""What comes from one client: its handshake, its frames, its end.
+
+The rules of this file. `open`, `receive` and `closed` run at once as far as they can and return None, or a `Pending`
+that the caller awaits in a task before it reads on (decision 1). None of them raises for what a client sends. All state
+of a connection is dropped in `closed`, which is called once, whatever ended it.
+"""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from channeld.engine import authenticate, lifecycle, reserved, routing
+from channeld.engine.errors import refuse_for
+from channeld.engine.limits import REFUSED, retry_after, take
+from channeld.engine.session import Session, State, is_id
+from channeld.later import Pending, start
+from channeld.plan.plan import MessagePlan
+from channeld.protocol.codes import CloseCode, ErrorCode
+from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, decode
+
+__all__ = ["Receiver"]
+
+
+class Receiver(Session):
+    """A session with its ears. Made by `Engine.connect`."""
+
+    __slots__ = ()
+
+    def open(self, now: float) -> Pending[None] | None:
+        """The handshake is done: authenticate, call the connect hook, join the rooms."""
+        self.opened_at = now
+        self.state = State.OPENING
+        return self._start(lifecycle.open_session(self, now))
+
+    def receive(self, text: bytes, now: float) -> Pending[None] | None:
+        """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
+        timing = self.engine.timing
+        timing.until_next -= 1
+        if not timing.until_next:
+            return timing.receive(self.receive, text, now)
+        if self.state is not State.OPEN:
+            return self._receive_early(text, now)
+        limits = self.channel.limits
+        arrival = take(self.message_arrival, now, limits.messages)
+        frame = decode(text, limits.json_depth)
+        if isinstance(frame, BadFrame):
+            if arrival != REFUSED:
+                self.message_arrival = arrival
+            self.refuse_text(frame)
+            return None
+        kind: str = frame.pop("type")
+        id = frame.pop("id", None)
+        if arrival == REFUSED or (id is not None and not is_id(id)):
+            self._turn_away(id, now)
+            return None
+        self.message_arrival = arrival
+        message = self.channel.messages.get(kind)
+        if message is None:
+            return self._receive_control(kind, frame, id, now)
+        return self._receive_message(message, frame, id, now)
+
+    def _turn_away(self, id: Any, now: float) -> None:
+        if id is not None and not is_id(id):
+            self.refuse_id()
+        else:
+            wait = retry_after(self.message_arrival, now, self.channel.limits.messages)
+            self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
+
+    def too_large(self, now: float) -> None:
+        """A message is over `limits.message_size`: say so and close."""
+        limit = self.channel.limits.message_size
+        self.refuse(ErrorCode.TOO_LARGE, f"A message may have {limit} bytes", limit=limit)
+        self.end(CloseCode.MESSAGE_TOO_BIG, "message too large")
+
+    def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
+        """The connection has ended. Called once."""
+        if self.state is State.CLOSED:
+            return None
+        self.state = State.CLOSED
+        if self.timer is not None:
+            self.timer.cancel()
+        return self._start(lifecycle.close_session(self, code, reason, now))
+
+    # --------------------------------------------------------------------------------------------------- frames
+
+    def _receive_message(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        if message.rate is not None and not self._may_send(message, id, now):
+            return None
+        try:
+            if not message.accepts(frame):
+                message.counters.invalid += 1
+                self.refuse_message(message.validator.explain(frame), id)
+                return None
+            if message.hook is None and not message.require and len(message.targets) == 1:
+                later = routing.route_one(self, message, message.targets[0], frame)
+                if later is None or not hasattr(later, "__await__"):
+                    routing.accepted(self, message, id)
+                    return None
+                return Pending(routing.finish(self, message, later, id))
+            return start(routing.deliver_message(self, message, frame, id))
+        except Exception as error:  # answered with its error frame
+            refuse_for(self, error, id, message.counters)
+        return None
+
+    def _may_send(self, message: MessagePlan, id: str | int | None, now: float) -> bool:
+        assert message.rate is not None  # noqa: S101 - the caller has looked
+        arrivals = self.type_arrivals
+        if arrivals is None:
+            arrivals = self.type_arrivals = {}
+        before = arrivals.get(message.type, 0.0)
+        arrival = take(before, now, message.rate)
+        if arrival != REFUSED:
+            arrivals[message.type] = arrival
+            return True
+        message.counters.rate_limited += 1
+        wait = retry_after(before, now, message.rate)
+        text = f"Too many messages of type `{message.type}`"
+        self.refuse(ErrorCode.RATE_LIMITED, text, id, retry_after=wait)
+        return False
+
+    def _receive_control(
+        self, kind: str, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        if kind not in RESERVED_CLIENT:
+            self.refuse(ErrorCode.UNKNOWN_TYPE, "This channel has no such message type", id)
+            return None
+        if kind == "ping":
+            self.answer({"type": "pong"}, id)
+            return None
+        return self._start(reserved.receive(self, kind, frame, id, now), id)
+
+    def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
+        # Before a client is let in, the only frame it may send is the one that lets it in.
+        if self.state is not State.AUTHENTICATING:
+            return None
+        frame = decode(text, self.channel.limits.json_depth)
+        if isinstance(frame, BadFrame):
+            self.refuse_text(frame)
+            return None
+        id = frame.get("id")
+        if id is not None and not is_id(id):
+            self.refuse_id()
+            return None
+        if frame["type"] != "authenticate" or type(frame.get("token")) is not str:
+            authenticate.deny(self, "first frame is not authenticate", id)
+            return None
+        self.state = State.OPENING
+        return self._start(lifecycle.authenticate_first(self, frame["token"], id, now), id)
+
+    def _start(
+        self, coroutine: Coroutine[Any, Any, None], id: str | int | None = None
+    ) -> Pending[None] | None:
+        rest: Pending[None] | None = start(lifecycle.contained(self, coroutine, id))
+        return rest

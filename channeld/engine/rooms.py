@@ -1,0 +1,119 @@
+"""A connection in rooms: joining with what was missed and who is there, leaving, and being counted present."""
+
+from contextlib import suppress
+
+from channeld.broker.broker import BrokerUnavailable, Position, Topic
+from channeld.engine.hook_calls import call_hook
+from channeld.engine.session import Session, State
+from channeld.hub.hub import with_position
+from channeld.plan.plan import PresencePlan
+from channeld.protocol.frames import Frame, encode
+from channeld.protocol.names import is_room_name
+
+__all__ = ["enter", "join", "leave", "put"]
+
+
+async def put(session: Session, room: str) -> None:
+    """Put a connection into a room, as a hook or the control API may; the client is told by `subscribed`.
+
+    Raises:
+        ValueError: it is no name for a room.
+        BrokerUnavailable: it is not in the room.
+    """
+    if not is_room_name(room):
+        raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
+    if room in session.rooms or session.is_in(State.CLOSED):
+        return
+    await join(session, room, None, asked=True)
+    if session.is_in(State.CLOSED):
+        # It went while the broker was asked: nobody else would take it out again.
+        await leave(session, room, None)
+
+
+async def join(
+    session: Session,
+    room: str,
+    since: str | None,
+    *,
+    asked: bool,
+    id: str | int | None = None,
+) -> None:
+    """Put a connection into a room: say so when `asked`, send what it missed, and who is there.
+
+    Raises:
+        BrokerUnavailable: it is not in the room.
+    """
+    channel, hub = session.channel, session.engine.hub
+    topic = hub.shared(Topic("room", channel.name, room))
+    is_new = room not in session.rooms
+    if channel.history is None:
+        await hub.join(session, topic)
+        if asked:
+            lost = {"recovered": False} if since is not None else {}
+            session.answer({"type": "subscribed", "room": room, **lost}, id)
+    else:
+        await _join_with_history(session, topic, since, asked, id)
+    observer = session.engine.observer
+    if is_new and observer is not None and room in session.rooms:
+        observer.joined(session, topic)
+    if is_new and channel.presence is not None and channel.presence.scope == "room":
+        try:
+            await enter(session, topic, channel.presence)
+        except Exception:
+            # It may have been counted in or not; that it leaves is right in either case.
+            with suppress(BrokerUnavailable):
+                await hub.leave(session, topic, channel.presence)
+            if observer is not None:
+                observer.left(session, topic)
+            if asked:
+                session.send({"type": "unsubscribed", "room": room, "reason": "unavailable"})
+            raise
+
+
+async def _join_with_history(
+    session: Session, topic: Topic, since: str | None, asked: bool, id: str | int | None
+) -> None:
+    keep = session.channel.history
+    assert keep is not None  # noqa: S101 - the caller has looked
+    position = Position.parse(since) if since is not None else None
+    catching = await session.engine.hub.join_with_history(session, topic, keep, position)
+    page = catching.page
+    if asked:
+        frame: Frame = {"type": "subscribed", "room": topic.name, "pos": str(page.top)}
+        if since is not None:
+            frame["recovered"] = page.recovered and position is not None
+        session.answer(frame, id)
+    for kept in page.frames:
+        session.peer.send(with_position(kept.payload, kept.position))
+    catching.release()
+
+
+async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
+    """Count a connection in a topic's presence and tell it who is there."""
+    hub = session.engine.hub
+    info = plan.info(session, {}) if session.user_id is not None else {}
+    # Whoever can't be shown must not be counted: everybody's list would fail with it.
+    encode(dict(info))
+    await hub.enter_presence(session, topic, plan, info)
+    session.send(await hub.presence.state(topic))
+
+
+async def leave(
+    session: Session, room: str, id: str | int | None, reason: str | None = None
+) -> None:
+    """Take a connection out of a room and tell it so; nothing if it is not in it."""
+    topic = session.rooms.get(room)
+    if topic is None:
+        return
+    channel, engine = session.channel, session.engine
+    try:
+        await engine.hub.leave(session, topic, channel.presence)
+    finally:
+        if engine.observer is not None:
+            engine.observer.left(session, topic)
+    frame: Frame = {"type": "unsubscribed", "room": room}
+    if reason is not None:
+        frame["reason"] = reason
+    session.answer(frame, id)
+    if channel.on_unsubscribe is not None:
+        await call_hook(session, channel.on_unsubscribe, room)

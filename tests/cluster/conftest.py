@@ -1,0 +1,5 @@
+"""The engine's fixtures."""
+
+from tests.engine.conftest import serve
+
+__all__ = ["serve"]
