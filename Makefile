@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint types layers tests fix bench soak conformance chaos clean
+.PHONY: run test test-all lint types layers tests fix mirror mutants bench soak conformance chaos clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -27,9 +27,19 @@ layers: .venv/ready
 
 tests: .venv/ready
 	$(BIN)/python tests/system_parts.py
-	$(BIN)/pytest -q -n auto --dist worksteal
+	$(BIN)/pytest -q -n auto --dist worksteal -m "not wide"
 
-fix: .venv/ready  ## what ruff can mend by itself
+test-all: .venv/ready  ## what needs other people's programs: clients, deployment files (after make test)
+	$(BIN)/python tests/system_parts.py
+	$(BIN)/pytest -q -m wide
+
+mirror: .venv/ready  ## how much of each module its own test module covers
+	$(BIN)/python -m tests.mirror
+
+mutants: .venv/ready  ## small faults that no test notices
+	$(BIN)/python -m tests.mutants
+
+fix: .venv/ready  ## what ruff can fix by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

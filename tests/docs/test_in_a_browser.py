@@ -15,7 +15,7 @@ from tests.docs.blocks import ROOT, blocks
 from tests.system import browser
 from tests.system.kit import PATIENCE, SECRET, Served, command, environment, process_of, token
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.wide]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from tests.export.kit import ROOT
 from tests.npm_parts import need_node
 from tests.system.kit import SECRET, Output, Served, command, environment, process_of, token
 
+pytestmark = pytest.mark.wide
+
 CLIENTS = ROOT / "examples" / "clients"
 
 
