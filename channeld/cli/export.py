@@ -99,9 +99,10 @@ def _javascript(file: str, output: Path | None, check: bool) -> None:
 
 @command.command("python")
 @_to_file
-def _python(file: str, output: Path | None, check: bool) -> None:
+@click.option("--client", is_flag=True, help="With a typed client in the same file.")
+def _python(file: str, output: Path | None, check: bool, client: bool) -> None:
     """Python TypedDicts of every frame, both ways."""
-    _give(python(_contract(file)), output, check=check)
+    _give(python(_contract(file), client=client), output, check=check)
 
 
 @command.command("markdown")

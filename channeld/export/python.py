@@ -3,12 +3,14 @@
 import keyword
 import re
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
 from typing import Final
 
 import attrs
 
 from channeld import __version__
 from channeld.export.contract import ChannelContract, Contract, Received, Sent
+from channeld.export.definitions import references
 from channeld.export.names import Names
 from channeld.export.types import (
     Constant,
@@ -34,6 +36,27 @@ from collections.abc import Mapping
 from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 
 '''
+_CLIENT_IMPORTS: Final = """\
+import contextlib
+import dataclasses
+import json
+import random
+import re
+import ssl
+import time
+import types
+import typing
+from collections import abc
+"""
+_CLIENT_LIBRARIES: Final = """\
+from urllib.parse import quote, urlencode, urlsplit
+
+import anyio
+import anyio.abc
+import wsproto
+import wsproto.utilities
+from wsproto import events
+"""
 _PLAIN: Final = {
     "unknown": "object",
     "never": "NoReturn",
@@ -46,14 +69,22 @@ _PLAIN: Final = {
 _FIELD: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 
 
-def python(contract: Contract) -> str:
-    """A module that passes mypy with `strict`, for Python 3.11 and later; it needs nothing but the standard library."""
+def python(contract: Contract, *, client: bool = False) -> str:
+    """A module that passes mypy with `strict`, for Python 3.11 and later.
+
+    It needs nothing but the standard library; with `client`, also anyio and wsproto.
+    """
     writer = _Writer(contract=contract, types=Types(contract.definitions))
     text = "\n\n\n".join(writer.parts())
+    if client:
+        text = "\n\n\n".join((text, *writer.client_parts()))
     head = _HEAD.replace("NotRequired", "NoReturn, NotRequired") if "NoReturn" in text else _HEAD
     for name in ("NotRequired", "Literal", "TypedDict"):
         if not re.search(rf"\b{name}\b", text):
             head = head.replace(f"{name}, ", "").replace(f", {name}\n", "\n")
+    if client:
+        head = head.replace("from collections.abc", _CLIENT_IMPORTS + "from collections.abc", 1)
+        head = head.rstrip() + "\n\n" + _CLIENT_LIBRARIES + "\n"
     return head + "\n" + text + "\n"
 
 
@@ -71,13 +102,50 @@ class _Writer:
 
     def parts(self) -> Iterator[str]:
         """The definitions, the unions, the paths."""
-        for name, type in self.types.needed(self.contract.frame_names()).items():
+        params = (
+            name for c in self.contract.channels for p in c.params for name in references(p.schema)
+        )
+        for name, type in self.types.needed([*self.contract.frame_names(), *params]).items():
             self._define(name, type, self._description(name))
         for channel in self.contract.channels:
             self._parts.extend(self._channel(channel))
         paths = "".join(f"    {c.name!r}: {c.path!r},\n" for c in self.contract.channels)
         self._parts.append(f"PATHS: Final[Mapping[str, str]] = {{\n{paths}}}")
         yield from self._parts
+
+    def client_parts(self) -> Iterator[str]:
+        """The client itself, what it has to know of each channel, and a `connect` that is typed for each."""
+        yield (
+            files("channeld.export")
+            .joinpath("templates", "client.py.in")
+            .read_text("utf-8")
+            .rstrip()
+        )
+        rows = []
+        for channel in self.contract.channels:
+            params = tuple(param.name for param in channel.params)
+            sends = sorted(sent.type for sent in channel.sent)
+            row = f"{channel.path!r}, {params!r}, frozenset({sends!r})"
+            rows.append(f"    {channel.name!r}: _Channel({row}),\n")
+        yield f"CHANNELS: Final[Mapping[str, _Channel]] = {{\n{''.join(rows)}}}"
+        names = [self._names.give(f"{channel.name} params") for channel in self.contract.channels]
+        for channel, name in zip(self.contract.channels, names, strict=True):
+            fields = "".join(
+                f"        {param.name!r}: {_quoted(self._shown(self.types.of(param.schema), name))},\n"
+                for param in channel.params
+            )
+            yield f"{name} = TypedDict(\n    {name!r},\n    {{\n{fields}    }},\n)"
+        pairs = zip(self.contract.channels, names, strict=True)
+        signatures = [_connect(channel, name) for channel, name in pairs]
+        if len(signatures) == 1:
+            yield signatures[0] + _CONNECT
+        else:
+            yield from (f"@typing.overload\n{signature} ..." for signature in signatures)
+            loose = "base: str, channel: str, params: Mapping[str, object]"
+            yield (
+                f"def connect(\n    {loose}, **options: typing.Unpack[Options]\n) -> typing.Any:"
+                + _CONNECT
+            )
 
     def _unions(self) -> Iterator[str]:
         for channel in self.contract.channels:
@@ -174,6 +242,23 @@ class _Writer:
             if not isinstance(each, Constant) or isinstance(each.value, float)
         )
         return " | ".join(dict.fromkeys(shown))
+
+
+_CONNECT: Final = '''
+    """A client of a channel: `connect("wss://example.org", "room", {"room_id": "general"}, token=…)`.
+
+    Raises:
+        TypeError: there is no such channel, or a param is missing or unknown.
+    """
+    return ChannelClient(_address(base, channel, params), CHANNELS[channel].sends, **options)'''
+
+
+def _connect(channel: ChannelContract, params: str) -> str:
+    return (
+        f"def connect(\n    base: str, channel: Literal[{channel.name!r}], params: {params}, "
+        f"**options: typing.Unpack[Options]\n"
+        f') -> "ChannelClient[{channel.send_name}, {channel.receive_name}]":'
+    )
 
 
 _SPOKEN: Final = frozenset({*_PLAIN.values(), "dict", "list"})

@@ -1,0 +1,273 @@
+"""The exported Python client, on asyncio and on trio, against a server that is restarted under it."""
+
+import contextlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from channeld.export.contract import Contract
+from channeld.export.python import python
+from channeld.protocol.codes import may_come_back
+from tests.export.client_kit import Line, Program, Site
+from tests.export.kit import contract_of_file
+from tests.system.kit import Client, token
+
+pytestmark = pytest.mark.slow
+Run = Callable[[str], Program]
+
+HEAD = """
+import json, sys
+import anyio
+from client import *
+from client import _may_come_back
+
+def report(step, **more):
+    print(json.dumps({"step": step, **more}), flush=True)
+
+def states(state, ending):
+    report(state, **({} if ending is None else {"code": ending.code, "reason": ending.reason}))
+
+quick = {"backoff": (0.02, 0.1), "on_state": states, "on_gap": lambda room: report("gap", room=room)}
+
+async def hear(client):
+    async for frame in client:
+        kept = {key: frame.get(key) for key in ("room", "text", "recovered", "code", "expires")}
+        report(frame["type"], **{key: value for key, value in kept.items() if value is not None})
+    report("ended", code=client.ending.code)
+
+async def main():
+"""
+LOBBY = """
+async with connect("http://127.0.0.1:PORT", "lobby", {}, **quick) as lobby, anyio.create_task_group() as group:
+    group.start_soon(hear, lobby)
+    await lobby.subscribe("news")
+    report("ready")
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    with contextlib.ExitStack() as stack:
+        made = Site(folder, stack)
+        text = python(contract_of_file(folder / "channels.yaml"), client=True)
+        folder.joinpath("client.py").write_text(text)
+        yield made
+
+
+@pytest.fixture
+def line(site: Site) -> Iterator[Line]:
+    made = Line(site.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def run(request: pytest.FixtureRequest, site: Site) -> Iterator[Run]:
+    with contextlib.ExitStack() as stack:
+        yield lambda body: stack.enter_context(running(site.folder, body, request.param))
+
+
+@contextlib.contextmanager
+def running(folder: Path, body: str, backend: str) -> Iterator[Program]:
+    text = HEAD + textwrap.indent(textwrap.dedent(body), "    ")
+    folder.joinpath("program.py").write_text(f"{text}\n\nanyio.run(main, backend={backend!r})\n")
+    process = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    program = Program(process)
+    try:
+        yield program
+    finally:
+        process.kill()
+        process.wait()
+        program.out.wait_ended()
+        program.err.wait_ended()
+
+
+def lobby(port: int) -> str:
+    return LOBBY.replace("PORT", str(port))
+
+
+def test_rooms_are_joined_again_after_a_restart(site: Site, run: Run) -> None:
+    program = run(lobby(site.port))
+    program.report("ready")
+    site.say("news", "before")
+    assert program.report("say")["text"] == "before"
+    site.restart()
+    assert program.report("waiting")["code"] == 1006
+    program.report("open")
+    assert program.report("gap")["room"] == "news"
+    site.say("news", "after")
+    assert program.report("say") == {"step": "say", "room": "news", "text": "after"}
+
+
+def test_what_was_missed_comes_once_and_in_order(site: Site, line: Line, run: Run) -> None:
+    program = run(lobby(line.port))
+    program.report("ready")
+    site.say("news", "1")
+    assert program.report("say")["text"] == "1"
+    line.cut()
+    program.report("waiting")
+    site.say("news", "2")
+    site.say("news", "3")
+    line.mend()
+    program.report("open")
+    assert [program.report("say")["text"] for _ in range(2)] == ["2", "3"]
+    site.say("news", "4")
+    assert program.report("say")["text"] == "4"
+
+
+def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run: Run) -> None:
+    program = run(
+        f"""
+        options = {{**quick, "token": "{token("ann")}"}}
+        base = "ws://127.0.0.1:{line.port}"
+        async with connect(base, "room", {{"room_id": "den"}}, **options) as room, anyio.create_task_group() as group:
+            group.start_soon(hear, room)
+            report("acked", answer=(await room.send({{"type": "say", "text": "1"}}))["type"])
+        """
+    )
+    assert program.report("acked")["answer"] == "ack"
+    line.cut()
+    program.report("waiting")
+    with Client(f"ws://127.0.0.1:{site.port}/rooms/den?token={token('bob')}") as bob:
+        assert bob.ask("say", text="2")["type"] == "ack"
+    line.mend()
+    assert program.report("subscribed")["recovered"] is True
+    assert program.report("say")["text"] == "2"
+
+
+@pytest.mark.parametrize("place", ["header", "query", "subprotocol", "message"])
+def test_a_token_is_renewed_before_it_ends(site: Site, run: Run, place: str) -> None:
+    program = run(
+        f"""
+        tokens = [{token("ann", lifetime=20)!r}, {token("ann")!r}]
+        async def fresh():
+            return tokens.pop(0)
+        options = {{**quick, "token": fresh, "token_in": {place!r}}}
+        base = "ws://127.0.0.1:{site.port}"
+        async with connect(base, "room", {{"room_id": "den"}}, **options) as room:
+            report("answered", **await room.send({{"type": "ping"}}))
+            async for frame in room:
+                if not tokens:
+                    break
+            report("answered", left=len(tokens), **await room.send({{"type": "ping"}}))
+        """
+    )
+    assert program.report("answered")["type"] == "pong"
+    assert program.report("answered")["left"] == 0
+    assert program.report("closed")["code"] == 1000
+
+
+def test_what_ends_for_good_ends_the_iteration(site: Site, run: Run) -> None:
+    program = run(
+        f"""
+        base = "ws://127.0.0.1:{site.port}"
+        async with connect(base, "room", {{"room_id": "den"}}, **quick, token="nonsense") as room:
+            await hear(room)
+        async with connect(base, "gate", {{"code": 4950}}, **quick) as gate:
+            await hear(gate)
+            try:
+                await gate.send({{"type": "say"}})
+            except ChannelError as error:
+                report("refused", code=error.code)
+        """
+    )
+    assert program.report("ended")["code"] == 4401
+    assert program.report("ended")["code"] == 4950
+    assert program.report("refused")["code"] == "CLOSED"
+    assert (program.process.wait(30), program.err.text()) == (0, "")
+
+
+def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) -> None:
+    program = run(
+        """
+        for channel, params in [("rooom", {}), ("room", {}), ("room", {"id": 1}), ("room", {"room_id": ""})]:
+            try:
+                connect("ws://x", channel, params)
+            except TypeError as error:
+                report("wrong", words=str(error))
+        try:
+            await connect("ws://x", "lobby", {}).send({"type": "sya"})
+        except TypeError as error:
+            report("wrong", words=str(error))
+        """
+    )
+    words = [program.report("wrong")["words"] for _ in range(5)]
+    assert words[0] == "there is no channel 'rooom', but gate, lobby, room"
+    assert words[1] == words[3] == "the path of 'room' needs the param 'room_id'"
+    assert words[2] == "the path of 'room' has no param 'id', but room_id"
+    assert words[4].startswith("the channel has no message 'sya', but ")
+    assert "say" in words[4]
+
+
+def test_a_refused_frame_raises_with_its_code(site: Site, run: Run) -> None:
+    program = run(
+        f"""
+        async with connect("ws://127.0.0.1:{site.port}", "lobby", {{}}, **quick) as lobby:
+            try:
+                await lobby.send({{"type": "say", "room": "r"}})
+            except ChannelError as error:
+                report("refused", code=error.code, keyword=error.frame["errors"][0]["keyword"])
+        """
+    )
+    assert program.report("refused") == {
+        "step": "refused",
+        "code": "INVALID_MESSAGE",
+        "keyword": "required",
+    }
+
+
+def test_it_comes_back_for_the_same_codes_as_the_table(site: Site, run: Run) -> None:
+    program = run(
+        "report('back', codes=[code for code in range(1000, 5000) if _may_come_back(code)])"
+    )
+    codes = [code for code in range(1000, 5000) if may_come_back(code)]
+    assert program.report("back")["codes"] == codes
+
+
+USE = """
+from shipped import ChannelClient, ChannelError, LobbyReceive, LobbySend, connect
+
+async def main() -> None:
+    async with connect("wss://example.org", "lobby", {}, token="t") as lobby:
+        await lobby.send({"type": "message", "room": "r", "text": "hi"})
+        async for frame in lobby:
+            if frame["type"] == "message":
+                print(frame["text"])
+    other: ChannelClient[LobbySend, LobbyReceive] = lobby
+    connect("wss://example.org", "room", {"room_id": "general"})
+    connect("wss://example.org", "room", {})  # type: ignore[call-overload]
+    connect("wss://example.org", "rooom", {})  # type: ignore[call-overload]
+"""
+
+
+def test_types_pass_mypy(shipped: Contract, nasty: Contract, tmp_path: Path) -> None:
+    for name, contract in (("shipped", shipped), ("nasty", nasty)):
+        tmp_path.joinpath(f"{name}.py").write_text(python(contract, client=True))
+    tmp_path.joinpath("use.py").write_text(USE)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--python-version=3.11"]
+    done = subprocess.run(
+        [*command, "use.py", "nasty.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "Success: no issues found in 2 source files\n"
+
+
+def test_one_channel_needs_no_overload(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(
+        "channeld: 1\nchannels: {c: {path: '/c/{n}', auth: none, params: {n: {type: integer}}}}\n"
+    )
+    module: dict[str, object] = {}
+    exec(python(contract_of_file(file), client=True), module)
+    assert "connect" in module
