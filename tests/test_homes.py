@@ -100,8 +100,8 @@ HOMES = {
         ("auth/", "config/model.py", "engine/auth.py"), asks_for_auth_type, 33
     ),
     "the kinds of route targets": Home(("plan/targets/",), compares_target_kind, 35),
-    "JSON pointers": Home(("pointer.py",), escapes_pointer, 16),
-    "what somebody may have meant": Home(("pointer.py",), looks_for_close_name, 2),
+    "JSON pointers": Home(("pointer.py",), escapes_pointer, 0),
+    "what somebody may have meant": Home(("suggest.py",), looks_for_close_name, 0),
     "where a bound address is reached": Home(("config/reachable.py",), knows_every_interface, 0),
     "exception groups": Home(("groups.py",), takes_group_apart, 0),
     "reports for CI": Home(

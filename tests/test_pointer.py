@@ -1,4 +1,4 @@
-from channeld.pointer import at, closest, did_you_mean, value_at
+from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 
 
@@ -18,8 +18,6 @@ def test_nothing_is_found_where_nothing_is() -> None:
     assert value_at({"a": 1}, "/a/b") is None
 
 
-def test_a_slip_has_a_closest_name() -> None:
-    assert closest("rom_id", ["room_id", "other"]) == "room_id"
-    assert closest("x", ["room_id"]) is None
-    assert did_you_mean("txt", ["text"]) == "did you mean `text`?"
-    assert did_you_mean("x", ["text"], "look it up") == "look it up"
+def test_a_pointer_is_taken_apart_into_its_keys() -> None:
+    assert tokens("") == []
+    assert tokens(at("", "a/b~c", "~1", 0)) == ["a/b~c", "~1", "0"]

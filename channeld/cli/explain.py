@@ -8,7 +8,7 @@ import click
 
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.diagnostic import Severity
-from channeld.pointer import did_you_mean
+from channeld.suggest import did_you_mean
 
 __all__ = ["command"]
 

@@ -15,7 +15,7 @@ import click
 
 from channeld import __version__
 from channeld.groups import only
-from channeld.pointer import closest
+from channeld.suggest import closest
 
 __all__ = ["COMMANDS", "cli", "main", "run"]
 

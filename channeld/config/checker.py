@@ -13,19 +13,20 @@ from typing import Final, Protocol, TypeAlias
 import attrs
 
 from channeld.config.language import (
+    ALIASES,
     Rule,
     dotted,
     elsewhere,
     got,
     joined,
     names_place,
-    similar,
     wanted,
 )
-from channeld.config.tree import child, tokens
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
+from channeld.suggest import closest
 
 __all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "shown"]
 
@@ -75,7 +76,7 @@ def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> 
     """The key that was probably meant to be the tag."""
     known = {key for branch in branches for key in branch["properties"]}
     unknown = [key for key in value if key not in known and isinstance(value[key], str)]
-    return next((key for key in unknown if similar(key, [tag]) == tag), None)
+    return next((key for key in unknown if closest(key, [tag]) == tag), None)
 
 
 class NamedFiles(Protocol):
@@ -209,7 +210,7 @@ class Checker:
         self, value: dict[str, Json], branches: list[Rule], tag: str, pointer: str
     ) -> Rule | None:
         by_tag = {str(branch["properties"][tag]["const"]): branch for branch in branches}
-        at = child(pointer, tag)
+        below = at(pointer, tag)
         if tag not in value:
             misspelt = _misspelt(tag, value, branches)
             if misspelt is not None and value[misspelt] in by_tag:
@@ -217,21 +218,21 @@ class Checker:
                 return by_tag[str(value[misspelt])]
             help = f"add `{tag}:` {joined([f'`{name}`' for name in by_tag])}"
             self.find("CH104", f"{names_place(pointer)} has no `{tag}`", pointer, help, key=True)
-        elif at in self.silent:
+        elif below in self.silent:
             pass
         elif value[tag] is None:
-            self._empty(at)
+            self._empty(below)
         elif isinstance(value[tag], str) and value[tag] in by_tag:
             return by_tag[str(value[tag])]
         else:
-            self._not_one_of(value[tag], list(by_tag), at)
+            self._not_one_of(value[tag], list(by_tag), below)
         return None
 
     def _not_one_of(
         self, value: Json, legal: list[str], pointer: str, others: Sequence[str] = ()
     ) -> object:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
-        meant = similar(value, legal) if isinstance(value, str) else None
+        meant = closest(value, legal) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
         message = f"{self.quote(value, pointer)} is not a value of {names_place(pointer)}"
         self.find("CH106", message, pointer, help)
@@ -244,10 +245,10 @@ class Checker:
         whole = True
         meant: set[str | None] = set()
         for key in written:
-            at = child(pointer, key)
+            below = at(pointer, key)
             child_rule = self._rule_of(key, written, rule, pointer, meant)
-            named = self._is_named(key, rule, at)
-            result = INVALID if child_rule is None else self.check(value[key], child_rule, at)
+            named = self._is_named(key, rule, below)
+            result = INVALID if child_rule is None else self.check(value[key], child_rule, below)
             if result is INVALID or not named:
                 whole = whole and key not in required
             else:
@@ -276,18 +277,18 @@ class Checker:
 
     def _unknown(self, key: str, legal: list[str], pointer: str) -> str | None:
         """Report CH103; the key that was probably meant."""
-        at = child(pointer, key)
+        below = at(pointer, key)
         where = "at the top level" if not pointer else f"in {names_place(pointer)}"
         named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
         homes = [home for home in elsewhere(key) if home != dotted(pointer)][:2]
-        meant = similar(key, legal, aliases=True, cutoff=0.85 if homes else 0.6)
+        meant = closest(key, legal, aliases=ALIASES, cutoff=0.85 if homes else 0.6)
         help = "remove it, or write `x-` before its name"
         if meant:
             help = f"did you mean `{meant}`?"
         elif homes:
             named_homes = [f"under `{home}`" if home else "at the top level" for home in homes]
             help = f"`{key}` belongs {joined(named_homes)}"
-        self.find("CH103", f"unknown {named} {where}", at, help, key=True)
+        self.find("CH103", f"unknown {named} {where}", below, help, key=True)
         return meant
 
     def _is_named(self, key: str, rule: Rule, pointer: str) -> bool:
@@ -317,7 +318,7 @@ class Checker:
         if len(value) < rule.get("minItems", 0):
             return self._too_few(pointer)
         checked = [
-            self.check(one, rule["items"], child(pointer, index)) for index, one in enumerate(value)
+            self.check(one, rule["items"], at(pointer, index)) for index, one in enumerate(value)
         ]
         return [one for one in checked if one is not INVALID]
 

@@ -4,16 +4,16 @@
 made here from that table, so that no message shows what a validator library would say.
 """
 
-import difflib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
-from channeld.config.tree import tokens
+from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 
 __all__ = [
+    "ALIASES",
     "LANGUAGE",
     "Rule",
     "dotted",
@@ -22,7 +22,6 @@ __all__ = [
     "joined",
     "names_place",
     "schema_text",
-    "similar",
     "wanted",
 ]
 
@@ -183,20 +182,6 @@ _ELSEWHERE: Final = _places()
 def elsewhere(key: str) -> tuple[str, ...]:
     """The dotted places where a key is legal, such as `channels.NAME`; empty text for the top level."""
     return _ELSEWHERE.get(key, ())
-
-
-def similar(
-    word: str, legal: Collection[str], *, aliases: bool = False, cutoff: float = 0.6
-) -> str | None:
-    """The legal word that was probably meant; None where nothing is close."""
-    folded = word[:_LONGEST].lower().replace("-", "_")
-    if aliases:
-        for candidate in ALIASES.get(folded, ()):
-            if candidate in legal:
-                return candidate
-    by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in reversed([*legal])}
-    close = difflib.get_close_matches(folded, list(by_folded), n=1, cutoff=cutoff)
-    return by_folded[close[0]] if close else None
 
 
 def wanted(rule: Rule) -> str:

@@ -13,11 +13,12 @@ from typing import Final, cast
 
 from channeld.config import scalars
 from channeld.config.checker import INVALID, Checker, Normalizer, Notation
-from channeld.config.language import Rule, similar
+from channeld.config.language import Rule
 from channeld.config.model import Rate, Secret
 from channeld.config.scalars import BadScalar, UnixAddress
-from channeld.config.tree import child
+from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.suggest import closest
 
 __all__ = ["FINISHES", "NOTATIONS", "beside"]
 
@@ -135,7 +136,7 @@ def _token_source(walk: Checker, value: Json, rule: Rule, pointer: str) -> objec
     if re.search(rule["pattern"], value) and not value.endswith("\n") and "${" not in value:
         return value
     legal = ", ".join(f"`{name}`" for name in (*_TOKEN_SOURCES, "query:NAME", "cookie:NAME"))
-    meant = similar(value, _TOKEN_SOURCES)
+    meant = closest(value, _TOKEN_SOURCES)
     help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
     if value.partition(":")[0] == "cookie":
         help = "write `cookie:` and the cookie's name"
@@ -167,14 +168,14 @@ def _hook(walk: Checker, value: object, pointer: str) -> object:
 def _file_text(walk: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return value
-    return walk.files.text(walk, value["file"], child(pointer, "file"), may_be_absent=False)
+    return walk.files.text(walk, value["file"], at(pointer, "file"), may_be_absent=False)
 
 
 def _secret(walk: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return Secret(text=str(value), inline=not walk.is_hidden(pointer))
-    at = child(pointer, "file")
-    text = walk.files.text(walk, value["file"], at, may_be_absent=True)
+    below = at(pointer, "file")
+    text = walk.files.text(walk, value["file"], below, may_be_absent=True)
     return Secret(text=text.rstrip("\r\n")) if isinstance(text, str) else INVALID
 
 
@@ -198,7 +199,7 @@ def _token_entry(walk: Checker, value: object, pointer: str) -> object:
     if match is None:
         message = "a token that starts with `sha256:` goes on with 64 hex digits"
         example = hashlib.sha256(b"").hexdigest()[:8]
-        walk.find("CH120", message, child(pointer, "token"), f"write `sha256:{example}…`, in full")
+        walk.find("CH120", message, at(pointer, "token"), f"write `sha256:{example}…`, in full")
         return INVALID
     del entry["token"]
     return {**entry, "sha256": match[1].lower()}
@@ -208,7 +209,7 @@ def _tokens(walk: Checker, value: object, pointer: str) -> object:
     if isinstance(value, list):
         return value
     path = cast("dict[str, str]", value)["file"]
-    return walk.files.tokens(walk, path, child(pointer, "file"))
+    return walk.files.tokens(walk, path, at(pointer, "file"))
 
 
 def _authenticator(walk: Checker, value: object, pointer: str) -> object:

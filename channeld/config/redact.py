@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import attrs
 
-from channeld.config.language import elsewhere, similar
-from channeld.config.tree import ListNode, Node, ScalarNode, Tree, tokens
+from channeld.config.language import elsewhere
+from channeld.config.tree import ListNode, Node, ScalarNode, Tree
+from channeld.pointer import tokens
+from channeld.suggest import closest
 
 __all__ = ["covered"]
 
@@ -90,7 +92,7 @@ class _Spot:
         if is_legal:
             is_secret = key in _SECRET or (self.is_secret and key not in ("file", "user", "claims"))
         else:
-            is_secret = self.is_secret or similar(key, _ALMOST) is not None
+            is_secret = self.is_secret or closest(key, _ALMOST) is not None
         return _Spot(f"{self.where}.{key}" if is_legal else self.where, is_secret)
 
 

@@ -8,10 +8,11 @@ import attrs
 from channeld.config.environment import SECTIONS, Environment
 from channeld.config.ignores import Ignore, apply_ignores, find_ignores
 from channeld.config.redact import covered
-from channeld.config.tree import MapNode, Scalar, Tree, build, child
+from channeld.config.tree import MapNode, Scalar, Tree, build
 from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 
 __all__ = [
@@ -172,12 +173,12 @@ def _value(tree: Tree, environment: Environment) -> Json:
         return tree.value
     value = dict(tree.value)
     for section in SECTIONS & value.keys():
-        value[section] = _replaced(tree, child("", section), environment)
+        value[section] = _replaced(tree, at("", section), environment)
     return value
 
 
 def _replaced(tree: Tree, pointer: str, environment: Environment) -> Json:
-    return build(tree.node(pointer), pointer, lambda n, at: environment.value(tree, n, at))
+    return build(tree.node(pointer), pointer, lambda n, below: environment.value(tree, n, below))
 
 
 def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str]]) -> list[Tree]:
@@ -224,7 +225,7 @@ def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: En
         sources.report.add(diagnose("CH115", message, tree.place("")))
         return
     for section, entry in tree.root.entries.items():
-        pointer = child("", section)
+        pointer = at("", section)
         if section.startswith("x-"):
             continue
         if section not in SHARED:
@@ -258,16 +259,16 @@ def _add_names(
     if not isinstance(into, dict) or not isinstance(read, dict):
         return
     for name, named in read.items():
-        at = child(pointer, name)
+        below = at(pointer, name)
         if name.startswith("x-"):
             continue
         if name not in into:
             into[name] = named
-            sources.adopt(at, tree.file)
-            sources.unset.update(p for p in tree.unknown if p == at or p.startswith(f"{at}/"))
+            sources.adopt(below, tree.file)
+            sources.unset.update(p for p in tree.unknown if p == below or p.startswith(f"{below}/"))
             continue
-        there = Related(place=sources.place(at, key=True), message="first defined here")
+        there = Related(place=sources.place(below, key=True), message="first defined here")
         message = f"`{name}` in `{section}` is defined twice"
-        place = tree.key_place(at)
+        place = tree.key_place(below)
         help = "rename one of them"
         sources.report.add(diagnose("CH116", message, place, help=help, related=(there,)))

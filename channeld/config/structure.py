@@ -11,9 +11,9 @@ from channeld.config.language import LANGUAGE, Rule
 from channeld.config.model import Config
 from channeld.config.normalizers import FINISHES, NOTATIONS, beside
 from channeld.config.source import Sources
-from channeld.config.tree import child
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 
 __all__ = ["VERSION", "structure"]
@@ -80,7 +80,7 @@ def _is_our_version(value: Mapping[str, Json], sources: Sources, report: Report)
     help = f"write `channeld: {VERSION}`"
     if "channeld" not in value:
         message = "the file does not say which version of the language it is written in"
-        first = sources.place(child("", next(iter(value), "")), key=True)
+        first = sources.place(at("", next(iter(value), "")), key=True)
         report.add(diagnose("CH101", message, first, help=f"{help} on the first line"))
         return True
     written = value["channeld"]
@@ -125,9 +125,9 @@ class _Files:
             return []
         inner = attrs.evolve(
             walk,
-            place=lambda at, key: tree.key_place(at) if key else tree.place(at),
+            place=lambda below, key: tree.key_place(below) if key else tree.place(below),
             silent=tree.unknown,
-            is_hidden=lambda at: True,
+            is_hidden=lambda below: True,
         )
         found = inner.check(tree.value, _TOKEN_LIST, "")
         return [] if found is INVALID else found

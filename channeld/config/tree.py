@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from channeld.diagnostics.diagnostic import Place
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 
 __all__ = [
@@ -22,23 +23,11 @@ __all__ = [
     "Style",
     "Tree",
     "build",
-    "child",
-    "tokens",
 ]
 
 Style: TypeAlias = Literal["plain", "single", "double", "literal", "folded"]
 _INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
 _BREAK = re.compile(r"\r\n|\n|\r")
-
-
-def tokens(pointer: str) -> list[str]:
-    """The keys and indexes of a JSON pointer (RFC 6901), unescaped; none for the root."""
-    return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
-
-
-def child(pointer: str, key: str | int) -> str:
-    """The pointer of what `key` names in the value at `pointer`."""
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 @attrs.frozen(slots=True)
@@ -189,7 +178,7 @@ class Tree:
                 entry, node = None, node.items[int(token)]
             else:
                 break
-            found = child(found, token)
+            found = at(found, token)
         return found, node, entry
 
 
@@ -200,7 +189,7 @@ def _is_index(key: str, length: int) -> bool:
 def build(node: Node, pointer: str, scalar: Callable[[ScalarNode, str], Json]) -> Json:
     """The plain value of a node, each scalar as `scalar(node, pointer)` gives it; aliases become copies."""
     if isinstance(node, MapNode):
-        return {k: build(e.node, child(pointer, k), scalar) for k, e in node.entries.items()}
+        return {k: build(e.node, at(pointer, k), scalar) for k, e in node.entries.items()}
     if isinstance(node, ListNode):
-        return [build(item, child(pointer, i), scalar) for i, item in enumerate(node.items)]
+        return [build(item, at(pointer, i), scalar) for i, item in enumerate(node.items)]
     return scalar(node, pointer)

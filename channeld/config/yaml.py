@@ -27,10 +27,10 @@ from channeld.config.tree import (
     Style,
     Tree,
     build,
-    child,
 )
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Related, Report
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 
 __all__ = ["MAX_DEPTH", "MAX_NODES", "parse"]
@@ -222,7 +222,7 @@ class _Composer:
         before = self.spent - 1
         items: list[Node] = []
         while not isinstance(inner := next(self.events), yaml.SequenceEndEvent):
-            items.append(self._node(inner, child(pointer, len(items)), depth + 1))
+            items.append(self._node(inner, at(pointer, len(items)), depth + 1))
             end = items[-1].end
         if event.flow_style:
             end = self._offset(inner.end_mark)
@@ -252,24 +252,24 @@ class _Composer:
     def _entry(self, fields: Fields, pointer: str, depth: int) -> int:
         """Read the value of the key that was read last; where it ends."""
         key = fields.last
-        at = pointer if key is None else child(pointer, key.text)
-        node = self._node(next(self.events), at, depth + 1)
+        below = pointer if key is None else at(pointer, key.text)
+        node = self._node(next(self.events), below, depth + 1)
         if key is None:
             return node.end
         entry = Entry(start=key.start, end=key.end, node=node)
         first = fields.merge if key.merges else fields.own.get(key.text)
         if first is not None:
-            self.dropped.append((at, node))
+            self.dropped.append((below, node))
             message = f"`{_short(key.text)}` is set twice"
             there = Related(
-                place=self.lines.place(first.start, first.end, at), message="first set here"
+                place=self.lines.place(first.start, first.end, below), message="first set here"
             )
-            place = self.lines.place(key.start, key.end, at)
+            place = self.lines.place(key.start, key.end, below)
             help = "keep one of them"
             self.found.append(diagnose("CH004", message, place, help=help, related=(there,)))
         elif key.merges:
             fields.merge, fields.merge_at = entry, len(fields.own)
-            fields.merged = self._merged(node, at)
+            fields.merged = self._merged(node, below)
         else:
             fields.own[key.text] = entry
         return max(node.end, key.end)
@@ -332,10 +332,10 @@ class _Composer:
     def _bad_tag(self, event: yaml.Event, pointer: str) -> None:
         start = self._offset(event.start_mark)
         written = _TAG.match(self.lines.text, start)
-        at, name = (written.start(1), written[1]) if written else (start, "!")
+        below, name = (written.start(1), written[1]) if written else (start, "!")
         help = "remove it: a value's type is seen from how it is written"
         message = f"tag `{_short(name)}` is not allowed here"
-        self._add("CH006", message, (at, at + len(name)), pointer, help=help)
+        self._add("CH006", message, (below, below + len(name)), pointer, help=help)
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)

@@ -10,7 +10,8 @@ from channeld.diagnostics.catalogue import CATALOGUE, diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.diff.change import Accepts, Change
 from channeld.diff.side import Side
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
+from channeld.suggest import did_you_mean
 
 __all__ = ["Judged", "accept"]
 

@@ -19,11 +19,12 @@ from channeld.plan.plan import Template
 from channeld.plan.routes import Target
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.plan.templates import build
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.protocol.frames import RESERVED, Json
 from channeld.schema.cases import type_of
 from channeld.schema.guarantees import Shape
 from channeld.schema.violations import Validator
+from channeld.suggest import did_you_mean
 
 __all__ = ["Delivery", "compile_delivery"]
 

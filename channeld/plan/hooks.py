@@ -24,7 +24,7 @@ from channeld.plan.hook_import import import_module, module_names, raised_at
 from channeld.plan.hook_source import HookSource, find_module
 from channeld.plan.plan import Hook
 from channeld.plan.templates import TemplateCompiler
-from channeld.pointer import did_you_mean
+from channeld.suggest import did_you_mean
 
 __all__ = ["HookLoader", "Role"]
 

@@ -10,8 +10,9 @@ from channeld.diagnostics.diagnostic import Related
 from channeld.plan.path_syntax import Param, PathPattern, PathSlip, compare, parse_path
 from channeld.plan.paths import PathTable, converter
 from channeld.plan.templates import TemplateCompiler
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.schema.schemas import Schemas
+from channeld.suggest import did_you_mean
 
 __all__ = ["PathBook"]
 

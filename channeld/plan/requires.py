@@ -6,8 +6,9 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.plan import Requirement, Template
 from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.suggest import did_you_mean
 
 __all__ = ["compile_requirements"]
 

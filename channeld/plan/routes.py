@@ -17,7 +17,8 @@ from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import TargetPlan
 from channeld.plan.rooms import may_meet, tokens
 from channeld.plan.templates import CheckedTemplate
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
+from channeld.suggest import did_you_mean
 
 __all__ = ["Target", "compile_targets", "route_pointers"]
 

@@ -11,8 +11,8 @@ import attrs
 
 from channeld.config.model import Auth, JwtAuth
 from channeld.plan.expressions import Expression
-from channeld.pointer import did_you_mean
 from channeld.schema.guarantees import Lookup, Shape
+from channeld.suggest import did_you_mean
 
 __all__ = ["ANY", "SCALARS", "Identity", "Resolved", "TemplateError", "TemplateScope", "resolve"]
 

@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.config.model import Auth, Channel, Config, JwtAuth, Message
-from channeld.config.tree import child
 from channeld.diagnostics.diagnostic import Place
+from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
 
 __all__ = ["Coverage", "Missed", "Point", "Reached", "cover", "percent", "points"]
@@ -111,9 +111,9 @@ def points(config: Config, place: FindPlace) -> dict[Point, Place]:
     """Every point of a configuration, in the order of the file."""
     found: dict[Point, Place] = {}
     for name, channel in config.channels.items():
-        pointer = child("/channels", name)
-        for kind, what, at in _channel(config, channel, pointer):
-            found[Point(name, kind, what)] = place(at)
+        pointer = at("/channels", name)
+        for kind, what, below in _channel(config, channel, pointer):
+            found[Point(name, kind, what)] = place(below)
     for kind, what in _server(config):
         found[Point(SERVER, kind, what)] = place("/server")
     if config.hooks.lifespan is not None:
@@ -136,9 +136,9 @@ def _channel(config: Config, channel: Channel, pointer: str) -> _Named:
     yield "channel", "connected", pointer
     yield from _access(config, channel, pointer)
     for type_, message in channel.messages.items():
-        yield from _message(type_, message, child(child(pointer, "messages"), type_))
+        yield from _message(type_, message, at(at(pointer, "messages"), type_))
     for type_ in channel.events or {}:
-        yield "event", type_, child(child(pointer, "events"), type_)
+        yield "event", type_, at(at(pointer, "events"), type_)
     hooks = channel.hooks
     for role in ("connect", "close", "subscribe", "unsubscribe"):
         ref = getattr(hooks, role)
@@ -146,15 +146,15 @@ def _channel(config: Config, channel: Channel, pointer: str) -> _Named:
             yield "hook", ref.call, f"{pointer}/hooks/{role}"
     subscribe = channel.rooms.subscribe
     if subscribe is not None:
-        at = f"{pointer}/rooms/subscribe"
-        yield "refusal", "subscribe (FORBIDDEN)", at
+        below = f"{pointer}/rooms/subscribe"
+        yield "refusal", "subscribe (FORBIDDEN)", below
         if subscribe.max is not None:
-            yield "error", ErrorCode.LIMIT_EXCEEDED, at
+            yield "error", ErrorCode.LIMIT_EXCEEDED, below
         if subscribe.hook is not None:
-            yield "hook", subscribe.hook.call, f"{at}/hook"
+            yield "hook", subscribe.hook.call, f"{below}/hook"
     if channel.limits.connections_per_user is not None:
-        at = f"{pointer}/limits/connections_per_user"
-        yield "close", str(int(CloseCode.REPLACED)), at
+        below = f"{pointer}/limits/connections_per_user"
+        yield "close", str(int(CloseCode.REPLACED)), below
 
 
 def _access(config: Config, channel: Channel, pointer: str) -> _Named:

@@ -16,7 +16,6 @@ from typing import Any, Final
 import attrs
 import trio
 
-from channeld.config.tree import child
 from channeld.hooks import Reject, User
 from channeld.plan.plan import (
     AuthPlan,
@@ -28,6 +27,7 @@ from channeld.plan.plan import (
     Plan,
     SubscribePlan,
 )
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.scenarios.model import Stub
 
@@ -88,8 +88,10 @@ class Witness:
         words = " ".join(traceback.format_exception_only(error)[-1].split())
         frames = traceback.extract_tb(error.__traceback__)
         # The first frames are ours; the last is where it happened, the library it called into included.
-        at = f"{_as_named(frames[-1].filename)}:{frames[-1].lineno}" if len(frames) > 1 else ""
-        self.failures.append(HookFailure(hook=hook, words=f"raised {words}", at=at, step=self.step))
+        where = f"{_as_named(frames[-1].filename)}:{frames[-1].lineno}" if len(frames) > 1 else ""
+        self.failures.append(
+            HookFailure(hook=hook, words=f"raised {words}", at=where, step=self.step)
+        )
 
 
 def _as_named(file: str) -> str:
@@ -135,7 +137,7 @@ _MessageChange = Callable[[MessagePlan, Origin], MessagePlan]
 
 def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
     channels = {
-        name: _channel(channel, child("/channels", name), hook, message)
+        name: _channel(channel, at("/channels", name), hook, message)
         for name, channel in plan.channels.items()
     }
     find = plan.match
@@ -164,9 +166,9 @@ def _channel(
 
     messages = {}
     for type_, plan in channel.messages.items():
-        at = child(f"{pointer}/messages", type_)
-        origin = Origin(kind="message", channel=channel.name, name=type_, pointer=f"{at}/route")
-        changed_hook = changed(plan.hook, at.removeprefix(f"{pointer}/") + "/hook")
+        below = at(f"{pointer}/messages", type_)
+        origin = Origin(kind="message", channel=channel.name, name=type_, pointer=f"{below}/route")
+        changed_hook = changed(plan.hook, below.removeprefix(f"{pointer}/") + "/hook")
         messages[type_] = message(attrs.evolve(plan, hook=changed_hook), origin)
     return attrs.evolve(
         channel,
@@ -183,7 +185,7 @@ def _channel(
 def _auth(auth: AuthPlan, channel: str, hook: _HookChange) -> AuthPlan:
     if auth.hook is None:
         return auth
-    pointer = child("/auth", auth.name) + "/hook"
+    pointer = at("/auth", auth.name) + "/hook"
     origin = Origin(kind="authenticator", channel=channel, name=auth.hook.name, pointer=pointer)
     return attrs.evolve(auth, hook=hook(auth.hook, origin))
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from channeld.config.tree import child
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compiled import validator_of
 
@@ -105,14 +105,14 @@ def _compare_mapping(
     matchers = [key for key in pattern if key.startswith("$")]
     found: list[Difference] = []
     for key in matchers:
-        found += MATCHERS[key](pattern[key], value, env, child(path, key))
+        found += MATCHERS[key](pattern[key], value, env, at(path, key))
     if matchers and len(matchers) == len(pattern):
         return found
     plain = {key: expected for key, expected in pattern.items() if not key.startswith("$")}
     if not isinstance(value, dict):
         return [*found, Difference(path, shown(plain), shown(value))]
     for key, expected in plain.items():
-        found += compare(expected, value.get(key, MISSING), env, child(path, key), exact=exact)
+        found += compare(expected, value.get(key, MISSING), env, at(path, key), exact=exact)
     if exact:
         more = {key: value[key] for key in value if key not in plain}
         found += [Difference(path, f"no `{key}`", shown(more[key])) for key in more]
@@ -126,7 +126,7 @@ def _compare_list(
         return [Difference(path, f"a list of {len(pattern)}", f"{len(value)}: {shown(value)}")]
     found: list[Difference] = []
     for index, (expected, got) in enumerate(zip(pattern, value, strict=True)):
-        found += compare(expected, got, env, child(path, index), exact=exact)
+        found += compare(expected, got, env, at(path, index), exact=exact)
     return found
 
 

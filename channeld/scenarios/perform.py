@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import attrs
 
-from channeld.config.tree import child
 from channeld.diagnostics.diagnostic import Place
 from channeld.engine.publishing import FrameRefused
+from channeld.pointer import at
 from channeld.scenarios.inbox import Mismatch, Nothing, Received, Taken
 from channeld.scenarios.instrumentation import ORIGIN, Origin, caused_by
 from channeld.scenarios.matching import Difference, Env, compare, fill, shown
@@ -71,7 +71,7 @@ class Performer:
                 label = f"refused with HTTP {actor.status}"
                 raise self._failed(f"{actor.name} was not let in", pointer, label)
             return
-        at = child(pointer, "refused")
+        below = at(pointer, "refused")
         if got == spec.refused:
             actor.is_closure_taken = True
             for received in actor.inbox.waiting:
@@ -85,7 +85,7 @@ class Performer:
                 "the server waits for an `authenticate` frame until `auth_timeout`: leave out `refused`, "
                 "`advance` past it, and expect UNAUTHORIZED and the close"
             )
-        raise self._failed(f"{actor.name} was not refused as expected", at, label, notes=notes)
+        raise self._failed(f"{actor.name} was not refused as expected", below, label, notes=notes)
 
     async def connect(self, step: Connect) -> None:
         """`connect`."""
@@ -163,7 +163,7 @@ class Performer:
                 ) from None
         else:
             if step.refused:
-                raise self._failed("the event was published", child(step.pointer, "refused"), "")
+                raise self._failed("the event was published", at(step.pointer, "refused"), "")
 
     # -------------------------------------------------------------------------------------------------- expecting
 
@@ -327,10 +327,10 @@ class Performer:
         if origin.kind == "publish":
             return f"sent by `publish`, {origin.name}"
         place = self.source(origin.pointer)
-        at = f"{place.file}:{place.line}:{place.column}"
+        where = f"{place.file}:{place.line}:{place.column}"
         if origin.kind == "message":
-            return f"sent by the route of `{origin.name}`, {at}"
-        return f"sent by hook {origin.name}, {at}"
+            return f"sent by the route of `{origin.name}`, {where}"
+        return f"sent by hook {origin.name}, {where}"
 
 
 def _time(seconds: float) -> str:

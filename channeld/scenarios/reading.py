@@ -10,15 +10,17 @@ from typing import Final
 
 import attrs
 
-from channeld.config.language import got, joined, similar
+from channeld.config.language import got, joined
 from channeld.config.scalars import BadScalar, parse_duration
-from channeld.config.tree import Tree, child, tokens
+from channeld.config.tree import Tree
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related, Report
+from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.scenarios.matching import MATCHERS, TYPES
 from channeld.scenarios.model import Pattern
 from channeld.schema.compiled import validator_of
+from channeld.suggest import closest
 
 __all__ = ["Reader"]
 
@@ -56,11 +58,11 @@ class Reader:
             return None
         for key in value:
             if key not in legal and not key.startswith("x-"):
-                meant = similar(key, [one for one in legal if one not in value])
+                meant = closest(key, [one for one in legal if one not in value])
                 allowed = joined([f"`{one}`" for one in legal])
                 help = f"did you mean `{meant}`?" if meant else f"it takes {allowed}"
                 message = f"unknown key `{key[:40]}` in {named(pointer)}"
-                self.find("CH802", message, child(pointer, key), help, key=True)
+                self.find("CH802", message, at(pointer, key), help, key=True)
         missing = [key for key in required if key not in value]
         for key in missing:
             message = f"{named(pointer)} has no `{key}`"
@@ -82,7 +84,7 @@ class Reader:
     def items(self, value: Json, pointer: str) -> list[tuple[Json, str]]:
         """The entries of a list, each with its pointer; none after a finding."""
         if isinstance(value, list):
-            return [(one, child(pointer, index)) for index, one in enumerate(value)]
+            return [(one, at(pointer, index)) for index, one in enumerate(value)]
         self.wrong(value, pointer, "a list")
         return []
 
@@ -142,31 +144,31 @@ class Reader:
         """A value to send: every `{$ref: NAME}` in it names what was captured (CH808)."""
         if isinstance(value, dict):
             if value.keys() == {"$ref"}:
-                self._check_ref(value["$ref"], child(pointer, "$ref"))
+                self._check_ref(value["$ref"], at(pointer, "$ref"))
             else:
                 for key, one in value.items():
-                    self.template(one, child(pointer, key))
+                    self.template(one, at(pointer, key))
         elif isinstance(value, list):
             for index, one in enumerate(value):
-                self.template(one, child(pointer, index))
+                self.template(one, at(pointer, index))
         return value
 
     def _check_pattern(self, value: Json, pointer: str) -> None:
         if isinstance(value, list):
             for index, one in enumerate(value):
-                self._check_pattern(one, child(pointer, index))
+                self._check_pattern(one, at(pointer, index))
         elif isinstance(value, dict):
             for key, one in value.items():
-                at = child(pointer, key)
+                below = at(pointer, key)
                 if not key.startswith("$"):
-                    self._check_pattern(one, at)
+                    self._check_pattern(one, below)
                 elif key in MATCHERS:
-                    self._check_matcher(key, one, at)
+                    self._check_matcher(key, one, below)
                 else:
-                    meant = similar(key, list(MATCHERS))
+                    meant = closest(key, list(MATCHERS))
                     known = joined([f"`{name}`" for name in MATCHERS])
                     help = f"did you mean `{meant}`?" if meant else f"there are {known}"
-                    self.find("CH807", f"there is no matcher `{key[:40]}`", at, help, key=True)
+                    self.find("CH807", f"there is no matcher `{key[:40]}`", below, help, key=True)
 
     def _check_matcher(self, name: str, argument: Json, pointer: str) -> None:
         if name in ("$exact", "$len"):
@@ -186,7 +188,7 @@ class Reader:
         if not isinstance(name, str):
             self.find("CH807", "`$ref` takes the name of what was captured", pointer)
             return
-        meant = similar(name, sorted(self.captured))
+        meant = closest(name, sorted(self.captured))
         help = "capture it first, in an earlier step: `{$capture: " + name + "}`"
         help = f"did you mean `{meant}`?" if meant else help
         self.find("CH808", f"nothing was captured as `{name[:40]}` before", pointer, help)

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import attrs
 
-from channeld.config.language import joined, similar
-from channeld.config.tree import child
+from channeld.config.language import joined
+from channeld.pointer import at
 from channeld.protocol.codes import REFUSALS
 from channeld.protocol.frames import Json
 from channeld.scenarios.model import (
@@ -24,6 +24,7 @@ from channeld.scenarios.model import (
     Step,
 )
 from channeld.scenarios.reading import Reader
+from channeld.suggest import closest
 
 __all__ = ["CLIENT_KEYS", "RESERVED_NAMES", "StepReader", "read_client"]
 
@@ -57,21 +58,21 @@ def read_client(
         "claims": reader.object,
         "token": reader.text,
         "expires": reader.duration,
-        "since": lambda value, at: _since(reader, value, at),
-        "headers": lambda value, at: _headers(reader, value, at),
+        "since": lambda value, below: _since(reader, value, below),
+        "headers": lambda value, below: _headers(reader, value, below),
         "origin": reader.text,
-        "refused": lambda value, at: _refused(reader, value, at),
+        "refused": lambda value, below: _refused(reader, value, below),
     }
     read = {
-        key: keys[key](value, child(pointer, key)) for key, value in written.items() if key in keys
+        key: keys[key](value, at(pointer, key)) for key, value in written.items() if key in keys
     }
     path = read.get("path", before.path)
     if isinstance(path, str) and path and not path.startswith("/"):
         help = f"write `/{path}`"
-        reader.find("CH812", "a path starts with `/`", child(pointer, "path"), help)
+        reader.find("CH812", "a path starts with `/`", at(pointer, "path"), help)
     if "token" in written and "user" in written:
         message = "a client comes with a `token`, or is let in as a `user`, not both"
-        reader.find("CH805", message, child(pointer, "token"), "keep one", key=True)
+        reader.find("CH805", message, at(pointer, "token"), "keep one", key=True)
     changed: dict[str, Any] = {key: value for key, value in read.items() if value is not None}
     return attrs.evolve(before, **changed)
 
@@ -86,12 +87,12 @@ def _headers(reader: Reader, value: Json, pointer: str) -> Mapping[str, str]:
     named = reader.object(value, pointer)
     headers = {}
     for name, text in named.items():
-        checked = reader.text(text, child(pointer, name))
+        checked = reader.text(text, at(pointer, name))
         if checked is not None and checked.isascii() and checked.isprintable() and name.isascii():
             headers[name.lower()] = checked
         elif checked is not None:
             message = "a header field holds printable ASCII characters only"
-            reader.find("CH812", message, child(pointer, name))
+            reader.find("CH812", message, at(pointer, name))
     return headers
 
 
@@ -111,7 +112,7 @@ class StepReader:
 
     def steps(self, value: Json, pointer: str) -> list[Step]:
         """The steps; those with findings are left out."""
-        read = [self._step(one, at) for one, at in self.reader.items(value, pointer)]
+        read = [self._step(one, below) for one, below in self.reader.items(value, pointer)]
         return [step for step in read if step is not None]
 
     def _step(self, value: Json, pointer: str) -> Step | None:
@@ -124,27 +125,27 @@ class StepReader:
             self.reader.find("CH805", message, pointer, help)
             return None
         name, said = next(iter(value.items()))
-        at = child(pointer, name)
+        below = at(pointer, name)
         if name == "advance":
-            return Advance(pointer=at, seconds=self.reader.duration(said, at))
+            return Advance(pointer=below, seconds=self.reader.duration(said, below))
         if name == "publish":
-            return self._publish(said, at)
+            return self._publish(said, below)
         if name not in self.clients:
             known = [*self.clients, *sorted(RESERVED_NAMES)]
-            meant = similar(name, known)
+            meant = closest(name, known)
             names = joined([f"`{one}`" for one in known])
             help = f"did you mean `{meant}`?" if meant else f"a step starts with one of {names}"
             message = f"the scenario has no client `{name[:40]}`"
-            self.reader.find("CH804", message, at, help, key=True)
+            self.reader.find("CH804", message, below, help, key=True)
             return None
-        return self._client_step(name, said, at)
+        return self._client_step(name, said, below)
 
     def _client_step(self, client: str, said: Json, pointer: str) -> Step | None:
         if isinstance(said, str) and said in BARE:
             return VERBS[said](self, client, None, pointer, {})
         verbs = [key for key in MODIFIERS if isinstance(said, dict) and key in said]
         if isinstance(said, str):
-            meant = similar(said, BARE)
+            meant = closest(said, BARE)
             help = (
                 f"did you mean `{meant}`?"
                 if meant
@@ -154,8 +155,8 @@ class StepReader:
             return None
         if len(verbs) > 1:
             message = f"a step does one thing; this one has `{verbs[0]}` and `{verbs[1]}`"
-            at = child(pointer, verbs[1])
-            self.reader.find("CH805", message, at, "make two steps of it", key=True)
+            below = at(pointer, verbs[1])
+            self.reader.find("CH805", message, below, "make two steps of it", key=True)
             return None
         legal = (*verbs, *(MODIFIERS[verbs[0]] if verbs else MODIFIERS))
         written = self.reader.mapping(said, pointer, legal)
@@ -166,13 +167,13 @@ class StepReader:
                 help = f"write one of {joined(_quoted(MODIFIERS))}"
                 self.reader.find("CH805", "the step says nothing", pointer, help)
             return None
-        return VERBS[verbs[0]](self, client, written[verbs[0]], child(pointer, verbs[0]), written)
+        return VERBS[verbs[0]](self, client, written[verbs[0]], at(pointer, verbs[0]), written)
 
     # ---------------------------------------------------------------------------------------------------- verbs
 
     def _duration(self, written: Mapping[str, Json], key: str, pointer: str) -> float:
         beside = pointer.rpartition("/")[0]
-        return self.reader.duration(written[key], child(beside, key)) if key in written else 0.0
+        return self.reader.duration(written[key], at(beside, key)) if key in written else 0.0
 
     def send(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
         """`send`."""
@@ -192,7 +193,7 @@ class StepReader:
         if not listed:
             message, help = "nothing is expected", "write a frame, or `absent`"
             self.reader.find("CH805", message, pointer, help)
-        patterns = tuple(self.reader.pattern(value, at) for value, at in listed)
+        patterns = tuple(self.reader.pattern(value, below) for value, below in listed)
         within = self._duration(written, "within", pointer)
         ordered = "expect_unordered" not in written
         return Expect(
@@ -234,9 +235,9 @@ class StepReader:
         mapping = self.reader.mapping(said, pointer, ("code", "reason")) or {}
         code, reason = 1000, ""
         if "code" in mapping:
-            code = self.reader.close_code(mapping["code"], child(pointer, "code")) or code
+            code = self.reader.close_code(mapping["code"], at(pointer, "code")) or code
         if "reason" in mapping:
-            reason = self.reader.text(mapping["reason"], child(pointer, "reason")) or ""
+            reason = self.reader.text(mapping["reason"], at(pointer, "reason")) or ""
         return Close(client=client, pointer=pointer, code=code, reason=reason)
 
     def connect(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
@@ -258,26 +259,24 @@ class StepReader:
         if written is None:
             return None
         texts = {
-            key: reader.text(written[key], child(pointer, key))
+            key: reader.text(written[key], at(pointer, key))
             for key in ("channel", "room", "user")
             if key in written
         }
         to = written.get(
             "to", "room" if "room" in written else "user" if "user" in written else "global"
         )
-        at = child(pointer, "to")
+        below = at(pointer, "to")
         if to not in TARGETS:
-            reader.find("CH805", f"`to` is {joined(_quoted(TARGETS))}", at)
+            reader.find("CH805", f"`to` is {joined(_quoted(TARGETS))}", below)
         elif to != "global" and to not in written:
             help = f"add `{to}:`"
-            reader.find("CH803", f"to publish to a {to} takes its name", at, help)
-        event = reader.template(written["event"], child(pointer, "event"))
+            reader.find("CH803", f"to publish to a {to} takes its name", below, help)
+        event = reader.template(written["event"], at(pointer, "event"))
         if not isinstance(event, dict):
-            reader.wrong(event, child(pointer, "event"), "a frame")
+            reader.wrong(event, at(pointer, "event"), "a frame")
             return None
-        refused = "refused" in written and reader.flag(
-            written["refused"], child(pointer, "refused")
-        )
+        refused = "refused" in written and reader.flag(written["refused"], at(pointer, "refused"))
         return Publish(
             pointer=pointer,
             channel=texts.get("channel") or "",

@@ -4,8 +4,9 @@ import posixpath
 from collections.abc import Mapping
 from typing import Final
 
-from channeld.config.tree import Tree, child
+from channeld.config.tree import Tree
 from channeld.diagnostics.diagnostic import Related, Report
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.scenarios.model import (
     ClientSpec,
@@ -63,14 +64,14 @@ class _Common:
             folder = posixpath.dirname(reader.tree.file)
             self.config = posixpath.normpath(posixpath.join(folder, path))
         self.env = {
-            name: reader.text(value, child("/env", name)) or ""
+            name: reader.text(value, at("/env", name)) or ""
             for name, value in self._named(document, "env").items()
         }
         self.stubs = self.read_stubs(document, "")
         self.ignore = self.read_ignore(document, "")
 
     def _named(self, document: Mapping[str, Json], key: str) -> Mapping[str, Json]:
-        return self.reader.named_values(document[key], child("", key)) if key in document else {}
+        return self.reader.named_values(document[key], at("", key)) if key in document else {}
 
     def scenario(self, value: Json, pointer: str) -> Scenario | None:
         """One of `scenarios`."""
@@ -79,12 +80,12 @@ class _Common:
         written = reader.mapping(value, pointer, SCENARIO_KEYS, ["name", "steps"])
         if written is None:
             return None
-        name = reader.text(written["name"], child(pointer, "name")) or ""
+        name = reader.text(written["name"], at(pointer, "name")) or ""
         skip = ""
         if "skip" in written:
-            skip = reader.text(written["skip"], child(pointer, "skip")) or ""
-        clients = self._clients(written.get("clients", {}), child(pointer, "clients"))
-        steps = StepReader(reader, clients).steps(written["steps"], child(pointer, "steps"))
+            skip = reader.text(written["skip"], at(pointer, "skip")) or ""
+        clients = self._clients(written.get("clients", {}), at(pointer, "clients"))
+        steps = StepReader(reader, clients).steps(written["steps"], at(pointer, "steps"))
         return Scenario(
             name=name,
             pointer=pointer,
@@ -98,32 +99,32 @@ class _Common:
     def _clients(self, value: Json, pointer: str) -> dict[str, ClientSpec]:
         clients = {}
         for name, written in self.reader.named_values(value, pointer).items():
-            at = child(pointer, name)
+            below = at(pointer, name)
             if name in RESERVED_NAMES or not name:
                 message = f"a client can't be called `{name}`, which is a step of its own"
-                self.reader.find("CH804", message, at, "give it another name", key=True)
+                self.reader.find("CH804", message, below, "give it another name", key=True)
                 continue
             # A client that is wrong is known all the same, so that the steps that name it are not called wrong, too.
-            clients[name] = ClientSpec(name=name, pointer=at, path="")
-            checked = self.reader.mapping(written, at, CLIENT_KEYS, ["path"])
+            clients[name] = ClientSpec(name=name, pointer=below, path="")
+            checked = self.reader.mapping(written, below, CLIENT_KEYS, ["path"])
             if checked is not None:
-                clients[name] = read_client(self.reader, checked, at, clients[name])
+                clients[name] = read_client(self.reader, checked, below, clients[name])
         return clients
 
     def read_ignore(self, written: Mapping[str, Json], pointer: str) -> tuple[Pattern, ...]:
         """`ignore`: patterns of frames that need not be consumed."""
         if "ignore" not in written:
             return ()
-        listed = self.reader.items(written["ignore"], child(pointer, "ignore"))
-        return tuple(self.reader.pattern(value, at) for value, at in listed)
+        listed = self.reader.items(written["ignore"], at(pointer, "ignore"))
+        return tuple(self.reader.pattern(value, below) for value, below in listed)
 
     def read_stubs(self, written: Mapping[str, Json], pointer: str) -> dict[str, Stub]:
         """`hooks`: what stands in for hooks, by `module:function`."""
-        at = child(pointer, "hooks")
+        below = at(pointer, "hooks")
         if "hooks" not in written:
             return {}
-        stubs = self.reader.named_values(written["hooks"], at)
-        return {name: self._stub(name, value, child(at, name)) for name, value in stubs.items()}
+        stubs = self.reader.named_values(written["hooks"], below)
+        return {name: self._stub(name, value, at(below, name)) for name, value in stubs.items()}
 
     def _stub(self, name: str, value: Json, pointer: str) -> Stub:
         reader = self.reader
@@ -131,12 +132,12 @@ class _Common:
         answers = [key for key in ANSWERS if key in written]
         if len(answers) > 1:
             message = f"a hook can't both `{answers[0]}` and `{answers[1]}`"
-            reader.find("CH805", message, child(pointer, answers[1]), "keep one", key=True)
-        at = child(pointer, "delay")
-        delay = reader.duration(written["delay"], at) if "delay" in written else 0.0
+            reader.find("CH805", message, at(pointer, answers[1]), "keep one", key=True)
+        below = at(pointer, "delay")
+        delay = reader.duration(written["delay"], below) if "delay" in written else 0.0
         raises = written.get("raises")
         if "raises" in written:
-            raises = reader.text(raises, child(pointer, "raises"))
+            raises = reader.text(raises, at(pointer, "raises"))
         return Stub(
             hook=name,
             pointer=pointer,
@@ -149,21 +150,21 @@ class _Common:
     def _reject(self, written: Mapping[str, Json], pointer: str) -> Rejection | None:
         if "reject" not in written:
             return None
-        reader, value, at = self.reader, written["reject"], child(pointer, "reject")
+        reader, value, below = self.reader, written["reject"], at(pointer, "reject")
         if isinstance(value, str):
             return Rejection(message=value)
-        reject = reader.mapping(value, at, REJECT_KEYS, ["message"]) or {}
+        reject = reader.mapping(value, below, REJECT_KEYS, ["message"]) or {}
         texts = {
-            key: reader.text(reject[key], child(at, key)) or ""
+            key: reader.text(reject[key], at(below, key)) or ""
             for key in ("message", "code")
             if key in reject
         }
         close = None
         if "close" in reject:
-            close = reader.close_code(reject["close"], child(at, "close"))
+            close = reader.close_code(reject["close"], at(below, "close"))
         fields: Mapping[str, Json] = {}
         if "fields" in reject:
-            fields = reader.object(reject["fields"], child(at, "fields"))
+            fields = reader.object(reject["fields"], at(below, "fields"))
         return Rejection(
             message=texts.get("message", ""),
             code=texts.get("code", "REJECTED"),
@@ -180,8 +181,8 @@ def _check_names(reader: Reader, scenarios: list[Scenario | None]) -> None:
             continue
         first = seen.setdefault(scenario.name, scenario)
         if first is not scenario:
-            there = reader.tree.place(child(first.pointer, "name"))
+            there = reader.tree.place(at(first.pointer, "name"))
             message = "two scenarios have the same name"
             related = (Related(place=there, message="first used here"),)
-            at = child(scenario.pointer, "name")
-            reader.find("CH809", message, at, "rename one of them", related=related)
+            below = at(scenario.pointer, "name")
+            reader.find("CH809", message, below, "rename one of them", related=related)

@@ -11,7 +11,6 @@ from typing import Final
 
 import attrs
 
-from channeld.config.language import similar
 from channeld.config.load import file_system
 from channeld.config.source import parse
 from channeld.diagnostics.catalogue import diagnose
@@ -24,6 +23,7 @@ from channeld.scenarios.model import ScenarioFile
 from channeld.scenarios.outcome import FileResult, Outcome
 from channeld.scenarios.runner import CAP, run_scenario
 from channeld.scenarios.structure import structure
+from channeld.suggest import closest
 from channeld.telemetry import silenced
 
 __all__ = [
@@ -271,7 +271,7 @@ def _check_stubs(content: ScenarioFile, plan: Plan, report: Report) -> None:
         for name, stub in scenario.stubs.items():
             if name in names:
                 continue
-            meant = similar(name, names)
+            meant = closest(name, names)
             known = ", ".join(f"`{one}`" for one in names) or "none"
             help = f"did you mean `{meant}`?" if meant else f"its hooks: {known}"
             message = f"the configuration has no hook `{name[:80]}`"

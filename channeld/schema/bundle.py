@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import attrs
 
-from channeld.pointer import at
+from channeld.pointer import at, unescaped
 from channeld.protocol.frames import Json
 from channeld.schema.documents import Document, Documents, Target, value_at
 from channeld.schema.vocabulary import subschemas
@@ -165,7 +165,7 @@ def _value(target: Target) -> Json:
 
 def _suggested(document: Document, pointer: str) -> str:
     last = (pointer or document.base or document.file).rsplit("/", 1)[-1]
-    name = last.replace("~1", "/").replace("~0", "~")
+    name = unescaped(last)
     return name if pointer or document.base is not None else name.partition(".")[0] or "schema"
 
 

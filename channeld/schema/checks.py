@@ -9,12 +9,13 @@ from channeld.config.scalars import format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import type_of
 from channeld.schema.lint import is_shut_out, lint
 from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.vocabulary import IN_PLACE, SchemaError, subschemas
+from channeld.suggest import did_you_mean
 
 __all__ = ["check_schemas"]
 

@@ -15,9 +15,10 @@ import attrs
 from channeld.config.model import Config
 from channeld.config.source import Sources, Tree
 from channeld.diagnostics.diagnostic import Place
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at, tokens, unescaped
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import DIALECT, SchemaError, subschemas
+from channeld.suggest import did_you_mean
 
 __all__ = ["Document", "Documents", "Target", "value_at"]
 
@@ -180,7 +181,7 @@ class Documents:
 
     def _in_named(self, fragment: str, here: str) -> Target | SchemaError | None:
         token, *rest = fragment.removeprefix("/schemas/").split("/")
-        name = token.replace("~1", "/").replace("~0", "~")
+        name = unescaped(token)
         document = self.named(name)
         if document is None:
             known = [f"#/schemas/{each}" for each in self._config.schemas]
@@ -226,8 +227,7 @@ def _pointed(
     document: Document, resource: str, fragment: str, here: str
 ) -> Target | SchemaError | None:
     pointer, value = resource, value_at(document, resource)
-    for token in fragment.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
+    for key in tokens(fragment):
         below = dict(_children(value))
         if key not in below:
             written = pointer[len(resource) :]
@@ -257,6 +257,6 @@ def value_at(document: Document, pointer: str) -> Json:
         LookupError: nothing does.
     """
     value = document.value
-    for token in pointer.split("/")[1:]:
-        value = dict(_children(value))[token.replace("~1", "/").replace("~0", "~")]
+    for key in tokens(pointer):
+        value = dict(_children(value))[key]
     return value

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import attrs
 
+from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.schema.cases import (
     ALL,
@@ -207,8 +208,7 @@ def pointed(schema: Json, reference: str) -> Json:
     if reference != "#" and not reference.startswith("#/"):
         raise LookupError(reference)
     value = schema
-    for token in unquote(reference[1:]).split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
+    for key in tokens(unquote(reference[1:])):
         if isinstance(value, dict):
             value = value[key]
         elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]*", key):

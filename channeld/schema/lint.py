@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import type_of
 from channeld.schema.vocabulary import (
@@ -14,6 +14,7 @@ from channeld.schema.vocabulary import (
     nearest_keyword,
     why_not_linear,
 )
+from channeld.suggest import did_you_mean
 
 __all__ = ["is_shut_out", "json_equal", "lint"]
 

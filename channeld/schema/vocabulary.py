@@ -1,6 +1,5 @@
 """The keywords of JSON Schema 2020-12: what each takes, and where in a schema other schemas stand."""
 
-import difflib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -9,8 +8,9 @@ from typing import Final
 import attrs
 import jsonschema_rs
 
-from channeld.pointer import at, did_you_mean
+from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.suggest import candidates, did_you_mean
 
 __all__ = [
     "DIALECT",
@@ -363,7 +363,7 @@ def _name(value: object) -> str:
 def nearest_keyword(name: str, value: Json) -> str | None:
     """The keyword that `name` is a slip of, as its letters and its value have it, or None."""
     # Stricter than elsewhere: `other` and `note` are names that people use, not slips of `then` and `not`.
-    for keyword in difflib.get_close_matches(name, KEYWORDS, n=3, cutoff=0.75):
+    for keyword in candidates(name, KEYWORDS, cutoff=0.75):
         if _fits(KEYWORDS[keyword], value):
             return keyword
     return None

@@ -5,36 +5,6 @@ from channeld.config.language import LANGUAGE, Rule
 from channeld.protocol.frames import Json
 
 
-@pytest.mark.parametrize(
-    ("word", "legal", "meant"),
-    [
-        ("chanels", ["channels", "auth"], "channels"),
-        ("Bind", ["bind"], "bind"),
-        ("json-depth", ["json_depth"], "json_depth"),
-        ("desc", ["description"], None),
-        ("foo", ["path", "auth"], None),
-        ("x" * 100_000, ["xxxx"], None),
-    ],
-)
-def test_similar_words(word: str, legal: list[str], meant: str | None) -> None:
-    assert language.similar(word, legal) == meant
-
-
-@pytest.mark.parametrize(
-    ("word", "legal", "meant"),
-    [
-        ("desc", ["description"], "description"),
-        ("listen", ["bind", "tls"], "bind"),
-        ("room", ["room_x", "rooms"], "rooms"),
-        ("listen", ["tls"], None),
-    ],
-)
-def test_aliases_are_for_keys_that_are_legal(
-    word: str, legal: list[str], meant: str | None
-) -> None:
-    assert language.similar(word, legal, aliases=True) == meant
-
-
 @pytest.mark.parametrize("alias", language.ALIASES)
 def test_aliases_lead_to_keys_of_the_language(alias: str) -> None:
     assert all(language.elsewhere(key) for key in language.ALIASES[alias])

@@ -3,8 +3,9 @@
 import pytest
 
 from channeld.config.source import parse
-from channeld.config.tree import Scalar, Tree, child, tokens
+from channeld.config.tree import Scalar, Tree
 from channeld.diagnostics.diagnostic import Place, Report
+from channeld.pointer import at, tokens
 
 TEXT = """\
 server:
@@ -126,7 +127,7 @@ def test_a_paragraph_separator_is_no_line_break() -> None:
 
 
 def test_pointers_are_escaped() -> None:
-    pointer = child(child("", "a/b~c"), 0)
+    pointer = at(at("", "a/b~c"), 0)
 
     assert pointer == "/a~1b~0c/0"
     assert tokens(pointer) == ["a/b~c", "0"]

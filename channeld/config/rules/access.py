@@ -10,10 +10,11 @@ from channeld.config.checker import shown
 from channeld.config.language import joined
 from channeld.config.model import Channel, Config
 from channeld.config.reachable import is_every_interface
-from channeld.config.rules.evidence import at, finding, is_written, secrets, texts, with_tokens
+from channeld.config.rules.evidence import finding, is_written, secrets, texts, with_tokens
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic, Related
+from channeld.pointer import at
 
 __all__ = [
     "api_key_weak",
@@ -45,7 +46,7 @@ def route_to_nobody(config: Config, sources: Sources) -> Findings:
         for name, message in channel.messages.items():
             if any(t.to == "user" and t.channel in {None, channel.name} for t in message.route):
                 text = f"nobody on channel `{channel.name}` is a user who could be reached"
-                pointer = at("channels", channel.name, "messages", name, "route")
+                pointer = at("/channels", channel.name, "messages", name, "route")
                 help = "give the channel an authenticator, or route to `room`, `global` or `sender`"
                 yield finding("CH403", text, sources, pointer, help)
 
@@ -56,16 +57,16 @@ def presence_of_nobody(config: Config, sources: Sources) -> Findings:
         if channel.presence is not None:
             message = f"nobody on channel `{channel.name}` is a user who could be shown"
             help = "give the channel an authenticator, or remove `presence`"
-            pointer = at("channels", channel.name, "presence")
+            pointer = at("/channels", channel.name, "presence")
             yield finding("CH413", message, sources, pointer, help, key=True)
 
 
 def require_of_nobody(config: Config, sources: Sources) -> Findings:
     """CH423: claims are wanted where nobody has any."""
     for channel in _anonymous(config):
-        pointers = [at("channels", channel.name, "require")] if channel.require else []
+        pointers = [at("/channels", channel.name, "require")] if channel.require else []
         pointers += [
-            at("channels", channel.name, "messages", name, "require")
+            at("/channels", channel.name, "messages", name, "require")
             for name, message in channel.messages.items()
             if message.require
         ]
@@ -82,7 +83,7 @@ def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
         if channel.auth.optional and shows:
             message = f"anonymous clients of channel `{channel.name}` see these claims"
             help = "show only what everybody may know, or remove `optional: true`"
-            pointer = at("channels", channel.name, "presence", "info")
+            pointer = at("/channels", channel.name, "presence", "info")
             yield finding("CH425", message, sources, pointer, help)
 
 
@@ -96,7 +97,7 @@ def cookie_any_origin(config: Config, sources: Sources) -> Findings:
                 message = "any web page can connect with its visitor's cookie"
                 help = "list the origins of your own pages, or use `same-origin`"
                 problem = finding("CH410", message, sources, "/server/allowed_origins", help)
-                where = sources.place(at("auth", name, "token_from"))
+                where = sources.place(at("/auth", name, "token_from"))
                 related = (Related(place=where, message="the cookie is taken here"),)
                 yield attrs.evolve(problem, related=related)
                 return

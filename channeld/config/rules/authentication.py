@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 import attrs
 
 from channeld.config.checker import shown
-from channeld.config.language import joined, similar
+from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth, TokensAuth
 from channeld.config.rules.evidence import (
-    at,
     channel_names,
     entries,
     finding,
@@ -23,6 +22,8 @@ from channeld.config.rules.evidence import (
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
+from channeld.pointer import at
+from channeld.suggest import closest
 
 __all__ = [
     "ALGORITHMS",
@@ -64,7 +65,7 @@ def authenticator_undefined(config: Config, sources: Sources) -> Findings:
     for channel, name, pointer in channel_names(sources):
         if name in defined:
             continue
-        meant = similar(name, defined)
+        meant = closest(name, defined)
         help = f"define it under `auth`, or write `auth: none` in channel `{channel}`"
         if name == "none":
             help = (
@@ -84,7 +85,7 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
     unclear = [
         c
         for c in channels
-        if c not in named and written(sources, at("channels", c, "auth")) != "none"
+        if c not in named and written(sources, at("/channels", c, "auth")) != "none"
     ]
     # So may one that names an authenticator which is not there.
     misspelt = used - set(entries(sources, "/auth"))
@@ -94,7 +95,7 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
         if name not in used:
             message = f"no channel uses authenticator `{name}`"
             help = f"write `auth: {name}` in a channel, or remove it"
-            yield finding("CH402", message, sources, at("auth", name), help, key=True)
+            yield finding("CH402", message, sources, at("/auth", name), help, key=True)
 
 
 def _jwt(config: Config) -> Iterator[tuple[str, JwtAuth]]:
@@ -106,7 +107,7 @@ def _jwt(config: Config) -> Iterator[tuple[str, JwtAuth]]:
 def algorithm_none(config: Config, sources: Sources) -> Findings:
     """CH404: `none`, which accepts forged tokens."""
     for name, _ in _jwt(config):
-        for text, pointer in texts(sources, at("auth", name, "algorithms")):
+        for text, pointer in texts(sources, at("/auth", name, "algorithms")):
             if text.lower() == "none":
                 message = "the algorithm `none` accepts forged tokens"
                 yield finding("CH404", message, sources, pointer, "remove it")
@@ -115,10 +116,10 @@ def algorithm_none(config: Config, sources: Sources) -> Findings:
 def algorithm_unknown(config: Config, sources: Sources) -> Findings:
     """CH419: an algorithm that does not exist, or that channeld does not know."""
     for name, _ in _jwt(config):
-        for text, pointer in texts(sources, at("auth", name, "algorithms")):
+        for text, pointer in texts(sources, at("/auth", name, "algorithms")):
             if text in ALGORITHMS or text.lower() == "none":
                 continue
-            meant = similar(text, ALGORITHMS)
+            meant = closest(text, ALGORITHMS)
             help = f"did you mean `{meant}`?" if meant else f"known are {joined([*ALGORITHMS])}"
             message = f"{shown(text)} is not a known signature algorithm"
             yield finding("CH419", message, sources, pointer, help)
@@ -135,13 +136,13 @@ def algorithms_mixed(config: Config, sources: Sources) -> Findings:
         if len(_families(auth)) > 1:
             message = f"authenticator `{name}` mixes HMAC and public-key algorithms"
             help = "make two authenticators; a channel can name both in a list"
-            yield finding("CH406", message, sources, at("auth", name, "algorithms"), help)
+            yield finding("CH406", message, sources, at("/auth", name, "algorithms"), help)
 
 
 def weak_secret(config: Config, sources: Sources) -> Findings:
     """CH405: an HMAC secret of fewer than 32 bytes."""
     for name, auth in _jwt(config):
-        for secret, pointer in secrets(sources, auth.secrets, at("auth", name, "secret")):
+        for secret, pointer in secrets(sources, auth.secrets, at("/auth", name, "secret")):
             size = len(secret.text.encode("utf-8", "surrogatepass"))
             if size < _LEAST_SECRET:
                 message = f"the secret of `{name}` has {size} bytes; HMAC needs {_LEAST_SECRET}"
@@ -153,11 +154,11 @@ def key_missing(config: Config, sources: Sources) -> Findings:
     """CH420: nothing to verify with."""
     for name, auth in _jwt(config):
         families = _families(auth)
-        keys = {key for key in _KEYS if is_written(sources, at("auth", name, key))}
+        keys = {key for key in _KEYS if is_written(sources, at("/auth", name, key))}
         if len(families) == 1 and not keys:
             message = f"authenticator `{name}` has nothing to verify tokens with"
             help = _HMAC_KEY if families == {"hmac"} else _PUBLIC_KEY
-            yield finding("CH420", message, sources, at("auth", name), help, key=True)
+            yield finding("CH420", message, sources, at("/auth", name), help, key=True)
 
 
 _HMAC_KEY: Final = "add `secret: ${CHANNELD_JWT_SECRET}`"
@@ -170,7 +171,7 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
     for name, auth in _jwt(config):
         families = _families(auth)
         for key, family in _KEYS.items():
-            pointer = at("auth", name, key)
+            pointer = at("/auth", name, key)
             if len(families) == 1 and family not in families and is_written(sources, pointer):
                 wanted = "`secret`" if families == {"hmac"} else "`public_key` or `jwks`"
                 message = f"{joined([*auth.algorithms], 'and')} cannot use `{key}`"
@@ -181,10 +182,10 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
 def no_audience(config: Config, sources: Sources) -> Findings:
     """CH407: tokens meant for other services are accepted."""
     for name, _ in _jwt(config):
-        if not is_written(sources, at("auth", name, "audience")):
+        if not is_written(sources, at("/auth", name, "audience")):
             message = f"authenticator `{name}` accepts tokens that were made for other services"
             help = "add `audience:` with the `aud` that your issuer writes for this service"
-            yield finding("CH407", message, sources, at("auth", name), help, key=True)
+            yield finding("CH407", message, sources, at("/auth", name), help, key=True)
 
 
 def jwks_not_https(config: Config, sources: Sources) -> Findings:
@@ -194,7 +195,7 @@ def jwks_not_https(config: Config, sources: Sources) -> Findings:
         if url is None or not url.lower().startswith("http://"):
             continue
         message = f"the keys of `{name}` are fetched without TLS"
-        problem = finding("CH408", message, sources, at("auth", name, "jwks"), "write `https://`")
+        problem = finding("CH408", message, sources, at("/auth", name, "jwks"), "write `https://`")
         if is_loopback(_host(url)):
             problem = attrs.evolve(problem, severity=Severity.WARNING)
         yield problem
@@ -212,18 +213,18 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
     found = [
         pair
         for name, auth in _jwt(config)
-        for pair in secrets(sources, auth.secrets, at("auth", name, "secret"))
+        for pair in secrets(sources, auth.secrets, at("/auth", name, "secret"))
     ]
     for name, auth in config.auth.items():
         if isinstance(auth, TokensAuth):
             kept = tuple(entry.token for entry in auth.tokens if entry.token is not None)
-            for secret, pointer in secrets(sources, kept, at("auth", name, "tokens")):
+            for secret, pointer in secrets(sources, kept, at("/auth", name, "tokens")):
                 inner = f"{pointer}/token"
                 found.append((secret, inner if is_written(sources, inner) else pointer))
     if config.api is not None:
         found += secrets(sources, config.api.keys, "/api/keys")
     for index, webhook in enumerate(config.webhooks):
-        found.append((webhook.secret, at("webhooks", index, "secret")))
+        found.append((webhook.secret, at("/webhooks", index, "secret")))
     for secret, pointer in found:
         if secret.inline:
             help = "write `${NAME}` and set it in the environment, or `{file: PATH}`"
@@ -233,7 +234,7 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
 def token_in_query(config: Config, sources: Sources) -> Findings:
     """CH412: a token in the URL, where it is said to be looked for there."""
     for name, _ in with_tokens(config):
-        for text, pointer in texts(sources, at("auth", name, "token_from")):
+        for text, pointer in texts(sources, at("/auth", name, "token_from")):
             if text.partition(":")[0] == "query":
                 message = "a token in the URL ends up in the logs of proxies"
                 help = "prefer `header`, `cookie:NAME`, `subprotocol` or `message`"
@@ -246,7 +247,7 @@ def expiry_optional(config: Config, sources: Sources) -> Findings:
         if auth.expiry == "optional":
             message = f"authenticator `{name}` accepts tokens that never end"
             help = "remove it, so that a token needs `exp`"
-            yield finding("CH422", message, sources, at("auth", name, "expiry"), help)
+            yield finding("CH422", message, sources, at("/auth", name, "expiry"), help)
 
 
 def message_never_awaited(config: Config, sources: Sources) -> Findings:
@@ -255,21 +256,21 @@ def message_never_awaited(config: Config, sources: Sources) -> Findings:
         users = [c for c in config.channels.values() if name in c.auth.names]
         if not users or not all(channel.auth.optional for channel in users):
             continue
-        for text, pointer in texts(sources, at("auth", name, "token_from")):
+        for text, pointer in texts(sources, at("/auth", name, "token_from")):
             if text == "message":
                 message = "an `authenticate` frame is never awaited where a token is optional"
                 help = "remove `message`, or `optional: true` in a channel that uses it"
-                where = sources.place(at("channels", users[0].name, "auth"))
+                where = sources.place(at("/channels", users[0].name, "auth"))
                 related = (Related(place=where, message="a token is optional here"),)
                 problem = finding("CH424", message, sources, pointer, help)
                 yield attrs.evolve(problem, related=related)
 
 
 def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
-    pointer = at("auth", name, "tokens")
+    pointer = at("/auth", name, "tokens")
     value = written(sources, pointer)
     return (
-        at("auth", name, "tokens", index)
+        at("/auth", name, "tokens", index)
         if isinstance(value, list) and len(value) == count
         else pointer
     )

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from channeld.config.model import Config, JwtAuth, Secret, TokensAuth
 from channeld.config.source import Sources
-from channeld.config.tree import child, tokens
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 
 __all__ = [
-    "at",
     "channel_names",
     "entries",
     "finding",
@@ -22,25 +21,9 @@ __all__ = [
 ]
 
 
-def at(*keys: str | int) -> str:
-    """The pointer of what these keys lead to."""
-    pointer = ""
-    for key in keys:
-        pointer = child(pointer, key)
-    return pointer
-
-
 def written(sources: Sources, pointer: str) -> Json:
     """What stands in the files at a pointer, right or wrong; None where nothing does, or null."""
-    value = sources.value
-    for token in tokens(pointer):
-        if isinstance(value, dict):
-            value = value.get(token)
-        elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
-            value = value[int(token)]
-        else:
-            return None
-    return value
+    return value_at(sources.value, pointer)
 
 
 def is_written(sources: Sources, pointer: str) -> bool:
@@ -56,8 +39,8 @@ def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and pointer not in sources.unset:
         yield value, pointer
     for index, one in enumerate(value if isinstance(value, list) else ()):
-        if isinstance(one, str) and child(pointer, index) not in sources.unset:
-            yield one, child(pointer, index)
+        if isinstance(one, str) and at(pointer, index) not in sources.unset:
+            yield one, at(pointer, index)
 
 
 def entries(sources: Sources, pointer: str) -> list[str]:
@@ -69,9 +52,9 @@ def entries(sources: Sources, pointer: str) -> list[str]:
 def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
     """Each channel that names an authenticator, the name, and the name's pointer; right or wrong."""
     for channel in entries(sources, "/channels"):
-        pointer = at("channels", channel, "auth")
+        pointer = at("/channels", channel, "auth")
         if isinstance(written(sources, pointer), dict):
-            pointer = child(pointer, "use")
+            pointer = at(pointer, "use")
         for name, place in texts(sources, pointer):
             if name != "none" or not place.endswith("/auth"):
                 yield channel, name, place
@@ -91,7 +74,7 @@ def secrets(
     value = written(sources, pointer)
     apart = isinstance(value, list) and len(value) == len(found)
     for index, secret in enumerate(found):
-        yield secret, child(pointer, index) if apart else pointer
+        yield secret, at(pointer, index) if apart else pointer
 
 
 def finding(

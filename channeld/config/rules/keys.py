@@ -5,9 +5,10 @@ from typing import Final
 
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth
-from channeld.config.rules.evidence import at, finding
+from channeld.config.rules.evidence import finding
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.pointer import at
 
 __all__ = ["key_unusable"]
 
@@ -30,7 +31,7 @@ def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
             continue
         message, help = _trouble(auth.public_key, name, known)
         if message:
-            yield finding("CH432", message, sources, at("auth", name, "public_key"), help)
+            yield finding("CH432", message, sources, at("/auth", name, "public_key"), help)
 
 
 def _wanted(algorithm: str) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from channeld.config.language import names_place
 from channeld.config.model import Channel, Config, Rate
-from channeld.config.rules.evidence import at, finding, is_written, with_tokens, written
+from channeld.config.rules.evidence import finding, is_written, with_tokens, written
 from channeld.config.scalars import format_duration, format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.pointer import at
 
 __all__ = [
     "auth_timeout_short",
@@ -37,23 +38,23 @@ def ping_timeout_long(config: Config, sources: Sources) -> Findings:
         f"`interval` ({format_duration(ping.interval)})"
     )
     help = f"write a `timeout` of at most {format_duration(ping.interval)}"
-    yield finding("CH603", message, sources, at("server", "ping", key), help)
+    yield finding("CH603", message, sources, at("/server", "ping", key), help)
 
 
 def history_without_rooms(config: Config, sources: Sources) -> Findings:
     """CH606: a history for rooms that nobody is ever in."""
     for channel in config.channels.values():
-        rooms = written(sources, at("channels", channel.name, "rooms"))
+        rooms = written(sources, at("/channels", channel.name, "rooms"))
         none = rooms in (None, []) or rooms == {"join": []}
         if channel.history is not None and none and not _is_broken(sources, channel):
             message = f"channel `{channel.name}` has no rooms whose frames could be kept"
             help = "add `rooms`, or remove `history`"
-            pointer = at("channels", channel.name, "history")
+            pointer = at("/channels", channel.name, "history")
             yield finding("CH606", message, sources, pointer, help, key=True)
 
 
 def _is_broken(sources: Sources, channel: Channel) -> bool:
-    rooms = at("channels", channel.name, "rooms")
+    rooms = at("/channels", channel.name, "rooms")
     return is_written(sources, rooms) and written(sources, rooms) is None
 
 
@@ -74,7 +75,7 @@ def history_memory(config: Config, sources: Sources) -> Findings:
                 f"{channel.history.size * size / _GIB:.1f} GiB for each room"
             )
             help = "keep fewer frames, or lower `limits.message_size` of this channel"
-            pointer = at("channels", channel.name, "history", "size")
+            pointer = at("/channels", channel.name, "history", "size")
             yield finding("CH608", message, sources, pointer, help)
 
 
@@ -82,7 +83,7 @@ def outbox_small(config: Config, sources: Sources) -> Findings:
     """CH609: an outbox that cannot hold one message."""
     limits = config.server.limits
     if limits.outbox < limits.message_size:
-        yield _outbox(sources, limits.outbox, limits.message_size, at("server", "limits"))
+        yield _outbox(sources, limits.outbox, limits.message_size, at("/server", "limits"))
     for channel in config.channels.values():
         own = channel.limits
         if own.outbox is None and own.message_size is None:
@@ -90,7 +91,7 @@ def outbox_small(config: Config, sources: Sources) -> Findings:
         outbox = limits.outbox if own.outbox is None else own.outbox
         size = _message_size(config, channel)
         if outbox < size:
-            yield _outbox(sources, outbox, size, at("channels", channel.name, "limits"))
+            yield _outbox(sources, outbox, size, at("/channels", channel.name, "limits"))
 
 
 def _outbox(sources: Sources, outbox: int, size: int, limits: str) -> Diagnostic:
@@ -101,16 +102,16 @@ def _outbox(sources: Sources, outbox: int, size: int, limits: str) -> Diagnostic
 
 
 def _rates(config: Config) -> Iterator[tuple[Rate, str]]:
-    yield config.server.limits.messages, at("server", "limits", "messages")
-    yield config.server.limits.errors, at("server", "limits", "errors")
+    yield config.server.limits.messages, at("/server", "limits", "messages")
+    yield config.server.limits.errors, at("/server", "limits", "errors")
     for channel in config.channels.values():
-        limits = at("channels", channel.name, "limits")
+        limits = at("/channels", channel.name, "limits")
         for rate, key in ((channel.limits.messages, "messages"), (channel.limits.errors, "errors")):
             if rate is not None:
                 yield rate, f"{limits}/{key}"
         for name, message in channel.messages.items():
             if message.rate is not None:
-                yield message.rate, at("channels", channel.name, "messages", name, "rate")
+                yield message.rate, at("/channels", channel.name, "messages", name, "rate")
 
 
 def burst_below_rate(config: Config, sources: Sources) -> Findings:
@@ -133,7 +134,7 @@ def rate_never_reached(config: Config, sources: Sources) -> Findings:
             if rate is not None and rate.limit / rate.period > every.limit / every.period:
                 text = f"`limits.messages` stops a client before `{name}` reaches this rate"
                 help = "lower the rate, or raise `limits.messages`"
-                pointer = at("channels", channel.name, "messages", name, "rate")
+                pointer = at("/channels", channel.name, "messages", name, "rate")
                 yield finding("CH611", text, sources, pointer, help)
 
 
@@ -143,14 +144,14 @@ def auth_timeout_short(config: Config, sources: Sources) -> Findings:
     awaited = any("message" in auth.token_from for _, auth in with_tokens(config))
     if awaited and limits.auth_timeout < limits.handshake_timeout:
         key = "auth_timeout"
-        if not is_written(sources, at("server", "limits", key)):
+        if not is_written(sources, at("/server", "limits", key)):
             key = "handshake_timeout"
         message = (
             f"a client on a slow line may take {format_duration(limits.handshake_timeout)} for its "
             f"handshake, but only {format_duration(limits.auth_timeout)} for its token"
         )
         help = f"write `auth_timeout: {format_duration(limits.handshake_timeout)}` or more"
-        yield finding("CH612", message, sources, at("server", "limits", key), help)
+        yield finding("CH612", message, sources, at("/server", "limits", key), help)
 
 
 def batch_without_events(config: Config, sources: Sources) -> Findings:
@@ -159,7 +160,7 @@ def batch_without_events(config: Config, sources: Sources) -> Findings:
         presence = channel.presence
         if presence is not None and presence.batch and not presence.events:
             message = "`batch` gathers presence events, but `events: false` sends none"
-            pointer = at("channels", channel.name, "presence", "batch")
+            pointer = at("/channels", channel.name, "presence", "batch")
             yield finding("CH613", message, sources, pointer, "remove one of them")
 
 
@@ -172,5 +173,5 @@ def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
         if subscribe is not None and subscribe.max is not None and subscribe.max > rooms:
             message = f"`rooms_per_connection` stops a client at {rooms} rooms"
             help = f"write at most {rooms}, or raise `limits.rooms_per_connection`"
-            pointer = at("channels", channel.name, "rooms", "subscribe", "max")
+            pointer = at("/channels", channel.name, "rooms", "subscribe", "max")
             yield finding("CH614", message, sources, pointer, help)

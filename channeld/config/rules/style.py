@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from channeld.config.model import Config
-from channeld.config.rules.evidence import at, entries, finding, is_written, written
+from channeld.config.rules.evidence import entries, finding, is_written, written
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Related
+from channeld.pointer import at
 from channeld.protocol.frames import RESERVED
 
 __all__ = [
@@ -28,7 +29,7 @@ def emit_and_stamp(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         for name, message in channel.messages.items():
             if message.emit is not None and message.stamp is not None:
-                pointer = at("channels", channel.name, "messages", name, "stamp")
+                pointer = at("/channels", channel.name, "messages", name, "stamp")
                 text = f"message `{name}` has both `emit` and `stamp`"
                 help = "write the stamps into `emit`"
                 yield finding("CH122", text, sources, pointer, help, key=True)
@@ -39,7 +40,7 @@ def stamp_reserved(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         for name, message in channel.messages.items():
             for field in {"type", "id"} & set(message.stamp or ()):
-                pointer = at("channels", channel.name, "messages", name, "stamp", field)
+                pointer = at("/channels", channel.name, "messages", name, "stamp", field)
                 help = "remove it; `emit` can deliver another type"
                 text = f"`{field}` cannot be stamped"
                 yield finding("CH123", text, sources, pointer, help, key=True)
@@ -49,23 +50,23 @@ def channel_silent(config: Config, sources: Sources) -> Findings:
     """CH308: neither messages nor events."""
     for name in config.channels:
         # An empty `events` says on purpose that nothing is sent; what was refused is no silence.
-        events = is_written(sources, at("channels", name, "events"))
-        messages = at("channels", name, "messages")
+        events = is_written(sources, at("/channels", name, "events"))
+        messages = at("/channels", name, "messages")
         silent = not is_written(sources, messages) or written(sources, messages) == {}
         if silent and not events:
             message = f"channel `{name}` declares neither messages nor events"
             help = "add `messages`, or `events` if only the server speaks there"
-            yield finding("CH308", message, sources, at("channels", name), help, key=True)
+            yield finding("CH308", message, sources, at("/channels", name), help, key=True)
 
 
 def reserved_type(config: Config, sources: Sources) -> Findings:
     """CH313: a type that belongs to the protocol."""
     for channel in entries(sources, "/channels"):
         for section in ("messages", "events"):
-            for name in entries(sources, at("channels", channel, section)):
+            for name in entries(sources, at("/channels", channel, section)):
                 if name in RESERVED:
                     message = f"`{name}` is a frame of the protocol itself"
-                    pointer = at("channels", channel, section, name)
+                    pointer = at("/channels", channel, section, name)
                     help = f"pick another name, such as `{name}_{section[:-1]}`"
                     yield finding("CH313", message, sources, pointer, help, key=True)
 
@@ -76,7 +77,7 @@ def no_description(config: Config, sources: Sources) -> Findings:
         if not channel.description:
             message = f"channel `{name}` has no description"
             help = "add `description:`; exports and the console show it"
-            yield finding("CH701", message, sources, at("channels", name), help, key=True)
+            yield finding("CH701", message, sources, at("/channels", name), help, key=True)
 
 
 def names_alike(config: Config, sources: Sources) -> Findings:
@@ -89,11 +90,11 @@ def names_alike(config: Config, sources: Sources) -> Findings:
             yield diagnose(
                 "CH703",
                 f"channels `{first}` and `{name}` are easily mixed up",
-                sources.place(at("channels", name), key=True),
+                sources.place(at("/channels", name), key=True),
                 help="give one of them another name",
                 related=(
                     Related(
-                        place=sources.place(at("channels", first), key=True),
+                        place=sources.place(at("/channels", first), key=True),
                         message=f"`{first}` is defined here",
                     ),
                 ),

@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from channeld.config.language import similar
 from channeld.config.model import Config, Webhook
-from channeld.config.rules.evidence import at, entries, finding, texts, written
+from channeld.config.rules.evidence import entries, finding, texts, written
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic, Severity
+from channeld.pointer import at
+from channeld.suggest import closest
 
 __all__ = ["webhook_not_https", "webhook_of_no_channel", "webhook_secret_weak"]
 
@@ -25,7 +26,7 @@ def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webh
     value = written(sources, "/webhooks")
     apart = isinstance(value, list) and len(value) == len(config.webhooks)
     for index, webhook in enumerate(config.webhooks):
-        yield webhook, at("webhooks", index, key) if apart else "/webhooks"
+        yield webhook, at("/webhooks", index, key) if apart else "/webhooks"
 
 
 def webhook_not_https(config: Config, sources: Sources) -> Findings:
@@ -53,10 +54,10 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
     known = set(entries(sources, "/channels")) | set(config.channels)
     value = written(sources, "/webhooks")
     for index in range(len(value) if isinstance(value, list) else 0):
-        for name, pointer in texts(sources, at("webhooks", index, "channels")):
+        for name, pointer in texts(sources, at("/webhooks", index, "channels")):
             if name not in known:
                 message = f"there is no channel `{name}`"
-                meant = similar(name, sorted(known))
+                meant = closest(name, sorted(known))
                 there = ", ".join(f"`{one}`" for one in sorted(known))
                 help = f"did you mean `{meant}`?" if meant else f"the channels are {there}"
                 yield finding("CH430", message, sources, pointer, help)

@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import CompiledValidator, compiled
@@ -55,15 +56,11 @@ def _value(keyword: str, value: Json, below: dict[str, Json]) -> Json:
     if here in below:
         return below[here]
     if isinstance(value, dict):
-        return {key: below.get(f"{here}/{_escaped(key)}", child) for key, child in value.items()}
+        return {key: below.get(at(here, key), child) for key, child in value.items()}
     if isinstance(value, list):
         found = [below.get(f"{here}/{index}", child) for index, child in enumerate(value)]
         return sorted(found, key=_text) if keyword in _UNORDERED else found
     return value
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _text(value: Json) -> str:

@@ -28,10 +28,6 @@ def sources(load_config: Load) -> Sources:
     return found
 
 
-def test_pointers_are_escaped() -> None:
-    assert evidence.at("channels", "a/b", 0) == "/channels/a~1b/0"
-
-
 @pytest.mark.parametrize(
     ("pointer", "value", "is_there"),
     [

@@ -1,0 +1,48 @@
+"""What was probably meant: the nearest of the legal names to a misspelt one, and the help that says so."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+__all__ = ["candidates", "closest", "did_you_mean"]
+
+# Longer names are cut: the time that a comparison takes grows with both lengths.
+_LONGEST: Final = 64
+
+
+def candidates(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
+    """Up to three of `names` that `name` may be a typo of, the nearest first. `-` and `_`, and case, do not count."""
+    folded = {_folded(known): known for known in reversed(list(names))}
+    return [folded[near] for near in difflib.get_close_matches(_folded(name), folded, 3, cutoff)]
+
+
+def closest(
+    name: str,
+    names: Iterable[str],
+    *,
+    aliases: Mapping[str, tuple[str, ...]] | None = None,
+    cutoff: float = 0.6,
+) -> str | None:
+    """The one of `names` that was probably meant, or None.
+
+    Args:
+        name: what was written.
+        names: what is legal.
+        aliases: words of other tools, lower case with `_`, and what they are called here.
+        cutoff: how alike two names have to be, from 0 to 1.
+    """
+    legal = list(names)
+    for alias in (aliases or {}).get(_folded(name), ()):
+        if alias in legal:
+            return alias
+    return next(iter(candidates(name, legal, cutoff=cutoff)), None)
+
+
+def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
+    """A help line that names the closest of `names`; `otherwise` where none is close."""
+    match = closest(name, names)
+    return f"did you mean `{match}`?" if match else otherwise
+
+
+def _folded(name: str) -> str:
+    return name[:_LONGEST].lower().replace("-", "_")
