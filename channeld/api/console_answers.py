@@ -23,7 +23,8 @@ from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
 from channeld.config.reachable import is_every_interface
 from channeld.plan.plan import MessagePlan
-from channeld.protocol.frames import RESERVED_CLIENT, Json
+from channeld.protocol.frames import Json
+from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
 

@@ -12,8 +12,9 @@ from channeld.broker.broker import Position, Topic
 from channeld.hub.hub import EVERYONE, Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import RESERVED, Frame, encode
+from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name
+from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
 
 __all__ = ["FrameRefused", "HistoryPage", "check_event", "check_foreign", "history", "publish"]

@@ -15,7 +15,8 @@ from channeld.engine.session import Session, State, is_id
 from channeld.later import Pending, start
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.protocol.frames import RESERVED_CLIENT, BadFrame, Frame, decode
+from channeld.protocol.frames import BadFrame, Frame, decode
+from channeld.protocol.reserved import RESERVED_CLIENT
 
 __all__ = ["Receiver"]
 

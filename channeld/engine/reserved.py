@@ -1,6 +1,7 @@
-"""The frames that every channel understands: authenticate, subscribe, unsubscribe, presence, history.
+"""What the protocol's own frames do: authenticate, subscribe, unsubscribe, presence, history.
 
-(`ping` is answered in `receive.py`.) Their shapes are checked by schemas, like a declared message's.
+Their shapes are those of the table in `channeld.protocol.reserved`, checked like a declared message's. (`ping` is
+answered in `receive.py`.)
 """
 
 from collections.abc import Mapping
@@ -13,36 +14,19 @@ from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session
 from channeld.protocol.codes import ErrorCode
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import Frame
 from channeld.protocol.names import is_room_name
+from channeld.protocol.reserved import EVERYTHING, FRAMES
 from channeld.schema.schemas import validator_of
 from channeld.schema.violations import Validator, Violation
 
 __all__ = ["SCHEMAS", "receive"]
 
-ROOM: Json = {"type": "string", "minLength": 1, "maxLength": 128}
-POSITION: Json = {"type": "string", "maxLength": 128}
-
-
-def _schema(required: list[Json], **properties: Json) -> Validator:
-    return validator_of(
-        {
-            "type": "object",
-            "required": required,
-            "properties": properties,
-            "additionalProperties": False,
-        }
-    )
-
-
 SCHEMAS: Mapping[str, Validator] = {
-    "authenticate": _schema(["token"], token={"type": "string"}),
-    "subscribe": _schema(["room"], room=ROOM, since=POSITION),
-    "unsubscribe": _schema(["room"], room=ROOM),
-    "presence": _schema([], room=ROOM, only={"const": "count"}),
-    "history": _schema(
-        [], room=ROOM, limit={"type": "integer", "minimum": 1, "maximum": 1000}, before=POSITION
-    ),
+    frame.type: validator_of(schema)
+    for frame in FRAMES
+    if frame.side == "client"
+    for schema in frame.schemas(EVERYTHING)
 }
 
 DEFAULT_HISTORY_LIMIT = 50

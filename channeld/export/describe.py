@@ -1,20 +1,22 @@
 """From declarations to a contract: what each message becomes on its way, and on which channels it arrives."""
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import attrs
 
 from channeld.config.model import Channel, Config, JwtAuth, Message
 from channeld.config.reachable import reachable
-from channeld.export import reserved
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
-from channeld.export.emitted import Claims, Rendered, Scene
-from channeld.export.frames import ID, frame_around, frame_of, one_of, position
+from channeld.export.emitted import Claims, Scene
+from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
+from channeld.export.reserved import error_codes, features
 from channeld.plan.path_syntax import Rest, parse_path
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.protocol.reserved import FRAMES, ID, Features, Field, ReservedFrame
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
@@ -26,8 +28,6 @@ _ANY_FRAME: Schema = {
     "required": ["type"],
     "properties": {"type": {"type": "string"}},
 }
-# These say something of their channel; the others are the same everywhere.
-_OWN_FRAMES = frozenset({"error", "history", "presence", "subscribed"})
 
 
 def describe(config: Config, schemas: Schemas) -> Contract:
@@ -75,7 +75,7 @@ class _Source:
         elsewhere = f" of channel `{self.channel.name}`" if self.channel is not target else ""
         return f"message `{self.type}`{elsewhere}"
 
-    def position_on(self, target: Channel) -> dict[str, Rendered] | None:
+    def position_on(self, target: Channel) -> dict[str, Field] | None:
         """The position fields of its frames on a channel; None where it does not arrive there."""
         routes = [
             route for route in self.message.route if self._reaches(route.to, route.channel, target)
@@ -123,7 +123,7 @@ class _Describer:
             open=channel.events is None,
             sent=(*self._sent(channel), *self._reserved_sent(channel)),
             received=tuple(received),
-            errors=tuple(reserved.error_codes(channel, self.config)),
+            errors=tuple(error_codes(channel, self.config)),
             send_name=send_name,
             receive_name=receive_name,
         )
@@ -134,7 +134,7 @@ class _Describer:
         for type, message in channel.messages.items():
             hint = f"{channel.name} Send {type}"
             root = self._resolved(at("/channels", channel.name, "messages", type, "schema"))
-            id = {"id": Rendered(ID, required=False)}
+            id = {"id": Field(ID, required=False)}
             schema = _described(
                 frame_around(self.definitions, root, type, id, hint), message.description
             )
@@ -153,17 +153,22 @@ class _Describer:
             )
 
     def _reserved_sent(self, channel: Channel) -> Iterator[Sent]:
-        for frame in reserved.sent_frames(channel, self.config):
-            own = f"{channel.name} " if frame.type in _OWN_FRAMES else ""
-            schema = _described(frame.schema, frame.description)
+        for frame, schema in self._reserved(channel, "client", features(channel, self.config)):
             yield Sent(
                 type=frame.type,
-                name=self._define(f"{own}{frame.type} request", schema),
+                name=self._define(_own_name(frame, channel, "request"), schema),
                 schema=schema,
-                description=frame.description,
+                description=frame.words,
                 declared=False,
-                answer=reserved.ANSWERS[frame.type],
+                answer=frame.answer,
             )
+
+    def _reserved(
+        self, channel: Channel, side: Literal["client", "server"], offered: Features
+    ) -> Iterator[tuple[ReservedFrame, Schema]]:
+        for frame in FRAMES:
+            if frame.side == side and frame.when(offered):
+                yield frame, _described(reserved_frame(frame, offered), frame.words)
 
     # -------------------------------------------------------------------------------------------- what is received
 
@@ -194,7 +199,7 @@ class _Describer:
                 origins=tuple(dict.fromkeys(origins[type])),
             )
 
-    def _arriving(self, target: Channel) -> Iterator[tuple[_Source, dict[str, Rendered]]]:
+    def _arriving(self, target: Channel) -> Iterator[tuple[_Source, dict[str, Field]]]:
         for channel in self.config.channels.values():
             for type, message in channel.messages.items():
                 source = _Source(channel=channel, type=type, message=message)
@@ -212,7 +217,7 @@ class _Describer:
         event = (source.channel.events or {}).get(source.delivered_type)
         return source.message.emit is not None and event is not None and event.schema is not True
 
-    def _delivered(self, source: _Source, where: Mapping[str, Rendered]) -> Schema:
+    def _delivered(self, source: _Source, where: Mapping[str, Field]) -> Schema:
         message, type = source.message, source.delivered_type
         hint = f"{source.channel.name} {source.type}"
         if self._is_checked(source):
@@ -239,14 +244,13 @@ class _Describer:
         if channel.events is None or not routed:
             routed.append(_ANY_FRAME)
         info = self._presence_info(channel)
-        for frame in reserved.received_frames(channel, self.config, info, one_of(routed)):
-            own = f"{channel.name} " if frame.type in _OWN_FRAMES else ""
-            schema = _described(frame.schema, frame.description)
+        offered = features(channel, self.config, info, one_of(routed))
+        for frame, schema in self._reserved(channel, "server", offered):
             yield Received(
                 type=frame.type,
-                name=self._define(f"{own}{frame.type} frame", schema),
+                name=self._define(_own_name(frame, channel, "frame"), schema),
                 schema=schema,
-                description=frame.description,
+                description=frame.words,
                 declared=False,
                 origins=("channeld",),
             )
@@ -354,6 +358,11 @@ class _Describer:
         reference = self.definitions.add(hint, schema)["$ref"]
         assert isinstance(reference, str)  # noqa: S101 - it is one
         return reference.removeprefix(PREFIX)
+
+
+def _own_name(frame: ReservedFrame, channel: Channel, word: str) -> str:
+    # Some say something of their channel; the others are the same everywhere.
+    return f"{channel.name} {frame.type} {word}" if frame.own else f"{frame.type} {word}"
 
 
 def _described(schema: Schema, description: str) -> Schema:

@@ -8,19 +8,10 @@ from channeld.export.definitions import Definitions, Unframeable
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.protocol.frames import Json
+from channeld.protocol.reserved import ROOM, Field
 from channeld.schema.guarantees import Lookup, pointed
 
-__all__ = ["ROOM", "Claims", "Rendered", "Scene", "rendered_fields"]
-
-ROOM: Json = {"type": "string", "minLength": 1, "maxLength": 128}
-
-
-@attrs.frozen(slots=True)
-class Rendered:
-    """A schema that every rendered value satisfies, and whether there always is one."""
-
-    schema: Json
-    required: bool = True
+__all__ = ["Claims", "Scene", "rendered_fields"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -42,30 +33,30 @@ class Scene:
     message: Json = None
     hint: str = ""
 
-    def render(self, value: Json) -> Rendered:
-        """What a template gives here."""
+    def render(self, value: Json) -> Field:
+        """A schema that every value of the template satisfies here, and whether there always is one."""
         return self._rendered(parse(value, "", []))
 
-    def _rendered(self, node: Node) -> Rendered:
+    def _rendered(self, node: Node) -> Field:
         match node:
             case Literal(value):
-                return Rendered({"const": value})
+                return Field({"const": value})
             case Expression():
                 found = self._resolved(node)
-                return Rendered(self._schema_of(node, found), not found.maybe)
+                return Field(self._schema_of(node, found), not found.maybe)
             case Text(parts):
                 maybe = any(self._resolved(p).maybe for p in parts if isinstance(p, Expression))
-                return Rendered({"type": "string"}, not maybe)
+                return Field({"type": "string"}, not maybe)
             case Object(entries):
                 fields = {name: self._rendered(child) for name, child in entries}
-                return Rendered({"type": "object", **rendered_fields(fields)})
+                return Field({"type": "object", **rendered_fields(fields)})
             case Array(elements):
                 rendered = [self._rendered(element) for element in elements]
                 kinds: list[Json] = []
                 kinds.extend(each.schema for each in rendered if each.schema not in kinds)
                 items: Json = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
                 least = sum(each.required for each in rendered)
-                return Rendered({"type": "array", "items": items, "minItems": least})
+                return Field({"type": "array", "items": items, "minItems": least})
 
     def _resolved(self, expression: Expression) -> Resolved:
         found = resolve(expression, self.scope)
@@ -114,7 +105,7 @@ class Scene:
             return None
 
 
-def rendered_fields(fields: Mapping[str, Rendered]) -> dict[str, Json]:
+def rendered_fields(fields: Mapping[str, Field]) -> dict[str, Json]:
     """The keywords `required` and `properties` of an object with these fields."""
     required: list[Json] = [name for name, field in fields.items() if field.required]
     return {

@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from channeld.export.definitions import Definitions, Schema, Unframeable
-from channeld.export.emitted import ROOM, Rendered, rendered_fields
+from channeld.export.emitted import rendered_fields
 from channeld.protocol.frames import Json
+from channeld.protocol.reserved import ID, ROOM, Features, Field, ReservedFrame
 
-__all__ = ["ID", "frame_around", "frame_names", "frame_of", "one_of", "position"]
+__all__ = ["frame_around", "frame_names", "frame_of", "one_of", "position", "reserved_frame"]
 
-ID: Final[Json] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 64}
 POSITION: Final[Json] = {"description": "Where the frame stands in its room.", "type": "string"}
 
 
-def frame_of(type: str, fields: Mapping[str, Rendered], *, closed: bool = False) -> Schema:
+def frame_of(type: str, fields: Mapping[str, Field], *, closed: bool = False) -> Schema:
     """The schema of a frame with these fields; others may come unless it is `closed`."""
-    every = {"type": Rendered({"const": type}), **fields}
+    every = {"type": Field({"const": type}), **fields}
     frame: Schema = {"type": "object", **rendered_fields(every)}
     return {**frame, "additionalProperties": False} if closed else frame
 
 
 def frame_around(
-    definitions: Definitions, root: Json, type: str, fields: Mapping[str, Rendered], hint: str
+    definitions: Definitions, root: Json, type: str, fields: Mapping[str, Field], hint: str
 ) -> Schema:
     """The schema of a frame that is what `root` declares, with these fields over it.
 
@@ -45,13 +45,23 @@ def frame_around(
     }
 
 
-def position(*, room: bool | None, pos: bool | None) -> dict[str, Rendered]:
+def reserved_frame(frame: ReservedFrame, features: Features) -> Schema:
+    """The schema of one of the protocol's own frames, whole, where a channel offers these features."""
+    id = {"id": Field(ID, required=False)} if frame.id else {}
+    kinds = [
+        frame_of(frame.type, {**fields, **id}, closed=frame.side == "client")
+        for fields in frame.kinds(features)
+    ]
+    return kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds]}
+
+
+def position(*, room: bool | None, pos: bool | None) -> dict[str, Field]:
     """The fields that frames of a channel with history have: True always, False sometimes, None never."""
-    found: dict[str, Rendered] = {}
+    found: dict[str, Field] = {}
     if room is not None:
-        found["room"] = Rendered(ROOM, room)
+        found["room"] = Field(ROOM, room)
     if pos is not None:
-        found["pos"] = Rendered(POSITION, pos)
+        found["pos"] = Field(POSITION, pos)
     return found
 
 

@@ -21,6 +21,7 @@ from channeld.export.types import (
     Type,
     Types,
 )
+from channeld.protocol.reserved import ANSWERS, SETTLING
 
 __all__ = ["HEAD", "channel_table", "client_source", "javascript", "typescript"]
 
@@ -29,6 +30,10 @@ HEAD: Final = (
 )
 """The first lines of every generated module."""
 
+_CLIENT_HEAD: Final = f"""\
+// {"-" * 105} client
+// It needs a WebSocket (a browser's, Node's from version 22 on, or the package `ws`) and nothing else.
+"""
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _PLAIN: Final[Mapping[str, str]] = {"integer": "number"}
 
@@ -63,8 +68,12 @@ def javascript(contract: Contract) -> str:
 
 
 def client_source(name: Literal["client.ts", "client.js"]) -> str:
-    """The client in TypeScript, or in JavaScript as the TypeScript compiler writes it."""
-    return files("channeld.export").joinpath("templates", name).read_text("utf-8")
+    """The client in TypeScript, or in JavaScript as the TypeScript compiler writes it, below what it knows of answers."""
+    answers = "; ".join(f"{type}: {_text(answer)}" for type, answer in ANSWERS.items())
+    known = f"{_CLIENT_HEAD}const ANSWERS = new Set([{', '.join(map(_text, SETTLING))}]);\n"
+    if name == "client.ts":
+        known += f"interface Answers {{ {answers} }}\n"
+    return known + files("channeld.export").joinpath("templates", name).read_text("utf-8")
 
 
 def channel_table(contract: Contract) -> str:

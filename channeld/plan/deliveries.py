@@ -20,7 +20,8 @@ from channeld.plan.routes import Target
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.plan.templates import build
 from channeld.pointer import at
-from channeld.protocol.frames import RESERVED, Json
+from channeld.protocol.frames import Json
+from channeld.protocol.reserved import RESERVED
 from channeld.schema.cases import type_of
 from channeld.schema.guarantees import Shape
 from channeld.schema.violations import Validator

@@ -12,28 +12,11 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-__all__ = ["DEEPEST", "RESERVED", "BadFrame", "Frame", "Json", "decode", "encode"]
+__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
 Frame: TypeAlias = dict[str, Any]
-
-RESERVED_CLIENT = frozenset(
-    {"ping", "authenticate", "subscribe", "unsubscribe", "presence", "history"}
-)
-RESERVED = RESERVED_CLIENT | frozenset(
-    {
-        "authenticated",
-        "ack",
-        "reply",
-        "pong",
-        "subscribed",
-        "unsubscribed",
-        "token_expiring",
-        "disconnect",
-        "error",
-    }
-)
 
 # orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
 DEEPEST = 200

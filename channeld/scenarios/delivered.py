@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
-from channeld.protocol.frames import RESERVED, Frame, Json
+from channeld.protocol.frames import Frame, Json
+from channeld.protocol.reserved import RESERVED
 from channeld.scenarios.instrumentation import Origin
 from channeld.schema.violations import Validator, Violation
 

@@ -10,7 +10,8 @@ import attrs
 from channeld.config.model import HookAuth, JwtAuth
 from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
-from channeld.protocol.frames import RESERVED, Frame, Json
+from channeld.protocol.frames import Frame, Json
+from channeld.protocol.reserved import RESERVED
 from channeld.scenarios.coverage import Reached
 from channeld.scenarios.delivered import Breach, check_delivered
 from channeld.scenarios.inbox import Inbox, Received

@@ -41,6 +41,8 @@ def pages_of(folder: str) -> Callable[[], str]:
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "../README.md": {name: pages_of(name) for name in ("guides", "topics", "decisions")},
     "wire.md": {
+        "sent-frames": wire.sent_frames,
+        "received-frames": wire.received_frames,
         "reserved": wire.reserved_types,
         "error-codes": wire.error_codes,
         "close-codes": wire.close_codes,

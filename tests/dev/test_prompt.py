@@ -4,7 +4,7 @@ import re
 import pytest
 
 from channeld.dev.prompt import HELP, Quit, Say, Send, paint, parse_line
-from channeld.protocol.frames import RESERVED_CLIENT
+from channeld.protocol.reserved import RESERVED_CLIENT
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from channeld.protocol.codes import REFUSALS, CloseCode, ErrorCode
-from channeld.protocol.frames import RESERVED
+from channeld.protocol.reserved import RESERVED
 from tests.docs.blocks import ROOT
 
 TEXT = (ROOT / "docs/wire-tests.md").read_text()

@@ -4,8 +4,9 @@ import pytest
 
 from channeld.config.model import JwtAuth
 from channeld.export.definitions import Definitions
-from channeld.export.emitted import Claims, Rendered, Scene, rendered_fields
+from channeld.export.emitted import Claims, Scene, rendered_fields
 from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.protocol.reserved import Field
 from channeld.schema.guarantees import Shape
 
 TEXT: Any = {"type": "string", "maxLength": 5}
@@ -24,7 +25,7 @@ CLAIMS: Any = {"required": ["name"], "properties": {"name": {"type": "string"}}}
 AUTH = JwtAuth(algorithms=("HS256",))
 
 
-def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Rendered:
+def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
     definitions = Definitions()
     shape = Shape(claims, of_object=True) if claims is not None else None
     scene = Scene(
@@ -65,7 +66,7 @@ def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Rendered:
     ],
 )
 def test_what_is_always_there(template: Any, schema: Any) -> None:
-    assert render(template) == Rendered(schema)
+    assert render(template) == Field(schema)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_what_is_always_there(template: Any, schema: Any) -> None:
     ],
 )
 def test_what_may_be_missing(template: Any, schema: Any) -> None:
-    assert render(template) == Rendered(schema, required=False)
+    assert render(template) == Field(schema, required=False)
 
 
 def test_a_room_may_be_missing_where_there_is_not_one() -> None:
@@ -104,8 +105,8 @@ def test_lists_have_at_least_what_is_always_there() -> None:
 
 def test_without_a_claims_schema_only_the_subject_is_known() -> None:
     assert render("{claims.sub}", claims=None).schema == {"type": "string"}
-    assert render("{claims.x?}", claims=None) == Rendered(True, required=False)
+    assert render("{claims.x?}", claims=None) == Field(True, required=False)
 
 
 def test_fields_without_any_that_is_always_there_require_nothing() -> None:
-    assert rendered_fields({"a": Rendered(True, False)}) == {"properties": {"a": True}}
+    assert rendered_fields({"a": Field(True, False)}) == {"properties": {"a": True}}

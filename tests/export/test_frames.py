@@ -1,8 +1,8 @@
 from typing import Any
 
 from channeld.export.definitions import Definitions
-from channeld.export.emitted import Rendered
-from channeld.export.frames import ID, frame_around, frame_names, frame_of, one_of, position
+from channeld.export.frames import frame_around, frame_names, frame_of, one_of, position
+from channeld.protocol.reserved import ID, Field
 
 CLOSED: Any = {
     "title": "T",
@@ -14,14 +14,14 @@ CLOSED: Any = {
 
 
 def test_a_frame_of_fields() -> None:
-    frame = frame_of("say", {"id": Rendered(ID, False)}, closed=True)
+    frame = frame_of("say", {"id": Field(ID, False)}, closed=True)
     assert frame["required"] == ["type"]
     assert frame["additionalProperties"] is False
     assert frame_names(frame) == ["type", "id"]
 
 
 def test_a_frame_around_a_schema_reads_well() -> None:
-    frame = frame_around(Definitions(), CLOSED, "say", {"id": Rendered(ID, False)}, "say")
+    frame = frame_around(Definitions(), CLOSED, "say", {"id": Field(ID, False)}, "say")
     assert list(frame) == ["title", "type", "required", "properties", "additionalProperties"]
     assert frame["required"] == ["type", "a"]
     assert frame["properties"] == {"type": {"const": "say"}, "id": ID, "a": {"type": "integer"}}

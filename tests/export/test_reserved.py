@@ -5,8 +5,7 @@ import pytest
 
 from channeld.engine.reserved import SCHEMAS
 from channeld.export.contract import Contract
-from channeld.export.reserved import ANSWERS
-from channeld.protocol.frames import RESERVED, RESERVED_CLIENT
+from channeld.protocol.reserved import ANSWERS, RESERVED, RESERVED_CLIENT
 from tests.export.conftest import ContractOf
 from tests.export.kit import channel_of, sent
 

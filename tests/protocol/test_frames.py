@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.protocol.frames import DEEPEST, RESERVED, RESERVED_CLIENT, BadFrame, decode, encode
+from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode
 
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> bytes:
@@ -101,11 +101,6 @@ def test_what_json_cannot_say_raises(value: object) -> None:
 
 def test_a_time_goes_out_as_text() -> None:
     assert encode({"at": datetime(2025, 1, 2, 3, 4, 5)}) == b'{"at":"2025-01-02T03:04:05"}'  # noqa: DTZ001 - a value
-
-
-def test_client_types_are_reserved_too() -> None:
-    assert RESERVED_CLIENT < RESERVED
-    assert {"ack", "error", "disconnect", "pong", "subscribed"} <= RESERVED
 
 
 json_values: Any = st.recursive(

@@ -8,7 +8,7 @@ from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Related
 from channeld.pointer import at
-from channeld.protocol.frames import RESERVED
+from channeld.protocol.reserved import RESERVED
 
 __all__ = [
     "channel_silent",

@@ -1,6 +1,3 @@
-// --------------------------------------------------------------------------------------------------------- client
-// It needs a WebSocket (a browser's, Node's from version 22 on, or the package `ws`) and nothing else.
-const ANSWERS = new Set(["ack", "reply", "pong", "subscribed", "unsubscribed", "presence", "history", "authenticated"]);
 /** Why a frame failed: the code of its `error` frame, or CONNECTION_LOST, TIMEOUT, QUEUE_FULL, CLOSED. */
 export class ChannelError extends Error {
     code;

@@ -1,7 +1,3 @@
-// --------------------------------------------------------------------------------------------------------- client
-// It needs a WebSocket (a browser's, Node's from version 22 on, or the package `ws`) and nothing else.
-const ANSWERS = new Set(["ack", "reply", "pong", "subscribed", "unsubscribed", "presence", "history", "authenticated"]);
-
 /** A frame of any type. */
 export interface AnyFrame { type: string; [field: string]: unknown }
 type Loose = { type: string; room?: any; id?: any; [field: string]: unknown };
@@ -38,10 +34,6 @@ export interface Options {
   onGap?: (room: string) => void;
 }
 
-interface Answers {
-  authenticate: "authenticated"; history: "history"; ping: "pong";
-  presence: "presence"; subscribe: "subscribed"; unsubscribe: "unsubscribed";
-}
 /** The frame that answers a type. */
 export type Answer<C extends ChannelTypes, T extends string> = Extract<
   C["receive"], { type: T extends keyof Answers ? Answers[T] : "ack" | "reply" }>;

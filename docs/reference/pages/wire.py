@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pages.markdown import table
 
 from channeld.protocol.codes import REFUSALS, CloseCode, ErrorCode, may_come_back
-from channeld.protocol.frames import RESERVED
+from channeld.protocol.reserved import FRAMES, RESERVED
 
 
 def error_codes() -> str:
@@ -111,6 +111,32 @@ def http_answers() -> str:
     """The answers before the upgrade."""
     rows = [[str(s), refusal.title, HTTP_STATUSES[s]] for s, refusal in sorted(REFUSALS.items())]
     return table(["status", "title", "when"], rows)
+
+
+def sent_frames() -> str:
+    """What a client may send, each with its answer."""
+    rows = [
+        ["`{\"type\": T, …}`, a type that the channel declares", "what the configuration says of T", "nothing; `ack` where it has an `id`"],
+        *(
+            [f"`{shown}`", asks, f"`{frame.answer}`"]
+            for frame in FRAMES
+            if frame.side == "client"
+            for shown, asks in frame.shown
+        ),
+    ]  # fmt: skip
+    return table(["frame", "asks for", "is answered with"], rows)
+
+
+def received_frames() -> str:
+    """What the server sends by itself, and what it routes."""
+    rows = [
+        [f"`{shown}`", comes]
+        for frame in FRAMES
+        if frame.side == "server"
+        for shown, comes in frame.shown
+    ]
+    other = "a routed message or an event; from a room with history it carries `room` and, where it is kept, `pos`"
+    return table(["frame", "when"], [*rows, ["anything else", other]])
 
 
 def reserved_types() -> str:
