@@ -20,8 +20,9 @@ import attrs
 import trio
 
 from channeld.api.metrics import engine_samples, own_samples, reload_samples, server_samples
+from channeld.auth.types import authenticator
 from channeld.broker.broker import BrokerFailed
-from channeld.config.model import Config, JwtAuth
+from channeld.config.model import Config
 from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
@@ -126,10 +127,9 @@ class App:
     def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
         sets = {}
         for name, auth in plan.config.auth.items():
-            if isinstance(auth, JwtAuth) and auth.jwks is not None:
-                sets[name] = old.get(name) or KeySet(
-                    auth.jwks, auth.algorithms, self.runtime.clock, name=name
-                )
+            source = authenticator(auth).key_source()
+            if source is not None:
+                sets[name] = old.get(name) or KeySet(source, self.runtime.clock, name=name)
         return sets
 
     # ------------------------------------------------------------------------------------------------ its life

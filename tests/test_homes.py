@@ -96,9 +96,7 @@ class Home:
 
 
 HOMES = {
-    "the types of authenticators": Home(
-        ("auth/", "config/model.py", "engine/auth.py"), asks_for_auth_type, 33
-    ),
+    "the types of authenticators": Home(("auth/",), asks_for_auth_type, 0),
     "the kinds of route targets": Home(("plan/targets/",), compares_target_kind, 35),
     "JSON pointers": Home(("pointer.py",), escapes_pointer, 0),
     "what somebody may have meant": Home(("suggest.py",), looks_for_close_name, 0),

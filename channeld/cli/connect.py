@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from channeld.auth.types import authenticator
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.token import ClaimType, DurationType, minted
-from channeld.config.model import JwtAuth
 from channeld.protocol.frames import Json
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ def _authenticator(checked: Checked, url: str) -> str | None:
 
     match = checked.plan.match(urlsplit(url).path) if checked.plan is not None else None
     for auth in match.channel.auth if match is not None else ():
-        if isinstance(auth.declared, JwtAuth) and auth.declared.secrets:
+        if auth.type.can_mint():
             return auth.name
     return None
 
 
 def _token_from(checked: Checked | None, auth: str | None) -> tuple[str, ...]:
     declared = checked.config.auth.get(auth or "") if checked and checked.config else None
-    return declared.token_from if isinstance(declared, JwtAuth) else ("query",)
+    return authenticator(declared).token_from() if declared is not None else ("query",)
 
 
 def _text(given: str) -> str:

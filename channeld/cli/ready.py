@@ -8,7 +8,7 @@ from urllib.parse import quote
 import attrs
 
 from channeld.config.reachable import reachable
-from channeld.dev.mint import CannotMint, choose, claims_for, mint
+from channeld.dev.mint import CannotMint, choose
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.schema.sample import sample
 
@@ -115,13 +115,14 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     """
     try:
         minter = choose(plan.config.auth, auth.name)
-        claims = sample(minter.auth.claims, user.capitalize(), plan.config.schemas)
+        claims = sample(plan.config.auth[auth.name].claims, user.capitalize(), plan.config.schemas)
         claims = claims if isinstance(claims, dict) else {}
-        payload = claims_for(minter, user, claims, now=time.time(), lifetime=DEV_LIFETIME)
-        token = mint(minter, payload)
+        payload = minter.claims_for(user, claims, now=time.time(), lifetime=DEV_LIFETIME)
+        token = minter.mint(payload)
     except CannotMint as error:
         raise NoLink(str(error)) from None
-    if auth.claims is not None and not auth.claims.accepts(payload):
+    schema = auth.compiled.claims
+    if schema is not None and not schema.accepts(payload):
         raise NoLink(
             f"the claims of '{auth.name}' cannot be guessed; try `channeld token --user {user} --claim NAME=VALUE`"
         )

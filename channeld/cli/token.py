@@ -8,7 +8,7 @@ import click
 
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.config.scalars import BadScalar, parse_duration
-from channeld.dev.mint import CannotMint, Minter, choose, claims_for, mint, parse_claim
+from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
 from channeld.protocol.frames import Json
 
 __all__ = ["ClaimType", "DurationType", "command", "minted"]
@@ -88,8 +88,8 @@ def minted(
     assert checked.config is not None  # noqa: S101 - whoever calls this has demanded a valid configuration
     try:
         minter = choose(checked.config.auth, auth)
-        payload = claims_for(minter, user, claims, now=time.time(), lifetime=lifetime)
-        token = mint(minter, payload)
+        payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)
+        token = minter.mint(payload)
     except CannotMint as error:
         raise click.ClickException(str(error)) from None
     _warn_of_claims(checked, minter, payload)
@@ -98,7 +98,9 @@ def minted(
 
 def _warn_of_claims(checked: Checked, minter: Minter, payload: dict[str, Json]) -> None:
     plans = checked.plan.channels.values() if checked.plan is not None else ()
-    schemas = (auth.claims for plan in plans for auth in plan.auth if auth.name == minter.name)
+    schemas = (
+        auth.compiled.claims for plan in plans for auth in plan.auth if auth.name == minter.name
+    )
     schema = next(schemas, None)
     for violation in schema.explain(payload) if schema is not None else ():
         where = f"{violation.path}: " if violation.path else ""

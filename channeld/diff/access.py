@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from channeld.config.model import Auth, Channel, HookAuth, JwtAuth, TokensAuth
+from channeld.auth.authenticator import Difference
+from channeld.auth.types import authenticator
+from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import OBJECT, Comparison, Use
 from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
-from channeld.diff.tokens import tokens
 from channeld.pointer import at
 from channeld.schema.compare.schema_ref import implied
 from channeld.server.origins import origin_check
@@ -85,20 +86,27 @@ def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> I
     pointer = at("/auth", name)
     if type(was) is not type(now):
         message = f"`{name}` is of another type now"
-        yield comparison.change(
-            "D402", _B, message, at(pointer, "type"), label=f"{_type(was)} before"
-        )
+        label = f"{authenticator(was).type} before"
+        yield comparison.change("D402", _B, message, at(pointer, "type"), label=label)
         return
-    yield from tokens(comparison, name, was, now)
-    if isinstance(was, HookAuth) and isinstance(now, HookAuth) and was.hook != now.hook:
-        message = f"`{name}` asks the hook {now.hook.call} now"
-        label = f"{was.hook.call} before; what it does is not judged"
-        yield comparison.change("D701", _D, message, at(pointer, "hook"), label=label)
+    for difference in authenticator(was).compare(name, now):
+        place = at(pointer, difference.key)
+        # Of a value that an unset variable hides, nothing is known.
+        if comparison.old.is_known(place) and comparison.new.is_known(place):
+            yield _changed(comparison, difference, place)
     yield from _claims(comparison, name, was, now)
 
 
-def _type(auth: Auth) -> str:
-    return {JwtAuth: "jwt", TokensAuth: "tokens", HookAuth: "hook"}[type(auth)]
+def _changed(comparison: Comparison, difference: Difference, pointer: str) -> Change:
+    say = comparison.gone if difference.gone else comparison.change
+    return say(
+        difference.code,
+        Level(difference.level),
+        difference.message,
+        pointer,
+        label=difference.label,
+        security=difference.security,
+    )
 
 
 def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator[Change]:

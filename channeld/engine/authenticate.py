@@ -2,7 +2,8 @@
 
 import math
 
-from channeld.engine.auth import Denied, Grant, accept_user, find_token
+from channeld.auth.authenticator import Denied, Grant, accept_user
+from channeld.auth.places import find_token
 from channeld.engine.hook_calls import call_authenticator
 from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session
@@ -44,7 +45,7 @@ async def _ask_hook(
         return None
     if not isinstance(user, User):
         return Denied(f"hook {hook.name} returned no User")
-    reason = accept_user(auth, user)
+    reason = accept_user(auth.compiled.claims, user)
     return Grant(user) if reason is None else Denied(reason)
 
 

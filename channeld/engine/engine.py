@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from channeld.auth.authenticator import KeySet, Verifier
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.engine import publishing, rooms
-from channeld.engine.auth import KeySet, Verifier, make_verifier
 from channeld.engine.authenticate import find_user
 from channeld.engine.latency import Timing
 from channeld.engine.ports import ALONE, FindUser, Observer, OtherNodes, Peer, Runtime
@@ -65,7 +65,10 @@ class Engine:
 
     def _take_verifiers(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> None:
         auths = {auth.name: auth for channel in plan.channels.values() for auth in channel.auth}
-        made = {name: make_verifier(auth, key_sets.get(name)) for name, auth in auths.items()}
+        made = {
+            name: auth.type.verifier(auth.compiled, key_sets.get(name))
+            for name, auth in auths.items()
+        }
         self.verifiers = {name: one for name, one in made.items() if one is not None}
 
     # ------------------------------------------------------------------------------------------- connections

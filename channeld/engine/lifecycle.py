@@ -9,15 +9,16 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import rooms
-from channeld.engine.auth import Denied, Grant, meets
 from channeld.engine.authenticate import authenticated, deny, verify_message_token
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.plan.plan import MISSING, Hook
+from channeld.plan.requires import meets
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import log

@@ -7,8 +7,8 @@ as its sessions see it. The engine never waits, sleeps or touches a socket.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
+from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import Topic
-from channeld.engine.auth import Denied, Grant, Verifier
 from channeld.engine.latency import Timing
 from channeld.hooks import Request
 from channeld.hub.hub import Hub

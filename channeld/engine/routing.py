@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 
 from channeld.broker.broker import History, Position, Topic
-from channeld.engine.auth import meets
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign
@@ -18,6 +17,7 @@ from channeld.engine.session import Session
 from channeld.hub.hub import EVERYONE
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
+from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import log

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from channeld.config.model import Auth, HookAuth, JwtAuth, Rate
+from channeld.auth.places import placed
+from channeld.auth.types import authenticator
+from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.definitions import PREFIX, Schema, references
 from channeld.protocol.frames import Json
@@ -254,14 +256,13 @@ def _uses_modern(schema: Json) -> bool:
 def _binding(channel: ChannelContract) -> Json:
     query: Schema = {}
     for _, auth in channel.auth:
-        for place in _places(auth):
-            kind, _, name = place.partition(":")
+        for kind, name in map(placed, authenticator(auth).token_from()):
             if kind == "query":
-                query[name or "token"] = {"type": "string"}
+                query[name] = {"type": "string"}
     if channel.history is not None:
         said = "The last `pos` that the client has seen: what came after it is sent."
         query["since"] = {"type": "string", "description": said}
-    subprotocol = any("subprotocol" in _places(auth) for _, auth in channel.auth)
+    subprotocol = any("subprotocol" in authenticator(auth).token_from() for _, auth in channel.auth)
     said = "`channeld, bearer.TOKEN` brings the token, where no other header can be set."
     headers: Schema = {"Sec-WebSocket-Protocol": {"type": "string", "description": said}}
     return {
@@ -277,25 +278,24 @@ def _schemes(contract: Contract) -> Iterator[tuple[str, Json]]:
     declared = {name: auth for channel in contract.channels for name, auth in channel.auth}
     for name, auth in declared.items():
         key = _key(name).replace(".", "_2e_")
-        for place in _places(auth):
-            kind, _, parameter = place.partition(":")
+        kind_of_token = authenticator(auth)
+        for place in kind_of_token.token_from():
+            kind, parameter = placed(place)
             if kind == "query":
-                where: Json = {"type": "httpApiKey", "in": "query", "name": parameter or "token"}
+                where: Json = {"type": "httpApiKey", "in": "query", "name": parameter}
             elif kind == "cookie":
                 where = {"type": "httpApiKey", "in": "cookie", "name": parameter}
             elif kind == "header":
-                form = {"bearerFormat": "JWT"} if isinstance(auth, JwtAuth) else {}
-                where = {"type": "http", "scheme": "bearer", **form}
+                form = kind_of_token.bearer_format()
+                where = {"type": "http", "scheme": "bearer"}
+                if form:
+                    where["bearerFormat"] = form
             elif kind == "subprotocol":
                 header = "Sec-WebSocket-Protocol"
                 where = {"type": "httpApiKey", "in": "header", "name": header}
             else:
                 continue
             yield f"{key}.{_key(place.replace(':', '-'))}", where
-
-
-def _places(auth: Auth) -> tuple[str, ...]:
-    return () if isinstance(auth, HookAuth) else auth.token_from
 
 
 def _extensions(channel: ChannelContract) -> Schema:

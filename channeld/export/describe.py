@@ -5,7 +5,8 @@ from typing import Literal
 
 import attrs
 
-from channeld.config.model import Channel, Config, JwtAuth, Message
+from channeld.auth.types import authenticator
+from channeld.config.model import Channel, Config, Message
 from channeld.config.reachable import reachable
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
@@ -312,7 +313,7 @@ class _Describer:
         return [
             Claims(
                 schema=self.schemas.resolved(at("/auth", name, "claims")),
-                is_jwt=isinstance(self.config.auth[name], JwtAuth),
+                standard=authenticator(self.config.auth[name]).standard_claims(),
             )
             for name in channel.auth.names
         ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from channeld.auth.authenticator import StandardClaim
 from channeld.export.definitions import Definitions, Unframeable
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
@@ -16,10 +17,10 @@ __all__ = ["Claims", "Scene", "rendered_fields"]
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claims:
-    """An authenticator's claims: its schema (None without one)."""
+    """An authenticator's claims: its schema (None without one), and those that it knows without."""
 
     schema: Json
-    is_jwt: bool
+    standard: Mapping[str, StandardClaim]
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
@@ -86,8 +87,9 @@ class Scene:
             return None
         (claims,) = self.claims
         declared = self._declared(claims.schema, path)
-        if declared is None and claims.is_jwt and tuple(path) == ("sub",):
-            return {"type": "string"}
+        if declared is None and len(path) == 1 and path[0] in claims.standard:
+            # Of `integer` and `number`, the wider one.
+            return {"type": max(claims.standard[path[0]].types)}
         return declared
 
     def _declared(self, root: Json, path: Sequence[str]) -> Json:

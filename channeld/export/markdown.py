@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from channeld.config.model import Auth, HookAuth, JwtAuth, Rate
+from channeld.auth.types import authenticator
+from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.definitions import PREFIX, Schema
 from channeld.export.types import (
@@ -254,28 +255,10 @@ def _param(param: Param, contract: Contract) -> tuple[str, ...]:
 def _authentication(channel: ChannelContract) -> str:
     if not channel.auth:
         return "No token is needed."
-    ways = "; or ".join(f"`{name}`: {_way(auth)}" for name, auth in channel.auth)
+    ways = "; or ".join(f"`{name}`: {authenticator(auth).words()}" for name, auth in channel.auth)
     needed = "A token may be given" if channel.auth_optional else "A token is needed"
     require = f" Only with {_requirements(channel.require)}." if channel.require else ""
     return f"{needed} ({ways}).{require}"
-
-
-def _way(auth: Auth) -> str:
-    if isinstance(auth, HookAuth):
-        return "the application looks at the request"
-    kind = "a JWT" if isinstance(auth, JwtAuth) else "a token"
-    return f"{kind} {' or '.join(_place(place) for place in auth.token_from)}"
-
-
-def _place(place: str) -> str:
-    kind, _, name = place.partition(":")
-    return {
-        "query": f"as `?{name or 'token'}=`",
-        "header": "as `Authorization: Bearer`",
-        "cookie": f"in the cookie `{name}`",
-        "subprotocol": "as the subprotocol `bearer.TOKEN` beside `channeld`",
-        "message": "in an `authenticate` frame",
-    }[kind]
 
 
 def _traits(channel: ChannelContract) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What a channel's declaration lets of the protocol's own frames: which of them can come, and with which error codes."""
 
-from channeld.config.model import Channel, Config, JwtAuth, TokensAuth
+from channeld.auth.types import authenticator
+from channeld.config.model import Channel, Config
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import Features
@@ -70,13 +71,9 @@ def may_be_in_rooms(channel: Channel, config: Config) -> bool:
 def _takes_token_frame(channel: Channel, config: Config) -> bool:
     """Whether an `authenticate` frame can bring a token."""
     return any(
-        isinstance(auth, JwtAuth | TokensAuth) and "message" in auth.token_from
-        for auth in (config.auth[name] for name in channel.auth.names)
+        "message" in authenticator(config.auth[name]).token_from() for name in channel.auth.names
     )
 
 
 def _may_expire(channel: Channel, config: Config) -> bool:
-    return any(
-        isinstance(auth, JwtAuth) and auth.on_expiry == "close"
-        for auth in (config.auth[name] for name in channel.auth.names)
-    )
+    return any(authenticator(config.auth[name]).ends_connections() for name in channel.auth.names)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import attrs
 
-from channeld.config.model import Config, HookAuth, HookRef, JwtAuth
+from channeld.auth.authenticator import Compiled as CompiledAuth
+from channeld.auth.types import authenticator
+from channeld.config.model import Config, HookRef
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.channels import ChannelCompiler
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
-from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan, Template
+from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
@@ -89,19 +91,25 @@ def _auth(
     declared = config.auth[name]
     pointer = at("/auth", name)
     claims = at(pointer, "claims")
-    validator = schemas.validator(claims) if declared.claims is not None else None
-    user: Template | None = None
-    hook: Hook | None = None
-    if isinstance(declared, JwtAuth):
+    kind = authenticator(declared)
+    checked = None
+    template = kind.user_template()
+    if template is not None:
         shape = schemas.shape(claims) if declared.claims is not None else None
         scope = TemplateScope(
             place="user", identity=Identity(((declared, shape),)), user=False, moment=False
         )
-        checked = templates.compile_name(declared.user, at(pointer, "user"), scope)
-        user = checked.render if checked is not None else None
-    elif isinstance(declared, HookAuth):
-        hook = hooks.load(declared.hook, at(pointer, "hook"), Role.AUTHENTICATOR)
-    return AuthPlan(name=name, declared=declared, claims=validator, user=user, hook=hook)
+        checked = templates.compile_name(template, at(pointer, "user"), scope)
+    return AuthPlan(
+        name=name,
+        declared=declared,
+        type=kind,
+        compiled=CompiledAuth(
+            user=checked.render if checked is not None else None,
+            claims=schemas.validator(claims) if declared.claims is not None else None,
+        ),
+        hook=hooks.load(kind.hook(), at(pointer, "hook"), Role.AUTHENTICATOR),
+    )
 
 
 def _lifespan(config: Config, hooks: HookLoader) -> Hook | None:

@@ -9,16 +9,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
-from channeld.config.model import (
-    Config,
-    History,
-    HookAuth,
-    JwtAuth,
-    Limits,
-    Rate,
-    Server,
-    TokensAuth,
-)
+from channeld.auth.authenticator import Authenticator, Compiled
+from channeld.config.model import Auth, Config, History, Limits, Rate, Server
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.violations import Validator
 
@@ -170,15 +162,12 @@ class PresencePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class AuthPlan:
-    """One authenticator: its declaration, and what was compiled of it.
-
-    `user` renders the user id with the claims in scope (jwt); `claims` is the schema that verified claims must satisfy.
-    """
+    """One authenticator: its declaration and what its type makes of it, what was compiled of it, its hook."""
 
     name: str
-    declared: JwtAuth | TokensAuth | HookAuth
-    claims: Validator | None = None
-    user: Template | None = None
+    declared: Auth
+    type: Authenticator[Any]
+    compiled: Compiled
     hook: Hook | None = None
 
 

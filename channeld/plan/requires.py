@@ -1,16 +1,17 @@
 """`require`: which claims are compared with what, compiled once for a channel or a message."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.plan import Requirement, Template
+from channeld.plan.plan import MISSING, Requirement, Scope, Template
 from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
-from channeld.protocol.frames import Json
+from channeld.protocol.frames import Frame, Json
 from channeld.suggest import did_you_mean
 
-__all__ = ["compile_requirements"]
+__all__ = ["compile_requirements", "meets"]
 
 
 def compile_requirements(
@@ -60,3 +61,30 @@ def _wanted(
 ) -> Template | None:
     checked = templates.compile(value, pointer, scope)
     return checked.render if checked is not None else None
+
+
+def meets(requirements: Iterable[Requirement], scope: Scope, frame: Frame | None = None) -> bool:
+    """Whether claims satisfy every entry of a `require`; a message's templates also see the message."""
+    message = {} if frame is None else frame
+    return all(_met(requirement, scope, message) for requirement in requirements)
+
+
+def _met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
+    if requirement.claim not in scope.claims:
+        return False
+    claim = scope.claims[requirement.claim]
+    wanted = [template(scope, frame) for template in requirement.any_of]
+    if isinstance(claim, list):
+        held = [_comparable(entry) for entry in claim]
+    elif isinstance(claim, str):
+        held = [_comparable(claim), *(_comparable(word) for word in claim.split())]
+    else:
+        held = [_comparable(claim)]
+    return any(value is not MISSING and _comparable(value) in held for value in wanted)
+
+
+def _comparable(value: object) -> str:
+    # JSON equality: 1 is 1.0, but neither true nor "1".
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True)

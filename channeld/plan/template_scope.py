@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from channeld.config.model import Auth, JwtAuth
+from channeld.auth.types import authenticator
+from channeld.config.model import Auth
 from channeld.plan.expressions import Expression
 from channeld.schema.guarantees import Lookup, Shape
 from channeld.suggest import did_you_mean
@@ -325,13 +326,11 @@ def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
     certain = found is not None and found.known and found.guaranteed
     types = found.types if found is not None and found.known else ANY
     names = tuple(found.names) if found is not None else ()
-    if isinstance(auth, JwtAuth):
-        names = (*names, "sub", "exp")
-        if path == ("sub",):
-            # Without it in the user id, a token that lacks it is as good as any.
-            certain, types = certain or "{claims.sub}" in auth.user, TEXT
-        elif path == ("exp",):
-            certain, types = certain or auth.expiry == "required", NUMBER
+    standard = authenticator(auth).standard_claims()
+    names = (*names, *standard)
+    if len(path) == 1 and path[0] in standard:
+        known = standard[path[0]]
+        certain, types = certain or known.guaranteed, known.types
     possible = found is None or not found.known or found.possible
     return Claim(guaranteed=certain, possible=possible or certain, types=types, names=names)
 

@@ -5,12 +5,13 @@ JSON, say) stand once, under `server`; all others stand under their channel. Wha
 broker that is away, a socket that is slow) is no point.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import attrs
 
-from channeld.config.model import Auth, Channel, Config, JwtAuth, Message
+from channeld.auth.types import authenticator
+from channeld.config.model import Channel, Config, Message
 from channeld.diagnostics.diagnostic import Place
 from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -158,15 +159,16 @@ def _channel(config: Config, channel: Channel, pointer: str) -> _Named:
 
 
 def _access(config: Config, channel: Channel, pointer: str) -> _Named:
-    auths: Collection[Auth] = [config.auth[n] for n in channel.auth.names if n in config.auth]
+    auths = [authenticator(config.auth[n]) for n in channel.auth.names if n in config.auth]
     if auths:
         yield "error", ErrorCode.UNAUTHORIZED, f"{pointer}/auth"
         yield "close", str(int(CloseCode.UNAUTHORIZED)), f"{pointer}/auth"
-    if any(isinstance(auth, JwtAuth) and auth.on_expiry == "close" for auth in auths):
+    if any(auth.ends_connections() for auth in auths):
         yield "error", ErrorCode.TOKEN_EXPIRED, f"{pointer}/auth"
     for auth in auths:
-        if not isinstance(auth, JwtAuth) and hasattr(auth, "hook"):
-            yield "hook", auth.hook.call, f"{pointer}/auth"
+        hook = auth.hook()
+        if hook is not None:
+            yield "hook", hook.call, f"{pointer}/auth"
     if channel.require:
         yield "close", str(int(CloseCode.FORBIDDEN)), f"{pointer}/require"
 

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 import attrs
 
-from channeld.config.model import HookAuth, JwtAuth
 from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import Frame, Json
@@ -168,12 +167,11 @@ class Stage:
 
     def _claims(self, spec: ClientSpec, channel: ChannelPlan) -> dict[str, Json]:
         claims = dict(spec.claims)
-        declared = channel.auth[0].declared if channel.auth else None
-        if isinstance(declared, JwtAuth):
-            # What a scenario names is the end of the connection, which comes `leeway` after the token's own `exp`.
-            end = OUTLASTS if spec.expires is None else spec.expires - declared.leeway
-            claims.setdefault("exp", self.app.runtime.clock.wall() + end)
-        return claims
+        if not channel.auth:
+            return claims
+        # What a scenario names is the end of the connection.
+        end = self.app.runtime.clock.wall() + (OUTLASTS if spec.expires is None else spec.expires)
+        return channel.auth[0].type.claims_until(end) | claims
 
     def _arrival(self) -> Arrival:
         plan = self.app.plan
@@ -275,8 +273,8 @@ _REQUEST_FIELDS: Final = tuple(
 def _token_place(channel: ChannelPlan) -> str:
     """Where the channel's first authenticator looks for a token first."""
     for auth in channel.auth:
-        if not isinstance(auth.declared, HookAuth):
-            return auth.declared.token_from[0]
+        for place in auth.type.token_from():
+            return place
     return "query"
 
 

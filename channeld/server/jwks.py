@@ -7,58 +7,22 @@ that cannot be read leaves the old keys in force. Keys are kept for one authenti
 """
 
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import attrs
-import orjson
 import trio
 
-from channeld.config.model import Jwks
+from channeld.auth.authenticator import KeySource
+from channeld.auth.jwk import Jwk, KeysFound, read_keys
 from channeld.config.scalars import is_loopback
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["Key", "KeySet", "KeysFound", "read_keys"]
+__all__ = ["KeySet"]
 
 REFRESH_INTERVAL: Final = 60.0
 TIME_LIMIT: Final = 5.0
 SIZE_LIMIT: Final = 64 * 1024
-SMALLEST_RSA: Final = 2048
-
-_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_ALGORITHMS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
-    ("RSA", ""): _RSA,
-    ("EC", "P-256"): ("ES256",),
-    ("EC", "P-384"): ("ES384",),
-    ("EC", "P-521"): ("ES512",),
-    ("EC", "secp256k1"): ("ES256K",),
-    ("OKP", "Ed25519"): ("EdDSA",),
-    ("OKP", "Ed448"): ("EdDSA",),
-}
-"""(kty, crv) → the algorithms that such a key verifies (RFC 7518 section 3.1, RFC 8037, RFC 8812)."""
-# RFC 9864 gives each curve a name of its own; tokens in the wild, and PyJWT, say EdDSA.
-_ALIASES: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
-# Only these reach the library: a set that publishes a private key by mistake is no reason to hold it.
-_PUBLIC_MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
-
-
-@attrs.frozen(slots=True, eq=False)
-class Key:
-    """One public key: what PyJWT takes, and the algorithms it may be used with."""
-
-    kid: str | None
-    key: Any = attrs.field(repr=False)
-    algorithms: tuple[str, ...]
-
-
-@attrs.frozen(slots=True)
-class KeysFound:
-    """What a set holds for an authenticator: its usable keys in order, and how many others."""
-
-    keys: tuple[Key, ...]
-    skipped: int
 
 
 class _Unusable(Exception):
@@ -69,8 +33,8 @@ class KeySet:
     """The keys of one authenticator. Empty until the first `refresh()`, which whoever starts the server awaits.
 
     Args:
-        source: an https URL (http for a loopback address), or a file.
-        algorithms: those that the authenticator allows; other keys are skipped.
+        source: an https URL (http for a loopback address) or a file, and the algorithms that the authenticator allows;
+            other keys are skipped.
         clock: its monotonic half says when another fetch is allowed.
         name: the authenticator's, for the log.
         tls: trust for https; the system's by default.
@@ -81,29 +45,29 @@ class KeySet:
 
     def __init__(
         self,
-        source: Jwks,
-        algorithms: Sequence[str],
+        source: KeySource,
         clock: Clock,
         *,
         name: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if (source.url is None) == (source.file is None):
+        jwks = source.jwks
+        if (jwks.url is None) == (jwks.file is None):
             raise ValueError("a key set is at a url or in a file")
-        if source.url is not None and not _may_fetch(source.url):
+        if jwks.url is not None and not _may_fetch(jwks.url):
             raise ValueError(
                 "a key set is fetched from an https URL, or http on a loopback address"
             )
-        self._source = source
-        self._algorithms = frozenset(algorithms)
+        self._source = jwks
+        self._algorithms = frozenset(source.algorithms)
         self._clock = clock
         self._name = name
         self._tls = tls
-        self._keys: tuple[Key, ...] = ()
+        self._keys: tuple[Jwk, ...] = ()
         self._attempted: float | None = None
         self._one_at_a_time = trio.Lock()
 
-    def find(self, kid: str | None) -> Key | None:
+    def find(self, kid: str | None) -> Jwk | None:
         """The key of that id, the first if the set repeats it; without an id the only key there is."""
         if kid is None:
             return self._keys[0] if len(self._keys) == 1 else None
@@ -217,59 +181,3 @@ def _may_fetch(url: str) -> bool:
     if not parts.hostname:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
-
-
-def read_keys(content: bytes, allowed: Iterable[str]) -> KeysFound:
-    """Read a set (RFC 7517 section 5).
-
-    A key is skipped (RFC 7517 section 5 asks for that) when its type or curve is unknown, when it is symmetric, is not
-    for signatures, verifies no allowed algorithm, is malformed, or is RSA of less than 2048 bits.
-
-    Raises:
-        ValueError: the content is no key set.
-    """
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"the set is no JSON: {error.msg}") from None
-    entries = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError("the set has no list of `keys` (RFC 7517 section 5)")  # noqa: TRY004 - it is a text's fault
-    found = [_read_key(entry, frozenset(allowed)) for entry in entries]
-    keys = tuple(key for key in found if key is not None)
-    return KeysFound(keys, len(entries) - len(keys))
-
-
-def _read_key(entry: object, allowed: frozenset[str]) -> Key | None:
-    if not isinstance(entry, dict) or not _is_for_signatures(entry):
-        return None
-    kid, kty, crv = entry.get("kid"), entry.get("kty"), entry.get("crv", "")
-    if not isinstance(kid, str | None) or not isinstance(kty, str) or not isinstance(crv, str):
-        return None
-    algorithms = _ALGORITHMS.get((kty, "" if kty == "RSA" else crv), ())
-    stated = entry.get("alg")
-    if stated is not None:
-        known = _ALIASES.get(stated, stated) if isinstance(stated, str) else None
-        algorithms = tuple(name for name in algorithms if name == known)
-    usable = tuple(name for name in algorithms if name in allowed)
-    key = _public_key(entry, usable[0]) if usable else None
-    return Key(kid, key, usable) if key is not None else None
-
-
-def _is_for_signatures(entry: Mapping[str, object]) -> bool:
-    operations = entry.get("key_ops", ["verify"])
-    return entry.get("use", "sig") == "sig" and (
-        isinstance(operations, list) and "verify" in operations
-    )
-
-
-def _public_key(entry: Mapping[str, object], algorithm: str) -> object | None:
-    from jwt import PyJWK, PyJWTError  # noqa: PLC0415 - with cryptography, 120 ms
-
-    members = {name: entry[name] for name in _PUBLIC_MEMBERS if name in entry}
-    try:
-        key: object = PyJWK.from_dict(members, algorithm).key
-    except (PyJWTError, ValueError, TypeError, OverflowError):
-        return None
-    size = getattr(key, "key_size", SMALLEST_RSA) if entry["kty"] == "RSA" else SMALLEST_RSA
-    return key if size >= SMALLEST_RSA else None

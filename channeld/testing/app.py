@@ -10,9 +10,9 @@ import attrs
 import trio
 import trio.testing
 
+from channeld.auth.authenticator import Denied, Grant, accept_user
 from channeld.broker.memory import MemoryBroker
 from channeld.cluster.cluster import Cluster
-from channeld.engine.auth import Denied, Grant, JwtVerifier, accept_user
 from channeld.engine.authenticate import find_user
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Surroundings
@@ -46,11 +46,10 @@ async def find_test_user(
         return await find_user(engine, channel, request)
     auth = channel.auth[0]
     verifier = engine.verifiers.get(auth.name)
-    if isinstance(verifier, JwtVerifier):
-        claims = {"sub": request.user, **request.claims}
-        return verifier.grant(claims, engine.runtime.clock.wall())
+    if verifier is not None:
+        return verifier.vouch(request.user, request.claims, engine.runtime.clock.wall())
     user = User(request.user, request.claims)
-    reason = accept_user(auth, user)
+    reason = accept_user(auth.compiled.claims, user)
     return Grant(user) if reason is None else Denied(reason)
 
 

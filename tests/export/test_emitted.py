@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from channeld.auth.jwt import JwtAuthenticator
 from channeld.config.model import JwtAuth
 from channeld.export.definitions import Definitions
 from channeld.export.emitted import Claims, Scene, rendered_fields
@@ -38,7 +39,7 @@ def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
             room=room,
         ),
         params={"p": {"type": "integer"}},
-        claims=[Claims(schema=claims, is_jwt=True)],
+        claims=[Claims(schema=claims, standard=JwtAuthenticator(AUTH).standard_claims())],
         message=MESSAGE,
     )
     return scene.render(value)

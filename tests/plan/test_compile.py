@@ -84,9 +84,9 @@ def test_every_mistake_is_told_at_once(compile_text: Compile) -> None:
 
 def test_the_user_id_is_made_of_claims(compile_text: Compile, session: Callable[..., Any]) -> None:
     (auth,) = compile_text(WHOLE).compiled.plan.channels["room"].auth
-    assert auth.user(session(claims={"sub": "ann"}), {}) == "u-ann"
-    assert auth.claims.accepts({"name": "Ann"})
-    assert not auth.claims.accepts({})
+    assert auth.compiled.user(session(claims={"sub": "ann"}), {}) == "u-ann"
+    assert auth.compiled.claims.accepts({"name": "Ann"})
+    assert not auth.compiled.claims.accepts({})
 
 
 def test_two_compilations_behave_the_same(

@@ -91,8 +91,8 @@ def cookie_any_origin(config: Config, sources: Sources) -> Findings:
     """CH410: any web page can connect as its visitor."""
     if config.server.allowed_origins != "any":
         return
-    for name, auth in with_tokens(config):
-        for source in auth.token_from:
+    for name, token_from in with_tokens(config):
+        for source in token_from:
             if source.startswith("cookie:"):
                 message = "any web page can connect with its visitor's cookie"
                 help = "list the origins of your own pages, or use `same-origin`"

@@ -10,6 +10,7 @@ from channeld.config.checker import shown
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth, TokensAuth
 from channeld.config.rules.evidence import (
+    authenticators,
     channel_names,
     entries,
     finding,
@@ -98,15 +99,9 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
             yield finding("CH402", message, sources, at("/auth", name), help, key=True)
 
 
-def _jwt(config: Config) -> Iterator[tuple[str, JwtAuth]]:
-    for name, auth in config.auth.items():
-        if isinstance(auth, JwtAuth):
-            yield name, auth
-
-
 def algorithm_none(config: Config, sources: Sources) -> Findings:
     """CH404: `none`, which accepts forged tokens."""
-    for name, _ in _jwt(config):
+    for name, _ in authenticators(config, JwtAuth):
         for text, pointer in texts(sources, at("/auth", name, "algorithms")):
             if text.lower() == "none":
                 message = "the algorithm `none` accepts forged tokens"
@@ -115,7 +110,7 @@ def algorithm_none(config: Config, sources: Sources) -> Findings:
 
 def algorithm_unknown(config: Config, sources: Sources) -> Findings:
     """CH419: an algorithm that does not exist, or that channeld does not know."""
-    for name, _ in _jwt(config):
+    for name, _ in authenticators(config, JwtAuth):
         for text, pointer in texts(sources, at("/auth", name, "algorithms")):
             if text in ALGORITHMS or text.lower() == "none":
                 continue
@@ -132,7 +127,7 @@ def _families(auth: JwtAuth) -> set[str]:
 
 def algorithms_mixed(config: Config, sources: Sources) -> Findings:
     """CH406: HMAC and public-key algorithms in one authenticator."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         if len(_families(auth)) > 1:
             message = f"authenticator `{name}` mixes HMAC and public-key algorithms"
             help = "make two authenticators; a channel can name both in a list"
@@ -141,7 +136,7 @@ def algorithms_mixed(config: Config, sources: Sources) -> Findings:
 
 def weak_secret(config: Config, sources: Sources) -> Findings:
     """CH405: an HMAC secret of fewer than 32 bytes."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         for secret, pointer in secrets(sources, auth.secrets, at("/auth", name, "secret")):
             size = len(secret.text.encode("utf-8", "surrogatepass"))
             if size < _LEAST_SECRET:
@@ -152,7 +147,7 @@ def weak_secret(config: Config, sources: Sources) -> Findings:
 
 def key_missing(config: Config, sources: Sources) -> Findings:
     """CH420: nothing to verify with."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         families = _families(auth)
         keys = {key for key in _KEYS if is_written(sources, at("/auth", name, key))}
         if len(families) == 1 and not keys:
@@ -168,7 +163,7 @@ _KEYS: Final = {"secret": "hmac", "public_key": "public", "jwks": "public"}
 
 def key_of_other_family(config: Config, sources: Sources) -> Findings:
     """CH421: a key that does not go with the algorithms."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         families = _families(auth)
         for key, family in _KEYS.items():
             pointer = at("/auth", name, key)
@@ -181,7 +176,7 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
 
 def no_audience(config: Config, sources: Sources) -> Findings:
     """CH407: tokens meant for other services are accepted."""
-    for name, _ in _jwt(config):
+    for name, _ in authenticators(config, JwtAuth):
         if not is_written(sources, at("/auth", name, "audience")):
             message = f"authenticator `{name}` accepts tokens that were made for other services"
             help = "add `audience:` with the `aud` that your issuer writes for this service"
@@ -190,7 +185,7 @@ def no_audience(config: Config, sources: Sources) -> Findings:
 
 def jwks_not_https(config: Config, sources: Sources) -> Findings:
     """CH408: keys that anyone on the way can replace; only a warning on this machine."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         url = auth.jwks.url if auth.jwks else None
         if url is None or not url.lower().startswith("http://"):
             continue
@@ -212,15 +207,14 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
     """CH409: a secret that stands in the file itself."""
     found = [
         pair
-        for name, auth in _jwt(config)
+        for name, auth in authenticators(config, JwtAuth)
         for pair in secrets(sources, auth.secrets, at("/auth", name, "secret"))
     ]
-    for name, auth in config.auth.items():
-        if isinstance(auth, TokensAuth):
-            kept = tuple(entry.token for entry in auth.tokens if entry.token is not None)
-            for secret, pointer in secrets(sources, kept, at("/auth", name, "tokens")):
-                inner = f"{pointer}/token"
-                found.append((secret, inner if is_written(sources, inner) else pointer))
+    for name, tokens in authenticators(config, TokensAuth):
+        kept = tuple(entry.token for entry in tokens.tokens if entry.token is not None)
+        for secret, pointer in secrets(sources, kept, at("/auth", name, "tokens")):
+            inner = f"{pointer}/token"
+            found.append((secret, inner if is_written(sources, inner) else pointer))
     if config.api is not None:
         found += secrets(sources, config.api.keys, "/api/keys")
     for index, webhook in enumerate(config.webhooks):
@@ -243,7 +237,7 @@ def token_in_query(config: Config, sources: Sources) -> Findings:
 
 def expiry_optional(config: Config, sources: Sources) -> Findings:
     """CH422: tokens that never end."""
-    for name, auth in _jwt(config):
+    for name, auth in authenticators(config, JwtAuth):
         if auth.expiry == "optional":
             message = f"authenticator `{name}` accepts tokens that never end"
             help = "remove it, so that a token needs `exp`"
@@ -278,9 +272,7 @@ def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
 
 def token_twice(config: Config, sources: Sources) -> Findings:
     """CH427: one token for two users."""
-    for name, auth in config.auth.items():
-        if not isinstance(auth, TokensAuth):
-            continue
+    for name, auth in authenticators(config, TokensAuth):
         seen: dict[str, int] = {}
         for index, entry in enumerate(auth.tokens):
             key = entry.token.text if entry.token is not None else f"sha256:{entry.sha256}"
@@ -296,9 +288,7 @@ def token_twice(config: Config, sources: Sources) -> Findings:
 
 def token_weak(config: Config, sources: Sources) -> Findings:
     """CH428: a token short enough to guess."""
-    for name, auth in config.auth.items():
-        if not isinstance(auth, TokensAuth):
-            continue
+    for name, auth in authenticators(config, TokensAuth):
         for index, entry in enumerate(auth.tokens):
             if entry.token is not None and len(entry.token.text) < _LEAST_TOKEN:
                 pointer = _token_pointer(sources, name, index, len(auth.tokens))

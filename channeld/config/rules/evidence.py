@@ -1,8 +1,9 @@
 """What a rule asks of the sources: what was written where, and a finding at that place."""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
-from channeld.config.model import Config, JwtAuth, Secret, TokensAuth
+from channeld.config.model import Auth, Config, Secret
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
@@ -10,6 +11,7 @@ from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 
 __all__ = [
+    "authenticators",
     "channel_names",
     "entries",
     "finding",
@@ -60,11 +62,21 @@ def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
                 yield channel, name, place
 
 
-def with_tokens(config: Config) -> Iterator[tuple[str, JwtAuth | TokensAuth]]:
-    """The authenticators that look for a token."""
+_A = TypeVar("_A", bound=Auth)
+
+
+def authenticators(config: Config, type_: type[_A]) -> Iterator[tuple[str, _A]]:
+    """The authenticators of one type, with their names."""
     for name, auth in config.auth.items():
-        if isinstance(auth, JwtAuth | TokensAuth):
+        if isinstance(auth, type_):
             yield name, auth
+
+
+def with_tokens(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The authenticators that look for a token, by name, and where they look."""
+    for name, auth in config.auth.items():
+        if token_from := getattr(auth, "token_from", ()):
+            yield name, token_from
 
 
 def secrets(

@@ -5,7 +5,7 @@ from typing import Final
 
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth
-from channeld.config.rules.evidence import finding
+from channeld.config.rules.evidence import authenticators, finding
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
@@ -23,8 +23,8 @@ _CURVES: Final = {
 
 def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
     """CH432: no key, a private one, or one of another kind than the algorithms'."""
-    for name, auth in config.auth.items():
-        if not isinstance(auth, JwtAuth) or auth.public_key is None:
+    for name, auth in authenticators(config, JwtAuth):
+        if auth.public_key is None:
             continue
         known = [wanted for algorithm in auth.algorithms if (wanted := _wanted(algorithm))]
         if not known:

@@ -141,7 +141,7 @@ def rate_never_reached(config: Config, sources: Sources) -> Findings:
 def auth_timeout_short(config: Config, sources: Sources) -> Findings:
     """CH612: less time for the `authenticate` frame than for the handshake before it."""
     limits = config.server.limits
-    awaited = any("message" in auth.token_from for _, auth in with_tokens(config))
+    awaited = any("message" in token_from for _, token_from in with_tokens(config))
     if awaited and limits.auth_timeout < limits.handshake_timeout:
         key = "auth_timeout"
         if not is_written(sources, at("/server", "limits", key)):

@@ -1,7 +1,6 @@
-"""Verifiers: every family of algorithms, rotated secrets, key sets, token tables, and where tokens are looked for."""
+"""Verification of JWTs: every family of algorithms, rotated secrets, key sets, claims, remembered signatures."""
 
 import base64
-import hashlib
 import hmac
 from typing import Any
 
@@ -11,29 +10,29 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from channeld.config.model import JwtAuth, Secret, TokenEntry, TokensAuth
-from channeld.engine.auth import Denied, Grant, find_token, make_verifier
-from channeld.hooks import Request
+from channeld.auth import jwt_verifier
+from channeld.auth.authenticator import Compiled, Denied, Grant
+from channeld.auth.jwt_verifier import JwtVerifier
+from channeld.config.model import JwtAuth, Secret
 from channeld.later import run_sync
-from channeld.plan.plan import AuthPlan
 from channeld.schema.schemas import validator_of
 
 NOW = 1_000_000.0
 SECRET = "a secret of at least thirty-two bytes"
 
 
-def plan_of(declared: JwtAuth | TokensAuth, claims: Any = None) -> AuthPlan:
-    return AuthPlan(
-        name="x",
-        declared=declared,
-        claims=validator_of(claims) if claims is not None else None,
-        user=lambda scope, _message: scope.claims.get("sub"),
+def plan_of(declared: JwtAuth, claims: Any = None, keys: Any = None) -> JwtVerifier:
+    return JwtVerifier(
+        declared,
+        Compiled(
+            user=lambda scope, _message: scope.claims.get("sub"),
+            claims=validator_of(claims) if claims is not None else None,
+        ),
+        keys,
     )
 
 
-def verify(plan: AuthPlan, token: str, keys: Any = None) -> Grant | Denied:
-    verifier = make_verifier(plan, keys)
-    assert verifier is not None
+def verify(verifier: JwtVerifier, token: str) -> Grant | Denied:
     return run_sync(verifier.verify(token, NOW))
 
 
@@ -173,18 +172,17 @@ class FakeKeySet:
 def test_key_of_the_set_verifies_and_another_kid_is_refused_without_a_word() -> None:
     keys = FakeKeySet(late=False)
     keys.refreshed = 1
-    plan = plan_of(JwtAuth(algorithms=("ES256",)))
+    plan = plan_of(JwtAuth(algorithms=("ES256",)), keys=keys)
     good = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
-    assert isinstance(verify(plan, good, keys), Grant)
+    assert isinstance(verify(plan, good), Grant)
     for kid in ("k2", "../../k1", "x" * 10_000, ""):
         bad = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": kid})
-        assert isinstance(verify(plan, bad, keys), Denied)
+        assert isinstance(verify(plan, bad), Denied)
 
 
 async def test_unknown_kid_refreshes_the_set_once() -> None:
     keys = FakeKeySet(late=True)
-    verifier = make_verifier(plan_of(JwtAuth(algorithms=("ES256",))), keys)
-    assert verifier is not None
+    verifier = plan_of(JwtAuth(algorithms=("ES256",)), keys=keys)
     from channeld.later import Pending
 
     good = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
@@ -192,49 +190,78 @@ async def test_unknown_kid_refreshes_the_set_once() -> None:
     assert keys.refreshed == 1
 
 
-def test_tokens_are_known_by_text_or_by_digest() -> None:
-    digest = hashlib.sha256(b"second").hexdigest()
-    declared = TokensAuth(
-        tokens=(
-            TokenEntry(user="ann", token=Secret(text="first"), claims={"role": "x"}),
-            TokenEntry(user="bob", sha256=digest.upper()),
-        )
-    )
-    first, second = verify(plan_of(declared), "first"), verify(plan_of(declared), "second")
+def test_pyjwt_itself_is_left_as_it_is() -> None:
+    plan_of(JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),)))
+    algorithm = jwt.get_algorithm_by_name("HS256")
+    assert type(algorithm) is jwt.algorithms.HMACAlgorithm
+
+
+HMAC = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))
+
+
+def test_a_remembered_token_is_worth_what_it_is_worth_now() -> None:
+    verifier, token = plan_of(HMAC), signed(SECRET, "HS256", name="Ann")
+    first = verify(verifier, token)
+    assert verify(verifier, token) == first
+    assert isinstance(first, Grant)
+    late = run_sync(verifier.verify(token, NOW + 100))
+    assert late == Denied("token has expired")
+
+
+def test_a_token_with_another_signature_is_not_the_remembered_one() -> None:
+    verifier, token = plan_of(HMAC), signed(SECRET, "HS256")
+    assert isinstance(verify(verifier, token), Grant)
+    head, payload, signature = token.split(".")
+    other = "A" * len(signature)
+    assert isinstance(verify(verifier, f"{head}.{payload}.{other}"), Denied)
+
+
+def test_claims_of_a_remembered_token_are_not_shared() -> None:
+    verifier, token = plan_of(HMAC), signed(SECRET, "HS256", teams=["a"])
+    first, second = verify(verifier, token), verify(verifier, token)
     assert isinstance(first, Grant)
     assert isinstance(second, Grant)
-    assert (first.user.id, first.user.claims, second.user.id) == ("ann", {"role": "x"}, "bob")
-    for bad in ("third", digest, "sha256:" + digest, "\ud800"):
-        assert isinstance(verify(plan_of(declared), bad), Denied)
+    first.user.claims["teams"].append("b")
+    assert second.user.claims["teams"] == ["a"]
 
 
-REQUEST = Request(
-    path="/",
-    query={"token": "q", "t": "named", "empty": ""},
-    headers={"authorization": "bearer h"},
-    cookies={"sid": "c"},
-    subprotocols=("channeld", "bearer.s"),
-)
+def test_a_remembered_token_is_refused_when_its_key_has_gone() -> None:
+    keys = FakeKeySet(late=False)
+    keys.refreshed = 1
+    verifier = plan_of(JwtAuth(algorithms=("ES256",)), keys=keys)
+    token = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
+    assert isinstance(verify(verifier, token), Grant)
+    keys.keys.clear()
+    assert isinstance(verify(verifier, token), Denied)
+
+
+def test_few_signatures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwt_verifier, "REMEMBERED", 2)
+    verifier = plan_of(HMAC)
+    tokens = [signed(SECRET, "HS256", n=n) for n in range(3)]
+    checked: list[str] = []
+    decode = jwt_verifier._SIGNATURES.decode
+
+    def counted(token: str, key: Any, algorithms: Any) -> Any:
+        checked.append(token)
+        return decode(token, key, algorithms)
+
+    monkeypatch.setattr(jwt_verifier._SIGNATURES, "decode", counted)
+    for token in (*tokens, tokens[2], tokens[1], tokens[0]):
+        assert isinstance(verify(verifier, token), Grant)
+    assert checked == [*tokens, tokens[0]]
 
 
 @pytest.mark.parametrize(
-    ("token_from", "token"),
+    ("payload", "reason"),
     [
-        (["query"], "q"),
-        (["query:t"], "named"),
-        (["header"], "h"),
-        (["cookie:sid"], "c"),
-        (["subprotocol"], "s"),
-        (["message"], None),
-        (["query:empty", "header"], "h"),
-        (["cookie:none", "query:none"], None),
+        (b"[1]", "the payload is not a JSON object"),
+        (b"{", "the payload is not JSON"),
+        (b'{"sub": 5}', "sub is not a string"),
+        (b'{"sub": "a", "jti": 5}', "jti is not a string"),
+        (b'{"sub": "a", "exp": true}', "exp or nbf is not a number"),
     ],
 )
-def test_tokens_are_looked_for_in_order(token_from: list[str], token: str | None) -> None:
-    assert find_token(token_from, REQUEST) == token
-
-
-@pytest.mark.parametrize("authorization", ["Basic h", "Bearer", "bearer ", ""])
-def test_other_authorization_is_no_token(authorization: str) -> None:
-    request = attrs.evolve(REQUEST, headers={"authorization": authorization})
-    assert find_token(["header"], request) is None
+def test_payloads_that_are_no_claims(payload: bytes, reason: str) -> None:
+    token = jwt.PyJWS().encode(payload, SECRET, "HS256")
+    assert verify(plan_of(HMAC), token) == Denied(reason)

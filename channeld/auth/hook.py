@@ -1,0 +1,33 @@
+"""`type: hook`: the application looks at the request itself."""
+
+from collections.abc import Iterator
+
+from channeld.auth.authenticator import Authenticator, Difference
+from channeld.config.model import HookAuth, HookRef
+
+__all__ = ["HookAuthenticator"]
+
+
+class HookAuthenticator(Authenticator[HookAuth]):
+    """Asks a hook, which returns a `User` or None."""
+
+    type = "hook"
+
+    def hook(self) -> HookRef:
+        """The declared one."""
+        return self.declared.hook
+
+    def words(self) -> str:
+        """The application decides."""
+        return "the application looks at the request"
+
+    def compare(self, name: str, now: HookAuth) -> Iterator[Difference]:
+        """Another hook, whose code is not judged."""
+        if self.declared.hook != now.hook:
+            yield Difference(
+                code="D701",
+                level="dangerous",
+                message=f"`{name}` asks the hook {now.hook.call} now",
+                key="hook",
+                label=f"{self.declared.hook.call} before; what it does is not judged",
+            )

@@ -1,0 +1,103 @@
+"""The public keys of a JSON Web Key Set document (RFC 7517): which of them an authenticator can use.
+
+Not here is where a set comes from and when it is read again.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+__all__ = ["Jwk", "KeysFound", "read_keys"]
+
+SMALLEST_RSA: Final = 2048
+
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_ALGORITHMS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("RSA", ""): _RSA,
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+    ("EC", "secp256k1"): ("ES256K",),
+    ("OKP", "Ed25519"): ("EdDSA",),
+    ("OKP", "Ed448"): ("EdDSA",),
+}
+"""(kty, crv) → the algorithms that such a key verifies (RFC 7518 section 3.1, RFC 8037, RFC 8812)."""
+# RFC 9864 gives each curve a name of its own; tokens in the wild, and PyJWT, say EdDSA.
+_ALIASES: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
+# Only these reach the library: a set that publishes a private key by mistake is no reason to hold it.
+_PUBLIC_MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
+
+
+@attrs.frozen(slots=True, eq=False)
+class Jwk:
+    """One public key: what PyJWT takes, and the algorithms it may be used with."""
+
+    kid: str | None
+    key: Any = attrs.field(repr=False)
+    algorithms: tuple[str, ...]
+
+
+@attrs.frozen(slots=True)
+class KeysFound:
+    """What a set holds for an authenticator: its usable keys in order, and how many others."""
+
+    keys: tuple[Jwk, ...]
+    skipped: int
+
+
+def read_keys(content: bytes, allowed: Iterable[str]) -> KeysFound:
+    """Read a set (RFC 7517 section 5).
+
+    A key is skipped (RFC 7517 section 5 asks for that) when its type or curve is unknown, when it is symmetric, is not
+    for signatures, verifies no allowed algorithm, is malformed, or is RSA of less than 2048 bits.
+
+    Raises:
+        ValueError: the content is no key set.
+    """
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"the set is no JSON: {error.msg}") from None
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("the set has no list of `keys` (RFC 7517 section 5)")  # noqa: TRY004 - it is a text's fault
+    found = [_read_key(entry, frozenset(allowed)) for entry in entries]
+    keys = tuple(key for key in found if key is not None)
+    return KeysFound(keys, len(entries) - len(keys))
+
+
+def _read_key(entry: object, allowed: frozenset[str]) -> Jwk | None:
+    if not isinstance(entry, dict) or not _is_for_signatures(entry):
+        return None
+    kid, kty, crv = entry.get("kid"), entry.get("kty"), entry.get("crv", "")
+    if not isinstance(kid, str | None) or not isinstance(kty, str) or not isinstance(crv, str):
+        return None
+    algorithms = _ALGORITHMS.get((kty, "" if kty == "RSA" else crv), ())
+    stated = entry.get("alg")
+    if stated is not None:
+        known = _ALIASES.get(stated, stated) if isinstance(stated, str) else None
+        algorithms = tuple(name for name in algorithms if name == known)
+    usable = tuple(name for name in algorithms if name in allowed)
+    key = _public_key(entry, usable[0]) if usable else None
+    return Jwk(kid, key, usable) if key is not None else None
+
+
+def _is_for_signatures(entry: Mapping[str, object]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    return entry.get("use", "sig") == "sig" and (
+        isinstance(operations, list) and "verify" in operations
+    )
+
+
+def _public_key(entry: Mapping[str, object], algorithm: str) -> object | None:
+    from jwt import PyJWK, PyJWTError  # noqa: PLC0415 - with cryptography, 120 ms
+
+    members = {name: entry[name] for name in _PUBLIC_MEMBERS if name in entry}
+    try:
+        key: object = PyJWK.from_dict(members, algorithm).key
+    except (PyJWTError, ValueError, TypeError, OverflowError):
+        return None
+    size = getattr(key, "key_size", SMALLEST_RSA) if entry["kty"] == "RSA" else SMALLEST_RSA
+    return key if size >= SMALLEST_RSA else None

@@ -1,0 +1,250 @@
+"""`type: jwt`: signed tokens (RFC 7519), all but their verification.
+
+No value of a secret is shown, and nothing here imports PyJWT before a token is verified or minted: it brings
+`cryptography`, 120 ms that a validator does not need.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from channeld.auth.authenticator import (
+    Authenticator,
+    CannotMint,
+    Compiled,
+    Difference,
+    KeySet,
+    KeySource,
+    StandardClaim,
+)
+from channeld.auth.places import compare_places, words_for
+from channeld.config.model import JwtAuth, Secret
+from channeld.protocol.frames import Json
+from channeld.schema.compare.words import duration
+
+if TYPE_CHECKING:
+    from channeld.auth.jwt_verifier import JwtVerifier
+
+__all__ = ["SHORTEST_SECRET", "JwtAuthenticator"]
+
+SHORTEST_SECRET: Final = 32
+"""Bytes that an HMAC secret has at least (RFC 7518 section 3.2)."""
+
+_ONE_CLAIM = re.compile(r"\{claims\.([A-Za-z_][\w.]*)\}")
+
+
+class JwtAuthenticator(Authenticator[JwtAuth]):
+    """Verifies signatures, times, issuer and audience."""
+
+    type = "jwt"
+
+    def user_template(self) -> str:
+        """`{claims.sub}`, or the declared one."""
+        return self.declared.user
+
+    def standard_claims(self) -> Mapping[str, StandardClaim]:
+        """`sub` and `exp` (RFC 7519 section 4.1)."""
+        return {
+            # A token without `sub` is as good as any where the user id is made of another claim.
+            "sub": StandardClaim(
+                types=frozenset({"string"}), guaranteed="{claims.sub}" in self.declared.user
+            ),
+            "exp": StandardClaim(
+                types=frozenset({"integer", "number"}),
+                guaranteed=self.declared.expiry == "required",
+            ),
+        }
+
+    def token_from(self) -> tuple[str, ...]:
+        """As declared."""
+        return self.declared.token_from
+
+    def key_source(self) -> KeySource | None:
+        """Its `jwks`."""
+        if self.declared.jwks is None:
+            return None
+        return KeySource(jwks=self.declared.jwks, algorithms=self.declared.algorithms)
+
+    def verifier(self, compiled: Compiled, keys: KeySet | None) -> "JwtVerifier":
+        """Its verifier; `compiled` has the user template."""
+        from channeld.auth.jwt_verifier import JwtVerifier  # noqa: PLC0415 - with PyJWT, 120 ms
+
+        return JwtVerifier(self.declared, compiled, keys)
+
+    def ends_connections(self) -> bool:
+        """Unless the expiry is ignored."""
+        return self.declared.on_expiry == "close"
+
+    def words(self) -> str:
+        """A JWT, and where."""
+        return f"a JWT {words_for(self.declared.token_from)}"
+
+    def bearer_format(self) -> str:
+        """The name that OpenAPI and AsyncAPI give it."""
+        return "JWT"
+
+    def claims_until(self, end: float) -> dict[str, Json]:
+        """The connection ends `leeway` after `exp`."""
+        return {"exp": end - self.declared.leeway}
+
+    def compare(self, name: str, now: JwtAuth) -> Iterator[Difference]:
+        """Places, algorithms, issuer, audience, times, keys and the user id."""
+        was = self.declared
+        yield from compare_places(name, was.token_from, now.token_from)
+        yield from _algorithms(name, was, now)
+        yield from _issuer(name, was, now)
+        yield from _audience(name, was, now)
+        yield from _end(name, was, now)
+        yield from _keys(name, was, now)
+        if was.user != now.user:
+            yield Difference(
+                code="D412",
+                level="dangerous",
+                message=f"the user ids of `{name}` are made of `{now.user}` now",
+                key="user",
+                label=f"{was.user} before",
+                security=True,
+            )
+
+    # ------------------------------------------------------------------------------------------------- minting
+
+    def can_mint(self) -> bool:
+        """Whether it has an HMAC algorithm, so that what verifies also signs."""
+        return bool(self._hmac())
+
+    def claims_for(self, user: str, *, now: float, lifetime: float) -> dict[str, Json]:
+        """Also the declared issuer and audience, and the claim that the `user` template reads."""
+        payload = super().claims_for(user, now=now, lifetime=lifetime)
+        if self.declared.issuer is not None:
+            payload["iss"] = self.declared.issuer
+        if self.declared.audience:
+            payload["aud"] = self.declared.audience[0]
+        named = _ONE_CLAIM.fullmatch(self.declared.user)
+        if named is not None:
+            _set(payload, named[1].split("."), user)
+        return payload
+
+    def mint(self, name: str, payload: Mapping[str, Json]) -> str:
+        """A token signed with the first secret and the first algorithm.
+
+        Raises:
+            CannotMint: no HMAC algorithm, or the secret is missing (its environment variable is not set) or too short.
+        """
+        if not self.can_mint():
+            return super().mint(name, payload)
+        import jwt  # noqa: PLC0415 - with cryptography, 120 ms
+
+        secret = self.declared.secrets[0].text if self.declared.secrets else ""
+        if not secret:
+            raise CannotMint(
+                f"the secret of '{name}' is empty; set the environment variable that it is read from"
+            )
+        if len(secret.encode()) < SHORTEST_SECRET:
+            raise CannotMint(
+                f"the secret of '{name}' is shorter than {SHORTEST_SECRET} bytes; the server refuses it"
+            )
+        return jwt.encode(dict(payload), secret, algorithm=self._hmac()[0])
+
+    def _hmac(self) -> list[str]:
+        return [name for name in self.declared.algorithms if name.startswith("HS")]
+
+
+def _set(payload: dict[str, Json], path: list[str], value: str) -> None:
+    *above, last = path
+    for step in above:
+        below = payload.setdefault(step, {})
+        if not isinstance(below, dict):
+            return
+        payload = below
+    payload[last] = value
+
+
+# ------------------------------------------------------------------------------------------------------ comparing
+
+
+def _stricter(message: str, key: str) -> Difference:
+    return Difference(code="D403", level="breaking", message=message, key=key)
+
+
+def _wider(message: str, key: str, label: str = "", *, gone: bool = False) -> Difference:
+    return Difference(
+        code="D404", level="safe", message=message, key=key, label=label, security=True, gone=gone
+    )
+
+
+def _judged(strict: bool, message: str, key: str) -> Difference:
+    return _stricter(message, key) if strict else _wider(message, key)
+
+
+def _algorithms(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+    for algorithm in was.algorithms:
+        if algorithm not in now.algorithms:
+            message = f"`{name}` no longer takes tokens signed with {algorithm}"
+            yield _stricter(message, "algorithms")
+    for algorithm in now.algorithms:
+        if algorithm not in was.algorithms:
+            yield _wider(f"`{name}` takes tokens signed with {algorithm} now", "algorithms")
+
+
+def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+    if was.issuer == now.issuer:
+        return
+    if now.issuer is None:
+        message = f"the issuer of tokens of `{name}` is no longer checked"
+        yield _wider(message, "issuer", gone=True)
+        return
+    which = "another" if was.issuer else "the right"
+    yield _stricter(f"tokens of `{name}` need {which} issuer now", "issuer")
+
+
+def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+    before, after = {*was.audience}, {*now.audience}
+    if before and not after:
+        message = f"the audience of tokens of `{name}` is no longer checked"
+        yield _wider(message, "audience", gone=True)
+    elif after and not before:
+        yield _stricter(f"tokens of `{name}` need the right audience now", "audience")
+    else:
+        if before - after:
+            yield _stricter(f"`{name}` no longer takes tokens for some audience", "audience")
+        if after - before:
+            yield _wider(f"`{name}` also takes tokens for another audience", "audience")
+
+
+def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+    if was.expiry != now.expiry:
+        strict = now.expiry == "required"
+        need = "need `exp` now" if strict else "need no `exp`"
+        yield _judged(strict, f"tokens of `{name}` {need}", "expiry")
+    if was.on_expiry != now.on_expiry:
+        strict = now.on_expiry == "close"
+        ends = "end with" if strict else "outlive"
+        yield _judged(strict, f"connections {ends} their token of `{name}` now", "on_expiry")
+    if was.leeway != now.leeway:
+        message = f"the leeway for tokens of `{name}` is {duration(now.leeway)} now"
+        label = f"{duration(was.leeway)} before"
+        if now.leeway > was.leeway:
+            yield _wider(message, "leeway", label)
+        else:
+            yield Difference(
+                code="D403", level="dangerous", message=message, key="leeway", label=label
+            )
+
+
+def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+    """Keys that went: tokens that they signed are refused. Only what stands in the files is compared."""
+    if was.jwks != now.jwks:
+        yield _other_key(f"the keys of `{name}` come from elsewhere now", "jwks")
+    if was.public_key != now.public_key:
+        yield _other_key(f"`{name}` has another public key now", "public_key")
+    inline = all(secret.inline for secret in (*was.secrets, *now.secrets))
+    if inline and _texts(was.secrets) - _texts(now.secrets):
+        yield _other_key(f"a secret of `{name}` no longer verifies tokens", "secret")
+
+
+def _other_key(message: str, key: str) -> Difference:
+    return Difference(code="D413", level="dangerous", message=message, key=key)
+
+
+def _texts(secrets: tuple[Secret, ...]) -> set[str]:
+    return {secret.text for secret in secrets}

@@ -1,0 +1,248 @@
+"""Verifying signed tokens (RFC 7519), by PyJWT's signatures and checks of our own.
+
+PyJWT checks the form and the signature; what the claims say is checked here: issuer, audience, and the times against the
+wall clock that is handed in (PyJWT has one of its own). Why a token was refused is told to the log and to nobody else.
+
+A token whose signature was found good is remembered by its SHA-256, up to `REMEMBERED` of them, so that a storm of
+reconnects costs no second signature. Only the signature is remembered: that the key is still in force, the times and
+the claims are looked at again each time.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import jwt
+from jwt.algorithms import HMACAlgorithm, get_default_algorithms
+
+from channeld.auth.authenticator import Compiled, Denied, Grant, Key, KeySet, accept_user
+from channeld.config.model import JwtAuth
+from channeld.hooks import User
+from channeld.later import yield_to_task
+from channeld.protocol.frames import Json, encode
+
+__all__ = ["REMEMBERED", "JwtVerifier"]
+
+REMEMBERED: Final = 10_000
+"""Tokens whose signature is remembered, for one authenticator: about 1.5 MiB."""
+
+# Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later `exp` can't be computed with.
+_LATEST: Final = 2**53
+
+
+@attrs.define(slots=True)
+class _ClaimsScope:
+    """A template scope that has nothing but claims: for `user: "{claims.sub}"`."""
+
+    claims: Mapping[str, Any]
+    params: Mapping[str, Json] = attrs.field(factory=dict)
+    user_id: str | None = None
+    connection_id: str = ""
+    room: str | None = None
+
+    def now_ms(self) -> int:
+        return 0
+
+    def uuid(self) -> str:
+        return ""
+
+
+class _Secret(bytes):
+    """An HMAC secret that PyJWT has looked at and found to be no public key in disguise."""
+
+    @classmethod
+    def of(cls, text: str) -> "_Secret | str":
+        """The secret; its text as it is where PyJWT refuses it, so that each token is refused for that reason."""
+        try:
+            return cls(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
+        except jwt.InvalidKeyError:
+            return text
+
+
+class _Hmac(HMACAlgorithm):
+    """PyJWT's own, but for the look at the secret, which costs as much as the rest of a token and is done once."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """The secret's bytes."""
+        return key if isinstance(key, _Secret) else super().prepare_key(key)
+
+
+def _signatures() -> jwt.PyJWS:
+    """PyJWT's check of signatures, in an instance of our own: the process's own registry stays as it is."""
+    signatures = jwt.PyJWS()
+    for name, digest in (
+        ("HS256", HMACAlgorithm.SHA256),
+        ("HS384", HMACAlgorithm.SHA384),
+        ("HS512", HMACAlgorithm.SHA512),
+    ):
+        signatures.unregister_algorithm(name)
+        signatures.register_algorithm(name, _Hmac(digest))
+    return signatures
+
+
+_SIGNATURES: Final = _signatures()
+
+
+class JwtVerifier:
+    """Verifies the tokens of one authenticator.
+
+    Args:
+        declared: algorithms, keys, issuer, audience and times.
+        compiled: its user template and claims schema.
+        keys: its key set, where it has one.
+    """
+
+    def __init__(self, declared: JwtAuth, compiled: Compiled, keys: KeySet | None) -> None:
+        assert compiled.user is not None  # noqa: S101 - compiled for every jwt authenticator
+        self.token_from = declared.token_from
+        self._user = compiled.user
+        self._claims = compiled.claims
+        self._declared = declared
+        self._key_set = keys
+        self._algorithms = list(declared.algorithms)
+        self._static: list[Any] = [_Secret.of(secret.text) for secret in declared.secrets]
+        if declared.public_key is not None:
+            algorithm = get_default_algorithms()[declared.algorithms[0]]
+            self._static.append(algorithm.prepare_key(declared.public_key))
+        # SHA-256 of a token → the key of the set that verified it; None for a static one. In order of last use.
+        self._remembered: dict[bytes, tuple[str | None, Key] | None] = {}
+
+    async def verify(self, token: str, wall: float) -> Grant | Denied:
+        """Try the static keys, then the key set. Waits only for the key set to be fetched."""
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        if self._is_remembered(digest):
+            segment = token.split(".")[1]
+            payload = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+            return self._worth(payload, wall)
+        keys: list[tuple[Any, Sequence[str]]] = [(key, self._algorithms) for key in self._static]
+        found: tuple[str | None, Key] | None = None
+        if self._key_set is not None:
+            of_set = await self._find_key(self._key_set, token)
+            if isinstance(of_set, Denied):
+                return of_set
+            found = of_set
+            usable = [name for name in found[1].algorithms if name in self._algorithms]
+            keys.append((found[1].key, usable))
+        denied = Denied("no key")
+        for index, (key, algorithms) in enumerate(keys):
+            try:
+                payload = _SIGNATURES.decode(token, key, algorithms=algorithms)
+            except Exception as error:  # whatever a forged token provokes, it is refused
+                denied = Denied(f"token refused: {type(error).__name__}")
+            else:
+                self._remember(digest, None if index < len(self._static) else found)
+                return self._worth(payload, wall)
+        return denied
+
+    async def _find_key(self, key_set: KeySet, token: str) -> tuple[str | None, Key] | Denied:
+        try:
+            kid = _SIGNATURES.get_unverified_header(token).get("kid")
+        except Exception as error:  # as above: this is a stranger's text
+            return Denied(f"token refused: {type(error).__name__}")
+        key = key_set.find(kid)
+        if key is None and key_set.may_refresh():
+            await yield_to_task()
+            await key_set.refresh()
+            key = key_set.find(kid)
+        return (kid, key) if key is not None else Denied("unknown key id")
+
+    # ------------------------------------------------------------------------------------------- known signatures
+
+    def _is_remembered(self, digest: bytes) -> bool:
+        try:
+            found = self._remembered.pop(digest)
+        except KeyError:
+            return False
+        if found is not None:
+            kid, key = found
+            if self._key_set is None or self._key_set.find(kid) is not key:
+                return False
+        self._remembered[digest] = found
+        return True
+
+    def _remember(self, digest: bytes, found: tuple[str | None, Key] | None) -> None:
+        self._remembered[digest] = found
+        if len(self._remembered) > REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+
+    # --------------------------------------------------------------------------------------------------- claims
+
+    def _worth(self, payload: bytes, wall: float) -> Grant | Denied:
+        """What a payload is worth whose signature is good."""
+        try:
+            claims = json.loads(payload)
+        except (ValueError, RecursionError):
+            return Denied("the payload is not JSON")
+        if not isinstance(claims, dict):
+            return Denied("the payload is not a JSON object")
+        reason = _meant_for_us(self._declared, claims)
+        return self._grant(claims, wall) if reason is None else Denied(reason)
+
+    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+        """What a token with these claims, and `user` as its `sub`, would be worth."""
+        return self._grant({"sub": user, **claims}, wall)
+
+    def _grant(self, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+        declared = self._declared
+        reason = _time_reason(declared, claims, wall)
+        if reason is not None:
+            return Denied(reason)
+        # Every token's claims have the same few names: one copy of each for all connections.
+        claims = {sys.intern(name): value for name, value in claims.items()}
+        try:
+            user = User(self._user(_ClaimsScope(claims), {}), claims)
+            # Python reads more than can be written: lone surrogates, huge integers, any depth.
+            encode({"info": [[[user.id, claims]]]})
+        except LookupError:
+            return Denied("the claims have nothing for the user id")
+        except TypeError:
+            return Denied("the claims cannot be written as JSON")
+        reason = accept_user(self._claims, user)
+        if reason is not None:
+            return Denied(reason)
+        expires = claims.get("exp")
+        if expires is None or declared.on_expiry == "ignore":
+            return Grant(user, expires)
+        return Grant(user, expires, expires + declared.leeway)
+
+
+def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:
+    """Why a token is not for this service, or is not of the form of RFC 7519 section 4.1."""
+    for name in ("sub", "jti"):
+        if not isinstance(claims.get(name, ""), str):
+            return f"{name} is not a string"
+    if declared.issuer is not None and claims.get("iss") != declared.issuer:
+        return "iss is missing" if "iss" not in claims else "iss is not the declared issuer"
+    if not declared.audience:
+        return None
+    audience = claims.get("aud")
+    if audience is None:
+        return "aud is missing"
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not any(one in declared.audience for one in audiences if isinstance(one, str)):
+        return "aud is not the declared audience"
+    return None
+
+
+def _time_reason(declared: JwtAuth, claims: Mapping[str, Any], wall: float) -> str | None:
+    expires, starts = claims.get("exp"), claims.get("nbf", 0)
+    if expires is None and declared.expiry == "required":
+        return "token has no exp"
+    if not _is_time(starts) or not (expires is None or _is_time(expires)):
+        return "exp or nbf is not a number"
+    if starts > wall + declared.leeway:
+        return "token is not valid yet"
+    if expires is not None and expires + declared.leeway <= wall:
+        return "token has expired"
+    return None
+
+
+def _is_time(value: object) -> bool:
+    # Beyond 2^53, as for NaN, nothing can be computed with it.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LATEST

@@ -1,0 +1,82 @@
+"""`type: tokens`: a list of opaque tokens, each with its user."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from channeld.auth.authenticator import (
+    Authenticator,
+    Compiled,
+    Denied,
+    Difference,
+    Grant,
+    KeySet,
+    Verifier,
+    accept_user,
+)
+from channeld.auth.places import compare_places, words_for
+from channeld.config.model import TokenEntry, TokensAuth
+from channeld.hooks import User
+
+__all__ = ["TokensAuthenticator"]
+
+
+class TokensAuthenticator(Authenticator[TokensAuth]):
+    """Looks a token up in the declared list."""
+
+    type = "tokens"
+
+    def token_from(self) -> tuple[str, ...]:
+        """As declared."""
+        return self.declared.token_from
+
+    def verifier(self, compiled: Compiled, keys: KeySet | None) -> Verifier:
+        """Knows the tokens by their digests."""
+        return _TokensVerifier(self.declared, compiled)
+
+    def words(self) -> str:
+        """A token, and where."""
+        return f"a token {words_for(self.declared.token_from)}"
+
+    def compare(self, name: str, now: TokensAuth) -> Iterator[Difference]:
+        """Places, and tokens that are gone."""
+        yield from compare_places(name, self.declared.token_from, now.token_from)
+        known = {(entry.token and entry.token.text, entry.sha256) for entry in now.tokens}
+        was = self.declared.tokens
+        gone = [e for e in was if (e.token and e.token.text, e.sha256) not in known]
+        if gone:
+            message = f"{len(gone)} of the tokens of `{name}` no longer open anything"
+            yield Difference(code="D413", level="dangerous", message=message, key="tokens")
+
+
+class _TokensVerifier:
+    def __init__(self, declared: TokensAuth, compiled: Compiled) -> None:
+        self.token_from = declared.token_from
+        self._claims = compiled.claims
+        # By digest: looking one up tells nothing by its timing that would help to guess a token.
+        self._users = {
+            digest: User(entry.user, entry.claims)
+            for entry in declared.tokens
+            if (digest := _entry_digest(entry)) is not None
+        }
+
+    async def verify(self, token: str, wall: float) -> Grant | Denied:
+        user = self._users.get(_digest(token))
+        return Denied("unknown token") if user is None else self._grant(user)
+
+    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+        return self._grant(User(user, claims))
+
+    def _grant(self, user: User) -> Grant | Denied:
+        reason = accept_user(self._claims, user)
+        return Grant(user) if reason is None else Denied(reason)
+
+
+def _entry_digest(entry: TokenEntry) -> str | None:
+    if entry.sha256 is not None:
+        return entry.sha256.lower()
+    return _digest(entry.token.text) if entry.token is not None else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,29 @@
+import pytest
+
+from channeld.auth.authenticator import Authenticator, CannotMint, Compiled, accept_user
+from channeld.hooks import User
+from channeld.schema.schemas import validator_of
+
+
+def test_a_type_says_only_what_is_its_own() -> None:
+    plain = Authenticator[None](None)
+    assert plain.verifier(Compiled(), None) is None
+    assert (plain.user_template(), plain.hook(), plain.key_source()) == (None, None, None)
+    assert list(plain.compare("s", None)) == []
+    assert plain.claims_for("ann", now=1.5, lifetime=60) == {"sub": "ann", "iat": 1, "exp": 61}
+    assert plain.claims_until(5.0) == {}
+    with pytest.raises(CannotMint):
+        plain.mint("s", {})
+    with pytest.raises(NotImplementedError):
+        plain.words()
+
+
+@pytest.mark.parametrize("id", ["", "x" * 129, None, 5])
+def test_a_user_id_has_1_to_128_characters(id: str) -> None:
+    assert accept_user(None, User(id)) == "user id is not a string of 1 to 128 characters"
+
+
+def test_claims_are_held_against_the_schema() -> None:
+    schema = validator_of({"required": ["name"]})
+    assert accept_user(schema, User("ann", {"name": "Ann"})) is None
+    assert accept_user(schema, User("ann")) == "claims refused at /: required"

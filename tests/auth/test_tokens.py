@@ -1,0 +1,44 @@
+"""Opaque tokens: known by their text or by their digest."""
+
+import hashlib
+
+from channeld.auth.authenticator import Compiled, Denied, Grant
+from channeld.auth.tokens import TokensAuthenticator
+from channeld.config.model import Secret, TokenEntry, TokensAuth
+from channeld.later import run_sync
+
+
+def verify(declared: TokensAuth, token: str) -> Grant | Denied:
+    verifier = TokensAuthenticator(declared).verifier(Compiled(), None)
+    return run_sync(verifier.verify(token, 0.0))
+
+
+def test_tokens_are_known_by_text_or_by_digest() -> None:
+    digest = hashlib.sha256(b"second").hexdigest()
+    declared = TokensAuth(
+        tokens=(
+            TokenEntry(user="ann", token=Secret(text="first"), claims={"role": "x"}),
+            TokenEntry(user="bob", sha256=digest.upper()),
+        )
+    )
+    first, second = verify(declared, "first"), verify(declared, "second")
+    assert isinstance(first, Grant)
+    assert isinstance(second, Grant)
+    assert (first.user.id, first.user.claims, second.user.id) == ("ann", {"role": "x"}, "bob")
+    for bad in ("third", digest, "sha256:" + digest, "\ud800"):
+        assert isinstance(verify(declared, bad), Denied)
+
+
+def test_what_is_said_of_it() -> None:
+    auth = TokensAuthenticator(TokensAuth(tokens=(), token_from=("header",)))
+    assert auth.words() == "a token as `Authorization: Bearer`"
+    assert (auth.bearer_format(), auth.can_mint(), auth.ends_connections()) == ("", False, False)
+
+
+def test_tokens_that_go_are_counted() -> None:
+    was = TokensAuth(
+        tokens=(TokenEntry(user="a", sha256="0" * 64), TokenEntry(user="b", sha256="1" * 64))
+    )
+    now = TokensAuth(tokens=(TokenEntry(user="b", sha256="1" * 64),))
+    (found,) = TokensAuthenticator(was).compare("s", now)
+    assert (found.code, found.message) == ("D413", "1 of the tokens of `s` no longer open anything")

@@ -1,0 +1,15 @@
+from typing import get_args
+
+from channeld.auth.types import AUTH_TYPES, authenticator
+from channeld.config.model import Auth, HookAuth, HookRef, JwtAuth, TokensAuth
+
+
+def test_every_declaration_has_its_type() -> None:
+    assert set(AUTH_TYPES) == set(get_args(Auth))
+    declared: list[Auth] = [
+        JwtAuth(algorithms=("HS256",)),
+        TokensAuth(tokens=()),
+        HookAuth(hook=HookRef(call="a:b")),
+    ]
+    assert [authenticator(one).type for one in declared] == ["jwt", "tokens", "hook"]
+    assert all(authenticator(one).declared is one for one in declared)
