@@ -25,7 +25,7 @@ __all__ = ["Actor", "Stage"]
 
 HOST: Final = "localhost"
 ADDRESS: Final = "127.0.0.1"
-OUTLASTS: Final = 366 * 86_400.0
+OUTLASTS: Final = 366 * 86_400.0 + 3600.0
 """How long a token lives whose end the scenario does not name: longer than any `advance`."""
 _KEY: Final = base64.b64encode(b"channeld-testing")
 MOST_ENTRIES: Final = 10_000
