@@ -19,10 +19,10 @@ UNMIRRORED = {
     "channeld/__main__.py",
     "channeld/config/model.py",
     "channeld/engine/ports.py",
+    "channeld/protocol/reader.py",
     "channeld/plan/plan.py",
     "channeld/schema/violations.py",
     "channeld/server/ports.py",
-    "channeld/server/states.py",
 }
 
 

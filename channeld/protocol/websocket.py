@@ -1,30 +1,24 @@
-"""RFC 6455 as bytes in, messages out: what lane, portable path, tests and fuzzers share. Knows no socket.
+"""RFC 6455 as bytes in, messages out: what drivers, tests and fuzzers share. Knows no socket.
 
 In this module and in `server/` a "WebSocket frame" is the wire unit of the RFC; elsewhere a frame is the JSON object.
 
 `Scanner` takes what nearly every client sends: whole masked text frames, pings, pongs and Close frames. The first byte
-that shows anything else ends its work: it keeps every byte from the start of that WebSocket frame for whoever goes on
+that shows anything else ends its work: it keeps every byte from the start of that WebSocket frame for its successor
 (`server/transports/fallback.py`). So there is no state here for fragments, extensions or violations, and it can't go wrong in one.
 """
 
 import codecs
-import enum
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
-
-import attrs
 
 from channeld.protocol.codes import CloseCode
+from channeld.protocol.reader import Closing, Receive, Stop
 
 __all__ = [
     "CLOSE",
     "PING",
     "PONG",
     "TEXT",
-    "CloseFrame",
-    "Receive",
     "Scanner",
-    "Stop",
     "encode_close",
     "encode_text",
     "read_close",
@@ -38,9 +32,6 @@ _PLAIN = frozenset((TEXT, CLOSE, PING, PONG))
 # Below this size one XOR of two big integers is faster, above it four byte translations are.
 _LARGE = 1400
 _XOR = [bytes(a ^ b for a in range(256)) for b in range(256)]
-
-Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
-"""Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
 
 
 def encode_text(payload: bytes, first: int = TEXT) -> bytes:
@@ -78,18 +69,10 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     return bytes(out)
 
 
-@attrs.frozen(slots=True)
-class CloseFrame:
-    """What a Close frame says: its code, 1005 when it has none (section 7.1.5), and the reason."""
-
-    code: int
-    reason: str
-
-
-def read_close(payload: bytes) -> CloseFrame | CloseCode:
+def read_close(payload: bytes) -> Closing | CloseCode:
     """A Close frame's payload, unmasked, or the code with which to answer one that breaks section 5.5.1 or 7.4."""
     if not payload:
-        return CloseFrame(CloseCode.NO_STATUS, "")
+        return Closing(CloseCode.NO_STATUS, "")
     code = int.from_bytes(payload[:2], "big")
     # 1004-1006 and 1015 never travel; 1012-1014 are in the IANA registry; 3000-4999 are free for libraries and people.
     if len(payload) == 1 or not (code in _CLOSE_CODES or 3000 <= code < 5000):
@@ -98,23 +81,10 @@ def read_close(payload: bytes) -> CloseFrame | CloseCode:
         reason = payload[2:].decode()
     except UnicodeDecodeError:
         return CloseCode.INVALID_DATA
-    return CloseFrame(code, reason)
+    return Closing(code, reason)
 
 
 _CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
-
-
-class Stop(enum.Enum):
-    """Why a reader of WebSocket frames stopped; the reader's attributes tell the rest."""
-
-    MORE = "wants more bytes"
-    BUDGET = "has more than one turn may take: feed nothing to go on"
-    PENDING = "`pending` must be awaited first; then feed nothing to go on"
-    CLOSED = "the session closed the connection: nothing more is for it"
-    CLOSE = "a Close frame came: `close` is what it says"
-    TOO_LARGE = "a message is larger than `largest`"
-    UNUSUAL = "the rest, from the start of a WebSocket frame, is for the slow half"
-    VIOLATION = "the client broke the protocol: `close` is what to answer"
 
 
 # Python 3.11 looks a member up in 0.1 µs.
@@ -130,9 +100,7 @@ class Scanner:
         largest: bytes of payload that a text message may have.
 
     Attributes:
-        open: set to False by whoever wants no more messages; it takes effect even within `feed`.
-        pending: what `receive` returned, after Stop.PENDING.
-        close: after Stop.CLOSE.
+        open, pending, close: see `Reader`.
         rest: bytes that came and were not taken yet.
     """
 
@@ -154,7 +122,7 @@ class Scanner:
         self.largest = largest
         self.open = True
         self.pending: Awaitable[None] | None = None
-        self.close: CloseFrame | None = None
+        self.close: Closing | None = None
         self.rest: bytes | bytearray = b""
         # Of the WebSocket frame that `rest` begins with: its size, and the payload bytes already found to be UTF-8.
         self.need = self.checked = 0
@@ -247,7 +215,7 @@ class Scanner:
 
     def _judge_close(self, data: bytes | bytearray) -> Stop:
         close = read_close(unmask(bytes(data[6 : self.need]), bytes(data[2:6])))
-        if not isinstance(close, CloseFrame):
+        if not isinstance(close, Closing):
             return Stop.UNUSUAL
         self.close = close
         self.rest = b""

@@ -18,7 +18,9 @@ from channeld.scenarios.instrumentation import ORIGIN
 from channeld.scenarios.matching import Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
 from channeld.scenarios.outcome import Entry, shown_seconds
-from channeld.server.handshake import Arrival, Refuse, RequestHead, Rules, decide
+from channeld.server.exchange import Refuse, RequestHead
+from channeld.server.handshake import Arrival, Rules, decide
+from channeld.server.transports import TRANSPORTS
 from channeld.testing import Client, TestApp, TestRequest
 
 __all__ = ["Actor", "Stage"]
@@ -98,7 +100,7 @@ class Stage:
             ignore = self.scenario.ignore
             inbox = Inbox(captured=self.captured, schemas=schemas, ignore=ignore)
             self.actors[name] = Actor(name, inbox)
-        self._rules = Rules.of(self.app.plan)
+        self._rules = Rules.of(self.app.plan, TRANSPORTS)
         self.app.on_frame = self._on_frame
         self.app.on_close = self._on_close
 

@@ -1,11 +1,13 @@
 """Sockets: everything between a client's bytes and the engine's sessions. No JSON is looked at here.
 
-Rules: `connection.py` says what bytes mean and never waits; `lane.py` and `portable.py` wait and never ask what bytes
-mean; whatever is written goes through an outbox; an exception from above or below ends one connection.
+Rules: `connection.py` knows what a connection may do, a transport what its bytes mean, and neither waits; drivers wait
+and never ask what bytes mean; whatever is written goes through an outbox; an exception from above or below ends one
+connection.
 
-Reading order: `ports.py` (what is asked of others), `states.py` (the map), `connection.py`, `outbox.py`, `lane.py`,
-`portable.py`, `listener.py`. The opening handshake: `head.py`, `handshake.py`, `origins.py`, `extensions.py`, `gate.py`.
-The rare half of the protocol: `slow.py`, `deflate.py`. Beside them: `runtime.py`, `jwks.py`.
+Reading order: `ports.py` (what is asked of others), `connection.py` (with the map of its states), `outbox.py`,
+`transports/`, `drivers/`, `listener.py`. The opening handshake: `head.py`, `exchange.py`, `handshake.py`, `origins.py`,
+`admission.py`. Next to them: `runtime.py`, `jwks.py`, `http.py` for ASGI applications, `workers.py` and
+`broker_link.py` for several processes.
 """
 
 from channeld.server.admission import Admission, Counters

@@ -1,20 +1,22 @@
-"""Who may come in: one gate for all listeners of a server counts connections and judges handshakes under one plan.
+"""Who may come in: all listeners of a server share one admission, which counts connections and judges handshakes.
 
 It also is what all connections of a server share: the engine above, the fan-out, the clock, the counters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
 from channeld.engine.ports import Runtime
 from channeld.plan.plan import Plan
-from channeld.server.handshake import Accept, Arrival, Refuse, Rules, decide, refuse
+from channeld.server.exchange import Refuse, refuse
+from channeld.server.handshake import Accept, Arrival, Rules, decide
 from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine
-from channeld.server.transports.fallback import Slow
+from channeld.server.transports import TRANSPORTS
+from channeld.server.transports.transport import Transport
 
 __all__ = ["Admission", "Counters"]
 
@@ -38,7 +40,7 @@ class Admission:
     Attributes:
         plan_source: the plan of now; another one after a reload.
         linger: seconds that a connection may take to end, once its Close frame or refusal has been queued.
-        slow: the slow half's class.
+        transports: what clients may ask for; the first where they ask for none.
         sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
             these each address has.
     """
@@ -48,7 +50,7 @@ class Admission:
     runtime: Runtime
     fanout: Fanout
     linger: float = 2.0
-    slow: type[Slow] = Slow
+    transports: Sequence[Transport] = TRANSPORTS
     counters: Counters = attrs.field(factory=Counters)
     sockets: int = 0
     open: int = 0
@@ -105,7 +107,7 @@ class Admission:
     def _rules(self) -> Rules:
         plan = self.plan_source()
         if self._rules_of is None or self._rules_of[0] is not plan:
-            self._rules_of = (plan, Rules.of(plan))
+            self._rules_of = (plan, Rules.of(plan, self.transports))
         return self._rules_of[1]
 
     def _arrival(self, address: str, *, secure: bool) -> Arrival:

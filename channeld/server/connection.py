@@ -1,43 +1,61 @@
-"""One client's connection: fed bytes, it fills its outbox and asks the engine; it never waits. `states.py` is its map."""
+"""One client's connection: fed bytes, it fills its outbox and asks the engine; it never waits. Its states:
 
+    HEAD ──accepted──▶ OPEN ──our Close──▶ CLOSING ──their Close──▶ ENDING ──all is sent──▶ GONE
+     │                  │ └──their Close, or the end of TCP────────▶ ENDING
+     └─refused─┐        └─violation─┐                 in each but OPEN: ──deadline──▶ GONE
+               └────────────────────┴─▶ LINGERING ──end of TCP──▶ GONE
+
+- In OPEN the transport's reader reads; which one is not a state: all are asked and answer alike.
+- Every state but OPEN has a deadline, and one timer serves them all; in OPEN it is the keep-alive's.
+- Once the connection has left OPEN nothing is queued any more.
+- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after
+  whatever it still had pending. So nothing that a session does meets its own end half-way.
+"""
+
+import enum
 from collections.abc import Awaitable
 
 from channeld.protocol.codes import REFUSALS, CloseCode
-from channeld.protocol.websocket import (
-    PING,
-    CloseFrame,
-    Scanner,
-    Stop,
-    encode_close,
-    encode_text,
-)
+from channeld.protocol.reader import Closing, Reader, Stop
 from channeld.server.admission import Admission
-from channeld.server.handshake import Accept, Refuse, refuse
+from channeld.server.exchange import Refuse, refuse
+from channeld.server.handshake import Accept
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write
 from channeld.server.ports import Driver, Session
-from channeld.server.states import State
-from channeld.server.transports.deflate import PerMessageDeflate
-from channeld.server.transports.fallback import Slow
+from channeld.server.transports.transport import Encode, Transport
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["FRAMES_A_TURN", "Connection"]
+__all__ = ["FRAMES_A_TURN", "Connection", "State"]
 
 FRAMES_A_TURN = 32
-_PING = encode_text(b"", PING)
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
-_NO_CLOSE = CloseFrame(CloseCode.ABNORMAL, "")
+_NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
+
+
+class State(enum.Enum):
+    """Where a connection is in its life."""
+
+    HEAD = "the request's head is awaited"
+    OPEN = "messages are taken"
+    # Our last words are queued; the client's messages are read, and dropped, until its own come.
+    CLOSING = "the client's Close is awaited"
+    # The write side is shut; what arrives is thrown away until the client is gone too: a `close()` with bytes unread
+    # would make TCP destroy our last words.
+    LINGERING = "all is said, the client is listened out"
+    ENDING = "the outbox is emptied, nothing is read"
+    GONE = "the socket is closed"
 
 
 class Connection(Outbox):
-    """A `Peer` for its session, a reader and an outbox for its carrier.
+    """A `Peer` for its session, a reader and an outbox for its driver.
 
     Args:
-        gate: what the server's connections share.
-        carrier: who waits for this connection.
-        write: `socket.send`, or None where the carrier takes what waits (`Outbox.take`).
+        admission: what the server's connections share.
+        driver: who waits for this connection.
+        write: `socket.send`, or None where the driver takes what waits (`Outbox.take`).
         address: the peer's address, empty for a Unix socket.
         secure: whether it came over TLS.
 
@@ -48,10 +66,10 @@ class Connection(Outbox):
 
     __slots__ = (
         "_address",
-        "_carrier",
+        "_admission",
         "_close",
-        "_deflate",
-        "_gate",
+        "_driver",
+        "_encode",
         "_head",
         "_heard",
         "_is_admitted",
@@ -61,30 +79,39 @@ class Connection(Outbox):
         "_secure",
         "_session",
         "_timer",
+        "_transport",
         "paused",
         "state",
     )
 
     def __init__(
-        self, gate: Admission, carrier: Driver, write: Write | None, address: str, *, secure: bool
+        self,
+        admission: Admission,
+        driver: Driver,
+        write: Write | None,
+        address: str,
+        *,
+        secure: bool,
     ) -> None:
-        super().__init__(gate.fanout, write or _takes_nothing)
-        self._gate = gate
-        self._carrier = carrier
+        super().__init__(admission.fanout, write or _takes_nothing)
+        self._admission = admission
+        self._driver = driver
         self._address = address
         self._secure = secure
         self.state = State.HEAD
         self.paused = self._is_pending = self._is_admitted = False
         self._head = bytearray()
-        self._reader: Scanner | Slow | None = None
-        self._deflate: PerMessageDeflate | None = None
+        # Of a connection that was accepted: how it speaks.
+        self._transport: Transport = admission.transports[0]
+        self._encode: Encode = self.fanout.encode
+        self._reader: Reader | None = None
         self._session: Session | None = None
         self._close = _NO_CLOSE
-        self._heard = gate.now()
+        self._heard = admission.now()
         self._pinged = float("inf")
-        gate.arrive()
-        timeout = gate.plan_source().limits.handshake_timeout
-        self._timer: Timer = gate.runtime.timers.at(self._heard + timeout, self._on_time)
+        admission.arrive()
+        timeout = admission.plan_source().limits.handshake_timeout
+        self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
 
     # ---- what the session asks (engine.peer.Peer)
 
@@ -93,30 +120,31 @@ class Connection(Outbox):
         if self.direct is None:
             if self.state is State.OPEN:
                 self.fanout.catch_up(self)
-                self.relay(frame, encode_text(frame))
+                self.queue(self._encode(frame))
             return
         fanout = self.fanout
         if fanout.recipients is not None:
             fanout.catch_up(self)
         if self.out is None and fanout.in_turn:
             # `queue`, written out for the usual answer: a call less.
-            self.out = [encode_text(frame)]
+            self.out = [fanout.encode(frame)]
             fanout.dirty.append(self)
         else:
-            self.queue(encode_text(frame))
+            self.queue(fanout.encode(frame))
 
     def relay(self, frame: bytes, encoded: bytes) -> None:
-        """Queue a room's frame, encoded for everybody; a client that compresses gets its own. Nothing once closing."""
+        """Queue a room's frame, encoded for everybody or in this client's own way. Nothing once it is closing."""
         if self.state is State.OPEN:
-            self.queue(encoded if self._deflate is None else self._deflate.compress(frame))
+            is_shared = self._encode is self.fanout.encode
+            self.queue(encoded if is_shared else self._encode(frame))
 
     def close(self, code: int, reason: str = "") -> None:
-        """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
+        """Flush what is queued, then close with the last words. Idempotent: the first code counts."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
-            self._say_close(CloseFrame(code, reason))
+            self._say_close(Closing(code, reason))
 
-    # ---- what the carrier asks
+    # ---- what the driver asks
 
     def feed(self, data: bytes, now: float) -> None:
         """Bytes came at this time; none: the peer will send no more. Not while `paused`."""
@@ -148,17 +176,21 @@ class Connection(Outbox):
     def abandon(self, code: int) -> None:
         """The server stops: the connection ends now, without waiting for anything."""
         if self.state is State.OPEN:
-            self._leave(CloseFrame(code, ""), State.ENDING)
+            self._leave(Closing(code, ""), State.ENDING)
         self._release(abort=False)
+
+    def boundary(self, data: bytes, start: int, offset: int) -> int:
+        """See Outbox: the transport knows."""
+        return self._transport.boundary(data, start, offset)
 
     def want_write(self) -> None:
         """The peer takes no more for now."""
-        self._carrier.want_write()
+        self._driver.want_write()
 
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
         if self.state is State.OPEN and self._session is not None:
-            self._gate.counters.slow_consumers += 1
+            self._admission.counters.slow_consumers += 1
             log(
                 "slow_consumer",
                 connection=self._session.connection_id,
@@ -167,7 +199,7 @@ class Connection(Outbox):
                 limit=self.limit,
             )
             self.cut()
-            self._say_close(CloseFrame(CloseCode.TOO_SLOW, "too slow"))
+            self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
 
     def broken(self) -> None:
         """The peer is gone."""
@@ -178,7 +210,7 @@ class Connection(Outbox):
     def drained(self) -> None:
         """The last words have been sent."""
         if self.state is State.LINGERING:
-            self._carrier.half_close()
+            self._driver.half_close()
         else:
             self._release(abort=False)
 
@@ -191,14 +223,14 @@ class Connection(Outbox):
             self._refuse(refuse(431, "The request head is larger than 16 KiB"))
         elif end:
             head, rest, self._head = bytes(self._head[:end]), bytes(self._head[end:]), _SPENT
-            verdict = self._gate.judge(head, self._address, secure=self._secure)
+            verdict = self._admission.judge(head, self._address, secure=self._secure)
             if isinstance(verdict, Refuse):
                 self._refuse(verdict)
             else:
                 self._accept(verdict, rest, now)
 
     def _refuse(self, refusal: Refuse) -> None:
-        self._gate.count(refusal.status)
+        self._admission.count(refusal.status)
         reason = REFUSALS[refusal.status].title if refusal.status in REFUSALS else "internal error"
         log("handshake_refused", status=refusal.status, reason=reason, address=self._address)
         self.queue(refusal.response)
@@ -209,23 +241,22 @@ class Connection(Outbox):
         self._address = accepted.request.address
         match = accepted.match
         try:
-            session = self._gate.engine.connect(match.channel, match.params, accepted.request, self)
+            session = self._admission.engine.connect(
+                match.channel, match.params, accepted.request, self
+            )
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
             self._refuse(refuse(500, "The server could not open a session"))
             return
-        self._gate.count(101)
-        self.queue(accepted.response)
+        self._admission.count(101)
+        self.queue(accepted.agreement.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
-        scanner = Scanner(session.receive, self._send_control, session.limits.message_size)
-        scanner.rest = rest
-        self._reader = scanner
-        if accepted.deflate is not None:
-            self._deflate = PerMessageDeflate(accepted.deflate, scanner.largest)
-            self._reader = self._gate.slow(scanner, self._deflate)
-        elif self.write is not _takes_nothing:
+        largest = session.limits.message_size
+        wire = accepted.agreement.open(session.receive, self._reply, largest, rest)
+        self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
+        if wire.encode is self.fanout.encode and self.write is not _takes_nothing:
             self.direct = self.write
-        interval = self._gate.plan_source().server.ping.interval
+        interval = self._admission.plan_source().server.ping.interval
         if self._timer.deadline > now + interval:
             self._set_timer(now + interval)
         pending = session.open(now)
@@ -245,30 +276,30 @@ class Connection(Outbox):
             reader = self._reader
             stop = Stop.MORE if reader is None else reader.feed(b"", now, FRAMES_A_TURN)
 
-    def _may_go_on(self, stop: Stop, reader: Scanner | Slow, now: float) -> bool:
+    def _may_go_on(self, stop: Stop, reader: Reader, now: float) -> bool:
         if stop is Stop.BUDGET:
             self.paused = True
-            self._carrier.resume()
+            self._driver.resume()
         elif stop is Stop.PENDING and reader.pending is not None:
             self._wait_for(reader.pending)
-        elif stop is Stop.UNUSUAL and isinstance(reader, Scanner):
-            self._reader = self._gate.slow(reader)
+        elif stop is Stop.UNUSUAL:
+            self._reader = self._transport.succeed(reader)
             return True
         elif stop is Stop.CLOSE and reader.close is not None:
             self._answer_close(reader.close)
         elif stop is not Stop.CLOSED:
             self._break_off(stop, reader, now)
-        # Closed by the session within `feed`: the slow half awaits the client's Close in what the scanner left.
-        return stop is Stop.CLOSED and isinstance(reader, Slow)
+        # Closed by the session within `feed`: a successor awaits the client's close in what was left.
+        return stop is Stop.CLOSED
 
-    def _answer_close(self, close: CloseFrame) -> None:
+    def _answer_close(self, close: Closing) -> None:
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
-            self.queue(encode_close(close.code))
+            self.queue(self._transport.close(close.code, ""))
             self._leave(close, State.ENDING)
         self._end()
 
-    def _break_off(self, stop: Stop, reader: Scanner | Slow, now: float) -> None:
+    def _break_off(self, stop: Stop, reader: Reader, now: float) -> None:
         """A violation, or too large a message: from here on the client's bytes mean nothing."""
         if stop is Stop.TOO_LARGE:
             if self.state is State.OPEN and self._session is not None:
@@ -293,7 +324,7 @@ class Connection(Outbox):
 
     def _wait_for(self, pending: Awaitable[None]) -> None:
         self.paused = self._is_pending = True
-        self._gate.runtime.spawn(self._wait(pending))
+        self._admission.runtime.spawn(self._wait(pending))
 
     async def _wait(self, pending: Awaitable[None]) -> None:
         try:
@@ -304,56 +335,57 @@ class Connection(Outbox):
         if self.state is not State.OPEN:
             self.fanout.when_turn_ends(self._tell_session)
         if self.state is not State.GONE:
-            self._carrier.resume()
+            self._driver.resume()
 
     def _on_time(self, now: float) -> None:
         if self.state is State.OPEN:
             self._keep_alive(now)
             return
         if self.state is State.HEAD:
-            self._gate.counters.handshake_timeouts += 1
+            self._admission.counters.handshake_timeouts += 1
         self._release(abort=self.out is not None or self.state is State.CLOSING)
 
     def _keep_alive(self, now: float) -> None:
-        ping = self._gate.plan_source().server.ping
+        ping = self._admission.plan_source().server.ping
         if self.paused:
             # It is not the client's silence: nobody listens.
             self._heard = now
         if self._pinged > self._heard and self._pinged <= now:
-            self._gate.counters.ping_timeouts += 1
-            self._leave(CloseFrame(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
+            self._admission.counters.ping_timeouts += 1
+            self._leave(Closing(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
             self._release(abort=True)
         elif now - self._heard >= ping.interval:
             self._pinged = now
-            self._send_control(_PING)
+            self._reply(self._transport.ping)
             self._set_timer(now + ping.timeout)
         else:
             self._set_timer(self._heard + ping.interval)
 
     def _set_timer(self, deadline: float) -> None:
         self._timer.cancel()
-        self._timer = self._gate.runtime.timers.at(deadline, self._on_time)
+        self._timer = self._admission.runtime.timers.at(deadline, self._on_time)
 
     # ---- parting
 
-    def _send_control(self, data: bytes) -> None:
+    def _reply(self, data: bytes) -> None:
+        """Queue bytes of the transport's own, behind what a room's batch holds."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
             self.queue(data)
 
-    def _say_close(self, close: CloseFrame) -> None:
-        self.queue(encode_close(close.code, close.reason))
+    def _say_close(self, close: Closing) -> None:
+        self.queue(self._transport.close(close.code, close.reason))
         self._leave(close, State.CLOSING)
-        if isinstance(self._reader, Scanner):
-            # It may be the scanner's own receiver that asks, so the scanner is not touched.
-            self._reader = self._gate.slow(self._reader)
+        if self._reader is not None:
+            # It may be the reader's own receiver that asks, so the reader itself is not touched.
+            self._reader = self._transport.succeed(self._reader)
 
-    def _leave(self, close: CloseFrame, state: State) -> None:
+    def _leave(self, close: Closing, state: State) -> None:
         """Out of OPEN: nothing is queued any more, and the session will be told."""
         self.state, self.direct, self._close = state, None, close
         if self._reader is not None:
             self._reader.open = False
-        self._set_timer(self._gate.now() + self._gate.linger)
+        self._set_timer(self._admission.now() + self._admission.linger)
         self.fanout.when_turn_ends(self._tell_session)
 
     def _tell_session(self) -> None:
@@ -362,12 +394,12 @@ class Connection(Outbox):
             return
         self._session = None
         try:
-            pending = session.closed(self._close.code, self._close.reason, self._gate.now())
+            pending = session.closed(self._close.code, self._close.reason, self._admission.now())
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
         else:
             if pending is not None:
-                self._gate.runtime.spawn(pending)
+                self._admission.runtime.spawn(pending)
 
     def _end(self) -> None:
         """Nothing is awaited from the client: the connection is gone as soon as all is sent."""
@@ -379,7 +411,7 @@ class Connection(Outbox):
     def _linger(self) -> None:
         """All is said, and nothing that comes is read."""
         if self.state is State.HEAD:
-            self._set_timer(self._gate.now() + self._gate.linger)
+            self._set_timer(self._admission.now() + self._admission.linger)
         if self.state not in (State.ENDING, State.GONE):
             self.state, self._reader, self.parting = State.LINGERING, None, True
             if self.out is None:
@@ -390,11 +422,11 @@ class Connection(Outbox):
             self.state, self._reader, self.direct, self.out = State.GONE, None, None, None
             self.paused = True
             self._timer.cancel()
-            self._carrier.release(abort=abort)
-            self._gate.leave(self._address if self._is_admitted else None)
+            self._driver.release(abort=abort)
+            self._admission.leave(self._address if self._is_admitted else None)
 
     def _fail(self, error: Exception) -> None:
-        self._gate.counters.failures += 1
+        self._admission.counters.failures += 1
         connection = self._session.connection_id if self._session is not None else None
         log("connection_failed", connection=connection, exception=error)
         self.close(CloseCode.INTERNAL_ERROR, "internal error")

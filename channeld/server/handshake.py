@@ -1,21 +1,17 @@
-"""Judges an opening handshake (RFC 6455 section 4.2): a request head becomes a session's request and a 101, or a refusal.
+"""Judges an opening handshake: a request head becomes a session's request and a transport's agreement, or a refusal.
 
-Pure: knows no socket, task or clock. The checks stand in the order in which a client can mend them: the path, the
-method, the upgrade, its version, its key, the page it came from, and last what is only a matter of time.
+Pure: knows no socket, task or clock. The checks stand in the order in which a client can fix them: the path, what the
+transport demands, the page it came from, and last what is only a matter of time.
 """
 
-import binascii
-import hashlib
-import http
-import json
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from channeld.hooks import Request
 from channeld.plan.plan import Match, Plan
-from channeld.protocol.codes import REFUSALS
+from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.origins import (
     Network,
     OriginCheck,
@@ -24,27 +20,11 @@ from channeld.server.origins import (
     networks,
     origin_check,
 )
-from channeld.server.transports.extensions import Deflate, negotiate
+from channeld.server.transports.transport import Agreement, Transport
 
-__all__ = ["Accept", "Arrival", "Refuse", "RequestHead", "Rules", "decide", "refuse"]
+__all__ = ["Accept", "Arrival", "Rules", "decide"]
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SUBPROTOCOL = "channeld"
-_SWITCHING = (
-    b"HTTP/1.1 101 Switching Protocols\r\n"
-    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-)
 _MOST_QUERY_FIELDS = 100
-
-
-@attrs.frozen(slots=True)
-class RequestHead:
-    """A well-formed request head: field names in lower case, repeated ones joined (RFC 9110 section 5.3)."""
-
-    method: bytes
-    target: bytes
-    version: bytes
-    fields: Mapping[bytes, bytes]
 
 
 @attrs.frozen(slots=True)
@@ -55,10 +35,11 @@ class Rules:
     allows_origin: OriginCheck
     trusted: list[Network]
     compression: bool
+    transports: Sequence[Transport]
 
     @classmethod
-    def of(cls, plan: Plan) -> "Rules":
-        """Prepare a plan's rules.
+    def of(cls, plan: Plan, transports: Sequence[Transport]) -> "Rules":
+        """Prepare a plan's rules; a request that asks for no transport is judged by the first.
 
         Raises:
             ValueError: `trusted_proxies` names something that is no address or network.
@@ -69,6 +50,7 @@ class Rules:
             origin_check(server.allowed_origins),
             networks(server.trusted_proxies),
             server.compression,
+            transports,
         )
 
 
@@ -88,38 +70,12 @@ class Arrival:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Accept:
-    """A good handshake: the channel and its params, what hooks see of the request, and the bytes that answer it."""
+    """A good handshake: the channel and its params, what hooks see of the request, and how it goes on."""
 
     match: Match
     request: Request
-    response: bytes
-    deflate: Deflate | None = None
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class Refuse:
-    """A refusal: its status, and the whole HTTP answer, after which the connection is closed."""
-
-    status: int
-    response: bytes
-
-
-def refuse(status: int, detail: str, *fields: str) -> Refuse:
-    """Word a refusal as `application/problem+json` (RFC 9457); `fields` are more header lines."""
-    phrase = http.HTTPStatus(status).phrase
-    title = REFUSALS[status].title if status in REFUSALS else phrase
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    body = json.dumps(problem).encode()
-    lines = (
-        f"HTTP/1.1 {status} {phrase}",
-        *fields,
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        "",
-        "",
-    )
-    return Refuse(status=status, response="\r\n".join(lines).encode() + body)
+    transport: Transport
+    agreement: Agreement
 
 
 def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse:
@@ -131,7 +87,8 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse
     fields = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in head.fields.items()
     }
-    refusal = _judge_http(head, fields) or _judge_upgrade(fields)
+    transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
+    refusal = transport.judge(head, fields)
     if refusal is not None:
         return refusal
     address, secure = arrival.address, arrival.secure
@@ -139,12 +96,11 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse
         address = address_of(address, fields.get("x-forwarded-for", ""), rules.trusted)
         secure = _forwarded_secure(fields, secure)
     origin = fields.get("origin")
-    if origin is not None and not rules.allows_origin(origin, fields["host"], secure):
+    if origin is not None and not rules.allows_origin(origin, fields.get("host", ""), secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
     refusal = _judge_room(address, arrival)
     if refusal is not None:
         return refusal
-    offered = _tokens(fields.get("sec-websocket-protocol", ""))
     request = Request(
         path=path,
         channel=match.channel.name,
@@ -152,42 +108,11 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse
         query=_read_query(query),
         headers=fields,
         cookies=_read_cookies(fields.get("cookie", "")),
-        subprotocols=offered,
+        subprotocols=tokens(fields.get("sec-websocket-protocol", "")),
         address=address,
     )
-    extensions = fields.get("sec-websocket-extensions", "") if rules.compression else ""
-    deflate = negotiate(extensions) if extensions else None
-    return Accept(
-        match=match,
-        request=request,
-        response=_switching(head.fields[b"sec-websocket-key"], _SUBPROTOCOL in offered, deflate),
-        deflate=deflate,
-    )
-
-
-def _judge_http(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
-    if head.method != b"GET":
-        return refuse(405, "A channel is reached with GET", "Allow: GET")
-    if head.version != b"1.1" or "host" not in fields:
-        return refuse(400, "A WebSocket handshake is HTTP/1.1 with one Host field")
-    if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
-        return refuse(400, "A WebSocket handshake has no body")
-    return None
-
-
-def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
-    if "websocket" not in _tokens(fields.get("upgrade", "").lower()):
-        return refuse(426, "Connect with a WebSocket", "Upgrade: websocket")
-    if "upgrade" not in _tokens(fields.get("connection", "").lower()):
-        return refuse(400, "The Connection field must name Upgrade")
-    if fields.get("sec-websocket-version") != "13":
-        wanted = "Sec-WebSocket-Version: 13"
-        return refuse(
-            426, "Only version 13 of the protocol is spoken", "Upgrade: websocket", wanted
-        )
-    if not _is_key(fields.get("sec-websocket-key", "")):
-        return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64")
-    return None
+    agreement = transport.accept(head, fields, compress=rules.compression)
+    return Accept(match=match, request=request, transport=transport, agreement=agreement)
 
 
 def _judge_room(address: str, arrival: Arrival) -> Refuse | None:
@@ -198,17 +123,6 @@ def _judge_room(address: str, arrival: Arrival) -> Refuse | None:
     return None
 
 
-def _switching(key: bytes, names_subprotocol: bool, deflate: Deflate | None) -> bytes:
-    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
-    answer = _SWITCHING + binascii.b2a_base64(digest, newline=False) + b"\r\n"
-    if names_subprotocol:
-        # A bearer token may stand in the offer too: only this one name is ever echoed.
-        answer += b"Sec-WebSocket-Protocol: channeld\r\n"
-    if deflate is not None:
-        answer += b"Sec-WebSocket-Extensions: " + deflate.field().encode() + b"\r\n"
-    return answer + b"\r\n"
-
-
 def _origin_form(target: bytes) -> bytes:
     # RFC 9112 section 3.2.2: servers accept the absolute form as well.
     if target[:1] == b"/" or b"://" not in target:
@@ -217,24 +131,9 @@ def _origin_form(target: bytes) -> bytes:
     return slash + path if slash else b"/"
 
 
-def _is_key(key: str) -> bool:
-    if len(key) != 24:
-        return False
-    try:
-        return len(binascii.a2b_base64(key, strict_mode=True)) == 16
-    except ValueError:  # binascii.Error is one, and so is a character that is not ASCII
-        return False
-
-
 def _forwarded_secure(fields: Mapping[str, str], secure: bool) -> bool:
     scheme = fields.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
     return scheme in ("https", "wss") if scheme else secure
-
-
-def _tokens(field: str) -> list[str]:
-    return (
-        [token for token in (part.strip() for part in field.split(",")) if token] if field else []
-    )
 
 
 def _read_query(query: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 import attrs
 import h11
 
-from channeld.server.handshake import RequestHead
+from channeld.server.exchange import RequestHead
 
 __all__ = ["LARGEST_HEAD", "MOST_FIELDS", "Malformed", "find_end", "read_head"]
 

@@ -1,11 +1,11 @@
-"""Listens: binds addresses, makes TLS ready, and gives each connection to the lane or to the portable path; drains.
+"""Listens: binds addresses, makes TLS ready, and gives each connection to the lane or to the stream driver; drains.
 
-    server = Server(Gate(engine=…, plan_source=…, runtime=…, fanout=…))
+    server = Server(Admission(engine=…, plan_source=…, runtime=…, fanout=…))
     addresses = await nursery.start(server.serve)
     …
     await server.drain(10)
 
-Who closes what: `serve` closes the sockets it was given, and removes a Unix socket's path; each carrier closes its own.
+Who closes what: `serve` closes the sockets it was given, and removes a Unix socket's path; each driver closes its own.
 """
 
 import contextlib
@@ -19,10 +19,9 @@ import trio
 
 from channeld.config.model import Tls
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection
+from channeld.server.connection import Connection, State
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
 from channeld.server.drivers.stream import StreamDriver
-from channeld.server.states import State
 from channeld.telemetry import bound, log
 
 __all__ = ["BindError", "Server", "ServerStatistics", "TlsError", "bind", "named", "tls_context"]
@@ -132,15 +131,15 @@ class Server:
     """A WebSocket server.
 
     Args:
-        gate: the engine, the plan, the runtime (whose `run` must be running) and the hub's fan-out.
-        use_lane: False serves everything by the portable path.
+        admission: the engine, the plan, the runtime (whose `run` must be running) and the hub's fan-out.
+        use_lane: False serves everything by the stream driver.
     """
 
-    def __init__(self, gate: Admission, *, use_lane: bool = True) -> None:
-        self._gate = gate
-        self._most = gate.plan_source().limits.connections + _SPARE
-        self._lane = Lane(gate, self._most) if use_lane and is_supported() else None
-        self._carriers: set[StreamDriver] = set()
+    def __init__(self, admission: Admission, *, use_lane: bool = True) -> None:
+        self._admission = admission
+        self._most = admission.plan_source().limits.connections + _SPARE
+        self._lane = Lane(admission, self._most) if use_lane and is_supported() else None
+        self._drivers: set[StreamDriver] = set()
         self._sockets: list[socket.socket] = []
         self._listeners: list[trio.socket.SocketType] = []
 
@@ -162,7 +161,7 @@ class Server:
             BindError: an address can't be listened on.
             OSError: the certificate can't be read.
         """
-        server = self._gate.plan_source().server
+        server = self._admission.plan_source().server
         if tls is None and server.tls is not None:
             tls = tls_context(server.tls)
         # The first line imports what writes lines; when descriptors are lacking it would be too late.
@@ -170,27 +169,27 @@ class Server:
         self._sockets = list(bind(server.bind) if sockets is None else sockets)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._gate.fanout.run)
+                nursery.start_soon(self._admission.fanout.run)
                 if self._lane is not None:
                     nursery.start_soon(self._lane.run)
                 self._listen(tls, nursery)
                 names = [named(sock) for sock in self._sockets]
                 task_status.started(names)
         finally:
-            self._gate.fanout.end()
+            self._admission.fanout.end()
             self._close_listeners()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
         """Serve one client over any stream, which is closed in the end; `serve` must be running."""
-        if self._gate.sockets >= self._most:
+        if self._admission.sockets >= self._most:
             await trio.aclose_forcefully(stream)
             return
-        carrier = StreamDriver(self._gate, stream, address)
-        self._carriers.add(carrier)
+        driver = StreamDriver(self._admission, stream, address)
+        self._drivers.add(driver)
         try:
-            await carrier.run()
+            await driver.run()
         finally:
-            self._carriers.discard(carrier)
+            self._drivers.discard(driver)
 
     def stop_accepting(self) -> None:
         """Listen no more; connections go on. Idempotent."""
@@ -199,29 +198,29 @@ class Server:
     async def drain(self, seconds: float) -> None:
         """Stop accepting, and wait until every connection is gone; those left after so many seconds are closed, 1012.
 
-        Those have the gate's `linger` to answer, so this takes as much longer.
+        Those have the admission's `linger` to answer, so this takes as much longer.
         """
         self.stop_accepting()
-        log("server_draining", connections=self._gate.open, seconds=seconds)
+        log("server_draining", connections=self._admission.open, seconds=seconds)
         with trio.move_on_after(seconds):
-            await self._gate.wait_empty()
+            await self._admission.wait_empty()
         for connection in self._connections():
             connection.close(1012, "restarting")
-        with trio.move_on_after(self._gate.linger):
-            await self._gate.wait_empty()
+        with trio.move_on_after(self._admission.linger):
+            await self._admission.wait_empty()
         for connection in self._connections():
             connection.abandon(1012)
-        self._gate.fanout.end()
+        self._admission.fanout.end()
 
     def statistics(self) -> ServerStatistics:
         """What is, and what has been."""
-        counters = self._gate.counters
+        counters = self._admission.counters
         return ServerStatistics(
-            connections=self._gate.open,
-            sockets=self._gate.sockets,
+            connections=self._admission.open,
+            sockets=self._admission.sockets,
             outbox_bytes=sum(connection.queued for connection in self._connections()),
             bytes_in=counters.bytes_in,
-            bytes_out=self._gate.fanout.bytes_out,
+            bytes_out=self._admission.fanout.bytes_out,
             slow_consumers=counters.slow_consumers,
             ping_timeouts=counters.ping_timeouts,
             handshake_timeouts=counters.handshake_timeouts,
@@ -231,7 +230,7 @@ class Server:
 
     def _connections(self) -> list[Connection]:
         in_lane = self._lane.connections if self._lane is not None else []
-        others = [carrier.connection for carrier in self._carriers]
+        others = [driver.connection for driver in self._drivers]
         return in_lane + [one for one in others if one.state is not State.GONE]
 
     def _listen(self, tls: ssl.SSLContext | None, nursery: trio.Nursery) -> None:

@@ -5,10 +5,11 @@
   with the same frames pending share even the joined buffer (`docs/topics/performance.md`: 0.14 µs a delivery, 2.4 alone).
 - Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
 - What another task writes, outside of a turn, wakes `Fanout.run`, which ends a turn of its own.
-- An outbox that holds more than its limit belongs to a slow consumer: the WebSocket frame that is partly sent is
-  finished, the rest is dropped for a Close frame. Nobody else waits.
+- An outbox that holds more than its limit belongs to a slow consumer: the frame that is partly sent is finished, the
+  rest is dropped for the last words. Nobody else waits.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
@@ -16,18 +17,15 @@ import trio
 
 from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
+from channeld.server.transports.transport import Encode
 
-__all__ = ["Encode", "Fanout", "Outbox", "Write", "first_boundary"]
-
-Encode: TypeAlias = Callable[[bytes], bytes]
-"""Frames one JSON object for the wire."""
+__all__ = ["Fanout", "Outbox", "Write"]
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
 
 # Joining copies: once this much waits in one piece, later frames wait behind it as they are.
 _ENOUGH = 64 * 1024
-_LARGEST_CLOSE = 127
 
 
 class Outbox:
@@ -79,7 +77,7 @@ class Outbox:
         self.queue(encoded)
 
     def queue(self, data: bytes) -> None:
-        """Queue bytes that begin and end at a WebSocket frame's boundary. Never blocks."""
+        """Queue bytes that begin and end at a frame's boundary. Never blocks."""
         out = self.out
         if out is None:
             self.out = [data]
@@ -133,13 +131,20 @@ class Outbox:
         return data
 
     def cut(self) -> None:
-        """Drop what waits, but for the rest of the WebSocket frame that is partly sent. A Close frame may follow."""
+        """Drop what waits, but for the rest of the frame that is partly sent. The last words may follow."""
         if self.out is not None:
-            end = first_boundary(self.out[0], self.offset)
-            self.out = [self.out[0][:end]]
+            data = self.out[0]
+            # The handshake's answer, whatever came behind it, is never cut.
+            start = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/") else 0
+            end = self.boundary(data, start, max(start, self.offset))
+            self.out = [data[:end]]
             self.queued = end - self.offset
             # The rest of one large frame may be over the limit still; nothing may overflow a second time.
-            self.limit = self.queued + _LARGEST_CLOSE
+            self.limit = sys.maxsize
+
+    def boundary(self, data: bytes, start: int, offset: int) -> int:
+        """Where the frame ends that is partly sent when `offset` bytes of `data` are; frames begin at `start`."""
+        return len(data)
 
     def want_write(self) -> None:
         """Called when the peer takes no more for now."""
@@ -325,20 +330,3 @@ class Fanout:
         self.bytes_out += written
         self.recipients = late
         self.settle()
-
-
-def first_boundary(data: bytes, offset: int) -> int:
-    """Where the WebSocket frame ends that is partly sent when `offset` bytes of `data` are; `offset` at a boundary."""
-    at = 0
-    if data[:1] < b"\x80":
-        # Not a server's WebSocket frame, which begins with FIN: the handshake's answer.
-        at = data.find(b"\r\n\r\n") + 4
-    while at < offset:
-        size = data[at + 1]
-        if size < 126:
-            at += 2 + size
-        elif size == 126:
-            at += 4 + int.from_bytes(data[at + 2 : at + 4], "big")
-        else:
-            at += 10 + int.from_bytes(data[at + 2 : at + 10], "big")
-    return at

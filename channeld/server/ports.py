@@ -1,4 +1,4 @@
-"""What the server asks of those it works with: the engine above its sockets, and the carrier that waits for them."""
+"""What the server asks of those it works with: the engine above its sockets, and the driver that waits for them."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Protocol

@@ -1,6 +1,6 @@
 """Plays the Autobahn cases (kosoku's copy of them) against an echo server over one of channeld's paths.
 
-channeld refuses binary messages; Autobahn wants them back. So the slow half is given a subclass here that returns them,
+channeld refuses binary messages; Autobahn wants them back. So the fallback reader is given a subclass here that returns them,
 which changes nothing else.
 """
 
@@ -20,12 +20,13 @@ from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import bind
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.server.transports.fallback import Slow
+from channeld.server.transports.fallback import FallbackReader
+from channeld.server.transports.websocket import WebSocket
 from tests.server.kit import RecordingEngine, plan, tls_contexts
 
 __all__ = ["PATHS", "Result", "play"]
 
-PATHS = ("lane", "portable", "tls")
+PATHS = ("lane", "stream", "tls")
 
 Result = tuple[str, str, str]
 """A case's id, its verdict and the verdict of its closing handshake."""
@@ -34,7 +35,7 @@ _LARGEST = 17 * 1024 * 1024
 _BINARY = 0x82
 
 
-class _EchoingSlow(Slow):
+class _EchoingFallback(FallbackReader):
     __slots__ = ()
 
     takes_binary = True
@@ -82,12 +83,12 @@ async def _echoing(path: str) -> AsyncIterator[int]:
     base = plan(server, message_size=_LARGEST, outbox=4 * _LARGEST)
     echo = Match(base.channels["echo"], {})
     runtime = TrioRuntime()
-    gate = Admission(
+    admission = Admission(
         engine=RecordingEngine(keeps_messages=False),
         plan_source=lambda: plan_of_now,
         runtime=runtime,
         fanout=Fanout(),
-        slow=_EchoingSlow,
+        transports=(WebSocket(_EchoingFallback),),
     )
     plan_of_now = type(base)(
         config=base.config,
@@ -102,7 +103,7 @@ async def _echoing(path: str) -> AsyncIterator[int]:
         listeners = bind(["127.0.0.1:0"])
         port: int = listeners[0].getsockname()[1]
         tls, trusting = tls_contexts() if path == "tls" else (None, None)
-        await nursery.start(SocketServer(gate, use_lane=path == "lane").serve, listeners, tls)
+        await nursery.start(SocketServer(admission, use_lane=path == "lane").serve, listeners, tls)
         if trusting is not None:
             port = await nursery.start(_bridge, port, trusting)
         yield port

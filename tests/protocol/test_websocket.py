@@ -10,13 +10,12 @@ from wsproto.connection import SERVER, Connection
 from wsproto.events import CloseConnection, Ping, TextMessage
 
 from channeld.protocol.codes import CloseCode
+from channeld.protocol.reader import Closing, Stop
 from channeld.protocol.websocket import (
     PING,
     PONG,
     TEXT,
-    CloseFrame,
     Scanner,
-    Stop,
     encode_close,
     encode_text,
     read_close,
@@ -125,14 +124,14 @@ def test_pings_are_answered_and_pongs_are_not() -> None:
 def test_a_close_frame_ends_the_reading() -> None:
     heard = Heard()
     assert heard.feed(frame(b"a") + close_frame(4001, b"bye") + frame(b"b")) is Stop.CLOSE
-    assert heard.scanner.close == CloseFrame(4001, "bye")
+    assert heard.scanner.close == Closing(4001, "bye")
     assert heard.messages == [b"a"]
 
 
 def test_a_close_frame_without_a_code_is_1005() -> None:
     heard = Heard()
     assert heard.feed(frame(b"", 0x88)) is Stop.CLOSE
-    assert heard.scanner.close == CloseFrame(1005, "")
+    assert heard.scanner.close == Closing(1005, "")
 
 
 # --------------------------------------------------------------------------------------------------- when it stops
@@ -280,7 +279,7 @@ def test_the_size_is_counted_in_bytes() -> None:
     "code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999]
 )
 def test_codes_that_may_travel(code: int) -> None:
-    assert read_close(code.to_bytes(2, "big")) == CloseFrame(code, "")
+    assert read_close(code.to_bytes(2, "big")) == Closing(code, "")
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2999, 5000, 65535])

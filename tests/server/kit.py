@@ -1,4 +1,4 @@
-"""What tests of the server share: a plan, an engine that records, servers over three carriers, a client of raw bytes."""
+"""What tests of the server share: a plan, an engine that records, servers over three drivers, a client of raw bytes."""
 
 import contextlib
 import datetime as dt
@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from channeld.server.listener import Server as SocketServer
 from channeld.server.listener import bind, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.server.transports.fallback import Slow
+from channeld.server.transports import TRANSPORTS
+from channeld.server.transports.transport import Transport
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
-CARRIERS = ("lane", "portable", "memory")
+DRIVERS = ("lane", "stream", "memory")
 
 
 def request_bytes(path: str = "/echo", *fields: str) -> bytes:
@@ -269,19 +270,19 @@ class Client:
 
 @attrs.define(eq=False)
 class Served:
-    """A running server over one carrier."""
+    """A running server over one driver."""
 
     engine: RecordingEngine
-    gate: Admission
+    admission: Admission
     server: SocketServer
     nursery: trio.Nursery
-    carrier: str
+    driver: str
     port: int = 0
     clients: list[Client] = attrs.field(factory=list)
 
     async def raw(self, *, bounded: bool = False) -> Client:
         """A client that has sent nothing yet. Bounded: what is not read fills some buffer in the end."""
-        if self.carrier == "memory":
+        if self.driver == "memory":
             make_pair = (
                 trio.testing.lockstep_stream_pair if bounded else trio.testing.memory_stream_pair
             )
@@ -305,33 +306,33 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    carrier: str = "lane",
+    driver: str = "lane",
     engine: RecordingEngine | None = None,
     plan_of_now: Plan | None = None,
     *,
     linger: float = 0.2,
-    slow: type[Slow] = Slow,
+    transports: Sequence[Transport] = TRANSPORTS,
     patience: float = 20,
 ) -> AsyncIterator[Served]:
     engine = engine or RecordingEngine()
     the_plan = plan_of_now or plan()
     runtime = TrioRuntime()
-    gate = Admission(
+    admission = Admission(
         engine=engine,
         plan_source=lambda: the_plan,
         runtime=runtime,
         fanout=Fanout(),
         linger=linger,
-        slow=slow,
+        transports=transports,
     )
     with trio.fail_after(patience):
         async with trio.open_nursery() as nursery:
             await nursery.start(runtime.run)
-            server = SocketServer(gate, use_lane=carrier == "lane")
-            sockets = [] if carrier == "memory" else bind(["127.0.0.1:0"])
+            server = SocketServer(admission, use_lane=driver == "lane")
+            sockets = [] if driver == "memory" else bind(["127.0.0.1:0"])
             port = sockets[0].getsockname()[1] if sockets else 0
             await nursery.start(server.serve, sockets)
-            served = Served(engine, gate, server, nursery, carrier, port)
+            served = Served(engine, admission, server, nursery, driver, port)
             yield served
             nursery.cancel_scope.cancel()
         for client in served.clients:

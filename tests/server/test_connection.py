@@ -1,4 +1,4 @@
-"""A connection's whole life, over every carrier: each test runs in the lane, by the portable path and in memory."""
+"""A connection's whole life, over every driver: each test runs in the lane, by the stream driver and in memory."""
 
 import random
 import struct
@@ -14,7 +14,7 @@ from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
 from channeld.server.head import LARGEST_HEAD
 from tests.server.kit import (
-    CARRIERS,
+    DRIVERS,
     Client,
     OnEvent,
     RecordingEngine,
@@ -29,37 +29,37 @@ from tests.server.kit import (
     small,
 )
 
-pytestmark = pytest.mark.parametrize("carrier", CARRIERS)
+pytestmark = pytest.mark.parametrize("driver", DRIVERS)
 
 
 async def gone(served: Served) -> None:
     """Everything of the last connection has been dropped, and its session was told once."""
-    await served.until(lambda: served.gate.sockets == 0)
+    await served.until(lambda: served.admission.sockets == 0)
     await served.until(lambda: all(session.ends for session in served.engine.sessions))
-    assert served.gate.open == 0
-    assert served.gate.addresses == {}
+    assert served.admission.open == 0
+    assert served.admission.addresses == {}
 
 
 # ---------------------------------------------------------------------------------------------- handshake and echo
 
 
-async def test_messages_are_answered_in_order(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_messages_are_answered_in_order(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client()
         await client.send(b"".join(frame(b"%d" % i) for i in range(200)))
         assert [await client.text() for _ in range(200)] == [b"%d" % i for i in range(200)]
 
 
-async def test_frames_glued_to_the_request_are_answered(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_frames_glued_to_the_request_are_answered(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"a") + frame(b"fr", 0x01) + frame(b"ag", 0x80))
         assert [await client.text(), await client.text()] == [b"a", b"frag"]
 
 
-async def test_everything_cut_at_each_byte_is_answered_the_same(carrier: str) -> None:
+async def test_everything_cut_at_each_byte_is_answered_the_same(driver: str) -> None:
     wire = frame(b"a") + frame(b"p", 0x89) + frame(b"fr", 0x01) + frame(b"ag", 0x80) + frame(b"z")
     whole = request_bytes() + wire + close_frame(1000)
-    async with serving(carrier) as served:
+    async with serving(driver) as served:
         for cut in range(1, len(whole)):
             client = await served.raw()
             await client.send(whole[:cut])
@@ -76,8 +76,8 @@ async def test_everything_cut_at_each_byte_is_answered_the_same(carrier: str) ->
         await gone(served)
 
 
-async def test_a_request_in_single_bytes_is_answered(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_request_in_single_bytes_is_answered(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.raw()
         for byte in request_bytes() + frame(b"a"):
             await client.send(bytes((byte,)))
@@ -85,15 +85,15 @@ async def test_a_request_in_single_bytes_is_answered(carrier: str) -> None:
         assert await client.text() == b"a"
 
 
-async def test_the_session_is_opened_first_with_the_request(carrier: str) -> None:
+async def test_the_session_is_opened_first_with_the_request(driver: str) -> None:
     def greet(session: RecordingSession) -> None:
         session.echo(b"welcome")
 
-    async with serving(carrier, RecordingEngine(on_open=greet)) as served:
+    async with serving(driver, RecordingEngine(on_open=greet)) as served:
         client = await served.client(glued=frame(b"a"))
         assert [await client.text(), await client.text()] == [b"welcome", b"a"]
         assert served.engine.requests[0].path == "/echo"
-        assert served.gate.counters.handshakes == {101: 1}
+        assert served.admission.counters.handshakes == {101: 1}
 
 
 @pytest.mark.parametrize(
@@ -109,37 +109,37 @@ async def test_the_session_is_opened_first_with_the_request(carrier: str) -> Non
     ],
 )
 async def test_a_refusal_is_sent_and_the_connection_ended(
-    carrier: str, data: bytes, status: int
+    driver: str, data: bytes, status: int
 ) -> None:
-    async with serving(carrier) as served:
+    async with serving(driver) as served:
         client = await served.raw()
         await client.send(data)
         answer = await client.rest()
         assert answer.startswith(b"HTTP/1.1 %d " % status)
         await client.hang_up()
         await gone(served)
-        assert served.gate.counters.handshakes == {status: 1}
+        assert served.admission.counters.handshakes == {status: 1}
         assert served.engine.sessions == []
 
 
-async def test_a_refused_client_that_stays_is_left_after_a_while(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_refused_client_that_stays_is_left_after_a_while(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.raw()
         await client.send(request_bytes("/nowhere"))
         await client.head()
         await gone(served)
 
 
-async def test_a_refused_client_that_sends_on_still_gets_the_answer(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_refused_client_that_sends_on_still_gets_the_answer(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.raw()
         await client.send(request_bytes("/nowhere") + bytes(200_000))
         assert (await client.head()).startswith(b"HTTP/1.1 404")
 
 
-async def test_bytes_over_127_in_the_head_hurt_nobody(carrier: str) -> None:
+async def test_bytes_over_127_in_the_head_hurt_nobody(driver: str) -> None:
     names = ("Host", "Connection", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin")
-    async with serving(carrier) as served:
+    async with serving(driver) as served:
         for name in names:
             client = await served.raw()
             await client.send(request_bytes("/echo", f"{name}: \xff\xe9"))
@@ -147,21 +147,21 @@ async def test_bytes_over_127_in_the_head_hurt_nobody(carrier: str) -> None:
         assert await echoes(await served.client())
 
 
-async def test_a_full_server_answers_503(carrier: str) -> None:
-    async with serving(carrier, None, plan(Server(limits=small(connections=1)))) as served:
+async def test_a_full_server_answers_503(driver: str) -> None:
+    async with serving(driver, None, plan(Server(limits=small(connections=1)))) as served:
         first = await served.client()
         second = await served.raw()
         await second.send(request_bytes())
         assert (await second.head()).startswith(b"HTTP/1.1 503")
         await first.send(close_frame(1000))
         await first.rest()
-        await served.until(lambda: served.gate.open == 0)
+        await served.until(lambda: served.admission.open == 0)
         assert await echoes(await served.client())
 
 
-async def test_a_crowded_address_gets_429(carrier: str) -> None:
+async def test_a_crowded_address_gets_429(driver: str) -> None:
     server = Server(limits=small(connections_per_address=1))
-    async with serving(carrier, None, plan(server)) as served:
+    async with serving(driver, None, plan(server)) as served:
         first = await served.client()
         second = await served.raw()
         await second.send(request_bytes())
@@ -172,22 +172,22 @@ async def test_a_crowded_address_gets_429(carrier: str) -> None:
         assert await echoes(await served.client())
 
 
-async def test_a_handshake_that_takes_too_long_is_cut(carrier: str) -> None:
+async def test_a_handshake_that_takes_too_long_is_cut(driver: str) -> None:
     server = Server(limits=small(handshake_timeout=0.05))
-    async with serving(carrier, None, plan(server)) as served:
+    async with serving(driver, None, plan(server)) as served:
         client = await served.raw()
         await client.send(b"GET /echo HT")
         assert await client.rest() == b""
         await gone(served)
-        assert served.gate.counters.handshake_timeouts == 1
+        assert served.admission.counters.handshake_timeouts == 1
 
 
-async def test_a_client_that_goes_in_the_handshake_leaves_nothing(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_client_that_goes_in_the_handshake_leaves_nothing(driver: str) -> None:
+    async with serving(driver) as served:
         for reset in (False, True):
             client = await served.raw()
             await client.send(b"GET /echo HT")
-            await served.until(lambda: served.gate.sockets == 1)
+            await served.until(lambda: served.admission.sockets == 1)
             await client.hang_up(reset=reset)
             await gone(served)
 
@@ -221,11 +221,11 @@ VIOLATIONS = {
 @pytest.mark.parametrize("name", VIOLATIONS)
 @pytest.mark.parametrize("slow", [False, True])
 async def test_a_violation_ends_after_the_good_frames_before_it(
-    carrier: str, name: str, slow: bool
+    driver: str, name: str, slow: bool
 ) -> None:
     wire, code = VIOLATIONS[name]
     before = frame(b"fr", 0x01) + frame(b"ag", 0x80) if slow else frame(b"before")
-    async with serving(carrier) as served:
+    async with serving(driver) as served:
         client = await served.client(glued=before + wire + frame(b"after"))
         assert await client.text() == (b"frag" if slow else b"before")
         assert await client.close_code() == code
@@ -236,8 +236,8 @@ async def test_a_violation_ends_after_the_good_frames_before_it(
 
 
 @pytest.mark.parametrize("wire", [frame(b"x", 0x83), frame(b"\xff"), frame(b"x" * 70000)])
-async def test_a_violator_that_stays_is_left_after_a_while(carrier: str, wire: bytes) -> None:
-    async with serving(carrier) as served:
+async def test_a_violator_that_stays_is_left_after_a_while(driver: str, wire: bytes) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=wire)
         while (found := await client.frame()) and found[0] != 0x88:
             assert found == (0x81, b"TOO_LARGE")
@@ -245,14 +245,14 @@ async def test_a_violator_that_stays_is_left_after_a_while(carrier: str, wire: b
         await gone(served)
 
 
-async def test_bytes_after_a_violation_do_not_destroy_the_close_frame(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_bytes_after_a_violation_do_not_destroy_the_close_frame(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"x", 0x83) + bytes(300_000))
         assert await client.close_code() == 1002
 
 
-async def test_a_message_as_large_as_allowed_and_one_byte_more(carrier: str) -> None:
-    async with serving(carrier, None, plan(message_size=1000)) as served:
+async def test_a_message_as_large_as_allowed_and_one_byte_more(driver: str) -> None:
+    async with serving(driver, None, plan(message_size=1000)) as served:
         client = await served.client(glued=frame(b"x" * 1000) + frame(b"y" * 1001) + frame(b"z"))
         assert await client.text() == b"x" * 1000
         assert await client.text() == b"TOO_LARGE"
@@ -263,17 +263,17 @@ async def test_a_message_as_large_as_allowed_and_one_byte_more(carrier: str) -> 
         assert served.engine.session.ends == [(1009, "message too large")]
 
 
-async def test_too_large_in_fragments(carrier: str) -> None:
+async def test_too_large_in_fragments(driver: str) -> None:
     wire = frame(b"x" * 600, 0x01) + frame(b"x" * 401, 0x80)
-    async with serving(carrier, None, plan(message_size=1000)) as served:
+    async with serving(driver, None, plan(message_size=1000)) as served:
         client = await served.client(glued=wire)
         assert await client.text() == b"TOO_LARGE"
         assert await client.close_code() == 1009
 
 
 @pytest.mark.parametrize("second", [frame(b"p", 0x89), frame(b"y" * 2000), close_frame(1000)])
-async def test_what_follows_a_too_large_message_hurts_nobody(carrier: str, second: bytes) -> None:
-    async with serving(carrier, None, plan(message_size=1000)) as served:
+async def test_what_follows_a_too_large_message_hurts_nobody(driver: str, second: bytes) -> None:
+    async with serving(driver, None, plan(message_size=1000)) as served:
         client = await served.client(glued=frame(b"x" * 2000) + second)
         assert await client.text() == b"TOO_LARGE"
         assert await client.close_code() == 1009
@@ -282,15 +282,15 @@ async def test_what_follows_a_too_large_message_hurts_nobody(carrier: str, secon
         assert await echoes(await served.client())
 
 
-async def test_too_large_is_said_before_the_message_has_come(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_too_large_is_said_before_the_message_has_come(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=b"\x81\xff" + struct.pack("!Q", 1 << 40) + b"keyk")
         assert await client.text() == b"TOO_LARGE"
         assert await client.close_code() == 1009
 
 
-async def test_text_is_judged_before_it_has_come(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_text_is_judged_before_it_has_come(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"ab\xff" + b"x" * 5000)[:100])
         assert await client.close_code() == 1007
 
@@ -300,9 +300,9 @@ async def test_text_is_judged_before_it_has_come(carrier: str) -> None:
 
 @pytest.mark.parametrize("code", [1000, 1001, 1012, 1013, 1014, 3000, 4000, 4999])
 @pytest.mark.parametrize("slow", [False, True])
-async def test_a_close_is_answered_with_its_code(carrier: str, code: int, slow: bool) -> None:
+async def test_a_close_is_answered_with_its_code(driver: str, code: int, slow: bool) -> None:
     before = frame(b"fr", 0x01) + frame(b"ag", 0x80) if slow else frame(b"a")
-    async with serving(carrier) as served:
+    async with serving(driver) as served:
         client = await served.client(glued=before + close_frame(code, b"bye") + frame(b"late"))
         await client.text()
         assert await client.close_code() == code
@@ -312,16 +312,16 @@ async def test_a_close_is_answered_with_its_code(carrier: str, code: int, slow: 
         assert len(served.engine.session.messages) == 1
 
 
-async def test_a_close_without_a_code_is_answered_without_one(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_close_without_a_code_is_answered_without_one(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"", 0x88))
         assert await client.frame() == (0x88, b"")
         await gone(served)
         assert served.engine.session.ends == [(1005, "")]
 
 
-async def test_a_close_between_fragments_is_answered(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_close_between_fragments_is_answered(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"fr", 0x01) + close_frame(1001))
         assert await client.close_code() == 1001
         await gone(served)
@@ -329,8 +329,8 @@ async def test_a_close_between_fragments_is_answered(carrier: str) -> None:
 
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("last", [b"", frame(b"half")[:5], frame(b"fr", 0x01)])
-async def test_a_client_that_vanishes_is_1006(carrier: str, reset: bool, last: bytes) -> None:
-    async with serving(carrier) as served:
+async def test_a_client_that_vanishes_is_1006(driver: str, reset: bool, last: bytes) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"a") + last)
         await client.text()
         await client.hang_up(reset=reset)
@@ -338,8 +338,8 @@ async def test_a_client_that_vanishes_is_1006(carrier: str, reset: bool, last: b
         assert served.engine.session.ends == [(1006, "")]
 
 
-async def test_a_client_that_stops_sending_gets_its_answers(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_client_that_stops_sending_gets_its_answers(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.raw()
         await client.send(request_bytes() + frame(b"a") + frame(b"b"))
         await client.half_close()
@@ -349,13 +349,13 @@ async def test_a_client_that_stops_sending_gets_its_answers(carrier: str) -> Non
         assert served.engine.session.ends == [(1006, "")]
 
 
-async def test_a_client_that_closes_and_never_reads_is_left(carrier: str) -> None:
+async def test_a_client_that_closes_and_never_reads_is_left(driver: str) -> None:
     def stream(session: RecordingSession, payload: bytes) -> None:
         for _ in range(100):
             session.echo(bytes(100_000))
 
     many = plan(outbox=1 << 30)
-    async with serving(carrier, RecordingEngine(on_message=stream), many) as served:
+    async with serving(driver, RecordingEngine(on_message=stream), many) as served:
         client = await served.client(glued=frame(b"go") + close_frame(1000), bounded=True)
         await gone(served)
         assert served.engine.session.ends == [(1000, "")]
@@ -376,10 +376,10 @@ def close_when_asked(session: RecordingSession, payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("slow", [False, True])
-async def test_a_close_from_the_session_comes_after_what_it_sent(carrier: str, slow: bool) -> None:
+async def test_a_close_from_the_session_comes_after_what_it_sent(driver: str, slow: bool) -> None:
     before = frame(b"fr", 0x01) + frame(b"ag", 0x80) if slow else frame(b"a")
     engine = RecordingEngine(on_message=close_when_asked)
-    async with serving(carrier, engine, linger=1000) as served:
+    async with serving(driver, engine, linger=1000) as served:
         client = await served.client(glued=before + frame(b"close") + frame(b"unheard"))
         await client.text()
         assert await client.text() == b"first"
@@ -391,9 +391,9 @@ async def test_a_close_from_the_session_comes_after_what_it_sent(carrier: str, s
         assert served.engine.session.messages[-1] == b"close"
 
 
-async def test_the_clients_close_may_already_be_there(carrier: str) -> None:
+async def test_the_clients_close_may_already_be_there(driver: str) -> None:
     engine = RecordingEngine(on_message=close_when_asked)
-    async with serving(carrier, engine, linger=1000) as served:
+    async with serving(driver, engine, linger=1000) as served:
         client = await served.client(glued=frame(b"close") + close_frame(1000) + frame(b"x"))
         assert await client.text() == b"first"
         assert await client.close_code() == 4001
@@ -402,15 +402,15 @@ async def test_the_clients_close_may_already_be_there(carrier: str) -> None:
         assert served.engine.session.ends == [(4001, "asked")]
 
 
-async def test_the_session_is_told_before_the_client_has_answered(carrier: str) -> None:
-    async with serving(carrier, RecordingEngine(on_message=close_when_asked), linger=10) as served:
+async def test_the_session_is_told_before_the_client_has_answered(driver: str) -> None:
+    async with serving(driver, RecordingEngine(on_message=close_when_asked), linger=10) as served:
         await served.client(glued=frame(b"close"))
         await served.until(lambda: bool(served.engine.sessions and served.engine.session.ends))
-        assert served.gate.sockets == 1
+        assert served.admission.sockets == 1
 
 
-async def test_a_client_that_never_answers_is_left_after_a_while(carrier: str) -> None:
-    async with serving(carrier, RecordingEngine(on_message=close_when_asked)) as served:
+async def test_a_client_that_never_answers_is_left_after_a_while(driver: str) -> None:
+    async with serving(driver, RecordingEngine(on_message=close_when_asked)) as served:
         client = await served.client(glued=frame(b"close"))
         await client.text()
         assert await client.close_code() == 4001
@@ -418,8 +418,8 @@ async def test_a_client_that_never_answers_is_left_after_a_while(carrier: str) -
 
 
 @pytest.mark.parametrize("wire", [frame(b"x", 0x83), frame(b"\xff"), frame(b"x" * 70000)])
-async def test_a_violation_while_closing_is_not_answered_twice(carrier: str, wire: bytes) -> None:
-    async with serving(carrier, RecordingEngine(on_message=close_when_asked)) as served:
+async def test_a_violation_while_closing_is_not_answered_twice(driver: str, wire: bytes) -> None:
+    async with serving(driver, RecordingEngine(on_message=close_when_asked)) as served:
         client = await served.client(glued=frame(b"close") + wire)
         await client.text()
         assert await client.close_code() == 4001
@@ -427,8 +427,8 @@ async def test_a_violation_while_closing_is_not_answered_twice(carrier: str, wir
         await gone(served)
 
 
-async def test_a_close_from_outside_a_turn_cuts_a_half_message(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_close_from_outside_a_turn_cuts_a_half_message(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"a") + frame(b"half")[:6])
         await client.text()
         served.engine.session.peer.close(4410, "kicked")
@@ -439,16 +439,16 @@ async def test_a_close_from_outside_a_turn_cuts_a_half_message(carrier: str) -> 
         assert served.engine.session.messages == [b"a"]
 
 
-async def test_a_close_code_that_may_not_travel_is_left_out(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_a_close_code_that_may_not_travel_is_left_out(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=frame(b"a"))
         await client.text()
         served.engine.session.peer.close(1006)
         assert await client.frame() == (0x88, b"")
 
 
-async def test_sends_after_the_end_are_nothing(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_sends_after_the_end_are_nothing(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=close_frame(1000))
         await client.close_code()
         await gone(served)
@@ -460,11 +460,11 @@ async def test_sends_after_the_end_are_nothing(carrier: str) -> None:
 # ------------------------------------------------------------------------------------------------- what must wait
 
 
-async def test_one_message_at_a_time_while_others_go_on(carrier: str) -> None:
-    gate = trio.Event()
+async def test_one_message_at_a_time_while_others_go_on(driver: str) -> None:
+    go_on = trio.Event()
 
     async def wait(session: RecordingSession, payload: bytes) -> None:
-        await gate.wait()
+        await go_on.wait()
         session.echo(payload)
 
     def receive(session: RecordingSession, payload: bytes) -> Awaitable[None] | None:
@@ -474,70 +474,70 @@ async def test_one_message_at_a_time_while_others_go_on(carrier: str) -> None:
         return None
 
     wire = frame(b"slow1") + frame(b"2") + frame(b"slow3") + frame(b"fr", 0x01) + frame(b"", 0x80)
-    async with serving(carrier, RecordingEngine(on_message=receive)) as served:
+    async with serving(driver, RecordingEngine(on_message=receive)) as served:
         waiting = await served.client(glued=wire)
         other = await served.client()
         assert await echoes(other)
         assert served.engine.sessions[0].messages == [b"slow1"]
-        gate.set()
+        go_on.set()
         got = [await waiting.text() for _ in range(4)]
         assert got == [b"slow1", b"2", b"slow3", b"fr"]
         assert await echoes(waiting)
 
 
-async def test_messages_wait_for_the_opening(carrier: str) -> None:
-    gate = trio.Event()
+async def test_messages_wait_for_the_opening(driver: str) -> None:
+    go_on = trio.Event()
 
     async def admit(session: RecordingSession) -> None:
-        await gate.wait()
+        await go_on.wait()
         session.echo(b"welcome")
 
-    async with serving(carrier, RecordingEngine(on_open=admit)) as served:
+    async with serving(driver, RecordingEngine(on_open=admit)) as served:
         client = await served.client(glued=frame(b"a"))
         await client.send(frame(b"b"))
         await trio.testing.wait_all_tasks_blocked()
         assert served.engine.session.messages == []
-        gate.set()
+        go_on.set()
         assert [await client.text() for _ in range(3)] == [b"welcome", b"a", b"b"]
 
 
-async def test_nothing_is_read_while_something_is_pending(carrier: str) -> None:
+async def test_nothing_is_read_while_something_is_pending(driver: str) -> None:
     async def wait_for_ever(session: RecordingSession) -> None:
         await trio.sleep_forever()
 
-    async with serving(carrier, RecordingEngine(on_open=wait_for_ever)) as served:
+    async with serving(driver, RecordingEngine(on_open=wait_for_ever)) as served:
         client = await served.client()
         with trio.move_on_after(0.1):
             while True:
                 await client.send(bytes(65536))
-        assert served.gate.counters.bytes_in < 300_000
+        assert served.admission.counters.bytes_in < 300_000
 
 
-async def test_the_end_waits_for_what_is_pending(carrier: str) -> None:
-    gate = trio.Event()
+async def test_the_end_waits_for_what_is_pending(driver: str) -> None:
+    go_on = trio.Event()
 
     async def wait(session: RecordingSession) -> None:
-        await gate.wait()
+        await go_on.wait()
 
     engine = RecordingEngine(on_message=lambda session, _payload: wait(session))
-    async with serving(carrier, engine) as served:
+    async with serving(driver, engine) as served:
         await served.client(glued=frame(b"a"))
         await served.until(lambda: bool(engine.sessions and engine.session.messages))
         engine.session.peer.close(4410)
         await trio.testing.wait_all_tasks_blocked()
         assert engine.session.ends == []
-        gate.set()
+        go_on.set()
         await served.until(lambda: engine.session.ends == [(4410, "")])
 
 
-async def test_an_end_that_must_wait_is_awaited(carrier: str) -> None:
+async def test_an_end_that_must_wait_is_awaited(driver: str) -> None:
     done: list[bool] = []
 
     async def say_goodbye(session: RecordingSession) -> None:
         await trio.lowlevel.checkpoint()
         done.append(True)
 
-    async with serving(carrier, RecordingEngine(on_closed=say_goodbye)) as served:
+    async with serving(driver, RecordingEngine(on_closed=say_goodbye)) as served:
         await served.client(glued=close_frame(1000))
         await served.until(lambda: done == [True])
 
@@ -557,7 +557,7 @@ def fail(session: RecordingSession) -> None:
 @pytest.mark.parametrize("how", [fail, fail_later])
 @pytest.mark.parametrize("slow", [False, True])
 async def test_a_failing_message_is_1011_and_others_go_on(
-    carrier: str, how: OnEvent, slow: bool
+    driver: str, how: OnEvent, slow: bool
 ) -> None:
     def receive(session: RecordingSession, payload: bytes) -> Awaitable[None] | None:
         if payload == b"boom":
@@ -567,50 +567,50 @@ async def test_a_failing_message_is_1011_and_others_go_on(
 
     engine = RecordingEngine(on_message=receive)
     wire = frame(b"bo", 0x01) + frame(b"om", 0x80) if slow else frame(b"boom")
-    async with serving(carrier, engine) as served:
+    async with serving(driver, engine) as served:
         other = await served.client()
         client = await served.client(glued=frame(b"a") + wire)
         assert await client.text() == b"a"
         assert await client.close_code() == 1011
         await served.until(lambda: engine.session.ends == [(1011, "internal error")])
         assert await echoes(other)
-        assert served.gate.counters.failures == 1
+        assert served.admission.counters.failures == 1
 
 
-async def test_a_failing_message_in_a_later_turn_is_1011(carrier: str) -> None:
+async def test_a_failing_message_in_a_later_turn_is_1011(driver: str) -> None:
     def receive(session: RecordingSession, payload: bytes) -> None:
         if payload == b"boom":
             raise RuntimeError("a bug above")
 
-    async with serving(carrier, RecordingEngine(on_message=receive)) as served:
+    async with serving(driver, RecordingEngine(on_message=receive)) as served:
         client = await served.client(glued=frame(b"a") * 40 + frame(b"boom"))
         assert await client.close_code() == 1011
         await served.until(lambda: served.engine.session.ends == [(1011, "internal error")])
 
 
 @pytest.mark.parametrize("how", [fail, fail_later])
-async def test_a_failing_opening_is_1011(carrier: str, how: OnEvent) -> None:
-    async with serving(carrier, RecordingEngine(on_open=how)) as served:
+async def test_a_failing_opening_is_1011(driver: str, how: OnEvent) -> None:
+    async with serving(driver, RecordingEngine(on_open=how)) as served:
         client = await served.client()
         assert await client.close_code() == 1011
         await served.until(lambda: served.engine.session.ends == [(1011, "internal error")])
 
 
 @pytest.mark.parametrize("how", [fail, fail_later])
-async def test_a_failing_end_is_contained(carrier: str, how: OnEvent) -> None:
-    async with serving(carrier, RecordingEngine(on_closed=how)) as served:
+async def test_a_failing_end_is_contained(driver: str, how: OnEvent) -> None:
+    async with serving(driver, RecordingEngine(on_closed=how)) as served:
         client = await served.client(glued=close_frame(1000))
         assert await client.close_code() == 1000
         await gone(served)
         assert await echoes(await served.client())
 
 
-async def test_an_engine_that_makes_no_session_is_500(carrier: str) -> None:
+async def test_an_engine_that_makes_no_session_is_500(driver: str) -> None:
     class Broken(RecordingEngine):
         def connect(self, *_: object) -> RecordingSession:
             raise RuntimeError("a bug above")
 
-    async with serving(carrier, Broken()) as served:
+    async with serving(driver, Broken()) as served:
         client = await served.raw()
         await client.send(request_bytes())
         assert (await client.head()).startswith(b"HTTP/1.1 500")
@@ -621,8 +621,8 @@ async def test_an_engine_that_makes_no_session_is_500(carrier: str) -> None:
 # ------------------------------------------------------------------------------------------------ slow consumers
 
 
-async def test_a_slow_consumer_is_closed_with_whole_frames_before(carrier: str) -> None:
-    async with serving(carrier, None, plan(outbox=200_000), linger=5) as served:
+async def test_a_slow_consumer_is_closed_with_whole_frames_before(driver: str) -> None:
+    async with serving(driver, None, plan(outbox=200_000), linger=5) as served:
         slow, quick = await served.client(bounded=True), await served.client()
         await served.until(lambda: len(served.engine.sessions) == 2)
         first, second = served.engine.sessions
@@ -640,25 +640,25 @@ async def test_a_slow_consumer_is_closed_with_whole_frames_before(carrier: str) 
             got += 1
         assert found == (0x88, struct.pack("!H", 4508) + b"too slow")
         assert got < sent
-        assert served.gate.counters.slow_consumers == 1
+        assert served.admission.counters.slow_consumers == 1
         assert await echoes(quick)
 
 
-async def test_a_slow_consumer_of_one_frame_over_the_limit_ends_alone(carrier: str) -> None:
-    async with serving(carrier, None, plan(outbox=1000), linger=5) as served:
+async def test_a_slow_consumer_of_one_frame_over_the_limit_ends_alone(driver: str) -> None:
+    async with serving(driver, None, plan(outbox=1000), linger=5) as served:
         slow, quick = await served.client(bounded=True), await served.client()
         await served.until(lambda: len(served.engine.sessions) == 2)
         first = served.engine.sessions[0]
         first.echo(bytes(32_000_000))
         await served.until(lambda: bool(first.ends))
         assert first.ends == [(4508, "too slow")]
-        assert served.gate.counters.slow_consumers == 1
+        assert served.admission.counters.slow_consumers == 1
         assert await echoes(quick)
         await slow.hang_up()
 
 
-async def test_a_slow_consumer_that_never_reads_is_dropped(carrier: str) -> None:
-    async with serving(carrier, None, plan(outbox=100_000)) as served:
+async def test_a_slow_consumer_that_never_reads_is_dropped(driver: str) -> None:
+    async with serving(driver, None, plan(outbox=100_000)) as served:
         await served.client(bounded=True)
         await served.until(lambda: bool(served.engine.sessions))
         while not served.engine.session.ends:
@@ -668,8 +668,8 @@ async def test_a_slow_consumer_that_never_reads_is_dropped(carrier: str) -> None
         await gone(served)
 
 
-async def test_a_patient_reader_within_the_limit_gets_everything(carrier: str) -> None:
-    async with serving(carrier, None, plan(outbox=1 << 28)) as served:
+async def test_a_patient_reader_within_the_limit_gets_everything(driver: str) -> None:
+    async with serving(driver, None, plan(outbox=1 << 28)) as served:
         client = await served.client()
         await served.until(lambda: bool(served.engine.sessions))
         for i in range(200):
@@ -682,19 +682,19 @@ async def test_a_patient_reader_within_the_limit_gets_everything(carrier: str) -
         assert await echoes(client)
 
 
-async def test_a_flood_of_pings_from_a_client_that_does_not_read_ends(carrier: str) -> None:
-    async with serving(carrier, None, plan(outbox=50_000)) as served:
+async def test_a_flood_of_pings_from_a_client_that_does_not_read_ends(driver: str) -> None:
+    async with serving(driver, None, plan(outbox=50_000)) as served:
         client = await served.client(bounded=True)
         other = await served.client()
         with trio.move_on_after(10):
-            while served.gate.sockets == 2:
+            while served.admission.sockets == 2:
                 try:
                     with trio.move_on_after(0.05):
                         await client.send(frame(b"p" * 125, 0x89) * 500)
                 except trio.BrokenResourceError:
                     break
-        await served.until(lambda: served.gate.sockets == 1)
-        assert served.gate.counters.slow_consumers == 1
+        await served.until(lambda: served.admission.sockets == 1)
+        assert served.admission.counters.slow_consumers == 1
         assert await echoes(other)
 
 
@@ -714,38 +714,36 @@ async def pass_time(clock: trio.testing.MockClock, seconds: float) -> None:
 
 
 async def test_silence_is_pinged_and_then_ended(
-    carrier: str, mock_clock: trio.testing.MockClock
+    driver: str, mock_clock: trio.testing.MockClock
 ) -> None:
-    async with serving(carrier, None, PINGING, patience=1000) as served:
+    async with serving(driver, None, PINGING, patience=1000) as served:
         client = await served.client()
         await pass_time(mock_clock, 26)
         assert await client.frame() == PING_FRAME
         await pass_time(mock_clock, 18)
-        assert served.gate.sockets == 1
+        assert served.admission.sockets == 1
         await pass_time(mock_clock, 3)
         await gone(served)
         assert served.engine.session.ends == [(1006, "ping timeout")]
-        assert served.gate.counters.ping_timeouts == 1
+        assert served.admission.counters.ping_timeouts == 1
 
 
 @pytest.mark.parametrize("life", [frame(b"", 0x8A), frame(b"text"), b"\x81"])
 async def test_any_bytes_count_as_life(
-    carrier: str, life: bytes, mock_clock: trio.testing.MockClock
+    driver: str, life: bytes, mock_clock: trio.testing.MockClock
 ) -> None:
-    async with serving(carrier, None, PINGING, patience=1000) as served:
+    async with serving(driver, None, PINGING, patience=1000) as served:
         client = await served.client()
         await pass_time(mock_clock, 30)
         await client.send(life)
         await pass_time(mock_clock, 24)
-        assert served.gate.sockets == 1
+        assert served.admission.sockets == 1
         assert read_frames(client.data) == []
         assert await client.frame() == PING_FRAME
 
 
-async def test_a_busy_client_is_not_pinged(
-    carrier: str, mock_clock: trio.testing.MockClock
-) -> None:
-    async with serving(carrier, None, PINGING, patience=1000) as served:
+async def test_a_busy_client_is_not_pinged(driver: str, mock_clock: trio.testing.MockClock) -> None:
+    async with serving(driver, None, PINGING, patience=1000) as served:
         client = await served.client()
         for _ in range(10):
             await pass_time(mock_clock, 20)
@@ -754,26 +752,26 @@ async def test_a_busy_client_is_not_pinged(
 
 
 async def test_a_client_that_nobody_listens_to_is_not_silent(
-    carrier: str, mock_clock: trio.testing.MockClock
+    driver: str, mock_clock: trio.testing.MockClock
 ) -> None:
-    gate = trio.Event()
+    go_on = trio.Event()
 
     async def wait(session: RecordingSession) -> None:
-        await gate.wait()
+        await go_on.wait()
 
-    async with serving(carrier, RecordingEngine(on_open=wait), PINGING, patience=1000) as served:
+    async with serving(driver, RecordingEngine(on_open=wait), PINGING, patience=1000) as served:
         client = await served.client()
         await pass_time(mock_clock, 200)
-        assert served.gate.sockets == 1
-        gate.set()
+        assert served.admission.sockets == 1
+        go_on.set()
         assert await echoes(client)
 
 
 async def test_pings_come_early_where_they_are_frequent(
-    carrier: str, mock_clock: trio.testing.MockClock
+    driver: str, mock_clock: trio.testing.MockClock
 ) -> None:
     frequent = plan(Server(ping=Ping(interval=2, timeout=1)))
-    async with serving(carrier, None, frequent, patience=1000) as served:
+    async with serving(driver, None, frequent, patience=1000) as served:
         client = await served.client()
         await pass_time(mock_clock, 2)
         assert await client.frame() == PING_FRAME
@@ -783,11 +781,11 @@ async def test_pings_come_early_where_they_are_frequent(
 
 
 async def test_draining_waits_for_the_clients_and_closes_the_rest(
-    carrier: str, mock_clock: trio.testing.MockClock
+    driver: str, mock_clock: trio.testing.MockClock
 ) -> None:
-    async with serving(carrier, patience=1000) as served:
+    async with serving(driver, patience=1000) as served:
         going, staying = await served.client(), await served.client()
-        await served.until(lambda: served.gate.open == 2)
+        await served.until(lambda: served.admission.open == 2)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.server.drain, 10)
             await going.send(close_frame(1000))
@@ -798,22 +796,22 @@ async def test_draining_waits_for_the_clients_and_closes_the_rest(
         await gone(served)
 
 
-async def test_draining_an_empty_server_takes_no_time(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_draining_an_empty_server_takes_no_time(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client(glued=close_frame(1000))
         await client.rest()
         await served.server.drain(1000)
 
 
-async def test_when_the_server_is_cancelled_sessions_are_told(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_when_the_server_is_cancelled_sessions_are_told(driver: str) -> None:
+    async with serving(driver) as served:
         await served.client()
         await served.until(lambda: bool(served.engine.sessions))
     assert served.engine.session.ends == [(1001, "")]
 
 
-async def test_statistics_are_plain_numbers(carrier: str) -> None:
-    async with serving(carrier) as served:
+async def test_statistics_are_plain_numbers(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client()
         assert await echoes(client)
         found = served.server.statistics()
@@ -829,9 +827,9 @@ DEFLATING = plan(Server(compression=True))
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
 
-async def test_a_client_that_offers_compression_gets_it(carrier: str) -> None:
+async def test_a_client_that_offers_compression_gets_it(driver: str) -> None:
     sender, reader = zlib.compressobj(wbits=-12), zlib.decompressobj(wbits=-12)
-    async with serving(carrier, None, DEFLATING) as served:
+    async with serving(driver, None, DEFLATING) as served:
         client = await served.client(OFFER)
         for text in (b"hello hello", b"hello again"):
             packed = (sender.compress(text) + sender.flush(zlib.Z_SYNC_FLUSH))[:-4]
@@ -845,10 +843,10 @@ async def test_a_client_that_offers_compression_gets_it(carrier: str) -> None:
         assert await client.close_code() == 1000
 
 
-async def test_a_bomb_is_too_large(carrier: str) -> None:
+async def test_a_bomb_is_too_large(driver: str) -> None:
     sender = zlib.compressobj(wbits=-12)
     bomb = (sender.compress(bytes(1_000_000)) + sender.flush(zlib.Z_SYNC_FLUSH))[:-4]
-    async with serving(carrier, None, DEFLATING) as served:
+    async with serving(driver, None, DEFLATING) as served:
         client = await served.client(OFFER, glued=frame(bomb, 0xC1))
         answer = await client.frame()
         assert answer is not None
@@ -859,24 +857,24 @@ async def test_a_bomb_is_too_large(carrier: str) -> None:
         assert served.engine.session.calls == ["open", "too_large"]
 
 
-async def test_a_client_that_does_not_offer_it_is_served_plainly(carrier: str) -> None:
-    async with serving(carrier, None, DEFLATING) as served:
+async def test_a_client_that_does_not_offer_it_is_served_plainly(driver: str) -> None:
+    async with serving(driver, None, DEFLATING) as served:
         assert await echoes(await served.client())
 
 
 # ------------------------------------------------------------------------------------------------ a room
 
 
-async def test_a_room_reaches_members_of_every_kind_in_order(carrier: str) -> None:
+async def test_a_room_reaches_members_of_every_kind_in_order(driver: str) -> None:
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
-        fanout = served.gate.fanout
+        fanout = served.admission.fanout
         fanout.publish(room, payload)
         session.echo(b"ack " + payload)
         fanout.publish(room, payload + b"!", skip=session.peer)
 
     engine = RecordingEngine(on_message=publish)
-    async with serving(carrier, engine) as served:
+    async with serving(driver, engine) as served:
         one, other = await served.client(), await served.client()
         await served.until(lambda: len(engine.sessions) == 2)
         await one.send(frame(b"1") + frame(b"2"))
@@ -884,13 +882,13 @@ async def test_a_room_reaches_members_of_every_kind_in_order(carrier: str) -> No
         assert [await other.text() for _ in range(4)] == [b"1", b"1!", b"2", b"2!"]
 
 
-async def test_a_room_with_a_compressing_member(carrier: str) -> None:
+async def test_a_room_with_a_compressing_member(driver: str) -> None:
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
-        served.gate.fanout.publish(room, payload)
+        served.admission.fanout.publish(room, payload)
 
     engine = RecordingEngine(on_message=publish)
-    async with serving(carrier, engine, DEFLATING) as served:
+    async with serving(driver, engine, DEFLATING) as served:
         plain, packed = await served.client(), await served.client(OFFER)
         await served.until(lambda: len(engine.sessions) == 2)
         await plain.send(frame(b"1"))
@@ -901,14 +899,14 @@ async def test_a_room_with_a_compressing_member(carrier: str) -> None:
         assert reader.decompress(answer[1] + b"\x00\x00\xff\xff") == b"1"
 
 
-async def test_members_that_vanish_or_close_in_a_publish_are_dropped(carrier: str) -> None:
+async def test_members_that_vanish_or_close_in_a_publish_are_dropped(driver: str) -> None:
     def publish(session: RecordingSession, payload: bytes) -> None:
         room: dict[Recipient, None] = {one.peer: None for one in engine.sessions}
-        served.gate.fanout.publish(room, payload)
+        served.admission.fanout.publish(room, payload)
         engine.sessions[1].peer.close(4410)
 
     engine = RecordingEngine(on_message=publish)
-    async with serving(carrier, engine) as served:
+    async with serving(driver, engine) as served:
         clients = [await served.client() for _ in range(3)]
         await served.until(lambda: len(engine.sessions) == 3)
         await clients[2].hang_up(reset=True)

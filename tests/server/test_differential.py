@@ -9,9 +9,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from channeld.protocol.websocket import CLOSE, PING, PONG, TEXT
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection
+from channeld.server.connection import Connection, State
 from channeld.server.outbox import Fanout
-from channeld.server.states import State
 from channeld.timers import Timers
 from tests.server.kit import (
     RecordingEngine,
@@ -68,22 +67,22 @@ class Hand:
 
 def by_connection(chunks: list[bytes]) -> Seen:
     engine, hand, the_plan = RecordingEngine(), Hand(), plan(message_size=1 << 63)
-    gate = Admission(
+    admission = Admission(
         engine=engine,
         plan_source=lambda: the_plan,
         runtime=StillRuntime(),  # type: ignore[arg-type]
         fanout=Fanout(),
     )
-    connection = Connection(gate, hand, hand.write, "192.0.2.1", secure=False)
+    connection = Connection(admission, hand, hand.write, "192.0.2.1", secure=False)
     for chunk in chunks:
-        gate.fanout.begin()
+        admission.fanout.begin()
         if not connection.paused and connection.state is not State.GONE:
             connection.feed(chunk, 0.0)
-        gate.fanout.end()
+        admission.fanout.end()
         while hand.resumed and connection.state is not State.GONE:
             hand.resumed = False
             connection.proceed(0.0)
-            gate.fanout.end()
+            admission.fanout.end()
     answered = bytes(hand.written).partition(b"\r\n\r\n")[2]
     frames = [
         (first, body[:2] if first == CLOSE else body) for first, body in read_frames(answered)

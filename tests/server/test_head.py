@@ -5,7 +5,7 @@ import random
 import h11
 import pytest
 
-from channeld.server.handshake import RequestHead
+from channeld.server.exchange import RequestHead
 from channeld.server.head import LARGEST_HEAD, MOST_FIELDS, Malformed, find_end, read_head
 from tests.server.kit import request_bytes
 

@@ -98,25 +98,25 @@ async def serve_at(
 ) -> tuple[SocketServer, Admission, str]:
     the_plan = plan(Server(bind=(address,)))
     runtime = TrioRuntime()
-    gate = Admission(
+    admission = Admission(
         engine=RecordingEngine(), plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout()
     )
     await nursery.start(runtime.run)
-    server = SocketServer(gate, use_lane=use_lane)
+    server = SocketServer(admission, use_lane=use_lane)
     (name,) = await nursery.start(server.serve)
-    return server, gate, name
+    return server, admission, name
 
 
 @pytest.mark.parametrize("use_lane", [True, False])
 async def test_a_unix_socket_is_served_and_removed(tmp_path: Path, use_lane: bool) -> None:
     path = tmp_path / "socket"
     async with trio.open_nursery() as nursery:
-        _, gate, name = await serve_at(nursery, f"unix:{path}", use_lane=use_lane)
+        _, admission, name = await serve_at(nursery, f"unix:{path}", use_lane=use_lane)
         assert name == f"unix:{path}"
         stream = await trio.open_unix_socket(path)
         client = await Client(stream).open(glued=frame(b"a"))
         assert await client.text() == b"a"
-        assert gate.addresses == {"": 1}
+        assert admission.addresses == {"": 1}
         await stream.aclose()
         nursery.cancel_scope.cancel()
     assert not path.exists()
@@ -134,9 +134,9 @@ async def test_an_ipv6_address_is_served(use_lane: bool) -> None:
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("carrier", ["lane", "portable"])
-async def test_when_it_accepts_no_more_the_connections_go_on(carrier: str) -> None:
-    async with serving(carrier) as served:
+@pytest.mark.parametrize("driver", ["lane", "stream"])
+async def test_when_it_accepts_no_more_the_connections_go_on(driver: str) -> None:
+    async with serving(driver) as served:
         client = await served.client()
         served.server.stop_accepting()
         served.server.stop_accepting()
@@ -147,10 +147,10 @@ async def test_when_it_accepts_no_more_the_connections_go_on(carrier: str) -> No
         assert await client.text() == b"still"
 
 
-async def test_without_descriptors_the_portable_path_waits_a_second(
+async def test_without_descriptors_the_stream_driver_waits_a_second(
     mock_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with serving("portable", patience=1000) as served:
+    async with serving("stream", patience=1000) as served:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         client = socket.socket()
         lowest = os.open(os.devnull, os.O_RDONLY)
@@ -162,11 +162,11 @@ async def test_without_descriptors_the_portable_path_waits_a_second(
                 client.connect(("127.0.0.1", served.port))
             for _ in range(100):
                 await trio.lowlevel.checkpoint()
-            assert served.gate.sockets == 0
+            assert served.admission.sockets == 0
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         mock_clock.jump(1.1)
-        await served.until(lambda: served.gate.sockets == 1)
+        await served.until(lambda: served.admission.sockets == 1)
         client.close()
         assert capsys.readouterr().err.count("accept_failed") == 1
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
-from channeld.server.outbox import Fanout, Outbox, first_boundary
+from channeld.server.outbox import Fanout, Outbox
+from channeld.server.transports.websocket import WebSocket
 from tests.server.kit import read_frames
 
 
@@ -32,6 +33,9 @@ class Peer(Outbox):
             raise BlockingIOError
         self.taken.append(bytes(data[:size]))
         return size
+
+    def boundary(self, data: bytes, start: int, offset: int) -> int:
+        return WebSocket().boundary(data, start, offset)
 
     def want_write(self) -> None:
         self.told.append("want_write")
@@ -216,15 +220,6 @@ def test_cutting_nothing_is_nothing() -> None:
     peer = Peer(Fanout(bytes))
     peer.cut()
     assert peer.out is None
-
-
-@given(st.lists(st.integers(0, 70000), min_size=1, max_size=5), st.data())
-@settings(max_examples=40)
-def test_the_boundary_is_that_of_a_frame(sizes: list[int], data: st.DataObject) -> None:
-    frames = [encode_text(bytes(size)) for size in sizes]
-    ends = [sum(map(len, frames[:n])) for n in range(len(frames) + 1)]
-    offset = data.draw(st.integers(0, ends[-1]))
-    assert first_boundary(b"".join(frames), offset) == min(end for end in ends if end >= offset)
 
 
 # ---- a writer that waits itself

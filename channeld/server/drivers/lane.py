@@ -7,7 +7,7 @@ on Linux, and for streams that are no plain sockets, `server/drivers/stream.py` 
 Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 
 1.  A byte has exactly one reader: the connection's, and nothing is read while the connection is paused.
-2.  Frames are taken at a frame boundary, in order; once the slow half reads, no other reader does again.
+2.  Frames are taken at a frame boundary, in order; once the fallback reader reads, no other reader does again.
 3.  Pings, pongs and Close frames never wait for a consumer.
 4.  A closed socket is marked, unregistered and closed with no checkpoint between.
 5.  What is written, whoever writes it, goes through the outbox.
@@ -28,8 +28,7 @@ import struct
 import trio
 
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection
-from channeld.server.states import State
+from channeld.server.connection import Connection, State
 from channeld.telemetry import log
 
 __all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lane", "is_supported"]
@@ -61,25 +60,25 @@ class _LaneSocket:
         self.fd = sock.fileno()
         self.recv = sock.recv
         self.mask = 0
-        self.connection = Connection(lane.gate, self, sock.send, address, secure=False)
+        self.connection = Connection(lane.admission, self, sock.send, address, secure=False)
 
     def want_write(self) -> None:
-        """See Carrier."""
+        """See Driver."""
         self.watch(self.mask | _OUT)
 
     def resume(self) -> None:
-        """See Carrier."""
+        """See Driver."""
         self._lane.resume(self)
 
     def half_close(self) -> None:
-        """See Carrier."""
+        """See Driver."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.connection.broken()
 
     def release(self, *, abort: bool) -> None:
-        """See Carrier. No checkpoint is between the connection's mark and the socket's end."""
+        """See Driver. No checkpoint is between the connection's mark and the socket's end."""
         self._lane.forget(self)
         if abort:
             with contextlib.suppress(OSError):
@@ -118,12 +117,12 @@ class Lane:
     """Serves plain sockets. `run` is one of the server's tasks.
 
     Args:
-        gate: what the server's connections share.
+        admission: what the server's connections share.
         most: sockets that may be open, those without a handshake included; more are closed unheard.
     """
 
-    def __init__(self, gate: Admission, most: int) -> None:
-        self.gate = gate
+    def __init__(self, admission: Admission, most: int) -> None:
+        self.admission = admission
         self.epoll = select.epoll()
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
@@ -134,7 +133,7 @@ class Lane:
     @property
     def connections(self) -> list[Connection]:
         """Every connection that is not gone."""
-        return [carrier.connection for carrier in self._sockets.values()]
+        return [driver.connection for driver in self._sockets.values()]
 
     def listen(self, listener: socket.socket) -> None:
         """Accept this socket's connections. It stays the caller's to close, after `ignore`."""
@@ -152,26 +151,26 @@ class Lane:
     def adopt(self, sock: socket.socket, address: str) -> Connection:
         """Serve a connected socket; the lane closes it."""
         sock.setblocking(False)
-        carrier = _LaneSocket(self, sock, address)
-        self._sockets[carrier.fd] = carrier
+        driver = _LaneSocket(self, sock, address)
+        self._sockets[driver.fd] = driver
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            carrier.watch(_IN)
+            driver.watch(_IN)
         except OSError:
             # Reset before it was accepted, or more than the kernel lets one user watch.
-            carrier.mask = 0
-            carrier.connection.broken()
-        return carrier.connection
+            driver.mask = 0
+            driver.connection.broken()
+        return driver.connection
 
-    def forget(self, carrier: _LaneSocket) -> None:
-        """The carrier's socket is about to be closed."""
-        if self._sockets.pop(carrier.fd, None) is not None:
-            carrier.watch(0)
+    def forget(self, driver: _LaneSocket) -> None:
+        """The driver's socket is about to be closed."""
+        if self._sockets.pop(driver.fd, None) is not None:
+            driver.watch(0)
 
-    def resume(self, carrier: _LaneSocket) -> None:
+    def resume(self, driver: _LaneSocket) -> None:
         """Let a paused connection go on in a turn to come."""
-        self._resumed.append(carrier)
+        self._resumed.append(driver)
         self._has_resumed.set()
 
     async def run(self) -> None:
@@ -194,25 +193,25 @@ class Lane:
             self._turn_of_resumed()
 
     def _turn(self) -> None:
-        gate, sockets = self.gate, self._sockets
-        now, received = gate.now(), 0
-        gate.fanout.begin()
+        admission, sockets = self.admission, self._sockets
+        now, received = admission.now(), 0
+        admission.fanout.begin()
         for fd, events in self.epoll.poll(0, SOCKETS_A_TURN):
-            carrier = sockets.get(fd)
-            if carrier is None:
+            driver = sockets.get(fd)
+            if driver is None:
                 self._accept(fd)
                 continue
             if events & _OUT:
-                carrier.write_on()
-            connection = carrier.connection
+                driver.write_on()
+            connection = driver.connection
             if events == _OUT:
                 continue
             if connection.paused:
                 # Looked at only now, so that most pauses cost no system call. One that is gone is paused, too.
-                carrier.pause()
+                driver.pause()
                 continue
             try:
-                data = carrier.recv(_READ)
+                data = driver.recv(_READ)
             except BlockingIOError:
                 continue
             except OSError:
@@ -220,22 +219,22 @@ class Lane:
                 continue
             received += len(data)
             connection.feed(data, now)
-        gate.counters.bytes_in += received
-        gate.fanout.end()
+        admission.counters.bytes_in += received
+        admission.fanout.end()
 
     def _turn_of_resumed(self) -> None:
-        now = self.gate.now()
-        self.gate.fanout.begin()
+        now = self.admission.now()
+        self.admission.fanout.begin()
         for _ in range(min(SOCKETS_A_TURN, len(self._resumed))):
-            carrier = self._resumed.popleft()
-            connection = carrier.connection
+            driver = self._resumed.popleft()
+            connection = driver.connection
             if connection.state is not State.GONE:
                 connection.proceed(now)
             if not connection.paused:
-                carrier.watch(carrier.mask | _IN)
+                driver.watch(driver.mask | _IN)
         if self._resumed:
             self._has_resumed.set()
-        self.gate.fanout.end()
+        self.admission.fanout.end()
 
     def _accept(self, fd: int) -> None:
         listener = self._listeners.get(fd)
@@ -249,14 +248,14 @@ class Lane:
                     log("accept_failed", reason=error.strerror, errno=error.errno)
                     self._pause_accepting(listener)
                 return
-            if self.gate.sockets >= self._most:
+            if self.admission.sockets >= self._most:
                 sock.close()
                 continue
             self.adopt(sock, address[0] if isinstance(address, tuple) else "")
 
     def _pause_accepting(self, listener: socket.socket) -> None:
         self.epoll.unregister(listener.fileno())
-        timers, clock = self.gate.runtime.timers, self.gate.runtime.clock
+        timers, clock = self.admission.runtime.timers, self.admission.runtime.clock
         timers.at(clock.monotonic() + RETRY_S, lambda _now: self._accept_again(listener))
 
     def _accept_again(self, listener: socket.socket) -> None:

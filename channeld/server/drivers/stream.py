@@ -1,4 +1,4 @@
-"""The portable path: a task for each connection over any trio stream: TLS, in memory, or where no epoll can be nested.
+"""The stream driver: a task for each connection over any trio stream: TLS, in memory, or where no epoll can be nested.
 
 The same connection and outbox as in the lane; only the waiting differs. One task reads, a second writes what the outbox
 has, so a peer that takes nothing holds up nobody, not even its own messages.
@@ -10,8 +10,7 @@ import ssl
 import trio
 
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection
-from channeld.server.states import State
+from channeld.server.connection import Connection, State
 from channeld.telemetry import log
 
 __all__ = ["StreamDriver"]
@@ -23,13 +22,13 @@ class StreamDriver:
     """Carries one connection over a stream, which it closes in the end.
 
     Args:
-        gate: what the server's connections share.
+        admission: what the server's connections share.
         stream: the stream, a TLS handshake not yet made.
         address: the peer's address, empty where there is none.
     """
 
-    def __init__(self, gate: Admission, stream: trio.abc.Stream, address: str = "") -> None:
-        self._gate = gate
+    def __init__(self, admission: Admission, stream: trio.abc.Stream, address: str = "") -> None:
+        self._admission = admission
         self._stream = stream
         self._scope = trio.CancelScope()
         self._abort = True
@@ -37,7 +36,7 @@ class StreamDriver:
         self._resumed = trio.Event()
         self._is_half_closed = False
         secure = isinstance(stream, trio.SSLStream)
-        self.connection = Connection(gate, self, None, address, secure=secure)
+        self.connection = Connection(admission, self, None, address, secure=secure)
 
     async def run(self) -> None:
         """Serve the connection until it is gone. An exception from the stream ends it, and goes no further."""
@@ -50,24 +49,24 @@ class StreamDriver:
                 await self._contain_read()
         finally:
             self.connection.abandon(1001)
-            self._gate.fanout.end()
+            self._admission.fanout.end()
             await self._close()
 
     def want_write(self) -> None:
-        """See Carrier."""
+        """See Driver."""
         self._wanted.set()
 
     def resume(self) -> None:
-        """See Carrier."""
+        """See Driver."""
         self._resumed.set()
 
     def half_close(self) -> None:
-        """See Carrier. A TLS stream has no half close: the peer learns it from our Close frame."""
+        """See Driver. A TLS stream has no half close: the peer learns it from our Close frame."""
         self._is_half_closed = isinstance(self._stream, trio.abc.HalfCloseableStream)
         self._wanted.set()
 
     def release(self, *, abort: bool) -> None:
-        """See Carrier."""
+        """See Driver."""
         self._abort = abort
         self._scope.cancel()
 
@@ -81,7 +80,7 @@ class StreamDriver:
             self.connection.broken()
 
     async def _read(self) -> None:
-        connection, fanout = self.connection, self._gate.fanout
+        connection, fanout = self.connection, self._admission.fanout
         while True:
             if connection.paused:
                 await self._resumed.wait()
@@ -90,7 +89,7 @@ class StreamDriver:
                 connection.proceed(trio.current_time())
             else:
                 data = await self._stream.receive_some(_READ)
-                self._gate.counters.bytes_in += len(data)
+                self._admission.counters.bytes_in += len(data)
                 fanout.begin()
                 connection.feed(bytes(data), trio.current_time())
             fanout.end()
@@ -111,14 +110,14 @@ class StreamDriver:
             self._wanted = trio.Event()
             while data := connection.take():
                 await self._stream.send_all(data)
-                self._gate.fanout.bytes_out += len(data)
+                self._admission.fanout.bytes_out += len(data)
                 connection.keep_unsent(data, len(data))
             if self._is_half_closed and isinstance(self._stream, trio.abc.HalfCloseableStream):
                 self._is_half_closed = False
                 await self._stream.send_eof()
 
     async def _close(self) -> None:
-        with trio.move_on_after(self._gate.linger, shield=True):
+        with trio.move_on_after(self._admission.linger, shield=True):
             # A stream of somebody else's may raise what it likes; it is closed even then (trio.abc.AsyncResource).
             with contextlib.suppress(Exception):
                 if self._abort:

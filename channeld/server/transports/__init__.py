@@ -1,1 +1,13 @@
-"""How frames travel on a connection: `fallback.py` reads with wsproto, `deflate.py` and `extensions.py` compress."""
+"""How frames travel: one module and one row of `TRANSPORTS` for each transport.
+
+Reading order: `transport.py` (the contract), `websocket.py` with its readers: `fallback.py` beside the scanner of
+`channeld.protocol.websocket`; `extensions.py` and `deflate.py` for permessage-deflate.
+"""
+
+from channeld.server.transports.transport import Transport
+from channeld.server.transports.websocket import WebSocket
+
+__all__ = ["TRANSPORTS"]
+
+# A request that asks for none of them is judged by the first, whose refusal says how to ask.
+TRANSPORTS: tuple[Transport, ...] = (WebSocket(),)

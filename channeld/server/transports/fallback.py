@@ -1,4 +1,4 @@
-"""The slow half: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0003).
+"""The fallback reader: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0003).
 
 A connection that has once sent a fragment, or that compresses, stays here until it ends; a violation ends it here. What
 wsproto lets pass and we don't is judged by an extension of it, `_Guard`, from each header, before a byte of payload:
@@ -13,18 +13,11 @@ from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from channeld.protocol.codes import CloseCode
-from channeld.protocol.websocket import (
-    PONG,
-    CloseFrame,
-    Receive,
-    Scanner,
-    Stop,
-    encode_text,
-    read_close,
-)
+from channeld.protocol.reader import Closing, Receive, Stop
+from channeld.protocol.websocket import PONG, Scanner, encode_text, read_close
 from channeld.server.transports.deflate import PerMessageDeflate
 
-__all__ = ["MOST_FRAGMENTS", "Slow"]
+__all__ = ["MOST_FRAGMENTS", "FallbackReader"]
 
 # Pieces that a message may come in, and where messages may be large: a piece for so many bytes.
 MOST_FRAGMENTS = 1024
@@ -43,7 +36,7 @@ class _Guard(Extension):
         self._takes_binary = takes_binary
         self._opcode = Opcode.CONTINUATION
         self._coming = self._before = self._fragments = 0
-        self.close: CloseFrame | None = None
+        self.close: Closing | None = None
 
     def offer(self) -> bool | str:
         """It is never spoken of."""
@@ -79,7 +72,7 @@ class _Guard(Extension):
         """Judge a Close frame as the scanner does: wsproto refuses code 1014, and gives 1005 for an empty payload."""
         if self._opcode is Opcode.CLOSE and data:
             close = read_close(data)
-            if not isinstance(close, CloseFrame):
+            if not isinstance(close, Closing):
                 return CloseReason(close)
             self.close = close
             return b""
@@ -95,7 +88,7 @@ class _Guard(Extension):
         return None
 
 
-class Slow:
+class FallbackReader:
     """Reads one client's WebSocket frames, of any kind; asked and answering as `Scanner` is.
 
     Args:
@@ -133,7 +126,7 @@ class Slow:
         self._message = bytearray()
         self.open = before.open
         self.pending: Awaitable[None] | None = None
-        self.close: CloseFrame | None = None
+        self.close: Closing | None = None
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """Take bytes, and call the receiver for at most `budget` messages, pings and pongs."""
@@ -189,11 +182,11 @@ class Slow:
 
     def _take_close(self, event: CloseConnection) -> Stop:
         if self._wsproto is not None and self._wsproto.state is ConnectionState.REMOTE_CLOSING:
-            self.close = self._guard.close or CloseFrame(CloseCode.NO_STATUS, "")
+            self.close = self._guard.close or Closing(CloseCode.NO_STATUS, "")
             return Stop.CLOSE
         if event.code == CloseReason.MESSAGE_TOO_BIG:
             return Stop.TOO_LARGE
-        self.close = CloseFrame(int(event.code), _REASONS.get(int(event.code), ""))
+        self.close = Closing(int(event.code), _REASONS.get(int(event.code), ""))
         return Stop.VIOLATION
 
 

@@ -57,10 +57,12 @@ async def turning() -> object:
     engine = RecordingEngine()
     runtime = TrioRuntime()
     the_plan = plan()
-    gate = Admission(engine=engine, plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout())
+    admission = Admission(
+        engine=engine, plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout()
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)
-        turning = Turning(engine, Lane(gate, 1000))
+        turning = Turning(engine, Lane(admission, 1000))
         yield turning
         for connection in turning.lane.connections:
             connection.abandon(1001)
@@ -97,14 +99,14 @@ async def test_1_nothing_is_read_while_a_connection_is_paused(turning: Turning) 
     assert turning.lane.epoll.poll(0) == []
 
 
-async def test_2_after_the_slow_half_no_other_reader_reads(turning: Turning) -> None:
+async def test_2_after_the_fallback_reader_no_other_reader_reads(turning: Turning) -> None:
     client = turning.connect(request_bytes() + frame(b"fr", 0x01))
     turning.turn()
     for piece in (frame(b"ag", 0x80), frame(b"whole"), frame(b"x", 0x01), frame(b"y", 0x80)):
         client.send(piece)
         turning.turn()
     (connection,) = turning.lane.connections
-    assert type(connection._reader).__name__ == "Slow"
+    assert type(connection._reader).__name__ == "FallbackReader"
     assert texts(client) == [b"frag", b"whole", b"xy"]
 
 
@@ -125,13 +127,13 @@ async def test_3_a_ping_is_answered_while_another_connections_message_waits(
 async def test_4_a_socket_is_unregistered_before_it_is_closed(turning: Turning) -> None:
     client = turning.connect()
     turning.turn()
-    (carrier,) = turning.lane._sockets.values()
+    (driver,) = turning.lane._sockets.values()
     client.close()
     turning.turn()
     assert turning.lane.connections == []
-    assert carrier._socket.fileno() == -1
+    assert driver._socket.fileno() == -1
     with pytest.raises(OSError, match="descriptor") as raised:
-        turning.lane.epoll.modify(carrier.fd, select.EPOLLIN)
+        turning.lane.epoll.modify(driver.fd, select.EPOLLIN)
     assert raised.value.errno in (errno.ENOENT, errno.EBADF)
 
 
@@ -164,11 +166,11 @@ async def test_4_a_reset_while_the_write_side_is_shut_is_the_end(turning: Turnin
     client = socket.create_connection(listener.getsockname())
     near, _ = listener.accept()
     turning.lane.adopt(near, "127.0.0.1")
-    (carrier,) = turning.lane._sockets.values()
+    (driver,) = turning.lane._sockets.values()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     listener.close()
-    carrier.half_close()
+    driver.half_close()
     assert turning.lane.connections == []
 
 
@@ -258,13 +260,13 @@ async def test_7_without_descriptors_it_stops_for_a_second_and_goes_on(
                 client.connect(("127.0.0.1", served.port))
             for _ in range(200):
                 await trio.lowlevel.checkpoint()
-            assert served.gate.sockets == 1
+            assert served.admission.sockets == 1
             await first.send(frame(b"still"))
             assert await first.text() == b"still"
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         mock_clock.jump(1.1)
-        await served.until(lambda: served.gate.sockets == 2)
+        await served.until(lambda: served.admission.sockets == 2)
         client.close()
         assert capsys.readouterr().err.count("accept_failed") == 1
 
@@ -294,7 +296,7 @@ async def test_a_peer_that_takes_nothing_is_reset_in_the_end() -> None:
         while not served.engine.session.ends:
             served.engine.session.echo(bytes(50_000))
             await trio.lowlevel.checkpoint()
-        await served.until(lambda: served.gate.sockets == 0)
+        await served.until(lambda: served.admission.sockets == 0)
         with pytest.raises(trio.BrokenResourceError):
             await read_to_the_end(client.stream)
 
@@ -310,7 +312,7 @@ async def test_7_more_sockets_than_may_be_open_are_closed_unheard() -> None:
         most = served.server._most
         clients = [await served.raw() for _ in range(most + 1)]
         assert await clients[-1].rest() == b""
-        assert served.gate.sockets == most
+        assert served.admission.sockets == most
 
 
 async def test_8_a_bug_above_ends_one_connection(turning: Turning) -> None:
@@ -347,8 +349,8 @@ async def test_a_thousand_connections_come_and_go() -> None:
         for client in clients:
             assert await client.text() == b"x"
             assert await client.close_code() == 1000
-        await served.until(lambda: served.gate.sockets == 0)
-        assert len(served.gate.runtime.timers) == 0
+        await served.until(lambda: served.admission.sockets == 0)
+        assert len(served.admission.runtime.timers) == 0
         assert [session.ends for session in served.engine.sessions] == [[(1000, "")]] * 300
 
 

@@ -1,4 +1,4 @@
-"""The portable path: TLS, odd streams, and writers that wait for nobody."""
+"""The stream driver: TLS, odd streams, and writers that wait for nobody."""
 
 import socket
 import ssl
@@ -35,7 +35,7 @@ class Tls:
 
     port: int
     trusting: ssl.SSLContext
-    gate: Admission
+    admission: Admission
     engine: RecordingEngine
     streams: list[trio.abc.Stream] = attrs.field(factory=list)
 
@@ -55,14 +55,14 @@ class Tls:
 
     async def until_empty(self) -> None:
         with trio.fail_after(10):
-            await self.gate.wait_empty()
+            await self.admission.wait_empty()
 
 
 @pytest.fixture
 async def tls() -> AsyncIterator[Tls]:
     the_plan = plan(Server(limits=small(handshake_timeout=0.5)), outbox=100_000)
     engine, runtime = RecordingEngine(), TrioRuntime()
-    gate = Admission(
+    admission = Admission(
         engine=engine,
         plan_source=lambda: the_plan,
         runtime=runtime,
@@ -74,8 +74,8 @@ async def tls() -> AsyncIterator[Tls]:
         await nursery.start(runtime.run)
         sockets = bind(["127.0.0.1:0"])
         port = sockets[0].getsockname()[1]
-        await nursery.start(SocketServer(gate).serve, sockets, context)
-        served = Tls(port, trusting, gate, engine)
+        await nursery.start(SocketServer(admission).serve, sockets, context)
+        served = Tls(port, trusting, admission, engine)
         yield served
         nursery.cancel_scope.cancel()
     for stream in served.streams:
@@ -135,7 +135,7 @@ async def test_a_tls_handshake_that_never_comes_is_cut(tls: Tls) -> None:
     client = Client(await tls.plain())
     assert await client.rest() == b""
     await tls.until_empty()
-    assert tls.gate.counters.handshake_timeouts == 1
+    assert tls.admission.counters.handshake_timeouts == 1
 
 
 async def test_a_client_that_resets_in_the_tls_handshake(tls: Tls) -> None:
@@ -143,7 +143,7 @@ async def test_a_client_that_resets_in_the_tls_handshake(tls: Tls) -> None:
     await stream.send_all(b"\x16\x03\x01")
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     await stream.aclose()
-    while tls.gate.sockets:
+    while tls.admission.sockets:
         await trio.lowlevel.checkpoint()
 
 
@@ -186,7 +186,7 @@ async def test_a_stream_that_raises_ends_one_connection(side: str, error: Except
         assert stream.closed
         await served.until(lambda: bool(served.engine.session.ends))
         assert served.engine.session.ends == [(1006, "")]
-        assert served.gate.sockets == 0
+        assert served.admission.sockets == 0
 
 
 class Stubborn(Odd):
@@ -248,12 +248,12 @@ async def test_a_certificate_is_read_from_the_plans_files(tmp_path: Path) -> Non
     declared = DeclaredTls(certificate=str(certificate), key=str(key))
     the_plan = plan(Server(bind=("127.0.0.1:0",), tls=declared))
     runtime = TrioRuntime()
-    gate = Admission(
+    admission = Admission(
         engine=RecordingEngine(), plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout()
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)
-        (name,) = await nursery.start(SocketServer(gate).serve)
+        (name,) = await nursery.start(SocketServer(admission).serve)
         stream = trio.SSLStream(
             await trio.open_tcp_stream("127.0.0.1", int(name.rpartition(":")[2])),
             ssl.create_default_context(cafile=str(certificate)),

@@ -1,4 +1,4 @@
-"""The slow half: fragments, violations and limits, and what its guard adds to wsproto."""
+"""The fallback reader: fragments, violations and limits, and what its guard adds to wsproto."""
 
 import struct
 from collections.abc import Awaitable
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.protocol.websocket import PING, PONG, CloseFrame, Scanner, Stop, encode_text
+from channeld.protocol.reader import Closing, Stop
+from channeld.protocol.websocket import PING, PONG, Scanner, encode_text
 from channeld.server.transports.deflate import PerMessageDeflate
 from channeld.server.transports.extensions import Deflate
-from channeld.server.transports.fallback import MOST_FRAGMENTS, Slow
+from channeld.server.transports.fallback import MOST_FRAGMENTS, FallbackReader
 from tests.server.kit import close_frame, frame
 
 MANY = 1 << 30
@@ -22,14 +23,14 @@ class Heard:
         self.answers: list[bytes] = []
         self.pending: Awaitable[None] | None = None
         self.scanner = Scanner(self.receive, self.answers.append, largest)
-        self.slow = Slow(self.scanner, deflate)
+        self.fallback = FallbackReader(self.scanner, deflate)
 
     def receive(self, payload: bytes, now: float) -> Awaitable[None] | None:
         self.messages.append(payload)
         return self.pending
 
     def feed(self, data: bytes, budget: int = MANY) -> Stop:
-        return self.slow.feed(data, 0.0, budget)
+        return self.fallback.feed(data, 0.0, budget)
 
 
 def test_fragments_become_one_message() -> None:
@@ -71,13 +72,13 @@ def test_a_message_in_single_bytes() -> None:
 def test_close_codes_are_those_of_the_scanner(code: int) -> None:
     heard = Heard()
     assert heard.feed(close_frame(code, b"bye")) is Stop.CLOSE
-    assert heard.slow.close == CloseFrame(code, "bye")
+    assert heard.fallback.close == Closing(code, "bye")
 
 
 def test_a_close_frame_without_a_code() -> None:
     heard = Heard()
     assert heard.feed(frame(b"", 0x88)) is Stop.CLOSE
-    assert heard.slow.close == CloseFrame(1005, "")
+    assert heard.fallback.close == Closing(1005, "")
 
 
 VIOLATIONS = {
@@ -113,8 +114,8 @@ def test_a_violation_says_which(name: str, step: int) -> None:
     heard = Heard()
     stops = [heard.feed(wire[at : at + step]) for at in range(0, len(wire), step)]
     assert Stop.VIOLATION in stops
-    assert heard.slow.close is not None
-    assert heard.slow.close.code == code
+    assert heard.fallback.close is not None
+    assert heard.fallback.close.code == code
     assert heard.messages == []
 
 
@@ -156,7 +157,7 @@ def test_fragments_are_counted_even_when_they_are_empty() -> None:
     wire = frame(b"a", 0x01) + frame(b"", 0x00) * (MOST_FRAGMENTS - 1)
     assert heard.feed(wire) is Stop.MORE
     assert heard.feed(frame(b"", 0x80)) is Stop.VIOLATION
-    assert heard.slow.close == CloseFrame(1008, "too many fragments")
+    assert heard.fallback.close == Closing(1008, "too many fragments")
 
 
 def test_a_message_may_have_as_many_fragments_as_allowed() -> None:
@@ -189,7 +190,7 @@ def test_what_is_pending_stops_the_reading_until_it_is_fed_again() -> None:
     heard = Heard()
     heard.pending = coroutine = nothing()
     assert heard.feed(frame(b"a") + frame(b"b")) is Stop.PENDING
-    assert heard.slow.pending is coroutine
+    assert heard.fallback.pending is coroutine
     coroutine.close()
     heard.pending = None
     heard.feed(b"")
@@ -198,7 +199,7 @@ def test_what_is_pending_stops_the_reading_until_it_is_fed_again() -> None:
 
 def test_closed_it_awaits_only_the_clients_close() -> None:
     heard = Heard()
-    heard.slow.open = False
+    heard.fallback.open = False
     assert heard.feed(frame(b"late") + frame(b"p", PING)) is Stop.MORE
     assert heard.feed(close_frame(1000)) is Stop.CLOSE
     assert (heard.messages, heard.answers) == ([], [])
@@ -217,7 +218,7 @@ def test_compressed_bytes_are_bounded_too() -> None:
 
 
 async def test_a_subclass_may_take_binary() -> None:
-    class Taking(Slow):
+    class Taking(FallbackReader):
         takes_binary = True
 
         def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
@@ -226,14 +227,14 @@ async def test_a_subclass_may_take_binary() -> None:
 
     taken: list[bytes] = []
     heard = Heard()
-    heard.slow = Taking(heard.scanner)
+    heard.fallback = Taking(heard.scanner)
     heard.feed(frame(b"\xff", 0x02) + frame(b"\xfe", 0x80) + frame(b"text"))
     assert (taken, heard.messages) == ([b"\xff\xfe"], [b"text"])
 
 
 def test_binary_is_nobodys_otherwise() -> None:
     with pytest.raises(NotImplementedError):
-        Heard().slow.take_binary(b"", 0.0)
+        Heard().fallback.take_binary(b"", 0.0)
 
 
 pieces = st.sampled_from(
@@ -268,14 +269,14 @@ def test_any_chunking_with_or_without_the_scanner_gives_the_same(
 
 
 def outcome(chunks: list[bytes], *, fast: bool) -> object:
-    """What a session and a client see, by the scanner as long as it takes, or by the slow half alone."""
+    """What a session and a client see, by the scanner as long as it takes, or by the fallback reader alone."""
     heard = Heard(largest=200)
-    reader: Scanner | Slow = heard.scanner if fast else heard.slow
+    reader: Scanner | FallbackReader = heard.scanner if fast else heard.fallback
     stop = Stop.MORE
     for chunk in chunks:
         stop = reader.feed(chunk, 0.0, MANY)
         if stop is Stop.UNUSUAL:
-            reader = Slow(heard.scanner)
+            reader = FallbackReader(heard.scanner)
             stop = reader.feed(b"", 0.0, MANY)
         if stop is not Stop.MORE:
             break

@@ -1,0 +1,50 @@
+"""What every reader of a client's bytes shares, whichever its transport: `feed`, and why it stops. Knows no socket."""
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+import attrs
+
+__all__ = ["Closing", "Reader", "Receive", "Stop"]
+
+Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
+"""Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
+
+
+@attrs.frozen(slots=True)
+class Closing:
+    """Why a connection ends: a code as of a Close frame (RFC 6455 section 7.1.5), 1005 without one, and the reason."""
+
+    code: int
+    reason: str
+
+
+class Stop(enum.Enum):
+    """Why a reader stopped; the reader's attributes tell the rest."""
+
+    MORE = "wants more bytes"
+    BUDGET = "has more than one turn may take: feed nothing to go on"
+    PENDING = "`pending` must be awaited first; then feed nothing to go on"
+    CLOSED = "the session closed the connection: nothing more is for it"
+    CLOSE = "the client closes: `close` is what it says"
+    TOO_LARGE = "a message is larger than allowed"
+    UNUSUAL = "the rest is for the transport's fallback reader"
+    VIOLATION = "the client broke the protocol: `close` is what to answer"
+
+
+class Reader(Protocol):
+    """Turns one client's bytes into messages, in order.
+
+    Attributes:
+        open: set to False by a session that wants no more messages; it takes effect even within `feed`.
+        pending: what the receiver returned, after Stop.PENDING.
+        close: after Stop.CLOSE and Stop.VIOLATION.
+    """
+
+    open: bool
+    pending: Awaitable[None] | None
+    close: Closing | None
+
+    def feed(self, data: bytes, now: float, budget: int) -> Stop:
+        """Take bytes, and call the receiver for at most `budget` of the transport's frames."""

@@ -1,0 +1,54 @@
+"""A well-formed request head, and the answer that refuses it: what handshake and transports share. Pure."""
+
+import http
+import json
+from collections.abc import Mapping
+
+import attrs
+
+from channeld.protocol.codes import REFUSALS
+
+__all__ = ["Refuse", "RequestHead", "refuse", "tokens"]
+
+
+@attrs.frozen(slots=True)
+class RequestHead:
+    """A well-formed request head: field names in lower case, repeated ones joined (RFC 9110 section 5.3)."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    fields: Mapping[bytes, bytes]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Refuse:
+    """A refusal: its status, and the whole HTTP answer, after which the connection is closed."""
+
+    status: int
+    response: bytes
+
+
+def refuse(status: int, detail: str, *fields: str) -> Refuse:
+    """Word a refusal as `application/problem+json` (RFC 9457); `fields` are more header lines."""
+    phrase = http.HTTPStatus(status).phrase
+    title = REFUSALS[status].title if status in REFUSALS else phrase
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body = json.dumps(problem).encode()
+    lines = (
+        f"HTTP/1.1 {status} {phrase}",
+        *fields,
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+        "",
+    )
+    return Refuse(status=status, response="\r\n".join(lines).encode() + body)
+
+
+def tokens(field: str) -> list[str]:
+    """The members of a comma-separated field."""
+    return (
+        [token for token in (part.strip() for part in field.split(",")) if token] if field else []
+    )

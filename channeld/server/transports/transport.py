@@ -1,0 +1,82 @@
+"""What a transport is: how a request asks for it, how it is agreed on, and how frames travel then."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from channeld.protocol.reader import Reader, Receive
+from channeld.server.exchange import Refuse, RequestHead
+
+__all__ = ["Agreement", "Encode", "Reply", "Transport", "Wire"]
+
+Encode: TypeAlias = Callable[[bytes], bytes]
+"""Frames one JSON object for the wire."""
+
+Reply: TypeAlias = Callable[[bytes], None]
+"""Queues bytes of the transport's own, such as a pong."""
+
+
+@attrs.frozen(slots=True)
+class Wire:
+    """One connection's two directions. `encode` is the transport's own, unless the two have agreed on another."""
+
+    reader: Reader
+    encode: Encode
+
+
+class Agreement(Protocol):
+    """What transport and client have agreed on in the handshake."""
+
+    @property
+    def response(self) -> bytes:
+        """The bytes that answer the request."""
+
+    def open(self, receive: Receive, reply: Reply, largest: int, rest: bytes) -> Wire:
+        """Begin to speak.
+
+        Args:
+            receive: takes each message.
+            reply: queues what the reader answers by itself.
+            largest: bytes that a message may have.
+            rest: what came behind the request's head; read first.
+        """
+
+
+class Transport(Protocol):
+    """One way to carry a session's frames. It has no state of its own: a row of `TRANSPORTS`."""
+
+    @property
+    def name(self) -> str:
+        """Its name in metrics and in `server.transports`."""
+
+    @property
+    def ping(self) -> bytes:
+        """What keeps an idle connection alive, and asks the client for a sign of life."""
+
+    def is_asked(self, head: RequestHead) -> bool:
+        """Whether a request asks for this transport."""
+
+    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+        """What is wrong with a request that asks for it."""
+
+    def accept(self, head: RequestHead, fields: Mapping[str, str], *, compress: bool) -> Agreement:
+        """Agree with a request that was judged good; `compress` where the configuration wants it."""
+
+    def encode(self, frame: bytes) -> bytes:
+        """Frame one JSON object."""
+
+    def close(self, code: int, reason: str) -> bytes:
+        """The last words; none for a transport that has none."""
+
+    def succeed(self, reader: Reader) -> Reader:
+        """The reader that goes on: after Stop.UNUSUAL, and to await the client's close once ours is queued.
+
+        The reader that is succeeded may be in the midst of `feed`. A successor never answers Stop.CLOSED.
+        """
+
+    def boundary(self, data: bytes, start: int, offset: int) -> int:
+        """Where the frame ends that is partly sent when `offset` bytes of `data` are: `offset` itself between two.
+
+        Frames begin at `start`, which is not after `offset`.
+        """

@@ -1,0 +1,18 @@
+"""Refusals as problem documents, and fields that are lists."""
+
+from channeld.server.exchange import refuse, tokens
+
+
+def test_a_status_without_a_title_of_its_own_has_its_phrase() -> None:
+    assert b"Internal Server Error" in refuse(500, "x").response
+
+
+def test_more_fields_stand_in_the_head() -> None:
+    head, _, body = refuse(405, "x", "Allow: GET").response.partition(b"\r\n\r\n")
+    assert b"\r\nAllow: GET\r\n" in head
+    assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+
+
+def test_a_list_has_no_empty_members() -> None:
+    assert tokens(" a, ,b,") == ["a", "b"]
+    assert tokens("") == []
