@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-__all__ = ["Closing", "Reader", "Receive", "Stop"]
+__all__ = ["Closing", "FrameReader", "Receive", "Stop"]
 
 Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
 """Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
@@ -33,7 +33,7 @@ class Stop(enum.Enum):
     VIOLATION = "the client broke the protocol: `close` is what to answer"
 
 
-class Reader(Protocol):
+class FrameReader(Protocol):
     """Turns one client's bytes into messages, in order.
 
     Attributes:

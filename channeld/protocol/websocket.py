@@ -100,7 +100,7 @@ class Scanner:
         largest: bytes of payload that a text message may have.
 
     Attributes:
-        open, pending, close: see `Reader`.
+        open, pending, close: see `FrameReader`.
         rest: bytes that came and were not taken yet.
     """
 

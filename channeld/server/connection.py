@@ -16,7 +16,7 @@ import enum
 from collections.abc import Awaitable
 
 from channeld.protocol.codes import REFUSALS, CloseCode
-from channeld.protocol.reader import Closing, Reader, Stop
+from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission
 from channeld.server.exchange import Refuse, refuse
 from channeld.server.handshake import Accept
@@ -104,7 +104,7 @@ class Connection(Outbox):
         # Of a connection that was accepted: how it speaks.
         self._transport: Transport = admission.transports[0]
         self._encode: Encode = self.fanout.encode
-        self._reader: Reader | None = None
+        self._reader: FrameReader | None = None
         self._session: Session | None = None
         self._close = _NO_CLOSE
         self._heard = admission.now()
@@ -252,7 +252,7 @@ class Connection(Outbox):
         self.queue(accepted.agreement.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
         largest = session.limits.message_size
-        wire = accepted.agreement.open(session.receive, self._reply, largest, rest)
+        wire = accepted.agreement.open(session.receive, self._respond, largest, rest)
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
         if wire.encode is self.fanout.encode and self.write is not _takes_nothing:
             self.direct = self.write
@@ -276,7 +276,7 @@ class Connection(Outbox):
             reader = self._reader
             stop = Stop.MORE if reader is None else reader.feed(b"", now, FRAMES_A_TURN)
 
-    def _may_go_on(self, stop: Stop, reader: Reader, now: float) -> bool:
+    def _may_go_on(self, stop: Stop, reader: FrameReader, now: float) -> bool:
         if stop is Stop.BUDGET:
             self.paused = True
             self._driver.resume()
@@ -299,7 +299,7 @@ class Connection(Outbox):
             self._leave(close, State.ENDING)
         self._end()
 
-    def _break_off(self, stop: Stop, reader: Reader, now: float) -> None:
+    def _break_off(self, stop: Stop, reader: FrameReader, now: float) -> None:
         """A violation, or too large a message: from here on the client's bytes mean nothing."""
         if stop is Stop.TOO_LARGE:
             if self.state is State.OPEN and self._session is not None:
@@ -356,7 +356,7 @@ class Connection(Outbox):
             self._release(abort=True)
         elif now - self._heard >= ping.interval:
             self._pinged = now
-            self._reply(self._transport.ping)
+            self._respond(self._transport.ping)
             self._set_timer(now + ping.timeout)
         else:
             self._set_timer(self._heard + ping.interval)
@@ -367,7 +367,7 @@ class Connection(Outbox):
 
     # ---- parting
 
-    def _reply(self, data: bytes) -> None:
+    def _respond(self, data: bytes) -> None:
         """Queue bytes of the transport's own, behind what a room's batch holds."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)

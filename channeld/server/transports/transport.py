@@ -5,15 +5,15 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from channeld.protocol.reader import Reader, Receive
+from channeld.protocol.reader import FrameReader, Receive
 from channeld.server.exchange import Refuse, RequestHead
 
-__all__ = ["Agreement", "Encode", "Reply", "Transport", "Wire"]
+__all__ = ["Agreement", "Encode", "Respond", "Transport", "Wire"]
 
 Encode: TypeAlias = Callable[[bytes], bytes]
 """Frames one JSON object for the wire."""
 
-Reply: TypeAlias = Callable[[bytes], None]
+Respond: TypeAlias = Callable[[bytes], None]
 """Queues bytes of the transport's own, such as a pong."""
 
 
@@ -21,7 +21,7 @@ Reply: TypeAlias = Callable[[bytes], None]
 class Wire:
     """One connection's two directions. `encode` is the transport's own, unless the two have agreed on another."""
 
-    reader: Reader
+    reader: FrameReader
     encode: Encode
 
 
@@ -32,12 +32,12 @@ class Agreement(Protocol):
     def response(self) -> bytes:
         """The bytes that answer the request."""
 
-    def open(self, receive: Receive, reply: Reply, largest: int, rest: bytes) -> Wire:
+    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """Begin to speak.
 
         Args:
             receive: takes each message.
-            reply: queues what the reader answers by itself.
+            respond: queues what the reader answers by itself.
             largest: bytes that a message may have.
             rest: what came behind the request's head; read first.
         """
@@ -69,7 +69,7 @@ class Transport(Protocol):
     def close(self, code: int, reason: str) -> bytes:
         """The last words; none for a transport that has none."""
 
-    def succeed(self, reader: Reader) -> Reader:
+    def succeed(self, reader: FrameReader) -> FrameReader:
         """The reader that goes on: after Stop.UNUSUAL, and to await the client's close once ours is queued.
 
         The reader that is succeeded may be in the midst of `feed`. A successor never answers Stop.CLOSED.

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.protocol.reader import Reader, Receive
+from channeld.protocol.reader import FrameReader, Receive
 from channeld.protocol.websocket import PING, Scanner, encode_close, encode_text
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.deflate import PerMessageDeflate
 from channeld.server.transports.extensions import Deflate, negotiate
 from channeld.server.transports.fallback import FallbackReader
-from channeld.server.transports.transport import Reply, Wire
+from channeld.server.transports.transport import Respond, Wire
 
 __all__ = ["WebSocket", "WebSocketAgreement"]
 
@@ -35,9 +35,9 @@ class WebSocketAgreement:
     deflate: Deflate | None
     fallback: type[FallbackReader]
 
-    def open(self, receive: Receive, reply: Reply, largest: int, rest: bytes) -> Wire:
+    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """See Agreement."""
-        scanner = Scanner(receive, reply, largest)
+        scanner = Scanner(receive, respond, largest)
         scanner.rest = rest
         if self.deflate is None:
             return Wire(scanner, encode_text)
@@ -85,7 +85,7 @@ class WebSocket:
         """See Transport."""
         return encode_close(code, reason)
 
-    def succeed(self, reader: Reader) -> Reader:
+    def succeed(self, reader: FrameReader) -> FrameReader:
         """See Transport. A scanner is succeeded by the fallback reader, which succeeds itself."""
         return self.fallback(reader) if isinstance(reader, Scanner) else reader
 

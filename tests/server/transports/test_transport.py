@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from channeld.hub.fanout import Recipient
-from channeld.protocol.reader import Closing, Reader, Receive, Stop
+from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse
 from channeld.server.transports import TRANSPORTS
-from channeld.server.transports.transport import Reply, Transport, Wire
+from channeld.server.transports.transport import Respond, Transport, Wire
 from tests.server.kit import (
     DRIVERS,
     Client,
@@ -60,7 +60,7 @@ class LineReader:
 class LinesAgreed:
     response: bytes = ANSWER
 
-    def open(self, receive: Receive, reply: Reply, largest: int, rest: bytes) -> Wire:
+    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         return Wire(LineReader(receive, largest, rest), Lines().encode)
 
 
@@ -86,7 +86,7 @@ class Lines:
     def close(self, code: int, reason: str) -> bytes:
         return b"bye %d %b\n" % (code, reason.encode())
 
-    def succeed(self, reader: Reader) -> Reader:
+    def succeed(self, reader: FrameReader) -> FrameReader:
         return reader
 
     def boundary(self, data: bytes, start: int, offset: int) -> int:
