@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ PACKAGE = ROOT / "channeld"
 FOLDERS = sorted(path.parent for path in PACKAGE.rglob("__init__.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
 # Without a whole reading order yet. Nothing may be added.
 UNORDERED = {
@@ -60,3 +62,43 @@ def test_files_named_in_a_docstring_exist(path: Path) -> None:
     places = [path.parent, *path.parents, ROOT / "docs"]
     gone = {word for word in named if not any((place / word).exists() for place in places)}
     assert gone - OF_USERS == set() or str(path.relative_to(PACKAGE)) in OUTDATED
+
+
+def test_the_architecture_names_every_package_and_module_on_top() -> None:
+    text = ARCHITECTURE.read_text()
+    tops = [f"channeld/{part}" for part in parts_of(PACKAGE)]
+    assert [top for top in tops if f"`{top}`" not in text] == []
+
+
+def test_each_invariant_names_what_holds_it() -> None:
+    code_map = ARCHITECTURE.read_text().partition("## Code map")[2].partition("## Cross-cutting")[0]
+    invariants = re.findall(r"^- (.+(?:\n  .+)*)", code_map, re.MULTILINE)
+    assert len(invariants) > 25
+    assert [
+        one for one in invariants if not re.search(r"\[.*(?:`tests/[^`]+`|\".+\").*\]$", one)
+    ] == []
+
+
+def test_what_holds_an_invariant_is_there() -> None:
+    text = ARCHITECTURE.read_text()
+    files = re.findall(r"`((?:tests|channeld|docs)/[\w./-]+)`", text)
+    assert [name for name in files if not (ROOT / name).exists()] == []
+    contracts = {row["name"] for row in LINTER["contracts"]}
+    assert set(re.findall(r'\["([^"]+)"\]', text)) <= contracts
+
+
+def test_where_a_change_goes_exists() -> None:
+    table = ARCHITECTURE.read_text().partition("## Where do I change")[2]
+    files = [name for name in re.findall(r"`([\w./-]+)`", table) if "/" in name]
+    assert len(files) > 30
+    assert [n for n in files if not any((at / n).exists() for at in (ROOT, PACKAGE))] == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_files_named_by_the_pages_for_contributors_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    files = re.findall(r"`((?:tests|channeld|docs)/[\w./-]+)`", text)
+    made_up = re.compile(r"NAME|nnn|/[xy]/|_y\.py")
+    assert [n for n in files if not made_up.search(n) and not (ROOT / n).exists()] == []
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z-]+)`", text)) <= set(targets)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import click
 from pages import (
+    architecture,
     commands,
     configuration,
     control_api,
@@ -39,6 +40,7 @@ def pages_of(folder: str) -> Callable[[], str]:
 
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "../../ARCHITECTURE.md": {"imports": architecture.imports_drawing},
     "../README.md": {name: pages_of(name) for name in ("guides", "topics", "decisions")},
     "wire.md": {
         "sent-frames": wire.sent_frames,
