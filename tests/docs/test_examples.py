@@ -194,6 +194,7 @@ def test_the_tags_are_known() -> None:
         "ini",
         "sh",
         "lua",
+        "mermaid",
     }
     odd = [str(block) for page in PAGES for block in blocks(page) if block.language not in known]
     assert odd == []
