@@ -259,6 +259,6 @@ async def test_a_signal_during_the_start_ends_it(write: Write) -> None:
 async def test_positions_of_an_earlier_life_are_smaller(write: Write) -> None:
     plan = made(write(CHANNEL))
     brokers = [App(plan).engine.hub.broker for _ in range(2)]
-    epochs = [broker._epoch for broker in brokers if isinstance(broker, MemoryBroker)]
+    epochs = [broker._histories._epoch for broker in brokers if isinstance(broker, MemoryBroker)]
     assert len(epochs[0]) == len(epochs[1])
     assert epochs[0][:11] <= epochs[1][:11]

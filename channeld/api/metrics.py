@@ -89,8 +89,7 @@ def reload_samples(taken: int, refused: int) -> Sequence[Sample]:
 def own_samples(broker: Broker) -> Iterator[Sample]:
     """The broker as this process sees it, and what runs here."""
     yield Sample("channeld_broker_up", int(is_broker_up(broker)))
-    if isinstance(broker, Networked):
-        yield Sample("channeld_broker_round_trip_seconds", broker.statistics().echo)
+    yield from broker.samples()
     yield Sample("channeld_build_info", 1, (__version__, platform.python_version()))
 
 

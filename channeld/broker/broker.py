@@ -7,13 +7,14 @@ What must be one step is said here: to keep a frame in a topic's history, give i
 step per topic, so that all members on all nodes see one order. A publication comes back to the node that made it, too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
 from channeld.config.model import History
 from channeld.later import Later
+from channeld.telemetry import Sample
 
 __all__ = [
     "Broker",
@@ -23,7 +24,6 @@ __all__ = [
     "History",
     "HistoryEntry",
     "Later",
-    "NetworkStatistics",
     "Networked",
     "Page",
     "Position",
@@ -173,6 +173,9 @@ class Broker(Protocol):
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, in the order they came."""
 
+    def samples(self) -> Iterable[Sample]:
+        """What this kind of broker measures, for `/metrics`."""
+
     async def aclose(self) -> None:
         """Let go of everything. Idempotent."""
 
@@ -182,14 +185,6 @@ class Started(Protocol):
 
     def started(self) -> None:
         """It is ready."""
-
-
-class NetworkStatistics(Protocol):
-    """Numbers of a `Networked` broker."""
-
-    @property
-    def echo(self) -> float:
-        """The latest round trip to itself, in seconds."""
 
 
 @runtime_checkable
@@ -210,9 +205,6 @@ class Networked(Broker, Protocol):
     @property
     def healthy(self) -> bool:
         """Whether what this node publishes comes back to it. `reason` says why not."""
-
-    def statistics(self) -> NetworkStatistics:
-        """What was done, and what is held now."""
 
     async def run(self, *, task_status: Started = ...) -> None:
         """Keep in touch with the other nodes until cancelled; started after the first attempt, good or not."""

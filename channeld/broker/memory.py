@@ -1,13 +1,9 @@
 """The broker of one process: everything in dictionaries, every verb done when it returns.
 
-Bounds: a history is bounded by its `History`; when its last frame has expired only its top offset stays, so that a client
-at the top still recovers. Of those leftovers there are at most `LEFTOVERS`; when the oldest is dropped, its offset raises
-the floor from which unknown topics count. An offset is therefore never given twice in one epoch, and a client whose
-position was forgotten is told `recovered` false. A presence vanishes with its last user, a subscription when it ends.
+A history is bounded (`histories.py`), a presence vanishes with its last user, a subscription when it ends.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -21,12 +17,11 @@ from channeld.broker.broker import (
     Publication,
     Topic,
 )
-from channeld.broker.stream import Stream
-from channeld.timers import Clock, Timers
+from channeld.broker.histories import Histories, HistoryStatistics
+from channeld.telemetry import Sample
+from channeld.timers import Clock
 
-__all__ = ["LEFTOVERS", "MemoryBroker", "MemoryStatistics"]
-
-LEFTOVERS = 100_000
+__all__ = ["MemoryBroker", "MemoryStatistics"]
 
 
 @attrs.define(eq=False)
@@ -42,9 +37,8 @@ class MemoryStatistics:
     """How much a `MemoryBroker` holds."""
 
     subscriptions: int
-    histories: int
-    leftovers: int
     presences: int
+    kept: HistoryStatistics
 
 
 class MemoryBroker:
@@ -52,20 +46,15 @@ class MemoryBroker:
 
     def __init__(self, deliver: Deliver, clock: Clock, epoch: str) -> None:
         self._deliver = deliver
-        self._clock = clock
-        self._epoch = epoch
+        self._histories = Histories(clock, epoch)
         self._subscribed: set[Topic] = set()
-        self._streams: dict[Topic, Stream] = {}
-        self._leftovers: dict[Topic, int] = {}
-        self._floor = 0
-        self._expiries = Timers()
         self._here: dict[Topic, dict[str, _Here]] = {}
 
     def publish(
         self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
     ) -> Position | None:
         """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given."""
-        position = None if keep is None else self._append(topic, payload, keep)
+        position = None if keep is None else self._histories.append(topic, payload, keep)
         if topic in self._subscribed:
             self._deliver(topic, Publication(payload, position, skip))
         return position
@@ -80,11 +69,11 @@ class MemoryBroker:
 
     def since(self, topic: Topic, position: Position | None, keep: History) -> Page:
         """What came after a position, all or nothing; with None only `top`."""
-        return self._reading(topic).since(position, keep, self._clock.monotonic())
+        return self._histories.since(topic, position, keep)
 
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
         """The latest `limit` frames before a position, or before the end."""
-        return self._reading(topic).before(position, limit, keep, self._clock.monotonic())
+        return self._histories.before(topic, position, limit, keep)
 
     def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> bool:
         """Count a connection. True: the user was not there before, not even lingering."""
@@ -125,43 +114,18 @@ class MemoryBroker:
         """How much is held now."""
         return MemoryStatistics(
             subscriptions=len(self._subscribed),
-            histories=len(self._streams),
-            leftovers=len(self._leftovers),
             presences=len(self._here),
+            kept=self._histories.statistics(),
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """The histories' bytes, and how many were dropped for their bound."""
+        kept = self._histories.statistics()
+        yield Sample("channeld_history_bytes", kept.bytes)
+        yield Sample("channeld_histories_dropped_total", kept.dropped)
 
     async def aclose(self) -> None:
         """Forget everything."""
         self._subscribed.clear()
-        self._streams.clear()
-        self._leftovers.clear()
+        self._histories.clear()
         self._here.clear()
-        self._expiries = Timers()
-
-    def _append(self, topic: Topic, payload: bytes, keep: History) -> Position:
-        now = self._clock.monotonic()
-        self._expiries.run(now)
-        stream = self._streams.get(topic)
-        if stream is None:
-            top = self._leftovers.pop(topic, self._floor)
-            stream = self._streams[topic] = Stream(self._epoch, top)
-            self._expiries.at(now + keep.ttl, partial(self._expire, topic, stream))
-        return stream.append(payload, keep, now)
-
-    def _reading(self, topic: Topic) -> Stream:
-        """The topic's stream; to read what is not there leaves nothing behind."""
-        stream = self._streams.get(topic)
-        if stream is None:
-            return Stream(self._epoch, self._leftovers.get(topic, self._floor))
-        return stream
-
-    def _expire(self, topic: Topic, stream: Stream, now: float) -> None:
-        deadline = stream.expires(now)
-        if deadline is not None:
-            self._expiries.at(deadline, partial(self._expire, topic, stream))
-            return
-        del self._streams[topic]
-        self._leftovers[topic] = stream.top
-        if len(self._leftovers) > LEFTOVERS:
-            oldest = next(iter(self._leftovers))
-            self._floor = max(self._floor, self._leftovers.pop(oldest))

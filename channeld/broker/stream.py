@@ -9,13 +9,16 @@ from itertools import islice
 
 from channeld.broker.broker import History, HistoryEntry, Page, Position
 
-__all__ = ["Stream"]
+__all__ = ["FRAME_COST", "Stream"]
+
+# What a kept frame takes beside its payload, in bytes: the entry, its position, its time.
+FRAME_COST = 250
 
 
 class Stream:
-    """The kept frames of one topic. `top` is the latest offset ever given, also when no frame is left."""
+    """The kept frames of one topic. `top` is the latest offset ever given, also when no frame is left; `bytes` what they take."""
 
-    __slots__ = ("_epoch", "_frames", "_keep", "_times", "top")
+    __slots__ = ("_epoch", "_frames", "_keep", "_times", "bytes", "top")
 
     def __init__(self, epoch: str, top: int = 0) -> None:
         self._epoch = epoch
@@ -23,6 +26,7 @@ class Stream:
         self._times: deque[float] = deque()
         self._keep: History | None = None
         self.top = top
+        self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -41,15 +45,22 @@ class Stream:
         position = Position(self._epoch, self.top)
         self._frames.append(HistoryEntry(position, payload))
         self._times.append(now)
+        self.bytes += len(payload) + FRAME_COST
         self.trim(keep, now)
         return position
 
     def trim(self, keep: History, now: float) -> None:
         """Drop what is beyond the size, and what was appended `ttl` seconds ago or earlier."""
-        frames, times = self._frames, self._times
+        times = self._times
         while times and (times[0] + keep.ttl <= now or len(times) > keep.size):
-            frames.popleft()
-            times.popleft()
+            self.drop_oldest()
+
+    def drop_oldest(self) -> int:
+        """Drop the oldest frame; how many bytes that frees."""
+        freed = len(self._frames.popleft().payload) + FRAME_COST
+        self._times.popleft()
+        self.bytes -= freed
+        return freed
 
     def since(self, position: Position | None, keep: History, now: float) -> Page:
         """What came after `position`, all or nothing; with None only `top`."""

@@ -256,10 +256,15 @@ class Presence:
 
 @attrs.frozen(slots=True, kw_only=True)
 class History:
-    """`history`: at most `size` frames a room, each for at most `ttl` seconds."""
+    """`history`: at most `size` frames a room, each for at most `ttl` seconds.
+
+    `rooms` and `bytes` bound what one node keeps for all rooms of the channel in its memory.
+    """
 
     size: int
     ttl: float
+    rooms: int = 100_000
+    bytes: int = 256 * 1024**2
 
 
 @attrs.frozen(slots=True, kw_only=True)

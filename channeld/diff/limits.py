@@ -1,9 +1,10 @@
 """Limits, rates, keep-alive, history and presence: what clients may do, and what they can count on."""
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 from channeld.config.model import Channel, History, Presence, Rate
+from channeld.config.scalars import format_size
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
 from channeld.diff.delivered import fields, source
@@ -133,13 +134,17 @@ def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
 
 
 def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> Iterator[Change]:
-    for name, before, after, words in (
-        ("size", was.size, now.size, "{:g} frames".format),
-        ("ttl", was.ttl, now.ttl, duration),
-    ):
+    every = "the channel's histories take at most"
+    kept: tuple[tuple[str, float, float, Callable[[Any], str], str], ...] = (
+        ("size", was.size, now.size, "{:g} frames".format, "a room's history keeps"),
+        ("ttl", was.ttl, now.ttl, duration, "a room's history keeps"),
+        ("rooms", was.rooms, now.rooms, "{:g} rooms".format, every),
+        ("bytes", was.bytes, now.bytes, format_size, every),
+    )
+    for name, before, after, words, what in kept:
         if before != after:
             code, level = ("D504", Level.BREAKING) if after < before else ("D508", Level.SAFE)
-            message = f"a room's history keeps {words(after)} now"
+            message = f"{what} {words(after)} now"
             label = f"{words(before)} before"
             yield comparison.change(code, level, message, at(pointer, name), label=label)
 

@@ -57,6 +57,14 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_rooms": Metric("gauge", (), "Rooms with a member on this node."),
     "channeld_broker_up": Metric("gauge", (), "1 while the broker answers, 0 while it is away."),
     "channeld_broker_round_trip_seconds": Metric("gauge", (), "The broker's latest round trip."),
+    "channeld_history_bytes": Metric(
+        "gauge",
+        (),
+        "Memory that kept frames take, as `history.bytes` counts it (`broker: memory`).",
+    ),
+    "channeld_histories_dropped_total": Metric(
+        "counter", (), "Histories dropped to stay within `history.rooms` and `history.bytes`."
+    ),
     "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),
     "channeld_webhooks_delivered_total": Metric(
         "counter", ("webhook",), "Events that a backend has taken; webhooks count from 0."

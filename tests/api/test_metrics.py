@@ -118,6 +118,7 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
     async with api() as it:
         told = {sample.metric for sample in await it.app.cluster.samples()}
         told |= {sample.metric for sample in own_samples(away())}
+        told |= {sample.metric for sample in own_samples(it.app.engine.hub.broker)}
         told |= {sample.metric for sample in server_samples(Numbers())}
         told |= {sample.metric for sample in reload_samples(0, 0)}
         # There are no hooks here, and webhooks tell their own.

@@ -1,13 +1,13 @@
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channeld.broker import memory
+from channeld.broker import histories
 from channeld.broker.broker import History, HistoryEntry, Position, Publication, Topic
-from channeld.broker.memory import MemoryBroker
+from channeld.broker.histories import HistoryStatistics
+from channeld.broker.memory import MemoryBroker, MemoryStatistics
 
 KEEP = History(size=3, ttl=10.0)
 TOPICS = [Topic("room", "lobby", name) for name in ("a", "b", "c", "d")]
@@ -42,46 +42,8 @@ def test_reading_leaves_nothing_behind() -> None:
     broker.before(A, None, 5, KEEP)
     broker.linger(A, "ann", "c1")
     broker.leave(A, "ann", "c1")
-    assert broker.statistics() == memory.MemoryStatistics(
-        subscriptions=0, histories=0, leftovers=0, presences=0
-    )
-
-
-def test_an_expired_history_is_freed_by_any_kept_publish() -> None:
-    broker, clock, _ = made()
-    broker.publish(A, b"1", KEEP)
-    clock.now = 5.0
-    broker.publish(A, b"2", KEEP)
-    clock.now = 12.0
-    broker.publish(B, b"1", KEEP)
-    assert broker.statistics().histories == 2
-    clock.now = 15.0
-    broker.publish(B, b"2", KEEP)
-    assert (broker.statistics().histories, broker.statistics().leftovers) == (1, 1)
-
-
-def test_a_history_that_goes_on_leaves_the_leftovers() -> None:
-    broker, clock, _ = made()
-    broker.publish(A, b"1", KEEP)
-    clock.now = 10.0
-    assert broker.publish(A, b"2", KEEP) == Position("e", 2)
-    assert (broker.statistics().histories, broker.statistics().leftovers) == (1, 0)
-
-
-def test_a_forgotten_leftover_is_never_a_silent_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "LEFTOVERS", 2)
-    broker, clock, _ = made()
-    for topic, count in ((A, 3), (B, 5), (C, 1), (D, 1)):
-        for _ in range(count):
-            broker.publish(topic, b"x", KEEP)
-        clock.now += 10.0
-    broker.publish(D, b"x", KEEP)
-    # C and D are remembered; A (3) and B (5) are not, so unknown topics count from 5.
-    assert broker.since(C, Position("e", 1), KEEP).recovered
-    assert not broker.since(A, Position("e", 3), KEEP).recovered
-    assert broker.since(B, Position("e", 5), KEEP).recovered
-    assert broker.publish(A, b"next", KEEP) == Position("e", 6)
-    assert not broker.since(A, Position("e", 3), KEEP).recovered
+    nothing = HistoryStatistics(histories=0, bytes=0, leftovers=0, dropped=0)
+    assert broker.statistics() == MemoryStatistics(subscriptions=0, presences=0, kept=nothing)
 
 
 def test_a_presence_vanishes_with_its_last_user() -> None:
@@ -112,11 +74,11 @@ class Histories(RuleBasedStateMachine):
         self.kept: dict[Topic, list[tuple[float, HistoryEntry]]] = {topic: [] for topic in TOPICS}
         self.seen: dict[Topic, list[Position]] = {topic: [] for topic in TOPICS}
         self.subscribed: set[Topic] = set()
-        self.before_limit = memory.LEFTOVERS
-        memory.LEFTOVERS = 2
+        self.before_limit = histories.LEFTOVERS
+        histories.LEFTOVERS = 2
 
     def teardown(self) -> None:
-        memory.LEFTOVERS = self.before_limit
+        histories.LEFTOVERS = self.before_limit
 
     @rule(topic=st.sampled_from(TOPICS), count=st.integers(1, 5))
     def publish(self, topic: Topic, count: int) -> None:
@@ -169,7 +131,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def leftovers_are_bounded(self) -> None:
-        assert self.broker.statistics().leftovers <= 2
+        assert self.broker.statistics().kept.leftovers <= 2
 
     def alive(self, topic: Topic) -> list[HistoryEntry]:
         ages = ((self.clock.now - at, kept) for at, kept in self.kept[topic])

@@ -73,7 +73,7 @@ async def test_epochs_grow_with_each_start(write: Write) -> None:
     for _ in range(2):
         broker = made(plan)[1].hub.broker
         assert isinstance(broker, MemoryBroker)
-        epochs.append(broker._epoch)
+        epochs.append(broker._histories._epoch)
     assert epochs[0][:11] <= epochs[1][:11]
     assert epochs[0] != epochs[1]
 

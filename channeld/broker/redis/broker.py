@@ -7,7 +7,7 @@ waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavail
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -33,6 +33,7 @@ from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Rep
 from channeld.broker.redis.session import Dialler, Link, Lost
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
+from channeld.telemetry import Sample
 from channeld.timers import Clock
 
 __all__ = ["RedisBroker", "RedisStatistics"]
@@ -216,6 +217,10 @@ class RedisBroker:
             entries=len(self._entries),
             **self._inbox.counts,
         )
+
+    def samples(self) -> Iterator[Sample]:
+        """The latest round trip."""
+        yield Sample("channeld_broker_round_trip_seconds", self._echo)
 
     # The supervised task.
 
