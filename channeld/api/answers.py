@@ -61,10 +61,12 @@ PROBLEM: Final = _object(
                 }
             )
         ),
+        "outcome": {"const": "unknown", "description": "It may have been done."},
         "ref": {"type": "string", "description": "What the log's line carries."},
     },
     "detail",
     "errors",
+    "outcome",
     "ref",
 )
 

@@ -27,6 +27,7 @@ class Problem(Exception):
         detail: what is wrong, and what to do.
         errors: where in the request, and why.
         headers: of the answer.
+        outcome: `unknown` where it may have been done.
     """
 
     def __init__(
@@ -35,16 +36,19 @@ class Problem(Exception):
         detail: str,
         errors: Sequence[Violation] = (),
         headers: Mapping[str, str] | None = None,
+        outcome: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.outcome = outcome
 
     def document(self) -> dict[str, Json]:
         """The problem as JSON."""
-        return document(self.status, self.detail, self.errors)
+        told = document(self.status, self.detail, self.errors)
+        return told if self.outcome is None else {**told, "outcome": self.outcome}
 
     def response(self) -> Response:
         """The whole answer."""

@@ -30,7 +30,11 @@ _AT_ONCE: Final = 50
 def away(error: BrokerUnavailable) -> Problem:
     """What is answered while the broker is away."""
     seconds = str(max(1, round(error.retry_after)))
-    return Problem(503, "the broker is away; try again", headers={"retry-after": seconds})
+    headers = {"retry-after": seconds}
+    if error.is_unknown:
+        detail = "the broker did not answer; it may have been done"
+        return Problem(503, detail, headers=headers, outcome="unknown")
+    return Problem(503, "the broker is away; try again", headers=headers)
 
 
 def begin(control: Control, body: Body) -> Awaitable[Result]:

@@ -36,11 +36,15 @@ __all__ = [
 
 
 class BrokerUnavailable(Exception):
-    """The broker is away: nothing was published. `retry_after` is in seconds."""
+    """The broker is away. `retry_after` is in seconds.
 
-    def __init__(self, retry_after: float = 1.0) -> None:
+    Nothing was done, unless `is_unknown`: it was asked and did not answer, so it may have been done.
+    """
+
+    def __init__(self, retry_after: float = 1.0, *, is_unknown: bool = False) -> None:
         super().__init__("broker unavailable")
         self.retry_after = retry_after
+        self.is_unknown = is_unknown
 
 
 class BrokerFailed(Exception):
@@ -142,7 +146,7 @@ class Broker(Protocol):
             Its position, None without `keep`. When this (or its awaitable) returns, the broker has the frame.
 
         Raises:
-            BrokerUnavailable: it was not published.
+            BrokerUnavailable: it was not published, or may have been (`is_unknown`).
         """
 
     def subscribe(self, topic: Topic) -> Later[None]:

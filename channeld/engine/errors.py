@@ -49,8 +49,11 @@ def refuse_for(
             session.fail(id)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
-        text = "The message was not routed; try again"
-        session.refuse(ErrorCode.UNAVAILABLE, text, id, retry_after=error.retry_after)
+        text, outcome = "The message was not routed; try again", {}
+        if error.is_unknown:
+            text, outcome = "The message may have been routed", {"outcome": "unknown"}
+        after = error.retry_after
+        session.refuse(ErrorCode.UNAVAILABLE, text, id, retry_after=after, **outcome)
     else:
         counters.failed += 1
         session.fail(id, error.ref if isinstance(error, HookFailed) else None)

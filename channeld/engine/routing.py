@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from channeld.broker.broker import History, Position, Topic
+from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign
@@ -138,14 +138,21 @@ async def _publish_all(session: Session, message: MessagePlan, frame: Frame) -> 
         for target in message.targets
         if (publication := _work_out(session, message, target, frame)) is not None
     ]
+    is_routed = False
     for publication in publications:
         if publication.topic is None:
             session.peer.send(publication.payload)
         else:
-            later = session.engine.hub.publish(
-                publication.topic, publication.payload, publication.keep, publication.skip
-            )
-            await resolved(later)
+            try:
+                later = session.engine.hub.publish(
+                    publication.topic, publication.payload, publication.keep, publication.skip
+                )
+                await resolved(later)
+            except BrokerUnavailable as error:
+                # To some of its targets it went: to send it again may deliver it twice.
+                unknown = is_routed or error.is_unknown
+                raise BrokerUnavailable(error.retry_after, is_unknown=unknown) from None
+        is_routed = True
 
 
 def _work_out(

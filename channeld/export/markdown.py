@@ -36,7 +36,7 @@ _MEANINGS = {
     ErrorCode.LIMIT_EXCEEDED: "Too many rooms; `limit` says how many are allowed.",
     ErrorCode.REJECTED: "The application refuses it; it may use codes of its own.",
     ErrorCode.TOO_LARGE: "Over `limit` bytes; the connection closes with 1009.",
-    ErrorCode.UNAVAILABLE: "Not routed; try again after `retry_after` seconds.",
+    ErrorCode.UNAVAILABLE: 'Not routed; try again after `retry_after` seconds. With `outcome` "unknown" it may have been routed.',
     ErrorCode.INTERNAL_ERROR: "The server's own fault; `ref` finds it in the log.",
 }
 _BOUNDS = {

@@ -230,6 +230,9 @@ def _error(features: Features) -> tuple[Fields, ...]:
             "errors": Field(errors, required=False),
             "room": Field(_TEXT, required=False),
             "retry_after": _AFTER,
+            "outcome": Field(
+                {"description": "It may have been routed.", "const": "unknown"}, required=False
+            ),
             "limit": Field(dict(_COUNT), required=False),
             "ref": Field(_text("What the server's log calls it."), required=False),
         },

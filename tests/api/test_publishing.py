@@ -160,6 +160,20 @@ class Away:
         raise BrokerUnavailable(3)
 
 
+async def test_what_the_broker_may_have_taken_is_said_so(
+    api: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with api() as it:
+
+        def publish(*_arguments: Any, **_options: Any) -> Any:
+            raise BrokerUnavailable(3, is_unknown=True)
+
+        monkeypatch.setattr(it.app.engine, "publish", publish)
+        asked = {"channel": "lobby", "to": "global", "event": NOTE}
+        response = await it.http.post("/v1/publish", json=asked)
+        assert (response.status_code, response.json()["outcome"]) == (503, "unknown")
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_what_the_broker_did_not_take_can_be_sent_again(
     api: Start, monkeypatch: pytest.MonkeyPatch, at_once: bool

@@ -31,6 +31,11 @@ class Recorder:
         (Forbidden("no"), ("FORBIDDEN", {}), "forbidden"),
         (Reject("no", code="OWN", hint=1), ("OWN", {"hint": 1}), "rejected"),
         (BrokerUnavailable(2.5), ("UNAVAILABLE", {"retry_after": 2.5}), "unavailable"),
+        (
+            BrokerUnavailable(2.5, is_unknown=True),
+            ("UNAVAILABLE", {"retry_after": 2.5, "outcome": "unknown"}),
+            "unavailable",
+        ),
         (HookFailed("r1"), ("INTERNAL_ERROR", {"ref": "r1"}), "failed"),
         (ZeroDivisionError(), ("INTERNAL_ERROR", {"ref": None}), "failed"),
     ],

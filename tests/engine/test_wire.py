@@ -214,6 +214,28 @@ async def test_while_the_broker_is_away_messages_are_refused_and_the_connection_
         assert [frame["type"] for frame in await ann.received()] == ["say", "ack"]
 
 
+class _Silent(_Away):
+    """It is asked, and does not answer the second time."""
+
+    count = 0
+
+    def publish(self, *args: object) -> None:
+        self.count += 1
+        if self.count % 2 == 0:
+            raise BrokerUnavailable(1.0, is_unknown=self.count == 2)
+        self._broker.publish(*args)  # type: ignore[attr-defined]
+
+
+async def test_a_message_that_may_have_been_routed_is_said_so(serve: Serve) -> None:
+    async with serve(ROOM.replace("route: room", "route: [room, global]")) as app:
+        ann = await enter(app, "ann")
+        app.engine.hub.broker = _Silent(app.engine.hub.broker)
+        for id in (1, 2):
+            await ann.send({"type": "say", "id": id})
+            error = await ann.receive("error")
+            assert (error["code"], error["id"], error["outcome"]) == ("UNAVAILABLE", id, "unknown")
+
+
 async def test_who_connects_while_the_broker_is_away_is_sent_away_with_1013(serve: Serve) -> None:
     async with serve(ROOM) as app:
         app.engine.hub.broker = _Away(app.engine.hub.broker)

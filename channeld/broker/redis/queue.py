@@ -55,7 +55,8 @@ class Answer(Generic[T]):
                 self._event = trio.Event()
             yield from self._event.wait().__await__()
         if self._error is not None:
-            raise BrokerUnavailable(self._error.retry_after)
+            error = self._error
+            raise BrokerUnavailable(error.retry_after, is_unknown=error.is_unknown)
         return cast("T", self._value)
 
     def _finish(self) -> None:

@@ -191,6 +191,8 @@ class Link:
                 try:
                     reply = await self._answered(request)
                 except _NO_LONGER_PRIMARY as error:
+                    command.fail(BrokerUnavailable())
+                    waiting.pop(0)
                     raise Lost(_reason(error)) from error
                 except RedisError as error:
                     missing = missing or isinstance(error, NoScriptError)
@@ -201,9 +203,9 @@ class Link:
             if missing:
                 await self.load()
         finally:
-            # Whether Redis did these is not known; their callers hear that it did not.
+            # Whether Redis did these is not known.
             for command in waiting:
-                command.fail(BrokerUnavailable())
+                command.fail(BrokerUnavailable(is_unknown=True))
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels; each is acknowledged in `receive`. Does nothing when the session is about to end."""

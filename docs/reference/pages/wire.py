@@ -53,8 +53,8 @@ ERROR_CODES: Mapping[ErrorCode, tuple[str, str, str]] = {
     ),
     ErrorCode.TOO_LARGE: ("Over `limits.message_size`", "`limit`: bytes", "close 1009"),
     ErrorCode.UNAVAILABLE: (
-        "The broker is away: the message was not routed",
-        "`retry_after`: seconds",
+        'The broker is away: the message was not routed, or, with `"outcome":"unknown"`, it may have been',
+        "`retry_after`: seconds; `outcome`",
         "stays open",
     ),
     ErrorCode.INTERNAL_ERROR: (

@@ -388,6 +388,24 @@ async def test_a_flushed_script_cache_is_loaded_again(
     assert node.broker.statistics().sessions == 1
 
 
+async def test_what_a_frozen_server_may_have_done_is_not_known(
+    make_server: MakeServer, one_node: Any, impatient: None
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    server.signal(signal.SIGSTOP)
+    asked = node.broker.publish(ROOM, b"asked", KEEP)
+    await node.until(lambda: not node.broker.healthy)
+    with pytest.raises(BrokerUnavailable) as raised:
+        await asked
+    assert raised.value.is_unknown
+    # What was never sent was not done.
+    with pytest.raises(BrokerUnavailable) as raised:
+        await node.broker.publish(ROOM, b"not sent", KEEP)
+    assert not raised.value.is_unknown
+    server.signal(signal.SIGCONT)
+
+
 async def test_closing_ends_run_and_fails_what_waits(
     make_server: MakeServer, new_node: Any, nursery: trio.Nursery, impatient: None
 ) -> None:
