@@ -1,7 +1,7 @@
 """Code that may have to wait, written once: `Later[T]` values, and coroutines that run at once as far as they can.
 
 A broker in memory answers at once, one on the network with an awaitable; most messages wait for nothing. So what may
-wait is an `async def` that uses `settled(later)` and `leave_turn()`, and whoever calls it says `start(coroutine)`: it
+wait is an `async def` that uses `resolved(later)` and `yield_to_task()`, and whoever calls it says `start(coroutine)`: it
 runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none it is done, and
 `start` returns None. Otherwise `start` returns a `Pending`: await it in a task, and the rest runs there.
 
@@ -81,12 +81,20 @@ def start(coroutine: Coroutine[Any, Any, T]) -> Pending[T] | None:
         None when it is done (its result is dropped), else the rest of it.
 
     Raises:
-        Whatever it raised before that.
+        RuntimeError: it awaited something else before `yield_to_task`.
+        Exception: what it raised before that.
     """
     try:
-        coroutine.send(None)
+        yielded = coroutine.send(None)
     except StopIteration:
         return None
+    if yielded is not _YIELD_TO_TASK:
+        coroutine.close()
+        name = getattr(coroutine, "__qualname__", repr(coroutine))
+        raise RuntimeError(
+            f"{name} waits without being in a task: "
+            "the first thing that a started coroutine awaits must be `yield_to_task` or `resolved`"
+        )
     return Pending(coroutine)
 
 

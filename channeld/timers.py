@@ -45,7 +45,7 @@ class Timer:
 
 
 class Timers:
-    """The heap. `call(now)` of a due timer must not raise and must not block.
+    """The heap. `call(now)` of a due timer must not block; if it raises, the others that are due are still called.
 
     Equal deadlines are called in the order they were made. Cancelled timers are swept out when they are more than half
     of the heap, so whoever makes and cancels them fast holds no more than twice what is live.
@@ -76,7 +76,11 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float) -> None:
-        """Call everything that is due, earliest first; what these calls add waits for the next run."""
+        """Call everything that is due, earliest first; what these calls add waits for the next run.
+
+        Raises:
+            ExceptionGroup: what the calls raised, after the last of them.
+        """
         due: list[Timer] = []
         while self._heap and self._heap[0][0] <= now:
             timer = heapq.heappop(self._heap)[2]
@@ -85,11 +89,17 @@ class Timers:
             else:
                 timer._release()  # noqa: SLF001 - one mechanism in two classes
                 due.append(timer)
+        raised: list[Exception] = []
         for timer in due:
             # Asked again here: one due timer may cancel another.
             call, timer.call = timer.call, None
-            if call is not None:
-                call(now)
+            try:
+                if call is not None:
+                    call(now)
+            except Exception as error:  # one timer's mistake is not the others'
+                raised.append(error)
+        if raised:
+            raise ExceptionGroup("timers raised", raised)
 
     def __len__(self) -> int:
         """How many are live."""

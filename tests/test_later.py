@@ -115,3 +115,17 @@ def test_run_sync_refuses_to_wait() -> None:
     assert run_sync(at_once()) == 1
     with pytest.raises(RuntimeError, match="cannot wait"):
         run_sync(work())
+
+
+async def test_what_waits_before_it_may_is_told_so_and_released() -> None:
+    released: list[str] = []
+
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            released.append("released")
+
+    with pytest.raises(RuntimeError, match=r"work waits without .* must be `yield_to_task`"):
+        start(work())
+    assert released == ["released"]

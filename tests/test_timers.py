@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,3 +121,18 @@ def test_it_calls_what_a_sorted_list_would(moves: list[tuple[str, int]]) -> None
             model = {serial: at for serial, at in model.items() if at > now}
         assert len(timers) == len(model)
         assert timers.next_deadline() == min(model.values(), default=None)
+
+
+def test_one_that_raises_does_not_cancel_the_others_that_are_due() -> None:
+    timers, calls = Timers(), list[float]()
+
+    def fail(_now: float) -> None:
+        raise KeyError("a mistake")
+
+    for deadline in (1.0, 2.0):
+        timers.at(deadline, fail)
+        timers.at(deadline, calls.append)
+    with pytest.raises(ExceptionGroup) as raised:
+        timers.run(5.0)
+    assert [type(error) for error in raised.value.exceptions] == [KeyError, KeyError]
+    assert (calls, len(timers)) == ([5.0, 5.0], 0)

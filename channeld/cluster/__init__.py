@@ -1,1 +1,1 @@
-"""What nodes ask of each other. Read `cluster.py`, then `verbs.py` (what a node does) and `wire.py` (what is sent)."""
+"""What nodes ask of each other, above the engine. Read `wire.py` (what is sent), `verbs.py` (what one node does), `cluster.py`."""

@@ -1,5 +1,21 @@
-"""What happens to a connection. Read `session.py` (its life and its frames), then `routing.py`, `control.py`, `auth.py`.
+"""What happens to a connection. The modules are a stair: each imports only those before it, in this order of reading.
 
-`engine.py` is the whole: it opens sessions and holds the verbs that hooks, control API and commands may use. Nothing in
-here knows a socket, a task or a clock of its own (`peer.py` says what it is given).
+    ports          what the engine asks of those around it, and what its modules ask of it
+    auth           tokens to users; what `require` asks of claims
+    limits         token buckets
+    latency        how long frames and hooks take
+    publishing     what hooks and the API send: checked and published
+    session        one connection's state and voice
+    errors         what went wrong, as an error frame
+    context        what hooks get
+    hook_calls     calling hooks, and containing what they raise
+    authenticate   asking the authenticators, and saying no
+    rooms          joining, leaving, being counted present
+    routing        from an accepted message to publications
+    lifecycle      letting in, renewing, letting go
+    reserved       the protocol's own frames
+    receive        what comes from a client
+    engine         the whole: makes sessions, holds the verbs, reloads, drains
+
+Nothing in here knows a socket, a task or a clock of its own. What nodes tell each other stands above (`cluster/`).
 """

@@ -1,1 +1,1 @@
-"""Who is here and who hears what, on this node. Read `hub.py`, then `rooms.py`, `presence.py`, `fanout.py`."""
+"""Who hears what on this node. Read `fanout.py` (one frame to many), `rooms.py`, `presence.py`, then `hub.py`."""

@@ -109,7 +109,7 @@ class TrioRuntime:
     def _run_timers(self) -> None:
         try:
             self.timers.run(trio.current_time())
-        except Exception as error:  # a timer must not raise; if one does, the others still run
+        except Exception as error:  # what a timer raised; the others were called all the same
             log("task_failed", task="timers", exception=error)
 
     async def _contain(self, pending: Awaitable[object]) -> None:

@@ -10,6 +10,8 @@ What is as in the server: plan, engine, hub, broker, hooks, limits, timers. What
 path is matched, and refused like there), and `user=` lets a client in with claims that nobody signed; everything
 else about tokens (claims' schema, expiry, `require`) holds. Time moves only in `advance`; a hook that sleeps on trio's
 clock wakes when trio's clock says so, so run such tests on `trio.testing.MockClock`, which `advance` moves along.
+
+Read `virtual.py` (time and randomness), `client.py` (one connection), `app.py` (the engine and its users).
 """
 
 from channeld.testing.app import TestApp, TestRequest, running

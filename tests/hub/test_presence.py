@@ -81,3 +81,33 @@ def test_same_connection_may_leave_and_come_back_within_grace() -> None:
     kit.advance(10)
     users = run_sync(kit.hub.presence.state(room("x")))["users"]
     assert [(u["user"], u["connections"]) for u in users] == [("bob", 1)]
+
+
+def test_a_grace_that_ended_with_a_return_does_not_cut_the_next_one_short() -> None:
+    kit, plan = Kit(), presence(grace=5)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    run_sync(kit.hub.drop(bob, CHANNEL, plan))
+    kit.advance(3)
+    again = enter(kit, plan, "c", "bob")
+    kit.advance(1)
+    run_sync(kit.hub.drop(again, CHANNEL, plan))
+    ann.peer.take()
+    kit.advance(4.9)
+    assert ann.peer.take() == []
+    kit.advance(0.1)
+    assert [frame["event"] for frame in ann.peer.take()] == ["leave"]
+    users = run_sync(kit.hub.presence.state(room("x")))["users"]
+    assert [one["user"] for one in users] == ["ann"]
+
+
+def test_a_batch_is_told_when_its_time_is_over_and_not_before() -> None:
+    kit, plan = Kit(), presence(grace=0, batch=2)
+    ann = enter(kit, plan, "a", "ann")
+    kit.advance(2)
+    ann.peer.take()
+    enter(kit, plan, "b", "bob")
+    kit.advance(1.9)
+    assert ann.peer.take() == []
+    kit.advance(0.1)
+    [changes] = ann.peer.take()
+    assert [join["user"] for join in changes["joins"]] == ["bob"]
