@@ -9,17 +9,22 @@ from typing import Any, Protocol
 
 import attrs
 
+from channeld.protocol.codes import may_close_with
+
 __all__ = ["Context", "Reject", "Request", "SyncContext", "User"]
 
 
 class Reject(Exception):
     """Raised by a hook to refuse what the client asked for.
 
+    Making one raises `TypeError` where `message` or `code` is not a string, `ValueError` for a `close` that a hook may
+    not use.
+
     Args:
         message: what the client reads in the error frame.
         code: the error frame's `code`; upper case by convention, `REJECTED` unless given.
-        close: a close code from 4900 to 4999 (4900-4949: the client comes back; 4950-4999: it does not). Only
-            `hooks.connect` closes; without it the connection is closed with 4403.
+        close: a close code, usually from 4900 to 4999 (4900-4949: the client comes back; 4950-4999: it does not).
+            Only `hooks.connect` closes; without it the connection is closed with 4403.
         fields: extra fields of the error frame.
     """
 
@@ -27,6 +32,11 @@ class Reject(Exception):
         self, message: str, code: str = "REJECTED", close: int | None = None, **fields: object
     ) -> None:
         super().__init__(message)
+        for name, text in (("message", message), ("code", code)):
+            if type(text) is not str:
+                raise TypeError(f"the {name} of a Reject is a string, not {type(text).__name__}")
+        if close is not None and not may_close_with(close):
+            raise ValueError(f"{close!r} is not a close code that a hook may use (4900-4999)")
         self.message = message
         self.code = code
         self.close = close

@@ -84,10 +84,11 @@ class Secret:
 
 @attrs.frozen(slots=True, kw_only=True)
 class HookRef:
-    """`module:function`, and whether it runs in a worker thread."""
+    """`module:function`, whether it runs in a worker thread, and what its failure means (of a connect hook)."""
 
     call: str
     thread: bool = False
+    on_failure: Literal["refuse", "accept"] = "refuse"
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -15,11 +15,10 @@ from channeld.engine.publishing import Audience
 from channeld.engine.session import Session
 from channeld.hooks import User
 from channeld.later import Later, Pending, resolved
+from channeld.protocol.codes import may_close_with
 from channeld.telemetry import bound
 
 __all__ = ["AsyncContext", "InlineContext"]
-
-CLOSE_CODES = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
 
 
 class _BaseContext:
@@ -108,7 +107,7 @@ class _BaseContext:
         return self._session.engine.leave(self.connection, room)
 
     def _close(self, code: int, reason: str) -> None:
-        if code not in CLOSE_CODES and not 3000 <= code <= 4999:
+        if not may_close_with(code):
             raise ValueError(f"{code} is not a close code that a hook may use (1000, 4900-4999, …)")
         self._session.peer.close(code, reason)
 

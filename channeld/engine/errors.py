@@ -43,10 +43,7 @@ def refuse_for(
         session.refuse(ErrorCode.FORBIDDEN, error.message, id, **room)
     elif isinstance(error, Reject):
         counters.rejected += 1
-        try:
-            session.refuse(error.code, error.message, id, **error.fields)
-        except TypeError:  # the hook put something into it that JSON cannot say
-            session.fail(id)
+        session.refuse(error.code, error.message, id, **error.fields)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
         text, outcome = "The message was not routed; try again", {}

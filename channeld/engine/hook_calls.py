@@ -4,6 +4,7 @@ A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of th
 hook's. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
 """
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,10 @@ from channeld.engine.context import AsyncContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session
-from channeld.groups import leaves
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
+from channeld.protocol.frames import encode
 from channeld.telemetry import log
 
 __all__ = ["call_authenticator", "call_hook"]
@@ -72,7 +73,10 @@ async def _call(
                 return await runtime.within(seconds, _contained, hook.call, *args)
             return await runtime.in_thread(seconds, _contained_sync, hook.call, *args)
         result = _contained_sync(hook.call, *args)
-    except (Reject, BrokerUnavailable):
+    except BrokerUnavailable:
+        raise
+    except Reject as error:
+        _check_sayable(engine, hook, session, error)
         raise
     except TimeoutError as error:
         raise _failed(engine, "hook_timeout", hook, session) from error
@@ -86,35 +90,76 @@ async def _call(
     return result
 
 
+def _check_sayable(
+    engine: Surroundings, hook: Hook, session: Session | None, error: Reject
+) -> None:
+    # A subclass may have left out or changed anything.
+    try:
+        encode({**error.fields, "code": error.code + "", "message": error.message + ""})
+    except Exception as wrong:
+        raise _failed(engine, "hook_failed", hook, session) from wrong
+
+
 class _Escaped(Exception):
-    """A hook raised what would end the server."""
+    """A hook raised what would have ended the server."""
 
 
 async def _contained(call: Callable[..., Any], *args: object) -> Any:
     try:
         return await call(*args)
+    except Exception:
+        raise
     except BaseException as error:
-        if isinstance(error, Exception) or _ends_the_task(error):
-            raise
-        raise _Escaped(f"the hook raised {type(error).__name__}") from error
+        _contain(error)
+        raise
 
 
 def _contained_sync(call: Callable[..., Any], *args: object) -> Any:
     try:
         return call(*args)
-    except (Exception, KeyboardInterrupt):
+    except Exception:
         raise
     except BaseException as error:
-        raise _Escaped(f"the hook raised {type(error).__name__}") from error
+        _contain(error)
+        raise
+
+
+def _contain(error: BaseException) -> None:
+    """Raise a hook's own exception as one that can be contained; return if it is not the hook's own.
+
+    What says that the task around the hook is to end goes on, also out of a group that holds something else.
+    """
+    escaped = _Escaped(f"the hook raised {type(error).__name__}")
+    if not isinstance(error, BaseExceptionGroup):
+        if not _ends_the_task(error):
+            raise escaped from error
+        return
+    ending, own = error.split(_ends_the_task)
+    if ending is None:
+        raise escaped from error
+    if own is not None:
+        escaped.__cause__ = own
+        raise BaseExceptionGroup("a hook was ended", [ending, escaped]) from None
 
 
 def _ends_the_task(error: BaseException) -> bool:
-    """Whether it is not the hook's own, but says that the task around it is to end."""
-    return any(
-        type(leaf).__module__.partition(".")[0] == "trio"
-        or isinstance(leaf, KeyboardInterrupt | GeneratorExit)
-        for leaf in leaves(error)
-    )
+    """Whether an exception, which is no group, comes from around the hook and not from within it."""
+    if isinstance(error, GeneratorExit):
+        # Of a coroutine that is being closed: raised here, with no frame of the hook's below. One that a hook raised has.
+        return error.__traceback__ is not None and error.__traceback__.tb_next is None
+    if isinstance(error, KeyboardInterrupt):
+        return _raised_in_trio(error)
+    return _is_trio(type(error).__module__)
+
+
+def _raised_in_trio(error: BaseException) -> bool:
+    """Whether it comes from trio's handler of SIGINT."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and _is_trio(str(frames[-1][0].f_globals.get("__name__")))
+
+
+def _is_trio(module: str) -> bool:
+    return module.partition(".")[0] == "trio"
 
 
 def _failed(engine: Surroundings, event: str, hook: Hook, session: Session | None) -> HookFailed:

@@ -44,7 +44,7 @@ async def contained(
         await coroutine
     except Exception as error:  # answered with its error frame
         refuse_for(session, error, id)
-        if session.is_in(State.OPENING):
+        if session.is_in(State.OPENING, State.ENDING):
             away = isinstance(error, BrokerUnavailable)
             code = CloseCode.TRY_AGAIN_LATER if away else CloseCode.INTERNAL_ERROR
             session.end(code, "try again later" if away else "internal error")
@@ -144,6 +144,9 @@ async def _call_connect(session: Session, hook: Hook) -> bool:
         return False
     except HookFailed as error:
         session.fail(None, error.ref)
+        if not hook.accepts_on_failure:
+            session.end(CloseCode.INTERNAL_ERROR, "internal error")
+            return False
     return True
 
 

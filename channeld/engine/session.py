@@ -130,13 +130,17 @@ class Session:
         self.peer.send(encode(frame))
 
     def refuse(
-        self, code: str, message: str, id: str | int | None = None, **fields: object
+        self, code: str, message: str, id: str | int | None = None, /, **fields: object
     ) -> None:
-        """Send an error frame, and count it: too many end the connection with 4429."""
+        """Send an error frame, and count it: too many end the connection with 4429.
+
+        A field that has the name of one of the frame's own is left out.
+        """
         if self.state in (State.ENDING, State.CLOSED):
             return
         frame: Frame = {"type": "error", "code": code, "message": message}
-        self.answer(frame | {key: fields[key] for key in fields if key not in frame}, id)
+        own = {*frame, "id"}
+        self.answer(frame | {key: fields[key] for key in fields if key not in own}, id)
         if code in UNCOUNTED:
             return
         now = self.engine.runtime.clock.monotonic()

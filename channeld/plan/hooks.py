@@ -86,7 +86,10 @@ class HookLoader:
             return None
         if not self.imports:
             is_async = self._is_async(module, function)
-            return Hook(ref.call, functools.partial(_not_imported, ref.call), is_async, ref.thread)
+            accepts = ref.on_failure == "accept"
+            return Hook(
+                ref.call, functools.partial(_not_imported, ref.call), is_async, ref.thread, accepts
+            )
         return self._import(ref, role, place)
 
     def note_unwired(self) -> None:
@@ -186,7 +189,8 @@ class HookLoader:
         if ref.thread and is_async:
             finding = f"`{ref.call}` is async, so `thread: true` means nothing"
             self._report("CH509", finding, place, help="remove `thread: true`, or the `async`")
-        return Hook(ref.call, found, is_async, ref.thread and not is_async)
+        accepts = ref.on_failure == "accept"
+        return Hook(ref.call, found, is_async, ref.thread and not is_async, accepts)
 
     def _shape_fits(
         self, found: Callable[..., Any], ref: HookRef, role: Role, place: Place

@@ -67,12 +67,16 @@ Template: TypeAlias = Callable[[Scope, Frame], Any]
 
 @attrs.frozen(slots=True, eq=False)
 class Hook:
-    """An imported hook: `call` is the function, `name` its `module:function`."""
+    """An imported hook: `call` is the function, `name` its `module:function`.
+
+    `accepts_on_failure`: a client whose connect hook failed is let in.
+    """
 
     name: str
     call: Callable[..., Any]
     is_async: bool
     thread: bool = False
+    accepts_on_failure: bool = False
 
 
 @attrs.define(slots=True)

@@ -4,7 +4,7 @@ import enum
 
 import attrs
 
-__all__ = ["REFUSALS", "CloseCode", "ErrorCode", "Refusal", "may_come_back"]
+__all__ = ["REFUSALS", "CloseCode", "ErrorCode", "Refusal", "may_close_with", "may_come_back"]
 
 
 class ErrorCode(enum.StrEnum):
@@ -50,6 +50,15 @@ class CloseCode(enum.IntEnum):
 def may_come_back(code: int) -> bool:
     """Whether a client that saw this close code should reconnect (with backoff and jitter)."""
     return code in (1006, 1011, 1012, 1013) or 4500 <= code < 4600 or 4900 <= code < 4950
+
+
+# What a hook may say by closing, besides the codes that are free for it (RFC 6455 section 7.4.2).
+_FOR_HOOKS = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
+
+
+def may_close_with(code: object) -> bool:
+    """Whether a hook may close a connection with this code: a few standard ones, and 3000 to 4999."""
+    return type(code) is int and (code in _FOR_HOOKS or 3000 <= code <= 4999)
 
 
 @attrs.frozen(slots=True)

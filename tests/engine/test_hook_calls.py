@@ -85,6 +85,31 @@ async def ends_below(ctx, message):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ends_late, ctx, message)
 
+def gives_up(ctx, message):
+    raise GeneratorExit
+
+async def gives_up_late(ctx, message):
+    await trio.sleep(0)
+    raise GeneratorExit
+
+def interrupts_now(ctx, message):
+    raise KeyboardInterrupt
+
+async def interrupts(ctx, message):
+    await trio.sleep(0)
+    raise KeyboardInterrupt
+
+async def groups(ctx, message):
+    raise BaseExceptionGroup("both", [KeyboardInterrupt(), BaseExceptionGroup("in", [GeneratorExit()])])
+
+async def ends_when_cancelled(ctx, message):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep, 60)
+        try:
+            await trio.sleep(60)
+        except trio.Cancelled:
+            raise SystemExit
+
 async def stubborn(ctx, message):
     with trio.CancelScope(shield=True):
         await trio.sleep(60)
@@ -128,6 +153,7 @@ MESSAGE = """
 
 NAMES = ["no_shouting", "rewrite", "spoil", "wrong", "boom", "slow", "replies", "verbs"]
 NAMES += ["sync_verbs", "reserved", "unsayable", "bye"]
+NAMES += ["gives_up", "gives_up_late", "interrupts", "groups", "ends_when_cancelled"]
 NAMES += ["ends", "ends_late", "ends_below", "stubborn", "to_none", "to_nobody"]
 
 Start = Callable[[], AbstractAsyncContextManager[TestApp]]
@@ -138,6 +164,9 @@ def start(tmp_path: Path) -> Start:
     messages = "".join(MESSAGE.format(name=n, hook=f'"testhooks:{n}"') for n in NAMES)
     threaded = MESSAGE.format(name="threaded", hook='{call: "testhooks:sync_verbs", thread: true}')
     threaded += MESSAGE.format(name="ends_there", hook='{call: "testhooks:ends", thread: true}')
+    for name in ("gives_up", "interrupts_now"):
+        call = f'{{call: "testhooks:{name}", thread: true}}'
+        threaded += MESSAGE.format(name=f"{name}_there".replace("_now", ""), hook=call)
     (tmp_path / "testhooks.py").write_text(HOOKS)
     (tmp_path / "channels.yaml").write_text(CHANNELS % (messages + threaded))
 
@@ -268,12 +297,35 @@ async def test_hook_may_close_with_a_code_of_its_own(start: Start) -> None:
         assert await client.wait_closed() == (4950, "enough")
 
 
-@pytest.mark.parametrize("type", ["ends", "ends_late", "ends_below", "ends_there"])
+ENDING = ["ends", "ends_late", "ends_below", "ends_there"]
+ENDING += [
+    "gives_up",
+    "gives_up_late",
+    "interrupts",
+    "groups",
+    "gives_up_there",
+    "interrupts_there",
+]
+
+
+@pytest.mark.parametrize("type", ENDING)
 async def test_a_hook_that_would_end_the_server_does_not(start: Start, type: str) -> None:
     async with start() as app:
         (error,) = await answers(app, type)
         assert (error["code"], error["id"]) == ("INTERNAL_ERROR", 1)
         assert [frame["type"] for frame in await answers(app, "rewrite")] == ["rewrite", "ack"]
+
+
+async def test_a_hook_that_would_end_the_server_when_its_time_is_over_does_not(
+    start: Start, mock_clock: MockClock
+) -> None:
+    async with start() as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        await client.send({"type": "ends_when_cancelled", "text": "hi", "id": 1})
+        await app.advance(61)
+        (error,) = await client.received()
+        assert error["code"] == "INTERNAL_ERROR"
 
 
 async def test_a_hook_that_will_not_be_cancelled_is_late_all_the_same(
@@ -303,3 +355,92 @@ async def test_nobody_joins_who_is_gone(start: Start) -> None:
         client = await app.connect("/haunted")
         await client.close()
         assert await app.cluster.rooms("haunted") == {}
+
+
+REFUSING = """
+import trio
+from channeld import Reject
+
+class Silent(Reject):
+    def __init__(self):
+        pass
+
+def number(ctx):
+    raise Reject(404)
+
+def mapping(ctx):
+    raise Reject({"reason": "no"})
+
+def code(ctx):
+    raise Reject("no", code=404)
+
+def far(ctx):
+    raise Reject("no", close=70000)
+
+def unsayable(ctx):
+    raise Reject("no", data={1, 2})
+
+def silent(ctx):
+    raise Silent
+
+def boom(ctx):
+    raise RuntimeError
+
+async def late(ctx):
+    await trio.sleep(60)
+
+def named(ctx):
+    raise Reject("no", id=7, hint=1)
+"""
+
+REFUSERS = ["number", "mapping", "code", "far", "unsayable", "silent", "boom", "late"]
+
+
+@pytest.fixture
+def refusing(tmp_path: Path) -> Path:
+    (tmp_path / "refusing.py").write_text(REFUSING)
+    channels = "".join(
+        f"  {name}: {{path: /{name}, auth: none, hooks: {{connect: 'refusing:{name}'}}}}\n"
+        f"  {name}_may: {{path: /{name}/may, auth: none, "
+        f"hooks: {{connect: {{call: 'refusing:{name}', on_failure: accept}}}}}}\n"
+        for name in [*REFUSERS, "named"]
+    )
+    file = tmp_path / "channels.yaml"
+    file.write_text(f"channeld: 1\nchannels:\n{channels}")
+    return file
+
+
+@pytest.mark.parametrize("name", REFUSERS)
+async def test_a_connect_hook_that_fails_lets_nobody_in(
+    refusing: Path, name: str, mock_clock: MockClock
+) -> None:
+    async with running(refusing) as app:
+        client = await app.connect(f"/{name}")
+        await app.advance(11)
+        [error] = await client.received()
+        assert (error["code"], "ref" in error) == ("INTERNAL_ERROR", True)
+        assert (await client.wait_closed())[0] == 1011
+
+
+@pytest.mark.parametrize("name", REFUSERS)
+async def test_on_failure_accept_lets_the_client_in(
+    refusing: Path, name: str, mock_clock: MockClock
+) -> None:
+    async with running(refusing) as app:
+        client = await app.connect(f"/{name}/may")
+        await app.advance(11)
+        assert [frame["code"] for frame in await client.received()] == ["INTERNAL_ERROR"]
+        await client.send({"type": "ping"})
+        assert await client.receive() == {"type": "pong"}
+
+
+async def test_a_reject_is_no_failure_and_its_fields_take_no_frame_s_own_place(
+    refusing: Path,
+) -> None:
+    async with running(refusing) as app:
+        for path in ("/named", "/named/may"):
+            client = await app.connect(path)
+            assert await client.received() == [
+                {"type": "error", "code": "REJECTED", "message": "no", "hint": 1}
+            ]
+            assert (await client.wait_closed())[0] == 4403
