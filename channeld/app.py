@@ -27,7 +27,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
-from channeld.server.broker_link import ALONE, Node, Place
+from channeld.server.broker_link import ALONE, BrokerLink, Place
 from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet
 from channeld.server.listener import Server, named, tls_context
@@ -95,7 +95,7 @@ class App:
         self.runtime = TrioRuntime()
         self._key_sets = self._make_key_sets(plan, {})
         fanout = Fanout()
-        self.node = Node(plan.config, self.runtime.clock, place)
+        self.node = BrokerLink(plan.config, self.runtime.clock, place)
         self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
         self.cluster = self.node.join(self.engine)
         self.server = Server(

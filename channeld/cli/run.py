@@ -162,8 +162,8 @@ def command(  # noqa: PLR0913 - one for each option
 
     SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads. Logs go to stderr.
     """
-    station = report_for_duty(descriptor)
-    environ = DevEnvironment(os.environ, station.briefing.generated if station else None)
+    parent = report_for_duty(descriptor)
+    environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)
     loader = _Loader(
         file=file,
         environ=environ if dev else os.environ,
@@ -174,13 +174,13 @@ def command(  # noqa: PLR0913 - one for each option
     checked = loader.check()
     _demand_valid(checked, dev=dev)
     shown = _Shown(checked)
-    if checked.report.warnings and station is None:
+    if checked.report.warnings and parent is None:
         shown.report(_warnings(checked.report))
     plan = loader.plan_of(checked)
-    number = station.briefing.number if station else None
+    number = parent.spec.number if parent else None
     configure(log_format or plan.config.log.format, plan.config.log.level, worker=number)
     tls = _tls(plan.server.tls)
-    api_sockets = _bind_api(checked, plan, station)
+    api_sockets = _bind_api(checked, plan, parent)
     manner = Manner(
         dev=dev,
         reloads=dev or watching,
@@ -192,7 +192,7 @@ def command(  # noqa: PLR0913 - one for each option
     def on_ready(addresses: Sequence[str]) -> None:
         _say(ready_text(plan, addresses, manner))
 
-    if plan.server.workers > 1 and station is None:
+    if plan.server.workers > 1 and parent is None:
         if not kind_of(plan.config.broker).is_shared:
             raise click.UsageError("--workers over 1 needs a broker that processes share")
         options = _worker_options(log_format, workers, dev=dev, watching=watching)
@@ -203,12 +203,12 @@ def command(  # noqa: PLR0913 - one for each option
         partial(loader.reload, shown),
         on_ready=on_ready,
         on_refused=shown.report,
-        station=station,
+        parent=parent,
         console=parts_of_console(api_sockets, dev=dev),
     )
-    sockets = _bind(station.briefing.addresses if station else binds or plan.server.bind, station)
+    sockets = _bind(parent.spec.addresses if parent else binds or plan.server.bind, parent)
     watched = loader.watched if manner.reloads else None
-    return trio.run(partial(_serve, app, sockets, tls, watched, station, api_sockets))
+    return trio.run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
 
 
 def spare_collector() -> None:
@@ -236,13 +236,13 @@ def _make_app(
     *,
     on_ready: Callable[[Sequence[str]], None],
     on_refused: Callable[[Report], None],
-    station: WorkerChannel | None,
+    parent: WorkerChannel | None,
     console: "Console | None",
 ) -> App:
     place = ALONE
-    if station is not None:
-        place = station.briefing.place
-        on_ready = lambda _addresses: station.say_ready()  # noqa: E731
+    if parent is not None:
+        place = parent.spec.place
+        on_ready = lambda _addresses: parent.say_ready()  # noqa: E731
         if place.number:
             on_refused = lambda _report: None  # noqa: E731 - one of them shows it
     try:
@@ -268,17 +268,17 @@ def _demand_valid(checked: Checked, *, dev: bool) -> None:
         raise
 
 
-def _bind(addresses: Sequence[str], station: WorkerChannel | None) -> list[socket]:
+def _bind(addresses: Sequence[str], parent: WorkerChannel | None) -> list[socket]:
     try:
-        return bind(addresses, reuse_port=station is not None)
+        return bind(addresses, reuse_port=parent is not None)
     except BindError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _bind_api(checked: Checked, plan: Plan, station: WorkerChannel | None) -> list[socket]:
+def _bind_api(checked: Checked, plan: Plan, parent: WorkerChannel | None) -> list[socket]:
     # The first of several workers has the API; what it is asked it answers for all of them.
-    number = station.briefing.place.number if station is not None else None
-    if number != 0 and (station is not None or plan.server.workers > 1):
+    number = parent.spec.place.number if parent is not None else None
+    if number != 0 and (parent is not None or plan.server.workers > 1):
         return []
     assert checked.config is not None  # noqa: S101 - the caller has looked
     return bind_api(plan, is_declared=checked.config.api is not None)
@@ -303,13 +303,13 @@ async def _serve(
     sockets: Sequence[socket],
     tls: ssl.SSLContext | None,
     watched: Watched | None,
-    station: WorkerChannel | None,
+    parent: WorkerChannel | None,
     api_sockets: Sequence[socket],
 ) -> None:
     spare_collector()
     async with trio.open_nursery() as nursery:
-        if station is not None:
-            nursery.start_soon(_watch_parent, station, app)
+        if parent is not None:
+            nursery.start_soon(_watch_parent, parent, app)
         if watched is not None:
             nursery.start_soon(watch, watched, app.reload)
         try:
@@ -321,8 +321,8 @@ async def _serve(
         nursery.cancel_scope.cancel()
 
 
-async def _watch_parent(station: WorkerChannel, app: App) -> None:
-    await station.wait_orphaned()
+async def _watch_parent(parent: WorkerChannel, app: App) -> None:
+    await parent.wait_orphaned()
     app.stop()
 
 

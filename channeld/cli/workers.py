@@ -12,7 +12,7 @@ from channeld.broker.broker import BrokerFailed, PrivateServer
 from channeld.broker.brokers import kind_of
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError
-from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, hold
+from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, reserve
 
 __all__ = ["lead", "report_for_duty", "worker_command"]
 
@@ -48,10 +48,10 @@ def lead(
     try:
         make = kind_of(plan.config.broker).private_server
         server = make() if make is not None else None
-        held, names = hold(addresses)
+        reserved, names = reserve(addresses)
     except (BindError, BrokerFailed) as error:
         raise click.ClickException(str(error)) from None
-    crew = Supervisor(
+    supervisor = Supervisor(
         command,
         plan.server.workers,
         addresses=names,
@@ -60,20 +60,20 @@ def lead(
         on_ready=lambda: on_ready(names),
     )
     try:
-        trio.run(_run, crew, server)
+        trio.run(_run, supervisor, server)
     finally:
-        for sock in held:
+        for sock in reserved:
             sock.close()
-    if crew.is_forced:
+    if supervisor.is_forced:
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-async def _run(crew: Supervisor, server: PrivateServer | None) -> None:
+async def _run(supervisor: Supervisor, server: PrivateServer | None) -> None:
     async with trio.open_nursery() as nursery:
         try:
             if server is not None:
                 await nursery.start(server.run)
-            await crew.run()
+            await supervisor.run()
         except (WorkersFailed, BrokerFailed) as error:
             raise click.ClickException(str(error)) from None
         nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ from channeld.engine.engine import Engine
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["ALONE", "Node", "Place"]
+__all__ = ["ALONE", "BrokerLink", "Place"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -34,7 +34,7 @@ ALONE = Place()
 """A process that was started by itself."""
 
 
-class Node:
+class BrokerLink:
     """One per `App`: `make_broker` and `join` while it is put together, `run` while it lives."""
 
     def __init__(self, config: Config, clock: Clock, place: Place = ALONE) -> None:

@@ -1,7 +1,7 @@
 """Several processes for one server: a parent that keeps them running, and what a worker says to its parent.
 
 The parent serves nobody. It holds the addresses (bound with SO_REUSEPORT, not listened on), starts each worker as a
-fresh interpreter, and gives it a briefing through a socket pair. A worker binds the addresses for itself, and the
+fresh interpreter, and gives it its spec through a socket pair. A worker binds the addresses for itself, and the
 kernel deals the connections out. `ready` comes back through the pair; its end tells a worker that the parent is gone
 (it drains), and the parent that a worker is.
 
@@ -26,7 +26,7 @@ from channeld.server.broker_link import Place
 from channeld.server.listener import BindError, bind, named
 from channeld.telemetry import log
 
-__all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "hold"]
+__all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 MOST_FAILURES = 5
@@ -60,7 +60,7 @@ class WorkerChannel:
     """A worker's end of the pair; `descriptor` was inherited."""
 
     def __init__(self, descriptor: int) -> None:
-        """Read the briefing.
+        """Read the spec that the parent writes.
 
         Raises:
             OSError: the descriptor is none that a parent gave.
@@ -75,7 +75,7 @@ class WorkerChannel:
             if not text:
                 raise OSError("the parent is gone")
             self._socket.setblocking(False)
-            self.briefing = WorkerSpec(**orjson.loads(text))
+            self.spec = WorkerSpec(**orjson.loads(text))
             undo.pop_all()
 
     def say_ready(self) -> None:
@@ -95,7 +95,7 @@ class WorkerChannel:
                 return
 
 
-def hold(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
+def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
     """Take addresses for workers: bound sockets that are not listened on, and the addresses with their ports.
 
     Raises:
@@ -112,10 +112,10 @@ def hold(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
     names = [named(probe) for probe in probes]
     for probe in probes:
         probe.close()
-    held: list[socket.socket] = []
+    reserved: list[socket.socket] = []
     for (family, place), name in zip(places, names, strict=True):
         sock = socket.socket(family, socket.SOCK_STREAM)
-        held.append(sock)
+        reserved.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -123,10 +123,10 @@ def hold(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
             # Not listened on: the kernel would deal connections out to it, too.
             sock.bind(place)
         except OSError as error:
-            for opened in held:
+            for opened in reserved:
                 opened.close()
             raise BindError(f"Cannot listen on {name}: {error.strerror}") from error
-    return held, names
+    return reserved, names
 
 
 @attrs.define(eq=False)
@@ -148,7 +148,7 @@ class Supervisor:
     Args:
         command: what starts a worker; the descriptor of its end of the pair is added.
         count: how many.
-        addresses: as `hold` returned them.
+        addresses: as `reserve` returned them.
         broker_url: of the Valkey that the parent runs for all.
         generated: values that were made up for missing environment variables.
         on_ready: called once, when all workers serve.
@@ -266,7 +266,7 @@ class Supervisor:
         return worker
 
     async def _live(self, number: int, worker: _Worker) -> int:
-        briefing = WorkerSpec(
+        spec = WorkerSpec(
             number=number,
             group=self._group,
             broker_url=self._broker_url,
@@ -275,7 +275,7 @@ class Supervisor:
         )
         try:
             async with worker.line, trio.open_nursery() as nursery:
-                text = orjson.dumps(attrs.asdict(briefing)) + b"\n"
+                text = orjson.dumps(attrs.asdict(spec)) + b"\n"
                 nursery.start_soon(self._listen, number, worker, text)
                 nursery.start_soon(self._hasten, worker)
                 status = await worker.process.wait()
@@ -287,10 +287,10 @@ class Supervisor:
                     worker.process.kill()
                 await worker.process.wait()
 
-    async def _listen(self, number: int, worker: _Worker, briefing: bytes) -> None:
-        """Tell the worker its briefing, and hear when it is ready."""
+    async def _listen(self, number: int, worker: _Worker, spec: bytes) -> None:
+        """Tell the worker its spec, and hear when it is ready."""
         try:
-            await worker.line.send_all(briefing)
+            await worker.line.send_all(spec)
             while await worker.line.receive_some():
                 self._note_ready(number, worker)
         except trio.BrokenResourceError:
@@ -307,7 +307,7 @@ class Supervisor:
                 self._on_ready()
 
     async def _hasten(self, worker: _Worker) -> None:
-        # What a hook does in a thread may hold it.
+        # What a hook does in a thread may reserve it.
         await self._forced.wait()
         await trio.sleep(LAST_MERCY)
         worker.tell(signal.SIGKILL)

@@ -115,6 +115,36 @@ def test_a_long_text_in_single_bytes_is_read() -> None:
     assert heard.messages == ["aé€𝄞".encode() * 100]
 
 
+@pytest.mark.parametrize("size", [100, 125, 126, 300, 65535, 65536])
+def test_a_message_of_exactly_the_largest_size_may_come_in_two_reads(size: int) -> None:
+    wire = frame(b"x" * size)
+    for cut in (1, 2, 7, 14, len(wire) // 2, len(wire) - 1):
+        heard = Heard(largest=size)
+        assert [heard.feed(wire[:cut]), heard.feed(wire[cut:])] == [Stop.MORE, Stop.MORE]
+        assert heard.messages == [b"x" * size]
+
+
+@pytest.mark.parametrize("size", [100, 125, 126, 300, 65535, 65536])
+def test_a_message_of_one_byte_more_is_too_large_as_soon_as_its_length_is_read(size: int) -> None:
+    heard = Heard(largest=size - 1)
+    assert heard.feed(frame(b"x" * size)[:14]) is Stop.TOO_LARGE
+
+
+def test_a_ping_of_125_bytes_may_come_in_two_reads() -> None:
+    wire = frame(b"p" * 125, PING)
+    for cut in range(1, len(wire)):
+        heard = Heard()
+        assert [heard.feed(wire[:cut]), heard.feed(wire[cut:])] == [Stop.MORE, Stop.MORE]
+        assert heard.answers == [encode_text(b"p" * 125, PONG)]
+
+
+@pytest.mark.parametrize("cut", [2, 3, 4, 8, 60])
+def test_a_ping_of_126_bytes_in_two_reads_is_unusual_from_its_length_on(cut: int) -> None:
+    heard = Heard()
+    assert heard.feed(frame(b"p" * 126, PING)[:cut]) is Stop.UNUSUAL
+    assert heard.answers == []
+
+
 def test_pings_are_answered_and_pongs_are_not() -> None:
     heard = Heard()
     heard.feed(frame(b"one", PING) + frame(b"", PONG) + frame(b"p" * 125, PING))

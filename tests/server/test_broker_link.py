@@ -17,7 +17,7 @@ from channeld.engine.engine import Engine
 from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
-from channeld.server.broker_link import ALONE, Node, Place
+from channeld.server.broker_link import ALONE, BrokerLink, Place
 from channeld.server.runtime import TrioRuntime
 
 CHANNELS = """
@@ -40,16 +40,16 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def made(plan: Plan, place: Place = ALONE) -> tuple[Node, Engine, TrioRuntime]:
+def made(plan: Plan, place: Place = ALONE) -> tuple[BrokerLink, Engine, TrioRuntime]:
     runtime = TrioRuntime()
-    node = Node(plan.config, runtime.clock, place)
+    node = BrokerLink(plan.config, runtime.clock, place)
     engine = Engine(plan, node.make_broker, DirectFanout(), runtime)
     node.join(engine)
     return node, engine, runtime
 
 
 @asynccontextmanager
-async def living(node: Node, runtime: TrioRuntime) -> AsyncIterator[None]:
+async def living(node: BrokerLink, runtime: TrioRuntime) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)
         await nursery.start(node.run)

@@ -1,4 +1,4 @@
-"""A crew of small workers: started, replaced, given up, reloaded, ended."""
+"""A supervisor of small workers: started, replaced, given up, reloaded, ended."""
 
 import signal
 import socket
@@ -19,14 +19,14 @@ from channeld.server.workers import (
     WorkerChannel,
     WorkersFailed,
     WorkerSpec,
-    hold,
+    reserve,
 )
 
-BRIEFING = WorkerSpec(
+SPEC = WorkerSpec(
     number=1, group="g", broker_url="unix:///x", addresses=["127.0.0.1:1"], generated={"A": "b"}
 )
 
-# What a worker does, without channeld: it reads its briefing, says that it is ready and notes each signal in a file.
+# What a worker does, without channeld: it reads its spec, says that it is ready and notes each signal in a file.
 WORKER = """
 import json, os, signal, socket, sys, threading
 line = socket.socket(fileno=int(sys.argv[-1]))
@@ -47,9 +47,9 @@ while True: signal.pause()
 
 @attrs.define(eq=False)
 class Watched:
-    """A crew, and the notes of its workers."""
+    """A supervisor, and the notes of its workers."""
 
-    crew: Supervisor
+    supervisor: Supervisor
     notes: Path
     ready: trio.Event
 
@@ -62,12 +62,12 @@ class Watched:
                 await trio.testing.wait_all_tasks_blocked(0.01)
 
     async def failure_after(self, act: Callable[[], None]) -> str:
-        """Run the crew, and act when it is ready; why it failed."""
+        """Run the supervisor, and act when it is ready; why it failed."""
         failures = []
 
         async def run() -> None:
             try:
-                await self.crew.run()
+                await self.supervisor.run()
             except WorkersFailed as error:
                 failures.append(str(error))
 
@@ -84,7 +84,7 @@ Make = Callable[..., Watched]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes a crew of small workers; `before` is Python that a worker runs before it is ready."""
+    """Makes a supervisor of small workers; `before` is Python that a worker runs before it is ready."""
 
     def made(count: int = 2, before: str = "", status: int = 0) -> Watched:
         notes, ready = tmp_path / "notes", trio.Event()
@@ -98,17 +98,17 @@ def make(tmp_path: Path) -> Make:
 async def test_all_are_started_once_and_end_when_told(make: Make) -> None:
     watched = make()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watched.crew.run)
+        nursery.start_soon(watched.supervisor.run)
         await watched.ready.wait()
-        watched.crew.stop()
+        watched.supervisor.stop()
     assert sorted(watched.lines()) == ["0 end", "0 start", "1 end", "1 start"]
-    assert not watched.crew.is_forced
+    assert not watched.supervisor.is_forced
 
 
 async def test_a_signal_reaches_every_worker(make: Make) -> None:
     watched = make()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watched.crew.run)
+        nursery.start_soon(watched.supervisor.run)
         await watched.ready.wait()
         signal.raise_signal(signal.SIGHUP)
         await watched.until(2, "reload")
@@ -119,13 +119,13 @@ async def test_a_signal_reaches_every_worker(make: Make) -> None:
 async def test_a_reload_before_a_worker_is_ready_is_made_up_for(make: Make) -> None:
     watched = make(count=1, before="open(sys.argv[1] + '.go', 'x'); line.recv(1)")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watched.crew.run)
+        nursery.start_soon(watched.supervisor.run)
         await watched.until(1, "start")
         signal.raise_signal(signal.SIGHUP)
         await trio.testing.wait_all_tasks_blocked(0.05)
-        await watched.crew._workers[0].line.send_all(b"x")
+        await watched.supervisor._workers[0].line.send_all(b"x")
         await watched.until(1, "reload")
-        watched.crew.stop()
+        watched.supervisor.stop()
 
 
 async def test_one_that_was_killed_is_replaced(
@@ -133,18 +133,18 @@ async def test_one_that_was_killed_is_replaced(
 ) -> None:
     watched = make()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watched.crew.run)
+        nursery.start_soon(watched.supervisor.run)
         await watched.ready.wait()
-        watched.crew._workers[1].tell(signal.SIGKILL)
+        watched.supervisor._workers[1].tell(signal.SIGKILL)
         await watched.until(3, "start")
-        watched.crew.stop()
+        watched.supervisor.stop()
     assert '"event":"worker_ended","number":1' in capsys.readouterr().err
 
 
 async def test_one_that_cannot_start_ends_all(make: Make) -> None:
     watched = make(before="if number == 1: sys.exit(3)")
     with pytest.raises(WorkersFailed, match="worker 1 could not start: it ended with status 3"):
-        await watched.crew.run()
+        await watched.supervisor.run()
     assert "1 start" in watched.lines()
 
 
@@ -153,14 +153,16 @@ async def test_one_that_can_start_no_more_ends_all_after_some_trials(
 ) -> None:
     monkeypatch.setattr("channeld.server.workers.FIRST_PAUSE", 0.0)
     watched = make(count=1, before="if len(open(sys.argv[1]).readlines()) > 1: sys.exit(3)")
-    failure = await watched.failure_after(lambda: watched.crew._workers[0].tell(signal.SIGKILL))
+    failure = await watched.failure_after(
+        lambda: watched.supervisor._workers[0].tell(signal.SIGKILL)
+    )
     assert failure == "worker 0 could not start: it ended with status 3"
     assert watched.lines() == ["0 start"] * (1 + MOST_FAILURES)
 
 
 async def test_one_that_ends_badly_is_named(make: Make) -> None:
     watched = make(count=1, status=7)
-    assert await watched.failure_after(watched.crew.stop) == "worker 0 ended with status 7"
+    assert await watched.failure_after(watched.supervisor.stop) == "worker 0 ended with status 7"
 
 
 async def test_the_second_time_they_are_ended_by_force(
@@ -169,29 +171,29 @@ async def test_the_second_time_they_are_ended_by_force(
     monkeypatch.setattr("channeld.server.workers.LAST_MERCY", 0.0)
     watched = make(count=1, before="signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watched.crew.run)
+        nursery.start_soon(watched.supervisor.run)
         await watched.ready.wait()
-        watched.crew.stop()
-        watched.crew.stop()
-    assert watched.crew.is_forced
+        watched.supervisor.stop()
+        watched.supervisor.stop()
+    assert watched.supervisor.is_forced
     assert watched.lines() == ["0 start"]
 
 
 async def test_a_worker_reads_its_briefing_and_notices_that_its_parent_is_gone() -> None:
     parent, ours = socket.socketpair()
     with parent:
-        parent.sendall(orjson.dumps(attrs.asdict(BRIEFING)) + b"\n")
-        station = WorkerChannel(ours.detach())
-        assert station.briefing == BRIEFING
-        assert (station.briefing.place.number, station.briefing.place.group) == (1, "g")
-        station.say_ready()
+        parent.sendall(orjson.dumps(attrs.asdict(SPEC)) + b"\n")
+        channel = WorkerChannel(ours.detach())
+        assert channel.spec == SPEC
+        assert (channel.spec.place.number, channel.spec.place.group) == (1, "g")
+        channel.say_ready()
         assert parent.recv(10) == b"ready\n"
-    station.say_ready()
+    channel.say_ready()
     with trio.fail_after(5):
-        await station.wait_orphaned()
+        await channel.wait_orphaned()
 
 
-def test_a_station_without_a_parent_is_an_error() -> None:
+def test_a_worker_channel_without_a_parent_is_an_error() -> None:
     parent, ours = socket.socketpair()
     parent.close()
     with pytest.raises(OSError, match="parent is gone"):
@@ -199,21 +201,21 @@ def test_a_station_without_a_parent_is_an_error() -> None:
 
 
 def test_held_addresses_can_be_shared_by_workers_and_by_nobody_else() -> None:
-    held, [name] = hold(["127.0.0.1:0"])
+    reserved, [name] = reserve(["127.0.0.1:0"])
     first, second = bind([name], reuse_port=True), bind([name], reuse_port=True)
     assert named(first[0]) == named(second[0]) == name
     with pytest.raises(BindError, match="in use"):
-        hold([name])
-    for sock in (*held, *first, *second):
+        reserve([name])
+    for sock in (*reserved, *first, *second):
         sock.close()
 
 
 def test_nobody_waits_behind_a_held_address() -> None:
-    [sock], [name] = hold(["127.0.0.1:0"])
+    [sock], [name] = reserve(["127.0.0.1:0"])
     with sock, pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(name.rpartition(":")[2])), timeout=5)
 
 
 def test_a_unix_socket_cannot_be_shared() -> None:
     with pytest.raises(BindError, match="several workers cannot share a Unix socket"):
-        hold(["unix:/tmp/never"])
+        reserve(["unix:/tmp/never"])
