@@ -11,8 +11,8 @@ from channeld.diff.comparison import Comparison
 from channeld.plan.expressions import Expression, Literal, Node, Text, expressions, parse
 from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.schema.cases import type_of
 from channeld.schema.compare.difference import Fact
-from channeld.schema.guarantees import type_of
 
 __all__ = ["Delivered", "Source", "delivered", "fields", "is_routed", "source"]
 

@@ -6,7 +6,7 @@ from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.compare.normal_form import identity
+from channeld.schema.cases import identity
 from channeld.schema.compare.words import choices
 
 __all__ = ["requirements"]

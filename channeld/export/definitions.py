@@ -15,8 +15,8 @@ import attrs
 
 from channeld.export.names import Names
 from channeld.protocol.frames import Json
+from channeld.schema.cases import pointed
 from channeld.schema.compiled import validator_of
-from channeld.schema.guarantees import pointed
 from channeld.schema.vocabulary import IN_PLACE, subschemas
 
 __all__ = ["PREFIX", "Definitions", "Unframeable", "references"]

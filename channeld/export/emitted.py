@@ -10,7 +10,8 @@ from channeld.plan.expressions import Array, Expression, Literal, Node, Object, 
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ROOM, Field
-from channeld.schema.guarantees import Lookup, pointed
+from channeld.schema.cases import pointed
+from channeld.schema.guarantees import Lookup
 
 __all__ = ["Claims", "Scene", "rendered_fields"]
 

@@ -11,7 +11,7 @@ import attrs
 
 from channeld.export.definitions import PREFIX
 from channeld.protocol.frames import Json
-from channeld.schema.cases import Case, Conjunction, closure, names_of, restrict, type_of
+from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, type_of
 
 __all__ = [
     "NEVER",
@@ -150,9 +150,12 @@ class Types:
             branches = _only_branches(conjunction)
             if branches is not None:
                 return union(self._of((branch,)) for branch in branches)
-            return union(self._of_case(case) for case in self._expand(conjunction))
+            return union(self._of_case(case) for case in self._cases(conjunction))
         finally:
             self._depth -= 1
+
+    def _cases(self, conjunction: Conjunction) -> list[Case]:
+        return Expansion(self._followed, MAX_CASES).cases(conjunction)
 
     def _of_case(self, case: Case) -> Type:
         if len(case.types) == 7 and case.values is None:
@@ -204,56 +207,8 @@ class Types:
         types = tuple(self._of((schema,)) for schema in first)
         return TupleOf(types, min(least, len(types)), rest)
 
-    # ------------------------------------------------------------------------------------------------------ cases
-
-    def _expand(self, conjunction: Conjunction) -> list[Case]:
-        cases = [Case()]
-        for schema in conjunction:
-            cases = [grown for case in cases for grown in self._grow(case, schema)]
-        return cases
-
-    def _grow(self, case: Case, schema: Json) -> list[Case]:
-        if not isinstance(schema, dict):
-            return [] if schema is False else [case]
-        if schema.get("not") in ({}, True):
-            return []
-        cases = restrict(case, schema)
-        for conjunct in self._conjuncts(schema):
-            if isinstance(conjunct, str) and conjunct in case.followed:
-                continue
-            cases = [grown for each in cases for grown in self._grow_one(each, conjunct)]
-        for branches in _disjunctions(schema):
-            wider = [
-                grown
-                for each in cases
-                for branch in branches
-                for grown in self._grow_all(each, branch)
-            ]
-            # Without the branches it is a wider type, never a wrong one.
-            cases = wider if len(wider) <= MAX_CASES else cases
-        return cases
-
-    def _grow_all(self, case: Case, schemas: Iterable[Json]) -> list[Case]:
-        cases = [case]
-        for schema in schemas:
-            cases = [grown for each in cases for grown in self._grow(each, schema)]
-        return cases
-
-    def _grow_one(self, case: Case, conjunct: "str | Json") -> list[Case]:
-        if not isinstance(conjunct, str):
-            return self._grow(case, conjunct)
-        target = self.definitions.get(conjunct, True)
-        before = case.followed
-        grown = self._grow(attrs.evolve(case, followed=before | {conjunct}), target)
-        return [attrs.evolve(each, followed=before) for each in grown]
-
-    def _conjuncts(self, schema: Mapping[str, Json]) -> Iterator["str | Json"]:
-        reference = schema.get("$ref")
-        if isinstance(reference, str):
-            yield reference.removeprefix(PREFIX)
-        all_of = schema.get("allOf")
-        if isinstance(all_of, list):
-            yield from (each for each in all_of if isinstance(each, dict | bool))
+    def _followed(self, reference: str) -> Json:
+        return self.definitions[reference.removeprefix(PREFIX)]
 
 
 _ORDER: Final = ("string", "number", "integer", "boolean", "array", "object", "null")
@@ -311,15 +266,6 @@ def _only_reference(conjunction: Conjunction) -> str | None:
     if isinstance(reference, str):
         return reference.removeprefix(PREFIX)
     return _only_reference(tuple(all_of)) if isinstance(all_of, list) else None
-
-
-def _disjunctions(schema: Mapping[str, Json]) -> Iterator[list[tuple[Json, ...]]]:
-    for keyword in ("anyOf", "oneOf"):
-        branches = schema.get(keyword)
-        if isinstance(branches, list) and branches:
-            yield [(branch,) for branch in branches]
-    if "if" in schema:
-        yield [(schema["if"], schema.get("then", True)), (schema.get("else", True),)]
 
 
 def _others(case: Case) -> Iterator[Json]:

@@ -1,31 +1,46 @@
-"""One conjunction of JSON Schema keywords: what holds of every value in it, as far as names and types go."""
+"""A schema spelled out as cases, plain conjunctions of keywords: what guarantees, types and samples are read from.
+
+An accepted value satisfies at least one case. `anyOf`, `oneOf`, `if` and an `enum` of objects make cases; `$ref` and
+`allOf` add to one. Whatever is not understood (`not`, `$dynamicRef`, a disjunction too wide to spell out) is left out
+of the conjunction, which only weakens it, and the case says that not all is known.
+"""
 
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 import attrs
 import jsonschema_rs
 
+from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import TYPES
 
 __all__ = [
     "ALL",
+    "MAX_CASES",
     "MAX_ENUM_CASES",
     "Case",
     "Conjunction",
+    "Expansion",
     "closure",
-    "dependents",
+    "declared_types",
+    "identity",
     "names_of",
+    "pointed",
     "restrict",
+    "speaking_of",
     "type_of",
     "values_of",
 ]
 
 ALL: Final = frozenset(TYPES)
+MAX_CASES: Final = 64
 MAX_ENUM_CASES: Final = 16
+MAX_STEPS: Final = 5_000
 Conjunction: TypeAlias = tuple[Json, ...]
 
 _TYPES_OF: Final[Mapping[type, str]] = {
@@ -56,7 +71,9 @@ class Case:
         """What the property must satisfy if it exists; None where it can't."""
         found: list[Json] = []
         for schema in self.objects:
-            found.extend(_applied_to(schema, name))
+            for keyword, *key in speaking_of(schema, name):
+                held = schema[keyword]
+                found.append(held[key[0]] if key and isinstance(held, dict) else held)
         refused = False in found or (self._leaves_nothing_over() and not self.declares(name))
         if "object" not in self.types or refused:
             return None
@@ -109,9 +126,7 @@ def restrict(case: Case, schema: Mapping[str, Json]) -> list[Case]:
     grown = attrs.evolve(case, objects=(*case.objects, schema))
     if "$dynamicRef" in schema:
         grown.known = False
-    declared = schema.get("type")
-    if declared is not None:
-        grown.types = grown.types & _expanded(declared)
+    grown.types = grown.types & declared_types(schema)
     required = schema.get("required")
     if isinstance(required, list):
         grown.required = grown.required | {name for name in required if isinstance(name, str)}
@@ -154,13 +169,34 @@ def _spelled_out(case: Case, value: dict[str, Json]) -> Case:
 def _both(before: tuple[Json, ...] | None, now: Sequence[Json]) -> tuple[Json, ...]:
     if before is None:
         return tuple(now)
-    return tuple(value for value in now if value in before)
+    known = {identity(value) for value in before}
+    return tuple(value for value in now if identity(value) in known)
 
 
-def _expanded(declared: Json) -> frozenset[str]:
+def declared_types(schema: Mapping[str, Json]) -> frozenset[str]:
+    """The types that `type` allows: all where it is missing, `integer` wherever `number` is."""
+    declared = schema.get("type")
+    if declared is None:
+        return ALL
     listed = declared if isinstance(declared, list) else [declared]
     names = {name for name in listed if isinstance(name, str)}
     return frozenset(names | {"integer"} if "number" in names else names)
+
+
+def identity(value: Json) -> str:
+    """A text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    match value:
+        case bool() | None:
+            return str(value)
+        case int() | float():
+            is_whole = math.isfinite(value) and value == int(value)
+            return f"{int(value)}" if is_whole else repr(value)
+        case str():
+            return repr(value)
+        case list():
+            return f"[{','.join(map(identity, value))}]"
+        case _:
+            return f"{{{','.join(f'{key!r}:{identity(value[key])}' for key in sorted(value))}}}"
 
 
 def closure(case: Case) -> frozenset[str]:
@@ -175,7 +211,7 @@ def closure(case: Case) -> frozenset[str]:
     return frozenset(required)
 
 
-def dependents(case: Case) -> Iterator[Json]:
+def _dependents(case: Case) -> Iterator[Json]:
     """The schemas of `dependentSchemas` that the required names bring in."""
     for schema in case.objects:
         for name, dependent in _mapping(schema, "dependentSchemas").items():
@@ -183,12 +219,15 @@ def dependents(case: Case) -> Iterator[Json]:
                 yield dependent
 
 
-def _applied_to(schema: Mapping[str, Json], name: str) -> list[Json]:
-    properties = _mapping(schema, "properties")
-    found = [properties[name]] if name in properties else []
-    found += [s for p, s in _mapping(schema, "patternProperties").items() if _matches(p, name)]
+def speaking_of(schema: Mapping[str, Json], name: str) -> list[tuple[str, ...]]:
+    """The ways (keyword, key) to the schemas inside this one that a property must satisfy."""
+    found: list[tuple[str, ...]] = []
+    if name in _mapping(schema, "properties"):
+        found.append(("properties", name))
+    patterns = _mapping(schema, "patternProperties")
+    found += [("patternProperties", pattern) for pattern in patterns if _matches(pattern, name)]
     if not found and "additionalProperties" in schema:
-        found.append(schema["additionalProperties"])
+        found.append(("additionalProperties",))
     return found
 
 
@@ -197,7 +236,7 @@ def _mapping(schema: Mapping[str, Json], keyword: str) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _matches(pattern: str, name: str) -> bool:
     options = jsonschema_rs.RegexOptions()
     try:
@@ -226,9 +265,114 @@ def values_of(cases: Sequence[Case]) -> tuple[Json, ...] | None:
     if not cases or any(case.values is None for case in cases):
         return None
     found = {
-        json.dumps(value, sort_keys=True): value
+        identity(value): value
         for case in cases
         for value in case.values or ()
         if type_of(value) in case.types
     }
     return tuple(found.values())
+
+
+@attrs.define(eq=False)
+class Expansion:
+    """Spells conjunctions out as cases; `follow` gives what a `$ref` means, or raises `LookupError`.
+
+    What it does is bounded by `max_cases` at a time and by the steps of all that one expansion is asked for.
+    """
+
+    follow: Callable[[str], Json]
+    max_cases: int = MAX_CASES
+    _steps: int = attrs.field(default=MAX_STEPS, init=False)
+
+    def cases(self, conjunction: Conjunction) -> list[Case]:
+        """The cases of schemas that hold together; none where no value can satisfy them."""
+        cases = [Case()]
+        for schema in conjunction:
+            cases = [grown for case in cases for grown in self._grow(case, schema)]
+            if len(cases) > self.max_cases:
+                return [Case(known=False)]
+        return [done for case in cases for done in self._depend(case)]
+
+    def _grow(self, case: Case, schema: Json) -> list[Case]:
+        """The cases of `case and schema`; none where that is impossible."""
+        if not isinstance(schema, dict):
+            return [] if schema is False else [case]
+        if schema.get("not") in ({}, True):
+            return []
+        self._steps -= 1
+        if self._steps < 0:
+            return [attrs.evolve(case, known=False)]
+        cases = restrict(case, schema)
+        if isinstance(reference := schema.get("$ref"), str):
+            cases = [grown for each in cases for grown in self._refer(each, reference)]
+        all_of = schema.get("allOf")
+        cases = self._grow_all(cases, all_of if isinstance(all_of, list) else [])
+        for branches in _disjunctions(schema):
+            wider = [grown for branch in branches for grown in self._grow_all(cases, branch)]
+            if len(wider) > self.max_cases:
+                cases = [attrs.evolve(each, known=False) for each in cases]
+            else:
+                cases = wider
+        return cases
+
+    def _grow_all(self, cases: list[Case], schemas: Iterable[Json]) -> list[Case]:
+        for schema in schemas:
+            cases = [grown for each in cases for grown in self._grow(each, schema)]
+        return cases
+
+    def _refer(self, case: Case, reference: str) -> list[Case]:
+        if reference in case.followed:
+            return [case]
+        try:
+            target = self.follow(reference)
+        except LookupError:
+            return [attrs.evolve(case, known=False)]
+        before = case.followed
+        grown = self._grow(attrs.evolve(case, followed=before | {reference}), target)
+        return [attrs.evolve(each, followed=before) for each in grown]
+
+    def _depend(self, case: Case) -> list[Case]:
+        """Add what `dependentRequired` and `dependentSchemas` say of the names that are required."""
+        applied: set[int] = set()
+        cases, done = [case], []
+        while cases:
+            each = cases.pop()
+            if each.types != {"object"}:
+                done.append(each)
+                continue
+            each.required = closure(each)
+            pending = [s for s in _dependents(each) if id(s) not in applied]
+            if not pending or len(done) + len(cases) > self.max_cases:
+                done.append(each)
+                continue
+            applied.update(map(id, pending))
+            cases.extend(self._grow_all([each], pending))
+        return done
+
+
+def _disjunctions(schema: Mapping[str, Json]) -> Iterator[list[Conjunction]]:
+    for keyword in ("anyOf", "oneOf"):
+        branches = schema.get(keyword)
+        if isinstance(branches, list) and branches:
+            yield [(branch,) for branch in branches]
+    if "if" in schema:
+        yield [(schema["if"], schema.get("then", True)), (schema.get("else", True),)]
+
+
+def pointed(schema: Json, reference: str) -> Json:
+    """What a local reference (`#`, `#/…`) points at in a schema.
+
+    Raises:
+        LookupError: nothing is there, or the reference is no local pointer.
+    """
+    if reference != "#" and not reference.startswith("#/"):
+        raise LookupError(reference)
+    value = schema
+    for key in tokens(unquote(reference[1:])):
+        if isinstance(value, dict):
+            value = value[key]
+        elif isinstance(value, list) and re.fullmatch("0|[1-9][0-9]*", key):
+            value = value[int(key)]
+        else:
+            raise LookupError(reference)
+    return value

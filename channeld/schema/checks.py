@@ -11,7 +11,7 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.guarantees import type_of
+from channeld.schema.cases import type_of
 from channeld.schema.lint import is_shut_out, lint
 from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.vocabulary import IN_PLACE, SchemaError, subschemas

@@ -6,7 +6,7 @@ from typing import Final
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.guarantees import type_of
+from channeld.schema.cases import declared_types, identity, type_of
 from channeld.schema.vocabulary import (
     FORMATS,
     KEYWORDS,
@@ -16,7 +16,7 @@ from channeld.schema.vocabulary import (
 )
 from channeld.suggest import did_you_mean
 
-__all__ = ["is_shut_out", "json_equal", "lint"]
+__all__ = ["is_shut_out", "lint"]
 
 Schema = dict[str, Json]
 
@@ -53,15 +53,6 @@ def lint(schema: Json, pointer: str, referred: Callable[[str], bool]) -> Iterato
     yield from _impossible_names(schema, pointer)
     yield from _formats(schema, pointer)
     yield from _nested_quantifiers(schema, pointer)
-
-
-def json_equal(one: Json, other: Json) -> bool:
-    """Equality as JSON Schema has it: `1` is `1.0`, and neither is `true`."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(json_equal(one[k], other[k]) for k in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(json_equal, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def _drafts(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -158,7 +149,7 @@ def _constants(schema: Schema, pointer: str) -> Iterator[SchemaError]:
 
 def _is_among(value: Json, options: list[Json]) -> bool:
     # An empty `enum` has its own finding.
-    return not options or any(json_equal(value, option) for option in options)
+    return not options or identity(value) in set(map(identity, options))
 
 
 def _impossible_names(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -233,9 +224,4 @@ def _types(schema: Schema) -> str:
 
 
 def _has_type(value: Json, schema: Schema) -> bool:
-    declared = schema.get("type")
-    if declared is None:
-        return True
-    names = declared if isinstance(declared, list) else [declared]
-    found = type_of(value)
-    return found in names or (found == "integer" and "number" in names)
+    return type_of(value) in declared_types(schema)

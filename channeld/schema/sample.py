@@ -1,43 +1,68 @@
-"""A small value that a JSON Schema accepts, for links and examples; simple schemas only, and checked before it is given."""
+"""Small values that a JSON Schema accepts: for links and examples, and the texts and numbers that comparisons try."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 import jsonschema_rs
 
 from channeld.protocol.frames import Json
+from channeld.schema.cases import Case, Conjunction, Expansion, closure, pointed
+from channeld.schema.compiled import compiled
 
-__all__ = ["sample"]
+__all__ = ["numbers", "sample", "texts"]
 
 _TEXTS: Final = (
-    "general",
-    "1",
+    "hello",
     "a",
+    "",
+    "1",
     "A",
-    "abc",
-    "ABC",
-    "a1",
-    "2026-01-01",
+    "a b",
+    "a-1",
+    "ä",
+    "?",
+    "2026-01-31",
     "12:00:00Z",
-    "2026-01-01T12:00:00Z",
+    "2026-01-31T12:00:00Z",
     "ann@example.com",
     "https://example.com/",
     "6f1c1c1e-6a0b-4d0a-9c57-0d1f5a3f2b11",
     "192.0.2.1",
+    "::1",
     "example.com",
     "P1D",
+    "abc",
+    "ABC",
+    "a1",
 )
 """Strings that satisfy a usual `pattern` or `format`, tried in this order."""
-_BOUNDS: Final = (
-    ("minimum", 0),
-    ("maximum", 0),
-    ("exclusiveMinimum", 1),
-    ("exclusiveMaximum", -1),
-    ("multipleOf", 0),
-)
+_EDGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_ORDER: Final = ("string", "integer", "number", "array", "object", "boolean", "null")
 _DEEPEST: Final = 8
-_LONGEST: Final = 1000
+_LONGEST: Final = 5_000
+_MOST_ITEMS: Final = 1_000
+
+
+def texts(lengths: Iterable[int], preferred: str = "") -> Iterator[str]:
+    """Strings worth trying, the preferred one first; some are as long as one of `lengths`."""
+    yield from (preferred,) if preferred else ()
+    yield from _TEXTS
+    for length in lengths:
+        if length <= _LONGEST:
+            for text in (preferred, "a", "1", "A", "ab-"):
+                yield from ((text * length)[:length],) if text else ()
+
+
+def numbers(edges: Iterable[float], multiples: Iterable[float]) -> Iterator[Json]:
+    """Numbers worth trying: small ones, those at and beside the ends of ranges, and multiples."""
+    yield from (1, 0, -1, 1.5)
+    for edge in edges:
+        for value in (edge, edge + 1, edge - 1, edge + 0.5, edge - 0.5):
+            yield int(value) if float(value).is_integer() else value
+    for step in multiples:
+        yield from (step, step * 2, step * 3, step / 2)
+    yield from (100, -100, 10**9, -0.5, 10**15)
 
 
 def sample(
@@ -53,7 +78,7 @@ def sample(
     shared: dict[str, Json] = {"schemas": dict(schemas or {})}
     if isinstance(schema, dict):
         shared |= {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    return next(_Sampler(preferred, shared).fitting(schema, 0), None)
+    return next(_Sampler(preferred, shared).fitting((schema,), 0), None)
 
 
 @attrs.frozen(slots=True)
@@ -63,87 +88,79 @@ class _Sampler:
     preferred: str
     shared: Mapping[str, Json]
 
-    def fitting(self, schema: Json, depth: int) -> Iterator[Json]:
-        """Candidates that this schema accepts by itself, so that a whole needs no search; the likeliest first."""
-        return (value for value in self._values(schema, depth) if self._accepts(schema, value))
-
-    def _accepts(self, schema: Json, value: Json) -> bool:
-        if not isinstance(schema, dict):
-            return schema is not False
+    def fitting(self, conjunction: Conjunction, depth: int) -> Iterator[Json]:
+        """Candidates that the schemas accept by themselves, so that a whole needs no search; the likeliest first."""
+        cases = Expansion(lambda ref: pointed({**self.shared}, ref)).cases(conjunction)
+        if depth > _DEEPEST or not cases:
+            return
         try:
-            validator = jsonschema_rs.validator_for(
-                {**schema, **self.shared}, validate_formats=True, retriever=_nothing
-            )
+            accepts = compiled({"allOf": [True, *conjunction], **self.shared}).accepts
         except (ValueError, jsonschema_rs.ReferencingError):
-            return False
-        return validator.is_valid(value)
+            return
+        yield from (
+            value for case in cases for value in self._values(case, depth) if accepts(value)
+        )
 
-    def _values(self, schema: Json, depth: int) -> Iterator[Json]:
-        if not isinstance(schema, dict) or depth > _DEEPEST:
-            yield self.preferred
-        elif "$ref" in schema:
-            yield from self._values(self._target(schema["$ref"]), depth + 1)
-        elif "const" in schema:
-            yield schema["const"]
-        else:
-            for key in ("enum", "examples"):
-                choices = schema.get(key)
-                yield from choices if isinstance(choices, list) else ()
-            yield from self._of_type(schema, depth)
+    def _values(self, case: Case, depth: int) -> Iterator[Json]:
+        yield from case.values or ()
+        for schema in case.objects:
+            examples = schema.get("examples")
+            yield from examples if isinstance(examples, list) else ()
+        first = "object" if any({"properties", "required"} & s.keys() for s in case.objects) else ""
+        for kind in dict.fromkeys((first, *_ORDER)):
+            if kind in case.types:
+                yield from self._of_type(kind, case, depth)
 
-    def _target(self, reference: Json) -> Json:
-        found: Json = dict(self.shared)
-        for step in str(reference).removeprefix("#/").split("/"):
-            found = found.get(step) if isinstance(found, dict) else None
-        return found
+    def _of_type(self, kind: str, case: Case, depth: int) -> Iterator[Json]:
+        match kind:
+            case "string":
+                lengths = _bounds(case, ("minLength", "maxLength"))
+                yield from texts(map(int, lengths), self.preferred)
+            case "integer" | "number":
+                yield from numbers(_bounds(case, _EDGES), _bounds(case, ("multipleOf",)))
+            case "array":
+                yield from self._arrays(case, depth)
+            case "object":
+                yield from self._objects(case, depth)
+            case "boolean":
+                yield from (True, False)
+            case _:
+                yield None
 
-    def _of_type(self, schema: Mapping[str, Json], depth: int) -> Iterator[Json]:
-        kind = schema.get("type", "object" if "properties" in schema else "string")
-        if isinstance(kind, list):
-            kind = next(iter(kind), "null")
-        if kind == "object":
-            yield self._object(schema, depth)
-        elif kind == "array":
-            yield []
-            yield self._array(schema, depth)
-        elif kind in ("integer", "number"):
-            yield from _numbers(schema)
-        elif kind == "string":
-            yield from _strings(schema, self.preferred)
-        else:
-            yield True if kind == "boolean" else None
+    def _objects(self, case: Case, depth: int) -> Iterator[Json]:
+        found: dict[str, Json] = {}
+        for name in _in_order(case):
+            schemas = case.schemas_of(name)
+            fitting = [*_first(self.fitting(schemas, depth + 1))] if schemas is not None else []
+            if not fitting:
+                return
+            found[name] = fitting[0]
+        yield found
 
-    def _object(self, schema: Mapping[str, Json], depth: int) -> Json:
-        required, properties = schema.get("required"), schema.get("properties")
-        names = required if isinstance(required, list) else []
-        known = properties if isinstance(properties, dict) else {}
-        return {
-            str(name): next(self.fitting(known.get(str(name), True), depth + 1), None)
-            for name in names
-        }
-
-    def _array(self, schema: Mapping[str, Json], depth: int) -> Json:
-        least = schema.get("minItems", 1)
-        entry = next(self.fitting(schema.get("items", True), depth + 1), None)
-        return [entry] * min(least if isinstance(least, int) else 1, _LONGEST)
+    def _arrays(self, case: Case, depth: int) -> Iterator[Json]:
+        yield []
+        items = tuple(schema["items"] for schema in case.objects if "items" in schema)
+        least = max((int(n) for n in _bounds(case, ("minItems",))), default=1)
+        for entry in _first(self.fitting(items, depth + 1)):
+            yield [entry] * min(least, _MOST_ITEMS)
 
 
-def _nothing(uri: str) -> Json:
-    raise ValueError(f"{uri} is not fetched")
+def _first(values: Iterator[Json]) -> Iterator[Json]:
+    for value in values:
+        yield value
+        return
 
 
-def _numbers(schema: Mapping[str, Json]) -> Iterator[Json]:
-    yield 1
-    for key, step in _BOUNDS:
-        bound = schema.get(key)
-        if isinstance(bound, int | float):
-            yield bound + step
+def _in_order(case: Case) -> Sequence[str]:
+    """The names that are required, in the schemas' order."""
+    listed = [schema.get("required") for schema in case.objects]
+    names = [str(name) for names in listed if isinstance(names, list) for name in names]
+    return [*dict.fromkeys((*names, *sorted(closure(case))))]
 
 
-def _strings(schema: Mapping[str, Json], preferred: str) -> Iterator[str]:
-    yield preferred
-    yield from _TEXTS
-    bounds = (schema.get("minLength"), schema.get("maxLength"))
-    length = next((bound for bound in bounds if isinstance(bound, int)), 1)
-    for text in (preferred, "a", "A", "1"):
-        yield (text * _LONGEST)[: min(length, _LONGEST)]
+def _bounds(case: Case, keywords: Iterable[str]) -> Iterator[float]:
+    for keyword in keywords:
+        for schema in case.objects:
+            bound = schema.get(keyword)
+            if isinstance(bound, int | float) and not isinstance(bound, bool):
+                yield bound

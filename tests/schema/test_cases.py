@@ -3,7 +3,17 @@
 import pytest
 
 from channeld.protocol.frames import Json
-from channeld.schema.cases import Case, closure, dependents, names_of, restrict, type_of, values_of
+from channeld.schema.cases import (
+    Case,
+    Expansion,
+    closure,
+    identity,
+    names_of,
+    pointed,
+    restrict,
+    type_of,
+    values_of,
+)
 
 
 def _case(*schemas: dict[str, Json]) -> Case:
@@ -74,7 +84,33 @@ def test_dependents_follow_the_required_names() -> None:
         {"dependentSchemas": {"a": {"minProperties": 1}, "x": False}},
     )
     assert closure(case) == {"a", "b", "c"}
-    assert list(dependents(case)) == [{"minProperties": 1}]
+    spelled_out = Expansion(lambda ref: pointed({}, ref)).cases(
+        (*map(dict, case.objects), {"type": "object"})
+    )
+    assert {"minProperties": 1} in spelled_out[0].objects
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, None, False),
+        ("1", 1, False),
+        ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1}, True),
+        ([1, 2], [2, 1], False),
+        ([1], [1, 2], False),
+    ],
+)
+def test_equal_values_have_one_identity(one: Json, other: Json, same: bool) -> None:
+    assert (identity(one) == identity(other)) is same
+
+
+def test_a_disjunction_that_is_too_wide_is_left_out_and_known_to_be() -> None:
+    wide: Json = {"anyOf": [{"const": n} for n in range(5)], "type": "integer"}
+    (case,) = Expansion(lambda ref: pointed({}, ref), max_cases=4).cases((wide,))
+    assert not case.known
+    assert (set(case.types), case.values) == ({"integer"}, None)
 
 
 def test_names_and_values_of_several_cases() -> None:

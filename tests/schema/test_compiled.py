@@ -1,4 +1,4 @@
-"""Yes, no and why not: against the official suite, against jsonschema, and word by word."""
+"""Yes and no, against the official suite and against jsonschema, and that explanations agree."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.protocol.frames import Json
-from channeld.schema.compiled import compiled, shown, validator_of
+from channeld.schema.compiled import compiled
 
 SUITE = Path(__file__).parent / "suite"
 FILES = sorted([*SUITE.glob("*.json"), *SUITE.glob("format/*.json")])
@@ -22,7 +21,6 @@ OTHER_DIALECTS = {"schema that uses custom metaschema with with no validation vo
 
 
 REMOTE = set((SUITE / "remote.txt").read_text().splitlines())
-NONE = "fits none of the allowed forms"
 
 
 def _groups() -> list[Any]:
@@ -55,128 +53,6 @@ def test_suite(group: dict[str, Any]) -> None:
 def _names_a_remote(group: dict[str, Any]) -> bool:
     """Whether a schema that the suite serves on a port of its own is needed; there is none of them here."""
     return group["description"] in REMOTE
-
-
-def _why(schema: Json, value: Json) -> list[tuple[str, str, str]]:
-    return [(v.path, v.message, v.keyword) for v in validator_of(schema).explain(value)]
-
-
-@pytest.mark.parametrize(
-    ("schema", "value", "words", "keyword"),
-    [
-        ({"type": "string"}, 1, "must be a string, not a number", "type"),
-        ({"type": ["string", "null"]}, {}, "must be null or a string, not an object", "type"),
-        ({"type": "integer"}, 1.5, "must be an integer, not a number", "type"),
-        ({"type": "boolean"}, [], "must be true or false, not an array", "type"),
-        ({"enum": ["a", 1]}, 2, 'must be one of "a", 1', "enum"),
-        ({"enum": ["a"]}, 2, 'must be "a"', "enum"),
-        ({"const": {"a": 1}}, 2, 'must be {"a": 1}', "const"),
-        ({"required": ["text"]}, {}, '"text" is required', "required"),
-        (
-            {"dependentRequired": {"a": ["b"]}},
-            {"a": 1},
-            '"b" is required beside the fields sent',
-            "dependentRequired",
-        ),
-        (
-            {"properties": {"a": {}}, "additionalProperties": False},
-            {"b": 1},
-            '"b" is not allowed here',
-            "additionalProperties",
-        ),
-        (
-            {"additionalProperties": False},
-            {"b": 1},
-            "has a field that is not allowed",
-            "additionalProperties",
-        ),
-        (
-            {"unevaluatedProperties": False},
-            {"a": 1, "b": 1},
-            '"a", "b" are not allowed here',
-            "unevaluatedProperties",
-        ),
-        ({"unevaluatedItems": False}, [1], "has more items than are allowed", "unevaluatedItems"),
-        (
-            {"anyOf": [{"type": "string"}, False]},
-            1,
-            f"{NONE}; of the closest, must be a string, not a number",
-            "anyOf",
-        ),
-        ({"oneOf": [True, True]}, 1, "fits more than one of the allowed forms", "oneOf"),
-        ({"not": {}}, 1, "has a form that is not allowed", "not"),
-        (False, 1, "is not allowed", "falseSchema"),
-        (
-            {"propertyNames": {"maxLength": 1}},
-            {"ab": 1},
-            'the field name "ab" must have at most 1 character',
-            "propertyNames",
-        ),
-        ({"contains": {"const": 1}}, [2], "has no item of the required form", "contains"),
-        (
-            {"contains": True, "minContains": 2},
-            [1],
-            "has too few items of the required form",
-            "minContains",
-        ),
-        (
-            {"contains": True, "maxContains": 1},
-            [1, 2],
-            "has too many items of the required form",
-            "maxContains",
-        ),
-        ({"uniqueItems": True}, [1, 1], "must not hold the same item twice", "uniqueItems"),
-        ({"minLength": 2}, "a", "must have at least 2 characters", "minLength"),
-        ({"maxItems": 1}, [1, 2], "must have at most 1 item", "maxItems"),
-        ({"minProperties": 1}, {}, "must have at least 1 field", "minProperties"),
-        ({"minimum": 2}, 1, "must be at least 2", "minimum"),
-        ({"exclusiveMaximum": 2}, 2, "must be less than 2", "exclusiveMaximum"),
-        ({"multipleOf": 0.5}, 0.7, "must be a multiple of 0.5", "multipleOf"),
-        ({"pattern": "^b"}, "a", 'must match "^b"', "pattern"),
-        ({"format": "email"}, "a", "must be a valid email", "format"),
-    ],
-)
-def test_words(schema: Json, value: Json, words: str, keyword: str) -> None:
-    (found,) = _why(schema, value)
-    assert found[1:] == (words, keyword)
-
-
-def test_paths_are_json_pointers() -> None:
-    schema: Json = {"properties": {"a/b": {"items": {"type": "string"}}}}
-    assert [path for path, _, _ in _why(schema, {"a/b": ["x", 1]})] == ["/a~1b/1"]
-
-
-def test_the_closest_form_is_told() -> None:
-    circle: Json = {
-        "properties": {"kind": {"const": "circle"}, "r": {"type": "number"}},
-        "required": ["r"],
-    }
-    square: Json = {"properties": {"kind": {"const": "square"}, "a": {"minimum": 1}}}
-    (found,) = _why({"anyOf": [circle, square]}, {"kind": "square", "a": 0})
-    assert found[1] == "fits none of the allowed forms; of the closest, `a` must be at least 1"
-
-
-def test_a_form_within_a_field_is_told_with_its_path() -> None:
-    (found,) = _why({"properties": {"a": {"oneOf": [{"required": ["b"]}]}}}, {"a": {}})
-    assert found == ("/a", f'{NONE}; of the closest, "b" is required', "oneOf")
-
-
-def test_at_most_ten_violations() -> None:
-    assert len(_why({"items": {"type": "string"}}, list(range(50)))) == 10
-
-
-def test_long_values_are_cut() -> None:
-    long = "x" * 500
-    (found,) = _why({"properties": {}, "additionalProperties": False}, {long: long})
-    assert len(found[1]) < 100
-    assert len(shown(long)) == 64
-    assert shown("é") == '"é"'
-
-
-def test_many_unexpected_names_are_cut_short() -> None:
-    schema: Json = {"properties": {"a": {}}, "additionalProperties": False}
-    (found,) = _why(schema, {f"k{i}": 1 for i in range(20)})
-    assert found[1].endswith(", … are not allowed here")
 
 
 def test_accepts_is_the_library_s_own_method() -> None:
@@ -216,7 +92,7 @@ VALUES = st.recursive(
 SMALL = st.integers(0, 3)
 
 
-def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     several = st.lists(inner, min_size=1, max_size=3)
     keywords = {
         "type": st.sampled_from(["null", "boolean", "object", "array", "number", "string"]),
@@ -254,9 +130,7 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(
-    st.recursive(st.booleans(), _schemas, max_leaves=8), st.lists(VALUES, min_size=3, max_size=8)
-)
+@given(st.recursive(st.booleans(), schemas, max_leaves=8), st.lists(VALUES, min_size=3, max_size=8))
 def test_all_three_agree(schema: Any, values: list[Any]) -> None:
     validator, judge = compiled(schema), jsonschema.Draft202012Validator(schema)
     for value in values:

@@ -7,37 +7,16 @@ from typing import Final
 import attrs
 
 from channeld.protocol.frames import Json
+from channeld.schema.cases import identity, type_of
 from channeld.schema.compare.difference import OTHER, Position
-from channeld.schema.compare.normal_form import Edge, Form, identity
+from channeld.schema.compare.normal_form import Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.compare.subschemas import is_number, number
-from channeld.schema.guarantees import type_of
+from channeld.schema.sample import numbers, texts
 
 __all__ = ["Prober"]
 
-TEXTS: Final = (
-    "hello",
-    "a",
-    "",
-    "1",
-    "A",
-    "a b",
-    "a-1",
-    "ä",
-    "?",
-    "2026-01-31",
-    "12:00:00Z",
-    "2026-01-31T12:00:00Z",
-    "ann@example.com",
-    "https://example.com/",
-    "6f1c1c1e-6a0b-4d0a-9c57-0d1f5a3f2b11",
-    "192.0.2.1",
-    "::1",
-    "example.com",
-    "P1D",
-)
-LONGEST: Final = 5_000
 MANY: Final = 200
 DEEPEST: Final = 6
 MOST: Final = 160
@@ -107,7 +86,8 @@ class Prober:
             yield from itertools.islice(_scalars(form), 20)
         types = forms[0].types | forms[1].types
         if "string" in types:
-            yield from _texts(forms)
+            lengths = dict.fromkeys(_around(forms, ("maxLength", "minLength")))
+            yield from texts(lengths)
         if "object" in types and depth < DEEPEST:
             yield from self._all_objects(one, other, depth)
         if types & {"integer", "number"}:
@@ -216,25 +196,6 @@ def _around(forms: tuple[Form, Form], keywords: tuple[str, ...]) -> Iterator[int
                 yield from (max(0, n) for n in (count, count + 1, count - 1))
 
 
-def _texts(forms: tuple[Form, Form]) -> Iterator[str]:
-    yield from TEXTS
-    counts = dict.fromkeys(_around(forms, ("maxLength", "minLength")))
-    for count in counts:
-        if count <= LONGEST:
-            yield from ((text * count)[:count] for text in ("a", "1", "A", "ab-"))
-
-
 def _numbers(forms: tuple[Form, Form]) -> Iterator[Json]:
-    yield from (1, 0, -1, 1.5)
-    for form in forms:
-        for edge in (form.upper, form.lower):
-            yield from _beside(edge) if edge is not None else ()
-        for held in form.multiples:
-            if isinstance(held.value, int | float):
-                yield from (held.value, held.value * 2, held.value * 3, held.value / 2)
-    yield from (100, -100, 10**9, -0.5, 10**15)
-
-
-def _beside(edge: Edge) -> Iterator[Json]:
-    for value in (edge.value, edge.value + 1, edge.value - 1, edge.value + 0.5, edge.value - 0.5):
-        yield int(value) if float(value).is_integer() else value
+    ends = [edge.value for form in forms for edge in (form.upper, form.lower) if edge is not None]
+    return numbers(ends, [number(held.value) for form in forms for held in form.multiples])

@@ -12,9 +12,10 @@ from typing import Final
 import attrs
 
 from channeld.pointer import at
+from channeld.schema.cases import identity
 from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, Position, Spot, Step
 from channeld.schema.compare.keyword_rules import defaults, facets, values
-from channeld.schema.compare.normal_form import Form, Held, identity
+from channeld.schema.compare.normal_form import Form, Held
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.compare.words import subject, types_in_words

@@ -6,8 +6,9 @@ from fractions import Fraction
 import attrs
 
 from channeld.protocol.frames import Json
+from channeld.schema.cases import identity
 from channeld.schema.compare.difference import Effect, Fact, Position, Spot
-from channeld.schema.compare.normal_form import COUNTS, Edge, Form, Held, identity
+from channeld.schema.compare.normal_form import COUNTS, Edge, Form, Held
 from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 
 __all__ = ["defaults", "facets", "values"]

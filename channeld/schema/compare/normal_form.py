@@ -1,19 +1,17 @@
 """The form in which two schemas can be compared: the types that are allowed, and for each what holds of its values."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
 from channeld.protocol.frames import Json
+from channeld.schema.cases import ALL
 from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, item_part, listed, mapping, property_parts
-from channeld.schema.vocabulary import TYPES
 
-__all__ = ["COUNTS", "NUMBERS", "Edge", "Form", "Held", "identity"]
+__all__ = ["COUNTS", "NUMBERS", "Edge", "Form", "Held"]
 
-ALL: Final = frozenset(TYPES)
 NUMBERS: Final = frozenset({"integer", "number"})
 COUNTS: Final[Mapping[str, tuple[str, bool]]] = {
     "maxLength": ("string", True),
@@ -103,23 +101,3 @@ class Form:
 
     def _node(self, parts: Iterable[Part | None]) -> Node:
         return Node(self.node.book, tuple(part for part in parts if part is not None))
-
-
-def identity(value: Json) -> str:
-    """A text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
-    match value:
-        case bool() | None:
-            return str(value)
-        case int() | float():
-            number = value
-            return (
-                f"{int(number)}"
-                if math.isfinite(number) and number == int(number)
-                else repr(number)
-            )
-        case str():
-            return repr(value)
-        case list():
-            return f"[{','.join(map(identity, value))}]"
-        case _:
-            return f"{{{','.join(f'{key!r}:{identity(value[key])}' for key in sorted(value))}}}"

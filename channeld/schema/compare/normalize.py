@@ -13,10 +13,10 @@ import attrs
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Edge, Form, Held, identity
+from channeld.schema.cases import declared_types, identity, type_of
+from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Edge, Form, Held
 from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, is_number, listed, number
-from channeld.schema.guarantees import type_of
 from channeld.schema.vocabulary import FORMATS
 
 __all__ = ["form_of"]
@@ -96,9 +96,7 @@ def _add(form: Form, part: Part, seen: set[tuple[str, str]]) -> None:
 def _add_types(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
     named = schema.get("type")
     if named is not None:
-        types = {str(each) for each in (named if isinstance(named, list) else [named])}
-        wider = types | {"integer"} if "number" in types else types
-        form.types &= wider
+        form.types &= declared_types(schema)
         form.types_at = Held(named, part, "type")
     for keyword in ("enum", "const"):
         if keyword not in schema:
@@ -108,13 +106,8 @@ def _add_types(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
         known = None if form.values is None else {identity(each) for each in form.values}
         form.values = [each for each in values if known is None or identity(each) in known]
         form.values_at = Held(value, part, keyword)
-        form.types &= {kind for each in values for kind in _types_of(each)}
+        form.types &= {type_of(each) for each in values}
     form.extensible = form.extensible or bool(schema.get("x-extensible-enum"))
-
-
-def _types_of(value: Json) -> set[str]:
-    kind = type_of(value)
-    return {"integer"} if kind == "number" and float(str(value)).is_integer() else {kind}
 
 
 def _add_limits(form: Form, part: Part, schema: Mapping[str, Json]) -> None:

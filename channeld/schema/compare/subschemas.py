@@ -1,12 +1,11 @@
 """What stands inside one schema: the schemas that its keywords hold, and numbers."""
 
-import functools
 from collections.abc import Iterator, Mapping
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.schema.cases import speaking_of
 from channeld.schema.compare.schema_ref import Part
-from channeld.schema.compiled import compiled
 
 __all__ = ["below", "is_number", "item_part", "listed", "mapping", "number", "property_parts"]
 
@@ -25,18 +24,9 @@ def listed(part: Part, keyword: str) -> list[Json]:
 
 def property_parts(part: Part, name: str) -> Iterator[Part]:
     """The schemas inside this one that a property must satisfy."""
-    patterns = mapping(part, "patternProperties")
-    found = [below(part, "properties", name)]
-    found += [below(part, "patternProperties", p) for p in patterns if _matches(p, name)]
-    if found == [None]:
-        found = [below(part, "additionalProperties")]
-    yield from (each for each in found if each is not None)
-
-
-@functools.lru_cache(maxsize=4096)
-def _matches(pattern: str, name: str) -> bool:
-    """Whether the engine that serves would say that a name matches."""
-    return compiled({"pattern": pattern}).accepts(name)
+    if isinstance(part.schema, dict):
+        found = [below(part, *way) for way in speaking_of(part.schema, name)]
+        yield from (each for each in found if each is not None)
 
 
 def item_part(part: Part, index: int) -> Part | None:

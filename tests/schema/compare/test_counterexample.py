@@ -40,7 +40,7 @@ def test_a_frame_has_no_type_and_id_of_its_own() -> None:
     old: Json = {"type": "object", "properties": {"id": {"type": "string", "maxLength": 2}}}
     new: Json = {"type": "object", "properties": {"id": {"type": "string", "maxLength": 1}}}
     assert shown(old, new) is None
-    assert shown(old, new, is_frame=False) == ({"id": "aa"}, "`/id` must have at most 1 character")
+    assert shown(old, new, is_frame=False) == ({"id": "a1"}, "`/id` must have at most 1 character")
 
 
 def test_nothing_is_shown_that_was_not_found() -> None:

@@ -1,24 +1,6 @@
-import pytest
-
 from channeld.protocol.frames import Json
-from channeld.schema.compare.normal_form import identity
 from channeld.schema.compare.normalize import form_of
 from tests.diff.kit import node_of
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        (1, 1.0, True),
-        (1, True, False),
-        (0, None, False),
-        ("1", 1, False),
-        ({"a": 1, "b": [2]}, {"b": [2.0], "a": 1}, True),
-        ([1, 2], [2, 1], False),
-    ],
-)
-def test_equal_values_have_one_identity(one: Json, other: Json, same: bool) -> None:
-    assert (identity(one) == identity(other)) is same
 
 
 def test_what_a_property_must_satisfy() -> None:

@@ -1,0 +1,316 @@
+"""Why a schema refuses a value, in words, at a cost that whoever sends the value can't drive up.
+
+A validator that collects errors builds every one of them, and for `anyOf` and `oneOf` those of every branch, so a small
+message can make millions. Only small values against schemas that don't multiply are explained in full. For any other
+value the first violation is found with unions hidden in a double negation, which is decided without collecting.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Final
+
+import jsonschema_rs
+
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.cases import pointed, type_of
+from channeld.schema.violations import Violation
+from channeld.schema.vocabulary import subschemas
+
+__all__ = ["Explainer", "shown"]
+
+MAX_VIOLATIONS: Final = 10
+MAX_SHOWN: Final = 64
+MAX_WEIGHT: Final = 300
+"""The heaviest value that is explained in full: values in it, and every 64 characters of text."""
+MAX_EXPANSION: Final = 2_000
+"""The most schemas that one value may be asked of, references followed, for a full explanation."""
+_UNIONS: Final = ("anyOf", "oneOf")
+_DECIDED: Final = frozenset({"not", "if", "contains"})
+"""Keywords whose schemas are only decided, never explained."""
+_APART: Final = _DECIDED | {"$defs", "definitions"}
+_UNEVALUATED: Final = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+
+
+class Explainer:
+    """Explains what one compiled schema refuses. `options` are those that it was compiled with."""
+
+    def __init__(
+        self,
+        schema: dict[str, Json] | bool,
+        validator: jsonschema_rs.Draft202012Validator,
+        build: Callable[[dict[str, Json] | bool], jsonschema_rs.Draft202012Validator],
+    ) -> None:
+        self._schema = schema
+        self._validator = validator
+        self._build = build
+
+    def explain(self, value: Json) -> list[Violation]:
+        """Why not: at most 10 violations in the schema's order, one for a large value; empty when it is accepted."""
+        if not self._multiplies and not _is_heavy(value):
+            errors = self._validator.iter_errors(value)
+            return [_violation(error) for error in itertools.islice(errors, MAX_VIOLATIONS)]
+        return [] if self._validator.is_valid(value) else [self._first(value)]
+
+    def _first(self, value: Json) -> Violation:
+        try:
+            self._brief.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return _violation(error)
+        return Violation("", "has a field or an item that is not allowed", "unevaluatedProperties")
+
+    @cached_property
+    def _multiplies(self) -> bool:
+        return _multiplies(self._schema)
+
+    @cached_property
+    def _brief(self) -> jsonschema_rs.Draft202012Validator:
+        brief = _without_branches(self._schema)
+        return self._build(brief if isinstance(brief, dict) else self._schema)
+
+
+def _is_heavy(value: Json) -> bool:
+    weight, waiting = 0, [value]
+    while waiting and weight <= MAX_WEIGHT:
+        one = waiting.pop()
+        weight += 1
+        if isinstance(one, dict):
+            weight += sum(len(name) // MAX_SHOWN for name in itertools.islice(one, MAX_WEIGHT))
+            waiting.extend(itertools.islice(one.values(), MAX_WEIGHT))
+        elif isinstance(one, list):
+            waiting.extend(one[:MAX_WEIGHT])
+        elif isinstance(one, str):
+            weight += len(one) // MAX_SHOWN
+    return weight > MAX_WEIGHT
+
+
+def _multiplies(root: Json) -> bool:
+    """Whether a schema with every reference written out has too many schemas, or no end."""
+    count, waiting = 0, [root]
+    while waiting and count <= MAX_EXPANSION:
+        schema = waiting.pop()
+        count += 1
+        if not isinstance(schema, dict):
+            continue
+        if "$dynamicRef" in schema:
+            return True
+        waiting += [child for _, child, keyword in subschemas(schema) if keyword not in _APART]
+        if isinstance(reference := schema.get("$ref"), str):
+            try:
+                waiting.append(pointed(root, reference))
+            except LookupError:
+                return True
+    return count > MAX_EXPANSION
+
+
+def _without_branches(schema: Json) -> Json:
+    """A schema that accepts the same, apart from `unevaluated…`, and does not collect what is wrong in branches."""
+    if not isinstance(schema, dict):
+        return schema
+    below = {
+        pointer: child if keyword in _DECIDED else _without_branches(child)
+        for pointer, child, keyword in subschemas(schema)
+    }
+    kept: dict[str, Json] = {}
+    hidden: list[Json] = []
+    for keyword, value in schema.items():
+        here = at("", keyword)
+        if keyword in _UNIONS:
+            hidden.append({"not": {"not": {keyword: value}}})
+        elif here in below:
+            kept[keyword] = below[here]
+        elif isinstance(value, dict):
+            kept[keyword] = {key: below.get(at(here, key), child) for key, child in value.items()}
+        elif isinstance(value, list):
+            kept[keyword] = [below.get(at(here, i), child) for i, child in enumerate(value)]
+        elif keyword not in _UNEVALUATED:
+            kept[keyword] = value
+    for keyword in _UNEVALUATED & kept.keys():
+        del kept[keyword]
+    if hidden:
+        before = kept.get("allOf")
+        kept["allOf"] = [*(before if isinstance(before, list) else []), *hidden]
+    return kept
+
+
+def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+    return Violation(at("", *error.instance_path), *_words(error))
+
+
+def shown(value: object) -> str:
+    """A value as JSON, cut at 64 characters."""
+    if isinstance(value, str):
+        value = value[: MAX_SHOWN + 1]
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
+    keyword = error.kind.name
+    last = next((step for step in reversed(error.schema_path) if isinstance(step, str)), "")
+    if keyword == "falseSchema" and last in {"additionalProperties", "unevaluatedProperties"}:
+        # The library's short form of `additionalProperties: false` with no properties beside it.
+        return "has a field that is not allowed", last
+    if keyword in {"contains", "required"} and last in _COUSINS:
+        keyword = last
+    wording = _WORDS.get(keyword)
+    if keyword == "not":
+        return _negated(error), _hidden_union(error) or keyword
+    return (wording(error) if wording else _shortened(error.message)), keyword
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 2 * MAX_SHOWN else text[: 2 * MAX_SHOWN - 1] + "…"
+
+
+def _asked(error: jsonschema_rs.ValidationError, name: str) -> object:
+    return error.kind.as_dict().get(name)
+
+
+def _names(error: jsonschema_rs.ValidationError, name: str) -> list[object]:
+    found = _asked(error, name)
+    return found if isinstance(found, list) else []
+
+
+def _type(error: jsonschema_rs.ValidationError) -> str:
+    wanted = [_ARTICLES.get(str(name), str(name)) for name in _names(error, "types")]
+    got = _ARTICLES[type_of(error.instance)]
+    return f"must be {' or '.join(wanted)}, not {'a number' if 'an integer' in got else got}"
+
+
+def _enum(error: jsonschema_rs.ValidationError) -> str:
+    options = [shown(option) for option in _names(error, "options")]
+    listed = ", ".join(options[:8]) + (", …" if len(options) > 8 else "")
+    return f"must be one of {listed}" if len(options) != 1 else f"must be {listed}"
+
+
+def _unexpected(error: jsonschema_rs.ValidationError) -> str:
+    names = _names(error, "unexpected")
+    listed = ", ".join(shown(name) for name in names[:5]) + (", …" if len(names) > 5 else "")
+    many = len(names) > 1
+    return f"{listed} {'are' if many else 'is'} not allowed here"
+
+
+def _no_branch(error: jsonschema_rs.ValidationError) -> str:
+    branches = [branch for branch in _branches(error) if branch]
+    closest = min(branches, key=_distance, default=[])
+    if not closest:
+        return "fits none of the allowed forms"
+    first = closest[0]
+    words, _ = _words(first)
+    # The paths of errors inside a branch start at the document's root, as the branch's own.
+    inside = first.instance_path[len(error.instance_path) :]
+    where = f"`{shown_path(inside)}` " if inside else ""
+    return f"fits none of the allowed forms; of the closest, {where}{words}"
+
+
+def shown_path(path: list[str | int]) -> str:
+    """A path of keys as people write it, cut at 64 characters."""
+    text = ".".join(map(str, path))
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _branches(error: jsonschema_rs.ValidationError) -> list[list[jsonschema_rs.ValidationError]]:
+    context = error.kind.as_dict().get("context")
+    return context if isinstance(context, list) else []
+
+
+def _hidden_union(error: jsonschema_rs.ValidationError) -> str:
+    """The union that a double negation stands for; empty for any other `not`."""
+    match _asked(error, "schema"):
+        case {"not": {"anyOf": _}}:
+            return "anyOf"
+        case {"not": {"oneOf": _}}:
+            return "oneOf"
+        case _:
+            return ""
+
+
+def _negated(error: jsonschema_rs.ValidationError) -> str:
+    union = _hidden_union(error)
+    if not union:
+        return "has a form that is not allowed"
+    return "fits none of the allowed forms" + (", or more than one" if union == "oneOf" else "")
+
+
+def _distance(branch: list[jsonschema_rs.ValidationError]) -> tuple[bool, int]:
+    # A wrong constant is how most unions say "not this form at all".
+    other = any(error.kind.name in {"const", "enum", "type", "falseSchema"} for error in branch)
+    return other, len(branch)
+
+
+def _property_name(error: jsonschema_rs.ValidationError) -> str:
+    inner = error.kind.as_dict().get("error")
+    name = shown(getattr(inner, "instance", None))
+    words = _words(inner)[0] if isinstance(inner, jsonschema_rs.ValidationError) else "is invalid"
+    return f"the field name {name} {words}"
+
+
+def _counted(
+    word: str, singular: str, plural: str
+) -> Callable[[jsonschema_rs.ValidationError], str]:
+    def words(error: jsonschema_rs.ValidationError) -> str:
+        limit = _asked(error, "limit")
+        return f"must have {word} {limit} {singular if limit == 1 else plural}"
+
+    return words
+
+
+def _limited(words: str) -> Callable[[jsonschema_rs.ValidationError], str]:
+    return lambda error: f"{words} {_asked(error, 'limit')}"
+
+
+def _plain(words: str) -> Callable[[jsonschema_rs.ValidationError], str]:
+    return lambda _: words
+
+
+_COUSINS: Final = frozenset({"minContains", "maxContains", "dependentRequired"})
+_ARTICLES: Final[Mapping[str, str]] = {
+    "null": "null",
+    "boolean": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "number": "a number",
+    "string": "a string",
+    "integer": "an integer",
+}
+_WORDS: Final[Mapping[str, Callable[[jsonschema_rs.ValidationError], str]]] = {
+    "type": _type,
+    "enum": _enum,
+    "const": lambda error: f"must be {shown(_asked(error, 'expected_value'))}",
+    "required": lambda error: f"{shown(_asked(error, 'property'))} is required",
+    "dependentRequired": lambda error: (
+        f"{shown(_asked(error, 'property'))} is required beside the fields sent"
+    ),
+    "additionalProperties": _unexpected,
+    "unevaluatedProperties": _unexpected,
+    "unevaluatedItems": _plain("has more items than are allowed"),
+    "additionalItems": _plain("has more items than are allowed"),
+    "falseSchema": _plain("is not allowed"),
+    "anyOf": _no_branch,
+    "oneOf": lambda error: (
+        "fits more than one of the allowed forms"
+        if sum(not branch for branch in _branches(error)) > 1
+        else _no_branch(error)
+    ),
+    "propertyNames": _property_name,
+    "contains": _plain("has no item of the required form"),
+    "minContains": _plain("has too few items of the required form"),
+    "maxContains": _plain("has too many items of the required form"),
+    "uniqueItems": _plain("must not hold the same item twice"),
+    "minLength": _counted("at least", "character", "characters"),
+    "maxLength": _counted("at most", "character", "characters"),
+    "minItems": _counted("at least", "item", "items"),
+    "maxItems": _counted("at most", "item", "items"),
+    "minProperties": _counted("at least", "field", "fields"),
+    "maxProperties": _counted("at most", "field", "fields"),
+    "minimum": _limited("must be at least"),
+    "maximum": _limited("must be at most"),
+    "exclusiveMinimum": _limited("must be more than"),
+    "exclusiveMaximum": _limited("must be less than"),
+    "multipleOf": lambda error: f"must be a multiple of {_asked(error, 'multiple_of')}",
+    "pattern": lambda error: f"must match {shown(_asked(error, 'pattern'))}",
+    "format": lambda error: f"must be a valid {_asked(error, 'format')}",
+}
