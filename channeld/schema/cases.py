@@ -286,11 +286,7 @@ class Expansion:
 
     def cases(self, conjunction: Conjunction) -> list[Case]:
         """The cases of schemas that hold together; none where no value can satisfy them."""
-        cases = [Case()]
-        for schema in conjunction:
-            cases = [grown for case in cases for grown in self._grow(case, schema)]
-            if len(cases) > self.max_cases:
-                return [Case(known=False)]
+        cases = self._grow_all([Case()], conjunction)
         return [done for case in cases for done in self._depend(case)]
 
     def _grow(self, case: Case, schema: Json) -> list[Case]:
@@ -309,16 +305,20 @@ class Expansion:
         cases = self._grow_all(cases, all_of if isinstance(all_of, list) else [])
         for branches in _disjunctions(schema):
             wider = [grown for branch in branches for grown in self._grow_all(cases, branch)]
-            if len(wider) > self.max_cases:
-                cases = [attrs.evolve(each, known=False) for each in cases]
-            else:
-                cases = wider
+            cases = self._bounded(cases, wider)
         return cases
 
     def _grow_all(self, cases: list[Case], schemas: Iterable[Json]) -> list[Case]:
         for schema in schemas:
-            cases = [grown for each in cases for grown in self._grow(each, schema)]
+            grown = [each for case in cases for each in self._grow(case, schema)]
+            cases = self._bounded(cases, grown)
         return cases
+
+    def _bounded(self, before: list[Case], now: list[Case]) -> list[Case]:
+        """The cases, or those before where they are too many: to leave a schema out is never wrong, only weaker."""
+        if len(now) <= self.max_cases:
+            return now
+        return [attrs.evolve(case, known=False) for case in before]
 
     def _refer(self, case: Case, reference: str) -> list[Case]:
         if reference in case.followed:
