@@ -30,9 +30,10 @@ _WORDS: dict[str, bool | None] = {
 # Python refuses to convert more digits than this (CVE-2020-10735); no setting takes such a number.
 _LONGEST_INTEGER = 4000
 
+# YAML 1.1 also lists `y` and `n`, but its widespread readers take them for texts, and coordinates are called so.
 _YAML11 = (
-    (re.compile(r"(?i:y|yes|on)"), "`true`"),
-    (re.compile(r"(?i:n|no|off)"), "`false`"),
+    (re.compile(r"(?i:yes|on)"), "`true`"),
+    (re.compile(r"(?i:no|off)"), "`false`"),
     (re.compile(r"[-+]?0[0-7]+|[-+]?0b[01_]+"), "a number in another base"),
     (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(?:\.[0-9_]*)?"), "a number"),
     (re.compile(r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"), "a number in base 60"),

@@ -5,7 +5,7 @@ What a client sends is refused here unless it is one JSON object (RFC 8259), not
 value, never a client's own bytes, so a receiver parses exactly what was checked.
 """
 
-import json
+import itertools
 import re
 from typing import Any, TypeAlias
 
@@ -21,7 +21,14 @@ Frame: TypeAlias = dict[str, Any]
 # orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
 DEEPEST = 200
 
-_MAY_OVERFLOW = re.compile(rb"[0-9]{19}")
+# Every digit as `0`, anything else as a space: a number with 19 digits is then found by one search for a text.
+_AS_ZEROS = bytes(ord("0") if 48 <= byte <= 57 else ord(" ") for byte in range(256))
+_NINETEEN = b"0" * 19
+# What opens as one step down, what closes as one up (255 is -1 as a signed byte).
+_AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
+_NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[}]")
+_LONG_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
 
@@ -52,7 +59,7 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
     for child in value.values():
         if type(child) is not str:
             # Something that may nest, or a number: most chat messages have neither, and need no second look.
-            reason = _reason_against(value, text, min(depth, DEEPEST))
+            reason = _reason_against(text, min(depth, DEEPEST))
             if reason is not None:
                 return BadFrame(reason, value.get("id"))
             break
@@ -61,11 +68,11 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
     return value
 
 
-def _reason_against(value: Frame, text: bytes, depth: int) -> str | None:
+def _reason_against(text: bytes, depth: int) -> str | None:
     # Both checks need a look at the value only for texts that could fail them.
-    if text.count(b"{") + text.count(b"[") > depth and _depth(value) > depth:
+    if text.count(b"{") + text.count(b"[") > depth and _depth(text) > depth:
         return f"Nested deeper than {depth}"
-    if _MAY_OVERFLOW.search(text) and not _integers_fit(text):
+    if _NINETEEN in text.translate(_AS_ZEROS) and not _integers_fit(text):
         return "An integer is out of range (64 bits)"
     return None
 
@@ -79,31 +86,15 @@ def encode(frame: Frame) -> bytes:
     return orjson.dumps(frame)
 
 
-def _depth(value: object) -> int:
-    deepest, level = 0, [value]
-    while level:
-        below: list[object] = []
-        for container in level:
-            if isinstance(container, dict):
-                below.extend(container.values())
-            elif isinstance(container, list):
-                below.extend(container)
-        if any(isinstance(container, dict | list) for container in level):
-            deepest += 1
-        level = [child for child in below if isinstance(child, dict | list)]
-    return deepest
+def _depth(text: bytes) -> int:
+    """How deep valid JSON is nested: its brackets, outside of strings, counted one after the other."""
+    steps = _STRINGS.sub(b"", text).translate(_AS_STEPS, _NOT_BRACKETS)
+    return max(itertools.accumulate(memoryview(steps).cast("b")), default=0)
 
 
 def _integers_fit(text: bytes) -> bool:
-    # orjson turns a larger integer into a float without a word, so these rare texts are read a second time.
-    def fits(digits: str) -> int:
-        number = int(digits)
-        if not _LOWEST <= number <= _HIGHEST:
-            raise OverflowError
-        return number
-
-    try:
-        json.loads(text, parse_int=fits)
-    except (OverflowError, ValueError, RecursionError):
-        return False
-    return True
+    # orjson turns a larger integer into a float without a word, so the rare numbers that may be are read again.
+    return all(
+        len(digits) <= 20 and _LOWEST <= int(digits) <= _HIGHEST
+        for digits in _LONG_NUMBER.findall(_STRINGS.sub(b"", text))
+    )

@@ -59,7 +59,7 @@ def test_a_number_of_thousands_of_digits_stays_a_text() -> None:
     ("raw", "meaning"),
     [
         ("yes", "`true`"),
-        ("N", "`false`"),
+        ("No", "`false`"),
         ("010", "a number in another base"),
         ("1_000", "a number"),
         ("12:30", "a number in base 60"),
@@ -70,7 +70,9 @@ def test_what_older_readers_see_otherwise(raw: str, meaning: str) -> None:
     assert yaml11_reading(raw) == meaning
 
 
-@pytest.mark.parametrize("raw", ["true", "10", "0o10", "10s", "127.0.0.1:4000", "nope", "0", "1.5"])
+@pytest.mark.parametrize(
+    "raw", ["true", "y", "N", "10", "0o10", "10s", "127.0.0.1:4000", "nope", "0", "1.5"]
+)
 def test_what_all_readers_see_alike(raw: str) -> None:
     assert yaml11_reading(raw) is None
 

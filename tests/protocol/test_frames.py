@@ -2,10 +2,12 @@ import json
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channeld.protocol import frames
 from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode
 
 
@@ -81,6 +83,7 @@ def test_larger_integers_are_refused(digits: str) -> None:
         ("0.12345678901234567890123", 0.12345678901234567890123),
         ('"99999999999999999999999"', "99999999999999999999999"),
         ("12345678901234567890e3", 12345678901234567890e3),
+        ("1e-0000000000000000000000000005", 1e-5),
     ],
 )
 def test_digits_elsewhere_are_no_integers(text: str, value: object) -> None:
@@ -132,3 +135,60 @@ def test_depth_and_meaning_agree_with_the_standard_library(
 def test_no_bytes_raise(text: bytes) -> None:
     frame = decode(text, 3)
     assert isinstance(frame, BadFrame) or frame == json.loads(text)
+
+
+PIECES = st.sampled_from(
+    ['{"a":', "[", "]", "}", '"[{"', '"\\\\"', '"\\""', ",", "1", "-", "9" * 18, "18446744073709551615",
+     "18446744073709551616", "-9223372036854775809", ".5", "e3", "1" + "0" * 25, ":", '"b"', "null"]
+)  # fmt: skip
+JSON_VALUES = st.recursive(
+    st.none() | st.integers(-(2**66), 2**66) | st.floats(allow_nan=False) | st.text('[{"\\9', max_size=25),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("a[}9", max_size=3), inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def judged_slowly(text: bytes, depth: int) -> bool:
+    """The same verdict out of the value: every integer within 64 bits, nesting counted on what was read."""
+    try:
+        value = json.loads(text)
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("type"), str)
+        and json_depth(value) <= depth
+        and all(-(2**63) <= number < 2**64 for number in integers(value))
+    )
+
+
+def integers(value: Any) -> list[int]:
+    if isinstance(value, dict | list):
+        below = value.values() if isinstance(value, dict) else value
+        return [number for each in below for number in integers(each)]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON_VALUES | st.lists(PIECES, max_size=12).map("".join), st.integers(1, 6))
+def test_the_cheap_look_and_the_slow_one_agree(inside: Any, depth: int) -> None:
+    if not isinstance(inside, str):
+        inside = json.dumps(inside)
+    text = f'{{"type":"t","v":{inside}}}'.encode()
+    assert isinstance(decode(text, depth), dict) is judged_slowly(text, depth)
+
+
+def test_one_long_number_costs_no_second_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    loads = orjson.loads
+
+    def counted(text: bytes) -> Any:
+        read.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(orjson, "loads", counted)
+    text = b'{"type":"t","n":1234567890123456789,"a":[' + b"[1]," * 16_000 + b"1]}"
+    assert isinstance(decode(text, 64), dict)
+    assert read == [text]
+    assert not hasattr(frames, "json")
