@@ -8,12 +8,13 @@ step per topic, so that all members on all nodes see one order. A publication co
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
 from channeld.config.model import History
 from channeld.later import Later
+from channeld.protocol.names import Topic
 from channeld.telemetry import Sample
 
 __all__ = [
@@ -49,18 +50,6 @@ class BrokerUnavailable(Exception):
 
 class BrokerFailed(Exception):
     """A broker, or the private server that it needs, cannot start; the message says what to do."""
-
-
-class Topic(NamedTuple):
-    """What is published to and subscribed to. `kind`: `room`, `user`, `channel` (everyone on it), `all`, `node`.
-
-    `name` is the room, the user or the node; empty for `channel` and `all`; `channel` is empty for `all` and `node`.
-    Names are data: an adapter escapes or hashes them.
-    """
-
-    kind: str
-    channel: str
-    name: str
 
 
 @attrs.frozen(slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from channeld.config.model import Channel, Config, Message, Route
+from channeld.config.model import Channel, Config, Message
+from channeld.plan.targets.kinds import kind_of
 from channeld.protocol.frames import Json
 from channeld.telemetry import one_line
 
@@ -78,26 +79,9 @@ def _requirements(require: Mapping[str, Json] | None) -> Iterator[str]:
 
 def _receivers(channel: Channel, message: Message) -> Iterator[str]:
     for route in message.route:
-        words = _reached(channel, message, route)
-        if route.to not in ("none", "sender") and route.except_sender:
-            words += ", not the sender"
-        yield words
-
-
-def _reached(channel: Channel, message: Message, route: Route) -> str:
-    elsewhere = f" of {route.channel}" if route.channel and route.channel != "*" else ""
-    match route.to:
-        case "room":
-            room = route.room or next(iter(channel.rooms.join), "")
-            return f"room {room}{elsewhere}" + ("" if route.members_only else ", from outside too")
-        case "user":
-            return f"user {route.user or ''}{elsewhere}"
-        case "global":
-            return "everyone on every channel" if route.channel == "*" else f"everyone{elsewhere}"
-        case "sender":
-            return "the sender"
-        case "none":
-            return f"hook {message.hook.call}" if message.hook is not None else "nobody"
+        kind = kind_of(route)
+        words = kind.words(route, channel, message)
+        yield f"{words}, not the sender" if kind.to_others and route.except_sender else words
 
 
 def _words(value: Json) -> str:

@@ -9,6 +9,7 @@ from channeld.config.model import Message
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
 from channeld.plan.expressions import Expression, Literal, Node, Text, expressions, parse
+from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
@@ -54,7 +55,7 @@ class Delivered:
 
 def is_routed(message: Message) -> bool:
     """Whether others than the sender receive something of it."""
-    return any(route.to in ("room", "user", "global") for route in message.route)
+    return any(kind_of(route).to_others for route in message.route)
 
 
 def delivered(name: str, message: Message, declared: Mapping[str, bool]) -> Delivered:

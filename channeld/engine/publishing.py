@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import attrs
 
 from channeld.broker.broker import Position, Topic
-from channeld.hub.hub import EVERYONE, Hub, with_position
+from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import EVERYONE, is_room_name
 from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
 

@@ -9,17 +9,16 @@ from typing import Any
 
 import attrs
 
-from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.broker import BrokerUnavailable, History, Position
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign
 from channeld.engine.session import Session
-from channeld.hub.hub import EVERYONE
 from channeld.later import Later, resolved
-from channeld.plan.plan import MISSING, MessagePlan, TargetPlan
+from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
 from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
 __all__ = ["accepted", "deliver_message", "finish", "route_one"]
@@ -46,11 +45,11 @@ def route_one(
         Forbidden, BrokerUnavailable: it was not published.
     """
     session.room = session.home
-    if target.kind == "sender":
-        session.peer.send(_emitted(session, message, frame, None))
-        return None
     publication = _work_out(session, message, target, frame)
-    if publication is None or publication.topic is None:
+    if publication is None:
+        return None
+    if publication.topic is None:
+        session.peer.send(publication.payload)
         return None
     return session.engine.hub.publish(
         publication.topic, publication.payload, publication.keep, publication.skip
@@ -126,9 +125,7 @@ def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
     # What `ctx.room` and `{room}` are: the room that the route names, or the channel's one `join` room.
     session.room = session.home
     for target in message.targets:
-        if target.kind == "room" and target.room is not None:
-            room = target.room(session, frame)
-            session.room = None if room is MISSING else str(room)
+        if target.take_room(session, frame):
             return
 
 
@@ -158,50 +155,23 @@ async def _publish_all(session: Session, message: MessagePlan, frame: Frame) -> 
 def _work_out(
     session: Session, message: MessagePlan, target: TargetPlan, frame: Frame
 ) -> _Publication | None:
-    skip = session.connection_id if target.except_sender else None
-    if target.kind == "room":
-        return _to_room(session, message, target, frame, skip)
-    payload = _emitted(session, message, frame, None, target.channel)
-    if target.kind == "sender":
-        return _Publication(None, payload)
-    channel = target.channel or session.channel.name
-    if target.kind == "global":
-        topic = EVERYONE if channel == "*" else Topic("channel", channel, "")
-        return _Publication(topic, payload, skip=skip)
-    assert target.user is not None  # noqa: S101 - the compiler requires `user:` for this target
-    user = target.user(session, frame)
-    if user is MISSING:
-        return None
-    return _Publication(Topic("user", channel, str(user)), payload, skip=skip)
-
-
-def _to_room(
-    session: Session,
-    message: MessagePlan,
-    target: TargetPlan,
-    frame: Frame,
-    skip: str | None,
-) -> _Publication | None:
-    room = session.home
-    if target.room is not None:
-        rendered = target.room(session, frame)
-        if rendered is MISSING:
-            return None
-        room = session.room = str(rendered)
-    if room is None:
-        return None
-    channel = session.channel
-    if target.channel is None or target.channel == channel.name:
-        topic = session.rooms.get(room)
-        history = channel.history
-    else:
-        topic = None
-        history = session.engine.plan.channels[target.channel].history
+    try:
+        topic = target.topic(session, frame)
+    except NotInRoom as error:
+        raise Forbidden("You are not in this room", error.room) from None
     if topic is None:
-        if target.members_only or not is_room_name(room):
-            raise Forbidden("You are not in this room", room)
-        topic = Topic("room", target.channel or channel.name, room)
-    named = room if history is not None else None
+        if not target.is_direct:
+            return None
+        return _Publication(None, _emitted(session, message, frame, None))
+    skip = session.connection_id if target.except_sender else None
+    if not target.in_room:
+        payload = _emitted(session, message, frame, None, target.channel)
+        return _Publication(topic, payload, skip=skip)
+    channel = session.channel
+    if topic.channel != channel.name:
+        channel = session.engine.plan.channels[topic.channel]
+    history = channel.history
+    named = topic.name if history is not None else None
     payload = _emitted(session, message, frame, named, target.channel)
     return _Publication(topic, payload, history if message.kept else None, skip)
 

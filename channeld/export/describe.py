@@ -14,6 +14,7 @@ from channeld.export.emitted import Claims, Scene
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.reserved import error_codes, features
 from channeld.plan.path_syntax import Rest, parse_path
+from channeld.plan.targets.kinds import kind_of
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -79,22 +80,16 @@ class _Source:
     def position_on(self, target: Channel) -> dict[str, Field] | None:
         """The position fields of its frames on a channel; None where it does not arrive there."""
         routes = [
-            route for route in self.message.route if self._reaches(route.to, route.channel, target)
+            route
+            for route in self.message.route
+            if kind_of(route).arrives(route, self.channel.name, target.name)
         ]
         if not routes:
             return None
-        to_rooms = [route.to == "room" for route in routes]
+        to_rooms = [kind_of(route).in_room for route in routes]
         if target.history is None or not any(to_rooms):
             return {}
         return position(room=all(to_rooms), pos=all(to_rooms) if self.message.history else None)
-
-    def _reaches(self, to: str, channel: str | None, target: Channel) -> bool:
-        if to == "none":
-            return False
-        own = target.name == self.channel.name
-        if to == "sender" or channel is None:
-            return own
-        return channel in ("*", target.name)
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
@@ -280,7 +275,7 @@ class _Describer:
         channel, routes = source.channel, source.message.route
         joins = channel.rooms.join
         one_room = len(joins) == 1 and "?}" not in joins[0]
-        everywhere_a_room = all(route.to == "room" for route in routes if route.to != "none")
+        everywhere_a_room = all(kind.in_room for kind in map(kind_of, routes) if kind.delivers)
         scope = TemplateScope(
             place="emit",
             message=self.schemas.shape(at(source.pointer, "schema")),

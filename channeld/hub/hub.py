@@ -25,11 +25,10 @@ from channeld.hub.rooms import CatchingUp, Member, Room
 from channeld.later import Later, resolved
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, encode
+from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
-__all__ = ["EVERYONE", "Catching", "Hub", "HubStatistics", "with_position"]
-
-EVERYONE = Topic("all", "", "")
+__all__ = ["Catching", "Hub", "HubStatistics", "with_position"]
 
 
 @attrs.frozen(slots=True)

@@ -16,7 +16,7 @@ from channeld.plan.expressions import (
     expressions,
 )
 from channeld.plan.plan import Template
-from channeld.plan.routes import Target
+from channeld.plan.targets.target import Target
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.plan.templates import build
 from channeld.pointer import at
@@ -44,7 +44,7 @@ class Delivery:
 def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Delivery:
     """The delivery of a message that goes to `targets`."""
     one_room = message.context.has_one_room
-    everywhere_a_room = bool(targets) and all(target.route.to == "room" for target in targets)
+    everywhere_a_room = bool(targets) and all(target.kind.in_room for target in targets)
     scope = message.scope("emit", room=one_room or everywhere_a_room)
     if message.message.emit is not None:
         return _emit(message, message.message.emit, scope, targets)
@@ -215,7 +215,7 @@ def _warn_of_position(
     kept = message.context.channel.history is not None and message.message.history
     if field not in POSITION_FIELDS or not kept:
         return
-    if any(target.route.to == "room" for target in targets):
+    if any(target.kind.in_room for target in targets):
         message.context.add(
             diagnose(
                 "CH329",

@@ -4,14 +4,16 @@
 Everything callable in it is composed once, before the first byte: validators, templates, routes, room patterns, hooks.
 """
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
 from channeld.auth.authenticator import Authenticator, Compiled
 from channeld.config.model import Auth, Config, History, Limits, Rate, Server
 from channeld.protocol.frames import Frame, Json
+from channeld.protocol.names import Topic
 from channeld.schema.violations import Validator
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
     "Hook",
     "Match",
     "MessagePlan",
+    "NotInRoom",
     "Plan",
     "PresencePlan",
     "Requirement",
     "Scope",
+    "Sender",
     "SubscribePlan",
     "TargetPlan",
     "Template",
@@ -100,16 +104,46 @@ class Requirement:
     any_of: tuple[Template, ...]
 
 
-@attrs.frozen(slots=True, kw_only=True)
-class TargetPlan:
-    """One target of a route. `room`, `user` are templates; `channel` is a name, `*`, or None for the own one."""
+class Sender(Scope, Protocol):
+    """A scope that sends: what a target asks to find its topic. `home` is the channel's one `join` room."""
 
-    kind: Literal["room", "user", "global", "sender"]
-    room: Template | None = None
-    user: Template | None = None
+    home: str | None
+    rooms: dict[str, Topic]
+    channel: "ChannelPlan"
+
+
+class NotInRoom(Exception):
+    """A message is for a room that its sender is not in."""
+
+    def __init__(self, room: str) -> None:
+        super().__init__(room)
+        self.room = room
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class TargetPlan(abc.ABC):
+    """One target of a route. `channel` is a name, `*`, or None for the own one.
+
+    `in_room`: its topic is a room, with a history where the channel keeps one. `is_direct`: it has none, the frame goes
+    to the sending connection alone.
+    """
+
+    in_room: ClassVar[bool] = False
+    is_direct: ClassVar[bool] = False
     channel: str | None = None
     except_sender: bool = False
-    members_only: bool = True
+
+    def take_room(self, sender: Sender, frame: Frame) -> bool:
+        """Note the room that the target names as the sender's; False where it names none."""
+        return False
+
+    @abc.abstractmethod
+    def topic(self, sender: Sender, frame: Frame) -> Topic | None:
+        """Where a frame is published; None for nobody.
+
+        Raises:
+            NotInRoom: the sender may not send there.
+        """
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ import attrs
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.diagnostics.diagnostic import Place
+from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
 
@@ -175,7 +176,7 @@ def _access(config: Config, channel: Channel, pointer: str) -> _Named:
 
 def _message(type_: str, message: Message, pointer: str) -> _Named:
     yield "message", type_, pointer
-    if any(route.to != "none" for route in message.route):
+    if any(kind_of(route).delivers for route in message.route):
         yield "route", type_, f"{pointer}/route"
     if message.schema is not True and message.schema != {}:
         yield "refusal", f"{type_} (INVALID_MESSAGE)", f"{pointer}/schema"

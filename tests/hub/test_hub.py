@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channeld.broker.broker import History, Position
-from channeld.hub.hub import EVERYONE, with_position
+from channeld.hub.hub import with_position
 from channeld.later import run_sync
+from channeld.protocol.names import EVERYONE
 from tests.hub.kit import CHANNEL, FakeMember, Kit, RecordingPeer, presence, room
 
 KEEP = History(size=3, ttl=60)

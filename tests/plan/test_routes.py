@@ -3,6 +3,10 @@ from typing import Any
 
 import pytest
 
+from channeld.plan.targets.room import RoomPlan
+from channeld.plan.targets.sender import SenderPlan
+from channeld.plan.targets.user import UserPlan
+
 Compile = Callable[..., Any]
 
 SCHEMA = """{type: object, additionalProperties: false, required: [to, text], properties: {
@@ -142,10 +146,10 @@ def test_targets_are_kept_in_order(compile_text: Compile, session: Callable[...,
     outcome = compile_text(config(routes, JOIN, 'stamp: {from: "{user.id}"}', auth="staff"))
     room, user, sender = outcome.compiled.plan.channels["room"].messages["say"].targets
     scope = session(params={"room_id": "general"}, user_id="ann")
-    assert (room.kind, room.except_sender, room.members_only) == ("room", True, True)
+    assert (type(room), room.except_sender, room.members_only) == (RoomPlan, True, True)
     assert room.room(scope, {}) == "general"
-    assert (user.kind, user.user(scope, {"to": "bob"})) == ("user", "u-bob")
-    assert (sender.kind, sender.room, sender.user) == ("sender", None, None)
+    assert (type(user), user.user(scope, {"to": "bob"})) == (UserPlan, "u-bob")
+    assert sender == SenderPlan()
 
 
 def test_a_finding_points_at_the_target_in_a_list(compile_text: Compile) -> None:

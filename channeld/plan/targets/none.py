@@ -1,0 +1,27 @@
+"""The target `none`: nobody gets a frame, a hook does the work."""
+
+from channeld.config.model import Channel, Message, Route
+from channeld.plan.context import MessageContext
+from channeld.plan.targets.target import Target, TargetKind
+
+__all__ = ["ToNobody"]
+
+
+class ToNobody(TargetKind):
+    """Nobody."""
+
+    name = "none"
+    delivers = False
+    to_others = False
+
+    def words(self, route: Route, channel: Channel, message: Message) -> str:
+        """The hook, where there is one."""
+        return f"hook {message.hook.call}" if message.hook is not None else "nobody"
+
+    def arrives(self, route: Route, own: str, there: str) -> bool:
+        """Nowhere."""
+        return False
+
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+        """Nothing to plan."""
+        return None

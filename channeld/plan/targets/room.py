@@ -1,0 +1,181 @@
+"""The target `room`: every connection in a room, on every node."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from channeld.config.model import Channel, Message, Route
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Place
+from channeld.plan.context import ChannelContext, MessageContext
+from channeld.plan.expressions import Expression, Text, expressions
+from channeld.plan.plan import MISSING, NotInRoom, Sender, TargetPlan, Template
+from channeld.plan.rooms import may_meet, tokens
+from channeld.plan.targets.target import Target, TargetKind, of_channel
+from channeld.plan.templates import CheckedTemplate
+from channeld.pointer import at
+from channeld.protocol.frames import Frame
+from channeld.protocol.names import Topic, is_room_name
+
+__all__ = ["RoomPlan", "ToRoom"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class RoomPlan(TargetPlan):
+    """A room's topic. `room` renders its name; without it the channel's one `join` room is meant."""
+
+    in_room: ClassVar[bool] = True
+    room: Template | None = None
+    members_only: bool = True
+
+    def take_room(self, sender: Sender, frame: Frame) -> bool:
+        """Note the room that the route names as the sender's, for templates and hooks."""
+        if self.room is None:
+            return False
+        room = self.room(sender, frame)
+        sender.room = None if room is MISSING else str(room)
+        return True
+
+    def topic(self, sender: Sender, frame: Frame) -> Topic | None:
+        """The room's topic; None where an optional part of its name is missing.
+
+        Raises:
+            NotInRoom: the sender has to be in it, and is not.
+        """
+        room = sender.home
+        if self.room is not None:
+            rendered = self.room(sender, frame)
+            if rendered is MISSING:
+                return None
+            room = sender.room = str(rendered)
+        if room is None:
+            return None
+        own = sender.channel.name
+        if self.channel is None or self.channel == own:
+            topic = sender.rooms.get(room)
+            if topic is not None:
+                return topic
+        if self.members_only or not is_room_name(room):
+            raise NotInRoom(room)
+        return Topic("room", self.channel or own, room)
+
+
+class ToRoom(TargetKind):
+    """Every connection in the room."""
+
+    name = "room"
+    keys = frozenset({"room", "channel", "except_sender", "members_only"})
+    in_room = True
+    covers: ClassVar[Mapping[str, str]] = {"sender": "the sender"}
+
+    def words(self, route: Route, channel: Channel, message: Message) -> str:
+        """The room's template, and whether one may send from outside."""
+        room = route.room or next(iter(channel.rooms.join), "")
+        outside = "" if route.members_only else ", from outside too"
+        return f"room {room}{of_channel(route)}{outside}"
+
+    def may_miss_sender(self, route: Route) -> bool:
+        """A sender who need not be a member may not be there."""
+        return route.except_sender or not route.members_only
+
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+        """Names the room, and proves that a sender can be in it, as far as that can be known."""
+        name = _room_name(message, route, pointer)
+        if name is None:
+            return None
+        if route.members_only:
+            _refuse_outsiders(message.context, route, name, pointer)
+        _note_injection(message, name)
+        plan = RoomPlan(
+            room=name.render,
+            channel=route.channel,
+            except_sender=route.except_sender,
+            members_only=route.members_only,
+        )
+        return Target(route=route, pointer=pointer, kind=self, name=name, plan=plan)
+
+
+def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTemplate | None:
+    context = message.context
+    if route.room is not None:
+        scope = message.scope("route.room", room=context.has_one_room)
+        return context.templates.compile_name(route.room, at(pointer, "room"), scope)
+    joins = context.channel.rooms.join
+    if route.channel not in (None, context.channel.name):
+        label = f"a room of `{route.channel}` has to be named"
+    elif not joins:
+        label = "the channel joins no room on connect"
+    elif len(joins) > 1:
+        label = f"the channel joins {len(joins)} rooms on connect"
+    else:
+        # A join template that has a finding of its own needs none here.
+        return context.joins[0] if context.joins else None
+    help = 'name it: `{to: room, room: "…"}`'
+    if route.channel is None and not joins:
+        help += ', or join one: `rooms: "…"`'
+    place = context.sources.place(pointer)
+    context.add(diagnose("CH321", "the route names no room", place, label=label, help=help))
+    return None
+
+
+def _refuse_outsiders(
+    context: ChannelContext, route: Route, name: CheckedTemplate, pointer: str
+) -> None:
+    place = context.sources.place(at(pointer, "room") if route.room is not None else pointer)
+    if route.channel not in (None, context.channel.name):
+        label = f"a connection is only in rooms of its own channel, `{context.channel.name}`"
+        _add_outsider(context, place, label)
+        return
+    if context.has_hooks or context.config.api is not None:
+        return
+    rooms = context.channel.rooms
+    if not rooms.join and rooms.subscribe is None:
+        _add_outsider(context, place, "the channel joins no room and allows no `subscribe`")
+        return
+    if route.room is None or (rooms.subscribe is not None and rooms.subscribe.hook is not None):
+        return
+    wanted = tokens(name.node, stars=False)
+    known = [tokens(join.node, stars=False) for join in context.joins] + list(context.allowed)
+    declared = len(rooms.join) + len(rooms.subscribe.allow if rooms.subscribe else ())
+    if len(known) == declared and not any(may_meet(wanted, pattern) for pattern in known):
+        help = "add it to `rooms.subscribe.allow` or `rooms.join`, or say `members_only: false`"
+        message = f"nobody can be in the room `{route.room}`"
+        context.add(diagnose("CH324", message, place, help=help))
+
+
+def _add_outsider(context: ChannelContext, place: Place, label: str) -> None:
+    help = "let it join or subscribe (`rooms:`), or say `members_only: false`"
+    context.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
+
+
+def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
+    # A whole name out of the message is checked by membership; a part of one can be made to spell another room.
+    if not isinstance(name.node, Text):
+        return
+    for expression in expressions(name.node):
+        if expression.root != "message" or not message.shape.lookup(expression.path).types & {
+            "string"
+        }:
+            continue
+        if message.shape.lookup(expression.path).values or _has_pattern(message, expression):
+            continue
+        message.context.add(
+            diagnose(
+                "CH317",
+                "any text of the client's becomes part of a room name",
+                message.context.templates.place(expression),
+                help=f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema",
+            )
+        )
+
+
+def _has_pattern(message: MessageContext, expression: Expression) -> bool:
+    schema: object = message.message.schema
+    for name in expression.path:
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        schema = properties.get(name) if isinstance(properties, dict) else None
+    # What lies behind a reference is not judged.
+    return not isinstance(schema, dict) or bool(
+        schema.keys() & {"pattern", "format", "$ref", "allOf"}
+    )

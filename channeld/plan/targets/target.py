@@ -1,0 +1,70 @@
+"""What every kind of target answers, and a target that has been checked."""
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from channeld.config.model import Channel, Message, Route
+from channeld.plan.context import MessageContext
+from channeld.plan.plan import TargetPlan
+from channeld.plan.templates import CheckedTemplate
+
+__all__ = ["Target", "TargetKind", "of_channel"]
+
+NO_OTHERS: Mapping[str, str] = {}
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Target:
+    """One target of a route, checked: its declaration and place, its kind, its template, its plan."""
+
+    route: Route
+    pointer: str
+    kind: "TargetKind"
+    plan: TargetPlan
+    name: CheckedTemplate | None = None
+
+
+class TargetKind(abc.ABC):
+    """A kind of target, as a route names it in `to`.
+
+    `keys` are the route's other keys that mean something with it. `delivers` is false where nobody gets a frame,
+    `to_others` where nobody but the sender does; `in_room` is true where frames go to a room, and so into its history;
+    `everywhere` where `channel: "*"` is all channels.
+    `covers` names the kinds that reach some of the same connections, with the words for these.
+    """
+
+    name: ClassVar[str]
+    keys: ClassVar[frozenset[str]] = frozenset()
+    delivers: ClassVar[bool] = True
+    to_others: ClassVar[bool] = True
+    in_room: ClassVar[bool] = False
+    everywhere: ClassVar[bool] = False
+    covers: ClassVar[Mapping[str, str]] = NO_OTHERS
+
+    @abc.abstractmethod
+    def words(self, route: Route, channel: Channel, message: Message) -> str:
+        """Whom the route reaches, as a table shows it; without `except_sender`."""
+
+    @abc.abstractmethod
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+        """The checked target, or None where there is none; why it can't reach anybody is a finding."""
+
+    def arrives(self, route: Route, own: str, there: str) -> bool:
+        """Whether connections of channel `there` may get what channel `own` sends with this route."""
+        return there == own if route.channel is None else route.channel in ("*", there)
+
+    def may_miss_sender(self, route: Route) -> bool:
+        """Whether the sender may not be among those whom the route reaches."""
+        return route.except_sender
+
+    def is_same(self, one: Route, other: Route) -> bool:
+        """Whether two routes of this kind, on one channel, reach the same connections for all that is known."""
+        return one.room == other.room and one.user == other.user
+
+
+def of_channel(route: Route) -> str:
+    """Words for the other channel that a route reaches, empty for the own one."""
+    return f" of {route.channel}" if route.channel and route.channel != "*" else ""

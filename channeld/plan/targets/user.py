@@ -1,0 +1,91 @@
+"""The target `user`: every connection of one user, on every node."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from channeld.config.model import Channel, Message, Route
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.context import MessageContext
+from channeld.plan.expressions import expressions
+from channeld.plan.plan import MISSING, Sender, TargetPlan, Template
+from channeld.plan.targets.target import Target, TargetKind, of_channel
+from channeld.plan.templates import CheckedTemplate
+from channeld.pointer import at
+from channeld.protocol.frames import Frame
+from channeld.protocol.names import Topic
+
+__all__ = ["ToUser", "UserPlan"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class UserPlan(TargetPlan):
+    """A user's topic; `user` renders the id."""
+
+    user: Template
+
+    def topic(self, sender: Sender, frame: Frame) -> Topic | None:
+        """Where the user's connections listen; None where an optional part of the id is missing."""
+        user = self.user(sender, frame)
+        if user is MISSING:
+            return None
+        return Topic("user", self.channel or sender.channel.name, str(user))
+
+
+class ToUser(TargetKind):
+    """Every connection of the user."""
+
+    name = "user"
+    keys = frozenset({"user", "channel", "except_sender"})
+    covers: ClassVar[Mapping[str, str]] = {"sender": "the sender"}
+
+    def words(self, route: Route, channel: Channel, message: Message) -> str:
+        """The template of the user's id."""
+        return f"user {route.user or ''}{of_channel(route)}"
+
+    def may_miss_sender(self, route: Route) -> bool:
+        """Another template may name another user."""
+        return route.except_sender or route.user != "{user.id}"
+
+    def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
+        """Names the user; warns where the receiver can't tell who sent it."""
+        context = message.context
+        if route.user is None:
+            place = context.sources.place(pointer)
+            help = 'name one: `{to: user, user: "{message.to}"}`'
+            context.add(diagnose("CH322", "the route names no user", place, help=help))
+            return None
+        scope = message.scope("route.user", room=context.has_one_room)
+        name = context.templates.compile_name(route.user, at(pointer, "user"), scope)
+        if name is None:
+            return None
+        _warn_of_unsigned(message, name)
+        plan = UserPlan(user=name.render, channel=route.channel, except_sender=route.except_sender)
+        return Target(route=route, pointer=pointer, kind=self, name=name, plan=plan)
+
+
+def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
+    declared = message.message
+    chosen = next((found for found in expressions(name.node) if found.root == "message"), None)
+    guards = (declared.require, message.context.channel.require, declared.hook)
+    if chosen is None or any(guard is not None for guard in guards) or _names_sender(message):
+        return
+    message.context.add(
+        diagnose(
+            "CH327",
+            "the sender chooses the receiver, who can't tell who sent it",
+            message.context.templates.place(chosen),
+            help='add `stamp: {from: "{user.id}"}`, or say who may with `require`',
+        )
+    )
+
+
+def _names_sender(message: MessageContext) -> bool:
+    templates = message.context.templates
+    declared = message.message
+    for key, value in (("emit", declared.emit), ("stamp", declared.stamp)):
+        node = templates.parse(dict(value), at(message.pointer, key)) if value is not None else None
+        if node is not None and any(e.root in ("user", "claims") for e in expressions(node)):
+            return True
+    return False
