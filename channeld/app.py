@@ -28,6 +28,7 @@ from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
 from channeld.server.broker_link import ALONE, BrokerLink, Place
+from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet
 from channeld.server.listener import Server, named, tls_context
@@ -107,6 +108,8 @@ class App:
             )
         )
 
+        self.hook_server = HookServer(self.engine, self.cluster, self.runtime.asyncio)
+        self.engine.servers = self.hook_server.by_loop
         self.cluster.here.samples = self._samples
         self.webhooks = self._make_webhooks(plan.config)
 
@@ -178,7 +181,7 @@ class App:
         self, plan: Plan, sockets: Sequence[socket], api_sockets: Sequence[socket]
     ) -> None:
         started = time.monotonic()
-        async with self._lifespan(plan.lifespan), trio.open_nursery() as nursery:
+        async with self._lifespan(plan.lifespans), trio.open_nursery() as nursery:
             await self._fetch_keys(self._key_sets)
             if self.webhooks is not None:
                 await nursery.start(self.webhooks.run)
@@ -226,10 +229,11 @@ class App:
         self._stop.set()
 
     @asynccontextmanager
-    async def _lifespan(self, hook: Hook | None) -> AsyncIterator[None]:
+    async def _lifespan(self, hooks: Sequence[Hook]) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.node.leave)
-            if hook is not None:
+            await stack.enter_async_context(self.hook_server.open())
+            for hook in hooks:
                 await stack.enter_async_context(self._state_of(hook))
             yield
 
@@ -237,7 +241,7 @@ class App:
     async def _state_of(self, hook: Hook) -> AsyncIterator[None]:
         ours: BaseException | None = None
         try:
-            async with hook.call(self.engine) as self.engine.state:
+            async with enter_lifespan(self.engine, self.hook_server, hook):
                 try:
                     yield
                 except BaseException as error:
@@ -328,7 +332,7 @@ class App:
         if _bound(old.config) != _bound(plan.config):
             log("restart_needed", setting="api.bind")
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
-            log("lifespan_changed", hook=plan.config.hooks.lifespan)
+            log("lifespan_changed", hook=", ".join(ref.call for ref in plan.config.hooks.lifespan))
         kept = {
             name: key_set
             for name, key_set in self._key_sets.items()

@@ -4,14 +4,14 @@ Nothing here does anything: the engine implements `Context` and `SyncContext` (e
 `Request`. A hook module imports these names from `channeld` itself.
 """
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from channeld.protocol.codes import may_close_with
 
-__all__ = ["Context", "Reject", "Request", "SyncContext", "User"]
+__all__ = ["Context", "Reject", "Request", "Server", "SyncContext", "ThreadServer", "User"]
 
 
 class Reject(Exception):
@@ -102,15 +102,118 @@ class _Connection(Protocol):
 
     @property
     def state(self) -> Any:
-        """What the lifespan hook yielded; None without one."""
+        """What the lifespan of the hook's loop yielded, or the only lifespan there is; None without one."""
 
     @property
     def store(self) -> MutableMapping[str, Any]:
         """The hook's own notes, which live as long as the connection."""
 
     @property
+    def server(self) -> "Server":
+        """The server, to act on others and without a message. In a sync hook: `start_soon`; its other verbs are awaited."""
+
+    @property
     def log(self) -> Any:
         """A structlog logger bound to the connection."""
+
+
+class Server(Protocol):
+    """The server as lifespans (`lifespan(server)`) and hooks (`ctx.server`) act through it: what the control API can do.
+
+    It covers all nodes. On the asyncio loop the same verbs are awaited there. They raise `ValueError` for what may not
+    be done (an unknown channel, an event that its channel refuses), and fail like a hook's own verbs while the broker is away.
+    """
+
+    @property
+    def from_thread(self) -> "ThreadServer":
+        """The same verbs for threads of your own: they wait for the result."""
+
+    async def publish(
+        self,
+        channel: str,
+        event: Mapping[str, object],
+        *,
+        room: str | None = None,
+        user: str | None = None,
+        everyone: bool = False,
+    ) -> str | None:
+        """Publish an event to a room, a user, or everyone on the channel (`*`: on all); its position in a history."""
+
+    async def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        code: int = 4410,
+        reason: str = "",
+    ) -> int:
+        """Close a user's connections, or one; how many."""
+
+    async def subscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """Put a user's connections on a channel (or one, with `user` None) into a room; how many."""
+
+    async def unsubscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """Take them out of it; how many."""
+
+    async def online(self, user: str, channel: str) -> bool:
+        """Whether a user has a connection on a channel."""
+
+    async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
+        """Who is in a room: `{user, info, connections}` each."""
+
+    async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest frames of a room, oldest first."""
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run `await function(*args)` in a task that is cancelled when the lifespan ends; what it raises is logged."""
+
+
+class ThreadServer(Protocol):
+    """The verbs of `Server` for threads other than the server's own: each waits for its result."""
+
+    def publish(
+        self,
+        channel: str,
+        event: Mapping[str, object],
+        *,
+        room: str | None = None,
+        user: str | None = None,
+        everyone: bool = False,
+    ) -> str | None:
+        """As `Server.publish`."""
+
+    def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        code: int = 4410,
+        reason: str = "",
+    ) -> int:
+        """As `Server.disconnect`."""
+
+    def subscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """As `Server.subscribe`."""
+
+    def unsubscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """As `Server.unsubscribe`."""
+
+    def online(self, user: str, channel: str) -> bool:
+        """As `Server.online`."""
+
+    def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
+        """As `Server.presence`."""
+
+    def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
+        """As `Server.history`."""
 
 
 class SyncContext(_Connection, Protocol):

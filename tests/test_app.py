@@ -199,8 +199,8 @@ async def test_the_lifespan_lasts_as_long_as_the_server(write: Write, tmp_path: 
     app = App(made(write(HOOKED, LIFE.replace("BEFORE", "").replace("AFTER", ""))))
     async with trio.open_nursery() as nursery:
         await run(app, nursery)
-        assert app.engine.state == "the state"
-        assert tmp_path.joinpath("told").read_text() == "Engine"
+        assert app.engine.states == {"trio": "the state"}
+        assert tmp_path.joinpath("told").read_text() == "HookServer"
         app.stop()
     assert tmp_path.joinpath("told").read_text() == "ended"
 
@@ -228,7 +228,7 @@ async def test_a_reload_keeps_the_lifespan_and_says_that_another_needs_a_restart
     async with trio.open_nursery() as nursery:
         await run(app, nursery)
         assert await app.reload()
-        assert app.engine.state == "the state"
+        assert app.engine.states == {"trio": "the state"}
         app.stop()
     assert "lifespan_changed" in capsys.readouterr().err
 

@@ -84,11 +84,15 @@ class Secret:
 
 @attrs.frozen(slots=True, kw_only=True)
 class HookRef:
-    """`module:function`, whether it runs in a worker thread, and what its failure means (of a connect hook)."""
+    """`module:function`, how it runs, and what its failure means (of a connect hook).
+
+    `loop` is that of an async one (None: that of `hooks.loop`), `thread` runs a sync one in a worker thread.
+    """
 
     call: str
     thread: bool = False
     on_failure: Literal["refuse", "accept"] = "refuse"
+    loop: Literal["trio", "asyncio"] | None = None
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -364,9 +368,10 @@ class Webhook:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Hooks:
-    """Top-level `hooks`. `path` is the folder added to `sys.path`."""
+    """Top-level `hooks`. `path` is the folder added to `sys.path`; at most one lifespan a loop."""
 
-    lifespan: str | None = None
+    lifespan: tuple[HookRef, ...] = ()
+    loop: Literal["trio", "asyncio"] = "trio"
     path: str = "."
 
 

@@ -165,6 +165,10 @@ def _hook(walk: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"call": value}
 
 
+def _lifespan(walk: Checker, value: object, pointer: str) -> object:
+    return [_hook(walk, one, pointer) for one in (value if isinstance(value, list) else [value])]
+
+
 def _file_text(walk: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return value
@@ -254,6 +258,7 @@ def _broker(walk: Checker, value: object, pointer: str) -> object:
 FINISHES: Final[Mapping[str, Normalizer]] = {
     "list": _list,
     "hook": _hook,
+    "lifespan": _lifespan,
     "file_text": _file_text,
     "secret": _secret,
     "secrets": _secrets,

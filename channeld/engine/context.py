@@ -5,6 +5,7 @@ refused raises `FrameRefused` in the hook. In a worker thread a sync hook's verb
 """
 
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,15 +14,16 @@ from channeld.broker.broker import Position, Topic
 from channeld.engine import publishing
 from channeld.engine.publishing import Audience
 from channeld.engine.session import Session
-from channeld.hooks import User
+from channeld.hooks import Server, User
 from channeld.later import Later, Pending, resolved
 from channeld.protocol.codes import may_close_with
 from channeld.telemetry import bound
 
-__all__ = ["AsyncContext", "InlineContext"]
+__all__ = ["AsyncContext", "AsyncioContext", "InlineContext"]
 
 
 class _BaseContext:
+    _loop = "trio"
     __slots__ = ("_id", "_room", "_session", "replied")
 
     def __init__(self, session: Session, id: str | int | None = None) -> None:
@@ -61,7 +63,7 @@ class _BaseContext:
 
     @property
     def state(self) -> Any:
-        return self._session.engine.state
+        return self._session.engine.state_of(self._loop)
 
     @property
     def store(self) -> MutableMapping[str, Any]:
@@ -69,6 +71,10 @@ class _BaseContext:
         if session.store is None:
             session.store = {}
         return session.store
+
+    @property
+    def server(self) -> Server:
+        return self._session.engine.server_of(self._loop)
 
     @property
     def log(self) -> Any:
@@ -163,6 +169,41 @@ class AsyncContext(_BaseContext):
     async def _publish(self, channel: str | None, frame: Mapping[str, Any], **to: str) -> None:
         # `Pending`, so that the verbs may also be used in a task that the hook started.
         await Pending(resolved(self._published(channel, frame, **to)))
+
+
+def _crossing(verb: str) -> Any:
+    async def call(self: "AsyncioContext", *args: object, **named: object) -> Any:
+        bound = partial(getattr(self.context, verb), *args, **named)
+        return await self._session.engine.runtime.from_asyncio(bound)
+
+    call.__name__ = verb
+    return call
+
+
+class AsyncioContext(_BaseContext):
+    """What a hook on the asyncio loop gets (`channeld.Context`): each verb crosses to the engine's own loop and back."""
+
+    _loop = "asyncio"
+    __slots__ = ("context",)
+
+    def __init__(self, session: Session, id: str | int | None = None) -> None:
+        super().__init__(session, id)
+        self.context = AsyncContext(session, id)
+
+    send = _crossing("send")
+    to_room = _crossing("to_room")
+    to_user = _crossing("to_user")
+    to_all = _crossing("to_all")
+    join = _crossing("join")
+    leave = _crossing("leave")
+    close = _crossing("close")
+    presence = _crossing("presence")
+    online = _crossing("online")
+    history = _crossing("history")
+
+    async def reply(self, frame: Mapping[str, Any]) -> None:
+        await self._session.engine.runtime.from_asyncio(partial(self.context.reply, frame))
+        self.replied = self.context.replied
 
 
 class InlineContext(_BaseContext):

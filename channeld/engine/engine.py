@@ -17,7 +17,7 @@ from channeld.engine.ports import ALONE, FindUser, Observer, OtherNodes, Peer, R
 from channeld.engine.publishing import Audience, HistoryPage
 from channeld.engine.receive import Receiver
 from channeld.engine.session import Session
-from channeld.hooks import Request
+from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.later import Later
@@ -52,7 +52,8 @@ class Engine:
     ) -> None:
         self.runtime = runtime
         self.find_user = find_user
-        self.state: Any = None  # whatever the lifespan hook gave
+        self.states: dict[str, object] = {}  # what the lifespan of each loop gave
+        self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
         self.sessions: dict[str, Session] = {}
         self.leaving = 0  # connections that are gone, and of whom not everybody has heard
@@ -95,6 +96,18 @@ class Engine:
         others = self.sessions_of(channel, user)
         for oldest in others[: max(0, len(others) - most + 1)]:
             oldest.disconnect(CloseCode.REPLACED, "replaced by a newer connection", reconnect=False)
+
+    # ------------------------------------------------------------------------------------------- for hooks
+
+    def state_of(self, loop: str) -> object:
+        """What the lifespan of a loop yielded, or the only one there is; None without one."""
+        if loop in self.states or len(self.states) != 1:
+            return self.states.get(loop)
+        return next(iter(self.states.values()))
+
+    def server_of(self, loop: str) -> Server:
+        """The server for hooks of a loop."""
+        return self.servers[loop]
 
     # ------------------------------------------------------------------------------------------------- verbs
 

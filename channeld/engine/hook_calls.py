@@ -1,6 +1,6 @@
-"""Calling hooks: sync ones inline, async ones with a time limit, threaded ones in a worker; what they raise is contained.
+"""Calling hooks: sync ones inline, async ones with a time limit on their loop, threaded ones in a worker.
 
-A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is no fault of the
+What they raise is contained. A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is no fault of the
 hook's. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channeld.broker.broker import BrokerUnavailable
-from channeld.engine.context import AsyncContext, InlineContext
+from channeld.engine.context import AsyncContext, AsyncioContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session
@@ -38,9 +38,9 @@ async def call_hook(
         HookFailed: anything else went wrong; it is logged.
     """
     seconds = session.channel.limits.hook_timeout
-    context: AsyncContext | InlineContext
+    context: AsyncContext | AsyncioContext | InlineContext
     if hook.is_async:
-        context = AsyncContext(session, id)
+        context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, id)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     elif hook.thread:
         verbs: list[Callable[[], None]] = []
@@ -69,6 +69,8 @@ async def _call(
     try:
         if hook.is_async or hook.thread:
             await yield_to_task()
+            if hook.is_async and hook.loop == "asyncio":
+                return await runtime.in_asyncio(seconds, hook.call, *args)
             if hook.is_async:
                 return await runtime.within(seconds, _contained, hook.call, *args)
             return await runtime.in_thread(seconds, _contained_sync, hook.call, *args)

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import Topic
 from channeld.engine.latency import Timing
-from channeld.hooks import Request
+from channeld.hooks import Request, Server
 from channeld.hub.hub import Hub
 from channeld.later import Later
 from channeld.plan.plan import ChannelPlan, Plan
@@ -79,6 +79,18 @@ class Runtime(Protocol):
         Raises:
             TimeoutError: it took longer.
         """
+
+    async def in_asyncio(
+        self, seconds: float, call: Callable[[*Ts], Awaitable[T]], *args: *Ts
+    ) -> T:
+        """`await call(*args)` on the asyncio loop, cancelled after so many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+
+    async def from_asyncio(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`await call()` on the engine's own loop, asked for by a task of the asyncio loop."""
 
     async def in_thread(self, seconds: float, call: Callable[[*Ts], T], *args: *Ts) -> T:
         """Call a sync function in a worker thread; given up (not stopped) after so many seconds.
@@ -182,8 +194,13 @@ class Surroundings(Protocol):
     timing: Timing
     cluster: OtherNodes
     observer: Observer | None
-    state: object
     leaving: int
+
+    def state_of(self, loop: str) -> object:
+        """What the lifespan of a loop yielded, or the only one there is; None without one."""
+
+    def server_of(self, loop: str) -> Server:
+        """The server for hooks of a loop."""
 
     @property
     def find_user(self) -> "FindUser":

@@ -8,8 +8,9 @@ import attrs
 
 from channeld.auth.authenticator import Compiled as CompiledAuth
 from channeld.auth.types import authenticator
-from channeld.config.model import Config, HookRef
+from channeld.config.model import Config
 from channeld.config.source import Sources
+from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.channels import ChannelCompiler
 from channeld.plan.hooks import HookLoader, Role
@@ -59,7 +60,7 @@ def compile(
     report.extend(check_schemas(config, schemas, sources))
     templates = TemplateCompiler(sources, report)
     root = Path(config.hooks.path if hook_root is None else hook_root).absolute()
-    hooks = HookLoader(templates, root, import_hooks, fresh)
+    hooks = HookLoader(templates, root, import_hooks, fresh, config.hooks.loop)
     auth = {name: _auth(config, name, schemas, templates, hooks) for name in config.auth}
     paths = PathBook.read(config, templates, schemas)
     compiler = ChannelCompiler(
@@ -69,7 +70,7 @@ def compile(
         name: compiler.compile(channel, paths.types(name))
         for name, channel in config.channels.items()
     }
-    lifespan = _lifespan(config, hooks)
+    lifespans = _lifespans(config, hooks, templates)
     hooks.note_unwired()
     if report.errors:
         return Compiled(plan=None, report=report, schemas=schemas)
@@ -79,7 +80,7 @@ def compile(
         limits=config.server.limits,
         channels=channels,
         match=_matcher(paths.table, channels),
-        lifespan=lifespan,
+        lifespans=lifespans,
         hook_modules=hooks.modules,
     )
     return Compiled(plan=plan, report=report, schemas=schemas)
@@ -112,10 +113,23 @@ def _auth(
     )
 
 
-def _lifespan(config: Config, hooks: HookLoader) -> Hook | None:
-    if config.hooks.lifespan is None:
-        return None
-    return hooks.load(HookRef(call=config.hooks.lifespan), "/hooks/lifespan", Role.LIFESPAN)
+def _lifespans(config: Config, hooks: HookLoader, templates: TemplateCompiler) -> tuple[Hook, ...]:
+    declared = config.hooks.lifespan
+    is_list = isinstance(templates.written("/hooks/lifespan"), list)
+    found: dict[str, Hook] = {}
+    for number, ref in enumerate(declared):
+        pointer = f"/hooks/lifespan/{number}" if is_list else "/hooks/lifespan"
+        loop = ref.loop or config.hooks.loop
+        if loop in found:
+            finding = f"`{ref.call}` is a second lifespan for {loop}"
+            place = templates.sources.place(pointer)
+            help = f"write the `loop` that `{ref.call}` is written for, or enter one in the other"
+            templates.report.add(diagnose("CH515", finding, place, help=help))
+            continue
+        hook = hooks.load(ref, pointer, Role.LIFESPAN)
+        if hook is not None:
+            found[loop] = hook
+    return tuple(found.values())
 
 
 def _matcher(

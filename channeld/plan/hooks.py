@@ -13,7 +13,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -60,6 +60,7 @@ class HookLoader:
     root: Path
     imports: bool = True
     fresh: AbstractSet[str] = frozenset()
+    loop: Literal["trio", "asyncio"] = "trio"
     _modules: dict[str, ModuleType | None] = attrs.field(factory=dict, init=False)
     _sources: dict[str, HookSource | None] = attrs.field(factory=dict, init=False)
     _wired: dict[str, set[str]] = attrs.field(factory=dict, init=False)
@@ -86,10 +87,8 @@ class HookLoader:
             return None
         if not self.imports:
             is_async = self._is_async(module, function)
-            accepts = ref.on_failure == "accept"
-            return Hook(
-                ref.call, functools.partial(_not_imported, ref.call), is_async, ref.thread, accepts
-            )
+            call = functools.partial(_not_imported, ref.call)
+            return self._made(ref, call, is_async=is_async)
         return self._import(ref, role, place)
 
     def note_unwired(self) -> None:
@@ -189,8 +188,20 @@ class HookLoader:
         if ref.thread and is_async:
             finding = f"`{ref.call}` is async, so `thread: true` means nothing"
             self._report("CH509", finding, place, help="remove `thread: true`, or the `async`")
-        accepts = ref.on_failure == "accept"
-        return Hook(ref.call, found, is_async, ref.thread and not is_async, accepts)
+        if ref.loop is not None and not is_async and role is not Role.LIFESPAN:
+            finding = f"`{ref.call}` is not async, so `loop` has no effect"
+            self._report("CH516", finding, place, help="remove `loop`, or write `async def`")
+        return self._made(ref, found, is_async=is_async)
+
+    def _made(self, ref: HookRef, call: Callable[..., Any], *, is_async: bool) -> Hook:
+        return Hook(
+            name=ref.call,
+            call=call,
+            is_async=is_async,
+            thread=ref.thread and not is_async,
+            accepts_on_failure=ref.on_failure == "accept",
+            loop=ref.loop or self.loop,
+        )
 
     def _shape_fits(
         self, found: Callable[..., Any], ref: HookRef, role: Role, place: Place

@@ -73,7 +73,7 @@ Template: TypeAlias = Callable[[Scope, Frame], Any]
 class Hook:
     """An imported hook: `call` is the function, `name` its `module:function`.
 
-    `accepts_on_failure`: a client whose connect hook failed is let in.
+    `accepts_on_failure`: a client whose connect hook failed is let in. `loop` is what an async one runs on.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Hook:
     is_async: bool
     thread: bool = False
     accepts_on_failure: bool = False
+    loop: Literal["trio", "asyncio"] = "trio"
 
 
 @attrs.define(slots=True)
@@ -249,5 +250,5 @@ class Plan:
     limits: Limits
     channels: Mapping[str, ChannelPlan]
     match: Callable[[str], Match | None]
-    lifespan: Hook | None
+    lifespans: tuple[Hook, ...]
     hook_modules: Sequence[str] = ()

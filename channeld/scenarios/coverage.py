@@ -118,8 +118,8 @@ def points(config: Config, place: FindPlace) -> dict[Point, Place]:
             found[Point(name, kind, what)] = place(below)
     for kind, what in _server(config):
         found[Point(SERVER, kind, what)] = place("/server")
-    if config.hooks.lifespan is not None:
-        found[Point(SERVER, "hook", config.hooks.lifespan)] = place("/hooks/lifespan")
+    for ref in config.hooks.lifespan:
+        found[Point(SERVER, "hook", ref.call)] = place("/hooks/lifespan")
     return found
 
 

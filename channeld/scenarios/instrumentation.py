@@ -146,11 +146,11 @@ def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
         found = find(path)
         return None if found is None else Match(channels[found.channel.name], found.params)
 
-    lifespan = plan.lifespan
-    if lifespan is not None:
-        origin = Origin(kind="lifespan", channel="", name=lifespan.name, pointer="/hooks/lifespan")
-        lifespan = hook(lifespan, origin)
-    return attrs.evolve(plan, channels=channels, match=match, lifespan=lifespan)
+    lifespans = tuple(
+        hook(one, Origin(kind="lifespan", channel="", name=one.name, pointer="/hooks/lifespan"))
+        for one in plan.lifespans
+    )
+    return attrs.evolve(plan, channels=channels, match=match, lifespans=lifespans)
 
 
 def _channel(

@@ -190,8 +190,8 @@ class _Run:
 
     async def _play(self, plan: Plan, witness: Witness) -> None:
         async with running(plan) as app:
-            if plan.lifespan is not None:
-                self.reached.add("server", "hook", plan.lifespan.name)
+            for lifespan in plan.lifespans:
+                self.reached.add("server", "hook", lifespan.name)
             stage = Stage(app, self.scenario, self.reached)
             self.timeline = stage.timeline
             performer = Performer(stage, self.tree.place, self.config.sources.place)

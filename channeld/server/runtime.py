@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from channeld.later import Pending
+from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 from channeld.timers import Timers
 
@@ -37,6 +38,7 @@ class TrioRuntime:
         self.clock = TrioClock()
         self.timers = Timers()
         self.timers.on_earlier = self._wake
+        self.asyncio = AsyncioLoop()
         self._earlier = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -66,6 +68,20 @@ class TrioRuntime:
             if not scope.cancel_called:
                 return result
         raise TimeoutError
+
+    async def in_asyncio(
+        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:
+        """`await call(*args)` on the asyncio loop, which the first call starts; cancelled after so many seconds.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        return await self.within(seconds, self.asyncio.call, call, *args)
+
+    async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """`await call()` on trio, for a task of the asyncio loop."""
+        return await self.asyncio.trio(call)
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
         """Call a sync function in a worker thread, of which trio has a bounded number; given up, not stopped, in time.
@@ -99,6 +115,7 @@ class TrioRuntime:
                     self._run_timers()
             finally:
                 self._nursery = None
+                await self.asyncio.aclose()
 
     async def _wait_for_timers(self) -> None:
         self._earlier = trio.Event()

@@ -22,6 +22,7 @@ from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
 from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Frame
+from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.testing.client import Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
 
@@ -75,6 +76,10 @@ class TestApp:
         )
         self.cluster = Cluster(self.engine, "local")
         self.engine.cluster = self.cluster
+        self.server = HookServer(
+            self.engine, self.cluster, runtime.asyncio, runtime.failures.append
+        )
+        self.engine.servers = self.server.by_loop
 
     async def connect(  # noqa: PLR0913 - keywords, each of them optional
         self,
@@ -181,8 +186,10 @@ async def running(config: str | Path | Plan, *, seed: int = 0) -> AsyncIterator[
     try:
         async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
             app = TestApp(plan, VirtualRuntime(nursery, seed))
-            if plan.lifespan is not None:
-                app.engine.state = await stack.enter_async_context(plan.lifespan.call(app.engine))
+            stack.push_async_callback(app.runtime.asyncio.aclose)
+            await stack.enter_async_context(app.server.open())
+            for hook in plan.lifespans:
+                await stack.enter_async_context(enter_lifespan(app.engine, app.server, hook))
             yield app
             for session in list(app.engine.sessions.values()):
                 session.peer.close(1001, "the test is over")

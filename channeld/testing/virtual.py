@@ -8,6 +8,7 @@ from typing import Any
 import trio
 import trio.testing
 
+from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.timers import Timers
 
 __all__ = ["START", "VirtualClock", "VirtualRuntime"]
@@ -56,6 +57,7 @@ class VirtualRuntime:
         self.failures: list[BaseException] = []
         self._random = random.Random(seed)  # noqa: S311 - the same ids in every run
         self._nursery = nursery
+        self.asyncio = AsyncioLoop()
         self._threads = 0
         self._thread_done = trio.Event()
 
@@ -80,6 +82,22 @@ class VirtualRuntime:
             if not scope.cancel_called:
                 return result
         raise TimeoutError
+
+    async def in_asyncio(
+        self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:
+        """`await call(*args)` on an asyncio loop in real time; the server is not at rest meanwhile."""
+        self._threads += 1
+        try:
+            return await self.asyncio.call(call, *args)
+        finally:
+            self._threads -= 1
+            self._thread_done.set()
+            self._thread_done = trio.Event()
+
+    async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """`await call()` on trio, for a task of the asyncio loop."""
+        return await self.asyncio.trio(call)
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
         """Call a function in a worker thread; the server is not at rest meanwhile."""

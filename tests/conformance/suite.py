@@ -96,7 +96,7 @@ async def _echoing(path: str) -> AsyncIterator[int]:
         limits=server.limits,
         channels=base.channels,
         match=lambda _path: echo,
-        lifespan=None,
+        lifespans=(),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)

@@ -64,7 +64,7 @@ def test_a_whole_configuration_is_compiled(compile_text: Compile) -> None:
     assert outcome.compiled.report.errors == []
     plan = outcome.compiled.plan
     assert list(plan.channels) == ["room", "lobby"]
-    assert plan.lifespan is None
+    assert plan.lifespans == ()
     assert plan.limits.outbox == 2 * 1024 * 1024
     assert plan.match("/rooms/x-1").params == {"room_id": "x-1"}
     assert plan.match("/rooms/x-1").channel is plan.channels["room"]

@@ -179,7 +179,7 @@ def test_a_lifespan_is_a_context_manager(load: Callable[..., Any]) -> None:
     module = "import contextlib\n@contextlib.asynccontextmanager\nasync def life(server): yield 1\n"
     outcome = load(HELLO + module, LIFESPAN)
     assert codes(outcome) == []
-    assert outcome.compiled.plan.lifespan.name == "chat:life"
+    assert [one.name for one in outcome.compiled.plan.lifespans] == ["chat:life"]
 
 
 @pytest.mark.parametrize("body", ["async def life(server): yield 1", "async def life(server): ..."])

@@ -129,7 +129,7 @@ def plan(server: Server | None = None, **limit_changes: Any) -> Plan:
         limits=server.limits,
         channels={"echo": echo},
         match=match,
-        lifespan=None,
+        lifespans=(),
     )
 
 

@@ -1,0 +1,243 @@
+"""The server as hooks and lifespans act through it: what the control API can do, in code (`channeld.hooks.Server`).
+
+One object for code on trio, one for code on the asyncio loop, one for threads. The first does the work; the others carry
+each call to it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import orjson
+import trio
+
+from channeld.broker.broker import Topic
+from channeld.cluster.cluster import Cluster
+from channeld.engine.engine import Engine
+from channeld.groups import only
+from channeld.hooks import Server
+from channeld.later import Pending, resolved
+from channeld.plan.plan import ChannelPlan, Hook
+from channeld.protocol.codes import CloseCode
+from channeld.server.asyncio_loop import AsyncioLoop
+from channeld.telemetry import log
+
+__all__ = ["AsyncioServer", "HookServer", "ThreadServer", "enter_lifespan"]
+
+
+class HookServer:
+    """Keeps `channeld.hooks.Server` for code on trio.
+
+    Args:
+        engine: what is acted on.
+        cluster: the other nodes.
+        loop: where asyncio hooks run.
+        on_failure: gets what a task that was started has raised.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        cluster: Cluster,
+        loop: AsyncioLoop,
+        on_failure: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._cluster = cluster
+        self._on_failure = on_failure or _log_failure
+        self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self.from_thread = ThreadServer(self)
+        self.for_asyncio = AsyncioServer(self, loop)
+        self.by_loop: Mapping[str, Server] = {"trio": self, "asyncio": self.for_asyncio}
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """From here to the end of the block tasks can be started and threads may call; then the tasks are cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery, self._token = nursery, trio.lowlevel.current_trio_token()
+                try:
+                    yield
+                finally:
+                    self._nursery = None
+                    nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # What the block raised is not this nursery's.
+            raise only(group) from None
+
+    # ---------------------------------------------------------------------------------------------------- verbs
+
+    async def publish(
+        self,
+        channel: str,
+        event: Mapping[str, object],
+        *,
+        room: str | None = None,
+        user: str | None = None,
+        everyone: bool = False,
+    ) -> str | None:
+        """Publish an event; its position where the room keeps a history."""
+        if (room is not None) + (user is not None) + everyone != 1:
+            raise TypeError("publish() takes one of room=, user= and everyone=True")
+        for name in (room, user):
+            if name is not None and type(name) is not str:
+                raise TypeError(f"the name of a room or a user is a string, not {name!r}")
+        later = self._engine.publish(channel, event, room=room, user=user)
+        position = await Pending(resolved(later))
+        return None if position is None else str(position)
+
+    async def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        connection: str | None = None,
+        code: int = CloseCode.KICKED,
+        reason: str = "",
+    ) -> int:
+        """Close a user's connections, or one, on every node; how many."""
+        _one_of(user, connection)
+        return await self._cluster.disconnect(
+            user=user, connection=connection, code=code, reason=reason
+        )
+
+    async def subscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """Put a user's connections on a channel, or one, into a room; how many."""
+        _one_of(user, connection)
+        name = self._channel(channel).name
+        return await self._cluster.subscribe(
+            user=user, connection=connection, channel=name, room=room
+        )
+
+    async def unsubscribe(
+        self, user: str | None, channel: str, room: str, *, connection: str | None = None
+    ) -> int:
+        """Take them out of it; how many."""
+        _one_of(user, connection)
+        name = self._channel(channel).name
+        return await self._cluster.unsubscribe(
+            user=user, connection=connection, channel=name, room=room
+        )
+
+    async def online(self, user: str, channel: str) -> bool:
+        """Whether a user has a connection on a channel, on any node."""
+        return await Pending(resolved(self._engine.online(self._channel(channel).name, user)))
+
+    async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
+        """Who is in a room."""
+        topic = Topic("room", self._channel(channel).name, room)
+        state = await Pending(self._engine.hub.presence.state(topic))
+        users: list[dict[str, Any]] = state["users"]
+        return users
+
+    async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest frames of a room, oldest first."""
+        page = await Pending(self._engine.history(self._channel(channel), room, limit))
+        return [orjson.loads(payload) for payload in page.payloads]
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run `await function(*args)` in a task that is cancelled when the lifespan ends."""
+        if self._nursery is None:
+            raise RuntimeError("tasks are started from a lifespan or a hook, while the server runs")
+        self._nursery.start_soon(self._contained, function, args)
+
+    # --------------------------------------------------------------------------------------------------- within
+
+    @property
+    def token(self) -> trio.lowlevel.TrioToken:
+        """The way to trio from another thread."""
+        if self._token is None:
+            raise RuntimeError("the server is not running")
+        return self._token
+
+    def _channel(self, name: str) -> ChannelPlan:
+        channel = self._engine.plan.channels.get(name)
+        if channel is None:
+            raise ValueError(f"there is no channel `{name}`")
+        return channel
+
+    async def _contained(
+        self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> None:
+        try:
+            await function(*args)
+        except Exception as error:  # a task of somebody else's must not end the server
+            self._on_failure(error)
+
+
+@asynccontextmanager
+async def enter_lifespan(engine: Engine, server: HookServer, hook: Hook) -> AsyncIterator[None]:
+    """A lifespan on its loop: its value is the state of that loop's hooks until the block ends."""
+    own = server.by_loop[hook.loop]
+    context = (
+        hook.call(own) if hook.loop == "trio" else server.for_asyncio.loop.context(hook.call, own)
+    )
+    async with context as engine.states[hook.loop]:
+        yield
+
+
+def _one_of(user: str | None, connection: str | None) -> None:
+    if (user is None) == (connection is None):
+        raise TypeError("give a user or a connection, not both")
+
+
+def _log_failure(error: Exception) -> None:
+    log("task_failed", task="lifespan", exception=error)
+
+
+def _on_the_loop(verb: str) -> Any:
+    async def call(self: "AsyncioServer", *args: object, **named: object) -> Any:
+        return await self.loop.trio(partial(getattr(self.server, verb), *args, **named))
+
+    call.__name__ = verb
+    call.__doc__ = getattr(HookServer, verb).__doc__
+    return call
+
+
+class AsyncioServer:
+    """Keeps `channeld.hooks.Server` for code on the asyncio loop."""
+
+    def __init__(self, server: HookServer, loop: AsyncioLoop) -> None:
+        self.server = server
+        self.loop = loop
+        self.from_thread = server.from_thread
+
+    publish = _on_the_loop("publish")
+    disconnect = _on_the_loop("disconnect")
+    subscribe = _on_the_loop("subscribe")
+    unsubscribe = _on_the_loop("unsubscribe")
+    online = _on_the_loop("online")
+    presence = _on_the_loop("presence")
+    history = _on_the_loop("history")
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run `await function(*args)` in a task of the loop, which is cancelled when the lifespan ends."""
+        self.loop.start_soon(function, *args)
+
+
+def _in_a_thread(verb: str) -> Any:
+    def call(self: "ThreadServer", *args: object, **named: object) -> Any:
+        bound = partial(getattr(self.server, verb), *args, **named)
+        return trio.from_thread.run(bound, trio_token=self.server.token)
+
+    call.__name__ = verb
+    call.__doc__ = getattr(HookServer, verb).__doc__
+    return call
+
+
+class ThreadServer:
+    """Keeps `channeld.hooks.ThreadServer`: the verbs for any thread but the server's own; they wait for the result."""
+
+    def __init__(self, server: HookServer) -> None:
+        self.server = server
+
+    publish = _in_a_thread("publish")
+    disconnect = _in_a_thread("disconnect")
+    subscribe = _in_a_thread("subscribe")
+    unsubscribe = _in_a_thread("unsubscribe")
+    online = _in_a_thread("online")
+    presence = _in_a_thread("presence")
+    history = _in_a_thread("history")
