@@ -3,6 +3,7 @@
     ports          what the engine asks of those around it, and what its modules ask of it
     auth           tokens to users; what `require` asks of claims
     limits         token buckets
+    budgets        what is kept of them beyond a connection's end
     latency        how long frames and hooks take
     publishing     what hooks and the API send: checked and published
     session        one connection's state and voice

@@ -12,6 +12,7 @@ from channeld.auth.authenticator import KeySet, Verifier
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.engine import publishing, rooms
 from channeld.engine.authenticate import find_user
+from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.engine.ports import ALONE, FindUser, Observer, OtherNodes, Peer, Runtime
 from channeld.engine.publishing import Audience, HistoryPage
@@ -58,6 +59,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.leaving = 0  # connections that are gone, and of whom not everybody has heard
         self.timing = Timing(runtime.clock)
+        self.budgets = Budgets()
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
         self.cluster: OtherNodes = ALONE
         self.plan = plan

@@ -13,6 +13,7 @@ from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import rooms
 from channeld.engine.authenticate import authenticated, deny, verify_message_token
+from channeld.engine.budgets import Debt
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
@@ -126,6 +127,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
 
 async def _attach(session: Session) -> None:
     engine, channel, user = session.engine, session.channel, session.user_id
+    _take_over_debt(session)
     most = channel.limits.connections_per_user
     if most is not None and user is not None:
         engine.replace_oldest(channel.name, user, most)
@@ -133,6 +135,23 @@ async def _attach(session: Session) -> None:
     if most is not None and user is not None:
         # After it can be found itself: of two that come at once on two nodes, both then see both.
         engine.cluster.replace_oldest(channel.name, user, most)
+
+
+def _take_over_debt(session: Session) -> None:
+    debt = session.engine.budgets.inherit(session.account, session.opened_at)
+    session.message_arrival = debt.messages
+    session.error_arrival = max(session.error_arrival, debt.errors)
+    if debt.types:
+        session.type_arrivals = debt.types
+
+
+def _leave_debt(session: Session, now: float) -> None:
+    budgets, types = session.engine.budgets, session.type_arrivals or {}
+    if session.user_id is not None and session.type_arrivals is not None:
+        budgets.release(session.account, now)
+        types = {}
+    debt = Debt(session.message_arrival, session.error_arrival, types)
+    budgets.charge(session.account, debt, now)
 
 
 async def _call_connect(session: Session, hook: Hook) -> bool:
@@ -239,6 +258,8 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
     """Forget the connection everywhere, then call the close hook."""
     engine = session.engine
     engine.forget(session.connection_id)
+    if session.connect_called:
+        _leave_debt(session, now)
     engine.leaving += 1
     try:
         await _close(session, code, reason, now)

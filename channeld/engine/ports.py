@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import Topic
+from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.hooks import Request, Server
 from channeld.hub.hub import Hub
@@ -192,6 +193,7 @@ class Surroundings(Protocol):
     plan: Plan
     verifiers: Mapping[str, Verifier]
     timing: Timing
+    budgets: Budgets
     cluster: OtherNodes
     observer: Observer | None
     leaving: int

@@ -6,7 +6,7 @@ of a connection is dropped in `closed`, which is called once, whatever ended it.
 """
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from channeld.engine import authenticate, lifecycle, reserved, routing
 from channeld.engine.errors import refuse_for
@@ -15,10 +15,18 @@ from channeld.engine.session import Session, State, is_id
 from channeld.later import Pending, start
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.protocol.frames import BadFrame, Frame, decode
+from channeld.protocol.frames import BadFrame, Frame, decode, id_of
 from channeld.protocol.reserved import RESERVED_CLIENT
 
 __all__ = ["Receiver"]
+
+ABSENT: Final = object()
+
+# A client that goes on at ten times its rate for ten seconds is sent away. While it floods, its larger messages are not
+# looked into any more, not even for the `id` that the answer would repeat.
+FLOOD_SECONDS: Final = 10.0
+FLOOD_FACTOR: Final = 10
+SMALL: Final = 4096
 
 
 class Receiver(Session):
@@ -32,7 +40,9 @@ class Receiver(Session):
         self.state = State.OPENING
         return self._start(lifecycle.open_session(self, now))
 
-    def receive(self, text: bytes, now: float) -> Pending[None] | None:
+    def receive(  # noqa: PLR0911 - a way out for each thing that a text may be
+        self, text: bytes, now: float
+    ) -> Pending[None] | None:
         """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
         timing = self.engine.timing
         timing.until_next -= 1
@@ -42,29 +52,41 @@ class Receiver(Session):
             return self._receive_early(text, now)
         limits = self.channel.limits
         arrival = take(self.message_arrival, now, limits.messages)
+        if arrival == REFUSED:
+            self._turn_away(text, now)
+            return None
+        self.message_arrival = arrival
         frame = decode(text, limits.json_depth)
         if isinstance(frame, BadFrame):
-            if arrival != REFUSED:
-                self.message_arrival = arrival
             self.refuse_text(frame)
             return None
         kind: str = frame.pop("type")
-        id = frame.pop("id", None)
-        if arrival == REFUSED or (id is not None and not is_id(id)):
-            self._turn_away(id, now)
+        id = frame.pop("id", ABSENT)
+        if id is ABSENT:
+            id = None
+        elif not is_id(id):
+            self.refuse_id()
             return None
-        self.message_arrival = arrival
         message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
         return self._receive_message(message, frame, id, now)
 
-    def _turn_away(self, id: Any, now: float) -> None:
-        if id is not None and not is_id(id):
-            self.refuse_id()
-        else:
-            wait = retry_after(self.message_arrival, now, self.channel.limits.messages)
-            self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
+    def _turn_away(self, text: bytes, now: float) -> None:
+        """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""
+        rate = self.channel.limits.messages
+        if now - self.flood_began > FLOOD_SECONDS:
+            self.flood_began, self.flood_size = now, 0
+        self.flood_size += 1
+        if self.flood_size * rate.interval > FLOOD_SECONDS * (FLOOD_FACTOR - 1):
+            self.disconnect(CloseCode.TOO_MANY_ERRORS, "too many messages", reconnect=False)
+            return
+        id = None
+        if len(text) <= SMALL or self.flood_size <= rate.burst:
+            id = id_of(text)
+        wait = retry_after(self.message_arrival, now, rate)
+        id = id if is_id(id) else None
+        self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
 
     def too_large(self, now: float) -> None:
         """A message is over `limits.message_size`: say so and close."""
@@ -108,7 +130,9 @@ class Receiver(Session):
         assert message.rate is not None  # noqa: S101 - the caller has looked
         arrivals = self.type_arrivals
         if arrivals is None:
-            arrivals = self.type_arrivals = {}
+            arrivals = self.type_arrivals = (
+                {} if self.user_id is None else self.engine.budgets.rates_of(self.account)
+            )
         before = arrivals.get(message.type, 0.0)
         arrival = take(before, now, message.rate)
         if arrival != REFUSED:
@@ -140,7 +164,7 @@ class Receiver(Session):
             self.refuse_text(frame)
             return None
         id = frame.get("id")
-        if id is not None and not is_id(id):
+        if "id" in frame and not is_id(id):
             self.refuse_id()
             return None
         if frame["type"] != "authenticate" or type(frame.get("token")) is not str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
+from channeld.engine.budgets import AccountKey
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.ports import Peer, Surroundings
 from channeld.hooks import Request
@@ -61,6 +62,8 @@ class Session:
         "engine",
         "error_arrival",
         "expires",
+        "flood_began",
+        "flood_size",
         "home",
         "message_arrival",
         "opened_at",
@@ -105,7 +108,9 @@ class Session:
         self.connect_called = False
         self.chores: deque[Coroutine[Any, Any, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
+        # A user's is shared by all its connections on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
+        self.flood_began, self.flood_size = 0.0, 0
         self.opened_at = 0.0
 
     def is_in(self, *states: State) -> bool:
@@ -116,6 +121,11 @@ class Session:
     def limits(self) -> Limits:
         """The channel's limits."""
         return self.channel.limits
+
+    @property
+    def account(self) -> AccountKey:
+        """Where what it uses up is written down."""
+        return (self.channel.name, self.user_id, "" if self.user_id is not None else self.address)
 
     # -------------------------------------------------------------------------------------------------- answers
 

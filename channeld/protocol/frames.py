@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode"]
+__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode", "id_of"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
@@ -66,6 +66,15 @@ def decode(text: bytes, depth: int) -> Frame | BadFrame:
     if type(value.get("type")) is not str:
         return BadFrame("A frame needs a string `type`", value.get("id"))
     return value
+
+
+def id_of(text: bytes) -> Any:
+    """The `id` of a text that is not decoded any further; None where it has none, or is not a JSON object."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value.get("id") if type(value) is dict else None
 
 
 def _reason_against(text: bytes, depth: int) -> str | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channeld.testing import NotReceived
+from channeld.testing import Client, NotReceived, TestApp
 from tests.engine.conftest import Serve
 
 ECHO = """
@@ -184,3 +184,73 @@ MAYBE = """
     auth: {use: session, optional: true}
     messages: {say: {schema: true, route: sender, stamp: {from: "{user.id?}"}}}
 """
+
+
+LIMITED = """
+  limited:
+    path: /limited
+    auth: none
+    limits: {messages: 10/s}
+    messages: {say: {schema: true, route: sender}}
+"""
+
+
+async def test_an_id_of_null_is_no_id(serve: Serve) -> None:
+    async with serve(ECHO) as app:
+        client = await app.connect("/echo")
+        for text in ('{"type":"say","text":"hi","id":null}', '{"type":"ping","id":null}'):
+            await client.send_raw(text)
+            [error] = await client.received()
+            assert (error["code"], error["errors"][0]["path"]) == ("INVALID_MESSAGE", "/id")
+
+
+async def test_over_the_rate_nothing_is_looked_at_but_the_id(serve: Serve) -> None:
+    async with serve(LIMITED) as app:
+        client = await app.connect("/limited")
+        for _ in range(10):
+            await client.send({"type": "say"})
+        await client.received()
+        for text in ("nonsense", '{"type":"say","id":[1]}', '{"id":7}', '{"type":"say","id":"a"}'):
+            await client.send_raw(text)
+        errors = await client.received()
+        assert {error["code"] for error in errors} == {"RATE_LIMITED"}
+        assert [error.get("id") for error in errors] == [None, None, 7, "a"]
+
+
+async def flood(app: TestApp, client: Client, per_second: int, seconds: int, text: str) -> int:
+    """Seconds after which it was closed."""
+    for second in range(seconds):
+        for _ in range(10):
+            for _ in range(per_second // 10):
+                await client.send_raw(text)
+            await app.advance(0.1)
+        if client.closed is not None:
+            return second + 1
+    return 0
+
+
+async def test_a_client_that_goes_on_at_ten_times_its_rate_is_sent_away(serve: Serve) -> None:
+    async with serve(LIMITED) as app:
+        client = await app.connect("/limited")
+        assert await flood(app, client, 110, 20, '{"type":"say"}') == 10
+        assert client.closed is not None
+        assert client.closed[0] == 4429
+        assert (await client.received())[-1]["type"] == "disconnect"
+
+
+async def test_a_client_that_is_over_its_rate_by_less_stays(serve: Serve) -> None:
+    async with serve(LIMITED) as app:
+        client = await app.connect("/limited")
+        assert await flood(app, client, 80, 30, '{"type":"say"}') == 0
+
+
+async def test_in_a_flood_large_messages_are_not_read_for_their_id(serve: Serve) -> None:
+    async with serve(LIMITED) as app:
+        client = await app.connect("/limited")
+        for _ in range(20):
+            await client.send({"type": "say"})
+        await client.received()
+        large = {"type": "say", "id": 1, "text": "x" * 5000}
+        for frame in (large, {"type": "say", "id": 2}):
+            await client.send(frame)
+        assert [error.get("id") for error in await client.received()] == [None, 2]

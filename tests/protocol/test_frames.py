@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.protocol import frames
-from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode
+from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode, id_of
 
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> bytes:
@@ -192,3 +192,11 @@ def test_one_long_number_costs_no_second_reading(monkeypatch: pytest.MonkeyPatch
     assert isinstance(decode(text, 64), dict)
     assert read == [text]
     assert not hasattr(frames, "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [(b'{"id":7}', 7), (b'{"id":[1]}', [1]), (b"{}", None), (b"[1]", None), (b"nonsense", None)],
+)
+def test_an_id_is_read_out_of_any_object(text: bytes, id: object) -> None:
+    assert id_of(text) == id

@@ -1,0 +1,111 @@
+"""What connections have used up of their rates, kept beyond their end: a client gains nothing by reconnecting.
+
+An account is one user's on one channel, or (anonymous) one address's. All connections of a user share the rates of its
+message types while they live. What a connection had used up of its own limits is charged to the next one of the same
+account, until it would be full again; neighbours behind one address share nothing at the same time.
+
+Bounded: an account without a connection is forgotten when all is full again, and the oldest one above `MOST_IDLE`.
+"""
+
+from typing import Final, TypeAlias
+
+import attrs
+
+__all__ = ["AccountKey", "Budgets", "Debt"]
+
+MOST_IDLE: Final = 100_000
+MOST_DEBTS: Final = 100
+FEWEST: Final = 1_000
+
+AccountKey: TypeAlias = tuple[str, str | None, str]
+"""The channel, and the user, or None and the address."""
+
+
+@attrs.frozen(slots=True)
+class Debt:
+    """Arrival times as `limits.take` returns them: of all messages, of errors, and of types (anonymous ones)."""
+
+    messages: float = 0.0
+    errors: float = 0.0
+    types: dict[str, float] = attrs.field(factory=dict)
+
+    def ends(self) -> float:
+        """When all of it would be full again."""
+        return max(self.messages, self.errors, *self.types.values())
+
+
+@attrs.define(eq=False)
+class _Account:
+    rates: dict[str, float] = attrs.field(factory=dict)
+    holders: int = 0
+    debts: list[Debt] = attrs.field(factory=list)
+
+    def is_full(self, now: float) -> bool:
+        """Whether nothing is lost when it is forgotten."""
+        self.debts = [debt for debt in self.debts if debt.ends() > now]
+        return not (self.holders or self.debts or any(at > now for at in self.rates.values()))
+
+
+class Budgets:
+    """One per engine."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[AccountKey, _Account] = {}
+        self._sweep_at = FEWEST
+
+    def __len__(self) -> int:
+        """How many accounts are kept."""
+        return len(self._accounts)
+
+    def rates_of(self, key: AccountKey) -> dict[str, float]:
+        """The arrival times of a user's message types, shared by all its connections; `release` them at the end."""
+        account = self._account(key)
+        account.holders += 1
+        return account.rates
+
+    def release(self, key: AccountKey, now: float) -> None:
+        """A connection that held an account's rates has ended."""
+        account = self._accounts.get(key)
+        if account is not None:
+            account.holders -= 1
+            self._forget(key, account, now)
+
+    def charge(self, key: AccountKey, debt: Debt, now: float) -> None:
+        """A connection has ended, and had used up this much."""
+        if debt.ends() <= now:
+            return
+        debts = self._account(key).debts
+        debts.append(debt)
+        if len(debts) > MOST_DEBTS:
+            debts.remove(min(debts, key=Debt.ends))
+        if len(self._accounts) > self._sweep_at:
+            self._sweep(now)
+
+    def inherit(self, key: AccountKey, now: float) -> Debt:
+        """What a new connection begins with: the largest debt that nobody has taken over."""
+        account = self._accounts.get(key)
+        if account is None or not account.debts:
+            return Debt()
+        debt = max(account.debts, key=Debt.ends)
+        account.debts.remove(debt)
+        self._forget(key, account, now)
+        return debt
+
+    def _account(self, key: AccountKey) -> _Account:
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = _Account()
+        return account
+
+    def _forget(self, key: AccountKey, account: _Account, now: float) -> None:
+        if account.is_full(now):
+            del self._accounts[key]
+
+    def _sweep(self, now: float) -> None:
+        for key, account in list(self._accounts.items()):
+            self._forget(key, account, now)
+        idle = [key for key, account in self._accounts.items() if not account.holders]
+        for key in idle[: max(0, len(idle) - MOST_IDLE)]:
+            del self._accounts[key]
+        # Each sweep is paid for by as many charges as it looks at.
+        self._sweep_at = max(FEWEST, 2 * len(self._accounts))
