@@ -251,7 +251,7 @@ def limits(record: Record, busy: Price) -> str:
 ASSUMED = (
     f"Assumed: {CONNECTIONS:,} connections in {CONNECTIONS // ROOM:,} rooms of {ROOM}, spread evenly over the nodes; "
     "each user says something once a minute; messages of 300 bytes; one core a node, used to "
-    f"{USED:.0%}. Nobody has measured it on so many machines."
+    f"{USED:.0%}. It has not been measured on that many machines."
 )
 PRICES = (
     "Prices are those of the last of the tables above: of a message among 30 at once in 30 rooms, and of one "

@@ -108,7 +108,7 @@ CATALOGUE: tuple[Peer, ...] = (
     Peer(
         name="channeld",
         title="**channeld**",
-        does="parses, validates against the JSON Schema, counts, limits, routes, encodes anew; connects and idles "
+        does="parses, validates against the JSON Schema, counts, limits, routes, re-encodes; connects and idles "
         "with a verified JWT, a room and presence",
         command=channeld,
         fan="/fan/bench",
@@ -179,7 +179,7 @@ CATALOGUE: tuple[Peer, ...] = (
     Peer(
         name="trio-websocket-validated",
         title="trio-websocket + json + jsonschema",
-        does="parses, validates against the same schema and encodes anew; nothing else",
+        does="parses, validates against the same schema and re-encodes; nothing else",
         packages=("pypi:trio-websocket", "pypi:jsonschema"),
         command=python_peer("trio_websocket_peer.py", "validated"),
         quick=True,

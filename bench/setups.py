@@ -112,7 +112,7 @@ def peer(program: str, script: str) -> Callable[[Place], list[str]]:
     return lambda place: [program, str(PEERS / script), str(place.port), str(place.valkey)]
 
 
-VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, encodes anew"
+VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, re-encodes"
 OURS = {"api": True, "says": "channeld serves", "does": VALIDATES}
 SHARED = "{redis: {url: 'unix://{valkey}', prefix: bench}}"
 

@@ -81,15 +81,17 @@ def _words(error: Any) -> str:
 def _with_server(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which server; by default the one of the configuration's `api`."""
     for option in (
-        click.option("--key", help=f"One of its api.keys, else {_KEY}, else the configuration's."),
-        click.option("--url", metavar="URL", help="http://HOST:PORT or unix:PATH of its API."),
+        click.option("--key", help=f"One of api.keys. Default: {_KEY}, then the configuration."),
+        click.option(
+            "--url", metavar="URL", help="Address of the API: http://HOST:PORT or unix:PATH."
+        ),
         click.option(
             "--config",
             "file",
             default=DEFAULT_FILE,
             metavar="FILE",
             show_default=True,
-            help="Whose `api` says the address and the key.",
+            help="Configuration whose `api` gives the address and the key.",
         ),
     ):
         command = option(command)
@@ -129,7 +131,7 @@ def _is_url(text: str) -> bool:
 def _exactly_one(**given: object) -> None:
     names = " or ".join(f"--{name}" for name in given)
     if sum(bool(value) for value in given.values()) != 1:
-        raise click.UsageError(f"give {names}, and only one of them")
+        raise click.UsageError(f"give exactly one of {names}")
 
 
 def _read_event(text: str) -> dict[str, Json]:
@@ -146,10 +148,12 @@ def _read_event(text: str) -> dict[str, Json]:
 @click.command("publish")
 @click.argument("channel")
 @click.argument("event", metavar="JSON")
-@click.option("--room", metavar="ROOM", help="To everyone in this room.")
-@click.option("--user", metavar="USER", help="To this user's connections.")
-@click.option("--all", "everyone", is_flag=True, help="To everyone on the channel.")
-@click.option("--idempotency-key", metavar="KEY", help="Within five minutes it publishes once.")
+@click.option("--room", metavar="ROOM", help="Send to everyone in this room.")
+@click.option("--user", metavar="USER", help="Send to all connections of this user.")
+@click.option("--all", "everyone", is_flag=True, help="Send to everyone on the channel.")
+@click.option(
+    "--idempotency-key", metavar="KEY", help="Publish only once per key within five minutes."
+)
 @_with_server
 def publish(  # noqa: PLR0913 - one for each option
     *,
@@ -165,7 +169,7 @@ def publish(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Send an event to a room, to a user, or to everyone on a channel of a running server.
 
-    JSON is the event with its `type`, or - for standard input. Prints where it went.
+    JSON is the event including its `type`, or - to read it from standard input.
     """
     _exactly_one(room=room, user=user, all=everyone)
     frame = _read_event(event)
@@ -217,10 +221,10 @@ def _as_json(pages: list["Presence"]) -> dict[str, Json]:
 
 
 @click.command("disconnect")
-@click.option("--user", metavar="USER", help="All of this user's connections.")
-@click.option("--connection", metavar="ID", help="This connection.")
+@click.option("--user", metavar="USER", help="Close all connections of this user.")
+@click.option("--connection", metavar="ID", help="Close this connection.")
 @click.option("--code", type=click.IntRange(1000, 4999), default=4410, show_default=True)
-@click.option("--reason", default="", help="What the client is told.")
+@click.option("--reason", default="", help="Reason given to the client.")
 @_with_server
 def disconnect(  # noqa: PLR0913 - one for each option
     *,
@@ -232,7 +236,7 @@ def disconnect(  # noqa: PLR0913 - one for each option
     url: str | None,
     key: str | None,
 ) -> None:
-    """Close a user's connections, or one, of a running server. Prints how many there were."""
+    """Close a user's connections, or a single one. Prints how many were closed."""
     _exactly_one(user=user, connection=connection)
     with _server(file, url, key).client() as client:
         count = client.disconnect(user=user, connection=connection, code=code, reason=reason)

@@ -23,21 +23,32 @@ PROMPT: Final = "> "
 
 @click.command("connect")
 @click.argument("url")
-@click.option("--config", default=DEFAULT_FILE, show_default=True, help="For paths and --user.")
-@click.option("--token", help="Added as ?token=, unless the config says where tokens are read.")
-@click.option("--user", metavar="ID", help="Mint a token for this user from the config's secret.")
-@click.option("--claim", "claims", type=ClaimType(), multiple=True, help="A claim for --user.")
-@click.option("--auth", metavar="NAME", help="The authenticator that --user mints for.")
-@click.option("--send", multiple=True, metavar="JSON", help="Send a frame and leave; repeatable.")
-@click.option("--wait", metavar="N|TYPE", help="Leave after N frames, or after one of that type.")
+@click.option(
+    "--config",
+    default=DEFAULT_FILE,
+    show_default=True,
+    help="Configuration for bare paths and --user.",
+)
+@click.option(
+    "--token", help="Token, sent as ?token= unless the configuration names another source."
+)
+@click.option(
+    "--user", metavar="ID", help="Mint a token for this user with the configuration's secret."
+)
+@click.option(
+    "--claim", "claims", type=ClaimType(), multiple=True, help="Claim for --user; repeatable."
+)
+@click.option("--auth", metavar="NAME", help="Authenticator that --user mints a token for.")
+@click.option("--send", multiple=True, metavar="JSON", help="Send a frame and exit; repeatable.")
+@click.option("--wait", metavar="N|TYPE", help="Exit after N frames, or after one of this type.")
 @click.option("--timeout", type=DurationType(), default="10s", show_default=True)
 @click.pass_context
 def command(ctx: click.Context, /, **options: object) -> int:
-    """Talk to a channel: an interactive client.
+    """Connect to a channel with an interactive client.
 
-    URL is ws://HOST:PORT/PATH, or only /PATH: the server that the configuration declares. With --send or --wait nothing
-    is read from the keyboard: frames are printed one a line as JSON, and the exit status is 1 when the server refuses,
-    closes, answers with an error, or says nothing in time.
+    URL is ws://HOST:PORT/PATH, or just /PATH on the server that the configuration declares. With --send or --wait,
+    nothing is read from the keyboard: received frames are printed as one line of JSON each, and the exit status is 1 if
+    the server refuses, closes, answers with an error, or times out.
     """
     import trio  # noqa: PLC0415 - 130 ms that --help and completion do not need
 

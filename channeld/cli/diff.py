@@ -39,14 +39,14 @@ FAILS: Final = ("breaking", "dangerous", "security", "never")
     type=click.Choice(FAILS),
     default="breaking",
     show_default=True,
-    help="What gives exit status 1; dangerous and security include breaking.",
+    help="Which changes give exit status 1; dangerous and security include breaking.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also show changed descriptions.")
 def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> int:
-    """Show what changed for clients from OLD to NEW.
+    """Show what changes for clients from OLD to NEW.
 
     Each is a file, REV:PATH (a file in a git revision), or git:REV (the other one's file at that revision). Exit status: 1
-    when a change breaks clients and diff.accept does not name it, 2 when one of the two can't be read.
+    if a change breaks clients and is not listed in diff.accept, 2 if either cannot be read.
     """
     try:
         was, now = _sides(old, new)

@@ -42,22 +42,24 @@ def _to_file(function: F) -> F:
     return function
 
 
-_title = click.option("--title", default="WebSocket channels", show_default=True, help="Its title.")
+_title = click.option(
+    "--title", default="WebSocket channels", show_default=True, help="Title of the document."
+)
 
 
 @click.group("export")
 def command() -> None:
-    """Write down what a configuration promises its clients.
+    """Export what a configuration promises its clients.
 
-    Every target is made of the same description, and comes out the same each time.
+    All targets are generated from the same description, and the output is reproducible.
     """
 
 
 @command.command("asyncapi")
 @_to_file
 @_title
-@click.option("--release", default="1.0.0", show_default=True, help="The version of your API.")
-@click.option("--server", default="", help="The URL that clients use, such as wss://example.org.")
+@click.option("--release", default="1.0.0", show_default=True, help="Version of your API.")
+@click.option("--server", default="", help="URL that clients use, such as wss://example.org.")
 @click.option("--spec-version", type=click.Choice(VERSIONS), default="3.0.0", show_default=True)
 def _asyncapi(  # noqa: PLR0913, PLR0917 - one an option
     file: str,
@@ -84,7 +86,7 @@ def _jsonschema(file: str, output: Path | None, check: bool, title: str) -> None
 
 @command.command("typescript")
 @_to_file
-@click.option("--client", is_flag=True, help="With a typed client in the same file.")
+@click.option("--client", is_flag=True, help="Include a typed client in the same file.")
 def _typescript(file: str, output: Path | None, check: bool, client: bool) -> None:
     """TypeScript types of every frame, both ways."""
     _give(typescript(_contract(file), client=client), output, check=check)
@@ -99,7 +101,7 @@ def _javascript(file: str, output: Path | None, check: bool) -> None:
 
 @command.command("python")
 @_to_file
-@click.option("--client", is_flag=True, help="With a typed client in the same file.")
+@click.option("--client", is_flag=True, help="Include a typed client in the same file.")
 def _python(file: str, output: Path | None, check: bool, client: bool) -> None:
     """Python TypedDicts of every frame, both ways."""
     _give(python(_contract(file), client=client), output, check=check)

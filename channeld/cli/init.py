@@ -23,9 +23,9 @@ _SHOWN: Final = 5
     help="; ".join(f"{name}: {line}" for name, line in TEMPLATES.items()) + ".",
 )
 def command(folder: str, template: str) -> None:
-    """Make a working project: channels.yaml, hooks, schemas, scenarios, a CI workflow.
+    """Create a working project: channels.yaml, hooks, schemas, scenarios and a CI workflow.
 
-    DIR is new or empty; nothing is ever overwritten.
+    DIR must be new or empty; nothing is overwritten.
     """
     try:
         written = create(Path(folder), template)

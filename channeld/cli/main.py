@@ -21,21 +21,24 @@ __all__ = ["COMMANDS", "cli", "main", "run"]
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("channeld.cli.run", "Serve a configuration."),
-    "validate": ("channeld.cli.validate", "Find every problem of a configuration at once."),
-    "routes": ("channeld.cli.routes", "Show a table of channels, types, senders and receivers."),
-    "test": ("channeld.cli.test", "Run scenario files against the real engine in virtual time."),
+    "validate": ("channeld.cli.validate", "Report every problem in a configuration at once."),
+    "routes": (
+        "channeld.cli.routes",
+        "Show which messages exist, who may send them and who receives them.",
+    ),
+    "test": ("channeld.cli.test", "Run scenario files against the real engine, in virtual time."),
     "export": (
         "channeld.cli.export",
-        "Write AsyncAPI, JSON Schema, types, a client or a page from a configuration.",
+        "Export AsyncAPI, JSON Schema, types, a client or a page.",
     ),
-    "diff": ("channeld.cli.diff", "Show what changed for clients between two configurations."),
-    "connect": ("channeld.cli.connect", "Talk to a channel: an interactive client."),
-    "publish": ("channeld.cli.api:publish", "Send an event through a running server's API."),
+    "diff": ("channeld.cli.diff", "Show what changes for clients between two configurations."),
+    "connect": ("channeld.cli.connect", "Connect to a channel with an interactive client."),
+    "publish": ("channeld.cli.api:publish", "Publish an event through a running server's API."),
     "presence": ("channeld.cli.api:presence", "Show who is in a room of a running server."),
-    "disconnect": ("channeld.cli.api:disconnect", "Close a user's connections, or one."),
+    "disconnect": ("channeld.cli.api:disconnect", "Close a user's connections, or a single one."),
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
-    "init": ("channeld.cli.init", "Make a working project in a new folder."),
+    "init": ("channeld.cli.init", "Create a working project in a new folder."),
     "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
 }
 """Name → (module whose `command` it is, or `module:name`, and the line that `--help` shows without importing the module)."""
@@ -54,7 +57,7 @@ class _Commands(click.Group):
         module, _, name = row[0].partition(":")
         command = getattr(import_module(module), name or "command")
         if not isinstance(command, click.Command):
-            raise TypeError(f"{row[0]}.command is no click command")
+            raise TypeError(f"{row[0]}.command is not a click command")
         return command
 
     def resolve_command(
@@ -72,15 +75,18 @@ class _Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=_Commands, invoke_without_command=True)
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="channeld %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
-@click.help_option("--help", "-h")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """A WebSocket channel server that is declared in channels.yaml.
 
-    Commands read channels.yaml in the current folder unless they are given a file.
+    Commands read channels.yaml in the current folder unless you name another file.
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False

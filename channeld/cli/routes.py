@@ -19,7 +19,7 @@ _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
 @click.argument("file", default=DEFAULT_FILE)
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(file: str, format: str) -> None:
-    """Show a table of channels, types, senders and receivers."""
+    """Show which messages exist, who may send them and who receives them."""
     found = list(rows(checked_config(file)))
     if format == "json":
         document = {"version": 1, "routes": [attrs.asdict(row) for row in found]}

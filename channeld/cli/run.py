@@ -135,17 +135,23 @@ def _addresses(
     multiple=True,
     metavar="ADDRESS",
     callback=_addresses,
-    help="HOST:PORT or unix:PATH, instead of server.bind; repeatable.",
+    help="Address to listen on: HOST:PORT or unix:PATH. Overrides server.bind; repeatable.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Instead of server.workers.")
-@click.option("--watch", "watching", is_flag=True, help="Reload when the files change.")
 @click.option(
-    "--dev", is_flag=True, help="Watch, console, generated secrets, localhost origins, links."
+    "--workers",
+    type=click.IntRange(1),
+    help="Number of worker processes. Overrides server.workers.",
+)
+@click.option("--watch", "watching", is_flag=True, help="Reload when a file changes.")
+@click.option(
+    "--dev",
+    is_flag=True,
+    help="Development mode: --watch, console, made-up secrets, localhost origins, ready-made links.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
-    help="Instead of log.format; auto is console on a terminal, json elsewhere.",
+    help="Overrides log.format; auto means console on a terminal and json elsewhere.",
 )
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
@@ -160,7 +166,7 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Serve a configuration.
 
-    SIGTERM and Ctrl-C drain (twice: stop at once), SIGHUP reloads. Logs go to stderr.
+    SIGTERM and Ctrl-C drain and then stop; a second one stops immediately. SIGHUP reloads. Logs go to stderr.
     """
     parent = report_for_duty(descriptor)
     environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)

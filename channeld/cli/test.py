@@ -30,23 +30,30 @@ FORMATS: Final = ("text", "json", "junit", "github")
 @click.command("test")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option(
-    "-k", "select", metavar="TEXT", default="", help="Only scenarios whose name has TEXT in it."
+    "-k", "select", metavar="TEXT", default="", help="Run only scenarios whose name contains TEXT."
 )
 @click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("-v", "--verbose", is_flag=True, help="Name the scenarios that pass, too.")
-@click.option("--coverage", is_flag=True, help="Tell what no scenario reached.")
+@click.option("-v", "--verbose", is_flag=True, help="Also name the scenarios that pass.")
+@click.option("--coverage", is_flag=True, help="Report what no scenario reached.")
 @click.option(
-    "--min-coverage", type=click.FloatRange(0, 100), metavar="N", help="Fail under N percent."
+    "--min-coverage",
+    type=click.FloatRange(0, 100),
+    metavar="N",
+    help="Fail if coverage is below N percent.",
 )
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes, over files."
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Number of processes; each runs whole files.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(0.1, 3600),
     default=10.0,
     show_default=True,
-    help="Real seconds that a scenario may take.",
+    help="Maximum real time for a scenario, in seconds.",
 )
 def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     paths: tuple[str, ...],
@@ -58,10 +65,10 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     jobs: int | None,
     timeout: float,
 ) -> int:
-    """Run scenario files against the real engine in virtual time.
+    """Run scenario files against the real engine, in virtual time.
 
-    PATH is a scenario file, or a folder with `*.test.yaml` files in it or below (default: the current folder). Exit
-    status: 1 when a scenario fails or a file is wrong, 2 when there is no scenario, or a file cannot be read.
+    PATH is a scenario file, or a folder that is searched for `*.test.yaml` files (default: the current folder). Exit
+    status: 1 if a scenario fails or a file is invalid, 2 if there are no scenarios or a file cannot be read.
     """
     started = time.perf_counter()
     try:

@@ -60,17 +60,23 @@ class ClaimType(_Claim):
 
 
 @click.command("token")
-@click.option("--user", required=True, metavar="ID", help="Whose token it is.")
-@click.option("--claim", "claims", type=ClaimType(), multiple=True, help="A claim; repeatable.")
+@click.option("--user", required=True, metavar="ID", help="User id in the token.")
+@click.option(
+    "--claim", "claims", type=ClaimType(), multiple=True, help="Claim to add; repeatable."
+)
 @click.option("--expires", type=DurationType(), default="1h", show_default=True)
-@click.option("--auth", metavar="NAME", help="The authenticator; the first that signs otherwise.")
+@click.option(
+    "--auth",
+    metavar="NAME",
+    help="Authenticator to mint for. Default: the first one with a secret.",
+)
 @click.argument("file", default=DEFAULT_FILE)
 def command(
     user: str, claims: tuple[tuple[str, Json], ...], expires: float, auth: str | None, file: str
 ) -> None:
     """Mint a token from the configuration's HMAC secret, for development.
 
-    Values of claims are JSON where they are JSON: --claim admin=true --claim 'rooms=["a"]' --claim name=Ann
+    Claim values are parsed as JSON if possible: --claim admin=true --claim 'rooms=["a"]' --claim name=Ann
     """
     checked = check(file, import_hooks=False)
     demand_valid(checked)

@@ -36,17 +36,20 @@ _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache
 @click.command("validate")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
-@click.option("--strict", is_flag=True, help="Warnings fail, too.")
-@click.option("--no-hooks", is_flag=True, help="Import no Python; look at hooks' source only.")
-@click.option("-o", "--output", metavar="FILE", help="Write the report there instead of to stdout.")
+@click.option("--strict", is_flag=True, help="Fail on warnings, not only on errors.")
+@click.option(
+    "--no-hooks", is_flag=True, help="Do not import Python code; only read the source of hooks."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the report to FILE instead of stdout.")
 def command(
     files: tuple[str, ...], format: str, strict: bool, no_hooks: bool, output: str | None
 ) -> int:
-    """Find every problem of a configuration at once.
+    """Report every problem in a configuration at once.
 
-    FILE is a configuration, a file of JSON Schemas, a scenario file (*.test.yaml), a folder (each channels.yaml and
-    scenario file in it; schema files are checked with the configuration that names them), or - for standard input. Several give one report. Exit status: 1 when there are errors (or warnings, with --strict), 2
-    when a file cannot be read.
+    FILE is a configuration, a JSON Schema file, a scenario file (*.test.yaml), a folder, or - for standard input. In a
+    folder, every channels.yaml and scenario file is checked; schema files are checked with the configuration that names
+    them. Several files give one report. Exit status: 1 for errors (with --strict, also for warnings), 2 if a file cannot
+    be read.
     """
     names = list(dict.fromkeys(configurations(files or (DEFAULT_FILE,))))
     colour = output is None and has_colour(sys.stdout)

@@ -68,7 +68,7 @@ _read_problem = _with(Problem, "errors", Violation)
 
 def _problem(value: object, status: int) -> Problem:
     if not isinstance(value, dict):
-        return Problem(status=status, detail="the answer is no problem document")
+        return Problem(status=status, detail="the answer is not a problem document")
     return _read_problem({"errors": [], **value, "status": status})
 
 

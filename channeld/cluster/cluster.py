@@ -287,7 +287,7 @@ class Cluster:
         """Put a user's connections on a channel, or one, into a room; how many are in it now.
 
         Raises:
-            ValueError: it is no name for a room.
+            ValueError: it is not a valid room name.
         """
         if not is_room_name(room):
             raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")

@@ -78,7 +78,7 @@ def apply_ignores(
             kept.add(diagnostic)
         if found is not None and diagnostic.severity is Severity.ERROR:
             message = f"{diagnostic.code} is an error, which can't be ignored"
-            help = "mend what it tells of, and remove the comment"
+            help = "fix the error and remove the comment"
             kept.add(diagnose("CH091", message, found.place, help=help))
     for ignore in ignores:
         for code, place in zip(ignore.codes, ignore.places, strict=True):

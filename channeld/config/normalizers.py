@@ -140,7 +140,7 @@ def _token_source(walk: Checker, value: Json, rule: Rule, pointer: str) -> objec
     help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
     if value.partition(":")[0] == "cookie":
         help = "write `cookie:` and the cookie's name"
-    walk.find("CH106", f"{walk.quote(value, pointer)} is no place for a token", pointer, help)
+    walk.find("CH106", f"{walk.quote(value, pointer)} is not a valid token source", pointer, help)
     return INVALID
 
 

@@ -69,7 +69,7 @@ def parse_claim(text: str) -> tuple[str, Json]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"'{text}' is no claim: write name=value, such as role=admin")
+        raise ValueError(f"'{text}' is not a claim: write name=value, such as role=admin")
     try:
         parsed: Json = orjson.loads(value)
     except orjson.JSONDecodeError:

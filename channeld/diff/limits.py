@@ -26,7 +26,7 @@ _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
     "auth_timeout": ("the time to authenticate", Level.DANGEROUS),
     "handshake_timeout": ("the time for the handshake", Level.DANGEROUS),
 }
-"""Limit → what it is in words, and how bad it is when it gets lower. Hooks' own time is no matter of clients."""
+"""Limit → what it is in words, and how bad it is when it gets lower. Clients do not notice hooks' own time limit."""
 
 
 def server_limits(comparison: Comparison) -> Iterator[Change]:

@@ -144,7 +144,7 @@ class Engine:
         """Put a connection of this node into a room; nothing if it has gone. The client is told by `subscribed`.
 
         Raises:
-            ValueError: it is no name for a room.
+            ValueError: it is not a valid room name.
             BrokerUnavailable: it is not in the room.
         """
         session = self.sessions.get(connection_id)

@@ -174,7 +174,9 @@ def _rooms_to_join(session: Session) -> list[str] | None:
     wanted = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
     for room in wanted:
         if not is_room_name(room):
-            session.refuse(ErrorCode.FORBIDDEN, "This is no name for a room", None, room=room[:128])
+            session.refuse(
+                ErrorCode.FORBIDDEN, "This is not a valid room name", None, room=room[:128]
+            )
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
     if len(session.channel.join) == 1 and wanted:

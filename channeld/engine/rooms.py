@@ -17,7 +17,7 @@ async def put(session: Session, room: str) -> None:
     """Put a connection into a room, as a hook or the control API may; the client is told by `subscribed`.
 
     Raises:
-        ValueError: it is no name for a room.
+        ValueError: it is not a valid room name.
         BrokerUnavailable: it is not in the room.
     """
     if not is_room_name(room):

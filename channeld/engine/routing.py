@@ -109,7 +109,12 @@ async def _call_message_hook(
         if message.accepts(changed):
             return changed, replied
     ref = session.engine.runtime.random_id()
-    log("hook_failed", hook=message.hook.name, ref=ref, reason="the result is no such message")
+    log(
+        "hook_failed",
+        hook=message.hook.name,
+        ref=ref,
+        reason="the result is not a valid message of this type",
+    )
     raise HookFailed(ref)
 
 

@@ -114,7 +114,7 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
         for received in arriving:
             yield from _received(received, contract)
     if channel.open:
-        yield "The application may send frames of other types, too."
+        yield "The application may also send frames of other types."
     yield "### What channeld itself understands and says"
     yield _table(
         ("frame", "direction", ""),

@@ -172,7 +172,7 @@ class HookLoader:
 
     def _judge(self, found: object, ref: HookRef, role: Role, place: Place) -> Hook | None:
         if not callable(found):
-            finding = f"`{ref.call}` is no function, but {_article(type(found).__name__)}"
+            finding = f"`{ref.call}` is not a function but {_article(type(found).__name__)}"
             self._report("CH505", finding, place, help=f"name a function `{role.signature}`")
             return None
         is_async = _is_async(found)

@@ -189,7 +189,7 @@ def _literal_mistake(part: str, last: bool) -> tuple[str, str] | None:
         )
     if part.startswith((":", "<", "*")) or part.endswith("*"):
         name = part.strip(":<>*") or "name"
-        return f"`{part}` is no param here", f"write `{{{name}}}`, or `{{rest...}}` at the end"
+        return f"`{part}` is not a param", f"write `{{{name}}}`, or `{{rest...}}` at the end"
     if "{" in part or "}" in part:
         return _brace_slip(part)
     if decode(part) is None:
@@ -203,7 +203,7 @@ def _brace_slip(part: str) -> tuple[str, str]:
     if part == "{}":
         return "a param has no name", "write `{name}`"
     if re.fullmatch(r"\{[^{}]*\}", part):
-        return f"`{part[1:-1]}` is no name for a param", "use letters, digits, `_` and `-`"
+        return f"`{part[1:-1]}` is not a valid param name", "use letters, digits, `_` and `-`"
     return f"a param is a whole segment; `{part}` is not", "write `{name}` between slashes"
 
 

@@ -212,7 +212,7 @@ def _params(expression: Expression, scope: TemplateScope) -> Resolved | Template
         return TemplateError(
             "CH309",
             "template names an unknown field",
-            f"`params.{name}` is no object",
+            f"`params.{name}` is not an object",
             f"write `{{params.{name}}}`",
         )
     return Resolved(params[name])
@@ -312,7 +312,7 @@ def _whole(expression: Expression, root: str, example: str) -> TemplateError:
     return TemplateError(
         "CH309",
         "template names an unknown field",
-        f"`{expression.root}` is no value by itself",
+        f"`{expression.root}` is not a value by itself",
         f"name a field of it, such as `{{{root}.{example}}}`",
     )
 

@@ -219,7 +219,7 @@ def _anchored(
         return Target(document, pointer)
     known = [f"#{anchor}" for of, anchor in document.anchors if of == resource]
     help = did_you_mean(f"#{name}", known, f"write `#/{name}` if it is a pointer")
-    message = f"`#{name}` is no anchor in `{document.file}`"
+    message = f"`#{name}` is not an anchor in `{document.file}`"
     return SchemaError(code="CH203", pointer=here, message=message, help=help)
 
 

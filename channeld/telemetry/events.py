@@ -44,7 +44,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "lifespan_changed": Event("warning", ("hook",), "Needs a restart: a reload keeps the old one."),
     "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
     "connection_closed": Event(
-        "info", (*_WHO, "code", "reason", "seconds"), "A connection ended, whoever ended it."
+        "info", (*_WHO, "code", "reason", "seconds"), "A connection ended, from either side."
     ),
     "handshake_refused": Event(
         "info", ("status", "reason", "path", "origin", "address"), "Answered without an upgrade."

@@ -106,8 +106,8 @@ def test_an_api_on_every_interface_is_reached_on_this_machine(api: Api) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["lobby", NOTE], "--room or --user or --all"),
-        (["lobby", NOTE, "--room", "a", "--all"], "only one"),
+        (["lobby", NOTE], "exactly one of --room or --user or --all"),
+        (["lobby", NOTE, "--room", "a", "--all"], "exactly one"),
         (["lobby", "nonsense", "--all"], "not JSON"),
         (["lobby", "[1]", "--all"], "a JSON object"),
     ],

@@ -158,3 +158,14 @@ def test_a_small_file_is_checked_without_what_is_heavy(tmp_path: Path) -> None:
 
 def test_python_dash_m_is_the_script() -> None:
     assert channeld("--version").stdout == f"channeld {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "publish", "export"])
+def test_every_command_takes_both_forms_of_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "-h"]) == 0
+    short = capsys.readouterr().out
+    assert run([command, "--help"]) == 0
+    assert capsys.readouterr().out == short
+    assert "-h, --help" in short

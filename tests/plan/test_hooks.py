@@ -168,7 +168,7 @@ def test_a_generator_never_runs(load: Callable[..., Any]) -> None:
 
 def test_a_value_is_no_hook(load: Callable[..., Any]) -> None:
     found = load("hello = 1\n").finding("CH505")
-    assert found.message == "`chat:hello` is no function, but an `int`"
+    assert found.message == "`chat:hello` is not a function but an `int`"
 
 
 LIFESPAN = config(top="hooks: {lifespan: chat:life}")

@@ -64,7 +64,7 @@ export function overview(view, app) {
     app.say(pulse);
   }
 
-  // Built once: whoever has the focus on a link of a table keeps it.
+  // Built once, so that focus on a link of a table is kept.
   function build(pulse) {
     const text = () => document.createTextNode("");
     cells = { channels: {}, results: {} };

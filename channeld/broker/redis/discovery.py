@@ -69,7 +69,7 @@ def read_url(url: str, prefix: str) -> Target:
             return _by_slot(url, scheme, Names.of_one_slot(prefix))
         case _:
             shown = f"{scheme}+{kind}" if kind else scheme
-            raise ValueError(f"not a Redis URL: `{shown}` is no scheme of one")
+            raise ValueError(f"not a Redis URL: `{shown}` is not a Redis scheme")
 
 
 def _fixed(url: str, names: Names) -> Target:

@@ -270,7 +270,7 @@ if state[1] ~= ARGV[3] then
 end
 local seen = tonumber(ARGV[5])
 if not state[4] or (ARGV[4] ~= '' and ARGV[4] ~= ARGV[3] and seen > restored) then
-  -- Every epoch from before the restart has ended now: whoever arrives later need not end them again.
+  -- Every epoch from before the restart has ended now: later arrivals need not end them again.
   redis.call('HSET', KEYS[2], 'gen', ARGV[6], 'restored', '9007199254740991')
 end
 redis.call('ZADD', KEYS[1] .. ':leases', now + ARGV[2], ARGV[1])

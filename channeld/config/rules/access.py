@@ -134,7 +134,9 @@ def _never_sent(scheme: str, host: str, rest: str | None) -> tuple[str, str]:
         what = "ends in `/`" if rest == "/" else "has a path"
         return f"{what}, which no origin has, so it never matches", origin
     if scheme.lower() in {"ws", "wss"}:
-        return "is no web page's address, so it never matches", origin.replace("ws", "http", 1)
+        return "is not the address of a web page, so it never matches", origin.replace(
+            "ws", "http", 1
+        )
     if origin != f"{scheme}://{host}":
         return "has capitals, which browsers never send", origin
     port = _DEFAULT_PORTS.get(scheme, "")

@@ -10,7 +10,7 @@ from channeld.cli.main import COMMANDS, cli
 CLI_HEAD = f"""{MADE}
 # The command line
 
-Every command reads `channels.yaml` in the current folder unless it is given a file, prints results on stdout and everything
+Every command reads `channels.yaml` in the current folder unless another file is named, prints results on stdout and everything
 else on stderr, and colours only on a terminal (and not where `NO_COLOR` is set).
 
 | exit status | means |
@@ -24,7 +24,13 @@ else on stderr, and colours only on a terminal (and not where `NO_COLOR` is set)
 
 def help_of(command: click.Command, name: str) -> str:
     """A command's help, 100 columns wide."""
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command,
+        info_name=name,
+        terminal_width=100,
+        max_content_width=100,
+        help_option_names=cli.context_settings["help_option_names"],
+    )
     return command.get_help(context).rstrip()
 
 
