@@ -5,8 +5,14 @@ who decides by its kind wants all of them.
 """
 
 from collections.abc import Iterator
+from typing import Any, TypeGuard
 
-__all__ = ["first", "leaves", "only"]
+__all__ = ["first", "is_group", "leaves", "only"]
+
+
+def is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Any]]:
+    """Whether an exception is a group of others."""
+    return isinstance(error, BaseExceptionGroup)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-from channeld.groups import first, leaves, only
+from channeld.groups import first, is_group, leaves, only
 
 A, B, C = ValueError("a"), KeyError("b"), KeyboardInterrupt()
 NESTED = BaseExceptionGroup("outer", [ExceptionGroup("inner", [A, B]), C])
@@ -7,6 +7,11 @@ NESTED = BaseExceptionGroup("outer", [ExceptionGroup("inner", [A, B]), C])
 def test_leaves_come_from_left_to_right() -> None:
     assert list(leaves(NESTED)) == [A, B, C]
     assert list(leaves(A)) == [A]
+
+
+def test_a_group_is_known() -> None:
+    assert is_group(NESTED)
+    assert not is_group(A)
 
 
 def test_the_first_is_the_leftmost() -> None:

@@ -1,5 +1,5 @@
 """Authenticators, a module a type: what each declares, verifies, compares, describes and mints.
 
-Reading order: `authenticator` (the contract and its values), `places` (where a token travels), `jwt`, `tokens`, `hook`
-(the types), `types` (their table), then `jwt_verifier` and `jwk`, the only modules that know PyJWT.
+Reading order: `authenticator.py` (the contract and its values), `places.py` (where a token travels), `jwt.py`, `tokens.py`, `hook.py`
+(the types), `types.py` (their table), then `jwt_verifier.py` and `jwk.py`, the only modules that know PyJWT.
 """

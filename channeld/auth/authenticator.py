@@ -15,11 +15,11 @@ from channeld.protocol.frames import Frame, Json
 from channeld.schema.violations import Validator
 
 __all__ = [
+    "AuthChange",
     "Authenticator",
     "CannotMint",
-    "Compiled",
+    "CompiledAuth",
     "Denied",
-    "Difference",
     "Grant",
     "Key",
     "KeySet",
@@ -51,7 +51,7 @@ class Denied:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Difference:
+class AuthChange:
     """One difference between two declarations of a type; `key` is the one that it concerns.
 
     `gone`: the key stood in the old one only. `label` says what was before. `security`: something is open now that was
@@ -127,7 +127,7 @@ class Verifier(Protocol):
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Compiled:
+class CompiledAuth:
     """What the compiler made of a declaration: the template of the user id, and the schema of the claims."""
 
     user: UserTemplate | None = None
@@ -166,7 +166,7 @@ class Authenticator(Generic[Declared]):
         """The key set that is to be fetched for it."""
         return None
 
-    def verifier(self, compiled: Compiled, keys: KeySet | None) -> Verifier | None:
+    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> Verifier | None:
         """What verifies its tokens; None where it takes none."""
         return None
 
@@ -184,7 +184,7 @@ class Authenticator(Generic[Declared]):
         """AsyncAPI's hint at the token's form; empty for an opaque one."""
         return ""
 
-    def compare(self, name: str, now: Any) -> Iterator[Difference]:
+    def compare(self, name: str, now: Any) -> Iterator[AuthChange]:
         """What a newer declaration of the same type and name changes; its `claims` are compared elsewhere."""
         return iter(())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from channeld.auth.authenticator import Authenticator, Difference
+from channeld.auth.authenticator import AuthChange, Authenticator
 from channeld.config.model import HookAuth, HookRef
 
 __all__ = ["HookAuthenticator"]
@@ -21,10 +21,10 @@ class HookAuthenticator(Authenticator[HookAuth]):
         """The application decides."""
         return "the application looks at the request"
 
-    def compare(self, name: str, now: HookAuth) -> Iterator[Difference]:
+    def compare(self, name: str, now: HookAuth) -> Iterator[AuthChange]:
         """Another hook, whose code is not judged."""
         if self.declared.hook != now.hook:
-            yield Difference(
+            yield AuthChange(
                 code="D701",
                 level="dangerous",
                 message=f"`{name}` asks the hook {now.hook.call} now",

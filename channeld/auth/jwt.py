@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from channeld.auth.authenticator import (
+    AuthChange,
     Authenticator,
     CannotMint,
-    Compiled,
-    Difference,
+    CompiledAuth,
     KeySet,
     KeySource,
     StandardClaim,
@@ -65,7 +65,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
             return None
         return KeySource(jwks=self.declared.jwks, algorithms=self.declared.algorithms)
 
-    def verifier(self, compiled: Compiled, keys: KeySet | None) -> "JwtVerifier":
+    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> "JwtVerifier":
         """Its verifier; `compiled` has the user template."""
         from channeld.auth.jwt_verifier import JwtVerifier  # noqa: PLC0415 - with PyJWT, 120 ms
 
@@ -87,7 +87,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         """The connection ends `leeway` after `exp`."""
         return {"exp": end - self.declared.leeway}
 
-    def compare(self, name: str, now: JwtAuth) -> Iterator[Difference]:
+    def compare(self, name: str, now: JwtAuth) -> Iterator[AuthChange]:
         """Places, algorithms, issuer, audience, times, keys and the user id."""
         was = self.declared
         yield from compare_places(name, was.token_from, now.token_from)
@@ -97,7 +97,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         yield from _end(name, was, now)
         yield from _keys(name, was, now)
         if was.user != now.user:
-            yield Difference(
+            yield AuthChange(
                 code="D412",
                 level="dangerous",
                 message=f"the user ids of `{name}` are made of `{now.user}` now",
@@ -162,21 +162,21 @@ def _set(payload: dict[str, Json], path: list[str], value: str) -> None:
 # ------------------------------------------------------------------------------------------------------ comparing
 
 
-def _stricter(message: str, key: str) -> Difference:
-    return Difference(code="D403", level="breaking", message=message, key=key)
+def _stricter(message: str, key: str) -> AuthChange:
+    return AuthChange(code="D403", level="breaking", message=message, key=key)
 
 
-def _wider(message: str, key: str, label: str = "", *, gone: bool = False) -> Difference:
-    return Difference(
+def _wider(message: str, key: str, label: str = "", *, gone: bool = False) -> AuthChange:
+    return AuthChange(
         code="D404", level="safe", message=message, key=key, label=label, security=True, gone=gone
     )
 
 
-def _judged(strict: bool, message: str, key: str) -> Difference:
+def _judged(strict: bool, message: str, key: str) -> AuthChange:
     return _stricter(message, key) if strict else _wider(message, key)
 
 
-def _algorithms(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+def _algorithms(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     for algorithm in was.algorithms:
         if algorithm not in now.algorithms:
             message = f"`{name}` no longer takes tokens signed with {algorithm}"
@@ -186,7 +186,7 @@ def _algorithms(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
             yield _wider(f"`{name}` takes tokens signed with {algorithm} now", "algorithms")
 
 
-def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     if was.issuer == now.issuer:
         return
     if now.issuer is None:
@@ -197,7 +197,7 @@ def _issuer(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
     yield _stricter(f"tokens of `{name}` need {which} issuer now", "issuer")
 
 
-def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     before, after = {*was.audience}, {*now.audience}
     if before and not after:
         message = f"the audience of tokens of `{name}` is no longer checked"
@@ -211,7 +211,7 @@ def _audience(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
             yield _wider(f"`{name}` also takes tokens for another audience", "audience")
 
 
-def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     if was.expiry != now.expiry:
         strict = now.expiry == "required"
         need = "need `exp` now" if strict else "need no `exp`"
@@ -226,12 +226,12 @@ def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
         if now.leeway > was.leeway:
             yield _wider(message, "leeway", label)
         else:
-            yield Difference(
+            yield AuthChange(
                 code="D403", level="dangerous", message=message, key="leeway", label=label
             )
 
 
-def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
+def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
     """Keys that went: tokens that they signed are refused. Only what stands in the files is compared."""
     if was.jwks != now.jwks:
         yield _other_key(f"the keys of `{name}` come from elsewhere now", "jwks")
@@ -242,8 +242,8 @@ def _keys(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[Difference]:
         yield _other_key(f"a secret of `{name}` no longer verifies tokens", "secret")
 
 
-def _other_key(message: str, key: str) -> Difference:
-    return Difference(code="D413", level="dangerous", message=message, key=key)
+def _other_key(message: str, key: str) -> AuthChange:
+    return AuthChange(code="D413", level="dangerous", message=message, key=key)
 
 
 def _texts(secrets: tuple[Secret, ...]) -> set[str]:

@@ -19,7 +19,7 @@ import attrs
 import jwt
 from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
-from channeld.auth.authenticator import Compiled, Denied, Grant, Key, KeySet, accept_user
+from channeld.auth.authenticator import CompiledAuth, Denied, Grant, Key, KeySet, accept_user
 from channeld.config.model import JwtAuth
 from channeld.hooks import User
 from channeld.later import yield_to_task
@@ -96,7 +96,7 @@ class JwtVerifier:
         keys: its key set, where it has one.
     """
 
-    def __init__(self, declared: JwtAuth, compiled: Compiled, keys: KeySet | None) -> None:
+    def __init__(self, declared: JwtAuth, compiled: CompiledAuth, keys: KeySet | None) -> None:
         assert compiled.user is not None  # noqa: S101 - compiled for every jwt authenticator
         self.token_from = declared.token_from
         self._user = compiled.user

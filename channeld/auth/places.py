@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from channeld.auth.authenticator import Difference
+from channeld.auth.authenticator import AuthChange
 from channeld.hooks import Request
 
 __all__ = ["compare_places", "find_token", "placed", "words_for"]
@@ -83,16 +83,16 @@ def words_for(token_from: Iterable[str]) -> str:
     return " or ".join(_PLACES[kind].brought.format(name) for kind, name in map(placed, token_from))
 
 
-def compare_places(name: str, was: Sequence[str], now: Sequence[str]) -> Iterator[Difference]:
+def compare_places(name: str, was: Sequence[str], now: Sequence[str]) -> Iterator[AuthChange]:
     """The places that authenticator `name` no longer looks in, and those that are new."""
     for place in was:
         if place not in now:
             message = f"`{name}` no longer looks for the token in {_searched(place)}"
-            yield Difference(code="D407", level="breaking", message=message, key="token_from")
+            yield AuthChange(code="D407", level="breaking", message=message, key="token_from")
     for place in now:
         if place not in was:
             message = f"`{name}` also looks for the token in {_searched(place)}"
-            yield Difference(code="D407", level="safe", message=message, key="token_from")
+            yield AuthChange(code="D407", level="safe", message=message, key="token_from")
 
 
 def _searched(place: str) -> str:

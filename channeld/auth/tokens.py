@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from channeld.auth.authenticator import (
+    AuthChange,
     Authenticator,
-    Compiled,
+    CompiledAuth,
     Denied,
-    Difference,
     Grant,
     KeySet,
     Verifier,
@@ -30,7 +30,7 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         """As declared."""
         return self.declared.token_from
 
-    def verifier(self, compiled: Compiled, keys: KeySet | None) -> Verifier:
+    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> Verifier:
         """Knows the tokens by their digests."""
         return _TokensVerifier(self.declared, compiled)
 
@@ -38,7 +38,7 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         """A token, and where."""
         return f"a token {words_for(self.declared.token_from)}"
 
-    def compare(self, name: str, now: TokensAuth) -> Iterator[Difference]:
+    def compare(self, name: str, now: TokensAuth) -> Iterator[AuthChange]:
         """Places, and tokens that are gone."""
         yield from compare_places(name, self.declared.token_from, now.token_from)
         known = {(entry.token and entry.token.text, entry.sha256) for entry in now.tokens}
@@ -46,11 +46,11 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         gone = [e for e in was if (e.token and e.token.text, e.sha256) not in known]
         if gone:
             message = f"{len(gone)} of the tokens of `{name}` no longer open anything"
-            yield Difference(code="D413", level="dangerous", message=message, key="tokens")
+            yield AuthChange(code="D413", level="dangerous", message=message, key="tokens")
 
 
 class _TokensVerifier:
-    def __init__(self, declared: TokensAuth, compiled: Compiled) -> None:
+    def __init__(self, declared: TokensAuth, compiled: CompiledAuth) -> None:
         self.token_from = declared.token_from
         self._claims = compiled.claims
         # By digest: looking one up tells nothing by its timing that would help to guess a token.

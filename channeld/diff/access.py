@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from channeld.auth.authenticator import Difference
+from channeld.auth.authenticator import AuthChange
 from channeld.auth.types import authenticator
 from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
@@ -97,7 +97,7 @@ def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> I
     yield from _claims(comparison, name, was, now)
 
 
-def _changed(comparison: Comparison, difference: Difference, pointer: str) -> Change:
+def _changed(comparison: Comparison, difference: AuthChange, pointer: str) -> Change:
     say = comparison.gone if difference.gone else comparison.change
     return say(
         difference.code,

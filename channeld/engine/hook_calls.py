@@ -13,6 +13,7 @@ from channeld.engine.context import AsyncContext, AsyncioContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session
+from channeld.groups import is_group
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
@@ -132,7 +133,7 @@ def _contain(error: BaseException) -> None:
     What says that the task around the hook is to end goes on, also out of a group that holds something else.
     """
     escaped = _Escaped(f"the hook raised {type(error).__name__}")
-    if not isinstance(error, BaseExceptionGroup):
+    if not is_group(error):
         if not _ends_the_task(error):
             raise escaped from error
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from channeld.auth.authenticator import Compiled as CompiledAuth
+from channeld.auth.authenticator import CompiledAuth
 from channeld.auth.types import authenticator
 from channeld.config.model import Config
 from channeld.config.source import Sources

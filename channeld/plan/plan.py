@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
-from channeld.auth.authenticator import Authenticator, Compiled
+from channeld.auth.authenticator import Authenticator, CompiledAuth
 from channeld.config.model import Auth, Config, History, Limits, Rate, Server
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
@@ -206,7 +206,7 @@ class AuthPlan:
     name: str
     declared: Auth
     type: Authenticator[Any]
-    compiled: Compiled
+    compiled: CompiledAuth
     hook: Hook | None = None
 
 

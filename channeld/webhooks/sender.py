@@ -20,7 +20,7 @@ from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
 from channeld.webhooks.signature import HEADER, sign
 
-__all__ = ["Counters", "Poster", "Sender"]
+__all__ = ["Counters", "Poster", "WebhookSender"]
 
 TIME_LIMIT: Final = 10.0
 """Seconds that a request may take, from the connection to the answer's end."""
@@ -59,7 +59,7 @@ class Counters:
     refused: int = 0
 
 
-class Sender:
+class WebhookSender:
     """Sends what it is given while `run` runs.
 
     Args:

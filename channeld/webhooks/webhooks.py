@@ -16,7 +16,7 @@ from channeld.engine.ports import Observed
 from channeld.protocol.frames import encode
 from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
-from channeld.webhooks.sender import Sender
+from channeld.webhooks.sender import WebhookSender
 
 __all__ = ["Webhooks"]
 
@@ -37,14 +37,17 @@ class Webhooks:
     """
 
     def __init__(
-        self, engine: Engine, webhooks: Sequence[Webhook], senders: Sequence[Sender] | None = None
+        self,
+        engine: Engine,
+        webhooks: Sequence[Webhook],
+        senders: Sequence[WebhookSender] | None = None,
     ) -> None:
         self._engine = engine
         runtime = engine.runtime
         self._senders = senders or [
-            Sender(str(number), webhook, runtime) for number, webhook in enumerate(webhooks)
+            WebhookSender(str(number), webhook, runtime) for number, webhook in enumerate(webhooks)
         ]
-        self._wishes: dict[str, list[tuple[frozenset[str], Sender]]] = {}
+        self._wishes: dict[str, list[tuple[frozenset[str], WebhookSender]]] = {}
         for webhook, sender in zip(webhooks, self._senders, strict=True):
             for event in dict.fromkeys(webhook.events):
                 wish = (frozenset(webhook.channels), sender)

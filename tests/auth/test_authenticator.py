@@ -1,13 +1,13 @@
 import pytest
 
-from channeld.auth.authenticator import Authenticator, CannotMint, Compiled, accept_user
+from channeld.auth.authenticator import Authenticator, CannotMint, CompiledAuth, accept_user
 from channeld.hooks import User
 from channeld.schema.schemas import validator_of
 
 
 def test_a_type_says_only_what_is_its_own() -> None:
     plain = Authenticator[None](None)
-    assert plain.verifier(Compiled(), None) is None
+    assert plain.verifier(CompiledAuth(), None) is None
     assert (plain.user_template(), plain.hook(), plain.key_source()) == (None, None, None)
     assert list(plain.compare("s", None)) == []
     assert plain.claims_for("ann", now=1.5, lifetime=60) == {"sub": "ann", "iat": 1, "exp": 61}

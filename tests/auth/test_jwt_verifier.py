@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from channeld.auth import jwt_verifier
-from channeld.auth.authenticator import Compiled, Denied, Grant
+from channeld.auth.authenticator import CompiledAuth, Denied, Grant
 from channeld.auth.jwt_verifier import JwtVerifier
 from channeld.config.model import JwtAuth, Secret
 from channeld.later import run_sync
@@ -24,7 +24,7 @@ SECRET = "a secret of at least thirty-two bytes"
 def plan_of(declared: JwtAuth, claims: Any = None, keys: Any = None) -> JwtVerifier:
     return JwtVerifier(
         declared,
-        Compiled(
+        CompiledAuth(
             user=lambda scope, _message: scope.claims.get("sub"),
             claims=validator_of(claims) if claims is not None else None,
         ),

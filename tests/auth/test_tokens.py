@@ -2,14 +2,14 @@
 
 import hashlib
 
-from channeld.auth.authenticator import Compiled, Denied, Grant
+from channeld.auth.authenticator import CompiledAuth, Denied, Grant
 from channeld.auth.tokens import TokensAuthenticator
 from channeld.config.model import Secret, TokenEntry, TokensAuth
 from channeld.later import run_sync
 
 
 def verify(declared: TokensAuth, token: str) -> Grant | Denied:
-    verifier = TokensAuthenticator(declared).verifier(Compiled(), None)
+    verifier = TokensAuthenticator(declared).verifier(CompiledAuth(), None)
     return run_sync(verifier.verify(token, 0.0))
 
 

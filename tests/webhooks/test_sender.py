@@ -10,7 +10,7 @@ from trio.testing import MockClock, assert_no_checkpoints, wait_all_tasks_blocke
 from channeld.testing import VirtualRuntime
 from channeld.webhooks.endpoint import Reply
 from channeld.webhooks.queue import EventQueue
-from channeld.webhooks.sender import Poster, Sender
+from channeld.webhooks.sender import Poster, WebhookSender
 from tests.webhooks.kit import SECRET, FakePoster, backend, event, plain, receiver, webhook
 
 AWAY = Reply(reason="no route")
@@ -30,12 +30,12 @@ def patient_clock() -> MockClock:
 
 
 @asynccontextmanager
-async def sending(poster: Poster | None = None, **options: Any) -> AsyncIterator[Sender]:
+async def sending(poster: Poster | None = None, **options: Any) -> AsyncIterator[WebhookSender]:
     """A sender that runs; options of `webhook`, and `queue`."""
     queue = options.pop("queue", None)
     async with trio.open_nursery() as nursery:
         runtime = VirtualRuntime(nursery, 0)
-        sender = Sender("0", webhook(**options), runtime, poster=poster, queue=queue)
+        sender = WebhookSender("0", webhook(**options), runtime, poster=poster, queue=queue)
         nursery.start_soon(sender.run)
         yield sender
         nursery.cancel_scope.cancel()

@@ -12,7 +12,7 @@ from channeld.broker.broker import Topic
 from channeld.config.model import Webhook
 from channeld.testing import START, TestApp, running
 from channeld.webhooks import Webhooks
-from channeld.webhooks.sender import Sender
+from channeld.webhooks.sender import WebhookSender
 from tests.cluster.nodes import Node, cluster_of
 from tests.engine.conftest import HEAD
 from tests.webhooks.kit import FakePoster, backend, webhook
@@ -45,7 +45,7 @@ CHANNELS = """
 ALL = ("connected", "disconnected", "joined", "left", "room_occupied", "room_vacated")
 
 
-class Listener(Sender):
+class Listener(WebhookSender):
     """Keeps what is put."""
 
     def __init__(self, app: TestApp, hook: Webhook) -> None:
