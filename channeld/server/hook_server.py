@@ -23,7 +23,7 @@ from channeld.protocol.codes import CloseCode
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 
-__all__ = ["AsyncioServer", "HookServer", "ThreadServer", "enter_lifespan"]
+__all__ = ["AsyncioServer", "HookServer", "HookThreadServer", "enter_lifespan"]
 
 
 class HookServer:
@@ -48,7 +48,7 @@ class HookServer:
         self._on_failure = on_failure or _log_failure
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
-        self.from_thread = ThreadServer(self)
+        self.from_thread = HookThreadServer(self)
         self.for_asyncio = AsyncioServer(self, loop)
         self.by_loop: Mapping[str, Server] = {"trio": self, "asyncio": self.for_asyncio}
 
@@ -219,7 +219,7 @@ class AsyncioServer:
 
 
 def _in_a_thread(verb: str) -> Any:
-    def call(self: "ThreadServer", *args: object, **named: object) -> Any:
+    def call(self: "HookThreadServer", *args: object, **named: object) -> Any:
         bound = partial(getattr(self.server, verb), *args, **named)
         return trio.from_thread.run(bound, trio_token=self.server.token)
 
@@ -228,7 +228,7 @@ def _in_a_thread(verb: str) -> Any:
     return call
 
 
-class ThreadServer:
+class HookThreadServer:
     """Keeps `channeld.hooks.ThreadServer`: the verbs for any thread but the server's own; they wait for the result."""
 
     def __init__(self, server: HookServer) -> None:
