@@ -293,7 +293,7 @@ class Message:
     emit: Mapping[str, Json] | None = None
     stamp: Mapping[str, Json] | None = None
     hook: HookRef | None = None
-    require: Mapping[str, Json] | None = None
+    require: tuple[Mapping[str, Json], ...] = ()
     rate: Rate | None = None
     history: bool = True
     description: str = ""
@@ -329,7 +329,7 @@ class Channel:
     auth: ChannelAuth
     description: str = ""
     params: Mapping[str, Json] = attrs.field(factory=dict)
-    require: Mapping[str, Json] | None = None
+    require: tuple[Mapping[str, Json], ...] = ()
     rooms: Rooms = Rooms()
     presence: Presence | None = None
     history: History | None = None

@@ -1,6 +1,6 @@
 """Who may send what, and whom it reaches: the declared routes as rows, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -65,16 +65,21 @@ def _auth(channel: Channel) -> str:
 
 
 def _senders(channel: Channel, message: Message) -> str:
-    wanted = [*_requirements(channel.require), *_requirements(message.require)]
+    wanted = [words for words in map(_requirements, (channel.require, message.require)) if words]
     if wanted:
         return f"users with {' and '.join(wanted)}"
     return "users" if channel.auth.names and not channel.auth.optional else "anyone"
 
 
-def _requirements(require: Mapping[str, Json] | None) -> Iterator[str]:
-    for claim, value in (require or {}).items():
-        options = value if isinstance(value, list) else [value]
-        yield f"{claim}={'|'.join(map(_words, options))}"
+def _requirements(require: Sequence[Mapping[str, Json]]) -> str:
+    return " or ".join(
+        " and ".join(_requirement(*entry) for entry in one.items()) for one in require
+    )
+
+
+def _requirement(claim: str, value: Json) -> str:
+    options = value if isinstance(value, list) else [value]
+    return f"{claim}={'|'.join(map(_words, options))}"
 
 
 def _receivers(channel: Channel, message: Message) -> Iterator[str]:

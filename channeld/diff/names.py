@@ -32,7 +32,7 @@ class _Renaming:
         """A channel with all of its templates renamed."""
         return attrs.evolve(
             it,
-            require=self.fields(it.require),
+            require=self.require(it.require),
             rooms=Rooms(
                 join=self.texts(it.rooms.join), subscribe=self.subscribe(it.rooms.subscribe)
             ),
@@ -47,7 +47,7 @@ class _Renaming:
             route=tuple(map(self.route, it.route)),
             emit=self.fields(it.emit),
             stamp=self.fields(it.stamp),
-            require=self.fields(it.require),
+            require=self.require(it.require),
         )
 
     def route(self, it: Route) -> Route:
@@ -69,6 +69,10 @@ class _Renaming:
     def fields(self, it: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
         """Fields with templates."""
         return {key: self.value(value) for key, value in it.items()} if it is not None else None
+
+    def require(self, it: tuple[Mapping[str, Json], ...]) -> tuple[Mapping[str, Json], ...]:
+        """Alternatives whose keys are templates, too."""
+        return tuple({self.text(key): self.value(v) for key, v in one.items()} for one in it)
 
     def texts(self, it: tuple[str, ...]) -> tuple[str, ...]:
         """Several templates."""

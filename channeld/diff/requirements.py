@@ -1,6 +1,6 @@
 """`require`: which claims are asked for, and which values of them will do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
@@ -14,13 +14,49 @@ __all__ = ["requirements"]
 
 def requirements(
     comparison: Comparison,
-    old: Mapping[str, Json] | None,
-    new: Mapping[str, Json] | None,
+    old: Sequence[Mapping[str, Json]],
+    new: Sequence[Mapping[str, Json]],
     pointers: tuple[str, str],
     who: str,
 ) -> Iterator[Change]:
     """What changed between two `require`; `pointers` are where they stand, in the new file and in the old one."""
-    was, now = dict(old or {}), dict(new or {})
+    if len(old) <= 1 and len(new) <= 1:
+        was, now = (dict(one[0]) if one else {} for one in (old, new))
+        yield from _entries(comparison, was, now, pointers, who)
+        return
+    pointer, before = pointers
+    known, listed = ([identity(dict(one)) for one in several] for several in (old, new))
+    # One alternative less, or some where there was none: whoever had only that one is shut out.
+    if new and (not old or any(each not in listed for each in known)):
+        gone = [one for one, each in zip(old, known, strict=True) if each not in listed]
+        words = " or ".join(map(_alternative, gone)) or "no claim at all"
+        message = f"{words} will no longer do"
+        yield comparison.change("D403", Level.BREAKING, message, pointer, affects=(who,))
+    if not new:
+        yield comparison.gone(
+            "D404", Level.SAFE, "no claim is asked for any longer", before, near=pointer,
+            affects=(who,), security=True,
+        )  # fmt: skip
+    elif old:
+        come = [one for one, each in zip(new, listed, strict=True) if each not in known]
+        for one in come:
+            message = f"{_alternative(one)} will do now"
+            yield comparison.change(
+                "D404", Level.SAFE, message, pointer, affects=(who,), security=True
+            )
+
+
+def _alternative(entries: Mapping[str, Json]) -> str:
+    return " and ".join(f"`{claim}` {_any_of(value)}" for claim, value in entries.items())
+
+
+def _entries(
+    comparison: Comparison,
+    was: Mapping[str, Json],
+    now: Mapping[str, Json],
+    pointers: tuple[str, str],
+    who: str,
+) -> Iterator[Change]:
     pointer, before = pointers
     for claim, value in now.items():
         place = at(pointer, claim)

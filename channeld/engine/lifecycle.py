@@ -19,7 +19,7 @@ from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.plan.plan import MISSING, Hook
-from channeld.plan.requires import meets
+from channeld.plan.requires import unmet
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import log
@@ -98,21 +98,20 @@ async def authenticate_first(
 
 async def _admit(session: Session, grant: Grant | None, id: str | int | None) -> None:
     if not session.is_in(State.OPENING):
-        return None
+        return
     engine, channel = session.engine, session.channel
     if grant is not None:
         _take(session, grant)
         session.answer(authenticated(session), id)
-    if not meets(channel.require, session):
-        session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you")
-        return session.end(CloseCode.FORBIDDEN, "forbidden")
+    if not _meets_require(session, id, "This channel is not for you"):
+        return
     wanted = _rooms_to_join(session)
     if wanted is None:
-        return None
+        return
     await _attach(session)
     session.connect_called = True
     if channel.connect is not None and not await _call_connect(session, channel.connect):
-        return None
+        return
     if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)
     await _join_rooms(session, wanted)
@@ -122,7 +121,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
         log("connection_opened", **_who(session))
     elif session.is_in(State.CLOSED):
         await engine.hub.drop(session, channel.name, channel.presence)
-    return None
+    return
 
 
 async def _attach(session: Session) -> None:
@@ -171,7 +170,10 @@ async def _call_connect(session: Session, hook: Hook) -> bool:
 
 def _rooms_to_join(session: Session) -> list[str] | None:
     rendered = [template(session, {}) for template in session.channel.join]
-    wanted = list(dict.fromkeys(str(room) for room in rendered if room is not MISSING))
+    named = [
+        room if isinstance(room, list) else [str(room)] for room in rendered if room is not MISSING
+    ]
+    wanted = list(dict.fromkeys(room for several in named for room in several))
     for room in wanted:
         if not is_room_name(room):
             session.refuse(
@@ -179,9 +181,12 @@ def _rooms_to_join(session: Session) -> list[str] | None:
             )
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
-    if len(session.channel.join) == 1 and wanted:
-        session.home = session.room = wanted[0]
-    return wanted
+    if len(rendered) == 1 and isinstance(rendered[0], str):
+        session.home = session.room = rendered[0]
+    most = session.channel.limits.rooms_per_connection
+    if len(wanted) > most:
+        session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, limit=most)
+    return wanted[:most]
 
 
 async def _join_rooms(session: Session, wanted: list[str]) -> None:
@@ -208,10 +213,19 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     if found.user.id != session.user_id:
         return deny(session, "renewal for another user", id)
     _take(session, found)
-    if not meets(session.channel.require, session):
-        session.refuse(ErrorCode.FORBIDDEN, "This channel is not for you any more", id)
-        return session.end(CloseCode.FORBIDDEN, "forbidden")
+    if not _meets_require(session, id, "This channel is not for you any more"):
+        return None
     return session.answer(authenticated(session), id)
+
+
+def _meets_require(session: Session, id: str | int | None, words: str) -> bool:
+    claim = unmet(session.channel.require, session)
+    if claim is None:
+        return True
+    log("require_unmet", **_who(session), claim=claim)
+    session.refuse(ErrorCode.FORBIDDEN, words, id)
+    session.end(CloseCode.FORBIDDEN, "forbidden")
+    return False
 
 
 def _take(session: Session, grant: Grant) -> None:

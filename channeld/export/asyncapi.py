@@ -1,7 +1,7 @@
 """The contract as an AsyncAPI 3 document: the server is the application, so what clients send it *receives*."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -150,7 +150,7 @@ class _Writer:
                 else {}
             ),
             **(
-                {"x-channeld-require": dict(each.require)}
+                {"x-channeld-require": _require(each.require)}
                 if isinstance(each, Sent) and each.require
                 else {}
             ),
@@ -302,7 +302,7 @@ def _extensions(channel: ChannelContract) -> Schema:
     auth: Json = {
         "use": [name for name, _ in channel.auth],
         "optional": channel.auth_optional,
-        "require": dict(channel.require) if channel.require else {},
+        "require": _require(channel.require),
     }
     found: Schema = {"x-channeld-auth": auth, "x-channeld-errors": [str(c) for c in channel.errors]}
     rooms = channel.rooms
@@ -321,6 +321,13 @@ def _extensions(channel: ChannelContract) -> Schema:
     if channel.open:
         found["x-channeld-undeclared-events"] = True
     return found
+
+
+def _require(require: Sequence[Mapping[str, Json]]) -> Json:
+    """As it is written: one mapping, or a list of alternatives."""
+    if len(require) > 1:
+        return [dict(one) for one in require]
+    return dict(require[0]) if require else {}
 
 
 def _rate(rate: Rate) -> Json:

@@ -47,7 +47,7 @@ class Sent:
     declared: bool = True
     deprecated: bool = False
     rate: Rate | None = None
-    require: Mapping[str, Json] | None = None
+    require: tuple[Mapping[str, Json], ...] = ()
     replies: bool = False
     answer: str = "ack"
 
@@ -78,7 +78,7 @@ class ChannelContract:
     params: tuple[Param, ...]
     auth: tuple[tuple[str, Auth], ...]
     auth_optional: bool
-    require: Mapping[str, Json] | None
+    require: tuple[Mapping[str, Json], ...]
     rooms: Rooms
     presence: Presence | None
     history: History | None

@@ -274,7 +274,7 @@ class _Describer:
     def _scene(self, source: _Source, root: Json, hint: str) -> Scene:
         channel, routes = source.channel, source.message.route
         joins = channel.rooms.join
-        one_room = len(joins) == 1 and "?}" not in joins[0]
+        one_room = len(joins) == 1 and "?}" not in joins[0] and ".*}" not in joins[0]
         everywhere_a_room = all(kind.in_room for kind in map(kind_of, routes) if kind.delivers)
         scope = TemplateScope(
             place="emit",

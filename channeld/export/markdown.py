@@ -1,7 +1,7 @@
 """The contract for people: a page that says how to connect, what may be sent, what comes, and what can go wrong."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.auth.types import authenticator
 from channeld.config.model import Rate
@@ -280,9 +280,11 @@ def _traits(channel: ChannelContract) -> Iterator[str]:
         )
 
 
-def _requirements(require: object) -> str:
-    entries = require.items() if isinstance(require, dict) else ()
-    return " and ".join(f"the claim {_code(str(name))} {_code(one_line(v))}" for name, v in entries)
+def _requirements(require: Sequence[Mapping[str, Json]]) -> str:
+    return ", or ".join(
+        " and ".join(f"the claim {_code(name)} {_code(one_line(v))}" for name, v in one.items())
+        for one in require
+    )
 
 
 def _rate(rate: Rate) -> str:

@@ -17,10 +17,10 @@ from channeld.plan.plan import (
     Scope,
     SubscribePlan,
 )
-from channeld.plan.requires import compile_requirements
+from channeld.plan.requires import RequireCompiler
 from channeld.plan.rooms import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
-from channeld.plan.template_scope import Identity
+from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
@@ -56,11 +56,8 @@ class ChannelCompiler:
             path=channel.path,
             auth=auth,
             auth_optional=channel.auth.optional,
-            require=compile_requirements(
-                channel.require,
-                self._require_pointer(pointer),
-                context.scope("require"),
-                self.templates,
+            require=self._requires(context.scope("require")).compile(
+                channel.require, at(pointer, "require")
             ),
             join=tuple(join.render for join in context.joins),
             subscribe=self._subscribe(context),
@@ -84,15 +81,8 @@ class ChannelCompiler:
             ),
         )
 
-    def _require_pointer(self, pointer: str) -> str:
-        # `require` stands under `auth` where that is a mapping, beside it otherwise.
-        under = at(pointer, "auth", "require")
-        declared = self.templates.written(at(pointer, "auth"))
-        return (
-            under
-            if isinstance(declared, dict) and "require" in declared
-            else at(pointer, "require")
-        )
+    def _requires(self, scope: TemplateScope) -> RequireCompiler:
+        return RequireCompiler(scope, self.templates, self.schemas)
 
     def _context(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelContext:
         authenticators = tuple(
@@ -198,9 +188,7 @@ class ChannelCompiler:
         targets = compile_targets(message)
         delivery = compile_delivery(message, targets)
         scope = message.scope("require", room=context.has_one_room)
-        require = compile_requirements(
-            declared.require, at(pointer, "require"), scope, self.templates
-        )
+        require = self._requires(scope).compile(declared.require, at(pointer, "require"))
         validator = self.schemas.validator(at(pointer, "schema"))
         if validator is None:
             return None

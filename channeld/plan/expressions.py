@@ -1,11 +1,12 @@
 """Template text to tree: literals, expressions and where each stands, before anybody asks what they mean.
 
-`{root.name}` is an expression, `{root.name?}` an optional one, `{{` and `}}` are literal braces. A string that is one
-expression keeps the value's JSON type, so it parses to an `Expression`; a longer one parses to a `Text`.
+`{root.name}` is an expression, `{root.name?}` an optional one, `{{` and `}}` are literal braces. A name with dots of its
+own is written as `{root["https://example.com/name"]}`. A string that is one expression keeps the value's JSON type, so it
+parses to an `Expression`; a longer one parses to a `Text`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -24,11 +25,15 @@ __all__ = [
     "expressions",
     "parse",
     "parse_text",
+    "spelled",
     "with_type",
 ]
 
-_NAME = r"[^\s.{}?]+"
-_EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME})*)(?P<optional>\?)?")
+_NAME = r"[^\s.{}?\[\]\"]+"
+_QUOTED = r"\[\"[^\"{}]+\"\]"
+_STEP = re.compile(rf"\.?({_NAME})|({_QUOTED})")
+_EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME}|{_QUOTED})*)(?P<optional>\?)?")
+_PLAIN = re.compile(_NAME)
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
 
 
@@ -51,9 +56,14 @@ class Expression:
     length: int
 
     @property
+    def is_each(self) -> bool:
+        """Whether it stands for each element of a list, one after the other: `{claims.teams.*}`."""
+        return self.root == "claims" and self.path[-1:] == ("*",)
+
+    @property
     def source(self) -> str:
         """The expression as it is written, without braces and `?`."""
-        return ".".join((self.root, *self.path))
+        return spelled((self.root, *self.path))
 
 
 @attrs.frozen(slots=True)
@@ -92,6 +102,17 @@ class TemplateSyntaxError:
     length: int
     message: str
     help: str
+
+
+def spelled(path: Sequence[str]) -> str:
+    """A path as the language writes it: names joined by dots, one with dots of its own in `["…"]`."""
+    text = ""
+    for name in path:
+        if not _PLAIN.fullmatch(name) or "://" in name:
+            text += f'["{name}"]'
+        else:
+            text += f".{name}" if text else name
+    return text
 
 
 def with_type(node: Node, type_: str) -> Node:
@@ -207,16 +228,27 @@ def _expression(
         )
         return None
     inside, length = text[start + 1 : close], close + 1 - start
-    found = _EXPRESSION.fullmatch(inside)
+    found = _EXPRESSION.fullmatch(inside) if "://" not in _unquoted(inside) else None
     if found is None:
         message, help = _explain(inside)
         mistakes.append(TemplateSyntaxError(pointer, start, length, message, help))
         return None
-    root, *path = found["path"].split(".")
+    root, *path = (m[1] or m[2][2:-2] for m in _STEP.finditer(found["path"]))
     return Expression(root, tuple(path), found["optional"] is not None, pointer, start, length)
 
 
+def _unquoted(inside: str) -> str:
+    return re.sub(_QUOTED, "", inside)
+
+
 def _explain(inside: str) -> tuple[str, str]:
+    head, _, address = _unquoted(inside).rstrip("?").partition(".")
+    if "://" in address:
+        optional = "?" if inside.endswith("?") else ""
+        return (
+            f"`{{{inside}}}` is split at its dots",
+            f'write `{{{head}["{address}"]{optional}}}`',
+        )
     if not inside.strip():
         return (
             "empty template expression",

@@ -27,6 +27,7 @@ __all__ = [
     "NotInRoom",
     "Plan",
     "PresencePlan",
+    "Require",
     "Requirement",
     "Scope",
     "Sender",
@@ -99,10 +100,15 @@ class MessageCounters:
 
 @attrs.frozen(slots=True)
 class Requirement:
-    """One entry of a `require`: the claim's name, and what is wanted: constants or templates, any of which will do."""
+    """One entry of a `require`: its key as written, the path of the claim, and what may accept it, any of which will do."""
 
-    claim: str
-    any_of: tuple[Template, ...]
+    key: str
+    path: tuple[str | Template, ...]
+    accepts: tuple[Callable[[Json, Scope, Frame], bool], ...]
+
+
+Require: TypeAlias = tuple[tuple[Requirement, ...], ...]
+"""Alternatives, each of requirements that must all be met; none of them where nothing is required."""
 
 
 class Sender(Scope, Protocol):
@@ -165,7 +171,7 @@ class MessagePlan:
     stamps: tuple[tuple[str, Template], ...] = ()
     out: Validator | None = None
     hook: Hook | None = None
-    require: tuple[Requirement, ...] = ()
+    require: Require = ()
     rate: Rate | None = None
     kept: bool = True
     counters: MessageCounters = attrs.field(factory=MessageCounters)
@@ -218,7 +224,7 @@ class ChannelPlan:
     path: str
     auth: tuple[AuthPlan, ...]
     auth_optional: bool
-    require: tuple[Requirement, ...]
+    require: Require
     join: tuple[Template, ...]
     subscribe: SubscribePlan | None
     presence: PresencePlan | None

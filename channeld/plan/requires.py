@@ -1,86 +1,276 @@
-"""`require`: which claims are compared with what, compiled once for a channel or a message."""
+"""`require`: which claims are compared with what, compiled once for a channel or a message.
+
+A `require` is one mapping or several, of which any will do; each entry of a mapping names a claim (`claim_paths`) and what
+it must be. A scalar or a template must equal the claim, or be in it where the claim is a list or a string of words; of a
+list any will do; a mapping is a JSON Schema that the claim must satisfy.
+"""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
 
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.plan import MISSING, Requirement, Scope, Template
-from channeld.plan.template_scope import TemplateScope
-from channeld.plan.templates import TemplateCompiler
+from channeld.plan.claim_paths import parse_claim_path
+from channeld.plan.expressions import Literal, TemplateSyntaxError
+from channeld.plan.plan import MISSING, Require, Requirement, Scope, Template
+from channeld.plan.template_scope import SCALARS, Claim, TemplateScope
+from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
+from channeld.schema.cases import type_of
+from channeld.schema.schemas import Schemas
+from channeld.schema.violations import Validator
+from channeld.schema.vocabulary import KEYWORDS, nearest_keyword
 from channeld.suggest import did_you_mean
 
-__all__ = ["compile_requirements", "meets"]
+__all__ = ["RequireCompiler", "meets", "unmet"]
+
+_SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    "string": ("minLength", "maxLength", "pattern", "format", "contentEncoding"),
+    "array": (
+        *("items", "prefixItems", "contains", "minContains", "maxContains"),
+        *("minItems", "maxItems", "uniqueItems", "unevaluatedItems"),
+    ),
+    "object": (
+        *("properties", "required", "patternProperties", "additionalProperties"),
+        *("propertyNames", "minProperties", "maxProperties", "dependentRequired"),
+    ),
+}
 
 
-def compile_requirements(
-    require: Mapping[str, Json] | None,
-    pointer: str,
-    scope: TemplateScope,
-    templates: TemplateCompiler,
-) -> tuple[Requirement, ...]:
-    """The requirements of a `require` mapping at `pointer`; what is wrong with its templates becomes findings.
+@attrs.frozen(slots=True)
+class RequireCompiler:
+    """Compiles the `require` of one place; what is wrong with it becomes findings."""
 
-    A scalar or a template is one wanted value; of a list any will do. A template that is MISSING is never met.
-    """
-    found: list[Requirement] = []
-    for claim, wanted in (require or {}).items():
-        place = at(pointer, claim)
-        _note_impossible(claim, place, scope, templates)
-        if isinstance(wanted, list):
-            alternatives = [
-                _wanted(value, at(place, i), scope, templates) for i, value in enumerate(wanted)
+    scope: TemplateScope
+    templates: TemplateCompiler
+    schemas: Schemas
+
+    def compile(self, require: Sequence[Mapping[str, Json]], pointer: str) -> Require:
+        """The alternatives of a `require` that stands at `pointer`; none where nothing is required."""
+        listed = isinstance(self.templates.written(pointer), list)
+        return tuple(
+            tuple(self._entries(entries, at(pointer, index) if listed else pointer))
+            for index, entries in enumerate(require)
+        )
+
+    def _entries(self, entries: Mapping[str, Json], pointer: str) -> Iterator[Requirement]:
+        for key, wanted in entries.items():
+            place = at(pointer, key)
+            path = self._path(key, place)
+            if path is None:
+                continue
+            names = tuple(step for step in path if isinstance(step, str))
+            known = self._known(names) if len(names) == len(path) else None
+            if known is not None and not known.possible:
+                self._note_impossible(key, place, known)
+                known = None
+            options = wanted if isinstance(wanted, list) else [wanted]
+            accepts = [
+                self._wanted(
+                    option, at(place, index) if isinstance(wanted, list) else place, key, known
+                )
+                for index, option in enumerate(options)
             ]
+            sound = tuple(accept for accept in accepts if accept is not None)
+            yield Requirement(key, path, sound)
+
+    # ---------------------------------------------------------------------------------------------------- paths
+
+    def _path(self, key: str, pointer: str) -> tuple[str | Template, ...] | None:
+        mistakes: list[TemplateSyntaxError] = []
+        steps = parse_claim_path(key, pointer, mistakes)
+        for mistake in mistakes:
+            place = self.templates.sources.place(pointer, key=True)
+            self._report("CH318", mistake.message, place, mistake.help)
+        if mistakes:
+            return None
+        path: list[str | Template] = []
+        for step in steps:
+            if isinstance(step, Literal):
+                path.append(str(step.value))
+                continue
+            checked = self.templates.compile_node(step, self.scope)
+            if checked is None:
+                return None
+            if not checked.types <= SCALARS:
+                place = self.templates.sources.place(pointer, key=True)
+                self._report("CH311", "a step of a path must be a scalar", place, "name a scalar")
+                return None
+            path.append(checked.render)
+        return tuple(path)
+
+    def _known(self, names: tuple[str, ...]) -> Claim | None:
+        identity = self.scope.identity
+        if identity is None or not identity.authenticators:
+            return None
+        return identity.claim(names)
+
+    def _note_impossible(self, key: str, pointer: str, known: Claim) -> None:
+        """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
+        help = did_you_mean(key, known.names, "declare it in the authenticator's `claims` schema")
+        message = f"no token can have the claim `{key}`"
+        self._report("CH416", message, self.templates.sources.place(pointer, key=True), help)
+
+    # --------------------------------------------------------------------------------------------------- values
+
+    def _wanted(
+        self, value: Json, pointer: str, key: str, known: Claim | None
+    ) -> "Callable[[Json, Scope, Frame], bool] | None":
+        if isinstance(value, dict):
+            return self._schema(value, pointer, key, known)
+        checked = self.templates.compile(value, pointer, self.scope)
+        if checked is None:
+            return None
+        if not isinstance(checked.node, Literal):
+            return _Rendered(checked.render)
+        constant = checked.node.value
+        if known is not None and not _can_hold(known, constant):
+            self._note_never(constant, pointer, key, known)
+        return _Constant(_comparable(constant))
+
+    def _note_never(self, value: Json, pointer: str, key: str, known: Claim) -> None:
+        """CH441: a value that the claims schemas exclude."""
+        names = [
+            text
+            for text in (*(known.values or ()), *(known.elements or ()))
+            if isinstance(text, str)
+        ]
+        listed = ", ".join(f"`{name}`" for name in names[:5])
+        otherwise = f"it may be {listed}" if listed else "correct it, or the `claims` schema"
+        help = did_you_mean(value, names, otherwise) if isinstance(value, str) else otherwise
+        message = f"the claim `{key}` can never be {_shown(value)}"
+        self._report("CH441", message, self.templates.sources.place(pointer), help)
+
+    def _schema(
+        self, schema: dict[str, Json], pointer: str, key: str, known: Claim | None
+    ) -> "Callable[[Json, Scope, Frame], bool] | None":
+        unknown = [name for name in schema if name not in KEYWORDS and not name.startswith("x-")]
+        for name in unknown:
+            self._note_unknown(name, schema[name], pointer, key)
+        if unknown:
+            return None
+        validator = self.schemas.compile_at(pointer, _with_type(schema))
+        if validator is None:
+            return None
+        values = known.values if known is not None else None
+        if values is not None and not any(map(validator.accepts, values)):
+            place = self.templates.sources.place(pointer)
+            message = f"the claim `{key}` can never satisfy this schema"
+            help = "the `claims` schema lists all values that it may have, and none of them does"
+            self._report("CH441", message, place, help)
+        return _Satisfies(validator)
+
+    def _note_unknown(self, name: str, value: Json, pointer: str, key: str) -> None:
+        """CH440: a mapping that was meant as a path, or a misspelt keyword."""
+        meant = nearest_keyword(name, value)
+        if meant is not None:
+            help = f"did you mean `{meant}`?"
         else:
-            alternatives = [_wanted(wanted, place, scope, templates)]
-        any_of = tuple(template for template in alternatives if template is not None)
-        found.append(Requirement(claim, any_of))
-    return tuple(found)
+            help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"
+        place = self.templates.sources.place(at(pointer, name), key=True)
+        self._report("CH440", f"`{name}` is not a keyword of JSON Schema", place, help)
+
+    def _report(self, code: str, message: str, place: object, help: str) -> None:
+        self.templates.report.add(diagnose(code, message, place, help=help))  # type: ignore[arg-type]
 
 
-def _note_impossible(
-    claim: str, pointer: str, scope: TemplateScope, templates: TemplateCompiler
-) -> None:
-    """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
-    identity = scope.identity
-    if identity is None or not identity.authenticators:
-        return
-    known = identity.claim((claim,))
-    if known.possible:
-        return
-    help = did_you_mean(claim, known.names, "declare it in the authenticator's `claims` schema")
-    finding = f"no token can have the claim `{claim}`"
-    templates.report.add(
-        diagnose("CH416", finding, templates.sources.place(pointer, key=True), help=help)
-    )
+def _with_type(schema: dict[str, Json]) -> dict[str, Json]:
+    """The schema with the type that its keywords speak of: a string has no `minimum`, so it would pass one."""
+    if "type" in schema:
+        return schema
+    types: list[Json] = [
+        type_ for type_, words in _SPEAKS_OF.items() if any(word in schema for word in words)
+    ]
+    return {"type": types, **schema} if types else schema
 
 
-def _wanted(
-    value: Json, pointer: str, scope: TemplateScope, templates: TemplateCompiler
-) -> Template | None:
-    checked = templates.compile(value, pointer, scope)
-    return checked.render if checked is not None else None
+def _shown(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    return f"`{text[:40]}`"
 
 
-def meets(requirements: Iterable[Requirement], scope: Scope, frame: Frame | None = None) -> bool:
-    """Whether claims satisfy every entry of a `require`; a message's templates also see the message."""
+def _can_hold(known: Claim, value: Json) -> bool:
+    """Whether a claim of that kind can equal a constant, or have it in it."""
+    wanted = _comparable(value)
+    if known.values is not None:
+        return any(wanted in _held(one) for one in known.values)
+    if type_of(value) in known.types:
+        return True
+    if "array" in known.types:
+        return known.elements is None or wanted in map(_comparable, known.elements)
+    return False
+
+
+# ------------------------------------------------------------------------------------------------- while frames travel
+
+
+def meets(require: Require, scope: Scope, frame: Frame | None = None) -> bool:
+    """Whether claims satisfy a `require`; a message's templates also see the message."""
+    return not require or unmet(require, scope, frame) is None
+
+
+def unmet(require: Require, scope: Scope, frame: Frame | None = None) -> str | None:
+    """The claim that a `require` asks for in vain, as it is written there (of several alternatives, the last one's); None
+    where it is met.
+    """
     message = {} if frame is None else frame
-    return all(_met(requirement, scope, message) for requirement in requirements)
+    missing: str | None = None
+    for requirements in require:
+        missing = next((r.key for r in requirements if not _is_met(r, scope, message)), None)
+        if missing is None:
+            return None
+    return missing
 
 
-def _met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
-    if requirement.claim not in scope.claims:
-        return False
-    claim = scope.claims[requirement.claim]
-    wanted = [template(scope, frame) for template in requirement.any_of]
+def _is_met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
+    claim: Any = scope.claims
+    for step in requirement.path:
+        name = step if isinstance(step, str) else step(scope, frame)
+        if not isinstance(name, str):
+            name = MISSING if name is MISSING else text_of(name)
+        if not isinstance(claim, dict) or name not in claim:
+            return False
+        claim = claim[name]
+    return any(accepts(claim, scope, frame) for accepts in requirement.accepts)
+
+
+@attrs.frozen(slots=True)
+class _Constant:
+    wanted: str
+
+    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
+        return self.wanted in _held(claim)
+
+
+@attrs.frozen(slots=True)
+class _Rendered:
+    template: Template
+
+    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
+        value = self.template(scope, frame)
+        return value is not MISSING and _comparable(value) in _held(claim)
+
+
+@attrs.frozen(slots=True)
+class _Satisfies:
+    validator: Validator
+
+    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
+        return self.validator.accepts(claim)
+
+
+def _held(claim: Json) -> Iterator[str]:
+    """What a claim is, or has in it, in a form that can be compared."""
     if isinstance(claim, list):
-        held = [_comparable(entry) for entry in claim]
-    elif isinstance(claim, str):
-        held = [_comparable(claim), *(_comparable(word) for word in claim.split())]
-    else:
-        held = [_comparable(claim)]
-    return any(value is not MISSING and _comparable(value) in held for value in wanted)
+        yield from map(_comparable, claim)
+        return
+    yield _comparable(claim)
+    if isinstance(claim, str):
+        yield from map(_comparable, claim.split())
 
 
 def _comparable(value: object) -> str:

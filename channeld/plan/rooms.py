@@ -55,7 +55,7 @@ def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
     """What asks whether a room matches one of the patterns; those without expressions are compiled once."""
     exact: set[str] = set()
     globs: list[list[str]] = []
-    live: list[Callable[[Scope], list[str] | None]] = []
+    live: list[Callable[[Scope], list[list[str]]]] = []
     for pattern in patterns:
         if any(isinstance(token, Expression) for token in pattern):
             live.append(_renderer(pattern))
@@ -69,8 +69,7 @@ def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
     def ask(scope: Scope, room: str) -> bool:
         if room in exact or any(_matches(runs, room) for runs in globs):
             return True
-        rendered = (render(scope) for render in live)
-        return any(runs is not None and _matches(runs, room) for runs in rendered)
+        return any(_matches(runs, room) for render in live for runs in render(scope))
 
     return ask
 
@@ -111,22 +110,24 @@ def _runs(pattern: Sequence[str | _Star]) -> list[str]:
     return runs
 
 
-def _renderer(pattern: Tokens) -> Callable[[Scope], list[str] | None]:
+def _renderer(pattern: Tokens) -> Callable[[Scope], list[list[str]]]:
+    """What renders a pattern with values in it: one pattern for each element of a list, none where a value is missing."""
     pieces: list[str | _Star | Template] = [
         build(token) if isinstance(token, Expression) else token for token in pattern
     ]
 
-    def render(scope: Scope) -> list[str] | None:
-        rendered: list[str | _Star] = []
+    def render(scope: Scope) -> list[list[str]]:
+        rendered: list[list[str | _Star]] = [[]]
         for piece in pieces:
-            if callable(piece):
-                value = piece(scope, {})
-                if value is MISSING:
-                    return None
-                rendered.append(text_of(value))
+            value = piece(scope, {}) if callable(piece) else piece
+            if value is MISSING:
+                return []
+            if value is STAR:
+                values: list[str | _Star] = [STAR]
             else:
-                rendered.append(piece)
-        return _runs(rendered)
+                values = value if isinstance(value, list) else [text_of(value)]
+            rendered = [[*before, after] for before in rendered for after in values]
+        return [_runs(each) for each in rendered]
 
     return render
 

@@ -5,13 +5,14 @@ when nothing that can happen at run time leaves it out: a message property that 
 param of the path, a claim that every authenticator of the channel guarantees.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
 from channeld.auth.types import authenticator
 from channeld.config.model import Auth
-from channeld.plan.expressions import Expression
+from channeld.plan.expressions import Expression, spelled
+from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Lookup, Shape
 from channeld.suggest import did_you_mean
 
@@ -69,6 +70,8 @@ class Identity:
             guaranteed=bool(found) and all(claim.guaranteed for claim in found),
             possible=any(claim.possible for claim in found),
             types=frozenset[str]().union(*(claim.types for claim in found)),
+            values=_together(claim.values for claim in found if claim.possible),
+            elements=_together(claim.elements for claim in found if claim.possible),
             names=tuple(name for claim in found for name in claim.names),
             lacking=tuple(
                 name for name, claim in zip(self.names, found, strict=False) if not claim.guaranteed
@@ -78,11 +81,15 @@ class Identity:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claim:
-    """What is known of one claim. `lacking`: the authenticators that do not guarantee it."""
+    """What is known of one claim. `values` and `elements` are as in `Lookup`; `lacking`: the authenticators that do not
+    guarantee it.
+    """
 
     guaranteed: bool
     possible: bool
     types: frozenset[str]
+    values: tuple[Json, ...] | None = None
+    elements: tuple[Json, ...] | None = None
     names: Sequence[str] = ()
     lacking: Sequence[str] = ()
 
@@ -119,6 +126,9 @@ class TemplateScope:
         }
         return [root for root, here in offered.items() if here]
 
+
+EACH_PLACES = ("rooms.join", "rooms.subscribe.allow")
+"""Where `*` may stand for each element of a list."""
 
 ROOTS = ("message", "params", "user", "claims", "connection", "room", "now", "now_ms", "uuid")
 
@@ -232,6 +242,8 @@ def _claims(expression: Expression, scope: TemplateScope) -> Resolved | Template
     assert scope.identity is not None  # noqa: S101 - `resolve` asked the scope
     if not expression.path:
         return _whole(expression, "claims", "sub")
+    if expression.is_each:
+        return _each_claim(expression, scope)
     claim = scope.identity.claim(expression.path)
     dotted = _dotted(expression)
     if claim.guaranteed or expression.optional:
@@ -248,6 +260,27 @@ def _claims(expression: Expression, scope: TemplateScope) -> Resolved | Template
         f"no `claims` schema of {where} guarantees `{dotted}`",
         did_you_mean(dotted, [name for name in claim.names if name != dotted], help),
     )
+
+
+def _each_claim(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
+    """`{claims.teams.*}`: a room for each element of a list."""
+    whole = attrs.evolve(expression, path=expression.path[:-1])
+    if scope.place not in EACH_PLACES:
+        places = " and ".join(f"`{place}`" for place in EACH_PLACES)
+        message = f"`*` can't be used in `{scope.place}`"
+        help = f"only {places} take one room for each element; name `{{{whole.source}}}` itself"
+        return TemplateError("CH320", message, help=help)
+    found = _claims(whole, scope) if whole.path else _whole(expression, "claims", "teams.*")
+    if isinstance(found, TemplateError):
+        return attrs.evolve(
+            found, help=found.help.replace(f"{{{whole.source}?}}", f"{{{expression.source}?}}")
+        )
+    if "array" not in found.types:
+        label = f"`{_dotted(whole)}` is not a list"
+        help = f"write `{{{whole.source}}}`, or give it `type: array` in the `claims` schema"
+        return TemplateError("CH311", "`*` needs a list", label, help)
+    # There may be no element, or several.
+    return Resolved(TEXT, maybe=True)
 
 
 def _of_identity(
@@ -318,7 +351,7 @@ def _whole(expression: Expression, root: str, example: str) -> TemplateError:
 
 
 def _dotted(expression: Expression) -> str:
-    return ".".join(expression.path)
+    return spelled(expression.path)
 
 
 def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
@@ -332,7 +365,25 @@ def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
         known = standard[path[0]]
         certain, types = certain or known.guaranteed, known.types
     possible = found is None or not found.known or found.possible
-    return Claim(guaranteed=certain, possible=possible or certain, types=types, names=names)
+    is_known = found is not None and found.known
+    return Claim(
+        guaranteed=certain,
+        possible=possible or certain,
+        types=types,
+        values=found.values if found is not None and is_known else None,
+        elements=found.elements if found is not None and is_known else None,
+        names=names,
+    )
+
+
+def _together(several: Iterable[tuple[Json, ...] | None]) -> tuple[Json, ...] | None:
+    """All the values of several claims; None where those of one are not listed."""
+    found: list[Json] = []
+    for values in several:
+        if values is None:
+            return None
+        found.extend(values)
+    return tuple(found)
 
 
 _RESOLVERS: Mapping[str, Callable[[Expression, TemplateScope], Resolved | TemplateError]] = {

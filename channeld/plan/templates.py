@@ -49,6 +49,11 @@ class CheckedTemplate:
     types: frozenset[str]
     maybe: bool
 
+    @property
+    def is_each(self) -> bool:
+        """Whether it renders a list, a text for each element of one."""
+        return any(one.is_each for one in expressions(self.node))
+
 
 @attrs.frozen(slots=True)
 class TemplateCompiler:
@@ -60,8 +65,10 @@ class TemplateCompiler:
     def compile(self, value: Json, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
         """A template of any JSON type, or None when a finding says why not."""
         node = self.parse(value, pointer)
-        if node is None:
-            return None
+        return None if node is None else self.compile_node(node, scope)
+
+    def compile_node(self, node: Node, scope: TemplateScope) -> CheckedTemplate | None:
+        """As `compile`, of a tree that is parsed already."""
         found = self._check(node, scope)
         if found is None:
             return None
@@ -79,7 +86,13 @@ class TemplateCompiler:
         if isinstance(checked.node, Literal) and not is_room_name(str(checked.node.value)):
             self._refuse_name(str(checked.node.value), pointer)
             return None
-        if checked.types <= {"string"}:
+        each = [one for one in expressions(checked.node) if one.is_each]
+        if len(each) > 1:
+            label = "one list has been named before"
+            message = "a template can name one room for each element of one list"
+            self._refuse(each[1], TemplateError("CH320", message, label, "make two templates"))
+            return None
+        if each or checked.types <= {"string"}:
             return checked
         return attrs.evolve(checked, render=_as_text(checked.render))
 
@@ -108,7 +121,9 @@ class TemplateCompiler:
         return value_at(self.sources.value, pointer)
 
     def place(self, expression: Expression) -> Place:
-        """Where an expression stands, braces included."""
+        """Where an expression stands, braces included; for one in a key, the key."""
+        if expression.offset < 0:
+            return self.sources.place(expression.pointer, key=True)
         return self.sources.span(expression.pointer, expression.offset, expression.length)
 
     def _check(self, node: Node, scope: TemplateScope) -> Resolved | None:
@@ -190,7 +205,8 @@ def build(node: Node) -> Template:
         case Expression():
             return _lookup(node)
         case Text(parts):
-            return _build_text(parts)
+            each = any(isinstance(part, Expression) and part.is_each for part in parts)
+            return _build_each(parts) if each else _build_text(parts)
         case Object(entries):
             return _build_object(entries)
         case Array(elements):
@@ -222,6 +238,23 @@ def _build_text(parts: Sequence[str | Expression]) -> Template:
                 return MISSING
             texts.append(value if type(value) is str else text_of(value))
         return "".join(texts)
+
+    return render
+
+
+def _build_each(parts: Sequence[str | Expression]) -> Template:
+    """A list of texts: one for each element of the one list that is named."""
+    pieces = [part if isinstance(part, str) else build(part) for part in parts]
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        texts = [""]
+        for piece in pieces:
+            value = piece if isinstance(piece, str) else piece(scope, frame)
+            if value is MISSING:
+                return MISSING
+            values = value if isinstance(value, list) else [text_of(value)]
+            texts = [before + after for before in texts for after in values]
+        return texts
 
     return render
 
@@ -262,6 +295,8 @@ def _lookup(expression: Expression) -> Template:  # noqa: PLR0911 - one return a
             return lambda scope, frame: scope.params[name]
         case "user":
             return _user_id
+        case "claims" if expression.is_each:
+            return _elements(path[:-1])
         case "claims":
             walk = _walk_optional(path) if expression.optional else _walk(path)
             return lambda scope, frame: walk(scope, scope.claims)  # type: ignore[arg-type]
@@ -310,6 +345,18 @@ def _walk_optional(path: Sequence[str]) -> Template:
                 return MISSING
             value = value.get(name, MISSING)
         return value
+
+    return render
+
+
+def _elements(path: Sequence[str]) -> Template:
+    """The texts of a list that can stand in a name; others are skipped."""
+    walk = _walk_optional(path)
+
+    def render(scope: Scope, frame: Frame) -> Any:
+        value = walk(scope, scope.claims)  # type: ignore[arg-type]
+        elements = value if isinstance(value, list) else ()
+        return [one for one in elements if isinstance(one, str) and 1 <= len(one) <= 128]
 
     return render
 

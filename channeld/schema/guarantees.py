@@ -29,8 +29,9 @@ class Lookup:
 
     `guaranteed`: it exists in every accepted value. `possible`: it may exist. `declared`: the schema names it.
     `types`: the JSON types that it can have, `integer` apart from `number` (a schema's `number` gives both). `values`:
-    all that it can be, where the schema lists them. `missing`: the first step that is not guaranteed; `names`: the
-    properties declared beside it. `known` is false where the schema can't be analysed and so nothing was found.
+    all that it can be, where the schema lists them; `elements`: all that an element can be, where it is a list.
+    `missing`: the first step that is not guaranteed; `names`: the properties declared beside it. `known` is false where
+    the schema can't be analysed and so nothing was found.
     """
 
     guaranteed: bool
@@ -38,6 +39,7 @@ class Lookup:
     declared: bool
     types: frozenset[str] = ALL
     values: tuple[Json, ...] | None = None
+    elements: tuple[Json, ...] | None = None
     missing: str | None = None
     names: tuple[str, ...] = ()
     known: bool = True
@@ -78,6 +80,7 @@ class Shape:
             declared=declared and bool(cases),
             types=frozenset().union(*(case.types for case in cases)),
             values=values_of(cases),
+            elements=_elements(expansion, cases),
             missing=missing,
             names=names,
             known=known or guaranteed,
@@ -114,3 +117,17 @@ def _step(expansion: Expansion, cases: Iterable[Case], name: str) -> list[Case]:
             seen[tuple(map(id, below))] = below
     found = [case for below in seen.values() for case in expansion.cases(below)]
     return found if len(found) <= MAX_CASES else [Case(known=False)]
+
+
+def _elements(expansion: Expansion, cases: Iterable[Case]) -> tuple[Json, ...] | None:
+    """All values that an element of a list can have; None where the schema does not list them."""
+    found: list[Json] = []
+    for case in cases:
+        if "array" not in case.types:
+            continue
+        below = tuple(schema["items"] for schema in case.objects if "items" in schema)
+        values = values_of(expansion.cases(below)) if below else None
+        if values is None or any("prefixItems" in schema for schema in case.objects):
+            return None
+        found.extend(values)
+    return tuple(found)

@@ -66,6 +66,13 @@ class Schemas:
         """The validator of a schema; None when it could not be compiled, and then a diagnostic says why."""
         return self._validators.get(pointer)
 
+    def compile_at(self, pointer: str, schema: Json) -> Validator | None:
+        """The validator of a schema that stands at a pointer apart from the declared ones; None after findings."""
+        root = self._roots[pointer] = Target(self.documents.inline(pointer, schema), "")
+        self._survey(root)
+        self._compile(pointer)
+        return self._validators[pointer]
+
     def shape(self, pointer: str) -> Shape:
         """What a schema guarantees. A schema of messages, events and claims is only ever asked about objects."""
         if pointer not in self._shapes:

@@ -54,6 +54,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         (*_WHO, "authenticator", "reason", "path"),
         "No token, or one that does not pass; the client is not told why.",
     ),
+    "require_unmet": Event(
+        "info",
+        (*_WHO, "claim"),
+        "The claims do not meet the channel's `require`; `claim` is the entry that they lack.",
+    ),
     "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
     "slow_consumer": Event(
         "warning", (*_WHO, "bytes", "limit"), "An outbox went over its limit; closed with 4508."

@@ -65,14 +65,16 @@ def test_a_message_that_goes_nowhere_goes_to_its_hook() -> None:
     ],
 )
 def test_who_may_send(auth: ChannelAuth, require: Any, words: str) -> None:
-    [row] = table(auth=auth, messages={"m": Message(schema=True, require=require)})
+    [row] = table(
+        auth=auth, messages={"m": Message(schema=True, require=(require,) if require else ())}
+    )
     assert row.senders == words
 
 
 def test_a_channels_demands_come_first() -> None:
-    message = Message(schema=True, require={"role": "admin"})
+    message = Message(schema=True, require=({"role": "admin"},))
     [row] = table(
-        auth=ChannelAuth(names=("s",)), require={"rooms": "{params.x}"}, messages={"m": message}
+        auth=ChannelAuth(names=("s",)), require=({"rooms": "{params.x}"},), messages={"m": message}
     )
     assert row.senders == "users with rooms={params.x} and role=admin"
 

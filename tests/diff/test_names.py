@@ -8,7 +8,7 @@ def channel(param: str, path: str = "") -> Channel:
         name="room",
         path=path or f"/rooms/{{{param}}}",
         auth=ChannelAuth(),
-        require={"rooms": [here]},
+        require=({"rooms": [here], f"docs.{here}": "write"},),
         rooms=Rooms(join=(here,), subscribe=Subscribe(allow=(f"x-{here}",))),
         presence=Presence(info={"in": here}),
         messages={
@@ -17,7 +17,7 @@ def channel(param: str, path: str = "") -> Channel:
                 route=(Route(to="room", room=here), Route(to="user", user=here)),
                 emit={"room": here, "deep": {"of": [here, 1]}},
                 stamp={"room": here},
-                require={"room": here},
+                require=({"room": here},),
             )
         },
     )

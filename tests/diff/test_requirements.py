@@ -27,5 +27,31 @@ def test_claims_that_are_asked_for(
 ) -> None:
     comparison = Comparison(side(BASE), side(BASE))
     pointer = "/channels/room/require"
-    found = requirements(comparison, old, new, (pointer, pointer), "clients")
+    were, are = ((one,) if one else () for one in (old, new))
+    found = requirements(comparison, were, are, (pointer, pointer), "clients")
     assert [(c.code, str(c.level), c.security) for c in found] == expected
+
+
+ADMIN: dict[str, Json] = {"role": "admin"}
+WRITE: dict[str, Json] = {"docs.{params.id}": ["write", "own"]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ((ADMIN,), (ADMIN, WRITE), [("D404", '`docs.{params.id}` "write" or "own" will do now')]),
+        ((ADMIN, WRITE), (WRITE,), [("D403", '`role` "admin" will no longer do')]),
+        ((), (ADMIN, WRITE), [("D403", "no claim at all will no longer do")]),
+        ((ADMIN, WRITE), (), [("D404", "no claim is asked for any longer")]),
+        ((ADMIN, WRITE), (WRITE, ADMIN), []),
+    ],
+)
+def test_alternatives(
+    old: tuple[dict[str, Json], ...],
+    new: tuple[dict[str, Json], ...],
+    expected: list[tuple[str, str]],
+) -> None:
+    comparison = Comparison(side(BASE), side(BASE))
+    pointer = "/channels/room/require"
+    found = requirements(comparison, old, new, (pointer, pointer), "clients")
+    assert [(c.code, c.message) for c in found] == expected

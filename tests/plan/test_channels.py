@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from channeld.plan.requires import meets, unmet
+
 Compile = Callable[..., Any]
 
 
@@ -97,7 +99,83 @@ def test_requirements_of_channel_and_message(
         "require: {role: [a, b]}\n    messages: {say: {schema: true, route: sender, require: {n: 1}}}"
     )
     found = channel(compile_text(text))
-    (role,) = found.require
-    assert [t(session(), {}) for t in role.any_of] == ["a", "b"]
-    (number,) = found.messages["say"].require
-    assert (number.claim, number.any_of[0](session(), {})) == ("n", 1)
+    assert meets(found.require, session(claims={"role": "b"}))
+    assert not meets(found.require, session(claims={"role": "c"}))
+    assert unmet(found.messages["say"].require, session(claims={"n": 2})) == "n"
+
+
+EACH = """channeld: 1
+auth:
+  s:
+    type: jwt
+    algorithms: [HS256]
+    audience: a
+    secret: "${CHANNELD_SECRET}"
+    claims: {type: object, required: [teams], properties: {teams: {type: array}, role: {type: string}}}
+channels:
+  room:
+    path: /room
+    auth: s
+"""
+
+
+def test_a_room_is_joined_for_each_element_of_a_list(
+    compile_text: Compile, session: Callable[..., Any]
+) -> None:
+    (join,) = channel(compile_text(EACH + '    rooms: "team-{claims.teams.*}"\n')).join
+    scope = session(claims={"teams": ["a", 5, "", "x" * 129, "b"]})
+    assert join(scope, {}) == ["team-a", "team-b"]
+    assert join(session(claims={"teams": "a"}), {}) == []
+
+
+def test_each_element_of_a_list_may_be_subscribed_to(
+    compile_text: Compile, session: Callable[..., Any]
+) -> None:
+    text = EACH + '    rooms: {subscribe: {allow: ["team-{claims.teams.*}-*"]}}\n'
+    plan = channel(compile_text(text)).subscribe
+    scope = session(claims={"teams": ["a", "b*"]})
+    answers = [
+        plan.allows(scope, room) for room in ("team-a-x", "team-b*-", "team-bc-x", "team-*-x")
+    ]
+    assert answers == [True, True, False, False]
+
+
+EACH_PLACE = (
+    "only `rooms.join` and `rooms.subscribe.allow` take one room for each element; "
+    "name `{claims.teams}` itself"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "help"),
+    [
+        (
+            '    rooms: "{claims.groups.*}"\n',
+            "CH310",
+            "add `required: [groups]` to the `claims` schema of `s`, or write `{claims.groups.*?}`",
+        ),
+        (
+            '    rooms: "{claims.role.*?}"\n',
+            "CH311",
+            "write `{claims.role}`, or give it `type: array` in the `claims` schema",
+        ),
+        ('    rooms: "{claims.teams.*}-{claims.teams.*}"\n', "CH320", "make two templates"),
+        (
+            '    presence: {info: {t: "{claims.teams.*}"}}\n    rooms: x\n',
+            "CH320",
+            EACH_PLACE,
+        ),
+    ],
+)
+def test_where_and_of_what_each_element_can_be_named(
+    compile_text: Compile, lines: str, code: str, help: str
+) -> None:
+    outcome = compile_text(EACH + lines)
+    assert outcome.codes() == [code]
+    assert outcome.finding(code).help == help
+
+
+def test_a_route_to_the_joined_room_needs_one(compile_text: Compile) -> None:
+    text = EACH + '    rooms: "{claims.teams.*}"\n    messages: {m: {schema: true, route: room}}\n'
+    found = compile_text(text).finding("CH321")
+    assert found.label == "the channel joins a room for each element of a list"

@@ -12,6 +12,7 @@ from channeld.plan.expressions import (
     expressions,
     parse,
     parse_text,
+    spelled,
 )
 
 
@@ -106,3 +107,36 @@ def test_any_text_parses_or_has_a_slip(text: str) -> None:
     mistakes: list[TemplateSyntaxError] = []
     parse_text(text, "", mistakes)
     assert all(s.offset >= 0 and s.offset + s.length <= len(text) for s in mistakes)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{claims["https://e.com/name"]}', ("https://e.com/name",)),
+        ('{claims.a["b.c"].d}', ("a", "b.c", "d")),
+        ('{claims["a"]}', ("a",)),
+    ],
+)
+def test_names_with_dots_of_their_own(text: str, path: tuple[str, ...]) -> None:
+    found = parse_text(text, "", [])
+    assert isinstance(found, Expression)
+    assert (found.root, found.path, found.optional) == ("claims", path, False)
+    optional = parse_text(text.replace("}", "?}"), "", [])
+    assert isinstance(optional, Expression)
+    assert (optional.path, optional.optional) == (path, True)
+
+
+def test_such_a_name_is_spelled_as_it_is_written() -> None:
+    assert spelled(("claims", "a", "b.c", "d")) == 'claims.a["b.c"].d'
+    assert spelled(("claims", "x://y")) == 'claims["x://y"]'
+
+
+def test_an_address_without_brackets_would_be_split() -> None:
+    slips: list[TemplateSyntaxError] = []
+    parse_text("{claims.https://e.com/name?}", "", slips)
+    assert [(slip.message, slip.help) for slip in slips] == [
+        (
+            "`{claims.https://e.com/name?}` is split at its dots",
+            'write `{claims["https://e.com/name"]?}`',
+        )
+    ]

@@ -108,6 +108,8 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
         label = "the channel joins no room on connect"
     elif len(joins) > 1:
         label = f"the channel joins {len(joins)} rooms on connect"
+    elif any(join.is_each for join in context.joins):
+        label = "the channel joins a room for each element of a list"
     else:
         # A join template that has a finding of its own needs none here.
         return context.joins[0] if context.joins else None

@@ -68,7 +68,7 @@ class ToUser(TargetKind):
 def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
     declared = message.message
     chosen = next((found for found in expressions(name.node) if found.root == "message"), None)
-    guards = (declared.require, message.context.channel.require, declared.hook)
+    guards = (*declared.require, *message.context.channel.require, declared.hook)
     if chosen is None or any(guard is not None for guard in guards) or _names_sender(message):
         return
     message.context.add(

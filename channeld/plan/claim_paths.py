@@ -1,0 +1,75 @@
+"""The keys of `require`: a claim's name, or a path into it, of names and templates.
+
+`realm_access.roles` is a path of two names. `["https://example.com/roles"]` is one name with dots of its own, and so is a
+key that has `://` in it as it stands. `docs.{params.board_id}` ends in a template, whose value is one name.
+"""
+
+import re
+from collections.abc import Iterator
+
+import attrs
+
+from channeld.plan.expressions import (
+    Expression,
+    Literal,
+    Node,
+    TemplateSyntaxError,
+    Text,
+    parse_text,
+)
+
+__all__ = ["parse_claim_path"]
+
+_QUOTED = re.compile(r'\["([^"]+)"\]')
+_PLAIN = re.compile(r"(?:[^.\[\]{}]|\{[^{}]*\})+")
+_HELP = 'write `a.b`, or `["a.b"]` for a name with dots of its own'
+
+
+def parse_claim_path(
+    key: str, pointer: str, mistakes: list[TemplateSyntaxError]
+) -> tuple[Node, ...]:
+    """The steps of a path, each a `Literal` name or a template; what is wrong with it is added to `mistakes`."""
+    if "://" in key and not _QUOTED.search(key):
+        return (Literal(key),)
+    steps: list[Node] = []
+    position = 0
+    while position < len(key):
+        quoted = _QUOTED.match(key, position)
+        if quoted is not None:
+            steps.append(Literal(quoted[1]))
+            position = quoted.end()
+            continue
+        start = position + 1 if steps and key[position] == "." else position
+        plain = _PLAIN.match(key, start)
+        if plain is None or (steps and start == position):
+            break
+        steps.append(_step(plain[0], pointer, mistakes))
+        position = plain.end()
+    if position < len(key) or not steps:
+        message = f"`{key}` is not the path of a claim"
+        mistakes.append(TemplateSyntaxError(pointer, -1, 0, message, _HELP))
+        return ()
+    return tuple(steps)
+
+
+def _step(text: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> Node:
+    found: list[TemplateSyntaxError] = []
+    node = parse_text(text, pointer, found)
+    mistakes.extend(attrs.evolve(mistake, offset=-1, length=0) for mistake in found)
+    return _in_key(node)
+
+
+def _in_key(node: Node) -> Node:
+    """The node with its expressions placed at the key, which has no offsets of its own."""
+    match node:
+        case Expression():
+            return attrs.evolve(node, offset=-1)
+        case Text(parts, pointer):
+            return Text(tuple(_parts_in_key(parts)), pointer)
+        case _:
+            return node
+
+
+def _parts_in_key(parts: tuple[str | Expression, ...]) -> Iterator[str | Expression]:
+    for part in parts:
+        yield part if isinstance(part, str) else attrs.evolve(part, offset=-1)
