@@ -15,7 +15,7 @@
 import enum
 from collections.abc import Awaitable
 
-from channeld.protocol.codes import REFUSALS, CloseCode
+from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission
 from channeld.server.exchange import Refuse, refuse
@@ -231,8 +231,14 @@ class Connection(Outbox):
 
     def _refuse(self, refusal: Refuse) -> None:
         self._admission.count(refusal.status)
-        reason = REFUSALS[refusal.status].title if refusal.status in REFUSALS else "internal error"
-        log("handshake_refused", status=refusal.status, reason=reason, address=self._address)
+        told = {"path": refusal.path, "origin": refusal.origin}
+        log(
+            "handshake_refused",
+            status=refusal.status,
+            reason=refusal.detail,
+            **{name: value for name, value in told.items() if value is not None},
+            address=refusal.address or self._address,
+        )
         self.queue(refusal.response)
         self._linger()
 

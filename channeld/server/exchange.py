@@ -13,7 +13,10 @@ __all__ = ["Refuse", "RequestHead", "refuse", "tokens"]
 
 @attrs.frozen(slots=True)
 class RequestHead:
-    """A well-formed request head: field names in lower case, repeated ones joined (RFC 9110 section 5.3)."""
+    """A well-formed request head: field names in lower case, repeated ones joined.
+
+    By a comma (RFC 9110 section 5.3), cookies by a semicolon (RFC 9113 section 8.2.3).
+    """
 
     method: bytes
     target: bytes
@@ -23,10 +26,22 @@ class RequestHead:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Refuse:
-    """A refusal: its status, and the whole HTTP answer, after which the connection is closed."""
+    """A refusal: its status and reason, and the whole HTTP answer, after which the connection is closed.
+
+    Path, origin and address are for the log; a head that could not be read has none of them.
+    """
 
     status: int
+    detail: str
     response: bytes
+    path: str | None = None
+    origin: str | None = None
+    address: str | None = None
+
+    def without_body(self) -> "Refuse":
+        """The answer to HEAD (RFC 9110 section 9.3.2)."""
+        head, end, _ = self.response.partition(b"\r\n\r\n")
+        return attrs.evolve(self, response=head + end)
 
 
 def refuse(status: int, detail: str, *fields: str) -> Refuse:
@@ -44,7 +59,7 @@ def refuse(status: int, detail: str, *fields: str) -> Refuse:
         "",
         "",
     )
-    return Refuse(status=status, response="\r\n".join(lines).encode() + body)
+    return Refuse(status=status, detail=detail, response="\r\n".join(lines).encode() + body)
 
 
 def tokens(field: str) -> list[str]:

@@ -19,6 +19,7 @@ from channeld.server.origins import (
     is_trusted,
     networks,
     origin_check,
+    unmapped,
 )
 from channeld.server.transports.transport import Agreement, Transport
 
@@ -81,44 +82,66 @@ class Accept:
 def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse:
     """Judge a request head. Never raises, whatever the client sent."""
     path, _, query = _origin_form(head.target).decode("latin-1").partition("?")
-    match = rules.match(path)
-    if match is None:
-        return refuse(404, "No channel has this path")
     fields = {
         name.decode("latin-1"): value.decode("latin-1") for name, value in head.fields.items()
     }
+    address, secure = unmapped(arrival.address), arrival.secure
+    if rules.trusted and is_trusted(address, rules.trusted):
+        address = address_of(address, fields.get("x-forwarded-for", ""), rules.trusted)
+        secure = _forwarded_secure(fields, secure)
+    if (address, secure) != (arrival.address, arrival.secure):
+        arrival = attrs.evolve(arrival, address=address, secure=secure)
+    verdict = _judge(_Asked(head, path, query, fields, arrival), rules)
+    if isinstance(verdict, Refuse):
+        verdict = attrs.evolve(verdict, path=path, origin=fields.get("origin"), address=address)
+        return verdict.without_body() if head.method == b"HEAD" else verdict
+    return verdict
+
+
+@attrs.frozen(slots=True)
+class _Asked:
+    """A request, and the client that sent it as the proxies in between say."""
+
+    head: RequestHead
+    path: str
+    query: str
+    fields: Mapping[str, str]
+    client: Arrival
+
+
+def _judge(asked: _Asked, rules: Rules) -> Accept | Refuse:
+    head, fields, client = asked.head, asked.fields, asked.client
+    match = rules.match(asked.path)
+    if match is None:
+        return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
     refusal = transport.judge(head, fields)
     if refusal is not None:
         return refusal
-    address, secure = arrival.address, arrival.secure
-    if rules.trusted and is_trusted(address, rules.trusted):
-        address = address_of(address, fields.get("x-forwarded-for", ""), rules.trusted)
-        secure = _forwarded_secure(fields, secure)
-    origin = fields.get("origin")
-    if origin is not None and not rules.allows_origin(origin, fields.get("host", ""), secure):
+    origin, host = fields.get("origin"), fields.get("host", "")
+    if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
-    refusal = _judge_room(address, arrival)
+    refusal = _judge_room(client)
     if refusal is not None:
         return refusal
     request = Request(
-        path=path,
+        path=asked.path,
         channel=match.channel.name,
         params=match.params,
-        query=_read_query(query),
+        query=_read_query(asked.query),
         headers=fields,
         cookies=_read_cookies(fields.get("cookie", "")),
         subprotocols=tokens(fields.get("sec-websocket-protocol", "")),
-        address=address,
+        address=client.address,
     )
     agreement = transport.accept(head, fields, compress=rules.compression)
     return Accept(match=match, request=request, transport=transport, agreement=agreement)
 
 
-def _judge_room(address: str, arrival: Arrival) -> Refuse | None:
-    if arrival.is_full:
+def _judge_room(client: Arrival) -> Refuse | None:
+    if client.is_full:
         return refuse(503, "The server has as many connections as it takes", "Retry-After: 5")
-    if arrival.is_crowded(address):
+    if client.is_crowded(client.address):
         return refuse(429, "Close one of your connections first", "Retry-After: 5")
     return None
 

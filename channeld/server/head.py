@@ -22,6 +22,12 @@ _HEAD = re.compile(
 )
 
 
+# RFC 9112 section 3.2 and RFC 3986 section 3.2.2: a name or an address, and perhaps a port.
+_HOST = re.compile(
+    rb"(?:[-A-Za-z0-9._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
+)
+
+
 @attrs.frozen(slots=True)
 class Malformed:
     """Why bytes are no request head: the HTTP status to answer, and words for whoever sent it."""
@@ -32,7 +38,9 @@ class Malformed:
 
 def find_end(data: bytes | bytearray) -> int:
     """Where the head ends, the empty line included; 0 when it is not whole yet, -1 when it is larger than allowed."""
-    end = data.find(b"\r\n\r\n", 0, LARGEST_HEAD) + 4
+    # Section 2.2: an empty line before the request line is ignored.
+    start = 2 if data[:2] == b"\r\n" else 0
+    end = data.find(b"\r\n\r\n", start, LARGEST_HEAD) + 4
     if end >= 4:
         return end
     return -1 if len(data) >= LARGEST_HEAD else 0
@@ -40,6 +48,13 @@ def find_end(data: bytes | bytearray) -> int:
 
 def read_head(data: bytes) -> RequestHead | Malformed:
     """Read one whole head, the empty line included. Never raises."""
+    head = _read(data.removeprefix(b"\r\n"))
+    if isinstance(head, RequestHead) and not _HOST.fullmatch(head.fields.get(b"host", b"")):
+        return Malformed(400, "The Host field is not a host and perhaps a port")
+    return head
+
+
+def _read(data: bytes) -> RequestHead | Malformed:
     if data.count(b"\r\n") > MOST_FIELDS + 2:
         return Malformed(431, f"More than {MOST_FIELDS} header fields")
     match = _HEAD.fullmatch(data)
@@ -55,7 +70,7 @@ def read_head(data: bytes) -> RequestHead | Malformed:
         elif name == b"host":
             return _read_with_h11(data)
         else:
-            fields[name] += b", " + value
+            fields[name] += (b"; " if name == b"cookie" else b", ") + value
     if b"host" not in fields or b"content-length" in fields or b"transfer-encoding" in fields:
         return _read_with_h11(data)
     return RequestHead(method, target, b"1.1", fields)
@@ -74,5 +89,6 @@ def _read_with_h11(data: bytes) -> RequestHead | Malformed:
         return Malformed(400, "Not an HTTP/1.1 request")
     fields: dict[bytes, bytes] = {}
     for name, value in event.headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+        between = b"; " if name == b"cookie" else b", "
+        fields[name] = fields[name] + between + value if name in fields else value
     return RequestHead(event.method, event.target, event.http_version, fields)

@@ -3,7 +3,8 @@
     await nursery.start(serve_http, app, sockets)
 
 The rules of this file. A request head has `head` seconds, a body `body`, one write `write`, an idle connection `idle`.
-Over `connections` the one that has waited longest for a request makes room for the new one. An answer that comes before
+Over `connections` the one that has waited longest for its client (to send a request or a body, or to take an answer)
+makes room for the new one, so half-sent requests keep nobody out. An answer that comes before
 the body was read ends the connection, but not before the client could have read it. The application sees
 `http.disconnect` as soon as its client is gone, and `serve_http` closes the sockets that it was given.
 """
@@ -14,7 +15,7 @@ import http
 import math
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -60,7 +61,7 @@ class _Over(Exception):
     """This connection ends without another word."""
 
 
-_ENDS: Final = (_Over, trio.TooSlowError, *_GONE)
+_ENDS: Final = (_Over, *_GONE)
 
 
 async def serve_http(
@@ -71,12 +72,12 @@ async def serve_http(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on listening sockets until cancelled. What the application raises is logged and answered with 500."""
-    door = HttpServer(app, limits or HttpLimits())
+    server = HttpServer(app, limits or HttpLimits())
     try:
         async with trio.open_nursery() as nursery:
             for sock in sockets:
                 sock.setblocking(False)
-                nursery.start_soon(door.accept, trio.socket.from_stdlib_socket(sock), nursery)
+                nursery.start_soon(server.accept, trio.socket.from_stdlib_socket(sock), nursery)
             task_status.started()
     finally:
         for sock in sockets:
@@ -89,7 +90,7 @@ class HttpServer:
     def __init__(self, app: AsgiApp, limits: HttpLimits) -> None:
         self.app = app
         self.limits = limits
-        self.waiting: dict[_Connection, trio.CancelScope] = {}
+        self._waiting: dict[trio.CancelScope, None] = {}
         self._open = 0
 
     async def accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
@@ -108,11 +109,31 @@ class HttpServer:
             nursery.start_soon(self._serve, sock, address)
 
     def _make_room(self) -> bool:
-        longest = next(iter(self.waiting), None)
+        longest = next(iter(self._waiting), None)
         if longest is None:
             return False
-        self.waiting.pop(longest).cancel()
+        del self._waiting[longest]
+        longest.cancel()
         return True
+
+    @contextlib.contextmanager
+    def patience(self, seconds: float) -> Iterator[trio.CancelScope]:
+        """Wait for a client that long; the scope says whether it was longer.
+
+        Raises:
+            _Over: another connection needed the room first.
+        """
+        scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+        self._waiting[scope] = None
+        try:
+            with scope:
+                yield scope
+        finally:
+            # `_make_room` has taken out whom it sent away.
+            is_sent_away = scope not in self._waiting
+            self._waiting.pop(scope, None)
+        if is_sent_away and scope.cancelled_caught:
+            raise _Over
 
     async def _serve(self, sock: trio.socket.SocketType, address: object) -> None:
         stream = trio.SocketStream(sock)
@@ -132,10 +153,11 @@ class _Connection:
     """One client: requests come one after the other."""
 
     def __init__(
-        self, door: HttpServer, stream: trio.SocketStream, client: tuple[str, int] | None
+        self, server: HttpServer, stream: trio.SocketStream, client: tuple[str, int] | None
     ) -> None:
-        self._door = door
-        self.limits = door.limits
+        self._server = server
+        self.limits = server.limits
+        self.patience = server.patience
         self._stream = stream
         self._client = client
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
@@ -151,19 +173,15 @@ class _Connection:
                 return
             if request is None:
                 return
-            await _Exchange(self, request, self._client).run(self._door.app)
+            await _Exchange(self, request, self._client).run(self._server.app)
             if not await self._may_go_on():
                 return
             self.http.start_next_cycle()
             patience = self.limits.idle
 
     async def _next_request(self, patience: float) -> h11.Request | None:
-        with trio.move_on_after(patience) as scope:
-            self._door.waiting[self] = scope
-            try:
-                event = await self.next_event()
-            finally:
-                self._door.waiting.pop(self, None)
+        with self.patience(patience):
+            event = await self.next_event()
             if isinstance(event, h11.Request):
                 # h11's own limit is for heads that come in pieces.
                 if _size(event) > _LARGEST_HEAD:
@@ -192,11 +210,13 @@ class _Connection:
     async def write(self, data: bytes | None) -> None:
         """Send, within the time that one write may take."""
         if data:
-            with trio.fail_after(self.limits.write):
+            with self.patience(self.limits.write) as scope:
                 await self._stream.send_all(data)
+            if scope.cancelled_caught:
+                raise _Over
 
-    async def answer(self, status: int, title: str) -> None:
-        """A whole problem document (RFC 9457) of our own; the connection ends with it."""
+    async def answer(self, status: int, title: str, *, to_head: bool = False) -> None:
+        """A whole problem document (RFC 9457) of our own, its head alone to HEAD; the connection ends with it."""
         body = orjson.dumps({"type": "about:blank", "title": title, "status": status})
         headers = [
             (b"content-type", b"application/problem+json"),
@@ -205,7 +225,7 @@ class _Connection:
         ]
         await self.write(
             (self.http.send(_response(status, _dated(headers))) or b"")
-            + (self.http.send(h11.Data(data=body)) or b"")
+            + (b"" if to_head else self.http.send(h11.Data(data=body)) or b"")
             + (self.http.send(h11.EndOfMessage()) or b"")
         )
 
@@ -219,7 +239,7 @@ class _Connection:
     async def _may_go_on(self) -> bool:
         """Whether another request may come: what is left of this one's body is dropped, if it is not much."""
         dropped = 0
-        with trio.move_on_after(self.limits.linger):
+        with self.patience(self.limits.linger):
             while self.http.their_state is h11.SEND_BODY and dropped < _DROPPED:
                 try:
                     event = await self.next_event()
@@ -233,7 +253,7 @@ class _Connection:
 
     async def _part(self) -> None:
         # Closing while the client still sends would take our answer from it (RFC 9112 section 9.6).
-        with trio.move_on_after(self.limits.linger), contextlib.suppress(*_GONE):
+        with self.patience(self.limits.linger), contextlib.suppress(*_GONE):
             await self._stream.send_eof()
             dropped = 0
             while dropped < _LINGERED and (received := await self._stream.receive_some(_READ)):
@@ -271,7 +291,8 @@ class _Exchange:
     async def _give_up(self, status: int, title: str) -> None:
         if self._has_begun or self._connection.has_ended:
             raise _Over
-        await self._connection.answer(status, title)
+        to_head = self._request.method == b"HEAD"
+        await self._connection.answer(status, title, to_head=to_head)
         self._is_done.set()
 
     async def _receive(self) -> Message:
@@ -281,14 +302,15 @@ class _Exchange:
         return {"type": "http.disconnect"}
 
     async def _receive_body(self) -> Message:
+        event = None
         try:
-            with trio.fail_at(self._body_ends):
+            with self._connection.patience(self._body_ends - trio.current_time()):
                 event = await self._connection.next_event()
-        except trio.TooSlowError:
-            self._is_slow, self._has_body = True, False
-            return {"type": "http.disconnect"}
         except (h11.RemoteProtocolError, *_GONE):
             self._has_body, self._connection.has_ended = False, True
+            return {"type": "http.disconnect"}
+        if event is None:
+            self._is_slow, self._has_body = True, False
             return {"type": "http.disconnect"}
         if isinstance(event, h11.Data):
             return {"type": "http.request", "body": bytes(event.data), "more_body": True}

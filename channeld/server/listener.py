@@ -64,7 +64,8 @@ class ServerStatistics:
 def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.socket]:
     """Listen on `HOST:PORT`, `[IPV6]:PORT` and `unix:PATH`; a name is bound at each of its addresses.
 
-    A Unix socket that nobody listens on any more is replaced. With `reuse_port` several processes share the port.
+    `[::]` takes IPv4 as well, unless an IPv4 address at the same port is in the list. A Unix socket that nobody listens
+    on any more is replaced. With `reuse_port` several processes share the port.
 
     Raises:
         BindError: an address is malformed, taken, or not ours to bind. Nothing stays bound.
@@ -73,7 +74,7 @@ def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.s
         sockets: list[socket.socket] = []
         for address in addresses:
             try:
-                opened = _open(address, reuse_port=reuse_port)
+                opened = _open(address, _is_dual(address, addresses), reuse_port=reuse_port)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise BindError(f"Cannot listen on {address}: {reason}") from error
@@ -275,7 +276,16 @@ class Server:
                 nursery.start_soon(self.serve_stream, stream, host)
 
 
-def _open(address: str, *, reuse_port: bool) -> list[socket.socket]:
+def _is_dual(address: str, addresses: Sequence[str]) -> bool:
+    """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
+    host, _, port = address.rpartition(":")
+    others = (other for other in addresses if other != address)
+    return host == "[::]" and not any(
+        other.rpartition(":")[2] == port and not other.startswith("[") for other in others
+    )
+
+
+def _open(address: str, is_dual: bool, *, reuse_port: bool) -> list[socket.socket]:
     if address.startswith("unix:"):
         return [_open_unix(address.removeprefix("unix:"))]
     host, colon, port = address.rpartition(":")
@@ -294,7 +304,7 @@ def _open(address: str, *, reuse_port: bool) -> list[socket.socket]:
             if reuse_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not is_dual))
             sock.bind(where)
             sock.listen(_BACKLOG)
             sockets.append(sock)

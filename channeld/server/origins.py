@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-__all__ = ["Network", "OriginCheck", "address_of", "networks", "origin_check"]
+__all__ = ["Network", "OriginCheck", "address_of", "networks", "origin_check", "unmapped"]
 
 OriginCheck: TypeAlias = Callable[[str, str, bool], bool]
 """`(origin, host field, secure) -> allowed`."""
@@ -55,6 +55,18 @@ def _is_local(origin: str, _host: str, _secure: bool) -> bool:
     )
 
 
+def unmapped(address: str) -> str:
+    """An address as one writes it: of an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2), the IPv4 one."""
+    if address[:7].lower() != "::ffff:":
+        return address
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return address if mapped is None else str(mapped)
+
+
 def networks(entries: Sequence[str]) -> list[Network]:
     """Parse addresses and networks (RFC 4632); host bits may be set.
 
@@ -82,11 +94,9 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     if not address:
         return True
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(unmapped(address.partition("%")[0]))
     except ValueError:
         return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     return any(parsed in network for network in trusted)
 
 
@@ -116,6 +126,6 @@ def _without_port(hop: str) -> str | None:
     elif hop.count(":") == 1:
         hop = hop.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(hop))
+        return unmapped(str(ipaddress.ip_address(hop)))
     except ValueError:
         return None

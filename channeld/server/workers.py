@@ -108,17 +108,17 @@ def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
             )
     # First alone: with SO_REUSEPORT another server of ours on the same port would go unnoticed.
     probes = bind(addresses)
-    places = [(probe.family, probe.getsockname()) for probe in probes]
+    places = [(probe.family, probe.getsockname(), _is_v6_only(probe)) for probe in probes]
     names = [named(probe) for probe in probes]
     for probe in probes:
         probe.close()
     reserved: list[socket.socket] = []
-    for (family, place), name in zip(places, names, strict=True):
+    for (family, place, v6_only), name in zip(places, names, strict=True):
         sock = socket.socket(family, socket.SOCK_STREAM)
         reserved.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         try:
             # Not listened on: the kernel would deal connections out to it, too.
             sock.bind(place)
@@ -127,6 +127,12 @@ def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
                 opened.close()
             raise BindError(f"Cannot listen on {name}: {error.strerror}") from error
     return reserved, names
+
+
+def _is_v6_only(sock: socket.socket) -> int:
+    if sock.family != socket.AF_INET6:
+        return 0
+    return sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 @attrs.define(eq=False)

@@ -1,6 +1,7 @@
 """A connection's whole life, over every driver: each test runs in the lane, by the stream driver and in memory."""
 
 import contextlib
+import json
 import random
 import struct
 import zlib
@@ -820,6 +821,19 @@ async def test_statistics_are_plain_numbers(driver: str) -> None:
         assert (found.connections, found.sockets, found.handshakes) == (1, 1, {101: 1})
         assert found.bytes_in == len(request_bytes()) + len(frame(b"alive?"))
         assert found.bytes_out > len(encode_text(b"alive?"))
+
+
+async def test_a_refusal_is_logged_with_its_reason_and_origin(
+    driver: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(driver) as served:
+        client = await served.raw()
+        await client.send(request_bytes("/echo?token=SECRET", "Origin: https://evil.com"))
+        assert (await client.head()).startswith(b"HTTP/1.1 403 ")
+    [line] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["event"], line["status"], line["path"]) == ("handshake_refused", 403, "/echo")
+    assert line["origin"] == "https://evil.com"
+    assert line["reason"] == "Pages of this origin may not connect: see server.allowed_origins"
 
 
 # ------------------------------------------------------------------------------------------------ compression

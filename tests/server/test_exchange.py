@@ -13,6 +13,12 @@ def test_more_fields_stand_in_the_head() -> None:
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
 
 
+def test_without_its_body_the_head_stays_the_same() -> None:
+    whole = refuse(404, "No channel has this path")
+    assert whole.response.startswith(whole.without_body().response)
+    assert whole.without_body().response.endswith(b"\r\n\r\n")
+
+
 def test_a_list_has_no_empty_members() -> None:
     assert tokens(" a, ,b,") == ["a", "b"]
     assert tokens("") == []

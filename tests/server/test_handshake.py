@@ -51,13 +51,14 @@ def test_hooks_see_the_request() -> None:
     data = request_bytes(
         "/echo?token=a%20b&token=c&x+y=%C3%A9&flag",
         'Cookie: a=1; b="two"; a=3; odd',
+        "Cookie: token=t",
         "X-A: 1",
         "X-A: 2",
     )
     request = accepted(data).request
     assert (request.path, request.channel, request.address) == ("/echo", "echo", "192.0.2.1")
     assert request.query == {"token": "a b", "x y": "é", "flag": ""}
-    assert request.cookies == {"a": "1", "b": "two"}
+    assert request.cookies == {"a": "1", "b": "two", "token": "t"}
     assert request.headers["x-a"] == "1, 2"
 
 
@@ -78,7 +79,7 @@ REFUSALS = {
     "no path": (404, changed("GET /echo", "GET *")),
     "absolute form without a path": (404, changed("GET /echo", "GET http://localhost")),
     "post": (405, changed("GET", "POST")),
-    "head": (405, changed("GET", "HEAD")),
+    "put": (405, changed("GET", "PUT")),
     "HTTP/1.0": (400, changed("HTTP/1.1", "HTTP/1.0")),
     "a body": (400, request_bytes("/echo", "Content-Length: 5")),
     "chunked": (400, request_bytes("/echo", "Transfer-Encoding: chunked")),
@@ -112,6 +113,35 @@ def test_each_refusal_has_its_status_and_a_problem_document(name: str) -> None:
     assert b"Content-Type: application/problem+json" in head
     assert b"Content-Length: %d" % len(body) in head
     assert b"Connection: close" in head
+
+
+@pytest.mark.parametrize("path", ["/echo", "/nowhere"])
+def test_the_answer_to_head_has_no_body(path: str) -> None:
+    verdict = refused(request_bytes(path).replace(b"GET", b"HEAD", 1))
+    assert verdict.response.endswith(b"\r\n\r\n")
+    assert b"Content-Length: 0" not in verdict.response
+
+
+def test_an_ipv4_client_of_an_ipv6_socket_is_the_same_client() -> None:
+    mapped = Arrival(address="::ffff:192.0.2.7", is_crowded=lambda address: address == "192.0.2.7")
+    assert refused(request_bytes(), arrival=mapped).status == 429
+    assert (
+        accepted(request_bytes(), arrival=Arrival(address="::ffff:192.0.2.7")).request.address
+        == "192.0.2.7"
+    )
+
+
+def test_a_refusal_says_what_the_log_wants_to_know() -> None:
+    data = request_bytes(
+        "/echo?token=SECRET", "Origin: https://evil.com", "X-Forwarded-For: 203.0.113.5"
+    )
+    verdict = refused(data, Server(trusted_proxies=("192.0.2.0/24",)))
+    assert (verdict.path, verdict.origin, verdict.address) == (
+        "/echo",
+        "https://evil.com",
+        "203.0.113.5",
+    )
+    assert verdict.detail == "Pages of this origin may not connect: see server.allowed_origins"
 
 
 def test_405_says_what_is_allowed() -> None:

@@ -25,6 +25,9 @@ BITS = (
 ).split(b",")
 
 
+BAD_HOST = Malformed(400, "The Host field is not a host and perhaps a port")
+
+
 def by_h11(data: bytes) -> RequestHead | None:
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(data)
@@ -36,7 +39,8 @@ def by_h11(data: bytes) -> RequestHead | None:
         return None
     fields: dict[bytes, bytes] = {}
     for name, value in event.headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+        between = b"; " if name == b"cookie" else b", "
+        fields[name] = fields[name] + between + value if name in fields else value
     return RequestHead(event.method, event.target, event.http_version, fields)
 
 
@@ -62,8 +66,13 @@ def test_mutated_heads_are_read_as_h11_reads_them() -> None:
     rng = random.Random(5)
     for _ in range(3000):
         data = mutate(rng)
-        found = read_head(data)
-        assert (None if isinstance(found, Malformed) else found) == by_h11(data), data
+        found, expected = read_head(data), by_h11(data.removeprefix(b"\r\n"))
+        host = b"" if expected is None else expected.fields.get(b"host", b"")
+        if set(host) & set(b" \t/@\x7f\x80\xa0\xff"):
+            # h11 takes any text for a host.
+            assert found == BAD_HOST, data
+        elif found != BAD_HOST:
+            assert (None if isinstance(found, Malformed) else found) == expected, data
 
 
 @pytest.mark.parametrize("byte", range(256))
@@ -72,6 +81,35 @@ def test_every_byte_at_every_place_is_survived(byte: int) -> None:
     for at in range(len(usual) - 4):
         head = read_head(usual[:at] + bytes((byte,)) + usual[at + 1 :])
         assert isinstance(head, RequestHead) or head.status == 400
+
+
+def test_an_empty_line_before_the_request_line_is_ignored() -> None:
+    data = b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert find_end(data[:2]) == find_end(data[:-1]) == 0
+    assert find_end(data) == len(data)
+    assert read_head(data) == read_head(data[2:])
+    assert isinstance(read_head(b"\r\n" + data), Malformed)
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", "a@b", "a:x", "a:123456", "[::1", "\xe9", "[::g]"])
+def test_what_cannot_be_a_host_is_refused(host: str) -> None:
+    assert read_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")) == BAD_HOST
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a", "a-b.c_d:80", "127.0.0.1:", "[::1]:4000", "[fe80::1%eth0]", "xn--a"]
+)
+def test_what_can_be_a_host_is_taken(host: str) -> None:
+    assert isinstance(read_head(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()), RequestHead)
+
+
+@pytest.mark.parametrize("odd", [b"", b"Content-Length: 0\r\n"])
+def test_two_cookie_fields_are_one_list_of_cookies(odd: bytes) -> None:
+    head = read_head(
+        b"GET / HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\n%bCookie: b=2; c=3\r\n\r\n" % odd
+    )
+    assert isinstance(head, RequestHead)
+    assert head.fields[b"cookie"] == b"a=1; b=2; c=3"
 
 
 def test_two_hosts_are_refused() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from channeld.server.http import HttpLimits, serve_http
 from channeld.server.listener import bind
@@ -322,6 +323,43 @@ async def test_an_application_that_does_not_answer(path: str, status: bytes) -> 
         wire = await connect()
         await wire.send(head(path))
         assert (await wire.read_all()).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("path", ["/fail", "/silent"])
+async def test_what_goes_wrong_has_no_body_for_head(path: str) -> None:
+    async with serving(App()) as (connect, _):
+        wire = await connect()
+        await wire.send(head(path, "HEAD"))
+        answer = await wire.read_all()
+        assert answer.startswith(b"HTTP/1.1 500")
+        assert answer.endswith(b"\r\n\r\n")
+
+
+HALF = {
+    "a head": b"GET / HTTP/1.1\r\nHost:",
+    "a body": head("/", "POST", "Content-Length: 10") + b"half",
+    "a chunk": head("/", "POST", "Transfer-Encoding: chunked") + b"a\r\nhalf",
+    "an answer that nobody reads": head("/stream"),
+}
+
+
+@pytest.mark.parametrize("kind", HALF)
+async def test_half_sent_requests_keep_nobody_out(kind: str) -> None:
+    app = App()
+    async with serving(app, HttpLimits(connections=4, head=9999, body=9999, write=9999)) as (
+        connect,
+        _,
+    ):
+        for _ in range(9):
+            wire = await connect()
+            app.asked = trio.Event()
+            await wire.send(HALF[kind])
+            if kind != "a head":
+                await app.asked.wait()
+            await trio.testing.wait_all_tasks_blocked()
+        wire = await connect()
+        await wire.send(head("/", "GET", "Connection: close"))
+        assert (await wire.read_all()).endswith(b"empty")
 
 
 async def test_an_application_that_fails_in_the_middle_ends_the_connection() -> None:

@@ -1,5 +1,6 @@
 """Binding, Unix sockets, accepting with and without descriptors, and ceasing to."""
 
+import contextlib
 import os
 import re
 import resource
@@ -41,6 +42,26 @@ def test_several_addresses_are_bound() -> None:
     assert {sock.family for sock in sockets} == {socket.AF_INET, socket.AF_INET6}
     assert len(sockets) >= 3
     close_all(sockets)
+
+
+def test_the_ipv6_wildcard_takes_ipv4_as_well() -> None:
+    with contextlib.ExitStack() as stack:
+        [listening] = bind(["[::]:0"])
+        stack.enter_context(listening)
+        port = listening.getsockname()[1]
+        for host in ("::1", "127.0.0.1"):
+            stack.enter_context(socket.create_connection((host, port), 5))
+
+
+def test_ipv4_may_have_the_port_for_itself() -> None:
+    with bind(["127.0.0.1:0"])[0] as probe:
+        port = probe.getsockname()[1]
+    opened = bind([f"[::]:{port}", f"127.0.0.1:{port}"])
+    try:
+        assert [sock.family for sock in opened] == [socket.AF_INET6, socket.AF_INET]
+    finally:
+        for sock in opened:
+            sock.close()
 
 
 @pytest.mark.parametrize(

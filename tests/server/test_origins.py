@@ -2,7 +2,7 @@
 
 import pytest
 
-from channeld.server.origins import address_of, is_trusted, networks, origin_check
+from channeld.server.origins import address_of, is_trusted, networks, origin_check, unmapped
 
 SAME = origin_check("same-origin")
 LISTED = origin_check(["https://a.com", "https://*.example.com", "http://[2001:db8::1]:8080"])
@@ -129,6 +129,25 @@ def test_the_address_is_the_rightmost_that_is_not_trusted(
     peer: str, forwarded: str, seen: str
 ) -> None:
     assert address_of(peer, forwarded, TRUSTED) == seen
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:c000:201", "192.0.2.1"),
+        ("::1", "::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:nonsense", "::ffff:nonsense"),
+        ("", ""),
+    ],
+)
+def test_an_ipv4_peer_of_an_ipv6_socket_is_written_as_ipv4(address: str, plain: str) -> None:
+    assert unmapped(address) == plain
+
+
+def test_a_forwarded_address_is_written_as_ipv4() -> None:
+    assert address_of("10.0.0.1", "::ffff:192.0.2.1", networks(["10.0.0.0/8"])) == "192.0.2.1"
 
 
 def test_nobody_is_trusted_by_default() -> None:

@@ -25,6 +25,9 @@ class PerMessageDeflate(Extension):
     Args:
         accepted: the parameters of the handshake.
         largest: bytes that an inflated message may have.
+
+    Attributes:
+        is_broken: what came could not be inflated.
     """
 
     name = "permessage-deflate"
@@ -39,6 +42,7 @@ class PerMessageDeflate(Extension):
         self._inflated = 0
         self._control = False
         self._restarted = False
+        self.is_broken = False
 
     def offer(self) -> bool | str:
         """A server offers nothing."""
@@ -104,11 +108,15 @@ class PerMessageDeflate(Extension):
                 self._inflater = _new_inflater(self._accepted)
                 out += self._inflater.decompress(rest, max(room - len(out), 0) + 1)
         except zlib.error:
-            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            return self._break()
         if self._inflater.eof:
-            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            return self._break()
         self._inflated += len(out)
         return CloseReason.MESSAGE_TOO_BIG if self._inflated > self._largest else out
+
+    def _break(self) -> CloseReason:
+        self.is_broken = True
+        return CloseReason.INVALID_FRAME_PAYLOAD_DATA
 
 
 def _new_inflater(accepted: Deflate) -> "zlib._Decompress":

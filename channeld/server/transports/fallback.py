@@ -186,7 +186,9 @@ class FallbackReader:
             return Stop.CLOSE
         if event.code == CloseReason.MESSAGE_TOO_BIG:
             return Stop.TOO_LARGE
-        self.close = Closing(int(event.code), _REASONS.get(int(event.code), ""))
+        is_broken = self._deflate is not None and self._deflate.is_broken
+        words = "broken compression" if is_broken else _REASONS.get(int(event.code), "")
+        self.close = Closing(int(event.code), words)
         return Stop.VIOLATION
 
 

@@ -1,6 +1,7 @@
 """The fallback reader: fragments, violations and limits, and what its guard adds to wsproto."""
 
 import struct
+import zlib
 from collections.abc import Awaitable
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_character_may_be_cut_by_a_fragment() -> None:
     heard = Heard()
     heard.feed(frame("€".encode()[:1], 0x01) + frame("€".encode()[1:], 0x80))
     assert heard.messages == ["€".encode()]
+
+
+def test_compression_that_is_broken_is_called_so() -> None:
+    heard = Heard(deflate=PerMessageDeflate(Deflate(), 1000))
+    assert heard.feed(frame(b"\xff\xff\xff\xff", 0xC1)) is Stop.VIOLATION
+    assert heard.fallback.close == Closing(1007, "broken compression")
+
+
+def test_a_compressed_text_that_is_not_utf8_is_called_so() -> None:
+    heard = Heard(deflate=PerMessageDeflate(Deflate(), 1000))
+    packer = zlib.compressobj(wbits=-12)
+    packed = packer.compress(b"\xff") + packer.flush(zlib.Z_SYNC_FLUSH)
+    assert heard.feed(frame(packed[:-4], 0xC1)) is Stop.VIOLATION
+    assert heard.fallback.close == Closing(1007, "not UTF-8")
 
 
 def test_a_message_in_single_bytes() -> None:
