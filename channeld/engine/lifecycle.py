@@ -22,6 +22,7 @@ from channeld.plan.plan import MISSING, Hook
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.names import is_room_name
+from channeld.protocol.places import since_of
 from channeld.telemetry import log
 
 __all__ = [
@@ -191,10 +192,11 @@ def _rooms_to_join(session: Session) -> list[str] | None:
 
 async def _join_rooms(session: Session, wanted: list[str]) -> None:
     channel = session.channel
-    since = session.request.query.get("since") if session.request is not None else None
+    text = session.request.query.get("since") if session.request is not None else None
+    since = since_of(text, wanted)
     for room in wanted:
         if session.is_in(State.OPENING):
-            await rooms.join(session, room, since, asked=channel.history is not None)
+            await rooms.join(session, room, since.get(room), asked=channel.history is not None)
     presence = channel.presence
     if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
         await rooms.enter(session, Topic("channel", channel.name, ""), presence)

@@ -1,0 +1,69 @@
+"""A client's place in several rooms as one text: what `since` and `Last-Event-ID` take beside a single position.
+
+It is opaque to clients, at most `LONGEST` characters, and safe in a URL and in a line of server-sent events. A position
+(`EPOCH-OFFSET`) never begins with the mark that a place begins with.
+"""
+
+import binascii
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+import orjson
+
+__all__ = ["LONGEST", "Places", "since_of"]
+
+LONGEST: Final = 2048
+_MARK: Final = "~"
+
+
+@attrs.frozen(slots=True)
+class Places:
+    """The last position in each room. `is_whole` is False where rooms were left out, since they did not fit."""
+
+    rooms: Mapping[str, str]
+    is_whole: bool = True
+
+    def text(self) -> str:
+        """The text that `parse` reads; the rooms named last are left out where not all fit."""
+        rooms, whole = dict(self.rooms), self.is_whole
+        while len(text := _written(rooms, whole)) > LONGEST:
+            rooms.popitem()
+            whole = False
+        return text
+
+    @classmethod
+    def parse(cls, text: str) -> "Places | None":
+        """The places that `text` wrote, or None for anything else."""
+        if not text.startswith(_MARK) or len(text) > LONGEST:
+            return None
+        data = text[1:].replace("-", "+").replace("_", "/")
+        try:
+            value = orjson.loads(binascii.a2b_base64(data + "=" * (-len(data) % 4)))
+        except ValueError:  # binascii.Error and orjson.JSONDecodeError are such
+            return None
+        match value:
+            case [dict(rooms), bool(whole)] if all(isinstance(one, str) for one in rooms.values()):
+                return cls(rooms, whole)
+            case _:
+                return None
+
+
+def _written(rooms: Mapping[str, str], whole: bool) -> str:
+    data = binascii.b2a_base64(orjson.dumps([rooms, whole]), newline=False).decode()
+    return _MARK + data.rstrip("=").replace("+", "-").replace("/", "_")
+
+
+def since_of(text: str | None, rooms: list[str]) -> Mapping[str, str]:
+    """What a `since` asks for in each of the rooms that are joined: a position, or a text that is none.
+
+    A single position is that of the one room. With several it is not known whose it is, and asks in each for what cannot
+    be recovered, so that the client is told. A room that whole places do not name was not joined before.
+    """
+    if text is None:
+        return {}
+    places = Places.parse(text)
+    if places is None:
+        return {room: text if len(rooms) == 1 else "" for room in rooms}
+    lost = {} if places.is_whole else dict.fromkeys(rooms, "")
+    return lost | {room: places.rooms[room] for room in rooms if room in places.rooms}
