@@ -11,8 +11,9 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from channeld.server.admission import Admission
 from channeld.server.broker_link import ALONE, BrokerLink, Place
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
-from channeld.server.jwks import KeySet
+from channeld.server.jwks import KeySet, keep_fresh
 from channeld.server.listener import Server, named, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
@@ -183,6 +184,7 @@ class App:
         started = time.monotonic()
         async with self._lifespan(plan.lifespans), trio.open_nursery() as nursery:
             await self._fetch_keys(self._key_sets)
+            nursery.start_soon(keep_fresh, self._current_key_sets)
             if self.webhooks is not None:
                 await nursery.start(self.webhooks.run)
             addresses = await nursery.start(self.server.serve, sockets, self._tls)
@@ -256,7 +258,10 @@ class App:
     async def _fetch_keys(self, key_sets: Mapping[str, KeySet]) -> None:
         async with trio.open_nursery() as nursery:
             for key_set in key_sets.values():
-                nursery.start_soon(key_set.refresh)
+                nursery.start_soon(partial(key_set.refresh, forced=True))
+
+    def _current_key_sets(self) -> Iterable[KeySet]:
+        return self._key_sets.values()
 
     async def _drain(self) -> None:
         seconds = self.engine.plan.server.drain

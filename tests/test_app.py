@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from channeld.app import App, Forced, LifespanFailed
 from channeld.broker.memory import MemoryBroker
@@ -136,6 +138,25 @@ async def test_a_key_set_is_kept_while_its_authenticator_is_the_same(write: Writ
     before = app._key_sets["keys"]
     assert await app.reload()
     assert app._key_sets["keys"] is before
+
+
+def publish_key(folder: Path, kid: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    entry = {**ECAlgorithm.to_jwk(key, as_dict=True), "kid": kid}
+    (folder / "keys.json").write_text(json.dumps({"keys": [entry]}))
+
+
+async def test_a_reload_reads_a_key_set_again(write: Write, tmp_path: Path) -> None:
+    app = App(made(write(KEYS)), lambda: write(KEYS))
+    await app._fetch_keys(app._key_sets)
+    keys = app._key_sets["keys"]
+    assert not keys.is_known
+    publish_key(tmp_path, "one")
+    assert await app.reload()
+    assert keys.find("one") is not None
+    publish_key(tmp_path, "two")
+    assert await app.reload()
+    assert (keys.find("one"), keys.find("two") is not None) == (None, True)
 
 
 async def test_a_key_set_of_a_changed_authenticator_is_new(write: Write) -> None:

@@ -45,9 +45,10 @@ class Grant:
 
 @attrs.frozen(slots=True)
 class Denied:
-    """Not let in; `reason` is for the log."""
+    """Not let in; `reason` is for the log. `is_final` is False where the same client may be let in a moment later."""
 
     reason: str
+    is_final: bool = True
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -105,11 +106,15 @@ class KeySet(Protocol):
     def find(self, kid: str | None) -> Key | None:
         """The key of that id; without an id the only key there is."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a set has been read, so that a key that it lacks does not exist."""
+
     def may_refresh(self) -> bool:
         """Whether asking again is allowed by now."""
 
     async def refresh(self) -> None:
-        """Fetch the set again; keeps the old one when that fails. Never raises."""
+        """Fetch the set again, if that is allowed; keeps the old one when that fails. Never raises."""
 
 
 class Verifier(Protocol):

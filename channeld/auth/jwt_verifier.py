@@ -148,7 +148,11 @@ class JwtVerifier:
             await yield_to_task()
             await key_set.refresh()
             key = key_set.find(kid)
-        return (kid, key) if key is not None else Denied("unknown key id")
+        if key is not None:
+            return (kid, key)
+        if not key_set.is_known:
+            return Denied("no key set could be read yet", is_final=False)
+        return Denied("unknown key id")
 
     # ------------------------------------------------------------------------------------------- known signatures
 

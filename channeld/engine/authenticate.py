@@ -1,6 +1,7 @@
 """Who a client is: asking the authenticators, saying no without a reason, and the frame that says yes."""
 
 import math
+from typing import Final
 
 from channeld.auth.authenticator import Denied, Grant, accept_user
 from channeld.auth.places import find_token
@@ -13,7 +14,10 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.telemetry import log
 
-__all__ = ["authenticated", "deny", "find_user", "verify_message_token"]
+__all__ = ["authenticated", "deny", "find_user", "turn_away", "verify_message_token"]
+
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a client may come again that nothing could be verified for."""
 
 
 async def find_user(
@@ -72,6 +76,21 @@ def deny(session: Session, reason: str, id: str | int | None = None) -> None:
     )
     session.refuse(ErrorCode.UNAUTHORIZED, "Unauthorized", id)
     session.end(CloseCode.UNAUTHORIZED, "unauthorized")
+
+
+def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> None:
+    """As `deny`; UNAVAILABLE and 1013 where it is not the client's fault, so that it comes back."""
+    if denied.is_final:
+        return deny(session, denied.reason, id)
+    log(
+        "auth_unavailable",
+        connection=session.connection_id,
+        channel=session.channel.name,
+        address=session.address,
+        reason=denied.reason,
+    )
+    session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, retry_after=RETRY_AFTER)
+    return session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
 
 
 def authenticated(session: Session) -> Frame:

@@ -12,7 +12,7 @@ from typing import Any
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import rooms
-from channeld.engine.authenticate import authenticated, deny, verify_message_token
+from channeld.engine.authenticate import authenticated, deny, turn_away, verify_message_token
 from channeld.engine.budgets import Debt
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
@@ -63,7 +63,7 @@ async def open_session(session: Session, now: float) -> None:
     assert request is not None  # noqa: S101 - kept until the session is open
     found = await session.engine.find_user(session.engine, channel, request)
     if isinstance(found, Denied):
-        return deny(session, found.reason)
+        return turn_away(session, found)
     if found is None and not channel.auth_optional:
         if _takes_message(session):
             return _wait_for_token(session, now)
@@ -93,7 +93,7 @@ async def authenticate_first(
         session.timer.cancel()
     found = await verify_message_token(session, token)
     if isinstance(found, Denied):
-        return deny(session, found.reason, id)
+        return turn_away(session, found, id)
     return await _admit(session, found, id)
 
 
@@ -211,7 +211,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     if not session.is_in(State.OPEN):
         return None
     if isinstance(found, Denied):
-        return deny(session, found.reason, id)
+        return turn_away(session, found, id)
     if found.user.id != session.user_id:
         return deny(session, "renewal for another user", id)
     _take(session, found)

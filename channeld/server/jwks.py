@@ -1,28 +1,50 @@
 """Public keys that somebody else publishes: a JSON Web Key Set (RFC 7517), fetched, kept and asked for again.
 
 The address comes from the configuration and from nowhere else: no part of a token can change it, no redirect is
-followed, and an unknown `kid` makes at most one request a minute, however many tokens name one (threats: CWE-918). A set
-that cannot be read leaves the old keys in force. Keys are kept for one authenticator, so two issuers that use the same
-`kid` never share one.
+followed, and an unknown `kid` makes at most one request a minute, however many tokens name one (threats: CWE-918).
+
+A set is read at the start, when its `Cache-Control: max-age` has ended (at least every hour, at most every minute), for an
+unknown `kid`, and on a reload. What is read replaces what was: a key that is gone is not believed any more. A set that
+cannot be read leaves the old keys in force. Keys are kept for one authenticator, so two issuers that use the same `kid`
+never share one.
 """
 
+import re
 import ssl
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+import attrs
 import trio
 
 from channeld.auth.authenticator import KeySource
-from channeld.auth.jwk import Jwk, KeysFound, read_keys
+from channeld.auth.jwk import Jwk, read_keys
 from channeld.config.scalars import is_loopback
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["KeySet"]
+__all__ = ["KeySet", "keep_fresh"]
 
 REFRESH_INTERVAL: Final = 60.0
 TIME_LIMIT: Final = 5.0
 SIZE_LIMIT: Final = 64 * 1024
+
+
+LONGEST_LIFE: Final = 3600.0
+UNREAD_INTERVAL: Final = 5.0
+"""Seconds between attempts while no set could be read at all."""
+
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_NOT_KEPT = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.IGNORECASE)
+
+
+@attrs.frozen(slots=True)
+class _Document:
+    """What was read, and for how many seconds it is good."""
+
+    content: bytes
+    lifetime: float = LONGEST_LIFE
 
 
 class _Unusable(Exception):
@@ -65,6 +87,8 @@ class KeySet:
         self._tls = tls
         self._keys: tuple[Jwk, ...] = ()
         self._attempted: float | None = None
+        self._lifetime = UNREAD_INTERVAL
+        self.is_known = False
         self._one_at_a_time = trio.Lock()
 
     def find(self, kid: str | None) -> Jwk | None:
@@ -78,17 +102,30 @@ class KeySet:
         if self._attempted is None or self._one_at_a_time.locked():
             return True
         moment = self._clock.monotonic() if now is None else now
-        return moment - self._attempted >= REFRESH_INTERVAL
+        return moment - self._attempted >= self._interval()
 
-    async def refresh(self) -> None:
+    def _interval(self) -> float:
+        return REFRESH_INTERVAL if self.is_known else UNREAD_INTERVAL
+
+    def due_in(self) -> float:
+        """Seconds until the set is old and has to be read again."""
+        if self._attempted is None:
+            return 0.0
+        return max(0.0, self._attempted + self._lifetime - self._clock.monotonic())
+
+    async def refresh(self, *, forced: bool = False) -> None:
         """Read the set again, unless that was tried within the last minute; whoever comes meanwhile waits for it.
+
+        Args:
+            forced: read it whenever that was tried last.
 
         Never raises; a failure is logged and keeps the old keys. A fetch that began ends (within its time limit) even
         when its caller is cancelled: else a client that connects and leaves could use up the minute's one attempt.
         """
         async with self._one_at_a_time:
             now = self._clock.monotonic()
-            if self._attempted is not None and now - self._attempted < REFRESH_INTERVAL:
+            last = self._attempted
+            if not forced and last is not None and now - last < self._interval():
                 return
             self._attempted = now
             with trio.CancelScope(shield=True):
@@ -98,14 +135,21 @@ class KeySet:
         where = self._source.url or self._source.file
         try:
             with trio.fail_after(TIME_LIMIT):
-                content = await self._read()
-            found = self._usable(content)
+                document = await self._read()
+            found = read_keys(document.content, self._algorithms)
         except trio.TooSlowError:
             reason = f"no answer within {TIME_LIMIT:g} s"
         except Exception as error:  # the network may raise anything, and the old keys must stay
             reason = _words(error)
         else:
             self._keys = found.keys
+            self.is_known = bool(found.keys)
+            self._lifetime = document.lifetime
+            if not found.keys:
+                reason = f"no key for {', '.join(sorted(self._algorithms))} in the set"
+                self._lifetime = UNREAD_INTERVAL
+                log("jwks_failed", authenticator=self._name, url=where, reason=reason)
+                return
             log(
                 "jwks_refreshed",
                 authenticator=self._name,
@@ -114,20 +158,40 @@ class KeySet:
                 skipped=found.skipped,
             )
             return
+        self._lifetime = self._interval()
         log("jwks_failed", authenticator=self._name, url=where, reason=reason)
 
-    def _usable(self, content: bytes) -> KeysFound:
-        found = read_keys(content, self._algorithms)
-        if not found.keys:
-            raise _Unusable(f"no key for {', '.join(sorted(self._algorithms))} in the set")
-        return found
-
-    async def _read(self) -> bytes:
+    async def _read(self) -> _Document:
         if self._source.url is not None:
             return await _fetch(self._source.url, self._tls)
         assert self._source.file is not None  # noqa: S101 - the constructor checked
         async with await trio.open_file(self._source.file, "rb") as file:
-            return _within_limit(await file.read(SIZE_LIMIT + 1))
+            return _Document(_within_limit(await file.read(SIZE_LIMIT + 1)))
+
+
+async def keep_fresh(key_sets: Callable[[], Iterable[KeySet]]) -> None:
+    """Read each set again when it has become old. Runs until it is cancelled; `key_sets` gives those of now."""
+    while True:
+        waits = [key_set.due_in() for key_set in key_sets()]
+        # Those of a later configuration are seen within the minute.
+        await trio.sleep(min([*waits, REFRESH_INTERVAL]))
+        async with trio.open_nursery() as nursery:
+            for key_set in key_sets():
+                if not key_set.due_in():
+                    nursery.start_soon(key_set.refresh)
+
+
+def _lifetime(headers: Mapping[str, str]) -> float:
+    """For how long an answer is good (RFC 9111 section 5.2.2): from a minute to an hour; without a word, an hour."""
+    control = headers.get("cache-control", "")
+    if _NOT_KEPT.search(control):
+        return REFRESH_INTERVAL
+    found = _MAX_AGE.search(control)
+    if found is None:
+        return LONGEST_LIFE
+    age = headers.get("age", "")
+    left = int(found[1]) - (int(age) if re.fullmatch(r"\d{1,9}", age, re.ASCII) else 0)
+    return float(min(max(left, REFRESH_INTERVAL), LONGEST_LIFE))
 
 
 def _words(error: BaseException) -> str:
@@ -140,7 +204,7 @@ def _words(error: BaseException) -> str:
     return type(error).__name__
 
 
-async def _fetch(url: str, tls: ssl.SSLContext | None) -> bytes:
+async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:
     import httpx  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
     # A proxy from the environment is the operator's wish, but not for this machine itself.
@@ -167,7 +231,8 @@ async def _fetch(url: str, tls: ssl.SSLContext | None) -> bytes:
                 content += chunk
                 if len(content) > SIZE_LIMIT:
                     too_large.cancel()
-    return _within_limit(bytes(content))
+        lifetime = _lifetime(answer.headers)
+    return _Document(_within_limit(bytes(content)), lifetime)
 
 
 def _within_limit(content: bytes) -> bytes:

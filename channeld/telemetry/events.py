@@ -54,6 +54,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         (*_WHO, "authenticator", "reason", "path"),
         "No token, or one that does not pass; the client is not told why.",
     ),
+    "auth_unavailable": Event(
+        "warning",
+        (*_WHO, "reason"),
+        "A token could not be verified for a reason of the server's; the client is told to come back (1013).",
+    ),
     "require_unmet": Event(
         "info",
         (*_WHO, "claim"),

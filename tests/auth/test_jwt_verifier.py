@@ -152,6 +152,7 @@ class FakeKeySet:
         self.keys: dict[str | None, OneKey] = {}
         self.late = late
         self.refreshed = 0
+        self.is_known = True
         if not late:
             self.learn()
 
@@ -178,6 +179,17 @@ def test_key_of_the_set_verifies_and_another_kid_is_refused_without_a_word() -> 
     for kid in ("k2", "../../k1", "x" * 10_000, ""):
         bad = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": kid})
         assert isinstance(verify(plan, bad), Denied)
+
+
+def test_while_no_set_could_be_read_the_client_may_come_again() -> None:
+    keys = FakeKeySet(late=False)
+    keys.keys.clear()
+    keys.refreshed, keys.is_known = 1, False
+    verifier = plan_of(JwtAuth(algorithms=("ES256",)), keys=keys)
+    token = jwt.encode({"sub": "a", "exp": NOW + 9}, PRIVATE["ES256"], "ES256", {"kid": "k1"})
+    assert verify(verifier, token) == Denied("no key set could be read yet", is_final=False)
+    keys.is_known = True
+    assert verify(verifier, token) == Denied("unknown key id")
 
 
 async def test_unknown_kid_refreshes_the_set_once() -> None:

@@ -6,6 +6,7 @@ import time
 import jwt
 import pytest
 
+from channeld.auth.authenticator import Denied
 from channeld.testing import START, TestApp
 from tests.engine.conftest import Serve
 
@@ -244,3 +245,29 @@ async def test_renewal_with_claims_that_no_longer_meet_the_channel_ends_the_conn
         error = await client.receive("error")
         assert (error["code"], error["id"]) == ("FORBIDDEN", 1)
         assert (await client.wait_closed())[0] == 4403
+
+
+class NoKeysYet:
+    """A verifier whose key set could not be read."""
+
+    token_from = ("query",)
+
+    async def verify(self, token: str, wall: float) -> Denied:
+        return Denied("no key set could be read yet", is_final=False)
+
+    def vouch(self, user: str, claims: object, wall: float) -> Denied:
+        return Denied("no")
+
+
+async def test_while_nothing_can_be_verified_the_client_is_told_to_come_again(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        app.engine.verifiers = {"session": NoKeysYet()}
+        client = await app.connect("/private", token=token(app))
+        error = await client.receive()
+        assert error == {
+            "type": "error",
+            "code": "UNAVAILABLE",
+            "message": "Try again later",
+            "retry_after": 5.0,
+        }
+        assert (await client.wait_closed())[0] == 1013

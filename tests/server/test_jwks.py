@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from channeld.auth.authenticator import KeySource
 from channeld.config.model import Jwks
-from channeld.server.jwks import SIZE_LIMIT, KeySet
+from channeld.server.jwks import SIZE_LIMIT, KeySet, keep_fresh
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -180,7 +180,6 @@ async def test_a_minute_later_it_is_asked_again(publish: Callable[..., Publisher
         ({"status": 302, "headers": {"Location": "/elsewhere"}}, "HTTP 302"),
         ({"body": b"x" * (SIZE_LIMIT + 1)}, "larger than 64 KiB"),
         ({"body": b"nonsense"}, "no JSON"),
-        ({"body": key_set(ed_jwk())}, "no key for ES256, RS256"),
         ({"headers": {"Content-Encoding": "gzip"}}, "compressed"),
     ],
 )
@@ -201,6 +200,100 @@ async def test_a_failure_keeps_the_old_keys_and_counts(
     assert [line["event"] for line in captured] == ["jwks_failed"]
     assert reason in captured[0]["reason"]
     assert publisher.asked == 2
+
+
+async def test_a_set_without_a_usable_key_takes_the_old_keys_away(
+    publish: Callable[..., Publisher],
+) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    clock = StillClock()
+    keys = keys_of(Jwks(url=publisher.url), clock)
+    await keys.refresh()
+    publisher.body = key_set(ed_jwk())
+    clock.now += 60
+    with structlog.testing.capture_logs() as captured:
+        await keys.refresh()
+    assert captured[0]["reason"] == "no key for ES256, RS256 in the set"
+    assert (keys.find("r1"), keys.is_known, keys.due_in()) == (None, False, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 3600),
+        ({"Cache-Control": "public, max-age=600"}, 600),
+        ({"Cache-Control": "max-age=600", "Age": "500"}, 100),
+        ({"Cache-Control": "MAX-AGE=1"}, 60),
+        ({"Cache-Control": "max-age=86400"}, 3600),
+        ({"Cache-Control": "no-store"}, 60),
+        ({"Cache-Control": "max-age=nonsense"}, 3600),
+        ({"Cache-Control": "s-maxage=10, x-max-age=10"}, 3600),
+    ],
+)
+async def test_a_set_is_good_for_as_long_as_its_publisher_says(
+    publish: Callable[..., Publisher], headers: dict[str, str], seconds: float
+) -> None:
+    publisher = publish(key_set(rsa_jwk()))
+    publisher.headers = headers
+    clock = StillClock()
+    keys = keys_of(Jwks(url=publisher.url), clock)
+    assert keys.due_in() == 0
+    await keys.refresh()
+    assert keys.due_in() == seconds
+    clock.now += seconds
+    assert keys.due_in() == 0
+
+
+async def test_what_could_not_be_read_is_tried_again_soon(tmp_path: Path) -> None:
+    clock = StillClock()
+    keys = keys_of(Jwks(file=str(tmp_path / "keys.json")), clock)
+    await keys.refresh()
+    assert (keys.is_known, keys.due_in(), keys.may_refresh()) == (False, 5.0, False)
+    (tmp_path / "keys.json").write_bytes(key_set(ec_jwk()))
+    clock.now += 5
+    await keys.refresh()
+    assert (keys.is_known, keys.due_in()) == (True, 3600)
+    (tmp_path / "keys.json").unlink()
+    clock.now += 3600
+    await keys.refresh()
+    assert (keys.is_known, keys.due_in()) == (True, 60)
+
+
+async def test_a_forced_refresh_takes_the_set_as_it_is_now(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_bytes(key_set(ec_jwk("old")))
+    keys = keys_of(Jwks(file=str(file)))
+    await keys.refresh()
+    file.write_bytes(key_set(ec_jwk("new")))
+    await keys.refresh()
+    assert keys.find("old") is not None
+    await keys.refresh(forced=True)
+    assert keys.find("old") is None
+    assert keys.find("new") is not None
+
+
+class OldEvery100(KeySet):
+    """A set that is old 100 seconds after it was read, and needs no time to be read."""
+
+    def __init__(self) -> None:
+        self.read_at: list[float] = []
+
+    def due_in(self) -> float:
+        last = self.read_at[-1] if self.read_at else trio.current_time()
+        return max(0.0, last + 100 - trio.current_time())
+
+    async def refresh(self, *, forced: bool = False) -> None:
+        self.read_at.append(trio.current_time())
+
+
+async def test_sets_are_read_again_when_they_are_old(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    keys, start = OldEvery100(), trio.current_time()
+    keys.read_at.append(start)
+    with trio.move_on_after(350):
+        await keep_fresh(lambda: [keys])
+    assert [round(at - start) for at in keys.read_at] == [0, 100, 200, 300]
 
 
 async def test_nobody_listening_is_only_logged() -> None:
