@@ -12,7 +12,6 @@ from channeld.api.metrics import exposition
 from channeld.api.problems import Problem
 from channeld.broker.broker import Position, Topic
 from channeld.cluster.cluster import ConnectionInfo
-from channeld.hub.presence import ANONYMOUS
 from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
@@ -95,8 +94,9 @@ async def presence(control: Control, ask: Ask) -> Json:
         raise Problem(404, f"channel `{plan.name}` has no presence")
     is_wide = plan.presence.scope == "channel"
     topic = Topic("channel", plan.name, "") if is_wide else Topic("room", plan.name, name)
-    present = await Pending(resolved(control.engine.hub.broker.present(topic)))
-    users = [one for one in present if one.user != ANONYMOUS]
+    broker = control.engine.hub.broker
+    users = await Pending(resolved(broker.present(topic)))
+    count = await Pending(resolved(broker.count(topic)))
     page = _page(
         "users",
         ask,
@@ -104,8 +104,7 @@ async def presence(control: Control, ask: Ask) -> Json:
         lambda one: one.user,
         lambda one: {"user": one.user, "info": dict(one.info), "connections": one.connections},
     )
-    connections = sum(one.connections for one in present)
-    return {"room": name, "count": len(users), "connections": connections, **page}
+    return {"room": name, "count": len(users), "connections": count.connections, **page}
 
 
 async def history(control: Control, ask: Ask) -> Json:

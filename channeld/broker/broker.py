@@ -4,11 +4,13 @@ A broker knows topics, payloads and positions; it knows nothing of connections, 
 at once (the memory broker) or an awaitable (a network one): `Later[T]`. Whoever calls decides whether it can wait.
 
 What must be one step is said here: to keep a frame in a topic's history, give it its position and publish it is one
-step per topic, so that all members on all nodes see one order. A publication comes back to the node that made it, too.
+step per topic, so that all members on all nodes see one order. A publication also comes back to the node that made it.
+To change a topic's presence and to publish the change is one step as well: changes come in the order in which they
+happened, the same on every node that subscribes to the topic.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -22,13 +24,17 @@ __all__ = [
     "BrokerFailed",
     "BrokerUnavailable",
     "Deliver",
+    "Delivered",
     "History",
     "HistoryEntry",
     "Later",
     "Networked",
     "Page",
     "Position",
+    "PresenceChange",
+    "PresenceCount",
     "PresenceEntry",
+    "PresenceMissed",
     "PrivateServer",
     "Publication",
     "Started",
@@ -120,7 +126,34 @@ class PresenceEntry:
     connections: int
 
 
-Deliver: TypeAlias = Callable[[Topic, Publication], None]
+@attrs.frozen(slots=True)
+class PresenceChange:
+    """A user came to a topic's presence, left it (`info` is empty then), or is shown with another `info`.
+
+    `skip` is the connection that did it, which is not told: it is told the whole state.
+    """
+
+    event: Literal["join", "leave", "update"]
+    user: str
+    info: Mapping[str, Any]
+    skip: str | None = None
+
+
+@attrs.frozen(slots=True)
+class PresenceMissed:
+    """Changes of a topic's presence were missed: its members have to be told the state again."""
+
+
+@attrs.frozen(slots=True)
+class PresenceCount:
+    """How many users are in a topic's presence, and how many connections, anonymous ones included."""
+
+    users: int
+    connections: int
+
+
+Delivered: TypeAlias = Publication | PresenceChange | PresenceMissed
+Deliver: TypeAlias = Callable[[Topic, Delivered], None]
 
 
 class Broker(Protocol):
@@ -155,7 +188,10 @@ class Broker(Protocol):
     def enter(
         self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
     ) -> Later[bool]:
-        """Count a connection in a topic's presence. True: the user was not there before, not even lingering."""
+        """Count a connection in a topic's presence. True: the user was not there before, not even lingering.
+
+        Connections of the user `""` are anonymous: counted, never listed, their changes not delivered.
+        """
 
     def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
         """The connection is gone but its user still counts as there until `leave`."""
@@ -164,7 +200,15 @@ class Broker(Protocol):
         """Forget a connection. True: the user's last one, lingering ones included."""
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
-        """Who is there, in the order they came."""
+        """Who is there, in the order they came.
+
+        For a topic that is subscribed to this agrees with what is delivered, at the moment when it returns (or its
+        awaitable does): every change delivered before is in it, every one delivered after is not. And what this node
+        has entered and left itself is in it. Changes are delivered from the first time it is asked for on.
+        """
+
+    def count(self, topic: Topic) -> Later[PresenceCount]:
+        """How many are there, without looking at each."""
 
     def samples(self) -> Iterable[Sample]:
         """What this kind of broker measures, for `/metrics`."""

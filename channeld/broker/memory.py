@@ -13,6 +13,8 @@ from channeld.broker.broker import (
     History,
     Page,
     Position,
+    PresenceChange,
+    PresenceCount,
     PresenceEntry,
     Publication,
     Topic,
@@ -31,6 +33,18 @@ class _Here:
     info: Mapping[str, Any]
     connections: dict[str, bool] = attrs.field(factory=dict)
 
+    def alive(self) -> int:
+        """How many of the connections live."""
+        return sum(self.connections.values())
+
+
+@attrs.define(eq=False)
+class _Presence:
+    """A topic's users, in the order they came, and how many connections live."""
+
+    users: dict[str, _Here] = attrs.field(factory=dict)
+    alive: int = 0
+
 
 @attrs.frozen(slots=True, kw_only=True)
 class MemoryStatistics:
@@ -41,6 +55,9 @@ class MemoryStatistics:
     kept: HistoryStatistics
 
 
+_NOBODY = _Presence()
+
+
 class MemoryBroker:
     """Keeps the `Broker` contract within one process; `epoch` must differ from that of any earlier process."""
 
@@ -48,7 +65,7 @@ class MemoryBroker:
         self._deliver = deliver
         self._histories = Histories(clock, epoch)
         self._subscribed: set[Topic] = set()
-        self._here: dict[Topic, dict[str, _Here]] = {}
+        self._here: dict[Topic, _Presence] = {}
 
     def publish(
         self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
@@ -77,38 +94,60 @@ class MemoryBroker:
 
     def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> bool:
         """Count a connection. True: the user was not there before, not even lingering."""
-        users = self._here.setdefault(topic, {})
-        here = users.get(user)
+        presence = self._here.setdefault(topic, _Presence())
+        here = presence.users.get(user)
         first = here is None
         if here is None:
-            here = users[user] = _Here(info)
-        here.info = info
+            here = presence.users[user] = _Here(info)
+        differs, here.info = here.info != info, info
+        presence.alive += not here.connections.get(connection, False)
         here.connections[connection] = True
+        if first:
+            self._tell(topic, PresenceChange("join", user, info, connection))
+        elif differs:
+            self._tell(topic, PresenceChange("update", user, info, connection))
         return first
 
     def linger(self, topic: Topic, user: str, connection: str) -> None:
         """Count a connection no more, but keep its user until `leave`."""
-        here = self._here.get(topic, {}).get(user)
-        if here is not None and connection in here.connections:
+        presence = self._here.get(topic)
+        here = None if presence is None else presence.users.get(user)
+        if presence is not None and here is not None and here.connections.get(connection):
             here.connections[connection] = False
+            presence.alive -= 1
 
     def leave(self, topic: Topic, user: str, connection: str) -> bool:
         """Forget a connection. True: it was the user's last one, lingering ones included."""
-        users = self._here.get(topic, {})
-        here = users.get(user)
-        if here is None or here.connections.pop(connection, None) is None or here.connections:
+        presence = self._here.get(topic)
+        here = None if presence is None else presence.users.get(user)
+        if presence is None or here is None or connection not in here.connections:
             return False
-        del users[user]
-        if not users:
+        presence.alive -= here.connections.pop(connection)
+        if here.connections:
+            return False
+        del presence.users[user]
+        if not presence.users:
             del self._here[topic]
+        self._tell(topic, PresenceChange("leave", user, {}))
         return True
 
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
+        presence = self._here.get(topic, _NOBODY)
         return [
-            PresenceEntry(user, here.info, sum(here.connections.values()))
-            for user, here in self._here.get(topic, {}).items()
+            PresenceEntry(user, here.info, here.alive())
+            for user, here in presence.users.items()
+            if user
         ]
+
+    def count(self, topic: Topic) -> PresenceCount:
+        """How many are there."""
+        presence = self._here.get(topic, _NOBODY)
+        return PresenceCount(len(presence.users) - ("" in presence.users), presence.alive)
+
+    def _tell(self, topic: Topic, change: PresenceChange) -> None:
+        if change.user and topic in self._subscribed:
+            self._deliver(topic, change)
 
     def statistics(self) -> MemoryStatistics:
         """How much is held now."""

@@ -22,7 +22,7 @@ from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.later import Later
-from channeld.plan.plan import ChannelPlan, Plan
+from channeld.plan.plan import ChannelPlan, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 
@@ -61,6 +61,7 @@ class Engine:
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
+        self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.plan = plan
         self.verifiers: Mapping[str, Verifier] = {}
@@ -171,6 +172,10 @@ class Engine:
         if channel is not None and channel.history is not None:
             self.hub.tell_gap(topic, top)
 
+    def _presence_of(self, channel: str) -> PresencePlan | None:
+        plan = self.plan.channels.get(channel)
+        return None if plan is None else plan.presence
+
     def on_presence_lost(self, topic: Topic, user: str) -> None:
         """A user's last connection was on a node that died, or a room's last member."""
         if topic.kind == "occupied":
@@ -178,7 +183,7 @@ class Engine:
             return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
-            self.hub.presence.lost(topic, channel.presence, user)
+            self.hub.presence.lost(topic, user)
 
     def on_presence_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
         """A user (or a room's member) was counted out while this node was cut off, and is here."""
@@ -187,7 +192,7 @@ class Engine:
             return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
-            self.hub.presence.back(topic, channel.presence, user, info)
+            self.hub.presence.back(topic, user, info)
 
     def _room_changed(self, topic: Topic, *, is_occupied: bool) -> None:
         if self.observer is not None:

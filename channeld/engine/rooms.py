@@ -94,7 +94,7 @@ async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     info = plan.info(session, {}) if session.user_id is not None else {}
     # Whoever can't be shown must not be counted: everybody's list would fail with it.
     encode(dict(info))
-    await hub.enter_presence(session, topic, plan, info)
+    await hub.enter_presence(session, topic, info)
     session.send(await hub.presence.state(topic))
 
 

@@ -13,6 +13,7 @@ from channeld.broker.broker import (
     Broker,
     BrokerUnavailable,
     Deliver,
+    Delivered,
     History,
     Page,
     Position,
@@ -66,7 +67,7 @@ class Hub:
         self._room_count = self._publications = self._deliveries = 0
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.broker = make_broker(self.deliver)
-        self.presence = Presence(self.broker, clock, timers, self.announce, spawn)
+        self.presence = Presence(self.broker, clock, timers, self.tell, spawn)
 
     # ------------------------------------------------------------------------------------------------ members
 
@@ -162,13 +163,11 @@ class Hub:
         if away is not None:
             raise away
 
-    async def enter_presence(
-        self, member: Member, topic: Topic, plan: PresencePlan, info: Mapping[str, Any]
-    ) -> None:
+    async def enter_presence(self, member: Member, topic: Topic, info: Mapping[str, Any]) -> None:
         """Count a member in a topic's presence and tell the others; nothing if it has left meanwhile."""
         inside = topic.kind == "channel" or topic.name in member.rooms
         if inside and member.connection_id in self._peers:
-            await self.presence.enter(topic, plan, member, info)
+            await self.presence.enter(topic, member, info)
 
     async def watch(self, topic: Topic, watcher: Recipient) -> None:
         """Let somebody see a topic's frames who is no member, until `unwatch`."""
@@ -206,12 +205,18 @@ class Hub:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
         return self.broker.publish(topic, payload, keep, skip)
 
-    def announce(self, topic: Topic, frame: Frame, skip: str | None) -> Later[object]:
-        """Publish a frame of the server's own, not kept."""
-        return self.broker.publish(topic, encode(frame), None, skip)
+    def deliver(self, topic: Topic, delivered: Delivered) -> None:
+        """Give what the broker brings to this node's members of its topic."""
+        if isinstance(delivered, Publication):
+            self._deliver(topic, delivered)
+        elif topic in self._rooms:
+            self.presence.changed(topic, delivered)
 
-    def deliver(self, topic: Topic, publication: Publication) -> None:
-        """Give a publication to this node's members of its topic."""
+    def tell(self, topic: Topic, frame: Frame, skip: str | None) -> None:
+        """Give a frame of the server's own to this node's members of a topic."""
+        self._deliver(topic, Publication(encode(frame), None, skip))
+
+    def _deliver(self, topic: Topic, publication: Publication) -> None:
         room = self._rooms.get(topic)
         if room is None:
             if topic.kind == "node":

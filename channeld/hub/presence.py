@@ -1,18 +1,28 @@
 """First came, last left: what users of a room (or of a channel) are told of each other.
 
-The rules of this file. The broker decides who came first and who left last, over all nodes. A user whose last
-connection on this node goes *lingers*: the broker still counts the user as there until `grace` is over; one who comes
-back before that on any node neither left nor joined. With `batch` the joins and leaves of a while are one frame, and a
-user who came and went within it is not mentioned. Anonymous connections are counted (user ""), never announced.
+The rules of this file. The broker decides who came first and who left last, over all nodes, and brings each change to every
+node in one order; each node tells its own members. A user whose last connection on this node goes *lingers*: the broker
+still counts the user as there until `grace` is over; one who comes back before that on any node neither left nor
+joined. With `batch` the joins and leaves of a while are one frame, and a user who came and went within it is not
+mentioned. Where changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
+not do it at once. Anonymous connections are counted (user ""), never announced.
 """
 
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
-from channeld.broker.broker import Broker, BrokerUnavailable, Topic
+from channeld.broker.broker import (
+    Broker,
+    BrokerUnavailable,
+    PresenceChange,
+    PresenceEntry,
+    PresenceMissed,
+    Topic,
+)
 from channeld.hub.rooms import Member
-from channeld.later import Later, resolved, start
+from channeld.later import resolved, start
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame
 from channeld.timers import Clock, Timer, Timers
@@ -21,7 +31,7 @@ __all__ = ["ANONYMOUS", "Presence"]
 
 ANONYMOUS = ""
 
-Announce = Callable[[Topic, Frame, str | None], Later[object]]
+Tell = Callable[[Topic, Frame, str | None], None]
 OnChange = Callable[[Topic, str, Mapping[str, Any] | None], None]
 Spawn = Callable[[Awaitable[object]], None]
 
@@ -45,32 +55,33 @@ class _Batch:
 class Presence:
     """The presence of this node's members.
 
-    `announce(topic, frame, skip)` publishes a frame to a topic, but not to the connection `skip`. `spawn` runs what a
-    timer started and could not finish at once. `on_change(topic, user, info)` may be set: it is called, at once and not
-    in batches, for a user who came (with `info`) or left (None), on the one node that tells the members of all nodes.
+    `tell(topic, frame, skip)` gives a frame to this node's members of a topic, but not to the connection `skip`. `spawn`
+    runs what a timer started and could not finish at once. To be set: `plan_of(channel)`, what a channel says of presence
+    now. May be set: `on_change(topic, user, info)`, called at once and not in batches for a user who came (with `info`) or
+    left (None), on one of the nodes.
     """
 
     def __init__(
-        self, broker: Broker, clock: Clock, timers: Timers, announce: Announce, spawn: Spawn
+        self, broker: Broker, clock: Clock, timers: Timers, tell: Tell, spawn: Spawn
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._timers = timers
-        self._announce = announce
+        self._tell = tell
         self._spawn = spawn
         self.on_change: OnChange | None = None
+        self.plan_of: Callable[[str], PresencePlan | None] = lambda _channel: None
         # Tuples: most users have one connection, and a set of one takes four times the room.
         self._here: dict[tuple[Topic, str], tuple[str, ...]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
         self._batches: dict[Topic, _Batch] = {}
+        self._missed: set[Topic] = set()
 
-    async def enter(
-        self, topic: Topic, plan: PresencePlan, member: Member, info: Mapping[str, Any]
-    ) -> None:
-        """Count a member in, and tell the others if its user was not there.
+    async def enter(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> None:
+        """Count a member in; the others are told if its user was not there.
 
         Raises:
-            BrokerUnavailable: it is not counted, or nobody was told: `leave` undoes either.
+            BrokerUnavailable: it is not counted.
         """
         user = member.user_id or ANONYMOUS
         key = (topic, user)
@@ -89,8 +100,6 @@ class Presence:
             back.timer.cancel()
             if back.connection != member.connection_id:
                 await resolved(self._broker.leave(topic, user, back.connection))
-        if first and user != ANONYMOUS and plan.events:
-            await self._tell_join(topic, plan, user, info, member.connection_id)
 
     async def leave(self, topic: Topic, plan: PresencePlan | None, member: Member) -> None:
         """Count a member out; the others are told after `grace`, if its user has not come back."""
@@ -104,7 +113,7 @@ class Presence:
             self._linger(topic, plan, user, member.connection_id)
             await resolved(self._broker.linger(topic, user, member.connection_id))
         else:
-            await self._left(topic, plan, user, member.connection_id)
+            await self._left(topic, user, member.connection_id)
 
     def _forget(self, key: tuple[Topic, str], connection: str) -> None:
         left = tuple(one for one in self._here.get(key, ()) if one != connection)
@@ -116,49 +125,64 @@ class Presence:
     def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
             if self._lingering.pop((topic, user), None) is not None:
-                self._run(self._left(topic, plan, user, connection))
+                self._run(self._left(topic, user, connection))
 
         timer = self._timers.at(self._clock.monotonic() + plan.grace, expire)
         self._lingering[topic, user] = _Lingering(connection, timer)
 
-    async def _left(
-        self, topic: Topic, plan: PresencePlan | None, user: str, connection: str
-    ) -> None:
-        last = await resolved(self._broker.leave(topic, user, connection))
-        if last and plan is not None:
+    async def _left(self, topic: Topic, user: str, connection: str) -> None:
+        if await resolved(self._broker.leave(topic, user, connection)):
             self._note(topic, user, None)
-        if last and user != ANONYMOUS and plan is not None and plan.events:
-            await self._tell_leave(topic, plan, user)
 
-    async def _tell_join(
-        self,
-        topic: Topic,
-        plan: PresencePlan,
-        user: str,
-        info: Mapping[str, Any],
-        connection: str | None,
-    ) -> None:
-        if plan.batch > 0:
-            batch = self._batch(topic, plan)
-            if user in batch.leaves:
-                batch.leaves.discard(user)
-            else:
-                batch.joins[user] = info
-            return
-        frame = _presence(topic, event="join", user=user, info=info)
-        await resolved(self._announce(topic, frame, connection))
-
-    def lost(self, topic: Topic, plan: PresencePlan, user: str) -> None:
+    def lost(self, topic: Topic, user: str) -> None:
         """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
         self._note(topic, user, None)
-        if user != ANONYMOUS and plan.events:
-            self._run(self._tell_leave(topic, plan, user))
 
-    def back(self, topic: Topic, plan: PresencePlan, user: str, info: Mapping[str, Any]) -> None:
+    def back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
         """A user was counted out like that, but is here, and counted in again."""
         self._note(topic, user, info)
-        if user != ANONYMOUS and plan.events:
-            self._run(self._tell_join(topic, plan, user, info, None))
+
+    def changed(self, topic: Topic, change: PresenceChange | PresenceMissed) -> None:
+        """The broker brings a change, in order, or says that some were missed: tell this node's members."""
+        plan = self.plan_of(topic.channel)
+        if plan is None or not plan.events:
+            return
+        if isinstance(change, PresenceMissed):
+            self._tell_state_soon(topic)
+        elif plan.batch > 0:
+            self._gather(topic, plan, change)
+        else:
+            fields = {} if change.event == "leave" else {"info": change.info}
+            frame = _presence(topic, event=change.event, user=change.user, **fields)
+            self._tell(topic, frame, change.skip)
+
+    def _gather(self, topic: Topic, plan: PresencePlan, change: PresenceChange) -> None:
+        batch, user = self._batch(topic, plan), change.user
+        if change.event == "leave":
+            if batch.joins.pop(user, None) is None:
+                batch.leaves.add(user)
+        elif change.event == "update" and user not in batch.joins:
+            frame = _presence(topic, event="update", user=user, info=change.info)
+            self._tell(topic, frame, change.skip)
+        elif user in batch.leaves:
+            # Nobody was told of the leave, so to them the user is there, maybe with other info.
+            batch.leaves.discard(user)
+            self._tell(topic, _presence(topic, event="update", user=user, info=change.info), None)
+        else:
+            batch.joins[user] = change.info
+
+    def _tell_state_soon(self, topic: Topic) -> None:
+        if topic in self._missed:
+            return
+        self._missed.add(topic)
+        # By the topic's name, not by chance: each room has its moment within the second, the same on every node.
+        wait = zlib.crc32(repr(topic).encode()) / 2**32
+        deadline = self._clock.monotonic() + wait
+        self._timers.at(deadline, lambda _now: self._run(self._tell_state(topic)))
+
+    async def _tell_state(self, topic: Topic) -> None:
+        self._missed.discard(topic)
+        self._tell(topic, await self.state(topic), None)
 
     def lingering(self) -> list[tuple[Topic, str]]:
         """The users whose last connection on this node has gone, and who still count as there."""
@@ -168,21 +192,11 @@ class Presence:
         if self.on_change is not None and user != ANONYMOUS:
             self.on_change(topic, user, info)
 
-    async def _tell_leave(self, topic: Topic, plan: PresencePlan, user: str) -> None:
-        if plan.batch > 0:
-            batch = self._batch(topic, plan)
-            if batch.joins.pop(user, None) is None:
-                batch.leaves.add(user)
-            return
-        await resolved(self._announce(topic, _presence(topic, event="leave", user=user), None))
-
     def _batch(self, topic: Topic, plan: PresencePlan) -> _Batch:
         batch = self._batches.get(topic)
         if batch is None:
             batch = self._batches[topic] = _Batch()
-            self._timers.at(
-                self._clock.monotonic() + plan.batch, lambda _now: self._run(self._flush(topic))
-            )
+            self._timers.at(self._clock.monotonic() + plan.batch, lambda _now: self._flush(topic))
         return batch
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -195,31 +209,33 @@ class Presence:
         with suppress(BrokerUnavailable):
             await coroutine
 
-    async def _flush(self, topic: Topic) -> None:
+    def _flush(self, topic: Topic) -> None:
         batch = self._batches.pop(topic)
         if not batch.joins and not batch.leaves:
             return
         joins = [{"user": user, "info": info} for user, info in batch.joins.items()]
         leaves = [{"user": user} for user in sorted(batch.leaves)]
         frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
-        await resolved(self._announce(topic, frame, None))
+        self._tell(topic, frame, None)
 
     async def state(self, topic: Topic) -> Frame:
         """The `presence` frame that says who is there."""
-        present = await resolved(self._broker.present(topic))
-        users = [
-            {"user": entry.user, "info": entry.info, "connections": entry.connections}
-            for entry in present
-            if entry.user != ANONYMOUS
-        ]
-        return _presence(topic, event="state", users=users)
+        return _presence(
+            topic, event="state", users=[_shown(one) for one in await self.users(topic)]
+        )
+
+    async def users(self, topic: Topic) -> list[PresenceEntry]:
+        """Who is there, in the order they came."""
+        return await resolved(self._broker.present(topic))
 
     async def count(self, topic: Topic) -> Frame:
         """The `presence` frame that says how many are there; anonymous connections are connections, too."""
-        present = await resolved(self._broker.present(topic))
-        users = sum(1 for entry in present if entry.user != ANONYMOUS)
-        connections = sum(entry.connections for entry in present)
-        return _presence(topic, event="count", users=users, connections=connections)
+        count = await resolved(self._broker.count(topic))
+        return _presence(topic, event="count", users=count.users, connections=count.connections)
+
+
+def _shown(entry: PresenceEntry) -> Frame:
+    return {"user": entry.user, "info": entry.info, "connections": entry.connections}
 
 
 def _presence(topic: Topic, **fields: object) -> Frame:

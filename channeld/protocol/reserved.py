@@ -191,6 +191,8 @@ def _presence(features: Features) -> tuple[Fields, ...]:
     elif features.changes == "each":
         kinds.append({"event": _is("join"), **who})
         kinds.append({"event": _is("leave"), "user": _USER_FIELD})
+    if features.changes != "none":
+        kinds.append({"event": _is("update"), **who})
     return tuple({**room, **kind} for kind in kinds)
 
 
@@ -422,8 +424,12 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
                 "a user's last connection has been gone for `presence.grace`",
             ),
             (
+                '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}}',
+                "a user who is there came a second time, with other `info`",
+            ),
+            (
                 '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}',
-                "in place of those two where the channel says `presence.batch`",
+                "in place of `join` and `leave` where the channel says `presence.batch`",
             ),
             (
                 '{"type": "presence", "room": R, "event": "count", "users": N, "connections": N}',

@@ -46,10 +46,10 @@ class Rig:
     """A broker, what it delivered, and a way to let time pass."""
 
     broker: Broker
-    delivered: list[tuple[Topic, Publication]]
+    delivered: list[tuple[Topic, Any]]
     wait: Callable[[float], Awaitable[None]]
 
-    async def until(self, count: int) -> list[tuple[Topic, Publication]]:
+    async def until(self, count: int) -> list[tuple[Topic, Any]]:
         """The deliveries, once there are `count`."""
         with trio.fail_after(10):
             while len(self.delivered) < count:
@@ -63,7 +63,7 @@ class Rig:
 
 def memory_rig() -> Rig:
     clock = FakeClock()
-    delivered: list[tuple[Topic, Publication]] = []
+    delivered: list[tuple[Topic, Any]] = []
 
     async def wait(seconds: float) -> None:
         await trio.lowlevel.checkpoint()
@@ -194,12 +194,12 @@ class Node:
 
     broker: RedisBroker
     prefix: str
-    delivered: list[tuple[Topic, Publication]] = attrs.field(factory=list)
+    delivered: list[tuple[Topic, Any]] = attrs.field(factory=list)
     told: list[tuple[Any, ...]] = attrs.field(factory=list)
 
     @classmethod
     def on(cls, url: str, prefix: str) -> "Node":
-        delivered: list[tuple[Topic, Publication]] = []
+        delivered: list[tuple[Topic, Any]] = []
         told: list[tuple[Any, ...]] = []
         broker = RedisBroker(
             url, prefix, lambda topic, pub: delivered.append((topic, pub)), RealClock(), "n"
@@ -221,7 +221,7 @@ class Node:
 
     @property
     def payloads(self) -> list[bytes]:
-        return [publication.payload for _, publication in self.delivered]
+        return [one.payload for _, one in self.delivered if isinstance(one, Publication)]
 
 
 prefixes = iter(range(1_000_000))

@@ -11,6 +11,8 @@ from channeld.broker.broker import (
     BrokerUnavailable,
     History,
     Position,
+    PresenceChange,
+    PresenceCount,
     PresenceEntry,
     Topic,
 )
@@ -243,6 +245,70 @@ async def test_users_are_listed_as_they_came(rig: Rig) -> None:
     await rig.call("enter", ROOM, "zoe", "c-zoe", {})
     await rig.call("enter", ROOM, "ann", "c-2", {})
     assert [here.user for here in await rig.call("present", ROOM)] == ["ann", "mia", "zoe"]
+
+
+async def test_changes_are_delivered_in_order_to_who_subscribes(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    assert await rig.call("present", ROOM) == []
+    await rig.call("enter", ROOM, "ann", "c1", {"n": 1})
+    await rig.call("enter", ROOM, "ann", "c2", {"n": 1})
+    await rig.call("enter", ROOM, "ann", "c2", {"n": 2})
+    await rig.call("linger", ROOM, "ann", "c1")
+    await rig.call("leave", ROOM, "ann", "c1")
+    await rig.call("leave", ROOM, "ann", "c2")
+    await rig.call("enter", OTHER, "bob", "c3", {})
+    await rig.call("enter", ROOM, "bob", "c3", {})
+    assert [change for _, change in await rig.until(4)] == [
+        PresenceChange("join", "ann", {"n": 1}, "c1"),
+        PresenceChange("update", "ann", {"n": 2}, "c2"),
+        PresenceChange("leave", "ann", {}),
+        PresenceChange("join", "bob", {}, "c3"),
+    ]
+
+
+async def test_who_is_present_agrees_with_what_was_delivered(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    assert await rig.call("present", ROOM) == []
+    for number in range(30):
+        if number % 3 == 2:
+            await rig.call("leave", ROOM, f"u{number - 1}", "c")
+        else:
+            await rig.call("enter", ROOM, f"u{number}", "c", {"n": number})
+        here = {one.user for one in await rig.call("present", ROOM)}
+        told: set[str] = set()
+        for _, change in list(rig.delivered):
+            told = told | {change.user} if change.event == "join" else told - {change.user}
+        assert here == told
+        assert (f"u{number - 1}" not in here) if number % 3 == 2 else (f"u{number}" in here)
+
+
+async def test_connections_are_counted_as_they_live(rig: Rig) -> None:
+    for subscribes in (False, True):
+        if subscribes:
+            await rig.call("subscribe", ROOM)
+        await rig.call("enter", ROOM, "ann", "c1", {})
+        await rig.call("enter", ROOM, "ann", "c2", {})
+        await rig.call("enter", ROOM, "", "n1", {})
+        await rig.call("enter", ROOM, "", "n2", {})
+        assert await rig.call("count", ROOM) == PresenceCount(1, 4)
+        await rig.call("linger", ROOM, "ann", "c1")
+        assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 1)]
+        assert await rig.call("count", ROOM) == PresenceCount(1, 3)
+        await rig.call("enter", ROOM, "ann", "c1", {})
+        assert await rig.call("count", ROOM) == PresenceCount(1, 4)
+        for user, connection in (("ann", "c1"), ("", "n1"), ("ann", "c2"), ("", "n2")):
+            await rig.call("leave", ROOM, user, connection)
+        assert await rig.call("count", ROOM) == PresenceCount(0, 0)
+        assert await rig.call("present", ROOM) == []
+
+
+async def test_anonymous_connections_are_never_told(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    assert await rig.call("present", ROOM) == []
+    assert await rig.call("enter", ROOM, "", "n1", {})
+    assert await rig.call("leave", ROOM, "", "n1")
+    await rig.call("enter", ROOM, "ann", "c1", {})
+    assert [change.user for _, change in await rig.until(1)] == ["ann"]
 
 
 async def test_presences_do_not_mix(rig: Rig) -> None:

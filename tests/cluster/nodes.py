@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, Deliver, Publication, Topic
+from channeld.broker.broker import BrokerUnavailable, Deliver, Delivered, Topic
 from channeld.broker.memory import MemoryBroker
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
@@ -26,10 +26,10 @@ class Bus:
         self.ends: list[End] = []
         self.is_away = False
 
-    def spread(self, topic: Topic, publication: Publication) -> None:
+    def spread(self, topic: Topic, delivered: Delivered) -> None:
         for end in self.ends:
             if topic in end.topics and not end.is_deaf:
-                end.deliver(topic, publication)
+                end.deliver(topic, delivered)
 
     def attach(self, deliver: Deliver) -> "End":
         end = End(self, deliver)

@@ -420,12 +420,18 @@ async def test_users_of_a_dead_node_leave_where_the_channel_has_presence(
         ann = await b.connect("/rooms/x", user="ann")
         await ann.received()
         topic = Topic("room", "room", "x")
+        a.end.enter(topic, "bob", "c", {"n": 1})
+        a.end.leave(topic, "bob", "c")
+        a.end.enter(Topic("room", "one", "x"), "bob", "c", {})
+        told = []
+        a.engine.hub.presence.on_change = lambda *change: told.append(change)
         a.engine.on_presence_lost(topic, "bob")
         a.engine.on_presence_back(topic, "bob", {"n": 1})
         a.engine.on_presence_lost(Topic("room", "one", "x"), "bob")
+        assert told == [(topic, "bob", None), (topic, "bob", {"n": 1})]
         assert [(f["event"], f["user"]) for f in await ann.received()] == [
-            ("leave", "bob"),
             ("join", "bob"),
+            ("leave", "bob"),
         ]
 
 

@@ -217,12 +217,12 @@ async def test_while_the_broker_is_away_messages_are_refused_and_the_connection_
 class _Silent(_Away):
     """It is asked, and does not answer the second time."""
 
-    count = 0
+    times = 0
 
     def publish(self, *args: object) -> None:
-        self.count += 1
-        if self.count % 2 == 0:
-            raise BrokerUnavailable(1.0, is_unknown=self.count == 2)
+        self.times += 1
+        if self.times % 2 == 0:
+            raise BrokerUnavailable(1.0, is_unknown=self.times == 2)
         self._broker.publish(*args)  # type: ignore[attr-defined]
 
 

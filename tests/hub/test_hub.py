@@ -116,7 +116,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         catching.release()
         self.rooms.setdefault(name, set()).add(id)
         self.lingering.pop((name, member.user_id or ""), None)
-        run_sync(self.kit.hub.enter_presence(member, room(name), self.plan, {}))
+        run_sync(self.kit.hub.enter_presence(member, room(name), {}))
 
     @rule(data=st.data(), name=st.sampled_from("xy"))
     def leave(self, data: st.DataObject, name: str) -> None:

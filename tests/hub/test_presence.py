@@ -1,14 +1,16 @@
 """Joins and leaves as others are told of them: grace, batches, anonymous connections."""
 
+from channeld.broker.broker import PresenceMissed
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
 from tests.hub.kit import CHANNEL, FakeMember, Kit, presence, room
 
 
 def enter(kit: Kit, plan: PresencePlan, connection: str, user: str | None) -> FakeMember:
+    kit.hub.presence.plan_of = lambda _channel: plan
     member = kit.attach(connection, user)
     run_sync(kit.hub.join(member, room("x")))
-    run_sync(kit.hub.enter_presence(member, room("x"), plan, {"of": connection}))
+    run_sync(kit.hub.enter_presence(member, room("x"), {"of": connection}))
     return member
 
 
@@ -77,7 +79,7 @@ def test_same_connection_may_leave_and_come_back_within_grace() -> None:
     bob = enter(kit, plan, "b", "bob")
     run_sync(kit.hub.leave(bob, room("x"), plan))
     run_sync(kit.hub.join(bob, room("x")))
-    run_sync(kit.hub.enter_presence(bob, room("x"), plan, {}))
+    run_sync(kit.hub.enter_presence(bob, room("x"), {}))
     kit.advance(10)
     users = run_sync(kit.hub.presence.state(room("x")))["users"]
     assert [(u["user"], u["connections"]) for u in users] == [("bob", 1)]
@@ -111,3 +113,60 @@ def test_a_batch_is_told_when_its_time_is_over_and_not_before() -> None:
     kit.advance(0.1)
     [changes] = ann.peer.take()
     assert [join["user"] for join in changes["joins"]] == ["bob"]
+
+
+def test_other_info_of_a_user_who_is_there_is_told_as_an_update() -> None:
+    kit, plan = Kit(), presence()
+    ann, first = enter(kit, plan, "a", "ann"), enter(kit, plan, "b1", "bob")
+    ann.peer.take()
+    second = enter(kit, plan, "b2", "bob")
+    told = {"type": "presence", "room": "x", "event": "update", "user": "bob"}
+    assert ann.peer.take() == first.peer.take() == [{**told, "info": {"of": "b2"}}]
+    assert second.peer.take() == []
+    run_sync(kit.hub.enter_presence(second, room("x"), {"of": "b2"}))
+    assert ann.peer.take() == []
+
+
+def test_an_update_within_a_batch_goes_with_the_join_that_is_not_told_yet() -> None:
+    kit, plan = Kit(), presence(batch=1)
+    ann = enter(kit, plan, "a", "ann")
+    kit.advance(1)
+    ann.peer.take()
+    enter(kit, plan, "b1", "bob")
+    enter(kit, plan, "b2", "bob")
+    assert ann.peer.take() == []
+    kit.advance(1)
+    (frame,) = ann.peer.take()
+    assert frame["joins"] == [{"user": "bob", "info": {"of": "b2"}}]
+    enter(kit, plan, "b3", "bob")
+    assert [f["event"] for f in ann.peer.take()] == ["update"]
+
+
+def test_who_missed_changes_is_told_the_state_once_within_a_second() -> None:
+    kit, plan = Kit(), presence()
+    ann = enter(kit, plan, "a", "ann")
+    kit.hub.deliver(room("x"), PresenceMissed())
+    kit.hub.deliver(room("x"), PresenceMissed())
+    kit.hub.deliver(room("nobody"), PresenceMissed())
+    enter(kit, plan, "b", "bob")
+    kit.advance(1)
+    join, state = ann.peer.take()
+    assert (join["event"], state["event"]) == ("join", "state")
+    assert [user["user"] for user in state["users"]] == ["ann", "bob"]
+    kit.advance(5)
+    assert ann.peer.take() == []
+
+
+def test_rooms_that_missed_changes_are_told_at_different_moments() -> None:
+    kit, plan = Kit(), presence()
+    enter(kit, plan, "a", "ann")
+    member = kit.attach("m", "mia")
+    for number in range(50):
+        run_sync(kit.hub.join(member, room(str(number))))
+        kit.hub.deliver(room(str(number)), PresenceMissed())
+    told = []
+    for _ in range(10):
+        kit.advance(0.1)
+        told.append(len(member.peer.take()))
+    assert sum(told) == 50
+    assert max(told) < 20

@@ -4,7 +4,14 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.broker import BrokerUnavailable, History, Position, Publication, Topic
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    History,
+    Position,
+    PresenceChange,
+    Publication,
+    Topic,
+)
 from channeld.hub.hub import Catching
 from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
@@ -78,7 +85,7 @@ async def test_who_goes_while_it_waits_leaves_nothing_behind(kit: WaitingKit) ->
     kit.broker.open()
     await rest()
     outcome[0].release()
-    await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+    await Pending(kit.hub.enter_presence(ann, room("x"), {}))
     assert kit.hub.statistics().rooms == 0
     assert kit.broker.core.statistics().subscriptions == 0
     assert kit.broker.core.present(room("x")) == []
@@ -148,7 +155,7 @@ async def test_presence_that_fails_is_not_counted(kit: WaitingKit) -> None:
     watcher, ann = await inside(kit, "w", "watcher"), await inside(kit, "a", "ann")
     kit.broker.away_for = frozenset({"enter"})
     with pytest.raises(BrokerUnavailable):
-        await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+        await Pending(kit.hub.enter_presence(ann, room("x"), {}))
     kit.broker.away_for = frozenset()
     await Pending(kit.hub.leave(ann, room("x"), plan))
     assert types(watcher) == []
@@ -158,10 +165,10 @@ async def test_presence_that_fails_is_not_counted(kit: WaitingKit) -> None:
 async def test_a_failed_second_connection_does_not_count_out_the_first(kit: WaitingKit) -> None:
     plan = presence(grace=0)
     first, second = await inside(kit, "1", "ann"), await inside(kit, "2", "ann")
-    await Pending(kit.hub.enter_presence(first, room("x"), plan, {}))
+    await Pending(kit.hub.enter_presence(first, room("x"), {}))
     kit.broker.away_for = frozenset({"enter"})
     with pytest.raises(BrokerUnavailable):
-        await Pending(kit.hub.enter_presence(second, room("x"), plan, {}))
+        await Pending(kit.hub.enter_presence(second, room("x"), {}))
     await Pending(kit.hub.leave(second, room("x"), plan))
     assert [present.user for present in kit.broker.core.present(room("x"))] == ["ann"]
 
@@ -173,7 +180,7 @@ async def test_who_goes_while_the_broker_is_away_is_forgotten_in_every_room(
     ann = await kit.attach("a", "ann")
     for name in "xyz":
         await Pending(kit.hub.join(ann, room(name)))
-        await Pending(kit.hub.enter_presence(ann, room(name), plan, {}))
+        await Pending(kit.hub.enter_presence(ann, room(name), {}))
     kit.broker.is_away = True
     kit.broker.asked.clear()
     with pytest.raises(BrokerUnavailable):
@@ -189,7 +196,7 @@ async def test_grace_that_ends_while_the_broker_is_away_is_no_failure(
 ) -> None:
     plan = presence(grace=1)
     ann = await inside(kit, "a", "ann")
-    await Pending(kit.hub.enter_presence(ann, room("x"), plan, {}))
+    await Pending(kit.hub.enter_presence(ann, room("x"), {}))
     await Pending(kit.hub.drop(ann, CHANNEL, plan))
     kit.broker.is_slow, kit.broker.is_away = slow, not slow
     kit.clock.now += 2
@@ -254,12 +261,12 @@ async def test_users_of_a_dead_node_leave_and_come_back_as_the_channel_says(
     kit: WaitingKit,
 ) -> None:
     ann = await inside(kit, "a", "ann")
-    lost, back = kit.hub.presence.lost, kit.hub.presence.back
-    lost(room("x"), presence(), "bob")
-    back(room("x"), presence(), "bob", {"of": "bob"})
-    lost(room("x"), presence(), "")
-    lost(room("x"), presence(events=False), "bob")
-    back(room("x"), presence(events=False), "bob", {})
+    left, came = PresenceChange("leave", "bob", {}), PresenceChange("join", "bob", {"of": "bob"})
+    for plan in (presence(), presence(events=False), None):
+        kit.hub.presence.plan_of = lambda _channel, plan=plan: plan  # type: ignore[misc]
+        for change in (left, came):
+            kit.hub.deliver(room("x"), change)
+            kit.hub.deliver(room("nobody"), change)
     frames = ann.peer.take()
     assert [(f["event"], f["user"]) for f in frames] == [("leave", "bob"), ("join", "bob")]
     assert frames[1]["info"] == {"of": "bob"}
@@ -267,13 +274,18 @@ async def test_users_of_a_dead_node_leave_and_come_back_as_the_channel_says(
 
 async def test_a_leave_and_a_return_within_a_batch_are_no_news(kit: WaitingKit) -> None:
     ann = await inside(kit, "a", "ann")
-    plan = presence(batch=1.0)
-    kit.hub.presence.lost(room("x"), plan, "bob")
-    kit.hub.presence.back(room("x"), plan, "bob", {})
-    kit.hub.presence.lost(room("x"), plan, "eve")
+    kit.hub.presence.plan_of = lambda _channel: presence(batch=1.0)
+    for change in (
+        PresenceChange("leave", "bob", {}),
+        PresenceChange("join", "bob", {"n": 2}),
+        PresenceChange("leave", "eve", {}),
+    ):
+        kit.hub.deliver(room("x"), change)
     kit.clock.now += 1
     kit.timers.run(kit.clock.now)
-    [frame] = ann.peer.take()
+    update, frame = ann.peer.take()
+    # What bob is shown with may be another now.
+    assert (update["event"], update["user"], update["info"]) == ("update", "bob", {"n": 2})
     assert (frame["joins"], frame["leaves"]) == ([], [{"user": "eve"}])
 
 

@@ -9,6 +9,7 @@ waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavail
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import anyio
@@ -23,13 +24,15 @@ from channeld.broker.broker import (
     Later,
     Page,
     Position,
+    PresenceCount,
     PresenceEntry,
     Started,
     Topic,
 )
 from channeld.broker.redis.encoding import kept_frames, place, topic_key
-from channeld.broker.redis.entries import Entries, Leases, read_present
+from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
+from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
 from channeld.broker.redis.session import Dialler, Link, Lost
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
@@ -88,7 +91,7 @@ class RedisBroker:
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()
-        self._inbox = Inbox(self._names, deliver, self._tell_gap)
+        self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster)
         self._leases = Leases(
             self._names,
             Entries(self._names),
@@ -166,27 +169,41 @@ class RedisBroker:
     ) -> Answer[bool]:
         """Count a connection in a topic's presence. True: the user was on no node, not even lingering."""
         script = self._entries.enter(topic, user, connection, info)
+        script.read = partial(self._read_change, topic)
         script.answer.on_failure = lambda: self._entries.undo(topic, user, connection)
         try:
             self._put(script)
         except BrokerUnavailable:
             self._entries.undo(topic, user, connection)
             raise
+        if user:
+            self._inbox.roster(topic)
         return script.answer
 
     def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
         """Count it no more, but keep its user until `leave`. While Redis is away it is told later."""
         script = self._entries.linger(topic, user, connection)
-        return None if script is None else self._tell(script)
+        return None if script is None else self._tell(topic, script)
 
     def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
         """Forget a connection. While Redis is away this raises, and `on_presence_lost` comes later instead of True."""
         script = self._entries.leave(topic, user, connection)
-        return False if script is None else self._tell(script)
+        return False if script is None else self._tell(topic, script)
 
-    def present(self, topic: Topic) -> Answer[list[PresenceEntry]]:
-        """Who is there, on all nodes, in the order they came."""
-        script = Script("present", (self._names.base,), (topic_key(topic),), read_present)
+    def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
+        """Who is there, on all nodes, in the order they came: as this node keeps it, where it subscribes to the topic."""
+        if self._link is None:
+            raise BrokerUnavailable(self._retry_after())
+        roster = self._inbox.roster(topic)
+        if roster is None:
+            return self._read_present(topic)
+        return roster.entries() if roster.is_current else Listing(roster)
+
+    def count(self, topic: Topic) -> Answer[PresenceCount]:
+        """How many are there, on all nodes."""
+        script = Script(
+            "count", (self._names.base,), (topic_key(topic),), lambda reply: PresenceCount(*reply)
+        )
         self._put(script)
         return script.answer
 
@@ -276,7 +293,7 @@ class RedisBroker:
         await self._leases.arrive(link)
         self._heard = self._clock.monotonic()
         self._link = link
-        wanted = self._inbox.connect()
+        wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
         echo = self._names.echo(self._entries.lease)
         self._inbox.asked(wanted)
         link.subscribe([echo, *wanted])
@@ -360,7 +377,40 @@ class RedisBroker:
 
     # What the verbs share.
 
-    def _tell(self, script: Script) -> Answer[Any]:
+    def _read_change(self, topic: Topic, reply: Reply) -> bool:
+        """Whether the call made its user the first or the last; what it changed must be in what is shown from now on."""
+        if len(reply) > 1:
+            self._inbox.require(topic, *reply[1:])
+        return bool(reply[0])
+
+    def _read_roster(self, roster: Roster) -> None:
+        roster.begin()
+        self._ask_page(roster)
+
+    def _ask_page(self, roster: Roster) -> None:
+        def read(reply: Reply) -> None:
+            self._inbox.deliver_changes(roster, roster.answer(reply))
+            if roster.is_reading:
+                self._ask_page(roster)
+
+        script = Script("present", (self._names.base,), roster.question(), read, bound=True)
+        script.answer.on_failure = lambda: roster.give_up(BrokerUnavailable())
+        self._outgoing.put(script, urgent=True)
+
+    async def _read_present(self, topic: Topic) -> list[PresenceEntry]:
+        found: dict[str, PresenceEntry] = {}
+        after, is_first = b"", True
+        while after or is_first:
+            is_first = False
+            arguments = (topic_key(topic), after, PAGE, "", 0)
+            script = Script("present", (self._names.base,), arguments, read_page)
+            self._put(script)
+            _, after, entries = await script.answer
+            found.update((entry.user, entry) for entry in entries)
+        return list(found.values())
+
+    def _tell(self, topic: Topic, script: Script) -> Answer[Any]:
+        script.read = partial(self._read_change, topic)
         # The record says so already: if Redis is not told, only a new session makes the two agree.
         script.answer.on_failure = self._doubt_presence
         self._put(script, urgent=True)

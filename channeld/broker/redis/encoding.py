@@ -7,18 +7,43 @@ envelope holds one or more publications of one topic; whoever can write to Redis
 import binascii
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+import orjson
 
 from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
 
-__all__ = ["STAMP", "Names", "kept_frames", "place", "slot_of", "topic_key", "unpack"]
+__all__ = [
+    "STAMP",
+    "Names",
+    "NumberedChange",
+    "kept_frames",
+    "place",
+    "slot_of",
+    "topic_key",
+    "unpack",
+    "unpack_change",
+]
+
+Event: TypeAlias = Literal["join", "leave", "update", "count"]
 
 # History entries begin with the milliseconds at which they were kept, as decimal digits.
 STAMP = 13
 _HEAD = struct.Struct(">2sBIIH")
 _PART = struct.Struct(">HI")
 _MAGIC = b"C1"
+_CHANGE = struct.Struct(">2scBIIIHII")
+_CHANGE_MAGIC = b"P1"
+_EVENTS: Final[Mapping[bytes, Event]] = {
+    b"j": "join",
+    b"l": "leave",
+    b"e": "leave",
+    b"u": "update",
+    b"n": "count",
+}
 _SLOTS = 16_384
 
 
@@ -89,6 +114,45 @@ def unpack(message: bytes) -> list[Publication] | None:
         return None
     # Sizes that lie end beyond the message or before its end.
     return publications if publications and magic == _MAGIC and at == len(message) else None
+
+
+@attrs.frozen(slots=True)
+class NumberedChange:
+    """A change of a topic's presence as it travels: `count` is one of nothing but the number of live connections.
+
+    `is_end`: nobody at all is left, and the next change has the number 1 of another epoch.
+
+    The version's offset is 0 where Redis had no memory left to count: then nothing is known but that something changed.
+    """
+
+    version: Position
+    event: Event
+    user: str
+    info: Mapping[str, Any]
+    connections: int
+    skip: str | None
+    is_end: bool = False
+
+
+def unpack_change(message: bytes) -> NumberedChange | None:
+    """The change in an envelope (`tell` in `scripts.py` writes it), or None for anything else."""
+    try:
+        magic, kind, epoch_size, high, low, count, *sizes = _CHANGE.unpack_from(message)
+        if magic != _CHANGE_MAGIC:
+            return None
+        parts, at = [], _CHANGE.size
+        for size in (epoch_size, *sizes):
+            parts.append(message[at : at + size])
+            at += size
+        epoch, skip, user, info = parts
+        version = Position(epoch.decode("ascii"), (high << 32) | low)
+        shown = orjson.loads(info) if info else {}
+        change = NumberedChange(
+            version, _EVENTS[kind], user.decode(), shown, count, skip.decode() or None, kind == b"e"
+        )
+    except (struct.error, UnicodeDecodeError, KeyError, ValueError):
+        return None
+    return change if at == len(message) and isinstance(shown, dict) else None
 
 
 def place(position: Position | None) -> tuple[bytes, int]:

@@ -16,12 +16,12 @@ import orjson
 import trio
 from coredis.exceptions import RedisError
 
-from channeld.broker.broker import PresenceEntry, Topic
+from channeld.broker.broker import Topic
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Link, Lost
 
-__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last", "read_present"]
+__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last"]
 
 LEASE = 10.0
 RENEWAL = 3.0
@@ -41,10 +41,11 @@ class _Entry:
 
 @attrs.define(eq=False)
 class Entries:
-    """The record. `lease` names the connection to Redis that it was last told under."""
+    """The record. `lease` names the connection to Redis that it is told under, `before` the one that is taken over from."""
 
     _names: Names
     lease: str = attrs.field(default="", init=False)
+    before: str = attrs.field(default="", init=False)
     _entries: dict[_Key, _Entry] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
@@ -73,7 +74,7 @@ class Entries:
             return None
         entry.alive = False
         arguments = (self.lease, topic_key(topic), user, connection)
-        return Script("linger", (self._names.base,), arguments, lambda _: None, bound=True)
+        return Script("linger", (self._names.base,), arguments, _unread, bound=True)
 
     def leave(self, topic: Topic, user: str, connection: str) -> Script | None:
         """Note it; the call, if there is something to tell."""
@@ -98,16 +99,14 @@ class Entries:
     def _leave(self, topic: Topic, user: str, connection: str) -> Script:
         packed = _pack(topic, user, connection)
         arguments = (self.lease, topic_key(topic), user, connection, packed)
-        return Script("leave", (self._names.base,), arguments, bool, bound=True)
+        return Script("leave", (self._names.base,), arguments, _unread, bound=True)
 
     def _enter(self, topic: Topic, user: str, connection: str, entry: _Entry) -> Script:
         packed = _pack(topic, user, connection)
         arguments: list[Argument] = [self.lease, topic_key(topic), user, connection]
-        arguments += (packed, entry.info, "1" if entry.alive else "0")
-        size = 100 + len(entry.info)
-        return Script(
-            "enter", (self._names.base, self._names.state), arguments, bool, size=size, bound=True
-        )
+        arguments += (packed, entry.info, "1" if entry.alive else "0", self.before)
+        keys, size = (self._names.base, self._names.state), 100 + len(entry.info)
+        return Script("enter", keys, arguments, _unread, size=size, bound=True)
 
 
 @attrs.define(eq=False)
@@ -120,11 +119,15 @@ class Leases:
     on_back: Callable[[Topic, str, Mapping[str, Any]], None]
     _run_id: str = attrs.field(default="", init=False)
     seq: int = attrs.field(default=0, init=False)
+    # Whether the session before this one was with the same run of the server, so that its numbers go on.
+    is_same_run: bool = attrs.field(default=False, init=False)
 
     async def arrive(self, link: Link) -> None:
         """Begin a session: a new lease, everything entered under it, the earlier lease undone."""
         before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
+        self.entries.before = before
         run_id = await link.run_id()
+        self.is_same_run = bool(run_id) and run_id == self._run_id
         keys = (self._names.base, self._names.state)
         fresh_gen = secrets.token_hex(6)
         arguments: list[Argument] = [self.entries.lease, round(LEASE * 1000), run_id]
@@ -138,6 +141,7 @@ class Leases:
         if before:
             await self._reap(link, before)
             await self._tell(link, told, back=False)
+        self.entries.before = ""
 
     async def renew(self, link: Link) -> NoReturn:
         """Keep the lease, and undo those of nodes that are gone.
@@ -172,13 +176,14 @@ class Leases:
             for (key, enters, _), reply in zip(some, replies, strict=True):
                 topic, user, _ = key
                 state = states[key]
+                changed = bool(reply[0])
                 if not enters or state is None:
                     del told[key]
-                    if reply:
+                    if changed:
                         self.on_lost(topic, user)
                     continue
                 told[key] = state[0]
-                if reply and back:
+                if changed and back:
                     self.on_back(topic, user, state[1])
 
     async def _reap(self, link: Link, lease: str) -> None:
@@ -190,12 +195,8 @@ class Leases:
                 self.on_lost(topic, user)
 
 
-def read_present(reply: Reply) -> list[PresenceEntry]:
-    """The users of a topic, out of the `present` script's reply."""
-    triples = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
-    return [
-        PresenceEntry(user.decode(), orjson.loads(info), count) for user, info, count in triples
-    ]
+def _unread(reply: Reply) -> Reply:
+    return reply
 
 
 def read_last(reply: Reply) -> tuple[int, list[tuple[Topic, str]]]:

@@ -5,9 +5,13 @@
 (epoch), `g` (the `gen` it was made under) and `o` (top offset). Frames expire by the stamp and by the list's own expiry;
 `m` outlives them, so a client at the top recovers; when `m` is gone too the next epoch is another.
 
-A topic's presence is `u` (user to info), `s` (user to order of arrival) and for each user `k` (lease and connection to
-1, alive, or 0, lingering). `n` holds what one node's lease has entered, `leases` when each lease ends. Times are the
-server's. The scripts name keys that they derive, so they need one server (with replicas), not a cluster.
+A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
+whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest
+change), and for each user `pa` (all connections, each after its lease) and `pl` (those that live; the others linger).
+Every change increments the version and is published in the same step. `n` holds what one node's lease has entered,
+`leases` when each lease ends. Times are the server's.
+
+The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot).
 """
 
 __all__ = ["SCRIPTS"]
@@ -161,43 +165,96 @@ return out
 """
 )
 
+# `tell` numbers a change and publishes it: `j` came, `l` left, `e` left as the last one of all, `u` other info, `n` only
+# another number of connections. When nobody is left the numbers end too; the next ones are of another epoch.
+# When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
 _PRESENCE = """
 local base = KEYS[1]
 
-local function names(topic, user)
-  return base .. ':k:' .. topic .. ':' .. redis.sha1hex(user), base .. ':u:' .. topic, base .. ':s:' .. topic
+local function key(kind, topic) return base .. ':p' .. kind .. ':' .. topic end
+
+local function connections(topic, user)
+  local name = topic .. ':' .. redis.sha1hex(user)
+  return key('a', name), key('l', name)
+end
+
+local function tell(kind, topic, user, info, skip)
+  local v = key('v', topic)
+  local epoch = redis.call('HGET', v, 'e')
+  local version = redis.pcall('HINCRBY', v, 'v', 1)
+  if type(version) ~= 'number' then
+    version = 0
+  elseif not epoch then
+    local clock = redis.call('TIME')
+    epoch = string.format('%x%05x', clock[1], clock[2])
+    redis.call('HSET', v, 'e', epoch)
+  end
+  if version > 0 then redis.call('PEXPIRE', v, 604800000) end
+  epoch = epoch or ''
+  local _, live = connections(topic, user)
+  local count = redis.call('SCARD', live)
+  redis.call('PUBLISH', base .. ':c:' .. topic, 'P1' .. kind .. struct.pack('>BI4I4I4I2I4I4', #epoch,
+    math.floor(version / 4294967296), version % 4294967296, count, #skip, #user, #info) .. epoch .. skip .. user .. info)
+  return epoch, version
 end
 
 local function forget(lease, topic, user, connection)
-  local k, u, s = names(topic, user)
-  if redis.call('HDEL', k, lease .. connection) == 0 or redis.call('EXISTS', k) == 1 then return 0 end
-  redis.call('HDEL', u, user)
-  redis.call('ZREM', s, user)
-  return 1
+  local all, live = connections(topic, user)
+  if redis.call('SREM', all, lease .. connection) == 0 then return {0} end
+  local lived = redis.call('SREM', live, lease .. connection) == 1
+  if lived then redis.call('LPOP', key('t', topic)) end
+  if redis.call('EXISTS', all) == 1 then
+    if lived and user ~= '' then return {0, tell('n', topic, user, '', '')} end
+    return {0}
+  end
+  redis.call('HDEL', key('i', topic), user)
+  redis.call('ZREM', key('o', topic), user)
+  local is_empty = redis.call('EXISTS', key('o', topic)) == 0
+  local out = {1}
+  if user ~= '' then out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')} end
+  if is_empty then redis.call('DEL', key('v', topic)) end
+  return out
 end
 """
 
-# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive. The entry is the topic key and a
-# JSON list of kind, channel, name, user, connection: enough to undo it for a node that died.
+# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or ''.
+# The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
+# died. Returns whether the user was not there, then epoch and version if anything changed.
 _ENTER = (
     _PRESENCE
     + """
-local k, u, s = names(ARGV[2], ARGV[3])
-local first = redis.call('EXISTS', k) == 0
-redis.call('HSET', k, ARGV[1] .. ARGV[4], ARGV[7])
-redis.call('HSET', u, ARGV[3], ARGV[6])
-if first then redis.call('ZADD', s, redis.call('HINCRBY', KEYS[2], 'arrivals', 1), ARGV[3]) end
-redis.call('SADD', base .. ':n:' .. ARGV[1], ARGV[5])
-return first and 1 or 0
+local lease, topic, user, connection, before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[8]
+local all, live = connections(topic, user)
+local first, gained, moved = redis.call('EXISTS', all) == 0, 0, false
+redis.call('SADD', all, lease .. connection)
+if ARGV[7] == '1' then gained = redis.call('SADD', live, lease .. connection) end
+if before ~= '' then
+  moved = redis.call('SREM', all, before .. connection) == 1
+  gained = gained - redis.call('SREM', live, before .. connection)
+  redis.call('SREM', base .. ':n:' .. before, ARGV[5])
+end
+redis.call('SADD', base .. ':n:' .. lease, ARGV[5])
+if gained > 0 then redis.call('RPUSH', key('t', topic), '') end
+if gained < 0 then redis.call('LPOP', key('t', topic)) end
+local known = redis.call('HGET', key('i', topic), user)
+local differs = known ~= ARGV[6] and not (known and moved)
+if differs then redis.call('HSET', key('i', topic), user, ARGV[6]) end
+if first then redis.call('ZADD', key('o', topic), redis.call('HINCRBY', KEYS[2], 'arrivals', 1), user) end
+if user == '' then return {first and 1 or 0} end
+local kind = first and 'j' or differs and 'u' or gained ~= 0 and 'n'
+if not kind then return {0} end
+return {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)}
 """
 )
 
 _LINGER = (
     _PRESENCE
     + """
-local k = names(ARGV[2], ARGV[3])
-if redis.call('HEXISTS', k, ARGV[1] .. ARGV[4]) == 1 then redis.call('HSET', k, ARGV[1] .. ARGV[4], '0') end
-return 0
+local _, live = connections(ARGV[2], ARGV[3])
+if redis.call('SREM', live, ARGV[1] .. ARGV[4]) == 0 then return {0} end
+redis.call('LPOP', key('t', ARGV[2]))
+if ARGV[3] == '' then return {0} end
+return {0, tell('n', ARGV[2], ARGV[3], '', '')}
 """
 )
 
@@ -209,20 +266,38 @@ return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 """
 )
 
-# KEYS: base. ARGV: topic key. Returns user, info and live connections, in turn.
+# KEYS: base. ARGV: topic key, the order after which the page begins or '', its length, the epoch and version that are
+# known or ''. Returns epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user,
+# info and live connections, in turn.
 _PRESENT = (
     _PRESENCE
     + """
-local out = {}
-for _, user in ipairs(redis.call('ZRANGE', base .. ':s:' .. ARGV[1], 0, -1)) do
-  local k, u = names(ARGV[1], user)
-  local alive = 0
-  for _, value in ipairs(redis.call('HVALS', k)) do alive = alive + value end
-  out[#out + 1] = user
-  out[#out + 1] = redis.call('HGET', u, user) or '{}'
-  out[#out + 1] = alive
+local topic = ARGV[1]
+local v = redis.call('HMGET', key('v', topic), 'e', 'v')
+local epoch, version = v[1] or '', tonumber(v[2] or 0)
+if ARGV[4] ~= '' and ARGV[4] == epoch and tonumber(ARGV[5]) == version then return {epoch, version, 'same'} end
+local after = ARGV[2] == '' and '-inf' or '(' .. ARGV[2]
+local rows = redis.call('ZRANGEBYSCORE', key('o', topic), after, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+local out = {epoch, version, #rows == 2 * ARGV[3] and rows[#rows] or ''}
+for i = 1, #rows, 2 do
+  local user = rows[i]
+  if user ~= '' then
+    local _, live = connections(topic, user)
+    out[#out + 1] = user
+    out[#out + 1] = redis.call('HGET', key('i', topic), user) or '{}'
+    out[#out + 1] = redis.call('SCARD', live)
+  end
 end
 return out
+"""
+)
+
+# KEYS: base. ARGV: topic key. Returns users and live connections.
+_COUNT = (
+    _PRESENCE
+    + """
+local anonymous = redis.call('ZSCORE', key('o', ARGV[1]), '') and 1 or 0
+return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', key('t', ARGV[1]))}
 """
 )
 
@@ -235,7 +310,7 @@ redis.call('SET', base .. ':reaped:' .. ARGV[1], 1, 'EX', 86400)
 local out = {0}
 for _, entry in ipairs(redis.call('SPOP', entries, ARGV[2])) do
   local fields = cjson.decode(string.sub(entry, 33))
-  if forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5]) == 1 then out[#out + 1] = string.sub(entry, 33) end
+  if forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5])[1] == 1 then out[#out + 1] = string.sub(entry, 33) end
 end
 out[1] = redis.call('SCARD', entries)
 if out[1] == 0 then redis.call('ZREM', base .. ':leases', ARGV[1]) end
@@ -294,6 +369,7 @@ SCRIPTS = {
     "linger": _LINGER,
     "leave": _LEAVE,
     "present": _PRESENT,
+    "count": _COUNT,
     "reap": _REAP,
     "renew": _RENEW,
     "arrive": _ARRIVE,

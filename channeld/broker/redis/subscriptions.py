@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 import trio
 
-from channeld.broker.broker import Deliver, Position, Publication, Topic
-from channeld.broker.redis.encoding import STAMP, Names, unpack
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    Deliver,
+    Delivered,
+    Position,
+    PresenceChange,
+    PresenceMissed,
+    Publication,
+    Topic,
+)
+from channeld.broker.redis.encoding import STAMP, Names, NumberedChange, unpack, unpack_change
 from channeld.broker.redis.queue import Answer, Argument, Reply
+from channeld.broker.redis.roster import Roster
 
 __all__ = ["Inbox", "Subscription"]
 
@@ -31,6 +41,8 @@ class Subscription:
     last: Position | None = None
     seen: int = 0
     doubtful: bool = False
+    is_acknowledged: bool = False
+    roster: Roster | None = None
 
     @property
     def keeps(self) -> bool:
@@ -45,6 +57,7 @@ class Inbox:
     _names: Names
     _deliver: Deliver
     on_gap: Callable[[Topic, Position | None], None]
+    read_roster: Callable[[Roster], None]
     doubtful: dict[bytes, Subscription] = attrs.field(factory=dict, init=False)
     counts: dict[str, int] = attrs.field(
         factory=lambda: dict.fromkeys(
@@ -75,20 +88,44 @@ class Inbox:
             return None
         self.doubtful.pop(subscription.channel, None)
         subscription.ready.resolve(None)
+        if subscription.roster is not None:
+            subscription.roster.give_up(BrokerUnavailable())
         return subscription.channel
 
-    def connect(self) -> list[bytes]:
+    def roster(self, topic: Topic) -> Roster | None:
+        """Who is present in a topic that is wanted, read from now on if it was not; None for one that is not wanted."""
+        subscription = self._wanted.get(self._names.channel(topic))
+        if subscription is None:
+            return None
+        if subscription.roster is None:
+            subscription.roster = Roster(topic)
+        if subscription.is_acknowledged and subscription.roster.needs_reading:
+            self.read_roster(subscription.roster)
+        return subscription.roster
+
+    def require(self, topic: Topic, epoch: bytes, version: int) -> None:
+        """This node has made this change of a topic's presence: who is shown what is kept of it must see it."""
+        subscription = self._wanted.get(self._names.channel(topic))
+        if subscription is not None and subscription.roster is not None:
+            subscription.roster.require(epoch, version)
+
+    def connect(self, *, numbers_go_on: bool) -> list[bytes]:
         """A new connection: every channel that is to be subscribed to on it."""
         self._awaited.clear()
         self.doubtful.clear()
         for subscription in self._wanted.values():
             subscription.doubtful = subscription.last is not None
+            subscription.is_acknowledged = False
+            if subscription.roster is not None:
+                subscription.roster.tear(numbers_go_on=numbers_go_on)
         return list(self._wanted)
 
     def disconnect(self) -> None:
         """The connection is gone: nobody waits for its acknowledgements; what is wanted is remembered."""
         for subscription in self._wanted.values():
             subscription.ready.resolve(None)
+            if subscription.roster is not None:
+                subscription.roster.give_up(BrokerUnavailable())
 
     def asked(self, channels: Iterable[bytes]) -> None:
         """SUBSCRIBE was sent for these."""
@@ -104,6 +141,9 @@ class Inbox:
         subscription = self._wanted.get(channel)
         if subscription is None:
             return
+        subscription.is_acknowledged = True
+        if subscription.roster is not None and subscription.roster.needs_reading:
+            self.read_roster(subscription.roster)
         if subscription.keeps:
             self._doubt(subscription)
         else:
@@ -116,11 +156,41 @@ class Inbox:
             return
         publications = unpack(data)
         if publications is None:
-            self.counts["dropped"] += 1
+            change = unpack_change(data)
+            if change is None:
+                self.counts["dropped"] += 1
+            else:
+                self._change(subscription, change)
             return
         for publication in publications:
             if publication.position is None or self._follows(subscription, publication.position):
-                self._hand_over(subscription, publication)
+                self._hand_over(subscription.topic, publication)
+
+    def _change(self, subscription: Subscription, change: NumberedChange) -> None:
+        roster = subscription.roster
+        if roster is not None:
+            self.deliver_changes(roster, roster.take(change))
+        elif change.event != "count":
+            # Nobody here has entered, so nobody has a state that this must follow: somebody watches.
+            self._hand_over(
+                subscription.topic,
+                PresenceChange(change.event, change.user, change.info, change.skip),
+            )
+
+    def deliver_changes(
+        self, roster: Roster, changes: Sequence[PresenceChange | PresenceMissed]
+    ) -> None:
+        """Deliver what a roster brought, and have it read where it must be."""
+        for change in changes:
+            self._hand_over(roster.topic, change)
+        subscription = self._wanted.get(self._names.channel(roster.topic))
+        if (
+            subscription is not None
+            and subscription.roster is roster
+            and subscription.is_acknowledged
+            and roster.needs_reading
+        ):
+            self.read_roster(roster)
 
     async def take_doubtful(self, most: int) -> list[Subscription]:
         """The next subscriptions whose gap has to be read: at least one."""
@@ -207,16 +277,16 @@ class Inbox:
             if subscription.last is not None and offset == subscription.last.offset + 1:
                 subscription.last = Position(top.epoch, offset)
                 self.counts["filled"] += 1
-                self._hand_over(subscription, Publication(frame[STAMP:], subscription.last))
+                self._hand_over(subscription.topic, Publication(frame[STAMP:], subscription.last))
 
     def _doubt(self, subscription: Subscription) -> None:
         self.doubtful[subscription.channel] = subscription
         self._stirred.set()
 
-    def _hand_over(self, subscription: Subscription, publication: Publication) -> None:
+    def _hand_over(self, topic: Topic, delivered: Delivered) -> None:
         self.counts["received"] += 1
         try:
-            self._deliver(subscription.topic, publication)
+            self._deliver(topic, delivered)
         except (
             Exception
         ):  # one frame that the hub cannot take must not end the connection, again and again

@@ -5,10 +5,17 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, PresenceEntry, Topic
-from channeld.broker.redis import broker, entries, session
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    PresenceChange,
+    PresenceEntry,
+    PresenceMissed,
+    Topic,
+)
+from channeld.broker.redis import broker, entries, roster, session
 from channeld.broker.redis.encoding import Names, topic_key
-from channeld.broker.redis.entries import Entries, read_last, read_present
+from channeld.broker.redis.entries import Entries, read_last
+from tests.broker.conftest import settle
 
 ROOM = Topic("room", "lobby", "general")
 MakeServer = Callable[[str], Any]
@@ -31,7 +38,7 @@ def die(node: Any) -> None:
 
 
 async def users(node: Any) -> list[str]:
-    return [here.user for here in await node.broker.present(ROOM)]
+    return [here.user for here in await settle(node.broker.present(ROOM))]
 
 
 def test_what_is_not_entered_cannot_leave() -> None:
@@ -60,7 +67,7 @@ def test_redis_is_told_what_differs() -> None:
     different = [
         (key[1], enters, script.arguments) for key, enters, script in entries.differences(told)
     ]
-    assert [(user, enters, args[0], args[-1]) for user, enters, args in different[:1]] == [
+    assert [(user, enters, args[0], args[6]) for user, enters, args in different[:1]] == [
         ("bob", True, "later", "0")
     ]
     assert [(user, enters, args[0]) for user, enters, args in different[1:]] == [
@@ -69,10 +76,6 @@ def test_redis_is_told_what_differs() -> None:
 
 
 def test_replies_are_read() -> None:
-    assert read_present([b"ann", b'{"n":1}', 2, b"bob", b"{}", 0]) == [
-        PresenceEntry("ann", {"n": 1}, 2),
-        PresenceEntry("bob", {}, 0),
-    ]
     assert read_last([3, b'["room","lobby","a","ann","c1"]']) == (
         3,
         [(Topic("room", "lobby", "a"), "ann")],
@@ -216,3 +219,113 @@ async def test_nothing_is_left_behind(make_server: MakeServer, two_nodes: Any) -
     keys = await server.command("KEYS", "*")
     assert topic_key(ROOM).encode() not in keys
     assert b":n:" not in keys
+
+
+def picture(node: Any) -> dict[str, Any]:
+    """Who is there as a member of this node knows it: from nobody on, by the changes."""
+    told: dict[str, Any] = {}
+    for _, change in node.delivered:
+        if isinstance(change, PresenceChange):
+            if change.event == "leave":
+                told.pop(change.user)
+            else:
+                told[change.user] = change.info
+    return told
+
+
+async def watched(nodes: list[Any]) -> None:
+    """Let each node subscribe and begin to keep who is present."""
+    for node in nodes:
+        await node.broker.subscribe(ROOM)
+        await settle(node.broker.present(ROOM))
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_changes_come_in_one_order_on_every_node(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    nodes = await two_nodes(shared_servers(kind).url, 3)
+    await watched(nodes)
+    for number in range(200):
+        node, user = nodes[number % 3], f"u{number * 7 % 5}"
+        if number * 11 % 4 < 2:
+            node.broker.enter(ROOM, user, f"c{number % 3}", {"n": number})
+        else:
+            node.broker.leave(ROOM, user, f"c{number % 3}")
+    await nodes[0].broker.enter(ROOM, "last", "c", {})
+    await nodes[0].until(lambda: all("last" in picture(node) for node in nodes))
+    changes = [[change for _, change in node.delivered] for node in nodes]
+    assert changes[0] == changes[1] == changes[2]
+    for node in nodes:
+        here = {one.user: one.info for one in await settle(node.broker.present(ROOM))}
+        assert here == picture(node)
+
+
+async def test_a_node_that_was_cut_off_is_told_that_it_missed_changes(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(make_server("valkey").url)
+    await watched([one, two])
+    await one.broker.enter(ROOM, "ann", "c1", {})
+    await two.until(lambda: "ann" in picture(two))
+    cut(two)
+    await one.broker.leave(ROOM, "ann", "c1")
+    await one.broker.enter(ROOM, "eve", "c1", {})
+    await two.until(lambda: two.broker.healthy and two.delivered[-1][1] == PresenceMissed())
+    assert await users(two) == ["eve"]
+    await one.broker.enter(ROOM, "zoe", "c2", {})
+    await two.until(lambda: two.delivered[-1][1] == PresenceChange("join", "zoe", {}, "c2"))
+
+
+async def test_a_new_session_that_missed_nothing_tells_nothing(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(make_server("valkey").url)
+    await watched([one, two])
+    for node, user in ((one, "ann"), (two, "bob")):
+        await node.broker.enter(ROOM, user, "c1", {})
+    await one.until(lambda: len(one.delivered) == len(two.delivered) == 2)
+    for node in (one, two):
+        cut(node)
+        await node.until(lambda node=node: node.broker.healthy and node.broker._link is not None)
+        assert await users(node) == ["ann", "bob"]
+    assert (len(one.delivered), len(two.delivered)) == (2, 2)
+
+
+async def test_who_is_present_is_read_in_pages(
+    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "PAGE", 7)
+    monkeypatch.setattr(broker, "PAGE", 7)
+    one, two, three = await two_nodes(shared_servers("redis").url, 3)
+    for answer in [one.broker.enter(ROOM, f"u{number}", "c", {}) for number in range(50)]:
+        await answer
+    expected = [f"u{number}" for number in range(50)]
+    assert await users(two) == expected
+    await three.broker.subscribe(ROOM)
+    assert await users(three) == expected
+
+
+async def test_an_emptied_server_ends_with_the_truth(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    await watched([one, two])
+    await one.broker.enter(ROOM, "ann", "c1", {})
+    await two.broker.enter(ROOM, "bob", "c2", {})
+    await server.command("FLUSHALL")
+    await one.until(lambda: one.broker.statistics().sessions > 1, 20)
+    await two.until(lambda: two.broker.statistics().sessions > 1, 20)
+    with trio.fail_after(10):
+        while sorted(await users(one)) != ["ann", "bob"] or sorted(await users(two)) != [
+            "ann",
+            "bob",
+        ]:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+def cut(node: Any) -> None:
+    """Break a node's connections to Redis."""
+    node.broker._link._pushes.invalidate()
+    node.broker._link = None

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channeld.broker.broker import Position, Publication, Topic
+from channeld.broker.broker import Position, Topic
 from channeld.broker.redis.encoding import STAMP, Names
 from channeld.broker.redis.subscriptions import Inbox, Subscription
 
@@ -14,10 +14,15 @@ ROOM = Topic("room", "lobby", "general")
 USER = Topic("user", "lobby", "ann")
 
 
-def made() -> tuple[Inbox, list[Publication], list[tuple[Topic, Position | None]]]:
-    delivered: list[Publication] = []
+def made() -> tuple[Inbox, list[Any], list[tuple[Topic, Position | None]]]:
+    delivered: list[Any] = []
     gaps: list[tuple[Topic, Position | None]] = []
-    inbox = Inbox(Names("p"), lambda _, pub: delivered.append(pub), lambda *gap: gaps.append(gap))
+    inbox = Inbox(
+        Names("p"),
+        lambda _, pub: delivered.append(pub),
+        lambda *gap: gaps.append(gap),
+        lambda roster: roster.begin(),
+    )
     return inbox, delivered, gaps
 
 
@@ -114,7 +119,7 @@ def test_an_offset_of_a_lost_history_is_not_waited_for() -> None:
     inbox.filled([subscription], [reply("e", 5, 1)])
     inbox.message(subscription.channel, envelope("e", 9, b"9"))
     inbox.filled([subscription], [reply("f", 2, 0)])
-    inbox.connect()
+    inbox.connect(numbers_go_on=False)
     inbox.acknowledged(subscription.channel)
     inbox.questions([subscription])
     inbox.filled([subscription], [reply("f", 3, 1, b"3")])
@@ -127,7 +132,7 @@ def test_a_history_that_is_gone_is_told_without_a_top() -> None:
     inbox, _, gaps = made()
     subscription = subscribed(inbox)
     inbox.filled([subscription], [reply("e", 5, 1)])
-    inbox.connect()
+    inbox.connect(numbers_go_on=False)
     inbox.acknowledged(subscription.channel)
     inbox.filled([subscription], [reply("", 0, 0)])
     assert gaps == [(ROOM, None)]
@@ -178,7 +183,7 @@ class Outages(RuleBasedStateMachine):
     @rule()
     def connect(self) -> None:
         if not self.connected:
-            self.inbox.asked(self.inbox.connect())
+            self.inbox.asked(self.inbox.connect(numbers_go_on=False))
             self.connected, self.asked = True, None
             self.inbox.acknowledged(self.subscription.channel)
 

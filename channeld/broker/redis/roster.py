@@ -1,0 +1,198 @@
+"""Who is present in one topic, kept on this node from the numbered changes that Redis publishes.
+
+A roster is read once, in pages, after the node has subscribed; changes that come meanwhile are held back. The pages may be of
+different versions: what changed after the first is among the changes held, and to take a change twice does no harm, since
+each says how its user stands now. From then on every change must follow the last one. One that does not, or a new
+session with Redis, and the roster is read again: then members have missed something and are told the whole. No network
+here: the broker asks what `question` says and passes the replies in.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import attrs
+import orjson
+import trio
+
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    Position,
+    PresenceChange,
+    PresenceEntry,
+    PresenceMissed,
+    Topic,
+)
+from channeld.broker.redis.encoding import NumberedChange, topic_key
+from channeld.broker.redis.queue import Argument, Reply
+
+__all__ = ["PAGE", "Listing", "Roster", "read_page"]
+
+PAGE = 500
+# More than these while a roster is being read, and it is read again.
+MOST_HELD = 10_000
+
+
+def read_page(reply: Reply) -> tuple[Position, bytes, list[PresenceEntry]]:
+    """Version, where the next page begins, and the users, out of the `present` script's reply."""
+    epoch, version, after, *rows = reply
+    triples = zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+    entries = [
+        PresenceEntry(user.decode(), orjson.loads(info), count) for user, info, count in triples
+    ]
+    return Position(epoch.decode(), version), after, entries
+
+
+@attrs.define(eq=False)
+class Roster:
+    """The users of a topic. `version` is None until it has been read; `is_current` says whether it may be shown."""
+
+    topic: Topic
+    version: Position | None = None
+    is_reading: bool = False
+    _entries: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
+    _floor: Position | None = attrs.field(default=None, init=False)
+    _is_torn: bool = attrs.field(default=True, init=False)
+    _is_ended: bool = attrs.field(default=False, init=False)
+    _known: Position | None = attrs.field(default=None, init=False)
+    _held: list[NumberedChange] = attrs.field(factory=list, init=False)
+    _read: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
+    _read_from: Position | None = attrs.field(default=None, init=False)
+    _after: bytes = attrs.field(default=b"", init=False)
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _error: BrokerUnavailable | None = attrs.field(default=None, init=False)
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether it has to be read, and nobody does."""
+        return self._is_torn and not self.is_reading
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is whole, and all that this node did itself is in it."""
+        version, floor = self.version, self._floor
+        if self._is_torn or version is None:
+            return False
+        return floor is None or (version.epoch == floor.epoch and version.offset >= floor.offset)
+
+    def entries(self) -> list[PresenceEntry]:
+        """Who is there, in the order they came."""
+        return list(self._entries.values())
+
+    def require(self, epoch: bytes, version: int) -> None:
+        """This node has made a change with this version: it must be in what is shown from now on."""
+        if version:
+            self._floor = Position(epoch.decode(), version)
+
+    def tear(self, *, numbers_go_on: bool) -> None:
+        """A session has ended: what comes next may not follow. With `numbers_go_on` an equal version means the same."""
+        self._known = self.version if numbers_go_on and not self._is_torn else None
+        self._is_torn, self.is_reading, self._floor = True, False, None
+        self._held.clear()
+
+    def give_up(self, error: BrokerUnavailable) -> None:
+        """It could not be read: who waits is told."""
+        self.is_reading = False
+        self._error = error
+        self._wake()
+
+    def begin(self) -> None:
+        """Read it, from the first page."""
+        self.is_reading, self._error = True, None
+        self._read, self._read_from, self._after = {}, None, b""
+
+    def question(self) -> tuple[Argument, ...]:
+        """Arguments of the `present` script for the next page."""
+        known = self._known or Position("", 0)
+        return (topic_key(self.topic), self._after, PAGE, known.epoch, known.offset)
+
+    def answer(self, reply: Reply) -> list[PresenceChange | PresenceMissed]:
+        """A page has come: what is to be delivered now. `is_reading` says whether there is another page."""
+        version, after, entries = read_page(reply)
+        if after == b"same":
+            return self._finish(self._entries, version, is_same=True)
+        self._read_from = self._read_from or version
+        self._read.update((entry.user, entry) for entry in entries)
+        self._after, self._known = after, None
+        return [] if after else self._finish(self._read, self._read_from, is_same=False)
+
+    def take(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
+        """What is to be delivered of a change: nothing if it is known, or if it shows that something was missed."""
+        if self._is_torn:
+            self._held.append(change)
+            if len(self._held) > MOST_HELD:
+                # Reading begins again, after all of these.
+                self._held.clear()
+                self.is_reading = False
+            return []
+        version = self.version
+        assert version is not None  # noqa: S101 - it has been read
+        epoch, offset = change.version.epoch, change.version.offset
+        is_same = epoch == version.epoch
+        if is_same and 0 < offset <= version.offset:
+            return []
+        if offset == (version.offset + 1 if is_same else self._is_ended):
+            return self._apply(change)
+        self._is_torn, self._known, self._held = True, None, [change] if offset else []
+        return []
+
+    def _finish(
+        self, entries: dict[str, PresenceEntry], version: Position, *, is_same: bool
+    ) -> list[PresenceChange | PresenceMissed]:
+        has_missed = (
+            self.version is not None and not is_same and _shown(entries) != _shown(self._entries)
+        )
+        held, self._held = self._held, []
+        self._entries, self.version, self._read = entries, version, {}
+        self._is_torn = self.is_reading = False
+        self._is_ended = not version.epoch or (is_same and self._is_ended)
+        delivered: list[PresenceChange | PresenceMissed] = [PresenceMissed()] if has_missed else []
+        for change in held:
+            delivered += self.take(change)
+        self._wake()
+        return delivered
+
+    def _apply(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
+        self.version, self._is_ended = change.version, change.is_end
+        user, known = change.user, self._entries.get(change.user)
+        if change.event == "leave":
+            self._entries.pop(user, None)
+        elif change.event == "count":
+            if known is not None:
+                self._entries[user] = attrs.evolve(known, connections=change.connections)
+        else:
+            self._entries[user] = PresenceEntry(user, change.info, change.connections)
+        self._wake()
+        if change.event == "count":
+            return []
+        return [PresenceChange(change.event, user, change.info, change.skip)]
+
+    def _wake(self) -> None:
+        if self.is_current or self._error is not None:
+            self._changed.set()
+            self._changed = trio.Event()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Wait until it is current.
+
+        Raises:
+            BrokerUnavailable: it could not be read.
+        """
+        while not self.is_current:
+            if self._error is not None:
+                raise BrokerUnavailable(self._error.retry_after)
+            yield from self._changed.wait().__await__()
+
+
+def _shown(entries: dict[str, PresenceEntry]) -> dict[str, Any]:
+    return {user: entry.info for user, entry in entries.items()}
+
+
+@attrs.frozen(eq=False)
+class Listing:
+    """Who is there, at the moment when whoever awaits this goes on: later changes come after it."""
+
+    _roster: Roster
+
+    def __await__(self) -> Generator[Any, Any, list[PresenceEntry]]:
+        yield from self._roster.__await__()
+        return self._roster.entries()
