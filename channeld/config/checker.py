@@ -2,7 +2,7 @@
 
 What is right goes on: a broken key is left out of its mapping, a mapping that lost a required key is left out itself, and
 so on upwards, so that everything else is still checked. The words come from `language.py`; notations and short forms
-(`x-kind`) come in as two tables: `notations` replace the check of a scalar, `finishes` bring a checked value into the
+(`x-kind`) come in as two tables: `notations` replace the check of a scalar, `normalizers` bring a checked value into the
 form that the model takes.
 """
 
@@ -31,21 +31,21 @@ from channeld.suggest import closest
 __all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "shown"]
 
 
-class _Broken:
+class _Invalid:
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "INVALID"
 
 
-INVALID: Final = _Broken()
+INVALID: Final = _Invalid()
 """In place of a value that is left out; why was reported, or is not known here."""
 
 Notation: TypeAlias = "Callable[[Checker, Json, Rule, str], object]"
-"""`(walk, written, rule, pointer)` → the value, or INVALID after a finding."""
+"""`(checker, written, rule, pointer)` → the value, or INVALID after a finding."""
 
 Normalizer: TypeAlias = "Callable[[Checker, object, str], object]"
-"""`(walk, checked value, pointer)` → what the model takes, or INVALID after a finding."""
+"""`(checker, checked value, pointer)` → what the model takes, or INVALID after a finding."""
 
 _SECRET_KEYS: Final = frozenset({"secret", "token", "tokens", "keys", "url", "public_key"})
 _BOOLEAN_WORDS: Final = {
@@ -82,10 +82,10 @@ def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> 
 class NamedFiles(Protocol):
     """The files that values name (`{file: PATH}`), by paths already relative to where the configuration is."""
 
-    def text(self, walk: "Checker", path: str, pointer: str, *, may_be_absent: bool) -> object:
+    def text(self, checker: "Checker", path: str, pointer: str, *, may_be_absent: bool) -> object:
         """What a file holds, or INVALID after a finding. One that may be absent is only a warning to validate."""
 
-    def tokens(self, walk: "Checker", path: str, pointer: str) -> object:
+    def tokens(self, checker: "Checker", path: str, pointer: str) -> object:
         """The checked entries of a file of tokens, or INVALID after findings."""
 
 
@@ -100,7 +100,7 @@ class Checker:
     report: Report
     files: NamedFiles
     notations: Mapping[str, Notation]
-    finishes: Mapping[str, Normalizer]
+    normalizers: Mapping[str, Normalizer]
     silent: frozenset[str] = frozenset()
     is_hidden: Callable[[str], bool] = lambda pointer: False
 
@@ -130,9 +130,9 @@ class Checker:
         if kind in self.notations:
             return self.notations[kind](self, value, rule, pointer)
         clean = self.check_form(value, rule, pointer)
-        if clean is INVALID or kind not in self.finishes:
+        if clean is INVALID or kind not in self.normalizers:
             return clean
-        return self.finishes[kind](self, clean, pointer)
+        return self.normalizers[kind](self, clean, pointer)
 
     def check_form(self, value: Json, rule: Rule, pointer: str) -> object:
         """The checked value as it was written, its parts in the model's form; no notation or short form of its own."""

@@ -1,6 +1,6 @@
 """The language's notations and short forms: `x-kind` → how a value is read, and the one form that the model takes.
 
-`NOTATIONS` read a scalar (a duration, an address, a path). `FINISHES` take a value whose parts are checked and write it
+`NOTATIONS` read a scalar (a duration, an address, a path). `NORMALIZERS` take a value whose parts are checked and write it
 out in full: `rooms: "{params.x}"` as `{join: [...]}`, `auth: none` as no names, a secret as a `Secret`.
 """
 
@@ -20,7 +20,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import closest
 
-__all__ = ["FINISHES", "NOTATIONS", "beside"]
+__all__ = ["NORMALIZERS", "NOTATIONS", "beside"]
 
 _TOKEN_SOURCES: Final = ("query", "header", "subprotocol", "message")
 _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
@@ -31,10 +31,10 @@ def beside(path: str, file: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
 
 
-def _bad(walk: Checker, code: str, value: Json, problem: BadScalar, pointer: str) -> object:
-    message = f"{walk.quote(value, pointer)} {problem.why}"
+def _bad(checker: Checker, code: str, value: Json, problem: BadScalar, pointer: str) -> object:
+    message = f"{checker.quote(value, pointer)} {problem.why}"
     write = problem.write if "," in problem.write else f"`{problem.write}`"
-    walk.find(code, message, pointer, f"write {write}")
+    checker.find(code, message, pointer, f"write {write}")
     return INVALID
 
 
@@ -43,14 +43,14 @@ def _scalar(
     parse: Callable[[Json], object],
     range_of: Callable[[object, Rule], tuple[str, str]],
 ) -> Notation:
-    def notation(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    def notation(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
         if isinstance(value, list | dict):
-            return walk.wrong_type(value, rule, pointer)
+            return checker.wrong_type(value, rule, pointer)
         parsed = parse(value)
         if isinstance(parsed, BadScalar):
-            return _bad(walk, code, value, parsed, pointer)
+            return _bad(checker, code, value, parsed, pointer)
         ends = range_of(parsed, rule)
-        return walk.out_of_range(value, pointer, *ends) if any(ends) else parsed
+        return checker.out_of_range(value, pointer, *ends) if any(ends) else parsed
 
     return notation
 
@@ -77,62 +77,64 @@ def _above_zero(parsed: object, rule: Rule) -> tuple[str, str]:
 _rate_text = _scalar("CH109", scalars.parse_rate, _above_zero)
 
 
-def _rate(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _rate(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, dict):
-        return _rate_text(walk, value, rule, pointer)
-    parts = walk.check_form(value, rule, pointer)
+        return _rate_text(checker, value, rule, pointer)
+    parts = checker.check_form(value, rule, pointer)
     if not isinstance(parts, dict):
         return INVALID
     limit: Rate = parts["limit"]
     return Rate(limit=limit.limit, period=limit.period, burst=parts.get("burst", limit.limit))
 
 
-def _address(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _address(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if isinstance(value, list | dict):
-        return walk.wrong_type(value, rule, pointer)
+        return checker.wrong_type(value, rule, pointer)
     parsed = scalars.parse_address(value)
     if isinstance(parsed, BadScalar):
-        return _bad(walk, "CH119", value, parsed, pointer)
+        return _bad(checker, "CH119", value, parsed, pointer)
     if isinstance(parsed, UnixAddress):
-        parsed = UnixAddress(beside(parsed.path, walk.place(pointer, False).file))
+        parsed = UnixAddress(beside(parsed.path, checker.place(pointer, False).file))
     return scalars.format_address(parsed)
 
 
-def _network(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _network(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str):
-        return walk.wrong_type(value, rule, pointer)
+        return checker.wrong_type(value, rule, pointer)
     try:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
-        message = f"{walk.quote(value, pointer)} is not an address or a network"
-        walk.find(
+        message = f"{checker.quote(value, pointer)} is not an address or a network"
+        checker.find(
             "CH119", message, pointer, "write an address such as `127.0.0.1`, or `10.0.0.0/8`"
         )
         return INVALID
 
 
-def _path(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _path(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str) or not value or "\0" in value:
-        return walk.wrong_type(value, rule, pointer)
-    return beside(value, walk.place(pointer, False).file)
+        return checker.wrong_type(value, rule, pointer)
+    return beside(value, checker.place(pointer, False).file)
 
 
-def _call(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _call(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str):
-        return walk.wrong_type(value, rule, pointer)
+        return checker.wrong_type(value, rule, pointer)
     if re.search(rule["pattern"], value) and not value.endswith("\n"):
         return value
     guess = re.sub(r"\(.*\)$|\.py(?=:|$)", "", value.strip()).replace("/", ".").replace("::", ":")
     if ":" not in guess:
         guess = ":".join(guess.rsplit(".", 1))
     help = f"write `{guess}`" if re.search(rule["pattern"], guess) else "write `module:function`"
-    walk.find("CH120", f"{walk.quote(value, pointer)} is not `module:function`", pointer, help)
+    checker.find(
+        "CH120", f"{checker.quote(value, pointer)} is not `module:function`", pointer, help
+    )
     return INVALID
 
 
-def _token_source(walk: Checker, value: Json, rule: Rule, pointer: str) -> object:
+def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str):
-        return walk.wrong_type(value, rule, pointer)
+        return checker.wrong_type(value, rule, pointer)
     if re.search(rule["pattern"], value) and not value.endswith("\n") and "${" not in value:
         return value
     legal = ", ".join(f"`{name}`" for name in (*_TOKEN_SOURCES, "query:NAME", "cookie:NAME"))
@@ -140,7 +142,7 @@ def _token_source(walk: Checker, value: Json, rule: Rule, pointer: str) -> objec
     help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
     if value.partition(":")[0] == "cookie":
         help = "write `cookie:` and the cookie's name"
-    walk.find("CH106", f"{walk.quote(value, pointer)} is not a valid token source", pointer, help)
+    checker.find("CH106", f"{checker.quote(value, pointer)} is not a valid token source", pointer, help)
     return INVALID
 
 
@@ -157,44 +159,44 @@ NOTATIONS: Final[Mapping[str, Notation]] = {
 }
 
 
-def _list(walk: Checker, value: object, pointer: str) -> object:
+def _list(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, list) else [value]
 
 
-def _hook(walk: Checker, value: object, pointer: str) -> object:
+def _hook(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"call": value}
 
 
-def _lifespan(walk: Checker, value: object, pointer: str) -> object:
-    return [_hook(walk, one, pointer) for one in (value if isinstance(value, list) else [value])]
+def _lifespan(checker: Checker, value: object, pointer: str) -> object:
+    return [_hook(checker, one, pointer) for one in (value if isinstance(value, list) else [value])]
 
 
-def _file_text(walk: Checker, value: object, pointer: str) -> object:
+def _file_text(checker: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
         return value
-    return walk.files.text(walk, value["file"], at(pointer, "file"), may_be_absent=False)
+    return checker.files.text(checker, value["file"], at(pointer, "file"), may_be_absent=False)
 
 
-def _secret(walk: Checker, value: object, pointer: str) -> object:
+def _secret(checker: Checker, value: object, pointer: str) -> object:
     if not isinstance(value, dict):
-        return Secret(text=str(value), inline=not walk.is_hidden(pointer))
+        return Secret(text=str(value), inline=not checker.is_hidden(pointer))
     below = at(pointer, "file")
-    text = walk.files.text(walk, value["file"], below, may_be_absent=True)
+    text = checker.files.text(checker, value["file"], below, may_be_absent=True)
     return Secret(text=text.rstrip("\r\n")) if isinstance(text, str) else INVALID
 
 
-def _secrets(walk: Checker, value: object, pointer: str) -> object:
+def _secrets(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, list):
         return value
-    secret = _secret(walk, value, pointer)
+    secret = _secret(checker, value, pointer)
     return [] if secret is INVALID else [secret]
 
 
-def _jwks(walk: Checker, value: object, pointer: str) -> object:
+def _jwks(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"url": value}
 
 
-def _token_entry(walk: Checker, value: object, pointer: str) -> object:
+def _token_entry(checker: Checker, value: object, pointer: str) -> object:
     entry = dict(cast("dict[str, object]", value))
     token = cast("Secret", entry["token"])
     if not token.text.startswith("sha256:"):
@@ -203,27 +205,27 @@ def _token_entry(walk: Checker, value: object, pointer: str) -> object:
     if match is None:
         message = "a token that starts with `sha256:` goes on with 64 hex digits"
         example = hashlib.sha256(b"").hexdigest()[:8]
-        walk.find("CH120", message, at(pointer, "token"), f"write `sha256:{example}…`, in full")
+        checker.find("CH120", message, at(pointer, "token"), f"write `sha256:{example}…`, in full")
         return INVALID
     del entry["token"]
     return {**entry, "sha256": match[1].lower()}
 
 
-def _tokens(walk: Checker, value: object, pointer: str) -> object:
+def _tokens(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, list):
         return value
     path = cast("dict[str, str]", value)["file"]
-    return walk.files.tokens(walk, path, at(pointer, "file"))
+    return checker.files.tokens(checker, path, at(pointer, "file"))
 
 
-def _authenticator(walk: Checker, value: object, pointer: str) -> object:
+def _authenticator(checker: Checker, value: object, pointer: str) -> object:
     entry = dict(cast("dict[str, object]", value))
     if "secret" in entry:
         entry["secrets"] = entry.pop("secret")
     return entry
 
 
-def _channel_auth(walk: Checker, value: object, pointer: str) -> object:
+def _channel_auth(checker: Checker, value: object, pointer: str) -> object:
     match value:
         case "none":
             return {"names": []}
@@ -236,26 +238,26 @@ def _channel_auth(walk: Checker, value: object, pointer: str) -> object:
             return {"names": entry["use"], "optional": entry.get("optional", False)}
 
 
-def _rooms(walk: Checker, value: object, pointer: str) -> object:
-    return value if isinstance(value, dict) else {"join": _list(walk, value, pointer)}
+def _rooms(checker: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, dict) else {"join": _list(checker, value, pointer)}
 
 
-def _presence(walk: Checker, value: object, pointer: str) -> object:
+def _presence(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, bool):
         return {} if value else None
     return value
 
 
-def _route(walk: Checker, value: object, pointer: str) -> object:
+def _route(checker: Checker, value: object, pointer: str) -> object:
     targets = value if isinstance(value, list) else [value]
     return [target if isinstance(target, dict) else {"to": target} for target in targets]
 
 
-def _broker(walk: Checker, value: object, pointer: str) -> object:
+def _broker(checker: Checker, value: object, pointer: str) -> object:
     return cast("dict[str, object]", value)["redis"] if isinstance(value, dict) else value
 
 
-FINISHES: Final[Mapping[str, Normalizer]] = {
+NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "list": _list,
     "hook": _hook,
     "lifespan": _lifespan,

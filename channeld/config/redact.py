@@ -1,4 +1,4 @@
-"""Which texts of a configuration are secrets, covered with stars so that no code frame shows one."""
+"""Which texts of a configuration are secrets, masked with stars so that no code frame shows one."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from channeld.config.tree import ListNode, Node, ScalarNode, Tree
 from channeld.pointer import tokens
 from channeld.suggest import closest
 
-__all__ = ["covered"]
+__all__ = ["redacted"]
 
 # The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
 _SECTIONS = frozenset({"auth", "api", "webhooks", "broker"})
@@ -27,7 +27,7 @@ _LOOKS_SECRET = re.compile(
 )
 
 
-def covered(text: str, tree: Tree | None) -> str:
+def redacted(text: str, tree: Tree | None) -> str:
     """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is no secret."""
     text = _IN_URL.sub(lambda match: _stars(match[0]), text)
     if tree is None:
@@ -64,47 +64,51 @@ def _stars(secret: str) -> str:
 def _secrets(tree: Tree) -> Iterator[ScalarNode]:
     """The scalars that are secrets, or would be if their keys were spelt right; also those of keys that were set twice."""
     # Of all files only one of tokens is a list.
-    start = _Spot("auth.NAME.tokens", True) if isinstance(tree.root, ListNode) else _Spot("", False)
+    start = (
+        _Position("auth.NAME.tokens", True)
+        if isinstance(tree.root, ListNode)
+        else _Position("", False)
+    )
     yield from _below(tree.root, start)
     for pointer, node in tree.dropped:
-        spot = start
+        position = start
         for key in tokens(pointer):
-            spot = spot.enter(key)
-        yield from _below(node, spot)
+            position = position.enter(key)
+        yield from _below(node, position)
 
 
 @attrs.frozen(slots=True)
-class _Spot:
+class _Position:
     """A place in the language (`auth.NAME`), and whether a scalar there is a secret."""
 
     where: str
     is_secret: bool
 
-    def enter(self, key: str) -> "_Spot":
+    def enter(self, key: str) -> "_Position":
         """The place of a key's value."""
         if not self.where:
-            return _Spot(key if key in _SECTIONS else _NOWHERE, False)
+            return _Position(key if key in _SECTIONS else _NOWHERE, False)
         if self.where == _NOWHERE:
             return self
         if self.where == "auth":
-            return _Spot("auth.NAME", False)
+            return _Position("auth.NAME", False)
         is_legal = self.where in elsewhere(key)
         if is_legal:
             is_secret = key in _SECRET or (self.is_secret and key not in ("file", "user", "claims"))
         else:
             is_secret = self.is_secret or closest(key, _ALMOST) is not None
-        return _Spot(f"{self.where}.{key}" if is_legal else self.where, is_secret)
+        return _Position(f"{self.where}.{key}" if is_legal else self.where, is_secret)
 
 
-def _below(node: Node, spot: _Spot) -> Iterator[ScalarNode]:
-    if spot.where == _NOWHERE:
+def _below(node: Node, position: _Position) -> Iterator[ScalarNode]:
+    if position.where == _NOWHERE:
         return
     if isinstance(node, ScalarNode):
-        if spot.is_secret:
+        if position.is_secret:
             yield node
     elif isinstance(node, ListNode):
         for item in node.items:
-            yield from _below(item, spot)
+            yield from _below(item, position)
     else:
         for key, entry in node.entries.items():
-            yield from _below(entry.node, spot.enter(key))
+            yield from _below(entry.node, position.enter(key))

@@ -7,7 +7,7 @@ import attrs
 
 from channeld.config.environment import SECTIONS, Environment
 from channeld.config.ignores import Ignore, apply_ignores, find_ignores
-from channeld.config.redact import covered
+from channeld.config.redact import redacted
 from channeld.config.tree import MapNode, Scalar, Tree, build
 from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
@@ -70,9 +70,9 @@ class Sources:
         return self._trees.get(file)
 
     def text(self, file: str) -> str | None:
-        """The text of a file for code frames, secrets covered; None if it could not be read."""
+        """The text of a file for code frames, secrets masked; None if it could not be read."""
         text = self._texts.get(file)
-        return self._shown.get(file) if text is None else covered(text, self._trees.get(file))
+        return self._shown.get(file) if text is None else redacted(text, self._trees.get(file))
 
     def show(self, file: str, text: str) -> None:
         """Keep the text of a file that is no part of the configuration, such as a hook module, for code frames."""

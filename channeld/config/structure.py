@@ -1,22 +1,28 @@
-"""The merged value of a configuration, checked against the language and made into the model."""
+"""The merged value of a configuration, checked against the language and made into the model.
+
+The checker leaves a mapping in the model's own form: every short form written out, every scalar read. cattrs turns it
+into the model strictly: nothing is coerced, no key is ignored. A failure there is a mistake in the language's schema.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from types import UnionType
+from typing import Any, Final, Union, cast, get_args, get_origin
 
 import attrs
+import cattrs
+from cattrs.strategies import configure_tagged_union, configure_union_passthrough
 
-from channeld.config.assembly import make_model
 from channeld.config.checker import INVALID, Checker
 from channeld.config.language import LANGUAGE, Rule
-from channeld.config.model import Config
-from channeld.config.normalizers import FINISHES, NOTATIONS, beside
+from channeld.config.model import Auth, Config, Rate, Secret
+from channeld.config.normalizers import NORMALIZERS, NOTATIONS, beside
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["VERSION", "structure"]
+__all__ = ["VERSION", "make_model", "structure"]
 
 VERSION: Final = 1
 _MAX_FILE = 1024 * 1024
@@ -57,17 +63,17 @@ def structure(
         return None
     if not _is_our_version(value, sources, report):
         return None
-    walk = Checker(
+    checker = Checker(
         place=lambda pointer, key: sources.place(pointer, key=key),
         report=report,
         files=_Files(sources=sources, read=read, missing_is_error=missing_is_error),
         notations=NOTATIONS,
-        finishes=FINISHES,
+        normalizers=NORMALIZERS,
         silent=frozenset(sources.unset),
         is_hidden=sources.from_environment.__contains__,
     )
     rest: Json = {key: part for key, part in value.items() if key != "channeld"}
-    clean = cast("dict[str, Any]", walk.check(rest, LANGUAGE, ""))
+    clean = cast("dict[str, Any]", checker.check(rest, LANGUAGE, ""))
     clean.pop("include", None)
     for name, channel in clean.get("channels", {}).items():
         channel["name"] = name
@@ -102,29 +108,29 @@ class _Files:
     read: Callable[[str], bytes]
     missing_is_error: bool
 
-    def text(self, walk: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
+    def text(self, checker: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
         try:
             data = self.read(path)
         except (OSError, ValueError) as problem:  # ValueError: a path that no file system can have
             reason = getattr(problem, "strerror", None) or "it cannot be read"
-            return self._unreadable(walk, path, pointer, reason, may_be_absent)
+            return self._unreadable(checker, path, pointer, reason, may_be_absent)
         if len(data) > _MAX_FILE:
-            return self._unreadable(walk, path, pointer, "it is over 1 MiB", False)
+            return self._unreadable(checker, path, pointer, "it is over 1 MiB", False)
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
-            return self._unreadable(walk, path, pointer, "it is not UTF-8 text", False)
+            return self._unreadable(checker, path, pointer, "it is not UTF-8 text", False)
 
-    def tokens(self, walk: Checker, path: str, pointer: str) -> object:
+    def tokens(self, checker: Checker, path: str, pointer: str) -> object:
         tree = self.sources.read_document(path)
         reason = self.sources.unreadable.get(path)
         if reason is not None:
-            self._unreadable(walk, path, pointer, reason, may_be_absent=True)
+            self._unreadable(checker, path, pointer, reason, may_be_absent=True)
             return []
         if tree is None:
             return []
         inner = attrs.evolve(
-            walk,
+            checker,
             place=lambda below, key: tree.key_place(below) if key else tree.place(below),
             silent=tree.unknown,
             is_hidden=lambda below: True,
@@ -133,14 +139,57 @@ class _Files:
         return [] if found is INVALID else found
 
     def _unreadable(
-        self, walk: Checker, path: str, pointer: str, reason: str, may_be_absent: bool
+        self, checker: Checker, path: str, pointer: str, reason: str, may_be_absent: bool
     ) -> object:
         message = f"`{path}` cannot be used: {reason}"
-        help = (
-            f"the path is relative to the file that names it, `{walk.place(pointer, False).file}`"
-        )
-        finding = diagnose("CH124", message, walk.place(pointer, False), help=help)
+        help = f"the path is relative to the file that names it, `{checker.place(pointer, False).file}`"
+        finding = diagnose("CH124", message, checker.place(pointer, False), help=help)
         if may_be_absent and not self.missing_is_error:
             finding = attrs.evolve(finding, severity=Severity.WARNING)
-        walk.report.add(finding)
+        checker.report.add(finding)
         return INVALID
+
+
+def make_model(clean: Mapping[str, Any]) -> Config:
+    """A `Config` from a mapping in the model's form.
+
+    Raises:
+        cattrs.BaseValidationError: the mapping is not in that form, which the checker rules out.
+    """
+    return _CONVERTER.structure(clean, Config)
+
+
+def _exactly(*kinds: type) -> Callable[[Any, object], Any]:
+    def check(value: Any, _: object) -> Any:
+        if type(value) not in kinds:
+            raise TypeError(f"expected {kinds[0].__name__}, got {type(value).__name__}")
+        return value
+
+    return check
+
+
+def _is_json(annotation: object) -> bool:
+    """Whether a field's type is `Json`, whose definition refers to itself."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return is_union and any(get_origin(part) is dict for part in get_args(annotation))
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    # Rates and secrets come finished; cattrs would convert the scalars.
+    for kind in (bool, int, str, Rate, Secret):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, lambda value, _: float(_exactly(float, int)(value, _)))
+    converter.register_structure_hook_func(_is_json, lambda value, _: value)
+    configure_tagged_union(
+        Auth,
+        converter,
+        tag_name="type",
+        tag_generator=lambda cls: cls.__name__.removesuffix("Auth").lower(),
+    )
+    # `same-origin` or a list, `memory` or a mapping: the words pass, the rest is structured.
+    configure_union_passthrough(str | None, converter)
+    return converter
+
+
+_CONVERTER: Final = _converter()

@@ -14,7 +14,6 @@ import attrs
 import yaml
 
 from channeld.config.letters import Rewritten, readable, resolve, yaml11_reading
-from channeld.config.mapping import Fields, Key
 from channeld.config.syntax import syntax_error
 from channeld.config.tree import (
     Entry,
@@ -33,7 +32,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Related, Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Fields", "Key", "parse"]
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
@@ -63,6 +62,35 @@ class _Mark(Protocol):
 
 class _Stop(Exception):
     """A budget ran out; the finding is in the report."""
+
+
+@attrs.frozen(slots=True)
+class Key:
+    """A key as text, where it stands, and whether it is `<<` or was a template in braces itself."""
+
+    text: str
+    start: int
+    end: int
+    merges: bool = False
+    template: bool = False
+
+
+@attrs.define(eq=False)
+class Fields:
+    """A mapping while it is read: its own keys, what `<<` brings and where it stands, the key read last."""
+
+    own: dict[str, Entry] = attrs.field(factory=dict)
+    merged: dict[str, Entry] = attrs.field(factory=dict)
+    merge: Entry | None = None
+    merge_at: int = 0
+    last: Key | None = None
+    count: int = 0
+
+    def entries(self) -> dict[str, Entry]:
+        """All keys in the file's order, merged ones where `<<` stood; own ones win."""
+        own = list(self.own.items())
+        brought = [(key, entry) for key, entry in self.merged.items() if key not in self.own]
+        return dict([*own[: self.merge_at], *brought, *own[self.merge_at :]])
 
 
 @attrs.define(eq=False)

@@ -1,18 +1,25 @@
 """Changes for machines and pull requests: one JSON document, GitHub annotations, a Markdown comment."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
+
+import attrs
 
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.render.github import AnnotationLevel, annotation
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level
 from channeld.diff.text import Outcome, counted, shortened, summary
 
 __all__ = ["render_failure", "render_github", "render_json", "render_markdown"]
 
-_COMMANDS: Final = {Level.BREAKING: "error", Level.DANGEROUS: "warning", Level.SAFE: "notice"}
+_LEVELS: Final[Mapping[Level, AnnotationLevel]] = {
+    Level.BREAKING: "error",
+    Level.DANGEROUS: "warning",
+    Level.SAFE: "notice",
+}
 _TITLES: Final = {
     Level.BREAKING: "🔴 Breaking",
     Level.DANGEROUS: "🟡 Dangerous",
@@ -103,16 +110,19 @@ def render_github(outcome: Outcome, prefix: str) -> str:
     levels = list(Level)
     ordered = sorted(outcome.changes, key=lambda c: (c.accepted is not None, levels.index(c.level)))
     lines = [_command(change, prefix) for change in ordered]
-    lines += [_annotated("warning", w.place, w.code, w.message, prefix) for w in outcome.warnings]
+    lines += [
+        annotation("warning", _in_repository(w.place, prefix), w.code, [w.message])
+        for w in outcome.warnings
+    ]
     return "\n".join([*lines, summary(outcome)]) + "\n"
 
 
 def _command(change: Change, prefix: str) -> str:
     accepted = change.accepted is not None
-    kind = "notice" if accepted else _COMMANDS[change.level]
+    kind = "notice" if accepted else _LEVELS[change.level]
     title = f"{change.code} {'accepted' if accepted else change.level}"
-    text = "\n".join(map(one_line, _said(change)))
-    return _annotated(kind, change.place, title, text, prefix)
+    place = _in_repository(change.place, prefix)
+    return annotation(kind, place, title, map(one_line, _said(change)))
 
 
 def _said(change: Change) -> Iterator[str]:
@@ -128,27 +138,8 @@ def _said(change: Change) -> Iterator[str]:
         yield f"accepted: {change.accepted.reason}"
 
 
-def _annotated(kind: str, place: Place, title: str, text: str, prefix: str) -> str:
-    properties: dict[str, object] = {
-        "file": place.file.removeprefix(prefix),
-        "line": place.line,
-    }
-    if place.line == place.end_line:
-        properties |= {"col": place.column, "endColumn": place.end_column}
-    else:
-        # Columns are refused for a span of several lines.
-        properties["endLine"] = place.end_line
-    properties["title"] = title
-    said = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    return f"::{kind} {said}::{_escaped(text)}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+def _in_repository(place: Place, prefix: str) -> Place:
+    return attrs.evolve(place, file=place.file.removeprefix(prefix))
 
 
 def render_markdown(outcome: Outcome) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 __all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode", "id_of"]
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
 Frame: TypeAlias = dict[str, Any]
 

@@ -2,35 +2,35 @@ import pytest
 
 from channeld.config.checker import INVALID, Checker, shown
 from channeld.config.language import Rule
-from channeld.config.normalizers import FINISHES, NOTATIONS
+from channeld.config.normalizers import NORMALIZERS, NOTATIONS
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.protocol.frames import Json
 
 
 class NoFiles:
-    def text(self, walk: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
+    def text(self, checker: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
         return INVALID
 
-    def tokens(self, walk: Checker, path: str, pointer: str) -> object:
+    def tokens(self, checker: Checker, path: str, pointer: str) -> object:
         return INVALID
 
 
-def walk_over(silent: frozenset[str] = frozenset(), hidden: bool = False) -> Checker:
+def checker_over(silent: frozenset[str] = frozenset(), hidden: bool = False) -> Checker:
     return Checker(
         place=lambda pointer, key: Place("f", path=pointer, line=1 + key),
         report=Report(),
         files=NoFiles(),
         notations=NOTATIONS,
-        finishes=FINISHES,
+        normalizers=NORMALIZERS,
         silent=silent,
         is_hidden=lambda pointer: hidden,
     )
 
 
 def checked(value: Json, rule: Rule) -> tuple[object, list[str]]:
-    walk = walk_over()
-    result = walk.check(value, rule, "/server")
-    return result, [d.message for d in walk.report]
+    checker = checker_over()
+    result = checker.check(value, rule, "/server")
+    return result, [d.message for d in checker.report]
 
 
 MAPPING: Rule = {
@@ -63,10 +63,10 @@ def test_a_mapping_lives_without_what_is_optional(
 
 
 def test_what_is_not_known_is_left_out_without_a_word() -> None:
-    walk = walk_over(silent=frozenset({"/s/b"}))
-    assert walk.check({"a": 1, "b": None}, MAPPING, "/s") == {"a": 1}
-    assert walk_over(silent=frozenset({"/s"})).check("?", MAPPING, "/s") is INVALID
-    assert len(walk.report) == 0
+    checker = checker_over(silent=frozenset({"/s/b"}))
+    assert checker.check({"a": 1, "b": None}, MAPPING, "/s") == {"a": 1}
+    assert checker_over(silent=frozenset({"/s"})).check("?", MAPPING, "/s") is INVALID
+    assert len(checker.report) == 0
 
 
 def test_a_list_loses_its_broken_items() -> None:
@@ -106,11 +106,11 @@ def test_json_is_not_looked_into() -> None:
 
 @pytest.mark.parametrize("pointer", ["/auth/s/secret", "/auth/s/tokens/0/token", "/api/keys/1"])
 def test_secrets_are_not_quoted(pointer: str) -> None:
-    assert "hunter2" not in walk_over().quote("hunter2", pointer)
+    assert "hunter2" not in checker_over().quote("hunter2", pointer)
 
 
 def test_hidden_values_are_not_quoted() -> None:
-    assert walk_over(hidden=True).quote("hunter2", "/server/drain") == (
+    assert checker_over(hidden=True).quote("hunter2", "/server/drain") == (
         "the value of `server.drain`"
     )
 

@@ -2,7 +2,7 @@ import pytest
 
 from channeld.config.checker import INVALID, Checker
 from channeld.config.model import Secret
-from channeld.config.normalizers import FINISHES, NOTATIONS, beside
+from channeld.config.normalizers import NORMALIZERS, NOTATIONS, beside
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.protocol.frames import Json
 
@@ -10,21 +10,21 @@ from channeld.protocol.frames import Json
 class Held:
     """Files that hold their own path."""
 
-    def text(self, walk: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
+    def text(self, checker: Checker, path: str, pointer: str, *, may_be_absent: bool) -> object:
         return INVALID if path == "gone" else f"{path}\n"
 
-    def tokens(self, walk: Checker, path: str, pointer: str) -> object:
+    def tokens(self, checker: Checker, path: str, pointer: str) -> object:
         return [path]
 
 
 @pytest.fixture
-def walk() -> Checker:
+def checker() -> Checker:
     return Checker(
         place=lambda pointer, key: Place("conf/channels.yaml", path=pointer),
         report=Report(),
         files=Held(),
         notations=NOTATIONS,
-        finishes=FINISHES,
+        normalizers=NORMALIZERS,
     )
 
 
@@ -54,17 +54,17 @@ def test_paths_beside_a_file(path: str, file: str, found: str) -> None:
         ("path", "a", "conf/a"),
     ],
 )
-def test_notations(walk: Checker, kind: str, written: Json, value: object) -> None:
-    assert NOTATIONS[kind](walk, written, {"type": "string", "x-kind": kind}, "/server") == value
-    assert len(walk.report) == 0
+def test_notations(checker: Checker, kind: str, written: Json, value: object) -> None:
+    assert NOTATIONS[kind](checker, written, {"type": "string", "x-kind": kind}, "/server") == value
+    assert len(checker.report) == 0
 
 
 @pytest.mark.parametrize("kind", sorted(set(NOTATIONS) - {"rate"}))
 @pytest.mark.parametrize("written", [[], {"z": 1}, "", "\0", 1.5, True])
-def test_a_bad_notation_is_one_finding(walk: Checker, kind: str, written: Json) -> None:
+def test_a_bad_notation_is_one_finding(checker: Checker, kind: str, written: Json) -> None:
     rule = {"type": "string", "x-kind": kind, "pattern": "^never$"}
-    assert NOTATIONS[kind](walk, written, rule, "/server") is INVALID
-    assert len(walk.report) == 1
+    assert NOTATIONS[kind](checker, written, rule, "/server") is INVALID
+    assert len(checker.report) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_a_bad_notation_is_one_finding(walk: Checker, kind: str, written: Json) 
         ("authenticator", {"type": "jwt", "secret": []}, {"type": "jwt", "secrets": []}),
     ],
 )
-def test_short_forms_in_full(walk: Checker, kind: str, written: Json, value: object) -> None:
-    assert FINISHES[kind](walk, written, "/auth/a/secret") == value
+def test_short_forms_in_full(checker: Checker, kind: str, written: Json, value: object) -> None:
+    assert NORMALIZERS[kind](checker, written, "/auth/a/secret") == value
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,6 @@ def test_short_forms_in_full(walk: Checker, kind: str, written: Json, value: obj
         ("sha256:short", INVALID),
     ],
 )
-def test_tokens_and_their_hashes(walk: Checker, token: str, entry: object) -> None:
+def test_tokens_and_their_hashes(checker: Checker, token: str, entry: object) -> None:
     written = {"user": "u", "token": Secret(text=token)}
-    assert FINISHES["token_entry"](walk, written, "/auth/a/tokens/0") == entry
+    assert NORMALIZERS["token_entry"](checker, written, "/auth/a/tokens/0") == entry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channeld.config.redact import covered
+from channeld.config.redact import redacted
 from channeld.config.source import parse
 from channeld.diagnostics.diagnostic import Report
 
@@ -29,7 +29,7 @@ channels:
 
 
 def test_secrets_are_stars_and_nothing_else_changes() -> None:
-    text = covered(TEXT, parse(TEXT, "c.yaml", Report()))
+    text = redacted(TEXT, parse(TEXT, "c.yaml", Report()))
 
     assert "hunter2" not in text
     without = TEXT.replace("ann:hunter2", "").replace("secret: |", "secret: ")
@@ -40,7 +40,7 @@ def test_secrets_are_stars_and_nothing_else_changes() -> None:
 def test_a_single_api_key_is_covered() -> None:
     text = "api: {keys: hunter2}"
 
-    assert covered(text, parse(text, "c.yaml", Report())) == "api: {keys: *******}"
+    assert redacted(text, parse(text, "c.yaml", Report())) == "api: {keys: *******}"
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_a_single_api_key_is_covered() -> None:
     ],
 )
 def test_without_a_tree_what_looks_like_a_secret_is_covered(text: str, shown: str) -> None:
-    assert covered(text, None) == shown
+    assert redacted(text, None) == shown
 
 
 def test_a_long_secret_is_covered_where_an_alias_repeats_it_from() -> None:
     text = "x-key: &key hunter2-hunter2-hunter2\nauth: {a: {secret: *key}}\n"
 
-    shown = covered(text, parse(text, "c.yaml", Report()))
+    shown = redacted(text, parse(text, "c.yaml", Report()))
 
     assert shown == "x-key: &key ***********************\nauth: {a: {secret: ****}}\n"
 
@@ -80,7 +80,7 @@ def test_a_long_secret_is_covered_where_an_alias_repeats_it_from() -> None:
     ],
 )
 def test_a_secret_is_covered_where_its_key_is_wrong(text: str) -> None:
-    assert "hunter2" not in covered(text, parse(text, "c.yaml", Report()))
+    assert "hunter2" not in redacted(text, parse(text, "c.yaml", Report()))
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_a_secret_is_covered_where_its_key_is_wrong(text: str) -> None:
     ],
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
-    assert covered(text, parse(text, "c.yaml", Report())) == text
+    assert redacted(text, parse(text, "c.yaml", Report())) == text

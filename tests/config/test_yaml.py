@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from channeld.config.tree import ListNode, MapNode, Node, Tree
-from channeld.config.yaml import MAX_DEPTH, parse
+from channeld.config.tree import Entry, ListNode, MapNode, Node, Scalar, ScalarNode, Tree
+from channeld.config.yaml import MAX_DEPTH, Fields, parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.protocol.frames import Json
 
@@ -301,3 +301,23 @@ def check_places(tree: Tree) -> None:
                 assert 0 <= entry.start <= entry.end <= len(tree.text)
     place = tree.place("")
     assert (1, 1) <= (place.line, place.column) <= (place.end_line, place.end_column)
+
+
+def key_entry(value: str) -> Entry:
+    scalar = Scalar("plain", value)
+    return Entry(start=0, end=1, node=ScalarNode(start=2, end=3, scalar=scalar, value=value))
+
+
+def test_merged_keys_stand_where_the_merge_stood() -> None:
+    fields = Fields(
+        own={"a": key_entry("1"), "z": key_entry("2")}, merged={"m": key_entry("3")}, merge_at=1
+    )
+
+    assert list(fields.entries()) == ["a", "m", "z"]
+
+
+def test_own_keys_win_over_merged_ones() -> None:
+    own = key_entry("mine")
+    fields = Fields(own={"a": own}, merged={"a": key_entry("theirs")})
+
+    assert fields.entries() == {"a": own}

@@ -21,6 +21,8 @@ def test_findings_and_unreadable_files_are_annotations() -> None:
     broken = run_file(read_text("scenarios: []", "a.test.yaml"))
     gone = FileResult(file="b.test.yaml", unreadable="No such file")
     lines = render_github_outcomes([broken, gone], 0).splitlines()
-    assert lines[0] == "::error file=b.test.yaml::No such file"
+    assert lines[0] == (
+        "::error file=b.test.yaml,line=1,col=1,endColumn=1,title=file cannot be read::No such file"
+    )
     assert lines[1].startswith("::error file=a.test.yaml,line=1,")
     assert len(lines) == 3

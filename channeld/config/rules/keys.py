@@ -29,7 +29,7 @@ def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
         known = [wanted for algorithm in auth.algorithms if (wanted := _wanted(algorithm))]
         if not known:
             continue
-        message, help = _trouble(auth.public_key, name, known)
+        message, help = _key_problem(auth.public_key, name, known)
         if message:
             yield finding("CH432", message, sources, at("/auth", name, "public_key"), help)
 
@@ -43,7 +43,7 @@ def _wanted(algorithm: str) -> str:
     return "Ed25519 or Ed448" if algorithm == "EdDSA" else ""
 
 
-def _trouble(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
+def _key_problem(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
     if "PRIVATE KEY-----" in pem:
         message = f"the `public_key` of `{name}` is a private key"
         return message, "write the public one: `openssl pkey -in key.pem -pubout`"

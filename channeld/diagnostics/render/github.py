@@ -1,12 +1,34 @@
-"""Findings as GitHub Actions workflow commands, which show as annotations on a pull request."""
+"""GitHub Actions workflow commands: the one writer of annotations, and findings written with it."""
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
 from channeld.diagnostics.catalogue import CATALOGUE
-from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
+from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 from channeld.diagnostics.render.texts import Texts, by_severity, paragraphs, summary
 
-__all__ = ["render_github"]
+__all__ = ["AnnotationLevel", "annotation", "render_github"]
 
-_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+AnnotationLevel: TypeAlias = Literal["error", "warning", "notice"]
+
+_LEVELS: dict[Severity, AnnotationLevel] = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.INFO: "notice",
+}
+
+
+def annotation(level: AnnotationLevel, place: Place, title: str, lines: Iterable[str]) -> str:
+    """One workflow command, which shows as an annotation of `place` on a pull request. Text cannot end the command."""
+    properties: dict[str, str | int] = {"file": place.file, "line": place.line}
+    if place.line == place.end_line:
+        properties |= {"col": place.column, "endColumn": place.end_column}
+    else:
+        # Columns are refused for a span of several lines.
+        properties["endLine"] = place.end_line
+    properties["title"] = title
+    written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
+    return f"::{level} {written}::{_message(chr(10).join(lines))}"
 
 
 def render_github(report: Report, sources: Texts) -> str:
@@ -17,17 +39,9 @@ def render_github(report: Report, sources: Texts) -> str:
 
 
 def _command(diagnostic: Diagnostic) -> str:
-    place = diagnostic.place
     entry = CATALOGUE.get(diagnostic.code)
-    properties: dict[str, str | int] = {"file": place.file, "line": place.line}
-    if place.line == place.end_line:
-        properties |= {"col": place.column, "endColumn": place.end_column}
-    else:
-        # Columns are refused for a span of several lines.
-        properties["endLine"] = place.end_line
-    properties["title"] = f"{diagnostic.code} {entry.name}" if entry else diagnostic.code
-    said = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    return f"::{_COMMANDS[diagnostic.severity]} {said}::{_message(chr(10).join(paragraphs(diagnostic)))}"
+    title = f"{diagnostic.code} {entry.name}" if entry else diagnostic.code
+    return annotation(_LEVELS[diagnostic.severity], diagnostic.place, title, paragraphs(diagnostic))
 
 
 def _message(text: str) -> str:

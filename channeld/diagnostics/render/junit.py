@@ -1,63 +1,114 @@
-"""Findings as JUnit XML: a suite a file, a case a finding, and one passing case for a file without any."""
+"""JUnit XML: the one writer of test suites, and findings written with it (a suite a file, a case a finding)."""
 
 import re
+from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Final, Literal, TypeAlias
+
+import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.diagnostics.render.text import render_one
 from channeld.diagnostics.render.texts import Texts, one_line
 
-__all__ = ["render_junit"]
+__all__ = ["JunitCase", "JunitSuite", "render_junit", "write_junit"]
 
 # What XML 1.0 has no way to write.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_Outcome: TypeAlias = Literal["passed", "failure", "error", "skipped"]
+_COUNTED: Final[tuple[_Outcome, ...]] = ("failure", "error", "skipped")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class JunitCase:
+    """One test case. `message` is the headline of a failure, an error or a skip, `body` all there is to read."""
+
+    name: str
+    outcome: _Outcome = "passed"
+    line: int | None = None
+    seconds: float = 0.0
+    message: str = ""
+    type: str = ""
+    body: str = ""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class JunitSuite:
+    """The cases of one file."""
+
+    file: str
+    cases: Sequence[JunitCase]
+    seconds: float = 0.0
+
+
+def write_junit(name: str, suites: Sequence[JunitSuite], seconds: float = 0.0) -> str:
+    """The document: suites in the order given, under the name of the command."""
+    every = [case for suite in suites for case in suite.cases]
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<testsuites name={_quoted(name)} {_counts(every)} time="{seconds:.3f}">\n'
+        f"{''.join(map(_suite, suites))}</testsuites>\n"
+    )
+
+
+def _suite(suite: JunitSuite) -> str:
+    cases = "".join(_case(case, suite.file) for case in suite.cases)
+    head = f'name={_quoted(suite.file)} {_counts(suite.cases)} time="{suite.seconds:.3f}"'
+    return f"  <testsuite {head}>\n{cases}  </testsuite>\n"
+
+
+def _counts(cases: Iterable[JunitCase]) -> str:
+    outcomes = [case.outcome for case in cases]
+    failures, errors, skipped = (outcomes.count(outcome) for outcome in _COUNTED)
+    return f'tests="{len(outcomes)}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
+
+
+def _case(case: JunitCase, file: str) -> str:
+    where = f' file={_quoted(file)} line="{case.line}"' if case.line is not None else ""
+    head = (
+        f"    <testcase name={_quoted(case.name)} classname={_quoted(file)}{where}"
+        f' time="{case.seconds:.3f}"'
+    )
+    if case.outcome == "passed":
+        output = f"<system-out>{_escaped(case.body)}</system-out>" if case.body else ""
+        return f"{head}>\n      {output}\n    </testcase>\n" if output else f"{head}/>\n"
+    attributes = f"message={_quoted(one_line(case.message))}"
+    if case.type:
+        attributes += f" type={_quoted(case.type)}"
+    body = f">{_escaped(case.body)}</{case.outcome}>" if case.body else "/>"
+    return f"{head}>\n      <{case.outcome} {attributes}{body}\n    </testcase>\n"
 
 
 def render_junit(report: Report, sources: Texts, *, strict: bool = False) -> str:
     """The document. Errors are failures, and so are warnings if `strict`; other findings are output of a passed case."""
     found = report.sorted()
     files = dict.fromkeys([*sources.files, *(d.place.file for d in found)])
-    suites: list[str] = []
-    failures = 0
-    for file in files:
-        here = [d for d in found if d.place.file == file]
-        failed = sum(_fails(d, strict) for d in here)
-        failures += failed
-        cases = [_case(d, sources, strict) for d in here] or [_passed(file)]
-        suites.append(
-            f'  <testsuite name={_quoted(file)} tests="{len(cases)}" failures="{failed}" errors="0"'
-            f' skipped="0" time="0">\n{"".join(cases)}  </testsuite>\n'
+    suites = [
+        JunitSuite(
+            file=file,
+            cases=[_finding(d, sources, strict) for d in found if d.place.file == file]
+            or [JunitCase(name="valid")],
         )
-    tests = sum(max(1, sum(d.place.file == file for d in found)) for file in files)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuites name="channeld validate" tests="{tests}" failures="{failures}" errors="0"'
-        f' time="0">\n{"".join(suites)}</testsuites>\n'
-    )
+        for file in files
+    ]
+    return write_junit("channeld validate", suites)
 
 
-def _fails(diagnostic: Diagnostic, strict: bool) -> bool:
-    return diagnostic.severity is Severity.ERROR or (
+def _finding(diagnostic: Diagnostic, sources: Texts, strict: bool) -> JunitCase:
+    place = diagnostic.place
+    name = f"{diagnostic.code} {place.line}:{place.column}"
+    body = render_one(diagnostic, sources)
+    fails = diagnostic.severity is Severity.ERROR or (
         strict and diagnostic.severity is Severity.WARNING
     )
-
-
-def _passed(file: str) -> str:
-    return f'    <testcase name="valid" classname={_quoted(file)} time="0"/>\n'
-
-
-def _case(diagnostic: Diagnostic, sources: Texts, strict: bool) -> str:
-    place = diagnostic.place
-    name = _quoted(f"{diagnostic.code} {place.line}:{place.column}")
-    body = _escaped(render_one(diagnostic, sources))
-    if _fails(diagnostic, strict):
-        message = _quoted(one_line(diagnostic.message))
-        outcome = f'<failure message={message} type="{diagnostic.code}">{body}</failure>'
-    else:
-        outcome = f"<system-out>{body}</system-out>"
-    return (
-        f'    <testcase name={name} classname={_quoted(place.file)} time="0">\n'
-        f"      {outcome}\n    </testcase>\n"
+    if not fails:
+        return JunitCase(name=name, body=body)
+    return JunitCase(
+        name=name,
+        outcome="failure",
+        message=diagnostic.message,
+        type=diagnostic.code,
+        body=body,
     )
 
 
