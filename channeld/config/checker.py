@@ -155,8 +155,8 @@ class Checker:
         help = ""
         what = got(value)
         if word and "boolean" in types:
-            what = f"the text {self.quote(value, pointer)}"
-            help = f"write `{word}`, without quotes; `yes` and `on` are text in YAML 1.2"
+            what = f"the string {self.quote(value, pointer)}"
+            help = f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2"
         elif isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+", value):
             help = "remove the quotes"
         elif "string" in types and isinstance(value, bool | int | float):
@@ -184,7 +184,7 @@ class Checker:
         return self.wrong_type(value, rule, pointer)
 
     def _empty(self, pointer: str) -> object:
-        help = "indent what belongs under it, give it a value, or remove it"
+        help = "indent what belongs under it, add a value, or remove it"
         self.find("CH110", f"{names_place(pointer)} is empty", pointer, help, key=True)
         return INVALID
 
@@ -234,7 +234,7 @@ class Checker:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
         meant = closest(value, legal) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
-        message = f"{self.quote(value, pointer)} is not a value of {names_place(pointer)}"
+        message = f"{self.quote(value, pointer)} is not a valid value for {names_place(pointer)}"
         self.find("CH106", message, pointer, help)
         return INVALID
 
@@ -311,7 +311,7 @@ class Checker:
 
     def _too_few(self, pointer: str) -> object:
         message = f"{names_place(pointer)} is empty"
-        self.find("CH121", message, pointer, "put at least one entry in it, or remove it")
+        self.find("CH121", message, pointer, "add at least one entry, or remove it")
         return INVALID
 
     def _list(self, value: list[Json], rule: Rule, pointer: str) -> object:

@@ -74,7 +74,7 @@ class Environment:
         rest = match.string[match.end() :]
         name = _NAME.match(rest)
         if match[1] is not None:
-            message = f"the default of `${{{match[1]}}}` holds another reference"
+            message = f"the default of `${{{match[1]}}}` contains another reference"
         elif "}" not in rest:
             # What follows may be a secret that only looks like a name.
             message = "`${` is not closed"
@@ -86,7 +86,7 @@ class Environment:
         if match[1] is None:
             end += rest.find("}") + 1 or len(name[0] if name else "")
         place = tree.span(pointer, match.start(), end - match.start())
-        help = "write `${NAME}` or `${NAME:-default}`; `$$` is a `$` itself"
+        help = "write `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`"
         self.report.add(diagnose("CH112", message, place, help=help))
 
     def _missing(self, match: re.Match[str], tree: Tree, pointer: str) -> None:

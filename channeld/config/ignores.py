@@ -85,7 +85,7 @@ def apply_ignores(
             if (ignore.place, code) not in used and not code.startswith(tuple(unchecked)):
                 _unused(kept, code, ignore.line, place, failed=bool(report.errors))
         if not ignore.codes:
-            help = "name the codes that it ignores, such as `ignore[CH005]`"
+            help = "name the codes to ignore, such as `ignore[CH005]`"
             kept.add(diagnose("CH090", "the comment names no code", ignore.place, help=help))
     return kept
 
@@ -105,8 +105,8 @@ def _match(diagnostic: Diagnostic, ignores: list[Ignore]) -> Ignore | None:
 
 def _unused(report: Report, code: str, line: int, place: Place, *, failed: bool) -> None:
     if code not in CATALOGUE:
-        help = "name the code that stands in brackets in the finding, such as `ignore[CH005]`"
-        report.add(diagnose("CH090", f"there is no finding `{code}`", place, help=help))
+        help = "use the code in brackets of the finding, such as `ignore[CH005]`"
+        report.add(diagnose("CH090", f"`{code}` is not a known code", place, help=help))
     elif not failed:
-        message = f"{code} is not found on line {line}, so there is nothing to ignore"
+        message = f"{code} does not occur on line {line}, so there is nothing to ignore"
         report.add(diagnose("CH090", message, place, help="remove the code, or the comment"))

@@ -50,7 +50,7 @@ def readable(source: bytes | str, file: str, report: Report) -> Lines | None:
     if len(data) > MAX_BYTES:
         line = data.count(b"\n", 0, MAX_BYTES) + 1
         message = f"the file is larger than {MAX_BYTES >> 20} MiB"
-        help = "split it with `include:`, or put schemas into files of their own"
+        help = "split it with `include:`, or move schemas to files of their own"
         report.add(diagnose("CH009", message, Place(file, line, 1, line, 1), help=help))
         return None
     try:

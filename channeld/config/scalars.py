@@ -97,7 +97,7 @@ _SIZE_WORDS: Final = {
 
 @attrs.frozen(slots=True)
 class BadScalar:
-    """Why a value is not what was wanted (`is not a duration`), and what to write instead."""
+    """Why a value is not what was wanted (`is not a valid duration`), and what to write instead."""
 
     why: str
     write: str
@@ -124,7 +124,7 @@ def parse_duration(written: Json) -> float | BadScalar:
         match = _DURATION.fullmatch(written)
         if match is not None:
             return int(match[1]) * _MILLISECONDS[match[2]] / 1000
-    return BadScalar("is not a duration", _duration_to_write(written))
+    return BadScalar("is not a valid duration", _duration_to_write(written))
 
 
 def format_duration(seconds: float) -> str:
@@ -146,7 +146,7 @@ def parse_size(written: Json) -> int | BadScalar:
         match = _SIZE.fullmatch(written)
         if match is not None:
             return int(match[1]) * _BYTES[match[2]]
-    return BadScalar("is not a size", _size_to_write(written))
+    return BadScalar("is not a valid size", _size_to_write(written))
 
 
 def format_size(size: int) -> str:
@@ -166,7 +166,7 @@ def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
             return Rate(
                 limit=limit, period=_PERIODS[match[2]], burst=limit if burst is None else burst
             )
-    return BadScalar("is not a rate", _rate_to_write(written))
+    return BadScalar("is not a valid rate", _rate_to_write(written))
 
 
 def format_rate(rate: Rate) -> str | dict[str, Json]:
@@ -184,7 +184,7 @@ def parse_address(written: Json) -> TcpAddress | UnixAddress | BadScalar:
         host, colon, port = written.rpartition(":")
         if colon and _is_host(host) and _is_port(port):
             return TcpAddress(host.strip("[]"), int(port))
-    return BadScalar("is not an address to listen on", _address_to_write(written))
+    return BadScalar("is not a valid address to listen on", _address_to_write(written))
 
 
 def format_address(address: TcpAddress | UnixAddress) -> str:

@@ -148,7 +148,7 @@ def read_sources(
     if main is None:
         if (reason := sources.unreadable.get(file)) is not None:
             report.add(
-                diagnose("CH117", f"the file can't be read: {reason}", Place(file), help=_NO_FILE)
+                diagnose("CH117", f"the file cannot be read: {reason}", Place(file), help=_NO_FILE)
             )
         return sources
     environment = Environment(variables=environ, report=report, missing_is_error=missing_is_error)
@@ -198,7 +198,7 @@ def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str
                 continue
             tree = sources.read_document(name)
             if (reason := sources.unreadable.get(name)) is not None:
-                message = f"`{name}` can't be read: {reason}"
+                message = f"`{name}` cannot be read: {reason}"
                 sources.report.add(diagnose("CH117", message, place, help=_NO_FILE))
             elif tree is not None:
                 found.append(tree)
@@ -211,17 +211,17 @@ def _normal(file: str) -> str:
 
 def _not_found(report: Report, pattern: str, place: Place, *, itself: bool) -> None:
     if itself:
-        message, help = f"`{pattern}` includes only the file it stands in", "remove it"
+        message, help = f"`{pattern}` matches only the file that contains it", "remove it"
     else:
         message = f"`{pattern}` matches no file"
-        help = "the pattern is relative to the file that it stands in"
+        help = "the pattern is relative to the file that contains it"
     report.add(diagnose("CH114", message, place, help=help))
 
 
 def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: Environment) -> None:
     """Add the names of an included file to the sections that it may hold."""
     if not isinstance(tree.root, MapNode):
-        message = "an included file takes a mapping with `auth` or `channels`"
+        message = "an included file must be a mapping with `auth` or `channels`"
         sources.report.add(diagnose("CH115", message, tree.place("")))
         return
     for section, entry in tree.root.entries.items():
@@ -231,7 +231,7 @@ def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: En
         if section not in SHARED:
             _foreign(sources.report, section, tree.key_place(pointer))
         elif not isinstance(entry.node, MapNode):
-            message = f"`{section}` takes a mapping of names"
+            message = f"`{section}` must be a mapping of names"
             sources.report.add(diagnose("CH115", message, tree.place(pointer)))
         else:
             _add_names(sources, value, tree, pointer, environment)
@@ -239,12 +239,12 @@ def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: En
 
 def _foreign(report: Report, section: str, place: Place) -> None:
     if section == "include":
-        message = "an included file can't include others"
-        help = "name all files in the main file's `include`"
+        message = "an included file cannot include others"
+        help = "list all files in the main file's `include`"
         report.add(diagnose("CH114", message, place, help=help))
         return
     message = f"`{section}` is not allowed in an included file"
-    help = "it may hold `auth` and `channels`; move this to the main file"
+    help = "it may contain `auth` and `channels`; move this to the main file"
     report.add(diagnose("CH115", message, place, help=help))
 
 

@@ -85,7 +85,7 @@ def _is_our_version(value: Mapping[str, Json], sources: Sources, report: Report)
     """Whether the rest of the file is worth checking."""
     help = f"write `channeld: {VERSION}`"
     if "channeld" not in value:
-        message = "the file does not say which version of the language it is written in"
+        message = "the file does not say which language version it uses"
         first = sources.place(at("", next(iter(value), "")), key=True)
         report.add(diagnose("CH101", message, first, help=f"{help} on the first line"))
         return True

@@ -19,19 +19,19 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     (
         r"mapping values are not allowed",
         "a `:` where no key can be",
-        "quote the text if it holds `: `; else check the indentation of this line and the one above",
+        "quote the text if it contains `: `; otherwise check the indentation of this line and the one above",
         False,
     ),
     (
         r"did not find expected ',' or|expected ',' or",
         "this bracket is not closed, or a comma is missing in it",
-        "close it, put commas between the parts, and quote texts that hold `{`, `}`, `[`, `]` or `,`",
+        "close it, separate the parts with commas, and quote text that contains `{`, `}`, `[`, `]` or `,`",
         True,
     ),
     (
         r"could not find expected ':'",
         "this line has no `:` after its key",
-        "write `key: value`, or indent the line if it goes on with the text above",
+        "write `key: value`, or indent the line if it continues the text above",
         True,
     ),
     (
@@ -42,26 +42,26 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
     ),
     (
         r"unknown escape character|escape sequence|escape character",
-        "not an escape of a double-quoted text",
-        "write the text in single quotes, where `\\` is an ordinary character",
+        "not a valid escape in a double-quoted string",
+        "use single quotes, where `\\` is an ordinary character",
         False,
     ),
     (
         r"alphabetic or numeric character",
-        "`*` and `&` begin an alias or an anchor here",
+        "`*` and `&` start an alias or an anchor here",
         'quote the text, such as `"*"`',
         True,
     ),
     (
         r"cannot start any token|expected node content",
-        "a value can't begin with this character",
-        "quote the text, or write the value that is missing here",
+        "a value cannot start with this character",
+        "quote the text, or add the missing value",
         False,
     ),
     (
         r"did not find expected key|expected <block end>|did not find expected '-'|block end",
         "this line does not fit the lines above it",
-        "indent it like the keys beside it; check the line above for a missing `:`, quote or bracket",
+        "indent it like the keys next to it; check the line above for a missing `:`, quote or bracket",
         False,
     ),
 )
@@ -69,15 +69,15 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
 _WITHIN_LINE = {
     _WORDING[0][1]: (
         "a second `: ` on this line",
-        "quote the text that holds it, or break the line",
+        "quote the text that contains it, or break the line",
     ),
     _WORDING[-1][1]: (
-        "something follows a finished value on this line",
+        "unexpected text after the value on this line",
         "quote the whole text, or remove the rest",
     ),
 }
 _BARE_TEMPLATE = re.compile(r"(?:^|[\s:\[,-])(?![\"'#])[^\s\"'#]*\{[a-z_]+(?:\.[\w.]+)?\??\}")
-_QUOTE_TEMPLATE = 'quote a text that holds a template, such as `"{params.room_id}"`'
+_QUOTE_TEMPLATE = 'quote text that contains a template, such as `"{params.room_id}"`'
 
 
 def syntax_error(
@@ -89,14 +89,17 @@ def syntax_error(
     if "tab character" in text or lines.text[at : at + 1] == "\t":
         return diagnose(
             "CH002",
-            "a tab is used for indentation",
+            "tab used for indentation",
             _character(lines, at),
-            help="YAML indents with spaces: replace the tab",
+            help="replace the tab with spaces",
         )
     if "nesting depth" in text:
         # Newer readers have a limit of their own, and look far ahead of what is composed.
         return diagnose(
-            "CH010", "nested too deep to be read", _character(lines, at), help="flatten it"
+            "CH010",
+            "nested too deeply to be read",
+            _character(lines, at),
+            help="flatten the structure",
         )
     message, help, opener = next(
         (

@@ -122,7 +122,7 @@ class _Composer:
             self.report.extend(self.found)
             return None
         if root is None:
-            self._add("CH012", "the file has no content", (0, 0), help="`channeld init` makes one")
+            self._add("CH012", "the file is empty", (0, 0), help="`channeld init` creates one")
         self.report.extend(self.found)
         if root is None:
             return None
@@ -157,7 +157,7 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
                 start = self._offset(event.start_mark)
                 message = "more than one document in the file"
-                help = "keep one document; `include:` adds more files"
+                help = "keep one document; `include:` adds further files"
                 self._add("CH003", message, (start, start + 3), help=help)
                 break
             if isinstance(event, yaml.NodeEvent):
@@ -196,10 +196,12 @@ class _Composer:
             return attrs.evolve(target, start=start, end=end)
         if event.anchor in self.anchors:
             message = f"`*{event.anchor}` refers to itself"
-            help = "a value can't hold itself: write it out"
+            help = "a value cannot contain itself: write it out"
         else:
             message = f"`*{event.anchor}` has no anchor"
-            help = f"write `&{event.anchor}` before the value it repeats; if it is a text, quote it"
+            help = (
+                f"write `&{event.anchor}` before the value it repeats; quote it if it is a string"
+            )
         self._add("CH007", message, (start, end), pointer, help=help)
         scalar = Scalar("plain", self.lines.text[start:end])
         return ScalarNode(start=start, end=end, scalar=scalar, value=None, broken=True)
@@ -221,7 +223,7 @@ class _Composer:
             self._check_yaml11(event.value, (start, end), pointer)
         if isinstance(value, float) and not math.isfinite(value):
             message = f"`{event.value}` is not a finite number"
-            self._add("CH014", message, (start, end), pointer, help="JSON has no such number")
+            self._add("CH014", message, (start, end), pointer, help="JSON cannot represent it")
             value, broken = event.value, True
         scalar = Scalar(style, event.value)
         return ScalarNode(start=start, end=end, scalar=scalar, value=value, broken=broken)
@@ -321,7 +323,7 @@ class _Composer:
         if isinstance(node, ScalarNode):
             template = node.scalar.raw.startswith("{")
             return Key(node.scalar.raw, start, node.end, template=template)
-        message = "a key must be a text, not a list or mapping"
+        message = "a key must be a string, not a list or a mapping"
         help = "quote it, or write `key: value`"
         self._add("CH008", message, (start, node.end), pointer, help=help)
         return None
@@ -335,7 +337,7 @@ class _Composer:
                 merged = {**source.entries, **merged}
             elif not (isinstance(source, ScalarNode) and source.broken):
                 message = "`<<` merges a mapping, or a list of mappings"
-                help = "write an alias of a mapping, such as `<<: *defaults`"
+                help = "write an alias for a mapping, such as `<<: *defaults`"
                 self._add("CH008", message, (source.start, source.end), pointer, help=help)
         return merged
 
@@ -361,7 +363,7 @@ class _Composer:
         start = self._offset(event.start_mark)
         written = _TAG.match(self.lines.text, start)
         below, name = (written.start(1), written[1]) if written else (start, "!")
-        help = "remove it: a value's type is seen from how it is written"
+        help = "remove it: the type of a value follows from how it is written"
         message = f"tag `{_short(name)}` is not allowed here"
         self._add("CH006", message, (below, below + len(name)), pointer, help=help)
 
@@ -372,9 +374,9 @@ class _Composer:
         value = resolve(raw)
         now = "a text" if isinstance(value, str) else f"the number {value}"
         message = f"`{_short(raw)}` is {now} here, but {meaning} for older YAML readers"
-        help = "quote the text, so that all readers agree"
+        help = "quote it, so that every tool reads the same"
         if meaning in ("`true`", "`false`"):
-            help = f"write {meaning}, or quote the text"
+            help = f"write {meaning}, or quote it"
         elif not isinstance(value, str):
             help = "drop the leading zero, or write `0o` before an octal number"
         self._add("CH005", message, span, pointer, help=help)
@@ -382,14 +384,14 @@ class _Composer:
     def _check_depth(self, depth: int, event: yaml.Event) -> None:
         if depth > MAX_DEPTH:
             message = f"nested deeper than {MAX_DEPTH} levels"
-            self._add("CH010", message, self._span(event), help="flatten it")
+            self._add("CH010", message, self._span(event), help="flatten the structure")
             raise _Stop
 
     def _spend(self, size: int, event: yaml.Event) -> None:
         self.spent += size
         if self.spent > MAX_NODES:
-            message = f"the file holds more than {MAX_NODES} values, aliases written out"
-            help = "repeat less, or split the file with `include:`"
+            message = f"the file contains more than {MAX_NODES} values, with aliases expanded"
+            help = "use fewer aliases, or split the file with `include:`"
             self._add("CH009", message, self._span(event), help=help)
             raise _Stop
 

@@ -62,8 +62,8 @@ def _warning(
     pointer = at("/diff/accept", index)
     if _is_over(entry, today) and any(_fits(entry, change) for change in changes):
         place = new.place(at(pointer, "until"))
-        help = "give it another day, take the change back, or remove the entry"
-        message = f"{entry.code} is no longer accepted: {entry.until} is over"
+        help = "extend it, revert the change, or remove the entry"
+        message = f"{entry.code} is no longer accepted: {entry.until} has passed"
         return diagnose("D704", message, place, help=help)
     if entry.code not in CATALOGUE:
         codes = [code for code in CATALOGUE if code.startswith("D")]

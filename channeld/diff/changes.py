@@ -34,7 +34,7 @@ def _all(comparison: Comparison) -> Iterator[Change]:
             yield from _channel(comparison, old, news[pairs[name]])
         else:
             message = f"the channel `{name}` is gone"
-            label = f"clients can't connect to `{old.path}` any more"
+            label = f"clients can no longer connect to `{old.path}`"
             pointer = at("/channels", name)
             yield comparison.gone("D101", Level.BREAKING, message, pointer, label=label)
     for name, new in news.items():
@@ -53,7 +53,7 @@ def _channel(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Cha
             place=comparison.old.place(at("/channels", old.name), key=True), message="stood here"
         )
         message = f"the channel `{old.name}` is called `{new.name}` now"
-        note = "no client sees the name, but who publishes through the control API has to use it"
+        note = "clients do not see the name, but publishers that use the control API do"
         yield comparison.change(
             "D108", Level.DANGEROUS, message, pointer, key=True, related=(there,), note=note
         )
@@ -76,6 +76,6 @@ def _hooks(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chang
         if was != now:
             before, after = (hook.call if hook is not None else "none" for hook in (was, now))
             message = f"the `{name}` hook of `{new.name}` is {after} now"
-            label = f"{before} before; what it does is not judged"
+            label = f"{before} before; what it does is not analysed"
             pointer = at("/channels", new.name, "hooks", name)
             yield comparison.change("D701", Level.DANGEROUS, message, pointer, label=label)

@@ -114,7 +114,7 @@ def fields(
             yield _changed_field(comparison, was, now, at(pointer, name), f"`{name}` in {who}")
     for name in new:
         if name not in old:
-            words = f"{who} has `{name}`, too"
+            words = f"{who} also has `{name}`"
             yield comparison.change("D604", Level.SAFE, words, at(pointer, name), key=True)
 
 

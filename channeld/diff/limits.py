@@ -159,7 +159,7 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
         yield comparison.gone("D505", Level.BREAKING, message, before, near=near)
     elif was is None and now is not None:
         message = f"`{new.name}` has presence now"
-        label = "clients of today receive `presence` frames and may not expect them"
+        label = "existing clients receive `presence` frames and may not expect them"
         yield comparison.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
     elif was is not None and now is not None:
         yield from _presence(comparison, was, now, pointer)

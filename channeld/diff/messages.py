@@ -132,7 +132,7 @@ class _Pair:
             return self.comparison.change("D204", Level.BREAKING, words, pointer, key=True)
         if is_routed(message) and type_ not in self._received(self.old, old=True):
             level = Level.DANGEROUS
-            label = f"clients of today receive `{type_}`, too, and may not expect it"
+            label = f"existing clients also receive `{type_}`, and may not expect it"
         words = f"the message `{name}` is new"
         return self.comparison.change(
             "D202", level, words, self.at("messages", name), key=True, label=label
@@ -151,7 +151,7 @@ class _Pair:
     def _event_come(self, name: str) -> Iterator[Change]:
         if name in self._received(self.old, old=True) or name in self.old.messages:
             return
-        words, label = f"the event `{name}` is new", "clients of today may not expect it"
+        words, label = f"the event `{name}` is new", "existing clients may not expect it"
         pointer = self.at("events", name)
         yield self.comparison.change("D202", Level.DANGEROUS, words, pointer, key=True, label=label)
 
@@ -214,7 +214,7 @@ class _Pair:
         if was.hook != now.hook:
             before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
             words = f"the hook of `{name}` is {after} now"
-            label = f"{before} before; what it does is not judged"
+            label = f"{before} before; what it does is not analysed"
             yield self.comparison.change(
                 "D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label
             )

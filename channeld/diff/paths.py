@@ -68,7 +68,7 @@ def path_changes(comparison: Comparison, old: Channel, new: Channel) -> Iterator
     for before, after in zip(was.params, now.params, strict=True):
         if before != after:
             message = f"the param `{before}` is called `{after}` now"
-            note = "no client sees it, but hooks and templates do"
+            note = "clients do not see it, but hooks and templates do"
             yield comparison.change("D107", _S, message, pointer, note=note)
         yield from _param(comparison, (old, new), before, after)
 

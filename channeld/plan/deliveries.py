@@ -88,7 +88,7 @@ def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: st
     context = message.context
     place = context.sources.place(at(pointer, "type"))
     if not isinstance(type_, str) or "{" in type_ or not type_:
-        finding = "the type of an emitted frame is a constant"
+        finding = "the type of an emitted frame must be constant"
         context.add(diagnose("CH334", finding, place, help=f"write `type: {message.type}`"))
         return None
     if type_ in RESERVED:

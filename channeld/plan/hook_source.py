@@ -179,9 +179,9 @@ def _blocking(call: ast.Call, names: dict[str, str]) -> Iterator[Finding]:
     dotted = ".".join([names.get(target.id, target.id), *parts])
     instead = BLOCKING.get(dotted) or BLOCKING_MODULES.get(dotted.partition(".")[0])
     if instead:
-        help = f"use {instead} in an `async def`, or say `thread: true`"
+        help = f"use {instead} in an `async def`, or set `thread: true`"
         yield Finding(
-            "CH506", f"`{dotted}` stops the whole server while it waits", call.lineno, help
+            "CH506", f"`{dotted}` blocks the whole server while it waits", call.lineno, help
         )
 
 

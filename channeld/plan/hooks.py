@@ -100,7 +100,7 @@ class HookLoader:
                 continue
             for function in source.unwired(wired, roles):
                 place = self._line(source.path, function.lineno)
-                finding = f"`{function.name}` looks like a hook, but nothing uses it"
+                finding = f"`{function.name}` looks like a hook, but is not used"
                 help = (
                     f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
                 )
@@ -186,7 +186,7 @@ class HookLoader:
         if signature is not None and not self._fits(signature, ref, role, place):
             return None
         if ref.thread and is_async:
-            finding = f"`{ref.call}` is async, so `thread: true` means nothing"
+            finding = f"`{ref.call}` is async, so `thread: true` has no effect"
             self._report("CH509", finding, place, help="remove `thread: true`, or the `async`")
         if ref.loop is not None and not is_async and role is not Role.LIFESPAN:
             finding = f"`{ref.call}` is not async, so `loop` has no effect"
@@ -235,7 +235,7 @@ class HookLoader:
             if not swapped:
                 return True
         shown = f"`{name}({', '.join(str(p) for p in signature.parameters.values())})`"
-        finding = f"{shown} can't be called with `{role.signature}`"
+        finding = f"{shown} cannot be called with `{role.signature}`"
         if swapped:
             finding = f"{shown} has its parameters in another order than `{role.signature}`"
         self._report("CH504", finding, place, help=help)
@@ -279,7 +279,7 @@ class HookLoader:
             label = f"line {line}: {words}"
             related = (Related(place=self._line(file, line), message="raised here"),)
         help = f"try `python -c 'import {module}'`"
-        finding = f"`{module}` can't be imported"
+        finding = f"`{module}` cannot be imported"
         self._report("CH502", finding, place, help=help, label=label, related=related)
 
     def _report_unknown(self, source: HookSource, module: str, name: str, place: Place) -> None:

@@ -117,7 +117,7 @@ class PathBook:
             related = (Related(place=elsewhere, message=f"the path of `{name}`"),)
             if relation == "equal":
                 finding = f"`{channel.name}` and `{name}` have the same path"
-                help = "give one of them another path, or join the two channels"
+                help = "give one of them another path, or merge the two channels"
                 code = "CH305"
             else:
                 finding = (

@@ -145,7 +145,7 @@ def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
         mistakes.append(PathSlip("CH301", finding, 0, len(text), "shorten it"))
         return PathPattern(text, ())
     if len(raw) > 1 and raw[-1] == "":
-        help = f"write `{text.rstrip('/')}`, unless clients really ask for the slash"
+        help = f"write `{text.rstrip('/')}`, unless clients really use the slash"
         mistakes.append(
             PathSlip("CH331", "the path ends in a slash", len(text) - 1, 1, help, fatal=False)
         )
@@ -176,7 +176,7 @@ def _segment(part: str, offset: int, last: bool, mistakes: list[PathSlip]) -> Se
         mistakes.append(PathSlip("CH301", message, offset, max(len(part), 1), help))
         return None
     if part in (".", ".."):
-        help = "name the segment otherwise"
+        help = "use another name for the segment"
         message = f"no client asks for a `{part}` segment: it is resolved before"
         mistakes.append(PathSlip("CH307", message, offset, len(part), help))
     return decode(part)
@@ -213,8 +213,8 @@ def _refuse_repeats(pattern: PathPattern, mistakes: list[PathSlip]) -> None:
     for part, segment in zip(pattern.text[1:].split("/"), pattern.segments, strict=False):
         if not isinstance(segment, str):
             if segment.name in seen:
-                help = "name each param once"
-                message = f"the param `{segment.name}` stands twice in the path"
+                help = "give each param its own name"
+                message = f"the param `{segment.name}` appears twice in the path"
                 mistakes.append(PathSlip("CH304", message, offset, len(part), help))
             seen.add(segment.name)
         offset += len(part) + 1

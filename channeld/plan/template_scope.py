@@ -141,7 +141,7 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
         known = ", ".join(f"`{name}`" for name in offered) or "none"
         help = did_you_mean(root, offered, f"here a template may start with {known}")
         return TemplateError(
-            "CH319", f"templates know no `{root}`", help=help or "`{{` writes a literal brace"
+            "CH319", f"templates have no `{root}`", help=help or "`{{` writes a literal brace"
         )
     if root not in scope.roots():
         return _out_of_place(root, scope)

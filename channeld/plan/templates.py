@@ -98,8 +98,8 @@ class TemplateCompiler:
 
     def _refuse_name(self, name: str, pointer: str) -> None:
         place = self.sources.place(pointer)
-        finding = f"{name[:40]!a} can be no name"
-        help = "a name has 1 to 128 characters, in Unicode's form NFC, and no control characters"
+        finding = f"{name[:40]!a} is not a possible name"
+        help = "a name has 1 to 128 characters, in Unicode form NFC, and no control characters"
         self.report.add(diagnose("CH336", finding, place, help=help))
 
     def parse(self, value: Json, pointer: str) -> Node | None:

@@ -262,7 +262,7 @@ class Performer:
             and not compare(found.pattern.value, one.frame, self.stage.env)
         ]
         if later and step.ordered:
-            notes.append(f"what is expected came, too, at {_time(later[0].time)}: mind the order")
+            notes.append(f"what is expected also came, at {_time(later[0].time)}: check the order")
         headline = f"{actor.name} received another frame than expected"
         return self._differs(headline, found.pattern, found.differences, notes)
 

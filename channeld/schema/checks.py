@@ -59,7 +59,7 @@ class _Checks:
         for start in self.schemas.surveyed():
             for closing in self._loops(start, [], done):
                 reference = closing.schema.get("$ref") if isinstance(closing.schema, dict) else ""
-                message = f"`$ref: {reference}` comes back to itself without a step into the value"
+                message = f"`$ref: {reference}` refers to itself"
                 help = "refer to it from `properties` or `items`, or remove the reference"
                 slip = SchemaError(
                     code="CH216", pointer=at(closing.pointer, "$ref"), message=message, help=help
@@ -172,7 +172,7 @@ class _Checks:
         for index, name in enumerate(required):
             if not isinstance(name, str) or name in names or is_shut_out(one.schema, name):
                 continue
-            message = f"`{name}` is required, but no property is called so"
+            message = f"`{name}` is required, but there is no such property"
             help = did_you_mean(name, sorted(names), f"declare `{name}` under `properties`")
             pointer = at(one.pointer, "required", index)
             yield self._found(
@@ -234,7 +234,7 @@ class _Checks:
                     message = (
                         f"`{name}` has no `maxLength`, and messages may have {format_size(size)}"
                     )
-                    help = "say how long it may be: `maxLength: N`"
+                    help = "add `maxLength: N`"
                     slip = SchemaError(
                         code="CH211", pointer=where, message=message, help=help, key=True
                     )

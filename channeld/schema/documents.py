@@ -196,7 +196,7 @@ class Documents:
         self, uri: str, fragment: str, beside: str, here: str
     ) -> Target | SchemaError | None:
         if _SCHEME.match(uri):
-            help = "save a copy beside the configuration and refer to its path"
+            help = "save a copy next to the configuration and refer to its path"
             message = f"`{uri}` is remote; schemas are never fetched"
             return SchemaError(code="CH204", pointer=here, message=message, help=help)
         path = posixpath.normpath(posixpath.join(posixpath.dirname(beside), unquote(uri)))

@@ -193,7 +193,7 @@ def _formats(schema: Schema, pointer: str) -> Iterator[SchemaError]:
             if name in usual
             else did_you_mean(name, FORMATS, known)
         )
-        message = f"the format `{name}` is not known, so it checks nothing"
+        message = f"the format `{name}` is unknown, so it is not checked"
         yield SchemaError(code="CH212", pointer=at(pointer, "format"), message=message, help=help)
 
 
@@ -204,7 +204,9 @@ def _nested_quantifiers(schema: Schema, pointer: str) -> Iterator[SchemaError]:
     found = _NESTED_QUANTIFIER.search(pattern)
     if found is not None:
         message = f"the pattern repeats `{found[0][:-1]}`, which repeats inside"
-        help = "write one repeat instead of two; clients that backtrack can hang on it"
+        help = (
+            "use one repetition instead of two; clients with a backtracking engine can hang on it"
+        )
         yield SchemaError(code="CH218", pointer=at(pointer, "pattern"), message=message, help=help)
 
 

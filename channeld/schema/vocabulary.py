@@ -181,7 +181,7 @@ def why_not_linear(pattern: str) -> str | None:
         jsonschema_rs.Draft202012Validator({"pattern": pattern}, offline=True)
     except ValueError:
         return "is not a regular expression that can be compiled"
-    return "needs look-around or back-references, which no engine can match in linear time"
+    return "needs look-around or back-references, which cannot be matched in linear time"
 
 
 def is_from_another_draft(keyword: str, value: Json) -> bool:

@@ -175,7 +175,7 @@ async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
         (["ftp://x/"], "is no WebSocket address"),
         (["ws://x/", "--send", "nonsense"], "that is no JSON"),
         (["ws://x/", "--wait", "0"], "counts frames from 1"),
-        (["ws://x/", "--timeout", "soon"], "is not a duration"),
+        (["ws://x/", "--timeout", "soon"], "is not a valid duration"),
         (["/chat"], "channels.yaml: No such file"),
         ([], "Missing argument 'URL'"),
     ],

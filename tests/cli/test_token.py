@@ -79,7 +79,7 @@ def test_without_a_secret_it_says_so(
     ("arguments", "words"),
     [
         ([], "Missing option '--user'"),
-        (["--user", "a", "--expires", "soon"], "is not a duration"),
+        (["--user", "a", "--expires", "soon"], "is not a valid duration"),
         (["--user", "a", "--expires", "0s"], "longer than nothing"),
         (["--user", "a", "--claim", "admin"], "write name=value"),
     ],

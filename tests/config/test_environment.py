@@ -78,7 +78,7 @@ def test_a_dollar_itself_comes_from_no_variable(text: str, value: Json) -> None:
         ("'${'", "`${` is not closed", "${"),
         ("'${1x}b'", "`${` is not followed by a name", "${1x}"),
         ("'${A:?no}'", "a name after `${` is followed by neither `}` nor `:-`", "${A:?no}"),
-        ("'${A:-${B}}'", "the default of `${A}` holds another reference", "${A:-${B}"),
+        ("'${A:-${B}}'", "the default of `${A}` contains another reference", "${A:-${B}"),
     ],
 )
 def test_a_malformed_reference_is_pointed_at(text: str, message: str, shown: str) -> None:

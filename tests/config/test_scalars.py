@@ -36,7 +36,7 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
     ],
 )
 def test_a_bad_duration_says_what_to_write(written: Json, write: str) -> None:
-    assert scalars.parse_duration(written) == BadScalar("is not a duration", write)
+    assert scalars.parse_duration(written) == BadScalar("is not a valid duration", write)
 
 
 @given(st.integers(-(10**11), 10**11))
@@ -77,7 +77,7 @@ def test_sizes_are_bytes(written: Json, size: int) -> None:
     ],
 )
 def test_a_bad_size_says_what_to_write(written: Json, write: str) -> None:
-    assert scalars.parse_size(written) == BadScalar("is not a size", write)
+    assert scalars.parse_size(written) == BadScalar("is not a valid size", write)
 
 
 @given(st.integers(0, 10**15))
@@ -106,7 +106,7 @@ def test_a_rate_has_its_count_as_burst() -> None:
     ],
 )
 def test_a_bad_rate_says_what_to_write(written: Json, write: str) -> None:
-    assert scalars.parse_rate(written) == BadScalar("is not a rate", write)
+    assert scalars.parse_rate(written) == BadScalar("is not a valid rate", write)
 
 
 @given(
@@ -153,7 +153,7 @@ def test_addresses_go_both_ways(text: str, address: TcpAddress | UnixAddress) ->
     ],
 )
 def test_a_bad_address_says_what_to_write(written: Json, write: str) -> None:
-    assert scalars.parse_address(written) == BadScalar("is not an address to listen on", write)
+    assert scalars.parse_address(written) == BadScalar("is not a valid address to listen on", write)
 
 
 @pytest.mark.parametrize("host", ["localhost", "app.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])

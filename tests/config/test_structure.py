@@ -384,7 +384,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
         (
             "server: {}",
             "server: {compression: 'on'}",
-            ("CH105", 2, "write `true`, without quotes; `yes` and `on` are text in YAML 1.2"),
+            ("CH105", 2, "write `true`, without quotes; `yes` and `on` are strings in YAML 1.2"),
         ),
         (
             "server: {}",
@@ -404,7 +404,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
             "{schema: true, rate: {limit: often}}",
             ("CH109", 11, "write 10/s, 100/m or 1000/h"),
         ),
-        ("server: {}", "server:", ("CH110", 2, "indent what belongs under it, give it a value, or remove it")),
+        ("server: {}", "server:", ("CH110", 2, "indent what belongs under it, add a value, or remove it")),
         ("say:", '"say it":', ("CH118", 11, "a name is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`")),
         ("server: {}", "server: {bind: 4000}", ("CH119", 2, "write `127.0.0.1:4000`")),
         (
@@ -415,7 +415,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
         ("{schema: true}", "{schema: true, hook: chat.hooks.f}", ("CH120", 11, "write `chat.hooks:f`")),
         ("{schema: true}", "{schema: true, hook: 'chat/hooks.py::f()'}", ("CH120", 11, "write `chat.hooks:f`")),
         ("{schema: true}", "{schema: true, hook: a-b}", ("CH120", 11, "write `module:function`")),
-        ("audience: chat", "audience: []", ("CH121", 4, "put at least one entry in it, or remove it")),
+        ("audience: chat", "audience: []", ("CH121", 4, "add at least one entry, or remove it")),
         (
             "audience: chat",
             "audience: chat, token_from: [headr]",

@@ -26,11 +26,11 @@ def found(text: str) -> Diagnostic:
         ("a: {x: 1\n", "this bracket is not closed, or a comma is missing in it", (1, 4)),
         ("a: 1\nbcd\ne: 3\n", "this line has no `:` after its key", (2, 1)),
         ("a: 'abc\nb: 1\n", "this quoted text is not closed", (1, 4)),
-        ('p: "^\\d+$"\n', "not an escape of a double-quoted text", (1, 6)),
-        ("allow: [*]\n", "`*` and `&` begin an alias or an anchor here", (1, 9)),
-        ("a: @b\n", "a value can't begin with this character", (1, 4)),
+        ('p: "^\\d+$"\n', "not a valid escape in a double-quoted string", (1, 6)),
+        ("allow: [*]\n", "`*` and `&` start an alias or an anchor here", (1, 9)),
+        ("a: @b\n", "a value cannot start with this character", (1, 4)),
         ("a:\n  b: 1\n c: 2\n", "this line does not fit the lines above it", (3, 2)),
-        ("a: 'x' y\n", "something follows a finished value on this line", (1, 8)),
+        ("a: 'x' y\n", "unexpected text after the value on this line", (1, 8)),
     ],
 )
 def test_the_usual_slips_have_their_own_words(
@@ -70,7 +70,7 @@ def test_a_tab_has_a_code_of_its_own(text: str) -> None:
     ["x: {a: room-{params.x}}\n", "x: {user.id}-inbox\n", "x: room-{params.x}: y\n"],
 )
 def test_a_bare_template_is_told_to_be_quoted(text: str) -> None:
-    assert found(text).help.startswith("quote a text that holds a template")
+    assert found(text).help.startswith("quote text that contains a template")
 
 
 def test_the_place_at_the_end_of_the_text_is_inside_it() -> None:

@@ -46,8 +46,8 @@ def _slips(schema: Json) -> list[tuple[str, str]]:
         ({"format": "url"}, "CH212", "/s/format", "`uri`"),
         ({"format": "e-mail"}, "CH212", "/s/format", "`email`"),
         ({"format": "zzz"}, "CH212", "/s/format", "the formats are date, date-time"),
-        ({"pattern": "^(a+)+$"}, "CH218", "/s/pattern", "one repeat"),
-        ({"pattern": r"(\w+\s?)*"}, "CH218", "/s/pattern", "one repeat"),
+        ({"pattern": "^(a+)+$"}, "CH218", "/s/pattern", "one repetition"),
+        ({"pattern": r"(\w+\s?)*"}, "CH218", "/s/pattern", "one repetition"),
     ],
 )
 def test_slips(schema: Json, code: str, pointer: str, words: str) -> None:

@@ -143,7 +143,7 @@ def test_the_same_schema_is_compiled_once() -> None:
     [
         ('{$ref: "#/schemas/lin"}', "CH203", "no schema `lin`", "`#/schemas/line`"),
         ('{$defs: {ab: {}}, $ref: "#/$defs/abc"}', "CH203", "`#/$defs/abc`", "`#/$defs/ab`"),
-        ('{$ref: "#abc"}', "CH203", "`#abc` is no anchor", "`#/abc`"),
+        ('{$ref: "#abc"}', "CH203", "`#abc` is not an anchor", "`#/abc`"),
         ("nothere.json", "CH203", "`conf/nothere.json` can't be read: no such file", "conf/"),
         ('{$ref: "#/schemas/pair/$defs/par"}', "CH203", "does not exist", "#/$defs/part"),
         ('{$ref: "https://example.com/a"}', "CH204", "is remote", "save a copy"),

@@ -7,7 +7,6 @@ from typing import Final
 import attrs
 
 from channeld.config.checker import shown
-from channeld.config.language import joined
 from channeld.config.model import Channel, Config
 from channeld.config.reachable import is_every_interface
 from channeld.config.rules.evidence import finding, is_written, secrets, texts, with_tokens
@@ -45,7 +44,7 @@ def route_to_nobody(config: Config, sources: Sources) -> Findings:
     for channel in _anonymous(config):
         for name, message in channel.messages.items():
             if any(t.to == "user" and t.channel in {None, channel.name} for t in message.route):
-                text = f"nobody on channel `{channel.name}` is a user who could be reached"
+                text = f"channel `{channel.name}` has no authenticated users, so `to: user` can never match"
                 pointer = at("/channels", channel.name, "messages", name, "route")
                 help = "give the channel an authenticator, or route to `room`, `global` or `sender`"
                 yield finding("CH403", text, sources, pointer, help)
@@ -55,7 +54,9 @@ def presence_of_nobody(config: Config, sources: Sources) -> Findings:
     """CH413: presence where no user can be."""
     for channel in _anonymous(config):
         if channel.presence is not None:
-            message = f"nobody on channel `{channel.name}` is a user who could be shown"
+            message = (
+                f"channel `{channel.name}` has no authenticated users, so presence stays empty"
+            )
             help = "give the channel an authenticator, or remove `presence`"
             pointer = at("/channels", channel.name, "presence")
             yield finding("CH413", message, sources, pointer, help, key=True)
@@ -71,7 +72,9 @@ def require_of_nobody(config: Config, sources: Sources) -> Findings:
             if message.require
         ]
         for pointer in pointers:
-            message = f"nobody on channel `{channel.name}` has claims, since it says `auth: none`"
+            message = (
+                f"channel `{channel.name}` has `auth: none`, so there are no claims to compare"
+            )
             help = "give the channel an authenticator, or remove `require`"
             yield finding("CH423", message, sources, pointer, help, key=True)
 
@@ -81,8 +84,8 @@ def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         shows = channel.presence is not None and "{claims." in repr(channel.presence.info)
         if channel.auth.optional and shows:
-            message = f"anonymous clients of channel `{channel.name}` see these claims"
-            help = "show only what everybody may know, or remove `optional: true`"
+            message = f"anonymous clients of channel `{channel.name}` can see these claims"
+            help = "show only public information, or remove `optional: true`"
             pointer = at("/channels", channel.name, "presence", "info")
             yield finding("CH425", message, sources, pointer, help)
 
@@ -95,7 +98,7 @@ def cookie_any_origin(config: Config, sources: Sources) -> Findings:
         for source in token_from:
             if source.startswith("cookie:"):
                 message = "any web page can connect with its visitor's cookie"
-                help = "list the origins of your own pages, or use `same-origin`"
+                help = "list your own origins, or use `same-origin`"
                 problem = finding("CH410", message, sources, "/server/allowed_origins", help)
                 where = sources.place(at("/auth", name, "token_from"))
                 related = (Related(place=where, message="the cookie is taken here"),)
@@ -149,10 +152,10 @@ def origin_wildcard(config: Config, sources: Sources) -> Findings:
     """CH418: a `*` that lets in more, or less, than it seems to."""
     for origin, pointer in _origins(config, sources):
         if "*" in origin and not _is_good_wildcard(origin):
-            message = f"`*` cannot stand there in {shown(origin)}"
+            message = f"`*` is not allowed there in {shown(origin)}"
             help = "it may be the first label of a host: `https://*.example.com`"
             if origin == "*":
-                help = "write `allowed_origins: any`, if every web page may connect"
+                help = "write `allowed_origins: any` to let every web page connect"
             yield finding("CH418", message, sources, pointer, help)
 
 
@@ -174,7 +177,7 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
     for text, pointer in texts(sources, "/server/bind"):
         address = parse_address(text)
         if isinstance(address, TcpAddress) and is_every_interface(address.host):
-            message = "everyone on the network can connect, and tokens travel in plain text"
+            message = "anyone on the network can connect, and tokens are sent in plain text"
             local = format_address(TcpAddress("127.0.0.1", address.port))
             help = f"add `tls`, or `trusted_proxies` if a proxy adds TLS, or bind to `{local}`"
             yield finding("CH414", message, sources, pointer, help)
@@ -184,9 +187,11 @@ def api_public(config: Config, sources: Sources) -> Findings:
     """CH415: the control API on an address that others reach."""
     address = parse_address(config.api.bind) if config.api is not None else None
     if isinstance(address, TcpAddress) and not is_loopback(address.host):
-        message = "the control API can be reached from other machines"
+        message = "the control API is reachable from other machines"
         local = format_address(TcpAddress("127.0.0.1", address.port))
-        help = f"bind it to `{local}` or to a Unix socket, and let a proxy with TLS lead to it"
+        help = (
+            f"bind it to `{local}` or a Unix socket, behind a proxy with TLS where others need it"
+        )
         yield finding("CH415", message, sources, "/api/bind", help)
 
 
@@ -196,6 +201,8 @@ def api_key_weak(config: Config, sources: Sources) -> Findings:
         return
     for secret, pointer in secrets(sources, config.api.keys, "/api/keys"):
         if len(secret.text) < _LEAST_KEY:
-            message = f"the API key has {len(secret.text)} characters; it needs {_LEAST_KEY}"
-            help = f"make one with {joined(['`openssl rand -hex 32`'])}"
+            message = (
+                f"the API key has {len(secret.text)} characters; at least {_LEAST_KEY} are required"
+            )
+            help = "generate one with `openssl rand -hex 32`"
             yield finding("CH426", message, sources, pointer, help)

@@ -67,14 +67,14 @@ def authenticator_undefined(config: Config, sources: Sources) -> Findings:
         if name in defined:
             continue
         meant = closest(name, defined)
-        help = f"define it under `auth`, or write `auth: none` in channel `{channel}`"
+        help = f"define it under `auth`, or correct the name in channel `{channel}`"
         if name == "none":
             help = (
                 "write `auth: none` alone; with `optional: true` a channel lets anonymous users in"
             )
         elif meant:
             help = f"did you mean `{meant}`?"
-        yield finding("CH401", f"no authenticator is named {shown(name)}", sources, pointer, help)
+        yield finding("CH401", f"there is no authenticator {shown(name)}", sources, pointer, help)
 
 
 def authenticator_unused(config: Config, sources: Sources) -> Findings:
@@ -115,7 +115,11 @@ def algorithm_unknown(config: Config, sources: Sources) -> Findings:
             if text in ALGORITHMS or text.lower() == "none":
                 continue
             meant = closest(text, ALGORITHMS)
-            help = f"did you mean `{meant}`?" if meant else f"known are {joined([*ALGORITHMS])}"
+            help = (
+                f"did you mean `{meant}`?"
+                if meant
+                else f"the known ones are {joined([*ALGORITHMS])}"
+            )
             message = f"{shown(text)} is not a known signature algorithm"
             yield finding("CH419", message, sources, pointer, help)
 
@@ -130,7 +134,7 @@ def algorithms_mixed(config: Config, sources: Sources) -> Findings:
     for name, auth in authenticators(config, JwtAuth):
         if len(_families(auth)) > 1:
             message = f"authenticator `{name}` mixes HMAC and public-key algorithms"
-            help = "make two authenticators; a channel can name both in a list"
+            help = "define two authenticators; a channel can name both in a list"
             yield finding("CH406", message, sources, at("/auth", name, "algorithms"), help)
 
 
@@ -140,8 +144,8 @@ def weak_secret(config: Config, sources: Sources) -> Findings:
         for secret, pointer in secrets(sources, auth.secrets, at("/auth", name, "secret")):
             size = len(secret.text.encode("utf-8", "surrogatepass"))
             if size < _LEAST_SECRET:
-                message = f"the secret of `{name}` has {size} bytes; HMAC needs {_LEAST_SECRET}"
-                help = "make one with `openssl rand -base64 48`"
+                message = f"the secret of `{name}` has {size} bytes; at least {_LEAST_SECRET} are required"
+                help = "generate one with `openssl rand -base64 48`"
                 yield finding("CH405", message, sources, pointer, help)
 
 
@@ -151,7 +155,7 @@ def key_missing(config: Config, sources: Sources) -> Findings:
         families = _families(auth)
         keys = {key for key in _KEYS if is_written(sources, at("/auth", name, key))}
         if len(families) == 1 and not keys:
-            message = f"authenticator `{name}` has nothing to verify tokens with"
+            message = f"authenticator `{name}` has no key to verify tokens with"
             help = _HMAC_KEY if families == {"hmac"} else _PUBLIC_KEY
             yield finding("CH420", message, sources, at("/auth", name), help, key=True)
 
@@ -170,7 +174,7 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
             if len(families) == 1 and family not in families and is_written(sources, pointer):
                 wanted = "`secret`" if families == {"hmac"} else "`public_key` or `jwks`"
                 message = f"{joined([*auth.algorithms], 'and')} cannot use `{key}`"
-                help = f"give {wanted} instead, or change `algorithms`"
+                help = f"use {wanted} instead, or change `algorithms`"
                 yield finding("CH421", message, sources, pointer, help, key=True)
 
 
@@ -178,8 +182,8 @@ def no_audience(config: Config, sources: Sources) -> Findings:
     """CH407: tokens meant for other services are accepted."""
     for name, _ in authenticators(config, JwtAuth):
         if not is_written(sources, at("/auth", name, "audience")):
-            message = f"authenticator `{name}` accepts tokens that were made for other services"
-            help = "add `audience:` with the `aud` that your issuer writes for this service"
+            message = f"authenticator `{name}` accepts tokens issued for other services"
+            help = "add `audience:` with the `aud` that your issuer uses for this service"
             yield finding("CH407", message, sources, at("/auth", name), help, key=True)
 
 
@@ -230,7 +234,7 @@ def token_in_query(config: Config, sources: Sources) -> Findings:
     for name, _ in with_tokens(config):
         for text, pointer in texts(sources, at("/auth", name, "token_from")):
             if text.partition(":")[0] == "query":
-                message = "a token in the URL ends up in the logs of proxies"
+                message = "a token in the URL ends up in proxy logs"
                 help = "prefer `header`, `cookie:NAME`, `subprotocol` or `message`"
                 yield finding("CH412", message, sources, pointer, help)
 
@@ -239,8 +243,8 @@ def expiry_optional(config: Config, sources: Sources) -> Findings:
     """CH422: tokens that never end."""
     for name, auth in authenticators(config, JwtAuth):
         if auth.expiry == "optional":
-            message = f"authenticator `{name}` accepts tokens that never end"
-            help = "remove it, so that a token needs `exp`"
+            message = f"authenticator `{name}` accepts tokens without an expiry"
+            help = "remove it, so that `exp` is required"
             yield finding("CH422", message, sources, at("/auth", name, "expiry"), help)
 
 
@@ -278,10 +282,12 @@ def token_twice(config: Config, sources: Sources) -> Findings:
             key = entry.token.text if entry.token is not None else f"sha256:{entry.sha256}"
             if key in seen:
                 pointer = _token_pointer(sources, name, index, len(auth.tokens))
-                message = f"the token of `{entry.user}` is in the list twice"
+                message = f"the token of `{entry.user}` is listed twice"
                 there = _token_pointer(sources, name, seen[key], len(auth.tokens))
                 related = Related(place=sources.place(there), message="first here")
-                problem = finding("CH427", message, sources, pointer, "give each user a token")
+                problem = finding(
+                    "CH427", message, sources, pointer, "give each user a token of their own"
+                )
                 yield attrs.evolve(problem, related=(related,))
             seen.setdefault(key, index)
 
@@ -293,5 +299,5 @@ def token_weak(config: Config, sources: Sources) -> Findings:
             if entry.token is not None and len(entry.token.text) < _LEAST_TOKEN:
                 pointer = _token_pointer(sources, name, index, len(auth.tokens))
                 message = f"the token of {shown(entry.user)} has {len(entry.token.text)} characters"
-                help = f"use {_LEAST_TOKEN} or more, at random: `openssl rand -hex 24`"
+                help = f"use at least {_LEAST_TOKEN} random characters: `openssl rand -hex 24`"
                 yield finding("CH428", message, sources, pointer, help)

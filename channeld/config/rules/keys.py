@@ -46,17 +46,15 @@ def _wanted(algorithm: str) -> str:
 def _key_problem(pem: str, name: str, wanted: list[str]) -> tuple[str, str]:
     if "PRIVATE KEY-----" in pem:
         message = f"the `public_key` of `{name}` is a private key"
-        return message, "write the public one: `openssl pkey -in key.pem -pubout`"
+        return message, "use the public key: `openssl pkey -in key.pem -pubout`"
     kind = _kind(pem)
     kinds = list(dict.fromkeys(wanted))
     if not kind:
-        message = f"the `public_key` of `{name}` is no PEM public key"
+        message = f"the `public_key` of `{name}` is not a PEM-encoded public key"
         return message, "it starts with `-----BEGIN PUBLIC KEY-----`"
     if not any(kind in one for one in kinds):
-        message = (
-            f"the `public_key` of `{name}` is of the kind {kind}; `algorithms` need {joined(kinds)}"
-        )
-        return message, "give the key that the tokens are signed with, or change `algorithms`"
+        message = f"the `public_key` of `{name}` is {kind}; `algorithms` need {joined(kinds)}"
+        return message, "use the key that the tokens are signed with, or change `algorithms`"
     return "", ""
 
 

@@ -47,7 +47,7 @@ def history_without_rooms(config: Config, sources: Sources) -> Findings:
         rooms = written(sources, at("/channels", channel.name, "rooms"))
         none = rooms in (None, []) or rooms == {"join": []}
         if channel.history is not None and none and not _is_broken(sources, channel):
-            message = f"channel `{channel.name}` has no rooms whose frames could be kept"
+            message = f"channel `{channel.name}` has no rooms to keep a history for"
             help = "add `rooms`, or remove `history`"
             pointer = at("/channels", channel.name, "history")
             yield finding("CH606", message, sources, pointer, help, key=True)
@@ -97,7 +97,7 @@ def outbox_small(config: Config, sources: Sources) -> Findings:
 def _outbox(sources: Sources, outbox: int, size: int, limits: str) -> Diagnostic:
     key = "outbox" if is_written(sources, f"{limits}/outbox") else "message_size"
     message = f"an outbox of {format_size(outbox)} cannot hold a message of {format_size(size)}"
-    help = "make `outbox` a few times as large as `message_size`"
+    help = "make `outbox` several times as large as `message_size`"
     return finding("CH609", message, sources, f"{limits}/{key}", help)
 
 
@@ -118,10 +118,8 @@ def burst_below_rate(config: Config, sources: Sources) -> Findings:
     """CH610: a burst so small that a second's share does not fit in it."""
     for rate, pointer in _rates(config):
         if rate.burst < rate.limit / rate.period:
-            message = (
-                f"a burst of {rate.burst} is less than {names_place(pointer)} lets in a second"
-            )
-            help = f"write a burst of {rate.limit} or more, or leave it out"
+            message = f"a burst of {rate.burst} is less than one second of {names_place(pointer)}"
+            help = f"write a burst of at least {rate.limit}, or leave it out"
             yield finding("CH610", message, sources, f"{pointer}/burst", help)
 
 
@@ -147,7 +145,7 @@ def auth_timeout_short(config: Config, sources: Sources) -> Findings:
         if not is_written(sources, at("/server", "limits", key)):
             key = "handshake_timeout"
         message = (
-            f"a client on a slow line may take {format_duration(limits.handshake_timeout)} for its "
+            f"a client on a slow connection may take {format_duration(limits.handshake_timeout)} for its "
             f"handshake, but only {format_duration(limits.auth_timeout)} for its token"
         )
         help = f"write `auth_timeout: {format_duration(limits.handshake_timeout)}` or more"
@@ -159,7 +157,7 @@ def batch_without_events(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         presence = channel.presence
         if presence is not None and presence.batch and not presence.events:
-            message = "`batch` gathers presence events, but `events: false` sends none"
+            message = "`batch` combines presence events, but `events: false` sends none"
             pointer = at("/channels", channel.name, "presence", "batch")
             yield finding("CH613", message, sources, pointer, "remove one of them")
 

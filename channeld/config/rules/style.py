@@ -31,7 +31,7 @@ def emit_and_stamp(config: Config, sources: Sources) -> Findings:
             if message.emit is not None and message.stamp is not None:
                 pointer = at("/channels", channel.name, "messages", name, "stamp")
                 text = f"message `{name}` has both `emit` and `stamp`"
-                help = "write the stamps into `emit`"
+                help = "move the stamps into `emit`"
                 yield finding("CH122", text, sources, pointer, help, key=True)
 
 
@@ -55,7 +55,7 @@ def channel_silent(config: Config, sources: Sources) -> Findings:
         silent = not is_written(sources, messages) or written(sources, messages) == {}
         if silent and not events:
             message = f"channel `{name}` declares neither messages nor events"
-            help = "add `messages`, or `events` if only the server speaks there"
+            help = "add `messages`, or `events` if only the server sends"
             yield finding("CH308", message, sources, at("/channels", name), help, key=True)
 
 
@@ -65,9 +65,9 @@ def reserved_type(config: Config, sources: Sources) -> Findings:
         for section in ("messages", "events"):
             for name in entries(sources, at("/channels", channel, section)):
                 if name in RESERVED:
-                    message = f"`{name}` is a frame of the protocol itself"
+                    message = f"`{name}` is reserved by the protocol"
                     pointer = at("/channels", channel, section, name)
-                    help = f"pick another name, such as `{name}_{section[:-1]}`"
+                    help = f"choose another name, such as `{name}_{section[:-1]}`"
                     yield finding("CH313", message, sources, pointer, help, key=True)
 
 
@@ -89,7 +89,7 @@ def names_alike(config: Config, sources: Sources) -> Findings:
         if first != name:
             yield diagnose(
                 "CH703",
-                f"channels `{first}` and `{name}` are easily mixed up",
+                f"channels `{first}` and `{name}` are easily confused",
                 sources.place(at("/channels", name), key=True),
                 help="give one of them another name",
                 related=(
@@ -104,8 +104,8 @@ def names_alike(config: Config, sources: Sources) -> Findings:
 def workers_without_broker(config: Config, sources: Sources) -> Findings:
     """CH704: processes that could not hear each other."""
     if config.server.workers > 1 and (written(sources, "/broker") or "memory") == "memory":
-        message = f"{config.server.workers} processes need a broker that they share"
-        help = "write `workers: 1`, or give a `broker` other than `memory`"
+        message = f"{config.server.workers} processes need a shared broker"
+        help = "write `workers: 1`, or use a `broker` other than `memory`"
         yield finding("CH704", message, sources, "/server/workers", help)
 
 

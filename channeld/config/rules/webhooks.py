@@ -35,7 +35,7 @@ def webhook_not_https(config: Config, sources: Sources) -> Findings:
         host = _host(webhook.url)
         if host and webhook.url.lower().startswith("https://"):
             continue
-        message = "a webhook is sent without TLS" if host else "the address names no host"
+        message = "a webhook is sent without TLS" if host else "the URL has no host"
         problem = finding("CH429", message, sources, pointer, "write `https://`")
         if is_loopback(host):
             problem = attrs.evolve(problem, severity=Severity.WARNING)
@@ -68,5 +68,9 @@ def webhook_secret_weak(config: Config, sources: Sources) -> Findings:
     for webhook, pointer in _webhooks(config, sources, "secret"):
         size = len(webhook.secret.text.encode())
         if size < _LEAST_SECRET:
-            message = f"the webhook's secret has {size} bytes; HMAC needs {_LEAST_SECRET}"
-            yield finding("CH431", message, sources, pointer, "make one: `openssl rand -hex 32`")
+            message = (
+                f"the webhook's secret has {size} bytes; at least {_LEAST_SECRET} are required"
+            )
+            yield finding(
+                "CH431", message, sources, pointer, "generate one with `openssl rand -hex 32`"
+            )

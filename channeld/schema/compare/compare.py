@@ -37,7 +37,7 @@ def compare(old: Node, new: Node) -> list[Fact]:
 
 
 def _undecided(here: Position, reason: str) -> Fact:
-    words = f"{subject(here)} changed in a way that can't be judged"
+    words = f"{subject(here)} changed in a way that cannot be decided"
     return Fact("D399", Effect.UNKNOWN, here, words, new=Spot.whole(here.new), note=reason)
 
 
@@ -199,7 +199,7 @@ class _Comparison:
             there = Spot.whole(node)
             yield Fact("D305", Effect.NARROWS, here, words, new=spot, old=there, keyword="anyOf")
         for node in come:
-            words = f"{subject(here)} may be {_form(node)}, too"
+            words = f"{subject(here)} may also be {_form(node)}"
             place = Spot.whole(node)
             yield Fact("D306", Effect.WIDENS, here, words, new=place, keyword="anyOf")
 
@@ -245,7 +245,7 @@ def _opaque(here: Position, old: Form, new: Form) -> Iterator[Fact]:
 
 
 def _came_or_went(here: Position, keyword: str, old: Spot | None, new: Spot | None) -> Fact:
-    effect, words = Effect.UNKNOWN, "changed in a way that can't be judged"
+    effect, words = Effect.UNKNOWN, "changed in a way that cannot be decided"
     # What `patternProperties` names is not asked of `additionalProperties`, so it can take away and give.
     if (old is None or new is None) and keyword != "patternProperties":
         effect = Effect.MAY_NARROW if old is None else Effect.MAY_WIDEN

@@ -32,7 +32,7 @@ def values(here: Position, old: Form, new: Form) -> Iterator[Fact]:
         more = Fact("D309", Effect.WIDENS, here, words, new=place, old=was, keyword="enum")
         yield attrs.evolve(more, extensible=extensible)
     elif gained := [value for value in new.values if not here.old.accepts(value)]:
-        words = f"{who} may be {choices(gained)}, too"
+        words = f"{who} may also be {choices(gained)}"
         more = Fact("D309", Effect.WIDENS, here, words, new=place, keyword="enum")
         yield attrs.evolve(more, values=tuple(gained), extensible=extensible)
 

@@ -63,12 +63,12 @@ def test_a_key_of_another_kind_is_refused(
     load_config: Load, algorithm: str, kind: str, needed: str
 ) -> None:
     (message,) = told(load_config, algorithm, public(kind))
-    assert message == f"the `public_key` of `s` is of the kind {kind}; `algorithms` need {needed}"
+    assert message == f"the `public_key` of `s` is {kind}; `algorithms` need {needed}"
 
 
 def test_what_is_no_public_key_is_refused(load_config: Load) -> None:
     assert told(load_config, "RS256", b"nonsense") == [
-        "the `public_key` of `s` is no PEM public key"
+        "the `public_key` of `s` is not a PEM-encoded public key"
     ]
     private = PRIVATE["RSA"].private_bytes(
         serialization.Encoding.PEM,
