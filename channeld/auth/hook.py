@@ -29,5 +29,5 @@ class HookAuthenticator(Authenticator[HookAuth]):
                 level="dangerous",
                 message=f"`{name}` asks the hook {now.hook.call} now",
                 key="hook",
-                label=f"{self.declared.hook.call} before; what it does is not judged",
+                label=f"{self.declared.hook.call} before; what it does is not analysed",
             )

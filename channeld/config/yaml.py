@@ -372,8 +372,8 @@ class _Composer:
         if meaning is None:
             return
         value = resolve(raw)
-        now = "a text" if isinstance(value, str) else f"the number {value}"
-        message = f"`{_short(raw)}` is {now} here, but {meaning} for older YAML readers"
+        now = "a string" if isinstance(value, str) else f"the number {value}"
+        message = f"`{_short(raw)}` is {now} here, but {meaning} in YAML 1.1"
         help = "quote it, so that every tool reads the same"
         if meaning in ("`true`", "`false`"):
             help = f"write {meaning}, or quote it"

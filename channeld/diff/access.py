@@ -34,11 +34,11 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
     pointer, who = at("/channels", new.name, "auth"), f"`{new.name}`"
     open_before, open_now = (not auth.names or auth.optional for auth in (was, now))
     if open_before and not open_now:
-        label = "anybody could connect before"
+        label = "anyone could connect before"
         message = f"{who} asks for a token now"
         yield comparison.change("D401", _B, message, pointer, label=label)
     elif open_now and not open_before:
-        message = f"{who} lets anybody in now"
+        message = f"{who} lets anyone in now"
         yield comparison.change("D404", _S, message, pointer, security=True)
     elif not was.names and now.names:
         message = f"{who} refuses a bad token now"
@@ -56,7 +56,7 @@ def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change
         message = f"tokens of `{name}` open {who} now"
         yield comparison.change("D404", _S, message, pointer, security=True)
     if not gone and not come and len(was.names) > 1 and was.names != now.names:
-        message = f"{who} asks its authenticators in another order now"
+        message = f"{who} tries its authenticators in another order now"
         label = f"{', '.join(was.names)} before; the first that finds its token decides"
         yield comparison.change("D411", _D, message, pointer, label=label)
 
@@ -215,7 +215,7 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
     if was.hook != now.hook:
         message = f"another hook decides about subscriptions of {who}"
         yield comparison.change(
-            "D701", _D, message, at(pointer, "hook"), label="what it does is not judged"
+            "D701", _D, message, at(pointer, "hook"), label="what it does is not analysed"
         )
 
 

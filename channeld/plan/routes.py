@@ -100,7 +100,7 @@ def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, poi
             context.add(
                 diagnose(
                     "CH333",
-                    f"`{key}` means nothing with `to: {route.to}`",
+                    f"`{key}` has no effect with `to: {route.to}`",
                     context.sources.place(at(pointer, key), key=True),
                     help="remove it",
                 )

@@ -141,13 +141,13 @@ def _refuse_outsiders(
     known = [tokens(join.node, stars=False) for join in context.joins] + list(context.allowed)
     declared = len(rooms.join) + len(rooms.subscribe.allow if rooms.subscribe else ())
     if len(known) == declared and not any(may_meet(wanted, pattern) for pattern in known):
-        help = "add it to `rooms.subscribe.allow` or `rooms.join`, or say `members_only: false`"
-        message = f"nobody can be in the room `{route.room}`"
+        help = "add it to `rooms.subscribe.allow` or `rooms.join`, or set `members_only: false`"
+        message = f"no connection can be in the room `{route.room}`"
         context.add(diagnose("CH324", message, place, help=help))
 
 
 def _add_outsider(context: ChannelContext, place: Place, label: str) -> None:
-    help = "let it join or subscribe (`rooms:`), or say `members_only: false`"
+    help = "let it join or subscribe (`rooms:`), or set `members_only: false`"
     context.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
 
 
@@ -165,7 +165,7 @@ def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
         message.context.add(
             diagnose(
                 "CH317",
-                "any text of the client's becomes part of a room name",
+                "arbitrary client text becomes part of a room name",
                 message.context.templates.place(expression),
                 help=f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema",
             )

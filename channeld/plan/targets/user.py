@@ -76,7 +76,7 @@ def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
             "CH327",
             "the sender chooses the receiver, who can't tell who sent it",
             message.context.templates.place(chosen),
-            help='add `stamp: {from: "{user.id}"}`, or say who may with `require`',
+            help='add `stamp: {from: "{user.id}"}`, or restrict senders with `require`',
         )
     )
 
