@@ -77,7 +77,7 @@ def apply_ignores(
         if found is None or diagnostic.severity is Severity.ERROR:
             kept.add(diagnostic)
         if found is not None and diagnostic.severity is Severity.ERROR:
-            message = f"{diagnostic.code} is an error, which can't be ignored"
+            message = f"{diagnostic.code} is an error, which cannot be ignored"
             help = "fix the error and remove the comment"
             kept.add(diagnose("CH091", message, found.place, help=help))
     for ignore in ignores:

@@ -142,7 +142,9 @@ def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> ob
     help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
     if value.partition(":")[0] == "cookie":
         help = "write `cookie:` and the cookie's name"
-    checker.find("CH106", f"{checker.quote(value, pointer)} is not a valid token source", pointer, help)
+    checker.find(
+        "CH106", f"{checker.quote(value, pointer)} is not a valid token source", pointer, help
+    )
     return INVALID
 
 
