@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from channeld.config.model import Tls
+from channeld.config.reachable import is_every_interface
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
@@ -280,8 +281,12 @@ def _is_dual(address: str, addresses: Sequence[str]) -> bool:
     """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
     host, _, port = address.rpartition(":")
     others = (other for other in addresses if other != address)
-    return host == "[::]" and not any(
-        other.rpartition(":")[2] == port and not other.startswith("[") for other in others
+    return (
+        host.startswith("[")
+        and is_every_interface(host.strip("[]"))
+        and not any(
+            other.rpartition(":")[2] == port and not other.startswith("[") for other in others
+        )
     )
 
 
