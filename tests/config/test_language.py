@@ -82,3 +82,22 @@ def keywords(rule: Rule) -> set[str]:
 def test_no_reference_is_left_in_the_language() -> None:
     assert {"properties", "anyOf", "x-kind"} <= keywords(LANGUAGE)
     assert keywords(LANGUAGE).isdisjoint({"$ref", "allOf", "definitions"})
+
+
+def test_every_choice_of_words_says_that_it_is_text() -> None:
+    def untyped(rule: Json, pointer: str) -> list[str]:
+        if isinstance(rule, list):
+            return [
+                one
+                for index, below in enumerate(rule)
+                for one in untyped(below, f"{pointer}/{index}")
+            ]
+        if not isinstance(rule, dict):
+            return []
+        here = [pointer] if "enum" in rule and rule.get("type") != "string" else []
+        return here + [
+            one for key, below in rule.items() for one in untyped(below, f"{pointer}/{key}")
+        ]
+
+    # Without a type, a list in its place would be taken for a list of the language.
+    assert untyped(dict(LANGUAGE), "") == []
