@@ -45,10 +45,15 @@ class Reject(Exception):
 
 @attrs.frozen(slots=True)
 class User:
-    """Who a connection belongs to: a stable id of 1-128 characters, and verified claims."""
+    """Who a connection belongs to: a stable id of 1-128 characters, and verified claims.
+
+    With `expires` (Unix seconds) the connection ends then as it does with a token: `token_expiring` a minute before, a
+    renewal by `authenticate`, else `TOKEN_EXPIRED` and 4401.
+    """
 
     id: str
     claims: Mapping[str, Any] = attrs.field(factory=dict)
+    expires: float | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -56,7 +61,8 @@ class Request:
     """The opening handshake, as authenticator hooks get it.
 
     `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
-    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`.
+    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `state` is what the lifespan
+    hook yielded.
     """
 
     path: str
@@ -67,6 +73,7 @@ class Request:
     cookies: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     subprotocols: Sequence[str] = attrs.field(default=(), repr=False)
     address: str = ""
+    state: Any = attrs.field(default=None, repr=False, eq=False)
 
 
 class _Connection(Protocol):

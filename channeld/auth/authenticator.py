@@ -5,7 +5,7 @@ whatever depends on the type is a method here, with the answer that most types g
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -27,9 +27,13 @@ __all__ = [
     "StandardClaim",
     "Verifier",
     "accept_user",
+    "is_time",
 ]
 
 Declared = TypeVar("Declared")
+
+# Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later end can't be computed with.
+_LATEST: Final = 2**53
 
 UserTemplate: TypeAlias = Callable[[Any, Frame], Any]
 
@@ -176,7 +180,7 @@ class Authenticator(Generic[Declared]):
         return None
 
     def ends_connections(self) -> bool:
-        """Whether a connection ends with its token."""
+        """Whether a connection may end with its token, or its user."""
         return False
 
     # ----------------------------------------------------------------------------------- for people and tools
@@ -225,3 +229,10 @@ def accept_user(claims: Validator | None, user: User) -> str | None:
         if violations:
             return f"claims refused at {violations[0].path or '/'}: {violations[0].keyword}"
     return None
+
+
+def is_time(value: object) -> bool:
+    """Whether a value is Unix seconds that can be computed with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LATEST

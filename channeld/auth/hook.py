@@ -17,6 +17,10 @@ class HookAuthenticator(Authenticator[HookAuth]):
         """The declared one."""
         return self.declared.hook
 
+    def ends_connections(self) -> bool:
+        """A hook may say when its user ends."""
+        return True
+
     def words(self) -> str:
         """The application decides."""
         return "the application looks at the request"

@@ -19,7 +19,15 @@ import attrs
 import jwt
 from jwt.algorithms import HMACAlgorithm, get_default_algorithms
 
-from channeld.auth.authenticator import CompiledAuth, Denied, Grant, Key, KeySet, accept_user
+from channeld.auth.authenticator import (
+    CompiledAuth,
+    Denied,
+    Grant,
+    Key,
+    KeySet,
+    accept_user,
+    is_time,
+)
 from channeld.config.model import JwtAuth
 from channeld.hooks import User
 from channeld.later import yield_to_task
@@ -29,9 +37,6 @@ __all__ = ["REMEMBERED", "JwtVerifier"]
 
 REMEMBERED: Final = 10_000
 """Tokens whose signature is remembered, for one authenticator: about 1.5 MiB."""
-
-# Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later `exp` can't be computed with.
-_LATEST: Final = 2**53
 
 
 @attrs.define(slots=True)
@@ -236,17 +241,10 @@ def _time_reason(declared: JwtAuth, claims: Mapping[str, Any], wall: float) -> s
     expires, starts = claims.get("exp"), claims.get("nbf", 0)
     if expires is None and declared.expiry == "required":
         return "token has no exp"
-    if not _is_time(starts) or not (expires is None or _is_time(expires)):
+    if not is_time(starts) or not (expires is None or is_time(expires)):
         return "exp or nbf is not a number"
     if starts > wall + declared.leeway:
         return "token is not valid yet"
     if expires is not None and expires + declared.leeway <= wall:
         return "token has expired"
     return None
-
-
-def _is_time(value: object) -> bool:
-    # Beyond 2^53, as for NaN, nothing can be computed with it.
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) <= _LATEST

@@ -3,7 +3,9 @@
 import math
 from typing import Final
 
-from channeld.auth.authenticator import Denied, Grant, accept_user
+import attrs
+
+from channeld.auth.authenticator import Denied, Grant, accept_user, is_time
 from channeld.auth.places import find_token
 from channeld.engine.hook_calls import call_authenticator
 from channeld.engine.ports import Surroundings
@@ -42,15 +44,25 @@ async def _ask_hook(
     engine: Surroundings, auth: AuthPlan, hook: Hook, seconds: float, request: Request
 ) -> Grant | Denied | None:
     try:
-        user = await call_authenticator(engine, hook, seconds, request)
+        asked = attrs.evolve(request, state=engine.state_of(hook.loop))
+        user = await call_authenticator(engine, hook, seconds, asked)
     except Reject as error:
         return Denied(f"hook {hook.name} rejected: {error.message}")
     if user is None:
         return None
     if not isinstance(user, User):
         return Denied(f"hook {hook.name} returned no User")
-    reason = accept_user(auth.compiled.claims, user)
-    return Grant(user) if reason is None else Denied(reason)
+    reason = accept_user(auth.compiled.claims, user) or _end_reason(engine, user)
+    return Grant(user, user.expires, user.expires) if reason is None else Denied(reason)
+
+
+def _end_reason(engine: Surroundings, user: User) -> str | None:
+    """Why the end that a hook gave its user is refused."""
+    if user.expires is None:
+        return None
+    if not is_time(user.expires):
+        return "the user's expires is not a number of seconds"
+    return "the user has expired" if user.expires <= engine.runtime.clock.wall() else None
 
 
 async def verify_message_token(session: Session, token: str) -> Grant | Denied:

@@ -164,7 +164,7 @@ def _access(config: Config, channel: Channel, pointer: str) -> _Named:
     if auths:
         yield "error", ErrorCode.UNAUTHORIZED, f"{pointer}/auth"
         yield "close", str(int(CloseCode.UNAUTHORIZED)), f"{pointer}/auth"
-    if any(auth.ends_connections() for auth in auths):
+    if any(auth.ends_connections() and auth.hook() is None for auth in auths):
         yield "error", ErrorCode.TOKEN_EXPIRED, f"{pointer}/auth"
     for auth in auths:
         hook = auth.hook()

@@ -1,6 +1,12 @@
 import pytest
 
-from channeld.auth.authenticator import Authenticator, CannotMint, CompiledAuth, accept_user
+from channeld.auth.authenticator import (
+    Authenticator,
+    CannotMint,
+    CompiledAuth,
+    accept_user,
+    is_time,
+)
 from channeld.hooks import User
 from channeld.schema.schemas import validator_of
 
@@ -27,3 +33,9 @@ def test_claims_are_held_against_the_schema() -> None:
     schema = validator_of({"required": ["name"]})
     assert accept_user(schema, User("ann", {"name": "Ann"})) is None
     assert accept_user(schema, User("ann")) == "claims refused at /: required"
+
+
+@pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf"), 2**53 + 2])
+def test_what_is_no_time(value: object) -> None:
+    assert not is_time(value)
+    assert is_time(1.5)

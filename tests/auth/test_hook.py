@@ -7,7 +7,7 @@ OURS = HookAuthenticator(HookAuth(hook=HookRef(call="app:who")))
 def test_the_application_decides() -> None:
     assert OURS.hook() == HookRef(call="app:who")
     assert OURS.words() == "the application looks at the request"
-    assert (OURS.token_from(), OURS.ends_connections()) == ((), False)
+    assert (OURS.token_from(), OURS.ends_connections()) == ((), True)
 
 
 def test_another_hook_is_not_judged() -> None:

@@ -2,12 +2,16 @@
 
 import json
 import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import jwt
 import pytest
 
 from channeld.auth.authenticator import Denied
-from channeld.testing import START, TestApp
+from channeld.testing import START, TestApp, running
 from tests.engine.conftest import Serve
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -271,3 +275,58 @@ async def test_while_nothing_can_be_verified_the_client_is_told_to_come_again(se
             "retry_after": 5.0,
         }
         assert (await client.wait_closed())[0] == 1013
+
+
+HOOKED = """channeld: 1
+auth: {{web: {{type: hook, hook: {module}:who}}}}
+hooks: {{lifespan: {module}:life}}
+channels:
+  private: {{path: /private, auth: web, messages: {{who: {{schema: true, route: sender}}}}}}
+"""
+WHO = """
+import contextlib
+from channeld import User
+
+@contextlib.asynccontextmanager
+async def life(server):
+    yield {"ends": %s}
+
+def who(request):
+    return User("ann", {"a": 1}, expires=request.state["ends"])
+"""
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Callable[[str], AbstractAsyncContextManager[TestApp]]:
+    """An app whose authenticator is a hook that says when its user ends, by the lifespan's value."""
+
+    def start(ends: str) -> AbstractAsyncContextManager[TestApp]:
+        module = f"who_{uuid.uuid4().hex}"
+        (tmp_path / f"{module}.py").write_text(WHO % ends)
+        (tmp_path / "channels.yaml").write_text(HOOKED.format(module=module))
+        return running(tmp_path / "channels.yaml")
+
+    return start
+
+
+async def test_a_user_of_a_hook_ends_as_a_token_does(
+    hooked: Callable[[str], AbstractAsyncContextManager[TestApp]],
+) -> None:
+    async with hooked(str(START + 600)) as app:
+        client = await app.connect("/private")
+        assert await client.receive() == {"type": "authenticated", "user": "ann", "expires": 600}
+        await app.advance(541)
+        assert await client.receive() == {"type": "token_expiring", "in": 60}
+        await app.advance(60)
+        assert (await client.receive())["code"] == "TOKEN_EXPIRED"
+        assert (await client.wait_closed())[0] == 4401
+
+
+@pytest.mark.parametrize("ends", ["'soon'", "True", "0", "float('nan')"])
+async def test_an_end_that_is_none_lets_nobody_in(
+    hooked: Callable[[str], AbstractAsyncContextManager[TestApp]], ends: str
+) -> None:
+    async with hooked(ends) as app:
+        client = await app.connect("/private")
+        assert (await client.receive())["code"] == "UNAUTHORIZED"
+        assert (await client.wait_closed())[0] == 4401
