@@ -61,8 +61,9 @@ class Request:
     """The opening handshake, as authenticator hooks get it.
 
     `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
-    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `state` is what the lifespan
-    hook yielded.
+    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `token` is given where
+    an `authenticate` frame renews a live connection: then there are no query, headers and cookies, and `path` is the channel's.
+    `state` is what the lifespan hook yielded.
     """
 
     path: str
@@ -73,6 +74,7 @@ class Request:
     cookies: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     subprotocols: Sequence[str] = attrs.field(default=(), repr=False)
     address: str = ""
+    token: str | None = attrs.field(default=None, repr=False)
     state: Any = attrs.field(default=None, repr=False, eq=False)
 
 

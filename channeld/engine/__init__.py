@@ -13,7 +13,8 @@
     authenticate   asking the authenticators, and saying no
     rooms          joining, leaving, being counted present
     routing        from an accepted message to publications
-    lifecycle      letting in, renewing, letting go
+    lifecycle      letting in, watching the token, letting go
+    renewal        asking again: after a new token, after a reload
     reserved       the protocol's own frames
     receive        what comes from a client
     engine         the whole: makes sessions, holds the verbs, reloads, drains

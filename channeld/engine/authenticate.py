@@ -16,7 +16,7 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.telemetry import log
 
-__all__ = ["authenticated", "deny", "find_user", "turn_away", "verify_message_token"]
+__all__ = ["ask", "authenticated", "deny", "find_user", "turn_away", "verify_message_token"]
 
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client may come again that nothing could be verified for."""
@@ -38,6 +38,15 @@ async def find_user(
         if token is not None:
             return await verifier.verify(token, engine.runtime.clock.wall())
     return None
+
+
+async def ask(
+    engine: Surroundings, channel: ChannelPlan, auth: AuthPlan, request: Request, token: str
+) -> Grant | Denied | None:
+    """Ask one authenticator about a token, wherever it looks for it otherwise; a hook finds it in the request."""
+    if auth.hook is not None:
+        return await _ask_hook(engine, auth, auth.hook, channel.limits.hook_timeout, request)
+    return await engine.verifiers[auth.name].verify(token, engine.runtime.clock.wall())
 
 
 async def _ask_hook(

@@ -17,7 +17,8 @@ from channeld.engine.latency import Timing
 from channeld.engine.ports import ALONE, FindUser, Observer, OtherNodes, Peer, Runtime
 from channeld.engine.publishing import Audience, HistoryPage
 from channeld.engine.receive import Receiver
-from channeld.engine.session import Session
+from channeld.engine.renewal import revise
+from channeld.engine.session import Session, State
 from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
@@ -201,7 +202,9 @@ class Engine:
     # --------------------------------------------------------------------------------------- reload and drain
 
     def reload(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> int:
-        """Take a new plan. Connections whose channel is gone or has another path or auth are sent away (1012).
+        """Take a new plan. Connections whose channel is gone or has another path, params or auth are sent away (1012).
+
+        The others are moved to the rooms, and counted in the presence, that the new plan gives them.
 
         Returns:
             How many connections were sent away.
@@ -215,12 +218,14 @@ class Engine:
         sent_away = 0
         for session in list(self.sessions.values()):
             new = plan.channels.get(session.channel.name)
-            if new is not None and new.contract == session.channel.contract:
-                session.channel = new
-            else:
+            if new is None or not _may_go_on(session, new):
                 sent_away += 1
                 reason = "the channel has changed"
                 session.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True)
+                continue
+            before, session.channel = session.channel, new
+            if before.membership != new.membership:
+                self.runtime.spawn(revise(session, before.presence))
         return sent_away
 
     def drain(self, seconds: float) -> None:
@@ -247,6 +252,14 @@ class _Goodbye:
             reconnect=True,
             retry_after=self.retry_after,
         )
+
+
+def _may_go_on(session: Session, new: ChannelPlan) -> bool:
+    old = session.channel
+    if new.contract != old.contract:
+        return False
+    # One that is on its way into its rooms cannot be told at the same time to go into others.
+    return new.membership == old.membership or not session.is_in(State.OPENING)
 
 
 def _carry_counters(old: ChannelPlan, new: ChannelPlan) -> None:

@@ -18,10 +18,9 @@ from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
-from channeld.plan.plan import MISSING, Hook
+from channeld.plan.plan import Hook
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.protocol.names import is_room_name
 from channeld.protocol.places import since_of
 from channeld.telemetry import log
 
@@ -29,9 +28,10 @@ __all__ = [
     "authenticate_first",
     "close_session",
     "contained",
+    "meets_require",
     "on_timer",
     "open_session",
-    "renew",
+    "take_grant",
 ]
 
 EXPIRING = 60.0
@@ -102,11 +102,11 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
         return
     engine, channel = session.engine, session.channel
     if grant is not None:
-        _take(session, grant)
+        take_grant(session, grant)
         session.answer(authenticated(session), id)
-    if not _meets_require(session, id, "This channel is not for you"):
+    if not meets_require(session, id, "This channel is not for you"):
         return
-    wanted = _rooms_to_join(session)
+    wanted = rooms.wanted(session)
     if wanted is None:
         return
     await _attach(session)
@@ -169,27 +169,6 @@ async def _call_connect(session: Session, hook: Hook) -> bool:
     return True
 
 
-def _rooms_to_join(session: Session) -> list[str] | None:
-    rendered = [template(session, {}) for template in session.channel.join]
-    named = [
-        room if isinstance(room, list) else [str(room)] for room in rendered if room is not MISSING
-    ]
-    wanted = list(dict.fromkeys(room for several in named for room in several))
-    for room in wanted:
-        if not is_room_name(room):
-            session.refuse(
-                ErrorCode.FORBIDDEN, "This is not a valid room name", None, room=room[:128]
-            )
-            session.end(CloseCode.FORBIDDEN, "forbidden")
-            return None
-    if len(rendered) == 1 and isinstance(rendered[0], str):
-        session.home = session.room = rendered[0]
-    most = session.channel.limits.rooms_per_connection
-    if len(wanted) > most:
-        session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, limit=most)
-    return wanted[:most]
-
-
 async def _join_rooms(session: Session, wanted: list[str]) -> None:
     channel = session.channel
     text = session.request.query.get("since") if session.request is not None else None
@@ -205,22 +184,8 @@ async def _join_rooms(session: Session, wanted: list[str]) -> None:
 # --------------------------------------------------------------------------------------------------- token's end
 
 
-async def renew(session: Session, token: str, id: str | int | None) -> None:
-    """A live connection brought a new token: the same user's, or the connection ends."""
-    found = await verify_message_token(session, token)
-    if not session.is_in(State.OPEN):
-        return None
-    if isinstance(found, Denied):
-        return turn_away(session, found, id)
-    if found.user.id != session.user_id:
-        return deny(session, "renewal for another user", id)
-    _take(session, found)
-    if not _meets_require(session, id, "This channel is not for you any more"):
-        return None
-    return session.answer(authenticated(session), id)
-
-
-def _meets_require(session: Session, id: str | int | None, words: str) -> bool:
+def meets_require(session: Session, id: str | int | None, words: str) -> bool:
+    """Whether its claims are what the channel requires; if not, it is told so with `words` and closed."""
     claim = unmet(session.channel.require, session)
     if claim is None:
         return True
@@ -230,7 +195,7 @@ def _meets_require(session: Session, id: str | int | None, words: str) -> bool:
     return False
 
 
-def _take(session: Session, grant: Grant) -> None:
+def take_grant(session: Session, grant: Grant) -> None:
     """Take over who the client is, and when that ends."""
     session.user_id = grant.user.id
     session.claims = grant.user.claims

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import orjson
 
 from channeld.broker.broker import Position, Topic
-from channeld.engine import lifecycle, publishing, rooms
+from channeld.engine import publishing, rooms
 from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
-from channeld.engine.session import Session
+from channeld.engine.renewal import may_subscribe, renew
+from channeld.engine.session import Origin, Session
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import is_room_name
@@ -48,7 +49,7 @@ async def receive(
 async def _authenticate(session: Session, frame: Frame, id: str | int | None) -> None:
     if not session.channel.auth:
         raise Forbidden("This channel takes no token")
-    await lifecycle.renew(session, frame["token"], id)
+    await renew(session, frame["token"], id)
 
 
 async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> None:
@@ -56,7 +57,7 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
     if not is_room_name(room):
         text = "must be a room name: NFC, no control characters"
         return session.refuse_message([Violation("/room", text, "format")], id)
-    if channel.subscribe is None or not channel.subscribe.allows(session, room):
+    if channel.subscribe is None or not may_subscribe(session, room):
         raise Forbidden("You may not join this room", room)
     if room not in session.rooms:
         most = channel.limits.rooms_per_connection
@@ -68,6 +69,10 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
         for hook in (channel.subscribe.hook, channel.on_subscribe):
             if hook is not None:
                 await call_hook(session, hook, room)
+        if session.channel is not channel and not may_subscribe(session, room):
+            # There was a reload meanwhile, or the token was renewed.
+            raise Forbidden("You may not join this room", room)
+        session.note_origin(room, Origin.SUBSCRIBED)
     return await rooms.join(session, room, frame.get("since"), asked=True, id=id)
 
 

@@ -4,13 +4,38 @@ from contextlib import suppress
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine.hook_calls import call_hook
-from channeld.engine.session import Session, State
+from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import with_position
-from channeld.plan.plan import PresencePlan
+from channeld.plan.plan import MISSING, PresencePlan
+from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name
 
-__all__ = ["enter", "join", "leave", "put"]
+__all__ = ["enter", "join", "leave", "put", "update", "wanted"]
+
+
+def wanted(session: Session) -> list[str] | None:
+    """The rooms that `rooms.join` gives a connection now; None where one has no name, and the connection is closed."""
+    rendered = [template(session, {}) for template in session.channel.join]
+    named = [
+        room if isinstance(room, list) else [str(room)] for room in rendered if room is not MISSING
+    ]
+    names = list(dict.fromkeys(room for several in named for room in several))
+    for room in names:
+        if not is_room_name(room):
+            session.refuse(
+                ErrorCode.FORBIDDEN, "This is not a valid room name", None, room=room[:128]
+            )
+            session.end(CloseCode.FORBIDDEN, "forbidden")
+            return None
+    if len(rendered) == 1 and isinstance(rendered[0], str):
+        session.home = session.room = rendered[0]
+    else:
+        session.home = session.room = None
+    most = session.channel.limits.rooms_per_connection
+    if len(names) > most:
+        session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, limit=most)
+    return names[:most]
 
 
 async def put(session: Session, room: str) -> None:
@@ -24,6 +49,7 @@ async def put(session: Session, room: str) -> None:
         raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
     if room in session.rooms or session.is_in(State.CLOSED):
         return
+    session.note_origin(room, Origin.PUT)
     await join(session, room, None, asked=True)
     if session.is_in(State.CLOSED):
         # It went while the broker was asked: nobody else would take it out again.
@@ -90,12 +116,16 @@ async def _join_with_history(
 
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence and tell it who is there."""
-    hub = session.engine.hub
+    await update(session, topic, plan)
+    session.send(await session.engine.hub.presence.state(topic))
+
+
+async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
+    """Show a connection's user in a topic's presence as the plan and the claims say now."""
     info = plan.info(session, {}) if session.user_id is not None else {}
-    # Whoever can't be shown must not be counted: everybody's list would fail with it.
+    # What cannot be shown must not be counted: everybody's list would fail with it.
     encode(dict(info))
-    await hub.enter_presence(session, topic, info)
-    session.send(await hub.presence.state(topic))
+    await session.engine.hub.enter_presence(session, topic, info)
 
 
 async def leave(
@@ -106,6 +136,7 @@ async def leave(
     if topic is None:
         return
     channel, engine = session.channel, session.engine
+    session.forget_origin(room)
     try:
         await engine.hub.leave(session, topic, channel.presence)
     finally:

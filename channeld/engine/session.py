@@ -30,7 +30,7 @@ from channeld.schema.violations import Violation
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["Session", "State", "is_id"]
+__all__ = ["Origin", "Session", "State", "is_id"]
 
 # Errors that are the server's own, or that have a limit of their own, are not counted against a client.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
@@ -45,6 +45,13 @@ class State(enum.Enum):
     OPEN = enum.auto()
     ENDING = enum.auto()
     CLOSED = enum.auto()
+
+
+class Origin(enum.Enum):
+    """Why a connection is in a room that `rooms.join` does not give it."""
+
+    SUBSCRIBED = enum.auto()
+    PUT = enum.auto()
 
 
 class Session:
@@ -67,6 +74,7 @@ class Session:
         "home",
         "message_arrival",
         "opened_at",
+        "origins",
         "params",
         "peer",
         "request",
@@ -99,6 +107,8 @@ class Session:
         self.expires: float | None = None
         self.ends: float | None = None
         self.rooms: dict[str, Topic] = {}
+        # Of the rooms that it is in for another reason than `rooms.join`.
+        self.origins: dict[str, Origin] | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
         self.home: str | None = None
         self.room: str | None = None
@@ -121,6 +131,17 @@ class Session:
     def limits(self) -> Limits:
         """The channel's limits."""
         return self.channel.limits
+
+    def note_origin(self, room: str, origin: Origin) -> None:
+        """It is put into a room for another reason than `rooms.join`."""
+        if self.origins is None:
+            self.origins = {}
+        self.origins[room] = origin
+
+    def forget_origin(self, room: str) -> None:
+        """It has left a room. Idempotent."""
+        if self.origins is not None:
+            self.origins.pop(room, None)
 
     @property
     def account(self) -> AccountKey:

@@ -78,7 +78,9 @@ class ChannelCompiler:
                 channel.auth,
                 tuple(plan.declared for plan in auth),
                 channel.require,
+                channel.params,
             ),
+            membership=(channel.rooms, channel.presence, channel.history is None),
         )
 
     def _requires(self, scope: TemplateScope) -> RequireCompiler:

@@ -218,7 +218,11 @@ class AuthPlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class ChannelPlan:
-    """One channel, compiled. `contract` is equal for two plans when a live connection may go from one to the other."""
+    """One channel, compiled.
+
+    `contract` is equal for two plans when a live connection may go from one to the other; `membership` when it then is
+    in the same rooms, and is shown there as before.
+    """
 
     name: str
     path: str
@@ -237,6 +241,7 @@ class ChannelPlan:
     on_unsubscribe: Hook | None
     limits: Limits
     contract: object
+    membership: object = None
 
 
 @attrs.frozen(slots=True)

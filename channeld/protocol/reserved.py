@@ -425,7 +425,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
             ),
             (
                 '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}}',
-                "a user who is there came a second time, with other `info`",
+                "to the others: a user who is there has another `info`, by a second connection or a renewed token",
             ),
             (
                 '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}',

@@ -110,7 +110,7 @@ class TestApp:
         query = dict(parse_qsl(query_text, keep_blank_values=True))
         query |= {"token": token} if token is not None else {}
         query |= {"since": since} if since is not None else {}
-        match = self.plan.match(target)
+        match = self.engine.plan.match(target)
         if match is None:
             raise Refused(404)
         all_claims = dict(claims or {})

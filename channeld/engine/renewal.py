@@ -1,0 +1,121 @@
+"""Asking again what a live connection may: with a new token, or because a reload brought another file.
+
+What `rooms.join` and `rooms.subscribe` no longer give is left, and what `rooms.join` now gives is joined; the client is
+told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are.
+"""
+
+from channeld.auth.authenticator import Denied, Grant
+from channeld.broker.broker import Topic
+from channeld.engine import authenticate, rooms
+from channeld.engine.hook_calls import call_hook
+from channeld.engine.lifecycle import meets_require, take_grant
+from channeld.engine.session import Origin, Session, State
+from channeld.hooks import Reject, Request
+from channeld.plan.plan import PresencePlan
+from channeld.protocol.codes import CloseCode
+
+__all__ = ["may_subscribe", "renew", "revise"]
+
+
+def may_subscribe(session: Session, room: str) -> bool:
+    """Whether `rooms.subscribe.allow` has the room; its hook is another question."""
+    subscribe = session.channel.subscribe
+    return subscribe is not None and subscribe.allows(session, room)
+
+
+async def renew(session: Session, token: str, id: str | int | None) -> None:
+    """A live connection brought a new token: the same user's, or the connection ends."""
+    found = await _verify(session, token)
+    if not session.is_in(State.OPEN):
+        return None
+    if isinstance(found, Denied):
+        return authenticate.turn_away(session, found, id)
+    if found.user.id != session.user_id:
+        return authenticate.deny(session, "renewal for another user", id)
+    take_grant(session, found)
+    if not meets_require(session, id, "This channel is not for you any more"):
+        return None
+    session.answer(authenticate.authenticated(session), id)
+    return await _revise(session, session.channel.presence, "renewed", asks_hook=True)
+
+
+async def _verify(session: Session, token: str) -> Grant | Denied:
+    """Ask every authenticator of the channel, wherever it looks for the tokens of handshakes."""
+    engine, channel = session.engine, session.channel
+    outcome = Denied("no authenticator takes this token")
+    request = Request(
+        path=channel.path,
+        channel=channel.name,
+        params=session.params,
+        address=session.address,
+        token=token,
+    )
+    for auth in channel.auth:
+        found = await authenticate.ask(engine, channel, auth, request, token)
+        if isinstance(found, Grant):
+            return found
+        if found is not None and outcome.is_final:
+            outcome = found
+    return outcome
+
+
+async def revise(session: Session, before: PresencePlan | None) -> None:
+    """A reload gave a connection another plan of its channel; `before` was its presence."""
+    if not session.is_in(State.OPEN):
+        return
+    try:
+        await _revise(session, before, "reloaded", asks_hook=False)
+    except (
+        Exception
+    ):  # the broker is away, or a hook failed: what cannot be made right here begins anew
+        session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
+        raise
+
+
+async def _revise(
+    session: Session, before: PresencePlan | None, reason: str, *, asks_hook: bool
+) -> None:
+    names = rooms.wanted(session)
+    if names is None:
+        return
+    for room in list(session.rooms):
+        if room not in names and not await _may_stay(session, room, asks_hook=asks_hook):
+            await rooms.leave(session, room, None, reason)
+    stayed = list(session.rooms.values())
+    for room in names:
+        if room not in session.rooms and session.is_in(State.OPEN):
+            await rooms.join(session, room, None, asked=True)
+    await _revise_presence(session, before, stayed)
+
+
+async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
+    origin = (session.origins or {}).get(room)
+    if origin is not Origin.SUBSCRIBED:
+        return origin is Origin.PUT
+    if not may_subscribe(session, room):
+        return False
+    subscribe = session.channel.subscribe
+    if asks_hook and subscribe is not None and subscribe.hook is not None:
+        try:
+            await call_hook(session, subscribe.hook, room)
+        except Reject:
+            return False
+    return True
+
+
+async def _revise_presence(
+    session: Session, before: PresencePlan | None, stayed: list[Topic]
+) -> None:
+    """Count it where it is counted now, and no more where it was; `stayed` are the rooms that it did not just join."""
+    now, hub = session.channel.presence, session.engine.hub
+    everyone = Topic("channel", session.channel.name, "")
+    if before is not None and (now is None or now.scope != before.scope):
+        for topic in stayed if before.scope == "room" else [everyone]:
+            await hub.presence.leave(topic, None, session)
+    if now is None or not session.is_in(State.OPEN):
+        return
+    for topic in stayed if now.scope == "room" else [everyone]:
+        if before is None or before.scope != now.scope:
+            await rooms.enter(session, topic, now)
+        else:
+            await rooms.update(session, topic, now)

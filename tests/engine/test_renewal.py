@@ -1,0 +1,237 @@
+"""What a live connection may, asked again: after a new token, and after a reload."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from channeld.broker.broker import BrokerUnavailable
+from channeld.plan.load import load_plan
+from channeld.testing import Client, TestApp, running
+from tests.engine import conftest
+from tests.engine.conftest import Serve
+
+HEAD = conftest.HEAD.replace("leeway", "claims: {properties: {team: {type: string}}}, leeway")
+
+TEAMS = """
+  board:
+    path: /board
+    auth: session
+    rooms: {join: "team-{claims.team?}", subscribe: {allow: ["topic-{claims.team?}", free]}}
+    presence: {info: {name: "{claims.name?}"}, grace: 0s}
+    history: {size: 5, ttl: 60s}
+"""
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """As the engine's, with an authenticator that says what a team is."""
+
+    def start(channels: str) -> AbstractAsyncContextManager[TestApp]:
+        file = tmp_path / "channels.yaml"
+        file.write_text(HEAD + "channels:\n" + channels)
+        return running(file)
+
+    return start
+
+
+async def enter(app: TestApp, path: str, user: str, **claims: Any) -> Client:
+    client = await app.connect(path, user=user, claims=claims)
+    await client.received()
+    return client
+
+
+async def renew(app: TestApp, client: Client, user: str, **claims: Any) -> list[dict[str, Any]]:
+    payload = {"sub": user, "exp": app.runtime.clock.wall() + 600, **claims}
+    token = jwt.encode(payload, "a secret of at least thirty-two bytes", algorithm="HS256")
+    await client.send({"type": "authenticate", "token": token, "id": "r"})
+    return await client.received()
+
+
+def rooms_told(frames: list[dict[str, Any]]) -> list[tuple[str, str, object]]:
+    told = [f for f in frames if f["type"] in ("subscribed", "unsubscribed")]
+    return [(frame["type"], frame["room"], frame.get("reason")) for frame in told]
+
+
+def presence_told(frames: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    told = [f for f in frames if f["type"] == "presence"]
+    return [(f["event"], f.get("user"), f.get("info")) for f in told]
+
+
+async def test_a_renewal_moves_a_connection_to_the_rooms_of_its_new_claims(serve: Serve) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        for room in ("topic-a", "free"):
+            await ann.send({"type": "subscribe", "room": room})
+        assert ann.session is not None
+        await app.engine.join(ann.session.connection_id, "given")
+        await ann.received()
+        frames = await renew(app, ann, "ann", team="b")
+        assert (frames[0]["type"], frames[0]["id"]) == ("authenticated", "r")
+        assert rooms_told(frames) == [
+            ("unsubscribed", "team-a", "renewed"),
+            ("unsubscribed", "topic-a", "renewed"),
+            ("subscribed", "team-b", None),
+        ]
+        assert set(ann.session.rooms) == {"free", "given", "team-b"}
+        await app.publish("board", {"type": "news"}, room="team-a")
+        assert await ann.received() == []
+        await ann.send({"type": "history", "room": "team-a"})
+        assert (await ann.receive())["code"] == "FORBIDDEN"
+
+
+async def test_a_renewal_with_the_same_claims_moves_nobody(serve: Serve) -> None:
+    async with serve(TEAMS) as app:
+        ann, bob = [await enter(app, "/board", user, team="a") for user in ("ann", "bob")]
+        await ann.received()
+        assert [frame["type"] for frame in await renew(app, ann, "ann", team="a")] == [
+            "authenticated"
+        ]
+        assert await bob.received() == []
+
+
+async def test_a_renewal_with_another_name_is_told_to_the_others(serve: Serve) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a", name="Ann")
+        bob = await enter(app, "/board", "bob", team="a")
+        await ann.received()
+        await renew(app, ann, "ann", team="a", name="Anna")
+        assert presence_told(await bob.received()) == [("update", "ann", {"name": "Anna"})]
+
+
+async def test_a_second_connection_with_another_info_is_told_as_an_update(serve: Serve) -> None:
+    async with serve(TEAMS) as app:
+        bob = await enter(app, "/board", "bob", team="a")
+        await enter(app, "/board", "ann", team="a", name="Ann")
+        await enter(app, "/board", "ann", team="a", name="Anna")
+        await enter(app, "/board", "ann", team="a", name="Anna")
+        assert presence_told(await bob.received()) == [
+            ("join", "ann", {"name": "Ann"}),
+            ("update", "ann", {"name": "Anna"}),
+        ]
+
+
+HOOKED = """
+channeld: 1
+auth: {app: {type: hook, hook: "renewhooks:who"}}
+channels:
+  board:
+    path: /board
+    auth: app
+    rooms: {subscribe: {allow: "*", hook: "renewhooks:may"}}
+"""
+
+RENEW_HOOKS = """
+from channeld import Reject, User
+
+def who(request):
+    token = request.token or request.query.get("token")
+    return User("ann", claims={"rooms": token.split(",")}) if token else None
+
+def may(ctx, room):
+    if room not in ctx.claims["rooms"]:
+        raise Reject("not yours")
+"""
+
+
+async def test_an_authenticator_hook_is_asked_again_and_so_is_the_one_of_rooms(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "renewhooks.py").write_text(RENEW_HOOKS)
+    (tmp_path / "channels.yaml").write_text(HOOKED)
+    async with running(tmp_path / "channels.yaml") as app:
+        ann = await app.connect("/board?token=x,y")
+        for room in ("x", "y"):
+            await ann.send({"type": "subscribe", "room": room})
+        await ann.received()
+        await ann.send({"type": "authenticate", "token": "y,z"})
+        frames = await ann.received()
+        assert frames[0]["type"] == "authenticated"
+        assert rooms_told(frames) == [("unsubscribed", "x", "renewed")]
+
+
+async def test_a_token_may_renew_wherever_it_came_from_at_first(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(HEAD.replace("leeway", "token_from: [query], leeway") + "channels:\n" + TEAMS)
+    async with running(file) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        assert (await renew(app, ann, "ann", team="a"))[0]["type"] == "authenticated"
+
+
+def reload(app: TestApp, tmp_path: Path, old: str, new: str) -> int:
+    assert old in TEAMS
+    file = tmp_path / "channels.yaml"
+    file.write_text(HEAD + "channels:\n" + TEAMS.replace(old, new))
+    return app.engine.reload(load_plan(str(file)), {})
+
+
+async def test_a_reload_moves_connections_to_the_rooms_of_the_new_file(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(TEAMS) as app:
+        ann, bob = [await enter(app, "/board", user, team="a") for user in ("ann", "bob")]
+        await ann.received()
+        assert reload(app, tmp_path, "team-{", "group-{") == 0
+        for client in (ann, bob):
+            frames = await client.received()
+            assert rooms_told(frames) == [
+                ("unsubscribed", "team-a", "reloaded"),
+                ("subscribed", "group-a", None),
+            ]
+        await app.publish("board", {"type": "news"}, room="group-a")
+        assert [frame["type"] for frame in await bob.received()] == ["news"]
+
+
+async def test_a_reload_that_narrows_what_may_be_subscribed_takes_out_who_had(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        for room in ("topic-a", "free"):
+            await ann.send({"type": "subscribe", "room": room})
+        await ann.received()
+        reload(app, tmp_path, ", free]", "]")
+        assert rooms_told(await ann.received()) == [("unsubscribed", "free", "reloaded")]
+
+
+async def test_a_reload_turns_presence_on_and_off(serve: Serve, tmp_path: Path) -> None:
+    shown = 'presence: {info: {name: "{claims.name?}"}, grace: 0s}'
+    async with serve(TEAMS.replace(shown, "presence: {scope: channel}")) as app:
+        ann, bob = [await enter(app, "/board", user, team="a") for user in ("ann", "bob")]
+        await ann.received()
+        reload(app, tmp_path, "grace: 0s", "grace: 0s")
+        for client in (ann, bob):
+            assert "state" in [event for event, *_ in presence_told(await client.received())]
+        await ann.send({"type": "presence", "room": "team-a"})
+        assert {one["user"] for one in (await ann.receive("presence"))["users"]} == {"ann", "bob"}
+        await enter(app, "/board", "eve", team="a")
+        assert presence_told(await bob.received()) == [("join", "eve", {})]
+        await ann.received()
+        reload(app, tmp_path, shown, "x-none: 1")
+        await enter(app, "/board", "joe", team="a")
+        assert [*await bob.received(), *await ann.received()] == []
+
+
+async def test_a_reload_that_changes_nothing_of_a_channel_tells_nobody(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        reload(app, tmp_path, "size: 5", "size: 6")
+        assert await ann.received() == []
+
+
+async def test_where_the_broker_is_away_a_reload_sends_connections_away(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object) -> None:
+        raise BrokerUnavailable
+
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        monkeypatch.setattr(app.engine.hub.broker, "since", away)
+        reload(app, tmp_path, "team-{", "group-{")
+        assert (await ann.wait_closed())[0] == 1012
+        assert [type(failure) for failure in app.runtime.failures] == [BrokerUnavailable]
