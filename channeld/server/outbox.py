@@ -10,6 +10,7 @@
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
@@ -19,7 +20,10 @@ from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
 from channeld.server.transports.transport import Encode
 
-__all__ = ["Fanout", "Outbox", "Write"]
+__all__ = ["TURN_S", "Fanout", "Outbox", "Write"]
+
+TURN_S = 0.002
+"""Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer."""
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
@@ -186,13 +190,16 @@ class Fanout:
 
     Args:
         encode: how the frames of `direct` members are framed: once a frame, however many they are.
+        tick: seconds of a clock that measures turns.
     """
 
     __slots__ = (
         "_ahead",
         "_batch",
         "_encoded",
+        "_ends",
         "_poked",
+        "_tick",
         "bytes_out",
         "dirty",
         "encode",
@@ -201,8 +208,12 @@ class Fanout:
         "recipients",
     )
 
-    def __init__(self, encode: Encode = encode_text) -> None:
+    def __init__(
+        self, encode: Encode = encode_text, tick: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.encode = encode
+        self._tick = tick
+        self._ends = 0.0
         self.dirty: list[Outbox] = []
         self.ended: list[Callable[[], None]] = []
         self.in_turn = False
@@ -277,6 +288,11 @@ class Fanout:
     def begin(self) -> None:
         """A turn begins: nothing is written until `end`."""
         self.in_turn = True
+        self._ends = self._tick() + TURN_S
+
+    def is_over(self) -> bool:
+        """Whether the turn has taken its time: what is left to read has to wait for the next one."""
+        return self._tick() >= self._ends
 
     def end(self) -> None:
         """Write everything, and call what waits for that, until nothing is left."""

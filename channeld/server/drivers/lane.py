@@ -11,8 +11,9 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 3.  Pings, pongs and Close frames never wait for a consumer.
 4.  A closed socket is marked, unregistered and closed with no checkpoint between.
 5.  What is written, whoever writes it, goes through the outbox.
-6.  A turn takes at most `FRAMES_A_TURN` WebSocket frames of one socket and of `SOCKETS_A_TURN` sockets; the rest is
-    taken in later turns, no byte is lost, and trio's other tasks run between them.
+6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
+    taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
+    between them.
 7.  A turn accepts at most `ACCEPTS_A_TURN` connections of a listener; without file descriptors it stops accepting for a
     second, and says so once.
 8.  An exception from above ends one connection, never the lane.
@@ -127,6 +128,8 @@ class Lane:
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
         self._listeners: dict[int, socket.socket] = {}
+        # Of a turn whose time was over: what it did not come to. (Asking the epoll again might never come to them.)
+        self._left: list[tuple[int, int]] = []
         self._resumed: collections.deque[_LaneSocket] = collections.deque()
         self._has_resumed = trio.Event()
 
@@ -194,9 +197,14 @@ class Lane:
 
     def _turn(self) -> None:
         admission, sockets = self.admission, self._sockets
+        fanout = admission.fanout
         now, received = admission.now(), 0
-        admission.fanout.begin()
-        for fd, events in self.epoll.poll(0, SOCKETS_A_TURN):
+        fanout.begin()
+        ready, self._left = self._left or self.epoll.poll(0, SOCKETS_A_TURN), []
+        for number, (fd, events) in enumerate(ready):
+            if number and fanout.is_over():
+                self._left = ready[number:]
+                break
             driver = sockets.get(fd)
             if driver is None:
                 self._accept(fd)
@@ -220,12 +228,14 @@ class Lane:
             received += len(data)
             connection.feed(data, now)
         admission.counters.bytes_in += received
-        admission.fanout.end()
+        fanout.end()
 
     def _turn_of_resumed(self) -> None:
         now = self.admission.now()
         self.admission.fanout.begin()
-        for _ in range(min(SOCKETS_A_TURN, len(self._resumed))):
+        for number in range(min(SOCKETS_A_TURN, len(self._resumed))):
+            if number and self.admission.fanout.is_over():
+                break
             driver = self._resumed.popleft()
             connection = driver.connection
             if connection.state is not State.GONE:

@@ -18,7 +18,7 @@ from channeld.server.admission import Admission
 from channeld.server.connection import FRAMES_A_TURN
 from channeld.server.drivers import lane as lane_module
 from channeld.server.drivers.lane import ACCEPTS_A_TURN, SOCKETS_A_TURN, Lane, is_supported
-from channeld.server.outbox import Fanout
+from channeld.server.outbox import TURN_S, Fanout
 from channeld.server.runtime import TrioRuntime
 from tests.server.kit import (
     RecordingEngine,
@@ -38,6 +38,7 @@ class Turning:
 
     engine: RecordingEngine
     lane: Lane
+    spent: float = 0.0
     peers: list[socket.socket] = attrs.field(factory=list)
 
     def connect(self, data: bytes = request_bytes()) -> socket.socket:
@@ -58,16 +59,19 @@ async def turning() -> object:
     runtime = TrioRuntime()
     the_plan = plan()
     admission = Admission(
-        engine=engine, plan_source=lambda: the_plan, runtime=runtime, fanout=Fanout()
+        engine=engine,
+        plan_source=lambda: the_plan,
+        runtime=runtime,
+        fanout=Fanout(tick=lambda: made.spent),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)
-        turning = Turning(engine, Lane(admission, 1000))
-        yield turning
-        for connection in turning.lane.connections:
+        made = Turning(engine, Lane(admission, 1000))
+        yield made
+        for connection in made.lane.connections:
             connection.abandon(1001)
-        turning.lane.epoll.close()
-        for peer in turning.peers:
+        made.lane.epoll.close()
+        for peer in made.peers:
             peer.close()
         nursery.cancel_scope.cancel()
 
@@ -213,6 +217,61 @@ async def test_6_a_turn_serves_so_many_sockets_and_the_others_next(turning: Turn
     assert len(turning.engine.sessions) == SOCKETS_A_TURN
     turning.turn()
     assert all(texts(client) == [b"x"] for client in clients)
+
+
+async def test_6_a_turn_takes_no_more_sockets_when_its_time_is_over(turning: Turning) -> None:
+    def spend(session: RecordingSession, payload: bytes) -> None:
+        turning.spent += TURN_S / 2
+        session.echo(payload)
+
+    clients = [turning.connect() for _ in range(7)]
+    turning.turn()
+    turning.engine.on_message = spend
+    for number, client in enumerate(clients):
+        received(client)
+        client.send(frame(b"%d" % number))
+    served = []
+    for _ in range(4):
+        turning.turn()
+        served.append([number for number, client in enumerate(clients) if texts(client)])
+    assert [len(numbers) for numbers in served] == [2, 2, 2, 1]
+    assert sorted(number for numbers in served for number in numbers) == list(range(7))
+
+
+async def test_6_who_never_stops_sending_keeps_nobody_from_a_turn(turning: Turning) -> None:
+    def spend(session: RecordingSession, payload: bytes) -> None:
+        turning.spent += TURN_S
+        session.echo(payload)
+
+    clients = [turning.connect() for _ in range(5)]
+    turning.turn()
+    turning.engine.on_message = spend
+    for _ in range(5):
+        for client in clients:
+            client.send(frame(b"again"))
+        turning.turn()
+    # Each had one turn, with all that it had sent by then.
+    taken = sorted(len(session.messages) for session in turning.engine.sessions)
+    assert taken == [1, 2, 3, 4, 5]
+
+
+async def test_6_a_turn_takes_no_more_frames_of_a_socket_when_its_time_is_over(
+    turning: Turning,
+) -> None:
+    def spend(session: RecordingSession, payload: bytes) -> None:
+        turning.spent += TURN_S
+        session.echo(payload)
+
+    flood = turning.connect()
+    turning.turn()
+    received(flood)
+    turning.engine.on_message = spend
+    flood.send(b"".join(frame(b"%d" % number) for number in range(FRAMES_A_TURN)))
+    turning.turn()
+    assert 0 < len(turning.engine.session.messages) < FRAMES_A_TURN
+    while turning.lane._resumed:
+        turning.lane._turn_of_resumed()
+    assert texts(flood) == [b"%d" % number for number in range(FRAMES_A_TURN)]
 
 
 async def test_6_other_tasks_run_while_a_client_floods() -> None:
