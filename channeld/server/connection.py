@@ -32,6 +32,9 @@ __all__ = ["FRAMES_A_TURN", "Connection", "State"]
 FRAMES_A_TURN = 32
 # After so many the clock is looked at.
 _FRAMES_A_LOOK = 8
+# Who has taken nothing for so long, of what waits, reads no more; looked at so often.
+STALLED_S = 30.0
+_LOOK_S = 5.0
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
@@ -49,6 +52,15 @@ class State(enum.Enum):
     LINGERING = "all is said, the client is listened out"
     ENDING = "the outbox is emptied, nothing is read"
     GONE = "the socket is closed"
+
+
+class _Stall:
+    """Since when a peer has taken nothing, and how far it had come by then."""
+
+    __slots__ = ("since", "taken", "timer")
+
+    def __init__(self, since: float, taken: int, timer: Timer) -> None:
+        self.since, self.taken, self.timer = since, taken, timer
 
 
 class Connection(Outbox):
@@ -80,6 +92,8 @@ class Connection(Outbox):
         "_reader",
         "_secure",
         "_session",
+        "_stall",
+        "_taken",
         "_timer",
         "_transport",
         "paused",
@@ -111,6 +125,9 @@ class Connection(Outbox):
         self._close = _NO_CLOSE
         self._heard = admission.now()
         self._pinged = float("inf")
+        # What the peer had taken when it was pinged.
+        self._taken = 0
+        self._stall: _Stall | None = None
         admission.arrive()
         timeout = admission.plan_source().limits.handshake_timeout
         self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
@@ -188,6 +205,11 @@ class Connection(Outbox):
     def want_write(self) -> None:
         """The peer takes no more for now."""
         self._driver.want_write()
+        if self._stall is None and self.state is State.OPEN:
+            now = self._admission.now()
+            self.moved = False
+            timer = self._admission.runtime.timers.at(now + _LOOK_S, self._look)
+            self._stall = _Stall(now, self._driver.flow().taken, timer)
 
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
@@ -362,16 +384,40 @@ class Connection(Outbox):
         if self.paused:
             # It is not the client's silence: nobody listens.
             self._heard = now
-        if self._pinged > self._heard and self._pinged <= now:
+        if self._pinged > self._heard and self._pinged <= now and not self._is_catching_up():
             self._admission.counters.ping_timeouts += 1
             self._leave(Closing(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
             self._release(abort=True)
+        elif self._pinged > self._heard and self._pinged <= now:
+            self._set_timer(now + ping.timeout)
         elif now - self._heard >= ping.interval:
-            self._pinged = now
+            self._pinged, self._taken = now, self._driver.flow().taken
             self._respond(self._transport.ping)
             self._set_timer(now + ping.timeout)
         else:
             self._set_timer(self._heard + ping.interval)
+
+    def _is_catching_up(self) -> bool:
+        """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
+        if self.blocked:
+            return True  # `_look` ends it if it takes nothing
+        flow = self._driver.flow()
+        before, self._taken = self._taken, flow.taken
+        return flow.waiting > 0 and flow.taken != before
+
+    def _look(self, now: float) -> None:
+        """Look whether a peer whose outbox is blocked has taken anything."""
+        stall = self._stall
+        if stall is None or not self.blocked or self.state is not State.OPEN:
+            self._stall = None
+            return
+        taken = self._driver.flow().taken
+        if self.moved or taken != stall.taken:
+            self.moved, stall.since, stall.taken = False, now, taken
+        if now - stall.since >= STALLED_S:
+            self.overflowed()
+        else:
+            stall.timer = self._admission.runtime.timers.at(now + _LOOK_S, self._look)
 
     def _set_timer(self, deadline: float) -> None:
         self._timer.cancel()
@@ -434,6 +480,8 @@ class Connection(Outbox):
             self.state, self._reader, self.direct, self.out = State.GONE, None, None, None
             self.paused = True
             self._timer.cancel()
+            if self._stall is not None:
+                self._stall.timer.cancel()
             self._driver.release(abort=abort)
             self._admission.leave(self._address if self._is_admitted else None)
 

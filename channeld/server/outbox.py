@@ -46,6 +46,7 @@ class Outbox:
         queued: bytes that wait: all of them while `blocked` (the peer takes no more for now), else of this turn, but
             for its first frame.
         limit: bytes that may wait.
+        moved: the peer took some of what waited. Never cleared here.
         parting: nothing may be queued any more; `drained` is called when all is sent.
     """
 
@@ -54,6 +55,7 @@ class Outbox:
         "direct",
         "fanout",
         "limit",
+        "moved",
         "offset",
         "out",
         "parting",
@@ -68,7 +70,7 @@ class Outbox:
         self.out: list[bytes] | None = None
         self.offset = self.queued = 0
         self.limit = 1 << 20
-        self.blocked = self.parting = False
+        self.blocked = self.parting = self.moved = False
 
     def send(self, frame: bytes) -> None:
         """Encode and queue one frame's JSON, behind what a room's batch holds for this peer."""
@@ -111,6 +113,8 @@ class Outbox:
             self.broken()
             return
         self.fanout.bytes_out += sent
+        if sent:
+            self.moved = True
         self.keep_unsent(data, offset + sent)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
@@ -123,7 +127,7 @@ class Outbox:
         else:
             self.out = None
             if self.queued or self.blocked:
-                self.offset, self.queued, self.blocked = 0, 0, False
+                self.offset, self.queued, self.blocked, self.moved = 0, 0, False, True
             if self.parting:
                 self.drained()
 

@@ -8,6 +8,7 @@ from channeld.engine.ports import Peer
 from channeld.hooks import Request
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
+from channeld.server.flow import Flow
 
 __all__ = ["Driver", "Engine", "Session"]
 
@@ -60,6 +61,9 @@ class Driver(Protocol):
 
     def half_close(self) -> None:
         """All is said: tell the peer that nothing more comes, and go on reading."""
+
+    def flow(self) -> Flow:
+        """How far the peer has come with what was written."""
 
     def release(self, *, abort: bool) -> None:
         """Let go of the socket, now; with `abort`, of what the kernel still holds for the peer too. Idempotent."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import socket
 import struct
 import zlib
 from collections.abc import Awaitable
@@ -778,6 +779,59 @@ async def test_pings_come_early_where_they_are_frequent(
         client = await served.client()
         await pass_time(mock_clock, 2)
         assert await client.frame() == PING_FRAME
+
+
+# ------------------------------------------------------------------------------------------------ slow readers
+
+
+def pour(session: RecordingSession, _payload: bytes) -> None:
+    """More than any kernel's buffers hold, and less than the outbox may."""
+    session.echo(bytes(1 << 24))
+
+
+ROOMY = plan(Server(ping=Ping(interval=25, timeout=20)), outbox=1 << 26)
+
+
+async def test_who_takes_nothing_for_30_seconds_is_too_slow(
+    driver: str, mock_clock: trio.testing.MockClock
+) -> None:
+    engine = RecordingEngine(on_message=pour)
+    async with serving(driver, engine, ROOMY, patience=1000) as served:
+        client = await served.client(glued=frame(b"go"), bounded=True)
+        await served.until(lambda: bool(engine.sessions) and bool(engine.session.messages))
+        for _ in range(29):
+            await pass_time(mock_clock, 1)
+            # It is alive, and asked to be: it only does not read.
+            await client.send(frame(b"", 0x8A))
+        assert engine.session.ends == []
+        # What the kernels' buffers took at first counts, and it is looked at every few seconds only.
+        await pass_time(mock_clock, 7)
+        assert engine.session.ends == [(4508, "too slow")]
+        assert served.admission.counters.slow_consumers == 1
+
+
+async def test_a_steady_slow_reader_is_served_to_the_end(
+    driver: str, mock_clock: trio.testing.MockClock
+) -> None:
+    engine = RecordingEngine(on_message=pour)
+    async with serving(driver, engine, ROOMY, patience=100_000) as served:
+        client = await served.client(bounded=True)
+        if isinstance(client.stream, trio.SocketStream):
+            # What lies in the client's own kernel nobody else can see.
+            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        await client.send(frame(b"go"))
+        await served.until(lambda: bool(engine.sessions) and bool(engine.session.messages))
+        while len(client.data) < 1 << 24:
+            # It reads a little every 20 seconds, and says nothing at all: the ping stands behind what it still has to read.
+            goal = len(client.data) + (1 << 20)
+            while len(client.data) < min(goal, 1 << 24):
+                assert await client.fill()
+            assert engine.session.ends == []
+            await pass_time(mock_clock, 20 if len(client.data) < 1 << 24 else 0)
+        # It has come to the ping by now.
+        await client.send(frame(b"", 0x8A))
+        await pass_time(mock_clock, 24)
+        assert engine.session.ends == []
 
 
 # ------------------------------------------------------------------------------------------------ the server's end

@@ -10,6 +10,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from channeld.protocol.websocket import CLOSE, PING, PONG, TEXT
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
+from channeld.server.flow import UNKNOWN, Flow
 from channeld.server.outbox import Fanout
 from channeld.timers import Timers
 from tests.server.kit import (
@@ -57,6 +58,9 @@ class Hand:
 
     def resume(self) -> None:
         self.resumed = True
+
+    def flow(self) -> Flow:
+        return UNKNOWN
 
     def half_close(self) -> None:
         pass

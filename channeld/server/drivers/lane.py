@@ -30,6 +30,7 @@ import trio
 
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
+from channeld.server.flow import Flow, flow_of
 from channeld.telemetry import log
 
 __all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lane", "is_supported"]
@@ -77,6 +78,10 @@ class _LaneSocket:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.connection.broken()
+
+    def flow(self) -> Flow:
+        """See Driver."""
+        return flow_of(self._socket)
 
     def release(self, *, abort: bool) -> None:
         """See Driver. No checkpoint is between the connection's mark and the socket's end."""

@@ -5,17 +5,20 @@ has, so a peer that takes nothing holds up nobody, not even its own messages.
 """
 
 import contextlib
+import os
+import socket
 import ssl
 
 import trio
 
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
+from channeld.server.flow import UNKNOWN, Flow, flow_of
 from channeld.telemetry import log
 
 __all__ = ["StreamDriver"]
 
-_READ = 65536
+_READ = _PIECE = 65536
 
 
 class StreamDriver:
@@ -65,6 +68,21 @@ class StreamDriver:
         self._is_half_closed = isinstance(self._stream, trio.abc.HalfCloseableStream)
         self._wanted.set()
 
+    def flow(self) -> Flow:
+        """See Driver. Of a stream without a socket nothing is known but what it has taken whole."""
+        stream = self._stream
+        while isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        if not isinstance(stream, trio.SocketStream):
+            return UNKNOWN
+        # A second descriptor of the socket, since trio's own is not handed out.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(stream.socket.fileno())) as sock,
+        ):
+            return flow_of(sock)
+        return UNKNOWN
+
     def release(self, *, abort: bool) -> None:
         """See Driver."""
         self._abort = abort
@@ -109,7 +127,10 @@ class StreamDriver:
             await self._wanted.wait()
             self._wanted = trio.Event()
             while data := connection.take():
-                await self._stream.send_all(data)
+                # In pieces, so that a slow peer is seen to take them.
+                for start in range(0, len(data), _PIECE):
+                    await self._stream.send_all(data[start : start + _PIECE])
+                    connection.moved = True
                 self._admission.fanout.bytes_out += len(data)
                 connection.keep_unsent(data, len(data))
             if self._is_half_closed and isinstance(self._stream, trio.abc.HalfCloseableStream):
