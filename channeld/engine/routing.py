@@ -191,10 +191,6 @@ def _emitted(
     emit = message.emit
     if emit is not None:
         out: Frame = emit(session, frame)
-        if message.out is not None:
-            fields = {key: value for key, value in out.items() if key != "type"}
-            if not message.out.accepts(fields):
-                raise BadEmit(f"{message.type} emits what its event's schema refuses")
     else:
         out = {"type": message.type, **frame}
         for field, template in message.stamps:
@@ -203,6 +199,10 @@ def _emitted(
                 out.pop(field, None)  # what the client wrote there is not the stamp
             else:
                 out[field] = value
+    if message.out is not None:
+        fields = {key: value for key, value in out.items() if key != "type"}
+        if not message.out.accepts(fields):
+            raise BadEmit(f"{message.type} delivers what its event's schema refuses")
     if channel is not None:
         check_foreign(session.engine.plan, session.channel, channel, out)
     if room is not None:

@@ -9,8 +9,8 @@ from channeld.auth.places import placed
 from channeld.auth.types import authenticator
 from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
-from channeld.export.definitions import PREFIX, Schema, references
 from channeld.protocol.frames import Json
+from channeld.schema.definitions import PREFIX, Schema, references
 from channeld.schema.vocabulary import subschemas
 
 __all__ = ["VERSIONS", "Version", "asyncapi"]

@@ -16,9 +16,9 @@ from channeld.config.model import (
     Rate,
     Rooms,
 )
-from channeld.export.definitions import Schema, references
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
+from channeld.schema.definitions import Schema, references
 
 __all__ = ["ChannelContract", "Contract", "Param", "Received", "Sent"]
 

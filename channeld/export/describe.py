@@ -9,16 +9,17 @@ from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.config.reachable import reachable
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
-from channeld.export.definitions import PREFIX, Definitions, Schema, Unframeable
-from channeld.export.emitted import Claims, Scene
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
+from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
 from channeld.plan.path_syntax import Rest, parse_path
+from channeld.plan.rendered import Claims, Scene
 from channeld.plan.targets.kinds import kind_of
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import FRAMES, ID, Features, Field, ReservedFrame
+from channeld.schema.definitions import PREFIX, Definitions, Schema, Unframeable
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
@@ -34,7 +35,7 @@ _ANY_FRAME: Schema = {
 
 def describe(config: Config, schemas: Schemas) -> Contract:
     """The contract of a valid configuration and its compiled schemas."""
-    definitions = Definitions()
+    definitions = Definitions(Names())
     unions = {
         name: (definitions.names.give(f"{name} Send"), definitions.names.give(f"{name} Receive"))
         for name in config.channels

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from channeld.export.definitions import Definitions, Schema, Unframeable
-from channeld.export.emitted import rendered_fields
+from channeld.plan.rendered import rendered_fields
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, ROOM, Features, Field, ReservedFrame
+from channeld.schema.definitions import Definitions, Schema, Unframeable
 
 __all__ = ["frame_around", "frame_names", "frame_of", "one_of", "position", "reserved_frame"]
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 
 from channeld.export.contract import ChannelContract, Contract
-from channeld.export.definitions import PREFIX, Schema
 from channeld.protocol.frames import Json
+from channeld.schema.definitions import PREFIX, Schema
 from channeld.schema.vocabulary import DIALECT
 
 __all__ = ["as_json", "jsonschema"]

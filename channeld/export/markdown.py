@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from channeld.auth.types import authenticator
 from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
-from channeld.export.definitions import PREFIX, Schema
 from channeld.export.types import (
     Constant,
     ListOf,
@@ -21,6 +20,7 @@ from channeld.export.types import (
 )
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
+from channeld.schema.definitions import PREFIX, Schema
 from channeld.telemetry import one_line
 
 __all__ = ["markdown"]

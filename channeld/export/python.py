@@ -10,7 +10,6 @@ import attrs
 
 from channeld import __version__
 from channeld.export.contract import ChannelContract, Contract, Received, Sent
-from channeld.export.definitions import references
 from channeld.export.names import Names
 from channeld.export.types import (
     Constant,
@@ -24,6 +23,7 @@ from channeld.export.types import (
     Types,
     union,
 )
+from channeld.schema.definitions import references
 
 __all__ = ["python"]
 

@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from channeld.export.definitions import PREFIX
 from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, type_of
+from channeld.schema.definitions import PREFIX
 
 __all__ = [
     "NEVER",

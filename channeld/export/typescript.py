@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 from channeld import __version__
 from channeld.export.contract import ChannelContract, Contract
-from channeld.export.definitions import references
 from channeld.export.types import (
     Constant,
     ListOf,
@@ -22,6 +21,7 @@ from channeld.export.types import (
     Types,
 )
 from channeld.protocol.reserved import ANSWERS, SETTLING
+from channeld.schema.definitions import references
 
 __all__ = ["HEAD", "channel_table", "client_source", "javascript", "typescript"]
 

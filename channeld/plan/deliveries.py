@@ -7,23 +7,18 @@ import attrs
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.expressions import (
-    Array,
-    Expression,
     Literal,
     Node,
     Object,
-    Text,
-    expressions,
 )
 from channeld.plan.plan import Template
+from channeld.plan.proof import prove
 from channeld.plan.targets.target import Target
-from channeld.plan.template_scope import Resolved, TemplateScope, resolve
+from channeld.plan.template_scope import TemplateScope
 from channeld.plan.templates import build
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED
-from channeld.schema.cases import type_of
-from channeld.schema.guarantees import Shape
 from channeld.schema.violations import Validator
 from channeld.suggest import did_you_mean
 
@@ -49,6 +44,7 @@ def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Deli
     if message.message.emit is not None:
         return _emit(message, message.message.emit, scope, targets)
     _check_other_channels(message, message.type, targets)
+    found = len(message.context.templates.report.errors)
     stamps = []
     for field, value in (message.message.stamp or {}).items():
         pointer = at(message.pointer, "stamp", field)
@@ -58,7 +54,9 @@ def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Deli
         )
         if checked is not None:
             stamps.append((field, checked.render))
-    return Delivery(stamps=tuple(stamps), out=_event_validator(message, message.type))
+    is_clear = len(message.context.templates.report.errors) == found
+    out = _proven(message, message.type, attrs.evolve(scope, place="stamp"), targets, is_clear)
+    return Delivery(stamps=tuple(stamps), out=out)
 
 
 def _emit(
@@ -77,10 +75,7 @@ def _emit(
     _check_other_channels(message, type_, targets)
     entries = [(key, node) for key, node in _entries(checked.node) if key != "type"]
     node = Object((("type", Literal(type_)), *entries), pointer)
-    out = _event_validator(message, type_)
-    if out is not None:
-        _check_fit(message, dict(entries), type_, scope)
-    return Delivery(emit=build(node), out=out)
+    return Delivery(emit=build(node), out=_proven(message, type_, scope, targets, is_clear=True))
 
 
 def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: str) -> str | None:
@@ -118,87 +113,17 @@ def _check_other_channels(message: MessageContext, type_: str, targets: Sequence
             message.context.add(diagnose("CH335", finding, place, help=help))
 
 
-def _event_validator(message: MessageContext, type_: str) -> Validator | None:
-    events = message.context.channel.events
-    if events is None or type_ not in events or events[type_].schema is True:
+def _proven(
+    message: MessageContext,
+    type_: str,
+    scope: TemplateScope,
+    targets: Sequence[Target],
+    is_clear: bool,
+) -> Validator | None:
+    """What to check as it goes out: nothing, where the event is proven to accept all that is delivered."""
+    if not is_clear or not prove(message, type_, scope, targets):
         return None
     return message.context.schemas.validator(at(message.context.pointer, "events", type_, "schema"))
-
-
-def _check_fit(
-    message: MessageContext, entries: Mapping[str, Node], type_: str, scope: TemplateScope
-) -> None:
-    pointer = at(message.context.pointer, "events", type_, "schema")
-    shape = message.context.schemas.shape(pointer)
-    for reason, key in _misfits(shape, entries, scope):
-        emit = at(message.pointer, "emit")
-        place = message.context.sources.place(at(emit, key) if key in entries else emit)
-        finding = f"the event `{type_}` can't be emitted like this"
-        help = f"change `emit`, or the schema of the event `{type_}`"
-        message.context.add(diagnose("CH316", finding, place, label=reason, help=help))
-        return
-    _check_constants(message, entries, type_)
-
-
-def _misfits(
-    shape: Shape, entries: Mapping[str, Node], scope: TemplateScope
-) -> list[tuple[str, str]]:
-    found = []
-    for name in sorted({*shape.property_names(), *entries}):
-        wanted = shape.lookup((name,))
-        if not wanted.known:
-            continue
-        if name not in entries:
-            if wanted.guaranteed:
-                found.append((f"its schema requires `{name}`", name))
-            continue
-        given = _resolve(entries[name], scope)
-        if not wanted.possible:
-            found.append((f"its schema allows no `{name}`", name))
-        elif given.maybe and wanted.guaranteed:
-            found.append((f"its schema requires `{name}`, which may be missing here", name))
-        elif wanted.types and not _overlap(given.types, wanted.types):
-            types = " or ".join(sorted(wanted.types))
-            found.append((f"its schema wants {types} for `{name}`", name))
-    return found
-
-
-def _check_constants(message: MessageContext, entries: Mapping[str, Node], type_: str) -> None:
-    constants = {key: node.value for key, node in entries.items() if isinstance(node, Literal)}
-    validator = _event_validator(message, type_)
-    if len(constants) != len(entries) or validator is None or validator.accepts(constants):
-        return
-    violations = validator.explain(constants)
-    label = "; ".join(f"{v.path or '/'}: {v.message}" for v in violations[:3])
-    message.context.add(
-        diagnose(
-            "CH316",
-            f"the event `{type_}` can't be emitted like this",
-            message.context.sources.place(at(message.pointer, "emit")),
-            label=label,
-            help=f"change `emit`, or the schema of the event `{type_}`",
-        )
-    )
-
-
-def _resolve(node: Node, scope: TemplateScope) -> Resolved:
-    match node:
-        case Expression():
-            found = resolve(node, scope)
-            return found if isinstance(found, Resolved) else Resolved(frozenset())
-        case Literal(value):
-            return Resolved(frozenset({type_of(value)}))
-        case Object():
-            return Resolved(frozenset({"object"}))
-        case Array():
-            return Resolved(frozenset({"array"}))
-        case Text():
-            return Resolved(frozenset({"string"}), any(e.optional for e in expressions(node)))
-
-
-def _overlap(given: frozenset[str], wanted: frozenset[str]) -> bool:
-    numbers = {"integer", "number"}
-    return bool(given & wanted) or bool(given & numbers and wanted & numbers)
 
 
 def _entries(node: Node) -> list[tuple[str, Node]]:

@@ -1,16 +1,18 @@
 """What a template can render, as a JSON Schema: constants as they are, expressions as what they name is declared."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 
 import attrs
 
 from channeld.auth.authenticator import StandardClaim
-from channeld.export.definitions import Definitions, Unframeable
 from channeld.plan.expressions import Array, Expression, Literal, Node, Object, Text, parse
 from channeld.plan.template_scope import Resolved, TemplateScope, resolve
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ROOM, Field
 from channeld.schema.cases import pointed
+from channeld.schema.definitions import Definitions, Unframeable
 from channeld.schema.guarantees import Lookup
 
 __all__ = ["Claims", "Scene", "rendered_fields"]
@@ -26,7 +28,10 @@ class Claims:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Scene:
-    """What one template may name, as declared: the message, the params, the claims of whoever is connected."""
+    """What one template may name, as declared: the message, the params, the claims of the user who is connected.
+
+    `closed`: objects are described as having no other fields than those that the template gives them.
+    """
 
     definitions: Definitions
     scope: TemplateScope
@@ -34,6 +39,7 @@ class Scene:
     claims: Sequence[Claims] = ()
     message: Json = None
     hint: str = ""
+    closed: bool = False
 
     def render(self, value: Json) -> Field:
         """A schema that every value of the template satisfies here, and whether there always is one."""
@@ -48,17 +54,31 @@ class Scene:
                 return Field(self._schema_of(node, found), not found.maybe)
             case Text(parts):
                 maybe = any(self._resolved(p).maybe for p in parts if isinstance(p, Expression))
-                return Field({"type": "string"}, not maybe)
+                return Field({"type": "string", **self._lengths(parts)}, not maybe)
             case Object(entries):
                 fields = {name: self._rendered(child) for name, child in entries}
-                return Field({"type": "object", **rendered_fields(fields)})
+                others: dict[str, Json] = {"additionalProperties": False} if self.closed else {}
+                return Field({"type": "object", **rendered_fields(fields), **others})
             case Array(elements):
                 rendered = [self._rendered(element) for element in elements]
                 kinds: list[Json] = []
                 kinds.extend(each.schema for each in rendered if each.schema not in kinds)
                 items: Json = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
                 least = sum(each.required for each in rendered)
-                return Field({"type": "array", "items": items, "minItems": least})
+                most: dict[str, Json] = {"maxItems": len(rendered)} if self.closed else {}
+                return Field({"type": "array", "items": items, "minItems": least, **most})
+
+    def _lengths(self, parts: Sequence[str | Expression]) -> dict[str, Json]:
+        """The bounds of a text, as far as its parts have some."""
+        known = [
+            (len(part), len(part))
+            if isinstance(part, str)
+            else _length(self._schema_of(part, self._resolved(part)))
+            for part in parts
+        ]
+        least, most = sum(low for low, _ in known), sum(high for _, high in known)
+        bounds: dict[str, Json] = {"minLength": least} if least else {}
+        return bounds if math.isinf(most) else {**bounds, "maxLength": int(most)}
 
     def _resolved(self, expression: Expression) -> Resolved:
         found = resolve(expression, self.scope)
@@ -68,7 +88,8 @@ class Scene:
     def _schema_of(self, expression: Expression, found: Resolved) -> Json:
         match expression.root, expression.path:
             case "message", ("type",):
-                return {"type": "string"}
+                type_ = self.scope.message_type
+                return {"const": type_} if type_ else {"type": "string"}
             case "message", path:
                 return self._declared(self.message, path) or _typed(found, self._looked_up(path))
             case "params", (name,):
@@ -117,6 +138,24 @@ def rendered_fields(fields: Mapping[str, Field]) -> dict[str, Json]:
     }
 
 
+def _length(schema: Json) -> tuple[int, float]:
+    """The shortest and the longest text that a value of a schema gives, as far as the schema says it by itself."""
+    if not isinstance(schema, dict):
+        return 0, math.inf
+    if "const" in schema or isinstance(schema.get("enum"), list):
+        listed = schema.get("enum")
+        sizes = [
+            len(each if isinstance(each, str) else json.dumps(each))
+            for each in (listed if isinstance(listed, list) else [schema.get("const")])
+        ]
+        return min(sizes, default=0), max(sizes, default=0)
+    kind, least, most = (schema.get(key) for key in ("type", "minLength", "maxLength"))
+    if kind == "string":
+        low = int(least) if isinstance(least, int | float) else 0
+        return low, int(most) if isinstance(most, int | float) else math.inf
+    return _LENGTHS.get(str(kind), (0, math.inf))
+
+
 def _property(root: Json, schema: Json, name: str) -> Json:
     for _ in range(32):
         if not isinstance(schema, dict):
@@ -141,6 +180,13 @@ def _typed(found: Resolved, looked_up: Lookup | None = None) -> Json:
     return {"type": names[0] if len(names) == 1 else names}
 
 
+# As JSON: 64 bits, or a double in the fewest digits that tell it from others.
+_LENGTHS: Mapping[str, tuple[int, float]] = {
+    "integer": (1, 24),
+    "number": (1, 24),
+    "boolean": (4, 5),
+    "null": (4, 4),
+}
 _PLAIN: Mapping[str, Json] = {
     "connection": {"type": "string"},
     "now": {"type": "string", "format": "date-time"},

@@ -8,18 +8,17 @@ inside it) is rewritten so that it judges the frame as if those fields were not 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import unquote
 
 import attrs
 
-from channeld.export.names import Names
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed
 from channeld.schema.compiled import validator_of
 from channeld.schema.vocabulary import IN_PLACE, subschemas
 
-__all__ = ["PREFIX", "Definitions", "Unframeable", "references"]
+__all__ = ["PREFIX", "Definitions", "Namer", "Numbers", "Unframeable", "references"]
 
 PREFIX: Final = "#/$defs/"
 Schema: TypeAlias = dict[str, Json]
@@ -43,11 +42,30 @@ def references(schema: Json) -> Iterator[str]:
             yield from references(below)
 
 
+class Namer(Protocol):
+    """Gives names to definitions, each once."""
+
+    def give(self, hint: str) -> str:
+        """A name that was not given before, made of what the hint says."""
+
+
+@attrs.define(eq=False)
+class Numbers:
+    """Names that nobody reads."""
+
+    _given: int = attrs.field(default=0, init=False)
+
+    def give(self, hint: str) -> str:
+        """The next number."""
+        self._given += 1
+        return str(self._given)
+
+
 @attrs.define(eq=False)
 class Definitions:
     """All definitions of a contract by name, in the order in which they were first needed."""
 
-    names: Names = attrs.field(factory=Names)
+    names: Namer
     _schemas: dict[str, Json] = attrs.field(factory=dict)
     _known: dict[str, str] = attrs.field(factory=dict)
 

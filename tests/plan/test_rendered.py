@@ -4,10 +4,11 @@ import pytest
 
 from channeld.auth.jwt import JwtAuthenticator
 from channeld.config.model import JwtAuth
-from channeld.export.definitions import Definitions
-from channeld.export.emitted import Claims, Scene, rendered_fields
+from channeld.export.names import Names
+from channeld.plan.rendered import Claims, Scene, rendered_fields
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.protocol.reserved import Field
+from channeld.schema.definitions import Definitions
 from channeld.schema.guarantees import Shape
 
 TEXT: Any = {"type": "string", "maxLength": 5}
@@ -27,7 +28,7 @@ AUTH = JwtAuth(algorithms=("HS256",))
 
 
 def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
-    definitions = Definitions()
+    definitions = Definitions(Names())
     shape = Shape(claims, of_object=True) if claims is not None else None
     scene = Scene(
         definitions=definitions,
@@ -63,7 +64,7 @@ def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
         ("{now}", {"type": "string", "format": "date-time"}),
         ("{now_ms}", {"type": "integer"}),
         ("{uuid}", {"type": "string", "format": "uuid"}),
-        ("a {message.deep.n} b", {"type": "string"}),
+        ("a {message.deep.n} b", {"type": "string", "minLength": 5, "maxLength": 28}),
     ],
 )
 def test_what_is_always_there(template: Any, schema: Any) -> None:
@@ -77,7 +78,7 @@ def test_what_is_always_there(template: Any, schema: Any) -> None:
         ("{message.any?}", True),
         ("{message.none?}", True),
         ("{claims.other?}", True),
-        ("x {message.maybe?}", {"type": "string"}),
+        ("x {message.maybe?}", {"type": "string", "minLength": 3, "maxLength": 3}),
     ],
 )
 def test_what_may_be_missing(template: Any, schema: Any) -> None:

@@ -1,0 +1,154 @@
+"""What goes out, proven: whatever a message delivers satisfies the event of its type on every channel that it reaches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from channeld.auth.types import authenticator
+from channeld.config.model import Channel
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Related
+from channeld.plan.context import MessageContext
+from channeld.plan.rendered import Claims, Scene, rendered_fields
+from channeld.plan.targets.target import Target
+from channeld.plan.template_scope import TemplateScope
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.protocol.reserved import ROOM
+from channeld.schema.compare.inclusion import Inclusion, inclusion
+from channeld.schema.compare.words import shown
+from channeld.schema.definitions import Definitions, Numbers, Unframeable
+
+__all__ = ["prove"]
+
+
+def prove(
+    message: MessageContext, type_: str, scope: TemplateScope, targets: Sequence[Target]
+) -> bool:
+    """Report what may be delivered and would be refused; whether the message's own channel needs a look at run time.
+
+    Where the schemas can't be compared the report has a note, and what is delivered is checked as it goes out.
+    """
+    needs_check = False
+    delivered: Json = None
+    for channel in _reached(message, targets):
+        event = (channel.events or {}).get(type_)
+        pointer = at("/channels", channel.name, "events", type_, "schema")
+        wanted = message.context.schemas.resolved(pointer)
+        if event is None or event.schema is True or wanted is None:
+            continue
+        if delivered is None:
+            delivered = _delivered(message, scope)
+        if delivered is None:
+            found = Inclusion(undecided="the schema of the message can't be rewritten")
+        else:
+            found = inclusion(delivered, wanted)
+        own = channel is message.context.channel
+        if found.refuted is not None or found.undecided:
+            needs_check = needs_check or own
+            _report(message, type_, channel, pointer, found)
+    return needs_check
+
+
+def _reached(message: MessageContext, targets: Sequence[Target]) -> Iterator[Channel]:
+    """The channels on which the message may arrive, its own first."""
+    own = message.context.channel
+    to = [target.route.channel or own.name for target in targets]
+    for channel in (own, *message.context.config.channels.values()):
+        if (channel is own) == (channel.name == own.name) and {"*", channel.name} & set(to):
+            yield channel
+
+
+def _report(
+    message: MessageContext, type_: str, channel: Channel, pointer: str, found: Inclusion
+) -> None:
+    context = message.context
+    declared = next(
+        (name for name in ("emit", "stamp") if getattr(message.message, name) is not None), ""
+    )
+    place = (
+        context.sources.place(at(message.pointer, declared), key=True)
+        if declared
+        else context.sources.place(message.pointer, key=True)
+    )
+    where = "" if channel is context.channel else f" of channel `{channel.name}`"
+    there = Related(
+        place=context.sources.place(pointer, key=True), message="the event is declared here"
+    )
+    if found.refuted is None:
+        context.add(
+            diagnose(
+                "CH337",
+                f"it can't be told whether the event `{type_}`{where} accepts what `{message.type}` delivers",
+                place,
+                label=found.undecided,
+                help="it is checked as it is delivered; simpler schemas can be compared",
+                related=(there,),
+            )
+        )
+        return
+    value, words = found.refuted
+    context.add(
+        diagnose(
+            "CH316",
+            f"the event `{type_}`{where} can't be relied on: `{message.type}` may deliver what it refuses",
+            place,
+            label=f"`{shown(value)}` would be refused: {words}",
+            help=f"narrow the schema of `{message.type}`, `emit` what fits, or widen that of the event",
+            related=(there,),
+        )
+    )
+
+
+def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
+    """A schema that every delivered frame satisfies, without its `type`; None where there is none to be had."""
+    context = message.context
+    root = context.schemas.resolved(at(message.pointer, "schema"))
+    definitions = Definitions(Numbers())
+    scene = Scene(
+        definitions=definitions,
+        scope=scope,
+        params=_params(message, definitions),
+        claims=[*_claims(message)],
+        message=root,
+        hint="part",
+        closed=True,
+    )
+    emit = message.message.emit
+    templates = (message.message.stamp or {}) if emit is None else emit
+    fields = {k: scene.render(v) for k, v in templates.items() if emit is None or k != "type"}
+    rendered = rendered_fields(fields)
+    if emit is not None:
+        frame: dict[str, Json] = {"type": "object", **rendered, "additionalProperties": False}
+        return {**frame, "$defs": {**definitions.all()}}
+    try:
+        body = definitions.around(root, fields, "whole")
+    except Unframeable:
+        return None
+    return {
+        "type": "object",
+        "allOf": [body, {"type": "object", **rendered}],
+        "$defs": {**definitions.all()},
+    }
+
+
+def _params(message: MessageContext, definitions: Definitions) -> Mapping[str, Json]:
+    context = message.context
+    found: dict[str, Json] = {}
+    for name in context.params:
+        found[name] = ROOM  # any name in a path is as long as a room's may be
+        if name in context.channel.params:
+            root = context.schemas.resolved(at(context.pointer, "params", name))
+            try:
+                found[name] = definitions.copy(root, root, name)
+            except Unframeable:
+                found[name] = True
+    return found
+
+
+def _claims(message: MessageContext) -> Iterator[Claims]:
+    context = message.context
+    for name in context.channel.auth.names:
+        if name in context.config.auth:
+            yield Claims(
+                schema=context.schemas.resolved(at("/auth", name, "claims")),
+                standard=authenticator(context.config.auth[name]).standard_claims(),
+            )

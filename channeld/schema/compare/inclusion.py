@@ -1,0 +1,52 @@
+"""Whether every value that one schema accepts satisfies another: proven, refuted by a value, or undecided."""
+
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Report
+from channeld.protocol.frames import Json
+from channeld.schema.compare.compare import compare
+from channeld.schema.compare.counterexample import Shown, find
+from channeld.schema.compare.schema_ref import Book, Node
+from channeld.schema.schemas import Schemas
+
+__all__ = ["Inclusion", "inclusion"]
+
+MAX_SEARCHES: Final = 8
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Inclusion:
+    """`refuted` is a value that only the first schema accepts, and why the second refuses it; `undecided` says why."""
+
+    refuted: Shown | None = None
+    undecided: str = ""
+
+
+def inclusion(inner: Json, outer: Json) -> Inclusion:
+    """Compare two self-contained schemas; neither refuted nor undecided: every value of `inner` satisfies `outer`."""
+    one, other = _node(inner), _node(outer)
+    losses = [fact for fact in compare(one, other) if fact.may_lose()]
+    for fact in losses[:MAX_SEARCHES]:
+        shown = find(fact, gained=False, is_frame=False)
+        if shown is not None:
+            return Inclusion(refuted=shown)
+    return Inclusion(undecided=losses[0].note or losses[0].message) if losses else Inclusion()
+
+
+def _node(schema: Json) -> Node:
+    """A schema that stands in no file."""
+    report = Report()
+    schemas = Schemas(
+        Config(schemas={"it": schema}), Sources(root="", report=report, read=_unread), report
+    )
+    root = schemas.root("/schemas/it")
+    found = schemas.at(root) if root is not None else None
+    return Node(Book(schemas), (found,) if found is not None else ())
+
+
+def _unread(file: str) -> bytes:
+    raise FileNotFoundError(file)
