@@ -29,7 +29,7 @@ CHANNELS = """
   news:
     path: /news
     auth: none
-    events: {across: {schema: {properties: {n: {type: integer}}}}, tell_all: {schema: true}}
+    events: {across: {schema: {not: {properties: {n: {type: string}}, required: [n]}}}, tell_all: {schema: true}}
 """
 
 

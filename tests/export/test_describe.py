@@ -24,7 +24,7 @@ channels:
     rooms: lobby
     history: {size: 9, ttl: 1h}
 """
-DECLARED = """    events: {say: {schema: {type: object, required: [x], properties: {x: {type: string}}}}}
+DECLARED = """    events: {say: {schema: {type: object, required: [text], properties: {text: {type: string}}, additionalProperties: false}}}
 """
 
 
@@ -142,10 +142,11 @@ def test_what_another_channel_declares_holds_for_what_is_routed_there(
     contract_of: ContractOf,
 ) -> None:
     route = 'route: {to: global, channel: "*"}'
-    contract = contract_of(CHAT.replace("ROUTE", route) + DECLARED)
+    required = CHAT.replace("{type: object, prop", "{type: object, required: [text], prop", 1)
+    contract = contract_of(required.replace("ROUTE", route) + DECLARED)
     say = received(contract, "other", "say")
     assert say.origins == ("message `say` of channel `chat`", "event")
-    assert fields(contract, "other", "say") == ({"type", "x"}, {"room", "pos"})
+    assert fields(contract, "other", "say") == ({"type", "text"}, {"room", "pos"})
 
 
 def test_an_optional_stamp_may_be_missing(contract_of: ContractOf) -> None:

@@ -10,7 +10,9 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
 from channeld.schema.compare.compare import compare
 from channeld.schema.compare.counterexample import Shown, find
+from channeld.schema.compare.difference import Fact
 from channeld.schema.compare.schema_ref import Book, Node
+from channeld.schema.compare.words import subject
 from channeld.schema.schemas import Schemas
 
 __all__ = ["Inclusion", "inclusion"]
@@ -34,7 +36,12 @@ def inclusion(inner: Json, outer: Json) -> Inclusion:
         shown = find(fact, gained=False, is_frame=False)
         if shown is not None:
             return Inclusion(refuted=shown)
-    return Inclusion(undecided=losses[0].note or losses[0].message) if losses else Inclusion()
+    return Inclusion(undecided=_reason(losses[0])) if losses else Inclusion()
+
+
+def _reason(fact: Fact) -> str:
+    which = f"`{fact.keyword}` of " if fact.keyword else ""
+    return fact.note or f"{which}{subject(fact.position)} can't be compared"
 
 
 def _node(schema: Json) -> Node:
