@@ -49,10 +49,14 @@ class Grant:
 
 @attrs.frozen(slots=True)
 class Denied:
-    """Not let in; `reason` is for the log. `is_final` is False where the same client may be let in a moment later."""
+    """Not let in; `reason` is for the log.
+
+    `is_final` is False where the same client may be let in a moment later; `of_claims`: the user id or the claims' schema.
+    """
 
     reason: str
     is_final: bool = True
+    of_claims: bool = False
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -207,12 +207,12 @@ class JwtVerifier:
             # Python reads more than can be written: lone surrogates, huge integers, any depth.
             encode({"info": [[[user.id, claims]]]})
         except LookupError:
-            return Denied("the claims have nothing for the user id")
+            return Denied("the claims have nothing for the user id", of_claims=True)
         except TypeError:
             return Denied("the claims cannot be written as JSON")
         reason = accept_user(self._claims, user)
         if reason is not None:
-            return Denied(reason)
+            return Denied(reason, of_claims=True)
         expires = claims.get("exp")
         if expires is None or declared.on_expiry == "ignore":
             return Grant(user, expires)

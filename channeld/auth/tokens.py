@@ -69,7 +69,7 @@ class _TokensVerifier:
 
     def _grant(self, user: User) -> Grant | Denied:
         reason = accept_user(self._claims, user)
-        return Grant(user) if reason is None else Denied(reason)
+        return Grant(user) if reason is None else Denied(reason, of_claims=True)
 
 
 def _entry_digest(entry: TokenEntry) -> str | None:

@@ -90,32 +90,43 @@ class _BaseContext:
             raise TypeError(f"the name of a room or a user is a string, not {type(name).__name__}")
         return name
 
-    def _send(self, frame: Mapping[str, Any]) -> None:
+    def _here(self) -> Session:
+        """The session, for what only the server's own thread may do."""
         session = self._session
-        session.send(publishing.check_event(session.channel, frame))
+        if not session.engine.runtime.is_own_thread():
+            raise RuntimeError(
+                "a hook's context works on the server's thread and in the hook itself; "
+                "from a thread of your own use `ctx.server.from_thread`"
+            )
+        return session
+
+    def _send(self, frame: Mapping[str, Any]) -> None:
+        session = self._here()
+        session.peer.send(publishing.encoded(publishing.check_event(session.channel, frame)))
 
     def _reply(self, frame: Mapping[str, Any]) -> None:
         if self._id is not None:
             self.replied = True
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
-            self._session.send({"type": "reply", "id": self._id, **fields})
+            reply = {"type": "reply", "id": self._id, **fields}
+            self._here().peer.send(publishing.encoded(reply))
 
     def _published(
         self, channel: str | None, frame: Mapping[str, Any], **to: str
     ) -> Later[Position | None]:
-        engine, name = self._session.engine, channel or self.channel
+        engine, name = self._here().engine, channel or self.channel
         return publishing.publish(engine.plan, engine.hub, name, frame, Audience(**to))
 
     def _join(self, room: str) -> Coroutine[Any, Any, None]:
-        return self._session.engine.join(self.connection, room)
+        return self._here().engine.join(self.connection, room)
 
     def _leave(self, room: str) -> Coroutine[Any, Any, None]:
-        return self._session.engine.leave(self.connection, room)
+        return self._here().engine.leave(self.connection, room)
 
     def _close(self, code: int, reason: str) -> None:
         if not may_close_with(code):
             raise ValueError(f"{code} is not a close code that a hook may use (1000, 4900-4999, …)")
-        self._session.peer.close(code, reason)
+        self._here().peer.close(code, reason)
 
 
 class AsyncContext(_BaseContext):
@@ -249,6 +260,12 @@ class InlineContext(_BaseContext):
             await resolved(self._published(channel, frame, **to))
 
         self._do(lambda: self._session.perform(publish()))
+
+    def settle(self) -> None:
+        """The hook has returned from its thread: do what it asked for, and keep nothing that comes later."""
+        verbs, self._later = self._later or [], None
+        for verb in verbs:
+            verb()
 
     def _do(self, verb: Callable[[], None]) -> None:
         if self._later is None:

@@ -6,23 +6,32 @@ hook's. Anything else is logged with its traceback and a `ref`, and becomes `Hoo
 
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+import attrs
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.context import AsyncContext, AsyncioContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
+from channeld.engine.publishing import encoded
 from channeld.engine.session import Session
 from channeld.groups import is_group
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
-from channeld.protocol.frames import encode
 from channeld.telemetry import log
 
 __all__ = ["call_authenticator", "call_hook"]
 
-SLOW = 0.05
+SLOW: Final = 0.05
+
+MOST_THREADS: Final = 4
+"""Of one connection's hooks, at a time."""
+
+
+class HooksBusy(BrokerUnavailable):
+    """As many of the connection's threaded hooks run as may: as with a broker that is away, coming again helps."""
 
 
 async def call_hook(
@@ -44,15 +53,33 @@ async def call_hook(
         context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, id)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     elif hook.thread:
-        verbs: list[Callable[[], None]] = []
-        context = InlineContext(session, id, verbs)
-        result = await _call(session.engine, hook, seconds, session, context, *args)
-        for verb in verbs:
-            verb()
+        context = InlineContext(session, id, [])
+        result = await _call_in_thread(session, hook, seconds, context, *args)
+        context.settle()
     else:
         context = InlineContext(session, id)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     return result, context.replied
+
+
+async def _call_in_thread(
+    session: Session, hook: Hook, seconds: float, context: InlineContext, *args: object
+) -> Any:
+    # Of a hook whose time was over the thread goes on: many of those must not take the threads of everybody.
+    running = session.threads = session.threads if session.threads is not None else []
+    if len(running) >= MOST_THREADS:
+        raise HooksBusy
+
+    # Appending and popping are one step each, on whichever thread.
+    def call(*all_args: object) -> Any:
+        running.append(None)
+        try:
+            return hook.call(*all_args)
+        finally:
+            running.pop()
+
+    counted = attrs.evolve(hook, call=call)
+    return await _call(session.engine, counted, seconds, session, context, *args)
 
 
 async def call_authenticator(
@@ -98,7 +125,7 @@ def _check_sayable(
 ) -> None:
     # A subclass may have left out or changed anything.
     try:
-        encode({**error.fields, "code": error.code + "", "message": error.message + ""})
+        encoded({**error.fields, "code": error.code + "", "message": error.message + ""})
     except Exception as wrong:
         raise _failed(engine, "hook_failed", hook, session) from wrong
 

@@ -100,6 +100,9 @@ class Runtime(Protocol):
             TimeoutError: it took longer.
         """
 
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the loop's thread; callable from any."""
+
     def make_event(self) -> Event:
         """An event that has not happened yet."""
 

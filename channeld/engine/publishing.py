@@ -12,12 +12,21 @@ from channeld.broker.broker import Position, Topic
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import Frame, encode
+from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import EVERYONE, is_room_name
 from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
 
-__all__ = ["FrameRefused", "HistoryPage", "check_event", "check_foreign", "history", "publish"]
+__all__ = [
+    "Audience",
+    "FrameRefused",
+    "HistoryPage",
+    "check_event",
+    "check_foreign",
+    "encoded",
+    "history",
+    "publish",
+]
 
 
 class FrameRefused(ValueError):
@@ -59,7 +68,7 @@ def publish(
     """
     if channel == "*":
         checked = _check_everywhere(plan, frame)
-        return hub.publish(EVERYONE, _encoded(checked), None, audience.skip)
+        return hub.publish(EVERYONE, encoded(checked), None, audience.skip)
     own = plan.channels.get(channel)
     if own is None:
         raise FrameRefused(f"there is no channel `{channel}`")
@@ -68,7 +77,7 @@ def publish(
         return _publish_to_room(own, hub, audience.room, checked, audience.skip)
     kind = "channel" if audience.user is None else "user"
     topic = Topic(kind, channel, audience.user or "")
-    return hub.publish(topic, _encoded(checked), None, audience.skip)
+    return hub.publish(topic, encoded(checked), None, audience.skip)
 
 
 def _publish_to_room(
@@ -80,7 +89,7 @@ def _publish_to_room(
         frame["room"] = room
         frame.pop("pos", None)
     topic = Topic("room", plan.name, room)
-    return hub.publish(topic, _encoded(frame), plan.history, skip)
+    return hub.publish(topic, encoded(frame), plan.history, skip)
 
 
 def check_event(plan: ChannelPlan, frame: object) -> Frame:
@@ -125,11 +134,19 @@ def _check_everywhere(plan: Plan, frame: Mapping[str, object]) -> Frame:
     return checked
 
 
-def _encoded(frame: Frame) -> bytes:
+def encoded(frame: Frame) -> bytes:
+    """A hook's frame as JSON.
+
+    Raises:
+        FrameRefused: JSON cannot say it; what is not a finite number would arrive as `null`.
+    """
     try:
-        return encode(frame)
+        payload = encode(frame)
     except TypeError as error:
         raise FrameRefused(f"not JSON: {error}") from error
+    if b"null" in payload and not is_finite(frame):
+        raise FrameRefused("not JSON: a number is not finite")
+    return payload
 
 
 async def history(

@@ -17,7 +17,7 @@ from channeld.engine.session import Session
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
 from channeld.plan.requires import meets
-from channeld.protocol.frames import Frame, encode
+from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
@@ -106,7 +106,7 @@ async def _call_message_hook(
         return frame, replied
     if isinstance(result, Mapping) and result.get("type", message.type) == message.type:
         changed = {key: result[key] for key in result if key not in ("type", "id")}
-        if message.accepts(changed):
+        if message.accepts(changed) and is_finite(changed):
             return changed, replied
     ref = session.engine.runtime.random_id()
     log(

@@ -82,6 +82,7 @@ class Session:
         "rooms",
         "state",
         "store",
+        "threads",
         "timer",
         "type_arrivals",
         "user_id",
@@ -116,6 +117,8 @@ class Session:
         self.store: dict[str, Any] | None = None
         self.timer: Timer | None = None
         self.connect_called = False
+        # One entry for each of its hooks that still runs in a worker thread.
+        self.threads: list[None] | None = None
         self.chores: deque[Coroutine[Any, Any, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
         # A user's is shared by all its connections on the channel (`budgets.py`).

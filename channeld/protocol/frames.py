@@ -6,13 +6,15 @@ value, never a client's own bytes, so a receiver parses exactly what was checked
 """
 
 import itertools
+import math
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import attrs
 import orjson
 
-__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode", "id_of"]
+__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode", "id_of", "is_finite"]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
@@ -93,6 +95,17 @@ def encode(frame: Frame) -> bytes:
         TypeError: for what JSON cannot say (only a hook's frame can hold such a thing).
     """
     return orjson.dumps(frame)
+
+
+def is_finite(value: object) -> bool:
+    """Whether no number in a value is infinite or not a number; JSON has no words for those (RFC 8259 section 6)."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    return True
 
 
 def _depth(text: bytes) -> int:

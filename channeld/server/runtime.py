@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
@@ -35,6 +36,7 @@ class TrioRuntime:
     """Keeps `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
 
     def __init__(self) -> None:
+        self._thread = threading.get_ident()
         self.clock = TrioClock()
         self.timers = Timers()
         self.timers.on_earlier = self._wake
@@ -92,6 +94,10 @@ class TrioRuntime:
         with trio.move_on_after(seconds):
             return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
         raise TimeoutError
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the thread that made this."""
+        return threading.get_ident() == self._thread
 
     def make_event(self) -> trio.Event:
         """An event of trio's."""

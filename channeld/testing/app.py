@@ -23,7 +23,7 @@ from channeld.plan.load import load_plan
 from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Frame
 from channeld.server.hook_server import HookServer, enter_lifespan
-from channeld.testing.client import Client, ClientPeer, Refused
+from channeld.testing.client import ClaimsRefused, Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
 
 __all__ = ["TestApp", "TestRequest", "find_test_user", "running"]
@@ -51,7 +51,7 @@ async def find_test_user(
         return verifier.vouch(request.user, request.claims, engine.runtime.clock.wall())
     user = User(request.user, request.claims)
     reason = accept_user(auth.compiled.claims, user)
-    return Grant(user) if reason is None else Denied(reason)
+    return Grant(user) if reason is None else Denied(reason, of_claims=True)
 
 
 class TestApp:
@@ -105,6 +105,7 @@ class TestApp:
 
         Raises:
             Refused: the path is unknown, or its params are bad.
+            ClaimsRefused: the authenticator does not take the user or the claims; the message says why.
         """
         target, _, query_text = path.partition("?")
         query = dict(parse_qsl(query_text, keep_blank_values=True))
@@ -126,9 +127,18 @@ class TestApp:
             user=user,
             claims=all_claims,
         )
+        await self._check_claims(match.channel, request)
         client = self.open(match, request)
         await self.rest()
         return client
+
+    async def _check_claims(self, channel: ChannelPlan, request: TestRequest) -> None:
+        # A test that is refused for what it made up should hear why, which a client never does.
+        if request.user is None or not channel.auth:
+            return
+        found = await find_test_user(self.engine, channel, request)
+        if isinstance(found, Denied) and found.of_claims:
+            raise ClaimsRefused(found.reason)
 
     def open(
         self, match: Match, request: Request, begin: Callable[[Client], None] | None = None

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 import trio.testing
@@ -13,7 +13,10 @@ from channeld.later import Pending
 from channeld.protocol.frames import Frame
 from channeld.testing.virtual import VirtualRuntime
 
-__all__ = ["Client", "ClientPeer", "NotReceived", "Refused"]
+MOST_LISTED: Final = 10
+LONGEST_LISTED: Final = 200
+
+__all__ = ["ClaimsRefused", "Client", "ClientPeer", "NotReceived", "Refused"]
 
 
 class Refused(Exception):
@@ -22,6 +25,10 @@ class Refused(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
+
+
+class ClaimsRefused(ValueError):
+    """The `user` or `claims` that a test gave are not what the channel's authenticator lets in."""
 
 
 class NotReceived(AssertionError):
@@ -71,12 +78,15 @@ class Client:
             NotReceived: there is none, and the server is at rest.
         """
         await self._app.rest()
+        dropped: list[Frame] = []
         while self.inbox:
             frame = self.inbox.popleft()
             if type is None or frame["type"] == type:
                 return frame
+            dropped.append(frame)
         what = "frame" if type is None else f"`{type}`"
-        raise NotReceived(f"no {what} came; the connection is {self.closed or 'open'}")
+        others = f", but {_listed(dropped)}" if dropped else ""
+        raise NotReceived(f"no {what} came{others}; the connection is {self.closed or 'open'}")
 
     async def received(self) -> list[Frame]:
         """Everything that has come by now."""
@@ -149,6 +159,14 @@ class Client:
             rest = self.session.closed(code, reason, self._app.runtime.clock.monotonic())
             if rest is not None:
                 await rest
+
+
+def _listed(frames: list[Frame]) -> str:
+    """Frames in short, so that a test's failure shows what came in place of what it waited for."""
+    texts = [json.dumps(frame, ensure_ascii=False) for frame in frames[:MOST_LISTED]]
+    short = [text if len(text) <= LONGEST_LISTED else f"{text[:LONGEST_LISTED]}…" for text in texts]
+    more = len(frames) - len(short)
+    return ", ".join(short) + (f" and {more} more" if more else "")
 
 
 class ClientPeer:

@@ -1,6 +1,7 @@
 """Virtual time and seeded randomness: the engine's runtime in tests."""
 
 import random
+import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -58,6 +59,7 @@ class VirtualRuntime:
         self._random = random.Random(seed)  # noqa: S311 - the same ids in every run
         self._nursery = nursery
         self.asyncio = AsyncioLoop()
+        self._thread = threading.get_ident()
         self._threads = 0
         self._thread_done = trio.Event()
 
@@ -108,6 +110,10 @@ class VirtualRuntime:
             self._threads -= 1
             self._thread_done.set()
             self._thread_done = trio.Event()
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the test's thread."""
+        return threading.get_ident() == self._thread
 
     make_event = staticmethod(trio.Event)
 

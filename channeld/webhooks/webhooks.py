@@ -72,13 +72,17 @@ class Webhooks:
 
     async def drain(self, seconds: float = DRAIN) -> None:
         """Every connection is gone: end all grace and send what waits, for so many seconds; the rest is dropped."""
-        self._occupancy.end_grace()
-        if not self._engine.cluster.is_shared:
+        is_shared = self._engine.cluster.is_shared
+        if not is_shared:
             # With other nodes a user may be there already.
             for topic, user in self._engine.hub.presence.lingering():
                 self.presence_changed(topic, user, None)
+            self._occupancy.end_grace()
         with trio.move_on_after(seconds):
-            await self._let_linger()
+            if is_shared:
+                await self._let_linger()
+                # A room is vacated after its last user has left, as in daily life.
+                self._occupancy.end_grace()
             await self._occupancy.settle()
             async with trio.open_nursery() as nursery:
                 for sender in self._senders:
@@ -89,7 +93,7 @@ class Webhooks:
     async def _let_linger(self) -> None:
         """With other nodes the broker knows, at the end of its grace, whether a user has left or gone to one of them."""
         presence = self._engine.hub.presence
-        while self._engine.cluster.is_shared and presence.lingering():  # noqa: ASYNC110 - timers end it
+        while presence.lingering():  # noqa: ASYNC110 - timers end it
             await trio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------- from the engine

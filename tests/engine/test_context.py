@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+import trio
 
 from channeld.engine.context import AsyncContext, InlineContext
 from channeld.engine.publishing import FrameRefused
@@ -88,3 +89,49 @@ def test_contexts_have_every_verb_of_their_protocol(kept: type, protocol: type) 
     for name, verb in inspect.getmembers(protocol, inspect.isfunction):
         if not name.startswith("_"):
             assert inspect.signature(getattr(kept, name)) == inspect.signature(verb), name
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+async def test_a_number_that_json_cannot_say_is_refused_and_not_null(
+    serve: Serve, number: float
+) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, AsyncContext)
+        assert isinstance(context, AsyncContext)
+        frame = {"type": "note", "list": [{"deep": (number,)}, None]}
+        with pytest.raises(FrameRefused, match="not finite"):
+            await context.send(frame)
+        with pytest.raises(FrameRefused, match="not finite"):
+            await context.to_room("a", frame)
+        await context.send({"type": "note", "none": None, "n": 1.5})
+
+
+async def test_from_another_thread_the_verbs_say_what_to_use_there(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await context_of(app, InlineContext)
+        assert isinstance(context, InlineContext)
+        for verb in (
+            lambda: context.send({"type": "note"}),
+            lambda: context.to_all({"type": "note"}),
+            lambda: context.join("b"),
+            lambda: context.leave("a"),
+            context.close,
+        ):
+            with pytest.raises(RuntimeError, match="from_thread"):
+                await trio.to_thread.run_sync(verb)
+
+
+async def test_what_a_threaded_hook_asks_for_after_its_return_is_not_lost_in_silence(
+    serve: Serve,
+) -> None:
+    async with serve(CHANNELS) as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        assert client.session is not None
+        context = InlineContext(client.session, None, [])
+        context.send({"type": "note"})
+        assert await client.received() == []
+        context.settle()
+        assert await client.received() == [{"type": "note"}]
+        with pytest.raises(RuntimeError, match="from_thread"):
+            await trio.to_thread.run_sync(context.send, {"type": "note"})

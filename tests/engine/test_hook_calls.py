@@ -1,13 +1,15 @@
 """Hooks as their authors meet them: sync, async, threaded; refusing, replying, failing, too slow."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock
 
-from channeld.testing import TestApp, running
+from channeld.testing import TestApp, VirtualRuntime, running
 
 HOOKS = """
 from contextlib import asynccontextmanager
@@ -444,3 +446,91 @@ async def test_a_reject_is_no_failure_and_its_fields_take_no_frame_s_own_place(
                 {"type": "error", "code": "REJECTED", "message": "no", "hint": 1}
             ]
             assert (await client.wait_closed())[0] == 4403
+
+
+SHARING = """
+import math
+import threading
+
+go = threading.Event()
+running = []
+
+def waits(ctx, message):
+    running.append(None)
+    go.wait()
+
+def nothing(ctx, message):
+    return {**message, "n": math.nan}
+"""
+
+SHARED = """
+channeld: 1
+channels:
+  shared:
+    path: /shared
+    auth: none
+    limits: {hook_timeout: 1s}
+    messages:
+      waits: {schema: true, route: sender, hook: {call: "sharing:waits", thread: true}}
+      nothing: {schema: true, route: sender, hook: "sharing:nothing"}
+"""
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    (tmp_path / "sharing.py").write_text(SHARING)
+    file = tmp_path / "channels.yaml"
+    file.write_text(SHARED)
+    return file
+
+
+async def test_one_connection_keeps_at_most_four_threads_busy(shared: Path) -> None:
+    async with running(shared) as app:
+        import sharing  # type: ignore[import-not-found]
+
+        one, other = await app.connect("/shared"), await app.connect("/shared")
+        given_up = GivenUp(app.runtime)
+        app.runtime.in_thread = given_up  # type: ignore[method-assign]
+        for id in range(6):
+            await one.send({"type": "waits", "id": id})
+        errors = [await one.receive() for _ in range(6)]
+        assert [error["code"] for error in errors] == ["INTERNAL_ERROR"] * 4 + ["UNAVAILABLE"] * 2
+        assert (errors[5]["id"], errors[5]["retry_after"] > 0) == (5, True)
+        await other.send({"type": "waits", "id": 1})
+        assert (await other.receive())["code"] == "INTERNAL_ERROR"
+        sharing.go.set()
+        await given_up.over()
+        await one.send({"type": "waits", "id": 7})
+        assert [frame["type"] for frame in await one.received()] == ["waits", "ack"]
+
+
+class GivenUp:
+    """Threads whose time is over as soon as they have begun."""
+
+    def __init__(self, runtime: VirtualRuntime) -> None:
+        self.plain = runtime.in_thread
+        self.threads: list[threading.Thread] = []
+
+    async def __call__(self, seconds: float, call: Callable[..., object], *args: object) -> object:
+        import sharing
+
+        if sharing.go.is_set():
+            return await self.plain(seconds, call, *args)
+        before = len(sharing.running)
+        thread = threading.Thread(target=call, args=args)
+        thread.start()
+        self.threads.append(thread)
+        while len(sharing.running) == before:
+            await trio.lowlevel.checkpoint()
+        raise TimeoutError
+
+    async def over(self) -> None:
+        for thread in self.threads:
+            await trio.to_thread.run_sync(thread.join)
+
+
+async def test_a_hook_s_number_that_json_cannot_say_is_its_failure(shared: Path) -> None:
+    async with running(shared) as app:
+        client = await app.connect("/shared")
+        await client.send({"type": "nothing", "id": 1})
+        assert (await client.receive())["code"] == "INTERNAL_ERROR"

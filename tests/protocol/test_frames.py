@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.protocol import frames
-from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode, id_of
+from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode, id_of, is_finite
 
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> bytes:
@@ -200,3 +200,9 @@ def test_one_long_number_costs_no_second_reading(monkeypatch: pytest.MonkeyPatch
 )
 def test_an_id_is_read_out_of_any_object(text: bytes, id: object) -> None:
     assert id_of(text) == id
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_found_wherever_it_stands(number: float) -> None:
+    assert not is_finite({"a": [1, ({"b": number},)]})
+    assert is_finite({"a": [1, ({"b": 1.5},)], "c": None, "d": "NaN"})

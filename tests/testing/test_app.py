@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from channeld.plan.load import ConfigError
-from channeld.testing import NotReceived, Refused, running
+from channeld.testing import ClaimsRefused, NotReceived, Refused, running
 
 CONFIG = """
 channeld: 1
@@ -35,6 +35,10 @@ async def test_unknown_path_or_bad_param_is_refused_with_404(config: Path, path:
 async def test_what_did_not_come_is_an_assertion_that_says_what_came(config: Path) -> None:
     async with running(config) as app:
         client = await app.connect("/rooms/1")
+        with pytest.raises(
+            NotReceived, match=r"no `say` came, but .*\"subscribed\".*; the connection is open"
+        ):
+            await client.receive("say")
         with pytest.raises(NotReceived, match="no `say` came; the connection is open"):
             await client.receive("say")
         with pytest.raises(NotReceived, match="open"):
@@ -85,3 +89,43 @@ async def test_advance_wakes_what_sleeps_on_trios_mock_clock(
         assert woken == []
         await app.advance(2)
         assert woken == [30.0]
+
+
+async def test_of_many_frames_that_were_dropped_some_are_shown(config: Path) -> None:
+    async with running(config) as app:
+        client = await app.connect("/rooms/1")
+        for _ in range(15):
+            await client.send({"type": "say", "text": "x" * 300})
+        with pytest.raises(NotReceived, match=r"xxx….* and 6 more; the connection is open"):
+            await client.receive("never")
+
+
+async def test_a_user_that_the_claims_schema_refuses_is_an_error_of_the_test(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(CLAIMS)
+    async with running(file) as app:
+        with pytest.raises(ClaimsRefused, match="claims refused at /: required"):
+            await app.connect("/a", user="ann")
+        with pytest.raises(ClaimsRefused, match="user id"):
+            await app.connect("/b", user="x" * 200, claims={"name": "Ann"})
+        ann = await app.connect("/a", user="ann", claims={"name": "Ann"})
+        assert (await ann.receive())["type"] == "authenticated"
+        late = await app.connect("/a", user="ann", claims={"name": "Ann"}, expires=-100.0)
+        assert (await late.wait_closed())[0] == 4401
+
+
+CLAIMS = """
+channeld: 1
+auth:
+  session:
+    type: jwt
+    algorithms: [HS256]
+    secret: "a secret of at least thirty-two bytes"
+    claims: {type: object, required: [name]}
+  fixed: {type: tokens, tokens: [{token: "a-token-of-twenty-one-characters", user: eve}]}
+channels:
+  a: {path: /a, auth: session}
+  b: {path: /b, auth: fixed}
+"""
