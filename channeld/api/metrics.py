@@ -8,6 +8,8 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+import attrs
+
 from channeld import __version__
 from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
@@ -58,6 +60,9 @@ def engine_samples(engine: Engine) -> Iterator[Sample]:
         yield Sample("channeld_connections", connections, (name,))
         for kind, message in channel.messages.items():
             yield from counted("channeld_messages_total", (name, kind), message.counters)
+            if message.deprecated is not None:
+                sent = sum(attrs.astuple(message.counters))
+                yield Sample("channeld_deprecated_messages_total", sent, (name, kind))
     totals = hub.statistics()
     yield Sample("channeld_frames_out_total", totals.publications)
     yield Sample("channeld_deliveries_total", totals.deliveries)

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
+from channeld.broker.once import Once
 from channeld.config.model import History
 from channeld.later import Later
 from channeld.protocol.names import Topic
@@ -160,16 +161,30 @@ class Broker(Protocol):
     """What a hub needs. One per node; made with the hub's `Deliver`, which it calls on the loop's thread."""
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to every node that subscribes to the topic; keep it first if `keep` is given.
+
+        With `once` the key is taken and the frame published in one step, or neither is done.
 
         Returns:
             Its position, None without `keep`. When this (or its awaitable) returns, the broker has the frame.
 
         Raises:
+            AlreadyTaken: somebody has the key `once`.
             BrokerUnavailable: it was not published, or may have been (`is_unknown`).
         """
+
+    def is_taken(self, once: Once) -> Later[bool]:
+        """Whether somebody has the key, and its time is not over."""
+
+    def take(self, once: Once) -> Later[bool]:
+        """Take a key without publishing anything. False: somebody has it already."""
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Ask for a topic's publications. Remembered while the broker is away. Idempotent."""

@@ -20,6 +20,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.histories import Histories, HistoryStatistics
+from channeld.broker.once import AlreadyTaken, Once, OnceKeys
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
@@ -64,17 +65,37 @@ class MemoryBroker:
     def __init__(self, deliver: Deliver, clock: Clock, epoch: str) -> None:
         self._deliver = deliver
         self._histories = Histories(clock, epoch)
+        self._keys = OnceKeys(clock)
         self._subscribed: set[Topic] = set()
         self._here: dict[Topic, _Presence] = {}
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
     ) -> Position | None:
-        """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given."""
+        """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given.
+
+        Raises:
+            AlreadyTaken: somebody has the key `once`.
+        """
+        if once is not None and not self._keys.take(once):
+            raise AlreadyTaken
         position = None if keep is None else self._histories.append(topic, payload, keep)
         if topic in self._subscribed:
             self._deliver(topic, Publication(payload, position, skip))
         return position
+
+    def is_taken(self, once: Once) -> bool:
+        """Whether somebody has the key."""
+        return self._keys.is_taken(once)
+
+    def take(self, once: Once) -> bool:
+        """Take a key without publishing anything."""
+        return self._keys.take(once)
 
     def subscribe(self, topic: Topic) -> None:
         """Deliver the topic's publications from now on."""
@@ -167,4 +188,5 @@ class MemoryBroker:
         """Forget everything."""
         self._subscribed.clear()
         self._histories.clear()
+        self._keys.clear()
         self._here.clear()

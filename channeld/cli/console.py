@@ -84,7 +84,7 @@ def _type(plan: Plan, channel: Channel, row: Row) -> Json:
         "senders": row.senders,
         "receivers": list[Json](row.receivers),
         "description": declared.description if declared is not None else "",
-        "deprecated": isinstance(declared, Message) and declared.deprecated,
+        "deprecated": isinstance(declared, Message) and declared.deprecated is not None,
         "example": _example(plan, declared, message) if declared is not None else {},
     }
 

@@ -21,6 +21,7 @@ __all__ = [
     "ChannelHooks",
     "ChannelLimits",
     "Config",
+    "Deprecation",
     "Diff",
     "Event",
     "History",
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Log",
     "Message",
+    "MessageRate",
     "Ping",
     "Presence",
     "Rate",
@@ -72,6 +74,17 @@ class Rate:
     @slack.default
     def _slack(self) -> float:
         return self.interval * (self.burst - 1) if self.limit else 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class MessageRate(Rate):
+    """A message type's `rate`: whose bucket it is, and what becomes of a message that finds it empty.
+
+    `per` is None where nothing is said: a user's, or a connection's where it is anonymous.
+    """
+
+    per: Literal["user", "connection", "address", "room"] | None = None
+    over: Literal["refuse", "drop", "latest"] = "refuse"
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -285,6 +298,16 @@ class Route:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class Deprecation:
+    """A type's `deprecated`. `since` and `sunset` are days (RFC 3339), `use` is the type to send instead."""
+
+    since: str | None = None
+    sunset: str | None = None
+    use: str | None = None
+    note: str = ""
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class Message:
     """A client → server message type. `schema` is the schema itself, or `PATH[#/pointer]`."""
 
@@ -294,11 +317,12 @@ class Message:
     stamp: Mapping[str, Json] | None = None
     hook: HookRef | None = None
     require: tuple[Mapping[str, Json], ...] = ()
-    rate: Rate | None = None
+    rate: MessageRate | None = None
     history: bool = True
     description: str = ""
     examples: tuple[Json, ...] = ()
-    deprecated: bool = False
+    deprecated: Deprecation | None = None
+    once: float | None = None
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Final, cast
 from channeld.config import scalars
 from channeld.config.checker import INVALID, Checker, Normalizer, Notation
 from channeld.config.language import Rule
-from channeld.config.model import Rate, Secret
+from channeld.config.model import MessageRate, Rate, Secret
 from channeld.config.scalars import BadScalar, UnixAddress
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -87,6 +87,21 @@ def _rate(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     return Rate(limit=limit.limit, period=limit.period, burst=parts.get("burst", limit.limit))
 
 
+def _message_rate(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    found = _rate_text(checker, value, rule, pointer) if not isinstance(value, dict) else None
+    parts = {} if found is not None else checker.check_form(value, rule, pointer)
+    if found is INVALID or not isinstance(parts, dict):
+        return INVALID
+    limit = cast("Rate", found or parts["limit"])
+    return MessageRate(
+        limit=limit.limit,
+        period=limit.period,
+        burst=parts.get("burst", limit.limit),
+        per=parts.get("per"),
+        over=parts.get("over", "refuse"),
+    )
+
+
 def _address(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if isinstance(value, list | dict):
         return checker.wrong_type(value, rule, pointer)
@@ -153,6 +168,7 @@ NOTATIONS: Final[Mapping[str, Notation]] = {
     "size": _scalar("CH108", scalars.parse_size, _between(scalars.parse_size)),
     "rate_text": _rate_text,
     "rate": _rate,
+    "message_rate": _message_rate,
     "address": _address,
     "network": _network,
     "path": _path,
@@ -250,6 +266,12 @@ def _presence(checker: Checker, value: object, pointer: str) -> object:
     return value
 
 
+def _deprecated(checker: Checker, value: object, pointer: str) -> object:
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
 def _route(checker: Checker, value: object, pointer: str) -> object:
     targets = value if isinstance(value, list) else [value]
     return [target if isinstance(target, dict) else {"to": target} for target in targets]
@@ -273,6 +295,7 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "channel_auth": _channel_auth,
     "rooms": _rooms,
     "presence": _presence,
+    "deprecated": _deprecated,
     "route": _route,
     "broker": _broker,
 }

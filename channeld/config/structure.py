@@ -14,7 +14,7 @@ from cattrs.strategies import configure_tagged_union, configure_union_passthroug
 
 from channeld.config.checker import INVALID, Checker
 from channeld.config.language import LANGUAGE, Rule
-from channeld.config.model import Auth, Config, Rate, Secret
+from channeld.config.model import Auth, Config, MessageRate, Rate, Secret
 from channeld.config.normalizers import NORMALIZERS, NOTATIONS, beside
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
@@ -177,7 +177,7 @@ def _is_json(annotation: object) -> bool:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     # Rates and secrets come finished; cattrs would convert the scalars.
-    for kind in (bool, int, str, Rate, Secret):
+    for kind in (bool, int, str, MessageRate, Rate, Secret):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook(float, lambda value, _: float(_exactly(float, int)(value, _)))
     converter.register_structure_hook_func(_is_json, lambda value, _: value)

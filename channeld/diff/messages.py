@@ -1,5 +1,6 @@
 """The types of a channel: messages that clients send, events that they receive, and what messages deliver."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -10,9 +11,10 @@ from channeld.diagnostics.diagnostic import Related
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison, Use
 from channeld.diff.delivered import Delivered, delivered, fields, is_routed
-from channeld.diff.limits import rates
 from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
+from channeld.plan.options.deprecated import is_past
+from channeld.plan.options.table import OPTIONS
 from channeld.pointer import at
 
 __all__ = ["types"]
@@ -115,11 +117,16 @@ class _Pair:
         if name in (self.new.events or {}) and name not in (self.old.events or {}):
             message = f"`{name}` comes from the server only now"
             return self.comparison.gone("D204", Level.BREAKING, message, pointer, near=near)
-        label = "it was marked as deprecated" if self.old.messages[name].deprecated else ""
+        deprecated = self.old.messages[name].deprecated
+        label = "it was marked as deprecated" if deprecated else ""
+        level = Level.BREAKING
+        if deprecated is not None and is_past(deprecated, dt.datetime.now(dt.UTC).date()):
+            # Clients were told until when they may count on it.
+            level, label = Level.SAFE, f"its sunset was on {deprecated.sunset}"
         message = f"the message `{name}` is gone"
         who = self._senders(name)
         return self.comparison.gone(
-            "D201", Level.BREAKING, message, pointer, near=near, label=label, affects=(who,)
+            "D201", level, message, pointer, near=near, label=label, affects=(who,)
         )
 
     def _message_come(self, name: str) -> Change:
@@ -196,11 +203,21 @@ class _Pair:
             (at(pointer, "require"), self.before("messages", name, "require")),
             self._senders(name),
         )
-        yield from rates(self.comparison, was.rate, now.rate, at(pointer, "rate"), f"`{name}`")
+        yield from self._options(name, was, now)
         yield from self._audience(name, was, now)
         if is_routed(was) and is_routed(now):
             yield from self._delivery(name, before, after)
         yield from self._rest(name, was, now)
+
+    def _options(self, name: str, was: Message, now: Message) -> Iterator[Change]:
+        for option in OPTIONS:
+            pointer = self.at("messages", name, option.key)
+            for found in option.differences(name, was, now):
+                place = at(pointer, found.key) if found.key else pointer
+                level = Level(found.level)
+                yield self.comparison.change(
+                    found.code, level, found.words, place, label=found.label
+                )
 
     def _rest(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         pointer = self.at("messages", name)
@@ -218,9 +235,6 @@ class _Pair:
             yield self.comparison.change(
                 "D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label
             )
-        if now.deprecated and not was.deprecated:
-            words = f"the message `{name}` is deprecated now"
-            yield self.comparison.change("D207", Level.SAFE, words, at(pointer, "deprecated"))
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"message `{name}`", pointer)
 

@@ -11,6 +11,7 @@ import attrs
 from channeld.auth.authenticator import KeySet, Verifier
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.engine import publishing, rooms
+from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
@@ -64,6 +65,7 @@ class Engine:
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
+        self.allowances = Allowances()
         self.plan = plan
         self.verifiers: Mapping[str, Verifier] = {}
         self._take_verifiers(plan, key_sets or {})

@@ -11,7 +11,7 @@ from typing import Any
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
-from channeld.engine import rooms
+from channeld.engine import rooms, steps
 from channeld.engine.authenticate import authenticated, deny, turn_away, verify_message_token
 from channeld.engine.budgets import Debt
 from channeld.engine.errors import HookFailed, refuse_for
@@ -141,7 +141,9 @@ def _take_over_debt(session: Session) -> None:
     debt = session.engine.budgets.inherit(session.account, session.opened_at)
     session.message_arrival = debt.messages
     session.error_arrival = max(session.error_arrival, debt.errors)
-    if debt.types:
+    if debt.types and session.user_id is not None:
+        session.own_arrivals = debt.types
+    elif debt.types:
         session.type_arrivals = debt.types
 
 
@@ -149,7 +151,8 @@ def _leave_debt(session: Session, now: float) -> None:
     budgets, types = session.engine.budgets, session.type_arrivals or {}
     if session.user_id is not None and session.type_arrivals is not None:
         budgets.release(session.account, now)
-        types = {}
+    if session.user_id is not None:
+        types = session.own_arrivals or {}
     debt = Debt(session.message_arrival, session.error_arrival, types)
     budgets.charge(session.account, debt, now)
 
@@ -252,6 +255,7 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
 
 async def _close(session: Session, code: int, reason: str, now: float) -> None:
     engine, channel = session.engine, session.channel
+    await steps.flush(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.

@@ -9,19 +9,21 @@ from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import Topic
+from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.hooks import Request, Server
 from channeld.hub.hub import Hub
 from channeld.later import Later
-from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import Json
+from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
+from channeld.protocol.frames import Frame, Json
 from channeld.timers import Clock, Timers
 
 __all__ = [
     "ALONE",
     "Event",
     "FindUser",
+    "Held",
     "Observed",
     "Observer",
     "OtherNodes",
@@ -188,12 +190,30 @@ ALONE: OtherNodes = _Alone()
 """What an engine has until it is given a cluster."""
 
 
+class Held(Protocol):
+    """Messages of a session that wait for their rate."""
+
+    def replace(
+        self, slot: tuple[str, str | None, str], message: MessagePlan, frame: Frame
+    ) -> bool:
+        """Put a newer message in the place of one that is held; False where none is."""
+
+    def hold(
+        self, slot: tuple[str, str | None, str], message: MessagePlan, frame: Frame, at: float
+    ) -> bool:
+        """Hold a message until `at`, monotonic seconds; False where no more can be held."""
+
+    async def flush(self) -> None:
+        """Handle everything that is held."""
+
+
 class Surroundings(Protocol):
     """The engine around a session: what the floors between `session` and `engine` ask of it."""
 
     runtime: Runtime
     hub: Hub
     plan: Plan
+    allowances: Allowances
     verifiers: Mapping[str, Verifier]
     timing: Timing
     budgets: Budgets

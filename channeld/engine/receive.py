@@ -8,7 +8,7 @@ of a connection is dropped in `closed`, which is called once, whatever ended it.
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from channeld.engine import authenticate, lifecycle, reserved, routing
+from channeld.engine import authenticate, lifecycle, rates, reserved, routing, steps
 from channeld.engine.errors import refuse_for
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session, State, is_id
@@ -70,7 +70,8 @@ class Receiver(Session):
         message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
-        return self._receive_message(message, frame, id, now)
+        handle = self._take_steps if message.has_steps else self._receive_message
+        return handle(message, frame, id, now)
 
     def _turn_away(self, text: bytes, now: float) -> None:
         """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""
@@ -108,7 +109,7 @@ class Receiver(Session):
     def _receive_message(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
-        if message.rate is not None and not self._may_send(message, id, now):
+        if message.rate is not None and not rates.may_send(self, message, id, now):
             return None
         try:
             if not message.accepts(frame):
@@ -126,23 +127,10 @@ class Receiver(Session):
             refuse_for(self, error, id, message.counters)
         return None
 
-    def _may_send(self, message: MessagePlan, id: str | int | None, now: float) -> bool:
-        assert message.rate is not None  # noqa: S101 - the caller has looked
-        arrivals = self.type_arrivals
-        if arrivals is None:
-            arrivals = self.type_arrivals = (
-                {} if self.user_id is None else self.engine.budgets.rates_of(self.account)
-            )
-        before = arrivals.get(message.type, 0.0)
-        arrival = take(before, now, message.rate)
-        if arrival != REFUSED:
-            arrivals[message.type] = arrival
-            return True
-        message.counters.rate_limited += 1
-        wait = retry_after(before, now, message.rate)
-        text = f"Too many messages of type `{message.type}`"
-        self.refuse(ErrorCode.RATE_LIMITED, text, id, retry_after=wait)
-        return False
+    def _take_steps(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        return start(steps.take_message(self, message, frame, id, now))
 
     def _receive_control(
         self, kind: str, frame: Frame, id: str | int | None, now: float

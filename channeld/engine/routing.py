@@ -5,23 +5,25 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from channeld.broker.broker import BrokerUnavailable, History, Position
+from channeld.broker.once import AlreadyTaken, Once
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign
 from channeld.engine.session import Session
 from channeld.later import Later, resolved
+from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
 from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
-__all__ = ["accepted", "deliver_message", "finish", "route_one"]
+__all__ = ["accepted", "acknowledge", "deliver_message", "finish", "room_of", "route_one"]
 
 
 class BadEmit(Exception):
@@ -69,21 +71,66 @@ async def finish(session: Session, message: MessagePlan, later: Any, id: str | i
 def accepted(session: Session, message: MessagePlan, id: str | int | None) -> None:
     """Count a message that was routed, and acknowledge it where it has an `id`."""
     message.counters.accepted += 1
+    note = _deprecation(session, message) if message.deprecated is not None else None
     if id is not None:
-        session.send({"type": "ack", "id": id})
+        session.send(
+            {"type": "ack", "id": id} if note is None else {"type": "ack", "id": id, **note}
+        )
+
+
+def acknowledge(
+    session: Session,
+    message: MessagePlan,
+    id: str | int | None,
+    fate: Literal["held", "repeated"],
+) -> None:
+    """Count a message that was not routed, and tell its sender why where it has an `id`."""
+    if fate == "held":
+        message.counters.held += 1
+    else:
+        message.counters.repeated += 1
+    if id is not None:
+        session.send({"type": "ack", "id": id, fate: True})
+
+
+def _deprecation(session: Session, message: MessagePlan) -> Frame | None:
+    """What is said once a connection of a deprecated type that it sends."""
+    told = session.told
+    if told is None:
+        told = session.told = set()
+    if message.type in told or message.deprecated is None:
+        return None
+    told.add(message.type)
+    log(
+        "deprecated_message",
+        channel=session.channel.name,
+        message=message.type,
+        connection=session.connection_id,
+        user=session.user_id,
+    )
+    return {"deprecated": deprecation_note(message.deprecated)}
 
 
 async def deliver_message(
-    session: Session, message: MessagePlan, frame: Frame, id: str | int | None
+    session: Session,
+    message: MessagePlan,
+    frame: Frame,
+    id: str | int | None,
+    once: Once | None = None,
 ) -> None:
-    """Check what the message requires, call its hook, publish to every target, acknowledge."""
+    """Check what the message requires, call its hook, publish to every target, acknowledge.
+
+    A key `once` is taken with the first publication; where somebody has it by now, nothing is published.
+    """
     try:
         _check_require(session, message, frame)
         _set_room(session, message, frame)
         replied = False
         if message.hook is not None:
             frame, replied = await _call_message_hook(session, message, frame, id)
-        await _publish_all(session, message, frame)
+        await _publish_all(session, message, frame, once)
+    except AlreadyTaken:
+        acknowledge(session, message, id, "repeated")
     except Exception as error:  # answered with its error frame
         refuse_for(session, error, id, message.counters)
     else:
@@ -126,6 +173,19 @@ def _copy(value: Any) -> Any:
     return value
 
 
+def room_of(session: Session, message: MessagePlan, frame: Frame) -> str | None:
+    """The first room that a message goes to; None where it goes to none.
+
+    Raises:
+        Forbidden: its sender may not send there.
+    """
+    for target in message.targets:
+        if target.in_room:
+            topic = _topic(session, target, frame)
+            return topic.name if topic is not None else None
+    return None
+
+
 def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
     # What `ctx.room` and `{room}` are: the room that the route names, or the channel's one `join` room.
     session.room = session.home
@@ -134,7 +194,9 @@ def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
             return
 
 
-async def _publish_all(session: Session, message: MessagePlan, frame: Frame) -> None:
+async def _publish_all(
+    session: Session, message: MessagePlan, frame: Frame, once: Once | None
+) -> None:
     publications = [
         publication
         for target in message.targets
@@ -147,23 +209,27 @@ async def _publish_all(session: Session, message: MessagePlan, frame: Frame) -> 
         else:
             try:
                 later = session.engine.hub.publish(
-                    publication.topic, publication.payload, publication.keep, publication.skip
+                    publication.topic,
+                    publication.payload,
+                    publication.keep,
+                    publication.skip,
+                    once,
                 )
                 await resolved(later)
+                once = None
             except BrokerUnavailable as error:
                 # To some of its targets it went: to send it again may deliver it twice.
                 unknown = is_routed or error.is_unknown
                 raise BrokerUnavailable(error.retry_after, is_unknown=unknown) from None
         is_routed = True
+    if once is not None and not await resolved(session.engine.hub.broker.take(once)):
+        raise AlreadyTaken
 
 
 def _work_out(
     session: Session, message: MessagePlan, target: TargetPlan, frame: Frame
 ) -> _Publication | None:
-    try:
-        topic = target.topic(session, frame)
-    except NotInRoom as error:
-        raise Forbidden("You are not in this room", error.room) from None
+    topic = _topic(session, target, frame)
     if topic is None:
         if not target.is_direct:
             return None
@@ -179,6 +245,13 @@ def _work_out(
     named = topic.name if history is not None else None
     payload = _emitted(session, message, frame, named, target.channel)
     return _Publication(topic, payload, history if message.kept else None, skip)
+
+
+def _topic(session: Session, target: TargetPlan, frame: Frame) -> Topic | None:
+    try:
+        return target.topic(session, frame)
+    except NotInRoom as error:
+        raise Forbidden("You are not in this room", error.room) from None
 
 
 def _emitted(

@@ -20,7 +20,7 @@ from channeld.broker.broker import Topic
 from channeld.config.model import Limits
 from channeld.engine.budgets import AccountKey
 from channeld.engine.limits import REFUSED, take
-from channeld.engine.ports import Peer, Surroundings
+from channeld.engine.ports import Held, Peer, Surroundings
 from channeld.hooks import Request
 from channeld.later import Pending, start
 from channeld.plan.plan import ChannelPlan
@@ -71,10 +71,12 @@ class Session:
         "expires",
         "flood_began",
         "flood_size",
+        "held",
         "home",
         "message_arrival",
         "opened_at",
         "origins",
+        "own_arrivals",
         "params",
         "peer",
         "request",
@@ -84,6 +86,7 @@ class Session:
         "store",
         "threads",
         "timer",
+        "told",
         "type_arrivals",
         "user_id",
     )
@@ -123,7 +126,11 @@ class Session:
         self.message_arrival = self.error_arrival = 0.0
         # A user's is shared by all its connections on the channel (`budgets.py`).
         self.type_arrivals: dict[str, float] | None = None
+        # A user's connection's own, of types that say `per: connection`.
+        self.own_arrivals: dict[str, float] | None = None
         self.flood_began, self.flood_size = 0.0, 0
+        self.held: Held | None = None
+        self.told: set[str] | None = None  # the deprecated types that it was told of
         self.opened_at = 0.0
 
     def is_in(self, *states: State) -> bool:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from channeld.auth.places import placed
 from channeld.auth.types import authenticator
-from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
@@ -140,13 +139,8 @@ class _Writer:
             "payload": payload,
             **({"examples": examples} if examples else {}),
             **(
-                {"x-channeld-deprecated": True}
-                if isinstance(each, Sent) and each.deprecated
-                else {}
-            ),
-            **(
-                {"x-channeld-rate": _rate(each.rate)}
-                if isinstance(each, Sent) and each.rate
+                {f"x-channeld-{key}": shown for key, shown in each.options.items()}
+                if isinstance(each, Sent)
                 else {}
             ),
             **(
@@ -328,7 +322,3 @@ def _require(require: Sequence[Mapping[str, Json]]) -> Json:
     if len(require) > 1:
         return [dict(one) for one in require]
     return dict(require[0]) if require else {}
-
-
-def _rate(rate: Rate) -> Json:
-    return {"limit": rate.limit, "period": rate.period, "burst": rate.burst}

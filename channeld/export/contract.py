@@ -13,7 +13,6 @@ from channeld.config.model import (
     ChannelLimits,
     History,
     Presence,
-    Rate,
     Rooms,
 )
 from channeld.protocol.codes import ErrorCode
@@ -36,7 +35,8 @@ class Param:
 class Sent:
     """One type that clients send. `name` is its definition's, `schema` the whole frame's; examples are whole frames.
 
-    `declared` tells what a configuration declares from what channeld always understands.
+    `declared` tells what a configuration declares from what channeld always understands. `options` are the message's
+    options for machines, `notes` for people.
     """
 
     type: str
@@ -45,8 +45,8 @@ class Sent:
     description: str = ""
     examples: tuple[Schema, ...] = ()
     declared: bool = True
-    deprecated: bool = False
-    rate: Rate | None = None
+    options: Mapping[str, Json] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
     require: tuple[Mapping[str, Json], ...] = ()
     replies: bool = False
     answer: str = "ack"

@@ -12,6 +12,7 @@ from channeld.export.contract import ChannelContract, Contract, Param, Received,
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
+from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import Rest, parse_path
 from channeld.plan.rendered import Claims, Scene
 from channeld.plan.targets.kinds import kind_of
@@ -143,8 +144,12 @@ class _Describer:
                 schema=schema,
                 description=message.description,
                 examples=tuple(_example(type, example) for example in message.examples),
-                deprecated=message.deprecated,
-                rate=message.rate,
+                options={
+                    option.key: shown
+                    for option in OPTIONS
+                    if (shown := option.shown(message)) is not None
+                },
+                notes=tuple(words for option in OPTIONS if (words := option.words(message))),
                 require=message.require,
                 replies=message.hook is not None,
             )

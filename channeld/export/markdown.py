@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.auth.types import authenticator
-from channeld.config.model import Rate
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.types import (
     Constant,
@@ -137,15 +136,13 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
 
 def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[str]:
     yield f"#### `{sent.type}` (client → server)"
-    yield " ".join([*(["**Deprecated.**"] if sent.deprecated else []), sent.description]).strip()
+    yield sent.description
     yield from _body(sent, contract)
     answer = "`ack`, or the hook's `reply`" if sent.replies else "`ack`"
     notes = [f"With an `id` it is answered by {answer}."]
-    if sent.rate is not None:
-        notes.append(f"At most {_rate(sent.rate)} from one connection.")
     if sent.require:
         notes.append(f"Only with {_requirements(sent.require)}.")
-    yield " ".join(notes)
+    yield " ".join([*notes, *sent.notes])
 
 
 def _received(received: Received, contract: Contract) -> Iterator[str]:
@@ -285,12 +282,6 @@ def _requirements(require: Sequence[Mapping[str, Json]]) -> str:
         " and ".join(f"the claim {_code(name)} {_code(one_line(v))}" for name, v in one.items())
         for one in require
     )
-
-
-def _rate(rate: Rate) -> str:
-    period = "second" if rate.period == 1 else f"{rate.period:g} seconds"
-    burst = f", {rate.burst} at once" if rate.burst != rate.limit else ""
-    return f"{rate.limit} per {period}{burst}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

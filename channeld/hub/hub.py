@@ -20,6 +20,7 @@ from channeld.broker.broker import (
     Publication,
     Topic,
 )
+from channeld.broker.once import Once
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
@@ -200,10 +201,15 @@ class Hub:
     # ------------------------------------------------------------------------------------------------- frames
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
-        return self.broker.publish(topic, payload, keep, skip)
+        return self.broker.publish(topic, payload, keep, skip, once)
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
         """Give what the broker brings to this node's members of its topic."""

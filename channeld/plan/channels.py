@@ -8,6 +8,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import compile_delivery
 from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.options.table import OPTIONS
 from channeld.plan.plan import (
     AuthPlan,
     ChannelPlan,
@@ -191,6 +192,8 @@ class ChannelCompiler:
         delivery = compile_delivery(message, targets)
         scope = message.scope("require", room=context.has_one_room)
         require = self._requires(scope).compile(declared.require, at(pointer, "require"))
+        for option in OPTIONS:
+            option.check(message)
         validator = self.schemas.validator(at(pointer, "schema"))
         if validator is None:
             return None
@@ -205,6 +208,8 @@ class ChannelCompiler:
             hook=hook,
             require=require,
             rate=declared.rate,
+            once=declared.once,
+            deprecated=declared.deprecated,
             kept=declared.history,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 import attrs
 
 from channeld.auth.authenticator import Authenticator, CompiledAuth
-from channeld.config.model import Auth, Config, History, Limits, Rate, Server
+from channeld.config.model import Auth, Config, Deprecation, History, Limits, MessageRate, Server
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
 from channeld.schema.violations import Validator
@@ -96,6 +96,9 @@ class MessageCounters:
     rejected: int = 0
     failed: int = 0
     unavailable: int = 0
+    dropped: int = 0
+    held: int = 0
+    repeated: int = 0
 
 
 @attrs.frozen(slots=True)
@@ -160,7 +163,9 @@ class MessagePlan:
     `emit` renders the whole delivered frame, `type` included and first; None: the message as it was sent, under
     `stamps` (pairs of field and template). `accepts` is the validator's bound method, kept here because it is asked
     for every message. `out` is the event schema that the delivered frame must satisfy where its type is a declared
-    event, else None. `kept` says whether the frame goes into the history of a channel that keeps one.
+    event, else None. `kept` says whether the frame goes into the history of a channel that keeps one. `key` says what a
+    frame is about. `rate_looks_inside`: the rate is asked after the schema, since it needs the room or the key.
+    `has_steps`: the type has options that take more than the plain way.
     """
 
     type: str
@@ -172,9 +177,22 @@ class MessagePlan:
     out: Validator | None = None
     hook: Hook | None = None
     require: Require = ()
-    rate: Rate | None = None
+    rate: MessageRate | None = None
     kept: bool = True
+    once: float | None = None
+    key: Template | None = None
+    deprecated: Deprecation | None = None
+    rate_looks_inside: bool = attrs.field(init=False)
+    has_steps: bool = attrs.field(init=False)
     counters: MessageCounters = attrs.field(factory=MessageCounters)
+
+    @rate_looks_inside.default
+    def _rate_looks_inside(self) -> bool:
+        return self.rate is not None and (self.rate.per == "room" or self.rate.over == "latest")
+
+    @has_steps.default
+    def _has_steps(self) -> bool:
+        return self.once is not None or self.rate_looks_inside
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

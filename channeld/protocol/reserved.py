@@ -172,6 +172,26 @@ def _history_request(features: Features) -> tuple[Fields, ...]:
     )
 
 
+def _ack(_features: Features) -> tuple[Fields, ...]:
+    flags = {
+        "held": "It waits until the rate of its type lets it go.",
+        "dropped": "It is over the rate of its type, and was dropped.",
+        "repeated": "It was routed before: somebody sent the same `once` key.",
+    }
+    deprecated: Json = {
+        "description": "Said once of a type that may go: until when, and what to send instead.",
+        "type": "object",
+        "properties": {"sunset": _TEXT, "use": _TEXT},
+    }
+    return (
+        {
+            "id": Field(ID),
+            **{name: Field(_flag(text), required=False) for name, text in flags.items()},
+            "deprecated": Field(deprecated, required=False),
+        },
+    )
+
+
 def _subscribed(features: Features) -> tuple[Fields, ...]:
     pos = {"pos": Field(_text("The newest position in the room."))} if features.history else {}
     said = "Whether all that was missed follows; if not, fetch the state again."
@@ -342,10 +362,18 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="ack",
         side="server",
-        words="A message that has an `id` was routed.",
-        shown=(('{"type": "ack", "id": ID}', "the message was accepted and routed"),),
+        words="A message that has an `id` was routed; or held, dropped or known already, where it says so.",
+        shown=(
+            (
+                '{"type": "ack", "id": ID, "held"?, "dropped"?, "repeated"?, "deprecated"?}',
+                (
+                    "the message was accepted and routed; or, with `true` in one of the first three, held back, dropped "
+                    "or known already, as its options say. `deprecated` tells once what to send instead"
+                ),
+            ),
+        ),
         when=lambda features: features.messages,
-        kinds=lambda _: ({"id": Field(ID)},),
+        kinds=_ack,
         id=False,
         settles=True,
     ),

@@ -13,6 +13,7 @@ import attrs
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.diagnostics.diagnostic import Place
+from channeld.plan.options.table import OPTIONS
 from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -182,7 +183,8 @@ def _message(type_: str, message: Message, pointer: str) -> _Named:
         yield "refusal", f"{type_} (INVALID_MESSAGE)", f"{pointer}/schema"
     if message.require:
         yield "refusal", f"{type_} (FORBIDDEN)", f"{pointer}/require"
-    if message.rate is not None:
-        yield "refusal", f"{type_} (RATE_LIMITED)", f"{pointer}/rate"
+    for option in OPTIONS:
+        for outcome in option.outcomes(type_, message):
+            yield "refusal", outcome, f"{pointer}/{option.key}"
     if message.hook is not None:
         yield "hook", message.hook.call, f"{pointer}/hook"

@@ -82,6 +82,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),
     "hook_slow": Event("warning", (*_HOOK, "seconds"), "A sync hook held everybody up."),
+    "deprecated_message": Event(
+        "info",
+        ("connection", "channel", "user", "message"),
+        "A connection sent a deprecated type, for the first time.",
+    ),
     "internal_error": Event(
         "error",
         (*_WHO, "type", "ref", "reason", "exception"),

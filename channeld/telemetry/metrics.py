@@ -42,6 +42,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_messages_total": Metric(
         "counter", ("channel", "type", "result"), "Frames of declared types that clients sent."
     ),
+    "channeld_deprecated_messages_total": Metric(
+        "counter", ("channel", "type"), "Frames of deprecated types that clients sent."
+    ),
     "channeld_frames_out_total": Metric("counter", (), "Frames published, before fan-out."),
     "channeld_deliveries_total": Metric("counter", (), "Frames put into an outbox."),
     "channeld_received_bytes_total": Metric("counter", (), "Bytes read from clients."),

@@ -91,6 +91,7 @@ class TestApp:
         token: str | None = None,
         since: str | None = None,
         headers: Mapping[str, str] | None = None,
+        address: str = "127.0.0.1",
     ) -> Client:
         """Connect to a path (with or without a query).
 
@@ -102,6 +103,7 @@ class TestApp:
             token: a real token, sent as `?token=`.
             since: the position to recover from.
             headers: lower-case names.
+            address: where the connection comes from.
 
         Raises:
             Refused: the path is unknown, or its params are bad.
@@ -123,7 +125,7 @@ class TestApp:
             params=match.params,
             query=query,
             headers=headers or {},
-            address="127.0.0.1",
+            address=address,
             user=user,
             claims=all_claims,
         )

@@ -16,6 +16,7 @@ from channeld.broker.broker import (
     PresenceEntry,
     Topic,
 )
+from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
 
 ROOM = Topic("room", "lobby", "general")
 OTHER = Topic("room", "lobby", "general2")
@@ -346,3 +347,46 @@ def test_what_str_never_wrote_is_no_position(text: str) -> None:
 
 def test_unavailable_says_when_to_come_back() -> None:
     assert BrokerUnavailable(2.5).retry_after == 2.5
+
+
+MINUTE = Once("c\0uann", "say\0k", 60.0)
+
+
+async def test_a_key_is_taken_with_the_publication_and_only_once(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    assert not await rig.call("is_taken", MINUTE)
+    first = await rig.call("publish", ROOM, b"1", KEEP, None, MINUTE)
+    assert await rig.call("is_taken", MINUTE)
+    with pytest.raises(AlreadyTaken):
+        await rig.call("publish", ROOM, b"2", KEEP, None, MINUTE)
+    third = await rig.call("publish", ROOM, b"3", KEEP)
+    assert (first.offset, third.offset) == (1, 2)
+    assert [publication.payload for _, publication in await rig.until(2)] == [b"1", b"3"]
+
+
+async def test_a_key_may_be_taken_by_itself(rig: Rig) -> None:
+    assert await rig.call("take", MINUTE)
+    assert not await rig.call("take", MINUTE)
+    with pytest.raises(AlreadyTaken):
+        await rig.call("publish", ROOM, b"1", None, None, MINUTE)
+
+
+async def test_keys_of_two_owners_never_meet(rig: Rig) -> None:
+    assert await rig.call("take", MINUTE)
+    assert await rig.call("take", Once("c\0ubob", MINUTE.key, 60.0))
+    assert await rig.call("take", Once(MINUTE.owner, "other", 60.0))
+
+
+async def test_a_key_s_time_comes_to_an_end(rig: Rig) -> None:
+    brief = Once("c\0uann", "k", 0.2)
+    assert await rig.call("take", brief)
+    await rig.wait(0.3)
+    assert not await rig.call("is_taken", brief)
+    assert await rig.call("take", brief)
+
+
+async def test_an_owner_s_oldest_key_goes_first(rig: Rig) -> None:
+    for number in range(MOST_KEYS + 1):
+        assert await rig.call("take", Once("c\0uann", f"{number}", 60.0 + number))
+    assert not await rig.call("is_taken", Once("c\0uann", "0", 60.0))
+    assert await rig.call("is_taken", Once("c\0uann", "1", 60.0))

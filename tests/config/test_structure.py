@@ -19,8 +19,8 @@ from channeld.config.model import (
     HookRef,
     Jwks,
     JwtAuth,
+    MessageRate,
     Presence,
-    Rate,
     RedisBroker,
     Rooms,
     Route,
@@ -193,12 +193,16 @@ def test_forms_of_a_route(load_config: Load, written: str, route: tuple[Route, .
 @pytest.mark.parametrize(
     ("written", "rate"),
     [
-        ("5/s", Rate(limit=5, period=1.0, burst=5)),
-        ("{limit: 60/m}", Rate(limit=60, period=60.0, burst=60)),
-        ("{limit: 5/s, burst: 9}", Rate(limit=5, period=1.0, burst=9)),
+        ("5/s", MessageRate(limit=5, period=1.0, burst=5)),
+        ("{limit: 60/m}", MessageRate(limit=60, period=60.0, burst=60)),
+        ("{limit: 5/s, burst: 9}", MessageRate(limit=5, period=1.0, burst=9)),
+        (
+            "{limit: 5/s, per: room, over: drop}",
+            MessageRate(limit=5, period=1.0, burst=5, per="room", over="drop"),
+        ),
     ],
 )
-def test_forms_of_a_rate(load_config: Load, written: str, rate: Rate) -> None:
+def test_forms_of_a_rate(load_config: Load, written: str, rate: MessageRate) -> None:
     loaded = load_config(edited("{schema: true}", f"{{schema: true, rate: {written}}}"))
     assert config_of(loaded).channels["room"].messages["say"].rate == rate
 

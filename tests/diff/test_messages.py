@@ -67,7 +67,11 @@ def test_what_an_event_schema_says_is_what_receivers_get() -> None:
             "        route: room",
             [("D605", "dangerous")],
         ),
-        ("        route: room\n        deprecated: true", "        route: room", []),
+        (
+            "        route: room\n        deprecated: true",
+            "        route: room",
+            [("D207", "safe")],
+        ),
     ],
 )
 def test_routes_and_what_they_deliver(old: str, new: str, expected: list[tuple[str, str]]) -> None:

@@ -29,6 +29,7 @@ from channeld.broker.broker import (
     Started,
     Topic,
 )
+from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.encoding import kept_frames, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
@@ -115,14 +116,35 @@ class RedisBroker:
     # The verbs.
 
     def publish(
-        self, topic: Topic, payload: bytes, keep: History | None = None, skip: str | None = None
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
     ) -> Answer[Position | None]:
         """Queue a publication; the answer comes when Redis has it."""
         channel = self._names.channel(topic)
         history = self._names.history(topic) if keep else (self._names.state, self._names.state)
-        entry = Publish(channel, history, payload, keep, skip)
+        taking = (self._names.once(once.owner), once) if once is not None else None
+        entry = Publish(channel, history, payload, keep, skip, taking)
         self._put(entry)
         return entry.answer
+
+    def is_taken(self, once: Once) -> Answer[bool]:
+        """Whether somebody has the key."""
+        keys = (self._names.once(once.owner),)
+        script = Script("is_taken", keys, (once.key,), bool)
+        self._put(script)
+        return script.answer
+
+    def take(self, once: Once) -> Answer[bool]:
+        """Take a key without publishing anything."""
+        keys = (self._names.once(once.owner),)
+        arguments = (once.key, round(once.ttl * 1000), MOST_KEYS)
+        script = Script("take_once", keys, arguments, bool)
+        self._put(script)
+        return script.answer
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""

@@ -76,6 +76,10 @@ class Names:
         """The channel on which a node hears itself."""
         return f"{self.base}:echo:{lease}".encode()
 
+    def once(self, owner: str) -> str:
+        """The keys that an owner has taken."""
+        return f"{self.base}:o:{owner}"
+
     def history(self, topic: Topic) -> tuple[str, str]:
         """The list of kept frames, and the hash with epoch and top."""
         key = topic_key(topic)

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position
+from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
 
 __all__ = ["Answer", "Argument", "Command", "Outgoing", "Publish", "Reply", "Script", "commands"]
 
@@ -35,14 +36,14 @@ class Answer(Generic[T]):
         self.on_failure: Callable[[], None] | None = None
         self._event: trio.Event | None = None
         self._value: T | None = None
-        self._error: BrokerUnavailable | None = None
+        self._error: BrokerUnavailable | AlreadyTaken | None = None
 
     def resolve(self, value: T) -> None:
         """It is here."""
         self._value = value
         self._finish()
 
-    def fail(self, error: BrokerUnavailable) -> None:
+    def fail(self, error: BrokerUnavailable | AlreadyTaken) -> None:
         """It will never come."""
         self._error = error
         if self.on_failure is not None:
@@ -56,6 +57,8 @@ class Answer(Generic[T]):
             yield from self._event.wait().__await__()
         if self._error is not None:
             error = self._error
+            if isinstance(error, AlreadyTaken):
+                raise AlreadyTaken
             raise BrokerUnavailable(error.retry_after, is_unknown=error.is_unknown)
         return cast("T", self._value)
 
@@ -67,13 +70,14 @@ class Answer(Generic[T]):
 
 @attrs.define(eq=False)
 class Publish:
-    """One publication to send. `history` is its list and meta key, used with `keep`."""
+    """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where."""
 
     channel: bytes
     history: tuple[str, str]
     payload: bytes
     keep: History | None
     skip: str | None
+    once: tuple[str, Once] | None = None
     answer: Answer[Position | None] = attrs.field(factory=Answer)
 
     @property
@@ -176,13 +180,16 @@ def commands(
     result: list[Command] = []
     publishes: list[Publish] = []
     for entry in batch:
-        if isinstance(entry, Publish):
+        if isinstance(entry, Publish) and entry.once is None:
             publishes.append(entry)
             continue
         if publishes:
             result.append(_publish(publishes, state, opening, seen))
             publishes = []
-        result.append(_call(entry))
+        if isinstance(entry, Publish):
+            result.append(_publish_once(entry, state, opening, seen))
+        else:
+            result.append(_call(entry))
     if publishes:
         result.append(_publish(publishes, state, opening, seen))
     return result
@@ -236,6 +243,24 @@ def _publish(
             entry.answer.fail(error)
 
     return Command("publish", keys, arguments, resolve, fail)
+
+
+def _publish_once(
+    entry: Publish, state: str, opening: Sequence[Argument], seen: Callable[[int], None]
+) -> Command:
+    assert entry.once is not None  # noqa: S101 - the caller has looked
+    key, once = entry.once
+    plain = _publish([entry], state, opening, seen)
+
+    def resolve(reply: Reply) -> None:
+        if reply[0] < 0:
+            entry.answer.fail(AlreadyTaken())
+        else:
+            plain.resolve(reply)
+
+    keys = [*plain.keys, key]
+    arguments = [*plain.arguments, once.key, round(once.ttl * 1000), MOST_KEYS]
+    return Command("publish_once", keys, arguments, resolve, plain.fail)
 
 
 def _answer(run: list[Publish], epoch: bytes, offset: int) -> None:

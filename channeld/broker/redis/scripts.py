@@ -109,6 +109,37 @@ return out
 """
 )
 
+# The last key is a sorted set of an owner's keys by when their time is over; the last arguments are a key, its time (ms)
+# and how many keys an owner may have. `taken` says whether somebody has it; else it is had from now on.
+_TAKE = (
+    _NOW
+    + """
+local owner, key = KEYS[#KEYS], ARGV[#ARGV - 2]
+local life, most = tonumber(ARGV[#ARGV - 1]), tonumber(ARGV[#ARGV])
+local ends = redis.call('ZSCORE', owner, key)
+local taken = ends and tonumber(ends) > now
+if not taken then
+  redis.call('ZADD', owner, now + life, key)
+  redis.call('ZREMRANGEBYRANK', owner, 0, -most - 1)
+  if redis.call('PTTL', owner) < life then redis.call('PEXPIRE', owner, life) end
+end
+"""
+)
+
+# As `publish`, of one publication, behind what `_TAKE` asks for.
+_PUBLISH_ONCE = _TAKE + "if taken then return {-1} end\n" + _PUBLISH
+
+_TAKE_ONCE = _TAKE + "return taken and 0 or 1\n"
+
+# KEYS: an owner's keys. ARGV: a key.
+_IS_TAKEN = (
+    _NOW
+    + """
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+return (ends and tonumber(ends) > now) and 1 or 0
+"""
+)
+
 # KEYS: state, list, meta. ARGV: a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset.
 _SINCE = (
     _HISTORY
@@ -362,6 +393,9 @@ return 0
 
 SCRIPTS = {
     "publish": _PUBLISH,
+    "publish_once": _PUBLISH_ONCE,
+    "take_once": _TAKE_ONCE,
+    "is_taken": _IS_TAKEN,
     "since": _SINCE,
     "before": _BEFORE,
     "fill": _FILL,

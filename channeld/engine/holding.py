@@ -1,0 +1,77 @@
+"""Messages of a type that says `over: latest`: the newest of each room and key waits until the rate lets it go.
+
+A session holds at most `MOST`. What is held goes when its type's allowance lets it, in the order in which the first of
+its key came, or at once when the connection ends.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+from channeld.engine import rates
+from channeld.engine.session import Session, State
+from channeld.plan.plan import MessagePlan
+from channeld.protocol.frames import Frame
+from channeld.timers import Timer
+
+__all__ = ["MOST", "Holding"]
+
+MOST: Final = 64
+"""How many messages one connection may have held; a further one is refused."""
+
+Slot: TypeAlias = tuple[str, str | None, str]
+Deliver: TypeAlias = Callable[[Session, MessagePlan, Frame], Awaitable[None]]
+
+
+class Holding:
+    """What one session holds. `deliver` handles a message whose time has come."""
+
+    def __init__(self, session: Session, deliver: Deliver) -> None:
+        self._session = session
+        self._deliver = deliver
+        self._held: dict[Slot, tuple[MessagePlan, Frame]] = {}
+        self._timers: dict[str, Timer] = {}
+
+    def replace(self, slot: Slot, message: MessagePlan, frame: Frame) -> bool:
+        """Put a newer message in the place of one that is held; False where none is."""
+        if slot not in self._held:
+            return False
+        self._held[slot] = (message, frame)
+        return True
+
+    def hold(self, slot: Slot, message: MessagePlan, frame: Frame, at: float) -> bool:
+        """Hold a message until `at`, monotonic seconds; False where no more can be held."""
+        if len(self._held) >= MOST:
+            return False
+        self._held[slot] = (message, frame)
+        self._wake(message.type, at)
+        return True
+
+    async def flush(self) -> None:
+        """Handle everything that is held, whatever the rates say."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        while self._held:
+            message, frame = self._held.pop(next(iter(self._held)))
+            await self._deliver(self._session, message, frame)
+
+    def _wake(self, type: str, at: float) -> None:
+        if type not in self._timers:
+            timers = self._session.engine.runtime.timers
+            self._timers[type] = timers.at(at, partial(self._due, type))
+
+    def _due(self, type: str, now: float) -> None:
+        self._timers.pop(type, None)
+        slots = [slot for slot in self._held if slot[0] == type]
+        if not slots or not self._session.is_in(State.OPEN):
+            return None
+        slot = slots[0]
+        message, frame = self._held[slot]
+        wait = rates.take_allowance(self._session, message, slot[1], now)
+        if wait:
+            return self._wake(type, now + wait)
+        del self._held[slot]
+        if len(slots) > 1:
+            self._wake(type, now)
+        return self._session.engine.runtime.spawn(self._deliver(self._session, message, frame))

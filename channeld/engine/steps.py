@@ -1,0 +1,109 @@
+"""The way of a message whose type has options that the plain way knows nothing of: `once`, and rates that look deeper.
+
+The order is that of the language: rate, `once`, schema, `require`, hook, route. A rate that is counted by room, or that
+holds the newest, has to know the room and the key, so it is asked after the schema; what it refuses has taken no key.
+"""
+
+from typing import Any
+
+from channeld.broker.once import Once
+from channeld.engine import rates
+from channeld.engine.errors import Forbidden, refuse_for
+from channeld.engine.holding import Holding
+from channeld.engine.routing import acknowledge, deliver_message, room_of
+from channeld.engine.session import Session
+from channeld.later import resolved
+from channeld.plan.options.once import FIELD
+from channeld.plan.plan import MISSING, MessagePlan
+from channeld.plan.requires import meets
+from channeld.protocol.frames import Frame
+from channeld.schema.violations import Violation
+
+__all__ = ["flush", "take_message"]
+
+
+async def take_message(
+    session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+) -> None:
+    """Handle one message of a type with options; it has been decoded, and counted against `limits.messages`."""
+    early = message.rate is not None and not message.rate_looks_inside
+    if early and not rates.may_send(session, message, id, now):
+        return
+    try:
+        await _take(session, message, frame, id, now)
+    except Exception as error:  # answered with its error frame
+        refuse_for(session, error, id, message.counters)
+
+
+async def flush(session: Session) -> None:
+    """The connection has ended: handle what it still holds."""
+    if session.held is not None:
+        await session.held.flush()
+
+
+async def _take(
+    session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+) -> None:
+    once: Once | None = None
+    if message.once is not None and FIELD in frame:
+        key = frame.pop(FIELD)
+        if type(key) is not str or not 1 <= len(key) <= 64:
+            text = "must be a string of 1 to 64 characters"
+            message.counters.invalid += 1
+            return session.refuse_message([Violation(f"/{FIELD}", text, "type")], id)
+        once = Once(_owner(session), f"{message.type}\0{key}", message.once)
+        if await resolved(session.engine.hub.broker.is_taken(once)):
+            return acknowledge(session, message, id, "repeated")
+    if not message.accepts(frame):
+        message.counters.invalid += 1
+        return session.refuse_message(message.validator.explain(frame), id)
+    if message.rate_looks_inside and not _admits(session, message, frame, id, now):
+        return None
+    return await deliver_message(session, message, frame, id, once)
+
+
+def _owner(session: Session) -> str:
+    # An anonymous connection is nobody that could come back.
+    who = f"u{session.user_id}" if session.user_id is not None else f"c{session.connection_id}"
+    return f"{session.channel.name}\0{who}"
+
+
+def _admits(
+    session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+) -> bool:
+    """Whether the rate lets a message go on now; if not, it is held or answered."""
+    assert message.rate is not None  # noqa: S101 - the caller has looked
+    if message.require and not meets(message.require, session, frame):
+        raise Forbidden("You may not send this")
+    room = room_of(session, message, frame)
+    if message.rate.over != "latest":
+        wait = rates.take_allowance(session, message, room, now)
+        if wait:
+            rates.refuse(session, message, id, wait)
+        return not wait
+    slot = (message.type, room, _key(session, message, frame))
+    held = session.held
+    if held is not None and held.replace(slot, message, frame):
+        acknowledge(session, message, id, "held")
+        return False
+    wait = rates.take_allowance(session, message, room, now)
+    if not wait:
+        return True
+    if held is None:
+        held = session.held = Holding(session, _deliver_held)
+    if held.hold(slot, message, frame, now + wait):
+        acknowledge(session, message, id, "held")
+    else:
+        rates.refuse(session, message, id, wait)
+    return False
+
+
+def _key(session: Session, message: MessagePlan, frame: Frame) -> str:
+    if message.key is None:
+        return message.type
+    value: Any = message.key(session, frame)
+    return "" if value is MISSING else str(value)
+
+
+async def _deliver_held(session: Session, message: MessagePlan, frame: Frame) -> None:
+    await deliver_message(session, message, frame, None)

@@ -1,0 +1,93 @@
+"""The option `deprecated`: a type that still works, since when, until when, and what to send instead."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from channeld.config.model import Deprecation, Message
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.context import MessageContext
+from channeld.plan.options.option import Difference, MessageOption
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.suggest import did_you_mean
+
+__all__ = ["DeprecatedOption", "deprecation_note", "is_past"]
+
+
+def is_past(deprecation: Deprecation | None, today: dt.date) -> bool:
+    """Whether the day of its sunset is over."""
+    return (
+        deprecation is not None
+        and deprecation.sunset is not None
+        and deprecation.sunset < today.isoformat()
+    )
+
+
+def deprecation_note(deprecation: Deprecation) -> dict[str, Json]:
+    """What an `ack` tells a client."""
+    note: dict[str, Json] = {}
+    if deprecation.sunset is not None:
+        note["sunset"] = deprecation.sunset
+    if deprecation.use is not None:
+        note["use"] = deprecation.use
+    return note
+
+
+class DeprecatedOption(MessageOption):
+    """Do not build on it."""
+
+    key = "deprecated"
+
+    def check(self, message: MessageContext) -> None:
+        """CH345: what is to be sent instead is no type; CH346: the day of the sunset is over."""
+        found = message.message.deprecated
+        if found is None:
+            return
+        context, pointer = message.context, at(message.pointer, "deprecated")
+        declared = context.channel.messages
+        if found.use is not None and (found.use not in declared or found.use == message.type):
+            help = did_you_mean(
+                found.use, [name for name in declared if name != message.type], "name another type"
+            )
+            finding = f"`{found.use}` is not another message type of the channel"
+            place = context.sources.place(at(pointer, "use"))
+            context.add(diagnose("CH345", finding, place, help=help))
+        # The one check that depends on the day; it changes no plan.
+        if is_past(found, dt.datetime.now(dt.UTC).date()):
+            finding = f"the sunset of `{message.type}` was on {found.sunset}"
+            help = "remove the message type, or move the date"
+            place = context.sources.place(at(pointer, "sunset"))
+            context.add(diagnose("CH346", finding, place, help=help))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Nothing stops working by being deprecated."""
+        if was.deprecated == now.deprecated:
+            return
+        if now.deprecated is None:
+            words = f"the message `{type}` is no longer deprecated"
+        elif was.deprecated is None:
+            words = f"the message `{type}` is deprecated now"
+        else:
+            words = f"the deprecation of `{type}` changed"
+        until = now.deprecated.sunset if now.deprecated is not None else None
+        label = f"it may be removed after {until}" if until is not None else ""
+        yield Difference(code="D207", level="safe", words=words, label=label)
+
+    def shown(self, message: Message) -> Json:
+        """True, or what is said of it."""
+        found = message.deprecated
+        if found is None:
+            return None
+        said = {"since": found.since, "sunset": found.sunset, "use": found.use, "note": found.note}
+        return {key: value for key, value in said.items() if value} or True
+
+    def words(self, message: Message) -> str:
+        """Until when, and what instead."""
+        found = message.deprecated
+        if found is None:
+            return ""
+        since = f" since {found.since}" if found.since else ""
+        until = f", may be removed after {found.sunset}" if found.sunset else ""
+        use = f" Send `{found.use}` instead." if found.use else ""
+        note = f" {found.note}" if found.note else ""
+        return f"**Deprecated**{since}{until}.{use}{note}"

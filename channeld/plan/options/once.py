@@ -1,0 +1,64 @@
+"""The option `once`: a key of the client's that lets the same message be sent again without being routed again."""
+
+from collections.abc import Iterator
+
+from channeld.config.model import Message
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.context import MessageContext
+from channeld.plan.options.option import Difference, MessageOption
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+
+__all__ = ["FIELD", "OnceOption"]
+
+FIELD = "once"
+"""The field of a frame that brings the key."""
+
+
+class OnceOption(MessageOption):
+    """Once only."""
+
+    key = "once"
+
+    def check(self, message: MessageContext) -> None:
+        """CH344: the schema declares a field that is taken off before it looks."""
+        if message.message.once is None or FIELD not in message.shape.property_names():
+            return
+        place = message.context.sources.place(at(message.pointer, "once"), key=True)
+        finding = f"the schema of `{message.type}` declares a field `once` of its own"
+        help = "give the schema's field another name, or leave the option out"
+        label = "the key of a retry travels in it, and is taken off before the schema looks"
+        message.context.add(diagnose("CH344", finding, place, label=label, help=help))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Clients that retry trust in it."""
+        if was.once == now.once:
+            return
+        if now.once is None:
+            words = f"`{type}` takes no `once` key any more: what is sent again is routed again"
+            yield Difference(code="D511", level="breaking", words=words)
+        elif was.once is None:
+            words = f"`{type}` may be sent with a `once` key now"
+            yield Difference(code="D512", level="safe", words=words)
+        else:
+            less = now.once < was.once
+            words = f"the `once` key of `{type}` is remembered for {now.once:g} s now"
+            yield Difference(
+                code="D511" if less else "D512",
+                level="dangerous" if less else "safe",
+                words=words,
+                label=f"{was.once:g} s before",
+            )
+
+    def shown(self, message: Message) -> Json:
+        """The seconds for which a key is remembered."""
+        return message.once
+
+    def words(self, message: Message) -> str:
+        """How to retry."""
+        if message.once is None:
+            return ""
+        return (
+            f"With a field `once`, a text of 1 to 64 characters, it can be sent again safely for {message.once:g} s: "
+            'the same key is answered by an `ack` with `"repeated": true`, and nothing is routed again.'
+        )

@@ -1,0 +1,117 @@
+"""The option `rate`: how often a type may be sent, who shares the allowance, and what becomes of a message over it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from channeld.config.model import Message, MessageRate
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.context import MessageContext
+from channeld.plan.options.option import Difference, MessageOption
+from channeld.plan.targets.kinds import kind_of
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+
+__all__ = ["RateOption", "rate_words"]
+
+_PER: Final[Mapping[str | None, str]] = {
+    None: "from one user, or one anonymous connection",
+    "user": "from one user",
+    "connection": "from one connection",
+    "address": "from one address",
+    "room": "in one room",
+}
+_OVER: Final = {
+    "refuse": "further ones are refused with `RATE_LIMITED`",
+    "drop": "further ones are dropped",
+    "latest": "of further ones the newest is held until its time comes",
+}
+
+
+def rate_words(rate: MessageRate) -> str:
+    """A rate as the language writes it."""
+    unit = {1.0: "s", 60.0: "m", 3600.0: "h"}.get(rate.period, f"{rate.period:g}s")
+    burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
+    return f"{rate.limit}/{unit}{burst}"
+
+
+class RateOption(MessageOption):
+    """How often."""
+
+    key = "rate"
+
+    def check(self, message: MessageContext) -> None:
+        """CH343: an allowance that nobody can share."""
+        rate = message.message.rate
+        if rate is None or rate.per is None:
+            return
+        if rate.per == "user" and not message.context.channel.auth.names:
+            label = "every connection of this channel is anonymous"
+            _refuse(message, label, "write `per: connection`, or give the channel an authenticator")
+        elif rate.per == "room" and not any(kind_of(r).in_room for r in message.message.route):
+            label = f"`{message.type}` goes to no room"
+            _refuse(message, label, "route it to a room, or write `per: user`")
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Less is worse; so is another share, or another fate of what is over it."""
+        old, new = was.rate, now.rate
+        if (old is None) != (new is None) or (old and new and _bucket(old) != _bucket(new)):
+            lower = new is not None and (old is None or _is_lower(old, new))
+            before, after = ("unlimited" if r is None else rate_words(r) for r in (old, new))
+            yield Difference(
+                code="D501" if lower else "D507",
+                level="breaking" if lower else "safe",
+                words=f"the rate of `{type}` is {after} now",
+                label=f"{before} before",
+            )
+        if old is None or new is None:
+            return
+        if old.per != new.per:
+            words = f"the rate of `{type}` counts what comes {_PER[new.per]} now"
+            label = f"{_PER[old.per]} before"
+            yield Difference(code="D510", level="dangerous", words=words, label=label, key="per")
+        if old.over != new.over:
+            words = f"over the rate of `{type}`, {_OVER[new.over]} now"
+            label = f"{_OVER[old.over]} before"
+            yield Difference(code="D510", level="dangerous", words=words, label=label, key="over")
+
+    def shown(self, message: Message) -> Json:
+        """The bucket, and the other two keys where they are said."""
+        rate = message.rate
+        if rate is None:
+            return None
+        return {
+            "limit": rate.limit,
+            "period": rate.period,
+            "burst": rate.burst,
+            **({"per": rate.per} if rate.per is not None else {}),
+            **({"over": rate.over} if rate.over != "refuse" else {}),
+        }
+
+    def words(self, message: Message) -> str:
+        """How many, of whom, and what else."""
+        rate = message.rate
+        if rate is None:
+            return ""
+        over = "" if rate.over == "refuse" else f"; {_OVER[rate.over]}"
+        return f"At most {rate_words(rate)} {_PER[rate.per]}{over}."
+
+    def outcomes(self, type: str, message: Message) -> Iterator[str]:
+        """A refusal, where it refuses."""
+        if message.rate is not None and message.rate.over == "refuse":
+            yield f"{type} (RATE_LIMITED)"
+
+
+def _bucket(rate: MessageRate) -> tuple[int, float, int]:
+    return rate.limit, rate.period, rate.burst
+
+
+def _is_lower(old: MessageRate, new: MessageRate) -> bool:
+    return new.limit * old.period < old.limit * new.period or new.burst < old.burst
+
+
+def _refuse(message: MessageContext, label: str, help: str) -> None:
+    rate = message.message.rate
+    assert rate is not None  # noqa: S101 - the caller has looked
+    place = message.context.sources.place(at(message.pointer, "rate", "per"))
+    finding = f"no {rate.per} can share this rate"
+    message.context.add(diagnose("CH343", finding, place, label=label, help=help))

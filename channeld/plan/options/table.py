@@ -1,0 +1,12 @@
+"""The table of message options, in the order in which a page tells of them."""
+
+from typing import Final
+
+from channeld.plan.options.deprecated import DeprecatedOption
+from channeld.plan.options.once import OnceOption
+from channeld.plan.options.option import MessageOption
+from channeld.plan.options.rate import RateOption
+
+__all__ = ["OPTIONS"]
+
+OPTIONS: Final[tuple[MessageOption, ...]] = (DeprecatedOption(), RateOption(), OnceOption())
