@@ -158,6 +158,20 @@ class Server(Protocol):
     ) -> int:
         """Close a user's connections, or one; how many."""
 
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        token_id: str | None = None,
+        before: float | None = None,
+        lifetime: float = 86400.0,
+        until: float | None = None,
+    ) -> int:
+        """Refuse JWTs of a user, or the one with that `jti`, from now on, and close their connections; how many.
+
+        `before` is Unix seconds (now), `lifetime` for how long in seconds; `until` the end of the one token.
+        """
+
     async def subscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
     ) -> int:
@@ -204,6 +218,17 @@ class ThreadServer(Protocol):
         reason: str = "",
     ) -> int:
         """As `Server.disconnect`."""
+
+    def revoke(
+        self,
+        *,
+        user: str | None = None,
+        token_id: str | None = None,
+        before: float | None = None,
+        lifetime: float = 86400.0,
+        until: float | None = None,
+    ) -> int:
+        """As `Server.revoke`."""
 
     def subscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None

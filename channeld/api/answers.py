@@ -15,6 +15,9 @@ __all__ = [
     "PRESENCE",
     "PROBLEM",
     "PUBLISHED",
+    "RESTORED",
+    "REVOCATIONS",
+    "REVOKED",
     "ROOM",
     "ROOMS",
     "USER",
@@ -79,6 +82,20 @@ PUBLISHED: Final = _object(
 )
 BATCH: Final = _object({"results": _list({"anyOf": [PUBLISHED, _object({"problem": PROBLEM})]})})
 COUNT: Final = _object({"connections": _COUNT})
+
+_REVOCATION: Final[Schema] = {
+    "id": _TEXT,
+    "user": _TEXT,
+    "token_id": _TEXT,
+    "before": _MOMENT,
+    "until": _MOMENT,
+}
+REVOKED: Final = _object({"id": _TEXT, "until": _MOMENT, "connections": _COUNT})
+REVOCATIONS: Final = _object(
+    {"revocations": _list(_object(_REVOCATION, "user", "token_id", "before")), "next": _NEXT},
+    "next",
+)
+RESTORED: Final = _object({"id": _TEXT})
 
 CHANNEL: Final = _object(
     {

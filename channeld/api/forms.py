@@ -27,6 +27,7 @@ __all__ = [
     "NO_QUERY",
     "PAGE_QUERY",
     "PUBLISH",
+    "REVOKE",
     "TOKEN",
     "Body",
     "Schema",
@@ -132,6 +133,47 @@ MEMBERSHIP: Final = _object(
     ["channel", "room"], {**_TARGET, "channel": _CHANNEL, "room": _NAME}, **_ONE_TARGET
 )
 
+_MOMENT: Final[Schema] = {
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 2**53},
+        {"type": "string", "maxLength": 64},
+    ],
+    "description": "Unix seconds, or RFC 3339 with a time zone.",
+}
+REVOKE: Final = _object(
+    [],
+    {
+        "user": {
+            **_NAME,
+            "description": "Whose JWTs are refused that were issued at `before` or earlier.",
+        },
+        "before": {**_MOMENT, "description": "Unix seconds, or RFC 3339; now, if it is left out."},
+        "for": {
+            "type": "string",
+            "maxLength": 32,
+            "default": "24h",
+            "description": "How long to refuse them: the longest lifetime of your tokens.",
+        },
+        "token_id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 512,
+            "description": "The `jti` of the one JWT that is refused.",
+        },
+        "until": {**_MOMENT, "description": "The end of that token: its `exp`."},
+    },
+    oneOf=[
+        {
+            "required": ["user"],
+            "properties": {"token_id": False, "until": False},
+        },
+        {
+            "required": ["token_id", "until"],
+            "properties": {"user": False, "before": False, "for": False},
+        },
+    ],
+)
+
 NO_QUERY: Final = _object([], {})
 PAGE_QUERY: Final = _object(
     [],
@@ -182,6 +224,7 @@ _VALIDATORS: Final = {
         BATCH,
         DISCONNECT,
         MEMBERSHIP,
+        REVOKE,
         CHECK,
         TOKEN,
         NO_QUERY,

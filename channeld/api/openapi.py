@@ -24,6 +24,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     401: "No key, or a wrong one.",
     403: "The request comes from a page of another site.",
     404: "There is no such channel, or it has no such thing.",
+    409: "As many revocations are in force as are kept.",
     405: "Another method is wanted.",
     413: "The body has over 1 MiB.",
     415: "The body is not announced as JSON.",
@@ -33,6 +34,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
 }
 
 _PARAMETERS: Final[Mapping[str, Schema]] = {
+    "id": {"type": "string", "minLength": 1},
     "channel": {"type": "string", "minLength": 1},
     "room": {"type": "string", "minLength": 1, "maxLength": 128},
     "user": {"type": "string", "minLength": 1, "maxLength": 128},

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 from starlette.responses import Response
 
-from channeld.api import answers, console_answers, forms, verbs, views
+from channeld.api import answers, console_answers, forms, revoking, verbs, views
 from channeld.api.control import Ask, Control
 from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
@@ -89,6 +89,31 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Take a connection, or a user's on a channel, out of a room",
         body=forms.MEMBERSHIP,
         answer=answers.COUNT,
+        errors=(404, 503),
+    ),
+    Route(
+        method="POST",
+        path="/v1/revoke",
+        handler=revoking.revoke,
+        summary="Refuse the JWTs of a user, or one JWT, from now on, and close their connections",
+        body=forms.REVOKE,
+        answer=answers.REVOKED,
+        errors=(409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/v1/revocations",
+        handler=revoking.revocations,
+        summary="What is revoked, by id",
+        query=forms.PAGE_QUERY,
+        answer=answers.REVOCATIONS,
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/revocations/{id}",
+        handler=revoking.restore,
+        summary="Take a revocation back",
+        answer=answers.RESTORED,
         errors=(404, 503),
     ),
     Route(

@@ -24,6 +24,7 @@ __all__ = [
     "history",
     "live",
     "metrics",
+    "paged",
     "presence",
     "ready",
     "room",
@@ -72,7 +73,7 @@ async def rooms(control: Control, ask: Ask) -> Json:
     """The rooms of a channel that somebody is in, by name."""
     plan = control.channel(ask.params["channel"])
     found = await control.cluster.rooms(plan.name)
-    return _page("rooms", ask, found.items(), lambda row: row[0], _room_row)
+    return paged("rooms", ask, found.items(), lambda row: row[0], _room_row)
 
 
 def _room_row(row: tuple[str, int]) -> Json:
@@ -83,7 +84,7 @@ async def room(control: Control, ask: Ask) -> Json:
     """The connections that are in a room."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     found = await control.cluster.connections(channel=plan.name, room=name)
-    page = _page("members", ask, found, lambda one: one.id, _member)
+    page = paged("members", ask, found, lambda one: one.id, _member)
     return {"room": name, "connections": len(found), **page}
 
 
@@ -97,7 +98,7 @@ async def presence(control: Control, ask: Ask) -> Json:
     broker = control.engine.hub.broker
     users = await Pending(resolved(broker.present(topic)))
     count = await Pending(resolved(broker.count(topic)))
-    page = _page(
+    page = paged(
         "users",
         ask,
         users,
@@ -129,7 +130,7 @@ async def user(control: Control, ask: Ask) -> Json:
     if not 1 <= len(name) <= 128:
         raise Problem(404, "no such user: an id has 1 to 128 characters")
     found = await control.cluster.connections(user=name)
-    page = _page("connections", ask, found, lambda one: one.id, _connection)
+    page = paged("connections", ask, found, lambda one: one.id, _connection)
     return {"user": name, "online": bool(found), **page}
 
 
@@ -160,7 +161,7 @@ def _moment(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _page(
+def paged(
     name: str,
     ask: Ask,
     rows: Iterable[T],

@@ -5,7 +5,7 @@ whatever depends on the type is a method here, with the answer that most types g
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
@@ -24,6 +24,7 @@ __all__ = [
     "Key",
     "KeySet",
     "KeySource",
+    "Refuses",
     "StandardClaim",
     "Verifier",
     "accept_user",
@@ -34,6 +35,9 @@ Declared = TypeVar("Declared")
 
 # Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later end can't be computed with.
 _LATEST: Final = 2**53
+
+Refuses: TypeAlias = Callable[[str, Mapping[str, Any], float], bool]
+"""Whether a token of a user with these claims is revoked, at a moment (Unix seconds)."""
 
 UserTemplate: TypeAlias = Callable[[Any, Frame], Any]
 
@@ -179,7 +183,9 @@ class Authenticator(Generic[Declared]):
         """The key set that is to be fetched for it."""
         return None
 
-    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> Verifier | None:
+    def verifier(
+        self, compiled: CompiledAuth, keys: KeySet | None, is_revoked: Refuses
+    ) -> Verifier | None:
         """What verifies its tokens; None where it takes none."""
         return None
 
@@ -235,7 +241,7 @@ def accept_user(claims: Validator | None, user: User) -> str | None:
     return None
 
 
-def is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[float]:
     """Whether a value is Unix seconds that can be computed with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

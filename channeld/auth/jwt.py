@@ -15,6 +15,7 @@ from channeld.auth.authenticator import (
     CompiledAuth,
     KeySet,
     KeySource,
+    Refuses,
     StandardClaim,
 )
 from channeld.auth.places import compare_places, words_for
@@ -65,11 +66,13 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
             return None
         return KeySource(jwks=self.declared.jwks, algorithms=self.declared.algorithms)
 
-    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> "JwtVerifier":
+    def verifier(
+        self, compiled: CompiledAuth, keys: KeySet | None, is_revoked: Refuses
+    ) -> "JwtVerifier":
         """Its verifier; `compiled` has the user template."""
         from channeld.auth.jwt_verifier import JwtVerifier  # noqa: PLC0415 - with PyJWT, 120 ms
 
-        return JwtVerifier(self.declared, compiled, keys)
+        return JwtVerifier(self.declared, compiled, keys, is_revoked)
 
     def ends_connections(self) -> bool:
         """Unless the expiry is ignored."""

@@ -25,6 +25,7 @@ from channeld.auth.authenticator import (
     Grant,
     Key,
     KeySet,
+    Refuses,
     accept_user,
     is_time,
 )
@@ -99,15 +100,23 @@ class JwtVerifier:
         declared: algorithms, keys, issuer, audience and times.
         compiled: its user template and claims schema.
         keys: its key set, where it has one.
+        is_revoked: whether a token is refused although it is good.
     """
 
-    def __init__(self, declared: JwtAuth, compiled: CompiledAuth, keys: KeySet | None) -> None:
+    def __init__(
+        self,
+        declared: JwtAuth,
+        compiled: CompiledAuth,
+        keys: KeySet | None,
+        is_revoked: Refuses,
+    ) -> None:
         assert compiled.user is not None  # noqa: S101 - compiled for every jwt authenticator
         self.token_from = declared.token_from
         self._user = compiled.user
         self._claims = compiled.claims
         self._declared = declared
         self._key_set = keys
+        self._is_revoked = is_revoked
         self._algorithms = list(declared.algorithms)
         self._static: list[Any] = [_Secret.of(secret.text) for secret in declared.secrets]
         if declared.public_key is not None:
@@ -211,6 +220,8 @@ class JwtVerifier:
         except TypeError:
             return Denied("the claims cannot be written as JSON")
         reason = accept_user(self._claims, user)
+        if reason is None and self._is_revoked(user.id, claims, wall):
+            reason = "token is revoked"
         if reason is not None:
             return Denied(reason, of_claims=True)
         expires = claims.get("exp")

@@ -11,6 +11,7 @@ from channeld.auth.authenticator import (
     Denied,
     Grant,
     KeySet,
+    Refuses,
     Verifier,
     accept_user,
 )
@@ -30,7 +31,9 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         """As declared."""
         return self.declared.token_from
 
-    def verifier(self, compiled: CompiledAuth, keys: KeySet | None) -> Verifier:
+    def verifier(
+        self, compiled: CompiledAuth, keys: KeySet | None, is_revoked: Refuses
+    ) -> Verifier:
         """Knows the tokens by their digests."""
         return _TokensVerifier(self.declared, compiled)
 

@@ -1,7 +1,8 @@
-"""`channeld publish`, `presence`, `disconnect`: what a running server is asked through its control API."""
+"""`channeld publish`, `presence`, `disconnect`, `revoke`: what a running server is asked through its control API."""
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from channeld.telemetry import escaped
 if TYPE_CHECKING:
     from channeld.client import Client, Presence
 
-__all__ = ["Server", "disconnect", "presence", "publish"]
+__all__ = ["Server", "disconnect", "presence", "publish", "revoke"]
 
 _KEY: Final = "CHANNELD_API_KEY"
 _HINT: Final = "is the server running, and its `api` on?"
@@ -241,3 +242,54 @@ def disconnect(  # noqa: PLR0913 - one for each option
     with _server(file, url, key).client() as client:
         count = client.disconnect(user=user, connection=connection, code=code, reason=reason)
     click.echo(str(count))
+
+
+@click.command("revoke")
+@click.option("--user", metavar="USER", help="Refuse the JWTs of this user issued until now.")
+@click.option(
+    "--before", metavar="TIME", help="With --user: issued until then. Unix seconds or RFC 3339."
+)
+@click.option(
+    "--for", "lifetime", metavar="DURATION", help="With --user: for how long. Default: 24h."
+)
+@click.option("--token-id", metavar="JTI", help="Refuse the JWT with this `jti`.")
+@click.option("--until", metavar="TIME", help="With --token-id: the end of that token.")
+@_with_server
+def revoke(  # noqa: PLR0913 - one for each option
+    *,
+    user: str | None,
+    before: str | None,
+    lifetime: str | None,
+    token_id: str | None,
+    until: str | None,
+    file: str,
+    url: str | None,
+    key: str | None,
+) -> None:
+    """Refuse a user's tokens, or one token, from now on. Prints how many connections were closed."""
+    _exactly_one(user=user, token_id=token_id)
+    if token_id is not None and (before or lifetime):
+        raise click.UsageError("--before and --for go with --user")
+    if user is not None and until:
+        raise click.UsageError("--until goes with --token-id; for a user write --for")
+    end = _moment(until) if until else (time.time() + _DAY if token_id is not None else None)
+    with _server(file, url, key).client() as client:
+        revoked = client.revoke(
+            user=user,
+            token_id=token_id,
+            before=_moment(before) if before else None,
+            lifetime=lifetime,
+            until=end,
+        )
+    click.echo(f"revocation {revoked.id} until {revoked.until}", err=True)
+    click.echo(str(revoked.connections))
+
+
+_DAY: Final = 86_400.0
+
+
+def _moment(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

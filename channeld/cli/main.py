@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "connect": ("channeld.cli.connect", "Connect to a channel with an interactive client."),
     "publish": ("channeld.cli.api:publish", "Publish an event through a running server's API."),
     "presence": ("channeld.cli.api:presence", "Show who is in a room of a running server."),
+    "revoke": ("channeld.cli.api:revoke", "Refuse a user's tokens, or one token, from now on."),
     "disconnect": ("channeld.cli.api:disconnect", "Close a user's connections, or a single one."),
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),

@@ -16,12 +16,21 @@ from channeld.client.answers import (
     Presence,
     Publish,
     Published,
+    Revoked,
     Room,
     Rooms,
     Unreachable,
     User,
 )
-from channeld.client.requests import Ask, options, pause_before, read, requests, target_of
+from channeld.client.requests import (
+    Ask,
+    options,
+    pause_before,
+    read,
+    requests,
+    revocation_of,
+    target_of,
+)
 
 __all__ = ["AsyncClient"]
 
@@ -127,6 +136,25 @@ class AsyncClient:
     ) -> int:
         """Close a user's connections, or one; how many there were."""
         return await self._send(requests.disconnect(target_of(user, connection), code, reason))
+
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        token_id: str | None = None,
+        before: str | float | None = None,
+        lifetime: str | None = None,
+        until: str | float | None = None,
+    ) -> Revoked:
+        """Refuse JWTs from now on, and close the connections that have one.
+
+        Args:
+            user: whose tokens, issued at `before` (Unix seconds or RFC 3339; now) or earlier; for `lifetime` (`24h`).
+            token_id: the `jti` of the one token, which is alive until `until`.
+        """
+        return await self._send(
+            requests.revoke(revocation_of(user, token_id, before, lifetime, until))
+        )
 
     async def subscribe(
         self,

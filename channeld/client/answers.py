@@ -18,6 +18,7 @@ __all__ = [
     "Problem",
     "Publish",
     "Published",
+    "Revoked",
     "Room",
     "RoomCount",
     "Rooms",
@@ -106,6 +107,15 @@ class Published:
 
     pos: str | None = None
     nodes: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Revoked:
+    """Tokens are refused until `until` (RFC 3339): the revocation's id, and how many connections were closed."""
+
+    id: str
+    until: str
+    connections: int
 
 
 Batch: TypeAlias = list[Published | Problem]

@@ -19,6 +19,7 @@ from channeld.client.answers import (
     Problem,
     Publish,
     Published,
+    Revoked,
     Room,
     RoomCount,
     Rooms,
@@ -144,6 +145,9 @@ class Requests:
     def disconnect(self, target: Mapping[str, str], code: int, reason: str) -> Ask[int]:
         return _post("disconnect", {**target, "code": code, "reason": reason}, _count)
 
+    def revoke(self, body: Mapping[str, str | float]) -> Ask[Revoked]:
+        return _post("revoke", dict(body), lambda value: _known(Revoked, value), again=True)
+
     def membership(self, verb: str, target: Mapping[str, str], channel: str, room: str) -> Ask[int]:
         return _post(verb, {**target, "channel": channel, "room": room}, _count)
 
@@ -199,3 +203,21 @@ def options(base_url: str, key: str, timeout: float) -> dict[str, Any]:
 
 requests: Final = Requests()
 """All there are."""
+
+
+def revocation_of(
+    user: str | None,
+    token_id: str | None,
+    before: str | float | None,
+    lifetime: str | None,
+    until: str | float | None,
+) -> dict[str, str | float]:
+    """What is to be revoked: those that are given.
+
+    Raises:
+        ValueError: neither or both of a user and a token are named.
+    """
+    if (user is None) == (token_id is None):
+        raise ValueError("name a user or a token, not both")
+    given = {"user": user, "token_id": token_id, "before": before, "for": lifetime, "until": until}
+    return {name: value for name, value in given.items() if value is not None}

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import attrs
 
+from channeld.auth.revocations import Revocation
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.cluster import wire
+from channeld.cluster.revocation_log import append, replay, row_of
 from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_of
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Event
@@ -92,12 +94,14 @@ class Cluster:
         self.engine.hub.on_control = self.deliver
         for topic in (wire.EVERY_NODE, wire.node_topic(self.node_id)):
             await Pending(resolved(broker.subscribe(topic)))
+        await self._recall()
         self._tick(self.engine.runtime.clock.monotonic())
 
     def greet(self) -> None:
         """Say who is here, and ask who else is: at the start, and when the broker is back."""
         if self._is_open:
             self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=True))
+            self._run(self._recall())
 
     async def close(self) -> None:
         """Say goodbye, and be alone from now on. Idempotent."""
@@ -316,6 +320,33 @@ class Cluster:
         arguments |= {"user": user, "connection": connection}
         rows = await self._everywhere(verb, arguments)
         return sum(row for _, row in rows if isinstance(row, int))
+
+    async def revoke(self, revocation: Revocation) -> int:
+        """Refuse tokens from now on, on every node, and close the connections that have one; how many there were.
+
+        Raises:
+            RevocationsFull: there are too many; nothing was done.
+        """
+        self.engine.revocations.check_room(revocation, self.engine.runtime.clock.wall())
+        if self._is_open:
+            await append(self.engine.hub, {"revoke": row_of(revocation)})
+        rows = await self._everywhere("revoke", attrs.asdict(revocation))
+        closed = sum(row for _, row in rows if isinstance(row, int))
+        log("revoked", revocation=revocation.id, connections=closed)
+        return closed
+
+    async def restore(self, id: str) -> bool:
+        """Take a revocation back; whether there was one."""
+        if self._is_open:
+            await append(self.engine.hub, {"restore": id})
+        rows = await self._everywhere("restore", {"id": id})
+        return any(row for _, row in rows)
+
+    async def _recall(self) -> None:
+        """Put in force what was revoked while this node did not hear the others."""
+        with suppress(BrokerUnavailable):
+            engine = self.engine
+            await replay(engine.hub, engine.revocations, engine.runtime.clock.wall())
 
     async def online(self, channel: str, user: str) -> bool:
         """Whether a user has a connection on a channel, on any node."""

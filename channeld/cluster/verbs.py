@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
+from channeld.auth.revocations import Revocation, RevocationsFull
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.cluster.wire import pack_samples
 from channeld.engine.engine import Engine
@@ -174,6 +175,17 @@ async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
 
+async def _revoke(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    try:
+        return [node.engine.revoke(Revocation(**arguments))]
+    except RevocationsFull:
+        return [0]
+
+
+async def _restore(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    return [node.engine.revocations.remove(arguments["id"])]
+
+
 async def _samples(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return pack_samples(node.samples()) if arguments["group"] == node.group else []
 
@@ -187,5 +199,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "online": _online,
+    "revoke": _revoke,
+    "restore": _restore,
     "samples": _samples,
 }

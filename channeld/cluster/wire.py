@@ -133,6 +133,16 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
         _COUNT,
     ),
     "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
+    "revoke": (
+        _object(
+            user=_MAYBE_NAME,
+            token_id={"type": ["string", "null"], "minLength": 1, "maxLength": 512},
+            before={"type": "number"},
+            until={"type": "number"},
+        ),
+        _COUNT,
+    ),
+    "restore": (_object(id=_NAME), {"type": "boolean"}),
     "samples": (
         _object(group=_NODE),
         _row(

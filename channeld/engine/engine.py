@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from channeld.auth.authenticator import KeySet, Verifier
+from channeld.auth.revocations import Revocation, Revocations
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.engine import publishing, rooms
 from channeld.engine.allowances import Allowances
@@ -67,13 +68,14 @@ class Engine:
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()
         self.plan = plan
+        self.revocations = Revocations()
         self.verifiers: Mapping[str, Verifier] = {}
         self._take_verifiers(plan, key_sets or {})
 
     def _take_verifiers(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> None:
         auths = {auth.name: auth for channel in plan.channels.values() for auth in channel.auth}
         made = {
-            name: auth.type.verifier(auth.compiled, key_sets.get(name))
+            name: auth.type.verifier(auth.compiled, key_sets.get(name), self.revocations.refuse)
             for name, auth in auths.items()
         }
         self.verifiers = {name: one for name, one in made.items() if one is not None}
@@ -114,6 +116,22 @@ class Engine:
     def server_of(self, loop: str) -> Server:
         """The server for hooks of a loop."""
         return self.servers[loop]
+
+    def revoke(self, revocation: Revocation) -> int:
+        """Put a revocation in force on this node, and close the connections that it refuses (4401); how many.
+
+        Raises:
+            RevocationsFull: there are too many.
+        """
+        revocation = self.revocations.add(revocation, self.runtime.clock.wall())
+        refused = [
+            session
+            for session in self.sessions.values()
+            if session.user_id is not None and revocation.refuses(session.user_id, session.claims)
+        ]
+        for session in refused:
+            session.disconnect(CloseCode.UNAUTHORIZED, "token revoked", reconnect=False)
+        return len(refused)
 
     # ------------------------------------------------------------------------------------------------- verbs
 

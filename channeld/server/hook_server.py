@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import trio
 
+from channeld.auth.revocations import Revocation
 from channeld.broker.broker import Topic
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
@@ -100,6 +101,25 @@ class HookServer:
         _one_of(user, connection)
         return await self._cluster.disconnect(
             user=user, connection=connection, code=code, reason=reason
+        )
+
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        token_id: str | None = None,
+        before: float | None = None,
+        lifetime: float = 86400.0,
+        until: float | None = None,
+    ) -> int:
+        """Refuse JWTs of a user, or the one with that `jti`, from now on, on every node; how many connections closed."""
+        if (user is None) == (token_id is None) or (token_id is not None) != (until is not None):
+            raise TypeError("give a user, or a token_id and until")
+        wall = self._engine.runtime.clock.wall()
+        moment = wall if before is None else before
+        end = max(moment, wall) + lifetime if until is None else until
+        return await self._cluster.revoke(
+            Revocation(user=user, token_id=token_id, before=moment, until=end)
         )
 
     async def subscribe(
@@ -207,6 +227,7 @@ class AsyncioServer:
 
     publish = _on_the_loop("publish")
     disconnect = _on_the_loop("disconnect")
+    revoke = _on_the_loop("revoke")
     subscribe = _on_the_loop("subscribe")
     unsubscribe = _on_the_loop("unsubscribe")
     online = _on_the_loop("online")
@@ -236,6 +257,7 @@ class HookThreadServer:
 
     publish = _in_a_thread("publish")
     disconnect = _in_a_thread("disconnect")
+    revoke = _in_a_thread("revoke")
     subscribe = _in_a_thread("subscribe")
     unsubscribe = _in_a_thread("unsubscribe")
     online = _in_a_thread("online")

@@ -64,6 +64,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         (*_WHO, "claim"),
         "The claims do not meet the channel's `require`; `claim` is the entry that they lack.",
     ),
+    "revoked": Event(
+        "info",
+        ("revocation", "connections"),
+        "Tokens of a user, or one token, are refused from now on; so many connections were closed.",
+    ),
     "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
     "slow_consumer": Event(
         "warning", (*_WHO, "bytes", "limit"), "An outbox went over its limit; closed with 4508."

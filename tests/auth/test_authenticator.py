@@ -13,7 +13,7 @@ from channeld.schema.schemas import validator_of
 
 def test_a_type_says_only_what_is_its_own() -> None:
     plain = Authenticator[None](None)
-    assert plain.verifier(CompiledAuth(), None) is None
+    assert plain.verifier(CompiledAuth(), None, lambda *_: True) is None
     assert (plain.user_template(), plain.hook(), plain.key_source()) == (None, None, None)
     assert list(plain.compare("s", None)) == []
     assert plain.claims_for("ann", now=1.5, lifetime=60) == {"sub": "ann", "iat": 1, "exp": 61}

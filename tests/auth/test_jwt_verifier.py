@@ -21,7 +21,9 @@ NOW = 1_000_000.0
 SECRET = "a secret of at least thirty-two bytes"
 
 
-def plan_of(declared: JwtAuth, claims: Any = None, keys: Any = None) -> JwtVerifier:
+def plan_of(
+    declared: JwtAuth, claims: Any = None, keys: Any = None, is_revoked: Any = None
+) -> JwtVerifier:
     return JwtVerifier(
         declared,
         CompiledAuth(
@@ -29,7 +31,12 @@ def plan_of(declared: JwtAuth, claims: Any = None, keys: Any = None) -> JwtVerif
             claims=validator_of(claims) if claims is not None else None,
         ),
         keys,
+        is_revoked or never,
     )
+
+
+def never(_user: str, _claims: Any, _wall: float) -> bool:
+    return False
 
 
 def verify(verifier: JwtVerifier, token: str) -> Grant | Denied:
@@ -277,3 +284,12 @@ def test_few_signatures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_payloads_that_are_no_claims(payload: bytes, reason: str) -> None:
     token = jwt.PyJWS().encode(payload, SECRET, "HS256")
     assert verify(plan_of(HMAC), token) == Denied(reason)
+
+
+def test_a_revoked_token_is_refused_also_when_it_is_remembered() -> None:
+    revoked: list[str] = []
+    verifier = plan_of(HMAC, is_revoked=lambda user, _claims, _wall: user in revoked)
+    token = signed(SECRET, "HS256")
+    assert isinstance(verify(verifier, token), Grant)
+    revoked.append("ann")
+    assert verify(verifier, token) == Denied("token is revoked")

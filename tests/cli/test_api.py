@@ -170,6 +170,44 @@ def test_disconnect(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["disconnect"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        (["--user", "ann"], {"user": "ann"}),
+        (
+            ["--user", "ann", "--before", "1000", "--for", "7d"],
+            {"user": "ann", "before": 1000.0, "for": "7d"},
+        ),
+        (
+            ["--token-id", "t1", "--until", "2030-01-01T00:00:00Z"],
+            {"token_id": "t1", "until": "2030-01-01T00:00:00Z"},
+        ),
+    ],
+)
+def test_revoke(
+    api: Api, capsys: pytest.CaptureFixture[str], options: list[str], body: dict[str, object]
+) -> None:
+    api.answers = [(200, {"id": "r1", "until": "2030-01-01T00:00:00Z", "connections": 2})]
+    assert run(["revoke", *options]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("2\n", "revocation r1 until 2030-01-01T00:00:00Z\n")
+    assert api.asked[0][::2] == ("/v1/revoke", body)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--user", "a", "--token-id", "t"],
+        ["--user", "a", "--until", "5"],
+        ["--token-id", "t", "--for", "1h"],
+    ],
+)
+def test_revoke_wants_one_of_them(api: Api, options: list[str]) -> None:
+    assert run(["revoke", *options]) == 2
+    assert api.asked == []
+
+
 def test_a_server_that_is_not_there(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["publish", "lobby", NOTE, "--all", "--url", "http://127.0.0.1:1"]) == 2
     assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err

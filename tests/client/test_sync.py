@@ -31,6 +31,9 @@ def test_every_verb_asks_its_own() -> None:
         assert (server.path(), server.body()["connection"]) == ("/v1/subscribe", "c")
         assert client.unsubscribe("x", "a", user="ann") == 3
         assert server.path() == "/v1/unsubscribe"
+        server.answers = [(200, {"id": "r", "until": "2030-01-01T00:00:00Z", "connections": 1})]
+        assert (client.revoke(user="ann", lifetime="7d")).connections == 1
+        assert (server.path(), server.body()) == ("/v1/revoke", {"user": "ann", "for": "7d"})
         server.answers = [(200, {"results": [{"nodes": 1}]})]
         assert len(client.batch([Publish(channel="x", event={"type": "y"})])) == 1
 

@@ -45,6 +45,8 @@ async def do(ctx, message):
             found = await server.publish("*", {"type": "told"}, everyone=True)
         case "disconnect":
             found = await server.disconnect(user="bob", code=4410, reason="out")
+        case "revoke":
+            found = await server.revoke(user="bob")
         case "subscribe":
             found = await server.subscribe("bob", "room", "attic")
         case "unsubscribe":
@@ -115,6 +117,15 @@ async def test_a_hook_disconnects_somebody_else(run: Running, loop: str) -> None
         await ann.send({"type": "do", "verb": "disconnect"})
         assert (await ann.receive("result"))["found"] == 1
         assert await bob.wait_closed() == (4410, "out")
+
+
+async def test_a_hook_revokes_somebodys_tokens(run: Running, loop: str) -> None:
+    async with run(f"{{loop: {loop}}}", VERBS) as app:
+        ann = await app.connect("/rooms/den", user="ann")
+        bob = await app.connect("/rooms/den", user="bob")
+        await ann.send({"type": "do", "verb": "revoke"})
+        assert (await ann.receive("result"))["found"] == 1
+        assert await bob.wait_closed() == (4401, "token revoked")
 
 
 CONTEXT = """
@@ -306,6 +317,8 @@ async def test_from_thread_is_not_for_the_server_s_own_thread(run: Running) -> N
         'await server.publish("room", {"type": "undeclared"}, everyone=True)',
         "await server.disconnect()",
         'await server.disconnect(user="a", connection="b")',
+        "await server.revoke()",
+        'await server.revoke(token_id="t")',
         'await server.subscribe("bob", "nowhere", "den")',
         'await server.online("bob", "nowhere")',
     ],

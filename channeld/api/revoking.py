@@ -1,0 +1,82 @@
+"""What the API does about tokens: revoke them, show what is revoked, take it back."""
+
+import datetime as dt
+from typing import Any
+
+from channeld.api.control import Ask, Control
+from channeld.api.problems import Problem
+from channeld.api.views import paged
+from channeld.auth.revocations import Revocation, RevocationsFull
+from channeld.config.scalars import BadScalar, parse_duration
+from channeld.protocol.frames import Json
+from channeld.schema.violations import Violation
+
+__all__ = ["restore", "revocations", "revoke"]
+
+
+async def revoke(control: Control, ask: Ask) -> Json:
+    """Refuse tokens, and close the connections that have one."""
+    revocation = _read(ask.body, control.engine.runtime.clock.wall())
+    try:
+        closed = await control.cluster.revoke(revocation)
+    except RevocationsFull as error:
+        raise Problem(409, str(error)) from None
+    return {"id": revocation.id, "until": _text(revocation.until), "connections": closed}
+
+
+async def revocations(control: Control, ask: Ask) -> Json:
+    """A page of what is revoked."""
+    return paged("revocations", ask, control.engine.revocations, lambda one: one.id, _row)
+
+
+async def restore(control: Control, ask: Ask) -> Json:
+    """Take a revocation back."""
+    id = ask.params["id"]
+    if not await control.cluster.restore(id):
+        raise Problem(404, "there is no such revocation")
+    return {"id": id}
+
+
+def _read(body: Any, wall: float) -> Revocation:
+    if "token_id" in body:
+        return Revocation(token_id=body["token_id"], until=_moment(body, "until", wall))
+    before = _moment(body, "before", wall)
+    length = parse_duration(body.get("for", "24h"))
+    if isinstance(length, BadScalar) or length <= 0:
+        raise _bad("for", "must be a duration, such as `24h`")
+    return Revocation(user=body["user"], before=before, until=max(before, wall) + length)
+
+
+def _moment(body: Any, name: str, default: float) -> float:
+    """Unix seconds, out of a number or of RFC 3339."""
+    given = body.get(name, default)
+    if isinstance(given, int | float):
+        return float(given)
+    try:
+        moment = dt.datetime.fromisoformat(given)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise _bad(name, "must be Unix seconds, or RFC 3339 with a time zone")
+    return moment.timestamp()
+
+
+def _bad(name: str, words: str) -> Problem:
+    return Problem(
+        400, f"the body is not valid: `/{name}` {words}", [Violation(f"/{name}", words, "format")]
+    )
+
+
+def _row(one: Revocation) -> Json:
+    row: dict[str, Json] = {"id": one.id, "until": _text(one.until)}
+    if one.user is not None:
+        return {**row, "user": one.user, "before": _text(one.before)}
+    return {**row, "token_id": one.token_id}
+
+
+def _text(moment: float) -> str:
+    # The last moment that the calendar of RFC 3339 has.
+    end = min(moment, 253_402_300_799.0)
+    return (
+        dt.datetime.fromtimestamp(end, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )

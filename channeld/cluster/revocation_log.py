@@ -1,0 +1,95 @@
+"""Revocations as the broker keeps them: a history of what was revoked and taken back, for nodes that start later.
+
+A node is told of a revocation by a verb (`verbs`); the log is read when a node begins to hear the others, and again when
+the broker is back. A broker of one process keeps none: there nobody starts later.
+"""
+
+from typing import Any, Final
+
+import orjson
+
+from channeld.auth.revocations import MOST, Revocation, Revocations, RevocationsFull
+from channeld.broker.broker import Topic
+from channeld.config.model import History
+from channeld.hub.hub import Hub
+from channeld.later import Pending, resolved
+from channeld.protocol.frames import Json
+from channeld.schema.schemas import validator_of
+
+__all__ = ["append", "from_row", "replay", "row_of"]
+
+LOG: Final = Topic("node", "", "revocations")
+KEEP: Final = History(size=2 * MOST, ttl=366 * 86_400.0)
+PAGE: Final = 1_000
+
+_NAME: Final[Json] = {"type": ["string", "null"], "minLength": 1, "maxLength": 512}
+_ROW: Final[Json] = {
+    "type": "array",
+    "prefixItems": [_NAME, _NAME, {"type": "number"}, {"type": "number"}],
+    "minItems": 4,
+    "maxItems": 4,
+}
+# Any program that can write to the broker can write here.
+_ENTRY: Final = validator_of(
+    {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {"revoke": _ROW, "restore": {"type": "string", "maxLength": 64}},
+        "additionalProperties": False,
+    }
+)
+
+
+def row_of(revocation: Revocation) -> list[Json]:
+    """A revocation as JSON."""
+    return [revocation.user, revocation.token_id, revocation.before, revocation.until]
+
+
+def from_row(row: Any) -> Revocation:
+    """The revocation of such a row."""
+    user, token_id, before, until = row
+    return Revocation(user=user, token_id=token_id, before=before, until=until)
+
+
+async def append(hub: Hub, entry: dict[str, Json]) -> None:
+    """Add `{"revoke": row}` or `{"restore": id}`.
+
+    Raises:
+        BrokerUnavailable: it is not known to be kept.
+    """
+    await Pending(resolved(hub.publish(LOG, orjson.dumps(entry), KEEP)))
+
+
+async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
+    """Put in force what the log says.
+
+    Raises:
+        BrokerUnavailable: it could not be read.
+    """
+    pages: list[list[bytes]] = []
+    position, more = None, True
+    while more:
+        page = await Pending(resolved(hub.broker.before(LOG, position, PAGE, KEEP)))
+        pages.append([kept.payload for kept in page.frames])
+        more = page.more and bool(page.frames)
+        position = page.frames[0].position if page.frames else None
+    for payloads in reversed(pages):
+        for payload in payloads:
+            _apply(payload, revocations, wall)
+
+
+def _apply(payload: bytes, revocations: Revocations, wall: float) -> None:
+    try:
+        entry = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return
+    if not _ENTRY.accepts(entry):
+        return
+    if "restore" in entry:
+        revocations.remove(entry["restore"])
+        return
+    try:
+        revocations.add(from_row(entry["revoke"]), wall)
+    except RevocationsFull:
+        return
