@@ -115,8 +115,8 @@ def _split(origin: str) -> tuple[str, str, str] | None:
     if match is None:
         return None
     scheme = match["scheme"]
-    port = match["port"] or _PORTS.get(scheme)
-    return None if port is None else (scheme, match["host"], port)
+    # Others (`capacitor://localhost`, `chrome-extension://…`) have no default port.
+    return scheme, match["host"], match["port"] or _PORTS.get(scheme, "")
 
 
 def _without_port(hop: str) -> str | None:

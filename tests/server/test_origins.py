@@ -82,6 +82,14 @@ def test_an_unlisted_origin_does_not(origin: str) -> None:
     assert not LISTED(origin, "a.com", True)
 
 
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "chrome-extension://abcdef"])
+def test_origins_of_apps_pass_where_they_are_listed(origin: str) -> None:
+    allows = origin_check([origin])
+    assert allows(origin, "a.example", True)
+    assert not allows(f"{origin}x", "a.example", True)
+    assert not allows("https://localhost", "a.example", True)
+
+
 def test_any_is_any() -> None:
     assert origin_check("any")("null", "a.com", False)
 

@@ -12,7 +12,7 @@ from channeld.config.reachable import is_every_interface
 from channeld.config.rules.evidence import finding, is_written, secrets, texts, with_tokens
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic, Related
+from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
 from channeld.pointer import at
 
 __all__ = [
@@ -111,41 +111,67 @@ def _origins(config: Config, sources: Sources) -> Iterator[tuple[str, str]]:
         yield from texts(sources, "/server/allowed_origins")
 
 
+@attrs.frozen(slots=True)
+class _OriginProblem:
+    """What is wrong with an origin, what browsers send in its place, and whether it lets nobody in."""
+
+    why: str
+    good: str = ""
+    is_fatal: bool = True
+
+
 def origin_never_matches(config: Config, sources: Sources) -> Findings:
-    """CH411: an origin that no browser sends."""
+    """CH411: an origin that no browser sends; only a warning where it matches what they do send."""
     for origin, pointer in _origins(config, sources):
         problem = None if origin == "*" else _origin_problem(origin)
         if problem is not None:
-            why, write = problem
-            yield finding("CH411", f"{shown(origin)} {why}", sources, pointer, write)
+            help = f"write {shown(problem.good)}" if problem.good else "remove it"
+            found = finding("CH411", f"{shown(origin)} {problem.why}", sources, pointer, help)
+            if not problem.is_fatal:
+                found = attrs.evolve(found, severity=Severity.WARNING)
+            yield found
 
 
-def _origin_problem(origin: str) -> tuple[str, str] | None:
+def _origin_problem(origin: str) -> _OriginProblem | None:
     if origin == "null":
-        return "is the origin of every sandboxed page and local file", "remove it"
+        return _OriginProblem("is the origin of every sandboxed page and local file")
     match = _ORIGIN.fullmatch(origin)
     if match is None:
-        return "has no scheme, so it never matches", f"write {shown(f'https://{origin}')}"
-    why, good = _never_sent(match[1], match[2], match[3])
-    return (why, f"write {shown(good)}") if why else None
+        return _OriginProblem("has no scheme, so it never matches", f"https://{origin}")
+    return _never_sent(match[1], match[2], match[3])
 
 
-def _never_sent(scheme: str, host: str, rest: str | None) -> tuple[str, str]:
-    """Why browsers (RFC 6454 section 7) never send such an origin, or nothing; and what they send."""
+def _never_sent(scheme: str, host: str, rest: str | None) -> _OriginProblem | None:
+    """Why browsers (RFC 6454 section 7) never send such an origin, if so."""
     origin = f"{scheme}://{host}".lower()
     if rest is not None:
         what = "ends in `/`" if rest == "/" else "has a path"
-        return f"{what}, which no origin has, so it never matches", origin
+        return _OriginProblem(f"{what}, which no origin has, so it never matches", origin)
     if scheme.lower() in {"ws", "wss"}:
-        return "is not the address of a web page, so it never matches", origin.replace(
-            "ws", "http", 1
-        )
+        why = "is not the address of a web page, so it never matches"
+        return _OriginProblem(why, origin.replace("ws", "http", 1))
+    if not host.isascii():
+        why = "has letters that browsers send in another form (RFC 5891), so it never matches"
+        return _OriginProblem(why, f"{scheme.lower()}://{_as_sent(host)}")
     if origin != f"{scheme}://{host}":
-        return "has capitals, which browsers never send", origin
+        return _OriginProblem("has capitals, which browsers never send", origin, is_fatal=False)
     port = _DEFAULT_PORTS.get(scheme, "")
     if port and host.endswith(port):
-        return "names the default port, which browsers leave out", origin.removesuffix(port)
-    return "", origin
+        why = "names the default port, which browsers leave out"
+        return _OriginProblem(why, origin.removesuffix(port), is_fatal=False)
+    return None
+
+
+def _as_sent(host: str) -> str:
+    """A host as browsers send it: the labels that are not ASCII in Punycode."""
+    name, colon, port = host.partition(":")
+    labels = []
+    for label in name.lower().split("."):
+        try:
+            labels.append(label if label.isascii() else label.encode("idna").decode())
+        except UnicodeError:
+            return "xn--…"
+    return ".".join(labels) + colon + port
 
 
 def origin_wildcard(config: Config, sources: Sources) -> Findings:

@@ -54,6 +54,8 @@ def test_good_origins(load_config: Load, origin: str) -> None:
         ("https://chat.example.com/", "write `https://chat.example.com`"),
         ("https://chat.example.com/app", "write `https://chat.example.com`"),
         ("wss://chat.example.com", "write `https://chat.example.com`"),
+        ("https://münchen.example", "write `https://xn--mnchen-3ya.example`"),
+        ("https://Bücher.example:8443", "write `https://xn--bcher-kva.example:8443`"),
         ("ws://chat.example.com", "write `http://chat.example.com`"),
         ("https://Chat.example.com", "write `https://chat.example.com`"),
         ("https://chat.example.com:443", "write `https://chat.example.com`"),
@@ -63,6 +65,23 @@ def test_good_origins(load_config: Load, origin: str) -> None:
 )
 def test_origins_that_never_match(load_config: Load, origin: str, help: str) -> None:
     assert origins(load_config, origin) == [("CH411", help)]
+
+
+@pytest.mark.parametrize(
+    ("origin", "severity"),
+    [
+        ("chat.example.com", "error"),
+        ("https://münchen.example", "error"),
+        ("https://chat.example.com/", "error"),
+        ("https://Chat.example.com", "warning"),
+        ("https://chat.example.com:443", "warning"),
+    ],
+)
+def test_an_origin_that_lets_nobody_in_is_an_error(
+    load_config: Load, origin: str, severity: str
+) -> None:
+    text = BASE.replace("server: {}", f"server: {{allowed_origins: ['{origin}']}}")
+    assert [str(found.severity) for found in load_config(text).report] == [severity]
 
 
 @pytest.mark.parametrize(
