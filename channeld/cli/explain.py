@@ -2,10 +2,11 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 
+from channeld.config.language import joined
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.diagnostics.diagnostic import Severity
 from channeld.suggest import did_you_mean
@@ -24,11 +25,35 @@ def command(code: str | None) -> None:
             severity = click.style(f"{entry.severity:<7}", fg=_COLOURS[entry.severity])
             click.echo(f"{entry.code}  {severity}  {entry.title}")
         return
-    found = CATALOGUE.get(code.upper())
+    by_name = {entry.name: entry for entry in CATALOGUE.values()} if "-" in code else {}
+    found = CATALOGUE.get(code.upper()) or by_name.get(code.lower())
     if found is None:
-        hint = did_you_mean(code.upper(), CATALOGUE, "`channeld explain` lists them all")
-        raise click.UsageError(f"there is no code {code}; {hint}")
+        raise click.UsageError(f"there is no code {code}; {_hint(code.upper(), by_name)}")
     click.echo("\n".join(_lines(found, min(shutil.get_terminal_size().columns, 100))))
+
+
+def _hint(code: str, by_name: Mapping[str, Entry]) -> str:
+    """What may have been meant: a name, or a code with a letter or digit missing, too many or in the wrong place."""
+    otherwise = "`channeld explain` lists them all"
+    if by_name:
+        return did_you_mean(code.lower(), by_name, otherwise)
+    near = sorted(
+        (known for known in CATALOGUE if _is_slip(code, known)),
+        key=lambda known: not known.startswith(code),
+    )
+    return f"did you mean {joined([f'`{one}`' for one in near[:4]])}?" if near else otherwise
+
+
+def _is_slip(code: str, known: str) -> bool:
+    if len(code) == len(known):
+        return code != known and any(
+            code == known[:i] + known[i + 1] + known[i] + known[i + 2 :]
+            for i in range(len(known) - 1)
+        )
+    short, long = sorted((code, known), key=len)
+    return len(long) - len(short) == 1 and any(
+        short == long[:i] + long[i + 1 :] for i in range(len(long))
+    )
 
 
 def _lines(entry: Entry, width: int) -> Iterator[str]:

@@ -14,14 +14,17 @@ import attrs
 
 from channeld.config.language import (
     ALIASES,
+    NESTED,
     Rule,
     dotted,
     elsewhere,
     got,
+    has_key,
     joined,
     names_place,
     wanted,
 )
+from channeld.config.redact import without_password
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.pointer import at, tokens
@@ -66,6 +69,15 @@ def shown(text: str) -> str:
     """A value of the file as a message quotes it: on one line, and cut when it is long."""
     flat = " ".join(text.split())
     return f"`{flat[:40]}…`" if len(flat) > 40 else f"`{flat}`"
+
+
+def _yaml(value: Json) -> str:
+    """A value on one line, as it is written in the language."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def _fits(value: Json, rule: Rule) -> bool:
@@ -116,7 +128,8 @@ class Checker:
             return f"the value of {names_place(pointer)}"
         if isinstance(value, bool):
             return "`true`" if value else "`false`"
-        return shown(str(value)) if isinstance(value, str | int | float) else got(value)
+        text = shown(without_password(str(value)))
+        return text if isinstance(value, str | int | float) else got(value)
 
     def check(self, value: Json, rule: Rule, pointer: str) -> object:
         """The value in the form that the model takes, or INVALID."""
@@ -159,6 +172,9 @@ class Checker:
             help = f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2"
         elif isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+", value):
             help = "remove the quotes"
+        elif isinstance(value, bool) and "examples" in rule:
+            help = f"write, for example, `{_yaml(rule['examples'][-1])}`"
+            help = help if value else f"remove it, or {help}"
         elif "string" in types and isinstance(value, bool | int | float):
             help = "put it in quotes"
         elif "array" in types and isinstance(value, str):
@@ -234,6 +250,8 @@ class Checker:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
         meant = closest(value, legal) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
+        if pointer == "/broker" and isinstance(value, str) and "://" in value:
+            help = "write `broker: {redis: {url: …}}`"
         message = f"{self.quote(value, pointer)} is not a valid value for {names_place(pointer)}"
         self.find("CH106", message, pointer, help)
         return INVALID
@@ -272,19 +290,22 @@ class Checker:
         more = rule.get("additionalProperties", {})
         if isinstance(more, dict):
             return more
-        meant.add(self._unknown(key, [k for k in properties if k not in written], pointer))
+        meant.add(self._unknown(key, rule, [k for k in properties if k not in written], pointer))
         return None
 
-    def _unknown(self, key: str, legal: list[str], pointer: str) -> str | None:
+    def _unknown(self, key: str, rule: Rule, legal: list[str], pointer: str) -> str | None:
         """Report CH103; the key that was probably meant."""
         below = at(pointer, key)
         where = "at the top level" if not pointer else f"in {names_place(pointer)}"
         named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
         homes = [home for home in elsewhere(key) if home != dotted(pointer)][:2]
-        meant = closest(key, legal, aliases=ALIASES, cutoff=0.85 if homes else 0.6)
+        nested = NESTED.get(key.lower().replace("-", "_"))
+        meant = closest(key, legal, aliases=ALIASES, cutoff=0.85 if homes or nested else 0.6)
         help = "remove it, or write `x-` before its name"
         if meant:
             help = f"did you mean `{meant}`?"
+        elif nested is not None and has_key(rule, *nested):
+            help = f"did you mean `{nested[0]}: {{{nested[1]}: …}}`?"
         elif homes:
             named_homes = [f"under `{home}`" if home else "at the top level" for home in homes]
             help = f"`{key}` belongs {joined(named_homes)}"
@@ -304,7 +325,11 @@ class Checker:
             return  # CH101, which `structure` reports
         others = rule.get("properties", {}).get(key, {}).get("examples", ())
         help = f"add `{key}:`"
-        if others and isinstance(others[0], str | int):
+        if key == "auth":
+            help = (
+                "add `auth:` with the name of an authenticator, or `auth: none` to let everyone in"
+            )
+        elif others and isinstance(others[0], str | int):
             help = f"add `{key}: {others[0]}`"
         message = f"{names_place(pointer)} has no `{key}`"
         self.find(rule.get("x-missing", "CH104"), message, pointer, help, key=True)

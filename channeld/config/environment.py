@@ -21,6 +21,10 @@ _TEXTS = ("/auth/", "/api/keys", "/webhooks/")
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# `$NAME`, as a shell writes it. Capitals only: `$` also ends patterns.
+_UNBRACED = re.compile(r"(?<!\$)\$([A-Z_][A-Z0-9_]+)")
+_HOLD_SECRETS = frozenset({"auth", "api", "broker", "webhooks", "backends"})
+_SECRET = re.compile(r"/(?:secret|token|tokens|keys)(?:/[0-9]+)?(?:/token)?$")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -41,6 +45,8 @@ class Environment:
         raw = node.scalar.raw
         if not isinstance(node.value, str) or "$" not in raw:
             return node.value
+        if "/claims" not in pointer:
+            self._check_unbraced(raw, tree, pointer)
         parts: list[str] = []
         last = 0
         for match in _REFERENCE.finditer(raw):
@@ -53,6 +59,18 @@ class Environment:
         if pointer in self.used and node.scalar.style == "plain" and not pointer.startswith(_TEXTS):
             return _finite(text)
         return text
+
+    def _check_unbraced(self, raw: str, tree: Tree, pointer: str) -> None:
+        """CH125 for a `$NAME`: an error where a secret stands, since those letters would be the secret."""
+        for match in _UNBRACED.finditer(raw):
+            place = tree.span(pointer, match.start(), len(match[0]))
+            message = f"`{match[0]}` is not replaced, because it has no braces"
+            help = f"write `${{{match[1]}}}`; `$${match[1]}` is literal text"
+            finding = diagnose("CH125", message, place, help=help)
+            if _is_secret(pointer):
+                finding = attrs.evolve(finding, severity=Severity.ERROR)
+                self.unset.add(pointer)
+            self.report.add(finding)
 
     def _replacement(self, match: re.Match[str], tree: Tree, pointer: str) -> str:
         """What one reference stands for; the empty text, with a finding, if that is unknown."""
@@ -92,11 +110,19 @@ class Environment:
     def _missing(self, match: re.Match[str], tree: Tree, pointer: str) -> None:
         place = tree.span(pointer, match.start(), match.end() - match.start())
         message = f"`{match[0]}` is not set here and has no default"
-        help = f"set {match[1]}, or write `${{{match[1]}:-default}}`"
+        help = f"set {match[1]}"
+        if not _is_secret(pointer):
+            help += f", or write `${{{match[1]}:-default}}`"
         finding = diagnose("CH113", message, place, help=help)
         if self.missing_is_error:
             finding = attrs.evolve(finding, severity=Severity.ERROR)
         self.report.add(finding)
+
+
+def _is_secret(pointer: str) -> bool:
+    """Whether a secret, a key or a token is expected there, or a URL that may hold a password."""
+    section, _, rest = pointer[1:].partition("/")
+    return section in _HOLD_SECRETS and _SECRET.search(f"/{rest}") is not None
 
 
 def _finite(text: str) -> Json:

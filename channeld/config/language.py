@@ -15,10 +15,12 @@ from channeld.protocol.frames import Json
 __all__ = [
     "ALIASES",
     "LANGUAGE",
+    "NESTED",
     "Rule",
     "dotted",
     "elsewhere",
     "got",
+    "has_key",
     "joined",
     "names_place",
     "schema_text",
@@ -29,6 +31,7 @@ Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "acl": ("require", "allow"),
     "alg": ("algorithms",),
     "algo": ("algorithms",),
     "algorithm": ("algorithms",),
@@ -38,15 +41,21 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "authenticators": ("auth",),
     "authentication": ("auth",),
     "aud": ("audience",),
+    "backlog": ("history",),
     "body": ("schema",),
+    "broadcast": ("route",),
+    "buffer_size": ("outbox",),
     "cert": ("certificate",),
     "claim": ("claims", "require"),
     "cors": ("allowed_origins",),
     "count": ("size", "limit"),
     "desc": ("description",),
     "doc": ("description",),
+    "deflate": ("compression",),
     "endpoint": ("path",),
     "event": ("events",),
+    "exclude_self": ("except_sender",),
+    "exclude_sender": ("except_sender",),
     "exp": ("expiry",),
     "expires": ("expiry", "ttl"),
     "frame": ("emit",),
@@ -61,7 +70,10 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "length": ("size",),
     "listen": ("bind",),
     "logging": ("log",),
+    "max_connections": ("connections", "connections_per_user"),
     "max_message_size": ("message_size",),
+    "max_payload": ("message_size",),
+    "max_rooms": ("rooms_per_connection",),
     "max_size": ("message_size", "size"),
     "msgs": ("messages",),
     "name": ("user",),
@@ -72,6 +84,9 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "payload": ("schema",),
     "pem": ("public_key", "certificate"),
     "permissions": ("require",),
+    "permessage_deflate": ("compression",),
+    "ping_interval": ("interval",),
+    "ping_timeout": ("timeout",),
     "port": ("bind",),
     "processes": ("workers",),
     "proxies": ("trusted_proxies",),
@@ -81,11 +96,14 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "roles": ("require",),
     "room": ("rooms", "join"),
     "scopes": ("require",),
+    "send_queue": ("outbox",),
     "send_to": ("route",),
+    "skip_sender": ("except_sender",),
     "ssl": ("tls",),
     "target": ("route", "to"),
     "throttle": ("rate",),
     "timeout": ("hook_timeout",),
+    "threads": ("workers",),
     "to": ("route",),
     "token": ("tokens",),
     "topic": ("rooms", "room"),
@@ -93,6 +111,24 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "url": ("path", "jwks"),
     "version": ("channeld",),
 }
+
+NESTED: Final[Mapping[str, tuple[str, str]]] = {
+    "connections": ("limits", "connections"),
+    "heartbeat_interval": ("ping", "interval"),
+    "history_size": ("history", "size"),
+    "history_ttl": ("history", "ttl"),
+    "max_connections": ("limits", "connections"),
+    "max_message_size": ("limits", "message_size"),
+    "max_payload": ("limits", "message_size"),
+    "message_size": ("limits", "message_size"),
+    "outbox": ("limits", "outbox"),
+    "ping_interval": ("ping", "interval"),
+    "ping_timeout": ("ping", "timeout"),
+    "rate_limit": ("limits", "messages"),
+    "ssl_cert": ("tls", "certificate"),
+    "ssl_key": ("tls", "key"),
+}
+"""Flat keys of other tools, lower case with `_`, and the key of the mapping that holds them here."""
 
 _KINDS: Final[Mapping[str, str]] = {
     "duration": "a duration such as `10s`",
@@ -182,6 +218,18 @@ _ELSEWHERE: Final = _places()
 def elsewhere(key: str) -> tuple[str, ...]:
     """The dotted places where a key is legal, such as `channels.NAME`; empty text for the top level."""
     return _ELSEWHERE.get(key, ())
+
+
+def has_key(rule: Rule, *keys: str) -> bool:
+    """Whether a rule takes a mapping with this key, which takes one with the next, and so on."""
+    if not keys:
+        return True
+    first, *rest = keys
+    branches = [rule, *rule.get("anyOf", ())]
+    return any(
+        first in branch.get("properties", {}) and has_key(branch["properties"][first], *rest)
+        for branch in branches
+    )
 
 
 def wanted(rule: Rule) -> str:

@@ -10,15 +10,16 @@ from channeld.config.tree import ListNode, Node, ScalarNode, Tree
 from channeld.pointer import tokens
 from channeld.suggest import closest
 
-__all__ = ["redacted"]
+__all__ = ["redacted", "without_password"]
 
 # The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
 _SECTIONS = frozenset({"auth", "api", "webhooks", "broker"})
 _SECRET = frozenset({"secret", "token", "tokens", "keys"})
 _NOWHERE = "-"
 _ALMOST = (*sorted(_SECRET), "key", "password", "passwords")
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-)")
+_REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?=[^}]*\}))?)([^}]*)(\})")
 _LONG = 16
+_NOT_SPACE = re.compile(r"\S")
 _IN_URL = re.compile(r"(?<=://)[^\s/@]+(?=@)")
 # For a file without a tree: whatever follows such a key, on its line or as a list under it.
 _LOOKS_SECRET = re.compile(
@@ -29,7 +30,7 @@ _LOOKS_SECRET = re.compile(
 
 def redacted(text: str, tree: Tree | None) -> str:
     """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is no secret."""
-    text = _IN_URL.sub(lambda match: _stars(match[0]), text)
+    text = without_password(text)
     if tree is None:
         return _LOOKS_SECRET.sub(_guess, text)
     secrets = list(_secrets(tree))
@@ -46,19 +47,30 @@ def redacted(text: str, tree: Tree | None) -> str:
     return shown
 
 
+def without_password(text: str) -> str:
+    """A text with the user and password of each URL in it as stars."""
+    return _IN_URL.sub(lambda match: _stars(match[0]), text)
+
+
 def _guess(match: re.Match[str]) -> str:
     key, colon, rest = match[0].partition(":")
     return key + colon + _stars(rest)
 
 
 def _stars(secret: str) -> str:
-    """Stars for everything but spaces, brackets, quotes at the ends, and names of variables."""
+    """Stars for everything but white space, the quotes around it, and names of variables: punctuation is secret too."""
+    if len(secret) > 1 and secret[0] == secret[-1] and secret[0] in "\"'":
+        return f"{secret[0]}{_stars(secret[1:-1])}{secret[-1]}"
     parts: list[str] = []
     last = 0
     for match in _REFERENCE.finditer(secret):
-        parts += (re.sub(r"[^\s{}\[\],\"'-]", "*", secret[last : match.start()]), match[0])
+        parts += (_masked(secret[last : match.start()]), match[1], _masked(match[2]), match[3])
         last = match.end()
-    return "".join((*parts, re.sub(r"[^\s{}\[\],\"'-]", "*", secret[last:])))
+    return "".join((*parts, _masked(secret[last:])))
+
+
+def _masked(text: str) -> str:
+    return _NOT_SPACE.sub("*", text)
 
 
 def _secrets(tree: Tree) -> Iterator[ScalarNode]:

@@ -146,8 +146,10 @@ class ChannelCompiler:
         if declared is None:
             return None
         pointer = at(context.pointer, "rooms", "subscribe", "hook")
+        allow = self.templates.written(at(context.pointer, "rooms", "subscribe", "allow"))
+        hook_decides = declared.hook is not None and allow is None
         return SubscribePlan(
-            allows=allows(context.allowed),
+            allows=_any_room if hook_decides else allows(context.allowed),
             hook=self.hooks.load(declared.hook, pointer, Role.SUBSCRIBE),
             max=declared.max,
         )
@@ -212,6 +214,10 @@ class ChannelCompiler:
             deprecated=declared.deprecated,
             kept=declared.history,
         )
+
+
+def _any_room(_scope: Scope, _room: str) -> bool:
+    return True
 
 
 def _nothing(_scope: Scope, _frame: Frame) -> dict[str, Json]:

@@ -23,6 +23,7 @@ __all__ = [
     "TemplateSyntaxError",
     "Text",
     "expressions",
+    "literal_braces",
     "parse",
     "parse_text",
     "spelled",
@@ -34,6 +35,10 @@ _QUOTED = r"\[\"[^\"{}]+\"\]"
 _STEP = re.compile(rf"\.?({_NAME})|({_QUOTED})")
 _EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME}|{_QUOTED})*)(?P<optional>\?)?")
 _PLAIN = re.compile(_NAME)
+_VALUE = (
+    r"(?:(?:message|params|claims)\.[^\s{}]+|user\.id\??|connection\.id|room\??|now|now_ms|uuid)"
+)
+_LITERAL = re.compile(rf"(?<!\{{)\{{\{{\s*{_VALUE}\s*\}}\}}|\$\{{{_VALUE}\}}")
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
 
 
@@ -187,6 +192,19 @@ def expressions(node: Node) -> Iterator[Expression]:
             pass
 
 
+def literal_braces(value: Json, pointer: str) -> Iterator[tuple[str, str, int]]:
+    """What looks like an expression and is sent as it stands: its text, the string's pointer, where it starts in it."""
+    if isinstance(value, str):
+        for found in _LITERAL.finditer(value):
+            yield found[0], pointer, found.start()
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from literal_braces(child, at(pointer, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from literal_braces(child, at(pointer, index))
+
+
 def _parts(
     text: str, pointer: str, mistakes: list[TemplateSyntaxError]
 ) -> Iterator[str | Expression]:
@@ -228,7 +246,8 @@ def _expression(
         )
         return None
     inside, length = text[start + 1 : close], close + 1 - start
-    found = _EXPRESSION.fullmatch(inside) if "://" not in _unquoted(inside) else None
+    is_plain = not {"|", "://"} & set(re.findall(r"\||://", _unquoted(inside)))
+    found = _EXPRESSION.fullmatch(inside) if is_plain else None
     if found is None:
         message, help = _explain(inside)
         mistakes.append(TemplateSyntaxError(pointer, start, length, message, help))
@@ -248,6 +267,11 @@ def _explain(inside: str) -> tuple[str, str]:
         return (
             f"`{{{inside}}}` is split at its dots",
             f'write `{{{head}["{address}"]{optional}}}`',
+        )
+    if "|" in _unquoted(inside):
+        return (
+            f"`{{{inside}}}` has a filter, and templates have none",
+            f"write `{{{inside.partition('|')[0].strip()}}}`, and change the value in a `hook`",
         )
     if not inside.strip():
         return (

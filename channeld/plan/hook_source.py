@@ -24,6 +24,8 @@ BLOCKING = {
     "os.system": "await trio.run_process(…)",
     "input": "nothing: a server has no keyboard",
 }
+# Libraries that run on asyncio alone, by the names that they are imported under.
+ASYNCIO = ("asyncio", "aiohttp", "aioredis", "asyncpg", "redis.asyncio", "sqlalchemy.ext.asyncio")
 BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx"}
 AWAITED = frozenset(
     {"send", "reply", "to_room", "to_user", "to_all", "join", "leave", "close", "presence", "online", "history"}
@@ -91,13 +93,15 @@ class HookSource:
             if public and parameters in roles and not known:
                 yield function
 
-    def findings(self, function: Function) -> Iterator[Finding]:
-        """What is wrong with the calls of a hook."""
+    def findings(self, function: Function, loop: str) -> Iterator[Finding]:
+        """What is wrong with the calls of a hook that runs on this loop, `trio` or `asyncio`."""
         names = _aliases(self.tree)
         context = function.args.args[0].arg if function.args.args else ""
         awaited = {id(node.value) for node in ast.walk(function) if isinstance(node, ast.Await)}
         for call in _calls(function):
             yield from _blocking(call, names)
+            if isinstance(function, ast.AsyncFunctionDef):
+                yield from _of_other_loop(call, names, loop)
             if context in ("ctx", "context"):
                 yield from _verb(call, context, function, awaited)
 
@@ -166,17 +170,33 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
     return names
 
 
-def _blocking(call: ast.Call, names: dict[str, str]) -> Iterator[Finding]:
+def _called(call: ast.Call, names: dict[str, str]) -> str:
+    """What a call calls, by its full name; empty where that is not an import, nor `input`."""
     parts: list[str] = []
     target: ast.expr = call.func
     while isinstance(target, ast.Attribute):
         parts.insert(0, target.attr)
         target = target.value
     if not isinstance(target, ast.Name):
-        return
+        return ""
     if target.id != "input" and target.id not in names:
-        return
-    dotted = ".".join([names.get(target.id, target.id), *parts])
+        return ""
+    return ".".join([names.get(target.id, target.id), *parts])
+
+
+def _of_other_loop(call: ast.Call, names: dict[str, str], loop: str) -> Iterator[Finding]:
+    dotted = _called(call, names)
+    needs_asyncio = any(dotted.startswith(f"{library}.") for library in ASYNCIO)
+    if loop == "trio" and needs_asyncio:
+        message = f"`{dotted}` needs asyncio, and this hook runs on trio"
+        yield Finding("CH513", message, call.lineno, "set `loop: asyncio`, or use trio's own")
+    elif loop == "asyncio" and dotted.startswith("trio."):
+        message = f"`{dotted}` needs trio, and this hook runs on asyncio"
+        yield Finding("CH513", message, call.lineno, "set `loop: trio`, or use asyncio's own")
+
+
+def _blocking(call: ast.Call, names: dict[str, str]) -> Iterator[Finding]:
+    dotted = _called(call, names)
     instead = BLOCKING.get(dotted) or BLOCKING_MODULES.get(dotted.partition(".")[0])
     if instead:
         help = f"use {instead} in an `async def`, or set `thread: true`"

@@ -143,7 +143,7 @@ class HookLoader:
         function = source.defines_only(name)
         if function is None:
             return True
-        for found in source.findings(function):
+        for found in source.findings(function, ref.loop or self.loop):
             if found.code == "CH506" and ref.thread:
                 continue
             related = Related(place=self._line(source.path, found.line), message="here")

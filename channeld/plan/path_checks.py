@@ -21,6 +21,16 @@ SEGMENT_TYPES = frozenset({"string", "integer", "number", "boolean"})
 Reader = Callable[[str], object]
 
 
+class _Unknown(dict[str, frozenset[str]]):
+    """The params of a path that could not be read: every name may be one, so that one mistake is one finding."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> frozenset[str]:
+        return TEXT
+
+
 @attrs.define(eq=False)
 class PathBook:
     """The paths of a configuration: the table that matches, and the types of each channel's params."""
@@ -52,8 +62,7 @@ class PathBook:
                 diagnose(mistake.code, mistake.message, place, help=mistake.help)
             )
         if pattern is None:
-            # Its params are unknown, so those that are declared count as there: one finding a mistake.
-            self._types[channel.name] = dict.fromkeys(channel.params, TEXT)
+            self._types[channel.name] = _Unknown()
             return
         self._compare_params(channel, pattern, pointer)
         readers = self._readers(channel, pattern, pointer)

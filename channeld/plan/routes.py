@@ -29,7 +29,8 @@ def compile_targets(message: MessageContext) -> tuple[Target, ...]:
         target = _target(message, route, pointer)
         if target is not None:
             targets.append(target)
-    if not any(kind_of(route).delivers for route in routes) and message.message.hook is None:
+    nothing = not any(kind_of(route).delivers for route in routes) and message.message.hook is None
+    if nothing and not _is_in_doubt(message):
         _warn_of_nothing(message)
     _warn_of_twice(message, targets)
     return tuple(targets)
@@ -72,6 +73,12 @@ def _channel_exists(context: ChannelContext, route: Route, kind: TargetKind, poi
     help = did_you_mean(route.channel, context.config.channels, f"there are {known}")
     context.add(diagnose("CH312", message, place, help=help))
     return False
+
+
+def _is_in_doubt(message: MessageContext) -> bool:
+    """Whether a finding says already that something in the message is wrong: it may be the route."""
+    errors = message.context.sources.report.errors
+    return any(one.place.path.startswith(f"{message.pointer}/") for one in errors)
 
 
 def _warn_of_nothing(message: MessageContext) -> None:

@@ -208,7 +208,7 @@ def _not_required(expression: Expression, scope: TemplateScope, missing: str) ->
 
 
 def _params(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
-    params = scope.params or {}
+    params = {} if scope.params is None else scope.params
     if not expression.path:
         return _whole(expression, "params", next(iter(params), "room_id"))
     name, *deeper = expression.path

@@ -25,6 +25,7 @@ from channeld.plan.expressions import (
     TemplateSyntaxError,
     Text,
     expressions,
+    literal_braces,
     parse,
     with_type,
 )
@@ -114,7 +115,19 @@ class TemplateCompiler:
             )
             code = "CH320" if mistake.offset < 0 else "CH318"
             self.report.add(diagnose(code, mistake.message, place, help=mistake.help))
+        for text, where, offset in literal_braces(value, pointer):
+            self._warn_of_literal(text, self.sources.span(where, offset, len(text)))
         return None if mistakes else node
+
+    def _warn_of_literal(self, text: str, place: Place) -> None:
+        meant = "{" + text.strip("${}").strip() + "}"
+        if text.startswith("$"):
+            message = f"`{text}` is sent with its `$`"
+            help = f"write `{meant}`; `${{NAME}}` is for the environment, and not replaced here"
+        else:
+            message = f"`{text}` is literal text: doubled braces are not replaced"
+            help = f"write `{meant}`"
+        self.report.add(diagnose("CH340", message, place, help=help))
 
     def written(self, pointer: str) -> Json:
         """What the file says at a pointer, short forms as they are; None where it says nothing."""

@@ -49,6 +49,28 @@ def test_an_unknown_code_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no code CH3999; did you mean `CH399`?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("code", "meant"),
+    [
+        ("ch130", "did you mean `CH103` or `CH310`?"),
+        ("CH70", "did you mean `CH701`, `CH703`, `CH704` or `CH705`?"),
+        ("chh310", "did you mean `CH310`?"),
+        ("CH999", "`channeld explain` lists them all"),
+        ("unkown-key", "did you mean `unknown-key`?"),
+    ],
+)
+def test_a_misspelt_code_leads_to_those_that_are_one_slip_away(
+    code: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", code]) == 2
+    assert meant in capsys.readouterr().err
+
+
+def test_a_name_is_as_good_as_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "unknown-key"]) == 0
+    assert capsys.readouterr().out.startswith("CH103 unknown-key (error)")
+
+
 def test_nothing_like_it_points_to_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "xyz"]) == 2
     assert "`channeld explain` lists them all" in capsys.readouterr().err

@@ -126,3 +126,50 @@ def test_a_secret_of_digits_stays_a_text(pointer: str) -> None:
     node = tree.node("/a")
     assert isinstance(node, ScalarNode)
     assert environment.value(tree, node, pointer) == "3"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "severity", "is_known"),
+    [
+        ("/auth/a/secret", Severity.ERROR, False),
+        ("/api/keys/0", Severity.ERROR, False),
+        ("/auth/a/tokens/0/token", Severity.ERROR, False),
+        ("/webhooks/0/secret", Severity.ERROR, False),
+        ("/webhooks/0/url", Severity.WARNING, True),
+        ("/server/bind", Severity.WARNING, True),
+    ],
+)
+def test_a_variable_without_braces_is_an_error_where_it_would_be_the_secret(
+    pointer: str, severity: Severity, is_known: bool
+) -> None:
+    text = "https://x/$HOST_NAME"
+    report = Report()
+    tree = parse(text, "c.yaml", report)
+    assert tree is not None
+    environment = Environment(variables={}, report=report, missing_is_error=False)
+    assert isinstance(tree.root, ScalarNode)
+    assert environment.value(tree, tree.root, pointer) == text
+    assert [(one.code, one.severity) for one in report] == [("CH125", severity)]
+    assert (pointer not in environment.unset) is is_known
+
+
+@pytest.mark.parametrize("text", ["^[a-z]$", "$$NAME", "US$5", "$name", "a$"])
+def test_other_dollars_are_text(text: str) -> None:
+    report = Report()
+    tree = parse(text, "c.yaml", report)
+    assert tree is not None
+    assert isinstance(tree.root, ScalarNode)
+    environment = Environment(variables={}, report=report, missing_is_error=False)
+    environment.value(tree, tree.root, "/auth/a/secret")
+    assert len(report) == 0
+
+
+def test_a_default_is_not_advised_for_a_secret() -> None:
+    report = Report()
+    tree = parse("${NAME}", "c.yaml", report)
+    assert tree is not None
+    assert isinstance(tree.root, ScalarNode)
+    environment = Environment(variables={}, report=report, missing_is_error=False)
+    environment.value(tree, tree.root, "/auth/a/secret")
+    environment.value(tree, tree.root, "/server/bind")
+    assert [one.help for one in report][:1] == ["set NAME"]

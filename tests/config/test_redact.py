@@ -46,8 +46,8 @@ def test_a_single_api_key_is_covered() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a: {secret: hunter2, b: [", "a: {secret: *******, ** ["),
-        ("keys:\n  - hunter2\n  - two # x\na: [", "keys:\n  - *******\n  - *** * *\na: ["),
+        ("a: {secret: hunter2, b: [", "a: {secret: ******** ** *"),
+        ("keys:\n  - hunter2\n  - two # x\na: [", "keys:\n  * *******\n  * *** * *\na: ["),
         ("secret: ${KEY}\na: [", "secret: ${KEY}\na: ["),
         ("url: redis://:hunter2@host\na: [", "url: redis://********@host\na: ["),
         ("no: hunter2\na: [", "no: hunter2\na: ["),
@@ -94,3 +94,17 @@ def test_a_secret_is_covered_where_its_key_is_wrong(text: str) -> None:
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
     assert redacted(text, parse(text, "c.yaml", Report())) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("a-b,c{d}[e]", "***********"),
+        ("'it''s -- x'", "'***** ** *'"),
+        ('"${KEY:-a-b}c-d"', '"${KEY:-***}***"'),
+        ("${KEY}", "${KEY}"),
+    ],
+)
+def test_punctuation_of_a_secret_is_masked_too(written: str, shown: str) -> None:
+    text = f"auth:\n  a:\n    secret: {written}\n"
+    assert redacted(text, parse(text, "c.yaml", Report())) == text.replace(written, shown)

@@ -55,6 +55,13 @@ def test_what_may_be_subscribed_to(compile_text: Compile, session: Callable[...,
     assert (plan.max, plan.hook) == (7, None)
 
 
+def test_a_subscribe_hook_alone_decides(compile_text: Compile, session: Callable[..., Any]) -> None:
+    alone = channel(compile_text(config('rooms: {subscribe: {hook: "chat:may"}}')))
+    both = channel(compile_text(config('rooms: {subscribe: {hook: "chat:may", allow: [a]}}')))
+    assert alone.subscribe.allows(session(), "any-room")
+    assert not both.subscribe.allows(session(), "any-room")
+
+
 def test_without_subscribe_there_is_no_plan(compile_text: Compile) -> None:
     assert channel(compile_text(config('rooms: "a"'))).subscribe is None
 

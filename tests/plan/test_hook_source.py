@@ -14,11 +14,11 @@ def source(text: str, tmp_path: Path) -> HookSource:
     return found
 
 
-def findings(text: str, tmp_path: Path) -> list[tuple[str, int]]:
+def findings(text: str, tmp_path: Path, loop: str = "trio") -> list[tuple[str, int]]:
     module = source(text, tmp_path)
     function = module.function("hook")
     assert function is not None
-    return [(found.code, found.line) for found in module.findings(function)]
+    return [(found.code, found.line) for found in module.findings(function, loop)]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,21 @@ def test_a_module_is_a_file_or_a_package(tmp_path: Path) -> None:
     assert find_module("a", tmp_path) == tmp_path / "a" / "__init__.py"
     assert find_module("a.b", tmp_path) == tmp_path / "a" / "b.py"
     assert find_module("a.c", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "trio", "asyncio"),
+    [
+        ("import asyncio\nasync def hook(ctx): await asyncio.sleep(1)", True, False),
+        ("from asyncio import sleep\nasync def hook(ctx): await sleep(1)", True, False),
+        ("import redis.asyncio as r\nasync def hook(ctx): r.Redis()", True, False),
+        ("from aiohttp import ClientSession\nasync def hook(ctx): ClientSession()", True, False),
+        ("import trio\nasync def hook(ctx): await trio.sleep(1)", False, True),
+        ("import asyncio\ndef hook(ctx): asyncio.get_event_loop()", False, False),
+    ],
+)
+def test_a_call_of_the_other_loop_is_found(
+    call: str, trio: bool, asyncio: bool, tmp_path: Path
+) -> None:
+    assert findings(call, tmp_path) == [("CH513", 2)] * trio
+    assert findings(call, tmp_path, "asyncio") == [("CH513", 2)] * asyncio

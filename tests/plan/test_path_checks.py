@@ -77,3 +77,17 @@ def test_params_convert_and_are_checked(
 def test_a_converted_param_is_no_list_in_templates(compile_text: Compile) -> None:
     text = channels('path: "/{x}", params: {x: {type: boolean}}, rooms: "{params.x}"')
     assert compile_text(text).codes() == ["CH311"]
+
+
+def test_params_of_a_path_that_cannot_be_read_are_no_second_finding(compile_text) -> None:  # type: ignore[no-untyped-def]
+    text = """channeld: 1
+channels:
+  room:
+    path: PATH
+    auth: none
+    params: {a: {type: integer}}
+    rooms: "{params.b}"
+    events: {}
+"""
+    assert compile_text(text.replace("PATH", "/rooms/:a/:b")).codes() == ["CH301", "CH301"]
+    assert compile_text(text.replace("PATH", '"/rooms/{a}/{a}"')).codes() == ["CH304"]

@@ -156,3 +156,9 @@ def test_a_finding_points_at_the_target_in_a_list(compile_text: Compile) -> None
     found = compile_text(config("[sender, {to: global, channel: othr}]")).finding("CH312")
     assert found.place.path == "/channels/room/messages/say/route/1/channel"
     assert found.help == "did you mean `other`?"
+
+
+@pytest.mark.parametrize("route", ["rom", "{to: rom}", "[rom]", "{to: room, rom: x}"])
+def test_a_route_that_is_wrong_is_not_called_missing(route: str, compile_text: Compile) -> None:
+    assert "CH315" not in compile_text(config(route, JOIN)).codes()
+    assert "CH315" in compile_text(config("none", JOIN)).codes()

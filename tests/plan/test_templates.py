@@ -244,3 +244,47 @@ def test_a_template_that_passes_cannot_fail(
                 )
             if named is not None:
                 assert isinstance(named.render(session(), frame), str | type(MISSING))
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("{{connection.id}}", "{{connection.id}}"),
+        ("by {{ now }}", "{{ now }}"),
+        ("${connection.id}", "${connection.id}"),
+        ("{{{connection.id}}}", None),
+        ("{{x}}", None),
+        ("{{}}", None),
+        ("$5 {now}", None),
+    ],
+)
+def test_what_looks_like_an_expression_of_another_tool_is_a_warning(
+    text: str, warned: str | None, compile_text: Callable[..., Any]
+) -> None:
+    outcome = compile_text(
+        f"""channeld: 1
+channels:
+  a:
+    path: /a
+    auth: none
+    messages: {{say: {{schema: true, route: sender, stamp: {{deep: [{{by: "{text}"}}]}}}}}}
+"""
+    )
+    literal = [one for one in outcome.compiled.report if one.code == "CH340"]
+    assert [one.message.split("`")[1] for one in literal] == ([warned] if warned else [])
+    assert outcome.compiled.plan is not None
+
+
+@pytest.mark.parametrize("text", ["{message.x | upper}", "{message.x|upper}", "{now|date}"])
+def test_a_filter_is_told_to_be_one(text: str, compile_text: Callable[..., Any]) -> None:
+    outcome = compile_text(
+        f"""channeld: 1
+channels:
+  a:
+    path: /a
+    auth: none
+    messages: {{say: {{schema: true, route: sender, stamp: {{by: "{text}"}}}}}}
+"""
+    )
+    assert outcome.codes() == ["CH318"]
+    assert "change the value in a `hook`" in outcome.finding("CH318").help

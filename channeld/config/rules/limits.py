@@ -1,5 +1,6 @@
 """Rules about limits, history and presence: numbers that contradict each other."""
 
+import re
 from collections.abc import Iterator
 
 from channeld.config.language import names_place
@@ -9,12 +10,14 @@ from channeld.config.scalars import format_duration, format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
+from channeld.protocol.frames import Json
 
 __all__ = [
     "auth_timeout_short",
     "batch_without_events",
     "burst_below_rate",
     "history_memory",
+    "history_of_any_room",
     "history_without_rooms",
     "outbox_small",
     "ping_timeout_long",
@@ -25,6 +28,7 @@ __all__ = [
 Findings = Iterator[Diagnostic]
 
 _GIB = 1024**3
+_PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 
 
 def ping_timeout_long(config: Config, sources: Sources) -> Findings:
@@ -77,6 +81,34 @@ def history_memory(config: Config, sources: Sources) -> Findings:
             help = "keep fewer frames, or lower `limits.message_size` of this channel"
             pointer = at("/channels", channel.name, "history", "size")
             yield finding("CH608", message, sources, pointer, help)
+
+
+def history_of_any_room(config: Config, sources: Sources) -> Findings:
+    """CH620: histories of rooms that anonymous clients can name as they like."""
+    if config.broker != "memory":
+        return
+    for channel in config.channels.values():
+        pointer = at("/channels", channel.name, "history")
+        bounded = any(is_written(sources, at(pointer, key)) for key in ("rooms", "bytes"))
+        anonymous = not channel.auth.names or channel.auth.optional
+        if channel.history is None or bounded or not anonymous or not _free_names(channel):
+            continue
+        message = f"anonymous clients of channel `{channel.name}` can create any number of rooms"
+        help = "say what their histories may take (`rooms: 1000, bytes: 16MiB`), or ask for a token"
+        yield finding("CH620", message, sources, pointer, help, key=True)
+
+
+def _free_names(channel: Channel) -> bool:
+    """Whether a client can name rooms as it likes: by `subscribe`, or by a param that is not one of a few."""
+    subscribe = channel.rooms.subscribe
+    if subscribe is not None and any("*" in pattern for pattern in subscribe.allow):
+        return True
+    joined = {name for text in channel.rooms.join for name in _PARAM.findall(text)}
+    return any(not _is_one_of_a_few(channel.params.get(name)) for name in joined)
+
+
+def _is_one_of_a_few(schema: Json) -> bool:
+    return isinstance(schema, dict) and ("enum" in schema or "const" in schema)
 
 
 def outbox_small(config: Config, sources: Sources) -> Findings:

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-import attrs
-
 from channeld.config.model import Config, Webhook
 from channeld.config.rules.evidence import entries, finding, texts, written
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic, Severity
+from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
 from channeld.suggest import closest
 
@@ -30,16 +28,13 @@ def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webh
 
 
 def webhook_not_https(config: Config, sources: Sources) -> Findings:
-    """CH429: events that anyone on the way can read; only a warning on this machine."""
+    """CH429: events that anyone on the way can read, where they leave this machine."""
     for webhook, pointer in _webhooks(config, sources, "url"):
         host = _host(webhook.url)
-        if host and webhook.url.lower().startswith("https://"):
+        if host and (webhook.url.lower().startswith("https://") or is_loopback(host)):
             continue
         message = "a webhook is sent without TLS" if host else "the URL has no host"
-        problem = finding("CH429", message, sources, pointer, "write `https://`")
-        if is_loopback(host):
-            problem = attrs.evolve(problem, severity=Severity.WARNING)
-        yield problem
+        yield finding("CH429", message, sources, pointer, "write `https://`")
 
 
 def _host(url: str) -> str:

@@ -119,3 +119,28 @@ def test_time_for_the_token(load_config: Load, limits: str, path: str) -> None:
 def test_subscriptions(load_config: Load, most: int, expected: list[str]) -> None:
     text = BASE.replace("rooms: lobby", f"rooms: {{subscribe: {{allow: [a], max: {most}}}}}")
     assert [code for code, _ in found(load_config(text))] == expected
+
+
+@pytest.mark.parametrize(
+    ("channel", "found"),
+    [
+        ("auth: none, rooms: {subscribe: {allow: ['t-*']}}", True),
+        ("auth: none, rooms: '{params.id}'", True),
+        ("auth: {use: s, optional: true}, rooms: '{params.id}'", True),
+        ("auth: s, rooms: '{params.id}'", False),
+        ("auth: none, rooms: '{params.id}', params: {id: {enum: [a, b]}}", False),
+        ("auth: none, rooms: {subscribe: {allow: [a, b]}}", False),
+        ("auth: none, rooms: lobby", False),
+    ],
+)
+@pytest.mark.parametrize(("history", "bounded"), [("", False), (", bytes: 16MiB", True)])
+def test_histories_that_anonymous_clients_create(
+    load_config: Load, channel: str, found: bool, history: str, bounded: bool
+) -> None:
+    text = f"""channeld: 1
+auth: {{s: {{type: tokens, tokens: [{{token: "${{SENSOR_TOKEN}}", user: u}}]}}}}
+channels:
+  a: {{path: "/a/{{id}}", history: {{size: 5, ttl: 1h{history}}}, events: {{}}, {channel}}}
+"""
+    codes = [one.code for one in load_config(text).report]
+    assert ("CH620" in codes) is (found and not bounded)
