@@ -42,6 +42,9 @@ class Peer(Protocol):
     def send(self, frame: bytes) -> None:
         """Queue one frame, given as its JSON. Never blocks or raises."""
 
+    def ready(self) -> Later[None]:
+        """None while little waits for the peer; else wait for this before sending what may be large."""
+
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
 

@@ -4,6 +4,7 @@ This is one of the three places that let a frame out: here what is not a client'
 checked by its own schema (`receive.py`), what a message emits by its event's (`routing.py`).
 """
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -150,13 +151,32 @@ def encoded(frame: Frame) -> bytes:
 
 
 async def history(
-    hub: Hub, plan: ChannelPlan, room: str, limit: int, before: Position | None = None
+    hub: Hub,
+    plan: ChannelPlan,
+    room: str,
+    limit: int,
+    before: Position | None = None,
+    most: float = math.inf,
 ) -> HistoryPage:
-    """The latest frames of a room, or the latest before a position; nothing where none is kept."""
+    """The latest frames of a room, or the latest before a position; nothing where none is kept.
+
+    Args:
+        hub: whose broker keeps them.
+        plan: the room's channel.
+        room: its name.
+        limit: how many frames.
+        before: a position that the frames lie before.
+        most: bytes that they may have together; but one of them is always there.
+    """
     if plan.history is None:
         return HistoryPage([], more=False)
     topic = Topic("room", plan.name, room)
     limit = min(limit, plan.history.size)
     page = await resolved(hub.broker.before(topic, before, limit, plan.history))
     payloads = [with_position(kept.payload, kept.position) for kept in page.frames]
+    size = 0
+    for number, payload in enumerate(reversed(payloads)):
+        size += len(payload)
+        if number and size > most:
+            return HistoryPage(payloads[-number:], more=True)
     return HistoryPage(payloads, page.more)

@@ -14,6 +14,7 @@ from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.renewal import may_subscribe, renew
 from channeld.engine.session import Origin, Session
+from channeld.later import resolved
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import is_room_name
@@ -86,6 +87,7 @@ async def _presence(session: Session, frame: Frame, id: str | int | None) -> Non
     topic = _presence_topic(session, frame)
     presence = session.engine.hub.presence
     count = frame.get("only") == "count"
+    await resolved(session.peer.ready())
     session.answer(await (presence.count(topic) if count else presence.state(topic)), id)
 
 
@@ -118,7 +120,9 @@ async def _history(session: Session, frame: Frame, id: str | int | None) -> None
             text = "must be a `pos` that the server gave"
             return session.refuse_message([Violation("/before", text, "format")], id)
     limit = int(frame.get("limit", DEFAULT_HISTORY_LIMIT))
-    page = await publishing.history(session.engine.hub, channel, room, limit, before)
+    await resolved(session.peer.ready())
+    most = channel.limits.outbox // 2
+    page = await publishing.history(session.engine.hub, channel, room, limit, before, most)
     frames = [orjson.Fragment(payload) for payload in page.payloads]
     return session.answer(
         {"type": "history", "room": room, "frames": frames, "more": page.more}, id

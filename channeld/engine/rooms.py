@@ -6,6 +6,7 @@ from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import with_position
+from channeld.later import resolved
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
@@ -110,13 +111,16 @@ async def _join_with_history(
             frame["recovered"] = page.recovered and position is not None
         session.answer(frame, id)
     for kept in page.frames:
+        await resolved(session.peer.ready())
         session.peer.send(with_position(kept.payload, kept.position))
+    await resolved(session.peer.ready())
     catching.release()
 
 
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence and tell it who is there."""
     await update(session, topic, plan)
+    await resolved(session.peer.ready())
     session.send(await session.engine.hub.presence.state(topic))
 
 

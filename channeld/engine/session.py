@@ -231,6 +231,10 @@ class Session:
         self.send(frame)
         self.end(code, reason)
 
+    def too_slow(self) -> None:
+        """More waits for it than may, behind a recovery that it does not take."""
+        self.disconnect(CloseCode.TOO_SLOW, "too slow", reconnect=True)
+
     def end(self, code: int, reason: str = "") -> None:
         """Close the connection; nothing that still comes from the client is read."""
         if self.state is not State.CLOSED:

@@ -250,7 +250,7 @@ class Hub:
             if peer is skip:
                 continue
             if entry.top is None:
-                entry.waiting.append((position, frame))
+                entry.keep(position, frame)
             elif not entry.has_seen(position):
                 peer.send(frame)
                 if position is not None:

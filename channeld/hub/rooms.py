@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from channeld.broker.broker import Position, Topic
+from channeld.config.model import Limits
 from channeld.hub.fanout import Recipient
 
 __all__ = ["CatchingUp", "Member", "Room"]
@@ -19,6 +20,13 @@ class Member(Protocol):
     def peer(self) -> Recipient:
         """Where its frames go."""
 
+    @property
+    def limits(self) -> Limits:
+        """Of them, `outbox` bounds what may wait while it catches up."""
+
+    def too_slow(self) -> None:
+        """More waits for it than may: close it."""
+
 
 class CatchingUp:
     """A member between joining a room with history and being level with it.
@@ -27,12 +35,22 @@ class CatchingUp:
     page already held is dropped when the broker brings it (on another node the page may be ahead of the publications).
     """
 
-    __slots__ = ("member", "top", "waiting")
+    __slots__ = ("_size", "member", "top", "waiting")
 
     def __init__(self, member: Member) -> None:
         self.member = member
         self.top: Position | None = None
         self.waiting: list[tuple[Position | None, bytes]] = []
+        self._size = 0
+
+    def keep(self, position: Position | None, frame: bytes) -> None:
+        """Let a publication wait until the page has been sent; one too many ends the connection."""
+        self._size += len(frame)
+        if self._size <= self.member.limits.outbox // 2:
+            self.waiting.append((position, frame))
+        else:
+            self.waiting.clear()
+            self.member.too_slow()
 
     def has_seen(self, position: Position | None) -> bool:
         """Whether the page held it."""

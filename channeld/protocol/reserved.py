@@ -476,7 +476,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         shown=(
             (
                 '{"type": "history", "room": R, "frames": […], "more": BOOL}',
-                "after `history`, oldest first",
+                "after `history`, oldest first; fewer than asked for, and `more`, where they are more than half of `limits.outbox`",
             ),
         ),
         when=lambda features: features.history,

@@ -482,6 +482,7 @@ class Connection(Outbox):
             self._timer.cancel()
             if self._stall is not None:
                 self._stall.timer.cancel()
+            self.let_go()
             self._driver.release(abort=abort)
             self._admission.leave(self._address if self._is_admitted else None)
 

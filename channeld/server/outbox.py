@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 import trio
 
 from channeld.hub.fanout import Recipient
+from channeld.later import Later
 from channeld.protocol.websocket import encode_text
 from channeld.server.transports.transport import Encode
 
@@ -43,6 +44,7 @@ class Outbox:
             takes them as `Fanout.encode` makes them.
         out: what waits, or None exactly when everything has been sent.
         offset: how much of the first piece of `out` has been sent.
+        emptied: somebody waits for the peer to take what waits, or None.
         queued: bytes that wait: all of them while `blocked` (the peer takes no more for now), else of this turn, but
             for its first frame.
         limit: bytes that may wait.
@@ -53,6 +55,7 @@ class Outbox:
     __slots__ = (
         "blocked",
         "direct",
+        "emptied",
         "fanout",
         "limit",
         "moved",
@@ -71,6 +74,7 @@ class Outbox:
         self.offset = self.queued = 0
         self.limit = 1 << 20
         self.blocked = self.parting = self.moved = False
+        self.emptied: trio.Event | None = None
 
     def send(self, frame: bytes) -> None:
         """Encode and queue one frame's JSON, behind what a room's batch holds for this peer."""
@@ -96,10 +100,31 @@ class Outbox:
             self.queued += len(data)
             if self.queued > self.limit and not self.parting:
                 # Many large answers within one turn: the peer may take them, but they do not wait for its end.
-                if self.blocked:
-                    self.overflowed()
-                else:
+                if not self.blocked:
                     self.flush()
+                elif self._is_over():
+                    self.overflowed()
+
+    def ready(self) -> Later[None]:
+        """None while little waits; else what ends when the peer has taken most of it, or is gone.
+
+        Who sends much at once, such as a recovery, waits for it in between: then the peer's pace decides, not the limit.
+        """
+        if self.queued <= self.limit // 4:
+            return None
+        if not self.blocked:
+            self.flush()
+            if self.queued <= self.limit // 4:
+                return None
+        if self.emptied is None:
+            self.emptied = trio.Event()
+        return self.emptied.wait()
+
+    def let_go(self) -> None:
+        """Nobody need wait for the peer any more."""
+        if self.emptied is not None:
+            self.emptied.set()
+            self.emptied = None
 
     def flush(self) -> None:
         """Write what waits, as far as the peer takes it."""
@@ -130,6 +155,8 @@ class Outbox:
                 self.offset, self.queued, self.blocked, self.moved = 0, 0, False, True
             if self.parting:
                 self.drained()
+        if self.emptied is not None and self.queued <= self.limit // 4:
+            self.let_go()
 
     def take(self) -> bytes:
         """All that waits, for a writer that waits itself: it owes `keep_unsent(data, len(data))` afterwards."""
@@ -181,8 +208,13 @@ class Outbox:
         self.queued = sum(map(len, out)) - sent
         self.blocked = True
         self.want_write()
-        if self.queued > self.limit and not self.parting:
+        if self.queued > self.limit and not self.parting and self._is_over():
             self.overflowed()
+
+    def _is_over(self) -> bool:
+        """Whether more waits than may; one piece that is larger by itself is only waited for."""
+        first = len(self.out[0]) - self.offset if self.out else 0
+        return self.queued - (first if first > self.limit else 0) > self.limit
 
 
 class Fanout:

@@ -58,3 +58,29 @@ async def test_unknown_channel_and_bad_room_are_refused(serve: Serve) -> None:
             await app.publish("nope", {"type": "x"})
         with pytest.raises(FrameRefused, match="room name"):
             await app.publish("room", {"type": "paid", "amount": 1}, room="\0")
+
+
+async def test_a_history_of_many_bytes_is_given_in_pages(serve: Serve) -> None:
+    limits = "    limits: {outbox: 16KiB, message_size: 1KiB}\n    auth: session\n"
+    async with serve(
+        CHANNELS.replace("    limits: {connections_per_user: 2}\n", "").replace(
+            "    auth: session\n", limits, 1
+        )
+    ) as app:
+        for amount in range(5):
+            frame = {"type": "paid", "amount": amount, "text": "x" * 3000}
+            await app.publish("room", frame, room="a")
+        await app.publish("room", {"type": "paid", "amount": 5, "text": "x" * 9000}, room="b")
+        ann = await app.connect("/rooms/a", user="ann")
+        pages: list[tuple[list[int], bool]] = []
+        before: dict[str, str] = {}
+        for _ in range(3):
+            await ann.send({"type": "history", "limit": 100, **before})
+            page = await ann.receive("history")
+            pages.append(([one["amount"] for one in page["frames"]], page["more"]))
+            before = {"before": page["frames"][0]["pos"]}
+        assert pages == [([3, 4], True), ([1, 2], True), ([0], False)]
+        bob = await app.connect("/rooms/b", user="bob")
+        await bob.send({"type": "history"})
+        page = await bob.receive("history")
+        assert ([one["amount"] for one in page["frames"]], page["more"]) == ([5], False)

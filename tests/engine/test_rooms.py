@@ -1,7 +1,12 @@
 """Joining with what was missed and who is there, leaving, and being counted."""
 
-import pytest
+from collections.abc import Awaitable
 
+import pytest
+import trio
+
+from channeld.testing import Client, TestApp
+from channeld.testing.client import ClientPeer
 from tests.engine.conftest import ROOM, Serve, joined
 
 
@@ -109,3 +114,85 @@ async def test_who_cannot_be_shown_is_not_counted_and_locks_nobody_out(serve: Se
         (state,) = [f for f in await ann.received() if f["type"] == "presence"]
         assert [one["user"] for one in state["users"]] == ["ann"]
         assert await app.cluster.rooms("room") == {"b": 1, "c": 1}
+
+
+class SlowPeer:
+    """Takes two frames, then no more until `take`."""
+
+    def __init__(self, client: Client) -> None:
+        self.plain = ClientPeer(client)
+        self.taken = 0
+        self.waiting: trio.Event | None = None
+
+    def send(self, frame: bytes) -> None:
+        self.taken += 1
+        self.plain.send(frame)
+
+    def ready(self) -> Awaitable[None] | None:
+        if self.taken < 2:
+            return None
+        self.waiting = trio.Event()
+        return self.waiting.wait()
+
+    def take(self) -> None:
+        self.taken = 0
+        if self.waiting is not None:
+            self.waiting.set()
+
+    def close(self, code: int, reason: str = "") -> None:
+        self.plain.close(code, reason)
+
+
+def slow_from_now_on(monkeypatch: pytest.MonkeyPatch) -> list[SlowPeer]:
+    """The peers of the clients that connect next."""
+    peers: list[SlowPeer] = []
+
+    def make(client: Client) -> SlowPeer:
+        peers.append(SlowPeer(client))
+        return peers[-1]
+
+    monkeypatch.setattr("channeld.testing.app.ClientPeer", make)
+    return peers
+
+
+async def missed(serve_app: TestApp, count: int) -> str:
+    """The position before so many frames."""
+    first = await joined(serve_app, "ann")
+    await serve_app.publish("room", {"type": "start"}, room="a")
+    pos = (await first.receive("start"))["pos"]
+    for n in range(count):
+        await serve_app.publish("room", {"type": "news", "n": n}, room="a")
+    return str(pos)
+
+
+async def test_a_recovery_goes_on_as_the_client_takes_it_and_what_comes_meanwhile_waits(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(ROOM.replace("size: 3", "size: 9")) as app:
+        pos = await missed(app, 6)
+        slow = slow_from_now_on(monkeypatch)
+        bob = await joined(app, "bob", since=pos)
+        got: list[int] = []
+        for turn in range(8):
+            got += [frame["n"] for frame in await bob.received() if frame["type"] == "news"]
+            if turn == 1:
+                assert len(got) < 4
+                await app.publish("room", {"type": "news", "n": 6}, room="a")
+            for peer in slow:
+                peer.take()
+            await app.rest()
+        assert got == list(range(7))
+
+
+async def test_a_client_that_does_not_take_its_recovery_cannot_make_the_room_wait_without_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ROOM.replace("size: 3", "size: 9") + "    limits: {outbox: 16KiB, message_size: 1KiB}\n"
+    async with serve(small) as app:
+        pos = await missed(app, 6)
+        slow_from_now_on(monkeypatch)
+        bob = await joined(app, "bob", since=pos)
+        await bob.received()
+        for _ in range(9):
+            await app.publish("room", {"type": "news", "text": "x" * 1000}, room="a")
+        assert (await bob.wait_closed())[0] == 4508

@@ -5,6 +5,7 @@ from typing import Any
 
 from channeld.broker.broker import Topic
 from channeld.broker.memory import MemoryBroker
+from channeld.config.model import Limits
 from channeld.hub.fanout import DirectFanout
 from channeld.hub.hub import Hub
 from channeld.later import run_sync
@@ -49,6 +50,11 @@ class FakeMember:
         self.user_id = user_id
         self.rooms: dict[str, Topic] = {}
         self.peer = RecordingPeer()
+        self.limits = Limits()
+        self.is_too_slow = False
+
+    def too_slow(self) -> None:
+        self.is_too_slow = True
 
 
 class Kit:

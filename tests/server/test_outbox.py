@@ -495,3 +495,69 @@ def test_everybody_gets_what_a_plain_loop_would_have_sent(
         while peer.out is not None:
             peer.flush()
     assert [peer.bytes for peer in peers] == expected
+
+
+def test_a_peer_for_which_little_waits_is_ready() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout, room=0)
+    peer.limit = 400
+    fanout.begin()
+    peer.queue(b"x" * 100)
+    fanout.end()
+    assert peer.blocked
+    assert peer.ready() is None
+
+
+async def test_one_for_which_much_waits_is_ready_when_it_has_taken_most() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout, room=100)
+    peer.limit = 400
+    fanout.begin()
+    peer.queue(b"x" * 300)
+    peer.queue(b"x" * 150)
+    waiting = peer.ready()
+    assert waiting is not None
+    fanout.end()
+    async with trio.open_nursery() as nursery:
+        done = trio.Event()
+
+        async def wait() -> None:
+            await waiting
+            done.set()
+
+        nursery.start_soon(wait)
+        for room in (150, 100):
+            await trio.testing.wait_all_tasks_blocked()
+            assert not done.is_set()
+            peer.room = room
+            peer.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert done.is_set()
+    assert peer.told == ["want_write"] * 3
+
+
+async def test_nobody_waits_for_a_peer_that_is_gone() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout, room=0)
+    peer.limit = 10
+    peer.queue(b"x" * 5)
+    peer.queue(b"x" * 5)
+    waiting = peer.ready()
+    assert waiting is not None
+    peer.let_go()
+    await waiting
+
+
+def test_one_piece_over_the_limit_is_waited_for_but_what_comes_behind_it_counts() -> None:
+    fanout = Fanout()
+    peer = Peer(fanout, room=10)
+    peer.limit = 100
+    fanout.begin()
+    peer.queue(b"x" * 1000)
+    fanout.end()
+    assert "overflowed" not in peer.told
+    fanout.begin()
+    peer.queue(b"y" * 100)
+    assert "overflowed" not in peer.told
+    peer.queue(b"y")
+    assert "overflowed" in peer.told
