@@ -54,6 +54,7 @@ class Sources:
     _texts: dict[str, str] = attrs.field(factory=dict, repr=False)
     _shown: dict[str, str] = attrs.field(factory=dict, repr=False)
     _origins: dict[str, str] = attrs.field(factory=dict, repr=False)
+    _veiled: set[str] = attrs.field(factory=set, repr=False)
 
     @property
     def files(self) -> list[str]:
@@ -71,12 +72,19 @@ class Sources:
 
     def text(self, file: str) -> str | None:
         """The text of a file for code frames, secrets masked; None if it could not be read."""
+        if file in self._veiled:
+            return None
         text = self._texts.get(file)
         return self._shown.get(file) if text is None else redacted(text, self._trees.get(file))
 
     def show(self, file: str, text: str) -> None:
         """Keep the text of a file that is no part of the configuration, such as a hook module, for code frames."""
         self._shown[file] = text
+
+    def veil(self, file: str) -> None:
+        """Show nothing of a file that turned out to be something else than it was read for; the main file always is."""
+        if file != self.root:
+            self._veiled.add(file)
 
     def file_of(self, pointer: str) -> str:
         """The file in which a value of the merged configuration stands."""

@@ -14,13 +14,14 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.lint import is_shut_out, lint
 from channeld.schema.schemas import Schemas, Surveyed
-from channeld.schema.vocabulary import IN_PLACE, SchemaError, subschemas
+from channeld.schema.vocabulary import IN_PLACE, KEYWORDS, SchemaError, subschemas
 from channeld.suggest import did_you_mean
 
 __all__ = ["check_schemas"]
 
 USUAL_MESSAGE_SIZE = 64 * 1024
 _TAKEN_OFF = ("type", "id")
+_IDLE_WORDS = frozenset({"CH202", "CH212", "CH218", "CH219"})
 
 
 def check_schemas(config: Config, schemas: Schemas, sources: Sources) -> Iterable[Diagnostic]:
@@ -51,7 +52,8 @@ class _Checks:
         for one in self.schemas.surveyed():
             reached = referred[one.document.uri]
             for slip in lint(one.schema, one.pointer, _under(reached)):
-                yield self._found(slip, one)
+                if not (one.document.is_foreign and _checks_nothing(slip)):
+                    yield self._found(slip, one)
 
     def of_loops(self) -> Iterator[Diagnostic]:
         """References that come back to where they started without a step into the value."""
@@ -270,6 +272,12 @@ class _Checks:
             return None
         found = validator.explain(example)
         return (found[0].path, found[0].message) if found else ("", "it is refused")
+
+
+def _checks_nothing(slip: SchemaError) -> bool:
+    """Whether a finding is about words without an effect: of use only to those who can change the file."""
+    is_old = slip.code == "CH206" and slip.pointer.rpartition("/")[2] not in KEYWORDS
+    return is_old or slip.code in _IDLE_WORDS
 
 
 def _under(pointers: list[str]) -> Callable[[str], bool]:

@@ -17,7 +17,8 @@ from channeld.config.source import Sources, Tree
 from channeld.diagnostics.diagnostic import Place
 from channeld.pointer import at, tokens, unescaped
 from channeld.protocol.frames import Json
-from channeld.schema.vocabulary import DIALECT, SchemaError, subschemas
+from channeld.schema.drafts import Modern, modern
+from channeld.schema.vocabulary import DIALECT, SchemaError, is_schema_like, subschemas
 from channeld.suggest import did_you_mean
 
 __all__ = ["Document", "Documents", "Target", "value_at"]
@@ -30,7 +31,8 @@ class Document:
     """One schema document. `base` is its pointer in the configuration, None for a file; `file` is where it stands.
 
     `uri` is made up and unique. `resources` maps the pointers of schemas that carry an `$id` to it, the root first;
-    `positions` are the pointers of all schemas reached from the root through keywords.
+    `positions` are the pointers of all schemas reached from the root through keywords. `value` is in 2020-12, and so are
+    all pointers; `origin` knows where it stands in the file. `is_foreign`: somebody else wrote and publishes it.
     """
 
     uri: str
@@ -38,6 +40,8 @@ class Document:
     file: str
     base: str | None = None
     tree: Tree | None = None
+    origin: Modern = attrs.field(factory=lambda: Modern(None, {}))
+    is_foreign: bool = False
     resources: dict[str, str] = attrs.field(factory=dict)
     anchors: dict[tuple[str, str], str] = attrs.field(factory=dict)
     positions: set[str] = attrs.field(factory=set)
@@ -93,11 +97,13 @@ class Documents:
         """The document of a schema that stands in the configuration."""
         document = self._inline.get(pointer)
         if document is None:
+            origin = modern(value)
             document = Document(
                 uri=f"channeld:/config{quote(pointer)}",
-                value=value,
+                value=origin.value,
                 file=self._sources.place(pointer).file,
                 base=pointer,
+                origin=origin,
             )
             self._inline[pointer] = document
         return document
@@ -112,14 +118,15 @@ class Documents:
         """The document that is a file; None when it can't be read."""
         if path not in self._files:
             tree = self._sources.read_document(path)
-            uri = f"channeld:/file/{quote(path)}"
-            self._files[path] = (
-                None if tree is None else Document(uri=uri, value=tree.value, file=path, tree=tree)
-            )
+            self._files[path] = None if tree is None else _of_file(path, tree)
+            if tree is None or not is_schema_like(tree.value):
+                # Any file may be named by mistake, a private one as well.
+                self._sources.veil(path)
         return self._files[path]
 
     def place(self, document: Document, pointer: str, *, key: bool = False) -> Place:
         """Where a part of a document stands, or the key that it stands under."""
+        pointer = document.origin.then(pointer)
         if document.tree is not None:
             tree = document.tree
             return tree.key_place(pointer) if key and pointer else tree.place(pointer)
@@ -127,6 +134,7 @@ class Documents:
 
     def is_unknown(self, document: Document, pointer: str) -> bool:
         """Whether a finding has already said that the value there can't be known."""
+        pointer = document.origin.then(pointer)
         if document.tree is not None:
             return pointer in document.tree.unknown
         return (document.base or "") + pointer in self._sources.unset
@@ -211,6 +219,24 @@ class Documents:
         return SchemaError(code="CH203", pointer=here, message=message, help=help)
 
 
+def _of_file(path: str, tree: Tree) -> Document:
+    origin = modern(tree.value)
+    return Document(
+        uri=f"channeld:/file/{quote(path)}",
+        value=origin.value,
+        file=path,
+        tree=tree,
+        origin=origin,
+        is_foreign=origin.value is not tree.value or _is_published(tree.value),
+    )
+
+
+def _is_published(schema: Json) -> bool:
+    """Whether a file says at which address of the web it is published."""
+    named = schema.get("$id", schema.get("id")) if isinstance(schema, dict) else None
+    return isinstance(named, str) and named.startswith(("http://", "https://"))
+
+
 def _anchored(
     name: str, document: Document, resource: str, here: str
 ) -> Target | SchemaError | None:
@@ -227,7 +253,8 @@ def _pointed(
     document: Document, resource: str, fragment: str, here: str
 ) -> Target | SchemaError | None:
     pointer, value = resource, value_at(document, resource)
-    for key in tokens(fragment):
+    now = document.origin.now(document.origin.then(resource) + fragment)
+    for key in tokens(now.removeprefix(resource)):
         below = dict(_children(value))
         if key not in below:
             written = pointer[len(resource) :]

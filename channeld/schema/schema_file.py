@@ -14,7 +14,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.checks import check_schemas
 from channeld.schema.schemas import Schemas
-from channeld.schema.vocabulary import KEYWORDS
+from channeld.schema.vocabulary import has_keyword
 
 __all__ = ["check_schema_file", "is_schema_file"]
 
@@ -23,9 +23,11 @@ _OURS: Final = ("channeld", "channels", "scenarios", "config")
 
 def is_schema_file(value: Json) -> bool:
     """Whether a document looks like a JSON Schema, or like several under names, and not like a configuration."""
-    if not isinstance(value, dict) or any(key in value for key in _OURS):
-        return False
-    return _has_keyword(value) or (bool(value) and all(map(_has_keyword, value.values())))
+    return (
+        isinstance(value, dict)
+        and not any(key in value for key in _OURS)
+        and (has_keyword(value) or (bool(value) and all(map(has_keyword, value.values()))))
+    )
 
 
 def check_schema_file(sources: Sources) -> Report:
@@ -38,13 +40,9 @@ def check_schema_file(sources: Sources) -> Report:
     tree = sources.tree(sources.root)
     value = tree.value if tree is not None else None
     file = posixpath.basename(sources.root)
-    names = [""] if _has_keyword(value) or not isinstance(value, dict) else list(value)
+    names = [""] if has_keyword(value) or not isinstance(value, dict) else list(value)
     events = {name: Event(schema=f"{file}#{at('', name) if name else ''}") for name in names}
     channel = Channel(name="", path="/", auth=ChannelAuth(), events=events)
     schemas = Schemas(Config(channels={"": channel}), sources, report)
     report.extend(check_schemas(Config(), schemas, sources))
     return report
-
-
-def _has_keyword(value: Json) -> bool:
-    return isinstance(value, dict) and any(key in KEYWORDS or key == "definitions" for key in value)

@@ -19,7 +19,9 @@ __all__ = [
     "KEYWORDS",
     "TYPES",
     "SchemaError",
+    "has_keyword",
     "is_from_another_draft",
+    "is_schema_like",
     "nearest_keyword",
     "slips",
     "subschemas",
@@ -149,12 +151,23 @@ def subschemas(schema: Json, pointer: str = "") -> Iterator[tuple[str, Json, str
             yield from ((at(below, i), child, keyword) for i, child in enumerate(value))
 
 
+def has_keyword(value: Json) -> bool:
+    """Whether a value is a mapping with a keyword of JSON Schema."""
+    return isinstance(value, dict) and any(key in KEYWORDS or key == "definitions" for key in value)
+
+
+def is_schema_like(value: Json) -> bool:
+    """Whether a document is a schema, or holds one at the top."""
+    return has_keyword(value) or (isinstance(value, dict) and any(map(has_keyword, value.values())))
+
+
 def slips(schema: Json, pointer: str) -> Iterator[SchemaError]:
     """What the meta-schema has against one schema, its subschemas not looked into."""
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
-        message = f"a schema is a mapping, `true` or `false`; got {_name(schema)}"
+        got = "a string" if isinstance(schema, str) else _name(schema)
+        message = f"a schema is a mapping, `true` or `false`; got {got}"
         yield SchemaError(code="CH201", pointer=pointer, message=message)
         return
     for keyword, value in schema.items():
@@ -249,7 +262,7 @@ def _dialect_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaErro
             code="CH205",
             pointer=at(pointer, "$schema"),
             message=f"the dialect `{dialect}` is not supported",
-            help=f"write schemas in 2020-12: `$schema: {DIALECT}`, or leave `$schema` out",
+            help=f"write `$schema: {DIALECT}`, leave it out, or name draft 04, 06, 07 or 2019-09",
         )
 
 

@@ -39,7 +39,7 @@ def test_the_twelve_mistakes_are_twelve(generator: ModuleType) -> None:
         if line.startswith(("error[", "warning["))
     ]
     assert len(codes) == len(set(codes)) == 12
-    assert text.endswith("11 errors, 1 warning in channels.yaml\n")
+    assert text.endswith("10 errors, 2 warnings in channels.yaml\n")
 
 
 def test_the_picture_is_an_svg_that_loads_nothing(generator: ModuleType) -> None:

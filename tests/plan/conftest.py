@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from channeld.config.load import load
-from channeld.config.source import read_sources
+from channeld.config.source import Sources, read_sources
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.plan.compile import Compiled, compile  # noqa: A004 - the word for it
 from channeld.plan.templates import TemplateCompiler
@@ -24,6 +24,7 @@ class Outcome:
 
     read: Report
     compiled: Compiled
+    sources: Sources
 
     def codes(self) -> list[str]:
         """The codes of `compile`'s findings, in the order of the file."""
@@ -55,7 +56,7 @@ def compile_text() -> Compile:
         assert loaded.config is not None, [d.message for d in loaded.report]
         assert loaded.sources is not None
         compiled = compile(loaded.config, loaded.sources, import_hooks=import_hooks, hook_root=root)
-        return Outcome(loaded.report, compiled)
+        return Outcome(loaded.report, compiled, loaded.sources)
 
     return run
 

@@ -1,6 +1,7 @@
 """Findings about schemas in whole files; and each code's own example, wrong and right."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -231,3 +232,60 @@ def test_a_schema_that_two_messages_share_is_told_once(findings) -> None:  # typ
     head = "schemas: {a: {format: zzz}}\n"
     schema = "{properties: {a: {$ref: '#/schemas/a'}, b: {$ref: '#/schemas/a'}}}"
     assert _codes(findings(schema, head=head)) == ["CH212"]
+
+
+VENDOR = b"""{
+  "$schema": "http://json-schema.org/draft-07/schema#", "_enum": ["a"], "comment": "ours", "type": "object",
+  "definitions": {"point": {"type": "array", "items": [{"type": "number"}, {"type": "number"}], "additionalItems": false}},
+  "properties": {"at": {"$ref": "#/definitions/point", "minItems": 9}, "to": {"$ref": "#/definitions/point/items/0"}},
+  "additionalProperties": false
+}"""
+
+
+def of_file(schema: bytes, compile_text: Any) -> Any:
+    text = "channels: {c: {path: /c, auth: none, messages: {m: {schema: s.json, route: sender}}}}"
+    return compile_text(f"channeld: 1\n{text}\n", files={"s.json": schema})
+
+
+def test_an_older_draft_is_read_by_its_own_rules(compile_text: Any) -> None:
+    outcome = of_file(VENDOR, compile_text)
+    assert outcome.codes() == []
+    accepts = outcome.compiled.plan.channels["c"].messages["m"].accepts
+    assert accepts({"at": [1, 2], "to": 3})
+    assert not accepts({"at": [1, 2, 3]})
+    assert not accepts({"to": "x"})
+
+
+def test_findings_in_an_older_draft_stand_where_they_are_written(compile_text: Any) -> None:
+    wrong = VENDOR.replace(
+        b'[{"type": "number"}, {', b'[{"type": "number"}, {"minimum": 3, "maximum": 2, '
+    )
+    (found,) = of_file(wrong, compile_text).compiled.report
+    assert (found.code, found.place.line) == ("CH209", 3)
+    missing = VENDOR.replace(b"items/0", b"items/7")
+    (found,) = of_file(missing, compile_text).compiled.report
+    assert (found.code, found.place.line) == ("CH203", 4)
+    assert "`#/definitions/point/items/7` does not exist" in found.message
+
+
+@pytest.mark.parametrize(
+    ("head", "codes"),
+    [
+        (b'"$id": "https://example.com/s"', []),
+        (b'"x-id": 1', ["CH202", "CH219"]),
+    ],
+)
+def test_words_of_others_are_no_findings(head: bytes, codes: list[str], compile_text: Any) -> None:
+    schema = b'{%s, "requried": [], "nullable": true, "additionalProperties": false}' % head
+    outcome = of_file(schema, compile_text)
+    assert outcome.codes() == codes
+    assert not outcome.compiled.report.errors
+
+
+@pytest.mark.parametrize("text", [b"root:x:0:secret\nfoo: [\n", b"secret", b"password: secret\n"])
+def test_nothing_is_shown_of_a_file_that_is_not_a_schema(text: bytes, compile_text: Any) -> None:
+    outcome = of_file(text, compile_text)
+    found = [*outcome.compiled.report, *outcome.read]
+    assert found
+    assert not any("secret" in each.message + each.label + each.help for each in found)
+    assert outcome.sources.text("s.json") is None

@@ -62,7 +62,7 @@ def _meta(part: str) -> dict[str, Any]:
         ({"enum": "a"}, "/enum", "takes a list"),
         ({"uniqueItems": "yes"}, "/uniqueItems", "takes true or false"),
         ({"title": None}, "/title", "takes a string; got null"),
-        ("string", "", "a schema is a mapping, `true` or `false`; got the string `string`"),
+        ("string", "", "a schema is a mapping, `true` or `false`; got a string"),
         (None, "", "got null"),
     ],
 )

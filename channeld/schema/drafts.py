@@ -1,0 +1,320 @@
+"""Older drafts of JSON Schema (04, 06, 07, 2019-09) written in 2020-12, so that all else has to know one language.
+
+What a draft does not know is left out where 2020-12 does, since the draft's own rules ignore it. Each schema that lands
+at another pointer is noted, so that references find it and findings show where it really stands.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.vocabulary import KEYWORDS
+
+__all__ = ["Draft", "Modern", "draft_of", "modern"]
+
+_KNOWN_IN_04: Final = frozenset(
+    [
+        "$schema",
+        "$ref",
+        "title",
+        "description",
+        "default",
+        "multipleOf",
+        "maximum",
+        "exclusiveMaximum",
+        "minimum",
+        "exclusiveMinimum",
+        "maxLength",
+        "minLength",
+        "pattern",
+        "items",
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+        "maxProperties",
+        "minProperties",
+        "required",
+        "additionalProperties",
+        "properties",
+        "patternProperties",
+        "enum",
+        "type",
+        "format",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "$defs",
+    ]
+)
+_BESIDE_REFERENCES: Final = frozenset(
+    ["$ref", "definitions", "$defs", "title", "description", "default"]
+)
+_NEW_IN_06: Final = frozenset(["$id", "const", "contains", "propertyNames", "examples"])
+_NEW_IN_07: Final = frozenset(
+    [
+        "if",
+        "then",
+        "else",
+        "$comment",
+        "readOnly",
+        "writeOnly",
+        "contentMediaType",
+        "contentEncoding",
+    ]
+)
+_NEW_IN_2019: Final = frozenset(
+    [
+        "$anchor",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "maxContains",
+        "minContains",
+        "deprecated",
+        "contentSchema",
+        "$vocabulary",
+    ]
+)
+_FORMATS_IN_04: Final = frozenset(["date-time", "email", "hostname", "ipv4", "ipv6", "uri"])
+_FORMATS_IN_06: Final = _FORMATS_IN_04 | {"uri-reference", "uri-template", "json-pointer"}
+_FORMATS_IN_07: Final = _FORMATS_IN_06 | frozenset(
+    [
+        "idn-email",
+        "idn-hostname",
+        "iri",
+        "iri-reference",
+        "relative-json-pointer",
+        "regex",
+        "date",
+        "time",
+    ]
+)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Draft:
+    """What an older draft knows: its keywords and formats; `lone_references`: whatever stands beside `$ref` is ignored."""
+
+    keywords: frozenset[str]
+    formats: frozenset[str]
+    lone_references: bool = True
+    identifier: str = "$id"
+
+
+_06: Final = _KNOWN_IN_04 | _NEW_IN_06
+_07: Final = _06 | _NEW_IN_07
+_DRAFTS: Final[Mapping[str, Draft]] = {
+    "http://json-schema.org/draft-04/schema": Draft(
+        keywords=_KNOWN_IN_04, formats=_FORMATS_IN_04, identifier="id"
+    ),
+    "http://json-schema.org/draft-06/schema": Draft(keywords=_06, formats=_FORMATS_IN_06),
+    "http://json-schema.org/draft-07/schema": Draft(keywords=_07, formats=_FORMATS_IN_07),
+    "https://json-schema.org/draft/2019-09/schema": Draft(
+        keywords=_07 | _NEW_IN_2019,
+        formats=_FORMATS_IN_07 | {"duration", "uuid"},
+        lone_references=False,
+    ),
+}
+
+
+def draft_of(schema: Json) -> Draft | None:
+    """The older draft that a schema's `$schema` names; None for 2020-12, for none, and for one that is not known."""
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    if not isinstance(named, str):
+        return None
+    dialect = named.removesuffix("#")
+    plain = "http" + dialect.removeprefix("https").removeprefix("http")
+    return _DRAFTS.get(dialect) or _DRAFTS.get(plain) or _DRAFTS.get(f"https{plain[4:]}")
+
+
+@attrs.define(eq=False)
+class Modern:
+    """A document in 2020-12. `moved` leads from pointers of the original to those in `value`, where they differ."""
+
+    value: Json
+    moved: dict[str, str]
+
+    def now(self, pointer: str) -> str:
+        """Where in `value` it stands what the original has at a pointer."""
+        return _translated(pointer, self.moved)
+
+    def then(self, pointer: str) -> str:
+        """Where in the original it stands what `value` has at a pointer."""
+        return _translated(pointer, {new: old for old, new in self.moved.items()})
+
+
+def modern(document: Json) -> Modern:
+    """A document with every schema of an older draft in it (the whole, or its top-level values) in 2020-12."""
+    if draft_of(document) is None and isinstance(document, dict):
+        moved: dict[str, str] = {}
+        value = {
+            name: _rewritten(child, at("", name), moved) if name not in KEYWORDS else child
+            for name, child in document.items()
+        }
+        return Modern(value if any(map(draft_of, document.values())) else document, moved)
+    moved = {}
+    return Modern(_rewritten(document, "", moved), moved)
+
+
+def _rewritten(schema: Json, pointer: str, moved: dict[str, str]) -> Json:
+    draft = draft_of(schema)
+    if draft is None:
+        return schema
+    return _Rewriter(draft, moved, _recursion(schema)).schema(schema, pointer, pointer)
+
+
+def _recursion(root: Json) -> dict[str, Json]:
+    """What `$recursiveRef: "#"` means in a document."""
+    is_dynamic = isinstance(root, dict) and root.get("$recursiveAnchor") is True
+    return {"$dynamicRef": "#recursive"} if is_dynamic else {"$ref": "#"}
+
+
+def _translated(pointer: str, ways: Mapping[str, str]) -> str:
+    above = pointer
+    while above not in ways and above:
+        above = above.rpartition("/")[0]
+    return ways.get(above, above) + pointer[len(above) :]
+
+
+@attrs.frozen(eq=False)
+class _Rewriter:
+    draft: Draft
+    moved: dict[str, str]
+    recursion: Mapping[str, Json]
+
+    def schema(self, schema: Json, old: str, new: str) -> Json:
+        """One schema, and those below it."""
+        if old != new:
+            self.moved[old] = new
+        if not isinstance(schema, dict):
+            return schema
+        written: dict[str, Json] = {}
+        alone = self.draft.lone_references and isinstance(schema.get("$ref"), str)
+        for keyword, value in schema.items():
+            if alone and keyword not in _BESIDE_REFERENCES:
+                continue
+            rewrite = _REWRITES.get(keyword)
+            if rewrite is not None:
+                rewrite(self, schema, written, old, new)
+            elif keyword not in KEYWORDS or keyword in self.draft.keywords:
+                written[keyword] = self.below(keyword, value, (old, keyword), (new, keyword))
+        return written
+
+    def below(self, keyword: str, value: Json, old: tuple[str, ...], new: tuple[str, ...]) -> Json:
+        """What a keyword of 2020-12 holds, the schemas in it rewritten."""
+        kind = "schemas by name" if keyword == "definitions" else KEYWORDS.get(keyword)
+        here, there = at(*old), at(*new)
+        if kind == "schema":
+            return self.schema(value, here, there)
+        if here != there:
+            self.moved[here] = there
+        if kind == "schemas by name" and isinstance(value, dict):
+            return {
+                name: self.schema(child, at(here, name), at(there, name))
+                for name, child in value.items()
+            }
+        if kind == "list of schemas" and isinstance(value, list):
+            return [self.schema(child, at(here, i), at(there, i)) for i, child in enumerate(value)]
+        return value
+
+    # ----------------------------------------------------------------------------------------------- other words
+
+    def identifier(
+        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
+    ) -> None:
+        """`id`, or an `$id` that is an anchor."""
+        value = schema.get(self.draft.identifier)
+        if not isinstance(value, str):
+            return
+        uri, _, anchor = value.partition("#")
+        if uri:
+            written["$id"] = uri
+        if anchor and not anchor.startswith("/"):
+            written["$anchor"] = anchor
+
+    def items(
+        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
+    ) -> None:
+        """A list under `items` is `prefixItems`, and `additionalItems` what comes after."""
+        items = schema["items"]
+        if not isinstance(items, list):
+            written["items"] = self.schema(items, at(old, "items"), at(new, "items"))
+            return
+        if items:
+            ways = (old, "items"), (new, "prefixItems")
+            written["prefixItems"] = self.below("prefixItems", items, *ways)
+        if "additionalItems" in schema:
+            rest = schema["additionalItems"]
+            written["items"] = self.schema(rest, at(old, "additionalItems"), at(new, "items"))
+
+    def dependencies(
+        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
+    ) -> None:
+        """Lists of names are `dependentRequired`, schemas `dependentSchemas`."""
+        value = schema["dependencies"]
+        for name, needs in value.items() if isinstance(value, dict) else ():
+            keyword = "dependentRequired" if isinstance(needs, list) else "dependentSchemas"
+            here, there = at(old, "dependencies", name), at(new, keyword, name)
+            into = written.setdefault(keyword, {})
+            if isinstance(into, dict):
+                into[name] = self.schema(needs, here, there)
+
+    def exclusive(
+        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
+    ) -> None:
+        """In draft 04 `exclusiveMinimum: true` says that `minimum` itself is outside."""
+        for keyword, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            value, limit = schema.get(keyword), schema.get(bound)
+            is_open = self.draft.identifier == "id" and value is True and limit is not None
+            if is_open:
+                written[keyword] = limit
+                self.moved[at(old, bound)] = at(new, keyword)
+            elif limit is not None:
+                written[bound] = limit
+            if value is not None and not isinstance(value, bool):
+                written[keyword] = value
+
+    def format(
+        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
+    ) -> None:
+        """A format that the draft does not know checks nothing."""
+        if schema["format"] in self.draft.formats or not isinstance(schema["format"], str):
+            written["format"] = schema["format"]
+
+    def recursive(self, _s: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str) -> None:
+        """`$recursiveRef: "#"`."""
+        if not self.draft.lone_references:
+            written.update(self.recursion)
+
+    def anchor(
+        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
+    ) -> None:
+        """`$recursiveAnchor: true`."""
+        if schema["$recursiveAnchor"] is True and not self.draft.lone_references:
+            written["$dynamicAnchor"] = "recursive"
+
+    def nothing(self, _s: Mapping[str, Json], _w: dict[str, Json], _o: str, _n: str) -> None:
+        """A keyword whose work is done, or that is looked at with another."""
+
+
+_Rewrite = Callable[[_Rewriter, Mapping[str, Json], dict[str, Json], str, str], None]
+_REWRITES: Final[Mapping[str, _Rewrite]] = {
+    "$schema": _Rewriter.nothing,
+    "id": _Rewriter.identifier,
+    "$id": _Rewriter.identifier,
+    "items": _Rewriter.items,
+    "additionalItems": _Rewriter.nothing,
+    "dependencies": _Rewriter.dependencies,
+    "minimum": _Rewriter.exclusive,
+    "maximum": _Rewriter.exclusive,
+    "exclusiveMinimum": _Rewriter.exclusive,
+    "exclusiveMaximum": _Rewriter.exclusive,
+    "format": _Rewriter.format,
+    "$recursiveRef": _Rewriter.recursive,
+    "$recursiveAnchor": _Rewriter.anchor,
+}
