@@ -85,7 +85,7 @@ def _publish_to_room(
     plan: ChannelPlan, hub: Hub, room: str, frame: Frame, skip: str | None
 ) -> Later[Position | None]:
     if not is_room_name(room):
-        raise FrameRefused("a room name has 1 to 128 characters, NFC, no control characters")
+        raise FrameRefused("a room name has 1 to 128 characters in NFC, each of which can be seen")
     if plan.history is not None:
         frame["room"] = room
         frame.pop("pos", None)

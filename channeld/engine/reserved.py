@@ -17,7 +17,7 @@ from channeld.engine.session import Origin, Session
 from channeld.later import resolved
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_room_name, nfc
 from channeld.protocol.reserved import EVERYTHING, FRAMES
 from channeld.schema.schemas import validator_of
 from channeld.schema.violations import Validator, Violation
@@ -41,6 +41,8 @@ async def receive(
     validator = SCHEMAS[kind]
     if not validator.accepts(frame):
         return session.refuse_message(validator.explain(frame), id)
+    if "room" in frame:
+        frame["room"] = nfc(frame["room"])
     return await VERBS[kind](session, frame, id)
 
 
@@ -56,7 +58,7 @@ async def _authenticate(session: Session, frame: Frame, id: str | int | None) ->
 async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> None:
     channel, room = session.channel, frame["room"]
     if not is_room_name(room):
-        text = "must be a room name: NFC, no control characters"
+        text = "must be a room name: only characters that can be seen"
         return session.refuse_message([Violation("/room", text, "format")], id)
     if channel.subscribe is None or not may_subscribe(session, room):
         raise Forbidden("You may not join this room", room)

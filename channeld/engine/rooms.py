@@ -10,7 +10,7 @@ from channeld.later import resolved
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_room_name, nfc
 
 __all__ = ["enter", "join", "leave", "put", "update", "wanted"]
 
@@ -21,7 +21,7 @@ def wanted(session: Session) -> list[str] | None:
     named = [
         room if isinstance(room, list) else [str(room)] for room in rendered if room is not MISSING
     ]
-    names = list(dict.fromkeys(room for several in named for room in several))
+    names = list(dict.fromkeys(nfc(room) for several in named for room in several))
     for room in names:
         if not is_room_name(room):
             session.refuse(
@@ -30,7 +30,7 @@ def wanted(session: Session) -> list[str] | None:
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
     if len(rendered) == 1 and isinstance(rendered[0], str):
-        session.home = session.room = rendered[0]
+        session.home = session.room = nfc(rendered[0])
     else:
         session.home = session.room = None
     most = session.channel.limits.rooms_per_connection
@@ -47,7 +47,7 @@ async def put(session: Session, room: str) -> None:
         BrokerUnavailable: it is not in the room.
     """
     if not is_room_name(room):
-        raise ValueError("a room name has 1 to 128 characters, NFC, no control characters")
+        raise ValueError("a room name has 1 to 128 characters in NFC, each of which can be seen")
     if room in session.rooms or session.is_in(State.CLOSED):
         return
     session.note_origin(room, Origin.PUT)

@@ -6,7 +6,7 @@ import attrs
 
 from channeld.config.model import Channel, Config, Message
 from channeld.plan.context import ChannelContext, MessageContext
-from channeld.plan.deliveries import compile_delivery
+from channeld.plan.deliveries import POSITION_FIELDS, compile_delivery, refuse_position
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.plan import (
@@ -179,6 +179,11 @@ class ChannelCompiler:
         for type_ in context.channel.events:
             pointer = at(context.pointer, "events", type_)
             validator = self.schemas.validator(at(pointer, "schema"))
+            if context.channel.history is not None:
+                declared = self.schemas.shape(at(pointer, "schema")).property_names()
+                for field in POSITION_FIELDS:
+                    if field in declared:
+                        refuse_position(context, type_, at(pointer, "schema"), field)
             if validator is not None:
                 plans[type_] = EventPlan(type=type_, validator=validator)
         return plans

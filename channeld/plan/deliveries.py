@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.context import MessageContext
+from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import (
     Literal,
     Node,
@@ -22,7 +22,7 @@ from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Validator
 from channeld.suggest import did_you_mean
 
-__all__ = ["Delivery", "compile_delivery"]
+__all__ = ["POSITION_FIELDS", "Delivery", "compile_delivery", "refuse_position"]
 
 POSITION_FIELDS = ("room", "pos")
 
@@ -44,6 +44,7 @@ def compile_delivery(message: MessageContext, targets: Sequence[Target]) -> Deli
     if message.message.emit is not None:
         return _emit(message, message.message.emit, scope, targets)
     _check_other_channels(message, message.type, targets)
+    _refuse_position(message, targets)
     found = len(message.context.templates.report.errors)
     stamps = []
     for field, value in (message.message.stamp or {}).items():
@@ -132,6 +133,32 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
     if isinstance(node, Literal) and isinstance(node.value, dict):
         return [(key, Literal(value)) for key, value in node.value.items()]
     return []
+
+
+def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None:
+    """CH347: fields of the message that never arrive, since frames of the channel have others of these names."""
+    if message.context.channel.history is None:
+        return
+    to_rooms = [target for target in targets if target.kind.in_room]
+    # A room that is named by the field itself gets the same value again.
+    named = bool(to_rooms) and all(t.route.room == "{message.room}" for t in to_rooms)
+    lost = {"pos": bool(targets), "room": bool(to_rooms) and not named}
+    for field, is_lost in lost.items():
+        if is_lost and field in message.shape.property_names():
+            refuse_position(message.context, message.type, at(message.pointer, "schema"), field)
+
+
+def refuse_position(context: ChannelContext, type: str, pointer: str, field: str) -> None:
+    """Report that frames of a type lose a field that their schema declares."""
+    context.add(
+        diagnose(
+            "CH347",
+            f"the field `{field}` of `{type}` never arrives",
+            context.sources.place(pointer, key=True),
+            label=f"a channel with history gives its frames a `{field}` of its own",
+            help="give the field another name",
+        )
+    )
 
 
 def _warn_of_position(

@@ -14,6 +14,7 @@ import attrs
 
 from channeld.plan.path_syntax import Param, PathPattern, Rest, Segment, decode
 from channeld.protocol.frames import Json
+from channeld.protocol.names import is_plain, nfc
 
 __all__ = ["PathTable", "converter", "is_refused", "split"]
 
@@ -51,13 +52,20 @@ def converter(
     """
     convert = _CONVERSIONS.get(types, _as_it_is)
     if accepts is None:
-        return lambda text: text if len(text) <= DEFAULT_LENGTH else _REFUSED
+        return lambda text: _name(text) if len(text) <= DEFAULT_LENGTH else _REFUSED
 
     def read(text: str) -> object:
         value = convert(text)
+        if isinstance(value, str):
+            value = _name(value)
         return value if value is not _REFUSED and accepts(value) else _REFUSED  # type: ignore[arg-type]
 
     return read
+
+
+def _name(text: str) -> object:
+    """A text that may become a name, in NFC; refused where it has characters that cannot be seen."""
+    return nfc(text) if is_plain(text) else _REFUSED
 
 
 def is_refused(value: object) -> bool:

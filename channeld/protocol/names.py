@@ -3,18 +3,34 @@
 import unicodedata
 from typing import Final, NamedTuple
 
-__all__ = ["EVERYONE", "Topic", "is_room_name"]
+__all__ = ["EVERYONE", "Topic", "is_plain", "is_room_name", "nfc"]
+
+
+# Nobody sees them, or they make other characters stand elsewhere: two names that look alike would be two rooms.
+_UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff")
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def nfc(text: str) -> str:
+    """The text in Unicode's form NFC (annex 15): what looks the same is the same name."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether it has no character that cannot be seen: control, zero-width, or one that turns the direction of text."""
+    if text.isascii():
+        return not text or text.isprintable()
+    return not any(
+        character in _UNSEEN
+        or character in _TURNING
+        or unicodedata.category(character) in ("Cc", "Cs")
+        for character in text
+    )
 
 
 def is_room_name(room: str) -> bool:
-    """Whether it is 1 to 128 characters, in NFC (Unicode annex 15), with no control characters."""
-    if not 1 <= len(room) <= 128:
-        return False
-    if room.isascii():
-        return room.isprintable()
-    return unicodedata.is_normalized("NFC", room) and not any(
-        unicodedata.category(character) in ("Cc", "Cs") for character in room
-    )
+    """Whether it is 1 to 128 characters, in NFC, each of which can be seen."""
+    return 1 <= len(room) <= 128 and is_plain(room) and nfc(room) == room
 
 
 class Topic(NamedTuple):

@@ -48,7 +48,7 @@ async def test_room_that_is_not_allowed_is_forbidden(serve: Serve, room: str) ->
         assert (error["code"], error["room"]) == ("FORBIDDEN", room)
 
 
-@pytest.mark.parametrize("room", ["", "x" * 129, "topic-\n", "topic-e\u0301", 5, None])
+@pytest.mark.parametrize("room", ["", "x" * 129, "topic-\n", "topic-\u202ee", 5, None])
 async def test_room_that_is_no_name_is_an_invalid_message(serve: Serve, room: object) -> None:
     async with serve(LOBBY) as app:
         client = await app.connect("/lobby")
@@ -158,3 +158,12 @@ async def test_a_limit_may_be_a_whole_number_as_a_float(serve: Serve) -> None:
         await client.send({"type": "history", "room": "a", "limit": 1.0})
         (answer,) = await client.received()
         assert [frame["n"] for frame in answer["frames"]] == [1]
+
+
+async def test_names_out_of_frames_are_brought_to_nfc(serve: Serve) -> None:
+    async with serve(LOBBY) as app:
+        client = await app.connect("/lobby")
+        await client.send({"type": "subscribe", "room": "topic-e\u0301"})
+        assert (await client.receive())["room"] == "topic-\u00e9"
+        await client.send({"type": "unsubscribe", "room": "topic-e\u0301"})
+        assert (await client.receive())["type"] == "unsubscribed"

@@ -127,3 +127,44 @@ def test_history_overwrites_room_and_pos(delivery: str, compile_text: Compile) -
     assert compile_text(kept).codes() == ["CH329"]
     assert compile_text(config(delivery, route="room", channel=JOIN)).codes() == []
     assert compile_text(config(delivery, channel=history)).codes() == []
+
+
+POSITIONS = """channeld: 1
+channels:
+  c:
+    path: /c
+    auth: none
+    rooms: {{join: lobby, subscribe: {{allow: ["*"]}}}}
+    {history}
+    messages:
+      move:
+        schema: {{type: object, additionalProperties: false, required: [{field}], properties: {{{field}: {{maxLength: 9, type: string}}}}}}
+        route: {route}
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "route", "history", "expected"),
+    [
+        ("pos", "room", True, True),
+        ("pos", "sender", True, True),
+        ("pos", "none", True, False),
+        ("pos", "room", False, False),
+        ("room", "room", True, True),
+        ("room", "sender", True, False),
+        ("room", '{to: room, room: "{message.room}"}', True, False),
+        ("place", "room", True, False),
+    ],
+)
+def test_declared_fields_that_the_history_overwrites_are_errors(
+    compile_text: Compile, field: str, route: str, history: bool, expected: bool
+) -> None:
+    kept = "history: {size: 9, ttl: 1h}" if history else ""
+    text = POSITIONS.format(field=field, route=route, history=kept)
+    assert ("CH347" in compile_text(text).codes()) is expected
+
+
+def test_events_lose_them_as_well(compile_text: Compile) -> None:
+    text = POSITIONS.format(field="x", route="room", history="history: {size: 9, ttl: 1h}")
+    text += "    events: {spawn: {schema: {properties: {pos: true, room: true}}}}\n"
+    assert compile_text(text).codes().count("CH347") == 1

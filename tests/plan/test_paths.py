@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -180,3 +181,10 @@ def test_no_url_breaks_the_table(url: str) -> None:
 
 def test_split_cuts_before_it_decodes() -> None:
     assert split("/a%2Fb/c") == ["a/b", "c"]
+
+
+@pytest.mark.parametrize("accept", [None, lambda value: True])
+def test_text_becomes_a_name_in_nfc_and_has_nothing_unseen(accept: Any) -> None:
+    read = converter(frozenset({"string"}), accept)
+    assert read("caf\u0065\u0301") == "caf\u00e9"
+    assert all(is_refused(read(f"a{character}b")) for character in "\n\x00\x7f\u202e\u200b\u2066")

@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.protocol.names import is_room_name
+from channeld.protocol.names import is_plain, is_room_name, nfc
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "a b", "é", "日本", "*", "../x", "😀"])
@@ -8,6 +8,31 @@ def test_names(name: str) -> None:
     assert is_room_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "a" * 129, "a\n", "\x7f", "e\u0301", "\x85", "\ud800"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a" * 129,
+        "a\n",
+        "\x7f",
+        "e\u0301",
+        "\x85",
+        "\ud800",
+        "a\u202eb",
+        "a\u200bb",
+        "\ufeff",
+        "\u2066a",
+    ],
+)
 def test_what_is_none(name: str) -> None:
     assert not is_room_name(name)
+
+
+def test_what_looks_the_same_is_the_same_name() -> None:
+    assert nfc("e\u0301") == "\u00e9" == nfc("\u00e9")
+    assert nfc("abc") == "abc"
+
+
+@pytest.mark.parametrize("text", ["", "a b", "\u00e9", "\u65e5\u672c", "e\u0301"])
+def test_plain_text_can_be_seen(text: str) -> None:
+    assert is_plain(text)
