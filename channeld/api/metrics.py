@@ -13,7 +13,7 @@ import attrs
 from channeld import __version__
 from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
-from channeld.telemetry import Collector, Sample, counted
+from channeld.telemetry import Collector, Sample, counted, dropped
 
 __all__ = [
     "ServerNumbers",
@@ -95,6 +95,7 @@ def own_samples(broker: Broker) -> Iterator[Sample]:
     """The broker as this process sees it, and what runs here."""
     yield Sample("channeld_broker_up", int(is_broker_up(broker)))
     yield from broker.samples()
+    yield Sample("channeld_log_lines_dropped_total", dropped())
     yield Sample("channeld_build_info", 1, (__version__, platform.python_version()))
 
 

@@ -33,7 +33,7 @@ from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
 from channeld.server.listener import BindError, bind, tls_context
 from channeld.server.workers import WorkerChannel
-from channeld.telemetry import configure
+from channeld.telemetry import configure, off_the_loop, put
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
@@ -114,7 +114,7 @@ class _Shown:
         from channeld.diagnostics.render import render_text  # noqa: PLC0415 - only where there is one
 
         text = render_text(report, self.checked.sources, colour=has_colour(sys.stderr))
-        click.echo(text, err=True)
+        put(text)
 
 
 def _addresses(
@@ -203,7 +203,8 @@ def command(  # noqa: PLR0913 - one for each option
             raise click.UsageError("--workers over 1 needs a broker that processes share")
         options = _worker_options(log_format, workers, dev=dev, watching=watching)
         line = worker_command(file, options)
-        return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
+        with off_the_loop():
+            return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
     app = _make_app(
         plan,
         partial(loader.reload, shown),
@@ -214,7 +215,8 @@ def command(  # noqa: PLR0913 - one for each option
     )
     sockets = _bind(parent.spec.addresses if parent else binds or plan.server.bind, parent)
     watched = loader.watched if manner.reloads else None
-    return trio.run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
+    with off_the_loop():
+        return trio.run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
 
 
 def spare_collector() -> None:

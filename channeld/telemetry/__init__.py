@@ -1,10 +1,19 @@
 """One table of log events, one of metrics; whoever decides something says so here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
-`events.py` (what is logged), `lines.py` (what a line may hold), `metrics.py` (what is counted).
+`events.py` (what is logged), `lines.py` (what a line may hold), `writer.py` (how it is written), `metrics.py` (what is
+counted).
 """
 
-from channeld.telemetry.events import EVENTS, Event, bound, configure, log, silenced
+from channeld.telemetry.events import (
+    EVENTS,
+    Event,
+    bound,
+    configure,
+    log,
+    off_the_loop,
+    silenced,
+)
 from channeld.telemetry.lines import escaped, one_line
 from channeld.telemetry.metrics import (
     BUCKETS,
@@ -17,6 +26,7 @@ from channeld.telemetry.metrics import (
     Source,
     counted,
 )
+from channeld.telemetry.writer import dropped, put
 
 __all__ = [
     "BUCKETS",
@@ -32,8 +42,11 @@ __all__ = [
     "bound",
     "configure",
     "counted",
+    "dropped",
     "escaped",
     "log",
+    "off_the_loop",
     "one_line",
+    "put",
     "silenced",
 ]

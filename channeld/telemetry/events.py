@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 import attrs
 
 from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
+from channeld.telemetry.writer import put, writing_apart
 
-__all__ = ["EVENTS", "Event", "bound", "configure", "log", "silenced"]
+__all__ = ["EVENTS", "Event", "bound", "configure", "log", "off_the_loop", "silenced"]
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -106,6 +107,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "node_silent": Event(
         "warning", ("nodes", "question"), "Other nodes did not answer; an answer is without them."
+    ),
+    "log_lines_dropped": Event(
+        "warning",
+        ("lines",),
+        "The log was not read, or could not be written; these lines are lost.",
     ),
     "worker_ended": Event(
         "error", ("number", "pid", "status", "seconds"), "A worker process ended by itself."
@@ -208,6 +214,13 @@ def configure(
 
 
 @contextmanager
+def off_the_loop() -> Iterator[None]:
+    """Write lines in a thread of their own meanwhile: a log that nobody reads, or a slow disk, holds up nobody."""
+    with writing_apart(lambda lost: log("log_lines_dropped", lines=lost)):
+        yield
+
+
+@contextmanager
 def silenced() -> Iterator[None]:
     """Write none of channeld's own lines meanwhile (hook authors' own are still written)."""
     before, _State.is_silent = _State.is_silent, True
@@ -218,17 +231,12 @@ def silenced() -> Iterator[None]:
 
 
 class _Lines:
-    """Where finished lines go. A log that cannot be written must not end the server, so the line is lost."""
+    """Where finished lines go. A log that cannot be written must not end or hold up the server, so the line is lost."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        stream = self._stream if self._stream is not None else sys.stderr
-        try:
-            stream.write(line + "\n")
-            stream.flush()
-        except (OSError, ValueError):
-            return
+        put(line, self._stream)
 
     debug = info = warning = warn = error = critical = exception = fatal = log = msg

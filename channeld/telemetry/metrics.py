@@ -79,6 +79,11 @@ METRICS: Final[Mapping[str, Metric]] = {
         "counter", ("webhook", "result"), "Requests: `ok`, `failed` (sent again) or `refused`."
     ),
     "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet taken."),
+    "channeld_log_lines_dropped_total": Metric(
+        "counter",
+        (),
+        "Log lines that were lost because nobody read the log or it could not be written.",
+    ),
     "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; the labels tell."),
 }
 
