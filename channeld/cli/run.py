@@ -32,8 +32,9 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
 from channeld.server.listener import BindError, bind, tls_context
+from channeld.server.log_writer import off_the_loop
 from channeld.server.workers import WorkerChannel
-from channeld.telemetry import configure, off_the_loop, put
+from channeld.telemetry import configure, put
 
 if TYPE_CHECKING:
     from channeld.api.control import Console

@@ -1,7 +1,7 @@
 """One table of log events, one of metrics; whoever decides something says so here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
-`events.py` (what is logged), `lines.py` (what a line may hold), `writer.py` (how it is written), `metrics.py` (what is
+`events.py` (what is logged), `lines.py` (what a line may hold), `output.py` (where it goes), `metrics.py` (what is
 counted).
 """
 
@@ -11,7 +11,6 @@ from channeld.telemetry.events import (
     bound,
     configure,
     log,
-    off_the_loop,
     silenced,
 )
 from channeld.telemetry.lines import escaped, one_line
@@ -26,7 +25,7 @@ from channeld.telemetry.metrics import (
     Source,
     counted,
 )
-from channeld.telemetry.writer import dropped, put
+from channeld.telemetry.output import dropped, put
 
 __all__ = [
     "BUCKETS",
@@ -45,7 +44,6 @@ __all__ = [
     "dropped",
     "escaped",
     "log",
-    "off_the_loop",
     "one_line",
     "put",
     "silenced",

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 import attrs
 
 from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
-from channeld.telemetry.writer import put, writing_apart
+from channeld.telemetry.output import put
 
-__all__ = ["EVENTS", "Event", "bound", "configure", "log", "off_the_loop", "silenced"]
+__all__ = ["EVENTS", "Event", "bound", "configure", "log", "silenced"]
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -211,13 +211,6 @@ def configure(
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
-
-
-@contextmanager
-def off_the_loop() -> Iterator[None]:
-    """Write lines in a thread of their own meanwhile: a log that nobody reads, or a slow disk, holds up nobody."""
-    with writing_apart(lambda lost: log("log_lines_dropped", lines=lost)):
-        yield
 
 
 @contextmanager

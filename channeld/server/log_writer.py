@@ -4,15 +4,16 @@ What is bounded: lines and bytes that wait. Over the bound a new line is lost, a
 line says how many were lost. A line that cannot be written (a full disk, a closed pipe) is lost as well.
 """
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["MOST_BYTES", "MOST_LINES", "LineWriter", "dropped", "put", "writing_apart"]
+from channeld.telemetry import log
+from channeld.telemetry.output import write, writing_to
+
+__all__ = ["MOST_BYTES", "MOST_LINES", "LineWriter", "off_the_loop"]
 
 MOST_LINES = 10_000
 MOST_BYTES = 8 << 20
@@ -83,54 +84,13 @@ class LineWriter:
                     self.dropped += len(lines)
 
 
-def write(lines: list[str], stream: TextIO | None = None) -> bool:
-    """Write lines now, to a stream or to stderr, and say whether it could be done. Never raises."""
-    output = stream if stream is not None else sys.stderr
-    text = "\n".join(lines) + "\n"
-    try:
-        try:
-            descriptor = output.fileno()
-        except (AttributeError, OSError, ValueError):
-            output.write(text)
-            output.flush()
-        else:
-            # Past the stream's buffer, whose lock a thread that waits for a full pipe would keep at the process's end.
-            left = memoryview(text.encode("utf-8", "backslashreplace"))
-            while left:
-                left = left[os.write(descriptor, left) :]
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-class _Apart:
-    """The writer of this process, while it has one."""
-
-    writer: LineWriter | None = None
-    dropped = 0
-
-
-def put(line: str, stream: TextIO | None = None) -> None:
-    """Write a line: by the process's writer, or at once where there is none or a stream is given. Never raises."""
-    if stream is None and _Apart.writer is not None:
-        _Apart.writer.put(line)
-    else:
-        write([line], stream)
-
-
-def dropped() -> int:
-    """Log lines that were lost since the process began to write apart."""
-    return _Apart.dropped + (_Apart.writer.dropped if _Apart.writer is not None else 0)
-
-
 @contextmanager
-def writing_apart(tell_lost: Callable[[int], None] = lambda _lost: None) -> Iterator[None]:
-    """Let log lines be written in a thread of their own meanwhile; see `LineWriter`."""
-    writer = _Apart.writer = LineWriter(tell_lost=tell_lost)
+def off_the_loop() -> Iterator[None]:
+    """Write log lines in a thread meanwhile: a log that nobody reads, or a slow disk, holds up nobody."""
+    writer = LineWriter(tell_lost=lambda lost: log("log_lines_dropped", lines=lost))
     writer.start()
     try:
-        yield
+        with writing_to(writer):
+            yield
     finally:
-        _Apart.writer = None
         writer.close()
-        _Apart.dropped += writer.dropped

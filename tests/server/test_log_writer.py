@@ -5,12 +5,11 @@ import io
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from channeld.telemetry import bound, configure, dropped, log, off_the_loop
-from channeld.telemetry.writer import MOST_BYTES, MOST_LINES, LineWriter, put, write
+from channeld.server.log_writer import MOST_BYTES, MOST_LINES, LineWriter, off_the_loop
+from channeld.telemetry import bound, configure, dropped, log
 from tests.telemetry.test_events import as_it_was
 
 __all__ = ["as_it_was"]
@@ -89,17 +88,11 @@ def test_bytes_that_wait_are_bounded() -> None:
 def test_what_cannot_be_written_is_lost_and_counted() -> None:
     stream = io.StringIO()
     stream.close()
-    assert not write(["x"], stream)
     writer = LineWriter(stream)
     writer.put("x")
     writer.start()
     writer.close()
     assert writer.dropped == 1
-
-
-def test_a_full_disk_ends_nothing() -> None:
-    with Path("/dev/full").open("w") as full:
-        assert not write(["x" * 100_000], full)
 
 
 def test_a_pipe_that_nobody_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +110,3 @@ def test_hook_authors_lines_are_written_apart_as_well(monkeypatch: pytest.Monkey
     with full_pipe(monkeypatch) as reading, off_the_loop():
         bound(connection="c1").info("welcomed")
         read_until(reading, b"welcomed")
-
-
-def test_without_a_writer_lines_are_written_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    put("a line")
-    assert capsys.readouterr().err == "a line\n"
