@@ -204,8 +204,7 @@ def command(  # noqa: PLR0913 - one for each option
             raise click.UsageError("--workers over 1 needs a broker that processes share")
         options = _worker_options(log_format, workers, dev=dev, watching=watching)
         line = worker_command(file, options)
-        with off_the_loop():
-            return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
+        return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
     app = _make_app(
         plan,
         partial(loader.reload, shown),
@@ -216,8 +215,9 @@ def command(  # noqa: PLR0913 - one for each option
     )
     sockets = _bind(parent.spec.addresses if parent else binds or plan.server.bind, parent)
     watched = loader.watched if manner.reloads else None
-    with off_the_loop():
-        return trio.run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
+    return off_the_loop()(trio.run)(
+        partial(_serve, app, sockets, tls, watched, parent, api_sockets)
+    )
 
 
 def spare_collector() -> None:

@@ -12,6 +12,7 @@ from channeld.broker.broker import BrokerFailed, PrivateServer
 from channeld.broker.brokers import kind_of
 from channeld.plan.plan import Plan
 from channeld.server.listener import BindError
+from channeld.server.log_writer import off_the_loop
 from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, reserve
 
 __all__ = ["lead", "report_for_duty", "worker_command"]
@@ -32,6 +33,7 @@ def worker_command(file: str, options: Sequence[str]) -> list[str]:
     return [sys.executable, *safe, "-m", "channeld", "run", file, *options, "--worker"]
 
 
+@off_the_loop()
 def lead(
     plan: Plan,
     command: Sequence[str],

@@ -109,8 +109,9 @@ def away() -> RedisBroker:
 def test_a_broker_that_may_be_away() -> None:
     broker = away()
     assert not is_broker_up(broker)
-    up, round_trip, build = own_samples(broker)
+    up, round_trip, lost, build = own_samples(broker)
     assert (up.value, round_trip.value) == (0, 0.0)
+    assert lost.metric == "channeld_log_lines_dropped_total"
     assert (build.value, len(build.labels)) == (1, 2)
 
 
