@@ -215,9 +215,11 @@ def command(  # noqa: PLR0913 - one for each option
     )
     sockets = _bind(parent.spec.addresses if parent else binds or plan.server.bind, parent)
     watched = loader.watched if manner.reloads else None
-    return off_the_loop()(trio.run)(
-        partial(_serve, app, sockets, tls, watched, parent, api_sockets)
-    )
+    return _run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
+
+
+_run = off_the_loop()(trio.run)
+"""Runs the server's task, while its log lines are written in a thread."""
 
 
 def spare_collector() -> None:
