@@ -10,7 +10,7 @@ BIN := .venv/bin
 	touch $@
 
 run: .venv/ready  ## serve the shipped channels.yaml, with tokens to try it
-	$(BIN)/channeld run --dev
+	$(BIN)/channeld run --dev $(if $(BIND),--bind $(BIND))
 
 test: lint types layers tests  ## everything that has to pass before a commit
 

@@ -28,7 +28,7 @@ from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
 
-__all__ = ["check", "file", "page", "pulse", "setup", "tail", "token"]
+__all__ = ["chat", "check", "file", "follow", "page", "pulse", "setup", "tail", "token"]
 
 _FOLDER: Final = Path(__file__).parent / "console"
 _TYPES: Final[Mapping[str, str]] = {
@@ -56,6 +56,24 @@ async def page(control: Control, ask: Ask) -> Response:
     return answer
 
 
+async def follow(control: Control, ask: Ask) -> Response:
+    """A short link of `channeld run --dev`."""
+    url = next(iter(_urls(control, ask)), "")
+    target = control.console.opens(control.engine.plan, ask.params["code"], url)
+    if target is None:
+        raise Problem(404, "this link is of another run of `channeld run --dev`")
+    headers = {"location": target, "cache-control": "no-store", "referrer-policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)
+
+
+async def chat(control: Control, ask: Ask) -> Response:
+    """The example's chat page, which brings its own policy."""
+    body = control.console.page()
+    if body is None:
+        raise Problem(404, "there is no such file")
+    return _file(ask, "chat.html", body)
+
+
 async def file(_control: Control, ask: Ask) -> Response:
     """One of its files."""
     return _answer(ask, ask.params["file"])
@@ -64,7 +82,10 @@ async def file(_control: Control, ask: Ask) -> Response:
 def _answer(ask: Ask, name: str) -> Response:
     if name not in _names():
         raise Problem(404, "there is no such file")
-    body = (_FOLDER / name).read_bytes()
+    return _file(ask, name, (_FOLDER / name).read_bytes())
+
+
+def _file(ask: Ask, name: str, body: bytes) -> Response:
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {
         "cache-control": "no-cache",

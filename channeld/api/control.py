@@ -33,11 +33,15 @@ class Console:
         urls: the server's own WebSocket URLs, without paths.
         describe: the channels with their types, routes and examples, for people.
         mint: a token for (channel, user), only where the server runs for development.
+        opens: where a short link leads: (code, the server's URL) -> a path, or None for a code that is not one of ours.
+        page: the chat page, where there is one.
     """
 
     urls: Callable[[], Sequence[str]] = tuple
     describe: Callable[[Plan], Sequence[Json]] = _describe_nothing
     mint: Callable[[Plan, str, str], str] | None = None
+    opens: Callable[[Plan, str, str], str | None] = lambda _plan, _code, _url: None
+    page: Callable[[], bytes | None] = lambda: None
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -212,6 +212,22 @@ ROUTES: Final[Sequence[Route]] = (
     ),
     Route(
         method="GET",
+        path="/go/{code}",
+        handler=console_answers.follow,
+        summary="A short link of a development server",
+        is_open=True,
+        described=False,
+    ),
+    Route(
+        method="GET",
+        path="/chat.html",
+        handler=console_answers.chat,
+        summary="The example's chat page, on a development server",
+        is_open=True,
+        described=False,
+    ),
+    Route(
+        method="GET",
         path="/console/files/{file}",
         handler=console_answers.file,
         summary="What the console's page is made of",

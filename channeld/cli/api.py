@@ -13,7 +13,7 @@ import attrs
 import click
 import orjson
 
-from channeld.cli.loading import DEFAULT_FILE, checked_config
+from channeld.cli.loading import DEFAULT_FILE, checked_config, dev_server
 from channeld.cli.output import Unreadable
 from channeld.config.reachable import reachable
 from channeld.protocol.frames import Json
@@ -92,7 +92,7 @@ def _with_server(command: Callable[..., None]) -> Callable[..., None]:
             default=DEFAULT_FILE,
             metavar="FILE",
             show_default=True,
-            help="Configuration whose `api` gives the address and the key.",
+            help="Configuration whose `api`, or running `run --dev`, gives the address and the key.",
         ),
     ):
         command = option(command)
@@ -102,6 +102,9 @@ def _with_server(command: Callable[..., None]) -> Callable[..., None]:
 def _server(file: str, url: str | None, key: str | None) -> Server:
     if url is not None and not _is_url(url):
         raise click.UsageError(f"--url: '{url}' is not http://HOST:PORT or unix:PATH")
+    running = dev_server(file) if url is None and key is None else None
+    if running is not None and running.api_url:
+        return Server(url=running.api_url, key=running.key)
     key = key or os.environ.get(_KEY)
     if url is not None and key:
         return Server(url=url.rstrip("/"), key=key)

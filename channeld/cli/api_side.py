@@ -1,12 +1,14 @@
 """The control API's side of `channeld run`: a key made up for development, the address, the console's link."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import click
 
+from channeld.cli.binding import bind_nearby
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
@@ -19,7 +21,6 @@ __all__ = ["bind_api", "console_url", "parts_of_console", "with_dev_api"]
 
 _KEY: Final = "CHANNELD_API_KEY"
 _SHORTEST_KEY: Final = 32
-_ANYWHERE: Final = "127.0.0.1:0"
 
 
 def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
@@ -36,8 +37,8 @@ def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
     return attrs.evolve(config, api=Api(keys=(Secret(text=key),)))
 
 
-def bind_api(plan: Plan, *, is_declared: bool) -> list[socket]:
-    """Listening sockets for the API, none where there is none. One that nobody declared goes where there is place.
+def bind_api(plan: Plan, *, may_move: bool) -> list[socket]:
+    """Listening sockets for the API, none where there is none; with `may_move`, on another port if its own is taken.
 
     Raises:
         click.ClickException: the address is taken.
@@ -45,12 +46,13 @@ def bind_api(plan: Plan, *, is_declared: bool) -> list[socket]:
     api = plan.config.api
     if api is None:
         return []
+    if may_move:
+        sockets, _moved = bind_nearby([api.bind])
+        return sockets
     try:
         return bind([api.bind])
     except BindError as error:
-        if is_declared:
-            raise click.ClickException(str(error)) from None
-    return bind([_ANYWHERE])
+        raise click.ClickException(str(error)) from None
 
 
 def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
@@ -65,10 +67,10 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     return f"http://{reachable(address)}/" + (f"#key={keys[0].text}" if keys else "")
 
 
-def parts_of_console(sockets: Sequence[socket], *, dev: bool) -> "Console | None":
+def parts_of_console(sockets: Sequence[socket], folder: Path, *, dev: bool) -> "Console | None":
     """What the console shows beside the API's answers; None where there is none."""
     if not sockets:
         return None
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
-    return make_console(dev=dev)
+    return make_console(folder, dev=dev)

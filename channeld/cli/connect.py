@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from channeld.auth.types import authenticator
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid, dev_server, environ_of
 from channeld.cli.token import ClaimType, DurationType, minted
 from channeld.protocol.frames import Json
 
@@ -71,20 +71,24 @@ def _opening(ctx: click.Context) -> "Opening":
     from channeld.dev import address  # noqa: PLC0415 - with the client
 
     given = ctx.params
-    needs_config = given["url"].startswith("/") or given["user"] is not None
-    checked = check(given["config"], import_hooks=False) if needs_config else None
+    url, running = given["url"], dev_server(given["config"])
+    if running is not None and running.url and url.startswith("/"):
+        url = running.url + url
+    needs_config = url.startswith("/") or given["user"] is not None
+    # Made-up secrets sign for the server that made them up, and for no other.
+    is_there = running is not None and running.is_at(url)
+    environ = environ_of(given["config"]) if is_there else os.environ
+    checked = check(given["config"], import_hooks=False, environ=environ) if needs_config else None
     if checked is not None:
         demand_valid(checked)
     try:
-        here = address.resolve(
-            given["url"], checked.config.server if checked and checked.config else None
-        )
+        here = address.resolve(url, checked.config.server if checked and checked.config else None)
     except address.BadAddress as error:
         raise click.UsageError(str(error)) from None
     token, auth = given["token"], given["auth"]
     if given["user"] is not None and checked is not None:
         auth = auth or _authenticator(checked, here.url)
-        token = minted(checked, auth, given["user"], dict(given["claims"]), 3600)
+        token = minted(checked, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
     if token is None:
         return here
     return address.with_token(here, token, _token_from(checked, auth))

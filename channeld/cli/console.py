@@ -1,9 +1,10 @@
 """What the console shows for people: channels as `channeld routes` tells them, examples to send, tokens to try."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from channeld.api.control import Console
-from channeld.cli.ready import NoLink, token_of
+from channeld.cli.links import NoLink, chat_page, opened, token_of
 from channeld.config.model import Channel, Event, Message
 from channeld.dev.routes_table import Row, rows
 from channeld.plan.plan import MessagePlan, Plan
@@ -13,9 +14,26 @@ from channeld.schema.sample import sample
 __all__ = ["describe", "make_console", "mint"]
 
 
-def make_console(*, dev: bool) -> Console:
-    """The parts of the console that the command line brings; with `dev` it may mint tokens."""
-    return Console(describe=describe, mint=mint if dev else None)
+def make_console(folder: Path, *, dev: bool) -> Console:
+    """The parts of the console that the command line brings; with `dev` it mints tokens and follows short links.
+
+    Args:
+        folder: of the configuration, where a chat page may be.
+        dev: whether the server runs for development.
+    """
+    if not dev:
+        return Console(describe=describe)
+    page = chat_page(folder)
+
+    def opens(plan: Plan, code: str, url: str) -> str | None:
+        return opened(plan, code, url, has_page=page is not None)
+
+    return Console(
+        describe=describe,
+        mint=mint,
+        opens=opens,
+        page=lambda: page.read_bytes() if page is not None else None,
+    )
 
 
 def mint(plan: Plan, channel: str, user: str) -> str:

@@ -1,12 +1,18 @@
 """Configurations as commands take them: checked, and where they must be valid, refused with their report."""
 
+import os
 import sys
+from collections import ChainMap
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import click
 
 from channeld.cli.output import Unreadable, has_colour
 from channeld.config.model import Config
+from channeld.dev import dev_file
+from channeld.dev.dev_file import DevServer
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.load import STDIN, Checked, check, check_any
 
@@ -18,6 +24,8 @@ __all__ = [
     "check_any",
     "checked_config",
     "demand_valid",
+    "dev_server",
+    "environ_of",
 ]
 
 DEFAULT_FILE: Final = "channels.yaml"
@@ -45,13 +53,24 @@ def _hint(file: str) -> str:
     return "; name the file, or go to its folder" if file == DEFAULT_FILE else ""
 
 
+def dev_server(file: str) -> DevServer | None:
+    """The development server that runs for a configuration; None where there is none."""
+    return None if file == STDIN else dev_file.read(Path(file).parent)
+
+
+def environ_of(file: str) -> Mapping[str, str]:
+    """The environment, and below it the secrets that a running `channeld run --dev` of the file has made up."""
+    running = dev_server(file)
+    return os.environ if running is None else ChainMap(os.environ, dict(running.secrets))
+
+
 def checked_config(file: str) -> Config:
     """The configuration of a valid file, hooks not imported.
 
     Raises:
         click.ClickException: as `demand_valid`.
     """
-    checked = check(file, import_hooks=False)
+    checked = check(file, import_hooks=False, environ=environ_of(file))
     demand_valid(checked)
     assert checked.config is not None  # noqa: S101 - demanded
     return checked.config

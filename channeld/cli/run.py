@@ -1,6 +1,5 @@
 """`channeld run`: validate, then serve; with `--watch` and `--dev` for development."""
 
-import contextlib
 import gc
 import os
 import secrets
@@ -20,10 +19,12 @@ import trio
 from channeld.app import App, Forced, LifespanFailed, Reloader
 from channeld.broker.broker import BrokerFailed
 from channeld.broker.brokers import kind_of
+from channeld.cli.announcer import Announcer
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
+from channeld.cli.binding import bind_nearby, bind_or_explain
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import Unreadable, has_colour
-from channeld.cli.ready import Manner, ready_text
+from channeld.cli.ready import Manner
 from channeld.cli.watching import Watched, watch
 from channeld.cli.workers import lead, report_for_duty, worker_command
 from channeld.config.model import Tls
@@ -31,7 +32,7 @@ from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
-from channeld.server.listener import BindError, bind, tls_context
+from channeld.server.listener import tls_context
 from channeld.server.log_writer import off_the_loop
 from channeld.server.workers import WorkerChannel
 from channeld.telemetry import configure, put
@@ -92,7 +93,8 @@ class _Loader:
         server = checked.plan.server
         config = checked.plan.config
         if self.dev:
-            server = attrs.evolve(server, allowed_origins="localhost")
+            # Nobody waits for a development server to say goodbye.
+            server = attrs.evolve(server, allowed_origins="localhost", drain=0.0)
             config = with_dev_api(config, self.environ)
         if self.workers is not None:
             server = attrs.evolve(server, workers=self.workers)
@@ -101,14 +103,20 @@ class _Loader:
     def reload(self, shown: "_Shown") -> Plan | Report:
         checked = self.check()
         shown.checked = checked
-        return checked.report if checked.plan is None else self.plan_of(checked)
+        if checked.plan is None:
+            return checked.report
+        plan = self.plan_of(checked)
+        if shown.announcer is not None:
+            shown.announcer.reloaded(plan)
+        return plan
 
 
 @attrs.define
 class _Shown:
-    """The last check, for showing its report."""
+    """The last check, for showing its report, and who tells of a changed plan."""
 
     checked: Checked
+    announcer: Announcer | None = None
 
     def report(self, report: Report) -> None:
         """Write a report to stderr."""
@@ -154,6 +162,7 @@ def _addresses(
     type=click.Choice(["auto", "console", "json"]),
     help="Overrides log.format; auto means console on a terminal and json elsewhere.",
 )
+@click.option("--quiet", is_flag=True, help="Print no banner when ready.")
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
     *,
@@ -163,6 +172,7 @@ def command(  # noqa: PLR0913 - one for each option
     watching: bool,
     dev: bool,
     log_format: Literal["auto", "console", "json"] | None,
+    quiet: bool,
     descriptor: int | None,
 ) -> None:
     """Serve a configuration.
@@ -178,48 +188,66 @@ def command(  # noqa: PLR0913 - one for each option
         workers=workers,
         watched=Watched(),
     )
-    checked = loader.check()
-    _demand_valid(checked, dev=dev)
-    shown = _Shown(checked)
-    if checked.report.warnings and parent is None:
-        shown.report(_warnings(checked.report))
-    plan = loader.plan_of(checked)
-    number = parent.spec.number if parent else None
-    configure(log_format or plan.config.log.format, plan.config.log.level, worker=number)
+    shown = _first_check(loader, is_worker=parent is not None)
+    plan = loader.plan_of(shown.checked)
+    _configure_log(plan, log_format, parent)
     tls = _tls(plan.server.tls)
-    api_sockets = _bind_api(checked, plan, parent)
+    api_sockets = _bind_api(plan, parent, dev=dev)
+    is_leader = plan.server.workers > 1 and parent is None
+    addresses = parent.spec.addresses if parent else binds or plan.server.bind
+    sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev)
+    folder = Path(file).parent
     manner = Manner(
         dev=dev,
         reloads=dev or watching,
         generated=[*environ.generated],
         program=_program(),
         console=console_url(plan, api_sockets, dev=dev),
+        moved=moved,
     )
-
-    def on_ready(addresses: Sequence[str]) -> None:
-        _say(ready_text(plan, addresses, manner))
-
-    if plan.server.workers > 1 and parent is None:
-        if not kind_of(plan.config.broker).is_shared:
-            raise click.UsageError("--workers over 1 needs a broker that processes share")
-        options = _worker_options(log_format, workers, dev=dev, watching=watching)
-        line = worker_command(file, options)
-        return lead(plan, line, binds or plan.server.bind, environ.generated, on_ready)
-    app = _make_app(
-        plan,
-        partial(loader.reload, shown),
-        on_ready=on_ready,
-        on_refused=shown.report,
-        parent=parent,
-        console=parts_of_console(api_sockets, dev=dev),
-    )
-    sockets = _bind(parent.spec.addresses if parent else binds or plan.server.bind, parent)
-    watched = loader.watched if manner.reloads else None
-    return _run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
+    quiet = quiet or parent is not None
+    with Announcer(
+        plan=plan, manner=manner, folder=folder, secrets=environ.generated, is_quiet=quiet
+    ) as announcer:
+        if is_leader:
+            line = worker_command(file, _worker_options(log_format, workers, manner))
+            lead(plan, line, addresses, environ.generated, announcer.ready)
+            return
+        shown.announcer = announcer
+        app = _make_app(
+            plan,
+            partial(loader.reload, shown),
+            on_ready=announcer.ready,
+            on_refused=shown.report,
+            parent=parent,
+            console=parts_of_console(api_sockets, folder, dev=dev),
+        )
+        watched = loader.watched if manner.reloads else None
+        _run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
 
 
 _run = off_the_loop()(trio.run)
 """Runs the server's task, while its log lines are written in a thread."""
+
+
+def _configure_log(
+    plan: Plan, form: Literal["auto", "console", "json"] | None, parent: WorkerChannel | None
+) -> None:
+    number = parent.spec.number if parent else None
+    configure(form or plan.config.log.format, plan.config.log.level, worker=number)
+
+
+def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:
+    """The valid configuration, its warnings shown."""
+    checked = loader.check()
+    _demand_valid(checked, dev=loader.dev)
+    shown = _Shown(checked)
+    if checked.report.warnings and not is_worker:
+        shown.report(_warnings(checked.report))
+    plan = loader.plan_of(checked)
+    if plan.server.workers > 1 and not kind_of(plan.config.broker).is_shared:
+        raise click.UsageError("--workers over 1 needs a broker that processes share")
+    return shown
 
 
 def spare_collector() -> None:
@@ -232,11 +260,9 @@ def spare_collector() -> None:
     gc.set_threshold(*COLLECTOR)
 
 
-def _worker_options(
-    log_format: str | None, workers: int | None, *, dev: bool, watching: bool
-) -> list[str]:
-    options = ["--dev"] if dev else []
-    options += ["--watch"] if watching else []
+def _worker_options(log_format: str | None, workers: int | None, manner: Manner) -> list[str]:
+    options = ["--dev"] if manner.dev else []
+    options += ["--watch"] if manner.reloads else []
     options += ["--log-format", log_format] if log_format else []
     return options + (["--workers", str(workers)] if workers else [])
 
@@ -279,20 +305,20 @@ def _demand_valid(checked: Checked, *, dev: bool) -> None:
         raise
 
 
-def _bind(addresses: Sequence[str], parent: WorkerChannel | None) -> list[socket]:
-    try:
-        return bind(addresses, reuse_port=parent is not None)
-    except BindError as error:
-        raise click.ClickException(str(error)) from None
+def _bind(
+    addresses: Sequence[str], parent: WorkerChannel | None, *, dev: bool
+) -> tuple[list[socket], list[tuple[str, str]]]:
+    if dev and parent is None:
+        return bind_nearby(addresses)
+    return bind_or_explain(addresses, reuse_port=parent is not None), []
 
 
-def _bind_api(checked: Checked, plan: Plan, parent: WorkerChannel | None) -> list[socket]:
+def _bind_api(plan: Plan, parent: WorkerChannel | None, *, dev: bool) -> list[socket]:
     # The first of several workers has the API; what it is asked it answers for all of them.
     number = parent.spec.place.number if parent is not None else None
     if number != 0 and (parent is not None or plan.server.workers > 1):
         return []
-    assert checked.config is not None  # noqa: S101 - the caller has looked
-    return bind_api(plan, is_declared=checked.config.api is not None)
+    return bind_api(plan, may_move=dev)
 
 
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:
@@ -346,12 +372,6 @@ def _program() -> str:
         return f"{Path(sys.executable).name} -m channeld"
     here = called.absolute()
     return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
-
-
-def _say(text: str) -> None:
-    # Whoever read the first lines of it may be gone (`channeld run | head`): no reason to stop.
-    with contextlib.suppress(OSError):
-        click.echo(text)
 
 
 def _warnings(report: Report) -> Report:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.cli.links import likely_claims
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid, environ_of
 from channeld.config.scalars import BadScalar, parse_duration
 from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
 from channeld.protocol.frames import Json
@@ -78,15 +79,23 @@ def command(
 
     Claim values are parsed as JSON if possible: --claim admin=true --claim 'rooms=["a"]' --claim name=Ann
     """
-    checked = check(file, import_hooks=False)
+    checked = check(file, import_hooks=False, environ=environ_of(file))
     demand_valid(checked)
     click.echo(minted(checked, auth, user, dict(claims), expires))
 
 
 def minted(
-    checked: Checked, auth: str | None, user: str, claims: Mapping[str, Json], lifetime: float
+    checked: Checked,
+    auth: str | None,
+    user: str,
+    claims: Mapping[str, Json],
+    lifetime: float,
+    *,
+    guesses: bool = False,
 ) -> str:
     """A token of the named authenticator, or of the first that signs; warns where the server would refuse it.
+
+    With `guesses` the claims that the authenticator wants are made up, as those of the links of `run --dev` are.
 
     Raises:
         click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
@@ -94,6 +103,8 @@ def minted(
     assert checked.config is not None  # noqa: S101 - whoever calls this has demanded a valid configuration
     try:
         minter = choose(checked.config.auth, auth)
+        if guesses:
+            claims = {**likely_claims(checked.config, minter.name, user), **claims}
         payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)
         token = minter.mint(payload)
     except CannotMint as error:

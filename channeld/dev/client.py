@@ -63,7 +63,7 @@ async def _open_stream(opening: Opening) -> _Stream:
         NotConnected: nobody listens, the name is unknown, the certificate is not trusted, or it takes too long.
     """
     parts = urlsplit(opening.url)
-    host, secure = parts.hostname or "", parts.scheme == "wss"
+    host, secure, where = parts.hostname or "", parts.scheme == "wss", _origin(opening)
     try:
         with trio.fail_after(CONNECT_TIMEOUT):
             tcp = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
@@ -78,9 +78,15 @@ async def _open_stream(opening: Opening) -> _Stream:
                 raise
             return stream
     except trio.TooSlowError:
-        raise NotConnected(f"no answer within {CONNECT_TIMEOUT:g} s") from None
+        raise NotConnected(f"{where}: no answer within {CONNECT_TIMEOUT:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
-        raise NotConnected(f"no connection: {_root(error)}") from None
+        raise NotConnected(f"no connection to {where}: {_root(error)}") from None
+
+
+def _origin(opening: Opening) -> str:
+    """The address that is tried, without a path or token."""
+    parts = urlsplit(opening.url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 async def _speak(
@@ -110,9 +116,9 @@ async def _speak(
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as group:
         refused = next(leaf for leaf in leaves(group) if isinstance(leaf, ConnectionRejected))
-        screen.notice(_refusal(refused.status_code, refused.body))
+        screen.notice(f"{_origin(opening)}: {_refusal(refused.status_code, refused.body)}")
     except* trio.TooSlowError:
-        screen.notice(f"no answer within {CONNECT_TIMEOUT:g} s")
+        screen.notice(f"{_origin(opening)}: no answer within {CONNECT_TIMEOUT:g} s")
     finally:
         await trio.aclose_forcefully(stream)
     return status
@@ -140,7 +146,7 @@ def _root(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = first(error.__cause__)
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there; is the server running?"
+        return "connection refused; is the server running?"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or "the handshake failed"

@@ -7,7 +7,7 @@ import attrs
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.reserved import RESERVED
-from channeld.scenarios.instrumentation import Origin
+from channeld.scenarios.instrumentation import FrameOrigin
 from channeld.schema.violations import Validator, Violation
 
 __all__ = ["Breach", "check_delivered"]
@@ -25,7 +25,7 @@ class Breach:
 
 
 def check_delivered(
-    plan: Plan, channel: ChannelPlan, frame: Frame, origin: Origin | None
+    plan: Plan, channel: ChannelPlan, frame: Frame, origin: FrameOrigin | None
 ) -> Breach | None:
     """What is wrong with a frame that reached a client of `channel`; None when it is as declared.
 
@@ -53,7 +53,7 @@ def check_delivered(
 
 
 def _message(
-    plan: Plan, channel: ChannelPlan, kind: str, origin: Origin | None
+    plan: Plan, channel: ChannelPlan, kind: str, origin: FrameOrigin | None
 ) -> MessagePlan | None:
     if origin is None:
         return channel.messages.get(kind)  # out of the history

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.protocol.frames import Frame, Json
-from channeld.scenarios.instrumentation import Origin
-from channeld.scenarios.matching import Difference, Env, compare, shown
+from channeld.scenarios.instrumentation import FrameOrigin
+from channeld.scenarios.matching import Deviation, Env, compare, shown
 from channeld.scenarios.model import Pattern
 from channeld.scenarios.outcome import Entry
 
@@ -41,7 +41,7 @@ class Received:
 
     time: float
     frame: Frame
-    origin: Origin | None
+    origin: FrameOrigin | None
     entry: Entry
     fate: str = ""
 
@@ -59,7 +59,7 @@ class Mismatch:
 
     pattern: Pattern
     received: Received
-    differences: list[Difference]
+    differences: list[Deviation]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -68,7 +68,7 @@ class Nothing:
 
     pattern: Pattern
     nearest: Received | None = None
-    differences: Sequence[Difference] = ()
+    differences: Sequence[Deviation] = ()
 
 
 Verdict: TypeAlias = Taken | Mismatch | Nothing
@@ -115,7 +115,7 @@ class Inbox:
         matched: list[Received] = []
         at = 0
         for pattern in patterns:
-            passed: list[tuple[Received, list[Difference]]] = []
+            passed: list[tuple[Received, list[Deviation]]] = []
             while at < len(self.waiting):
                 received = self.waiting[at]
                 at += 1
@@ -175,14 +175,14 @@ class Inbox:
 
     def _differ(
         self, pattern: Pattern, received: Received, taken: dict[str, Json] | None = None
-    ) -> list[Difference]:
+    ) -> list[Deviation]:
         env = Env(
             captured=self.captured, taken={} if taken is None else taken, schemas=self.schemas
         )
         kind = received.frame.get("type")
         if kind in SPOKEN and not _names_type(pattern.value):
             # `{pos: $any}` is meant for a message, though `subscribed` has a `pos`, too.
-            return [Difference("", "a frame that is not the server's own", shown(kind))]
+            return [Deviation("", "a frame that is not the server's own", shown(kind))]
         return compare(pattern.value, received.frame, env)
 
     def _consume(self, matched: list[Received], count: int, taken: dict[str, Json]) -> Taken:
@@ -219,7 +219,7 @@ def _augment(
     return False
 
 
-def _nothing(pattern: Pattern, passed: Sequence[tuple[Received, list[Difference]]]) -> Nothing:
+def _nothing(pattern: Pattern, passed: Sequence[tuple[Received, list[Deviation]]]) -> Nothing:
     """Only a frame of the type that is wanted is worth showing as the nearest."""
     kind = pattern.value.get("type") if isinstance(pattern.value, dict) else None
     alike = [one for one in passed if one[0].frame.get("type") == kind]

@@ -31,11 +31,19 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.scenarios.model import Stub
 
-__all__ = ["ORIGIN", "HookFailure", "Origin", "Witness", "caused_by", "hook_names", "instrument"]
+__all__ = [
+    "ORIGIN",
+    "FrameOrigin",
+    "HookFailure",
+    "Witness",
+    "caused_by",
+    "hook_names",
+    "instrument",
+]
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Origin:
+class FrameOrigin:
     """Whose doing a frame is: a message's route, a hook, or a `publish` step; `pointer` leads to it in its file."""
 
     kind: str
@@ -44,12 +52,12 @@ class Origin:
     pointer: str
 
 
-ORIGIN: Final[ContextVar[Origin | None]] = ContextVar("ORIGIN", default=None)
+ORIGIN: Final[ContextVar[FrameOrigin | None]] = ContextVar("ORIGIN", default=None)
 """Whose doing is what happens now; None: the server's own."""
 
 
 @contextmanager
-def caused_by(origin: Origin) -> Iterator[None]:
+def caused_by(origin: FrameOrigin) -> Iterator[None]:
     """Whatever happens within, and in tasks that are started within, is its doing."""
     before = ORIGIN.get()
     ORIGIN.set(origin)
@@ -107,7 +115,7 @@ def hook_names(plan: Plan) -> list[str]:
     """Every hook of a plan, as `module:function`."""
     names: list[str] = []
 
-    def note(hook: Hook, _origin: Origin) -> Hook:
+    def note(hook: Hook, _origin: FrameOrigin) -> Hook:
         names.append(hook.name)
         return hook
 
@@ -118,7 +126,7 @@ def hook_names(plan: Plan) -> list[str]:
 def instrument(plan: Plan, witness: Witness, stubs: Mapping[str, Stub]) -> Plan:
     """The same plan with witnesses and stubs in it, and with message counters of its own."""
 
-    def hook(declared: Hook, origin: Origin) -> Hook:
+    def hook(declared: Hook, origin: FrameOrigin) -> Hook:
         stub = stubs.get(declared.name)
         if origin.kind == "lifespan":
             return declared if stub is None else attrs.evolve(declared, call=_lifespan(stub))
@@ -131,8 +139,8 @@ def instrument(plan: Plan, witness: Witness, stubs: Mapping[str, Stub]) -> Plan:
     return _rebuilt(plan, hook, _noting)
 
 
-_HookChange = Callable[[Hook, Origin], Hook]
-_MessageChange = Callable[[MessagePlan, Origin], MessagePlan]
+_HookChange = Callable[[Hook, FrameOrigin], Hook]
+_MessageChange = Callable[[MessagePlan, FrameOrigin], MessagePlan]
 
 
 def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
@@ -147,7 +155,9 @@ def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
         return None if found is None else Match(channels[found.channel.name], found.params)
 
     lifespans = tuple(
-        hook(one, Origin(kind="lifespan", channel="", name=one.name, pointer="/hooks/lifespan"))
+        hook(
+            one, FrameOrigin(kind="lifespan", channel="", name=one.name, pointer="/hooks/lifespan")
+        )
         for one in plan.lifespans
     )
     return attrs.evolve(plan, channels=channels, match=match, lifespans=lifespans)
@@ -159,7 +169,7 @@ def _channel(
     def changed(declared: Hook | None, role: str) -> Hook | None:
         if declared is None:
             return None
-        origin = Origin(
+        origin = FrameOrigin(
             kind="hook", channel=channel.name, name=declared.name, pointer=f"{pointer}/{role}"
         )
         return hook(declared, origin)
@@ -167,7 +177,9 @@ def _channel(
     messages = {}
     for type_, plan in channel.messages.items():
         below = at(f"{pointer}/messages", type_)
-        origin = Origin(kind="message", channel=channel.name, name=type_, pointer=f"{below}/route")
+        origin = FrameOrigin(
+            kind="message", channel=channel.name, name=type_, pointer=f"{below}/route"
+        )
         changed_hook = changed(plan.hook, below.removeprefix(f"{pointer}/") + "/hook")
         messages[type_] = message(attrs.evolve(plan, hook=changed_hook), origin)
     return attrs.evolve(
@@ -186,7 +198,9 @@ def _auth(auth: AuthPlan, channel: str, hook: _HookChange) -> AuthPlan:
     if auth.hook is None:
         return auth
     pointer = at("/auth", auth.name) + "/hook"
-    origin = Origin(kind="authenticator", channel=channel, name=auth.hook.name, pointer=pointer)
+    origin = FrameOrigin(
+        kind="authenticator", channel=channel, name=auth.hook.name, pointer=pointer
+    )
     return attrs.evolve(auth, hook=hook(auth.hook, origin))
 
 
@@ -200,11 +214,11 @@ def _subscribe(
     )
 
 
-def _same_message(message: MessagePlan, _origin: Origin) -> MessagePlan:
+def _same_message(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
     return message
 
 
-def _noting(message: MessagePlan, origin: Origin) -> MessagePlan:
+def _noting(message: MessagePlan, origin: FrameOrigin) -> MessagePlan:
     accepts = message.accepts
 
     def noting(value: Json) -> bool:
@@ -217,7 +231,7 @@ def _noting(message: MessagePlan, origin: Origin) -> MessagePlan:
 # ---------------------------------------------------------------------------------------------------------- hooks
 
 
-def _watched(hook: Hook, origin: Origin, witness: Witness, *, is_stub: bool) -> Hook:
+def _watched(hook: Hook, origin: FrameOrigin, witness: Witness, *, is_stub: bool) -> Hook:
     call = hook.call
 
     def failed(error: BaseException) -> None:

@@ -15,7 +15,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compiled import validator_of
 
-__all__ = ["MATCHERS", "MISSING", "TYPES", "Difference", "Env", "compare", "fill", "same", "shown"]
+__all__ = ["MATCHERS", "MISSING", "TYPES", "Deviation", "Env", "compare", "fill", "same", "shown"]
 
 LONGEST = 120
 
@@ -32,7 +32,7 @@ MISSING: Final = _Missing()
 
 
 @attrs.frozen(slots=True)
-class Difference:
+class Deviation:
     """One thing that is not as expected; `path` leads to it in the pattern, both sides in words."""
 
     path: str
@@ -80,7 +80,7 @@ def _are_numbers(*values: object) -> bool:
 
 def compare(
     pattern: Json, value: object, env: Env, path: str = "", *, exact: bool = False
-) -> list[Difference]:
+) -> list[Deviation]:
     """Every difference between a pattern and a value (or MISSING); none when it matches.
 
     Args:
@@ -96,35 +96,35 @@ def compare(
         return _compare_mapping(pattern, value, env, path, exact)
     if isinstance(pattern, list) and isinstance(value, list):
         return _compare_list(pattern, value, env, path, exact)
-    return [] if same(pattern, value) else [Difference(path, shown(pattern), shown(value))]
+    return [] if same(pattern, value) else [Deviation(path, shown(pattern), shown(value))]
 
 
 def _compare_mapping(
     pattern: dict[str, Json], value: object, env: Env, path: str, exact: bool
-) -> list[Difference]:
+) -> list[Deviation]:
     matchers = [key for key in pattern if key.startswith("$")]
-    found: list[Difference] = []
+    found: list[Deviation] = []
     for key in matchers:
         found += MATCHERS[key](pattern[key], value, env, at(path, key))
     if matchers and len(matchers) == len(pattern):
         return found
     plain = {key: expected for key, expected in pattern.items() if not key.startswith("$")}
     if not isinstance(value, dict):
-        return [*found, Difference(path, shown(plain), shown(value))]
+        return [*found, Deviation(path, shown(plain), shown(value))]
     for key, expected in plain.items():
         found += compare(expected, value.get(key, MISSING), env, at(path, key), exact=exact)
     if exact:
         more = {key: value[key] for key in value if key not in plain}
-        found += [Difference(path, f"no `{key}`", shown(more[key])) for key in more]
+        found += [Deviation(path, f"no `{key}`", shown(more[key])) for key in more]
     return found
 
 
 def _compare_list(
     pattern: list[Json], value: list[Json], env: Env, path: str, exact: bool
-) -> list[Difference]:
+) -> list[Deviation]:
     if len(pattern) != len(value):
-        return [Difference(path, f"a list of {len(pattern)}", f"{len(value)}: {shown(value)}")]
-    found: list[Difference] = []
+        return [Deviation(path, f"a list of {len(pattern)}", f"{len(value)}: {shown(value)}")]
+    found: list[Deviation] = []
     for index, (expected, got) in enumerate(zip(pattern, value, strict=True)):
         found += compare(expected, got, env, at(path, index), exact=exact)
     return found
@@ -132,7 +132,7 @@ def _compare_list(
 
 # -------------------------------------------------------------------------------------------------------- matchers
 
-Matcher: TypeAlias = Callable[[Any, Any, Env, str], list[Difference]]
+Matcher: TypeAlias = Callable[[Any, Any, Env, str], list[Deviation]]
 """`(argument, value, env, path)` → how the value differs; empty when it matches."""
 
 TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -146,43 +146,43 @@ TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-def _unless(matches: bool, path: str, expected: str, value: object) -> list[Difference]:
-    return [] if matches else [Difference(path, expected, shown(value))]
+def _unless(matches: bool, path: str, expected: str, value: object) -> list[Deviation]:
+    return [] if matches else [Deviation(path, expected, shown(value))]
 
 
-def _any(argument: bool, value: object, env: Env, path: str) -> list[Difference]:
+def _any(argument: bool, value: object, env: Env, path: str) -> list[Deviation]:
     return _unless(value is not MISSING, path, "anything", value)
 
 
-def _absent(argument: bool, value: object, env: Env, path: str) -> list[Difference]:
+def _absent(argument: bool, value: object, env: Env, path: str) -> list[Deviation]:
     expected = "no such key" if argument else "anything"
     return _unless((value is MISSING) is argument, path, expected, value)
 
 
-def _type(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+def _type(argument: str, value: object, env: Env, path: str) -> list[Deviation]:
     # JSON Schema's integer: 1.0 is one.
     whole = argument == "integer" and isinstance(value, float) and value.is_integer()
     return _unless(type(value) in TYPES[argument] or whole, path, f"type {argument}", value)
 
 
-def _regex(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+def _regex(argument: str, value: object, env: Env, path: str) -> list[Deviation]:
     matches = isinstance(value, str) and re.search(argument, value) is not None
     return _unless(matches, path, f"text that matches {argument}", value)
 
 
-def _len(argument: Json, value: object, env: Env, path: str) -> list[Difference]:
+def _len(argument: Json, value: object, env: Env, path: str) -> list[Deviation]:
     if not isinstance(value, str | list | dict):
         return _unless(False, path, "something that has a length", value)
     found = compare(argument, len(value), env, path)
     return [attrs.evolve(one, expected=f"length {one.expected}") for one in found]
 
 
-def _gt(argument: Any, value: Any, env: Env, path: str) -> list[Difference]:
+def _gt(argument: Any, value: Any, env: Env, path: str) -> list[Deviation]:
     is_more = _comparable(argument, value) and value > argument
     return _unless(is_more, path, f"more than {shown(argument)}", value)
 
 
-def _lt(argument: Any, value: Any, env: Env, path: str) -> list[Difference]:
+def _lt(argument: Any, value: Any, env: Env, path: str) -> list[Deviation]:
     is_less = _comparable(argument, value) and value < argument
     return _unless(is_less, path, f"less than {shown(argument)}", value)
 
@@ -191,7 +191,7 @@ def _comparable(one: object, other: object) -> bool:
     return _are_numbers(one, other) or (isinstance(one, str) and isinstance(other, str))
 
 
-def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Difference]:
+def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Deviation]:
     if value is MISSING:
         return _unless(False, path, "a value that the schema accepts", value)
     named: dict[str, Json] = {"schemas": dict(env.schemas)}
@@ -205,22 +205,22 @@ def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Difference]
     except (TypeError, ValueError) as error:
         # Whether `#/schemas/NAME` exists is only known with the configuration.
         words = " ".join(str(error).split())[:LONGEST]
-        return [Difference(path, "a schema that can be used", words)]
+        return [Deviation(path, "a schema that can be used", words)]
     wanted = [f"`{one.path}` {one.message}" if one.path else one.message for one in violations[:3]]
-    return [Difference(path, f"what the schema accepts ({each})", shown(value)) for each in wanted]
+    return [Deviation(path, f"what the schema accepts ({each})", shown(value)) for each in wanted]
 
 
-def _exact(argument: Json, value: object, env: Env, path: str) -> list[Difference]:
+def _exact(argument: Json, value: object, env: Env, path: str) -> list[Deviation]:
     return compare(argument, value, env, path, exact=True)
 
 
-def _capture(argument: str, value: Any, env: Env, path: str) -> list[Difference]:
+def _capture(argument: str, value: Any, env: Env, path: str) -> list[Deviation]:
     if value is not MISSING:
         env.taken[argument] = value
     return _unless(value is not MISSING, path, "anything", value)
 
 
-def _ref(argument: str, value: object, env: Env, path: str) -> list[Difference]:
+def _ref(argument: str, value: object, env: Env, path: str) -> list[Deviation]:
     captured = env.value(argument)
     return _unless(
         same(captured, value), path, f"{shown(captured)} (captured as `{argument}`)", value

@@ -6,7 +6,7 @@ import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.scenarios.coverage import Reached
-from channeld.scenarios.matching import Difference
+from channeld.scenarios.matching import Deviation
 
 __all__ = ["Entry", "FileResult", "Outcome", "Problem", "Status", "shown_seconds"]
 
@@ -43,7 +43,7 @@ class Problem:
     place: Place
     label: str = ""
     where: str = ""
-    differences: tuple[tuple[Place, Difference], ...] = ()
+    differences: tuple[tuple[Place, Deviation], ...] = ()
     notes: tuple[str, ...] = ()
     is_error: bool = False
 

@@ -9,8 +9,8 @@ from channeld.diagnostics.diagnostic import Place
 from channeld.engine.publishing import FrameRefused
 from channeld.pointer import at
 from channeld.scenarios.inbox import Mismatch, Nothing, Received, Taken
-from channeld.scenarios.instrumentation import ORIGIN, Origin, caused_by
-from channeld.scenarios.matching import Difference, Env, compare, fill, shown
+from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, caused_by
+from channeld.scenarios.matching import Deviation, Env, compare, fill, shown
 from channeld.scenarios.model import (
     Absent,
     Advance,
@@ -145,7 +145,7 @@ class Performer:
         to = {key: value for key, value in (("room", step.room), ("user", step.user)) if value}
         target = " ".join([step.to, *to.values()]) if step.to != "global" else "everyone"
         self.stage.note("", "!", f"publish to {target} of {step.channel}: {shown(event)}")
-        origin = Origin(
+        origin = FrameOrigin(
             kind="publish",
             channel=step.channel,
             name=self.where.partition(", t=")[0],
@@ -237,7 +237,7 @@ class Performer:
         )
 
     def _differs(
-        self, headline: str, pattern: Pattern, differences: list[Difference], notes: list[str]
+        self, headline: str, pattern: Pattern, differences: list[Deviation], notes: list[str]
     ) -> Failed:
         placed = tuple((self.place(pattern.pointer + one.path), one) for one in differences)
         first = differences[0]

@@ -22,7 +22,8 @@ _ORIGIN = re.compile(
 def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
     """Compile `allowed_origins`: `any`, `same-origin`, or a list of origins whose host may begin with `*.`.
 
-    `localhost` is for development only: pages on this machine, at any port, and those opened from a file.
+    `localhost` is for development only: pages that this machine serves, at any port. A page opened from a file has the
+    origin `null`, as any site's sandboxed frame has, and is refused.
     """
     if allowed == "any":
         return _any
@@ -50,9 +51,7 @@ def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
 
 def _is_local(origin: str, _host: str, _secure: bool) -> bool:
     parts = _split(origin)
-    return origin == "null" or (
-        parts is not None and parts[1] in ("localhost", "127.0.0.1", "[::1]")
-    )
+    return parts is not None and parts[1] in ("localhost", "127.0.0.1", "[::1]")
 
 
 def unmapped(address: str) -> str:

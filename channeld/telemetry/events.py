@@ -68,7 +68,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "revoked": Event(
         "info",
         ("revocation", "connections"),
-        "Tokens of a user, or one token, are refused from now on; so many connections were closed.",
+        "Tokens of a user, or one token, are refused from now on; `connections` were closed.",
     ),
     "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
     "slow_consumer": Event(

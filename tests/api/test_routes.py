@@ -53,7 +53,9 @@ def test_a_literal_may_be_encoded() -> None:
 def test_what_needs_no_key_is_listed_here() -> None:
     assert {route.path for route in ROUTES if route.is_open} == {
         "/",
+        "/chat.html",
         "/console/files/{file}",
+        "/go/{code}",
         "/health/live",
         "/health/ready",
         "/metrics",

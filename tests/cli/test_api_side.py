@@ -5,6 +5,7 @@ import click
 import pytest
 
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
+from channeld.cli.links import CONSOLE, code_of
 from channeld.config.model import Api, Config
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
@@ -44,7 +45,7 @@ def test_a_short_key_is_refused() -> None:
 
 
 def test_the_address_is_bound_and_the_link_has_the_key_for_development_only(plan: Plan) -> None:
-    (sock,) = bind_api(plan, is_declared=True)
+    (sock,) = bind_api(plan, may_move=False)
     with sock:
         assert console_url(plan, [sock], dev=False) == f"http://{named(sock)}/"
         assert console_url(plan, [sock], dev=True) == f"http://{named(sock)}/#key={KEY}"
@@ -54,8 +55,8 @@ def test_a_taken_address_is_an_error_where_it_was_declared(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         plan = plan_of(tmp_path, f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(click.ClickException, match="Cannot listen"):
-            bind_api(plan, is_declared=True)
-        (sock,) = bind_api(plan, is_declared=False)
+            bind_api(plan, may_move=False)
+        (sock,) = bind_api(plan, may_move=True)
         with sock:
             assert sock.getsockname()[1] != taken.getsockname()[1]
 
@@ -69,14 +70,17 @@ def test_without_an_api_there_is_nothing(tmp_path: Path) -> None:
     file = tmp_path / "channels.yaml"
     file.write_text("channeld: 1\nchannels: {lobby: {path: /chat, auth: none}}\n")
     plan = load_plan(str(file))
-    assert bind_api(plan, is_declared=False) == []
+    assert bind_api(plan, may_move=True) == []
     assert console_url(plan, [], dev=True) == ""
-    assert parts_of_console([], dev=True) is None
+    assert parts_of_console([], tmp_path, dev=True) is None
 
 
-def test_only_development_mints(plan: Plan) -> None:
+def test_only_development_mints_and_follows_links(plan: Plan, tmp_path: Path) -> None:
     with socket.socket() as sock:
-        dev, other = (parts_of_console([sock], dev=dev) for dev in (True, False))
+        dev, other = (parts_of_console([sock], tmp_path, dev=dev) for dev in (True, False))
         assert dev is not None
         assert other is not None
         assert (dev.mint is not None, other.mint is not None) == (True, False)
+        code = code_of(KEY, CONSOLE)
+        assert dev.opens(plan, code, "") == f"/#key={KEY}"
+        assert other.opens(plan, code, "") is None

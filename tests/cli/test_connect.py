@@ -119,7 +119,7 @@ async def test_nothing_in_time(server: Server, connect: Connect) -> None:
 async def test_a_refusal_shows_its_title(server: Server, connect: Connect) -> None:
     found = await connect(f"ws://127.0.0.1:{server.port}/refused", "--wait", "1")
     assert found.status == 1
-    assert found.err == "refused: HTTP 404 No such channel\n"
+    assert found.err == f"ws://127.0.0.1:{server.port}: refused: HTTP 404 No such channel\n"
 
 
 async def test_a_close_shows_its_code(server: Server, connect: Connect) -> None:

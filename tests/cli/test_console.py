@@ -80,5 +80,5 @@ def test_why_there_is_none(plan: Plan, channel: str, why: str) -> None:
 
 
 def test_the_console_s_parts() -> None:
-    assert make_console(dev=True).mint is mint
-    assert make_console(dev=False).mint is None
+    assert make_console(Path(), dev=True).mint is mint
+    assert make_console(Path(), dev=False).mint is None

@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import jwt
 import pytest
 
+from channeld.cli.api_side import with_dev_api
 from channeld.cli.ready import Manner, ready_text
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
@@ -70,12 +72,12 @@ def test_tls_is_wss(load: Load) -> None:
 def test_a_link_has_a_token_that_the_channel_takes(load: Load) -> None:
     text = ready_text(load(closed()), ["127.0.0.1:4000"], DEV)
     lines = text.splitlines()
+    assert "  channeld connect /rooms/general --user ann" in lines
     link = lines[lines.index("  room as ann") + 1].strip()
     assert link.startswith("ws://127.0.0.1:4000/rooms/general?token=")
     payload = jwt.decode(link.partition("token=")[2], SECRET, ["HS256"])
     assert (payload["sub"], payload["name"]) == ("ann", "Ann")
     assert payload["exp"] - payload["iat"] == 12 * 3600
-    assert f"  channeld connect '{link}'" in lines
     assert "  room as bob" in lines
 
 
@@ -123,3 +125,23 @@ def test_habits_are_told(load: Load) -> None:
 
 def test_over_a_unix_socket_there_is_nothing_to_try(load: Load) -> None:
     assert "channeld connect" not in ready_text(load(OPEN), ["unix:/a"], DEV)
+
+
+def test_with_a_console_each_link_has_a_short_one_for_the_browser(load: Load) -> None:
+    plan = load(closed())
+    plan = attrs.evolve(plan, config=with_dev_api(plan.config, {"CHANNELD_API_KEY": "k" * 32}))
+    manner = Manner(dev=True, console="http://127.0.0.1:4001/#key=secret")
+    lines = ready_text(plan, ["127.0.0.1:4000"], manner).splitlines()
+    at = lines.index("  room as ann")
+    assert lines[at + 1].startswith("    http://127.0.0.1:4001/go/")
+    assert lines[at + 2].startswith("    ws://127.0.0.1:4000/rooms/general?token=")
+    assert any(
+        line.startswith("Console and control API: http://127.0.0.1:4001/go/") for line in lines
+    )
+    assert "secret" not in "\n".join(lines)
+
+
+def test_an_address_that_was_taken_is_said(load: Load) -> None:
+    manner = Manner(moved=[("127.0.0.1:4000", "127.0.0.1:4001")])
+    text = ready_text(load(OPEN), ["127.0.0.1:4001"], manner)
+    assert "\n(127.0.0.1:4000 is in use, so 127.0.0.1:4001 is used instead)\n" in text

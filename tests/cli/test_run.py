@@ -1,5 +1,6 @@
 import gc
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from channeld.app import App
 from channeld.cli import run as module
+from channeld.cli.announcer import Announcer
 from channeld.cli.main import run
 from channeld.cli.run import DevEnvironment
 
@@ -42,14 +44,14 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
 
     def command(yaml: str, *options: str, number: signal.Signals | None = signal.SIGTERM) -> int:
         tmp_path.joinpath("channels.yaml").write_text(yaml)
-        say = module._say
+        ready = Announcer.ready
 
-        def say_and_end(text: str) -> None:
-            say(text)
+        def ready_and_end(announcer: Announcer, addresses: Sequence[str]) -> None:
+            ready(announcer, addresses)
             if number is not None:
                 signal.raise_signal(number)
 
-        monkeypatch.setattr(module, "_say", say_and_end)
+        monkeypatch.setattr(Announcer, "ready", ready_and_end)
         bind = () if "--bind" in options else ("--bind", "127.0.0.1:0")
         return run(["run", *bind, "--log-format", "json", *options])
 
@@ -103,6 +105,28 @@ def test_for_development_a_secret_is_made_up(
     assert "?token=" in out
 
 
+def test_for_development_it_says_that_it_stopped_and_leaves_nothing(
+    start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert start(OPEN, "--dev", number=signal.SIGINT) == 0
+    assert capsys.readouterr().out.endswith("Ctrl-C stops.\n\nStopped.\n")
+    assert not (tmp_path / ".channeld" / "dev.json").exists()
+
+
+def test_quiet_prints_no_banner(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(OPEN, "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_taken_port_says_what_to_do(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert start(OPEN, "--bind", address) == 1
+        assert f"Cannot listen on {address}: Address already in use. " in capsys.readouterr().err
+        assert start(OPEN, "--bind", address, "--dev") == 0
+        assert f"({address} is in use, so 127.0.0.1:" in capsys.readouterr().out
+
+
 def test_warnings_are_shown_and_it_serves(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     assert start(OPEN + "  idle: {path: /idle, auth: none, description: Nothing.}\n") == 0
     captured = capsys.readouterr()
@@ -120,7 +144,7 @@ def test_a_bad_address_is_named(
     start: Start, capsys: pytest.CaptureFixture[str], address: str
 ) -> None:
     assert start(OPEN, "--bind", address) == 2
-    assert f"'--bind': '{address}' is not an address" in capsys.readouterr().err
+    assert f"'--bind': '{address}' is not a valid address" in capsys.readouterr().err
 
 
 def test_a_certificate_must_be_readable(

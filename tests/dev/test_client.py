@@ -141,16 +141,20 @@ async def test_a_refusal_shows_its_title(body: bytes, notice: str) -> None:
 
     screen = Record()
     assert await run(refuse, Script(), screen) == 1
-    assert screen.notices == [notice]
+    address, _, words = screen.notices[0].partition(": ")
+    assert address.startswith("ws://127.0.0.1:")
+    assert words == notice
 
 
 async def test_nobody_listening_is_told() -> None:
     screen = Record()
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))
-        opening = resolve(f"127.0.0.1:{taken.getsockname()[1]}/")
-        assert await play(opening, Script(), screen) == 1
-    assert screen.notices == ["no connection: nobody listens there; is the server running?"]
+        port = taken.getsockname()[1]
+        assert await play(resolve(f"127.0.0.1:{port}/"), Script(), screen) == 1
+    assert screen.notices == [
+        f"no connection to ws://127.0.0.1:{port}: connection refused; is the server running?"
+    ]
 
 
 async def test_tokens_reach_the_server_and_no_screen() -> None:

@@ -5,14 +5,14 @@ import pytest
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.delivered import check_delivered
-from channeld.scenarios.instrumentation import Origin
+from channeld.scenarios.instrumentation import FrameOrigin
 from tests.scenarios.kit import CASES
 
-HOOK = Origin(kind="hook", channel="room", name="h", pointer="")
+HOOK = FrameOrigin(kind="hook", channel="room", name="h", pointer="")
 
 
-def message(name: str, channel: str = "room") -> Origin:
-    return Origin(kind="message", channel=channel, name=name, pointer="")
+def message(name: str, channel: str = "room") -> FrameOrigin:
+    return FrameOrigin(kind="message", channel=channel, name=name, pointer="")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,11 @@ GOOD = {"type": "say", "text": "hi", "from": "ann", "at": "now", "room": "a", "p
     ],
 )
 def test_frames_are_checked_against_what_is_declared(
-    plan: Plan, channel: str, frame: dict[str, Any], origin: Origin | None, declared: str | None
+    plan: Plan,
+    channel: str,
+    frame: dict[str, Any],
+    origin: FrameOrigin | None,
+    declared: str | None,
 ) -> None:
     found = check_delivered(plan, plan.channels[channel], frame, origin)
     assert (found.declared if found else None) == declared

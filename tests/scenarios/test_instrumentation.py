@@ -5,7 +5,7 @@ from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.instrumentation import (
     ORIGIN,
-    Origin,
+    FrameOrigin,
     Witness,
     caused_by,
     hook_names,
@@ -81,7 +81,7 @@ def test_a_plan_keeps_its_own_counters(plan: Plan) -> None:
 
 
 async def test_tasks_inherit_their_origin() -> None:
-    origin = Origin(kind="hook", channel="c", name="n", pointer="/p")
+    origin = FrameOrigin(kind="hook", channel="c", name="n", pointer="/p")
     seen = []
 
     async def look() -> None:

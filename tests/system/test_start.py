@@ -5,15 +5,17 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.system.kit import PATIENCE, Client, Served
+from tests.system.kit import PATIENCE, Client, Served, command, environment
 
 Serve = Callable[..., Served]
 
@@ -25,6 +27,22 @@ OPEN = """
         auth: none
         messages:
           say: {schema: true, route: sender}
+"""
+SIGNED = """
+    channeld: 1
+    auth:
+      session:
+        type: jwt
+        algorithms: [HS256]
+        secret: ${JWT_SECRET}
+        audience: a
+        claims: {type: object, required: [name], properties: {name: {type: string}}}
+    channels:
+      room:
+        path: /room
+        auth: session
+        messages: {say: {schema: true, route: sender, stamp: {name: "{claims.name}"}}}
+        events: {news: {schema: true}, say: {schema: true}}
 """
 TLS = OPEN + "    server: {tls: {certificate: cert.pem, key: key.pem}}\n"
 
@@ -115,7 +133,9 @@ def test_a_port_that_is_taken(serve: Serve) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         yaml = OPEN + f"    server: {{bind: '{address}'}}\n"
         status, lines = failure(serve(yaml, ready=False))
-    assert (status, lines) == (1, [f"Error: Cannot listen on {address}: Address already in use"])
+    assert status == 1
+    assert lines[0].startswith(f"Error: Cannot listen on {address}: Address already in use. ")
+    assert "make run BIND=" in lines[0]
 
 
 def test_a_missing_certificate(serve: Serve) -> None:
@@ -168,7 +188,7 @@ def test_no_file_at_all(serve: Serve, tmp_path: Path) -> None:
 def test_an_address_that_is_none(serve: Serve) -> None:
     status, lines = failure(serve(OPEN, "--bind", "nonsense", ready=False))
     assert status == 2
-    assert "'nonsense' is not an address" in lines[-1]
+    assert "'nonsense' is not a valid address" in lines[-1]
 
 
 FAILING = """
@@ -214,3 +234,40 @@ def test_ctrl_c_during_a_slow_start(serve: Serve, tmp_path: Path) -> None:
     served.tell(signal.SIGINT)
     assert served.wait() == 130
     assert served.err.text() == ""
+
+
+def test_other_commands_find_a_development_server(serve: Serve, tmp_path: Path) -> None:
+    served = serve(SIGNED, "--dev", "--bind", "127.0.0.1:0")
+    talk = ["connect", "/room", "--user", "ann", "--send", '{"type":"say"}']
+    found = subprocess.run(
+        command(*talk), cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert '"name":"Ann"' in found.stdout
+    said = subprocess.run(
+        command("publish", "room", '{"type":"news"}', "--all"),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (0, '{"nodes":1}\n')
+    served.tell(signal.SIGINT)
+    assert served.wait() == 0
+    assert served.out.lines[-1] == "Stopped."
+    gone = subprocess.run(
+        command(*talk), cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert gone.returncode == 1
+    assert "the secret of 'session' is empty" in gone.stderr
+
+
+def test_short_links_open_a_page(serve: Serve) -> None:
+    served = serve(SIGNED, "--dev", "--bind", "127.0.0.1:0")
+    link = next(line.strip() for line in served.out.lines if "/go/" in line)
+    with httpx.Client(trust_env=False) as browser:
+        answer = browser.get(link)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/#key=")
+        assert browser.get(f"{link}x").status_code == 404

@@ -75,7 +75,7 @@ function decoded(text) {
 function show() {
   if (!app.setup || !key.get()) return;
   const [, name = "", ...rest] = location.hash.split("/");
-  const known = name in VIEWS ? name : "overview";
+  const known = Object.hasOwn(VIEWS, name) ? name : "overview";
   close();
   for (const link of views.querySelectorAll("a")) {
     if (link.hash === `#/${known}`) link.setAttribute("aria-current", "page");
@@ -86,10 +86,10 @@ function show() {
 }
 
 // A link of `channeld run --dev` brings the key; it must not stay in the address bar or the history.
-const brought = new URLSearchParams(location.hash.slice(1)).get("key");
-if (brought) {
-  key.set(brought);
-  history.replaceState(null, "", "#/overview");
+const brought = new URLSearchParams(location.hash.slice(1));
+if (brought.get("key")) {
+  key.set(brought.get("key"));
+  history.replaceState(null, "", `#/${brought.get("view") || "overview"}`);
 }
 
 leave.addEventListener("click", () => ask());

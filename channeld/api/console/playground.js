@@ -29,7 +29,7 @@ const MEANINGS = {
   4508: "too slow",
 };
 
-export function playground(view, app, [channelName, typeName]) {
+export function playground(view, app, [channelName, typeName, userName]) {
   const { channels, urls, mints } = app.setup;
   let channel = channels.find((one) => one.name === channelName) ?? channels[0];
   let socket = null;
@@ -53,7 +53,7 @@ export function playground(view, app, [channelName, typeName]) {
     input: h("input", { id: `param-${name}`, value: value === null ? "" : String(value), autocomplete: "off", spellcheck: "false" }),
   }));
   const url = h("select", { id: "url" }, urls.map((one) => h("option", { value: one }, one)));
-  const user = h("input", { id: "user", value: "ann", autocomplete: "off", spellcheck: "false" });
+  const user = h("input", { id: "user", value: userName || "ann", autocomplete: "off", spellcheck: "false" });
   const token = h("input", { id: "token", autocomplete: "off", spellcheck: "false", placeholder: "paste one" });
   put(who,
     h("legend", {}, "Who and where"),
@@ -123,7 +123,7 @@ export function playground(view, app, [channelName, typeName]) {
       return tell("bad", [{ path: "", message: error.message }]);
     }
     if (!own.some((type) => type.type === frame.type)) {
-      const known = frame.type in RESERVED || frame.type === "authenticate";
+      const known = Object.hasOwn(RESERVED, frame.type) || frame.type === "authenticate";
       return known ? tell("good", []) : tell("bad", [{ path: "/type", message: `this channel declares no \`${frame.type}\`` }]);
     }
     try {

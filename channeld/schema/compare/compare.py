@@ -15,7 +15,7 @@ from channeld.pointer import at
 from channeld.schema.cases import identity
 from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, Position, Spot, Step
 from channeld.schema.compare.keyword_rules import defaults, facets, values
-from channeld.schema.compare.normal_form import Form, Held
+from channeld.schema.compare.normal_form import Constraint, Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.compare.words import subject, types_in_words
@@ -24,7 +24,7 @@ __all__ = ["compare"]
 
 MAX_COMPARISONS: Final = 5_000
 MAX_DEPTH: Final = 50
-Branches = tuple[Held, list[Node]]
+Branches = tuple[Constraint, list[Node]]
 
 
 def compare(old: Node, new: Node) -> list[Fact]:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.normal_form import Edge, Form, Held
+from channeld.schema.compare.normal_form import Constraint, Edge, Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import IMPLIED, Node, Part
 
@@ -89,7 +89,7 @@ class Spot:
     key: bool = False
 
     @classmethod
-    def of(cls, held: Held | Edge | None) -> "Spot | None":
+    def of(cls, held: Constraint | Edge | None) -> "Spot | None":
         """Where a keyword's value stands."""
         return cls(held.part, held.keyword) if held is not None else None
 

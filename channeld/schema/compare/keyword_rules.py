@@ -8,7 +8,7 @@ import attrs
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
 from channeld.schema.compare.difference import Effect, Fact, Position, Spot
-from channeld.schema.compare.normal_form import COUNTS, Edge, Form, Held
+from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
 from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 
 __all__ = ["defaults", "facets", "values"]
@@ -97,7 +97,9 @@ def _moved(narrows: bool) -> tuple[str, Effect]:
     return ("D310", Effect.NARROWS) if narrows else ("D311", Effect.WIDENS)
 
 
-def _count(here: Position, keyword: str, was: Held | None, now: Held | None) -> Iterator[Fact]:
+def _count(
+    here: Position, keyword: str, was: Constraint | None, now: Constraint | None
+) -> Iterator[Fact]:
     kind, is_upper = COUNTS[keyword]
     before = was.value if was is not None else None
     after = now.value if now is not None else None

@@ -10,7 +10,7 @@ from channeld.schema.cases import ALL
 from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, item_part, listed, mapping, property_parts
 
-__all__ = ["COUNTS", "NUMBERS", "Edge", "Form", "Held"]
+__all__ = ["COUNTS", "NUMBERS", "Constraint", "Edge", "Form"]
 
 NUMBERS: Final = frozenset({"integer", "number"})
 COUNTS: Final[Mapping[str, tuple[str, bool]]] = {
@@ -25,7 +25,7 @@ COUNTS: Final[Mapping[str, tuple[str, bool]]] = {
 
 
 @attrs.frozen(slots=True)
-class Held:
+class Constraint:
     """A keyword's value, and the schema that holds it."""
 
     value: Json
@@ -50,20 +50,20 @@ class Form:
     node: Node
     types: frozenset[str] = ALL
     values: list[Json] | None = None
-    values_at: Held | None = None
-    types_at: Held | None = None
-    counts: dict[str, Held] = attrs.field(factory=dict)
+    values_at: Constraint | None = None
+    types_at: Constraint | None = None
+    counts: dict[str, Constraint] = attrs.field(factory=dict)
     upper: Edge | None = None
     lower: Edge | None = None
-    multiples: list[Held] = attrs.field(factory=list)
-    unique: Held | None = None
-    texts: dict[tuple[str, str], Held] = attrs.field(factory=dict)
-    required: dict[str, Held] = attrs.field(factory=dict)
+    multiples: list[Constraint] = attrs.field(factory=list)
+    unique: Constraint | None = None
+    texts: dict[tuple[str, str], Constraint] = attrs.field(factory=dict)
+    required: dict[str, Constraint] = attrs.field(factory=dict)
     objects: list[Part] = attrs.field(factory=list)
     arrays: list[Part] = attrs.field(factory=list)
-    branches: list[tuple[Held, list[Node]]] = attrs.field(factory=list)
-    opaque: list[Held] = attrs.field(factory=list)
-    default: Held | None = None
+    branches: list[tuple[Constraint, list[Node]]] = attrs.field(factory=list)
+    opaque: list[Constraint] = attrs.field(factory=list)
+    default: Constraint | None = None
     extensible: bool = False
     whole: str = ""
 

@@ -14,7 +14,7 @@ import attrs
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import declared_types, identity, type_of
-from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Edge, Form, Held
+from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Constraint, Edge, Form
 from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, is_number, listed, number
 from channeld.schema.vocabulary import FORMATS
@@ -80,7 +80,7 @@ def _add(form: Form, part: Part, seen: set[tuple[str, str]]) -> None:
         return
     schema = part.schema
     if schema is False:
-        form.types, form.types_at = frozenset(), Held(False, part, "")
+        form.types, form.types_at = frozenset(), Constraint(False, part, "")
     if not isinstance(schema, dict):
         return
     for keyword in WHOLE & schema.keys():
@@ -97,7 +97,7 @@ def _add_types(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
     named = schema.get("type")
     if named is not None:
         form.types &= declared_types(schema)
-        form.types_at = Held(named, part, "type")
+        form.types_at = Constraint(named, part, "type")
     for keyword in ("enum", "const"):
         if keyword not in schema:
             continue
@@ -105,7 +105,7 @@ def _add_types(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
         values = value if keyword == "enum" and isinstance(value, list) else [value]
         known = None if form.values is None else {identity(each) for each in form.values}
         form.values = [each for each in values if known is None or identity(each) in known]
-        form.values_at = Held(value, part, keyword)
+        form.values_at = Constraint(value, part, keyword)
         form.types &= {type_of(each) for each in values}
     form.extensible = form.extensible or bool(schema.get("x-extensible-enum"))
 
@@ -117,16 +117,16 @@ def _add_limits(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
             continue
         known = form.counts.get(keyword)
         if known is None or (number(value) < number(known.value)) == is_upper:
-            form.counts[keyword] = Held(value, part, keyword)
+            form.counts[keyword] = Constraint(value, part, keyword)
     _add_edges(form, part, schema)
     if "multipleOf" in schema:
-        form.multiples.append(Held(schema["multipleOf"], part, "multipleOf"))
+        form.multiples.append(Constraint(schema["multipleOf"], part, "multipleOf"))
     if schema.get("uniqueItems") is True:
-        form.unique = Held(True, part, "uniqueItems")
+        form.unique = Constraint(True, part, "uniqueItems")
     for keyword in ("pattern", "format"):
         text = schema.get(keyword)
         if isinstance(text, str) and (keyword == "pattern" or text in FORMATS):
-            form.texts[keyword, text] = Held(text, part, keyword)
+            form.texts[keyword, text] = Constraint(text, part, keyword)
 
 
 def _add_edges(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
@@ -151,13 +151,13 @@ def _from_below(edge: Edge) -> tuple[float, bool]:
 def _add_shape(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
     required = schema.get("required")
     for index, name in enumerate(required if isinstance(required, list) else ()):
-        form.required.setdefault(str(name), Held(name, part, at("", "required", index)[1:]))
+        form.required.setdefault(str(name), Constraint(name, part, at("", "required", index)[1:]))
     if schema.keys() & {"properties", "additionalProperties", "patternProperties"}:
         form.objects.append(part)
     if schema.keys() & {"items", "prefixItems"}:
         form.arrays.append(part)
     if "default" in schema:
-        form.default = Held(schema["default"], part, "default")
+        form.default = Constraint(schema["default"], part, "default")
 
 
 def _add_more(
@@ -182,7 +182,7 @@ def _add_more(
 
 
 def _add_branches(form: Form, part: Part, keyword: str) -> None:
-    held = Held(None, part, keyword)
+    held = Constraint(None, part, keyword)
     found = [below(part, keyword, index) for index, _ in enumerate(listed(part, keyword))]
     nodes = [Node(form.node.book, (each,)) for each in found if each is not None]
     forms = [form_of(node) for node in nodes]
@@ -240,8 +240,8 @@ def _absorb(form: Form, branch: Form) -> None:
         form.required = branch.required | form.required
 
 
-def _group(form: Form, part: Part, group: str) -> Held:
+def _group(form: Form, part: Part, group: str) -> Constraint:
     """A group of keywords as it is written, to be compared with another's."""
     schema = part.schema if isinstance(part.schema, dict) else {}
     keywords = [key for key in schema if _OPAQUE.get(key, key) == group]
-    return Held(form.node.book.group(part, keywords), part, group)
+    return Constraint(form.node.book.group(part, keywords), part, group)

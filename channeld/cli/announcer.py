@@ -1,0 +1,93 @@
+"""What `channeld run` says of itself: on stdout when it is ready, and for development to other commands."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import attrs
+import click
+
+from channeld.cli.ready import Manner, base_url, ready_text
+from channeld.dev import dev_file
+from channeld.plan.plan import Plan
+
+__all__ = ["Announcer", "say"]
+
+
+def say(text: str) -> None:
+    """Write to stdout; a reader that is gone (`channeld run | head`) is not a reason to stop."""
+    with contextlib.suppress(OSError):
+        click.echo(text)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Announcer:
+    """Says what is served, where and how to reach it.
+
+    Attributes:
+        plan: what is served.
+        manner: how.
+        folder: of the configuration, for `.channeld/dev.json`.
+        secrets: what was made up for this run, by variable.
+        is_quiet: nothing is said on stdout.
+    """
+
+    plan: Plan
+    manner: Manner
+    folder: Path
+    secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    is_quiet: bool = False
+    _addresses: Sequence[str] = ()
+
+    def ready(self, addresses: Sequence[str]) -> None:
+        """The server listens on these addresses."""
+        self._addresses = addresses
+        if self.manner.dev:
+            self._write_file()
+        self._say()
+
+    def reloaded(self, plan: Plan) -> None:
+        """A changed configuration is about to be taken; links are printed again where channels have changed."""
+        is_news = _reached(plan) != _reached(self.plan)
+        self.plan = plan
+        if is_news and self.manner.dev and self._addresses:
+            self._say()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The server has ended."""
+        if self.manner.dev:
+            dev_file.remove(self.folder, os.getpid())
+            if not self.is_quiet:
+                say("Stopped.")
+
+    def _say(self) -> None:
+        if not self.is_quiet:
+            say(ready_text(self.plan, self._addresses, self.manner))
+
+    def _write_file(self) -> None:
+        base = base_url(self.plan, self._addresses)
+        api = self.plan.config.api
+        server = dev_file.DevServer(
+            pid=os.getpid(),
+            url="" if "+unix:" in base else base,
+            api_url=self.manner.console.partition("/#")[0],
+            key=api.keys[0].text if api is not None and api.keys else "",
+            secrets=dict(self.secrets),
+        )
+        try:
+            dev_file.write(self.folder, server)
+        except OSError as error:
+            click.echo(f"Warning: other commands will not find this server: {error}", err=True)
+
+
+def _reached(plan: Plan) -> list[tuple[str, str, tuple[str, ...]]]:
+    """What the links are made of."""
+    return [
+        (channel.name, channel.path, tuple(auth.name for auth in channel.auth))
+        for channel in plan.channels.values()
+    ]

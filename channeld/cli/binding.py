@@ -1,0 +1,77 @@
+"""Listening for a command: on the address that was asked for, or for development nearby when that is taken."""
+
+import errno
+from collections.abc import Sequence
+from socket import socket
+from typing import Final
+
+import click
+
+from channeld.config.scalars import TcpAddress, format_address, parse_address
+from channeld.server.listener import BindError, bind, named
+
+__all__ = ["bind_nearby", "bind_or_explain"]
+
+_NEARBY: Final = 20
+
+
+def bind_or_explain(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket]:
+    """Listening sockets.
+
+    Raises:
+        click.ClickException: an address cannot be used; the message says what to do.
+    """
+    try:
+        return bind(addresses, reuse_port=reuse_port)
+    except BindError as error:
+        advice = ""
+        if _is_taken(error):
+            advice = ". Is another server running? To use another address: --bind HOST:PORT, or make run BIND=HOST:PORT"
+        raise click.ClickException(f"{error}{advice}") from None
+
+
+def bind_nearby(addresses: Sequence[str]) -> tuple[list[socket], list[tuple[str, str]]]:
+    """Listening sockets, each on the next free port if its own is taken; and which address became which.
+
+    Raises:
+        click.ClickException: an address cannot be used for another reason.
+    """
+    sockets: list[socket] = []
+    moved: list[tuple[str, str]] = []
+    for address in addresses:
+        found = _first_free(address)
+        if found is None:
+            sockets += bind_or_explain([address])
+        else:
+            sockets += found
+            if named(found[0]).rpartition(":")[2] != address.rpartition(":")[2] and _is_fixed(
+                address
+            ):
+                moved.append((address, named(found[0])))
+    return sockets, moved
+
+
+def _first_free(address: str) -> list[socket] | None:
+    for candidate in _candidates(address):
+        try:
+            return bind([candidate])
+        except BindError as error:
+            if not _is_taken(error):
+                return None
+    return None
+
+
+def _candidates(address: str) -> list[str]:
+    parsed = parse_address(address)
+    if not isinstance(parsed, TcpAddress) or parsed.port == 0:
+        return [address]
+    nearby = range(parsed.port, min(parsed.port + _NEARBY, 65535) + 1)
+    return [format_address(TcpAddress(parsed.host, port)) for port in (*nearby, 0)]
+
+
+def _is_fixed(address: str) -> bool:
+    return not address.startswith("unix:") and not address.endswith(":0")
+
+
+def _is_taken(error: BindError) -> bool:
+    return getattr(error.__cause__, "errno", None) == errno.EADDRINUSE

@@ -1,0 +1,172 @@
+"""Ready-made links of `channeld run --dev`: a socket's URL with a token, and a short link that opens a page with it.
+
+A short link is `/go/CODE` on the control API's address. Its code is derived from the API's key, so it needs no state, holds
+through reloads and worker processes, and cannot be guessed. What it opens is decided when it is followed: the example's
+chat page where there is one and the channel speaks its language, else the console's playground.
+"""
+
+import base64
+import hmac
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.dev.mint import CannotMint, choose
+from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
+from channeld.protocol.frames import Json
+from channeld.schema.sample import sample
+
+__all__ = [
+    "CONSOLE",
+    "DEV_USERS",
+    "DevLink",
+    "NoLink",
+    "chat_page",
+    "code_of",
+    "likely_claims",
+    "links",
+    "opened",
+    "path_of",
+    "token_of",
+]
+
+DEV_USERS: Final = ("ann", "bob")
+DEV_LIFETIME: Final = 12 * 3600.0
+CONSOLE: Final = "the console"
+_CODE_LENGTH: Final = 12
+
+
+class NoLink(Exception):
+    """Why there is no ready-made link to a channel."""
+
+
+@attrs.frozen(kw_only=True)
+class DevLink:
+    """A link to a channel: as whom (empty: anonymous), and the socket's URL; or why there is none."""
+
+    channel: str
+    user: str
+    url: str = attrs.field(default="", repr=False)
+    reason: str = ""
+
+
+def links(plan: Plan, base: str) -> Iterator[DevLink]:
+    """A link for each development user of each channel; `base` is the server's URL without a path."""
+    for channel in plan.channels.values():
+        for user in _users(channel):
+            try:
+                url = base + path_of(plan, channel) + _query(plan, channel, user)
+            except NoLink as error:
+                yield DevLink(channel=channel.name, user=user, reason=str(error))
+                break
+            yield DevLink(channel=channel.name, user=user, url=url)
+
+
+def path_of(plan: Plan, channel: ChannelPlan) -> str:
+    """A channel's path with likely values for its params.
+
+    Raises:
+        NoLink: no value comes to mind.
+    """
+    return re.sub(
+        r"\{(\w+)(?:\.\.\.)?\}", lambda found: _param(plan, channel, found[1]), channel.path
+    )
+
+
+def code_of(key: str, channel: str, user: str = "") -> str:
+    """The code of a link; `key` is the control API's."""
+    digest = hmac.digest(key.encode(), f"{channel}\0{user}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest)[:_CODE_LENGTH].decode()
+
+
+def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
+    """Where a short link leads, as a path with a fragment, so that no key or token reaches a log; None: nowhere.
+
+    Args:
+        plan: what is served.
+        code: the link's.
+        base: the server's URL without a path, empty if a browser cannot reach it.
+        has_page: whether there is a chat page.
+    """
+    key = (
+        plan.config.api.keys[0].text if plan.config.api is not None and plan.config.api.keys else ""
+    )
+    if key and _is(code, code_of(key, CONSOLE)):
+        return f"/#{urlencode({'key': key})}"
+    for channel in plan.channels.values() if key else ():
+        for user in _users(channel):
+            if _is(code, code_of(key, channel.name, user)):
+                if has_page and base and _is_chat(plan, channel):
+                    url = base + path_of(plan, channel) + _query(plan, channel, user)
+                    return f"/chat.html#{urlencode({'url': url})}"
+                view = "/".join(
+                    quote(part, safe="") for part in ("playground", channel.name, "", user)
+                )
+                return f"/#{urlencode({'key': key, 'view': view})}"
+    return None
+
+
+def chat_page(folder: Path) -> Path | None:
+    """The chat page of a configuration's folder: `chat.html` there or in `examples/`; None where there is none."""
+    places = (folder / "chat.html", folder / "examples" / "chat.html")
+    return next((place for place in places if place.is_file()), None)
+
+
+def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
+    """A token for development of an authenticator, with made-up claims.
+
+    Raises:
+        NoLink: nothing can sign one, or the claims cannot be guessed.
+    """
+    try:
+        minter = choose(plan.config.auth, auth.name)
+        claims = likely_claims(plan.config, auth.name, user)
+        payload = minter.claims_for(user, claims, now=time.time(), lifetime=DEV_LIFETIME)
+        token = minter.mint(payload)
+    except CannotMint as error:
+        raise NoLink(str(error)) from None
+    schema = auth.compiled.claims
+    if schema is not None and not schema.accepts(payload):
+        raise NoLink(
+            f"the claims of '{auth.name}' cannot be guessed; try `channeld token --user {user} --claim NAME=VALUE`"
+        )
+    return token
+
+
+def likely_claims(config: Config, auth: str, user: str) -> dict[str, Json]:
+    """Made-up claims that the schema of an authenticator's claims probably accepts."""
+    claims = sample(config.auth[auth].claims, user.capitalize(), config.schemas)
+    return claims if isinstance(claims, dict) else {}
+
+
+def _is(code: str, wanted: str) -> bool:
+    return hmac.compare_digest(code.encode(), wanted.encode())
+
+
+def _is_chat(plan: Plan, channel: ChannelPlan) -> bool:
+    """Whether the example's page can talk there: one room on connecting, and `message` frames with a `text`."""
+    declared = plan.config.channels[channel.name]
+    message = channel.messages.get("message")
+    return bool(declared.rooms.join) and message is not None and message.accepts({"text": "hello"})
+
+
+def _users(channel: ChannelPlan) -> Sequence[str]:
+    return DEV_USERS if channel.auth and not channel.auth_optional else ("",)
+
+
+def _query(plan: Plan, channel: ChannelPlan, user: str) -> str:
+    return f"?token={quote(token_of(plan, channel.auth[0], user))}" if user else ""
+
+
+def _param(plan: Plan, channel: ChannelPlan, name: str) -> str:
+    schema = plan.config.channels[channel.name].params.get(name, {})
+    value = sample(schema, "general", plan.config.schemas)
+    if not isinstance(value, str | int | float):
+        raise NoLink(f"no value of {{{name}}} comes to mind for {channel.path}")
+    return quote(str(value), safe="")
