@@ -18,6 +18,7 @@ from channeld.auth.authenticator import (
 from channeld.auth.places import compare_places, words_for
 from channeld.config.model import TokenEntry, TokensAuth
 from channeld.hooks import User
+from channeld.schema.compare.words import choices
 
 __all__ = ["TokensAuthenticator"]
 
@@ -50,6 +51,30 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
         if gone:
             message = f"{len(gone)} of the tokens of `{name}` no longer open anything"
             yield AuthChange(code="D413", level="dangerous", message=message, key="tokens")
+        yield from _changed(name, self.declared, now)
+
+
+def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange]:
+    """Tokens that are still there, but whose user or claims are others. No token is shown."""
+    before = {_entry_digest(entry): entry for entry in was.tokens}
+    for entry in now.tokens:
+        known = before.get(_entry_digest(entry))
+        if known is None or (known.user, known.claims) == (entry.user, entry.claims):
+            continue
+        if known.user != entry.user:
+            message = f"a token of `{name}` lets in `{entry.user}` now"
+            label = f"`{known.user}` before"
+        else:
+            message = f"the token of `{entry.user}` in `{name}` has other claims now"
+            label = f"{choices([dict(known.claims)])} before"
+        yield AuthChange(
+            code="D412",
+            level="dangerous",
+            message=message,
+            key="tokens",
+            label=label,
+            security=True,
+        )
 
 
 class _TokensVerifier:

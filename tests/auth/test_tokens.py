@@ -42,3 +42,21 @@ def test_tokens_that_go_are_counted() -> None:
     now = TokensAuth(tokens=(TokenEntry(user="b", sha256="1" * 64),))
     (found,) = TokensAuthenticator(was).compare("s", now)
     assert (found.code, found.message) == ("D413", "1 of the tokens of `s` no longer open anything")
+
+
+def test_a_token_that_lets_in_another_user_is_told() -> None:
+    was = TokensAuth(tokens=(TokenEntry(user="a", token=Secret(text="t" * 16)),))
+    now = TokensAuth(tokens=(TokenEntry(user="b", token=Secret(text="t" * 16)),))
+    (found,) = TokensAuthenticator(was).compare("s", now)
+    assert (found.code, found.level) == ("D412", "dangerous")
+    assert found.message == "a token of `s` lets in `b` now"
+    assert found.label == "`a` before"
+
+
+def test_other_claims_of_a_token_are_told() -> None:
+    was = TokensAuth(tokens=(TokenEntry(user="a", sha256="0" * 64, claims={"role": "x"}),))
+    now = TokensAuth(tokens=(TokenEntry(user="a", sha256="0" * 64, claims={"role": "y"}),))
+    (found,) = TokensAuthenticator(was).compare("s", now)
+    assert found.message == "the token of `a` in `s` has other claims now"
+    assert "x" in found.label
+    assert list(TokensAuthenticator(was).compare("s", was)) == []

@@ -24,7 +24,7 @@ from tests.docs.blocks import PAGES, ROOT, Block, blocks, name_of
 LANGUAGE = json.loads((ROOT / "channeld/config/channels.schema.json").read_text())
 SECRET = "for-tests-only-0123456789abcdef-0123"
 # These need a server or a keyboard.
-NOT_TYPED = frozenset({"run", "connect", "publish", "presence", "disconnect"})
+NOT_TYPED = frozenset({"run", "connect", "publish", "presence", "disconnect", "revoke"})
 
 
 class Anything(Mapping[str, str]):
