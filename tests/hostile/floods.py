@@ -36,7 +36,7 @@ def tiny_frames_unread(ground: Ground, count: int) -> Answers:
     with Raw(ground.port, buffer=4096).open("/echo") as client:
         client.pour(_packed(say("echo", id="x" * 64), count), reads=False)
         answers = client.read_out().answers
-    return answers + _cut(ground, start)
+    return answers + _cut(ground, start, 4429)
 
 
 def pings(ground: Ground, count: int) -> Answers:
@@ -154,16 +154,16 @@ def room_names_as_shipped(ground: Ground, count: int) -> Answers:
 
 
 def archives(ground: Ground, count: int) -> Answers:
-    """Asking for six megabytes of history with every few bytes, `count` times, reading nothing."""
+    """Asking for half a megabyte of history with every few bytes, `count` times, before anything of it is read."""
     room, text = f"/archive/{ground.pid}", "x" * 60_000
     with Raw(ground.port).open(room) as writer:
         writer.pour(itertools.repeat(say("say", text=text), 100))
         writer.read_until("say", count=100)
-    start = len(ground.served.err.lines)
     with Raw(ground.port, buffer=4096).open(room) as reader:
         reader.pour(_packed(say("history", limit=100), count), reads=False)
-        answers = reader.read_out().answers
-    return answers + _cut(ground, start)
+        reader.read_until("history", count=count)
+        reader.pour([GOODBYE])
+        return reader.read_out().answers
 
 
 def never_reading(ground: Ground, count: int) -> Answers:
@@ -184,7 +184,7 @@ def never_reading(ground: Ground, count: int) -> Answers:
     return _cut(ground, start)
 
 
-def _cut(ground: Ground, start: int) -> Answers:
-    """How many the server says were too slow: they did not read it themselves."""
-    eventually(lambda: ground.closed_with(4508, start) > 0)
-    return Counter({"closed 4508": ground.closed_with(4508, start)})
+def _cut(ground: Ground, start: int, code: int = 4508) -> Answers:
+    """How many the server says it has cut: they did not read it themselves."""
+    eventually(lambda: ground.closed_with(code, start) > 0)
+    return Counter({f"closed {code}": ground.closed_with(code, start)})
