@@ -9,11 +9,20 @@ Nothing but `yield_to_task` (which `resolved` calls for an awaitable) may be the
 the library that really waits would take the caller's task for its own. The reason for all this stands in decision 1.
 """
 
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-__all__ = ["Later", "Pending", "resolved", "run_sync", "start", "yield_to_task"]
+__all__ = [
+    "Continuation",
+    "Later",
+    "Pending",
+    "Promise",
+    "resolved",
+    "run_sync",
+    "start",
+    "yield_to_task",
+]
 
 T = TypeVar("T")
 Later: TypeAlias = T | Awaitable[T]
@@ -54,6 +63,43 @@ class Pending(Generic[T]):
     def close(self) -> None:
         """Give it up: what it holds is released (PEP 342)."""
         self._coroutine.close()
+
+
+class Promise(Protocol):
+    """An answer that is on its way, and can be told whom to call, so that no task has to wait for it."""
+
+    def then(self, call: Callable[[Exception | None], object]) -> None:
+        """Call `call(error)` once, with None for a value, when it is here; at once if it is."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Wait for it."""
+
+
+class Continuation:
+    """What is to be done when a promise is kept: say `then`, or await it, once. `finish(error)` must not raise."""
+
+    __slots__ = ("_finish", "_promise")
+
+    def __init__(self, promise: Promise, finish: Callable[[Exception | None], object]) -> None:
+        self._promise = promise
+        self._finish = finish
+
+    def then(self, resume: Callable[[], object]) -> None:
+        """Let whoever brings the answer finish this and call `resume()`: no task, no task switch."""
+
+        def answered(error: Exception | None) -> None:
+            self._finish(error)
+            resume()
+
+        self._promise.then(answered)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        try:
+            yield from self._promise.__await__()
+        except Exception as error:  # it is the answer
+            self._finish(error)
+        else:
+            self._finish(None)
 
 
 def _drive(coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:

@@ -1,10 +1,14 @@
 """Coroutines that run at once as far as they can."""
 
+from collections.abc import Callable, Generator
+from typing import Any
+
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
-from channeld.later import Pending, resolved, run_sync, start, yield_to_task
+from channeld.later import Continuation, Pending, resolved, run_sync, start, yield_to_task
 
 
 async def test_coroutine_that_waits_for_nothing_is_done_at_once() -> None:
@@ -129,3 +133,38 @@ async def test_what_waits_before_it_may_is_told_so_and_released() -> None:
     with pytest.raises(RuntimeError, match=r"work waits without .* must be `yield_to_task`"):
         start(work())
     assert released == ["released"]
+
+
+class Kept:
+    """A promise that is kept by hand."""
+
+    def __init__(self) -> None:
+        self.call: Callable[[Exception | None], object] = lambda _error: None
+        self.error: Exception | None = None
+
+    def then(self, call: Callable[[Exception | None], object]) -> None:
+        self.call = call
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
+
+
+def test_who_brings_the_answer_finishes_and_goes_on() -> None:
+    promise, seen = Kept(), list[object]()
+    Continuation(promise, seen.append).then(lambda: seen.append("resumed"))
+    assert seen == []
+    promise.call(None)
+    assert seen == [None, "resumed"]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+async def test_a_continuation_can_be_awaited_too(error: Exception | None) -> None:
+    promise, seen = Kept(), list[object]()
+    promise.error = error
+    await Continuation(promise, seen.append)
+    assert seen == [error]

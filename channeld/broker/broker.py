@@ -246,12 +246,15 @@ class Networked(Broker, Protocol):
     The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history cannot give
     them. `on_presence_lost(topic, user)`: a user's last connection was on a node that died. `on_presence_back(topic,
     user, info)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
+    `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings.
     """
 
     on_gap: Callable[[Topic, Position | None], None]
     on_presence_lost: Callable[[Topic, str], None]
     on_presence_back: Callable[[Topic, str, Mapping[str, Any]], None]
     on_health: Callable[[bool, str], None]
+    begin_turn: Callable[[], None]
+    end_turn: Callable[[], None]
     reason: str
 
     @property

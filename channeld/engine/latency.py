@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from channeld.later import Pending
+from channeld.later import Continuation, Pending
 from channeld.telemetry import Histogram
 from channeld.timers import Clock
 
@@ -11,7 +11,7 @@ __all__ = ["EVERY", "Timing"]
 
 EVERY: Final = 16
 
-Receive: TypeAlias = Callable[[bytes, float], Pending[None] | None]
+Receive: TypeAlias = Callable[[bytes, float], Pending[None] | Continuation | None]
 
 
 class Timing:
@@ -40,7 +40,7 @@ class Timing:
         self.handling.observe(self._clock.monotonic() - now)
         return None
 
-    async def _finish(self, pending: Pending[None], now: float) -> None:
+    async def _finish(self, pending: Pending[None] | Continuation, now: float) -> None:
         await pending
         self.handling.observe(self._clock.monotonic() - now)
 

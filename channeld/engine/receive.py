@@ -12,7 +12,7 @@ from channeld.engine import authenticate, lifecycle, rates, reserved, routing, s
 from channeld.engine.errors import refuse_for
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session, State, is_id
-from channeld.later import Pending, start
+from channeld.later import Continuation, Pending, start
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, decode, id_of
@@ -42,7 +42,7 @@ class Receiver(Session):
 
     def receive(  # noqa: PLR0911 - a way out for each thing that a text may be
         self, text: bytes, now: float
-    ) -> Pending[None] | None:
+    ) -> Pending[None] | Continuation | None:
         """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
         timing = self.engine.timing
         timing.until_next -= 1
@@ -108,7 +108,7 @@ class Receiver(Session):
 
     def _receive_message(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
-    ) -> Pending[None] | None:
+    ) -> Pending[None] | Continuation | None:
         if message.rate is not None and not rates.may_send(self, message, id, now):
             return None
         try:
@@ -121,7 +121,7 @@ class Receiver(Session):
                 if later is None or not hasattr(later, "__await__"):
                     routing.accepted(self, message, id)
                     return None
-                return Pending(routing.finish(self, message, later, id))
+                return routing.finish_later(self, message, later, id)
             return start(routing.deliver_message(self, message, frame, id))
         except Exception as error:  # answered with its error frame
             refuse_for(self, error, id, message.counters)

@@ -4,8 +4,9 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 `deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -15,7 +16,7 @@ from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign
 from channeld.engine.session import Session
-from channeld.later import Later, resolved
+from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
 from channeld.plan.requires import meets
@@ -23,7 +24,7 @@ from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
-__all__ = ["accepted", "acknowledge", "deliver_message", "finish", "room_of", "route_one"]
+__all__ = ["accepted", "acknowledge", "deliver_message", "finish_later", "room_of", "route_one"]
 
 
 class BadEmit(Exception):
@@ -58,14 +59,33 @@ def route_one(
     )
 
 
-async def finish(session: Session, message: MessagePlan, later: Any, id: str | int | None) -> None:
-    """The broker did not answer at once: wait for it, then acknowledge."""
+def finish_later(
+    session: Session, message: MessagePlan, later: Awaitable[object], id: str | int | None
+) -> Pending[None] | Continuation:
+    """The broker did not answer at once: what is to be done when it does."""
+    if hasattr(later, "then"):
+        return Continuation(cast("Promise", later), partial(_finish, session, message, id))
+    return Pending(_wait_and_finish(session, message, later, id))
+
+
+def _finish(
+    session: Session, message: MessagePlan, id: str | int | None, error: Exception | None
+) -> None:
+    if error is None:
+        accepted(session, message, id)
+    else:
+        refuse_for(session, error, id, message.counters)
+
+
+async def _wait_and_finish(
+    session: Session, message: MessagePlan, later: Awaitable[object], id: str | int | None
+) -> None:
     try:
         await later
     except Exception as error:  # answered with its error frame
-        refuse_for(session, error, id, message.counters)
+        _finish(session, message, id, error)
     else:
-        accepted(session, message, id)
+        _finish(session, message, id, None)
 
 
 def accepted(session: Session, message: MessagePlan, id: str | int | None) -> None:

@@ -28,6 +28,12 @@ class Fanout(Protocol):
     def settle(self) -> None:
         """Whatever was published has been queued; mappings may change now."""
 
+    def begin(self) -> None:
+        """A turn begins: what is published may wait until `end`."""
+
+    def end(self) -> None:
+        """The turn is over: everything leaves."""
+
 
 class DirectFanout:
     """One `send` after the other: for tests and in-memory peers."""
@@ -42,3 +48,9 @@ class DirectFanout:
 
     def settle(self) -> None:
         """Nothing is ever pending."""
+
+    def begin(self) -> None:
+        """Nothing waits for the end."""
+
+    def end(self) -> None:
+        """Nothing has waited."""

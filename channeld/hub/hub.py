@@ -65,6 +65,7 @@ class Hub:
         self._rooms: dict[Topic, Room] = {}
         self._peers: dict[str, Recipient] = {}
         self._fanout = fanout
+        self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self._room_count = self._publications = self._deliveries = 0
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.broker = make_broker(self.deliver)

@@ -79,6 +79,8 @@ class BrokerLink:
             self._networked.on_presence_lost = engine.on_presence_lost
             self._networked.on_presence_back = engine.on_presence_back
             self._networked.on_health = self._on_health
+            self._networked.begin_turn = engine.hub.begin_turn
+            self._networked.end_turn = engine.hub.end_turn
         return cluster
 
     @property

@@ -15,6 +15,7 @@
 import enum
 from collections.abc import Awaitable
 
+from channeld.later import Continuation
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission
@@ -358,13 +359,19 @@ class Connection(Outbox):
 
     def _wait_for(self, pending: Awaitable[None]) -> None:
         self.paused = self._is_pending = True
-        self._admission.runtime.spawn(self._wait(pending))
+        if isinstance(pending, Continuation):
+            pending.then(self._go_on)
+        else:
+            self._admission.runtime.spawn(self._wait(pending))
 
     async def _wait(self, pending: Awaitable[None]) -> None:
         try:
             await pending
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._is_pending = False
         if self.state is not State.OPEN:
             self.fanout.when_turn_ends(self._tell_session)

@@ -2,14 +2,13 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import trio
 import trio.testing
 
 from channeld.engine.receive import Receiver
-from channeld.later import Pending
 from channeld.protocol.frames import Frame
 from channeld.testing.virtual import VirtualRuntime
 
@@ -125,13 +124,13 @@ class Client:
         """The server closes."""
         self._end(code, reason)
 
-    def start(self, pending: Pending[None] | None) -> None:
+    def start(self, pending: Awaitable[None] | None) -> None:
         """Go on with what the session could not finish at once; frames wait meanwhile."""
         if pending is not None:
             self._busy = True
             self._app.runtime.spawn(self._finish(pending))
 
-    async def _finish(self, pending: Pending[None]) -> None:
+    async def _finish(self, pending: Awaitable[None]) -> None:
         try:
             await pending
         finally:

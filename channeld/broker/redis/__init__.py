@@ -3,6 +3,7 @@
 Read `broker.py` first: the contract, and the supervised task that keeps a session. Then, in the order in which a frame
 passes: `queue.py` (what waits to be sent, and its batches), `scripts.py` (what must be one step inside Redis),
 `encoding.py` (names and envelopes), `subscriptions.py` (what comes back, in order and without holes), `entries.py`
-(presence and leases), `roster.py` (who is present, from numbered changes). Below them `session.py` (the connections, from the first byte to the first fault) and `discovery.py`
-(where the primary is). Beside them `embedded.py`: a private server for the processes of one machine.
+(presence and leases), `roster.py` (who is present, as this node keeps it). Below them `session.py` (one session, from dialling
+to the first fault), `connection.py` (RESP3 over one socket, by callbacks) and `discovery.py` (where the primary is). Beside
+them `embedded.py`: a private server for the processes of one machine.
 """

@@ -1,7 +1,7 @@
 """The broker of many nodes: Redis or Valkey between them, one supervised task in each.
 
-Every verb goes through one bounded queue, in order; one task sends it in batches (a batch of publishes is one script
-call) and one receives. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
+Every verb goes through one bounded queue, in order, and is sent in batches: one at once when nothing is under way, what
+comes meanwhile when that is answered (a batch of publishes is one script call). No task waits for an answer. A session (`session.py`) ends at the first fault; a new one subscribes to everything that is
 wanted, fills the gaps (`subscriptions.py`) and enters every presence again (`entries.py`). Between sessions a verb
 waits for at most `HOLD` seconds in the queue and then fails with `BrokerUnavailable`; nothing is ever sent twice.
 """
@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-import anyio
 import attrs
 import trio
 from coredis.exceptions import RedisError
@@ -30,11 +29,12 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.once import MOST_KEYS, Once
+from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import kept_frames, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
-from channeld.broker.redis.session import Dialler, Link, Lost
+from channeld.broker.redis.session import Dialler, Session
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 from channeld.telemetry import Sample
@@ -87,11 +87,14 @@ class RedisBroker:
             lambda _topic, _user, _info: None
         )
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
+        self.begin_turn: Callable[[], None] = lambda: None
+        self.end_turn: Callable[[], None] = lambda: None
         self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
         self._names = self._dialler.names
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()
+        self._outgoing.on_filled = self._send
         self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster)
         self._leases = Leases(
             self._names,
@@ -100,7 +103,8 @@ class RedisBroker:
             self._tell_back,
         )
         self._entries = self._leases.entries
-        self._link: Link | None = None
+        self._current: Session | None = None
+        self._is_sending = False
         self._healthy = False
         self._refuse_after = float("-inf")
         self._pause = FIRST_PAUSE
@@ -149,18 +153,18 @@ class RedisBroker:
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""
         subscription, fresh = self._inbox.want(topic)
-        if self._link is None:
+        if self._current is None:
             return None
         if fresh:
             self._inbox.asked((subscription.channel,))
-            self._link.subscribe((subscription.channel,))
+            self._current.subscribe((subscription.channel,))
         return None if subscription.ready.done else subscription.ready
 
     def unsubscribe(self, topic: Topic) -> None:
         """Want it no more."""
         channel = self._inbox.forget(topic)
-        if channel is not None and self._link is not None:
-            self._link.unsubscribe(channel)
+        if channel is not None and self._current is not None:
+            self._current.unsubscribe(channel)
 
     def since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
         """What came after a position, all or nothing; with None only `top`."""
@@ -214,7 +218,7 @@ class RedisBroker:
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, on all nodes, in the order they came: as this node keeps it, where it subscribes to the topic."""
-        if self._link is None:
+        if self._current is None:
             raise BrokerUnavailable(self._retry_after())
         roster = self._inbox.roster(topic)
         if roster is None:
@@ -232,9 +236,9 @@ class RedisBroker:
     async def aclose(self) -> None:
         """End `run`, fail what waits, give up the lease."""
         self._refuse_after = float("-inf")
-        if self._link is not None:
+        if self._current is not None:
             with trio.move_on_after(1), suppress(Lost, RedisError):
-                await self._leases.depart(self._link)
+                await self._leases.depart(self._current)
         self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()
@@ -297,40 +301,38 @@ class RedisBroker:
         """Nothing waits for a session for longer than `HOLD`."""
         while True:
             await trio.sleep(HOLD / 2)
-            if self._link is None and self._clock.monotonic() >= self._refuse_after:
+            if self._current is None and self._clock.monotonic() >= self._refuse_after:
                 self._outgoing.fail(BrokerUnavailable(self._retry_after()))
 
     async def _session(self) -> None:
-        # Two nurseries: when what comes in is lost, what is on its way out still gets its answer.
-        async with trio.open_nursery() as outer:
-            calls = await self._dialler.dial(outer, anyio.CapacityLimiter(1))
-            async with trio.open_nursery() as nursery:
-                limiter = anyio.CapacityLimiter(1)
-                pushes = await self._dialler.dial(nursery, limiter)
-                await self._connected(nursery, Link(calls, pushes, limiter))
+        async with trio.open_nursery() as nursery:
+            turn = (lambda: self.begin_turn(), lambda: self.end_turn())  # noqa: PLW0108 - set later
+            connection = await self._dialler.dial(nursery, turn)
+            await self._connected(nursery, Session(connection))
 
-    async def _connected(self, nursery: trio.Nursery, link: Link) -> NoReturn:
-        await link.load()
+    async def _connected(self, nursery: trio.Nursery, session: Session) -> NoReturn:
+        await session.load()
         self._presence_in_doubt = False
-        await self._leases.arrive(link)
+        await self._leases.arrive(session)
         self._heard = self._clock.monotonic()
-        self._link = link
+        self._current = session
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
         echo = self._names.echo(self._entries.lease)
         self._inbox.asked(wanted)
-        link.subscribe([echo, *wanted])
         opened = trio.Event()
-        nursery.start_soon(link.receive, self._inbox, echo, opened, self._hear)
-        nursery.start_soon(self._send, link)
+        session.listen(self._inbox, echo, opened, self._hear)
+        session.subscribe([echo, *wanted])
+        self._is_sending = False
+        self._send()
         nursery.start_soon(self._fill)
-        nursery.start_soon(self._leases.renew, link)
+        nursery.start_soon(self._leases.renew, session)
         with trio.move_on_after(SILENCE):
             await opened.wait()
         await self._watch(echo)
 
     def _end(self, reason: str) -> None:
         self.reason = reason
-        self._link = None
+        self._current = None
         self._inbox.disconnect()
         self._outgoing.fail(BrokerUnavailable(), bound_only=True)
         if self._healthy:
@@ -338,12 +340,19 @@ class RedisBroker:
             self._refuse_after = self._clock.monotonic() + HOLD
             self.on_health(False, reason)
 
-    async def _send(self, link: Link) -> NoReturn:
-        while True:
-            batch = await self._outgoing.take()
-            opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
-            with trio.CancelScope(shield=True):
-                await link.perform(commands(batch, self._names.state, opening, self._saw))
+    def _send(self) -> None:
+        """Send a batch of what waits, unless one is under way: what comes meanwhile makes the next one."""
+        session = self._current
+        if self._is_sending or session is None or not session.is_open or not self._outgoing:
+            return
+        self._is_sending = True
+        opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
+        batch = commands(self._outgoing.take(), self._names.state, opening, self._saw)
+        session.perform(batch, self._sent)
+
+    def _sent(self) -> None:
+        self._is_sending = False
+        self._send()
 
     def _saw(self, seq: int) -> None:
         self._leases.seq = seq
@@ -443,7 +452,7 @@ class RedisBroker:
 
     def _put(self, entry: Publish | Script, *, urgent: bool = False) -> None:
         bound = isinstance(entry, Script) and entry.bound
-        if self._link is None and (bound or self._clock.monotonic() >= self._refuse_after):
+        if self._current is None and (bound or self._clock.monotonic() >= self._refuse_after):
             raise BrokerUnavailable(self._retry_after())
         self._outgoing.put(entry, urgent=urgent)
 

@@ -17,9 +17,10 @@ import trio
 from coredis.exceptions import RedisError
 
 from channeld.broker.broker import Topic
+from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.queue import Argument, Reply, Script
-from channeld.broker.redis.session import Link, Lost
+from channeld.broker.redis.session import Session
 
 __all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last"]
 
@@ -111,7 +112,7 @@ class Entries:
 
 @attrs.define(eq=False)
 class Leases:
-    """This node's lease, and the end of other nodes'. Uses its `Link` for calls of its own, before and beside the queue."""
+    """This node's lease, and the end of other nodes'. Uses its `Session` for calls of its own, before and beside the queue."""
 
     _names: Names
     entries: Entries
@@ -122,28 +123,28 @@ class Leases:
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
     is_same_run: bool = attrs.field(default=False, init=False)
 
-    async def arrive(self, link: Link) -> None:
+    async def arrive(self, session: Session) -> None:
         """Begin a session: a new lease, everything entered under it, the earlier lease undone."""
         before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
         self.entries.before = before
-        run_id = await link.run_id()
+        run_id = await session.run_id()
         self.is_same_run = bool(run_id) and run_id == self._run_id
         keys = (self._names.base, self._names.state)
         fresh_gen = secrets.token_hex(6)
         arguments: list[Argument] = [self.entries.lease, round(LEASE * 1000), run_id]
         arguments += (self._run_id, self.seq, fresh_gen, before)
-        was_reaped = await link.call("arrive", keys, arguments)
+        was_reaped = await session.call("arrive", keys, arguments)
         if run_id != self._run_id:
             self._run_id, self.seq = run_id, 0
         # Until nothing changed while it was being told: the last look and the end have no checkpoint between.
         told: dict[_Key, bool] = {}
-        await self._tell(link, told, back=bool(was_reaped))
+        await self._tell(session, told, back=bool(was_reaped))
         if before:
-            await self._reap(link, before)
-            await self._tell(link, told, back=False)
+            await self._reap(session, before)
+            await self._tell(session, told, back=False)
         self.entries.before = ""
 
-    async def renew(self, link: Link) -> NoReturn:
+    async def renew(self, session: Session) -> NoReturn:
         """Keep the lease, and undo those of nodes that are gone.
 
         Raises:
@@ -154,7 +155,7 @@ class Leases:
             await trio.sleep(RENEWAL)
             try:
                 arguments = (self.entries.lease, round(LEASE * 1000))
-                state, *ended = await link.call("renew", (self._names.base,), arguments)
+                state, *ended = await session.call("renew", (self._names.base,), arguments)
             except RedisError:
                 # Out of memory, for one: nobody's lease is renewed then, and nobody is undone.
                 steady = 0
@@ -163,16 +164,16 @@ class Leases:
                 raise Lost("the presence lease is gone")
             steady = steady + 1 if state else 0
             for lease in ended if steady >= _STEADY else ():
-                await self._reap(link, lease.decode())
+                await self._reap(session, lease.decode())
 
-    async def depart(self, link: Link) -> None:
+    async def depart(self, session: Session) -> None:
         """Give the lease up; what it still holds is undone by the others."""
-        await link.call("depart", (self._names.base,), (self.entries.lease,))
+        await session.call("depart", (self._names.base,), (self.entries.lease,))
 
-    async def _tell(self, link: Link, told: dict[_Key, bool], *, back: bool) -> None:
+    async def _tell(self, session: Session, told: dict[_Key, bool], *, back: bool) -> None:
         while some := list(islice(self.entries.differences(told), _AT_ONCE)):
             states = {key: self.entries.entry(key) for key, _, _ in some}
-            replies = await link.call_all([script for _, _, script in some])
+            replies = await session.call_all([script for _, _, script in some])
             for (key, enters, _), reply in zip(some, replies, strict=True):
                 topic, user, _ = key
                 state = states[key]
@@ -186,10 +187,10 @@ class Leases:
                 if changed and back:
                     self.on_back(topic, user, state[1])
 
-    async def _reap(self, link: Link, lease: str) -> None:
+    async def _reap(self, session: Session, lease: str) -> None:
         left = 1
         while left:
-            reply = await link.call("reap", (self._names.base,), (lease, _AT_ONCE))
+            reply = await session.call("reap", (self._names.base,), (lease, _AT_ONCE))
             left, lost = read_last(reply)
             for topic, user in lost:
                 self.on_lost(topic, user)

@@ -12,6 +12,7 @@ import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
+from channeld.telemetry import log
 
 __all__ = ["Answer", "Argument", "Command", "Outgoing", "Publish", "Reply", "Script", "commands"]
 
@@ -29,10 +30,11 @@ BATCH_BYTES = 1024 * 1024
 class Answer(Generic[T]):
     """A value that comes later; await it as often as needed, or never."""
 
-    __slots__ = ("_error", "_event", "_value", "done", "on_failure")
+    __slots__ = ("_error", "_event", "_then", "_value", "done", "on_failure")
 
     def __init__(self) -> None:
         self.done = False
+        self._then: Callable[[Exception | None], object] | None = None
         self.on_failure: Callable[[], None] | None = None
         self._event: trio.Event | None = None
         self._value: T | None = None
@@ -50,6 +52,13 @@ class Answer(Generic[T]):
             self.on_failure()
         self._finish()
 
+    def then(self, call: Callable[[Exception | None], object]) -> None:
+        """Call `call(error)`, with None for a value, when it is here; one call at most can be left."""
+        if self.done:
+            call(self._error)
+        else:
+            self._then = call
+
     def __await__(self) -> Generator[Any, Any, T]:
         if not self.done:
             if self._event is None:
@@ -66,6 +75,11 @@ class Answer(Generic[T]):
         self.done = True
         if self._event is not None:
             self._event.set()
+        if self._then is not None:
+            try:
+                self._then(self._error)
+            except Exception as error:  # a bug of one who asked is no fault of the connection
+                log("task_failed", task="answer", exception=error)
 
 
 @attrs.define(eq=False)
@@ -116,11 +130,11 @@ class Command:
 
 @attrs.define(eq=False)
 class Outgoing:
-    """The queue. `put` refuses what is over the bound; an urgent entry is always taken."""
+    """The queue. `put` refuses what is over the bound; an urgent entry is always taken. `on_filled()` is called by `put`."""
 
     _waiting: deque[Publish | Script] = attrs.field(factory=deque, init=False)
     _bytes: int = attrs.field(default=0, init=False)
-    _filled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    on_filled: Callable[[], object] = attrs.field(default=lambda: None, init=False)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -136,13 +150,10 @@ class Outgoing:
             raise BrokerUnavailable(0.5)
         self._waiting.append(entry)
         self._bytes += entry.size
-        self._filled.set()
+        self.on_filled()
 
-    async def take(self) -> list[Publish | Script]:
-        """The next entries: at least one, at most a batch."""
-        while not self._waiting:
-            self._filled = trio.Event()
-            await self._filled.wait()
+    def take(self) -> list[Publish | Script]:
+        """The next entries, at most a batch."""
         batch: list[Publish | Script] = []
         room = BATCH_BYTES
         while self._waiting and len(batch) < BATCH and room > 0:

@@ -35,9 +35,9 @@ def asked(answers: dict[int, Any]) -> Callable[..., Awaitable[Any]]:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://a", "`http` is no scheme"),
-        ("redis+http://a", "`redis\\+http` is no scheme"),
-        ("unix+sentinel://a/m", "`unix\\+sentinel` is no scheme"),
+        ("http://a", "`http` is not a Redis scheme"),
+        ("redis+http://a", "`redis\\+http` is not a Redis scheme"),
+        ("unix+sentinel://a/m", "`unix\\+sentinel` is not a Redis scheme"),
         ("redis+sentinel://a:1", "name the primary"),
         ("redis+sentinel:///m", "names no host"),
         ("redis+sentinel://a:1,,b/m", "names no host"),

@@ -30,6 +30,19 @@ async def test_an_answer_wakes_all_who_wait() -> None:
     assert [*got, await answer] == [3, 3, 3]
 
 
+def test_an_answer_calls_who_asked_once() -> None:
+    got = list[Exception | None]()
+    for answer in (Answer[int](), Answer[int]()):
+        answer.then(got.append)
+        answer.resolve(3)
+        answer.then(got.append)
+    error = BrokerUnavailable()
+    failed = Answer[int]()
+    failed.then(got.append)
+    failed.fail(error)
+    assert got == [None] * 4 + [error]
+
+
 async def test_a_failed_answer_raises_each_time() -> None:
     answer = Answer[int]()
     answer.fail(BrokerUnavailable(2.0))
@@ -43,10 +56,10 @@ async def test_batches_are_bounded_in_number_and_bytes() -> None:
     queue = Outgoing()
     for _ in range(300):
         queue.put(publish(b"c", b"x"))
-    assert [len(await queue.take()), len(await queue.take())] == [256, 44]
+    assert [len(queue.take()), len(queue.take())] == [256, 44]
     for _ in range(3):
         queue.put(publish(b"c", b"x" * 600_000))
-    assert [len(await queue.take()), len(await queue.take())] == [2, 1]
+    assert [len(queue.take()), len(queue.take())] == [2, 1]
 
 
 def test_bytes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +77,7 @@ async def test_only_what_belongs_to_a_session_fails_with_it() -> None:
     queue.put(kept)
     queue.put(bound)
     queue.fail(BrokerUnavailable(), bound_only=True)
-    assert (bound.answer.done, kept.answer.done, await queue.take()) == (True, False, [kept])
+    assert (bound.answer.done, kept.answer.done, queue.take()) == (True, False, [kept])
 
 
 def test_publishes_share_a_call_and_neighbours_an_envelope() -> None:
@@ -121,3 +134,14 @@ async def test_a_reply_that_cannot_be_read_is_unavailable() -> None:
     command.resolve([1])
     with pytest.raises(BrokerUnavailable):
         await call.answer
+
+
+def test_who_fails_at_an_answer_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(_error: Exception | None) -> None:
+        raise ZeroDivisionError
+
+    answer = Answer[int]()
+    answer.then(fails)
+    answer.resolve(3)
+    assert answer.done
+    assert '"task_failed","task":"answer"' in capsys.readouterr().err

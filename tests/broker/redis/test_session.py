@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 import trio
 from cryptography import x509
@@ -13,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from channeld.broker.broker import Topic
-from channeld.broker.redis.session import Dialler, Lost
+from channeld.broker.redis.connection import Lost
+from channeld.broker.redis.session import Dialler
 from tests.ports import free_port
 
 ROOM = Topic("room", "lobby", "general")
@@ -52,7 +52,7 @@ async def refused(url: str) -> str:
     """Why a session cannot begin."""
     with pytest.RaisesGroup(pytest.RaisesExc(Lost)) as raised:
         async with trio.open_nursery() as nursery:
-            await Dialler(url, "p", "test").dial(nursery, anyio.CapacityLimiter(1))
+            await Dialler(url, "p", "test").dial(nursery)
     return str(raised.value.exceptions[0])
 
 

@@ -1,0 +1,303 @@
+"""One RESP3 connection to Redis, driven by callbacks: no task waits for an answer, and a message costs no task switch.
+
+The rules of this file. `call` notes who gets the answer and queues the words; `flush` writes what is queued at once, as far
+as the socket takes it; `run` waits for the rest and reads. Answers come in the order of the calls. All that one read
+brings is taken within one turn (`begin_turn`, `end_turn`), so what it causes to be written elsewhere leaves together. A
+read takes at most `READ` bytes before other tasks have their chance, and what is not read stays with Redis, up to its
+own limit. hiredis parses. After the first fault the connection is closed, and each call not answered gets the fault.
+"""
+
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from typing import Any, NoReturn, TypeAlias
+
+import hiredis
+import trio
+from coredis.connection import Location, TCPLocation, UnixDomainSocketLocation
+from coredis.exceptions import NoScriptError, RedisError
+
+from channeld.broker.redis.queue import Argument, Reply
+from channeld.groups import first
+
+__all__ = ["Connection", "Lost", "NoLongerPrimary", "Turn", "Wire", "connect"]
+
+READ = 64 * 1024
+
+Then: TypeAlias = Callable[[Reply], object]
+Turn: TypeAlias = tuple[Callable[[], object], Callable[[], object]]
+"""What begins and what ends the turn around a read."""
+
+_NOTHING = object()
+
+
+class Lost(Exception):
+    """The session is over; the message says why."""
+
+
+class NoLongerPrimary(RedisError):
+    """This server takes no writes, or has not got our keys: another one does."""
+
+
+def _error(message: str) -> RedisError:
+    """Hiredis asks for the exception of an error reply."""
+    word = message.partition(" ")[0]
+    if word in ("READONLY", "MOVED", "CLUSTERDOWN"):
+        return NoLongerPrimary(message)
+    return NoScriptError(message) if word == "NOSCRIPT" else RedisError(message)
+
+
+class Wire:
+    """A socket that never blocks, with TLS where a context is given."""
+
+    def __init__(self, sock: socket, tls: ssl.SSLContext | None, host: str | None) -> None:
+        self.sock = sock
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None
+        if tls is not None:
+            self._tls = tls.wrap_bio(self._in, self._out, server_hostname=host)
+
+    async def shake_hands(self) -> None:
+        """The handshake of TLS, if there is one.
+
+        Raises:
+            OSError: the peer is gone, or shows a certificate that is not taken.
+        """
+        while self._tls is not None:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self._tls.do_handshake()
+                # What is left to say goes before the first words.
+                return
+            await self._send_all(self._out.read())
+            await trio.lowlevel.wait_readable(self.sock)
+            self._feed(self.sock.recv(READ))
+
+    def sealed(self, data: bytes) -> bytes:
+        """What is to be written for these bytes."""
+        if self._tls is None:
+            return data
+        self._tls.write(data)
+        return self._out.read()
+
+    def receive(self) -> bytes:
+        """What has come; empty where that makes no whole record yet.
+
+        Raises:
+            OSError: the peer is gone. BlockingIOError: nothing has come.
+        """
+        data = self.sock.recv(READ)
+        if self._tls is None:
+            if not data:
+                raise ConnectionResetError("closed by the server")
+            return data
+        self._feed(data)
+        parts = []
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while part := self._tls.read(READ):
+                parts.append(part)
+            raise ConnectionResetError("closed by the server")
+        return b"".join(parts)
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            raise ConnectionResetError("closed by the server")
+        self._in.write(data)
+
+    async def _send_all(self, data: bytes) -> None:
+        while data:
+            await trio.lowlevel.wait_writable(self.sock)
+            data = data[self.sock.send(data) :]
+
+
+async def connect(location: Location, tls: ssl.SSLContext | None) -> Wire:
+    """A connection to a place, with the handshake of TLS done.
+
+    Raises:
+        OSError: nobody answers there, or not as TLS asks.
+    """
+    host = None
+    if isinstance(location, UnixDomainSocketLocation):
+        stream = await trio.open_unix_socket(location.path)
+    else:
+        assert isinstance(location, TCPLocation)  # noqa: S101 - there are two kinds
+        host = location.host
+        stream = await trio.open_tcp_stream(host, location.port)
+    sock = socket(fileno=stream.socket.detach())
+    sock.setblocking(False)
+    if host is not None:
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    wire = Wire(sock, tls, host)
+    try:
+        await wire.shake_hands()
+    except BaseException:
+        sock.close()
+        raise
+    return wire
+
+
+class _Asked:
+    """An answer that a task waits for."""
+
+    __slots__ = ("_event", "_reply")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._reply: Reply = None
+
+    def __call__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._event.set()
+
+    def __await__(self) -> Generator[Any, Any, Reply]:
+        yield from self._event.wait().__await__()
+        if isinstance(self._reply, Exception):
+            raise self._reply
+        return self._reply
+
+
+class Connection:
+    """Made with what `connect` gave. `on_push` gets the pushes; `timeout` seconds without an answer are a fault."""
+
+    def __init__(self, wire: Wire, timeout: float, turn: Turn) -> None:
+        self.on_push: Callable[[list[Any]], object] = lambda _push: None
+        self.fault: Lost | None = None
+        self._wire = wire
+        self._timeout = timeout
+        self._begin, self._end = turn
+        self._reader = hiredis.Reader(replyError=_error, notEnoughData=_NOTHING)
+        self._waiting: deque[Then] = deque()
+        self._progress = 0.0  # when the oldest call became the oldest
+        self._out: list[bytes] = []
+        self._unsent = b""
+        self._blocked = trio.Event()
+
+    def call(self, words: Sequence[Argument], then: Then) -> None:
+        """Queue a command; `then` gets the reply, which is a `RedisError` or `Lost` where that is the answer."""
+        if self.fault is not None:
+            then(self.fault)
+            return
+        if not self._waiting:
+            self._progress = trio.current_time()
+        self._waiting.append(then)
+        self._out.append(_packed(words))
+
+    def tell(self, words: Sequence[Argument]) -> None:
+        """Queue a command that is answered by pushes."""
+        if self.fault is None:
+            self._out.append(_packed(words))
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the socket takes it; the rest follows by itself."""
+        if self._unsent or not self._out or self.fault is not None:
+            return
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._write(self._wire.sealed(data))
+
+    async def ask(self, *words: Argument) -> Reply:
+        """One command by itself.
+
+        Raises:
+            Lost: no answer.
+            RedisError: Redis refused it.
+        """
+        asked = _Asked()
+        self.call(words, asked)
+        self.flush()
+        return await asked
+
+    def fail(self, reason: str) -> None:
+        """Close it. Idempotent."""
+        if self.fault is not None:
+            return
+        self.fault = Lost(reason)
+        trio.lowlevel.notify_closing(self._wire.sock)
+        self._wire.sock.close()
+        self._blocked.set()
+        waiting, self._waiting = self._waiting, deque()
+        for then in waiting:
+            then(self.fault)
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
+        """Read, and write what had to wait, until the first fault.
+
+        Raises:
+            Lost: that fault.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write_on)
+                nursery.start_soon(self._watch)
+                task_status.started()
+                await self._read_on()
+        except* (OSError, trio.ClosedResourceError, hiredis.ProtocolError) as group:
+            self.fail(str(first(group)))
+        finally:
+            self.fail("the session has ended")
+        assert self.fault is not None  # noqa: S101 - it has just been set
+        raise self.fault
+
+    async def _read_on(self) -> NoReturn:
+        wire = self._wire
+        while True:
+            await trio.lowlevel.wait_readable(wire.sock)
+            try:
+                data = wire.receive()
+            except BlockingIOError:
+                continue
+            self._reader.feed(data)
+            self._begin()
+            try:
+                self._take()
+                self.flush()
+            finally:
+                self._end()
+
+    def _take(self) -> None:
+        read, push = self._reader.gets, hiredis.PushNotification
+        while (reply := read()) is not _NOTHING:
+            if type(reply) is push:
+                self.on_push(reply)
+            elif self._waiting:
+                self._waiting.popleft()(reply)
+        if self._waiting:
+            self._progress = trio.current_time()
+
+    async def _write_on(self) -> NoReturn:
+        while True:
+            await self._blocked.wait()
+            self._blocked = trio.Event()
+            while self._unsent and self.fault is None:
+                await trio.lowlevel.wait_writable(self._wire.sock)
+                self._write(self._unsent)
+                self.flush()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            sent = self._wire.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.fail(str(error))
+            return
+        self._unsent = data[sent:]
+        if self._unsent:
+            self._blocked.set()
+
+    async def _watch(self) -> NoReturn:
+        while True:
+            await trio.sleep(self._timeout / 4)
+            if self._waiting and trio.current_time() - self._progress > self._timeout:
+                self.fail("no answer in time")
+
+
+def _packed(words: Sequence[Argument]) -> bytes:
+    out = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word if type(word) is bytes else str(word).encode()
+        out.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(out)
