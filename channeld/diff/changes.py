@@ -11,6 +11,7 @@ from channeld.diff.limits import channel_limits, histories, presences, server_li
 from channeld.diff.messages import types
 from channeld.diff.names import with_params_of
 from channeld.diff.paths import path_changes, renamed, taken_over
+from channeld.diff.server import tls, trusted_proxies
 from channeld.diff.side import Side
 from channeld.pointer import at
 
@@ -24,6 +25,8 @@ def changes(old: Side, new: Side, *, everything: bool = False) -> list[Change]:
 
 def _all(comparison: Comparison) -> Iterator[Change]:
     yield from origins(comparison)
+    yield from tls(comparison)
+    yield from trusted_proxies(comparison)
     yield from server_limits(comparison)
     yield from authenticators(comparison)
     olds, news = comparison.old.config.channels, comparison.new.config.channels

@@ -18,6 +18,7 @@ from pages import (
     configuration,
     control_api,
     diagnostics,
+    diff,
     hooks,
     mistakes,
     telemetry,
@@ -63,6 +64,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     },
     "logs-and-metrics.md": {"events": telemetry.log_events, "metrics": telemetry.metrics},
     "README.md": {"commands": commands.command_names},
+    "../guides/diff.md": {"unjudged": diff.unjudged_keys},
 }
 
 
