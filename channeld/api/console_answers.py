@@ -4,6 +4,7 @@ The files are public, since they hold nothing of anybody; all that they show is 
 """
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
 from channeld.config.reachable import is_every_interface
 from channeld.plan.plan import MessagePlan
-from channeld.protocol.frames import Json
+from channeld.plan.sensitive import SensitiveFrames
+from channeld.protocol.frames import Json, encode
 from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
@@ -235,7 +237,7 @@ class _Tail(Response):
             )
             await _say(send, b": watching\n\n")
             while True:
-                await _say(send, await _next_events(watching))
+                await _say(send, await _next_events(watching, self._control.engine.plan.sensitive))
 
 
 async def _say(send: Send, body: bytes) -> None:
@@ -248,8 +250,10 @@ async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _next_events(watching: Tail) -> bytes:
+async def _next_events(watching: Tail, sensitive: SensitiveFrames) -> bytes:
     frames, missed = await watching.take(_QUIET)
+    if sensitive.by_type:
+        frames = [encode(sensitive.masked(json.loads(frame))) for frame in frames]
     events = [b"event: missed\ndata: %d\n\n" % missed] if missed else []
     # Encoded JSON has no line break in it.
     events += [b"data: %b\n\n" % frame for frame in frames]

@@ -103,14 +103,20 @@ def _type(plan: Plan, channel: Channel, row: Row) -> Json:
         "receivers": list[Json](row.receivers),
         "description": declared.description if declared is not None else "",
         "deprecated": isinstance(declared, Message) and declared.deprecated is not None,
-        "example": _example(plan, declared, message) if declared is not None else {},
+        "example": _example(plan, row.type, declared, message) if declared is not None else {},
     }
 
 
-def _example(plan: Plan, declared: Message | Event, message: MessagePlan | None) -> Json:
+def _example(
+    plan: Plan, type_: str, declared: Message | Event, message: MessagePlan | None
+) -> Json:
     """The first that is declared, or one that the schema accepts, or an empty object to begin with."""
     if declared.examples:
-        return declared.examples[0]
+        example = declared.examples[0]
+        if not isinstance(example, dict):
+            return example
+        masked = plan.sensitive.masked({"type": type_, **example})
+        return {name: masked[name] for name in example}
     guess = sample(declared.schema, "hello", plan.config.schemas)
     if isinstance(guess, dict) and (message is None or message.accepts(guess)):
         return guess

@@ -17,6 +17,7 @@ from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan
+from channeld.plan.sensitive import sensitive_frames
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
@@ -82,6 +83,7 @@ def compile(
         match=_matcher(paths.table, channels),
         lifespans=lifespans,
         hook_modules=hooks.modules,
+        sensitive=sensitive_frames(config, schemas),
     )
     return Compiled(plan=plan, report=report, schemas=schemas)
 

@@ -12,6 +12,7 @@ import attrs
 
 from channeld.auth.authenticator import Authenticator, CompiledAuth
 from channeld.config.model import Auth, Config, Deprecation, History, Limits, MessageRate, Server
+from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
 from channeld.schema.violations import Validator
@@ -281,3 +282,4 @@ class Plan:
     match: Callable[[str], Match | None]
     lifespans: tuple[Hook, ...]
     hook_modules: Sequence[str] = ()
+    sensitive: SensitiveFrames = attrs.field(factory=SensitiveFrames)

@@ -109,7 +109,7 @@ class Performer:
         frame = fill(step.frame, self.stage.env)
         actor = self._open(step.client, step.pointer)
         told = {**frame, "token": "…"} if frame.get("type") == "authenticate" else frame
-        self.stage.note(actor.name, ">", shown(told))
+        self.stage.note(actor.name, ">", self.stage.shown(told))
         actor.asked = str(frame.get("type"))
         if actor.client is not None:
             await actor.client.send(frame)
@@ -144,7 +144,9 @@ class Performer:
         event = fill(dict(step.event), self.stage.env)
         to = {key: value for key, value in (("room", step.room), ("user", step.user)) if value}
         target = " ".join([step.to, *to.values()]) if step.to != "global" else "everyone"
-        self.stage.note("", "!", f"publish to {target} of {step.channel}: {shown(event)}")
+        self.stage.note(
+            "", "!", f"publish to {target} of {step.channel}: {self.stage.shown(event)}"
+        )
         origin = FrameOrigin(
             kind="publish",
             channel=step.channel,
@@ -169,6 +171,8 @@ class Performer:
 
     async def expect(self, step: Expect) -> None:
         """`expect` and `expect_unordered`."""
+        for pattern in step.patterns:
+            self.stage.keep_secrets(pattern.value)
         inbox = self.stage.actors[step.client].inbox
         verdicts = [inbox.take(step.patterns, ordered=step.ordered)]
 
@@ -271,7 +275,7 @@ class Performer:
         headline = f"{actor.name} did not receive what was expected"
         if found.nearest is not None:
             found.nearest.entry.note = "<-- nearest"
-            notes.insert(0, f"the nearest was {shown(found.nearest.frame, MUCH)}")
+            notes.insert(0, f"the nearest was {self.stage.shown(found.nearest.frame, MUCH)}")
             return self._differs(headline, found.pattern, list(found.differences), notes)
         passed = [one for one in actor.inbox.waiting if actor.inbox.may_pass(one)]
         waiting = [str(one.frame.get("type")) for one in passed]
@@ -305,7 +309,7 @@ class Performer:
                 notes.append(f"{other.name} received one that matches")
             refusals = [one for one in other.inbox.waiting if one.frame.get("type") == "error"]
             if refusals:
-                notes.append(f"{other.name} was refused: {shown(refusals[0].frame)}")
+                notes.append(f"{other.name} was refused: {self.stage.shown(refusals[0].frame)}")
         if actor.closed is not None:
             who = "the client" if actor.is_leaving else "the server"
             notes.append(f"{who} has closed with {actor.closed[0]} ({actor.closed[1]})")
@@ -314,7 +318,7 @@ class Performer:
         return notes
 
     def _about(self, actor: Actor, received: Received) -> list[str]:
-        whole = shown(received.frame, MUCH)
+        whole = self.stage.shown(received.frame, MUCH)
         return [f"{actor.name} received {whole}", self.sent_by(received)]
 
     def sent_by(self, received: Received) -> str:

@@ -22,7 +22,6 @@ from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
 from channeld.scenarios.coverage import Reached
 from channeld.scenarios.instrumentation import HookFailure, Witness, instrument
-from channeld.scenarios.matching import shown
 from channeld.scenarios.model import Scenario, Send, SendRaw
 from channeld.scenarios.outcome import Entry, Outcome, Problem, Status
 from channeld.scenarios.perform import Failed, Performer
@@ -40,7 +39,13 @@ class TookTooLong(BaseException):
 
 
 def run_scenario(
-    scenario: Scenario, tree: Tree, config: Checked, reached: Reached, *, cap: float = CAP
+    scenario: Scenario,
+    tree: Tree,
+    config: Checked,
+    reached: Reached,
+    *,
+    cap: float = CAP,
+    secrets: set[str] | None = None,
 ) -> Outcome:
     """Run one scenario on an engine of its own. Never raises for what the scenario or a hook does.
 
@@ -50,11 +55,12 @@ def run_scenario(
         config: the configuration, with a plan.
         reached: takes what clients met.
         cap: seconds of real time after which it is given up (ERROR).
+        secrets: takes the texts of values that are marked as sensitive.
     """
     place = tree.place(f"{scenario.pointer}/name")
     if scenario.skip:
         return Outcome(name=scenario.name, status=Status.SKIP, place=place, reason=scenario.skip)
-    run = _Run(scenario, tree, config, reached)
+    run = _Run(scenario, tree, config, reached, set() if secrets is None else secrets)
     started = time.perf_counter()
     try:
         with _seeded(), _capped(cap, run.cancel):
@@ -138,6 +144,7 @@ class _Run:
     tree: Tree
     config: Checked
     reached: Reached
+    secrets: set[str]
     problems: list[Problem] = attrs.field(factory=list)
     timeline: list[Entry] = attrs.field(factory=list)
     virtual: float = 0.0
@@ -192,7 +199,7 @@ class _Run:
         async with running(plan) as app:
             for lifespan in plan.lifespans:
                 self.reached.add("server", "hook", lifespan.name)
-            stage = Stage(app, self.scenario, self.reached)
+            stage = Stage(app, self.scenario, self.reached, secrets=self.secrets)
             self.timeline = stage.timeline
             performer = Performer(stage, self.tree.place, self.config.sources.place)
             try:
@@ -251,7 +258,7 @@ class _Run:
                     where=self._step_words(bad.step),
                     notes=(
                         *said[1:],
-                        f"{bad.actor.name} received {shown(bad.received.frame, 1000)}",
+                        f"{bad.actor.name} received {stage.shown(bad.received.frame, 1000)}",
                         performer.sent_by(bad.received),
                     ),
                 )
@@ -294,7 +301,10 @@ class _Ending:
             at = self._tree.key_place(self._stage.scenario.clients[actor.name].pointer)
             if left:
                 count = f"{len(left)} frame{'s' * (len(left) > 1)}"
-                notes = [f"{shown(one.frame)}, {self._performer.sent_by(one)}" for one in left[:5]]
+                notes = [
+                    f"{self._stage.shown(one.frame)}, {self._performer.sent_by(one)}"
+                    for one in left[:5]
+                ]
                 found.append(
                     Problem(
                         headline=f"{count} to {actor.name} nobody consumed",

@@ -22,6 +22,7 @@ from channeld.scenarios.instrumentation import hook_names
 from channeld.scenarios.model import ScenarioFile
 from channeld.scenarios.outcome import FileResult, Outcome
 from channeld.scenarios.runner import CAP, run_scenario
+from channeld.scenarios.secrets import without
 from channeld.scenarios.structure import structure
 from channeld.suggest import closest
 from channeld.telemetry import silenced
@@ -184,6 +185,7 @@ class Runs:
         started = time.perf_counter()
         content, report = parsed.content, parsed.report
         outcomes: list[Outcome] = []
+        secrets: set[str] = set()
         reached: Reached | None = None
         if content is not None and not self._is_left_out(content):
             with silenced():
@@ -192,9 +194,9 @@ class Runs:
                     _check_stubs(content, config.plan, report)
                 if config is not None and config.config is not None and not report.errors:
                     reached = Reached(config.file, points(config.config, config.sources.place))
-                    outcomes = list(self._outcomes(content, config, reached))
+                    outcomes = list(self._outcomes(content, config, reached, secrets))
         shows = len(report) > 0 or any(outcome.problems for outcome in outcomes)
-        return FileResult(
+        result = FileResult(
             file=parsed.file,
             text=parsed.text if shows else "",
             outcomes=tuple(outcomes),
@@ -203,16 +205,19 @@ class Runs:
             seconds=time.perf_counter() - started,
             reached=reached,
         )
+        return without(result, secrets)
 
     def _is_left_out(self, content: ScenarioFile) -> bool:
         return not any(self._options.selects(one.name) for one in content.scenarios)
 
     def _outcomes(
-        self, content: ScenarioFile, config: Checked, reached: Reached
+        self, content: ScenarioFile, config: Checked, reached: Reached, secrets: set[str]
     ) -> Iterator[Outcome]:
         for scenario in content.scenarios:
             if self._options.selects(scenario.name):
-                yield run_scenario(scenario, content.tree, config, reached, cap=self._options.cap)
+                yield run_scenario(
+                    scenario, content.tree, config, reached, cap=self._options.cap, secrets=secrets
+                )
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
         """The configuration of a file; CH811 or CH812 where there is none to be had."""

@@ -15,9 +15,10 @@ from channeld.scenarios.coverage import Reached
 from channeld.scenarios.delivered import Breach, check_delivered
 from channeld.scenarios.inbox import Inbox, Received
 from channeld.scenarios.instrumentation import ORIGIN
-from channeld.scenarios.matching import Env, fill, shown
+from channeld.scenarios.matching import LONGEST, Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
 from channeld.scenarios.outcome import Entry, shown_seconds
+from channeld.scenarios.secrets import value_texts
 from channeld.server.exchange import Refuse, RequestHead
 from channeld.server.handshake import Arrival, Rules, decide
 from channeld.server.transports import TRANSPORTS
@@ -91,6 +92,7 @@ class Stage:
     actors: dict[str, Actor] = attrs.field(factory=dict)
     timeline: list[Entry] = attrs.field(factory=list)
     breaches: list[BadDelivery] = attrs.field(factory=list)
+    secrets: set[str] = attrs.field(factory=set)
     _of: dict[Client, Actor] = attrs.field(factory=dict)
     _rules: Rules | None = None
 
@@ -120,6 +122,16 @@ class Stage:
         if len(self.timeline) < MOST_ENTRIES:
             self.timeline.append(entry)
         return entry
+
+    def shown(self, frame: Frame, longest: int = LONGEST) -> str:
+        """A frame on one line, what is marked as sensitive masked."""
+        self.keep_secrets(frame)
+        return shown(self.app.plan.sensitive.masked(frame), longest)
+
+    def keep_secrets(self, frame: Json) -> None:
+        """Remember the marked values of a frame or pattern, so that no other text shows them."""
+        for value in self.app.plan.sensitive.secrets(frame):
+            self.secrets.update(value_texts(value))
 
     def leave(self) -> None:
         """The scenario is over: what still happens is not its."""
@@ -222,7 +234,7 @@ class Stage:
         channel = self._channel(client)
         kind = frame.get("type")
         origin = None if kind in RESERVED and kind != "reply" else ORIGIN.get()
-        entry = self.note(actor.name, "<", shown(frame))
+        entry = self.note(actor.name, "<", self.shown(frame))
         received = Received(time=self.now, frame=frame, origin=origin, entry=entry)
         actor.inbox.put(received)
         actor.pos = client.pos if client.pos is not None else actor.pos

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final
 
+import attrs
 import jsonschema_rs
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed, type_of
+from channeld.schema.sensitive import Marks, marks_of
 from channeld.schema.violations import Violation
 from channeld.schema.vocabulary import subschemas
 
@@ -51,15 +53,30 @@ class Explainer:
         """Why not: at most 10 violations in the schema's order, one for a large value; empty when it is accepted."""
         if not self._multiplies and not _is_heavy(value):
             errors = self._validator.iter_errors(value)
-            return [_violation(error) for error in itertools.islice(errors, MAX_VIOLATIONS)]
+            return [self._told(error) for error in itertools.islice(errors, MAX_VIOLATIONS)]
         return [] if self._validator.is_valid(value) else [self._first(value)]
 
     def _first(self, value: Json) -> Violation:
         try:
             self._brief.validate(value)
         except jsonschema_rs.ValidationError as error:
-            return _violation(error)
+            return self._told(error)
         return Violation("", "has a field or an item that is not allowed", "unevaluatedProperties")
+
+    def _told(self, error: jsonschema_rs.ValidationError) -> Violation:
+        """The violation, without the values that a schema lists for what it marks as sensitive."""
+        found = Violation(at("", *error.instance_path), *_words(error))
+        if self._marks is None:
+            return found
+        if found.keyword in _UNIONS:
+            return attrs.evolve(found, message="fits none of the allowed forms")
+        if found.keyword in ("const", "enum") and self._marks.is_at(found.path):
+            return attrs.evolve(found, message="is not one of the allowed values")
+        return found
+
+    @cached_property
+    def _marks(self) -> Marks | None:
+        return marks_of(self._schema)
 
     @cached_property
     def _multiplies(self) -> bool:
@@ -135,10 +152,6 @@ def _without_branches(schema: Json) -> Json:
     return kept
 
 
-def _violation(error: jsonschema_rs.ValidationError) -> Violation:
-    return Violation(at("", *error.instance_path), *_words(error))
-
-
 def shown(value: object) -> str:
     """A value as JSON, cut at 64 characters."""
     if isinstance(value, str):
@@ -158,11 +171,7 @@ def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
     wording = _WORDS.get(keyword)
     if keyword == "not":
         return _negated(error), _hidden_union(error) or keyword
-    return (wording(error) if wording else _shortened(error.message)), keyword
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 2 * MAX_SHOWN else text[: 2 * MAX_SHOWN - 1] + "…"
+    return (wording(error) if wording else f"is refused by `{keyword}`"), keyword
 
 
 def _asked(error: jsonschema_rs.ValidationError, name: str) -> object:

@@ -171,6 +171,16 @@ async def test_a_tail_shows_frames_as_they_come(api: Start) -> None:
         assert it.app.engine.hub.statistics().rooms == 0
 
 
+async def test_a_tail_masks_what_is_sensitive(api: Start) -> None:
+    marked = YAML.replace("text: {type: string,", "text: {x-sensitive: true, type: string,")
+    async with api(marked) as it, watching(it, "/console/tail/lobby/a") as watcher:
+        event = {"type": "note", "text": "plant"}
+        await it.publish(channel="lobby", to="room", room="a", event=event)
+        await it.app.rest()
+        assert '"text":"•••"' in watcher.text()
+        assert "plant" not in watcher.text()
+
+
 async def test_a_quiet_tail_says_that_it_is_there(api: Start, autojump_clock: object) -> None:
     async with api() as it, watching(it, "/console/tail/lobby/a") as watcher:
         await trio.sleep(16)

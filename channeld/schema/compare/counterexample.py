@@ -8,6 +8,7 @@ from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
 from channeld.schema.compare.difference import Fact, Position
 from channeld.schema.compare.schema_ref import Node
+from channeld.schema.sensitive import marks_of
 
 __all__ = ["Shown", "find"]
 
@@ -41,7 +42,19 @@ def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
             best = (rank, (frame, words))
         if count >= _ENOUGH:
             break
-    return best[1] if best is not None else None
+    if best is None:
+        return None
+    value, words = best[1]
+    return _masked(root, value), words
+
+
+def _masked(root: Position, value: Json) -> Json:
+    """The value without what either schema marks as sensitive: examples and constants of a schema are tried as well."""
+    for node in (root.old, root.new):
+        for part in node.parts:
+            marks = marks_of(node.book.whole(part))
+            value = marks.masked(value) if marks is not None else value
+    return value
 
 
 def _frames(fact: Fact, *, gained: bool) -> Iterator[Json]:

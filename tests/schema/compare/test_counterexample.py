@@ -47,3 +47,10 @@ def test_nothing_is_shown_that_was_not_found() -> None:
     old: Json = {"type": "string", "pattern": "^qqqq[0-9]{7}$"}
     new: Json = {"type": "string", "pattern": "^qqqq[0-9]{8}$"}
     assert shown(old, new, is_frame=False) is None
+
+
+def test_a_value_out_of_the_schema_is_masked_where_it_is_sensitive() -> None:
+    pin: Json = {"type": "string", "pattern": "^pla", "examples": ["planted"], "x-sensitive": True}
+    assert isinstance(pin, dict)
+    found = shown(closed(a=pin), closed(a={**pin, "maxLength": 6}))
+    assert found == ({"k": 1, "a": "•••"}, "`/a` must have at most 6 characters")

@@ -1,0 +1,108 @@
+"""Which values of the frames that travel are marked `x-sensitive`, those that templates copy included."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from channeld.config.model import Channel, Config
+from channeld.plan.expressions import expressions, parse
+from channeld.pointer import at
+from channeld.protocol.frames import Frame, Json
+from channeld.schema.schemas import Schemas
+from channeld.schema.sensitive import Marks, marks_of
+
+__all__ = ["SensitiveFrames", "sensitive_frames"]
+
+
+@attrs.frozen(slots=True, eq=False)
+class SensitiveFrames:
+    """The marks of each type of frame, of whatever channel: to hide too much hurts nobody."""
+
+    by_type: Mapping[str, Sequence[Marks]] = attrs.field(factory=dict)
+
+    def masked(self, frame: Frame) -> Frame:
+        """The frame as people may read it, frames inside it as well (an answer with history)."""
+        found = self._masked(frame) if self.by_type else frame
+        return found if isinstance(found, dict) else frame
+
+    def secrets(self, frame: Json) -> list[Json]:
+        """The marked values of a frame and of frames inside it."""
+        return [value for marks, each in self._inside(frame) for value in marks.secrets(each)]
+
+    def _masked(self, value: Json) -> Json:
+        if isinstance(value, list):
+            return [self._masked(child) for child in value]
+        if not isinstance(value, dict):
+            return value
+        found: Json = {name: self._masked(child) for name, child in value.items()}
+        for marks in self.by_type.get(str(value.get("type")), ()):
+            found = marks.masked(found)
+        return found
+
+    def _inside(self, value: Json) -> Iterator[tuple[Marks, Json]]:
+        if isinstance(value, dict):
+            for marks in self.by_type.get(str(value.get("type")), ()):
+                yield marks, value
+        for child in (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        ):
+            yield from self._inside(child)
+
+
+def sensitive_frames(config: Config, schemas: Schemas) -> SensitiveFrames:
+    """The marks of a configuration."""
+    found: dict[str, list[Marks]] = {}
+    for channel in config.channels.values():
+        for type_, marks in (*_declared(channel, schemas), *_copied(config, channel, schemas)):
+            found.setdefault(type_, []).append(marks)
+    return SensitiveFrames(found)
+
+
+def _declared(channel: Channel, schemas: Schemas) -> Iterator[tuple[str, Marks]]:
+    for section in ("messages", "events"):
+        for type_ in getattr(channel, section) or {}:
+            pointer = at("/channels", channel.name, section, type_, "schema")
+            marks = marks_of(schemas.resolved(pointer))
+            if marks is not None:
+                yield type_, marks
+
+
+def _copied(config: Config, channel: Channel, schemas: Schemas) -> Iterator[tuple[str, Marks]]:
+    claims = [
+        marks_of(schemas.resolved(at("/auth", name, "claims"))) for name in channel.auth.names
+    ]
+    known = [marks for marks in claims if marks is not None]
+    for type_, message in channel.messages.items():
+        pointer = at("/channels", channel.name, "messages", type_, "schema")
+        own = marks_of(schemas.resolved(pointer))
+        templates = message.stamp if message.emit is None else message.emit
+        fields = _fields(templates or {}, own, known)
+        if fields is not None:
+            delivered = (message.emit or {}).get("type", type_)
+            yield str(delivered), Marks({"properties": fields})
+    info = _fields(channel.presence.info, None, known) if channel.presence is not None else None
+    if info is not None:
+        yield "presence", Marks(_anywhere("info", info))
+
+
+def _fields(
+    templates: Mapping[str, Json], message: Marks | None, claims: Sequence[Marks]
+) -> dict[str, Json] | None:
+    """Marks for the fields whose templates read something marked; None where none does."""
+    found: dict[str, Json] = {}
+    for name, template in templates.items():
+        for one in expressions(parse(template, "", [])):
+            marked = (message,) if one.root == "message" else claims if one.root == "claims" else ()
+            if any(marks is not None and marks.touches(one.path) for marks in marked):
+                found[name] = {"x-sensitive": True}
+    return found or None
+
+
+def _anywhere(name: str, fields: dict[str, Json]) -> Json:
+    """A schema that marks fields of each object called so, however deep it is."""
+    node: Json = {
+        "properties": {name: {"properties": fields}},
+        "additionalProperties": {"$ref": "#/$defs/node"},
+        "items": {"$ref": "#/$defs/node"},
+    }
+    return {"$ref": "#/$defs/node", "$defs": {"node": node}}

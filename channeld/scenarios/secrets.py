@@ -1,0 +1,52 @@
+"""Nothing that a schema marks as sensitive is in what is told of a scenario: not in its frames, its file, or a hook's words."""
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+import attrs
+
+from channeld.protocol.frames import Json
+from channeld.scenarios.outcome import FileResult
+from channeld.schema.sensitive import scrubbed
+
+__all__ = ["value_texts", "without"]
+
+SHORTEST: Final = 4
+"""Shorter texts are masked where they stand in a frame, but not looked for elsewhere: they would be found in any word."""
+
+
+def value_texts(value: Json) -> Iterator[str]:
+    """The texts by which a value could be told: every string and number in it, as itself and as JSON writes it."""
+    if isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from value_texts(child)
+    elif value is not None and not isinstance(value, bool):
+        for text in (str(value), json.dumps(value), json.dumps(value, ensure_ascii=False)):
+            plain = text.strip('"')
+            if len(plain) >= SHORTEST:
+                yield plain
+
+
+def without(result: FileResult, secrets: Collection[str]) -> FileResult:
+    """A result with every text in it scrubbed; in the file's own text columns stay where they were."""
+    if not secrets:
+        return result
+    text = result.text
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "•" * len(secret))
+    outcomes = _without(result.outcomes, tuple(secrets))
+    return attrs.evolve(result, text=text, outcomes=outcomes)
+
+
+def _without(value: Any, secrets: tuple[str, ...]) -> Any:
+    if type(value) is str:
+        return scrubbed(value, secrets)
+    if isinstance(value, tuple):
+        return tuple(_without(each, secrets) for each in value)
+    if attrs.has(type(value)):
+        fields = [field.name for field in attrs.fields(type(value)) if field.init]
+        return attrs.evolve(
+            value, **{name: _without(getattr(value, name), secrets) for name in fields}
+        )
+    return value

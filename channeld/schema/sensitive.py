@@ -1,0 +1,148 @@
+"""Values that a schema marks with `x-sensitive: true`: found in a value, and masked wherever people may read it."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from channeld.pointer import tokens
+from channeld.protocol.frames import Json
+from channeld.schema.cases import pointed, speaking_of
+from channeld.schema.vocabulary import IN_PLACE, subschemas
+
+__all__ = ["MASK", "Marks", "marks_of", "scrubbed"]
+
+MASK: Final = "•••"
+_KEYWORD: Final = "x-sensitive"
+_HEAD: Final = 40
+_Schemas = Sequence[Mapping[str, Json]]
+
+
+def marks_of(schema: Json) -> "Marks | None":
+    """The marks of a self-contained schema; None where there are none."""
+    return Marks(schema) if f'"{_KEYWORD}"' in json.dumps(schema) else None
+
+
+@attrs.frozen(slots=True, eq=False)
+class Marks:
+    """Where a schema marks values. What it refers to and can't be followed counts as marked."""
+
+    schema: Json
+
+    def masked(self, value: Json) -> Json:
+        """A copy of a value with everything marked masked."""
+        return self._masked(value, (self.schema,), lambda _: None)
+
+    def secrets(self, value: Json) -> list[Json]:
+        """What is marked in a value."""
+        found: list[Json] = []
+        self._masked(value, (self.schema,), found.append)
+        return found
+
+    def touches(self, path: Sequence[str]) -> bool:
+        """Whether something at a path of property names, above it or below it is marked."""
+        schemas: Sequence[Json] = (self.schema,)
+        for name in path:
+            here = self._together(schemas)
+            if here is None or _is_marked(here):
+                return True
+            schemas = [*_of_property(here, name)]
+        return any(marks_of(each) is not None for each in self._reached(schemas))
+
+    def is_at(self, pointer: str) -> bool:
+        """Whether the value at a JSON pointer, or one around it, is marked."""
+        schemas: Sequence[Json] = (self.schema,)
+        for token in (*tokens(pointer), None):
+            here = self._together(schemas)
+            if here is None or _is_marked(here):
+                return True
+            if token is not None:
+                index = [*_of_item(here, int(token))] if token.isdecimal() else []
+                schemas = [*_of_property(here, token), *index]
+        return False
+
+    def _masked(self, value: Json, schemas: Sequence[Json], found: Callable[[Json], None]) -> Json:
+        if not schemas:
+            return value
+        here = self._together(schemas)
+        if here is None or _is_marked(here):
+            found(value)
+            return MASK
+        if isinstance(value, dict):
+            return {
+                name: self._masked(child, [*_of_property(here, name)], found)
+                for name, child in value.items()
+            }
+        if isinstance(value, list):
+            return [
+                self._masked(child, [*_of_item(here, index)], found)
+                for index, child in enumerate(value)
+            ]
+        return value
+
+    def _together(self, schemas: Sequence[Json]) -> _Schemas | None:
+        """All that speaks of the same value; None where a reference can't be followed."""
+        found: dict[int, Mapping[str, Json]] = {}
+        waiting = list(schemas)
+        while waiting:
+            schema = waiting.pop()
+            if not isinstance(schema, dict) or id(schema) in found:
+                continue
+            found[id(schema)] = schema
+            waiting += [child for _, child, keyword in subschemas(schema) if keyword in IN_PLACE]
+            for keyword in ("$ref", "$dynamicRef"):
+                if isinstance(reference := schema.get(keyword), str):
+                    try:
+                        waiting.append(pointed(self.schema, reference))
+                    except LookupError:
+                        return None
+        return [*found.values()]
+
+    def _reached(self, schemas: Sequence[Json]) -> Iterator[Json]:
+        """The schemas and all that they refer to."""
+        seen: set[int] = set()
+        waiting = list(schemas)
+        while waiting:
+            schema = waiting.pop()
+            if isinstance(schema, dict) and id(schema) not in seen:
+                seen.add(id(schema))
+                yield {key: each for key, each in schema.items() if key != "$defs"}
+                waiting += [child for _, child, _ in subschemas(schema)]
+                if isinstance(reference := schema.get("$ref"), str):
+                    waiting.append(pointed(self.schema, reference))
+
+
+def _is_marked(schemas: _Schemas) -> bool:
+    return any(schema.get(_KEYWORD) is True for schema in schemas)
+
+
+def _of_property(schemas: _Schemas, name: str) -> Iterator[Json]:
+    for schema in schemas:
+        for keyword, *key in speaking_of(schema, name):
+            held = schema[keyword]
+            yield held[key[0]] if key and isinstance(held, dict) else held
+        yield schema.get("unevaluatedProperties", True)
+
+
+def _of_item(schemas: _Schemas, index: int) -> Iterator[Json]:
+    for schema in schemas:
+        first = schema.get("prefixItems")
+        if isinstance(first, list) and index < len(first):
+            yield first[index]
+        else:
+            yield schema.get("items", True)
+        yield from (schema[key] for key in ("contains", "unevaluatedItems") if key in schema)
+
+
+def scrubbed(text: str, secrets: Sequence[str]) -> str:
+    """A text without any of the secrets, those that are cut short after 40 characters as well."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        head, start = secret[:_HEAD], 0
+        while head and (start := text.find(head, start)) >= 0:
+            end = start + len(head)
+            while end < len(text) and text[start : end + 1] == secret[: end + 1 - start]:
+                end += 1
+            text = text[:start] + MASK + text[end:]
+            start += len(MASK)
+    return text
