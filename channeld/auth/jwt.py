@@ -31,7 +31,8 @@ __all__ = ["SHORTEST_SECRET", "JwtAuthenticator"]
 SHORTEST_SECRET: Final = 32
 """Bytes that an HMAC secret has at least (RFC 7518 section 3.2)."""
 
-_ONE_CLAIM = re.compile(r"\{claims\.([A-Za-z_][\w.]*)\}")
+_ONE_CLAIM = re.compile(r'\{claims((?:\.[A-Za-z_]\w*|\["[^"{}]+"\])+)\}')
+_STEP = re.compile(r'\.(\w+)|\["([^"]+)"\]')
 
 
 class JwtAuthenticator(Authenticator[JwtAuth]):
@@ -124,7 +125,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
             payload["aud"] = self.declared.audience[0]
         named = _ONE_CLAIM.fullmatch(self.declared.user)
         if named is not None:
-            _set(payload, named[1].split("."), user)
+            _set(payload, [one or other for one, other in _STEP.findall(named[1])], user)
         return payload
 
     def mint(self, name: str, payload: Mapping[str, Json]) -> str:

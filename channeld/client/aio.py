@@ -16,6 +16,7 @@ from channeld.client.answers import (
     Presence,
     Publish,
     Published,
+    Revocations,
     Revoked,
     Room,
     Rooms,
@@ -155,6 +156,14 @@ class AsyncClient:
         return await self._send(
             requests.revoke(revocation_of(user, token_id, before, lifetime, until))
         )
+
+    async def revocations(self, *, limit: int = 100, after: str | None = None) -> Revocations:
+        """A page of what is revoked."""
+        return await self._send(requests.revocations(limit, after))
+
+    async def restore(self, id: str) -> None:
+        """Take a revocation back."""
+        await self._send(requests.restore(id))
 
     async def subscribe(
         self,

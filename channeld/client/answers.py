@@ -18,6 +18,8 @@ __all__ = [
     "Problem",
     "Publish",
     "Published",
+    "Revocation",
+    "Revocations",
     "Revoked",
     "Room",
     "RoomCount",
@@ -107,6 +109,25 @@ class Published:
 
     pos: str | None = None
     nodes: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Revocation:
+    """What is revoked: the tokens of a user that were issued at `before` or earlier, or one token. Times are RFC 3339."""
+
+    id: str
+    until: str
+    user: str | None = None
+    before: str | None = None
+    token_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Revocations:
+    """A page of what is revoked, by id."""
+
+    revocations: list[Revocation]
+    next: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -19,6 +19,8 @@ from channeld.client.answers import (
     Problem,
     Publish,
     Published,
+    Revocation,
+    Revocations,
     Revoked,
     Room,
     RoomCount,
@@ -147,6 +149,13 @@ class Requests:
 
     def revoke(self, body: Mapping[str, str | float]) -> Ask[Revoked]:
         return _post("revoke", dict(body), lambda value: _known(Revoked, value), again=True)
+
+    def revocations(self, limit: int, after: str | None) -> Ask[Revocations]:
+        query = {"limit": limit, "after": after}
+        return _get(_with(Revocations, "revocations", Revocation), "revocations", query=query)
+
+    def restore(self, id: str) -> Ask[None]:
+        return Ask("DELETE", _path("revocations", id), lambda _value: None, {})
 
     def membership(self, verb: str, target: Mapping[str, str], channel: str, room: str) -> Ask[int]:
         return _post(verb, {**target, "channel": channel, "room": room}, _count)

@@ -16,6 +16,7 @@ from channeld.client.answers import (
     Presence,
     Publish,
     Published,
+    Revocations,
     Revoked,
     Room,
     Rooms,
@@ -161,6 +162,14 @@ class Client:
             token_id: the `jti` of the one token, which is alive until `until`.
         """
         return self._send(requests.revoke(revocation_of(user, token_id, before, lifetime, until)))
+
+    def revocations(self, *, limit: int = 100, after: str | None = None) -> Revocations:
+        """A page of what is revoked."""
+        return self._send(requests.revocations(limit, after))
+
+    def restore(self, id: str) -> None:
+        """Take a revocation back."""
+        self._send(requests.restore(id))
 
     def subscribe(
         self,

@@ -22,11 +22,15 @@ from channeld.protocol.frames import Frame, Json
 from channeld.schema.cases import type_of
 from channeld.schema.schemas import Schemas
 from channeld.schema.violations import Validator
-from channeld.schema.vocabulary import KEYWORDS, nearest_keyword
+from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
 
 __all__ = ["RequireCompiler", "meets", "unmet"]
 
+# Those of older drafts have findings of their own.
+_KNOWN: Final = frozenset(KEYWORDS) | {
+    *("id", "definitions", "dependencies", "additionalItems", "$recursiveRef", "$recursiveAnchor"),
+}
 _SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "string": ("minLength", "maxLength", "pattern", "format", "contentEncoding"),
@@ -148,10 +152,7 @@ class RequireCompiler:
     def _schema(
         self, schema: dict[str, Json], pointer: str, key: str, known: Claim | None
     ) -> "Callable[[Json, Scope, Frame], bool] | None":
-        unknown = [name for name in schema if name not in KEYWORDS and not name.startswith("x-")]
-        for name in unknown:
-            self._note_unknown(name, schema[name], pointer, key)
-        if unknown:
+        if self._notes_unknown(schema, pointer, key):
             return None
         validator = self.schemas.compile_at(pointer, _with_type(schema))
         if validator is None:
@@ -163,6 +164,18 @@ class RequireCompiler:
             help = "the `claims` schema lists all values that it may have, and none of them does"
             self._report("CH441", message, place, help)
         return _Satisfies(validator)
+
+    def _notes_unknown(self, schema: Json, pointer: str, key: str) -> bool:
+        """Whether there are keywords that no draft knows, all the way down; they are reported."""
+        if not isinstance(schema, dict):
+            return False
+        unknown = [name for name in schema if name not in _KNOWN and not name.startswith("x-")]
+        for name in unknown:
+            self._note_unknown(name, schema[name], pointer, key)
+        below = [
+            self._notes_unknown(inner, at_, key) for at_, inner, _ in subschemas(schema, pointer)
+        ]
+        return bool(unknown) or any(below)
 
     def _note_unknown(self, name: str, value: Json, pointer: str, key: str) -> None:
         """CH440: a mapping that was meant as a path, or a misspelt keyword."""

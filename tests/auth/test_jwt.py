@@ -36,6 +36,8 @@ def test_issuer_and_audience_are_the_authenticators() -> None:
     [
         ("{claims.uid}", {"uid": "ann"}),
         ("{claims.user.id}", {"user": {"id": "ann"}}),
+        ('{claims["https://e.com/id"]}', {"https://e.com/id": "ann"}),
+        ('{claims.a["b.c"].d}', {"a": {"b.c": {"d": "ann"}}}),
         ("{claims.iat.x}", {}),
         ("u-{claims.uid}", {}),
     ],

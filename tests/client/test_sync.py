@@ -34,6 +34,12 @@ def test_every_verb_asks_its_own() -> None:
         server.answers = [(200, {"id": "r", "until": "2030-01-01T00:00:00Z", "connections": 1})]
         assert (client.revoke(user="ann", lifetime="7d")).connections == 1
         assert (server.path(), server.body()) == ("/v1/revoke", {"user": "ann", "for": "7d"})
+        row = {"id": "r", "until": "2030-01-01T00:00:00Z", "token_id": "t"}
+        server.answers = [(200, {"revocations": [row]})]
+        assert [one.token_id for one in (client.revocations()).revocations] == ["t"]
+        server.answers = [(200, {"id": "r"})]
+        client.restore("r")
+        assert (server.asked[-1].method, server.path()) == ("DELETE", "/v1/revocations/r")
         server.answers = [(200, {"results": [{"nodes": 1}]})]
         assert len(client.batch([Publish(channel="x", event={"type": "y"})])) == 1
 

@@ -132,6 +132,7 @@ def test_the_claim_that_was_missing_is_named(
         ("{'a[b]': x}", "CH318", 'write `a.b`, or `["a.b"]` for a name with dots of its own'),
         ("{realm_access: {roles: x}}", "CH440", "for the claim `roles` inside of `realm_access` write `realm_access.roles`"),
         ("{level: {minimun: 3}}", "CH440", "did you mean `minimum`?"),
+        ("{org: {properties: {plan: {conts: pro}}}}", "CH440", "did you mean `const`?"),
         ("{level: {minimum: x}}", "CH201", ""),
     ],
 )  # fmt: skip

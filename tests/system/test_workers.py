@@ -11,7 +11,7 @@ import pytest
 
 from channeld.client import Client as ApiClient
 from tests.system.kit import PATIENCE, SECRET, Client, Frame, Served, eventually
-from tests.system.nodes import CHANNELS, enter
+from tests.system.nodes import CHANNELS, come, enter
 
 Serve = Callable[..., Served]
 
@@ -134,6 +134,28 @@ def test_what_the_api_tells_is_true_of_both_workers(with_api: Served) -> None:
         assert bob.until_closed()[1] == 4410
         eventually(lambda: not api.user("bob").online)
         eventually(lambda: 'channeld_connections{channel="room"} 1.0' in metrics(with_api))
+
+
+def test_a_revoked_token_is_refused_by_both_workers_and_by_one_that_comes_later(
+    with_api: Served,
+) -> None:
+    with (
+        of_worker(with_api, 0, "ann") as ann,
+        of_worker(with_api, 1, "bob") as bob,
+        application(with_api) as api,
+    ):
+        for user, client in (("ann", ann), ("bob", bob)):
+            assert api.revoke(user=user).connections == 1
+            assert client.until_closed()[1] == 4401
+    kill(with_api, 1)
+    refused: set[int] = set()
+    while refused != {0, 1}:
+        with come(with_api, "ann") as again:
+            assert again.until_closed()[1] == 4401
+        lines = with_api.events("auth_refused")
+        refused = {line["worker"] for line in lines}
+        assert len(lines) < 50
+    assert {line["reason"] for line in with_api.events("auth_refused")} == {"token is revoked"}
 
 
 def metrics(served: Served) -> str:

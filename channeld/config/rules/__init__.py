@@ -51,6 +51,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH430": webhooks.webhook_of_no_channel,
     "CH431": webhooks.webhook_secret_weak,
     "CH432": keys.key_unusable,
+    "CH442": access.revocations_forgotten,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,
     "CH608": limits.history_memory,

@@ -7,9 +7,16 @@ from typing import Final
 import attrs
 
 from channeld.config.checker import shown
-from channeld.config.model import Channel, Config
+from channeld.config.model import Channel, Config, JwtAuth
 from channeld.config.reachable import is_every_interface
-from channeld.config.rules.evidence import finding, is_written, secrets, texts, with_tokens
+from channeld.config.rules.evidence import (
+    authenticators,
+    finding,
+    is_written,
+    secrets,
+    texts,
+    with_tokens,
+)
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
@@ -25,6 +32,7 @@ __all__ = [
     "plaintext_public",
     "presence_of_nobody",
     "require_of_nobody",
+    "revocations_forgotten",
     "route_to_nobody",
 ]
 
@@ -219,6 +227,16 @@ def api_public(config: Config, sources: Sources) -> Findings:
             f"bind it to `{local}` or a Unix socket, behind a proxy with TLS where others need it"
         )
         yield finding("CH415", message, sources, "/api/bind", help)
+
+
+def revocations_forgotten(config: Config, sources: Sources) -> Findings:
+    """CH442: tokens that were revoked through the API are good again after a restart."""
+    named = {name for channel in config.channels.values() for name in channel.auth.names}
+    signed = any(name in named for name, _ in authenticators(config, JwtAuth))
+    if config.api is not None and config.broker == "memory" and signed:
+        message = "a restart forgets which tokens were revoked"
+        help = "use `broker: valkey` or Redis if you revoke tokens, or keep them short"
+        yield finding("CH442", message, sources, "/api", help, key=True)
 
 
 def api_key_weak(config: Config, sources: Sources) -> Findings:
