@@ -192,7 +192,7 @@ class JwtVerifier:
     def _worth(self, payload: bytes, wall: float) -> Grant | Denied:
         """What a payload is worth whose signature is good."""
         try:
-            claims = json.loads(payload)
+            claims = json.loads(payload, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return Denied("the payload is not JSON")
         if not isinstance(claims, dict):
@@ -220,14 +220,18 @@ class JwtVerifier:
         except TypeError:
             return Denied("the claims cannot be written as JSON")
         reason = accept_user(self._claims, user)
-        if reason is None and self._is_revoked(user.id, claims, wall):
-            reason = "token is revoked"
-        if reason is not None:
-            return Denied(reason, of_claims=True)
+        is_revoked = reason is None and self._is_revoked(user.id, claims, wall)
+        if reason is not None or is_revoked:
+            return Denied(reason or "token is revoked", of_claims=not is_revoked)
         expires = claims.get("exp")
         if expires is None or declared.on_expiry == "ignore":
             return Grant(user, expires)
         return Grant(user, expires, expires + declared.leeway)
+
+
+def _refuse(constant: str) -> None:
+    # Python reads them, and no JSON has them (RFC 8259 section 6).
+    raise ValueError(constant)
 
 
 def _meant_for_us(declared: JwtAuth, claims: Mapping[str, Any]) -> str | None:

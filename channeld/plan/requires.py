@@ -19,7 +19,7 @@ from channeld.plan.template_scope import SCALARS, Claim, TemplateScope
 from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
-from channeld.schema.cases import type_of
+from channeld.schema.cases import identity, type_of
 from channeld.schema.schemas import Schemas
 from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
@@ -134,7 +134,7 @@ class RequireCompiler:
         constant = checked.node.value
         if known is not None and not _can_hold(known, constant):
             self._note_never(constant, pointer, key, known)
-        return _Constant(_comparable(constant))
+        return _Constant(constant)
 
     def _note_never(self, value: Json, pointer: str, key: str, known: Claim) -> None:
         """CH441: a value that the claims schemas exclude."""
@@ -208,13 +208,12 @@ def _shown(value: Json) -> str:
 
 def _can_hold(known: Claim, value: Json) -> bool:
     """Whether a claim of that kind can equal a constant, or have it in it."""
-    wanted = _comparable(value)
     if known.values is not None:
-        return any(wanted in _held(one) for one in known.values)
+        return any(_holds(one, value) for one in known.values)
     if type_of(value) in known.types:
         return True
     if "array" in known.types:
-        return known.elements is None or wanted in map(_comparable, known.elements)
+        return known.elements is None or _holds([*known.elements], value)
     return False
 
 
@@ -253,10 +252,10 @@ def _is_met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
 
 @attrs.frozen(slots=True)
 class _Constant:
-    wanted: str
+    wanted: Json
 
     def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
-        return self.wanted in _held(claim)
+        return _holds(claim, self.wanted)
 
 
 @attrs.frozen(slots=True)
@@ -265,7 +264,7 @@ class _Rendered:
 
     def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
         value = self.template(scope, frame)
-        return value is not MISSING and _comparable(value) in _held(claim)
+        return value is not MISSING and _holds(claim, value)
 
 
 @attrs.frozen(slots=True)
@@ -276,18 +275,22 @@ class _Satisfies:
         return self.validator.accepts(claim)
 
 
-def _held(claim: Json) -> Iterator[str]:
-    """What a claim is, or has in it, in a form that can be compared."""
+def _holds(claim: Json, wanted: Json) -> bool:
+    """Whether a claim is a value, or has it in it: as an element of a list, or as a word of a string."""
+    if isinstance(wanted, str):
+        # Asked for every message, also of users with thousands of groups: no loop of Python's own.
+        if isinstance(claim, str):
+            return claim == wanted or (wanted in claim and wanted in claim.split())
+        return isinstance(claim, list) and wanted in claim
     if isinstance(claim, list):
-        yield from map(_comparable, claim)
-        return
-    yield _comparable(claim)
-    if isinstance(claim, str):
-        yield from map(_comparable, claim.split())
+        return any(_is_same(one, wanted) for one in claim)
+    return _is_same(claim, wanted)
 
 
-def _comparable(value: object) -> str:
+def _is_same(one: Json, other: Json) -> bool:
     # JSON equality: 1 is 1.0, but neither true nor "1".
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value, sort_keys=True)
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other
+    return type(one) is type(other) and identity(one) == identity(other)

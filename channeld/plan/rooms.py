@@ -55,7 +55,7 @@ def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
     """What asks whether a room matches one of the patterns; those without expressions are compiled once."""
     exact: set[str] = set()
     globs: list[list[str]] = []
-    live: list[Callable[[Scope], list[list[str]]]] = []
+    live: list[Callable[[Scope, str], list[list[str]]]] = []
     for pattern in patterns:
         if any(isinstance(token, Expression) for token in pattern):
             live.append(_renderer(pattern))
@@ -69,7 +69,7 @@ def allows(patterns: Sequence[Tokens]) -> Callable[[Scope, str], bool]:
     def ask(scope: Scope, room: str) -> bool:
         if room in exact or any(_matches(runs, room) for runs in globs):
             return True
-        return any(_matches(runs, room) for render in live for runs in render(scope))
+        return any(_matches(runs, room) for render in live for runs in render(scope, room))
 
     return ask
 
@@ -110,13 +110,13 @@ def _runs(pattern: Sequence[str | _Star]) -> list[str]:
     return runs
 
 
-def _renderer(pattern: Tokens) -> Callable[[Scope], list[list[str]]]:
+def _renderer(pattern: Tokens) -> Callable[[Scope, str], list[list[str]]]:
     """What renders a pattern with values in it: one pattern for each element of a list, none where a value is missing."""
     pieces: list[str | _Star | Template] = [
         build(token) if isinstance(token, Expression) else token for token in pattern
     ]
 
-    def render(scope: Scope) -> list[list[str]]:
+    def render(scope: Scope, room: str) -> list[list[str]]:
         rendered: list[list[str | _Star]] = [[]]
         for piece in pieces:
             value = piece(scope, {}) if callable(piece) else piece
@@ -125,7 +125,9 @@ def _renderer(pattern: Tokens) -> Callable[[Scope], list[list[str]]]:
             if value is STAR:
                 values: list[str | _Star] = [STAR]
             else:
-                values = value if isinstance(value, list) else [text_of(value)]
+                # Of a list of thousands, only what is in the room's name can match.
+                is_list = isinstance(value, list)
+                values = [one for one in value if one in room] if is_list else [text_of(value)]
             rendered = [[*before, after] for before in rendered for after in values]
         return [_runs(each) for each in rendered]
 

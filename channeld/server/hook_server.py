@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import trio
 
+from channeld.auth.authenticator import is_time
 from channeld.auth.revocations import Revocation
 from channeld.broker.broker import Topic
 from channeld.cluster.cluster import Cluster
@@ -115,6 +116,14 @@ class HookServer:
         """Refuse JWTs of a user, or the one with that `jti`, from now on, on every node; how many connections closed."""
         if (user is None) == (token_id is None) or (token_id is not None) != (until is not None):
             raise TypeError("give a user, or a token_id and until")
+        for name in (user, token_id):
+            if name is not None and (type(name) is not str or not 1 <= len(name) <= 512):
+                raise TypeError(
+                    f"a user or a token's id is a string of 1 to 512 characters, not {name!r}"
+                )
+        for moment_ in (before, lifetime, until):
+            if moment_ is not None and not is_time(moment_):
+                raise TypeError(f"times are numbers of seconds, not {moment_!r}")
         wall = self._engine.runtime.clock.wall()
         moment = wall if before is None else before
         end = max(moment, wall) + lifetime if until is None else until

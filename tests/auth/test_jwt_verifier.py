@@ -276,6 +276,7 @@ def test_few_signatures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"[1]", "the payload is not a JSON object"),
         (b"{", "the payload is not JSON"),
+        (b'{"sub": "a", "x": NaN}', "the payload is not JSON"),
         (b'{"sub": 5}', "sub is not a string"),
         (b'{"sub": "a", "jti": 5}', "jti is not a string"),
         (b'{"sub": "a", "exp": true}', "exp or nbf is not a number"),

@@ -318,6 +318,8 @@ async def test_from_thread_is_not_for_the_server_s_own_thread(run: Running) -> N
         "await server.disconnect()",
         'await server.disconnect(user="a", connection="b")',
         "await server.revoke()",
+        "await server.revoke(user=5)",
+        "await server.revoke(user='ann', before='now')",
         'await server.revoke(token_id="t")',
         'await server.subscribe("bob", "nowhere", "den")',
         'await server.online("bob", "nowhere")',
