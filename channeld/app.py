@@ -29,6 +29,7 @@ from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
 from channeld.server.broker_link import ALONE, BrokerLink, Place
+from channeld.server.calls import Calls
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet, keep_fresh
@@ -100,8 +101,10 @@ class App:
         self.node = BrokerLink(plan.config, self.runtime.clock, place)
         self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
         self.cluster = self.node.join(self.engine)
+        self.calls = Calls(self.engine)
         self.server = Server(
             Admission(
+                answerer=self.calls,
                 engine=self.engine,
                 plan_source=lambda: self.engine.plan,
                 runtime=self.runtime,

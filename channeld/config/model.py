@@ -172,6 +172,7 @@ class Server:
     trusted_proxies: tuple[str, ...] = ()
     workers: int = 1
     compression: bool = False
+    transports: tuple[str, ...] = ("websocket", "sse", "streams")
     ping: Ping = Ping()
     drain: float = 10.0
     limits: Limits = Limits()
@@ -360,6 +361,7 @@ class Channel:
     messages: Mapping[str, Message] = attrs.field(factory=dict)
     events: Mapping[str, Event] | None = None
     hooks: ChannelHooks = ChannelHooks()
+    transports: tuple[str, ...] | None = None
     limits: ChannelLimits = ChannelLimits()
 
 

@@ -27,6 +27,21 @@ def channel_access(comparison: Comparison, old: Channel, new: Channel) -> Iterat
     )
     yield from _joins(comparison, old, new)
     yield from _subscriptions(comparison, old, new)
+    yield from _transports(comparison, old, new)
+
+
+def _transports(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
+    was = old.transports or comparison.old.config.server.transports
+    now = new.transports or comparison.new.config.server.transports
+    pointer = at("/channels", new.name, "transports") if new.transports else "/server/transports"
+    for name in was:
+        if name not in now:
+            message = f"`{new.name}` is no longer offered over {name}"
+            yield comparison.change("D420", _B, message, pointer)
+    for name in now:
+        if name not in was:
+            message = f"`{new.name}` is offered over {name} now"
+            yield comparison.change("D421", _S, message, pointer, security=True)
 
 
 def _auth(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:

@@ -14,6 +14,7 @@
     rooms          joining, leaving, being counted present
     routing        from an accepted message to publications
     lifecycle      letting in, watching the token, letting go
+    reading        a client that only reads a room
     renewal        asking again: after a new token, after a reload
     reserved       the protocol's own frames
     receive        what comes from a client

@@ -109,7 +109,7 @@ class _BaseContext:
             self.replied = True
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
             reply = {"type": "reply", "id": self._id, **fields}
-            self._here().peer.send(publishing.encoded(reply))
+            self._here().give(publishing.encoded(reply))
 
     def _published(
         self, channel: str | None, frame: Mapping[str, Any], **to: str

@@ -26,6 +26,7 @@ from channeld.telemetry import log
 
 __all__ = [
     "authenticate_first",
+    "call_connect",
     "close_session",
     "contained",
     "meets_require",
@@ -72,6 +73,8 @@ async def open_session(session: Session, now: float) -> None:
 
 
 def _takes_message(session: Session) -> bool:
+    if session.request is not None and session.request.transport != "websocket":
+        return False  # its first frame would come only after it was let in
     verifiers = session.engine.verifiers
     return any(
         (verifier := verifiers.get(auth.name)) is not None and "message" in verifier.token_from
@@ -111,7 +114,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
         return
     await _attach(session)
     session.connect_called = True
-    if channel.connect is not None and not await _call_connect(session, channel.connect):
+    if channel.connect is not None and not await call_connect(session, channel.connect):
         return
     if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)
@@ -157,7 +160,8 @@ def _leave_debt(session: Session, now: float) -> None:
     budgets.charge(session.account, debt, now)
 
 
-async def _call_connect(session: Session, hook: Hook) -> bool:
+async def call_connect(session: Session, hook: Hook) -> bool:
+    """Call the connect hook; whether the client is let in, else it was told why not and closed."""
     try:
         await call_hook(session, hook)
     except Reject as error:

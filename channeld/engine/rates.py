@@ -49,7 +49,7 @@ def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: f
     if message.rate.over == "drop":
         message.counters.dropped += 1
         if id is not None:
-            session.send({"type": "ack", "id": id, "dropped": True})
+            session.answer({"type": "ack", "dropped": True}, id)
         return
     message.counters.rate_limited += 1
     text = f"Too many messages of type `{message.type}`"

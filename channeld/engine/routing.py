@@ -93,9 +93,7 @@ def accepted(session: Session, message: MessagePlan, id: str | int | None) -> No
     message.counters.accepted += 1
     note = _deprecation(session, message) if message.deprecated is not None else None
     if id is not None:
-        session.send(
-            {"type": "ack", "id": id} if note is None else {"type": "ack", "id": id, **note}
-        )
+        session.answer({"type": "ack"} if note is None else {"type": "ack", **note}, id)
 
 
 def acknowledge(
@@ -110,7 +108,7 @@ def acknowledge(
     else:
         message.counters.repeated += 1
     if id is not None:
-        session.send({"type": "ack", "id": id, fate: True})
+        session.answer({"type": "ack", fate: True}, id)
 
 
 def _deprecation(session: Session, message: MessagePlan) -> Frame | None:

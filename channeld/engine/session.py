@@ -13,7 +13,7 @@ here knows of them. A session is also the `Scope` in which templates are rendere
 
 import enum
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from channeld.broker.broker import Topic
@@ -80,6 +80,7 @@ class Session:
         "params",
         "peer",
         "request",
+        "respond",
         "room",
         "rooms",
         "state",
@@ -105,6 +106,7 @@ class Session:
         self.peer = peer
         self.request: Request | None = request
         self.address = request.address
+        self.respond: Callable[[bytes], None] | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
         self.claims: Mapping[str, Any] = NO_CLAIMS
@@ -168,7 +170,15 @@ class Session:
         """Send the answer to a frame, with its `id` where it had one."""
         if id is not None:
             frame["id"] = id
-        self.peer.send(encode(frame))
+        self.give(encode(frame))
+
+    def give(self, answer: bytes) -> None:
+        """Send an answer's JSON to where answers go."""
+        (self.respond or self.peer.send)(answer)
+
+    def redirect(self, to: Callable[[bytes], None] | None) -> None:
+        """Give answers, as JSON, to this instead of the peer: a client that sends by POST gets them there."""
+        self.respond = to
 
     def refuse(
         self, code: str, message: str, id: str | int | None = None, /, **fields: object

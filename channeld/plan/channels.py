@@ -54,6 +54,7 @@ class ChannelCompiler:
         place = at(pointer, "hooks")
         return ChannelPlan(
             name=channel.name,
+            transports=channel.transports or self.config.server.transports,
             path=channel.path,
             auth=auth,
             auth_optional=channel.auth.optional,

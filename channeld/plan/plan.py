@@ -260,6 +260,7 @@ class ChannelPlan:
     on_unsubscribe: Hook | None
     limits: Limits
     contract: object
+    transports: tuple[str, ...] = ("websocket", "sse", "streams")
     membership: object = None
 
 

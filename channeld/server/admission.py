@@ -3,7 +3,8 @@
 It also is what all connections of a server share: the engine above, the fan-out, the clock, the counters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Protocol
 
 import attrs
 import trio
@@ -14,9 +15,9 @@ from channeld.server.exchange import Refuse, refuse
 from channeld.server.handshake import Accept, Arrival, Rules, decide
 from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
-from channeld.server.ports import Engine
-from channeld.server.transports import TRANSPORTS
-from channeld.server.transports.transport import Transport
+from channeld.server.ports import Engine, StreamClient
+from channeld.server.transports import CALLS, TRANSPORTS
+from channeld.server.transports.transport import Respond, Transport
 
 __all__ = ["Admission", "Counters"]
 
@@ -33,6 +34,17 @@ class Counters:
     handshakes: dict[int, int] = attrs.field(factory=dict)
 
 
+class Answerer(Protocol):
+    """Answers requests for which no session is opened (`calls.py`)."""
+
+    @property
+    def streams(self) -> MutableMapping[str, StreamClient]:
+        """This node's connections that read events, by their secrets."""
+
+    async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
+        """Answer a call whose body is whole. Never raises for what a client sent."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Admission:
     """What every connection of a server shares.
@@ -41,6 +53,7 @@ class Admission:
         plan_source: the plan of now; another one after a reload.
         linger: seconds that a connection may take to end, once its Close frame or refusal has been queued.
         transports: what clients may ask for; the first where they ask for none.
+        answerer: answers calls; without one there are none.
         sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
             these each address has.
     """
@@ -51,6 +64,7 @@ class Admission:
     fanout: Fanout
     linger: float = 2.0
     transports: Sequence[Transport] = TRANSPORTS
+    answerer: Answerer | None = None
     counters: Counters = attrs.field(factory=Counters)
     sockets: int = 0
     open: int = 0
@@ -107,7 +121,8 @@ class Admission:
     def _rules(self) -> Rules:
         plan = self.plan_source()
         if self._rules_of is None or self._rules_of[0] is not plan:
-            self._rules_of = (plan, Rules.of(plan, self.transports))
+            offered = self.transports if self.answerer is None else (*self.transports, *CALLS)
+            self._rules_of = (plan, Rules.of(plan, offered))
         return self._rules_of[1]
 
     def _arrival(self, address: str, *, secure: bool) -> Arrival:

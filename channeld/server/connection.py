@@ -14,6 +14,7 @@
 
 import enum
 from collections.abc import Awaitable
+from functools import partial
 
 from channeld.later import Continuation
 from channeld.protocol.codes import CloseCode
@@ -24,7 +25,9 @@ from channeld.server.handshake import Accept
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write
 from channeld.server.ports import Driver, Session
-from channeld.server.transports.transport import Encode, Transport
+from channeld.server.transports.call import BodyReader, CallAgreement
+from channeld.server.transports.sse import EventReader
+from channeld.server.transports.transport import Encode, Stream, Transport
 from channeld.telemetry import log
 from channeld.timers import Timer
 
@@ -36,6 +39,8 @@ _FRAMES_A_LOOK = 8
 # Who has taken nothing for so long, of what waits, reads no more; looked at so often.
 STALLED_S = 30.0
 _LOOK_S = 5.0
+LONGEST_CALL = 90.0
+"""Seconds that an answer to a call may take; the longest read takes 60."""
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
@@ -94,6 +99,7 @@ class Connection(Outbox):
         "_secure",
         "_session",
         "_stall",
+        "_stream",
         "_taken",
         "_timer",
         "_transport",
@@ -123,6 +129,7 @@ class Connection(Outbox):
         self._encode: Encode = self.fanout.encode
         self._reader: FrameReader | None = None
         self._session: Session | None = None
+        self._stream: Stream | None = None
         self._close = _NO_CLOSE
         self._heard = admission.now()
         self._pinged = float("inf")
@@ -140,7 +147,8 @@ class Connection(Outbox):
         if self.direct is None:
             if self.state is State.OPEN:
                 self.fanout.catch_up(self)
-                self.queue(self._encode(frame))
+                if data := self._encode(frame):
+                    self.queue(data)
             return
         fanout = self.fanout
         if fanout.recipients is not None:
@@ -156,7 +164,8 @@ class Connection(Outbox):
         """Queue a room's frame, encoded for everybody or in this client's own way. Nothing once it is closing."""
         if self.state is State.OPEN:
             is_shared = self._encode is self.fanout.encode
-            self.queue(encoded if is_shared else self._encode(frame))
+            if data := encoded if is_shared else self._encode(frame):
+                self.queue(data)
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with the last words. Idempotent: the first code counts."""
@@ -270,6 +279,9 @@ class Connection(Outbox):
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
         self._is_admitted = True
         self._address = accepted.request.address
+        if isinstance(accepted.agreement, CallAgreement):
+            self._take_call(accepted, accepted.agreement, rest, now)
+            return
         match = accepted.match
         try:
             session = self._admission.engine.connect(
@@ -279,12 +291,15 @@ class Connection(Outbox):
             self._fail(error)
             self._refuse(refuse(500, "The server could not open a session"))
             return
-        self._admission.count(101)
-        self.queue(accepted.agreement.response)
+        if accepted.agreement.response:
+            self._admission.count(101)
+            self.queue(accepted.agreement.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
         largest = session.limits.message_size
         wire = accepted.agreement.open(session.receive, self._respond, largest, rest)
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
+        if wire.stream is not None:
+            self._prepare(wire.stream, wire.reader, session)
         if wire.encode is self.fanout.encode and self.write is not _takes_nothing:
             self.direct = self.write
         interval = self._admission.plan_source().server.ping.interval
@@ -293,8 +308,64 @@ class Connection(Outbox):
         pending = session.open(now)
         if pending is not None:
             self._wait_for(pending)
+        elif self._stream is not None:
+            self._begin()
         elif rest:
             self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
+
+    def _take_call(self, call: Accept, agreement: CallAgreement, rest: bytes, now: float) -> None:
+        """A request that is answered as a whole: its body is awaited under the deadline of a head."""
+        self._transport = call.transport
+        if agreement.expects and not rest:
+            self.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._reader = BodyReader(agreement.length, rest, partial(self._answer_call, call))
+        self._read_on(self._reader.feed(b"", now, FRAMES_A_TURN), now)
+
+    def _answer_call(self, call: Accept, body: bytes) -> Awaitable[None]:
+        answerer = self._admission.answerer
+        assert answerer is not None  # noqa: S101 - else there are no calls
+        self.state = State.OPEN
+        self._set_timer(self._admission.now() + LONGEST_CALL)
+        return answerer.answer(call, body, self._respond)
+
+    def _prepare(self, stream: Stream, reader: FrameReader, session: Session) -> None:
+        """The answer waits until the session has let the client in."""
+        self._stream = stream
+        if isinstance(reader, EventReader):
+            reader.wake = self._take_posted
+            reader.redirect = session.redirect
+            if self._admission.answerer is not None:
+                self._admission.answerer.streams[reader.secret] = self
+
+    def _begin(self) -> None:
+        """The session has let the client in, or ended."""
+        stream, reader = self._stream, self._reader
+        if stream is None or self.state is not State.OPEN:
+            return
+        if not stream.has_begun:
+            self.queue(stream.begin())
+        if isinstance(reader, EventReader) and reader.come_back():
+            self._admission.count(200)
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is, while its session lives."""
+        return None if self._session is None else self._session.user_id
+
+    async def post(self, texts: list[bytes]) -> list[bytes]:
+        """Take messages that the client of a stream has posted; what answered them. Those behind an end are dropped."""
+        reader, answers = self._reader, list[bytes]()
+        if isinstance(reader, EventReader):
+            done = self._admission.runtime.make_event()
+            reader.post(texts, answers, done.set)
+            await done.wait()
+        return answers
+
+    def _take_posted(self) -> None:
+        # Whatever is pending goes on by itself, and then takes what was posted.
+        if not self._is_pending and self.state is State.OPEN:
+            self.paused = True
+            self._driver.resume()
 
     # ---- reading
 
@@ -373,6 +444,7 @@ class Connection(Outbox):
 
     def _go_on(self) -> None:
         self._is_pending = False
+        self._begin()
         if self.state is not State.OPEN:
             self.fanout.when_turn_ends(self._tell_session)
         if self.state is not State.GONE:
@@ -391,7 +463,10 @@ class Connection(Outbox):
         if self.paused:
             # It is not the client's silence: nobody listens.
             self._heard = now
-        if self._pinged > self._heard and self._pinged <= now and not self._is_catching_up():
+        if not self._transport.is_answered:
+            self._respond(self._transport.ping)
+            self._set_timer(now + ping.interval)
+        elif self._pinged > self._heard and self._pinged <= now and not self._is_catching_up():
             self._admission.counters.ping_timeouts += 1
             self._leave(Closing(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
             self._release(abort=True)
@@ -439,6 +514,14 @@ class Connection(Outbox):
             self.queue(data)
 
     def _say_close(self, close: Closing) -> None:
+        if self._stream is not None:
+            status, words = self._stream.close(close.code, close.reason)
+            if status:
+                self._admission.count(status)
+            self.queue(words)
+            self._leave(close, State.CLOSING)
+            self._linger()
+            return
         self.queue(self._transport.close(close.code, close.reason))
         self._leave(close, State.CLOSING)
         if self._reader is not None:
@@ -450,6 +533,10 @@ class Connection(Outbox):
         self.state, self.direct, self._close = state, None, close
         if self._reader is not None:
             self._reader.open = False
+        if isinstance(self._reader, EventReader):
+            self._reader.abandon()
+            if self._admission.answerer is not None:
+                self._admission.answerer.streams.pop(self._reader.secret, None)
         self._set_timer(self._admission.now() + self._admission.linger)
         self.fanout.when_turn_ends(self._tell_session)
 
@@ -475,7 +562,7 @@ class Connection(Outbox):
 
     def _linger(self) -> None:
         """All is said, and nothing that comes is read."""
-        if self.state is State.HEAD:
+        if self.state in (State.HEAD, State.OPEN):
             self._set_timer(self._admission.now() + self._admission.linger)
         if self.state not in (State.ENDING, State.GONE):
             self.state, self._reader, self.parting = State.LINGERING, None, True

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from channeld.config.model import Server
 from channeld.hooks import Request
 from channeld.plan.plan import Match, Plan
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
@@ -21,11 +22,13 @@ from channeld.server.origins import (
     origin_check,
     unmapped,
 )
-from channeld.server.transports.transport import Agreement, Transport
+from channeld.server.transports.transport import Agreement, Terms, Transport
 
 __all__ = ["Accept", "Arrival", "Rules", "decide"]
 
 _MOST_QUERY_FIELDS = 100
+# What `transports` may name; any other row is always offered.
+_OFFERED = frozenset(Server().transports)
 
 
 @attrs.frozen(slots=True)
@@ -35,7 +38,7 @@ class Rules:
     match: Callable[[str], Match | None]
     allows_origin: OriginCheck
     trusted: list[Network]
-    compression: bool
+    terms: Terms
     transports: Sequence[Transport]
 
     @classmethod
@@ -50,7 +53,7 @@ class Rules:
             plan.match,
             origin_check(server.allowed_origins),
             networks(server.trusted_proxies),
-            server.compression,
+            Terms(server.compression, server.allowed_origins != "any"),
             transports,
         )
 
@@ -115,7 +118,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Refuse:
     if match is None:
         return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
-    refusal = transport.judge(head, fields)
+    refusal = _judge_transport(transport, match, head, fields)
     if refusal is not None:
         return refusal
     origin, host = fields.get("origin"), fields.get("host", "")
@@ -124,18 +127,35 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Refuse:
     refusal = _judge_room(client)
     if refusal is not None:
         return refusal
+    agreement = transport.accept(head, fields, rules.terms)
+    # Over plain HTTP a browser sends cookies with what any page asks for.
+    reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins
+    query = _read_query(asked.query)
+    if agreement.since is not None:
+        query["since"] = agreement.since
     request = Request(
         path=asked.path,
         channel=match.channel.name,
         params=match.params,
-        query=_read_query(asked.query),
+        query=query,
         headers=fields,
-        cookies=_read_cookies(fields.get("cookie", "")),
+        cookies=_read_cookies(fields.get("cookie", "")) if reads_cookies else {},
         subprotocols=tokens(fields.get("sec-websocket-protocol", "")),
         address=client.address,
+        transport=transport.name,
     )
-    agreement = transport.accept(head, fields, compress=rules.compression)
     return Accept(match=match, request=request, transport=transport, agreement=agreement)
+
+
+def _judge_transport(
+    transport: Transport, match: Match, head: RequestHead, fields: Mapping[str, str]
+) -> Refuse | None:
+    refusal = transport.judge(head, fields)
+    is_good = refusal is None or refusal.status == 204
+    if is_good and transport.name in _OFFERED and transport.name not in match.channel.transports:
+        words = f"This channel is not offered over {transport.name}"
+        return refuse(426, words, "Upgrade: websocket")
+    return refusal
 
 
 def _judge_room(client: Arrival) -> Refuse | None:

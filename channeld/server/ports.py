@@ -1,6 +1,6 @@
 """What the server asks of those it works with: the engine above its sockets, and the driver that waits for them."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from channeld.config.model import Limits
@@ -10,7 +10,7 @@ from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 from channeld.server.flow import Flow
 
-__all__ = ["Driver", "Engine", "Session"]
+__all__ = ["Driver", "Engine", "Session", "StreamClient"]
 
 
 class Session(Protocol):
@@ -21,8 +21,15 @@ class Session(Protocol):
         """The connection's id."""
 
     @property
+    def user_id(self) -> str | None:
+        """Its user, once it was let in; None for an anonymous connection."""
+
+    @property
     def limits(self) -> Limits:
         """Of them, `message_size` and `outbox` are kept by the server."""
+
+    def redirect(self, to: Callable[[bytes], None] | None, /) -> None:
+        """Give what answers a frame to this instead of the peer, until it is told otherwise."""
 
     def open(self, now: float, /) -> Awaitable[None] | None:
         """The 101 is on its way. Called once, first."""
@@ -44,6 +51,17 @@ class Engine(Protocol):
         self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer, /
     ) -> Session:
         """A session for a good handshake. Does no I/O, and does not use the peer yet."""
+
+
+class StreamClient(Protocol):
+    """A connection whose client reads a stream of events, and sends by POST."""
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is."""
+
+    async def post(self, texts: list[bytes]) -> list[bytes]:
+        """Take these messages in order, as if they had come over the connection; what answered them."""
 
 
 class Driver(Protocol):

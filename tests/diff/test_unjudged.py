@@ -164,6 +164,8 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "channels.NAME.events.NAME.schema": ("channels.room.events.told.schema.properties.a.maxLength", 50),
     "channels.NAME.events.NAME.description": ("channels.room.events.told.description", "Words."),
     "channels.NAME.events.NAME.examples": ("channels.room.events.told.examples", [{"a": "b"}]),
+    "server.transports": ("server.transports", ["websocket"]),
+    "channels.NAME.transports": ("channels.room.transports", ["websocket"]),
     "channels.NAME.hooks": ("channels.room.hooks", None),
     "channels.NAME.hooks.connect": ("channels.room.hooks.connect", "m:g"),
     "channels.NAME.hooks.connect.on_failure": (

@@ -140,9 +140,14 @@ class RecordingSession:
         self.engine, self.channel, self.peer = engine, channel, peer
         self.connection_id = f"c{len(engine.sessions)}"
         self.limits = channel.limits
+        self.user_id: str | None = None
         self.messages: list[bytes] = []
         self.calls: list[str] = []
         self.ends: list[tuple[int, str]] = []
+        self.respond: Callable[[bytes], None] | None = None
+
+    def redirect(self, to: Callable[[bytes], None] | None) -> None:
+        self.respond = to
 
     def open(self, now: float) -> Awaitable[None] | None:
         self.calls.append("open")
@@ -166,7 +171,7 @@ class RecordingSession:
         return self.engine.on_closed(self)
 
     def echo(self, payload: bytes) -> None:
-        self.peer.send(payload)
+        (self.respond or self.peer.send)(payload)
 
 
 OnMessage = Callable[[RecordingSession, bytes], Awaitable[None] | None]

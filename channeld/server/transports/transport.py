@@ -8,7 +8,7 @@ import attrs
 from channeld.protocol.reader import FrameReader, Receive
 from channeld.server.exchange import Refuse, RequestHead
 
-__all__ = ["Agreement", "Encode", "Respond", "Transport", "Wire"]
+__all__ = ["Agreement", "Encode", "Respond", "Stream", "Terms", "Transport", "Wire"]
 
 Encode: TypeAlias = Callable[[bytes], bytes]
 """Frames one JSON object for the wire."""
@@ -17,12 +17,38 @@ Respond: TypeAlias = Callable[[bytes], None]
 """Queues bytes of the transport's own, such as a pong."""
 
 
+class Stream(Protocol):
+    """What a connection keeps of a transport that answers only when the session has let its client in."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the answer is on its way."""
+
+    def begin(self) -> bytes:
+        """The client is let in: the answer, and what it was sent meanwhile."""
+
+    def close(self, code: int, reason: str) -> tuple[int, bytes]:
+        """The last words, and the HTTP status where they are the answer (else 0). Nothing is read after them."""
+
+
 @attrs.frozen(slots=True)
 class Wire:
-    """One connection's two directions. `encode` is the transport's own, unless the two have agreed on another."""
+    """One connection's two directions. `encode` is the transport's own, unless the two have agreed on another.
+
+    With a `stream`, what is sent before it begins is encoded as nothing.
+    """
 
     reader: FrameReader
     encode: Encode
+    stream: Stream | None = None
+
+
+@attrs.frozen(slots=True)
+class Terms:
+    """What the configuration says of transports: whether to compress, and whether it lists the origins of pages."""
+
+    compress: bool = False
+    lists_origins: bool = False
 
 
 class Agreement(Protocol):
@@ -31,6 +57,10 @@ class Agreement(Protocol):
     @property
     def response(self) -> bytes:
         """The bytes that answer the request."""
+
+    @property
+    def since(self) -> str | None:
+        """The place from which the client recovers, where its request says so outside of the query."""
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """Begin to speak.
@@ -54,14 +84,18 @@ class Transport(Protocol):
     def ping(self) -> bytes:
         """What keeps an idle connection alive, and asks the client for a sign of life."""
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether a client that is there answers `ping`."""
+
     def is_asked(self, head: RequestHead) -> bool:
         """Whether a request asks for this transport."""
 
     def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
         """What is wrong with a request that asks for it."""
 
-    def accept(self, head: RequestHead, fields: Mapping[str, str], *, compress: bool) -> Agreement:
-        """Agree with a request that was judged good; `compress` where the configuration wants it."""
+    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> Agreement:
+        """Agree with a request that was judged good."""
 
     def encode(self, frame: bytes) -> bytes:
         """Frame one JSON object."""

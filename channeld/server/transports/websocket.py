@@ -15,7 +15,7 @@ from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.deflate import PerMessageDeflate
 from channeld.server.transports.extensions import Deflate, negotiate
 from channeld.server.transports.fallback import FallbackReader
-from channeld.server.transports.transport import Respond, Wire
+from channeld.server.transports.transport import Respond, Terms, Wire
 
 __all__ = ["WebSocket", "WebSocketAgreement"]
 
@@ -34,6 +34,7 @@ class WebSocketAgreement:
     response: bytes
     deflate: Deflate | None
     fallback: type[FallbackReader]
+    since: str | None = None
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """See Agreement."""
@@ -52,6 +53,7 @@ class WebSocket:
     fallback: type[FallbackReader] = FallbackReader
     name: str = "websocket"
     ping: bytes = encode_text(b"", PING)
+    is_answered: bool = True
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
@@ -62,10 +64,10 @@ class WebSocket:
         return _judge_http(head, fields) or _judge_upgrade(fields)
 
     def accept(
-        self, head: RequestHead, fields: Mapping[str, str], *, compress: bool
+        self, head: RequestHead, fields: Mapping[str, str], terms: Terms
     ) -> WebSocketAgreement:
         """See Transport."""
-        extensions = fields.get("sec-websocket-extensions", "") if compress else ""
+        extensions = fields.get("sec-websocket-extensions", "") if terms.compress else ""
         deflate = negotiate(extensions) if extensions else None
         key = head.fields[b"sec-websocket-key"] + _GUID
         digest = hashlib.sha1(key, usedforsecurity=False).digest()
@@ -104,7 +106,7 @@ class WebSocket:
 
 def _judge_http(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
     if head.method != b"GET":
-        return refuse(405, "A channel is reached with GET", "Allow: GET")
+        return refuse(405, "A channel has no such method", "Allow: GET, HEAD, POST, OPTIONS")
     if head.version != b"1.1" or "host" not in fields:
         return refuse(400, "A WebSocket handshake is HTTP/1.1 with one Host field")
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":

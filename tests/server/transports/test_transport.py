@@ -9,7 +9,7 @@ from channeld.hub.fanout import Recipient
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse
 from channeld.server.transports import TRANSPORTS
-from channeld.server.transports.transport import Respond, Transport, Wire
+from channeld.server.transports.transport import Respond, Terms, Transport, Wire
 from tests.server.kit import (
     DRIVERS,
     Client,
@@ -59,6 +59,7 @@ class LineReader:
 @attrs.frozen
 class LinesAgreed:
     response: bytes = ANSWER
+    since: str | None = None
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         return Wire(LineReader(receive, largest, rest), Lines().encode)
@@ -68,6 +69,7 @@ class LinesAgreed:
 class Lines:
     name: str = "lines"
     ping: bytes = b"\n"
+    is_answered: bool = True
 
     def is_asked(self, head: RequestHead) -> bool:
         return head.fields.get(b"accept") == b"application/x-ndjson"
@@ -75,9 +77,7 @@ class Lines:
     def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
         return None if head.method == b"GET" else refuse(405, "GET only", "Allow: GET")
 
-    def accept(
-        self, head: RequestHead, fields: Mapping[str, str], *, compress: bool
-    ) -> LinesAgreed:
+    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> LinesAgreed:
         return LinesAgreed()
 
     def encode(self, frame: bytes) -> bytes:

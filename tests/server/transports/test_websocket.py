@@ -12,6 +12,7 @@ from channeld.protocol.websocket import Scanner, encode_text
 from channeld.server.exchange import RequestHead
 from channeld.server.head import read_head
 from channeld.server.transports.fallback import FallbackReader
+from channeld.server.transports.transport import Terms
 from channeld.server.transports.websocket import WebSocket, WebSocketAgreement
 from tests.server.kit import frame, request_bytes
 
@@ -23,7 +24,7 @@ def agreed(data: bytes, *, compress: bool = False) -> WebSocketAgreement:
     transport = WebSocket()
     assert transport.is_asked(head)
     assert transport.judge(head, fields) is None
-    return transport.accept(head, fields, compress=compress)
+    return transport.accept(head, fields, Terms(compress))
 
 
 def test_the_answer_is_that_of_the_rfc() -> None:

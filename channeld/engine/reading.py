@@ -1,0 +1,110 @@
+"""A client that only reads a room: judged as any other, hooks included, and then a member of nothing.
+
+It is not in presence, nobody is told of it, and no frame of its own is taken: a read over plain HTTP is one of these.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import orjson
+
+from channeld.auth.authenticator import Denied
+from channeld.engine import rooms
+from channeld.engine.authenticate import deny, turn_away
+from channeld.engine.errors import HookFailed
+from channeld.engine.hook_calls import call_hook
+from channeld.engine.lifecycle import call_connect, contained, meets_require, take_grant
+from channeld.engine.ports import Surroundings
+from channeld.engine.session import Session, State
+from channeld.hooks import Reject, Request
+from channeld.later import Pending
+from channeld.plan.plan import ChannelPlan
+from channeld.protocol.frames import Json
+
+__all__ = ["Reading"]
+
+
+class _Refusals:
+    """The peer of a reader: keeps why it was refused."""
+
+    def __init__(self) -> None:
+        self.error: Mapping[str, object] | None = None
+        self.ending: tuple[int, str] | None = None
+
+    def send(self, frame: bytes) -> None:
+        """Keep an error; nothing else is for a reader."""
+        if frame.startswith(b'{"type":"error"'):
+            self.error = orjson.loads(frame)
+
+    def ready(self) -> None:
+        """Nothing is kept for it."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Keep the first."""
+        self.ending = self.ending or (code, reason)
+
+
+class Reading:
+    """One read.
+
+    Attributes:
+        room: what is read, once `open` has let the client in.
+        refusal: else the close code and reason that a connection would have got, and its last `error` frame.
+    """
+
+    def __init__(
+        self,
+        engine: Surroundings,
+        channel: ChannelPlan,
+        params: Mapping[str, Json],
+        request: Request,
+    ) -> None:
+        self._peer = _Refusals()
+        self._session = Session(engine, channel, params, request, self._peer)
+        self.room: str | None = None
+
+    @property
+    def refusal(self) -> tuple[int, str, Mapping[str, object] | None] | None:
+        """Why it may not read; None if it may."""
+        ending = self._peer.ending
+        return None if ending is None else (*ending, self._peer.error)
+
+    async def open(self) -> None:
+        """Judge the client: who it is, what the channel requires, its room, the connect hook."""
+        session = self._session
+        session.opened_at = session.engine.runtime.clock.monotonic()
+        session.state = State.OPENING
+        await Pending(contained(session, self._admit(), None))
+
+    async def close(self) -> None:
+        """The read is over: call the close hook. Call it once, whatever came of `open`."""
+        session = self._session
+        session.state = State.CLOSED
+        if session.timer is not None:
+            session.timer.cancel()
+        close = session.channel.close
+        if session.connect_called and close is not None:
+            code, reason = self._peer.ending or (1000, "")
+            # A failure was logged where it happened; there is nobody left to tell.
+            with suppress(Reject, HookFailed):
+                await Pending(call_hook(session, close, int(code), reason))
+
+    async def _admit(self) -> None:
+        session = self._session
+        channel, request = session.channel, session.request
+        if channel.auth and request is not None:
+            found = await session.engine.find_user(session.engine, channel, request)
+            if isinstance(found, Denied):
+                return turn_away(session, found)
+            if found is None and not channel.auth_optional:
+                return deny(session, "no token")
+            if found is not None:
+                take_grant(session, found)
+        if not meets_require(session, None, "This channel is not for you"):
+            return None
+        if rooms.wanted(session) is None:
+            return None
+        session.connect_called = True
+        if channel.connect is None or await call_connect(session, channel.connect):
+            self.room = session.home
+        return None

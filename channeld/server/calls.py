@@ -1,0 +1,162 @@
+"""Answers requests for which no session is opened: POSTs for a stream's connection, reads of rooms, preflights."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import attrs
+
+from channeld.auth.authenticator import Denied
+from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.engine import Engine
+from channeld.protocol.codes import CloseCode
+from channeld.server.handshake import Accept
+from channeld.server.ports import StreamClient
+from channeld.server.reads import Refused, read
+from channeld.server.transports.call import CallAgreement, Post, Preflight
+from channeld.server.transports.transport import Agreement, Respond
+from channeld.server.transports.web import answer, problem_of
+
+__all__ = ["Calls"]
+
+MOST_FRAMES: Final = 100
+_METHODS: Final = (
+    "Access-Control-Allow-Methods: GET, HEAD, POST",
+    "Access-Control-Allow-Headers: Authorization, Content-Type, Channeld-Connection, Last-Event-ID",
+    "Access-Control-Max-Age: 600",
+)
+
+
+Forward = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
+"""Asks the other nodes for a stream: its secret, who posts, and what; the answers, or an HTTP status."""
+
+
+class _Wrong(Exception):
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@attrs.define(eq=False)
+class Calls:
+    """One per server. `streams` are this node's connections that read events, by their secrets."""
+
+    engine: Engine
+    streams: dict[str, StreamClient] = attrs.field(factory=dict)
+    forward: Forward | None = None
+
+    async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
+        """Answer a call whose body is whole; it never raises for what a client sent."""
+        agreement = call.agreement
+        fields = agreement.fields if isinstance(agreement, CallAgreement) else ()
+        try:
+            if isinstance(call.transport, Preflight):
+                respond(answer(204, b"", "", *fields, *_METHODS))
+            elif isinstance(call.transport, Post):
+                frames = await self._post(call, body)
+                respond(
+                    answer(200, b'{"frames":[%b]}' % b",".join(frames), "application/json", *fields)
+                )
+            else:
+                await self._read(call, agreement, respond)
+        except (Refused, _Wrong) as wrong:
+            respond(_problem(wrong.status, wrong.detail, *fields))
+        except BrokerUnavailable as error:
+            retry = f"Retry-After: {max(1, round(error.retry_after))}"
+            respond(_problem(503, "The broker is away; try again", *fields, retry))
+
+    async def _read(self, call: Accept, agreement: Agreement, respond: Respond) -> None:
+        if not isinstance(agreement, CallAgreement):
+            return
+        why = await read(self.engine, call, agreement.fields, agreement.method, respond)
+        if why is not None:
+            code, reason, error = why
+            data = problem_of(code, reason, error, *agreement.fields)[1]
+            respond(
+                data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if agreement.method == "HEAD" else data
+            )
+
+    async def take(self, secret: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
+        """Give a stream of this node what was posted for it; its answers, or an HTTP status."""
+        stream = self.streams.get(secret)
+        if stream is None:
+            return 404
+        return await stream.post(texts) if stream.user_id == user else 403
+
+    async def _post(self, call: Accept, body: bytes) -> list[bytes]:
+        texts = _split(body)
+        largest = call.match.channel.limits.message_size
+        if any(len(text) > largest for text in texts):
+            raise _Wrong(413, f"A frame may have {largest} bytes")
+        user = await self._caller(call)
+        secret = call.request.headers["channeld-connection"]
+        taken = await self.take(secret, user, texts)
+        if taken == 404 and self.forward is not None:
+            taken = await self.forward(secret, user, texts)
+        if isinstance(taken, int):
+            words = {404: "There is no such connection", 403: "The connection is another user's"}
+            raise _Wrong(taken, words.get(taken, "No answer came from the connection's node"))
+        return taken
+
+    async def _caller(self, call: Accept) -> str | None:
+        channel = call.match.channel
+        if not channel.auth:
+            return None
+        found = await self.engine.find_user(self.engine, channel, call.request)
+        if isinstance(found, Denied) or (found is None and not channel.auth_optional):
+            raise _Wrong(401, "Unauthorized")
+        return None if found is None else found.user.id
+
+
+def _problem(status: int, detail: str, *lines: str) -> bytes:
+    codes = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN, 503: CloseCode.TRY_AGAIN_LATER}
+    if status in codes:
+        return problem_of(codes[status], detail, None, *lines)[1]
+    problem = {"type": "about:blank", "status": status, "detail": detail}
+    return answer(status, json.dumps(problem).encode(), "application/problem+json", *lines)
+
+
+def _split(body: bytes) -> list[bytes]:
+    """One frame, or the frames of an array, each as the text that it was sent as.
+
+    Raises:
+        _Wrong: 400, it is not UTF-8, or not one frame or an array of at most 100.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise _Wrong(400, "The body is not UTF-8") from None
+    if not text.lstrip(" \t\r\n").startswith("["):
+        return [body]
+    return [one.encode() for one in _elements(text)]
+
+
+def _elements(text: str) -> list[str]:
+    # The texts themselves, not what they mean: each frame is decoded by the strict rules of its own.
+    decode = json.JSONDecoder().raw_decode
+    found: list[str] = []
+    at = _skip(text, text.index("[") + 1)
+    try:
+        while text[at] != "]" or found:
+            _, end = decode(text, at)
+            found.append(text[at:end])
+            at = _skip(text, end)
+            if text[at] == "]" or len(found) > MOST_FRAMES:
+                break
+            if text[at] != ",":
+                raise _Wrong(400, "The body is not JSON")
+            at = _skip(text, at + 1)
+    except (IndexError, ValueError, RecursionError):
+        raise _Wrong(400, "The body is not JSON") from None
+    if len(found) > MOST_FRAMES:
+        raise _Wrong(400, f"An array may have {MOST_FRAMES} frames")
+    if text[at + 1 :].strip(" \t\r\n"):
+        raise _Wrong(400, "The body is not JSON")
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at

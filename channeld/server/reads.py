@@ -1,0 +1,240 @@
+"""Reads of a room with a history, as Durable Streams 1.0 has them: metadata, catch-up, long-poll, and a live stream.
+
+The stream is the room of a channel that joins one: its offsets are the positions of frames, its messages the frames as
+they are delivered. Reading changes nothing. Sections are those of the Durable Streams protocol.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+import orjson
+import trio
+
+from channeld.broker.broker import Page, Position, Topic
+from channeld.config.model import History
+from channeld.engine.engine import Engine
+from channeld.engine.reading import Reading
+from channeld.hub.hub import with_position
+from channeld.later import Pending, resolved
+from channeld.protocol.codes import CloseCode
+from channeld.server.handshake import Accept
+from channeld.server.transports.transport import Respond
+from channeld.server.transports.web import answer
+
+__all__ = ["LONGEST_POLL", "LONGEST_STREAM", "Refused", "read"]
+
+LONGEST_POLL: Final = 30.0
+LONGEST_STREAM: Final = 60.0
+MOST_BYTES: Final = 1024 * 1024
+
+# Section 10.1: cursors count intervals of so many seconds since 2024-10-09T00:00:00Z.
+_INTERVAL: Final = 20
+_EPOCH: Final = 1_728_432_000
+_JSON: Final = "application/json"
+
+
+class Refused(Exception):
+    """The answer is not the stream's: an HTTP status, and words."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@attrs.frozen(slots=True)
+class _Chunk:
+    """Frames of the stream from one offset on; `next` is where the one after it begins, `is_last` that there is none."""
+
+    frames: Sequence[bytes]
+    next: str
+    is_last: bool
+
+    def body(self) -> bytes:
+        """A JSON array (section 9.1.5)."""
+        return b"[" + b",".join(self.frames) + b"]"
+
+
+class _Watcher:
+    """Hears what is delivered to the room, bounded: who reads on finds the rest in the history."""
+
+    def __init__(self) -> None:
+        self.heard = trio.Event()
+
+    def send(self, frame: bytes) -> None:
+        """Something came."""
+        self.heard.set()
+
+
+@attrs.define(eq=False)
+class _Stream:
+    """One read of one room."""
+
+    engine: Engine
+    topic: Topic
+    keep: History
+    query: Mapping[str, str]
+    lines: tuple[str, ...]
+
+    async def top(self) -> str:
+        """Where the stream ends now."""
+        page = await self._since(None)
+        return str(page.top)
+
+    async def chunk(self, offset: str) -> _Chunk:
+        """The frames behind an offset.
+
+        Raises:
+            Refused: 400 or 410, of the offset.
+        """
+        if offset == "now":
+            return _Chunk((), await self.top(), is_last=True)
+        if offset == "-1":
+            broker = self.engine.hub.broker
+            later = broker.before(self.topic, None, self.keep.size, self.keep)
+            page: Page = await Pending(resolved(later))
+        else:
+            position = Position.parse(offset)
+            if position is None:
+                raise Refused(400, "The offset is not one of this stream's")
+            page = await self._since(position)
+            if not page.recovered:
+                raise Refused(410, "The offset is older than what is kept")
+        return _bounded(page)
+
+    async def wait(self, offset: str, seconds: float) -> _Chunk:
+        """The frames behind an offset, as soon as there are some; an empty chunk after so many seconds.
+
+        Raises:
+            Refused: 400 or 410, of the offset.
+        """
+        watcher = _Watcher()
+        await Pending(self.engine.hub.watch(self.topic, watcher))
+        try:
+            chunk = await self.chunk(offset)
+            with trio.move_on_after(seconds):
+                while not chunk.frames:
+                    await watcher.heard.wait()
+                    watcher.heard = trio.Event()
+                    # Of a `now` only the first look counts: what came since is behind it.
+                    chunk = await self.chunk(chunk.next)
+        finally:
+            self.engine.hub.unwatch(self.topic, watcher)
+        return chunk
+
+    def cursor(self) -> str:
+        """Where the clock is, but always beyond the cursor that the client has (section 10.1)."""
+        now = int(self.engine.runtime.clock.wall() - _EPOCH) // _INTERVAL
+        text = self.query.get("cursor", "")
+        had = int(text) if text.isdecimal() and len(text) < 16 else -1
+        if had < now:
+            return str(now)
+        jitter = random.randint(1, 3600)  # noqa: S311 - it spreads, and hides nothing
+        return str(had + max(1, jitter // _INTERVAL))
+
+    def entity_tag(self, start: str, chunk: _Chunk) -> str:
+        """The tag of what one offset brings (section 10.1)."""
+        return f'"{self.topic.name.encode().hex()[:40]}:{start}:{chunk.next}"'
+
+    async def _since(self, position: Position | None) -> Page:
+        page: Page = await Pending(
+            resolved(self.engine.hub.broker.since(self.topic, position, self.keep))
+        )
+        return page
+
+
+def _bounded(page: Page) -> _Chunk:
+    frames: list[bytes] = []
+    size, end = 0, str(page.top)
+    for kept in page.frames:
+        frame = with_position(kept.payload, kept.position)
+        if frames and size + len(frame) > MOST_BYTES:
+            return _Chunk(frames, end, is_last=False)
+        frames.append(frame)
+        size, end = size + len(frame), str(kept.position)
+    return _Chunk(frames, str(page.top), is_last=True)
+
+
+async def read(
+    engine: Engine, call: Accept, lines: tuple[str, ...], method: str, respond: Respond
+) -> tuple[int, str, Mapping[str, object] | None] | None:
+    """Answer a read.
+
+    Returns:
+        None, or why the client may not read: the close code, the reason and the `error` frame of a connection.
+
+    Raises:
+        Refused: 400, 404 or 410.
+        BrokerUnavailable: nothing was answered.
+    """
+    channel = call.match.channel
+    if channel.history is None or len(channel.join) != 1:
+        raise Refused(404, "This channel has no stream: it needs a history and one joined room")
+    reading = Reading(engine, channel, call.match.params, call.request)
+    try:
+        await reading.open()
+        if reading.refusal is not None or reading.room is None:
+            return reading.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
+        topic = Topic("room", channel.name, reading.room)
+        stream = _Stream(engine, topic, channel.history, call.request.query, lines)
+        await _answer(stream, call, method, respond)
+    finally:
+        with trio.CancelScope(shield=True):
+            await reading.close()
+    return None
+
+
+async def _answer(stream: _Stream, call: Accept, method: str, respond: Respond) -> None:
+    query = call.request.query
+    offset, live = query.get("offset", "-1"), query.get("live")
+    if method == "HEAD":
+        line = f"Stream-Next-Offset: {await stream.top()}"
+        data = answer(200, b"", _JSON, *stream.lines, line)
+        respond(data.replace(b"Content-Length: 0\r\n", b""))
+    elif live == "long-poll":
+        chunk = await stream.wait(offset, LONGEST_POLL)
+        respond(_whole(stream, offset, chunk, "", cursor=stream.cursor()))
+    elif live == "sse":
+        await _stream_live(stream, offset, respond)
+    else:
+        chunk = await stream.chunk(offset)
+        respond(_whole(stream, offset, chunk, call.request.headers.get("if-none-match", "")))
+
+
+def _whole(
+    stream: _Stream, offset: str, chunk: _Chunk, known: str, cursor: str | None = None
+) -> bytes:
+    lines = [*stream.lines, f"Stream-Next-Offset: {chunk.next}"]
+    lines += ["Stream-Up-To-Date: true"] if chunk.is_last else []
+    lines += [f"Stream-Cursor: {cursor}"] if cursor is not None else []
+    if cursor is not None and not chunk.frames:
+        return answer(204, b"", "", *lines)
+    if offset != "now":
+        tag = stream.entity_tag(offset, chunk)
+        lines.append(f"ETag: {tag}")
+        if tag in known:
+            return answer(304, b"", "", *lines)
+    return answer(200, chunk.body(), _JSON, *lines)
+
+
+async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
+    # Before the head: an offset that is none is an HTTP status.
+    chunk = await stream.chunk(offset)
+    head = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", *stream.lines)
+    respond("\r\n".join((*head, "Connection: close", "", "")).encode("latin-1"))
+    end = trio.current_time() + LONGEST_STREAM
+    respond(_events(stream, chunk))
+    while (left := end - trio.current_time()) > 0:
+        chunk = await (stream.wait(chunk.next, left) if chunk.is_last else stream.chunk(chunk.next))
+        if chunk.frames:
+            respond(_events(stream, chunk))
+
+
+def _events(stream: _Stream, chunk: _Chunk) -> bytes:
+    data = b"event: data\ndata: " + chunk.body() + b"\n\n" if chunk.frames else b""
+    control: dict[str, object] = {"streamNextOffset": chunk.next, "streamCursor": stream.cursor()}
+    if chunk.is_last:
+        control["upToDate"] = True
+    return data + b"event: control\ndata: " + orjson.dumps(control) + b"\n\n"

@@ -1,0 +1,337 @@
+"""Server-sent events (HTML Standard, section 9.2): a session's frames as a stream that any HTTP client can read.
+
+The answer waits until the session has let the client in, so that a refusal is an HTTP status. From then on each frame is
+an event. One that moves the client's place carries it as `id`, which a browser's `EventSource` sends as `Last-Event-ID`
+when it comes back. The client speaks by POST (`call.py`): its frames come in through `EventReader.post`.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from channeld.protocol.codes import may_come_back
+from channeld.protocol.places import Places
+from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
+from channeld.server.exchange import Refuse, RequestHead, refuse
+from channeld.server.transports.transport import Respond, Terms, Wire
+from channeld.server.transports.web import (
+    answer,
+    judge_page,
+    problem_of,
+    query_names,
+    query_of,
+    web_fields,
+)
+
+__all__ = ["ENDED", "EventReader", "EventStream", "ServerSentEvents"]
+
+ENDED: Final = "~ended"
+"""The `id` of a stream's last event, where it is not to come back."""
+
+_HEAD: Final = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "X-Accel-Buffering: no")
+# What the server writes itself; a hook's frame of another order of keys moves no place, and neither do these in data.
+_POSITION: Final = b'"pos":"'
+
+
+@attrs.define(eq=False)
+class _Last:
+    """The frame that was encoded last: a room's members get the same one after another."""
+
+    frame: bytes = b""
+    place: tuple[str, str] | None = None
+    event: bytes = b""
+
+
+class EventStream:
+    """One client's stream: what it was sent before it was let in, and its place in each room."""
+
+    __slots__ = ("_error", "_fields", "_held", "_inside", "_is_told", "_last", "places", "secret")
+
+    def __init__(self, fields: tuple[str, ...], last: _Last, since: str | None = None) -> None:
+        self._fields = fields
+        self._inside: set[str] = set()
+        self._last = last
+        self._held: list[bytes] | None = []
+        self._error: Mapping[str, Any] | None = None
+        self._is_told = False
+        # Where the client was. In a room that it comes back to, what it missed brings it forward.
+        came_from = Places.parse(since or "")
+        self.places: dict[str, str] = {} if came_from is None else dict(came_from.rooms)
+        self.secret = secrets.token_urlsafe(16)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the answer is on its way."""
+        return self._held is None
+
+    def encode(self, frame: bytes) -> bytes:
+        """The event of a frame; nothing before the stream has begun."""
+        if self._held is not None and frame.startswith(b'{"type":"subscribed"'):
+            # It is let in: what it missed may be large, and must not wait here.
+            return self.begin() + self.encode(frame)
+        if self._held is not None:
+            self._held.append(frame)
+            if frame.startswith(b'{"type":"error"'):
+                self._error = orjson.loads(frame)
+            return b""
+        if self.track(frame):
+            return self._with_place(frame)
+        if frame.startswith(b'{"type":"disconnect"'):
+            return self._farewell(frame)
+        last = self._last
+        if last.frame is not frame:
+            last.frame, last.event, last.place = (
+                frame,
+                b"data: " + frame + b"\n\n",
+                _place_of(frame),
+            )
+        if last.place is None:
+            return last.event
+        room, position = last.place
+        self.places[room] = position
+        return self._with_place(frame)
+
+    def begin(self) -> bytes:
+        """The answer's head, the secret by which the client posts, and what it was sent meanwhile."""
+        held, self._held = self._held or [], None
+        head = "\r\n".join((*_HEAD, *self._fields, "Connection: close", "", "")).encode("latin-1")
+        hello = orjson.dumps({"type": "connection", "id": self.secret})
+        return b"".join((head, b"data: ", hello, b"\n\n", *map(self.encode, held)))
+
+    def close(self, code: int, reason: str) -> tuple[int, bytes]:
+        """The last words, and the HTTP status where the stream had not begun (else 0)."""
+        if self._held is not None:
+            return problem_of(code, reason, self._error, *self._fields)
+        if self._is_told:
+            return 0, b""
+        frame = {
+            "type": "disconnect",
+            "code": code,
+            "reason": reason,
+            "reconnect": may_come_back(code),
+        }
+        return 0, self._farewell(orjson.dumps(frame))
+
+    def track(self, frame: bytes) -> bool:
+        """Take note of a room that was joined or left; whether the frame says so."""
+        if frame.startswith(b'{"type":"error"'):
+            self._forget_refused(frame)
+            return False
+        if not frame.startswith((b'{"type":"subscribed"', b'{"type":"unsubscribed"')):
+            return False
+        told = orjson.loads(frame)
+        room, position = told.get("room"), told.get("pos")
+        if told["type"] == "unsubscribed":
+            self._inside.discard(room)
+            self.places.pop(room, None)
+            return True
+        self._inside.add(room)
+        if told.get("recovered") is not True and isinstance(position, str):
+            # With `recovered: true` what was missed follows, and brings its own positions.
+            self.places[room] = position
+        return True
+
+    def outside(self) -> dict[str, str]:
+        """The rooms that the client was in and is not in now, with its place in each."""
+        return {room: pos for room, pos in self.places.items() if room not in self._inside}
+
+    def _forget_refused(self, frame: bytes) -> None:
+        # A room that it came back to and may not be in any more; most streams have none, and look no further.
+        if len(self.places) > len(self._inside):
+            self.places.pop(orjson.loads(frame).get("room"), None)
+
+    def _with_place(self, frame: bytes) -> bytes:
+        return b"id: %b\ndata: %b\n\n" % (Places(self.places).text().encode(), frame)
+
+    def _farewell(self, frame: bytes) -> bytes:
+        self._is_told = True
+        told = orjson.loads(frame)
+        retry = told.get("retry_after")
+        lines = [b"data: ", frame, b"\n\n"]
+        if retry is not None:
+            lines.insert(0, b"retry: %d\n" % round(retry * 1000))
+        if not told["reconnect"] and _is_final(told["code"]):
+            lines.insert(0, b"id: %b\n" % ENDED.encode())
+        return b"".join(lines)
+
+
+def _is_final(code: int) -> bool:
+    return 4400 <= code < 4500 or 4950 <= code < 5000
+
+
+def _place_of(frame: bytes) -> tuple[str, str] | None:
+    """The room and the position of a frame of a history, which stand in it as the hub writes them, else None."""
+    if _POSITION not in frame[-80:]:
+        return None
+    told = orjson.loads(frame)
+    room, position = told.get("room"), told.get("pos")
+    return (room, position) if isinstance(room, str) and isinstance(position, str) else None
+
+
+@attrs.define(eq=False)
+class _Posted:
+    """Messages of one POST, where their answers go (None: to the stream), and who is told at the end."""
+
+    texts: deque[bytes]
+    answers: list[bytes] | None = None
+    done: Callable[[], object] = lambda: None
+
+
+class EventReader:
+    """Reads nothing of what the client sends behind its request; its messages come by POST, one POST after the other.
+
+    Attributes:
+        redirect: sets where the session's answers go: a list's `append`, or None for the stream.
+    """
+
+    __slots__ = (
+        "_has_come_back",
+        "_posted",
+        "_receive",
+        "_stream",
+        "close",
+        "open",
+        "pending",
+        "redirect",
+        "wake",
+    )
+
+    def __init__(self, receive: Receive, stream: EventStream) -> None:
+        self._receive = receive
+        self._stream = stream
+        self._has_come_back = False
+        self._posted: deque[_Posted] = deque()
+        self.open = True
+        self.pending: Awaitable[None] | None = None
+        self.close: Closing | None = None
+        self.redirect: Callable[[Callable[[bytes], None] | None], None] = lambda _to: None
+        self.wake: Callable[[], None] = lambda: None
+
+    @property
+    def secret(self) -> str:
+        """By which the client posts."""
+        return self._stream.secret
+
+    def come_back(self) -> bool:
+        """Subscribe again to the rooms that were subscribed to before, from where the client was in each.
+
+        Returns:
+            Whether it was the first call; later ones do nothing.
+        """
+        if self._has_come_back:
+            return False
+        self._has_come_back = True
+        texts = [
+            {"type": "subscribe", "room": room, "since": position}
+            for room, position in self._stream.outside().items()
+        ]
+        if texts:
+            self._posted.append(_Posted(deque(map(orjson.dumps, texts))))
+            self.wake()
+        return True
+
+    def post(self, texts: list[bytes], answers: list[bytes], done: Callable[[], object]) -> None:
+        """Take these messages in order, put what answers them into `answers`, and call `done()`."""
+        self._posted.append(_Posted(deque(texts), answers, done))
+        self.wake()
+
+    def feed(self, data: bytes, now: float, budget: int) -> Stop:
+        """See FrameReader."""
+        while self._posted:
+            posted = self._posted[0]
+            if posted.texts and self.open:
+                if budget <= 0:
+                    return Stop.BUDGET
+                budget -= 1
+                self.redirect(None if posted.answers is None else self._keep)
+                self.pending = self._receive(posted.texts.popleft(), now)
+                if self.pending is not None:
+                    return Stop.PENDING
+            else:
+                self._posted.popleft()
+                self.redirect(None)
+                posted.done()
+        return Stop.MORE
+
+    def abandon(self) -> None:
+        """The stream has ended: whoever waits gets what answers there are."""
+        while self._posted:
+            self._posted.popleft().done()
+
+    def _keep(self, frame: bytes) -> None:
+        self._stream.track(frame)
+        answers = self._posted[0].answers
+        if answers is not None:
+            answers.append(frame)
+
+
+@attrs.frozen(slots=True)
+class _Agreed:
+    """A stream that begins when the session has let the client in."""
+
+    stream: EventStream
+    since: str | None
+    response: bytes = b""
+
+    def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
+        """See Agreement."""
+        reader = EventReader(receive, self.stream)
+        return Wire(reader, self.stream.encode, self.stream)
+
+
+@attrs.frozen(slots=True)
+class ServerSentEvents:
+    """The transport of `EventSource` and `curl -N`."""
+
+    name: str = "sse"
+    ping: bytes = b":\n\n"
+    is_answered: bool = False
+    _last: _Last = attrs.field(factory=_Last)
+
+    def is_asked(self, head: RequestHead) -> bool:
+        """See Transport."""
+        fields = head.fields
+        return (
+            head.method == b"GET"
+            and b"text/event-stream" in fields.get(b"accept", b"").lower()
+            and b"websocket" not in fields.get(b"upgrade", b"").lower()
+            and not query_names(head.target) & {"offset", "live"}
+        )
+
+    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+        """See Transport."""
+        if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
+            return refuse(400, "A request for events has no body")
+        if (refusal := judge_page(head, fields)) is not None:
+            return refusal
+        if fields.get("last-event-id") == ENDED:
+            # HTML Standard, section 9.2.3: this status, and nothing else, ends an EventSource for good.
+            detail = "The stream has ended for good"
+            return Refuse(status=204, detail=detail, response=answer(204, b"", ""))
+        return None
+
+    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> _Agreed:
+        """See Transport."""
+        since = fields.get("last-event-id") or dict(query_of(head.target)).get("since")
+        lines = web_fields(fields, is_listed=terms.lists_origins)
+        return _Agreed(EventStream(lines, self._last, since), since)
+
+    def encode(self, frame: bytes) -> bytes:
+        """See Transport. A stream encodes for itself."""
+        return b"data: " + frame + b"\n\n"
+
+    def close(self, code: int, reason: str) -> bytes:
+        """See Transport. A stream has its own last words."""
+        return b""
+
+    def succeed(self, reader: FrameReader) -> FrameReader:
+        """See Transport."""
+        return reader
+
+    def boundary(self, data: bytes, start: int, offset: int) -> int:
+        """See Transport."""
+        return start if offset == start else data.index(b"\n\n", max(start, offset - 2)) + 2

@@ -1,0 +1,117 @@
+"""What the transports over plain HTTP share: their judgement of a request, and the header lines of every answer.
+
+A page of another origin says so in `Origin`, or its browser in `Sec-Fetch-Site` (Fetch Metadata); answers to an allowed
+one carry what the CORS protocol asks for (Fetch Standard, section 3.3).
+"""
+
+import http
+import json
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from channeld.protocol.codes import CloseCode, ErrorCode
+from channeld.server.exchange import Refuse, RequestHead, refuse
+
+__all__ = ["answer", "judge_page", "problem_of", "query_names", "query_of", "web_fields"]
+
+_ALWAYS: Final = (
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    "Referrer-Policy: no-referrer",
+)
+_EXPOSED: Final = "ETag, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
+_STATUS_OF: Final[Mapping[int, int]] = {
+    CloseCode.UNAUTHORIZED: 401,
+    CloseCode.FORBIDDEN: 403,
+    CloseCode.TRY_AGAIN_LATER: 503,
+    CloseCode.SERVICE_RESTART: 503,
+    CloseCode.INTERNAL_ERROR: 500,
+}
+_CODES_OF: Final[Mapping[int, ErrorCode]] = {
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.FORBIDDEN,
+    503: ErrorCode.UNAVAILABLE,
+}
+
+
+def judge_page(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    """What is wrong with a request of any of them, whatever it asks for."""
+    if head.version != b"1.1" or "host" not in fields:
+        return refuse(400, "A request is HTTP/1.1 with one Host field")
+    if "origin" not in fields and fields.get("sec-fetch-site", "none") not in (
+        "same-origin",
+        "none",
+    ):
+        return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
+    return None
+
+
+def web_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]:
+    """The header lines of an answer to a request that was judged good; `is_listed`: its origin was allowed by name."""
+    origin = fields.get("origin")
+    if origin is None:
+        return _ALWAYS
+    allowed = (
+        f"Access-Control-Allow-Origin: {origin}",
+        f"Access-Control-Expose-Headers: {_EXPOSED}",
+        "Vary: Origin",
+    )
+    listed = ("Access-Control-Allow-Credentials: true",) if is_listed else ()
+    return (*_ALWAYS, *allowed, *listed)
+
+
+def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
+    """A whole answer, after which the connection is closed."""
+    head = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        *lines,
+        *((f"Content-Type: {kind}",) if body or status == 200 else ()),
+        *((f"Content-Length: {len(body)}",) if status not in (204, 304) else ()),
+        "Connection: close",
+        "",
+        "",
+    )
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+def problem_of(
+    code: int, reason: str, error: Mapping[str, object] | None, *lines: str
+) -> tuple[int, bytes]:
+    """The refusal of a request whose session was closed before it was let in.
+
+    Args:
+        code: the close code; one of a hook's own is a 403.
+        reason: the close reason.
+        error: the last `error` frame that it was sent.
+        lines: header lines of the answer.
+
+    Returns:
+        The status, and the whole answer.
+    """
+    status = _STATUS_OF.get(code, 403)
+    error = error or {}
+    problem = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.get("message", reason or http.HTTPStatus(status).phrase),
+        "code": error.get("code", _CODES_OF.get(status, ErrorCode.INTERNAL_ERROR)),
+        **{name: error[name] for name in error if name not in ("type", "message", "code", "id")},
+    }
+    retry = ("Retry-After: 1",) if status == 503 else ()
+    challenge = ("WWW-Authenticate: Bearer",) if status == 401 else ()
+    body = json.dumps(problem).encode()
+    return status, answer(status, body, "application/problem+json", *lines, *retry, *challenge)
+
+
+def query_of(target: bytes) -> list[tuple[str, str]]:
+    """The names and values in a request target's query."""
+    query = target.partition(b"?")[2].decode("latin-1")
+    pairs = [pair.partition("=") for pair in query.split("&", 100)[:100]] if query else []
+    return [(unquote(name), unquote(value)) for name, _, value in pairs]
+
+
+def query_names(target: bytes) -> set[str]:
+    """The names in it."""
+    return {name for name, _ in query_of(target)}

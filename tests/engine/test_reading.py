@@ -1,0 +1,58 @@
+"""A client that only reads: judged as others are, and a member of nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from channeld.engine.reading import Reading
+from channeld.hooks import Request
+from channeld.testing import running
+
+CONFIG = """
+channeld: 1
+auth: {own: {type: hook, hook: "reading_hooks:who"}}
+channels:
+  room: {path: "/rooms/{id}", auth: own, require: {role: member}, rooms: "{params.id}", history: {size: 5, ttl: 1h}}
+"""
+HOOKS = """
+from channeld import User
+
+def who(request):
+    user = request.query.get("user")
+    if user == "broken":
+        raise RuntimeError("a bug")
+    return user and User(user, {"role": request.query.get("role", "member")})
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "refusal"),
+    [
+        ({"user": "ann"}, None),
+        ({}, (4401, "UNAUTHORIZED")),
+        ({"user": "ann", "role": "guest"}, (4403, "FORBIDDEN")),
+        ({"user": "broken"}, (1011, "INTERNAL_ERROR")),
+    ],
+)
+async def test_it_is_judged_as_a_connection_is(
+    tmp_path: Path, query: dict[str, str], refusal: tuple[int, str] | None
+) -> None:
+    tmp_path.joinpath("reading_hooks.py").write_text(HOOKS)
+    tmp_path.joinpath("channels.yaml").write_text(CONFIG)
+    async with running(str(tmp_path / "channels.yaml")) as app:
+        match = app.plan.match("/rooms/den")
+        assert match is not None
+        reading = Reading(
+            app.engine,
+            match.channel,
+            match.params,
+            Request(path="/rooms/den", query=query, transport="streams"),
+        )
+        await reading.open()
+        if refusal is None:
+            assert (reading.room, reading.refusal) == ("den", None)
+        else:
+            code, _, error = reading.refusal or (0, "", None)
+            assert (code, (error or {}).get("code")) == refusal
+        assert not app.engine.sessions
+        await reading.close()

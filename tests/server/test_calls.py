@@ -1,0 +1,166 @@
+"""What the client of a stream sends by POST, over a whole server."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.web_kit import Site, site
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as made:
+        yield made
+
+
+async def test_frames_are_taken_in_order_and_their_answers_come_back(served: Site) -> None:
+    async with served.lobby() as (events, secret):
+        posted = await served.post(
+            "/lobby",
+            secret,
+            [
+                {"type": "subscribe", "room": "news", "id": 1},
+                {"type": "say", "room": "news", "text": "hi", "id": 2},
+                {"type": "say", "room": "news", "text": "no answer"},
+                {"type": "nope", "id": 3},
+                {"type": "say", "room": "elsewhere", "text": "hi"},
+            ],
+        )
+        assert posted.status == 200
+        frames = posted.json()["frames"]
+        assert [(one["type"], one.get("id")) for one in frames] == [
+            ("subscribed", 1),
+            ("ack", 2),
+            ("error", 3),
+            ("error", None),
+        ]
+        assert [frame["code"] for frame in frames[2:]] == ["UNKNOWN_TYPE", "FORBIDDEN"]
+        assert [(await events.frame())["text"] for _ in range(2)] == ["hi", "no answer"]
+
+
+async def test_one_frame_needs_no_array(served: Site) -> None:
+    async with served.lobby() as (_, secret):
+        posted = await served.post("/lobby", secret, {"type": "ping", "id": "a"})
+        assert posted.json() == {"frames": [{"type": "pong", "id": "a"}]}
+        assert posted.fields["cache-control"] == "no-store"
+
+
+async def test_a_room_that_was_joined_by_post_is_joined_again(served: Site) -> None:
+    async with served.lobby() as (events, secret):
+        await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})
+        await served.post("/lobby", secret, {"type": "say", "room": "news", "text": "1"})
+        await events.frame("say")
+        place = events.ids[-1]
+    async with served.lobby() as (_, secret):
+        await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})
+        await served.post("/lobby", secret, {"type": "say", "room": "news", "text": "2"})
+    for fields in ({"Last_Event_ID": place}, {}):
+        target = "/lobby" if fields else f"/lobby?since={place}"
+        async with served.events(target, **fields) as events:
+            assert (await events.frame("subscribed"))["recovered"] is True
+            assert (await events.frame())["text"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[1,", 400),
+        (b"[1 2]", 400),
+        (b"[] x", 400),
+        (b"\xff", 400),
+        (b"[" * 5000, 400),
+        (json.dumps([{"type": "ping"}] * 101).encode(), 400),
+        (json.dumps({"type": "say", "text": "x" * 2000}).encode(), 413),
+        (b" " * (1024 * 1024 + 1), 413),
+    ],
+)
+async def test_a_bad_body_is_refused_and_closes_nothing(
+    served: Site, body: bytes, status: int
+) -> None:
+    async with served.lobby() as (_, secret):
+        assert (await served.post("/lobby", secret, body)).status == status
+        pong = await served.post("/lobby", secret, {"type": "ping", "id": 1})
+        assert pong.json()["frames"][0]["type"] == "pong"
+
+
+async def test_what_is_no_frame_is_answered_as_over_a_socket(served: Site) -> None:
+    async with served.lobby() as (_, secret):
+        posted = await served.post("/lobby", secret, b'[1, "x", {}, {"type": 1}, {"type": "ping"}]')
+        kinds = [frame.get("code", frame["type"]) for frame in posted.json()["frames"]]
+        assert kinds == ["INVALID_JSON"] * 4 + ["pong"]
+        assert (await served.post("/lobby", secret, b"[]")).json() == {"frames": []}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Channeld_Connection": ""}, 400),
+        ({"Transfer_Encoding": "chunked"}, 411),
+        ({"Origin": "https://other.example"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+    ],
+)
+async def test_a_request_is_judged_as_a_handshake_is(
+    served: Site, fields: dict[str, str], status: int
+) -> None:
+    async with served.lobby() as (_, secret):
+        posted = await served.post("/lobby", secret, {"type": "ping"}, **fields)
+        assert posted.status == status
+
+
+async def test_a_post_reaches_its_own_users_connection_only(served: Site) -> None:
+    path = "/rooms/den"
+    ann = {"Authorization": f"Bearer {served.token('ann')}"}
+    async with served.events(path, **ann) as events:
+        secret = (await events.frame("connection"))["id"]
+        frame = {"type": "say", "text": "hi", "id": 1}
+        for fields, status in (
+            ({"Authorization": f"Bearer {served.token('bob')}"}, 403),
+            ({}, 401),
+            ({"Authorization": "Bearer nonsense"}, 401),
+            (ann, 200),
+            ({"Authorization": f"Bearer {served.token('ann', jti='newer')}"}, 200),
+        ):
+            assert (await served.post(path, secret, frame, **fields)).status == status
+        assert (await served.post(path, "nobody's", frame, **ann)).status == 404
+        anonymous = await served.post("/lobby", secret, {"type": "ping"})
+        assert anonymous.status == 403
+    posted = await served.post(path, secret, frame, **ann)
+    assert posted.status in (200, 404)
+
+
+async def test_the_secret_is_of_no_use_as_the_connections_id(served: Site) -> None:
+    async with served.lobby() as (_, secret):
+        assert secret not in served.app.engine.sessions
+        (session,) = served.app.engine.sessions
+        assert (await served.post("/lobby", session, {"type": "ping"})).status == 404
+
+
+async def test_a_renewal_by_post_is_answered_there(served: Site) -> None:
+    ann = {"Authorization": f"Bearer {served.token('ann')}"}
+    async with served.events("/rooms/den", **ann) as events:
+        secret = (await events.frame("connection"))["id"]
+        frame = {"type": "authenticate", "token": served.token("ann"), "id": 1}
+        posted = await served.post("/rooms/den", secret, frame, **ann)
+        assert posted.json()["frames"][0]["type"] == "authenticated"
+
+
+async def test_a_preflight_says_what_a_page_may_do(served: Site) -> None:
+    answer = await served.ask("OPTIONS", "/lobby", Origin="https://listed.example")
+    assert answer.status == 204
+    assert answer.fields["access-control-allow-origin"] == "https://listed.example"
+    assert answer.fields["access-control-allow-credentials"] == "true"
+    assert "channeld-connection" in answer.fields["access-control-allow-headers"].lower()
+    assert answer.fields["vary"] == "Origin"
+    assert (await served.ask("OPTIONS", "/lobby", Origin="https://x.example")).status == 403
+    assert (await served.ask("OPTIONS", "/nowhere")).status == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_not_allowed(served: Site, method: str) -> None:
+    answer = await served.ask(method, "/lobby")
+    assert answer.status == 405
+    assert answer.fields["allow"] == "GET, HEAD, POST, OPTIONS"
