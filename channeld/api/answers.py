@@ -21,6 +21,7 @@ __all__ = [
     "ROOM",
     "ROOMS",
     "USER",
+    "pending",
 ]
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -44,6 +45,18 @@ def _object(properties: Schema, *optional: str) -> Schema:
 
 def _list(of: Schema) -> Schema:
     return {"type": "array", "items": of}
+
+
+def pending(answer: Schema) -> Schema:
+    """The schema of an answer with the nodes that have not said yet that they did it."""
+    properties, required = answer["properties"], answer["required"]
+    assert isinstance(properties, dict)  # noqa: S101 - of this module's own making
+    assert isinstance(required, list)  # noqa: S101 - likewise
+    return {
+        **answer,
+        "required": [*required, "pending"],
+        "properties": {**properties, "pending": {"type": "array", "items": _TEXT, "minItems": 1}},
+    }
 
 
 PROBLEM: Final = _object(

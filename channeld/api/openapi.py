@@ -17,6 +17,7 @@ __all__ = ["describe"]
 
 # What any request may be answered with; whether it takes a body adds to it.
 _ANY: Final = (400, 403, 405)
+_PENDING: Final = "Accepted: the nodes in `pending` have not said that they did it, and do it when they are heard of again, within 60 s."
 _WITH_BODY: Final = (413, 415)
 
 _MEANINGS: Final[Mapping[int, str]] = {
@@ -137,6 +138,9 @@ def _responses(route: "Route") -> dict[str, Json]:
         else {"application/json": {"schema": _schema(route.answer)}}
     )
     told: dict[str, Json] = {"200": {"description": "OK", "content": answer}}
+    if route.may_be_pending and route.answer is not None:
+        later: Json = {"application/json": {"schema": answers.pending(route.answer)}}
+        told["202"] = {"description": _PENDING, "content": later}
     statuses = {*_ANY, *route.errors, 500}
     statuses |= set(_WITH_BODY) if route.body is not None else set()
     statuses |= set() if route.is_open else {401}

@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 from channeld.api.control import Ask, Control
+from channeld.api.pending import Result, told
 from channeld.api.problems import Problem
 from channeld.api.views import paged
 from channeld.auth.revocations import Revocation, RevocationsFull
@@ -14,14 +15,14 @@ from channeld.schema.violations import Violation
 __all__ = ["restore", "revocations", "revoke"]
 
 
-async def revoke(control: Control, ask: Ask) -> Json:
+async def revoke(control: Control, ask: Ask) -> Result:
     """Refuse tokens, and close the connections that have one."""
     revocation = _read(ask.body, control.engine.runtime.clock.wall())
     try:
-        closed = await control.cluster.revoke(revocation)
+        reached = await control.cluster.revoke(revocation)
     except RevocationsFull as error:
         raise Problem(409, str(error)) from None
-    return {"id": revocation.id, "until": _text(revocation.until), "connections": closed}
+    return told(reached, id=revocation.id, until=_text(revocation.until))
 
 
 async def revocations(control: Control, ask: Ask) -> Json:

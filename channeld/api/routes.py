@@ -25,7 +25,7 @@ Handler: TypeAlias = Callable[[Control, Ask], Awaitable["Response | Json"]]
 class Route:
     """One request. `errors` are the statuses it may be answered with beside those that any may be.
 
-    `is_open` needs no key; `answer` is the schema of a JSON answer, or None where it is something else; what is not
+    `may_be_pending` may be answered with 202 (`pending.py`). `is_open` needs no key; `answer` is the schema of a JSON answer, or None where it is something else; what is not
     `described` is the console's own and may change.
     """
 
@@ -37,6 +37,7 @@ class Route:
     body: Schema | None = None
     answer: Schema | None = None
     errors: tuple[int, ...] = ()
+    may_be_pending: bool = False
     is_open: bool = False
     described: bool = True
 
@@ -71,6 +72,7 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Close a connection, or all of a user's",
         body=forms.DISCONNECT,
         answer=answers.COUNT,
+        may_be_pending=True,
         errors=(503,),
     ),
     Route(
@@ -80,6 +82,7 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Put a connection, or a user's on a channel, into a room",
         body=forms.MEMBERSHIP,
         answer=answers.COUNT,
+        may_be_pending=True,
         errors=(404, 503),
     ),
     Route(
@@ -89,6 +92,7 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Take a connection, or a user's on a channel, out of a room",
         body=forms.MEMBERSHIP,
         answer=answers.COUNT,
+        may_be_pending=True,
         errors=(404, 503),
     ),
     Route(
@@ -98,6 +102,7 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Refuse the JWTs of a user, or one JWT, from now on, and close their connections",
         body=forms.REVOKE,
         answer=answers.REVOKED,
+        may_be_pending=True,
         errors=(409, 503),
     ),
     Route(

@@ -1,6 +1,7 @@
 """What the API does: publish, disconnect, subscribe, unsubscribe; each handler is one verb of the engine's cluster."""
 
 from channeld.api.control import Ask, Control
+from channeld.api.pending import Result, told
 from channeld.api.publishing import begin, publish_all
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
@@ -18,34 +19,34 @@ async def batch(control: Control, ask: Ask) -> Json:
     return {"results": await publish_all(control, ask.body)}
 
 
-async def disconnect(control: Control, ask: Ask) -> Json:
+async def disconnect(control: Control, ask: Ask) -> Result:
     """Close a user's connections, or one."""
-    count = await control.cluster.disconnect(
+    reached = await control.cluster.disconnect(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         code=ask.body.get("code", CloseCode.KICKED),
         reason=ask.body.get("reason", ""),
     )
-    return {"connections": count}
+    return told(reached)
 
 
-async def subscribe(control: Control, ask: Ask) -> Json:
+async def subscribe(control: Control, ask: Ask) -> Result:
     """Put a user's connections on a channel, or one, into a room."""
-    count = await control.cluster.subscribe(
+    reached = await control.cluster.subscribe(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         channel=control.channel(ask.body["channel"]).name,
         room=ask.body["room"],
     )
-    return {"connections": count}
+    return told(reached)
 
 
-async def unsubscribe(control: Control, ask: Ask) -> Json:
+async def unsubscribe(control: Control, ask: Ask) -> Result:
     """Take them out of it."""
-    count = await control.cluster.unsubscribe(
+    reached = await control.cluster.unsubscribe(
         user=ask.body.get("user"),
         connection=ask.body.get("connection"),
         channel=control.channel(ask.body["channel"]).name,
         room=ask.body["room"],
     )
-    return {"connections": count}
+    return told(reached)

@@ -5,6 +5,9 @@ and asked of all the others there; it is over when every node that is known has 
 that did not answer is reported (`missing`, and a log line), and not waited for again until it is heard of. A broker of
 one process leaves a cluster closed: it is alone, and every verb answers at once.
 
+What changes something (disconnect, subscribe, unsubscribe, revoke) is kept in the broker for a minute: a node that was cut
+off does it when it hears the others again. Until then it is `pending`.
+
 The verbs are plain coroutines: await them in a task of your own. They raise `BrokerUnavailable` where other nodes
 could not be asked; then nothing was done.
 """
@@ -20,6 +23,7 @@ from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.cluster import wire
 from channeld.cluster.revocation_log import append, replay, row_of
 from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_of
+from channeld.config.model import History
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Event
 from channeld.later import Pending, resolved, start
@@ -29,9 +33,12 @@ from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample, log
 from channeld.timers import Timer
 
-__all__ = ["Cluster", "ClusterStatistics", "ConnectionInfo"]
+__all__ = ["Cluster", "ClusterStatistics", "ConnectionInfo", "Reached"]
 
 PATIENCE: Final = 1.0
+PATIENCE_FOR_CHANGES: Final = 2.0
+KEPT: Final = History(size=10_000, ttl=60.0)
+"""How long the broker keeps what changes something."""
 BEAT: Final = 5.0
 SILENT_AFTER: Final = 16.0
 MOST_NODES: Final = 1_000
@@ -47,6 +54,14 @@ class ClusterStatistics:
     asked: int
     unanswered: int
     garbage: int
+
+
+@attrs.frozen(slots=True)
+class Reached:
+    """What a verb did: to how many connections, and the nodes that have not said yet that they did it."""
+
+    connections: int
+    pending: tuple[str, ...] = ()
 
 
 @attrs.define(eq=False)
@@ -81,6 +96,8 @@ class Cluster:
         self.engine = engine
         self._is_open = False
         self._heard: dict[str, float] = {}
+        # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
+        self._silent: dict[str, float] = {}
         self._questions: dict[int, _Question] = {}
         self._number = self._unanswered = self._garbage = 0
         self._beat: Timer | None = None
@@ -116,7 +133,9 @@ class Cluster:
 
     def _tick(self, now: float) -> None:
         # Whoever was not heard of for three beats is gone; a greeting costs as little as a plain `here`.
-        self._heard = {node: at for node, at in self._heard.items() if now - at < SILENT_AFTER}
+        for node, at in list(self._heard.items()):
+            if now - at >= SILENT_AFTER:
+                self._lose(node, now)
         self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=not self._heard))
         self._beat = self.engine.runtime.timers.at(now + BEAT, self._tick)
 
@@ -150,6 +169,7 @@ class Cluster:
         if isinstance(message, wire.Bye):
             self._forget(message.node)
             return
+        self._silent.pop(message.node, None)
         if message.node in self._heard or len(self._heard) < MOST_NODES:
             self._heard[message.node] = self.engine.runtime.clock.monotonic()
         if isinstance(message, wire.Here):
@@ -167,8 +187,15 @@ class Cluster:
         if rest is not None:
             self.engine.runtime.spawn(rest)
 
+    def _lose(self, node: str, now: float) -> None:
+        """A node has not been heard of."""
+        self._heard.pop(node, None)
+        if len(self._silent) < MOST_NODES:
+            self._silent[node] = now
+
     def _forget(self, node: str) -> None:
         self._heard.pop(node, None)
+        self._silent.pop(node, None)
         for question in self._questions.values():
             question.settle(node)
 
@@ -203,8 +230,27 @@ class Cluster:
         is_enough: Callable[[Json], bool] = lambda _row: False,
     ) -> list[tuple[str, Json]]:
         """Do a verb here and on every other node: the rows, each with its node."""
+        rows, _ = await self._ask_all(verb, arguments, is_enough)
+        return rows
+
+    async def _changed(self, verb: str, arguments: dict[str, Json]) -> Reached:
+        """Do a verb that changes something, here and on every other node, now or when it is heard of again."""
+        rows, unheard = await self._ask_all(verb, arguments, keep=KEPT)
+        now = self.engine.runtime.clock.monotonic()
+        self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
+        pending = sorted({*unheard, *self._silent}) if self._is_open else []
+        return Reached(sum(row for _, row in rows if isinstance(row, int)), tuple(pending))
+
+    async def _ask_all(
+        self,
+        verb: str,
+        arguments: dict[str, Json],
+        is_enough: Callable[[Json], bool] = lambda _row: False,
+        keep: History | None = None,
+    ) -> tuple[list[tuple[str, Json]], set[str]]:
+        """The rows, each with its node, and the nodes that have not answered."""
         if not self._is_open:
-            return await self._here(verb, arguments)
+            return await self._here(verb, arguments), set()
         if len(self._questions) >= MOST_QUESTIONS:
             raise BrokerUnavailable(PATIENCE)
         self._number += 1
@@ -212,26 +258,27 @@ class Cluster:
         question = self._questions[number] = _Question(verb, set(self._heard), done, is_enough)
         try:
             ask = wire.Ask(self.node_id, number, verb, arguments)
-            await Pending(resolved(self.engine.hub.publish(wire.EVERY_NODE, wire.pack(ask))))
+            later = self.engine.hub.publish(wire.EVERY_NODE, wire.pack(ask), keep)
+            await Pending(resolved(later))
             here = await self._here(verb, arguments)
             if not any(is_enough(row) for _, row in here):
-                await self._wait(question)
+                await self._wait(question, PATIENCE if keep is None else PATIENCE_FOR_CHANGES)
         finally:
             del self._questions[number]
-        return here + question.rows
+        return here + question.rows, question.waiting
 
     async def _here(self, verb: str, arguments: dict[str, Json]) -> list[tuple[str, Json]]:
         rows: Sequence[Json] = await Pending(VERBS[verb](self.here, arguments))
         return [(self.node_id, row) for row in rows]
 
-    async def _wait(self, question: _Question) -> None:
+    async def _wait(self, question: _Question, patience: float) -> None:
         try:
             if question.waiting:
-                await self.engine.runtime.within(PATIENCE, question.done.wait)
+                await self.engine.runtime.within(patience, question.done.wait)
         except TimeoutError:
             self._unanswered += len(question.waiting)
             for node in question.waiting:
-                self._heard.pop(node, None)
+                self._lose(node, self.engine.runtime.clock.monotonic())
             log("node_silent", nodes=sorted(question.waiting), question=question.verb)
             self.missing = frozenset(question.waiting)
         else:
@@ -275,7 +322,7 @@ class Cluster:
         connection: str | None = None,
         code: int = CloseCode.KICKED,
         reason: str = "",
-    ) -> int:
+    ) -> Reached:
         """Close a user's connections, or one; how many there were."""
         arguments: dict[str, Json] = {"code": int(code), "reason": reason[:512]}
         return await self._count("disconnect", user, connection, arguments)
@@ -287,7 +334,7 @@ class Cluster:
         connection: str | None = None,
         channel: str,
         room: str,
-    ) -> int:
+    ) -> Reached:
         """Put a user's connections on a channel, or one, into a room; how many are in it now.
 
         Raises:
@@ -306,7 +353,7 @@ class Cluster:
         channel: str,
         room: str,
         reason: str | None = None,
-    ) -> int:
+    ) -> Reached:
         """Take a user's connections on a channel, or one, out of a room; how many were in it."""
         said = None if reason is None else reason[:512]
         arguments: dict[str, Json] = {"channel": channel, "room": room, "reason": said}
@@ -314,14 +361,13 @@ class Cluster:
 
     async def _count(
         self, verb: str, user: str | None, connection: str | None, arguments: dict[str, Json]
-    ) -> int:
+    ) -> Reached:
         if (user is None) == (connection is None):
             raise ValueError("name a user or a connection")
         arguments |= {"user": user, "connection": connection}
-        rows = await self._everywhere(verb, arguments)
-        return sum(row for _, row in rows if isinstance(row, int))
+        return await self._changed(verb, arguments)
 
-    async def revoke(self, revocation: Revocation) -> int:
+    async def revoke(self, revocation: Revocation) -> Reached:
         """Refuse tokens from now on, on every node, and close the connections that have one; how many there were.
 
         Raises:
@@ -330,10 +376,9 @@ class Cluster:
         self.engine.revocations.check_room(revocation, self.engine.runtime.clock.wall())
         if self._is_open:
             await append(self.engine.hub, {"revoke": row_of(revocation)})
-        rows = await self._everywhere("revoke", attrs.asdict(revocation))
-        closed = sum(row for _, row in rows if isinstance(row, int))
-        log("revoked", revocation=revocation.id, connections=closed)
-        return closed
+        reached = await self._changed("revoke", attrs.asdict(revocation))
+        log("revoked", revocation=revocation.id, connections=reached.connections)
+        return reached
 
     async def restore(self, id: str) -> bool:
         """Take a revocation back; whether there was one."""

@@ -100,9 +100,10 @@ class HookServer:
     ) -> int:
         """Close a user's connections, or one, on every node; how many."""
         _one_of(user, connection)
-        return await self._cluster.disconnect(
+        reached = await self._cluster.disconnect(
             user=user, connection=connection, code=code, reason=reason
         )
+        return reached.connections
 
     async def revoke(
         self,
@@ -127,9 +128,10 @@ class HookServer:
         wall = self._engine.runtime.clock.wall()
         moment = wall if before is None else before
         end = max(moment, wall) + lifetime if until is None else until
-        return await self._cluster.revoke(
+        reached = await self._cluster.revoke(
             Revocation(user=user, token_id=token_id, before=moment, until=end)
         )
+        return reached.connections
 
     async def subscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
@@ -137,9 +139,10 @@ class HookServer:
         """Put a user's connections on a channel, or one, into a room; how many."""
         _one_of(user, connection)
         name = self._channel(channel).name
-        return await self._cluster.subscribe(
+        reached = await self._cluster.subscribe(
             user=user, connection=connection, channel=name, room=room
         )
+        return reached.connections
 
     async def unsubscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
@@ -147,9 +150,10 @@ class HookServer:
         """Take them out of it; how many."""
         _one_of(user, connection)
         name = self._channel(channel).name
-        return await self._cluster.unsubscribe(
+        reached = await self._cluster.unsubscribe(
             user=user, connection=connection, channel=name, room=room
         )
+        return reached.connections
 
     async def online(self, user: str, channel: str) -> bool:
         """Whether a user has a connection on a channel, on any node."""

@@ -30,6 +30,8 @@ class Bus:
         for end in self.ends:
             if topic in end.topics and not end.is_deaf:
                 end.deliver(topic, delivered)
+            elif topic in end.topics and getattr(delivered, "position", None) is not None:
+                end.missed.append((topic, delivered))
 
     def attach(self, deliver: Deliver) -> "End":
         end = End(self, deliver)
@@ -38,12 +40,20 @@ class Bus:
 
 
 class End:
-    """One node's broker. `is_deaf`: nothing comes to it."""
+    """One node's broker. `is_deaf`: nothing comes to it; what the broker keeps comes when it hears again."""
 
     def __init__(self, bus: Bus, deliver: Deliver) -> None:
         self.bus, self.deliver = bus, deliver
         self.topics: set[Topic] = set()
         self.is_deaf = False
+        self.missed: list[tuple[Topic, Delivered]] = []
+
+    def hear(self) -> None:
+        """It is no longer deaf."""
+        self.is_deaf = False
+        missed, self.missed = self.missed, []
+        for topic, delivered in missed:
+            self.deliver(topic, delivered)
 
     def subscribe(self, topic: Topic) -> None:
         self.topics.add(topic)

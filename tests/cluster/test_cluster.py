@@ -11,7 +11,7 @@ from trio.testing import MockClock, assert_no_checkpoints
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.cluster import wire
-from channeld.cluster.cluster import BEAT, MOST_QUESTIONS, PATIENCE, SILENT_AFTER
+from channeld.cluster.cluster import BEAT, MOST_QUESTIONS, PATIENCE, SILENT_AFTER, Reached
 from channeld.engine.context import InlineContext
 from channeld.telemetry import Histogram, Sample
 from channeld.testing import Client
@@ -88,7 +88,7 @@ async def test_disconnect_reaches_a_user_everywhere(
         here = await a.connect("/rooms/x", user="ann")
         there = await b.connect("/rooms/x", user="ann")
         bob = await b.connect("/rooms/x", user="bob")
-        assert await a.cluster.disconnect(user="ann", reason="out") == 2
+        assert (await a.cluster.disconnect(user="ann", reason="out")).connections == 2
         assert (here.closed, there.closed, bob.closed) == ((4410, "out"), (4410, "out"), None)
 
 
@@ -99,9 +99,9 @@ async def test_disconnect_closes_one_connection_and_says_whether_to_come_back(
         ann = await b.connect("/rooms/x", user="ann")
         assert ann.session is not None
         id = ann.session.connection_id
-        assert await a.cluster.disconnect(connection=id, code=4901) == 1
+        assert (await a.cluster.disconnect(connection=id, code=4901)).connections == 1
         assert (await ann.receive("disconnect"))["reconnect"] is True
-        assert await a.cluster.disconnect(connection=id) == 0
+        assert (await a.cluster.disconnect(connection=id)).connections == 0
 
 
 async def test_subscribe_and_unsubscribe_reach_other_nodes(
@@ -110,12 +110,14 @@ async def test_subscribe_and_unsubscribe_reach_other_nodes(
     async with nodes(2) as (_, [a, b]):
         ann = await b.connect("/rooms/x", user="ann")
         await ann.received()
-        assert await a.cluster.subscribe(user="ann", channel="room", room="vip") == 1
+        assert (await a.cluster.subscribe(user="ann", channel="room", room="vip")).connections == 1
         assert await types(ann) == ["subscribed", "presence"]
         gone = await a.cluster.unsubscribe(user="ann", channel="room", room="vip", reason="over")
-        assert gone == 1
+        assert gone.connections == 1
         assert (await ann.receive())["reason"] == "over"
-        assert await a.cluster.unsubscribe(user="ann", channel="room", room="vip") == 0
+        assert (
+            await a.cluster.unsubscribe(user="ann", channel="room", room="vip")
+        ).connections == 0
         with pytest.raises(ValueError, match="room name"):
             await a.cluster.subscribe(user="ann", channel="room", room="\n")
         with pytest.raises(ValueError, match="a user or a connection"):
@@ -202,6 +204,37 @@ async def test_of_one_user_only_the_newest_connections_stay_on_all_nodes(
         await a.rest()
         assert old.closed == (4409, "replaced by a newer connection")
         assert (new.closed, other.closed) == (None, None)
+
+
+async def test_what_a_deaf_node_did_not_hear_is_pending_and_done_when_it_hears(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (_, [a, b]):
+        here, there = [await node.connect("/rooms/x", user="ann") for node in (a, b)]
+        bob = await b.connect("/rooms/x", user="bob")
+        b.end.is_deaf = True
+        assert await a.cluster.disconnect(user="ann") == Reached(1, ("n1",))
+        # It is not waited for again, and still not forgotten.
+        before = a.runtime.clock.monotonic()
+        assert await a.cluster.disconnect(user="nobody") == Reached(0, ("n1",))
+        assert a.runtime.clock.monotonic() == before
+        assert (here.closed is not None, there.closed) == (True, None)
+        b.end.hear()
+        await b.rest()
+        assert there.closed == (4410, "")
+        assert bob.closed is None
+
+
+async def test_who_said_goodbye_or_was_silent_for_long_is_not_pending(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(3) as (_, [a, b, c]):
+        c.end.is_deaf = True
+        await b.cluster.close()
+        assert (await a.cluster.disconnect(user="ann")).pending == ("n2",)
+        c.cluster._is_open = False
+        await a.advance(61)
+        assert (await a.cluster.disconnect(user="ann")).pending == ()
 
 
 async def test_while_the_broker_is_away_verbs_raise_and_do_nothing(
@@ -332,7 +365,7 @@ async def test_a_node_that_cannot_put_anybody_into_a_room_says_so(
     async with nodes(2) as (bus, [a, b]):
         await b.connect("/rooms/x", user="ann")
         monkeypatch.setattr(bus.core, "enter", _away)
-        assert await a.cluster.subscribe(user="ann", channel="room", room="vip") == 0
+        assert (await a.cluster.subscribe(user="ann", channel="room", room="vip")).connections == 0
 
 
 def _away(*_: object) -> bool:

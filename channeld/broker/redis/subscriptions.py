@@ -27,8 +27,8 @@ from channeld.broker.redis.roster import Roster
 
 __all__ = ["Inbox", "Subscription"]
 
-# Only rooms keep frames; the others need no look at a history.
-_WITH_HISTORY = frozenset({"room"})
+# Rooms keep frames, and nodes what is to be done by those that were cut off; the others need no look at a history.
+_WITH_HISTORY = frozenset({"room", "node"})
 
 
 @attrs.define(eq=False)

@@ -202,6 +202,19 @@ async def test_missed_frames_are_filled_from_another_node(
     assert one.broker.statistics().filled > 0
 
 
+async def test_what_nodes_missed_of_each_other_comes_after_a_cut(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(make_server("valkey").url)
+    topic = Topic("node", "", "*")
+    await one.broker.subscribe(topic)
+    one.broker._current.connection.fail("cut")
+    await two.broker.publish(topic, b"kept", KEEP)
+    await two.broker.publish(topic, b"not kept")
+    await one.until(lambda: one.broker.healthy and bool(one.delivered))
+    assert one.payloads == [b"kept"]
+
+
 async def test_a_gap_larger_than_the_history_is_told(
     make_server: MakeServer, two_nodes: Any
 ) -> None:
