@@ -1,4 +1,4 @@
-"""Where a token travels in a handshake: one row for each word of `token_from`.
+"""Where a token travels: one row for each word of `token_from`, how it is found there, put there and spoken of.
 
 `query` and `query:NAME`, `header`, `cookie:NAME`, `subprotocol`; `message` is none of the handshake's: an `authenticate`
 frame brings the token afterwards.
@@ -11,15 +11,38 @@ import attrs
 
 from channeld.auth.authenticator import AuthChange
 from channeld.hooks import Request
+from channeld.protocol.frames import Json
 
-__all__ = ["compare_places", "find_token", "placed", "words_for"]
+__all__ = [
+    "Carried",
+    "carry",
+    "compare_places",
+    "find_token",
+    "placed",
+    "security_scheme",
+    "words_for",
+]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Carried:
+    """What a client adds to its handshake to bring a token; `in_frame`: it sends an `authenticate` frame afterwards."""
+
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    subprotocols: tuple[str, ...] = attrs.field(default=(), repr=False)
+    in_frame: bool = False
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class _Place:
-    """One word: how a token is found, the words for it, where a name stands for `{}`."""
+    """One word: how a token is found and put there (by its name, where it has one), AsyncAPI's security scheme (None where
+    it has no word for it), and words for people, where the name stands for `{}`.
+    """
 
     find: Callable[[Request, str], str | None]
+    carry: Callable[[str, str], Carried]
+    scheme: Callable[[str], dict[str, Json] | None]
     brought: str
     searched: str
 
@@ -36,26 +59,40 @@ def _subprotocol(request: Request, _name: str) -> str | None:
 _PLACES: Final[Mapping[str, _Place]] = {
     "query": _Place(
         find=lambda request, name: request.query.get(name),
+        carry=lambda name, token: Carried(query={name: token}),
+        scheme=lambda name: {"type": "httpApiKey", "in": "query", "name": name},
         brought="as `?{}=`",
         searched="the query (`?{}=`)",
     ),
     "header": _Place(
         find=_bearer,
+        carry=lambda _name, token: Carried(headers={"authorization": f"Bearer {token}"}),
+        scheme=lambda _name: {"type": "http", "scheme": "bearer"},
         brought="as `Authorization: Bearer`",
         searched="the `Authorization` header",
     ),
     "cookie": _Place(
         find=lambda request, name: request.cookies.get(name),
+        carry=lambda name, token: Carried(headers={"cookie": f"{name}={token}"}),
+        scheme=lambda name: {"type": "httpApiKey", "in": "cookie", "name": name},
         brought="in the cookie `{}`",
         searched="the cookie `{}`",
     ),
     "subprotocol": _Place(
         find=_subprotocol,
+        carry=lambda _name, token: Carried(subprotocols=("channeld", f"bearer.{token}")),
+        scheme=lambda _name: {
+            "type": "httpApiKey",
+            "in": "header",
+            "name": "Sec-WebSocket-Protocol",
+        },
         brought="as the subprotocol `bearer.TOKEN` next to `channeld`",
         searched="the subprotocol",
     ),
     "message": _Place(
         find=lambda _request, _name: None,
+        carry=lambda _name, _token: Carried(in_frame=True),
+        scheme=lambda _name: None,
         brought="in an `authenticate` frame",
         searched="an `authenticate` frame",
     ),
@@ -76,6 +113,18 @@ def find_token(token_from: Iterable[str], request: Request) -> str | None:
         if token:
             return token
     return None
+
+
+def carry(token_from: Sequence[str], token: str) -> Carried:
+    """How a client brings a token to the first place where an authenticator looks for one."""
+    kind, name = placed(token_from[0] if token_from else "query")
+    return _PLACES[kind].carry(name, token)
+
+
+def security_scheme(place: str) -> dict[str, Json] | None:
+    """A place as a security scheme of AsyncAPI 3; None where that has no word for it."""
+    kind, name = placed(place)
+    return _PLACES[kind].scheme(name)
 
 
 def words_for(token_from: Iterable[str]) -> str:

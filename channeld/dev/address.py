@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from channeld.auth.places import carry
 from channeld.config.model import Server
 from channeld.config.reachable import reachable
 from channeld.protocol.frames import Frame
@@ -57,18 +58,14 @@ def _base(server: Server) -> str:
 
 def with_token(opening: Opening, token: str, token_from: Sequence[str] = ("query",)) -> Opening:
     """The opening with a token in the first place where the authenticator looks for one."""
-    kind, _, name = (token_from[0] if token_from else "query").partition(":")
-    match kind:
-        case "header":
-            bearer = ("Authorization", f"Bearer {token}")
-            return attrs.evolve(opening, headers=(*opening.headers, bearer))
-        case "cookie":
-            return attrs.evolve(opening, headers=(*opening.headers, ("Cookie", f"{name}={token}")))
-        case "subprotocol":
-            return attrs.evolve(opening, subprotocols=("channeld", f"bearer.{token}"))
-        case "message":
-            return attrs.evolve(opening, first={"type": "authenticate", "token": token})
-        case _:
-            parts = urlsplit(opening.url)
-            query = "&".join(filter(None, (parts.query, urlencode({name or "token": token}))))
-            return attrs.evolve(opening, url=urlunsplit(parts._replace(query=query)))
+    carried = carry(token_from, token)
+    parts = urlsplit(opening.url)
+    query = "&".join(filter(None, (parts.query, urlencode(carried.query))))
+    headers = tuple((name.title(), value) for name, value in carried.headers.items())
+    return attrs.evolve(
+        opening,
+        url=urlunsplit(parts._replace(query=query)),
+        headers=(*opening.headers, *headers),
+        subprotocols=carried.subprotocols or opening.subprotocols,
+        first={"type": "authenticate", "token": token} if carried.in_frame else opening.first,
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from channeld.auth.places import placed
+from channeld.auth.places import placed, security_scheme
 from channeld.auth.types import authenticator
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.protocol.frames import Json
@@ -274,21 +274,12 @@ def _schemes(contract: Contract) -> Iterator[tuple[str, Json]]:
         key = _key(name).replace(".", "_2e_")
         kind_of_token = authenticator(auth)
         for place in kind_of_token.token_from():
-            kind, parameter = placed(place)
-            if kind == "query":
-                where: Json = {"type": "httpApiKey", "in": "query", "name": parameter}
-            elif kind == "cookie":
-                where = {"type": "httpApiKey", "in": "cookie", "name": parameter}
-            elif kind == "header":
-                form = kind_of_token.bearer_format()
-                where = {"type": "http", "scheme": "bearer"}
-                if form:
-                    where["bearerFormat"] = form
-            elif kind == "subprotocol":
-                header = "Sec-WebSocket-Protocol"
-                where = {"type": "httpApiKey", "in": "header", "name": header}
-            else:
+            where = security_scheme(place)
+            if where is None:
                 continue
+            form = kind_of_token.bearer_format()
+            if form and where.get("scheme") == "bearer":
+                where["bearerFormat"] = form
             yield f"{key}.{_key(place.replace(':', '-'))}", where
 
 

@@ -1,12 +1,12 @@
 """One scenario's world: the running engine, its clients with their inboxes, and everything that happens, in order."""
 
 import base64
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 import attrs
 
+from channeld.auth.places import Carried, carry
 from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import Frame, Json
@@ -170,7 +170,7 @@ class Stage:
         await self.app.rest()
         if actor.is_open:
             self.reached.add(decided.match.channel.name, "channel", "connected")
-        if spec.token is not None and _token_place(decided.match.channel) == "message":
+        if spec.token is not None and _carried(decided.match.channel, spec.token).in_frame:
             await self._authenticate(actor, spec.token)
 
     async def _authenticate(self, actor: Actor, token: str) -> None:
@@ -213,11 +213,11 @@ class Stage:
         if since is not None:
             parts.append(f"since={quote(str(since))}")
         if spec.token is not None and match is not None:
-            kind, _, name = _token_place(match.channel).partition(":")
-            if kind == "query":
-                parts.append(f"{quote(name or 'token')}={quote(spec.token)}")
-            else:
-                fields |= _token_field(kind, name, spec.token)
+            carried = _carried(match.channel, spec.token)
+            parts += [f"{quote(name)}={quote(value)}" for name, value in carried.query.items()]
+            fields |= carried.headers
+            if carried.subprotocols:
+                fields["sec-websocket-protocol"] = ", ".join(carried.subprotocols)
         if spec.origin is not None:
             fields["origin"] = spec.origin
         fields |= spec.headers
@@ -284,21 +284,7 @@ _REQUEST_FIELDS: Final = tuple(
 )
 
 
-def _token_place(channel: ChannelPlan) -> str:
-    """Where the channel's first authenticator looks for a token first."""
-    for auth in channel.auth:
-        for place in auth.type.token_from():
-            return place
-    return "query"
-
-
-def _token_field(kind: str, name: str, token: str) -> Mapping[str, str]:
-    match kind:
-        case "header":
-            return {"authorization": f"Bearer {token}"}
-        case "cookie":
-            return {"cookie": f"{name}={token}"}
-        case "subprotocol":
-            return {"sec-websocket-protocol": f"channeld, bearer.{token}"}
-        case _:
-            return {}
+def _carried(channel: ChannelPlan, token: str) -> Carried:
+    """How a client brings its token to where the channel's first authenticator that takes one looks first."""
+    places = (place for auth in channel.auth for place in auth.type.token_from())
+    return carry([*places][:1], token)

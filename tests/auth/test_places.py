@@ -3,7 +3,14 @@
 import attrs
 import pytest
 
-from channeld.auth.places import compare_places, find_token, placed, words_for
+from channeld.auth.places import (
+    carry,
+    compare_places,
+    find_token,
+    placed,
+    security_scheme,
+    words_for,
+)
 from channeld.hooks import Request
 
 REQUEST = Request(
@@ -51,3 +58,26 @@ def test_a_place_that_goes_breaks_and_a_new_one_does_not() -> None:
         ("breaking", "`s` no longer looks for the token in the query (`?token=`)"),
         ("safe", "`s` also looks for the token in the cookie `sid`"),
     ]
+
+
+@pytest.mark.parametrize("place", ["query", "query:jwt", "header", "cookie:sid", "subprotocol"])
+def test_a_token_that_is_put_somewhere_is_found_there(place: str) -> None:
+    carried = carry([place], "secret")
+    cookies = dict(text.split("=") for text in [carried.headers.get("cookie", "a=b")])
+    request = Request(
+        path="/",
+        query=carried.query,
+        headers=carried.headers,
+        cookies=cookies,
+        subprotocols=carried.subprotocols,
+    )
+    assert find_token([place], request) == "secret"
+    assert not carried.in_frame
+    assert security_scheme(place) is not None
+    assert "secret" not in repr(carried)
+
+
+def test_a_frame_brings_the_token_afterwards() -> None:
+    assert carry(["message"], "secret").in_frame
+    assert security_scheme("message") is None
+    assert carry([], "secret").query == {"token": "secret"}
