@@ -1,12 +1,15 @@
 """Who may ask: keys, compared in constant time, and the origin that a browser reports."""
 
 import hmac
+import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-__all__ = ["has_key", "is_own_origin"]
+__all__ = ["has_key", "is_own_origin", "is_private_host"]
 
 _SCHEME = b"bearer "
+# RFC 6761, 6762, 8375, and what Kubernetes and ICANN keep for private use.
+_PRIVATE = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc", ".cluster.local")
 
 
 def has_key(authorization: bytes | None, keys: Iterable[str]) -> bool:
@@ -35,6 +38,25 @@ def is_own_origin(origin: str, host: str | None) -> bool:
     standard = 443 if parts.scheme == "https" else 80
     named = _authority(host, standard)
     return named == (parts.hostname, port or standard)
+
+
+def is_private_host(host: str | None) -> bool:
+    """Whether a `Host` cannot be a name that a web site has made point here (DNS rebinding).
+
+    An address, a name of one label (`localhost`, a container's) and names below domains that nobody can register are
+    private; so is a request without a `Host`, which no browser sends.
+    """
+    if host is None:
+        return True
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(_PRIVATE)
+    return True
 
 
 def _authority(host: str, standard: int) -> tuple[str | None, int] | None:

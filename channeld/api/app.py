@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from channeld.api.access import has_key, is_own_origin
+from channeld.api.access import has_key, is_own_origin, is_private_host
 from channeld.api.control import Ask, Control
 from channeld.api.forms import Schema, read_body, read_query
 from channeld.api.openapi import describe
@@ -121,7 +121,8 @@ def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
         _log_refusal(control, request, 403, "origin")
         raise Problem(403, "pages of other sites may not use this API")
     found, params = find(request.scope["raw_path"], TABLE)
-    if not (found and all(route.is_open for route in found)):
+    is_public_name = not is_private_host(headers.get("host"))
+    if not found or not all(r.is_open and not (r.is_private and is_public_name) for r in found):
         _demand_key(control, request)
     if not found:
         raise Problem(404, "there is no such path; /openapi.json lists them")

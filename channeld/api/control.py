@@ -1,7 +1,8 @@
 """What the API works on: the engine with its cluster, and what only those who put the server together know."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import attrs
 from starlette.requests import Request
@@ -16,9 +17,12 @@ from channeld.engine.engine import Engine
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Json
 from channeld.protocol.names import is_room_name
+from channeld.suggest import did_you_mean
 from channeld.telemetry import Sample
 
 __all__ = ["Ask", "Console", "Control"]
+
+_LISTED: Final = 20
 
 
 def _describe_nothing(_plan: Plan) -> Sequence[Json]:
@@ -85,7 +89,12 @@ class Control:
         """
         found = self.engine.plan.channels.get(name)
         if found is None:
-            raise Problem(404, "there is no such channel")
+            meant = did_you_mean(name, self.engine.plan.channels)
+            declared = ", ".join(
+                f"`{known}`" for known in islice(self.engine.plan.channels, _LISTED)
+            )
+            hint = f"; {meant}" if meant else ""
+            raise Problem(404, f"there is no such channel{hint} (declared: {declared})")
         return found
 
     def room(self, name: str) -> str:

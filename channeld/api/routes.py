@@ -25,7 +25,9 @@ Handler: TypeAlias = Callable[[Control, Ask], Awaitable["Response | Json"]]
 class Route:
     """One request. `errors` are the statuses it may be answered with beside those that any may be.
 
-    `may_be_pending` may be answered with 202 (`pending.py`). `is_open` needs no key; `answer` is the schema of a JSON answer, or None where it is something else; what is not
+    `may_be_pending` may be answered with 202 (`pending.py`). `is_open` needs no key, and where it also `is_private` only
+    of a `Host` that is not a public name; `answer` is the schema of a JSON answer, or None where it is something else;
+    what is not
     `described` is the console's own and may change.
     """
 
@@ -39,6 +41,7 @@ class Route:
     errors: tuple[int, ...] = ()
     may_be_pending: bool = False
     is_open: bool = False
+    is_private: bool = False
     described: bool = True
 
     @property
@@ -206,6 +209,7 @@ ROUTES: Final[Sequence[Route]] = (
         summary="Metrics for Prometheus",
         errors=(503,),
         is_open=True,
+        is_private=True,
     ),
     Route(
         method="GET",

@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
     "init": ("channeld.cli.init", "Create a working project in a new folder."),
     "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
+    "completion": ("channeld.cli.completion", "Print a completion script for a shell."),
 }
 """Name → (module whose `command` it is, or `module:name`, and the line that `--help` shows without importing the module)."""
 

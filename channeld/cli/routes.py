@@ -16,7 +16,7 @@ _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
 
 
 @click.command("routes")
-@click.argument("file", default=DEFAULT_FILE)
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(file: str, format: str) -> None:
     """Show which messages exist, who may send them and who receives them."""

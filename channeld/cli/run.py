@@ -137,7 +137,7 @@ def _addresses(
 
 
 @click.command("run")
-@click.argument("file", default=DEFAULT_FILE)
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
 @click.option(
     "--bind",
     "binds",

@@ -71,7 +71,7 @@ class ClaimType(_Claim):
     metavar="NAME",
     help="Authenticator to mint for. Default: the first one with a secret.",
 )
-@click.argument("file", default=DEFAULT_FILE)
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
 def command(
     user: str, claims: tuple[tuple[str, Json], ...], expires: float, auth: str | None, file: str
 ) -> None:

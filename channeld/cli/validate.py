@@ -34,7 +34,7 @@ _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache
 
 
 @click.command("validate")
-@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings, not only on errors.")
 @click.option(

@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.api.access import has_key, is_own_origin
+from channeld.api.access import has_key, is_own_origin, is_private_host
 
 KEYS = ["first-key", "second-key-ü"]
 
@@ -70,3 +70,21 @@ def test_the_console_is_at_home(origin: str, host: str) -> None:
 )
 def test_other_pages_are_not(origin: str, host: str | None) -> None:
     assert not is_own_origin(origin, host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None, "127.0.0.1:4001", "[::1]:4001", "10.1.2.3", "localhost:4001", "channeld:4001",
+        "channeld.monitoring.svc:4001", "metrics.internal", "a.localhost.",
+    ],
+)  # fmt: skip
+def test_names_that_no_site_can_point_here_are_private(host: str | None) -> None:
+    assert is_private_host(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.com", "127.0.0.1.evil.com:4001", "evil.com.", "[::1", "a.b.c"]
+)
+def test_public_names_are_not(host: str) -> None:
+    assert not is_private_host(host)

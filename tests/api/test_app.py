@@ -285,3 +285,23 @@ async def test_a_client_that_left_is_not_answered(api: Start) -> None:
 async def test_the_console_is_described_by_whoever_made_the_control(api: Start) -> None:
     async with api(YAML, console=Console(describe=lambda plan: [len(plan.channels)])) as it:
         assert (await it.get("/console/setup"))["channels"] == [3]
+
+
+async def test_metrics_of_a_public_name_need_a_key(api: Start) -> None:
+    async with api() as it:
+        page = {"host": "rebound.example.com"}
+        answer = await it.http.get("/metrics", headers={**page, "authorization": ""})
+        assert answer.status_code == 401
+        answer = await it.http.get("/metrics", headers={**page, "authorization": f"Bearer {KEY}"})
+        assert answer.status_code == 200
+        answer = await it.http.get("/health/live", headers={**page, "authorization": ""})
+        assert answer.status_code == 200
+
+
+async def test_a_misspelt_channel_lists_the_declared_ones(api: Start) -> None:
+    async with api() as it:
+        answer = await it.http.get("/v1/channels/rom")
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == (
+            "there is no such channel; did you mean `room`? (declared: `lobby`, `room`, `feed`)"
+        )
