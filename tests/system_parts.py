@@ -1,4 +1,4 @@
-"""Installs what tests need beside Python: Chromium, its driver and redis-server, by apt where that is possible.
+"""Installs what tests need beside Python: Chromium, its driver, redis-server, proxies and checkers, by apt where that is possible.
 
 Prints one line for each part that is missing in the end: the tests that need it are skipped (not with
 CHANNELD_NO_SKIPS: then they fail).
@@ -9,11 +9,21 @@ import shutil
 import subprocess
 import sys
 
-PARTS = {"chromium": "chromium", "chromedriver": "chromium-driver", "redis-server": "redis-server"}
+PARTS = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "redis-server": "redis-server",
+    "nginx": "nginx-light",
+    "caddy": "caddy",
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
+}
+# Where Debian keeps what only root is expected to run.
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
 def missing() -> list[str]:
-    return [program for program in PARTS if shutil.which(program) is None]
+    return [program for program in PARTS if shutil.which(program, path=PATH) is None]
 
 
 def install(packages: list[str]) -> None:

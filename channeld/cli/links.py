@@ -23,7 +23,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
 
 __all__ = [
-    "CONSOLE",
     "DEV_USERS",
     "DevLink",
     "NoLink",
@@ -38,7 +37,6 @@ __all__ = [
 
 DEV_USERS: Final = ("ann", "bob")
 DEV_LIFETIME: Final = 12 * 3600.0
-CONSOLE: Final = "the console"
 _CODE_LENGTH: Final = 12
 
 
@@ -97,8 +95,6 @@ def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
     key = (
         plan.config.api.keys[0].text if plan.config.api is not None and plan.config.api.keys else ""
     )
-    if key and _is(code, code_of(key, CONSOLE)):
-        return f"/#{urlencode({'key': key})}"
     for channel in plan.channels.values() if key else ():
         for user in _users(channel):
             if _is(code, code_of(key, channel.name, user)):

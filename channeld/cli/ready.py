@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from channeld.cli.links import CONSOLE, DEV_USERS, DevLink, code_of, links
+from channeld.cli.links import DEV_USERS, DevLink, code_of, links
 from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
 
@@ -49,7 +49,7 @@ def ready_text(plan: Plan, addresses: Sequence[str], manner: Manner) -> str:
         *(f"  {name:{width}}  {base}{channel.path}" for name, channel in plan.channels.items()),
         "",
     ]
-    if manner.console and not manner.dev:
+    if manner.console:
         lines += [f"Control API and console: {manner.console}", ""]
     if manner.dev:
         lines += _dev_lines(plan, base, manner)
@@ -83,9 +83,6 @@ def _dev_lines(plan: Plan, base: str, manner: Manner) -> Iterator[str]:
             link, f"{site}go/{code_of(key, link.channel, link.user)}" if site else ""
         )
     yield ""
-    if site:
-        yield f"Console and control API: {site}go/{code_of(key, CONSOLE)}"
-        yield ""
     first = next((link for link in found if link.url), None)
     if first is not None and not base.startswith(("ws+unix", "wss+unix")):
         path = first.url.removeprefix(base).partition("?")[0]

@@ -5,7 +5,7 @@ import click
 import pytest
 
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
-from channeld.cli.links import CONSOLE, code_of
+from channeld.cli.links import code_of
 from channeld.config.model import Api, Config
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
@@ -81,6 +81,6 @@ def test_only_development_mints_and_follows_links(plan: Plan, tmp_path: Path) ->
         assert dev is not None
         assert other is not None
         assert (dev.mint is not None, other.mint is not None) == (True, False)
-        code = code_of(KEY, CONSOLE)
-        assert dev.opens(plan, code, "") == f"/#key={KEY}"
+        code = code_of(KEY, "lobby")
+        assert dev.opens(plan, code, "") == f"/#key={KEY}&view=playground%2Flobby%2F%2F"
         assert other.opens(plan, code, "") is None

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import pytest
 
-from channeld.cli.links import CONSOLE, chat_page, code_of, links, opened, path_of
+from channeld.cli.links import chat_page, code_of, links, opened, path_of
 from channeld.config.model import Api, Secret
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
@@ -74,15 +74,11 @@ def test_anything_else_opens_the_playground(
     }
 
 
-def test_the_console_is_keyed(plan: Plan) -> None:
-    assert opened(plan, code_of(KEY, CONSOLE), BASE, has_page=False) == f"/#key={KEY}"
-
-
 @pytest.mark.parametrize("code", ["", "x" * 12, "ü"])
 def test_another_code_opens_nothing(plan: Plan, code: str) -> None:
     assert opened(plan, code, BASE, has_page=True) is None
     without = attrs.evolve(plan, config=attrs.evolve(plan.config, api=None))
-    assert opened(without, code_of("", CONSOLE), BASE, has_page=True) is None
+    assert opened(without, code_of("", "odd-name"), BASE, has_page=True) is None
 
 
 def test_the_chat_page_lies_beside_the_configuration(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHANNELD_JWT_SECRET", SECRET)
     monkeypatch.setenv("CHANNELD_DEVICE_TOKEN", SECRET)
+    monkeypatch.setenv("CHANNELD_API_KEY", SECRET)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path
 
