@@ -31,6 +31,7 @@ __all__ = [
     "Later",
     "Networked",
     "Page",
+    "Placing",
     "Position",
     "PresenceChange",
     "PresenceCount",
@@ -105,11 +106,25 @@ class HistoryEntry:
 
 
 @attrs.frozen(slots=True)
+class Placing:
+    """How a kept frame stands to others of its topic; without one it is kept in a row.
+
+    `key`: it takes the place of the kept frame of this key. `clears` are keys whose kept frames go. `is_replayed`: whether
+    it is more than a step of recovery. `owner`: the user who takes it along when leaving the topic's presence.
+    """
+
+    key: str | None = None
+    clears: tuple[str, ...] = ()
+    is_replayed: bool = True
+    owner: str | None = None
+
+
+@attrs.frozen(slots=True)
 class Page:
     """A piece of history, oldest first.
 
     `top` is the topic's latest position. After `since`: `recovered` says that nothing between `since` and `top` is
-    missing (then `frames` is all of it; otherwise it is empty). After `before`: `more` says that there are earlier ones.
+    missing (then `frames` is all of it; otherwise those that were asked for as a replay). After `before`: `more` says that there are earlier ones.
     """
 
     frames: Sequence[HistoryEntry]
@@ -167,6 +182,7 @@ class Broker(Protocol):
         keep: History | None = None,
         skip: str | None = None,
         once: Once | None = None,
+        placing: Placing | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to every node that subscribes to the topic; keep it first if `keep` is given.
 
@@ -192,8 +208,10 @@ class Broker(Protocol):
     def unsubscribe(self, topic: Topic) -> None:
         """No more of them. Idempotent, never waits."""
 
-    def since(self, topic: Topic, position: Position | None, keep: History) -> Later[Page]:
-        """What came after a position, all or nothing; with None only `top`."""
+    def since(
+        self, topic: Topic, position: Position | None, keep: History, replay: int = 0
+    ) -> Later[Page]:
+        """What came after a position, all or nothing; with None, or nothing, `top` and the latest `replay` frames."""
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History

@@ -15,7 +15,7 @@ from functools import partial
 
 import attrs
 
-from channeld.broker.broker import History, Page, Position, Topic
+from channeld.broker.broker import History, Page, Placing, Position, Topic
 from channeld.broker.stream import Stream
 from channeld.timers import Clock, Timer, Timers
 
@@ -56,7 +56,9 @@ class Histories:
         self._floor = self._dropped = 0
         self._expiries = Timers()
 
-    def append(self, topic: Topic, payload: bytes, keep: History) -> Position:
+    def append(
+        self, topic: Topic, payload: bytes, keep: History, placing: Placing | None = None
+    ) -> Position:
         """Keep a frame, and drop what is over the bounds then."""
         now = self._clock.monotonic()
         self._expiries.run(now)
@@ -70,14 +72,25 @@ class Histories:
         channel.streams[topic] = entry
         stream = entry[0]
         before = stream.bytes
-        position = stream.append(payload, keep, now)
+        position = stream.append(payload, keep, now, placing)
         channel.bytes += stream.bytes - before
         self._bound(channel, topic, stream, keep)
         return position
 
-    def since(self, topic: Topic, position: Position | None, keep: History) -> Page:
-        """What came after a position, all or nothing; with None only `top`."""
-        return self._reading(topic, keep).since(position, keep, self._clock.monotonic())
+    def forget(self, topic: Topic, owner: str) -> None:
+        """Take away the newest frames of somebody who has left."""
+        channel = self._channels.get(topic.channel)
+        entry = None if channel is None else channel.streams.get(topic)
+        if channel is not None and entry is not None:
+            before = entry[0].bytes
+            entry[0].forget(owner)
+            channel.bytes += entry[0].bytes - before
+
+    def since(
+        self, topic: Topic, position: Position | None, keep: History, replay: int = 0
+    ) -> Page:
+        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        return self._reading(topic, keep).since(position, keep, self._clock.monotonic(), replay)
 
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
         """The latest `limit` frames before a position, or before the end."""

@@ -12,6 +12,7 @@ from channeld.broker.broker import (
     Deliver,
     History,
     Page,
+    Placing,
     Position,
     PresenceChange,
     PresenceCount,
@@ -76,6 +77,7 @@ class MemoryBroker:
         keep: History | None = None,
         skip: str | None = None,
         once: Once | None = None,
+        placing: Placing | None = None,
     ) -> Position | None:
         """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given.
 
@@ -84,7 +86,7 @@ class MemoryBroker:
         """
         if once is not None and not self._keys.take(once):
             raise AlreadyTaken
-        position = None if keep is None else self._histories.append(topic, payload, keep)
+        position = None if keep is None else self._histories.append(topic, payload, keep, placing)
         if topic in self._subscribed:
             self._deliver(topic, Publication(payload, position, skip))
         return position
@@ -105,9 +107,11 @@ class MemoryBroker:
         """Deliver them no more."""
         self._subscribed.discard(topic)
 
-    def since(self, topic: Topic, position: Position | None, keep: History) -> Page:
-        """What came after a position, all or nothing; with None only `top`."""
-        return self._histories.since(topic, position, keep)
+    def since(
+        self, topic: Topic, position: Position | None, keep: History, replay: int = 0
+    ) -> Page:
+        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        return self._histories.since(topic, position, keep, replay)
 
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
         """The latest `limit` frames before a position, or before the end."""
@@ -146,6 +150,7 @@ class MemoryBroker:
         presence.alive -= here.connections.pop(connection)
         if here.connections:
             return False
+        self._histories.forget(topic, user)
         del presence.users[user]
         if not presence.users:
             del self._here[topic]

@@ -1,13 +1,17 @@
 """A bounded history of one topic: frames with positions that grow by one, kept for a size and a time.
 
-A stream knows no clock: `now` is an argument, in seconds that only grow. Its frames are without holes: what is missing is
-always at the old end, so one comparison tells whether a reader's position can still be served in full.
+A stream knows no clock: `now` is an argument, in seconds that only grow. Besides frames in a row it keeps the newest frame
+of each key; one that was replaced or cleared is gone, and nobody misses it, since a newer one says more. What fell off
+because of size or time raises the floor, so one comparison tells whether a reader's position can still be served in full.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 
-from channeld.broker.broker import History, HistoryEntry, Page, Position
+import attrs
+
+from channeld.broker.broker import History, HistoryEntry, Page, Placing, Position
 
 __all__ = ["FRAME_COST", "Stream"]
 
@@ -15,63 +19,114 @@ __all__ = ["FRAME_COST", "Stream"]
 FRAME_COST = 250
 
 
+@attrs.frozen(slots=True)
+class _Newest:
+    """The newest frame of a key, when it was kept, and whose it is."""
+
+    entry: HistoryEntry
+    time: float
+    owner: str | None
+
+
 class Stream:
     """The kept frames of one topic. `top` is the latest offset ever given, also when no frame is left; `bytes` what they take."""
 
-    __slots__ = ("_epoch", "_frames", "_keep", "_times", "bytes", "top")
+    __slots__ = (
+        "_epoch", "_floor", "_frames", "_hidden", "_keep", "_newest", "_times", "bytes", "top",
+    )  # fmt: skip
 
     def __init__(self, epoch: str, top: int = 0) -> None:
         self._epoch = epoch
         self._frames: deque[HistoryEntry] = deque()
         self._times: deque[float] = deque()
+        self._newest: dict[str, _Newest] = {}
+        self._hidden: set[int] = set()  # offsets of frames that are there for recovery only
         self._keep: History | None = None
-        self.top = top
+        self._floor = self.top = top
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._frames) + len(self._newest)
 
     def expires(self, now: float) -> float | None:
         """When the latest frame will be gone, by the `keep` that it came with; None when no frame is left."""
         if self._keep is None:
             return None
         self.trim(self._keep, now)
-        return self._times[-1] + self._keep.ttl if self._times else None
+        times = [self._times[-1]] if self._times else []
+        if self._newest:
+            times.append(self._newest[next(reversed(self._newest))].time)
+        return max(times) + self._keep.ttl if times else None
 
-    def append(self, payload: bytes, keep: History, now: float) -> Position:
+    def append(
+        self, payload: bytes, keep: History, now: float, placing: Placing | None = None
+    ) -> Position:
         """Give a frame the next position and keep it."""
         self.top += 1
         self._keep = keep
         position = Position(self._epoch, self.top)
-        self._frames.append(HistoryEntry(position, payload))
-        self._times.append(now)
+        entry = HistoryEntry(position, payload)
         self.bytes += len(payload) + FRAME_COST
+        if placing is not None:
+            for key in placing.clears:
+                self._forget(key)
+            if placing.key is not None:
+                # Put behind the others: the order of the keys is that of their frames.
+                self._forget(placing.key)
+                self._newest[placing.key] = _Newest(entry, now, placing.owner)
+                self.trim(keep, now)
+                return position
+            if not placing.is_replayed:
+                self._hidden.add(self.top)
+        self._frames.append(entry)
+        self._times.append(now)
         self.trim(keep, now)
         return position
+
+    def forget(self, owner: str) -> None:
+        """Take away the newest frames of somebody who has left."""
+        for key in [key for key, newest in self._newest.items() if newest.owner == owner]:
+            self._forget(key)
 
     def trim(self, keep: History, now: float) -> None:
         """Drop what is beyond the size, and what was appended `ttl` seconds ago or earlier."""
         times = self._times
         while times and (times[0] + keep.ttl <= now or len(times) > keep.size):
-            self.drop_oldest()
+            self._drop_frame()
+        while self._newest:
+            oldest = self._newest[next(iter(self._newest))]
+            if oldest.time + keep.ttl > now and len(self._newest) <= keep.size:
+                break
+            self._drop_newest()
 
     def drop_oldest(self) -> int:
         """Drop the oldest frame; how many bytes that frees."""
-        freed = len(self._frames.popleft().payload) + FRAME_COST
-        self._times.popleft()
-        self.bytes -= freed
-        return freed
+        before = self.bytes
+        if not self._newest:
+            self._drop_frame()
+        elif not self._frames:
+            self._drop_newest()
+        else:
+            oldest = self._newest[next(iter(self._newest))].entry.position.offset
+            if self._frames[0].position.offset < oldest:
+                self._drop_frame()
+            else:
+                self._drop_newest()
+        return before - self.bytes
 
-    def since(self, position: Position | None, keep: History, now: float) -> Page:
-        """What came after `position`, all or nothing; with None only `top`."""
+    def since(self, position: Position | None, keep: History, now: float, replay: int = 0) -> Page:
+        """What came after `position`, all or nothing; with None, or nothing, the latest `replay` frames."""
+        if position is not None or replay:
+            self.trim(keep, now)
         top = Position(self._epoch, self.top)
-        if position is None:
-            return Page((), top)
-        self.trim(keep, now)
-        missed = self.top - position.offset
-        if position.epoch != self._epoch or not 0 <= missed <= len(self._frames):
-            return Page((), top, recovered=False)
-        return Page(tuple(islice(self._frames, len(self._frames) - missed, None)), top)
+        served = (
+            position is not None
+            and position.epoch == self._epoch
+            and self._floor <= position.offset <= self.top
+        )
+        if position is not None and served:
+            return Page(tuple(reversed([*self._after(position.offset)])), top)
+        return Page(self._replayed(replay), top, recovered=position is None)
 
     def before(self, position: Position | None, limit: int, keep: History, now: float) -> Page:
         """The latest `limit` frames before `position`, or before the end.
@@ -83,9 +138,62 @@ class Stream:
         top = Position(self._epoch, self.top)
         if position is not None and position.epoch != self._epoch:
             return Page((), top, recovered=False)
-        end = len(self._frames)
-        if position is not None:
-            # The frame at index i has the offset top - len + 1 + i.
-            end = min(end, max(0, position.offset - 1 - self.top + end))
-        start = max(0, end - max(0, limit))
-        return Page(tuple(islice(self._frames, start, end)), top, more=start > 0)
+        end = self.top + 1 if position is None else position.offset
+        earlier = (entry for entry in self._backwards() if entry.position.offset < end)
+        found = list(islice(earlier, max(0, limit) + 1))
+        more = len(found) > limit
+        return Page(tuple(reversed(found[: max(0, limit)])), top, more=more)
+
+    def _backwards(self) -> Iterator[HistoryEntry]:
+        """All frames, the latest first."""
+        if not self._newest:
+            return reversed(self._frames)
+        return _merged(
+            reversed(self._frames), (newest.entry for newest in reversed(self._newest.values()))
+        )
+
+    def _after(self, offset: int) -> Iterator[HistoryEntry]:
+        for entry in self._backwards():
+            if entry.position.offset <= offset:
+                return
+            yield entry
+
+    def _replayed(self, count: int) -> tuple[HistoryEntry, ...]:
+        if not count:
+            return ()
+        shown = (e for e in self._backwards() if e.position.offset not in self._hidden)
+        return tuple(reversed([*islice(shown, count)]))
+
+    def _drop_frame(self) -> None:
+        entry = self._frames.popleft()
+        self._times.popleft()
+        self._hidden.discard(entry.position.offset)
+        self._dropped(entry)
+
+    def _drop_newest(self) -> None:
+        self._dropped(self._newest.pop(next(iter(self._newest))).entry)
+
+    def _dropped(self, entry: HistoryEntry) -> None:
+        self._floor = max(self._floor, entry.position.offset)
+        self.bytes -= len(entry.payload) + FRAME_COST
+
+    def _forget(self, key: str) -> None:
+        newest = self._newest.pop(key, None)
+        if newest is not None:
+            self.bytes -= len(newest.entry.payload) + FRAME_COST
+
+
+def _merged(one: Iterator[HistoryEntry], other: Iterator[HistoryEntry]) -> Iterator[HistoryEntry]:
+    """Two runs of entries, each the latest first, as one."""
+    left, right = next(one, None), next(other, None)
+    while left is not None and right is not None:
+        if left.position.offset > right.position.offset:
+            yield left
+            left = next(one, None)
+        else:
+            yield right
+            right = next(other, None)
+    for rest, run in ((left, one), (right, other)):
+        if rest is not None:
+            yield rest
+            yield from run

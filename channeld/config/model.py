@@ -20,6 +20,7 @@ __all__ = [
     "ChannelAuth",
     "ChannelHooks",
     "ChannelLimits",
+    "Clears",
     "Config",
     "Deprecation",
     "Diff",
@@ -284,6 +285,20 @@ class History:
     ttl: float
     rooms: int = 100_000
     bytes: int = 256 * 1024**2
+    replay: Literal["all"] | int = 0
+
+    @property
+    def most_replayed(self) -> int:
+        """How many kept frames a client gets that joins without a position; with `all` also the newest of each key."""
+        return 2 * self.size if self.replay == "all" else self.replay
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Clears:
+    """A message's `clears`: types whose kept frame with the same key goes; `on_leave`: the own, with its sender."""
+
+    types: tuple[str, ...] = ()
+    on_leave: bool = False
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -319,7 +334,10 @@ class Message:
     hook: HookRef | None = None
     require: tuple[Mapping[str, Json], ...] = ()
     rate: MessageRate | None = None
-    history: bool = True
+    history: Literal["latest"] | bool = True
+    key: str | None = None
+    clears: Clears | None = None
+    conflate: float | None = None
     description: str = ""
     examples: tuple[Json, ...] = ()
     deprecated: Deprecation | None = None

@@ -266,6 +266,12 @@ def _presence(checker: Checker, value: object, pointer: str) -> object:
     return value
 
 
+def _clears(checker: Checker, value: object, pointer: str) -> object:
+    if isinstance(value, dict):
+        return {"on_leave": True}
+    return {"types": _list(checker, value, pointer)}
+
+
 def _deprecated(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, bool):
         return {} if value else None
@@ -296,6 +302,7 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "rooms": _rooms,
     "presence": _presence,
     "deprecated": _deprecated,
+    "clears": _clears,
     "route": _route,
     "broker": _broker,
 }

@@ -147,6 +147,15 @@ def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> I
             message = f"{what} {words(after)} now"
             label = f"{words(before)} before"
             yield comparison.change(code, level, message, at(pointer, name), label=label)
+    if was.replay != now.replay:
+        message = f"a client that joins gets {_replayed(now)} now"
+        label = f"{_replayed(was)} before"
+        place = at(pointer, "replay")
+        yield comparison.change("D513", Level.DANGEROUS, message, place, label=label)
+
+
+def _replayed(history: History) -> str:
+    return "every kept frame" if history.replay == "all" else f"{history.replay} kept frames"
 
 
 def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:

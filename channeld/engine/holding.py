@@ -47,6 +47,10 @@ class Holding:
         self._wake(message.type, at)
         return True
 
+    def forget(self, slot: Slot) -> None:
+        """A held message was cleared. Idempotent."""
+        self._held.pop(slot, None)
+
     async def flush(self) -> None:
         """Handle everything that is held, whatever the rates say."""
         for timer in self._timers.values():

@@ -13,6 +13,7 @@ from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.hooks import Request, Server
+from channeld.hub.conflation import Conflation
 from channeld.hub.hub import Hub
 from channeld.later import Later
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
@@ -206,6 +207,9 @@ class Held(Protocol):
     ) -> bool:
         """Hold a message until `at`, monotonic seconds; False where no more can be held."""
 
+    def forget(self, slot: tuple[str, str | None, str]) -> None:
+        """A held message was cleared. Idempotent."""
+
     async def flush(self) -> None:
         """Handle everything that is held."""
 
@@ -217,6 +221,7 @@ class Surroundings(Protocol):
     hub: Hub
     plan: Plan
     allowances: Allowances
+    conflation: Conflation
     verifiers: Mapping[str, Verifier]
     timing: Timing
     budgets: Budgets

@@ -116,7 +116,7 @@ class Receiver(Session):
                 message.counters.invalid += 1
                 self.refuse_message(message.validator.explain(frame), id)
                 return None
-            if message.hook is None and not message.require and len(message.targets) == 1:
+            if message.is_plain:
                 later = routing.route_one(self, message, message.targets[0], frame)
                 if later is None or not hasattr(later, "__await__"):
                     routing.accepted(self, message, id)

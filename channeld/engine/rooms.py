@@ -109,6 +109,8 @@ async def _join_with_history(
         frame: Frame = {"type": "subscribed", "room": topic.name, "pos": str(page.top)}
         if since is not None:
             frame["recovered"] = page.recovered and position is not None
+        if keep.replay and not frame.get("recovered"):
+            frame["replayed"] = len(page.frames)
         session.answer(frame, id)
     for kept in page.frames:
         await resolved(session.peer.ready())

@@ -4,13 +4,14 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 `deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
 """
 
+import contextlib
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any, Literal, cast
 
 import attrs
 
-from channeld.broker.broker import BrokerUnavailable, History, Position
+from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
@@ -24,7 +25,15 @@ from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
-__all__ = ["accepted", "acknowledge", "deliver_message", "finish_later", "room_of", "route_one"]
+__all__ = [
+    "accepted",
+    "acknowledge",
+    "deliver_message",
+    "finish_later",
+    "key_of",
+    "room_of",
+    "route_one",
+]
 
 
 class BadEmit(Exception):
@@ -37,6 +46,8 @@ class _Publication:
     payload: bytes
     keep: History | None = None
     skip: str | None = None
+    placing: Placing | None = None
+    key: str | None = None  # of what is conflated
 
 
 def route_one(
@@ -146,13 +157,16 @@ async def deliver_message(
         replied = False
         if message.hook is not None:
             frame, replied = await _call_message_hook(session, message, frame, id)
-        await _publish_all(session, message, frame, once)
+        held = await _publish_all(session, message, frame, once)
     except AlreadyTaken:
         acknowledge(session, message, id, "repeated")
     except Exception as error:  # answered with its error frame
         refuse_for(session, error, id, message.counters)
     else:
-        accepted(session, message, None if replied else id)
+        if held:
+            acknowledge(session, message, None if replied else id, "held")
+        else:
+            accepted(session, message, None if replied else id)
 
 
 def _check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
@@ -214,16 +228,19 @@ def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
 
 async def _publish_all(
     session: Session, message: MessagePlan, frame: Frame, once: Once | None
-) -> None:
+) -> bool:
+    """Publish to every target; True where something waits for its time."""
     publications = [
         publication
         for target in message.targets
         if (publication := _work_out(session, message, target, frame)) is not None
     ]
-    is_routed = False
+    is_routed = is_held = False
     for publication in publications:
         if publication.topic is None:
             session.peer.send(publication.payload)
+        elif _is_conflated(session, message, publication):
+            is_held = True
         else:
             try:
                 later = session.engine.hub.publish(
@@ -232,6 +249,7 @@ async def _publish_all(
                     publication.keep,
                     publication.skip,
                     once,
+                    publication.placing,
                 )
                 await resolved(later)
                 once = None
@@ -242,6 +260,40 @@ async def _publish_all(
         is_routed = True
     if once is not None and not await resolved(session.engine.hub.broker.take(once)):
         raise AlreadyTaken
+    return is_held
+
+
+def _is_conflated(session: Session, message: MessagePlan, publication: _Publication) -> bool:
+    """Whether a publication has to wait; then it goes by itself when its time comes."""
+    key, topic = publication.key, publication.topic
+    if key is None or topic is None or message.newest is None:
+        return False
+    hub, spawn = session.engine.hub, session.engine.runtime.spawn
+
+    async def wait(later: Awaitable[object]) -> None:
+        # Its sender was answered long ago; the next frame of the key says more.
+        with contextlib.suppress(BrokerUnavailable):
+            await later
+
+    def publish() -> None:
+        placing, keep, skip = publication.placing, publication.keep, publication.skip
+        try:
+            later = hub.publish(topic, publication.payload, keep, skip, None, placing)
+        except BrokerUnavailable:
+            return
+        if isinstance(later, Awaitable):
+            spawn(wait(later))
+
+    seconds, connection = message.newest.conflate, session.connection_id
+    return session.engine.conflation.holds(topic, key, seconds, connection, publish)
+
+
+def key_of(session: Session, message: MessagePlan, frame: Frame) -> str:
+    """What a message is about, as its `key` says; empty without one."""
+    if message.key is None:
+        return ""
+    value = message.key(session, frame)
+    return "" if value is MISSING else str(value)
 
 
 def _work_out(
@@ -262,7 +314,37 @@ def _work_out(
     history = channel.history
     named = topic.name if history is not None else None
     payload = _emitted(session, message, frame, named, target.channel)
-    return _Publication(topic, payload, history if message.kept else None, skip)
+    if message.newest is None:
+        return _Publication(topic, payload, history if message.kept else None, skip)
+    return _newest(session, message, frame, _Publication(topic, payload, history, skip))
+
+
+def _newest(
+    session: Session, message: MessagePlan, frame: Frame, publication: _Publication
+) -> _Publication:
+    """A publication with its place among others about the same thing."""
+    newest = message.newest
+    assert newest is not None and publication.topic is not None  # noqa: S101, PT018 - the caller has looked
+    key = key_of(session, message, frame)
+    cleared = tuple(f"{type}\0{key}" for type in newest.clears)
+    for one in cleared:
+        session.engine.conflation.forget(publication.topic, one)
+    if session.held is not None:
+        for type in newest.clears:
+            session.held.forget((type, publication.topic.name, key))
+    own = f"{newest.type}\0{key}"
+    placing = Placing(
+        key=own if newest.is_latest else None,
+        clears=cleared,
+        is_replayed=not cleared,
+        owner=session.user_id if newest.on_leave else None,
+    )
+    return attrs.evolve(
+        publication,
+        keep=publication.keep if message.kept or cleared else None,
+        placing=placing,
+        key=own if newest.conflate else None,
+    )
 
 
 def _topic(session: Session, target: TargetPlan, frame: Frame) -> Topic | None:

@@ -4,17 +4,15 @@ The order is that of the language: rate, `once`, schema, `require`, hook, route.
 holds the newest, has to know the room and the key, so it is asked after the schema; what it refuses has taken no key.
 """
 
-from typing import Any
-
 from channeld.broker.once import Once
 from channeld.engine import rates
 from channeld.engine.errors import Forbidden, refuse_for
 from channeld.engine.holding import Holding
-from channeld.engine.routing import acknowledge, deliver_message, room_of
+from channeld.engine.routing import acknowledge, deliver_message, key_of, room_of
 from channeld.engine.session import Session
 from channeld.later import resolved
 from channeld.plan.options.once import FIELD
-from channeld.plan.plan import MISSING, MessagePlan
+from channeld.plan.plan import MessagePlan
 from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame
 from channeld.schema.violations import Violation
@@ -39,6 +37,7 @@ async def flush(session: Session) -> None:
     """The connection has ended: handle what it still holds."""
     if session.held is not None:
         await session.held.flush()
+    session.engine.conflation.flush(session.connection_id)
 
 
 async def _take(
@@ -81,7 +80,7 @@ def _admits(
         if wait:
             rates.refuse(session, message, id, wait)
         return not wait
-    slot = (message.type, room, _key(session, message, frame))
+    slot = (message.type, room, key_of(session, message, frame))
     held = session.held
     if held is not None and held.replace(slot, message, frame):
         acknowledge(session, message, id, "held")
@@ -96,13 +95,6 @@ def _admits(
     else:
         rates.refuse(session, message, id, wait)
     return False
-
-
-def _key(session: Session, message: MessagePlan, frame: Frame) -> str:
-    if message.key is None:
-        return message.type
-    value: Any = message.key(session, frame)
-    return "" if value is MISSING else str(value)
 
 
 async def _deliver_held(session: Session, message: MessagePlan, frame: Frame) -> None:

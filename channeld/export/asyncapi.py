@@ -297,7 +297,11 @@ def _extensions(channel: ChannelContract) -> Schema:
         subscribe = rooms.subscribe
         found["x-channeld-subscribe"] = {"allow": [*subscribe.allow], "max": subscribe.max}
     if channel.history is not None:
-        found["x-channeld-history"] = {"size": channel.history.size, "ttl": channel.history.ttl}
+        found["x-channeld-history"] = {
+            "size": channel.history.size,
+            "ttl": channel.history.ttl,
+            **({"replay": channel.history.replay} if channel.history.replay else {}),
+        }
     if channel.presence is not None:
         found["x-channeld-presence"] = {
             "scope": channel.presence.scope,

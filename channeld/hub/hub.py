@@ -16,6 +16,7 @@ from channeld.broker.broker import (
     Delivered,
     History,
     Page,
+    Placing,
     Position,
     Publication,
     Topic,
@@ -116,7 +117,7 @@ class Hub:
         page = None
         try:
             await self._subscribe(topic)
-            later = self.broker.since(topic, since, keep)
+            later = self.broker.since(topic, since, keep, keep.most_replayed)
             page = await resolved(later)
         finally:
             # The broker is away, or a hook's time was over: what waits must not wait for ever.
@@ -208,9 +209,10 @@ class Hub:
         keep: History | None = None,
         skip: str | None = None,
         once: Once | None = None,
+        placing: Placing | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
-        return self.broker.publish(topic, payload, keep, skip, once)
+        return self.broker.publish(topic, payload, keep, skip, once, placing)
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
         """Give what the broker brings to this node's members of its topic."""

@@ -8,6 +8,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import POSITION_FIELDS, compile_delivery, refuse_position
 from channeld.plan.hooks import HookLoader, Role
+from channeld.plan.options.kept import compile_newest
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.plan import (
     AuthPlan,
@@ -202,6 +203,7 @@ class ChannelCompiler:
         require = self._requires(scope).compile(declared.require, at(pointer, "require"))
         for option in OPTIONS:
             option.check(message)
+        newest, key = compile_newest(message)
         validator = self.schemas.validator(at(pointer, "schema"))
         if validator is None:
             return None
@@ -217,8 +219,10 @@ class ChannelCompiler:
             require=require,
             rate=declared.rate,
             once=declared.once,
+            newest=newest,
+            key=key,
             deprecated=declared.deprecated,
-            kept=declared.history,
+            kept=bool(declared.history),
         )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Hook",
     "Match",
     "MessagePlan",
+    "NewestPlan",
     "NotInRoom",
     "Plan",
     "PresencePlan",
@@ -157,6 +158,21 @@ class TargetPlan(abc.ABC):
         """
 
 
+@attrs.frozen(slots=True, kw_only=True)
+class NewestPlan:
+    """What frames of a type replace (`is_latest`), clear (`clears` are types) and wait for (`conflate` seconds).
+
+    `type` is that of the delivered frames; with a key it names what they are about. `on_leave`: kept frames go with their
+    sender.
+    """
+
+    type: str
+    is_latest: bool = False
+    clears: tuple[str, ...] = ()
+    on_leave: bool = False
+    conflate: float = 0.0
+
+
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class MessagePlan:
     """One message type: how it is checked, changed and routed.
@@ -166,7 +182,7 @@ class MessagePlan:
     for every message. `out` is the event schema that the delivered frame must satisfy where its type is a declared
     event, else None. `kept` says whether the frame goes into the history of a channel that keeps one. `key` says what a
     frame is about. `rate_looks_inside`: the rate is asked after the schema, since it needs the room or the key.
-    `has_steps`: the type has options that take more than the plain way.
+    `has_steps`: the type has options that take more than the plain way. `is_plain`: one target, and nothing in between.
     """
 
     type: str
@@ -184,12 +200,19 @@ class MessagePlan:
     key: Template | None = None
     deprecated: Deprecation | None = None
     rate_looks_inside: bool = attrs.field(init=False)
+    newest: NewestPlan | None = None
     has_steps: bool = attrs.field(init=False)
+    is_plain: bool = attrs.field(init=False)
     counters: MessageCounters = attrs.field(factory=MessageCounters)
 
     @rate_looks_inside.default
     def _rate_looks_inside(self) -> bool:
         return self.rate is not None and (self.rate.per == "room" or self.rate.over == "latest")
+
+    @is_plain.default
+    def _is_plain(self) -> bool:
+        routed = self.hook is None and not self.require and self.newest is None
+        return routed and len(self.targets) == 1
 
     @has_steps.default
     def _has_steps(self) -> bool:

@@ -195,7 +195,9 @@ def _ack(_features: Features) -> tuple[Fields, ...]:
 def _subscribed(features: Features) -> tuple[Fields, ...]:
     pos = {"pos": Field(_text("The newest position in the room."))} if features.history else {}
     said = "Whether all that was missed follows; if not, fetch the state again."
-    return ({"room": _ROOM, **pos, "recovered": Field(_flag(said), required=False)},)
+    replayed = {"replayed": Field(_count("How many kept frames follow."), required=False)}
+    recovered = {"recovered": Field(_flag(said), required=False)}
+    return ({"room": _ROOM, **pos, **recovered, **(replayed if features.history else {})},)
 
 
 def _presence(features: Features) -> tuple[Fields, ...]:
@@ -407,7 +409,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         words="The connection is in a room now.",
         shown=(
             (
-                '{"type": "subscribed", "room": R, "pos": POS?, "recovered": BOOL?}',
+                '{"type": "subscribed", "room": R, "pos": POS?, "recovered": BOOL?, "replayed": N?}',
                 (
                     "after `subscribe`; on connecting, once for each `rooms.join` room of a channel with history; when "
                     "a hook or the API put the client into the room. `recovered` is there when `since` was: `true`, and "

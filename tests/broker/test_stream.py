@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.broker.broker import History, Page, Position
+from channeld.broker.broker import History, Page, Placing, Position
 from channeld.broker.stream import Stream
 
 KEEP = History(size=3, ttl=10.0)
@@ -93,3 +93,83 @@ def test_pages_match_a_plain_list(
     page = stream.before(Position("e", asked), limit, keep, now)
     assert offsets(page) == (earlier[-limit:] if limit else [])
     assert page.more == (len(earlier) > limit)
+
+
+def newest(stream: Stream, key: str, now: float = 0.0, **more: str) -> None:
+    stream.append(key.encode(), KEEP, now, Placing(key=key, **more))  # type: ignore[arg-type]
+
+
+def test_only_the_newest_of_a_key_is_kept_and_nobody_misses_the_others() -> None:
+    stream = Stream("e")
+    for key in "abaa":
+        newest(stream, key)
+    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2, 4]
+    assert offsets(stream.before(None, 9, KEEP, 0.0)) == [2, 4]
+    assert stream.before(None, 1, KEEP, 0.0).more
+    assert len(stream) == 2
+
+
+def test_more_keys_than_the_size_and_expired_ones_are_missed() -> None:
+    stream = Stream("e")
+    for key in "abcd":
+        newest(stream, key)
+    assert not stream.since(Position("e", 0), KEEP, 0.0).recovered
+    assert offsets(stream.since(Position("e", 1), KEEP, 0.0)) == [2, 3, 4]
+    assert not stream.since(Position("e", 1), KEEP, 10.0).recovered
+
+
+def test_keys_and_frames_in_a_row_are_told_in_their_order() -> None:
+    stream = Stream("e")
+    for key in ("", "a", "", "b", ""):
+        if key:
+            newest(stream, key)
+        else:
+            stream.append(b"f", KEEP, 0.0)
+    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [1, 2, 3, 4, 5]
+    assert offsets(stream.since(None, KEEP, 0.0, 3)) == [3, 4, 5]
+    freed = [stream.drop_oldest() for _ in range(5)]
+    assert (len(stream), stream.bytes, len(freed)) == (0, 0, 5)
+
+
+def test_a_clearing_takes_away_and_is_not_replayed() -> None:
+    stream = Stream("e")
+    newest(stream, "a")
+    stream.append(b"x", KEEP, 0.0, Placing(clears=("a", "unknown"), is_replayed=False))
+    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2]
+    assert stream.since(None, KEEP, 0.0, 9).frames == ()
+
+
+def test_who_leaves_takes_what_is_theirs() -> None:
+    stream = Stream("e")
+    newest(stream, "a", owner="ann")
+    newest(stream, "b", owner="bob")
+    stream.forget("ann")
+    assert offsets(stream.since(Position("e", 0), KEEP, 0.0)) == [2]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c", "d", "-a"]), st.integers(0, 4))))
+def test_a_stream_with_keys_is_like_a_plain_list(steps: list[tuple[str, int]]) -> None:
+    stream, now, model, floor = Stream("e"), 0.0, list[tuple[int, str, float]](), 0
+    for number, (key, wait) in enumerate(steps, 1):
+        now += wait
+        clears = (key[1:],) if key.startswith("-") else ()
+        placing = None if not key else Placing(clears=clears) if clears else Placing(key=key)
+        stream.append(b"x", KEEP, now, placing)
+        gone = clears or ((key,) if key else ())
+        model = [one for one in model if not one[1] or one[1] not in gone]
+        model.append((number, "" if clears else key, now))
+        for is_keyed in (False, True):
+            row = [one for one in model if bool(one[1]) is is_keyed]
+            lost = [one for one in row if one[2] + KEEP.ttl <= now]
+            lost += [one for one in row if one not in lost][
+                : max(0, len(row) - len(lost) - KEEP.size)
+            ]
+            floor = max([floor, *(one[0] for one in lost)])
+            model = [one for one in model if one not in lost]
+        assert len(stream) == len(model)
+        for since in range(number + 1):
+            page = stream.since(Position("e", since), KEEP, now)
+            assert page.recovered is (since >= floor)
+            assert offsets(page) == (
+                [o for o, _, _ in model if o > since] if since >= floor else []
+            )

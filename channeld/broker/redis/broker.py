@@ -22,6 +22,7 @@ from channeld.broker.broker import (
     History,
     Later,
     Page,
+    Placing,
     Position,
     PresenceCount,
     PresenceEntry,
@@ -126,8 +127,9 @@ class RedisBroker:
         keep: History | None = None,
         skip: str | None = None,
         once: Once | None = None,
+        placing: Placing | None = None,
     ) -> Answer[Position | None]:
-        """Queue a publication; the answer comes when Redis has it."""
+        """Queue a publication; the answer comes when Redis has it. No configuration lets `placing` come here yet."""
         channel = self._names.channel(topic)
         history = self._names.history(topic) if keep else (self._names.state, self._names.state)
         taking = (self._names.once(once.owner), once) if once is not None else None
@@ -166,9 +168,25 @@ class RedisBroker:
         if channel is not None and self._current is not None:
             self._current.unsubscribe(channel)
 
-    def since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
-        """What came after a position, all or nothing; with None only `top`."""
+    def since(
+        self, topic: Topic, position: Position | None, keep: History, replay: int = 0
+    ) -> Later[Page]:
+        """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
+        page = self._since(topic, position, keep)
+        return self._replayed(topic, keep, replay, page) if replay else page
 
+    async def _replayed(
+        self, topic: Topic, keep: History, replay: int, asked: Answer[Page]
+    ) -> Page:
+        page = await asked
+        if page.frames or (page.recovered and page.top.offset == 0):
+            return page
+        # What came after the top is delivered; the frames before it do not change any more.
+        end = Position(page.top.epoch, page.top.offset + 1)
+        older = await self.before(topic, end, replay, keep)
+        return attrs.evolve(page, frames=older.frames)
+
+    def _since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
         def read(reply: Reply) -> Page:
             epoch, number, recovered, frames = reply
             top = Position(epoch.decode(), number)

@@ -3,10 +3,24 @@
 from typing import Final
 
 from channeld.plan.options.deprecated import DeprecatedOption
+from channeld.plan.options.kept import (
+    ClearsOption,
+    ConflateOption,
+    HistoryOption,
+    KeyOption,
+)
 from channeld.plan.options.once import OnceOption
 from channeld.plan.options.option import MessageOption
 from channeld.plan.options.rate import RateOption
 
 __all__ = ["OPTIONS"]
 
-OPTIONS: Final[tuple[MessageOption, ...]] = (DeprecatedOption(), RateOption(), OnceOption())
+OPTIONS: Final[tuple[MessageOption, ...]] = (
+    DeprecatedOption(),
+    RateOption(),
+    OnceOption(),
+    HistoryOption(),
+    KeyOption(),
+    ClearsOption(),
+    ConflateOption(),
+)

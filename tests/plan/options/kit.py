@@ -26,4 +26,4 @@ channels:
 
 def codes(compile_text: Compile, text: str) -> list[str]:
     """The codes that are about options."""
-    return [code for code in compile_text(text).codes() if code >= "CH343" and code < "CH35"]
+    return [code for code in compile_text(text).codes() if code >= "CH343" and code < "CH36"]

@@ -1,0 +1,247 @@
+"""The options `history`, `key`, `clears` and `conflate`: of what is about one thing, the newest counts."""
+
+from collections.abc import Iterator, Mapping
+
+from channeld.config.model import Channel, Message
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.context import MessageContext
+from channeld.plan.options.option import Difference, MessageOption
+from channeld.plan.plan import NewestPlan, Template
+from channeld.plan.targets.kinds import kind_of
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.suggest import did_you_mean
+
+__all__ = [
+    "ClearsOption",
+    "ConflateOption",
+    "HistoryOption",
+    "KeyOption",
+    "compile_newest",
+    "delivered_type",
+]
+
+
+def delivered_type(type: str, message: Message) -> str:
+    """The type of the frames that a message delivers."""
+    emitted = (message.emit or {}).get("type", type)
+    return emitted if isinstance(emitted, str) else type
+
+
+def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template | None]:
+    """What a message's frames replace, clear and wait for, and the template of its key."""
+    declared = message.message
+    key: Template | None = None
+    if declared.key is not None:
+        scope = message.scope("key", room=message.context.has_one_room)
+        pointer = at(message.pointer, "key")
+        checked = message.context.templates.compile_name(declared.key, pointer, scope)
+        key = checked.render if checked is not None else None
+    clears = declared.clears
+    is_latest = declared.history == "latest"
+    if not (is_latest or clears or declared.conflate):
+        return None, key
+    types = _delivered(message.context.channel)
+    return NewestPlan(
+        type=delivered_type(message.type, declared),
+        is_latest=is_latest,
+        clears=tuple(types.get(name, name) for name in clears.types) if clears else (),
+        on_leave=clears is not None and clears.on_leave,
+        conflate=declared.conflate or 0.0,
+    ), key
+
+
+def _delivered(channel: Channel) -> Mapping[str, str]:
+    return {name: delivered_type(name, one) for name, one in channel.messages.items()}
+
+
+class HistoryOption(MessageOption):
+    """Whether frames are kept, or only the newest of each key."""
+
+    key = "history"
+
+    def check(self, message: MessageContext) -> None:
+        """CH348: nothing can be kept; CH351: the broker cannot keep the newest."""
+        context, declared = message.context, message.message
+        if declared.history != "latest":
+            return
+        place = context.sources.place(at(message.pointer, "history"))
+        if context.channel.history is None or not _to_room(declared):
+            label = (
+                "the channel has no `history`"
+                if context.channel.history is None
+                else "it goes to no room"
+            )
+            finding = f"the newest `{message.type}` cannot be kept"
+            help = "give the channel a `history`, and route the message to a room"
+            context.add(diagnose("CH348", finding, place, label=label, help=help))
+        _refuse_broker(message, "history: latest", at(message.pointer, "history"))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Told only where the newest is concerned; that nothing is kept is told with the channel's history."""
+        if was.history != now.history and "latest" in (was.history, now.history):
+            words = f"of `{type}` {_kept_words(now)} now"
+            label = f"{_kept_words(was)} before"
+            yield Difference(code="D513", level="dangerous", words=words, label=label)
+
+    def shown(self, message: Message) -> Json:
+        """Where it is not simply kept."""
+        return None if message.history is True else message.history
+
+    def words(self, message: Message) -> str:
+        """Where it is not simply kept."""
+        return "" if message.history is True else f"In the history, {_kept_words(message)}."
+
+
+def _kept_words(message: Message) -> str:
+    if message.history == "latest":
+        return "the newest of each key is kept"
+    return "each is kept" if message.history else "none is kept"
+
+
+class KeyOption(MessageOption):
+    """What a frame is about."""
+
+    key = "key"
+
+    def check(self, message: MessageContext) -> None:
+        """CH349: a key that nothing asks for."""
+        declared = message.message
+        if declared.key is None or declared.history == "latest" or declared.clears:
+            return
+        if declared.conflate or (declared.rate is not None and declared.rate.over == "latest"):
+            return
+        place = message.context.sources.place(at(message.pointer, "key"), key=True)
+        finding = f"nothing asks for the key of `{message.type}`"
+        help = "remove it, or add `history: latest`, `clears`, `conflate` or `rate: {over: latest}`"
+        message.context.add(diagnose("CH349", finding, place, help=help))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Another key, other frames are replaced."""
+        if was.key != now.key:
+            words = f"frames of `{type}` are told apart by {_key_words(now)} now"
+            label = f"by {_key_words(was)} before"
+            yield Difference(code="D513", level="dangerous", words=words, label=label)
+
+    def shown(self, message: Message) -> Json:
+        """The template."""
+        return message.key
+
+    def words(self, message: Message) -> str:
+        """The template."""
+        return "" if message.key is None else f"Its key is `{message.key}`."
+
+
+def _key_words(message: Message) -> str:
+    return "their type alone" if message.key is None else f"`{message.key}`"
+
+
+class ClearsOption(MessageOption):
+    """Which kept frames go."""
+
+    key = "clears"
+
+    def check(self, message: MessageContext) -> None:
+        """CH350: frames that are not kept by key, or never go; CH351: the broker cannot take them away."""
+        context, clears = message.context, message.message.clears
+        if clears is None:
+            return
+        pointer = at(message.pointer, "clears")
+        kept = {n: m for n, m in context.channel.messages.items() if m.history == "latest"}
+        for name in clears.types:
+            if name not in kept:
+                known = f"write one of {', '.join(map('`{}`'.format, kept))}"
+                help = did_you_mean(name, kept, known if kept else "give a type `history: latest`")
+                label = f"no newest frame of `{name}` is kept"
+                self._refuse(message, pointer, label, help)
+        if clears.on_leave and message.type not in kept:
+            label = "only frames of `history: latest` have a sender that leaves"
+            self._refuse(message, pointer, label, "add `history: latest`")
+        presence = context.channel.presence
+        if clears.on_leave and (presence is None or presence.scope != "room"):
+            label = "nobody leaves a room without the room's presence"
+            self._refuse(message, pointer, label, "add `presence: true` to the channel")
+        _refuse_broker(message, "clears", pointer)
+
+    def _refuse(self, message: MessageContext, pointer: str, label: str, help: str) -> None:
+        finding = f"`{message.type}` clears nothing"
+        place = message.context.sources.place(pointer)
+        message.context.add(diagnose("CH350", finding, place, label=label, help=help))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Other frames go."""
+        if was.clears != now.clears:
+            words = f"what `{type}` clears changed"
+            yield Difference(code="D513", level="dangerous", words=words)
+
+    def shown(self, message: Message) -> Json:
+        """As it is written."""
+        clears = message.clears
+        if clears is None:
+            return None
+        return {"on": "leave"} if clears.on_leave else [*clears.types]
+
+    def words(self, message: Message) -> str:
+        """What goes, and when."""
+        clears = message.clears
+        if clears is None:
+            return ""
+        if clears.on_leave:
+            return "The kept frame goes when its sender leaves the room."
+        types = ", ".join(f"`{name}`" for name in clears.types)
+        return f"It takes the kept frame of {types} with the same key away."
+
+
+class ConflateOption(MessageOption):
+    """How often frames about one thing are delivered."""
+
+    key = "conflate"
+
+    def check(self, message: MessageContext) -> None:
+        """CH348: it goes to no room; CH349: a replay of frames that were left out."""
+        declared, channel = message.message, message.context.channel
+        if declared.conflate is None:
+            return
+        place = message.context.sources.place(at(message.pointer, "conflate"))
+        if not _to_room(declared):
+            finding = f"the newest `{message.type}` cannot be waited for"
+            label, help = "it goes to no room", "route the message to a room"
+            message.context.add(diagnose("CH348", finding, place, label=label, help=help))
+        elif declared.history is True and channel.history is not None and channel.history.replay:
+            finding = f"a replay shows `{message.type}` with gaps"
+            label = "only the frames that were delivered are kept"
+            help = "write `history: latest`, so that the replay shows the newest of each key"
+            message.context.add(diagnose("CH349", finding, place, label=label, help=help))
+
+    def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
+        """Other frames are left out."""
+        if was.conflate != now.conflate:
+            after = f"one a key in {now.conflate:g} s" if now.conflate else "each"
+            before = f"one a key in {was.conflate:g} s" if was.conflate else "each"
+            words = f"of `{type}` {after} is delivered now"
+            yield Difference(code="D513", level="dangerous", words=words, label=f"{before} before")
+
+    def shown(self, message: Message) -> Json:
+        """Seconds."""
+        return message.conflate
+
+    def words(self, message: Message) -> str:
+        """How often, and that the last one comes."""
+        if message.conflate is None:
+            return ""
+        return (
+            f"Of one key at most one in {message.conflate:g} s is delivered, and always the last."
+        )
+
+
+def _to_room(message: Message) -> bool:
+    return any(kind_of(route).in_room for route in message.route)
+
+
+def _refuse_broker(message: MessageContext, option: str, pointer: str) -> None:
+    if message.context.config.broker == "memory":
+        return
+    place = message.context.sources.place(pointer)
+    finding = f"`{option}` needs the broker `memory`"
+    help = "write `broker: memory`, or leave the option out"
+    message.context.add(diagnose("CH351", finding, place, help=help))

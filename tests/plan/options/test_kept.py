@@ -1,0 +1,101 @@
+import pytest
+
+from channeld.config.model import Clears, Message
+from channeld.plan.options.kept import (
+    ClearsOption,
+    ConflateOption,
+    HistoryOption,
+    KeyOption,
+    delivered_type,
+)
+from channeld.plan.options.option import MessageOption
+from tests.plan.options.kit import Compile, channel, codes
+
+PLAIN = Message(schema=True)
+LATEST = Message(schema=True, history="latest")
+
+
+@pytest.mark.parametrize(
+    ("option", "top", "expected"),
+    [
+        ("history: latest", "history: {size: 9, ttl: 1h}", []),
+        ("history: latest", "", ["CH348"]),
+        ("conflate: 1s", "", []),
+        ("conflate: 1s", "history: {size: 9, ttl: 1h, replay: 5}", ["CH349"]),
+        ("conflate: 1s, history: latest", "history: {size: 9, ttl: 1h, replay: 5}", []),
+        ("conflate: 1s, history: false", "history: {size: 9, ttl: 1h, replay: 5}", []),
+        ("key: x", "", ["CH349"]),
+        ("key: x, conflate: 1s", "", []),
+        ("key: x, rate: {limit: 1/s, over: latest}", "", []),
+        ("clears: talk", "history: {size: 9, ttl: 1h}", ["CH350"]),
+        ("clears: say, history: latest", "history: {size: 9, ttl: 1h}", []),
+        ("clears: {on: leave}, history: latest", "history: {size: 9, ttl: 1h}", ["CH350"]),
+        ("clears: {on: leave}, history: latest", "history: {size: 9, ttl: 1h}, presence: true", []),
+        ("clears: {on: leave}", "history: {size: 9, ttl: 1h}, presence: true", ["CH350"]),
+    ],
+)
+def test_what_can_not_be(compile_text: Compile, option: str, top: str, expected: list[str]) -> None:
+    text = channel(option.replace(", ", "\n        ") if "{" not in option else spread(option))
+    more = "".join(f"    {part}\n" for part in spread(top).split("\n        ") if part)
+    assert codes(compile_text, text + more) == expected
+
+
+def spread(options: str) -> str:
+    """Options on lines of their own, apart at the commas outside of braces."""
+    depth, found = 0, ""
+    for character in options:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        found += "\n       " if character == "," and depth == 0 else character
+    return found
+
+
+def test_the_newest_needs_the_broker_memory(compile_text: Compile) -> None:
+    text = channel("history: latest") + "    history: {size: 9, ttl: 1h}\nbroker: valkey\n"
+    assert codes(compile_text, text) == ["CH351"]
+
+
+@pytest.mark.parametrize(
+    ("option", "was", "now", "count"),
+    [
+        (HistoryOption(), PLAIN, LATEST, 1),
+        (HistoryOption(), PLAIN, Message(schema=True, history=False), 0),
+        (KeyOption(), LATEST, Message(schema=True, history="latest", key="{user.id}"), 1),
+        (ClearsOption(), PLAIN, Message(schema=True, clears=Clears(types=("a",))), 1),
+        (ConflateOption(), PLAIN, Message(schema=True, conflate=1.0), 1),
+        (ConflateOption(), Message(schema=True, conflate=1.0), PLAIN, 1),
+    ],
+)
+def test_changes_are_dangerous(
+    option: MessageOption, was: Message, now: Message, count: int
+) -> None:
+    found = [*option.differences("say", was, now)]
+    assert [(each.code, each.level) for each in found] == [("D513", "dangerous")] * count
+
+
+def test_each_is_shown_to_machines_and_people() -> None:
+    full = Message(
+        schema=True,
+        history="latest",
+        key="{user.id}",
+        clears=Clears(types=("a", "b")),
+        conflate=0.5,
+    )
+    shown = [
+        (o.shown(full), o.words(full))
+        for o in (HistoryOption(), KeyOption(), ClearsOption(), ConflateOption())
+    ]
+    assert shown == [
+        ("latest", "In the history, the newest of each key is kept."),
+        ("{user.id}", "Its key is `{user.id}`."),
+        (["a", "b"], "It takes the kept frame of `a`, `b` with the same key away."),
+        (0.5, "Of one key at most one in 0.5 s is delivered, and always the last."),
+    ]
+    leaving = Message(schema=True, clears=Clears(on_leave=True))
+    assert ClearsOption().shown(leaving) == {"on": "leave"}
+    assert "leaves the room" in ClearsOption().words(leaving)
+    assert HistoryOption().shown(Message(schema=True, history=False)) is False
+
+
+def test_the_type_of_what_is_delivered() -> None:
+    assert delivered_type("say", PLAIN) == "say"
+    assert delivered_type("say", Message(schema=True, emit={"type": "said"})) == "said"
