@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from channeld.testing import TestApp, running
+from channeld.testing.client import Refused
 from tests.engine.conftest import Serve
 
 HOOKS = """
@@ -81,9 +82,18 @@ async def test_first_authenticator_that_finds_its_token_decides(tmp_path: Path) 
 
 async def test_room_template_that_gives_no_room_name_is_forbidden(serve: Serve) -> None:
     room = """
-  room: {path: "/r/{id}", auth: none, rooms: "{params.id}"}
+  room: {path: "/r/{id}", auth: session, rooms: "{user.id}"}
 """
     async with serve(room) as app:
-        client = await app.connect("/r/%07")
+        client = await app.connect("/r/a", user="ann\a")
+        await client.receive("authenticated")
         assert (await client.receive())["code"] == "FORBIDDEN"
         assert (await client.wait_closed())[0] == 4403
+
+
+async def test_a_param_with_what_cannot_be_seen_is_no_match(serve: Serve) -> None:
+    async with serve('  room: {path: "/r/{id}", auth: none, rooms: "{params.id}"}') as app:
+        for path in ("/r/%07", "/r/a%E2%80%AE", "/r/%E2%80%8B"):
+            with pytest.raises(Refused) as refused:
+                await app.connect(path)
+            assert refused.value.status == 404
