@@ -115,6 +115,8 @@ class App:
         self.hook_server = HookServer(self.engine, self.cluster, self.runtime.asyncio)
         self.engine.servers = self.hook_server.by_loop
         self.cluster.here.samples = self._samples
+        self.cluster.here.post = self.calls.take
+        self.calls.forward = self.cluster.post
         self.webhooks = self._make_webhooks(plan.config)
 
     def _make_webhooks(self, config: Config) -> "Webhooks | None":

@@ -37,6 +37,7 @@ __all__ = ["Cluster", "ClusterStatistics", "ConnectionInfo", "Reached"]
 
 PATIENCE: Final = 1.0
 PATIENCE_FOR_CHANGES: Final = 2.0
+PATIENCE_FOR_POSTS: Final = 5.0
 KEPT: Final = History(size=10_000, ttl=60.0)
 """How long the broker keeps what changes something."""
 BEAT: Final = 5.0
@@ -247,6 +248,7 @@ class Cluster:
         arguments: dict[str, Json],
         is_enough: Callable[[Json], bool] = lambda _row: False,
         keep: History | None = None,
+        patience: float = PATIENCE,
     ) -> tuple[list[tuple[str, Json]], set[str]]:
         """The rows, each with its node, and the nodes that have not answered."""
         if not self._is_open:
@@ -262,7 +264,7 @@ class Cluster:
             await Pending(resolved(later))
             here = await self._here(verb, arguments)
             if not any(is_enough(row) for _, row in here):
-                await self._wait(question, PATIENCE if keep is None else PATIENCE_FOR_CHANGES)
+                await self._wait(question, patience if keep is None else PATIENCE_FOR_CHANGES)
         finally:
             del self._questions[number]
         return here + question.rows, question.waiting
@@ -400,6 +402,15 @@ class Cluster:
         arguments: dict[str, Json] = {"channel": channel, "user": user}
         rows = await self._everywhere("online", arguments, bool)
         return any(row for _, row in rows)
+
+    async def post(self, stream: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
+        """Give a stream, wherever it is, what its client has posted: the answers, or an HTTP status."""
+        sent: list[Json] = [text.decode("utf-8", "replace") for text in texts]
+        arguments: dict[str, Json] = {"stream": stream, "user": user, "texts": sent}
+        rows, unheard = await self._ask_all("post", arguments, bool, patience=PATIENCE_FOR_POSTS)
+        for _, row in rows:
+            return row if isinstance(row, int) else [str(one).encode() for one in _items(row)]
+        return 504 if unheard else 404
 
     async def nodes(self) -> int:
         """How many nodes answer, this one included."""

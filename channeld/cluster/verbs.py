@@ -1,6 +1,6 @@
 """What a node does of a cluster's verb by itself: one function for each verb, from its arguments to rows of JSON."""
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -13,6 +13,7 @@ from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
+from channeld.later import yield_to_task
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
@@ -26,6 +27,10 @@ MOST_ROOMS: Final = 1_000
 Arguments: TypeAlias = Mapping[str, Any]
 
 
+Post: TypeAlias = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
+"""Gives a stream of this node messages that its client posted elsewhere: the answers, or an HTTP status."""
+
+
 @attrs.define(eq=False)
 class ThisNode:
     """The node that is asked: its engine, the group of processes it was started with, and what it tells of itself."""
@@ -33,6 +38,7 @@ class ThisNode:
     engine: Engine
     group: str
     samples: Callable[[], Iterable[Sample]] = tuple
+    post: Post | None = None
 
 
 Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[Any, Any, Sequence[Any]]]
@@ -190,6 +196,18 @@ async def _samples(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return pack_samples(node.samples()) if arguments["group"] == node.group else []
 
 
+async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    if node.post is None:
+        return []
+    texts = [text.encode() for text in arguments["texts"]]
+    # `Pending` is what drives it here: what is posted may have to wait.
+    await yield_to_task()
+    found = await node.post(arguments["stream"], arguments["user"], texts)
+    if isinstance(found, int):
+        return [] if found == 404 else [found]
+    return [[answer.decode() for answer in found]]
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "ping": _ping,
     "connections": _connections,
@@ -201,5 +219,6 @@ VERBS: Final[Mapping[str, Verb]] = {
     "online": _online,
     "revoke": _revoke,
     "restore": _restore,
+    "post": _post,
     "samples": _samples,
 }

@@ -133,6 +133,19 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
         _COUNT,
     ),
     "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
+    "post": (
+        _object(
+            stream={"type": "string", "minLength": 1, "maxLength": 128},
+            user=_MAYBE_NAME,
+            texts={"type": "array", "items": {"type": "string"}, "maxItems": 100},
+        ),
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 400, "maximum": 599},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        },
+    ),
     "revoke": (
         _object(
             user=_MAYBE_NAME,

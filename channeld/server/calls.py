@@ -31,11 +31,19 @@ Forward = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
 """Asks the other nodes for a stream: its secret, who posts, and what; the answers, or an HTTP status."""
 
 
+_CODES: Final = {
+    401: CloseCode.UNAUTHORIZED,
+    403: CloseCode.FORBIDDEN,
+    503: CloseCode.TRY_AGAIN_LATER,
+}
+
+
 class _Wrong(Exception):
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, **more: str) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.more = more
 
 
 @attrs.define(eq=False)
@@ -60,11 +68,13 @@ class Calls:
                 )
             else:
                 await self._read(call, agreement, respond)
-        except (Refused, _Wrong) as wrong:
-            respond(_problem(wrong.status, wrong.detail, *fields))
+        except Refused as refused:
+            respond(_problem(call, refused.status, refused.detail))
+        except _Wrong as wrong:
+            respond(_problem(call, wrong.status, wrong.detail, **wrong.more))
         except BrokerUnavailable as error:
-            retry = f"Retry-After: {max(1, round(error.retry_after))}"
-            respond(_problem(503, "The broker is away; try again", *fields, retry))
+            more = {"outcome": "unknown"} if error.is_unknown else {}
+            respond(_problem(call, 503, "The broker is away; try again", **more))
 
     async def _read(self, call: Accept, agreement: Agreement, respond: Respond) -> None:
         if not isinstance(agreement, CallAgreement):
@@ -73,9 +83,7 @@ class Calls:
         if why is not None:
             code, reason, error = why
             data = problem_of(code, reason, error, *agreement.fields)[1]
-            respond(
-                data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if agreement.method == "HEAD" else data
-            )
+            respond(_without_body(call, data))
 
     async def take(self, secret: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
         """Give a stream of this node what was posted for it; its answers, or an HTTP status."""
@@ -92,11 +100,13 @@ class Calls:
         user = await self._caller(call)
         secret = call.request.headers["channeld-connection"]
         taken = await self.take(secret, user, texts)
-        if taken == 404 and self.forward is not None:
+        if taken == 404 and self.forward is not None and self.engine.cluster.is_shared:
             taken = await self.forward(secret, user, texts)
+        if taken == 504:
+            raise _Wrong(503, "The connection's node did not answer", outcome="unknown")
         if isinstance(taken, int):
             words = {404: "There is no such connection", 403: "The connection is another user's"}
-            raise _Wrong(taken, words.get(taken, "No answer came from the connection's node"))
+            raise _Wrong(taken, words.get(taken, "The frames were not taken"))
         return taken
 
     async def _caller(self, call: Accept) -> str | None:
@@ -109,12 +119,24 @@ class Calls:
         return None if found is None else found.user.id
 
 
-def _problem(status: int, detail: str, *lines: str) -> bytes:
-    codes = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN, 503: CloseCode.TRY_AGAIN_LATER}
-    if status in codes:
-        return problem_of(codes[status], detail, None, *lines)[1]
-    problem = {"type": "about:blank", "status": status, "detail": detail}
-    return answer(status, json.dumps(problem).encode(), "application/problem+json", *lines)
+def _problem(call: Accept, status: int, detail: str, **more: object) -> bytes:
+    agreement = call.agreement
+    lines = agreement.fields if isinstance(agreement, CallAgreement) else ()
+    code = _CODES.get(status)
+    if code is None:
+        problem = {"type": "about:blank", "status": status, "detail": detail, **more}
+        data = answer(status, json.dumps(problem).encode(), "application/problem+json", *lines)
+    else:
+        data = problem_of(code, detail, more, *lines)[1]
+    return _without_body(call, data)
+
+
+def _without_body(call: Accept, data: bytes) -> bytes:
+    agreement = call.agreement
+    if not isinstance(agreement, CallAgreement) or agreement.method != "HEAD":
+        return data
+    head, end, _ = data.partition(b"\r\n\r\n")
+    return head + end
 
 
 def _split(body: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ import pytest
 
 from channeld.cluster import wire
 from channeld.cluster.verbs import MOST_ROOMS, VERBS, ConnectionInfo, connection_of
+from channeld.later import Pending
 from channeld.testing import TestApp
 from tests.engine.conftest import Serve
 
@@ -100,3 +101,25 @@ async def test_a_hook_that_fails_does_not_keep_anybody_in_a_room(serve: Serve) -
 
 def test_every_verb_has_a_form() -> None:
     assert set(VERBS) == set(wire._VERBS)
+
+
+async def test_what_is_posted_reaches_the_stream_of_this_node(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+
+        async def post(stream: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
+            streams: dict[str, list[bytes] | int] = {
+                "hers": [b'{"type":"pong"}', *texts],
+                "his": 403,
+            }
+            return streams.get(stream, 404)
+
+        async def found(stream: str) -> list[Any]:
+            return await app.cluster.engine.runtime.within(
+                1, Pending, call(app, "post", stream=stream, user="ann", texts=["x"])
+            )
+
+        assert await found("hers") == []  # nobody is here to take it
+        app.cluster.here.post = post
+        assert await found("hers") == [['{"type":"pong"}', "x"]]
+        assert await found("his") == [403]
+        assert await found("nobody's") == []

@@ -164,3 +164,29 @@ async def test_other_methods_are_not_allowed(served: Site, method: str) -> None:
     answer = await served.ask(method, "/lobby")
     assert answer.status == 405
     assert answer.fields["allow"] == "GET, HEAD, POST, OPTIONS"
+
+
+async def test_another_node_takes_what_is_posted_for_its_stream(served: Site) -> None:
+    asked = []
+
+    async def forward(secret: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
+        asked.append((secret, user, texts))
+        streams: dict[str, list[bytes] | int] = {"there": [b'{"type":"pong"}'], "silent": 504}
+        return streams.get(secret, 404)
+
+    class Shared:
+        is_shared = True
+
+    served.app.calls.forward = forward
+    served.app.engine.cluster = Shared()  # type: ignore[assignment]
+    posted = await served.post("/lobby", "there", {"type": "ping"})
+    assert posted.json() == {"frames": [{"type": "pong"}]}
+    assert asked == [("there", None, [b'{"type": "ping"}'])]
+    silent = await served.post("/lobby", "silent", {"type": "ping"})
+    assert (silent.status, silent.json()["outcome"]) == (503, "unknown")
+    assert (await served.post("/lobby", "nowhere", {"type": "ping"})).status == 404
+
+
+async def test_the_answer_to_head_has_no_body(served: Site) -> None:
+    refused = await served.ask("HEAD", "/lobby")
+    assert (refused.status, refused.body) == (404, b"")
