@@ -6,7 +6,7 @@ Mappings keep the file's order. The place of a value is not here: ask the `Sourc
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -263,6 +263,9 @@ class Rooms:
     subscribe: Subscribe | None = None
 
 
+ONCE_A_SECOND: Final = Rate(limit=1, period=1.0, burst=1)
+
+
 @attrs.frozen(slots=True, kw_only=True)
 class Presence:
     """`presence`, when it is on."""
@@ -272,6 +275,8 @@ class Presence:
     grace: float = 5.0
     events: bool = True
     batch: float = 0.0
+    state: Json = None
+    rate: Rate = ONCE_A_SECOND
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -6,8 +6,9 @@ from typing import Any, Final
 from channeld.config.model import Channel, History, Presence, Rate
 from channeld.config.scalars import format_size
 from channeld.diff.change import Change, Level
-from channeld.diff.comparison import Comparison
+from channeld.diff.comparison import Comparison, Use
 from channeld.diff.delivered import fields, source
+from channeld.diff.severity import Direction
 from channeld.pointer import at
 from channeld.schema.compare.words import duration
 
@@ -175,6 +176,7 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
         infos = [{k: source(v) for k, v in each.info.items()} for each in (was, now)]
         places = (at(pointer, "info"), at(before, "info"))
         yield from fields(comparison, infos[0], infos[1], places, f"the presence of `{new.name}`")
+        yield from _states(comparison, was, now, (pointer, before))
 
 
 def _presence(
@@ -194,6 +196,30 @@ def _presence(
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
         message = f"who comes and goes is told in {form} now"
         yield comparison.change("D505", Level.BREAKING, message, at(pointer, "batch"))
+
+
+def _states(
+    comparison: Comparison, was: Presence, now: Presence, pointers: tuple[str, str]
+) -> Iterator[Change]:
+    pointer, before = (at(one, "state") for one in pointers)
+    if was.state is not None and now.state is None:
+        message = "users cannot say their state any more"
+        yield comparison.gone("D505", Level.BREAKING, message, before, near=pointers[0])
+    elif was.state is None and now.state is not None:
+        message, label = "users can say their state now", "existing clients may not expect it"
+        yield comparison.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
+    elif was.state is not None:
+        yield from comparison.schemas(
+            Use(
+                pointer=pointer,
+                old=before,
+                direction=Direction.PASSED_ON,
+                affects="clients that say their state",
+                receivers="clients that see it",
+                about="presence state",
+            )
+        )
+        yield from rates(comparison, was.rate, now.rate, at(pointers[0], "rate"), "states")
 
 
 def _rate(rate: Rate | None) -> str:

@@ -12,6 +12,7 @@
     hook_calls     calling hooks, and containing what they raise
     authenticate   asking the authenticators, and saying no
     rooms          joining, leaving, being counted present
+    showing        a user's own presence state
     routing        from an accepted message to publications
     lifecycle      letting in, watching the token, letting go
     reading        a client that only reads a room

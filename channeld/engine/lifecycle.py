@@ -17,6 +17,7 @@ from channeld.engine.budgets import Debt
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
+from channeld.engine.showing import drop_held
 from channeld.hooks import Reject
 from channeld.plan.plan import Hook
 from channeld.plan.requires import unmet
@@ -250,6 +251,7 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
     engine.forget(session.connection_id)
     if session.connect_called:
         _leave_debt(session, now)
+    drop_held(session)
     engine.leaving += 1
     try:
         await _close(session, code, reason, now)

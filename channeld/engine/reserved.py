@@ -6,6 +6,7 @@ answered in `receive.py`.)
 
 from collections.abc import Mapping
 
+import attrs
 import orjson
 
 from channeld.broker.broker import Position, Topic
@@ -14,6 +15,7 @@ from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.renewal import may_subscribe, renew
 from channeld.engine.session import Origin, Session
+from channeld.engine.showing import show
 from channeld.later import resolved
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
@@ -87,10 +89,34 @@ async def _unsubscribe(session: Session, frame: Frame, id: str | int | None) -> 
 
 async def _presence(session: Session, frame: Frame, id: str | int | None) -> None:
     topic = _presence_topic(session, frame)
+    if "set" in frame:
+        return await _show(session, topic, frame, id)
     presence = session.engine.hub.presence
     count = frame.get("only") == "count"
     await resolved(session.peer.ready())
     session.answer(await (presence.count(topic) if count else presence.state(topic)), id)
+    return None
+
+
+async def _show(session: Session, topic: Topic, frame: Frame, id: str | int | None) -> None:
+    plan, state = session.channel.presence, frame["set"]
+    if plan is None or plan.state is None or session.user_id is None:
+        raise Forbidden("You have no state here", frame.get("room"))
+    if "only" in frame:
+        return session.refuse_message(
+            [Violation("/only", "must not stand beside `set`", "not")], id
+        )
+    if state is not None and type(state) is not dict:
+        return session.refuse_message([Violation("/set", "must be an object", "type")], id)
+    if state is not None and not plan.state.accepts(state):
+        violations = [
+            attrs.evolve(one, path=f"/set{one.path}") for one in plan.state.explain(state)
+        ]
+        return session.refuse_message(violations, id)
+    was_told = await show(session, topic, plan, state)
+    if id is not None:
+        session.answer({"type": "ack"} if was_told else {"type": "ack", "held": True}, id)
+    return None
 
 
 def _presence_topic(session: Session, frame: Frame) -> Topic:

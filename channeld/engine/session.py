@@ -30,7 +30,7 @@ from channeld.schema.violations import Violation
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["Origin", "Session", "State", "is_id"]
+__all__ = ["HeldStates", "Origin", "Session", "State", "is_id"]
 
 # Errors that are the server's own, or that have a limit of their own, are not counted against a client.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
@@ -54,6 +54,17 @@ class Origin(enum.Enum):
     PUT = enum.auto()
 
 
+class HeldStates:
+    """Presence states that a connection has set and nobody has been told yet, by topic; and their rate (`showing.py`)."""
+
+    __slots__ = ("arrival", "states", "timer")
+
+    def __init__(self) -> None:
+        self.arrival = 0.0
+        self.states: dict[Topic, Mapping[str, Json] | None] = {}
+        self.timer: Timer | None = None
+
+
 class Session:
     """The engine's view of one connection."""
 
@@ -72,6 +83,7 @@ class Session:
         "flood_began",
         "flood_size",
         "held",
+        "held_state",
         "home",
         "message_arrival",
         "opened_at",
@@ -131,6 +143,7 @@ class Session:
         # A user's connection's own, of types that say `per: connection`.
         self.own_arrivals: dict[str, float] | None = None
         self.flood_began, self.flood_size = 0.0, 0
+        self.held_state: HeldStates | None = None
         self.held: Held | None = None
         self.told: set[str] | None = None  # the deprecated types that it was told of
         self.opened_at = 0.0

@@ -155,7 +155,9 @@ class _Describer:
             )
 
     def _reserved_sent(self, channel: Channel) -> Iterator[Sent]:
-        for frame, schema in self._reserved(channel, "client", features(channel, self.config)):
+        for frame, schema in self._reserved(
+            channel, "client", features(channel, self.config, state=self._presence_state(channel))
+        ):
             yield Sent(
                 type=frame.type,
                 name=self._define(_own_name(frame, channel, "request"), schema),
@@ -246,7 +248,8 @@ class _Describer:
         if channel.events is None or not routed:
             routed.append(_ANY_FRAME)
         info = self._presence_info(channel)
-        offered = features(channel, self.config, info, one_of(routed))
+        state = self._presence_state(channel)
+        offered = features(channel, self.config, info, one_of(routed), state)
         for frame, schema in self._reserved(channel, "server", offered):
             yield Received(
                 type=frame.type,
@@ -256,6 +259,15 @@ class _Describer:
                 declared=False,
                 origins=("channeld",),
             )
+
+    def _presence_state(self, channel: Channel) -> Json:
+        if channel.presence is None or channel.presence.state is None:
+            return None
+        root = self._resolved(at("/channels", channel.name, "presence", "state"))
+        try:
+            return self.definitions.copy(root, root, f"{channel.name} state")
+        except Unframeable:
+            return True
 
     def _presence_info(self, channel: Channel) -> Json:
         if channel.presence is None:

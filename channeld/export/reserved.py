@@ -9,7 +9,9 @@ from channeld.protocol.reserved import Features
 __all__ = ["error_codes", "features", "may_be_in_rooms"]
 
 
-def features(channel: Channel, config: Config, info: Json = True, routed: Json = True) -> Features:
+def features(
+    channel: Channel, config: Config, info: Json = True, routed: Json = True, state: Json = None
+) -> Features:
     """What the channel offers.
 
     Args:
@@ -17,6 +19,7 @@ def features(channel: Channel, config: Config, info: Json = True, routed: Json =
         config: the whole configuration.
         info: the schema of a user's presence `info`.
         routed: the schema of the frames that a `history` frame holds.
+        state: the schema of a user's presence state; None: the channel has none.
     """
     presence = channel.presence
     return Features(
@@ -39,6 +42,7 @@ def features(channel: Channel, config: Config, info: Json = True, routed: Json =
         history=channel.history is not None,
         codes=tuple(map(str, error_codes(channel, config))),
         info=info,
+        state=state,
         routed=routed,
     )
 

@@ -22,9 +22,10 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.hub.rooms import Member
+from channeld.hub.shown import Shown
 from channeld.later import resolved, start
 from channeld.plan.plan import PresencePlan
-from channeld.protocol.frames import Frame
+from channeld.protocol.frames import Frame, Json
 from channeld.timers import Clock, Timer, Timers
 
 __all__ = ["ANONYMOUS", "Presence"]
@@ -48,7 +49,7 @@ class _Batch:
     __slots__ = ("joins", "leaves")
 
     def __init__(self) -> None:
-        self.joins: dict[str, Mapping[str, Any]] = {}
+        self.joins: dict[str, Frame] = {}
         self.leaves: set[str] = set()
 
 
@@ -74,6 +75,8 @@ class Presence:
         # Tuples: most users have one connection, and a set of one takes four times the room.
         self._here: dict[tuple[Topic, str], tuple[str, ...]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
+        # Which of this node's connections set a user's state, if any did.
+        self._states: dict[tuple[Topic, str], str] = {}
         self._batches: dict[Topic, _Batch] = {}
         self._missed: set[Topic] = set()
 
@@ -89,7 +92,9 @@ class Presence:
         if member.connection_id not in here:
             self._here[key] = (*here, member.connection_id)
         try:
-            first = await resolved(self._broker.enter(topic, user, member.connection_id, info))
+            shown = await self._with_state(topic, member, info)
+            value = shown.packed()
+            first = await resolved(self._broker.enter(topic, user, member.connection_id, value))
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
@@ -100,6 +105,59 @@ class Presence:
             back.timer.cancel()
             if back.connection != member.connection_id:
                 await resolved(self._broker.leave(topic, user, back.connection))
+
+    async def show(self, topic: Topic, member: Member, state: Mapping[str, Json] | None) -> None:
+        """A member's user has a state now, or (None) no more; the others are told if that is a change.
+
+        Raises:
+            BrokerUnavailable: nobody was told.
+        """
+        user, connection = member.user_id or ANONYMOUS, member.connection_id
+        entry = await self._entry(topic, user)
+        if entry is None or connection not in self._here.get((topic, user), ()):
+            return
+        now = Shown.unpack(entry.info).info
+        shown = Shown(now) if state is None else Shown(now, dict(state), connection)
+        self._note_state(topic, user, shown.by)
+        await resolved(self._broker.enter(topic, user, connection, shown.packed()))
+
+    def _note_state(self, topic: Topic, user: str, by: str | None) -> None:
+        if by is None:
+            self._states.pop((topic, user), None)
+        else:
+            self._states[topic, user] = by
+
+    async def _entry(self, topic: Topic, user: str) -> PresenceEntry | None:
+        present = await resolved(self._broker.present(topic))
+        return next((entry for entry in present if entry.user == user), None)
+
+    async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> Shown:
+        """What is shown of a member's user with this info: the state that it has stays."""
+        plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
+        if plan is None or plan.state is None or user == ANONYMOUS:
+            return Shown(info)
+        entry = await self._entry(topic, user)
+        known = Shown(info) if entry is None else Shown.unpack(entry.info)
+        if entry is None or known.by is None:
+            return Shown(info)
+        back = self._lingering.get((topic, user))
+        if entry.connections == 0 or (back is not None and back.connection == known.by):
+            # Of one that comes back within its grace: the state is the new connection's now.
+            self._note_state(topic, user, member.connection_id)
+            return Shown(info, known.state, member.connection_id)
+        return Shown(info, known.state, known.by)
+
+    async def _take_state(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
+        """A connection is going: its user's state goes with it, if it was the one that set it and others stay."""
+        if self._states.get((topic, user)) != connection:
+            return
+        del self._states[topic, user]
+        entry = await self._entry(topic, user)
+        if entry is not None and entry.connections > lives:
+            shown = Shown.unpack(entry.info)
+            if shown.by == connection:
+                later = self._broker.enter(topic, user, connection, shown.info)
+                await resolved(later)
 
     async def leave(self, topic: Topic, plan: PresencePlan | None, member: Member) -> None:
         """Count a member out; the others are told after `grace`, if its user has not come back."""
@@ -113,7 +171,7 @@ class Presence:
             self._linger(topic, plan, user, member.connection_id)
             await resolved(self._broker.linger(topic, user, member.connection_id))
         else:
-            await self._left(topic, user, member.connection_id)
+            await self._left(topic, user, member.connection_id, lives=True)
 
     def _forget(self, key: tuple[Topic, str], connection: str) -> None:
         left = tuple(one for one in self._here.get(key, ()) if one != connection)
@@ -125,12 +183,13 @@ class Presence:
     def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
             if self._lingering.pop((topic, user), None) is not None:
-                self._run(self._left(topic, user, connection))
+                self._run(self._left(topic, user, connection, lives=False))
 
         timer = self._timers.at(self._clock.monotonic() + plan.grace, expire)
         self._lingering[topic, user] = _Lingering(connection, timer)
 
-    async def _left(self, topic: Topic, user: str, connection: str) -> None:
+    async def _left(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
+        await self._take_state(topic, user, connection, lives=lives)
         if await resolved(self._broker.leave(topic, user, connection)):
             self._note(topic, user, None)
 
@@ -140,7 +199,7 @@ class Presence:
 
     def back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
         """A user was counted out like that, but is here, and counted in again."""
-        self._note(topic, user, info)
+        self._note(topic, user, Shown.unpack(info).info)
 
     def changed(self, topic: Topic, change: PresenceChange | PresenceMissed) -> None:
         """The broker brings a change, in order, or says that some were missed: tell this node's members."""
@@ -152,24 +211,25 @@ class Presence:
         elif plan.batch > 0:
             self._gather(topic, plan, change)
         else:
-            fields = {} if change.event == "leave" else {"info": change.info}
+            fields = {} if change.event == "leave" else Shown.unpack(change.info).fields()
             frame = _presence(topic, event=change.event, user=change.user, **fields)
             self._tell(topic, frame, change.skip)
 
     def _gather(self, topic: Topic, plan: PresencePlan, change: PresenceChange) -> None:
         batch, user = self._batch(topic, plan), change.user
+        shown = Shown.unpack(change.info).fields()
         if change.event == "leave":
             if batch.joins.pop(user, None) is None:
                 batch.leaves.add(user)
         elif change.event == "update" and user not in batch.joins:
-            frame = _presence(topic, event="update", user=user, info=change.info)
+            frame = _presence(topic, event="update", user=user, **shown)
             self._tell(topic, frame, change.skip)
         elif user in batch.leaves:
             # Nobody was told of the leave, so to them the user is there, maybe with other info.
             batch.leaves.discard(user)
-            self._tell(topic, _presence(topic, event="update", user=user, info=change.info), None)
+            self._tell(topic, _presence(topic, event="update", user=user, **shown), None)
         else:
-            batch.joins[user] = change.info
+            batch.joins[user] = shown
 
     def _tell_state_soon(self, topic: Topic) -> None:
         if topic in self._missed:
@@ -213,7 +273,7 @@ class Presence:
         batch = self._batches.pop(topic)
         if not batch.joins and not batch.leaves:
             return
-        joins = [{"user": user, "info": info} for user, info in batch.joins.items()]
+        joins = [{"user": user, **shown} for user, shown in batch.joins.items()]
         leaves = [{"user": user} for user in sorted(batch.leaves)]
         frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
         self._tell(topic, frame, None)
@@ -235,7 +295,8 @@ class Presence:
 
 
 def _shown(entry: PresenceEntry) -> Frame:
-    return {"user": entry.user, "info": entry.info, "connections": entry.connections}
+    shown = Shown.unpack(entry.info).fields()
+    return {"user": entry.user, **shown, "connections": entry.connections}
 
 
 def _presence(topic: Topic, **fields: object) -> Frame:

@@ -165,6 +165,7 @@ class ChannelCompiler:
         room = True if declared.scope == "room" else None
         scope = attrs.evolve(context.scope("presence.info", room=room), identity=identity)
         pointer = at(context.pointer, "presence", "info")
+        state = at(context.pointer, "presence", "state")
         checked = self.templates.compile(dict(declared.info), pointer, scope)
         return PresencePlan(
             scope=declared.scope,
@@ -172,6 +173,8 @@ class ChannelCompiler:
             grace=declared.grace,
             events=declared.events,
             batch=declared.batch,
+            state=None if declared.state is None else self.schemas.validator(state),
+            rate=declared.rate,
         )
 
     def _events(self, context: ChannelContext) -> Mapping[str, EventPlan] | None:

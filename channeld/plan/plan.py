@@ -11,7 +11,17 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 import attrs
 
 from channeld.auth.authenticator import Authenticator, CompiledAuth
-from channeld.config.model import Auth, Config, Deprecation, History, Limits, MessageRate, Server
+from channeld.config.model import (
+    ONCE_A_SECOND,
+    Auth,
+    Config,
+    Deprecation,
+    History,
+    Limits,
+    MessageRate,
+    Rate,
+    Server,
+)
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
@@ -238,13 +248,18 @@ class SubscribePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class PresencePlan:
-    """How presence is kept and told; `info` renders what others see of a user."""
+    """How presence is kept and told; `info` renders what others see of a user.
+
+    `state` is the schema of what users may say of themselves, at most at `rate`; None: nothing.
+    """
 
     scope: Literal["room", "channel"]
     info: Template
     grace: float
     events: bool
     batch: float
+    state: Validator | None = None
+    rate: Rate = ONCE_A_SECOND
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

@@ -44,7 +44,7 @@ class Features:
     """What a channel offers, as far as its reserved frames depend on it; the defaults offer nothing.
 
     `one_room` is true where a connection is in one room that need not be named. `info` is the schema of a user's
-    presence info, `routed` that of the frames that a `history` frame holds, `codes` are the error codes that may come.
+    presence info, `state` that of its state (None: there is none), `routed` that of the frames that a `history` frame holds, `codes` are the error codes that may come.
     """
 
     users: bool = False
@@ -60,6 +60,7 @@ class Features:
     history: bool = False
     codes: tuple[str, ...] = ()
     info: Json = True
+    state: Json = None
     routed: Json = True
 
 
@@ -72,6 +73,7 @@ EVERYTHING: Final = Features(
     one_room=True,
     messages=True,
     replies=True,
+    state=True,
     presence="room",
     changes="each",
     history=True,
@@ -158,7 +160,12 @@ def _own_room(features: Features) -> Field:
 
 def _presence_request(features: Features) -> tuple[Fields, ...]:
     named = features.presence == "room" and not features.one_room
-    return ({"room": Field(ROOM, named), "only": Field({"const": "count"}, required=False)},)
+    asked = {"room": Field(ROOM, named), "only": Field({"const": "count"}, required=False)}
+    if features.state is None:
+        return (asked,)
+    words = "The user's state, in place of the last one; `null` takes it away."
+    state: Json = {"description": words, "anyOf": [features.state, {"type": "null"}]}
+    return ({**asked, "set": Field(state, required=False)},)
 
 
 def _history_request(features: Features) -> tuple[Fields, ...]:
@@ -203,6 +210,8 @@ def _subscribed(features: Features) -> tuple[Fields, ...]:
 def _presence(features: Features) -> tuple[Fields, ...]:
     room = {"room": _ROOM} if features.presence == "room" else {}
     who = {"user": _USER_FIELD, "info": Field(features.info)}
+    if features.state is not None:
+        who["state"] = Field(features.state, required=False)
     kinds: list[Fields] = [
         {"event": _is("state"), "users": _list_of({**who, "connections": _NUMBER_OF})},
         {"event": _is("count"), "users": _NUMBER_OF, "connections": _NUMBER_OF},
@@ -315,11 +324,15 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="presence",
         side="client",
-        words="Asks who is here; `only: count` asks how many.",
+        words="Asks who is here, or how many (`only: count`); says one's own state (`set`).",
         shown=(
             (
                 '{"type": "presence", "room": R, "only": "count"?}',
                 "who is in a room that the client is in, or how many",
+            ),
+            (
+                '{"type": "presence", "room": R, "set": {…}}',
+                "to change one's own state where the channel has `presence.state`; `null` takes it away",
             ),
         ),
         when=lambda features: features.presence != "none",
@@ -454,8 +467,8 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
                 "a user's last connection has been gone for `presence.grace`",
             ),
             (
-                '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}}',
-                "to the others: a user who is there has another `info`, by a second connection or a renewed token",
+                '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}, "state": {…}?}',
+                "to the others: a user who is there has another `info`, by a second connection or a renewed token, or another `state`; it also stands in `join` and `users` where it was set",
             ),
             (
                 '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}',

@@ -201,6 +201,8 @@ def declared_schemas(config: Config) -> Iterator[tuple[str, Json]]:
     for name, channel in config.channels.items():
         below = at("/channels", name)
         yield from _each(at(below, "params"), channel.params)
+        if channel.presence is not None and channel.presence.state is not None:
+            yield at(below, "presence", "state"), channel.presence.state
         for type_, message in channel.messages.items():
             yield at(below, "messages", type_, "schema"), message.schema
         for type_, event in (channel.events or {}).items():
@@ -213,4 +215,4 @@ def _each(pointer: str, schemas: Mapping[str, Json]) -> Iterator[tuple[str, Json
 
 
 def _may_be_path(pointer: str) -> bool:
-    return pointer.startswith("/channels/") and pointer.endswith("/schema")
+    return pointer.startswith("/channels/") and pointer.endswith(("/schema", "/presence/state"))

@@ -26,6 +26,7 @@ CHANNELS = """
     presence: {grace: 0s}
     rooms: {join: "{params.room}", subscribe: {allow: ["*"]}}
     messages: {say: {schema: true, route: room}}
+  desk: {path: /desk, auth: session, rooms: desk, presence: {grace: 2s, state: true}}
   one: {path: /one, auth: session, limits: {connections_per_user: 1}, events: {}}
   asking: {path: /asking, auth: session, messages: {ask: {schema: true, hook: "cluster_hooks:ask"}}}
   quiet: {path: /quiet, auth: none, events: {note: {schema: true}}}
@@ -76,6 +77,7 @@ async def test_rooms_and_counts_are_sums_and_unions(
         assert await a.cluster.counts() == {
             "room": (3, 2),
             "one": (0, 0),
+            "desk": (0, 0),
             "asking": (0, 0),
             "quiet": (1, 0),
         }
@@ -490,3 +492,30 @@ async def test_verbs_of_a_sync_hook_keep_their_order_though_the_broker_is_slow(
         told = [(frame["type"], frame["room"]) for frame in await ann.received()]
         assert told == [("subscribed", "side"), ("unsubscribed", "side"), ("subscribed", "side")]
         assert set(ann.session.rooms) == {"side"}
+
+
+async def test_a_presence_state_goes_with_its_connection_and_survives_a_move_within_grace(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async def shown(client: Client) -> object:
+        await client.received()
+        await client.send({"type": "presence"})
+        users = (await client.receive("presence"))["users"]
+        return {one["user"]: one.get("state") for one in users}.get("ann")
+
+    async with nodes(2) as (_, [a, b]):
+        bob = await b.connect("/desk", user="bob")
+        phone = await a.connect("/desk", user="ann")
+        await phone.send({"type": "presence", "set": {"n": 1}})
+        laptop = await b.connect("/desk", user="ann")
+        assert await shown(bob) == {"n": 1}
+        await phone.close()
+        await a.advance(3)
+        assert await shown(bob) is None
+        await laptop.send({"type": "presence", "set": {"n": 2}})
+        await laptop.close()
+        await a.advance(1)
+        await a.connect("/desk", user="ann")
+        for node in (b, a):
+            await node.advance(9)
+        assert await shown(bob) == {"n": 2}

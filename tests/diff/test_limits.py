@@ -62,6 +62,9 @@ def with_line(line: str) -> str:
         ("presence: true", "presence: {events: false}", [("D505", "breaking")]),
         ("presence: {events: false}", "presence: true", [("D509", "dangerous")]),
         ("presence: {batch: 1s}", "presence: {batch: 2s}", []),
+        ("presence: true", "presence: {state: {type: string}}", [("D509", "dangerous")]),
+        ("presence: {state: {type: string}}", "presence: true", [("D505", "breaking")]),
+        ("presence: {state: true}", "presence: {state: true, rate: 2/s}", [("D507", "safe")]),
         ("presence: {batch: 1s}", "presence: true", [("D505", "breaking")]),
         ("presence: {info: {a: '{user.id}'}}", "presence: true", [("D603", "breaking")]),
         (
@@ -80,3 +83,10 @@ def test_keep_alive_that_waits_longer_is_no_matter() -> None:
     ping = "server: {ping: {interval: %s}}\n"
     assert codes(BASE + ping % "30s", BASE + ping % "20s") == [("D502", "dangerous")]
     assert codes(BASE + ping % "20s", BASE + ping % "30s") == []
+
+
+def test_a_presence_state_is_compared_as_what_clients_send_and_receive() -> None:
+    state = "presence: {state: {properties: {mood: {type: string, maxLength: %s}}}}"
+    narrow, wide = (state.replace("%s", length) for length in ("5", "9"))
+    assert "breaking" in {level for _, level in codes(with_line(wide), with_line(narrow))}
+    assert codes(with_line(narrow), with_line(wide)) != []

@@ -1,0 +1,44 @@
+"""What others see of a user: info and, where the channel has one, the user's state; and both as one value for the broker.
+
+Info comes from the channel's templates, state from the user. A state belongs to the connection that set it last, and goes
+with it. A broker keeps one mapping for each user and does not look into it: the info itself, or, while there is a state,
+a mapping that holds both under a key that no template can make.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from channeld.protocol.frames import Frame, Json
+
+__all__ = ["Shown"]
+
+_BOTH: Final = "\0"
+
+
+@attrs.frozen(slots=True)
+class Shown:
+    """`by` is the connection that set the state; None: there is no state."""
+
+    info: Mapping[str, Any]
+    state: Json = None
+    by: str | None = None
+
+    @classmethod
+    def unpack(cls, value: Mapping[str, Any]) -> "Shown":
+        """What `packed` made a value of."""
+        both = value.get(_BOTH)
+        return cls(value) if both is None else cls(**both)
+
+    def packed(self) -> Mapping[str, Any]:
+        """The value that the broker keeps."""
+        if self.by is None:
+            return self.info
+        return {_BOTH: {"info": dict(self.info), "state": self.state, "by": self.by}}
+
+    def fields(self) -> Frame:
+        """Its part of a `presence` frame."""
+        if self.by is None:
+            return {"info": self.info}
+        return {"info": self.info, "state": self.state}
