@@ -1,5 +1,6 @@
 """A connection in rooms: joining with what was missed and who is there, leaving, and being counted present."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
@@ -18,10 +19,7 @@ __all__ = ["enter", "join", "leave", "put", "update", "wanted"]
 def wanted(session: Session) -> list[str] | None:
     """The rooms that `rooms.join` gives a connection now; None where one has no name, and the connection is closed."""
     rendered = [template(session, {}) for template in session.channel.join]
-    named = [
-        room if isinstance(room, list) else [str(room)] for room in rendered if room is not MISSING
-    ]
-    names = list(dict.fromkeys(nfc(room) for several in named for room in several))
+    names = list(dict.fromkeys(_named(rendered)))
     for room in names:
         if not is_room_name(room):
             session.refuse(
@@ -37,6 +35,15 @@ def wanted(session: Session) -> list[str] | None:
     if len(names) > most:
         session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, limit=most)
     return names[:most]
+
+
+def _named(rendered: list[object]) -> Iterator[str]:
+    for room in rendered:
+        if isinstance(room, list):
+            # Of a list in a token, what cannot be a name is skipped: the others are not to lose theirs for it.
+            yield from filter(is_room_name, map(nfc, room))
+        elif room is not MISSING:
+            yield nfc(str(room))
 
 
 async def put(session: Session, room: str) -> None:

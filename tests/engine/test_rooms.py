@@ -196,3 +196,39 @@ async def test_a_client_that_does_not_take_its_recovery_cannot_make_the_room_wai
         for _ in range(9):
             await app.publish("room", {"type": "news", "text": "x" * 1000}, room="a")
         assert (await bob.wait_closed())[0] == 4508
+
+
+TEAMS = """
+  teams:
+    path: /teams
+    auth: session
+    limits: {rooms_per_connection: 3}
+    rooms: {join: "team-{claims.teams.*?}", subscribe: {allow: ["team-{claims.teams.*?}-more"]}}
+    history: {size: 5, ttl: 1h}
+"""
+
+
+async def test_each_team_of_a_token_is_a_room_and_names_that_are_none_are_skipped(
+    serve: Serve,
+) -> None:
+    async with serve(TEAMS) as app:
+        teams = ["a", "b", "a", "x\ty", "z" * 128, 7]
+        client = await app.connect("/teams", user="ann", claims={"teams": teams})
+        assert client.session is not None
+        assert list(client.session.rooms) == ["team-a", "team-b"]
+        await client.send({"type": "subscribe", "room": "team-a-more", "id": 1})
+        assert "subscribed" in [
+            frame["type"] for frame in await client.received() if frame.get("id") == 1
+        ]
+        await client.send({"type": "subscribe", "room": "team-c-more", "id": 2})
+        assert (await client.receive("error"))["code"] == "FORBIDDEN"
+
+
+async def test_more_teams_than_rooms_are_told(serve: Serve) -> None:
+    async with serve(TEAMS) as app:
+        teams = ["a", "b", "c", "d"]
+        client = await app.connect("/teams", user="ann", claims={"teams": teams})
+        assert client.session is not None
+        assert list(client.session.rooms) == ["team-a", "team-b", "team-c"]
+        error = await client.receive("error")
+        assert (error["code"], error["limit"]) == ("LIMIT_EXCEEDED", 3)
