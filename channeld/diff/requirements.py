@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
+from channeld.plan.requires import with_type_spoken_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
+from channeld.schema.compare.inclusion import inclusion
 from channeld.schema.compare.words import choices
 
 __all__ = ["requirements"]
@@ -90,5 +92,19 @@ def _any_of(value: Json) -> str:
 
 
 def _missing(these: Json, among: Json) -> list[Json]:
-    known = {identity(each) for each in _options(among)}
-    return [each for each in _options(these) if identity(each) not in known]
+    """The options of `these` that are not options of `among`, nor inside one of its schemas."""
+    others = _options(among)
+    known = {identity(each) for each in others}
+    schemas = [each for each in others if isinstance(each, dict)]
+    return [
+        each
+        for each in _options(these)
+        if identity(each) not in known and not any(_is_inside(each, other) for other in schemas)
+    ]
+
+
+def _is_inside(one: Json, other: dict[str, Json]) -> bool:
+    if not isinstance(one, dict):
+        return False
+    found = inclusion(with_type_spoken_of(one), with_type_spoken_of(other))
+    return found.refuted is None and not found.undecided

@@ -25,7 +25,7 @@ from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["RequireCompiler", "meets", "unmet"]
+__all__ = ["RequireCompiler", "meets", "unmet", "with_type_spoken_of"]
 
 # Those of older drafts have findings of their own.
 _KNOWN: Final = frozenset(KEYWORDS) | {
@@ -154,7 +154,7 @@ class RequireCompiler:
     ) -> "Callable[[Json, Scope, Frame], bool] | None":
         if self._notes_unknown(schema, pointer, key):
             return None
-        validator = self.schemas.compile_at(pointer, _with_type(schema))
+        validator = self.schemas.compile_at(pointer, with_type_spoken_of(schema))
         if validator is None:
             return None
         values = known.values if known is not None else None
@@ -191,7 +191,7 @@ class RequireCompiler:
         self.templates.report.add(diagnose(code, message, place, help=help))  # type: ignore[arg-type]
 
 
-def _with_type(schema: dict[str, Json]) -> dict[str, Json]:
+def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:
     """The schema with the type that its keywords speak of: a string has no `minimum`, so it would pass one."""
     if "type" in schema:
         return schema

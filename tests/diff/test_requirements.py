@@ -19,6 +19,9 @@ from tests.diff.kit import BASE, side
             [("D403", "breaking", False), ("D404", "safe", True)],
         ),
         ({"role": "admin"}, {"role": ["admin"]}, []),
+        ({"level": {"minimum": 3}}, {"level": {"minimum": 2}}, [("D404", "safe", True)]),
+        ({"level": {"minimum": 2}}, {"level": {"minimum": 3}}, [("D403", "breaking", False)]),
+        ({"level": {"minimum": 2}}, {"level": {"type": "number", "minimum": 2}}, []),
         ({"age": 1}, {"age": True}, [("D403", "breaking", False), ("D404", "safe", True)]),
     ],
 )
