@@ -1,7 +1,9 @@
 """Publishes a thing once: what a key stood for in the last five minutes, of a bounded number of keys.
 
 One table per process. A repetition gets the answer of the first (and waits for it, if that is still under way); a
-request that failed is forgotten, so that it can be tried again.
+request that failed is forgotten, so that it can be tried again. Over all nodes it is the broker that takes a key, in one
+step with publishing (`publishing.once_for`); a repetition that comes to another node publishes nothing, and its answer
+has no `pos`.
 """
 
 from collections import OrderedDict

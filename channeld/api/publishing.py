@@ -4,6 +4,7 @@ An event is handed to the broker at once and in the order asked for; what has to
 """
 
 import hashlib
+import zlib
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
@@ -13,18 +14,20 @@ import trio
 
 from channeld.api.control import Control
 from channeld.api.forms import PUBLISH, Body, violations
-from channeld.api.idempotency import Result
+from channeld.api.idempotency import WINDOW, Result
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable, Position
+from channeld.broker.once import AlreadyTaken, Once
 from channeld.engine.publishing import FrameRefused
 from channeld.later import Later, Pending, resolved
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-__all__ = ["away", "begin", "publish_all"]
+__all__ = ["away", "begin", "once_for", "publish_all"]
 
 # A batch lets others run after so many.
 _AT_ONCE: Final = 50
+_OWNERS: Final = 16
 
 
 def away(error: BrokerUnavailable) -> Problem:
@@ -35,6 +38,13 @@ def away(error: BrokerUnavailable) -> Problem:
         detail = "the broker did not answer; it may have been done"
         return Problem(503, detail, headers=headers, outcome="unknown")
     return Problem(503, "the broker is away; try again", headers=headers)
+
+
+def once_for(channel: str, key: str) -> Once:
+    """An idempotency key as the broker takes it, together with the publication, for all nodes."""
+    # Some owners a channel, since each has a bounded number of keys.
+    part = zlib.crc32(key.encode()) % _OWNERS
+    return Once(f"idempotency {part} {channel}", key, WINDOW)
 
 
 def begin(control: Control, body: Body) -> Awaitable[Result]:
@@ -48,17 +58,22 @@ def begin(control: Control, body: Body) -> Awaitable[Result]:
     """
     channel, key = body["channel"], body.get("idempotency_key")
     if key is None:
-        return _finish(control, _publish(control, body))
+        return _finish(control, _publish(control, body, None))
     fingerprint = _fingerprint(body)
     known = control.idempotency.find(channel, key, fingerprint)
     if known is not None:
         return known.result()
-    later = _publish(control, body)
+    try:
+        later = _publish(control, body, once_for(channel, key))
+    except AlreadyTaken:
+        return _finish(control, None)
     entry = control.idempotency.add(channel, key, fingerprint)
     return control.idempotency.settle(channel, key, entry, _finish(control, later))
 
 
-def _publish(control: Control, body: Mapping[str, Any]) -> Later[Position | None]:
+def _publish(
+    control: Control, body: Mapping[str, Any], once: Once | None
+) -> Later[Position | None]:
     channel = body["channel"]
     if channel != "*":
         control.channel(channel)
@@ -73,6 +88,7 @@ def _publish(control: Control, body: Mapping[str, Any]) -> Later[Position | None
             room=body.get("room"),
             user=body.get("user"),
             skip=body.get("except"),
+            once=once,
         )
     except FrameRefused as refused:
         raise Problem(422, str(refused), refused.violations) from None
@@ -83,6 +99,8 @@ def _publish(control: Control, body: Mapping[str, Any]) -> Later[Position | None
 async def _finish(control: Control, later: Later[Position | None]) -> Result:
     try:
         position = await Pending(resolved(later))
+    except AlreadyTaken:
+        position = None
     except BrokerUnavailable as error:
         raise away(error) from None
     place: Result = {} if position is None else {"pos": str(position)}

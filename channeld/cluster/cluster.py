@@ -21,6 +21,7 @@ import attrs
 from channeld.auth.revocations import Revocation
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.cluster import wire
+from channeld.cluster.group_samples import GroupSamples
 from channeld.cluster.revocation_log import append, replay, row_of
 from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_of
 from channeld.config.model import History
@@ -99,6 +100,7 @@ class Cluster:
         self._heard: dict[str, float] = {}
         # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
         self._silent: dict[str, float] = {}
+        self._group = GroupSamples()
         self._questions: dict[int, _Question] = {}
         self._number = self._unanswered = self._garbage = 0
         self._beat: Timer | None = None
@@ -137,6 +139,7 @@ class Cluster:
         for node, at in list(self._heard.items()):
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)
+        self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
         self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=not self._heard))
         self._beat = self.engine.runtime.timers.at(now + BEAT, self._tick)
 
@@ -435,17 +438,21 @@ class Cluster:
         return await Pending(resolved(later)), 1 + len(self._heard)
 
     async def samples(self) -> list[Sample]:
-        """The metric samples of all processes of this node's group: sum up those with the same labels.
+        """The metric samples of all processes of this node's group: those with the same labels add up.
 
-        While the broker is away they are this process's own.
+        A process that does not answer, as all others while the broker is away, is shown as it was the last time.
         """
         arguments: dict[str, Json] = {"group": self.here.group}
         try:
             rows = await self._everywhere("samples", arguments)
         except BrokerUnavailable:
             rows = await self._here("samples", arguments)
-        triples = [row for _, row in rows if isinstance(row, list)]
-        return list(wire.unpack_samples(triples))
+        answers: dict[str, list[Json]] = {}
+        for node, row in rows:
+            if isinstance(row, list):
+                answers.setdefault(node, []).append(row)
+        unpacked = {node: list(wire.unpack_samples(some)) for node, some in answers.items()}
+        return self._group.take(unpacked, {*self._heard, *self._silent})
 
     # ---------------------------------------------------------------------------------------------- for sessions
 

@@ -115,7 +115,13 @@ class _BaseContext:
         self, channel: str | None, frame: Mapping[str, Any], **to: str
     ) -> Later[Position | None]:
         engine, name = self._here().engine, channel or self.channel
-        return publishing.publish(engine.plan, engine.hub, name, frame, Audience(**to))
+        return publishing.publish(
+            engine.plan,
+            engine.hub,
+            name,
+            frame,
+            Audience(to.get("room"), to.get("user"), to.get("skip")),
+        )
 
     def _join(self, room: str) -> Coroutine[Any, Any, None]:
         return self._here().engine.join(self.connection, room)

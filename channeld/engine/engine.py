@@ -11,6 +11,7 @@ import attrs
 from channeld.auth.authenticator import KeySet, Verifier
 from channeld.auth.revocations import Revocation, Revocations
 from channeld.broker.broker import Broker, Deliver, Position, Topic
+from channeld.broker.once import Once
 from channeld.engine import publishing, rooms
 from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
@@ -145,6 +146,7 @@ class Engine:
         room: str | None = None,
         user: str | None = None,
         skip: str | None = None,
+        once: Once | None = None,
     ) -> Later[Position | None]:
         """Publish an event: to a room, to a user, or (without either) to everyone on the channel (`*`: on all).
 
@@ -154,8 +156,9 @@ class Engine:
         Raises:
             FrameRefused: the channel is unknown, or the frame is not one that the channel's clients may get.
             BrokerUnavailable: it was not published.
+            AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
         """
-        audience = Audience(room, user, skip)
+        audience = Audience(room, user, skip, once)
         return publishing.publish(self.plan, self.hub, channel, frame, audience)
 
     async def history(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import attrs
 
 from channeld.broker.broker import Position, Topic
+from channeld.broker.once import Once
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import ChannelPlan, Plan
@@ -48,11 +49,15 @@ class HistoryPage:
 
 @attrs.frozen(slots=True)
 class Audience:
-    """Who gets an event: the members of a room, a user, or (without either) everyone; never the connection `skip`."""
+    """Who gets an event: the members of a room, a user, or (without either) everyone; never the connection `skip`.
+
+    With `once` nobody gets it where that key is taken.
+    """
 
     room: str | None = None
     user: str | None = None
     skip: str | None = None
+    once: Once | None = None
 
 
 def publish(
@@ -66,23 +71,24 @@ def publish(
     Raises:
         FrameRefused: the channel is unknown, or the frame is not one that the channel's clients may get.
         BrokerUnavailable: it was not published.
+        AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
     """
     if channel == "*":
         checked = _check_everywhere(plan, frame)
-        return hub.publish(EVERYONE, encoded(checked), None, audience.skip)
+        return hub.publish(EVERYONE, encoded(checked), None, audience.skip, audience.once)
     own = plan.channels.get(channel)
     if own is None:
         raise FrameRefused(f"there is no channel `{channel}`")
     checked = check_event(own, frame)
     if audience.room is not None:
-        return _publish_to_room(own, hub, audience.room, checked, audience.skip)
+        return _publish_to_room(own, hub, audience.room, checked, audience)
     kind = "channel" if audience.user is None else "user"
     topic = Topic(kind, channel, audience.user or "")
-    return hub.publish(topic, encoded(checked), None, audience.skip)
+    return hub.publish(topic, encoded(checked), None, audience.skip, audience.once)
 
 
 def _publish_to_room(
-    plan: ChannelPlan, hub: Hub, room: str, frame: Frame, skip: str | None
+    plan: ChannelPlan, hub: Hub, room: str, frame: Frame, audience: Audience
 ) -> Later[Position | None]:
     if not is_room_name(room):
         raise FrameRefused("a room name has 1 to 128 characters in NFC, each of which can be seen")
@@ -90,7 +96,7 @@ def _publish_to_room(
         frame["room"] = room
         frame.pop("pos", None)
     topic = Topic("room", plan.name, room)
-    return hub.publish(topic, encoded(frame), plan.history, skip)
+    return hub.publish(topic, encoded(frame), plan.history, audience.skip, audience.once)
 
 
 def check_event(plan: ChannelPlan, frame: object) -> Frame:

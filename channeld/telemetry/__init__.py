@@ -24,6 +24,7 @@ from channeld.telemetry.metrics import (
     Sample,
     Source,
     counted,
+    summed,
 )
 from channeld.telemetry.output import dropped, put
 
@@ -47,4 +48,5 @@ __all__ = [
     "one_line",
     "put",
     "silenced",
+    "summed",
 ]

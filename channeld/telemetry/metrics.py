@@ -20,6 +20,7 @@ __all__ = [
     "Sample",
     "Source",
     "counted",
+    "summed",
 ]
 
 
@@ -129,6 +130,15 @@ def counted(
         yield Sample(metric, getattr(counters, field.name), (*labels, field.name))
 
 
+def summed(samples: Iterable[Sample]) -> list[Sample]:
+    """One sample for each metric and labels: numbers and histograms add up."""
+    sums: dict[tuple[str, tuple[str, ...]], float | Histogram] = {}
+    for name, value, labels in samples:
+        key = (name, labels)
+        sums[key] = _sum(sums[key], value) if key in sums else value
+    return [Sample(name, value, labels) for (name, labels), value in sums.items()]
+
+
 class Collector:
     """A Prometheus collector (and all of a registry that `generate_latest` needs) over plain integers.
 
@@ -143,7 +153,7 @@ class Collector:
         """The metric families of prometheus_client, in the table's order, without those that nobody counts."""
         series: dict[str, dict[tuple[str, ...], float | Histogram]] = {}
         for source in self._sources:
-            for name, value, labels in source():
+            for name, value, labels in summed(source()):
                 known = series.setdefault(name, {})
                 known[labels] = _sum(known[labels], value) if labels in known else value
         for name, metric in METRICS.items():

@@ -160,7 +160,10 @@ class TestApp:
         Raises:
             FrameRefused: clients of that channel may not get it.
         """
-        later = self.engine.publish(channel, frame, **to)
+        room, user = to.pop("room", None), to.pop("user", None)
+        if to:
+            raise TypeError(f"publish() takes `room` or `user`, not {sorted(to)}")
+        later = self.engine.publish(channel, frame, room=room, user=user)
         if isinstance(later, Awaitable):
             await later
 

@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from channeld.api.publishing import once_for
 from channeld.broker.broker import BrokerUnavailable
 from tests.api.conftest import Api, Start
 
@@ -188,3 +189,14 @@ async def test_what_the_broker_did_not_take_can_be_sent_again(
         assert [row["problem"]["status"] for row in both] == [503, 503]
         away.is_away = False
         await it.publish(**asked)
+
+
+async def test_a_key_that_was_taken_on_another_node_publishes_nothing(api: Start) -> None:
+    async with api() as it:
+        ann = await it.member("a")
+        asked = {"channel": "lobby", "to": "global", "event": NOTE, "idempotency_key": "k"}
+        # As the broker stands after another node has published it.
+        assert it.app.engine.hub.broker.take(once_for("lobby", "k"))
+        assert (await it.publish(**asked)) == {"nodes": 1}
+        await it.publish(**{**asked, "idempotency_key": "other"})
+        assert len(await ann.received()) == 1

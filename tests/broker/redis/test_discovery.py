@@ -1,5 +1,6 @@
 """Where the primary is: URLs, and real Sentinels and a real cluster that fail over."""
 
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -145,7 +146,7 @@ async def test_a_failover_by_sentinel(kind: str, make_server: MakeServer, one_no
     node = await one_node(f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel}/main")
     await node.broker.subscribe(ROOM)
     await published(node, b"1")
-    await primary.command("WAIT", "1", "2000")
+    await until(lambda: is_level(primary, replica))
     await until(lambda: knows_replica(sentinel))
     primary.signal(signal.SIGSTOP)
     await node.until(lambda: not node.broker.healthy, 15)
@@ -158,6 +159,15 @@ async def test_a_failover_by_sentinel(kind: str, make_server: MakeServer, one_no
 
 async def has(server: Server, words: bytes) -> bool:
     return words in await server.command("INFO", "replication")
+
+
+async def is_level(primary: Server, replica: Server) -> bool:
+    """Whether a replica has all that its primary has: WAIT knows only of what its own connection wrote."""
+    offsets = [
+        re.search(rb"master_repl_offset:(\d+)", await server.command("INFO", "replication"))
+        for server in (primary, replica)
+    ]
+    return all(offsets) and len({found[1] for found in offsets if found}) == 1
 
 
 async def knows_replica(sentinel: int) -> bool:
@@ -208,7 +218,7 @@ async def test_a_failover_in_a_cluster(kind: str, make_server: MakeServer, one_n
     await until(lambda: has(spare, b"master_link_status:up"))
     await node.broker.subscribe(ROOM)
     await published(node, b"1")
-    await owner.command("WAIT", "1", "2000")
+    await until(lambda: is_level(owner, spare))
     owner.kill()
     await node.until(lambda: not node.broker.healthy, 15)
     await published(node, b"2")
