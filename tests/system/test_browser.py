@@ -70,3 +70,40 @@ def test_a_page_learns_the_close_code(
 def test_a_page_of_another_origin_is_kept_out(page: Chrome, chat: Served) -> None:
     result = talk(page, f"ws://{chat.address}/chat", '{"type":"ping"}')
     assert (result["opened"], result["code"], result["frames"]) == (False, 1006, [])
+
+
+EVENTS = """
+const [url, sent, done] = arguments;
+const frames = [], source = new EventSource(url);
+source.onerror = () => done({frames, state: source.readyState});
+source.onmessage = async event => {
+  const frame = JSON.parse(event.data);
+  frames.push(frame.type);
+  if (frame.type !== "connection") return;
+  const headers = {"Content-Type": "application/json", "Channeld-Connection": frame.id};
+  const answer = await fetch(url, {method: "POST", headers, body: JSON.stringify(sent)});
+  const answered = await answer.json();
+  source.close();
+  done({frames, answered});
+};
+"""
+
+
+@pytest.fixture
+def plain(driver: Chrome, url: str) -> Chrome:
+    """Chromium on a page that lets itself connect to anything: the listing of the folder."""
+    driver.get(url.rpartition("/")[0] + "/")
+    return driver
+
+
+def test_an_event_source_and_posts_of_another_origins_page(plain: Chrome, dev: Served) -> None:
+    url = f"http://{dev.address}/notifications?token={token('ann')}"
+    result = plain.execute_async_script(EVENTS, url, {"type": "ping", "id": 1})
+    assert result["answered"] == {"frames": [{"type": "pong", "id": 1}]}
+    assert result["frames"][0] == "connection"
+
+
+def test_an_event_source_that_is_refused_does_not_come_back(plain: Chrome, dev: Served) -> None:
+    url = f"http://{dev.address}/notifications?token=bad"
+    result = plain.execute_async_script(EVENTS, url, {})
+    assert result == {"frames": [], "state": 2}
