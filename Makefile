@@ -1,58 +1,73 @@
-# One line a target. `make run` and `make test` set up what they need; nothing else has to be installed first.
+# `make run` and `make test` set up what they need; nothing else has to be installed first.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: run test test-all lint types layers tests fix mirror mutants bench soak conformance chaos clean
 
+# What serving needs, in an editable install; uv where it is there, which takes seconds.
 .venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	touch $@
+	@echo "Setting up .venv with what channeld needs (once; with pip about half a minute)"
+	@if command -v uv > /dev/null; then \
+	  uv venv --quiet --seed --allow-existing --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python --editable .; \
+	else \
+	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
+	fi
+	@touch $@
+
+# What tests, types and lint need as well.
+.venv/ready-to-test: .venv/ready
+	@echo "Adding what the tests need to .venv (once)"
+	@if command -v uv > /dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+	fi
+	@touch $@
 
 run: .venv/ready  ## serve the shipped channels.yaml, with tokens to try it
 	$(BIN)/channeld run --dev $(if $(BIND),--bind $(BIND))
 
 test: lint types layers tests  ## everything that has to pass before a commit
 
-lint: .venv/ready
+lint: .venv/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/python -m tests.sizes
 
-types: .venv/ready
+types: .venv/ready-to-test
 	$(BIN)/mypy
 
-layers: .venv/ready
+layers: .venv/ready-to-test
 	$(BIN)/lint-imports --no-cache
 
-tests: .venv/ready
+tests: .venv/ready-to-test
 	$(BIN)/python tests/system_parts.py
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not wide"
 
-test-all: .venv/ready  ## what needs other people's programs: clients, deployment files (after make test)
+test-all: .venv/ready-to-test  ## what needs other people's programs: clients, deployment files (after make test)
 	$(BIN)/python tests/system_parts.py
 	$(BIN)/pytest -q -m wide
 
-mirror: .venv/ready  ## how much of each module its own test module covers
+mirror: .venv/ready-to-test  ## how much of each module its own test module covers
 	$(BIN)/python -m tests.mirror
 
-mutants: .venv/ready  ## small faults that no test notices
+mutants: .venv/ready-to-test  ## small faults that no test notices
 	$(BIN)/python -m tests.mutants
 
-fix: .venv/ready  ## what ruff can fix by itself
+fix: .venv/ready-to-test  ## what ruff can fix by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-conformance: .venv/ready  ## all 517 Autobahn cases over every path, and docs/conformance.md
+conformance: .venv/ready-to-test  ## all 517 Autobahn cases over every path, and docs/conformance.md
 	$(BIN)/python -m tests.conformance
 
-bench: .venv/ready  ## channeld and its peers in one run, and docs/benchmarks.md
+bench: .venv/ready-to-test  ## channeld and its peers in one run, and docs/benchmarks.md
 	$(BIN)/python bench/run.py
 
-chaos: .venv/ready  ## five minutes of nodes that die and a Redis that stops, with a checker
+chaos: .venv/ready-to-test  ## five minutes of nodes that die and a Redis that stops, with a checker
 	$(BIN)/python -m tests.chaos --seconds 300
 
-soak: .venv/ready  ## every attack in full for some minutes, and docs/topics/hostile-clients.md
+soak: .venv/ready-to-test  ## every attack in full for some minutes, and docs/topics/hostile-clients.md
 	$(BIN)/python -m tests.hostile --minutes 5
 
 clean:
