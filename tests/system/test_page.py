@@ -226,3 +226,30 @@ def test_light_and_dark_are_readable(page: Page, url: str) -> None:
 def test_the_page_loads_nothing_else() -> None:
     text = ROOT.joinpath("examples", "chat.html").read_text()
     assert not [word for word in ("src=", "import(", "https:", "fetch(") if word in text]
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_nothing_is_cut_and_the_box_to_write_in_is_at_the_bottom(
+    page: Page, enter: Enter, dev: Served, room: str, width: int
+) -> None:
+    size = {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        with dev.enter(room, "bob") as bob:
+            enter(dev.address, room)
+            page.wait_for("#people", "Bob")
+            bob.ask("message", text="x" * 300)
+            page.wait_for("#log li p", "xxx")
+        wide, bottom = page.driver.execute_script(
+            "return [document.documentElement.scrollWidth, document.getElementById('compose').getBoundingClientRect().bottom]"
+        )
+        assert wide == width
+        assert abs(bottom - 640) < 2
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_link_to_a_server_that_is_gone_is_explained(page: Page, enter: Enter, room: str) -> None:
+    enter("127.0.0.1:9", room)
+    page.wait_for("#status", "no connection; coming back in")
+    page.wait_for("#hint.bad", "get a new one")
