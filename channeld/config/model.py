@@ -354,8 +354,25 @@ class Event:
     """A server → client event type. No schema: any fields."""
 
     schema: Json = True
+    history: Literal["latest"] | bool = True
+    key: str | None = None
+    clears: Clears | None = None
+    conflate: float | None = None
     description: str = ""
     examples: tuple[Json, ...] = ()
+    deprecated: Deprecation | None = None
+
+    def as_message(self) -> Message:
+        """The same as a message that a server sends to a room, for what looks at options only."""
+        return Message(
+            schema=self.schema,
+            route=(Route(to="room"),),
+            history=self.history,
+            key=self.key,
+            clears=self.clears,
+            conflate=self.conflate,
+            deprecated=self.deprecated,
+        )
 
 
 @attrs.frozen(slots=True, kw_only=True)

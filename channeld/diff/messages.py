@@ -175,6 +175,7 @@ class _Pair:
             )
         )
         was, now = (self.old.events or {})[name], (self.new.events or {})[name]
+        yield from self._options(name, was.as_message(), now.as_message(), "events")
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"event `{name}`", self.at("events", name))
 
@@ -209,9 +210,11 @@ class _Pair:
             yield from self._delivery(name, before, after)
         yield from self._rest(name, was, now)
 
-    def _options(self, name: str, was: Message, now: Message) -> Iterator[Change]:
+    def _options(
+        self, name: str, was: Message, now: Message, section: str = "messages"
+    ) -> Iterator[Change]:
         for option in OPTIONS:
-            pointer = self.at("messages", name, option.key)
+            pointer = self.at(section, name, option.key)
             for found in option.differences(name, was, now):
                 place = at(pointer, found.key) if found.key else pointer
                 level = Level(found.level)

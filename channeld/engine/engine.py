@@ -23,7 +23,6 @@ from channeld.engine.receive import Receiver
 from channeld.engine.renewal import revise
 from channeld.engine.session import Session, State
 from channeld.hooks import Request, Server
-from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.later import Later
@@ -69,7 +68,6 @@ class Engine:
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()
-        self.conflation = Conflation(runtime.clock, runtime.timers)
         self.plan = plan
         self.revocations = Revocations()
         self.verifiers: Mapping[str, Verifier] = {}

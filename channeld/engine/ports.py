@@ -13,7 +13,6 @@ from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.hooks import Request, Server
-from channeld.hub.conflation import Conflation
 from channeld.hub.hub import Hub
 from channeld.later import Later
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
@@ -221,7 +220,6 @@ class Surroundings(Protocol):
     hub: Hub
     plan: Plan
     allowances: Allowances
-    conflation: Conflation
     verifiers: Mapping[str, Verifier]
     timing: Timing
     budgets: Budgets

@@ -6,15 +6,16 @@ checked by its own schema (`receive.py`), what a message emits by its event's (`
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import Placing, Position, Topic
 from channeld.broker.once import Once
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
-from channeld.plan.plan import ChannelPlan, Plan
-from channeld.protocol.frames import Frame, encode, is_finite
+from channeld.plan.plan import MISSING, ChannelPlan, NewestPlan, Plan
+from channeld.protocol.frames import Frame, Json, encode, is_finite
 from channeld.protocol.names import EVERYONE, is_room_name
 from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
@@ -27,6 +28,7 @@ __all__ = [
     "check_foreign",
     "encoded",
     "history",
+    "placed",
     "publish",
 ]
 
@@ -95,8 +97,65 @@ def _publish_to_room(
     if plan.history is not None:
         frame["room"] = room
         frame.pop("pos", None)
-    topic = Topic("room", plan.name, room)
-    return hub.publish(topic, encoded(frame), plan.history, audience.skip, audience.once)
+    topic, payload = Topic("room", plan.name, room), encoded(frame)
+    skip, once = audience.skip, audience.once
+    event = (plan.events or {}).get(frame["type"])
+    if event is None or (event.kept and event.newest is None):
+        return hub.publish(topic, payload, plan.history, skip, once)
+    if event.newest is None:
+        return hub.publish(topic, payload, None, skip, once)
+    key = "" if event.key is None else event.key(_Nobody(room), frame)
+    placing, slot = placed(hub, event.newest, topic, "" if key is MISSING else str(key), None)
+    keep = plan.history if event.kept or placing.clears else None
+    seconds = event.newest.conflate
+    # What must be known to have been published cannot wait.
+    if (
+        slot is not None
+        and once is None
+        and hub.publish_newest(topic, payload, keep, skip, placing, key=slot, seconds=seconds)
+    ):
+        return None
+    return hub.publish(topic, payload, keep, skip, once, placing)
+
+
+def placed(
+    hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None
+) -> tuple[Placing, str | None]:
+    """Where a frame about `key` stands among others, and under which name it waits, if it may have to.
+
+    What it clears does not wait any more.
+    """
+    cleared = tuple(f"{type}\0{key}" for type in newest.clears)
+    for one in cleared:
+        hub.conflation.forget(topic, one)
+    own = f"{newest.type}\0{key}"
+    placing = Placing(
+        key=own if newest.is_latest else None,
+        clears=cleared,
+        is_replayed=not cleared,
+        owner=user if newest.on_leave else None,
+    )
+    return placing, own if newest.conflate else None
+
+
+class _Nobody:
+    """The scope of an event's key: there is the room, and nobody who sends."""
+
+    params: Mapping[str, Json] = {}
+    claims: Mapping[str, Any] = {}
+    user_id: str | None = None
+    connection_id = ""
+
+    def __init__(self, room: str) -> None:
+        self.room: str | None = room
+
+    def now_ms(self) -> int:
+        """Never asked: a key knows no time."""
+        raise NotImplementedError
+
+    def uuid(self) -> str:
+        """Never asked: a key is not random."""
+        raise NotImplementedError
 
 
 def check_event(plan: ChannelPlan, frame: object) -> Frame:

@@ -4,7 +4,6 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 `deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
 """
 
-import contextlib
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any, Literal, cast
@@ -15,7 +14,7 @@ from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.engine.errors import Forbidden, HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
-from channeld.engine.publishing import check_foreign
+from channeld.engine.publishing import check_foreign, placed
 from channeld.engine.session import Session
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
@@ -268,24 +267,17 @@ def _is_conflated(session: Session, message: MessagePlan, publication: _Publicat
     key, topic = publication.key, publication.topic
     if key is None or topic is None or message.newest is None:
         return False
-    hub, spawn = session.engine.hub, session.engine.runtime.spawn
-
-    async def wait(later: Awaitable[object]) -> None:
-        # Its sender was answered long ago; the next frame of the key says more.
-        with contextlib.suppress(BrokerUnavailable):
-            await later
-
-    def publish() -> None:
-        placing, keep, skip = publication.placing, publication.keep, publication.skip
-        try:
-            later = hub.publish(topic, publication.payload, keep, skip, None, placing)
-        except BrokerUnavailable:
-            return
-        if isinstance(later, Awaitable):
-            spawn(wait(later))
-
-    seconds, connection = message.newest.conflate, session.connection_id
-    return session.engine.conflation.holds(topic, key, seconds, connection, publish)
+    placing = publication.placing or Placing()
+    return session.engine.hub.publish_newest(
+        topic,
+        publication.payload,
+        publication.keep,
+        publication.skip,
+        placing,
+        key=key,
+        seconds=message.newest.conflate,
+        connection=session.connection_id,
+    )
 
 
 def key_of(session: Session, message: MessagePlan, frame: Frame) -> str:
@@ -326,24 +318,15 @@ def _newest(
     newest = message.newest
     assert newest is not None and publication.topic is not None  # noqa: S101, PT018 - the caller has looked
     key = key_of(session, message, frame)
-    cleared = tuple(f"{type}\0{key}" for type in newest.clears)
-    for one in cleared:
-        session.engine.conflation.forget(publication.topic, one)
     if session.held is not None:
         for type in newest.clears:
             session.held.forget((type, publication.topic.name, key))
-    own = f"{newest.type}\0{key}"
-    placing = Placing(
-        key=own if newest.is_latest else None,
-        clears=cleared,
-        is_replayed=not cleared,
-        owner=session.user_id if newest.on_leave else None,
-    )
+    placing, slot = placed(session.engine.hub, newest, publication.topic, key, session.user_id)
     return attrs.evolve(
         publication,
-        keep=publication.keep if message.kept or cleared else None,
+        keep=publication.keep if message.kept or placing.clears else None,
         placing=placing,
-        key=own if newest.conflate else None,
+        key=slot,
     )
 
 

@@ -37,7 +37,7 @@ async def flush(session: Session) -> None:
     """The connection has ended: handle what it still holds."""
     if session.held is not None:
         await session.held.flush()
-    session.engine.conflation.flush(session.connection_id)
+    session.engine.hub.conflation.flush(session.connection_id)
 
 
 async def _take(

@@ -138,11 +138,7 @@ class _Writer:
             **({"correlationId": {"location": "$message.payload#/id"}} if has_id else {}),
             "payload": payload,
             **({"examples": examples} if examples else {}),
-            **(
-                {f"x-channeld-{key}": shown for key, shown in each.options.items()}
-                if isinstance(each, Sent)
-                else {}
-            ),
+            **{f"x-channeld-{key}": shown for key, shown in each.options.items()},
             **(
                 {"x-channeld-require": _require(each.require)}
                 if isinstance(each, Sent) and each.require

@@ -63,6 +63,8 @@ class Received:
     examples: tuple[Schema, ...] = ()
     declared: bool = True
     origins: tuple[str, ...] = ()
+    options: Mapping[str, Json] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)

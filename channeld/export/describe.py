@@ -144,12 +144,8 @@ class _Describer:
                 schema=schema,
                 description=message.description,
                 examples=tuple(_example(type, example) for example in message.examples),
-                options={
-                    option.key: shown
-                    for option in OPTIONS
-                    if (shown := option.shown(message)) is not None
-                },
-                notes=tuple(words for option in OPTIONS if (words := option.words(message))),
+                options=_options(message),
+                notes=_notes(message),
                 require=message.require,
                 replies=message.hook is not None,
             )
@@ -194,6 +190,9 @@ class _Describer:
                 description = channel.messages[type].description
             schema = _described(one_of(schemas), description)
             examples = events[type].examples if type in events else ()
+            said = events[type].as_message() if type in events else None
+            if said is not None and said.deprecated:
+                schema["deprecated"] = True
             yield Received(
                 type=type,
                 name=self._define(f"{channel.name} Receive {type}", schema),
@@ -201,6 +200,8 @@ class _Describer:
                 description=description,
                 examples=tuple(_example(type, each) for each in examples),
                 origins=tuple(dict.fromkeys(origins[type])),
+                options=_options(said) if said is not None else {},
+                notes=_notes(said) if said is not None else (),
             )
 
     def _arriving(self, target: Channel) -> Iterator[tuple[_Source, dict[str, Field]]]:
@@ -372,6 +373,15 @@ class _Describer:
         reference = self.definitions.add(hint, schema)["$ref"]
         assert isinstance(reference, str)  # noqa: S101 - it is one
         return reference.removeprefix(PREFIX)
+
+
+def _options(message: Message) -> dict[str, Json]:
+    shown = {option.key: option.shown(message) for option in OPTIONS}
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def _notes(message: Message) -> tuple[str, ...]:
+    return tuple(words for option in OPTIONS if (words := option.words(message)))
 
 
 def _own_name(frame: ReservedFrame, channel: Channel, word: str) -> str:

@@ -151,7 +151,8 @@ def _received(received: Received, contract: Contract) -> Iterator[str]:
     origins = [origin for origin in received.origins if origin != "event"]
     published = "the application" if "event" in received.origins else ""
     senders = [*([published] if published else []), *(f"a client's {o}" for o in origins)]
-    yield f"Comes from {' or '.join(senders)}." if senders else ""
+    comes = [f"Comes from {' or '.join(senders)}."] if senders else []
+    yield " ".join([*comes, *received.notes])
     yield from _body(received, contract)
 
 

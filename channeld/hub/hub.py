@@ -4,6 +4,7 @@ Every verb is written once, for brokers that answer at once and for those that d
 come through `deliver`, also those that started on this node, so there is one way in and one order.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.once import Once
+from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
@@ -69,6 +71,8 @@ class Hub:
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self._room_count = self._publications = self._deliveries = 0
         self.on_control: Callable[[bytes], None] = lambda _payload: None
+        self.conflation = Conflation(clock, timers)
+        self._spawn = spawn
         self.broker = make_broker(self.deliver)
         self.presence = Presence(self.broker, clock, timers, self.tell, spawn)
 
@@ -213,6 +217,32 @@ class Hub:
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
         return self.broker.publish(topic, payload, keep, skip, once, placing)
+
+    def publish_newest(  # noqa: PLR0913 - as `publish`, and what makes it wait
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None,
+        skip: str | None,
+        placing: Placing,
+        *,
+        key: str,
+        seconds: float,
+        connection: str = "",
+    ) -> bool:
+        """Publish a frame when its key's time lets it; True where it waits, and then goes by itself.
+
+        False: it may go now, and the caller publishes it.
+        """
+
+        def publish() -> None:
+            # Its sender was answered long ago; the next frame of the key says more.
+            with contextlib.suppress(BrokerUnavailable):
+                later = self.broker.publish(topic, payload, keep, skip, None, placing)
+                if isinstance(later, Awaitable):
+                    self._spawn(_quietly(later))
+
+        return self.conflation.holds(topic, key, seconds, connection, publish)
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
         """Give what the broker brings to this node's members of its topic."""
@@ -371,3 +401,8 @@ def _own_topics(member: Member, channel: str) -> tuple[Topic, ...]:
     if member.user_id is None:
         return everyone
     return (*everyone, Topic("user", channel, member.user_id))
+
+
+async def _quietly(later: Awaitable[object]) -> None:
+    with contextlib.suppress(BrokerUnavailable):
+        await later

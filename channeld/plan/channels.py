@@ -8,7 +8,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import POSITION_FIELDS, compile_delivery, refuse_position
 from channeld.plan.hooks import HookLoader, Role
-from channeld.plan.options.kept import compile_newest
+from channeld.plan.options.kept import check_agreement, compile_newest
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.plan import (
     AuthPlan,
@@ -181,16 +181,32 @@ class ChannelCompiler:
         if context.channel.events is None:
             return None
         plans = {}
-        for type_ in context.channel.events:
+        check_agreement(context)
+        for type_, declared in context.channel.events.items():
             pointer = at(context.pointer, "events", type_)
+            event = MessageContext(
+                context=context,
+                type=type_,
+                message=declared.as_message(),
+                shape=self.schemas.shape(at(pointer, "schema")),
+                section="events",
+            )
+            for option in OPTIONS:
+                option.check(event)
+            newest, key = compile_newest(event)
             validator = self.schemas.validator(at(pointer, "schema"))
             if context.channel.history is not None:
-                declared = self.schemas.shape(at(pointer, "schema")).property_names()
                 for field in POSITION_FIELDS:
-                    if field in declared:
+                    if field in event.shape.property_names():
                         refuse_position(context, type_, at(pointer, "schema"), field)
             if validator is not None:
-                plans[type_] = EventPlan(type=type_, validator=validator)
+                plans[type_] = EventPlan(
+                    type=type_,
+                    validator=validator,
+                    kept=bool(declared.history),
+                    newest=newest,
+                    key=key,
+                )
         return plans
 
     def _message(

@@ -1,6 +1,7 @@
 """A channel while it is compiled: its declaration and all that the checks of its messages ask about it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import attrs
 
@@ -63,17 +64,18 @@ class ChannelContext:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class MessageContext:
-    """One message type under compilation."""
+    """One message type under compilation, or an event type as one (`Event.as_message`)."""
 
     context: ChannelContext
     type: str
     message: Message
     shape: Shape
+    section: Literal["messages", "events"] = "messages"
 
     @property
     def pointer(self) -> str:
-        """Where the message type stands."""
-        return at(self.context.pointer, "messages", self.type)
+        """Where the type stands."""
+        return at(self.context.pointer, self.section, self.type)
 
     def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
         """What templates of the message may name."""

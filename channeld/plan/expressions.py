@@ -123,7 +123,7 @@ def spelled(path: Sequence[str]) -> str:
 def with_type(node: Node, type_: str) -> Node:
     """The tree with a message's type in place of `{message.type}`: it is known here, and taken off before routing."""
     match node:
-        case Expression(root="message", path=("type",)):
+        case Expression(root="message" | "event", path=("type",)):
             return Literal(type_)
         case Text(parts, pointer):
             replaced = (with_type(p, type_) if isinstance(p, Expression) else p for p in parts)

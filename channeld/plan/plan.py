@@ -231,10 +231,13 @@ class MessagePlan:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class EventPlan:
-    """One declared server → client type."""
+    """One declared server → client type. `kept`: whether its frames go into a history; `key` is what one is about."""
 
     type: str
     validator: Validator
+    kept: bool = True
+    newest: NewestPlan | None = None
+    key: Template | None = None
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

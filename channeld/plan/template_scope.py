@@ -110,11 +110,13 @@ class TemplateScope:
     user: bool = True
     room: bool | None = None
     moment: bool = True
+    is_event: bool = False
 
     def roots(self) -> list[str]:
         """The first words that an expression may have here."""
         offered = {
-            "message": self.message is not None,
+            "message": self.message is not None and not self.is_event,
+            "event": self.message is not None and self.is_event,
             "params": self.params is not None,
             "user": self.user and self.identity is not None,
             "claims": self.identity is not None,
@@ -130,7 +132,18 @@ class TemplateScope:
 EACH_PLACES = ("rooms.join", "rooms.subscribe.allow")
 """Where `*` may stand for each element of a list."""
 
-ROOTS = ("message", "params", "user", "claims", "connection", "room", "now", "now_ms", "uuid")
+ROOTS = (
+    "message",
+    "event",
+    "params",
+    "user",
+    "claims",
+    "connection",
+    "room",
+    "now",
+    "now_ms",
+    "uuid",
+)
 
 
 def resolve(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -156,7 +169,7 @@ def _out_of_place(root: str, scope: TemplateScope) -> TemplateError:
 
 def _message(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if not expression.path:
-        return _whole(expression, "message", "text")
+        return _whole(expression, expression.root, "text")
     if expression.path == ("type",):
         return Resolved(TEXT)
     assert scope.message is not None  # noqa: S101 - `resolve` asked the scope
@@ -388,6 +401,7 @@ def _together(several: Iterable[tuple[Json, ...] | None]) -> tuple[Json, ...] | 
 
 _RESOLVERS: Mapping[str, Callable[[Expression, TemplateScope], Resolved | TemplateError]] = {
     "message": _message,
+    "event": _message,
     "params": _params,
     "user": _user,
     "claims": _claims,

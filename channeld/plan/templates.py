@@ -301,7 +301,7 @@ def _build_array(templates: Sequence[Template]) -> Template:
 def _lookup(expression: Expression) -> Template:  # noqa: PLR0911 - one return a root
     path = expression.path
     match expression.root:
-        case "message":
+        case "message" | "event":
             return _walk_optional(path) if expression.optional else _walk(path)
         case "params":
             name = path[0]

@@ -104,7 +104,7 @@ async def test_conflated_frames_come_first_newest_and_last(serve: Serve) -> None
         assert [f["n"] for f in await frames(other)] == [3]
         await app.advance(5)
         assert await frames(other) == []
-        assert len(app.engine.conflation) == 0
+        assert len(app.engine.hub.conflation) == 0
         await send(client, {"type": "move", "k": "a", "n": 10})
         assert [f["n"] for f in await frames(other)] == [10]
 
@@ -136,3 +136,49 @@ async def test_a_lost_place_is_answered_by_a_replay(serve: Serve) -> None:
         first, *rest = [f for f in await back.received() if f["type"] != "presence"]
         assert (first["recovered"], first["replayed"]) == (False, 3)
         assert [f["n"] for f in rest] == [6, 7, 8]
+
+
+EVENTS = """
+  board:
+    path: /board
+    auth: none
+    rooms: board
+    history: {size: 3, ttl: 60s, replay: all}
+    events:
+      reading: {schema: {required: [m], properties: {m: {type: string}}}, key: "{event.m}", history: latest}
+      gauge: {key: "{room}", history: latest, conflate: 1s}
+      gone: {schema: {required: [m], properties: {m: {type: string}}}, key: "{event.m}", history: false, clears: reading}
+      quiet: {history: false}
+      news: {}"""
+
+
+async def published(app: Any, *events: dict[str, Any]) -> None:
+    for event in events:
+        await app.publish("board", event, room="board")
+
+
+async def test_events_have_the_same_options(serve: Serve) -> None:
+    async with serve(EVENTS) as app:
+        client = await app.connect("/board")
+        await published(
+            app,
+            {"type": "reading", "m": "a", "n": 1},
+            {"type": "reading", "m": "b", "n": 2},
+            {"type": "reading", "m": "a", "n": 3},
+            {"type": "quiet", "n": 4},
+            {"type": "gone", "m": "b", "n": 5},
+            {"type": "news", "n": 6},
+        )
+        assert [f["n"] for f in (await client.received())[1:]] == [1, 2, 3, 4, 5, 6]
+        newcomer = await app.connect("/board")
+        first, *rest = await newcomer.received()
+        assert (first["replayed"], [f["n"] for f in rest]) == (2, [3, 6])
+
+
+async def test_events_are_conflated(serve: Serve) -> None:
+    async with serve(EVENTS) as app:
+        client = await app.connect("/board")
+        await published(app, *({"type": "gauge", "n": n} for n in range(4)))
+        assert [f["n"] for f in (await client.received())[1:]] == [0]
+        await app.advance(1)
+        assert [f["n"] for f in await client.received()] == [3]

@@ -44,12 +44,13 @@ class DeprecatedOption(MessageOption):
         if found is None:
             return
         context, pointer = message.context, at(message.pointer, "deprecated")
-        declared = context.channel.messages
+        channel = context.channel
+        declared = channel.messages if message.section == "messages" else channel.events or {}
         if found.use is not None and (found.use not in declared or found.use == message.type):
             help = did_you_mean(
                 found.use, [name for name in declared if name != message.type], "name another type"
             )
-            finding = f"`{found.use}` is not another message type of the channel"
+            finding = f"`{found.use}` is not another type of the channel"
             place = context.sources.place(at(pointer, "use"))
             context.add(diagnose("CH345", finding, place, help=help))
         # The one check that depends on the day; it changes no plan.

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from channeld.config.model import Channel, Message
 from channeld.diagnostics.catalogue import diagnose
-from channeld.plan.context import MessageContext
+from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.options.option import Difference, MessageOption
 from channeld.plan.plan import NewestPlan, Template
 from channeld.plan.targets.kinds import kind_of
+from channeld.plan.template_scope import TemplateScope
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import did_you_mean
@@ -17,6 +18,7 @@ __all__ = [
     "ConflateOption",
     "HistoryOption",
     "KeyOption",
+    "check_agreement",
     "compile_newest",
     "delivered_type",
 ]
@@ -33,7 +35,7 @@ def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template
     declared = message.message
     key: Template | None = None
     if declared.key is not None:
-        scope = message.scope("key", room=message.context.has_one_room)
+        scope = _scope(message)
         pointer = at(message.pointer, "key")
         checked = message.context.templates.compile_name(declared.key, pointer, scope)
         key = checked.render if checked is not None else None
@@ -51,8 +53,44 @@ def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template
     ), key
 
 
+def _scope(message: MessageContext) -> TemplateScope:
+    if message.section == "messages":
+        return message.scope("key", room=message.context.has_one_room)
+    # Nobody sends an event: there is what it says, and where it goes.
+    return TemplateScope(
+        place="key",
+        message=message.shape,
+        message_type=message.type,
+        room=True,
+        moment=False,
+        is_event=True,
+    )
+
+
 def _delivered(channel: Channel) -> Mapping[str, str]:
-    return {name: delivered_type(name, one) for name, one in channel.messages.items()}
+    messages = {name: delivered_type(name, one) for name, one in channel.messages.items()}
+    return {name: name for name in channel.events or {}} | messages
+
+
+def check_agreement(context: ChannelContext) -> None:
+    """CH352: frames of one type, told apart in two ways."""
+    for name, event in (context.channel.events or {}).items():
+        for type, message in context.channel.messages.items():
+            if delivered_type(type, message) != name or not _to_room(message):
+                continue
+            own, other = _kept_as(event.as_message()), _kept_as(message)
+            if own != other:
+                place = context.sources.place(at(context.pointer, "events", name), key=True)
+                finding = f"the event `{name}` is kept in another way than the message `{type}`"
+                label = "both are frames of one type in the same rooms"
+                help = "give both the same `history`, `key`, `clears` and `conflate`"
+                context.add(diagnose("CH352", finding, place, label=label, help=help))
+
+
+def _kept_as(message: Message) -> tuple[object, ...]:
+    # What stands in a field of the message stands in a field of the event.
+    key = (message.key or "").replace("{message.", "{event.")
+    return message.history, key, message.clears, message.conflate
 
 
 class HistoryOption(MessageOption):
@@ -147,10 +185,12 @@ class ClearsOption(MessageOption):
         if clears is None:
             return
         pointer = at(message.pointer, "clears")
-        kept = {n: m for n, m in context.channel.messages.items() if m.history == "latest"}
+        events = {n: e.as_message() for n, e in (context.channel.events or {}).items()}
+        declared = events | {**context.channel.messages}
+        kept = {name for name, one in declared.items() if one.history == "latest"}
         for name in clears.types:
             if name not in kept:
-                known = f"write one of {', '.join(map('`{}`'.format, kept))}"
+                known = f"write one of {', '.join(map('`{}`'.format, sorted(kept)))}"
                 help = did_you_mean(name, kept, known if kept else "give a type `history: latest`")
                 label = f"no newest frame of `{name}` is kept"
                 self._refuse(message, pointer, label, help)

@@ -99,3 +99,36 @@ def test_each_is_shown_to_machines_and_people() -> None:
 def test_the_type_of_what_is_delivered() -> None:
     assert delivered_type("say", PLAIN) == "say"
     assert delivered_type("say", Message(schema=True, emit={"type": "said"})) == "said"
+
+
+EVENTS = """    history: {size: 9, ttl: 1h}
+    events:
+      say: {schema: {additionalProperties: false}, %s}
+      news: {schema: {required: [m], properties: {m: {type: string}}}, %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "say", "news", "expected"),
+    [
+        ("", "", "", []),
+        ("", "history: latest", "", ["CH352"]),
+        ("history: latest", "history: latest", "", []),
+        ("", "", 'key: "{event.m}", history: latest', []),
+        ("", "", "clears: nws, key: a", ["CH350"]),
+        ("", "", "deprecated: {use: say}", []),
+        ("", "", "deprecated: {use: talk}", ["CH345"]),
+        ("", "", "key: a", ["CH349"]),
+    ],
+)
+def test_events_take_the_same_options(
+    compile_text: Compile, message: str, say: str, news: str, expected: list[str]
+) -> None:
+    text = channel(message) + EVENTS % (say, news)
+    assert codes(compile_text, text.replace(", }", "}")) == expected
+
+
+@pytest.mark.parametrize("key", ["{message.m}", "{user.id}", "{now}", "{params.x}"])
+def test_a_key_of_an_event_knows_the_event_alone(compile_text: Compile, key: str) -> None:
+    text = channel("") + EVENTS % ("", f'key: "{key}", history: latest')
+    assert "CH320" in compile_text(text.replace(", }", "}")).codes()
