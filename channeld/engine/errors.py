@@ -3,10 +3,13 @@
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.session import Session
 from channeld.hooks import Reject
-from channeld.plan.plan import MessageCounters
+from channeld.plan.plan import MessageCounters, MessagePlan
+from channeld.plan.requires import unmet
 from channeld.protocol.codes import ErrorCode
+from channeld.protocol.frames import Frame
+from channeld.telemetry import log
 
-__all__ = ["Forbidden", "HookFailed", "refuse_for"]
+__all__ = ["Forbidden", "HookFailed", "check_require", "refuse_for"]
 
 
 class Forbidden(Exception):
@@ -16,6 +19,26 @@ class Forbidden(Exception):
         super().__init__(message)
         self.message = message
         self.room = room
+
+
+def check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
+    """See to it that the sender's claims meet the message's `require`; the log says which entry they lack.
+
+    Raises:
+        Forbidden: they do not.
+    """
+    claim = unmet(message.require, session, frame) if message.require else None
+    if claim is not None:
+        log(
+            "require_unmet",
+            connection=session.connection_id,
+            channel=session.channel.name,
+            user=session.user_id,
+            address=session.address,
+            message=message.type,
+            claim=claim,
+        )
+        raise Forbidden("You may not send this")
 
 
 class HookFailed(Exception):

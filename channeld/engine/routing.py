@@ -12,14 +12,13 @@ import attrs
 
 from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
 from channeld.broker.once import AlreadyTaken, Once
-from channeld.engine.errors import Forbidden, HookFailed, refuse_for
+from channeld.engine.errors import Forbidden, HookFailed, check_require, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.publishing import check_foreign, placed
 from channeld.engine.session import Session
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
 from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
-from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
@@ -151,7 +150,7 @@ async def deliver_message(
     A key `once` is taken with the first publication; where somebody has it by now, nothing is published.
     """
     try:
-        _check_require(session, message, frame)
+        check_require(session, message, frame)
         _set_room(session, message, frame)
         replied = False
         if message.hook is not None:
@@ -166,11 +165,6 @@ async def deliver_message(
             acknowledge(session, message, None if replied else id, "held")
         else:
             accepted(session, message, None if replied else id)
-
-
-def _check_require(session: Session, message: MessagePlan, frame: Frame) -> None:
-    if message.require and not meets(message.require, session, frame):
-        raise Forbidden("You may not send this")
 
 
 async def _call_message_hook(

@@ -6,14 +6,13 @@ holds the newest, has to know the room and the key, so it is asked after the sch
 
 from channeld.broker.once import Once
 from channeld.engine import rates
-from channeld.engine.errors import Forbidden, refuse_for
+from channeld.engine.errors import check_require, refuse_for
 from channeld.engine.holding import Holding
 from channeld.engine.routing import acknowledge, deliver_message, key_of, room_of
 from channeld.engine.session import Session
 from channeld.later import resolved
 from channeld.plan.options.once import FIELD
 from channeld.plan.plan import MessagePlan
-from channeld.plan.requires import meets
 from channeld.protocol.frames import Frame
 from channeld.schema.violations import Violation
 
@@ -72,8 +71,7 @@ def _admits(
 ) -> bool:
     """Whether the rate lets a message go on now; if not, it is held or answered."""
     assert message.rate is not None  # noqa: S101 - the caller has looked
-    if message.require and not meets(message.require, session, frame):
-        raise Forbidden("You may not send this")
+    check_require(session, message, frame)
     room = room_of(session, message, frame)
     if message.rate.over != "latest":
         wait = rates.take_allowance(session, message, room, now)

@@ -62,8 +62,8 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "require_unmet": Event(
         "info",
-        (*_WHO, "claim"),
-        "The claims do not meet the channel's `require`; `claim` is the entry that they lack.",
+        (*_WHO, "message", "claim"),
+        "The claims do not meet the `require` of the channel or of the message; `claim` is the entry that they lack.",
     ),
     "revoked": Event(
         "info",

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
+import structlog
 
 from channeld.auth.authenticator import Denied
 from channeld.testing import START, TestApp, running
@@ -330,3 +332,31 @@ async def test_an_end_that_is_none_lets_nobody_in(
         client = await app.connect("/private")
         assert (await client.receive())["code"] == "UNAUTHORIZED"
         assert (await client.wait_closed())[0] == 4401
+
+
+REQUIRING = """
+  members:
+    path: /members
+    auth: session
+    require: {realm_access.roles: member}
+    messages: {say: {schema: true, route: sender, require: [{role: admin}, {level: {minimum: 3}}]}}
+"""
+
+
+async def test_the_log_says_which_claim_a_requirement_missed(serve: Serve) -> None:
+    async with serve(REQUIRING) as app:
+        with structlog.testing.capture_logs() as lines:
+            stranger = await app.connect("/members", token=token(app))
+            assert (await stranger.wait_closed())[0] == 4403
+            roles: dict[str, Any] = {"realm_access": {"roles": ["member"]}}
+            ann = await app.connect("/members", token=token(app, level=2, **roles))
+            await ann.send({"type": "say", "id": 1})
+            assert (await ann.receive("error"))["code"] == "FORBIDDEN"
+            high = await app.connect("/members", token=token(app, level=3, **roles))
+            await high.send({"type": "say", "id": 1})
+            assert (await high.receive("say"))["type"] == "say"
+        unmet = [line for line in lines if line["event"] == "require_unmet"]
+        assert [(line["claim"], line.get("message")) for line in unmet] == [
+            ("realm_access.roles", None),
+            ("level", "say"),
+        ]
