@@ -169,7 +169,7 @@ def _rewritten(schema: Json, pointer: str, moved: dict[str, str]) -> Json:
 
 
 def _recursion(root: Json) -> dict[str, Json]:
-    """What `$recursiveRef: "#"` means in a document."""
+    """What `$recursiveRef: "#"` means in a resource: its own root, or that of whoever came from outside."""
     is_dynamic = isinstance(root, dict) and root.get("$recursiveAnchor") is True
     return {"$dynamicRef": "#recursive"} if is_dynamic else {"$ref": "#"}
 
@@ -193,6 +193,12 @@ class _Rewriter:
             self.moved[old] = new
         if not isinstance(schema, dict):
             return schema
+        if new and isinstance(schema.get(self.draft.identifier), str):
+            return attrs.evolve(self, recursion=_recursion(schema)).keywords(schema, old, new)
+        return self.keywords(schema, old, new)
+
+    def keywords(self, schema: Mapping[str, Json], old: str, new: str) -> Json:
+        """The keywords of one schema, in the words of 2020-12."""
         written: dict[str, Json] = {}
         alone = self.draft.lone_references and isinstance(schema.get("$ref"), str)
         for keyword, value in schema.items():

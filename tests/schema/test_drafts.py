@@ -1,5 +1,7 @@
 """Older drafts, written in 2020-12: judged as their own validators judge them, and findings where they stand."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -13,6 +15,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
 from channeld.schema.drafts import draft_of, modern
 from channeld.schema.schemas import Schemas
+from channeld.schema.violations import Validator
 
 URIS = {
     "04": "http://json-schema.org/draft-04/schema#",
@@ -26,6 +29,13 @@ ORACLES: Any = {
     "07": jsonschema_rs.Draft7Validator,
     "2019-09": jsonschema_rs.Draft201909Validator,
 }
+
+
+def validator_of(schema: Json) -> tuple[Validator | None, Report]:
+    """The validator of a schema that stands in a configuration, and what was found on the way."""
+    report = Report()
+    sources = Sources(root="", report=report, read=lambda _: b"")
+    return Schemas(Config(schemas={"it": schema}), sources, report).validator("/schemas/it"), report
 
 
 def rewritten(draft: str, schema: dict[str, Any]) -> Any:
@@ -83,6 +93,37 @@ def test_each_of_several_schemas_in_one_file_has_its_own_draft() -> None:
     found = modern({"old": {"$schema": URIS["04"], "id": "a"}, "new": {"id": "a"}})
     assert found.value == {"old": {"$id": "a"}, "new": {"id": "a"}}
     assert found.now("/old/x") == "/old/x"
+
+
+META = "remote ref, containing refs itself"
+"""The one group that needs the draft's own meta-schema, which is as remote as any other."""
+SUITE = Path(__file__).parent / "suite" / "older"
+
+
+def _groups() -> list[Any]:
+    return [
+        pytest.param(
+            path.parent.name, group, id=f"{path.parent.name}-{path.stem}-{group['description']}"
+        )
+        for path in sorted(SUITE.glob("*/*.json"))
+        for group in json.loads(path.read_text())
+        if isinstance(group["schema"], dict)
+    ]
+
+
+def test_the_suite_is_whole() -> None:
+    assert sum(len(each.values[1]["tests"]) for each in _groups()) == 1523
+
+
+@pytest.mark.parametrize(("draft", "group"), _groups())
+def test_suite(draft: str, group: dict[str, Any]) -> None:
+    found, report = validator_of({"$schema": URIS[draft], **group["schema"]})
+    if group["description"] == META:
+        assert [finding.code for finding in report] == ["CH204"]
+        return
+    assert found is not None, [finding.message for finding in report]
+    for case in group["tests"]:
+        assert found.accepts(case["data"]) is case["valid"], case["description"]
 
 
 NAMES = st.sampled_from(["a", "b", "ab"])
@@ -159,9 +200,7 @@ def test_values_are_judged_as_the_draft_s_own_validator_does(draft: str) -> None
             oracle = ORACLES[draft](whole, validate_formats=True)
         except ValueError:
             return
-        report = Report()
-        sources = Sources(root="", report=report, read=lambda _: b"")
-        validator = Schemas(Config(schemas={"it": whole}), sources, report).validator("/schemas/it")
+        validator, report = validator_of(whole)
         assert validator is not None, [finding.message for finding in report]
         accepts = validator.accepts
         for value in values:
