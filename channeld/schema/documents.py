@@ -40,7 +40,7 @@ class Document:
     file: str
     base: str | None = None
     tree: Tree | None = None
-    origin: Modern = attrs.field(factory=lambda: Modern(None, {}))
+    origin: Modern = attrs.field(factory=lambda: Modern(None))
     is_foreign: bool = False
     resources: dict[str, str] = attrs.field(factory=dict)
     anchors: dict[tuple[str, str], str] = attrs.field(factory=dict)
@@ -227,7 +227,7 @@ def _of_file(path: str, tree: Tree) -> Document:
         file=path,
         tree=tree,
         origin=origin,
-        is_foreign=origin.value is not tree.value or _is_published(tree.value),
+        is_foreign=bool(origin.olds) or _is_published(tree.value),
     )
 
 

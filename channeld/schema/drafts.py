@@ -134,10 +134,14 @@ def draft_of(schema: Json) -> Draft | None:
 
 @attrs.define(eq=False)
 class Modern:
-    """A document in 2020-12. `moved` leads from pointers of the original to those in `value`, where they differ."""
+    """A document in 2020-12. `moved` leads from pointers of the original to those in `value`, where they differ.
+
+    `olds` are the schemas that were written in older drafts, as they stand in the original, by their pointers.
+    """
 
     value: Json
-    moved: dict[str, str]
+    moved: dict[str, str] = attrs.field(factory=dict)
+    olds: Mapping[str, Json] = attrs.field(factory=dict)
 
     def now(self, pointer: str) -> str:
         """Where in `value` it stands what the original has at a pointer."""
@@ -150,15 +154,16 @@ class Modern:
 
 def modern(document: Json) -> Modern:
     """A document with every schema of an older draft in it (the whole, or its top-level values) in 2020-12."""
+    schemas = {"": document}
     if draft_of(document) is None and isinstance(document, dict):
-        moved: dict[str, str] = {}
-        value = {
-            name: _rewritten(child, at("", name), moved) if name not in KEYWORDS else child
-            for name, child in document.items()
-        }
-        return Modern(value if any(map(draft_of, document.values())) else document, moved)
-    moved = {}
-    return Modern(_rewritten(document, "", moved), moved)
+        schemas = {at("", key): child for key, child in document.items() if key not in KEYWORDS}
+    olds = {pointer: schema for pointer, schema in schemas.items() if draft_of(schema) is not None}
+    moved: dict[str, str] = {}
+    new = {pointer: _rewritten(schema, pointer, moved) for pointer, schema in olds.items()}
+    if not new or not isinstance(document, dict):
+        return Modern(document)
+    value = new.get("", {key: new.get(at("", key), child) for key, child in document.items()})
+    return Modern(value, moved, olds)
 
 
 def _rewritten(schema: Json, pointer: str, moved: dict[str, str]) -> Json:

@@ -16,6 +16,7 @@ from channeld.schema.bundle import bundle
 from channeld.schema.compiled import compiled, validator_of
 from channeld.schema.documents import Document, Documents, Target, value_at
 from channeld.schema.guarantees import Shape
+from channeld.schema.metaschema import against_meta_schema
 from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import SchemaError, is_from_another_draft, slips, subschemas
 
@@ -59,6 +60,7 @@ class Schemas:
             root = self._roots[pointer] = self._root(pointer, schema)
             if root is not None:
                 self._survey(root)
+        self._check_older_drafts()
         for pointer in self._roots:
             self._compile(pointer)
 
@@ -164,6 +166,16 @@ class Schemas:
             place = self.documents.place(one.document, slip.pointer, key=slip.key)
             self._report.add(diagnose(slip.code, slip.message, place, help=slip.help))
 
+    def _check_older_drafts(self) -> None:
+        """What only an older draft's own meta-schema knows; where 2020-12's words have found something, that is enough."""
+        documents = {one.document.uri: one for one in self._surveyed.values()}
+        for one in documents.values():
+            if not any(uri == one.document.uri for uri, _ in self._broken):
+                for pointer, schema in one.document.origin.olds.items():
+                    for found in against_meta_schema(schema, pointer):
+                        moved = one.document.origin.now(found.pointer)
+                        self._note(one, [attrs.evolve(found, pointer=moved)])
+
     def _compile(self, pointer: str) -> None:
         root = self._roots[pointer]
         self._validators[pointer] = None
@@ -185,7 +197,8 @@ class Schemas:
             return compiled(whole)
         except ValueError as problem:
             # What the checks above can say better they have said; this is what they do not know.
-            words = str(problem).split("\n", 1)[0]
+            better = next(against_meta_schema(whole), None)
+            words = better.message if better is not None else str(problem).split("\n", 1)[0]
             place = self._sources.place(pointer)
             self._report.add(diagnose("CH201", f"the schema can't be compiled: {words}", place))
             return None

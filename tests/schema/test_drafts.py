@@ -126,6 +126,21 @@ def test_suite(draft: str, group: dict[str, Any]) -> None:
         assert found.accepts(case["data"]) is case["valid"], case["description"]
 
 
+def test_what_is_exported_is_2020_12() -> None:
+    old: Json = {
+        "$schema": URIS["07"],
+        "items": [{"$ref": "#/definitions/a"}],
+        "definitions": {"a": {"minimum": 1}},
+    }
+    report = Report()
+    sources = Sources(root="", report=report, read=lambda _: b"")
+    resolved = Schemas(Config(schemas={"it": old}), sources, report).resolved("/schemas/it")
+    assert resolved == {
+        "prefixItems": [{"$ref": "#/definitions/a"}],
+        "definitions": {"a": {"minimum": 1}},
+    }
+
+
 NAMES = st.sampled_from(["a", "b", "ab"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | NAMES | st.just(1.5),

@@ -302,3 +302,25 @@ def test_a_schema_that_cannot_be_compiled_is_undecided() -> None:
     (fact,) = compare(node_of({"type": "text"}), node_of({"type": "string"}))
     assert (fact.code, fact.effect) == ("D399", Effect.UNKNOWN)
     assert "old schema" in fact.note
+
+
+def test_drafts_are_compared_by_what_they_accept() -> None:
+    old: Json = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": {
+            "n": {"minimum": 1, "exclusiveMinimum": True},
+            "p": {"items": [{"type": "string"}], "additionalItems": False},
+            "r": {"$ref": "#/definitions/r", "maxLength": 1},
+        },
+        "definitions": {"r": {"type": "string"}},
+    }
+    new: Json = {
+        "properties": {
+            "n": {"exclusiveMinimum": 1},
+            "p": {"prefixItems": [{"type": "string"}], "items": False},
+            "r": {"type": "string"},
+        }
+    }
+    assert compare(node_of(old), node_of(new)) == []
+    (fact,) = compare(node_of(old), node_of({**new, "required": ["n"]}))  # type: ignore[dict-item]
+    assert fact.code == "D301"
