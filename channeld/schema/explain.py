@@ -84,7 +84,7 @@ class Explainer:
 
     @cached_property
     def _brief(self) -> jsonschema_rs.Draft202012Validator:
-        brief = _without_branches(self._schema)
+        brief = _without_branches(self._schema, hide_references=self._multiplies, is_root=True)
         return self._build(brief if isinstance(brief, dict) else self._schema)
 
 
@@ -122,19 +122,22 @@ def _multiplies(root: Json) -> bool:
     return count > MAX_EXPANSION
 
 
-def _without_branches(schema: Json) -> Json:
+def _without_branches(schema: Json, *, hide_references: bool, is_root: bool = False) -> Json:
     """A schema that accepts the same, apart from `unevaluated…`, and does not collect what is wrong in branches."""
+    hides = (*_UNIONS, "$ref", "$dynamicRef") if hide_references and not is_root else _UNIONS
     if not isinstance(schema, dict):
         return schema
     below = {
-        pointer: child if keyword in _DECIDED else _without_branches(child)
+        pointer: child
+        if keyword in _DECIDED
+        else _without_branches(child, hide_references=hide_references)
         for pointer, child, keyword in subschemas(schema)
     }
     kept: dict[str, Json] = {}
     hidden: list[Json] = []
     for keyword, value in schema.items():
         here = at("", keyword)
-        if keyword in _UNIONS:
+        if keyword in hides:
             hidden.append({"not": {"not": {keyword: value}}})
         elif here in below:
             kept[keyword] = below[here]
@@ -170,7 +173,7 @@ def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
         keyword = last
     wording = _WORDS.get(keyword)
     if keyword == "not":
-        return _negated(error), _hidden_union(error) or keyword
+        return _HIDDEN_WORDS[_hidden(error)], _hidden(error) or keyword
     return (wording(error) if wording else f"is refused by `{keyword}`"), keyword
 
 
@@ -226,22 +229,25 @@ def _branches(error: jsonschema_rs.ValidationError) -> list[list[jsonschema_rs.V
     return context if isinstance(context, list) else []
 
 
-def _hidden_union(error: jsonschema_rs.ValidationError) -> str:
-    """The union that a double negation stands for; empty for any other `not`."""
+def _hidden(error: jsonschema_rs.ValidationError) -> str:
+    """The keyword that a double negation stands for; empty for any other `not`."""
     match _asked(error, "schema"):
         case {"not": {"anyOf": _}}:
             return "anyOf"
         case {"not": {"oneOf": _}}:
             return "oneOf"
+        case {"not": {"$ref": _} | {"$dynamicRef": _}}:
+            return "$ref"
         case _:
             return ""
 
 
-def _negated(error: jsonschema_rs.ValidationError) -> str:
-    union = _hidden_union(error)
-    if not union:
-        return "has a form that is not allowed"
-    return "fits none of the allowed forms" + (", or more than one" if union == "oneOf" else "")
+_HIDDEN_WORDS: Final = {
+    "": "has a form that is not allowed",
+    "anyOf": "fits none of the allowed forms",
+    "oneOf": "fits none of the allowed forms, or more than one",
+    "$ref": "does not have the required form",
+}
 
 
 def _distance(branch: list[jsonschema_rs.ValidationError]) -> tuple[bool, int]:

@@ -139,8 +139,8 @@ def test_many_unexpected_names_are_cut_short() -> None:
 
 
 NUMBERED = [str(n) for n in range(5_000)]
-NODE: Json = {"properties": {"c": {"$ref": "#/$defs/n"}}, "additionalProperties": False}
-DEEP: Json = {"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [NODE, {**NODE, "required": ["q"]}]}}}  # type: ignore[dict-item]
+NODE: dict[str, Json] = {"properties": {"c": {"$ref": "#/$defs/n"}}, "additionalProperties": False}
+DEEP: Json = {"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [NODE, {**NODE, "required": ["q"]}]}}}
 HOSTILE: dict[str, tuple[Json, Json, str]] = {
     "items": ({"items": {"type": "integer"}}, ["a"] * 16_000, "/0"),
     "prefixItems": ({"prefixItems": [True] * 3, "items": False}, [1] * 30_000, "/3"),
@@ -198,12 +198,35 @@ def test_a_large_message_is_explained_by_one_violation_and_little_memory(keyword
     assert peak < 3 * 2**20
 
 
-def test_a_small_message_meets_no_explosion_of_branches() -> None:
-    value: Any = 1
+R: dict[str, Json] = {"$ref": "#/$defs/n"}
+TWICE: dict[str, Json] = {
+    "anyOf": {"anyOf": [NODE, {**NODE, "required": ["q"]}]},
+    "allOf": {"allOf": [{"properties": {"c": R}}, {"properties": {"c": R}}]},
+    "unevaluatedProperties": {"allOf": [{"properties": {"c": R}}] * 2, "unevaluatedProperties": False},
+    "patternProperties": {"properties": {"c": R}, "patternProperties": {"^c": R, "c$": R}},
+    "then": {"if": True, "then": {"properties": {"c": R}}, "properties": {"c": R}},
+    "dependentSchemas": {"dependentSchemas": {"c": {"properties": {"c": R}}}, "properties": {"c": R}},
+    "$ref": {"properties": {"c": {"$ref": "#/$defs/n", "allOf": [R]}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", TWICE)
+def test_two_ways_to_one_place_do_not_double_at_each_level(keyword: str) -> None:
+    value: Json = {"k": 1}
     for _ in range(60):
         value = {"c": value}
-    (found,) = compiled(DEEP).explain({"c": value, "k": 1})
-    assert (found.message, found.keyword) == (NONE, "anyOf")
+    # What is wrong comes last, and everything before it has to be looked at.
+    whole: Json = {"$defs": {"n": TWICE[keyword]}, "allOf": [R, {"required": ["z"]}]}
+    explain = compiled(whole).explain
+    assert len(explain(value)) == 1
+    assert (
+        len(
+            compiled({"$defs": {"n": TWICE[keyword]}, "$ref": "#/$defs/n"}).explain(
+                {"c": value, "k": {}}
+            )
+        )
+        < 2
+    )
 
 
 def test_a_large_value_is_told_in_the_same_words() -> None:
