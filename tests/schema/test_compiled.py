@@ -23,7 +23,7 @@ OTHER_DIALECTS = {"schema that uses custom metaschema with with no validation vo
 REMOTE = set((SUITE / "remote.txt").read_text().splitlines())
 
 
-def _groups() -> list[Any]:
+def groups() -> list[Any]:
     return [
         pytest.param(group, id=f"{path.stem}-{group['description']}")
         for path in FILES
@@ -38,9 +38,9 @@ def test_the_suite_is_whole() -> None:
     assert sum(len(group["tests"]) for group in groups) == 1748
 
 
-@pytest.mark.parametrize("group", _groups())
+@pytest.mark.parametrize("group", groups())
 def test_suite(group: dict[str, Any]) -> None:
-    if _names_a_remote(group):
+    if names_a_remote(group):
         with pytest.raises(ValueError, match="Retrieval is disabled"):
             compiled(group["schema"])
         return
@@ -50,7 +50,7 @@ def test_suite(group: dict[str, Any]) -> None:
         assert (validator.explain(case["data"]) == []) is case["valid"], case["description"]
 
 
-def _names_a_remote(group: dict[str, Any]) -> bool:
+def names_a_remote(group: dict[str, Any]) -> bool:
     """Whether a schema that the suite serves on a port of its own is needed; there is none of them here."""
     return group["description"] in REMOTE
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.protocol.frames import Json
+from channeld.schema import explain
 from channeld.schema.compiled import compiled, validator_of
 from channeld.schema.explain import shown
-from tests.schema.test_compiled import VALUES, schemas
+from tests.schema.test_compiled import VALUES, groups, names_a_remote, schemas
 
 NONE = "fits none of the allowed forms"
 
@@ -250,3 +251,16 @@ def test_a_large_value_is_explained_exactly_where_it_is_refused(schema: Any, val
         found = validator.explain(frame)
         assert validator.accepts(frame) is (found == [])
         assert all(each.message and each.keyword for each in found)
+
+
+@pytest.mark.parametrize("group", groups())
+@pytest.mark.parametrize("bound", ["MAX_WEIGHT", "MAX_EXPANSION"])
+def test_suite_without_full_explanations(
+    group: dict[str, Any], bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain, bound, 0)
+    if names_a_remote(group):
+        return
+    validator = compiled(group["schema"])
+    for case in group["tests"]:
+        assert (validator.explain(case["data"]) == []) is case["valid"], case["description"]

@@ -1,5 +1,7 @@
 """Whether every value that one schema accepts satisfies another: proven, refuted by a value, or undecided."""
 
+import functools
+import json
 from typing import Final
 
 import attrs
@@ -30,7 +32,13 @@ class Inclusion:
 
 def inclusion(inner: Json, outer: Json) -> Inclusion:
     """Compare two self-contained schemas; neither refuted nor undecided: every value of `inner` satisfies `outer`."""
-    one, other = _node(inner), _node(outer)
+    return _compared(json.dumps(inner, sort_keys=True), json.dumps(outer, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=512)
+def _compared(inner: str, outer: str) -> Inclusion:
+    # Messages of many types are often delivered alike, and a reload asks again what has not changed.
+    one, other = _node(json.loads(inner)), _node(json.loads(outer))
     losses = [fact for fact in compare(one, other) if fact.may_lose()]
     for fact in losses[:MAX_SEARCHES]:
         shown = find(fact, gained=False, is_frame=False)
