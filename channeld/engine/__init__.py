@@ -1,12 +1,14 @@
 """What happens to a connection. The modules are a stair: each imports only those before it, in this order of reading.
 
-    ports          what the engine asks of those around it, and what its modules ask of it
-    auth           tokens to users; what `require` asks of claims
     limits         token buckets
     budgets        what is kept of them beyond a connection's end
     latency        how long frames and hooks take
+    allowances     buckets that an address or a room shares
+    ports          what the engine asks of those around it, and what its modules ask of it
     publishing     what hooks and the API send: checked and published
     session        one connection's state and voice
+    rates          a message type's rate
+    holding        the newest of what is over a rate, until its time comes
     errors         what went wrong, as an error frame
     context        what hooks get
     hook_calls     calling hooks, and containing what they raise
@@ -14,6 +16,7 @@
     rooms          joining, leaving, being counted present
     showing        a user's own presence state
     routing        from an accepted message to publications
+    steps          the way of a message with options
     lifecycle      letting in, watching the token, letting go
     reading        a client that only reads a room
     renewal        asking again: after a new token, after a reload

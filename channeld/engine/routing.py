@@ -176,18 +176,43 @@ async def _call_message_hook(
     result, replied = await call_hook(session, message.hook, shown, id=id)
     if result is None:
         return frame, replied
-    if isinstance(result, Mapping) and result.get("type", message.type) == message.type:
+    changed = {}
+    reason = _reason_against(message, result)
+    if reason is None:
         changed = {key: result[key] for key in result if key not in ("type", "id")}
-        if message.accepts(changed) and is_finite(changed):
-            return changed, replied
+        reason = _violation_of(message, changed)
+    if reason is None:
+        return changed, replied
     ref = session.engine.runtime.random_id()
     log(
         "hook_failed",
         hook=message.hook.name,
+        connection=session.connection_id,
+        channel=session.channel.name,
+        type=message.type,
         ref=ref,
-        reason="the result is not a valid message of this type",
+        reason=reason,
     )
     raise HookFailed(ref)
+
+
+def _reason_against(message: MessagePlan, result: object) -> str | None:
+    """Why what a hook returned cannot be routed in the message's place, in words for its author."""
+    if not isinstance(result, Mapping):
+        return f"the result is of type {type(result).__name__}, not a mapping or None"
+    kind = result.get("type", message.type)
+    if kind != message.type:
+        return f"the result's type is {kind!r}, and must be {message.type!r}"
+    return None
+
+
+def _violation_of(message: MessagePlan, changed: Frame) -> str | None:
+    if not message.accepts(changed):
+        # Where, and which keyword; not the value, which may be a secret.
+        violation = next(iter(message.validator.explain(changed)), None)
+        where = "" if violation is None else f" at {violation.path or '/'}: {violation.keyword}"
+        return f"the schema refuses the result{where}"
+    return None if is_finite(changed) else "a number in the result is not finite"
 
 
 def _copy(value: Any) -> Any:

@@ -1,5 +1,8 @@
 """Where a message goes: user, global, other channels, lists, emit, and what a refused target publishes."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.engine.conftest import Serve
@@ -144,3 +147,43 @@ async def test_a_client_cannot_fake_a_position(serve: Serve) -> None:
             assert await client.received() == [{"type": kind, "n": 1}]
         await client.send({"type": "typed"})
         assert await client.received() == [{"type": "typed", "kind": "typed", "text": "a typed"}]
+
+
+RESULTS = """
+def text(ctx, message):
+    return "no"
+
+def renamed(ctx, message):
+    return {"type": "other"}
+
+def wrong(ctx, message):
+    return {"n": "a secret"}
+
+def endless(ctx, message):
+    return {"x": float("inf")}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("text", "the result is of type str, not a mapping or None"),
+        ("renamed", "the result's type is 'other', and must be 'say'"),
+        ("wrong", "the schema refuses the result at /n: type"),
+        ("endless", "a number in the result is not finite"),
+    ],
+)
+async def test_why_a_hook_s_result_was_not_taken_is_in_the_log(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, reason: str
+) -> None:
+    (tmp_path / "results.py").write_text(RESULTS)
+    schema = "{type: object, properties: {n: {type: number}}}"
+    message = f'say: {{schema: {schema}, route: sender, hook: "results:{name}"}}'
+    async with serve(f"  c: {{path: /c, auth: none, messages: {{{message}}}}}\n") as app:
+        client = await app.connect("/c")
+        await client.send({"type": "say", "id": 1})
+        error = await client.receive()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [line] = [line for line in lines if line["event"] == "hook_failed"]
+    assert (line["reason"], line["ref"], line["type"]) == (reason, error["ref"], "say")
+    assert "a secret" not in str(line)
