@@ -365,15 +365,12 @@ class RedisBroker:
             return
         self._is_sending = True
         opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
-        batch = commands(self._outgoing.take(), self._names.state, opening, self._saw)
+        batch = commands(self._outgoing.take(), self._names.state, opening)
         session.perform(batch, self._sent)
 
     def _sent(self) -> None:
         self._is_sending = False
         self._send()
-
-    def _saw(self, seq: int) -> None:
-        self._leases.seq = seq
 
     async def _fill(self) -> NoReturn:
         while True:

@@ -119,7 +119,6 @@ class Leases:
     on_lost: Callable[[Topic, str], None]
     on_back: Callable[[Topic, str, Mapping[str, Any]], None]
     _run_id: str = attrs.field(default="", init=False)
-    seq: int = attrs.field(default=0, init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
     is_same_run: bool = attrs.field(default=False, init=False)
 
@@ -132,10 +131,9 @@ class Leases:
         keys = (self._names.base, self._names.state)
         fresh_gen = secrets.token_hex(6)
         arguments: list[Argument] = [self.entries.lease, round(LEASE * 1000), run_id]
-        arguments += (self._run_id, self.seq, fresh_gen, before)
+        arguments += (fresh_gen, before)
         was_reaped = await session.call("arrive", keys, arguments)
-        if run_id != self._run_id:
-            self._run_id, self.seq = run_id, 0
+        self._run_id = run_id
         # Until nothing changed while it was being told: the last look and the end have no checkpoint between.
         told: dict[_Key, bool] = {}
         await self._tell(session, told, back=bool(was_reaped))

@@ -178,15 +178,13 @@ def commands(
     batch: Sequence[Publish | Script],
     state: str,
     opening: Sequence[Argument],
-    seen: Callable[[int], None],
 ) -> list[Command]:
     """What to send for a batch, in its order.
 
     Args:
         batch: the entries.
-        state: the key that `publish` counts in.
+        state: the key of what all topics share.
         opening: the first arguments of `publish`.
-        seen: told the counter after each call that kept something.
     """
     result: list[Command] = []
     publishes: list[Publish] = []
@@ -195,14 +193,14 @@ def commands(
             publishes.append(entry)
             continue
         if publishes:
-            result.append(_publish(publishes, state, opening, seen))
+            result.append(_publish(publishes, state, opening))
             publishes = []
         if isinstance(entry, Publish):
-            result.append(_publish_once(entry, state, opening, seen))
+            result.append(_publish_once(entry, state, opening))
         else:
             result.append(_call(entry))
     if publishes:
-        result.append(_publish(publishes, state, opening, seen))
+        result.append(_publish(publishes, state, opening))
     return result
 
 
@@ -221,9 +219,7 @@ def _call(script: Script) -> Command:
     return Command(script.name, script.keys, script.arguments, resolve, answer.fail)
 
 
-def _publish(
-    entries: list[Publish], state: str, opening: Sequence[Argument], seen: Callable[[int], None]
-) -> Command:
+def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
     runs: list[list[Publish]] = []
     for entry in entries:
         if runs and entry.continues(runs[-1][0]):
@@ -244,8 +240,6 @@ def _publish(
             arguments += (entry.skip or b"", entry.payload)
 
     def resolve(reply: Reply) -> None:
-        if reply[0]:
-            seen(reply[0])
         for run, epoch, offset in zip(runs, reply[1::2], reply[2::2], strict=True):
             _answer(run, epoch, offset)
 
@@ -256,12 +250,10 @@ def _publish(
     return Command("publish", keys, arguments, resolve, fail)
 
 
-def _publish_once(
-    entry: Publish, state: str, opening: Sequence[Argument], seen: Callable[[int], None]
-) -> Command:
+def _publish_once(entry: Publish, state: str, opening: Sequence[Argument]) -> Command:
     assert entry.once is not None  # noqa: S101 - the caller has looked
     key, once = entry.once
-    plain = _publish([entry], state, opening, seen)
+    plain = _publish([entry], state, opening)
 
     def resolve(reply: Reply) -> None:
         if reply[0] < 0:

@@ -1,9 +1,13 @@
 """What must be one step inside Redis, as Lua: keep-and-publish, reading a history, presence, leases, arrival.
 
-`state` is a hash: `run` (the server's run id), `seq` (kept batches so far), `restored` (`seq` after the last restart), `gen`
-(changes when kept frames were lost), `arrivals`. A topic's history is a list `h` of stamped frames and a hash `m` of `e`
-(epoch), `g` (the `gen` it was made under) and `o` (top offset). Frames expire by the stamp and by the list's own expiry;
-`m` outlives them, so a client at the top recovers; when `m` is gone too the next epoch is another.
+`state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
+stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset) and `b` (the epochs before,
+newest first, each with its last offset). Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a
+client at the top recovers; when `m` is gone too the next epoch is another.
+
+A restart or a failover may have lost the latest frames, and nobody may be left who saw them. So the first frame that is
+kept under a new run opens an epoch (as Kafka's leader epochs do, KIP-101). Offsets go on, and what was not lost is still
+found under its earlier epoch; an offset beyond its end names a lost frame, not the one that has the number now.
 
 A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
 whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest
@@ -27,8 +31,15 @@ _HISTORY = (
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
 
 local function find(meta)
-  local m = redis.call('HMGET', meta, 'e', 'g', 'o')
-  if m[1] and m[2] == gen then return m[1], tonumber(m[3]) end
+  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g')
+  if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen end
+end
+
+-- The last offset that an epoch gave, or nothing for an epoch that is not known.
+local function last_of(known, epoch, top, before)
+  if known == epoch then return top end
+  local _, at = string.find(';' .. before, ';' .. known .. '=', 1, true)
+  return at and tonumber(string.match(before, '^%d+', at))
 end
 
 local function trim(list, size, ttl)
@@ -47,14 +58,14 @@ local function trim(list, size, ttl)
 end
 
 local function open(list, meta, candidate, lifetime)
-  local epoch, top = find(meta)
-  if epoch then return epoch, top end
+  local epoch, top, before = find(meta)
+  if epoch then return epoch, top, before end
   local made = redis.pcall('HSET', meta, 'e', candidate, 'g', gen, 'o', 0)
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
     redis.call('DEL', list)
   end
-  return candidate, 0
+  return candidate, 0, ''
 end
 """
 )
@@ -65,10 +76,15 @@ _PUBLISH = (
     _HISTORY
     + """
 local function keep(list, meta, size, ttl, first, count)
-  local epoch, top = find(meta)
+  local epoch, top, before, is_of_this_run = find(meta)
   local fresh = not epoch
-  if fresh then epoch, top = ARGV[1], 0 end
-  local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count)
+  if fresh then
+    epoch, top, before = ARGV[1], 0, ''
+  elseif not is_of_this_run then
+    before = string.match(epoch .. '=' .. top .. ';' .. before, '^' .. string.rep('[^;]*;?', 8))
+    epoch = ARGV[1]
+  end
+  local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
   if fresh then redis.call('DEL', list) end
   local stamp = string.format('%013.0f', now)
@@ -81,13 +97,12 @@ local function keep(list, meta, size, ttl, first, count)
   return epoch, top + 1
 end
 
-local out, a, kept = {0}, 3, false
+local out, a = {0}, 3
 for run = 1, (#KEYS - 1) / 2 do
   local size, count = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3])
   local epoch, offset = '', 0
   if size > 0 then
     epoch, offset = keep(KEYS[2 * run], KEYS[2 * run + 1], size, tonumber(ARGV[a + 2]), a + 4, count)
-    kept = kept or epoch
   end
   if epoch then
     local parts = {
@@ -104,7 +119,6 @@ for run = 1, (#KEYS - 1) / 2 do
   end
   a = a + 4 + 2 * count
 end
-if kept then out[1] = redis.call('HINCRBY', KEYS[1], 'seq', 1) end
 return out
 """
 )
@@ -144,11 +158,11 @@ return (ends and tonumber(ends) > now) and 1 or 0
 _SINCE = (
     _HISTORY
     + """
-local epoch, top = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
 if ARGV[5] == '' then return {epoch, top, 1, {}} end
 local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
-local missed = top - ARGV[6]
-if epoch ~= ARGV[5] or missed < 0 or missed > length then return {epoch, top, 0, {}} end
+local missed, given = top - ARGV[6], last_of(ARGV[5], epoch, top, before)
+if not given or tonumber(ARGV[6]) > given or missed > length then return {epoch, top, 0, {}} end
 if missed == 0 then return {epoch, top, 1, {}} end
 return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1)}
 """
@@ -158,8 +172,8 @@ return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1)}
 _BEFORE = (
     _HISTORY
     + """
-local epoch, top = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
-if ARGV[5] ~= '' and epoch ~= ARGV[5] then return {epoch, top, 0, {}, 0, 0} end
+local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, 0, 0} end
 local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
 local last = length
 if ARGV[5] ~= '' then last = math.min(length, math.max(0, ARGV[6] - 1 - top + length)) end
@@ -177,13 +191,13 @@ _FILL = (
     + """
 local out = {}
 for i = 1, (#KEYS - 1) / 2 do
-  local list, epoch, top = KEYS[2 * i], find(KEYS[2 * i + 1])
+  local list, epoch, top, before = KEYS[2 * i], find(KEYS[2 * i + 1])
   local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
   if ARGV[3 * i - 2] == 't' or not epoch then
     out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}}
   else
-    local missed = top - offset
-    if (known ~= '' and known ~= epoch) or missed < 0 or missed > redis.call('LLEN', list) then
+    local missed, given = top - offset, known == '' and top or last_of(known, epoch, top, before)
+    if not given or offset > given or missed > redis.call('LLEN', list) then
       out[i] = {epoch, top, 0, {}}
     elseif missed == 0 then
       out[i] = {epoch, top, 1, {}}
@@ -362,25 +376,14 @@ return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leas
 """
 )
 
-# KEYS: base, state. ARGV: lease, its length, the server's run id, the run id and seq that this node saw last, a fresh
-# gen, the lease it had before. After a restart, a node that saw a later seq than was restored knows of frames that are
-# lost: then every epoch ends. Returns whether the earlier lease was reaped by another.
+# KEYS: base, state. ARGV: lease, its length, the server's run id, a fresh gen, the lease it had before. Returns whether
+# the earlier lease was reaped by another.
 _ARRIVE = (
     _NOW
     + """
-local state = redis.call('HMGET', KEYS[2], 'run', 'seq', 'restored', 'gen')
-local seq, restored = tonumber(state[2] or 0), tonumber(state[3] or 0)
-if state[1] ~= ARGV[3] then
-  restored = seq
-  redis.call('HSET', KEYS[2], 'run', ARGV[3], 'restored', restored)
-end
-local seen = tonumber(ARGV[5])
-if not state[4] or (ARGV[4] ~= '' and ARGV[4] ~= ARGV[3] and seen > restored) then
-  -- Every epoch from before the restart has ended now: later arrivals need not end them again.
-  redis.call('HSET', KEYS[2], 'gen', ARGV[6], 'restored', '9007199254740991')
-end
+if redis.call('HGET', KEYS[2], 'run') ~= ARGV[3] then redis.call('HSET', KEYS[2], 'run', ARGV[3], 'gen', ARGV[4]) end
 redis.call('ZADD', KEYS[1] .. ':leases', now + ARGV[2], ARGV[1])
-return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[7])
+return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
 """
 )
 
