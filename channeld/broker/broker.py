@@ -240,6 +240,9 @@ class Broker(Protocol):
         has entered and left itself is in it. Changes are delivered from the first time it is asked for on.
         """
 
+    def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
+        """How one user is shown in a topic's presence; None: not at all. Costs the same however many are there."""
+
     def count(self, topic: Topic) -> Later[PresenceCount]:
         """How many are there, without looking at each."""
 

@@ -166,6 +166,11 @@ class MemoryBroker:
             if user
         ]
 
+    def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
+        """How one user is shown there."""
+        here = self._here.get(topic, _NOBODY).users.get(user)
+        return None if here is None else PresenceEntry(user, here.info, here.alive())
+
     def count(self, topic: Topic) -> PresenceCount:
         """How many are there."""
         presence = self._here.get(topic, _NOBODY)

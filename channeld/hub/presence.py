@@ -113,7 +113,7 @@ class Presence:
             BrokerUnavailable: nobody was told.
         """
         user, connection = member.user_id or ANONYMOUS, member.connection_id
-        entry = await self._entry(topic, user)
+        entry = await resolved(self._broker.entry(topic, user))
         if entry is None or connection not in self._here.get((topic, user), ()):
             return
         now = Shown.unpack(entry.info).info
@@ -127,16 +127,12 @@ class Presence:
         else:
             self._states[topic, user] = by
 
-    async def _entry(self, topic: Topic, user: str) -> PresenceEntry | None:
-        present = await resolved(self._broker.present(topic))
-        return next((entry for entry in present if entry.user == user), None)
-
     async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> Shown:
         """What is shown of a member's user with this info: the state that it has stays."""
         plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
         if plan is None or plan.state is None or user == ANONYMOUS:
             return Shown(info)
-        entry = await self._entry(topic, user)
+        entry = await resolved(self._broker.entry(topic, user))
         known = Shown(info) if entry is None else Shown.unpack(entry.info)
         if entry is None or known.by is None:
             return Shown(info)
@@ -152,7 +148,7 @@ class Presence:
         if self._states.get((topic, user)) != connection:
             return
         del self._states[topic, user]
-        entry = await self._entry(topic, user)
+        entry = await resolved(self._broker.entry(topic, user))
         if entry is not None and entry.connections > lives:
             shown = Shown.unpack(entry.info)
             if shown.by == connection:

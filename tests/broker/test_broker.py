@@ -248,6 +248,24 @@ async def test_users_are_listed_as_they_came(rig: Rig) -> None:
     assert [here.user for here in await rig.call("present", ROOM)] == ["ann", "mia", "zoe"]
 
 
+@pytest.mark.parametrize("subscribes", [False, True])
+async def test_one_user_is_shown_as_the_list_shows_it(rig: Rig, subscribes: bool) -> None:
+    if subscribes:
+        await rig.call("subscribe", ROOM)
+        await rig.call("present", ROOM)
+    assert await rig.call("entry", ROOM, "ann") is None
+    for number in range(3):
+        await rig.call("enter", ROOM, "ann", f"c{number}", {"n": number})
+        await rig.call("enter", ROOM, f"u{number}", "c", {})
+        for user in ("ann", f"u{number}"):
+            [listed] = [one for one in await rig.call("present", ROOM) if one.user == user]
+            assert await rig.call("entry", ROOM, user) == listed
+    await rig.call("linger", ROOM, "u1", "c")
+    assert await rig.call("entry", ROOM, "u1") == PresenceEntry("u1", {}, 0)
+    await rig.call("leave", ROOM, "u1", "c")
+    assert await rig.call("entry", ROOM, "u1") is None
+
+
 async def test_changes_are_delivered_in_order_to_who_subscribes(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
     assert await rig.call("present", ROOM) == []

@@ -243,6 +243,17 @@ class RedisBroker:
             return self._read_present(topic)
         return roster.entries() if roster.is_current else Listing(roster)
 
+    def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
+        """How one user is shown there, as `present` would say."""
+        roster = self._inbox.roster(topic)
+        if self._current is not None and roster is not None and roster.is_current:
+            return roster.entry(user)
+        return self._find(self.present(topic), user)
+
+    async def _find(self, present: Later[list[PresenceEntry]], user: str) -> PresenceEntry | None:
+        entries = present if isinstance(present, list) else await present
+        return next((entry for entry in entries if entry.user == user), None)
+
     def count(self, topic: Topic) -> Answer[PresenceCount]:
         """How many are there, on all nodes."""
         script = Script(

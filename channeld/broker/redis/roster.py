@@ -78,6 +78,10 @@ class Roster:
         """Who is there, in the order they came."""
         return list(self._entries.values())
 
+    def entry(self, user: str) -> PresenceEntry | None:
+        """How one user is shown."""
+        return self._entries.get(user)
+
     def require(self, epoch: bytes, version: int) -> None:
         """This node has made a change with this version: it must be in what is shown from now on."""
         if version:
