@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "channeld.cli.routes",
         "Show which messages exist, who may send them and who receives them.",
     ),
+    "access": ("channeld.cli.access", "Show who may do what, proven from the file."),
     "test": ("channeld.cli.test", "Run scenario files against the real engine, in virtual time."),
     "export": (
         "channeld.cli.export",

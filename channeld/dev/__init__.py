@@ -1,1 +1,1 @@
-"""For development: the interactive client, minted tokens, new projects, the table of routes."""
+"""For development: the interactive client (`client.py`), minted tokens, new projects, the table of routes, `rights.py`."""

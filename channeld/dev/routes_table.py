@@ -9,7 +9,7 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.protocol.frames import Json
 from channeld.telemetry import one_line
 
-__all__ = ["Row", "rows"]
+__all__ = ["Row", "receivers_of", "requirement_words", "rows"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def rows(config: Config) -> Iterator[Row]:
                 auth=auth,
                 type=name,
                 senders=_senders(channel, message),
-                receivers=tuple(_receivers(channel, message)),
+                receivers=tuple(receivers_of(channel, message)),
             )
         # An event of the same name only describes what a message delivers.
         for name in [name for name in channel.events or {} if name not in channel.messages]:
@@ -72,9 +72,12 @@ def _senders(channel: Channel, message: Message) -> str:
 
 
 def _requirements(require: Sequence[Mapping[str, Json]]) -> str:
-    return " or ".join(
-        " and ".join(_requirement(*entry) for entry in one.items()) for one in require
-    )
+    return " or ".join(requirement_words(require))
+
+
+def requirement_words(require: Sequence[Mapping[str, Json]]) -> tuple[str, ...]:
+    """The alternatives of a `require`, each in words."""
+    return tuple(" and ".join(_requirement(*entry) for entry in one.items()) for one in require)
 
 
 def _requirement(claim: str, value: Json) -> str:
@@ -82,7 +85,8 @@ def _requirement(claim: str, value: Json) -> str:
     return f"{claim}={'|'.join(map(_words, options))}"
 
 
-def _receivers(channel: Channel, message: Message) -> Iterator[str]:
+def receivers_of(channel: Channel, message: Message) -> Iterator[str]:
+    """Whom each route of a message reaches, in words."""
     for route in message.route:
         kind = kind_of(route)
         words = kind.words(route, channel, message)

@@ -1,0 +1,184 @@
+"""`channeld access`: who may do what, proven from the file, for reviews, machines, or one person."""
+
+import difflib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+import orjson
+
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.cli.output import Unreadable
+from channeld.cli.token import ClaimType
+from channeld.dev.rights import ChannelRights, Person, Right, rights, rights_of
+from channeld.protocol.frames import Json
+
+__all__ = ["command"]
+
+_TITLES: Final = {
+    "connect": "may connect",
+    "send": "may send",
+    "join": "is put into",
+    "subscribe": "may subscribe to",
+    "receive": "hears",
+    "presence": "sees who is there",
+    "history": "reads the history",
+}
+_MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
+
+
+@click.command("access")
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
+@click.option(
+    "--format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True
+)
+@click.option(
+    "--check",
+    "checked",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Compare with a file written by --format markdown (or json): exit 1 if it says otherwise.",
+)
+@click.option("--as", "user", metavar="USER", help="For one user.")
+@click.option("--anonymous", is_flag=True, help="For a client without a token.")
+@click.option(
+    "--claim", "claims", multiple=True, type=ClaimType(), help="A claim of that user; repeatable."
+)
+def command(
+    *,
+    file: str,
+    format: str,
+    checked: Path | None,
+    user: str | None,
+    anonymous: bool,
+    claims: Sequence[tuple[str, Json]],
+) -> None:
+    """Show who may connect, send, join, hear and read what.
+
+    Everything is proven from the file; what a hook decides is said to be so.
+    """
+    found = _found(file, user, dict(claims), anonymous=anonymous)
+    if checked is not None:
+        is_json = checked.suffix == ".json"
+        _compare(checked, _json(found) if is_json else _markdown(found))
+    elif format == "json":
+        click.echo(_json(found), nl=False)
+    elif format == "markdown":
+        click.echo(_markdown(found), nl=False)
+    else:
+        click.echo("\n".join(_text(found)))
+
+
+def _found(
+    file: str, user: str | None, claims: dict[str, Json], *, anonymous: bool
+) -> list[ChannelRights]:
+    if anonymous and (user is not None or claims):
+        raise click.UsageError("--anonymous is for a client without a user and claims")
+    if claims and user is None:
+        raise click.UsageError("--claim needs --as USER")
+    outcome = check(file, import_hooks=False)
+    demand_valid(outcome)
+    assert outcome.config is not None  # noqa: S101 - demanded
+    if user is None and not anonymous:
+        return rights(outcome.config)
+    assert outcome.plan is not None  # noqa: S101 - demanded
+    return rights_of(outcome.plan, Person(user=user, claims=claims))
+
+
+def _compare(file: Path, text: str) -> None:
+    try:
+        there = file.read_text("utf-8")
+    except OSError as error:
+        raise Unreadable(f"{file}: {error.strerror}") from None
+    if there == text:
+        click.echo(f"{file} is up to date", err=True)
+        return
+    lines = difflib.unified_diff(
+        there.splitlines(keepends=True), text.splitlines(keepends=True), str(file), "now"
+    )
+    sys.stdout.writelines(lines)
+    raise click.ClickException(
+        f"{file} no longer says who may do what: review the change and write the file again"
+    )
+
+
+def _json(found: Sequence[ChannelRights]) -> str:
+    document = {"version": 1, "channels": [_channel_json(one) for one in found]}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _channel_json(channel: ChannelRights) -> dict[str, object]:
+    return {
+        "channel": channel.channel,
+        "path": channel.path,
+        "transports": channel.transports,
+        "rights": [_right_json(right) for right in channel.rights],
+    }
+
+
+def _right_json(right: Right) -> dict[str, object]:
+    fields = attrs.asdict(right)
+    if right.verdict is None:
+        del fields["verdict"], fields["why"]
+    return fields
+
+
+def _markdown(found: Sequence[ChannelRights]) -> str:
+    lines = ["# Who may do what", ""]
+    for channel in found:
+        lines += [f"## `{channel.channel}`: `{channel.path}`", ""]
+        judged = any(right.verdict is not None for right in channel.rights)
+        head = ["", "what", "who", "requires", "comes of it", *(["verdict"] if judged else [])]
+        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for right in channel.rights:
+            cells = [_TITLES[right.what], _code(right.of), *_details(right)]
+            cells += [_verdict(right)] if judged else []
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _details(right: Right) -> list[str]:
+    asked = [*(f"`{one}`" for one in right.requires), *(f"hook `{one}`" for one in right.hooks)]
+    return [
+        right.who,
+        " or ".join(asked[: len(right.requires)]) + _hooks(right),
+        "; ".join(right.effect),
+    ]
+
+
+def _hooks(right: Right) -> str:
+    words = ", ".join(f"`{one}`" for one in right.hooks)
+    joined = " and " if right.requires and words else ""
+    return f"{joined}hook {words} agrees" if words else ""
+
+
+def _verdict(right: Right) -> str:
+    words = _MARKS[right.verdict]
+    return f"{words}: {right.why}" if right.why else words
+
+
+def _text(found: Sequence[ChannelRights]) -> Iterator[str]:
+    for number, channel in enumerate(found):
+        if number:
+            yield ""
+        yield f"{channel.channel}  {channel.path}  ({', '.join(channel.transports)})"
+        for right in channel.rights:
+            yield "  " + _line(right)
+
+
+def _line(right: Right) -> str:
+    words = f"{_TITLES[right.what]:18} {right.of or '-':20} {right.who}"
+    if right.requires:
+        words += f", requires {' or '.join(right.requires)}"
+    if right.hooks:
+        words += f", if {', '.join(right.hooks)} agrees"
+    if right.effect:
+        words += f" → {'; '.join(right.effect)}"
+    return f"[{_verdict(right)}] {words}" if right.verdict is not None else words

@@ -1,0 +1,81 @@
+"""`channeld access`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from channeld.cli.main import run
+
+CONFIG = """channeld: 1
+auth: {session: {type: jwt, algorithms: [HS256], secret: ssssssssssssssssssssssssssssssssssssssss}}
+channels:
+  room:
+    path: "/rooms/{id}"
+    auth: session
+    rooms: "{params.id}"
+    messages: {rule: {schema: true, route: room, require: {role: admin}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tmp_path.joinpath("channels.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_text_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["access"]) == 0
+    out = capsys.readouterr().out
+    assert "may send           rule" in out
+    assert "requires role=admin" in out
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["access", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["version"] == 1
+    assert document["channels"][0]["rights"][0]["what"] == "connect"
+    assert "verdict" not in document["channels"][0]["rights"][0]
+
+
+@pytest.mark.parametrize(("name", "format"), [("access.md", "markdown"), ("access.json", "json")])
+def test_a_changed_right_fails_the_check(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, format: str
+) -> None:
+    run(["access", "--format", format])
+    folder.joinpath(name).write_text(capsys.readouterr().out)
+    assert run(["access", "--check", name]) == 0
+    folder.joinpath("channels.yaml").write_text(CONFIG.replace("role: admin", "role: editor"))
+    assert run(["access", "--check", name]) == 1
+    captured = capsys.readouterr()
+    assert "role=editor" in captured.out
+    assert "review the change" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        (["--as", "ann", "--claim", "role=admin"], "[yes] may send"),
+        (["--as", "ann"], "[no: claim `role`] may send"),
+        (["--anonymous"], "[no: a token is required]"),
+    ],
+)
+def test_one_person(capsys: pytest.CaptureFixture[str], options: list[str], verdict: str) -> None:
+    assert run(["access", *options]) == 0
+    out = capsys.readouterr().out
+    assert verdict in out or "[no: another way in] may connect" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--claim", "a=b"],
+        ["--anonymous", "--as", "ann"],
+        ["--check", "nothing.md"],
+        ["nothing.yaml"],
+    ],
+)
+def test_wrong_usage(options: list[str]) -> None:
+    assert run(["access", *options]) == 2
