@@ -111,6 +111,17 @@ def strange_json(ground: Ground, count: int) -> Answers:
     return answers
 
 
+def refusals(ground: Ground, count: int) -> Answers:
+    """As many things that the schema refuses as a message can hold, ended by the limit of errors."""
+    return _flood(ground, "/lists", itertools.repeat(say("list", list=["x"] * 12_000), count))
+
+
+def containers(ground: Ground, count: int) -> Answers:
+    """As many lists as a message can hold, beside a number that must be looked at twice."""
+    text = say("list", more=[[1]] * 9_000, number=1234567890123456789)
+    return _flood(ground, "/lists", itertools.repeat(text, count))
+
+
 STRANGE = (
     '{"type":"echo","text":' + "[" * 30_000 + "]" * 30_000 + "}",
     '{"type":"echo","text":' + '{"a":' * 9_000 + "1" + "}" * 9_000 + "}",

@@ -25,6 +25,14 @@ channels:
       echo:
         schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
         route: sender
+  lists:
+    path: /lists
+    auth: none
+    messages:
+      list:
+        schema: {{type: object, properties: {{list: {{type: array, items: {{type: integer}}}}}}}}
+        route: sender
+        emit: {{done: true}}
   hall:
     path: /hall/{{room}}
     auth: none

@@ -81,6 +81,13 @@ SCENARIOS = (
         "HTTP 101, INVALID_JSON, disconnect, close 4429",
         may="end, reset",
     ),
+    _row(
+        floods.refusals,
+        (40, 2000),
+        "HTTP 101, INVALID_MESSAGE, disconnect, close 4429",
+        may="end, reset, RATE_LIMITED",
+    ),
+    _row(floods.containers, (40, 2000), f"{_LET_IN}, list, close 1000", may="RATE_LIMITED"),
     _row(floods.duplicate_keys, (50, 5000), f"{_LET_IN}, echo, close 1000", may="RATE_LIMITED"),
     _row(
         floods.room_names_as_shipped,
