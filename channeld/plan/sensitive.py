@@ -13,6 +13,8 @@ from channeld.schema.sensitive import Marks, marks_of
 
 __all__ = ["SensitiveFrames", "sensitive_frames"]
 
+_MARK: Json = {"x-sensitive": True}
+
 
 @attrs.frozen(slots=True, eq=False)
 class SensitiveFrames:
@@ -80,9 +82,21 @@ def _copied(config: Config, channel: Channel, schemas: Schemas) -> Iterator[tupl
         if fields is not None:
             delivered = (message.emit or {}).get("type", type_)
             yield str(delivered), Marks({"properties": fields})
-    info = _fields(channel.presence.info, None, known) if channel.presence is not None else None
+    yield from _presence(channel, schemas, known)
+
+
+def _presence(
+    channel: Channel, schemas: Schemas, claims: Sequence[Marks]
+) -> Iterator[tuple[str, Marks]]:
+    if channel.presence is None:
+        return
+    info = _fields(channel.presence.info, None, claims)
     if info is not None:
-        yield "presence", Marks(_anywhere("info", info))
+        yield "presence", Marks(_anywhere({"info": {"properties": info}}))
+    state = schemas.resolved(at("/channels", channel.name, "presence", "state"))
+    if marks_of(state) is not None:
+        # A state is told under other names and in other frames than it was set: all of it is hidden.
+        yield "presence", Marks(_anywhere(dict.fromkeys(("state", "set", "update"), _MARK)))
 
 
 def _fields(
@@ -94,14 +108,14 @@ def _fields(
         for one in expressions(parse(template, "", [])):
             marked = (message,) if one.root == "message" else claims if one.root == "claims" else ()
             if any(marks is not None and marks.touches(one.path) for marks in marked):
-                found[name] = {"x-sensitive": True}
+                found[name] = _MARK
     return found or None
 
 
-def _anywhere(name: str, fields: dict[str, Json]) -> Json:
-    """A schema that marks fields of each object called so, however deep it is."""
+def _anywhere(properties: dict[str, Json]) -> Json:
+    """A schema that says this of each object, however deep it is."""
     node: Json = {
-        "properties": {name: {"properties": fields}},
+        "properties": properties,
         "additionalProperties": {"$ref": "#/$defs/node"},
         "items": {"$ref": "#/$defs/node"},
     }

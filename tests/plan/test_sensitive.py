@@ -44,6 +44,16 @@ def test_frames_are_masked_by_their_type(compile_text: Compile) -> None:
     assert sensitive.secrets(history) == ["1234"]
 
 
+def test_a_presence_state_with_a_mark_is_hidden_whole(compile_text: Compile) -> None:
+    state = "state: {type: object, properties: {mood: {type: string, x-sensitive: true}}}, info:"
+    sensitive = compile_text(CONFIG.replace("info:", state)).compiled.plan.sensitive
+    for frame in (
+        {"set": {"mood": "planted"}},
+        {"users": [{"user": "a", "state": {"mood": "planted"}}]},
+    ):
+        assert "planted" not in str(sensitive.masked({"type": "presence", **frame}))
+
+
 def test_other_frames_are_as_they_were(compile_text: Compile) -> None:
     sensitive = compile_text(CONFIG).compiled.plan.sensitive
     frame = {"type": "other", "pin": "1234"}
