@@ -30,6 +30,7 @@ from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
 from channeld.server.broker_link import ALONE, BrokerLink, Place
 from channeld.server.calls import Calls
+from channeld.server.handshake import Condition
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet, keep_fresh
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
+LIFESPAN_END_S = 2.0
+"""Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
 # Hundredths of a second.
 _SEEN_OFF = 300
 
@@ -95,6 +98,8 @@ class App:
         self._stop = trio.Event()
         self._is_serving = self._is_forced = False
         self._tls: ssl.SSLContext | None = None
+        # When the drain is over, once it has begun.
+        self._ends = 0.0
         self.runtime = TrioRuntime()
         self._key_sets = self._make_key_sets(plan, {})
         fanout = Fanout()
@@ -109,6 +114,7 @@ class App:
                 plan_source=lambda: self.engine.plan,
                 runtime=self.runtime,
                 fanout=fanout,
+                condition=self._condition,
             )
         )
 
@@ -226,6 +232,9 @@ class App:
         tcp = [address for address in self._addresses if not address.startswith("unix:")]
         return [f"{scheme}://{address}" for address in tcp]
 
+    def _condition(self) -> Condition:
+        return Condition(is_draining=self._stop.is_set(), is_broker_up=self.node.is_healthy)
+
     @property
     def is_ready(self) -> bool:
         """Whether clients should be sent here: it serves, is not draining, and its broker answers."""
@@ -247,18 +256,27 @@ class App:
     @asynccontextmanager
     async def _state_of(self, hook: Hook) -> AsyncIterator[None]:
         ours: BaseException | None = None
+        scope = trio.CancelScope()
         try:
-            async with enter_lifespan(self.engine, self.hook_server, hook):
-                try:
-                    yield
-                except BaseException as error:
-                    ours = error
-                    raise
+            with scope:
+                async with enter_lifespan(self.engine, self.hook_server, hook):
+                    try:
+                        yield
+                    except BaseException as error:
+                        ours = error
+                        raise
+                    finally:
+                        # What waits for ever (a task that nobody ends, a pool that waits) must not hold up the end.
+                        began = trio.current_time()
+                        scope.deadline = max(self._ends, began + LIFESPAN_END_S)
         except Exception as error:
             if error is ours:
                 raise
             log("hook_failed", hook=hook.name, exception=error)
             raise LifespanFailed(f"the lifespan hook {hook.name} raised {_named(error)}") from error
+        if scope.cancelled_caught:
+            seconds = round(trio.current_time() - began, 3)
+            log("hook_timeout", hook=hook.name, reason="the lifespan did not end", seconds=seconds)
 
     async def _fetch_keys(self, key_sets: Mapping[str, KeySet]) -> None:
         async with trio.open_nursery() as nursery:
@@ -269,10 +287,13 @@ class App:
         return self._key_sets.values()
 
     async def _drain(self) -> None:
-        seconds = self.engine.plan.server.drain
+        drain = self.engine.plan.server.drain
+        # Health checks fail from now on, and load balancers need a while to see that.
+        await trio.sleep(drain.delay)
+        self._ends = trio.current_time() + drain.over
         self.server.stop_accepting()
-        self.engine.drain(seconds)
-        await self.server.drain(seconds)
+        self.engine.drain(drain.over)
+        await self.server.drain(drain.over)
         await self._see_off()
         if self.webhooks is not None:
             await self.webhooks.drain()

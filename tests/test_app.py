@@ -9,7 +9,7 @@ import trio.testing
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from channeld.app import App, Forced, LifespanFailed
+from channeld.app import LIFESPAN_END_S, App, Forced, LifespanFailed
 from channeld.broker.memory import MemoryBroker
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.load import check
@@ -129,7 +129,7 @@ async def test_what_was_listened_on_stays(write: Write, capsys: pytest.CaptureFi
     )
     assert await app.reload()
     assert app.engine.plan.server.bind == ("127.0.0.1:4000",)
-    assert app.engine.plan.server.drain == 3
+    assert app.engine.plan.server.drain.over == 3
     assert "server.bind" in capsys.readouterr().err
 
 
@@ -261,6 +261,53 @@ async def test_sigterm_drains_and_ends(write: Write, capsys: pytest.CaptureFixtu
         signal.raise_signal(signal.SIGTERM)
     events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert events == ["server_started", "server_draining", "server_stopped"]
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "await trio.sleep_forever()",
+        "async with trio.open_nursery() as n: n.start_soon(trio.sleep_forever)",
+    ],
+)
+async def test_a_lifespan_that_does_not_end_is_given_up(
+    write: Write, capsys: pytest.CaptureFixture[str], mock_clock: trio.testing.MockClock, wait: str
+) -> None:
+    mock_clock.autojump_threshold = 0.01
+    life = LIFE.replace("BEFORE", "import trio").replace("AFTER", wait)
+    app = App(made(write(HOOKED + "server: {drain: 1s}\n", life)))
+    with trio.fail_after(1 + LIFESPAN_END_S + 1):
+        async with trio.open_nursery() as nursery:
+            await run(app, nursery)
+            app.stop()
+    [line] = [
+        json.loads(line) for line in capsys.readouterr().err.splitlines() if "hook_timeout" in line
+    ]
+    assert (line["hook"], line["seconds"]) == ("life:span", LIFESPAN_END_S)
+
+
+async def test_while_a_drain_is_delayed_everything_is_served_and_health_fails(
+    write: Write, mock_clock: trio.testing.MockClock
+) -> None:
+    app = App(made(write(CHANNEL + "server: {drain: {over: 1s, delay: 100s}}\n")))
+    async with trio.open_nursery() as nursery:
+        await run(app, nursery)
+        [address] = app._addresses
+
+        async def asks(path: str) -> bytes:
+            stream = await trio.open_tcp_stream("127.0.0.1", int(address.rpartition(":")[2]))
+            async with stream:
+                await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                return await stream.receive_some(12)
+
+        assert await asks("/health") == b"HTTP/1.1 200"
+        assert await asks("/health?ready") == b"HTTP/1.1 200"
+        app.stop()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not app.is_ready
+        assert await asks("/health") == b"HTTP/1.1 503"
+        assert await asks("/a") == b"HTTP/1.1 426"
+        mock_clock.autojump_threshold = 0.01
 
 
 async def test_a_signal_during_the_start_ends_it(write: Write) -> None:

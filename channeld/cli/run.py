@@ -27,7 +27,7 @@ from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner
 from channeld.cli.watching import Watched, watch
 from channeld.cli.workers import lead, report_for_duty, worker_command
-from channeld.config.model import Tls
+from channeld.config.model import Drain, Tls
 from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
@@ -94,7 +94,7 @@ class _Loader:
         config = checked.plan.config
         if self.dev:
             # Nobody waits for a development server to say goodbye.
-            server = attrs.evolve(server, allowed_origins="localhost", drain=0.0)
+            server = attrs.evolve(server, allowed_origins="localhost", drain=Drain(over=0.0))
             config = with_dev_api(config, self.environ)
         if self.workers is not None:
             server = attrs.evolve(server, workers=self.workers)

@@ -22,8 +22,10 @@ __all__ = [
     "ChannelLimits",
     "Clears",
     "Config",
+    "ConnectionAge",
     "Deprecation",
     "Diff",
+    "Drain",
     "Event",
     "History",
     "HookAuth",
@@ -163,6 +165,22 @@ class ChannelLimits:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class Drain:
+    """`server.drain`: for `delay` seconds only health checks fail, then connections are closed `over` so many."""
+
+    over: float = 10.0
+    delay: float = 0.0
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class ConnectionAge:
+    """`server.connection_age`: seconds that a connection lives, and the share of them that it may live less."""
+
+    max: float
+    jitter: float = 0.2
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class Server:
     """`server`."""
 
@@ -175,7 +193,9 @@ class Server:
     compression: bool = False
     transports: tuple[str, ...] = ("websocket", "sse", "streams")
     ping: Ping = Ping()
-    drain: float = 10.0
+    drain: Drain = Drain()
+    connection_age: ConnectionAge | None = None
+    health: str | None = "/health"
     limits: Limits = Limits()
 
 

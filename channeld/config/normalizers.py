@@ -23,6 +23,9 @@ from channeld.suggest import closest
 __all__ = ["NORMALIZERS", "NOTATIONS", "beside"]
 
 _TOKEN_SOURCES: Final = ("query", "header", "subprotocol", "message")
+_PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
+# As it stands in a request line: no query, nothing that a client would have to write otherwise.
+_HEALTH = re.compile(r"/(?:[-A-Za-z0-9._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 
@@ -163,6 +166,29 @@ def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> ob
     return INVALID
 
 
+def _percentage(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return checker.wrong_type(value, rule, pointer)
+    match = _PERCENTAGE.fullmatch(value)
+    if match is not None:
+        return int(match[1]) / 100
+    message = f"{checker.quote(value, pointer)} is not a percentage from 0% to 100%"
+    checker.find("CH120", message, pointer, "write a share such as `20%`")
+    return INVALID
+
+
+def _health(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return checker.wrong_type(value, rule, pointer)
+    if value == "none":
+        return None
+    if _HEALTH.fullmatch(value):
+        return value
+    help = "write a path such as `/health`, or `none`"
+    checker.find("CH120", f"{checker.quote(value, pointer)} is not a path", pointer, help)
+    return INVALID
+
+
 NOTATIONS: Final[Mapping[str, Notation]] = {
     "duration": _scalar("CH107", scalars.parse_duration, _between(scalars.parse_duration)),
     "size": _scalar("CH108", scalars.parse_size, _between(scalars.parse_size)),
@@ -174,6 +200,8 @@ NOTATIONS: Final[Mapping[str, Notation]] = {
     "path": _path,
     "call": _call,
     "token_source": _token_source,
+    "percentage": _percentage,
+    "health": _health,
 }
 
 
@@ -208,6 +236,10 @@ def _secrets(checker: Checker, value: object, pointer: str) -> object:
         return value
     secret = _secret(checker, value, pointer)
     return [] if secret is INVALID else [secret]
+
+
+def _drain(checker: Checker, value: object, pointer: str) -> object:
+    return value if isinstance(value, dict) else {"over": value}
 
 
 def _jwks(checker: Checker, value: object, pointer: str) -> object:
@@ -294,6 +326,7 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "file_text": _file_text,
     "secret": _secret,
     "secrets": _secrets,
+    "drain": _drain,
     "jwks": _jwks,
     "token_entry": _token_entry,
     "tokens": _tokens,

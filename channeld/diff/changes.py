@@ -7,7 +7,13 @@ from channeld.diagnostics.diagnostic import Related
 from channeld.diff.access import authenticators, channel_access, origins
 from channeld.diff.change import Change, Level, merged
 from channeld.diff.comparison import Comparison
-from channeld.diff.limits import channel_limits, histories, presences, server_limits
+from channeld.diff.limits import (
+    channel_limits,
+    histories,
+    presences,
+    server_limits,
+    server_operation,
+)
 from channeld.diff.messages import types
 from channeld.diff.names import with_params_of
 from channeld.diff.paths import path_changes, renamed, taken_over
@@ -28,6 +34,7 @@ def _all(comparison: Comparison) -> Iterator[Change]:
     yield from tls(comparison)
     yield from trusted_proxies(comparison)
     yield from server_limits(comparison)
+    yield from server_operation(comparison)
     yield from authenticators(comparison)
     olds, news = comparison.old.config.channels, comparison.new.config.channels
     names = renamed(comparison)

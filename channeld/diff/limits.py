@@ -12,7 +12,7 @@ from channeld.diff.severity import Direction
 from channeld.pointer import at
 from channeld.schema.compare.words import duration
 
-__all__ = ["channel_limits", "histories", "presences", "rates", "server_limits"]
+__all__ = ["channel_limits", "histories", "presences", "rates", "server_limits", "server_operation"]
 
 _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
     "message_size": ("the largest message", Level.BREAKING),
@@ -45,6 +45,20 @@ def server_limits(comparison: Comparison) -> Iterator[Change]:
             yield comparison.change(
                 "D502", Level.DANGEROUS, words, at("/server/ping", name), label=label
             )
+
+
+def server_operation(comparison: Comparison) -> Iterator[Change]:
+    """`server.connection_age` and `server.health`."""
+    was, now = comparison.old.config.server, comparison.new.config.server
+    before, after = was.connection_age, now.connection_age
+    if after is not None and (before is None or after.max < before.max):
+        words = f"connections end after {duration(after.max)} now"
+        label = "never before" if before is None else f"{duration(before.max)} before"
+        pointer = "/server/connection_age/max"
+        yield comparison.change("D520", Level.DANGEROUS, words, pointer, label=label)
+    if was.health is not None and now.health != was.health:
+        words = f"`{was.health}` is not answered as a health check any more"
+        yield comparison.change("D521", Level.DANGEROUS, words, "/server/health")
 
 
 def channel_limits(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:

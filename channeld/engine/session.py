@@ -237,6 +237,12 @@ class Session:
         text = "Something went wrong on the server"
         self.refuse(ErrorCode.INTERNAL_ERROR, text, id, ref=ref)
 
+    def retire(self) -> None:
+        """Close since the connection is as old as `server.connection_age` allows; the client comes back within a second."""
+        retry_after = round(self.engine.runtime.random() * 0.999, 3)
+        reason = "this connection is old enough"
+        self.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True, retry_after=retry_after)
+
     def disconnect(
         self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
     ) -> None:

@@ -19,7 +19,7 @@ from channeld.scenarios.matching import LONGEST, Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
 from channeld.scenarios.outcome import Entry, shown_seconds
 from channeld.scenarios.secrets import value_texts
-from channeld.server.exchange import Refuse, RequestHead
+from channeld.server.exchange import Answer, RequestHead
 from channeld.server.handshake import Arrival, Rules, decide
 from channeld.server.transports import TRANSPORTS
 from channeld.testing import Client, TestApp, TestRequest
@@ -150,7 +150,7 @@ class Stage:
         assert rules is not None  # noqa: S101 - set when the stage is made
         match = rules.match(spec.path.partition("?")[0])
         decided = decide(self._head(actor, spec, match), rules, self._arrival())
-        if isinstance(decided, Refuse):
+        if isinstance(decided, Answer):
             actor.status = decided.status
             self.reached.add("server", "status", decided.status)
             self.note(actor.name, "=", f"refused with HTTP {decided.status} on {spec.path}")

@@ -11,8 +11,8 @@ import trio
 
 from channeld.engine.ports import Runtime
 from channeld.plan.plan import Plan
-from channeld.server.exchange import Refuse, refuse
-from channeld.server.handshake import Accept, Arrival, Rules, decide
+from channeld.server.exchange import Answer, refuse
+from channeld.server.handshake import Accept, Arrival, Condition, Rules, decide
 from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, StreamClient
@@ -20,6 +20,13 @@ from channeld.server.transports import CALLS, TRANSPORTS
 from channeld.server.transports.transport import Respond, Transport
 
 __all__ = ["Admission", "Counters"]
+
+
+class Waiting(Protocol):
+    """A connection that has not been accepted yet."""
+
+    def give_way(self) -> None:
+        """End, since another one needs the room."""
 
 
 @attrs.define(slots=True)
@@ -52,6 +59,9 @@ class Admission:
     Attributes:
         plan_source: the plan of now; another one after a reload.
         linger: seconds that a connection may take to end, once its Close frame or refusal has been queued.
+        condition: how the server is, for those who ask for its health.
+        waiting: connections that have not been accepted, the oldest first; over the number of sockets that may be open
+            the oldest gives way.
         transports: what clients may ask for; the first where they ask for none.
         answerer: answers calls; without one there are none.
         sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
@@ -63,12 +73,14 @@ class Admission:
     runtime: Runtime
     fanout: Fanout
     linger: float = 2.0
+    condition: Callable[[], Condition] = Condition
     transports: Sequence[Transport] = TRANSPORTS
     answerer: Answerer | None = None
     counters: Counters = attrs.field(factory=Counters)
     sockets: int = 0
     open: int = 0
     addresses: dict[str, int] = attrs.field(factory=dict)
+    waiting: dict[Waiting, None] = attrs.field(factory=dict)
     _rules_of: tuple[Plan, Rules] | None = None
     _empty: trio.Event = attrs.field(factory=trio.Event)
 
@@ -76,14 +88,22 @@ class Admission:
         """Monotonic seconds."""
         return self.runtime.clock.monotonic()
 
-    def arrive(self) -> None:
+    def arrive(self, connection: Waiting) -> None:
         """A connection begins; `leave` ends it."""
         self.sockets += 1
+        self.waiting[connection] = None
 
-    def judge(self, data: bytes, address: str, *, secure: bool) -> Accept | Refuse:
+    def make_room(self) -> bool:
+        """End the connection that has waited longest to be accepted, if there is one."""
+        longest = next(iter(self.waiting), None)
+        if longest is not None:
+            longest.give_way()
+        return longest is not None
+
+    def judge(self, data: bytes, address: str, *, secure: bool) -> Accept | Answer:
         """Judge one whole request head. A good one counts as a connection until `leave`."""
         head = read_head(data)
-        verdict: Accept | Refuse
+        verdict: Accept | Answer
         if isinstance(head, Malformed):
             verdict = refuse(head.status, head.detail)
         else:
@@ -132,5 +152,6 @@ class Admission:
             address=address,
             secure=secure,
             is_full=self.open >= limits.connections,
+            condition=self.condition,
             is_crowded=lambda client: most is not None and self.addresses.get(client, 0) >= most,
         )

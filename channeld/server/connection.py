@@ -20,7 +20,7 @@ from channeld.later import Continuation
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission
-from channeld.server.exchange import Refuse, refuse
+from channeld.server.exchange import Answer, Refuse, refuse
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write
@@ -90,6 +90,7 @@ class Connection(Outbox):
         "_close",
         "_driver",
         "_encode",
+        "_ends",
         "_head",
         "_heard",
         "_is_admitted",
@@ -132,11 +133,11 @@ class Connection(Outbox):
         self._stream: Stream | None = None
         self._close = _NO_CLOSE
         self._heard = admission.now()
-        self._pinged = float("inf")
+        self._pinged = self._ends = float("inf")
         # What the peer had taken when it was pinged.
         self._taken = 0
         self._stall: _Stall | None = None
-        admission.arrive()
+        admission.arrive(self)
         timeout = admission.plan_source().limits.handshake_timeout
         self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
 
@@ -212,6 +213,10 @@ class Connection(Outbox):
         """See Outbox: the transport knows."""
         return self._transport.boundary(data, start, offset)
 
+    def give_way(self) -> None:
+        """See Waiting."""
+        self._release(abort=False)
+
     def want_write(self) -> None:
         """The peer takes no more for now."""
         self._driver.want_write()
@@ -258,10 +263,12 @@ class Connection(Outbox):
         elif end:
             head, rest, self._head = bytes(self._head[:end]), bytes(self._head[end:]), _SPENT
             verdict = self._admission.judge(head, self._address, secure=self._secure)
-            if isinstance(verdict, Refuse):
+            if isinstance(verdict, Accept):
+                self._accept(verdict, rest, now)
+            elif isinstance(verdict, Refuse):
                 self._refuse(verdict)
             else:
-                self._accept(verdict, rest, now)
+                self._answer(verdict)
 
     def _refuse(self, refusal: Refuse) -> None:
         self._admission.count(refusal.status)
@@ -273,7 +280,10 @@ class Connection(Outbox):
             **{name: value for name, value in told.items() if value is not None},
             address=refusal.address or self._address,
         )
-        self.queue(refusal.response)
+        self._answer(refusal)
+
+    def _answer(self, answer: Answer) -> None:
+        self.queue(answer.response)
         self._linger()
 
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
@@ -282,6 +292,7 @@ class Connection(Outbox):
         if isinstance(accepted.agreement, CallAgreement):
             self._take_call(accepted, accepted.agreement, rest, now)
             return
+        self._admission.waiting.pop(self, None)
         match = accepted.match
         try:
             session = self._admission.engine.connect(
@@ -302,9 +313,7 @@ class Connection(Outbox):
             self._prepare(wire.stream, wire.reader, session)
         if wire.encode is self.fanout.encode and self.write is not _takes_nothing:
             self.direct = self.write
-        interval = self._admission.plan_source().server.ping.interval
-        if self._timer.deadline > now + interval:
-            self._set_timer(now + interval)
+        self._watch_from(now)
         pending = session.open(now)
         if pending is not None:
             self._wait_for(pending)
@@ -312,6 +321,15 @@ class Connection(Outbox):
             self._begin()
         elif rest:
             self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
+
+    def _watch_from(self, now: float) -> None:
+        """Set the timer for the first ping, or for the end of a short life."""
+        server = self._admission.plan_source().server
+        age = server.connection_age
+        if age is not None:
+            self._ends = now + age.max * (1 - age.jitter * self._admission.runtime.random())
+        if self._timer.deadline > min(now + server.ping.interval, self._ends):
+            self._set_timer(now + server.ping.interval)
 
     def _take_call(self, call: Accept, agreement: CallAgreement, rest: bytes, now: float) -> None:
         """A request that is answered as a whole: its body is awaited under the deadline of a head."""
@@ -325,6 +343,7 @@ class Connection(Outbox):
         answerer = self._admission.answerer
         assert answerer is not None  # noqa: S101 - else there are no calls
         self.state = State.OPEN
+        self._admission.waiting.pop(self, None)
         self._set_timer(self._admission.now() + LONGEST_CALL)
         return answerer.answer(call, body, self._respond)
 
@@ -460,6 +479,11 @@ class Connection(Outbox):
 
     def _keep_alive(self, now: float) -> None:
         ping = self._admission.plan_source().server.ping
+        if now >= self._ends and self._session is not None:
+            self._ends = float("inf")
+            self._session.retire()
+            if self.state is not State.OPEN:
+                return
         if self.paused:
             # It is not the client's silence: nobody listens.
             self._heard = now
@@ -502,7 +526,10 @@ class Connection(Outbox):
             stall.timer = self._admission.runtime.timers.at(now + _LOOK_S, self._look)
 
     def _set_timer(self, deadline: float) -> None:
+        """Be called at this time, or when an open connection has reached its age."""
         self._timer.cancel()
+        if self._ends < deadline and self.state is State.OPEN:
+            deadline = self._ends
         self._timer = self._admission.runtime.timers.at(deadline, self._on_time)
 
     # ---- parting
@@ -574,6 +601,7 @@ class Connection(Outbox):
             self.state, self._reader, self.direct, self.out = State.GONE, None, None, None
             self.paused = True
             self._timer.cancel()
+            self._admission.waiting.pop(self, None)
             if self._stall is not None:
                 self._stall.timer.cancel()
             self.let_go()

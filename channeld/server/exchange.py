@@ -3,12 +3,13 @@
 import http
 import json
 from collections.abc import Mapping
+from typing import Self
 
 import attrs
 
 from channeld.protocol.codes import REFUSALS
 
-__all__ = ["Refuse", "RequestHead", "refuse", "tokens"]
+__all__ = ["Answer", "Refuse", "RequestHead", "refuse", "say", "tokens"]
 
 
 @attrs.frozen(slots=True)
@@ -25,23 +26,29 @@ class RequestHead:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Refuse:
+class Answer:
+    """A whole HTTP answer that is not the beginning of anything; the connection is closed after it."""
+
+    status: int
+    response: bytes
+
+    def without_body(self) -> Self:
+        """The answer to HEAD (RFC 9110 section 9.3.2)."""
+        head, end, _ = self.response.partition(b"\r\n\r\n")
+        return attrs.evolve(self, response=head + end)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Refuse(Answer):
     """A refusal: its status and reason, and the whole HTTP answer, after which the connection is closed.
 
     Path, origin and address are for the log; a head that could not be read has none of them.
     """
 
-    status: int
     detail: str
-    response: bytes
     path: str | None = None
     origin: str | None = None
     address: str | None = None
-
-    def without_body(self) -> "Refuse":
-        """The answer to HEAD (RFC 9110 section 9.3.2)."""
-        head, end, _ = self.response.partition(b"\r\n\r\n")
-        return attrs.evolve(self, response=head + end)
 
 
 def refuse(status: int, detail: str, *fields: str) -> Refuse:
@@ -60,6 +67,21 @@ def refuse(status: int, detail: str, *fields: str) -> Refuse:
         "",
     )
     return Refuse(status=status, detail=detail, response="\r\n".join(lines).encode() + body)
+
+
+def say(status: int, told: Mapping[str, object]) -> Answer:
+    """A short JSON answer that nobody may keep."""
+    body = json.dumps(told).encode()
+    lines = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        "",
+        "",
+    )
+    return Answer(status=status, response="\r\n".join(lines).encode() + body)
 
 
 def tokens(field: str) -> list[str]:

@@ -12,7 +12,7 @@ import attrs
 from channeld.config.model import Server
 from channeld.hooks import Request
 from channeld.plan.plan import Match, Plan
-from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
+from channeld.server.exchange import Answer, Refuse, RequestHead, refuse, say, tokens
 from channeld.server.origins import (
     Network,
     OriginCheck,
@@ -24,7 +24,7 @@ from channeld.server.origins import (
 )
 from channeld.server.transports.transport import Agreement, Terms, Transport
 
-__all__ = ["Accept", "Arrival", "Rules", "decide"]
+__all__ = ["Accept", "Arrival", "Condition", "Rules", "decide"]
 
 _MOST_QUERY_FIELDS = 100
 # What `transports` may name; any other row is always offered.
@@ -40,6 +40,7 @@ class Rules:
     trusted: list[Network]
     terms: Terms
     transports: Sequence[Transport]
+    health: str | None
 
     @classmethod
     def of(cls, plan: Plan, transports: Sequence[Transport]) -> "Rules":
@@ -55,7 +56,20 @@ class Rules:
             networks(server.trusted_proxies),
             Terms(server.compression, server.allowed_origins != "any"),
             transports,
+            server.health,
         )
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Condition:
+    """How the server is, for those who ask for its health."""
+
+    is_draining: bool = False
+    is_broker_up: bool = True
+
+
+def _is_well() -> Condition:
+    return Condition()
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -63,13 +77,15 @@ class Arrival:
     """What the server knows of a request beside its bytes.
 
     `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `is_full` that
-    there are as many connections as allowed, and `is_crowded(address)` that this client has as many as allowed.
+    there are as many connections as allowed, `is_crowded(address)` that this client has as many as allowed, and
+    `condition()` how the server is.
     """
 
     address: str
     secure: bool = False
     is_full: bool = False
     is_crowded: Callable[[str], bool] = lambda _address: False
+    condition: Callable[[], Condition] = _is_well
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -82,7 +98,7 @@ class Accept:
     agreement: Agreement
 
 
-def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse:
+def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer:
     """Judge a request head. Never raises, whatever the client sent."""
     path, _, query = _origin_form(head.target).decode("latin-1").partition("?")
     fields = {
@@ -97,7 +113,8 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Refuse
     verdict = _judge(_Asked(head, path, query, fields, arrival), rules)
     if isinstance(verdict, Refuse):
         verdict = attrs.evolve(verdict, path=path, origin=fields.get("origin"), address=address)
-        return verdict.without_body() if head.method == b"HEAD" else verdict
+    if isinstance(verdict, Answer) and head.method == b"HEAD":
+        return verdict.without_body()
     return verdict
 
 
@@ -112,9 +129,11 @@ class _Asked:
     client: Arrival
 
 
-def _judge(asked: _Asked, rules: Rules) -> Accept | Refuse:
+def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     head, fields, client = asked.head, asked.fields, asked.client
     match = rules.match(asked.path)
+    if asked.path == rules.health and (match is None or match.channel.path != rules.health):
+        return _tell_health(asked)
     if match is None:
         return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
@@ -156,6 +175,17 @@ def _judge_transport(
         words = f"This channel is not offered over {transport.name}"
         return refuse(426, words, "Upgrade: websocket")
     return refusal
+
+
+def _tell_health(asked: _Asked) -> Answer:
+    if asked.head.method not in (b"GET", b"HEAD"):
+        return refuse(405, "Health is asked for with GET or HEAD", "Allow: GET, HEAD")
+    condition = asked.client.condition()
+    if condition.is_draining:
+        return say(503, {"draining": True})
+    if not condition.is_broker_up:
+        return say(503 if "ready" in _read_query(asked.query) else 200, {"broker": "away"})
+    return say(200, {})
 
 
 def _judge_room(client: Arrival) -> Refuse | None:

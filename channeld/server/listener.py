@@ -28,6 +28,8 @@ from channeld.telemetry import bound, log
 __all__ = ["BindError", "Server", "ServerStatistics", "TlsError", "bind", "named", "tls_context"]
 
 _BACKLOG = 1024
+# What takes no time to drain still has so long to write its last words.
+_LAST_WORDS_S = 0.1
 # Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
 _SPARE = 256
 # OpenSSL's words for a key of another pair, and for one of another kind than the certificate's.
@@ -183,7 +185,7 @@ class Server:
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
         """Serve one client over any stream, which is closed in the end; `serve` must be running."""
-        if self._admission.sockets >= self._most:
+        if self._admission.sockets >= self._most and not self._admission.make_room():
             await trio.aclose_forcefully(stream)
             return
         driver = StreamDriver(self._admission, stream, address)
@@ -198,17 +200,19 @@ class Server:
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, and wait until every connection is gone; those left after so many seconds are closed, 1012.
+        """Stop accepting, and wait until every connection is gone; this takes so many seconds at most.
 
-        Those have the admission's `linger` to answer, so this takes as much longer.
+        Those left when a fifth of that remains (at most the admission's `linger`) are closed with 1012, and have that
+        time to answer.
         """
         self.stop_accepting()
         log("server_draining", connections=self._admission.open, seconds=seconds)
-        with trio.move_on_after(seconds):
+        end = trio.current_time() + seconds
+        with trio.move_on_at(end - min(self._admission.linger, seconds / 5)):
             await self._admission.wait_empty()
         for connection in self._connections():
             connection.close(1012, "restarting")
-        with trio.move_on_after(self._admission.linger):
+        with trio.move_on_at(max(end, trio.current_time() + _LAST_WORDS_S)):
             await self._admission.wait_empty()
         for connection in self._connections():
             connection.abandon(1012)

@@ -40,6 +40,9 @@ class Session(Protocol):
     def too_large(self, now: float, /) -> None:
         """A message is over `limits.message_size`: say so, and close with 1009."""
 
+    def retire(self) -> None:
+        """The connection is as old as it may get: ask the client to come back at once, and close with 1012."""
+
     def closed(self, code: int, reason: str, now: float, /) -> Awaitable[None] | None:
         """The connection has ended. Called exactly once, last, whatever ended it."""
 

@@ -35,7 +35,7 @@ def test_names_of_places(pointer: str, name: str) -> None:
     ("path", "words"),
     [
         (["server"], "a mapping"),
-        (["server", "drain"], "a duration such as `10s`"),
+        (["server", "drain"], "a duration such as `10s` or a mapping"),
         (["server", "compression"], "`true` or `false`"),
         (["server", "bind"], "an address such as `127.0.0.1:4000` or a list"),
         (["server", "allowed_origins"], "`same-origin`, `any` or a list"),

@@ -52,6 +52,10 @@ def test_paths_beside_a_file(path: str, file: str, found: str) -> None:
         ("network", "10.1.2.3/8", "10.0.0.0/8"),
         ("network", "::1", "::1/128"),
         ("path", "a", "conf/a"),
+        ("percentage", "20%", 0.2),
+        ("percentage", "100%", 1.0),
+        ("health", "/up", "/up"),
+        ("health", "none", None),
     ],
 )
 def test_notations(checker: Checker, kind: str, written: Json, value: object) -> None:
@@ -86,6 +90,8 @@ def test_a_bad_notation_is_one_finding(checker: Checker, kind: str, written: Jso
         ("rooms", ["a", "b"], {"join": ["a", "b"]}),
         ("presence", True, {}),
         ("presence", False, None),
+        ("drain", 3.0, {"over": 3.0}),
+        ("drain", {"over": 3.0, "delay": 1.0}, {"over": 3.0, "delay": 1.0}),
         ("route", "room", [{"to": "room"}]),
         ("broker", {"redis": {"url": "u"}}, {"url": "u"}),
         ("broker", "memory", "memory"),

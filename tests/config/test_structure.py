@@ -460,7 +460,7 @@ def test_a_broken_channel_is_left_out_and_the_rest_is_checked(load_config: Load)
 def test_a_broken_key_falls_back_to_its_default(load_config: Load) -> None:
     loaded = load_config(edited("server: {}", "server: {drain: soon, workers: 1}"))
     assert loaded.config is not None
-    assert loaded.config.server.drain == 10.0
+    assert loaded.config.server.drain.over == 10.0
 
 
 def test_a_newer_version_is_the_only_finding(load_config: Load) -> None:
@@ -528,6 +528,8 @@ PATTERNS = {
     "^https?://[^/]+": "https://a.example/x",
     "^https?://[^/]+|^\\$\\{": "https://a.example/x",
     "^[A-Za-z0-9_.:-]{1,64}$|^\\$\\{": "chat",
+    "^(100|[0-9]{1,2})%$|^\\$\\{": "20%",
+    "^none$|^/[!-~]*$|^\\$\\{": "/health",
 }
 NAMES = st.sampled_from(["alpha", "beta", "gamma_3"])
 

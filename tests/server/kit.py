@@ -165,6 +165,10 @@ class RecordingSession:
         self.peer.send(b"TOO_LARGE")
         self.peer.close(1009, "message too large")
 
+    def retire(self) -> None:
+        self.calls.append("retire")
+        self.peer.close(1012, "old")
+
     def closed(self, code: int, reason: str, now: float) -> Awaitable[None] | None:
         self.ends.append((code, reason))
         assert len(self.ends) == 1, "closed twice"

@@ -26,10 +26,31 @@ class Plans:
         )
 
 
+class Waits:
+    """A connection that has not been accepted."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+        admission.arrive(self)
+
+    def give_way(self) -> None:
+        del self.admission.waiting[self]
+        self.admission.leave(None)
+
+
+def test_who_waits_longest_makes_room() -> None:
+    admission = Plans().admission()
+    assert not admission.make_room()
+    first, second = Waits(admission), Waits(admission)
+    assert admission.make_room()
+    assert (list(admission.waiting), admission.sockets) == ([second], 1)
+    assert first not in admission.waiting
+
+
 def test_good_handshakes_are_counted_by_address() -> None:
     admission = Plans().admission()
     for _ in range(2):
-        admission.arrive()
+        Waits(admission)
         assert isinstance(admission.judge(request_bytes(), "192.0.2.1", secure=False), Accept)
     assert (admission.sockets, admission.open, admission.addresses) == (2, 2, {"192.0.2.1": 2})
     admission.leave("192.0.2.1")
@@ -39,7 +60,7 @@ def test_good_handshakes_are_counted_by_address() -> None:
 
 def test_refused_ones_are_not() -> None:
     admission = Plans().admission()
-    admission.arrive()
+    Waits(admission)
     assert isinstance(admission.judge(b"nonsense\r\n\r\n", "192.0.2.1", secure=False), Refuse)
     admission.leave(None)
     assert (admission.sockets, admission.open, admission.addresses) == (0, 0, {})
@@ -64,8 +85,8 @@ def test_limits_and_rules_are_those_of_the_plan_of_now() -> None:
 async def test_emptiness_can_be_waited_for() -> None:
     admission = Plans().admission()
     await admission.wait_empty()
-    admission.arrive()
-    admission.arrive()
+    Waits(admission)
+    Waits(admission)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(admission.wait_empty)
         await trio.testing.wait_all_tasks_blocked()

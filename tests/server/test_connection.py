@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.config.model import Ping, Server
+from channeld.config.model import ConnectionAge, Ping, Server
 from channeld.hub.fanout import Recipient
 from channeld.protocol.websocket import encode_text
 from channeld.server.head import LARGEST_HEAD
@@ -647,12 +647,18 @@ async def test_a_slow_consumer_is_closed_with_whole_frames_before(driver: str) -
         assert await echoes(quick)
 
 
-async def test_a_slow_consumer_of_one_frame_over_the_limit_ends_alone(driver: str) -> None:
+async def test_one_frame_over_the_limit_is_waited_for_and_what_is_behind_it_is_not(
+    driver: str,
+) -> None:
     async with serving(driver, None, plan(outbox=1000), linger=5) as served:
         slow, quick = await served.client(bounded=True), await served.client()
         await served.until(lambda: len(served.engine.sessions) == 2)
         first = served.engine.sessions[0]
         first.echo(bytes(32_000_000))
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert first.ends == []
+        first.echo(bytes(2000))
         await served.until(lambda: bool(first.ends))
         assert first.ends == [(4508, "too slow")]
         assert served.admission.counters.slow_consumers == 1
@@ -781,6 +787,24 @@ async def test_pings_come_early_where_they_are_frequent(
         assert await client.frame() == PING_FRAME
 
 
+AGED = plan(Server(connection_age=ConnectionAge(max=100, jitter=0.2)))
+
+
+async def test_a_connection_ends_between_its_least_and_its_largest_age(
+    driver: str, mock_clock: trio.testing.MockClock
+) -> None:
+    async with serving(driver, None, AGED, patience=1000) as served:
+        client = await served.client()
+        for _ in range(79):
+            await pass_time(mock_clock, 1)
+            await client.send(frame(b"", 0x8A))
+        assert served.engine.session.ends == []
+        for _ in range(22):
+            await pass_time(mock_clock, 1)
+        assert served.engine.session.ends == [(1012, "old")]
+        assert served.engine.session.calls[-1] == "retire"
+
+
 # ------------------------------------------------------------------------------------------------ slow readers
 
 
@@ -851,6 +875,25 @@ async def test_draining_waits_for_the_clients_and_closes_the_rest(
         assert await staying.close_code() == 1012
         assert await staying.frame() is None
         await gone(served)
+
+
+async def test_a_drain_takes_no_longer_than_it_says(
+    driver: str, mock_clock: trio.testing.MockClock
+) -> None:
+    # No client answers.
+    async with serving(driver, patience=1000, linger=2) as served:
+        for _ in range(3):
+            await served.client()
+        await served.until(lambda: served.admission.open == 3)
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(served.server.drain, 3)
+            while nursery.child_tasks:
+                mock_clock.jump(0.1)
+                for _ in range(30):
+                    await trio.lowlevel.checkpoint()
+        assert trio.current_time() - began < 3.2
+        assert [session.ends for session in served.engine.sessions] == [[(1012, "restarting")]] * 3
 
 
 async def test_draining_an_empty_server_takes_no_time(driver: str) -> None:

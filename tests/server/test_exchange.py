@@ -1,6 +1,6 @@
 """Refusals as problem documents, and fields that are lists."""
 
-from channeld.server.exchange import refuse, tokens
+from channeld.server.exchange import refuse, say, tokens
 
 
 def test_a_status_without_a_title_of_its_own_has_its_phrase() -> None:
@@ -17,6 +17,14 @@ def test_without_its_body_the_head_stays_the_same() -> None:
     whole = refuse(404, "No channel has this path")
     assert whole.response.startswith(whole.without_body().response)
     assert whole.without_body().response.endswith(b"\r\n\r\n")
+
+
+def test_a_short_answer_may_not_be_kept() -> None:
+    answer = say(200, {"broker": "away"})
+    head, _, body = answer.response.partition(b"\r\n\r\n")
+    assert (answer.status, body) == (200, b'{"broker": "away"}')
+    assert b"\r\nCache-Control: no-store\r\n" in head
+    assert b"\r\nContent-Length: %d\r\n" % len(body) in head
 
 
 def test_a_list_has_no_empty_members() -> None:

@@ -4,20 +4,21 @@ import json
 import random
 from typing import Any
 
+import attrs
 import pytest
 
 from channeld.config.model import Server
-from channeld.plan.plan import Plan
-from channeld.server.exchange import Refuse, RequestHead
-from channeld.server.handshake import Accept, Arrival, Rules, decide
+from channeld.plan.plan import Match, Plan
+from channeld.server.exchange import Answer, Refuse, RequestHead
+from channeld.server.handshake import Accept, Arrival, Condition, Rules, decide
 from channeld.server.head import Malformed, read_head
 from channeld.server.transports import TRANSPORTS
-from tests.server.kit import KEY, plan, request_bytes
+from tests.server.kit import KEY, channel, plan, request_bytes
 
 LOCAL = Arrival(address="192.0.2.1")
 
 
-def judge(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Accept | Refuse:
+def judge(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Accept | Answer:
     head = read_head(data)
     assert isinstance(head, RequestHead), head
     return decide(head, Rules.of(plan(server), TRANSPORTS), arrival)
@@ -142,6 +143,52 @@ def test_a_refusal_says_what_the_log_wants_to_know() -> None:
         "203.0.113.5",
     )
     assert verdict.detail == "Pages of this origin may not connect: see server.allowed_origins"
+
+
+def health(
+    condition: Condition, path: str = "/health", method: str = "GET", server: Server | None = None
+) -> tuple[int, object]:
+    data = f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    full = Arrival(address="192.0.2.1", is_full=True, condition=lambda: condition)
+    verdict = judge(data, server, full)
+    assert isinstance(verdict, Answer)
+    head, _, body = verdict.response.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == verdict.status
+    return verdict.status, json.loads(body) if body else None
+
+
+AWAY, DRAINING = Condition(is_broker_up=False), Condition(is_draining=True)
+
+
+def test_health_is_answered_over_any_limits() -> None:
+    assert health(Condition()) == (200, {})
+    assert health(Condition(), "/health?ready") == (200, {})
+    assert health(Condition(), method="HEAD") == (200, None)
+    assert health(AWAY) == (200, {"broker": "away"})
+    assert health(AWAY, "/health?ready") == (503, {"broker": "away"})
+    assert health(AWAY, "/health?ready", "HEAD") == (503, None)
+    assert health(DRAINING) == (503, {"draining": True})
+    assert health(Condition(), method="POST")[0] == 405
+
+
+def test_health_may_be_elsewhere_or_nowhere() -> None:
+    up, none = Server(health="/up"), Server(health=None)
+    assert health(Condition(), "/up", server=up) == (200, {})
+    assert health(Condition(), server=up)[0] == health(Condition(), server=none)[0] == 404
+
+
+def test_a_channel_with_that_path_wins_and_one_that_only_matches_it_does_not() -> None:
+    assert health(Condition(), "/echo", server=Server(health="/echo"))[0] == 426
+
+    def match(path: str) -> Match | None:
+        return Match(echo, {})
+
+    echo = attrs.evolve(channel("echo"), path="/{room}")
+    rules = attrs.evolve(Rules.of(plan(), TRANSPORTS), match=match)
+    head = RequestHead(b"GET", b"/health", b"1.1", {b"host": b"x"})
+    verdict = decide(head, rules, LOCAL)
+    assert isinstance(verdict, Answer)
+    assert verdict.status == 200
 
 
 def test_405_says_what_is_allowed() -> None:

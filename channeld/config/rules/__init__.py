@@ -61,6 +61,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH612": limits.auth_timeout_short,
     "CH613": limits.batch_without_events,
     "CH614": limits.subscriptions_over_limit,
+    "CH615": limits.health_hidden,
     "CH620": limits.history_of_any_room,
     "CH701": style.no_description,
     "CH703": style.names_alike,

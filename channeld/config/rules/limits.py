@@ -16,6 +16,7 @@ __all__ = [
     "auth_timeout_short",
     "batch_without_events",
     "burst_below_rate",
+    "health_hidden",
     "history_memory",
     "history_of_any_room",
     "history_without_rooms",
@@ -43,6 +44,16 @@ def ping_timeout_long(config: Config, sources: Sources) -> Findings:
     )
     help = f"write a `timeout` of at most {format_duration(ping.interval)}"
     yield finding("CH603", message, sources, at("/server", "ping", key), help)
+
+
+def health_hidden(config: Config, sources: Sources) -> Findings:
+    """CH615: a channel has the path at which health is asked for."""
+    for channel in config.channels.values():
+        if channel.path == config.server.health:
+            message = f"`{channel.name}` has the path of the health check, which is not answered"
+            help = "give `server.health` another path, or write `health: none`"
+            pointer = at("/channels", channel.name, "path")
+            yield finding("CH615", message, sources, pointer, help)
 
 
 def history_without_rooms(config: Config, sources: Sources) -> Findings:

@@ -124,7 +124,8 @@ class Lane:
 
     Args:
         admission: what the server's connections share.
-        most: sockets that may be open, those without a handshake included; more are closed unheard.
+        most: sockets that may be open, those without a handshake included. For more of them the one that has waited longest
+            for its handshake is closed, or they are.
     """
 
     def __init__(self, admission: Admission, most: int) -> None:
@@ -263,7 +264,7 @@ class Lane:
                     log("accept_failed", reason=error.strerror, errno=error.errno)
                     self._pause_accepting(listener)
                 return
-            if self.admission.sockets >= self._most:
+            if self.admission.sockets >= self._most and not self.admission.make_room():
                 sock.close()
                 continue
             self.adopt(sock, address[0] if isinstance(address, tuple) else "")

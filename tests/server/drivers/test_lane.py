@@ -365,13 +365,29 @@ async def read_to_the_end(stream: trio.abc.Stream) -> None:
         pass
 
 
-async def test_7_more_sockets_than_may_be_open_are_closed_unheard() -> None:
+async def test_7_half_sent_handshakes_keep_nobody_out() -> None:
     few = plan(Server(limits=Limits(connections=1)))
     async with serving("lane", None, few) as served:
         most = served.server._most
-        clients = [await served.raw() for _ in range(most + 1)]
-        assert await clients[-1].rest() == b""
-        assert served.admission.sockets == most
+        clients = []
+        for _ in range(most + 1):
+            clients.append(await served.raw())
+            await clients[-1].send(b"GET /")
+        await served.until(lambda: served.admission.sockets == most)
+        assert await clients[0].rest() == b""
+        await (await served.raw()).open()
+        assert served.admission.open == 1
+
+
+async def test_7_more_sockets_than_may_be_open_are_closed_unheard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("channeld.server.listener._SPARE", 0)
+    async with serving("lane", None, plan(Server(limits=Limits(connections=2)))) as served:
+        for _ in range(2):
+            await served.client()
+        assert await (await served.raw()).rest() == b""
+        assert served.admission.sockets == 2
 
 
 async def test_8_a_bug_above_ends_one_connection(turning: Turning) -> None:
