@@ -192,7 +192,7 @@ def test_a_channel_with_that_path_wins_and_one_that_only_matches_it_does_not() -
 
 
 def test_405_says_what_is_allowed() -> None:
-    assert b"\r\nAllow: GET\r\n" in refused(changed("GET", "POST")).response
+    assert b"\r\nAllow: GET, HEAD, POST, OPTIONS\r\n" in refused(changed("GET", "POST")).response
 
 
 def test_426_says_what_to_upgrade_to() -> None:
