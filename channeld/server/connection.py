@@ -21,10 +21,12 @@ from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission
 from channeld.server.exchange import Answer, Refuse, refuse
+from channeld.server.flow import Flow
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write
 from channeld.server.ports import Driver, Session
+from channeld.server.stall import Stall
 from channeld.server.transports.call import BodyReader, CallAgreement
 from channeld.server.transports.sse import EventReader
 from channeld.server.transports.transport import Encode, Stream, Transport
@@ -36,9 +38,6 @@ __all__ = ["FRAMES_A_TURN", "Connection", "State"]
 FRAMES_A_TURN = 32
 # After so many the clock is looked at.
 _FRAMES_A_LOOK = 8
-# Who has taken nothing for so long, of what waits, reads no more; looked at so often.
-STALLED_S = 30.0
-_LOOK_S = 5.0
 LONGEST_CALL = 90.0
 """Seconds that an answer to a call may take; the longest read takes 60."""
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
@@ -58,15 +57,6 @@ class State(enum.Enum):
     LINGERING = "all is said, the client is listened out"
     ENDING = "the outbox is emptied, nothing is read"
     GONE = "the socket is closed"
-
-
-class _Stall:
-    """Since when a peer has taken nothing, and how far it had come by then."""
-
-    __slots__ = ("since", "taken", "timer")
-
-    def __init__(self, since: float, taken: int, timer: Timer) -> None:
-        self.since, self.taken, self.timer = since, taken, timer
 
 
 class Connection(Outbox):
@@ -136,7 +126,7 @@ class Connection(Outbox):
         self._pinged = self._ends = float("inf")
         # What the peer had taken when it was pinged.
         self._taken = 0
-        self._stall: _Stall | None = None
+        self._stall: Stall | None = None
         admission.arrive(self)
         timeout = admission.plan_source().limits.handshake_timeout
         self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
@@ -220,11 +210,17 @@ class Connection(Outbox):
     def want_write(self) -> None:
         """The peer takes no more for now."""
         self._driver.want_write()
-        if self._stall is None and self.state is State.OPEN:
-            now = self._admission.now()
-            self.moved = False
-            timer = self._admission.runtime.timers.at(now + _LOOK_S, self._look)
-            self._stall = _Stall(now, self._driver.flow().taken, timer)
+        if self.state is State.OPEN and (self._stall is None or self._stall.is_over):
+            self._stall = Stall(self, self._admission.runtime.timers, self._admission.now())
+
+    @property
+    def is_stuck(self) -> bool:
+        """See Blocked."""
+        return self.blocked and self.state is State.OPEN
+
+    def flow(self) -> Flow:
+        """See Blocked: the driver knows."""
+        return self._driver.flow()
 
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
@@ -506,24 +502,10 @@ class Connection(Outbox):
     def _is_catching_up(self) -> bool:
         """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
         if self.blocked:
-            return True  # `_look` ends it if it takes nothing
+            return True  # its stall is watched
         flow = self._driver.flow()
         before, self._taken = self._taken, flow.taken
         return flow.waiting > 0 and flow.taken != before
-
-    def _look(self, now: float) -> None:
-        """Look whether a peer whose outbox is blocked has taken anything."""
-        stall = self._stall
-        if stall is None or not self.blocked or self.state is not State.OPEN:
-            self._stall = None
-            return
-        taken = self._driver.flow().taken
-        if self.moved or taken != stall.taken:
-            self.moved, stall.since, stall.taken = False, now, taken
-        if now - stall.since >= STALLED_S:
-            self.overflowed()
-        else:
-            stall.timer = self._admission.runtime.timers.at(now + _LOOK_S, self._look)
 
     def _set_timer(self, deadline: float) -> None:
         """Be called at this time, or when an open connection has reached its age."""
@@ -603,7 +585,7 @@ class Connection(Outbox):
             self._timer.cancel()
             self._admission.waiting.pop(self, None)
             if self._stall is not None:
-                self._stall.timer.cancel()
+                self._stall.cancel()
             self.let_go()
             self._driver.release(abort=abort)
             self._admission.leave(self._address if self._is_admitted else None)

@@ -1,0 +1,61 @@
+"""Watches a peer that takes no more for now: whoever takes nothing at all for `STALLED_S` seconds reads no more."""
+
+from typing import Protocol
+
+from channeld.server.flow import Flow
+from channeld.timers import Timer, Timers
+
+__all__ = ["LOOK_S", "STALLED_S", "Stall"]
+
+STALLED_S, LOOK_S = 30.0, 5.0
+"""Seconds without progress after which a peer is too slow, and seconds between two looks at it."""
+
+
+class Blocked(Protocol):
+    """A connection whose outbox waits for its peer; `moved` says that the peer has taken some of it."""
+
+    moved: bool
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it is open and still waits."""
+
+    def flow(self) -> Flow:
+        """How far the peer has come."""
+
+    def overflowed(self) -> None:
+        """The peer is too slow."""
+
+
+class Stall:
+    """One watch, from the moment in which an outbox was blocked; the connection drops it when `is_over`."""
+
+    __slots__ = ("_connection", "_since", "_taken", "_timer", "_timers", "is_over")
+
+    def __init__(self, connection: Blocked, timers: Timers, now: float) -> None:
+        self._connection = connection
+        self._timers = timers
+        self._since = now
+        self._taken = connection.flow().taken
+        self._timer: Timer = timers.at(now + LOOK_S, self._look)
+        self.is_over = False
+        connection.moved = False
+
+    def cancel(self) -> None:
+        """Watch no more."""
+        self.is_over = True
+        self._timer.cancel()
+
+    def _look(self, now: float) -> None:
+        connection = self._connection
+        if not connection.is_stuck:
+            self.is_over = True
+            return
+        taken = connection.flow().taken
+        if connection.moved or taken != self._taken:
+            connection.moved, self._since, self._taken = False, now, taken
+        if now - self._since >= STALLED_S:
+            self.is_over = True
+            connection.overflowed()
+        else:
+            self._timer = self._timers.at(now + LOOK_S, self._look)
