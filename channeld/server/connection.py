@@ -36,10 +36,8 @@ from channeld.timers import Timer
 __all__ = ["FRAMES_A_TURN", "Connection", "State"]
 
 FRAMES_A_TURN = 32
-# After so many the clock is looked at.
-_FRAMES_A_LOOK = 8
-LONGEST_CALL = 90.0
-"""Seconds that an answer to a call may take; the longest read takes 60."""
+_FRAMES_A_LOOK = 8  # after so many the clock is looked at
+LONGEST_CALL = 90.0  # seconds that an answer to a call may take; the longest read takes 60
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
@@ -503,7 +501,7 @@ class Connection(Outbox):
         """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
         if self.blocked:
             return True  # its stall is watched
-        flow = self._driver.flow()
+        flow = self.flow()
         before, self._taken = self._taken, flow.taken
         return flow.waiting > 0 and flow.taken != before
 
