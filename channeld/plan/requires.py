@@ -70,7 +70,7 @@ class RequireCompiler:
             names = tuple(step for step in path if isinstance(step, str))
             known = self._known(names) if len(names) == len(path) else None
             if known is not None and not known.possible:
-                self._note_impossible(key, place, known)
+                self._note_impossible(key, names, place, known)
                 known = None
             options = wanted if isinstance(wanted, list) else [wanted]
             accepts = [
@@ -113,9 +113,13 @@ class RequireCompiler:
             return None
         return identity.claim(names)
 
-    def _note_impossible(self, key: str, pointer: str, known: Claim) -> None:
+    def _note_impossible(
+        self, key: str, names: tuple[str, ...], pointer: str, known: Claim
+    ) -> None:
         """CH416: a claim that the `claims` schemas of all the authenticators leave no room for."""
-        help = did_you_mean(key, known.names, "declare it in the authenticator's `claims` schema")
+        steps = (step for step in reversed(names) if step not in known.names)
+        meant = next(filter(None, (did_you_mean(step, known.names, "") for step in steps)), "")
+        help = meant or "declare it in the authenticator's `claims` schema"
         message = f"no token can have the claim `{key}`"
         self._report("CH416", message, self.templates.sources.place(pointer, key=True), help)
 

@@ -149,7 +149,8 @@ def test_what_cannot_be_required(compile_text: Compile, require: str, code: str,
 
 CLAIMS = (
     "{type: object, additionalProperties: false, properties: {sub: {}, exp: {}, aud: {}, role: {enum: [admin, member]},"
-    " roles: {type: array, items: {enum: [admin, member]}}, level: {type: integer}, free: {}}}"
+    " roles: {type: array, items: {enum: [admin, member]}}, level: {type: integer}, free: {},"
+    " realm: {type: object, properties: {roles: {}}, additionalProperties: false}}}"
 )
 
 
@@ -157,6 +158,8 @@ CLAIMS = (
     ("require", "code", "help"),
     [
         ("{rol: admin}", "CH416", "did you mean `role`?"),
+        ("{realm.rols: x}", "CH416", "did you mean `roles`?"),
+        ("{other.thing: x}", "CH416", "declare it in the authenticator's `claims` schema"),
         ("{role: adimn}", "CH441", "did you mean `admin`?"),
         ("{role: [admin, owner]}", "CH441", "it may be `admin`, `member`"),
         ("{roles: adimn}", "CH441", "did you mean `admin`?"),
