@@ -215,6 +215,11 @@ class Checker:
         if not branches:
             self.wrong_type(value, rule, pointer)
             return None
+        if isinstance(value, dict):
+            # Of several mappings the one that knows most of the keys.
+            return max(
+                branches, key=lambda branch: len(branch.get("properties", {}).keys() & value)
+            )
         words = branches[0].get("enum")
         if words is not None and value not in words:
             others = [wanted(branch) for branch in rule["anyOf"] if "enum" not in branch]

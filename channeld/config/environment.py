@@ -14,7 +14,7 @@ from channeld.protocol.frames import Json
 
 __all__ = ["SECTIONS", "Environment"]
 
-SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks"})
+SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks", "backends"})
 
 # Secrets, tokens and keys are texts, also those that are all digits.
 _TEXTS = ("/auth/", "/api/keys", "/webhooks/")
@@ -56,7 +56,7 @@ class Environment:
         text = "".join((*parts, raw[last:]))
         if pointer in self.unset:
             return raw
-        if pointer in self.used and node.scalar.style == "plain" and not pointer.startswith(_TEXTS):
+        if pointer in self.used and node.scalar.style == "plain" and not _is_text(pointer):
             return _finite(text)
         return text
 
@@ -117,6 +117,10 @@ class Environment:
         if self.missing_is_error:
             finding = attrs.evolve(finding, severity=Severity.ERROR)
         self.report.add(finding)
+
+
+def _is_text(pointer: str) -> bool:
+    return pointer.startswith(_TEXTS) or _is_secret(pointer)
 
 
 def _is_secret(pointer: str) -> bool:

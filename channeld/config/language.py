@@ -150,6 +150,7 @@ _TYPES: Final[Mapping[str, str]] = {
 }
 _NAMES: Final[Mapping[str, str]] = {
     "auth": "authenticator",
+    "backends": "backend",
     "channels": "channel",
     "messages": "message",
     "events": "event",

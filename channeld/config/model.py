@@ -16,6 +16,7 @@ __all__ = [
     "Accepted",
     "Api",
     "Auth",
+    "Backend",
     "Channel",
     "ChannelAuth",
     "ChannelHooks",
@@ -102,6 +103,7 @@ class Secret:
 class HookRef:
     """`module:function`, how it runs, and what its failure means (of a connect hook).
 
+    One over HTTP has the name of its `backend` and a `path`; its `call` is the two together, `app/say`.
     `loop` is that of an async one (None: that of `hooks.loop`), `thread` runs a sync one in a worker thread.
     """
 
@@ -109,6 +111,8 @@ class HookRef:
     thread: bool = False
     on_failure: Literal["refuse", "accept"] = "refuse"
     loop: Literal["trio", "asyncio"] | None = None
+    backend: str | None = None
+    path: str = ""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -442,6 +446,18 @@ class Api:
 
 
 @attrs.frozen(slots=True, kw_only=True)
+class Backend:
+    """One of `backends`: where hooks are sent over HTTP. `timeout` is in seconds, header names are lower case."""
+
+    url: str
+    secrets: tuple[Secret, ...]
+    timeout: float = 2.0
+    concurrency: int = 64
+    on_failure: Literal["refuse", "accept"] = "refuse"
+    headers: tuple[str, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
 class Webhook:
     """One of `webhooks`."""
 
@@ -496,6 +512,7 @@ class Config:
     schemas: Mapping[str, Json] = attrs.field(factory=dict)
     broker: Literal["memory", "valkey"] | RedisBroker = "memory"
     api: Api | None = None
+    backends: Mapping[str, Backend] = attrs.field(factory=dict)
     webhooks: tuple[Webhook, ...] = ()
     hooks: Hooks = Hooks()
     log: Log = Log()

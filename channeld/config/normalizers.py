@@ -9,7 +9,7 @@ import ipaddress
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from channeld.config import scalars
 from channeld.config.checker import INVALID, Checker, Normalizer, Notation
@@ -210,7 +210,11 @@ def _list(checker: Checker, value: object, pointer: str) -> object:
 
 
 def _hook(checker: Checker, value: object, pointer: str) -> object:
-    return value if isinstance(value, dict) else {"call": value}
+    if not isinstance(value, dict):
+        return {"call": value}
+    if "backend" in value:
+        return {**value, "call": f"{value['backend']}{value['path']}"}
+    return value
 
 
 def _lifespan(checker: Checker, value: object, pointer: str) -> object:
@@ -288,6 +292,13 @@ def _channel_auth(checker: Checker, value: object, pointer: str) -> object:
             return {"names": entry["use"], "optional": entry.get("optional", False)}
 
 
+def _backend(checker: Checker, value: object, pointer: str) -> object:
+    entry = dict(cast("dict[str, Any]", value))
+    entry["secrets"] = entry.pop("secret")
+    entry["headers"] = [name.lower() for name in entry.get("headers", [])]
+    return entry
+
+
 def _rooms(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"join": _list(checker, value, pointer)}
 
@@ -321,6 +332,7 @@ def _broker(checker: Checker, value: object, pointer: str) -> object:
 
 NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "list": _list,
+    "backend": _backend,
     "hook": _hook,
     "lifespan": _lifespan,
     "file_text": _file_text,

@@ -13,7 +13,7 @@ from channeld.suggest import closest
 __all__ = ["redacted", "without_password"]
 
 # The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
-_SECTIONS = frozenset({"auth", "api", "webhooks", "broker"})
+_SECTIONS = frozenset({"auth", "api", "backends", "webhooks", "broker"})
 _SECRET = frozenset({"secret", "token", "tokens", "keys"})
 _NOWHERE = "-"
 _ALMOST = (*sorted(_SECRET), "key", "password", "passwords")
@@ -102,8 +102,8 @@ class _Position:
             return _Position(key if key in _SECTIONS else _NOWHERE, False)
         if self.where == _NOWHERE:
             return self
-        if self.where == "auth":
-            return _Position("auth.NAME", False)
+        if self.where in ("auth", "backends"):
+            return _Position(f"{self.where}.NAME", False)
         is_legal = self.where in elsewhere(key)
         if is_legal:
             is_secret = key in _SECRET or (self.is_secret and key not in ("file", "user", "claims"))

@@ -22,6 +22,7 @@ __all__ = [
     "format_rate",
     "format_size",
     "is_loopback",
+    "is_private",
     "parse_address",
     "parse_duration",
     "parse_rate",
@@ -39,6 +40,11 @@ _BYTES: Final = {
     "GiB": 1024**3,
 }
 _PERIODS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+_PRIVATE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
 
 _DURATION = re.compile(r"(-?[0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(-?[0-9]{1,15})(B|kB|KiB|MB|MiB|GB|GiB)", re.ASCII)
@@ -203,6 +209,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_private(host: str) -> bool:
+    """Whether an address (not a name) is loopback, or of a private network (RFC 1918, RFC 4193)."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_loopback or any(mapped in network for network in _PRIVATE)
 
 
 def _is_host(host: str) -> bool:

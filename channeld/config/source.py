@@ -25,7 +25,7 @@ __all__ = [
     "read_sources",
 ]
 
-SHARED = ("auth", "channels")
+SHARED = ("auth", "backends", "channels")
 MAX_FILES = 1000
 _NO_FILE = "check its name, its size, and that this user may read it"
 
@@ -229,7 +229,7 @@ def _not_found(report: Report, pattern: str, place: Place, *, itself: bool) -> N
 def _merge(sources: Sources, value: dict[str, Json], tree: Tree, environment: Environment) -> None:
     """Add the names of an included file to the sections that it may hold."""
     if not isinstance(tree.root, MapNode):
-        message = "an included file must be a mapping with `auth` or `channels`"
+        message = "an included file must be a mapping with `auth`, `backends` or `channels`"
         sources.report.add(diagnose("CH115", message, tree.place("")))
         return
     for section, entry in tree.root.entries.items():
@@ -252,7 +252,7 @@ def _foreign(report: Report, section: str, place: Place) -> None:
         report.add(diagnose("CH114", message, place, help=help))
         return
     message = f"`{section}` is not allowed in an included file"
-    help = "it may contain `auth` and `channels`; move this to the main file"
+    help = "it may contain `auth`, `backends` and `channels`; move this to the main file"
     report.add(diagnose("CH115", message, place, help=help))
 
 

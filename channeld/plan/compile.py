@@ -61,7 +61,7 @@ def compile(
     report.extend(check_schemas(config, schemas, sources))
     templates = TemplateCompiler(sources, report)
     root = Path(config.hooks.path if hook_root is None else hook_root).absolute()
-    hooks = HookLoader(templates, root, import_hooks, fresh, config.hooks.loop)
+    hooks = HookLoader(templates, root, import_hooks, fresh, config.hooks.loop, config.backends)
     auth = {name: _auth(config, name, schemas, templates, hooks) for name in config.auth}
     paths = PathBook.read(config, templates, schemas)
     compiler = ChannelCompiler(

@@ -9,20 +9,20 @@ import enum
 import functools
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
-from channeld.config.model import HookRef
+from channeld.config.model import Backend, HookRef
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.hook_import import import_module, module_names, raised_at
 from channeld.plan.hook_source import HookSource, find_module
-from channeld.plan.plan import Hook
+from channeld.plan.plan import Hook, RemoteHook, unasked
 from channeld.plan.templates import TemplateCompiler
 from channeld.suggest import did_you_mean
 
@@ -52,6 +52,16 @@ class Role(enum.Enum):
         return f"({', '.join(self.parameters)})"
 
 
+_KINDS: Final = {
+    Role.MESSAGE: "message",
+    Role.CONNECT: "connect",
+    Role.CLOSE: "close",
+    Role.SUBSCRIBE: "subscribe",
+    Role.UNSUBSCRIBE: "unsubscribe",
+    Role.AUTHENTICATOR: "authenticate",
+}
+
+
 @attrs.define(eq=False)
 class HookLoader:
     """Loads the hooks of one configuration; findings go to the report of the templates."""
@@ -61,6 +71,7 @@ class HookLoader:
     imports: bool = True
     fresh: AbstractSet[str] = frozenset()
     loop: Literal["trio", "asyncio"] = "trio"
+    backends: Mapping[str, Backend] = attrs.field(factory=dict)
     _modules: dict[str, ModuleType | None] = attrs.field(factory=dict, init=False)
     _sources: dict[str, HookSource | None] = attrs.field(factory=dict, init=False)
     _wired: dict[str, set[str]] = attrs.field(factory=dict, init=False)
@@ -74,6 +85,8 @@ class HookLoader:
         """The hook that stands at `pointer`, or None where there is none or a finding says why."""
         if ref is None:
             return None
+        if ref.backend is not None:
+            return self._remote(ref, role)
         if isinstance(self.templates.written(pointer), dict):
             pointer += "/call"
         place = self.templates.sources.place(pointer)
@@ -90,6 +103,21 @@ class HookLoader:
             call = functools.partial(_not_imported, ref.call)
             return self._made(ref, call, is_async=is_async)
         return self._import(ref, role, place)
+
+    def _remote(self, ref: HookRef, role: Role) -> Hook | None:
+        backend = self.backends.get(ref.backend or "")
+        if backend is None:
+            return None  # CH435 says so
+        asked = RemoteHook(
+            kind=_KINDS[role], name=ref.backend or "", backend=backend, path=ref.path
+        )
+        return Hook(
+            name=ref.call,
+            call=unasked,
+            is_async=True,
+            accepts_on_failure=ref.on_failure == "accept",
+            remote=asked,
+        )
 
     def note_unwired(self) -> None:
         """Report functions that look like hooks of the loaded modules and are none."""

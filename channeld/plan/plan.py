@@ -14,6 +14,7 @@ from channeld.auth.authenticator import Authenticator, CompiledAuth
 from channeld.config.model import (
     ONCE_A_SECOND,
     Auth,
+    Backend,
     Config,
     Deprecation,
     History,
@@ -39,6 +40,7 @@ __all__ = [
     "NotInRoom",
     "Plan",
     "PresencePlan",
+    "RemoteHook",
     "Require",
     "Requirement",
     "Scope",
@@ -82,9 +84,28 @@ Template: TypeAlias = Callable[[Scope, Frame], Any]
 """A compiled template: a JSON value, or MISSING. Cannot fail on what the compiler admitted."""
 
 
+@attrs.frozen(slots=True, kw_only=True)
+class RemoteHook:
+    """What a backend is asked: the kind of hook, as the request names it, and the path that is added to the URL."""
+
+    kind: str
+    name: str
+    backend: Backend
+    path: str
+
+
+async def unasked(*_arguments: object) -> object:
+    """In the place of a function, where a backend is to be asked.
+
+    Raises:
+        RuntimeError: always; whoever calls hooks asks the backend instead.
+    """
+    raise RuntimeError("this hook is answered by a backend")
+
+
 @attrs.frozen(slots=True, eq=False)
 class Hook:
-    """An imported hook: `call` is the function, `name` its `module:function`.
+    """An imported hook: `call` is the function, `name` its `module:function`. One with `remote` is asked over HTTP.
 
     `accepts_on_failure`: a client whose connect hook failed is let in. `loop` is what an async one runs on.
     """
@@ -95,6 +116,12 @@ class Hook:
     thread: bool = False
     accepts_on_failure: bool = False
     loop: Literal["trio", "asyncio"] = "trio"
+    remote: RemoteHook | None = None
+
+    @property
+    def asks(self) -> RemoteHook | None:
+        """The backend to ask; None where there is a function to call, also one that a test put in its place."""
+        return self.remote if self.call is unasked else None
 
 
 @attrs.define(slots=True)

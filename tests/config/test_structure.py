@@ -530,6 +530,9 @@ PATTERNS = {
     "^[A-Za-z0-9_.:-]{1,64}$|^\\$\\{": "chat",
     "^(100|[0-9]{1,2})%$|^\\$\\{": "20%",
     "^none$|^/[!-~]*$|^\\$\\{": "/health",
+    "^(https?://|\\$\\{)": "https://a.example/x",
+    "^/[!-~]*$": "/say",
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": "cookie",
 }
 NAMES = st.sampled_from(["alpha", "beta", "gamma_3"])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from channeld.config.model import Config
-from channeld.config.rules import access, authentication, keys, limits, style, webhooks
+from channeld.config.rules import access, authentication, backends, keys, limits, style, webhooks
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 
@@ -51,6 +51,10 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH430": webhooks.webhook_of_no_channel,
     "CH431": webhooks.webhook_secret_weak,
     "CH432": keys.key_unusable,
+    "CH433": backends.backend_url,
+    "CH434": backends.backend_secret_weak,
+    "CH435": backends.backend_undefined,
+    "CH436": backends.backend_unused,
     "CH442": access.revocations_forgotten,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,

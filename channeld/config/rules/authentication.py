@@ -221,6 +221,8 @@ def secret_inline(config: Config, sources: Sources) -> Findings:
             found.append((secret, inner if is_written(sources, inner) else pointer))
     if config.api is not None:
         found += secrets(sources, config.api.keys, "/api/keys")
+    for name, backend in config.backends.items():
+        found += secrets(sources, backend.secrets, at("/backends", name, "secret"))
     for index, webhook in enumerate(config.webhooks):
         found.append((webhook.secret, at("/webhooks", index, "secret")))
     for secret, pointer in found:
