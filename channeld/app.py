@@ -28,6 +28,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.engine.engine import Engine
 from channeld.plan.plan import Hook, Plan
 from channeld.server.admission import Admission
+from channeld.server.backends import BackendPool
 from channeld.server.broker_link import ALONE, BrokerLink, Place
 from channeld.server.calls import Calls
 from channeld.server.handshake import Condition
@@ -118,6 +119,8 @@ class App:
             )
         )
 
+        self.backends = BackendPool(self.runtime.clock, self.runtime.random_id)
+        self.engine.backends = self.backends
         self.hook_server = HookServer(self.engine, self.cluster, self.runtime.asyncio)
         self.engine.servers = self.hook_server.by_loop
         self.cluster.here.samples = self._samples
@@ -136,6 +139,7 @@ class App:
         yield from engine_samples(self.engine)
         yield from server_samples(self.server.statistics())
         yield from reload_samples(self._reloads, self._refusals)
+        yield from self.backends.samples()
         if self.webhooks is not None:
             yield from self.webhooks.samples()
 
@@ -207,6 +211,7 @@ class App:
             self._on_ready(addresses)
             await self._stop.wait()
             await self._drain()
+            await self.backends.aclose()
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
 

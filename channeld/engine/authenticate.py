@@ -7,6 +7,8 @@ import attrs
 
 from channeld.auth.authenticator import Denied, Grant, accept_user, is_time
 from channeld.auth.places import find_token
+from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.errors import HookFailed
 from channeld.engine.hook_calls import call_authenticator
 from channeld.engine.ports import Surroundings
 from channeld.engine.session import Session
@@ -57,6 +59,11 @@ async def _ask_hook(
         user = await call_authenticator(engine, hook, seconds, asked)
     except Reject as error:
         return Denied(f"hook {hook.name} rejected: {error.message}")
+    except (BrokerUnavailable, HookFailed) as error:
+        if hook.asks is None:
+            raise
+        # A backend that cannot say who the client is has not said that it is nobody.
+        return Denied(f"backend {hook.asks.name}: {error}", is_final=False)
     if user is None:
         return None
     if not isinstance(user, User):

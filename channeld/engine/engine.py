@@ -17,7 +17,16 @@ from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
-from channeld.engine.ports import ALONE, FindUser, Observer, OtherNodes, Peer, Runtime
+from channeld.engine.ports import (
+    ALONE,
+    Backends,
+    FindUser,
+    NoBackends,
+    Observer,
+    OtherNodes,
+    Peer,
+    Runtime,
+)
 from channeld.engine.publishing import Audience, HistoryPage
 from channeld.engine.receive import Receiver
 from channeld.engine.renewal import revise
@@ -64,6 +73,7 @@ class Engine:
         self.leaving = 0  # connections that are gone, and of whom not everybody has heard
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
+        self.backends: Backends = NoBackends()
         self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE

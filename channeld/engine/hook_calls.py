@@ -5,7 +5,8 @@ hook's. Anything else is logged with its traceback and a `ref`, and becomes `Hoo
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -15,9 +16,10 @@ from channeld.engine.context import AsyncContext, AsyncioContext, InlineContext
 from channeld.engine.errors import HookFailed
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import encoded
+from channeld.engine.remote_hooks import ask_about_request, ask_about_session
 from channeld.engine.session import Session
 from channeld.groups import is_group
-from channeld.hooks import Reject
+from channeld.hooks import Reject, Request
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
 from channeld.telemetry import log
@@ -35,9 +37,13 @@ class HooksBusy(BrokerUnavailable):
 
 
 async def call_hook(
-    session: Session, hook: Hook, *args: object, id: str | int | None = None
+    session: Session,
+    hook: Hook,
+    *args: object,
+    id: str | int | None = None,
+    afterwards: list[Callable[[], Awaitable[None]]] | None = None,
 ) -> tuple[Any, bool]:
-    """Call a connection's hook.
+    """Call a connection's hook. What a backend wants published is done at once, or put into `afterwards`.
 
     Returns:
         What it returned, and whether it replied to the message itself.
@@ -47,6 +53,16 @@ async def call_hook(
         BrokerUnavailable: what the hook asked its context for could not be done.
         HookFailed: anything else went wrong; it is logged.
     """
+    remote = hook.asks
+    if remote is not None:
+        await yield_to_task()
+        with _timed(session.engine, hook):
+            result, replied, publish = await ask_about_session(session, hook, remote, id, args)
+        if afterwards is None:
+            await publish()
+        else:
+            afterwards.append(publish)
+        return result, replied
     seconds = session.channel.limits.hook_timeout
     context: AsyncContext | AsyncioContext | InlineContext
     if hook.is_async:
@@ -83,10 +99,24 @@ async def _call_in_thread(
 
 
 async def call_authenticator(
-    engine: Surroundings, hook: Hook, seconds: float, request: object
+    engine: Surroundings, hook: Hook, seconds: float, request: Request
 ) -> Any:
     """Call an authenticator's hook; raises as `call_hook` does."""
+    remote = hook.asks
+    if remote is not None:
+        await yield_to_task()
+        with _timed(engine, hook):
+            return await ask_about_request(engine, hook, remote, request)
     return await _call(engine, hook, seconds, None, request)
+
+
+@contextmanager
+def _timed(engine: Surroundings, hook: Hook) -> Iterator[None]:
+    started = engine.runtime.clock.monotonic()
+    try:
+        yield
+    finally:
+        engine.timing.hook(hook.name).observe(engine.runtime.clock.monotonic() - started)
 
 
 async def _call(

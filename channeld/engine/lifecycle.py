@@ -5,7 +5,7 @@ Whatever may wait is followed by a look at the state: the connection may have en
 
 import contextlib
 import math
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -115,11 +115,16 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
         return
     await _attach(session)
     session.connect_called = True
-    if channel.connect is not None and not await call_connect(session, channel.connect):
+    afterwards: list[Callable[[], Awaitable[None]]] = []
+    if channel.connect is not None and not await call_connect(
+        session, channel.connect, afterwards
+    ):
         return
     if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)
     await _join_rooms(session, wanted)
+    for publish in afterwards:
+        await publish()
     if session.is_in(State.OPENING):
         session.state = State.OPEN
         session.request = None
@@ -161,10 +166,19 @@ def _leave_debt(session: Session, now: float) -> None:
     budgets.charge(session.account, debt, now)
 
 
-async def call_connect(session: Session, hook: Hook) -> bool:
+async def call_connect(
+    session: Session,
+    hook: Hook,
+    afterwards: list[Callable[[], Awaitable[None]]] | None = None,
+) -> bool:
     """Call the connect hook; whether the client is let in, else it was told why not and closed."""
     try:
-        await call_hook(session, hook)
+        await call_hook(session, hook, afterwards=afterwards)
+    except BrokerUnavailable as error:
+        if not hook.accepts_on_failure:
+            refuse_for(session, error, None)
+            session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
+            return False
     except Reject as error:
         session.refuse(error.code, error.message, None, **error.fields)
         session.end(error.close or CloseCode.FORBIDDEN, error.message)

@@ -7,23 +7,28 @@ as its sessions see it. The engine never waits, sleeps or touches a socket.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 
+import attrs
+
 from channeld.auth.authenticator import Denied, Grant, Verifier
-from channeld.broker.broker import Topic
+from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
 from channeld.hooks import Request, Server
 from channeld.hub.hub import Hub
 from channeld.later import Later
-from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
+from channeld.plan.plan import ChannelPlan, MessagePlan, Plan, RemoteHook
 from channeld.protocol.frames import Frame, Json
 from channeld.timers import Clock, Timers
 
 __all__ = [
     "ALONE",
+    "BackendAnswer",
+    "Backends",
     "Event",
     "FindUser",
     "Held",
+    "NoBackends",
     "Observed",
     "Observer",
     "OtherNodes",
@@ -113,6 +118,37 @@ class Runtime(Protocol):
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out."""
+
+
+@attrs.frozen(slots=True)
+class BackendAnswer:
+    """What a backend answered: a status, and the body; None where it was larger than may be read."""
+
+    status: int
+    body: bytes | None
+
+
+class Backends(Protocol):
+    """The HTTP servers that hooks are sent to."""
+
+    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
+        """POST a request, signed, and read the answer.
+
+        Raises:
+            BrokerUnavailable: it was not asked, or did not answer in time (`is_unknown`).
+        """
+
+
+class NoBackends:
+    """Where no backend can be reached, as in tests: every call finds it away."""
+
+    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
+        """Refuse.
+
+        Raises:
+            BrokerUnavailable: always.
+        """
+        raise BrokerUnavailable
 
 
 class Observed(Protocol):
@@ -223,6 +259,7 @@ class Surroundings(Protocol):
     verifiers: Mapping[str, Verifier]
     timing: Timing
     budgets: Budgets
+    backends: Backends
     cluster: OtherNodes
     observer: Observer | None
     leaving: int

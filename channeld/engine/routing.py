@@ -4,7 +4,7 @@ A message with one target, no hook and no `require` takes `route_one`: no corout
 `deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -153,9 +153,12 @@ async def deliver_message(
         check_require(session, message, frame)
         _set_room(session, message, frame)
         replied = False
+        afterwards: list[Callable[[], Awaitable[None]]] = []
         if message.hook is not None:
-            frame, replied = await _call_message_hook(session, message, frame, id)
+            frame, replied = await _call_message_hook(session, message, frame, id, afterwards)
         held = await _publish_all(session, message, frame, once)
+        for publish in afterwards:
+            await publish()
     except AlreadyTaken:
         acknowledge(session, message, id, "repeated")
     except Exception as error:  # answered with its error frame
@@ -168,12 +171,16 @@ async def deliver_message(
 
 
 async def _call_message_hook(
-    session: Session, message: MessagePlan, frame: Frame, id: str | int | None
+    session: Session,
+    message: MessagePlan,
+    frame: Frame,
+    id: str | int | None,
+    afterwards: list[Callable[[], Awaitable[None]]],
 ) -> tuple[Frame, bool]:
     assert message.hook is not None  # noqa: S101 - the caller has looked
     # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
     shown = {"type": message.type, **_copy(frame)}
-    result, replied = await call_hook(session, message.hook, shown, id=id)
+    result, replied = await call_hook(session, message.hook, shown, id=id, afterwards=afterwards)
     if result is None:
         return frame, replied
     changed = {}

@@ -84,8 +84,16 @@ EVENTS: Final[Mapping[str, Event]] = {
         "error", ("task", "reason", "exception", "ref"), "A background task raised."
     ),
     "hook_failed": Event(
-        "error", (*_HOOK, "exception"), "A hook raised something else than Reject."
+        "error",
+        (*_HOOK, "exception", "backend"),
+        "A hook raised something else than Reject, or a backend answered what means nothing.",
     ),
+    "backend_away": Event(
+        "warning",
+        ("backend", "reason", "seconds"),
+        "A backend failed five times in a row; calls fail at once for so many seconds.",
+    ),
+    "backend_recovered": Event("info", ("backend",), "A backend that was away answers again."),
     "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),
     "hook_slow": Event("warning", (*_HOOK, "seconds"), "A sync hook held everybody up."),
     "deprecated_message": Event(

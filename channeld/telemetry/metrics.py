@@ -70,6 +70,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         "counter", (), "Histories dropped to stay within `history.rooms` and `history.bytes`."
     ),
     "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),
+    "channeld_backend_away": Metric(
+        "gauge", ("backend",), "1 while a backend counts as away and is not asked."
+    ),
+    "channeld_backend_calls_total": Metric(
+        "counter",
+        ("backend", "result"),
+        "Hooks sent to a backend: `ok` (answered), `failed`, `late` or `away` (not asked).",
+    ),
     "channeld_webhooks_delivered_total": Metric(
         "counter", ("webhook",), "Events that a backend has taken; webhooks count from 0."
     ),

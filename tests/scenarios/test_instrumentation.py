@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -12,8 +14,9 @@ from channeld.scenarios.instrumentation import (
     instrument,
 )
 from channeld.scenarios.model import Stub
+from channeld.scenarios.outcome import Status
 from channeld.testing import running
-from tests.scenarios.kit import CASES
+from tests.scenarios.kit import CASES, run
 
 
 @pytest.fixture
@@ -92,3 +95,33 @@ async def test_tasks_inherit_their_origin() -> None:
             nursery.start_soon(look)
         nursery.start_soon(look)
     assert sorted(str(one) for one in seen) == sorted([str(origin), "None"])
+
+
+def test_a_hook_of_a_backend_is_stubbed_by_its_name_and_path(tmp_path: Path) -> None:
+    config = tmp_path / "channels.yaml"
+    config.write_text(
+        """\
+channeld: 1
+backends: {app: {url: "https://a.example", secret: "a secret of more than thirty-two bytes"}}
+channels:
+  room:
+    path: /room
+    auth: none
+    messages: {say: {schema: true, route: sender, hook: {backend: app, path: /say}}}
+"""
+    )
+    scenario = """\
+config: CONFIG
+hooks: {"app/say": {reject: "no"}}
+scenarios:
+  - name: refused by the stub
+    clients: {ann: {path: /room}}
+    steps:
+      - ann: {send: {type: say, id: 1}}
+      - ann: {expect: {type: error, code: REJECTED, id: 1}}
+"""
+    text = scenario.replace("CONFIG", str(config))
+    assert [one.status for one in run(text).outcomes] == [Status.PASS]
+    without = "\n".join(line for line in text.splitlines() if not line.startswith("hooks:"))
+    without = without.replace("REJECTED", "UNAVAILABLE")
+    assert [one.status for one in run(without).outcomes] == [Status.PASS]

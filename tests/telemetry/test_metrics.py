@@ -81,7 +81,16 @@ def test_nobody_counting_gives_an_empty_page() -> None:
 
 def test_no_label_is_named_after_what_clients_choose() -> None:
     labels = {label for metric in METRICS.values() for label in metric.labels}
-    assert labels <= {"channel", "type", "result", "hook", "webhook", "version", "python"}
+    assert labels <= {
+        "backend",
+        "channel",
+        "type",
+        "result",
+        "hook",
+        "webhook",
+        "version",
+        "python",
+    }
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from channeld.config.model import Config, HookAuth, HookRef
+from channeld.config.model import Config, HookRef
 from channeld.config.rules.evidence import entries, finding, secrets, written
 from channeld.config.scalars import is_loopback, is_private
 from channeld.config.source import Sources
@@ -36,8 +36,9 @@ def remote_hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
 
 def _hooks(config: Config) -> Iterator[tuple[HookRef, str]]:
     for name, auth in config.auth.items():
-        if isinstance(auth, HookAuth):
-            yield auth.hook, at("/auth", name, "hook")
+        hook = getattr(auth, "hook", None)
+        if hook is not None:
+            yield hook, at("/auth", name, "hook")
     for channel in config.channels.values():
         pointer = at("/channels", channel.name)
         for role in ("connect", "close", "subscribe", "unsubscribe"):

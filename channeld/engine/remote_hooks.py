@@ -1,0 +1,277 @@
+"""Hooks that a backend answers over HTTP: what it is asked, and what its answer means.
+
+How a request gets there is the affair of `channeld.engine.ports.Backends`. An answer is taken apart here, in the words of
+the hooks API: it is a mapping with the keys of `_ANSWERS`, those that its kind of hook may use. Anything else has failed:
+it is logged with a `ref`, the backend and the field, and nothing of it is done.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.context import AsyncContext
+from channeld.engine.errors import HookFailed
+from channeld.engine.ports import BackendAnswer, Surroundings
+from channeld.engine.publishing import FrameRefused
+from channeld.engine.session import Session
+from channeld.hooks import Reject, Request, User
+from channeld.plan.plan import Hook, RemoteHook
+from channeld.protocol.frames import Frame, encode
+from channeld.telemetry import log
+
+__all__ = ["ask_about_request", "ask_about_session"]
+
+# Kind of hook → the keys that its answer may have.
+_ANSWERS: Final[Mapping[str, frozenset[str]]] = {
+    "message": frozenset({"message", "reply", "publish", "reject"}),
+    "connect": frozenset({"publish", "reject"}),
+    "subscribe": frozenset({"publish", "reject"}),
+    "unsubscribe": frozenset({"publish"}),
+    "close": frozenset({"publish"}),
+    "authenticate": frozenset({"user", "reject"}),
+}
+_ACCEPTING: Final = frozenset({"message", "subscribe"})
+_TOLD: Final = frozenset({"close", "unsubscribe"})
+
+
+class _Unusable(Exception):
+    """An answer that means nothing; the message names the field."""
+
+
+@attrs.frozen(slots=True)
+class _Publication:
+    to: str
+    event: Mapping[str, Any]
+    name: str | None
+    channel: str | None
+
+
+async def ask_about_session(
+    session: Session, hook: Hook, remote: RemoteHook, id: str | int | None, args: Sequence[object]
+) -> tuple[Any, bool, Callable[[], Awaitable[None]]]:
+    """Ask a backend what it says of a connection.
+
+    Returns:
+        The message to route instead (or None), whether it replied, and what is to be published afterwards.
+
+    Raises:
+        Reject: the backend's own.
+        BrokerUnavailable: it could not be asked, or did not answer in time.
+        HookFailed: it answered what means nothing; that is logged.
+    """
+    engine = session.engine
+    body = encode(_about(session, remote, args))
+    try:
+        said = _read(await engine.backends.ask(remote, body), remote)
+        context = AsyncContext(session, id)
+        changed = _mapping(said, "message")
+        publications = _publications(said)
+        reply = _mapping(said, "reply")
+    except BrokerUnavailable as error:
+        if remote.kind in _TOLD:
+            # It cannot refuse, and there is nobody left to tell.
+            _failed(engine, hook, remote, str(error), session)
+        elif not _is_accepted(remote):
+            raise
+        return None, False, _nothing
+    except _Unusable as error:
+        failed = _failed(engine, hook, remote, str(error), session)
+        if _is_accepted(remote):
+            return None, False, _nothing
+        raise failed from error
+    if reply is not None:
+        await context.reply(reply)
+
+    async def publish() -> None:
+        for one in publications:
+            try:
+                await _publish(context, one)
+            except (FrameRefused, BrokerUnavailable, TypeError) as error:
+                _failed(engine, hook, remote, f"publish: {error}", session)
+
+    return changed, context.replied, publish
+
+
+async def ask_about_request(
+    engine: Surroundings, hook: Hook, remote: RemoteHook, request: Request
+) -> User | None:
+    """Ask a backend who a client is; raises as `ask_about_session` does."""
+    asked: Frame = {
+        "hook": remote.kind,
+        "channel": request.channel,
+        "user": None,
+        "params": dict(request.params),
+        "rooms": [],
+        "request": _request(request, remote),
+    }
+    answer = await engine.backends.ask(remote, encode(asked))
+    if answer.status == 401:
+        return None
+    try:
+        said = _read(answer, remote)
+        user = _mapping(said, "user")
+        return None if user is None else _user(user)
+    except _Unusable as error:
+        raise _failed(engine, hook, remote, str(error), None) from error
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _is_accepted(remote: RemoteHook) -> bool:
+    return remote.kind in _ACCEPTING and remote.backend.on_failure == "accept"
+
+
+# ------------------------------------------------------------------------------------------------- what is asked
+
+
+def _about(session: Session, remote: RemoteHook, args: Sequence[object]) -> Frame:
+    user = None if session.user_id is None else {"id": session.user_id, "claims": session.claims}
+    asked: Frame = {
+        "hook": remote.kind,
+        "channel": session.channel.name,
+        "connection": session.connection_id,
+        "user": user,
+        "params": dict(session.params),
+        "rooms": sorted(session.rooms),
+    }
+    match remote.kind:
+        case "message":
+            asked["message"] = args[0]
+            if session.room is not None:
+                asked["room"] = session.room
+        case "close":
+            asked["code"], asked["reason"] = args
+        case "subscribe" | "unsubscribe":
+            asked["room"] = args[0]
+        case _ if session.request is not None:
+            asked["request"] = _request(session.request, remote, _token_names(session))
+    return asked
+
+
+def _token_names(session: Session) -> set[str]:
+    """The names in the query under which a token may stand."""
+    names = {"token"}
+    for auth in session.channel.auth:
+        verifier = session.engine.verifiers.get(auth.name)
+        for place in verifier.token_from if verifier is not None else ():
+            kind, _, name = place.partition(":")
+            if kind == "query" and name:
+                names.add(name)
+    return names
+
+
+def _request(request: Request, remote: RemoteHook, hidden: Collection[str] = ()) -> Frame:
+    """The handshake: of its headers those that the backend's `headers` name, of its query what is not hidden."""
+    asked: Frame = {
+        "path": request.path,
+        "query": {name: value for name, value in request.query.items() if name not in hidden},
+        "headers": {
+            name: request.headers[name]
+            for name in remote.backend.headers
+            if name in request.headers
+        },
+        "address": request.address,
+    }
+    if request.token is not None and not hidden:
+        asked["token"] = request.token
+    return asked
+
+
+# --------------------------------------------------------------------------------------------- what it means
+
+
+def _read(answer: BackendAnswer, remote: RemoteHook) -> Mapping[str, Any]:
+    if answer.body is None:
+        raise _Unusable("the answer is larger than 1 MiB")
+    if answer.status == 204:
+        return {}
+    if answer.status != 200:
+        raise _Unusable(f"the answer is HTTP {answer.status}")
+    try:
+        said = orjson.loads(answer.body)
+    except orjson.JSONDecodeError as error:
+        raise _Unusable(f"the answer is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise _Unusable("the answer is not an object")
+    unknown = said.keys() - _ANSWERS[remote.kind]
+    if unknown:
+        raise _Unusable(f"`{min(unknown)}` does not answer a {remote.kind} hook")
+    rejection = _mapping(said, "reject")
+    if rejection is not None:
+        raise _rejected(rejection)
+    return said
+
+
+def _mapping(said: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    value = said.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise _Unusable(f"`{key}` is not an object")
+    return value
+
+
+def _rejected(fields: Mapping[str, Any]) -> Reject:
+    rest = {key: value for key, value in fields.items() if key not in ("message", "code", "close")}
+    try:
+        return Reject(
+            fields["message"], fields.get("code", "REJECTED"), fields.get("close"), **rest
+        )
+    except KeyError as error:
+        raise _Unusable("`reject` has no `message`") from error
+    except (TypeError, ValueError) as error:
+        raise _Unusable(f"`reject`: {error}") from error
+
+
+def _user(fields: Mapping[str, Any]) -> User:
+    id, claims, expires = fields.get("id"), fields.get("claims", {}), fields.get("expires")
+    if not isinstance(id, str):
+        raise _Unusable("`user.id` is not a string")
+    if not isinstance(claims, dict):
+        raise _Unusable("`user.claims` is not an object")
+    if expires is not None and (isinstance(expires, bool) or not isinstance(expires, int | float)):
+        raise _Unusable("`user.expires` is not a number")
+    return User(id, claims, expires=expires)
+
+
+def _publications(said: Mapping[str, Any]) -> list[_Publication]:
+    listed = said.get("publish", [])
+    if not isinstance(listed, list):
+        raise _Unusable("`publish` is not a list")
+    return [_publication(one, f"publish[{index}]") for index, one in enumerate(listed)]
+
+
+def _publication(one: object, where: str) -> _Publication:
+    if not isinstance(one, dict):
+        raise _Unusable(f"`{where}` is not an object")
+    to, event, channel = one.get("to"), one.get("event"), one.get("channel")
+    if to not in ("room", "user", "global"):
+        raise _Unusable(f"`{where}.to` is not `room`, `user` or `global`")
+    if not isinstance(event, dict):
+        raise _Unusable(f"`{where}.event` is not an object")
+    if channel is not None and not isinstance(channel, str):
+        raise _Unusable(f"`{where}.channel` is not a string")
+    name = None if to == "global" else one.get(to)
+    if to != "global" and not isinstance(name, str):
+        raise _Unusable(f"`{where}.{to}` is not a string")
+    return _Publication(to, event, name, channel)
+
+
+async def _publish(context: AsyncContext, one: _Publication) -> None:
+    if one.name is None:
+        await context.to_all(one.event, channel=one.channel)
+    else:
+        verbs = {"room": context.to_room, "user": context.to_user}
+        await verbs[one.to](one.name, one.event, channel=one.channel)
+
+
+def _failed(
+    engine: Surroundings, hook: Hook, remote: RemoteHook, reason: str, session: Session | None
+) -> HookFailed:
+    ref = engine.runtime.random_id()
+    where = {"connection": session.connection_id} if session is not None else {}
+    log("hook_failed", hook=hook.name, ref=ref, backend=remote.name, reason=reason, **where)
+    return HookFailed(ref)

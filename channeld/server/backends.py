@@ -1,0 +1,231 @@
+"""Backends that answer hooks over HTTP: pooled connections, signed requests, and a breaker for those that are away.
+
+A call takes at most the backend's `timeout`, waiting for one of its `concurrency` places included. After `FAILURES` calls in a
+row that got no connection, no answer in time, or 502, 503 or 504, the backend counts as away: for a second, doubling to
+`LONGEST`, every call fails at once; then one tries. Requests are signed as Standard Webhooks do: the id, the moment and the
+body, so that the backend knows the sender and can refuse an old one.
+"""
+
+import base64
+import hashlib
+import hmac
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import h11
+import trio
+
+from channeld.broker.broker import BrokerUnavailable
+from channeld.config.model import Backend
+from channeld.engine.ports import BackendAnswer
+from channeld.plan.plan import RemoteHook
+from channeld.server.http_client import AnswerRead, HttpConnection, open_connection
+from channeld.telemetry import log
+from channeld.telemetry.metrics import Sample
+from channeld.timers import Clock
+
+__all__ = ["FAILURES", "LONGEST", "BackendPool", "signature"]
+
+FAILURES: Final = 5
+LONGEST: Final = 30.0
+IDLE: Final = 30.0
+"""Seconds after which an idle connection is not used again."""
+
+LARGEST: Final = 1024 * 1024
+_AWAY: Final = frozenset({502, 503, 504})
+_BROKEN: Final = (
+    OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError,
+)  # fmt: skip
+
+
+def signature(secret: str, id: str, moment: int, body: bytes) -> str:
+    """The `webhook-signature` of a request (Standard Webhooks): `v1,` and base64 of HMAC-SHA256.
+
+    Args:
+        secret: `whsec_` and the key in base64, or the key itself as UTF-8.
+        id: the `webhook-id`.
+        moment: the `webhook-timestamp`, whole seconds since the Unix epoch.
+        body: the request's.
+    """
+    plain = secret.removeprefix("whsec_")
+    key = secret.encode() if plain == secret else base64.b64decode(plain)
+    digest = hmac.new(key, f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+class BackendPool:
+    """Keeps `channeld.engine.ports.Backends`.
+
+    Args:
+        clock: both clocks.
+        random_id: ids of requests.
+        tls: trust for https; the system's by default.
+    """
+
+    def __init__(
+        self, clock: Clock, random_id: Callable[[], str], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._clock = clock
+        self._random_id = random_id
+        self._tls = tls
+        self._known: dict[tuple[str, Backend], _Asked] = {}
+
+    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
+        """POST a request, signed, and read the answer.
+
+        Raises:
+            BrokerUnavailable: it was not asked, or did not answer in time (`is_unknown`).
+        """
+        key = (remote.name, remote.backend)
+        asked = self._known.get(key)
+        if asked is None:
+            # After a reload that changed it, the old one is asked no more.
+            outdated = [known for known in self._known if known[0] == remote.name]
+            replaced = [self._known.pop(known) for known in outdated]
+            asked = self._known[key] = _Asked(remote.name, remote.backend, self._clock, self._tls)
+            for one in replaced:
+                await one.aclose()
+        id, moment = self._random_id(), int(self._clock.wall())
+        headers = [
+            ("webhook-id", id),
+            ("webhook-timestamp", str(moment)),
+            ("webhook-signature", asked.sign(id, moment, body)),
+        ]
+        answer = await asked.call(remote.path, headers, body)
+        return BackendAnswer(answer.status, answer.body)
+
+    async def aclose(self) -> None:
+        """Close the connections that wait for another request."""
+        for asked in self._known.values():
+            await asked.aclose()
+
+    def samples(self) -> Iterator[Sample]:
+        """Metrics of all backends that were asked."""
+        for asked in self._known.values():
+            yield from asked.samples()
+
+
+class _Asked:
+    """One backend while it is asked: its connections, its places and what is known of its health."""
+
+    def __init__(
+        self, name: str, backend: Backend, clock: Clock, tls: ssl.SSLContext | None
+    ) -> None:
+        self._name = name
+        self._backend = backend
+        self._url = urlsplit(backend.url)
+        self._clock = clock
+        self._tls = tls
+        self._places = trio.CapacityLimiter(backend.concurrency)
+        self._idle: list[tuple[HttpConnection, float]] = []
+        self._failures = 0
+        self._away_until = 0.0
+        self._pause = 0.0
+        self._is_tried = False
+        self._counts = dict.fromkeys(("ok", "failed", "late", "away"), 0)
+
+    def sign(self, id: str, moment: int, body: bytes) -> str:
+        """The header's value; the first secret signs."""
+        return signature(self._backend.secrets[0].text, id, moment, body)
+
+    def samples(self) -> Iterator[Sample]:
+        """How calls ended, and whether it is away."""
+        for result, count in self._counts.items():
+            yield Sample("channeld_backend_calls_total", count, (self._name, result))
+        away = self._clock.monotonic() < self._away_until
+        yield Sample("channeld_backend_away", int(away), (self._name,))
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            connection, _ = self._idle.pop()
+            await connection.aclose()
+
+    async def call(self, path: str, headers: list[tuple[str, str]], body: bytes) -> AnswerRead:
+        """One call, within the time that the backend has."""
+        now = self._clock.monotonic()
+        is_trial = self._pause > 0
+        if is_trial and (now < self._away_until or self._is_tried):
+            self._counts["away"] += 1
+            raise BrokerUnavailable(max(1.0, round(self._away_until - now, 1)))
+        self._is_tried = self._is_tried or is_trial
+        is_sent = False
+        try:
+            with trio.fail_after(self._backend.timeout):
+                async with self._places:
+                    is_sent = True
+                    answer = await self._post(path, headers, body)
+        except trio.TooSlowError:
+            self._counts["late"] += 1
+            if is_sent:
+                self._note_failure("no answer in time")
+            raise BrokerUnavailable(1.0, is_unknown=is_sent) from None
+        except _BROKEN as error:
+            self._counts["failed"] += 1
+            self._note_failure(str(error) or type(error).__name__)
+            raise BrokerUnavailable(1.0) from error
+        finally:
+            if is_trial:
+                self._is_tried = False
+        if answer.status in _AWAY:
+            self._counts["failed"] += 1
+            self._note_failure(f"HTTP {answer.status}")
+        else:
+            self._counts["ok"] += 1
+            self._note_success()
+        return answer
+
+    async def _post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> AnswerRead:
+        connection = await self._idle_connection()
+        if connection is not None:
+            try:
+                return await self._exchange(connection, path, headers, body)
+            except _BROKEN:
+                # Closed by the backend in the moment in which it was taken; the request's id is the same again.
+                pass
+        return await self._exchange(
+            await open_connection(self._url, self._tls), path, headers, body
+        )
+
+    async def _exchange(
+        self,
+        connection: HttpConnection,
+        path: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+    ) -> AnswerRead:
+        target = self._url.path.rstrip("/") + path
+        try:
+            answer = await connection.post(target, headers, body, LARGEST)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await connection.aclose()
+            raise
+        if connection.is_reusable:
+            self._idle.append((connection, self._clock.monotonic()))
+        else:
+            await connection.aclose()
+        return answer
+
+    async def _idle_connection(self) -> HttpConnection | None:
+        while self._idle:
+            connection, since = self._idle.pop()
+            if self._clock.monotonic() - since < IDLE and not connection.is_stale:
+                return connection
+            await connection.aclose()
+        return None
+
+    def _note_failure(self, reason: str) -> None:
+        self._failures += 1
+        if self._failures < FAILURES and not self._pause:
+            return
+        self._pause = min(LONGEST, self._pause * 2) if self._pause else 1.0
+        self._away_until = self._clock.monotonic() + self._pause
+        log("backend_away", backend=self._name, reason=reason, seconds=self._pause)
+
+    def _note_success(self) -> None:
+        if self._pause:
+            log("backend_recovered", backend=self._name)
+        self._failures, self._pause = 0, 0.0

@@ -1,0 +1,207 @@
+"""The pool of backends: signatures, places, and what makes one count as away."""
+
+import base64
+import contextlib
+import json
+
+import pytest
+import trio
+import trio.testing
+
+from channeld.broker.broker import BrokerUnavailable
+from channeld.config.model import Backend, Secret
+from channeld.plan.plan import RemoteHook
+from channeld.server.backends import FAILURES, BackendPool, signature
+from channeld.server.runtime import TrioClock
+from tests.server.backend_kit import Asked, LoopbackBackend, loopback_backend
+
+SECRET = "a secret of more than thirty-two bytes"
+
+
+class MovedClock(TrioClock):
+    """trio's clock, some seconds later."""
+
+    __slots__ = ("ahead",)
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+def hook(url: str, *, timeout: float = 30.0, concurrency: int = 4) -> RemoteHook:
+    backend = Backend(
+        url=url, secrets=(Secret(text=SECRET),), timeout=timeout, concurrency=concurrency
+    )
+    return RemoteHook(kind="message", name="app", backend=backend, path="/say")
+
+
+def pool(clock: TrioClock | None = None) -> BackendPool:
+    return BackendPool(clock or TrioClock(), lambda: "msg_1")
+
+
+def samples(backends: BackendPool) -> dict[tuple[str, ...], float]:
+    return {(one.metric, *one.labels): float(one.value) for one in backends.samples()}  # type: ignore[arg-type]
+
+
+def test_the_signature_is_that_of_standard_webhooks() -> None:
+    # The example of the Standard Webhooks specification's libraries.
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    body = b'{"test": 2432232314}'
+    found = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_plain_secret_is_the_key_as_it_stands() -> None:
+    key = base64.b64encode(SECRET.encode()).decode()
+    assert signature(SECRET, "m", 5, b"x") == signature(f"whsec_{key}", "m", 5, b"x")
+
+
+async def test_a_call_is_signed_and_its_connection_is_used_again() -> None:
+    async with loopback_backend() as backend:
+        backends = pool()
+        for _ in range(2):
+            answer = await backends.ask(hook(f"{backend.url}/hooks/"), b"{}")
+            assert (answer.status, answer.body) == (200, b"{}")
+        await backends.aclose()
+    first = backend.asked[0]
+    moment = int(first.headers["webhook-timestamp"])
+    assert first.target == "/hooks/say"
+    assert first.headers["webhook-id"] == "msg_1"
+    assert first.headers["webhook-signature"] == signature(SECRET, "msg_1", moment, b"{}")
+    assert backend.connections == 1
+    assert samples(backends)["channeld_backend_calls_total", "app", "ok"] == 2
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
+    async with loopback_backend() as backend:
+        backend.closes = True
+        backends = pool()
+        for _ in range(2):
+            assert (await backends.ask(hook(backend.url), b"{}")).status == 200
+        assert backend.connections == 2
+
+
+async def test_no_more_calls_than_places_at_a_time() -> None:
+    running = most = 0
+    gate = trio.Event()
+
+    async def answer(_: Asked) -> tuple[int, bytes]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await gate.wait()
+        running -= 1
+        return 200, b"{}"
+
+    async with loopback_backend(answer) as backend, trio.open_nursery() as nursery:
+        backends = pool()
+        for _ in range(5):
+            nursery.start_soon(backends.ask, hook(backend.url, concurrency=2), b"{}")
+        while running < 2:
+            await trio.testing.wait_all_tasks_blocked(0.001)
+        gate.set()
+    assert most == 2
+    await backends.aclose()
+
+
+async def test_a_late_answer_leaves_the_outcome_unknown() -> None:
+    async with loopback_backend(_never) as backend:
+        backends = pool()
+        with pytest.raises(BrokerUnavailable) as caught:
+            await backends.ask(hook(backend.url, timeout=0.05), b"{}")
+        assert caught.value.is_unknown
+        assert samples(backends)["channeld_backend_calls_total", "app", "late"] == 1
+
+
+async def test_who_found_no_place_in_time_was_not_asked() -> None:
+    async with loopback_backend(_never) as backend, trio.open_nursery() as nursery:
+        backends = pool()
+        nursery.start_soon(_suffer, backends, hook(backend.url, timeout=30, concurrency=1))
+        await trio.testing.wait_all_tasks_blocked(0.001)
+        busy = next(iter(backends._known.values()))
+        late = hook(backend.url, timeout=0.05, concurrency=1)
+        backends._known = {("app", late.backend): busy}
+        busy._backend = late.backend
+        with pytest.raises(BrokerUnavailable) as caught:
+            await backends.ask(late, b"{}")
+        assert not caught.value.is_unknown
+        nursery.cancel_scope.cancel()
+
+
+async def _never(_: Asked) -> tuple[int, bytes]:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+async def _suffer(backends: BackendPool, remote: RemoteHook) -> None:
+    await backends.ask(remote, b"{}")
+
+
+async def _fail(backends: BackendPool, remote: RemoteHook, times: int) -> None:
+    for _ in range(times):
+        with contextlib.suppress(BrokerUnavailable):
+            await backends.ask(remote, b"{}")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_after_five_failures_a_backend_is_away_and_one_call_tries(status: int) -> None:
+    wanted = [status]
+
+    async def answer(_: Asked) -> tuple[int, bytes]:
+        return wanted[0], b"{}"
+
+    async with loopback_backend(answer) as backend:
+        clock = MovedClock()
+        backends, remote = pool(clock), hook(backend.url)
+        await _fail(backends, remote, FAILURES)
+        with pytest.raises(BrokerUnavailable) as caught:
+            await backends.ask(remote, b"{}")
+        assert caught.value.retry_after == 1.0
+        assert len(backend.asked) == FAILURES
+        assert samples(backends)["channeld_backend_away", "app"] == 1
+        clock.ahead += 1.1
+        await _fail(backends, remote, 2)
+        assert len(backend.asked) == FAILURES + 1  # the second found it away for two seconds
+        clock.ahead += 2.1
+        wanted[0] = 200
+        assert (await backends.ask(remote, b"{}")).status == 200
+        assert (await backends.ask(remote, b"{}")).status == 200
+        assert samples(backends)["channeld_backend_away", "app"] == 0
+        await backends.aclose()
+
+
+async def test_other_statuses_are_answers() -> None:
+    async def answer(_: Asked) -> tuple[int, bytes]:
+        return 500, json.dumps({}).encode()
+
+    async with loopback_backend(answer) as backend:
+        backends = pool()
+        for _ in range(FAILURES + 2):
+            assert (await backends.ask(hook(backend.url), b"{}")).status == 500
+        await backends.aclose()
+
+
+async def test_no_connection_counts() -> None:
+    async with loopback_backend() as backend:
+        url = backend.url
+    backends = pool()
+    await _fail(backends, hook(url), FAILURES + 1)
+    counted = samples(backends)
+    assert counted["channeld_backend_calls_total", "app", "failed"] == FAILURES
+    assert counted["channeld_backend_calls_total", "app", "away"] == 1
+
+
+async def test_a_reload_that_changes_a_backend_begins_with_a_new_one() -> None:
+    async with loopback_backend() as backend:
+        backends = pool()
+        await backends.ask(hook(backend.url), b"{}")
+        await backends.ask(hook(backend.url, timeout=7.0), b"{}")
+        assert len(backends._known) == 1
+        assert backend.connections == 2
+        await backends.aclose()
+
+
+def test_the_kit_says_where_it_is() -> None:
+    assert LoopbackBackend(port=5).url == "http://127.0.0.1:5"
