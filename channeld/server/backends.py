@@ -70,7 +70,7 @@ class BackendPool:
         self._clock = clock
         self._random_id = random_id
         self._tls = tls
-        self._known: dict[tuple[str, Backend], _Asked] = {}
+        self._known: dict[tuple[str, Backend], _BackendLink] = {}
 
     async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
         """POST a request, signed, and read the answer.
@@ -84,7 +84,7 @@ class BackendPool:
             # After a reload that changed it, the old one is asked no more.
             outdated = [known for known in self._known if known[0] == remote.name]
             replaced = [self._known.pop(known) for known in outdated]
-            asked = self._known[key] = _Asked(remote.name, remote.backend, self._clock, self._tls)
+            asked = self._known[key] = _BackendLink(remote.name, remote.backend, self._clock, self._tls)
             for one in replaced:
                 await one.aclose()
         id, moment = self._random_id(), int(self._clock.wall())
@@ -107,7 +107,7 @@ class BackendPool:
             yield from asked.samples()
 
 
-class _Asked:
+class _BackendLink:
     """One backend while it is asked: its connections, its places and what is known of its health."""
 
     def __init__(
