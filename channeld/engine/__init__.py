@@ -11,6 +11,7 @@
     holding        the newest of what is over a rate, until its time comes
     errors         what went wrong, as an error frame
     context        what hooks get
+    remote_hooks   hooks that a backend answers over HTTP
     hook_calls     calling hooks, and containing what they raise
     authenticate   asking the authenticators, and saying no
     rooms          joining, leaving, being counted present

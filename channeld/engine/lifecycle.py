@@ -116,9 +116,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
     await _attach(session)
     session.connect_called = True
     afterwards: list[Callable[[], Awaitable[None]]] = []
-    if channel.connect is not None and not await call_connect(
-        session, channel.connect, afterwards
-    ):
+    if channel.connect is not None and not await call_connect(session, channel.connect, afterwards):
         return
     if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)

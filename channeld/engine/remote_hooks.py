@@ -37,12 +37,12 @@ _ACCEPTING: Final = frozenset({"message", "subscribe"})
 _TOLD: Final = frozenset({"close", "unsubscribe"})
 
 
-class _Unusable(Exception):
+class _BadAnswer(Exception):
     """An answer that means nothing; the message names the field."""
 
 
 @attrs.frozen(slots=True)
-class _Publication:
+class _Published:
     to: str
     event: Mapping[str, Any]
     name: str | None
@@ -77,7 +77,7 @@ async def ask_about_session(
         elif not _is_accepted(remote):
             raise
         return None, False, _nothing
-    except _Unusable as error:
+    except _BadAnswer as error:
         failed = _failed(engine, hook, remote, str(error), session)
         if _is_accepted(remote):
             return None, False, _nothing
@@ -114,7 +114,7 @@ async def ask_about_request(
         said = _read(answer, remote)
         user = _mapping(said, "user")
         return None if user is None else _user(user)
-    except _Unusable as error:
+    except _BadAnswer as error:
         raise _failed(engine, hook, remote, str(error), None) from error
 
 
@@ -187,20 +187,20 @@ def _request(request: Request, remote: RemoteHook, hidden: Collection[str] = ())
 
 def _read(answer: BackendAnswer, remote: RemoteHook) -> Mapping[str, Any]:
     if answer.body is None:
-        raise _Unusable("the answer is larger than 1 MiB")
+        raise _BadAnswer("the answer is larger than 1 MiB")
     if answer.status == 204:
         return {}
     if answer.status != 200:
-        raise _Unusable(f"the answer is HTTP {answer.status}")
+        raise _BadAnswer(f"the answer is HTTP {answer.status}")
     try:
         said = orjson.loads(answer.body)
     except orjson.JSONDecodeError as error:
-        raise _Unusable(f"the answer is not JSON: {error}") from error
+        raise _BadAnswer(f"the answer is not JSON: {error}") from error
     if not isinstance(said, dict):
-        raise _Unusable("the answer is not an object")
+        raise _BadAnswer("the answer is not an object")
     unknown = said.keys() - _ANSWERS[remote.kind]
     if unknown:
-        raise _Unusable(f"`{min(unknown)}` does not answer a {remote.kind} hook")
+        raise _BadAnswer(f"`{min(unknown)}` does not answer a {remote.kind} hook")
     rejection = _mapping(said, "reject")
     if rejection is not None:
         raise _rejected(rejection)
@@ -210,7 +210,7 @@ def _read(answer: BackendAnswer, remote: RemoteHook) -> Mapping[str, Any]:
 def _mapping(said: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     value = said.get(key)
     if value is not None and not isinstance(value, dict):
-        raise _Unusable(f"`{key}` is not an object")
+        raise _BadAnswer(f"`{key}` is not an object")
     return value
 
 
@@ -221,46 +221,46 @@ def _rejected(fields: Mapping[str, Any]) -> Reject:
             fields["message"], fields.get("code", "REJECTED"), fields.get("close"), **rest
         )
     except KeyError as error:
-        raise _Unusable("`reject` has no `message`") from error
+        raise _BadAnswer("`reject` has no `message`") from error
     except (TypeError, ValueError) as error:
-        raise _Unusable(f"`reject`: {error}") from error
+        raise _BadAnswer(f"`reject`: {error}") from error
 
 
 def _user(fields: Mapping[str, Any]) -> User:
     id, claims, expires = fields.get("id"), fields.get("claims", {}), fields.get("expires")
     if not isinstance(id, str):
-        raise _Unusable("`user.id` is not a string")
+        raise _BadAnswer("`user.id` is not a string")
     if not isinstance(claims, dict):
-        raise _Unusable("`user.claims` is not an object")
+        raise _BadAnswer("`user.claims` is not an object")
     if expires is not None and (isinstance(expires, bool) or not isinstance(expires, int | float)):
-        raise _Unusable("`user.expires` is not a number")
+        raise _BadAnswer("`user.expires` is not a number")
     return User(id, claims, expires=expires)
 
 
-def _publications(said: Mapping[str, Any]) -> list[_Publication]:
+def _publications(said: Mapping[str, Any]) -> list[_Published]:
     listed = said.get("publish", [])
     if not isinstance(listed, list):
-        raise _Unusable("`publish` is not a list")
+        raise _BadAnswer("`publish` is not a list")
     return [_publication(one, f"publish[{index}]") for index, one in enumerate(listed)]
 
 
-def _publication(one: object, where: str) -> _Publication:
+def _publication(one: object, where: str) -> _Published:
     if not isinstance(one, dict):
-        raise _Unusable(f"`{where}` is not an object")
+        raise _BadAnswer(f"`{where}` is not an object")
     to, event, channel = one.get("to"), one.get("event"), one.get("channel")
     if to not in ("room", "user", "global"):
-        raise _Unusable(f"`{where}.to` is not `room`, `user` or `global`")
+        raise _BadAnswer(f"`{where}.to` is not `room`, `user` or `global`")
     if not isinstance(event, dict):
-        raise _Unusable(f"`{where}.event` is not an object")
+        raise _BadAnswer(f"`{where}.event` is not an object")
     if channel is not None and not isinstance(channel, str):
-        raise _Unusable(f"`{where}.channel` is not a string")
+        raise _BadAnswer(f"`{where}.channel` is not a string")
     name = None if to == "global" else one.get(to)
     if to != "global" and not isinstance(name, str):
-        raise _Unusable(f"`{where}.{to}` is not a string")
-    return _Publication(to, event, name, channel)
+        raise _BadAnswer(f"`{where}.{to}` is not a string")
+    return _Published(to, event, name, channel)
 
 
-async def _publish(context: AsyncContext, one: _Publication) -> None:
+async def _publish(context: AsyncContext, one: _Published) -> None:
     if one.name is None:
         await context.to_all(one.event, channel=one.channel)
     else:

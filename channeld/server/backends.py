@@ -84,7 +84,9 @@ class BackendPool:
             # After a reload that changed it, the old one is asked no more.
             outdated = [known for known in self._known if known[0] == remote.name]
             replaced = [self._known.pop(known) for known in outdated]
-            asked = self._known[key] = _BackendLink(remote.name, remote.backend, self._clock, self._tls)
+            asked = self._known[key] = _BackendLink(
+                remote.name, remote.backend, self._clock, self._tls
+            )
             for one in replaced:
                 await one.aclose()
         id, moment = self._random_id(), int(self._clock.wall())
