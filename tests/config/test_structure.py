@@ -562,7 +562,12 @@ def by_type(rule: Rule) -> st.SearchStrategy[Any]:
         case "string":
             return st.sampled_from(["some text of more than sixteen characters", "x" * 40])
         case "array":
-            return st.lists(generated(rule["items"]), min_size=rule.get("minItems", 0), max_size=2)
+            return st.lists(
+                generated(rule["items"]),
+                min_size=rule.get("minItems", 0),
+                max_size=2,
+                unique_by=repr if rule.get("uniqueItems") else None,
+            )
         case "object":
             return mapping(rule)
         case _:
