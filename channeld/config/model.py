@@ -418,6 +418,8 @@ class Channel:
     auth: ChannelAuth
     description: str = ""
     params: Mapping[str, Json] = attrs.field(factory=dict)
+    query: Mapping[str, Json] = attrs.field(factory=dict)
+    subprotocols: tuple[str, ...] = ()
     require: tuple[Mapping[str, Json], ...] = ()
     rooms: Rooms = Rooms()
     presence: Presence | None = None

@@ -42,7 +42,7 @@ _STYLES: dict[str | None, Style] = {"'": "single", '"': "double", "|": "literal"
 _CORE_TAG = "tag:yaml.org,2002:"
 _TAG_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
 _TEMPLATE = re.compile(
-    r"(?:message|params|user|claims|connection|room|now|now_ms|uuid|[A-Za-z_]\w*\.[\w.-]+)\??"
+    r"(?:message|event|params|query|user|claims|connection|room|now|now_ms|uuid|[A-Za-z_]\w*\.[\w.-]+)\??"
 )
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _TAG = re.compile(r"(?:&\S+\s+)?(![^\s,\[\]{}]*)")

@@ -16,7 +16,7 @@ from channeld.diff.limits import (
 )
 from channeld.diff.messages import types
 from channeld.diff.names import with_params_of
-from channeld.diff.paths import path_changes, renamed, taken_over
+from channeld.diff.paths import path_changes, queries, renamed, taken_over
 from channeld.diff.server import tls, trusted_proxies
 from channeld.diff.side import Side
 from channeld.pointer import at
@@ -68,6 +68,7 @@ def _channel(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Cha
             "D108", Level.DANGEROUS, message, pointer, key=True, related=(there,), note=note
         )
     yield from path_changes(comparison, old, new)
+    yield from queries(comparison, old, new)
     old = with_params_of(old, new)
     yield from channel_access(comparison, old, new)
     yield from histories(comparison, old, new)

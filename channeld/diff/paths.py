@@ -19,7 +19,7 @@ from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node, implied
 from channeld.schema.compare.subschemas import number
 
-__all__ = ["path_changes", "renamed", "taken_over"]
+__all__ = ["path_changes", "queries", "renamed", "taken_over"]
 
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _NUMBERS: Final = frozenset({"integer", "number"})
@@ -154,6 +154,47 @@ def _node(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> 
     if channel.params.get(name) is None:
         return comparison.implied(_DEFAULT, old=old)
     return comparison.node(at("/channels", channel.name, "params", name), old=old)
+
+
+def queries(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
+    """The query parameters of a channel, and the subprotocols that it speaks."""
+    for name in {**old.query, **new.query}:
+        pointer = at("/channels", new.name, "query", name)
+        before = at("/channels", old.name, "query", name)
+        if name not in new.query:
+            words = f"the query parameter `{name}` is no longer looked at"
+            yield comparison.gone("D515", _S, words, before, near=at("/channels", new.name))
+        elif name not in old.query:
+            words = f"the query parameter `{name}` is judged by a schema now"
+            label = "URLs of today that have another value get HTTP 400"
+            yield comparison.change("D514", Level.DANGEROUS, words, pointer, key=True, label=label)
+        else:
+            use = Use(
+                pointer=pointer,
+                old=before,
+                direction=Direction.SENT,
+                affects=f"clients that connect to `{new.name}`",
+                about=f"query parameter `{name}`",
+                codes=("D105", "D106"),
+                show=lambda value, name=name: f"?{name}={value}",  # type: ignore[misc]
+            )
+            was, now = comparison.node(before, old=True), comparison.node(pointer, old=False)
+            if was is not None and now is not None:
+                yield from comparison.differences(use, was, now)
+    yield from _subprotocols(comparison, old, new)
+
+
+def _subprotocols(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
+    was, now = old.subprotocols, new.subprotocols
+    if {*was} == {*now}:
+        return
+    lost = [name for name in was if name not in now]
+    narrower = bool(now) and (not was or bool(lost))
+    shown, before = (", ".join(map("`{}`".format, each)) or "any" for each in (now, was))
+    words = f"`{new.name}` speaks {shown} as a subprotocol now"
+    code, level = ("D514", _B) if narrower else ("D515", _S)
+    pointer = at("/channels", new.name, "subprotocols")
+    yield comparison.change(code, level, words, pointer, label=f"{before} before")
 
 
 @attrs.frozen(eq=False)

@@ -141,6 +141,7 @@ def placed(
 class _Nobody:
     """The scope of an event's key: there is the room, and nobody who sends."""
 
+    query: Mapping[str, Json] = {}
     params: Mapping[str, Json] = {}
     claims: Mapping[str, Any] = {}
     user_id: str | None = None

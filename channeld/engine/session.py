@@ -91,6 +91,7 @@ class Session:
         "own_arrivals",
         "params",
         "peer",
+        "query",
         "request",
         "respond",
         "room",
@@ -115,6 +116,7 @@ class Session:
         self.engine = engine
         self.channel = channel
         self.params = params
+        self.query = _query_of(channel, request)
         self.peer = peer
         self.request: Request | None = request
         self.address = request.address
@@ -305,6 +307,15 @@ class Session:
         return self.engine.runtime.uuid()
 
 
+def _query_of(channel: ChannelPlan, request: Request) -> Mapping[str, Json]:
+    if channel.read_query is None:
+        return NO_QUERY
+    found = channel.read_query(request.query)
+    # A handshake with a bad query is refused before there is a session.
+    return NO_QUERY if isinstance(found, str) else found
+
+
+NO_QUERY: Mapping[str, Json] = {}
 NO_CLAIMS: Mapping[str, Any] = {}
 
 

@@ -244,7 +244,7 @@ def _uses_modern(schema: Json) -> bool:
 
 
 def _binding(channel: ChannelContract) -> Json:
-    query: Schema = {}
+    query: Schema = {param.name: _plain(param.schema) for param in channel.query}
     for _, auth in channel.auth:
         for kind, name in map(placed, authenticator(auth).token_from()):
             if kind == "query":
@@ -254,11 +254,17 @@ def _binding(channel: ChannelContract) -> Json:
         query["since"] = {"type": "string", "description": said}
     subprotocol = any("subprotocol" in authenticator(auth).token_from() for _, auth in channel.auth)
     said = "`channeld, bearer.TOKEN` brings the token, where no other header can be set."
+    if channel.subprotocols:
+        said = f"One of {', '.join(channel.subprotocols)}."
     headers: Schema = {"Sec-WebSocket-Protocol": {"type": "string", "description": said}}
     return {
         "method": "GET",
         **({"query": {"type": "object", "properties": query}} if query else {}),
-        **({"headers": {"type": "object", "properties": headers}} if subprotocol else {}),
+        **(
+            {"headers": {"type": "object", "properties": headers}}
+            if subprotocol or channel.subprotocols
+            else {}
+        ),
         "bindingVersion": "0.1.0",
     }
 

@@ -78,6 +78,8 @@ class ChannelContract:
     path: str
     description: str
     params: tuple[Param, ...]
+    query: tuple[Param, ...]
+    subprotocols: tuple[str, ...]
     auth: tuple[tuple[str, Auth], ...]
     auth_optional: bool
     require: tuple[Mapping[str, Json], ...]

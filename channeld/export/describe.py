@@ -14,6 +14,7 @@ from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import Rest, parse_path
+from channeld.plan.query import query_types
 from channeld.plan.rendered import Claims, Scene
 from channeld.plan.targets.kinds import kind_of
 from channeld.plan.template_scope import Identity, TemplateScope
@@ -111,6 +112,8 @@ class _Describer:
             path=channel.path,
             description=channel.description,
             params=tuple(self._params(channel)),
+            query=tuple(self._query(channel)),
+            subprotocols=channel.subprotocols,
             auth=tuple((name, self.config.auth[name]) for name in channel.auth.names),
             auth_optional=channel.auth.optional,
             require=channel.require,
@@ -277,7 +280,11 @@ class _Describer:
         room = True if channel.presence.scope == "room" else None
         identity = attrs.evolve(self._identity(channel), optional=False)
         scope = TemplateScope(
-            place=place, params=self._param_types(channel), identity=identity, room=room
+            place=place,
+            params=self._param_types(channel),
+            query=query_types(channel, self.schemas),
+            identity=identity,
+            room=room,
         )
         scene = Scene(
             definitions=self.definitions,
@@ -300,6 +307,7 @@ class _Describer:
             message=self.schemas.shape(at(source.pointer, "schema")),
             message_type=source.type,
             params=self._param_types(channel),
+            query=query_types(channel, self.schemas),
             identity=self._identity(channel),
             room=one_room or everywhere_a_room,
         )
@@ -341,6 +349,15 @@ class _Describer:
             if not isinstance(segment, str):
                 rest = isinstance(segment, Rest)
                 yield Param(name=segment.name, schema=schemas[segment.name], rest=rest)
+
+    def _query(self, channel: Channel) -> Iterator[Param]:
+        for name in channel.query:
+            root = self._resolved(at("/channels", channel.name, "query", name))
+            try:
+                schema = self.definitions.copy(root, root, f"{channel.name} {name}")
+            except Unframeable:
+                schema = True
+            yield Param(name=name, schema=schema)
 
     def _param_schemas(self, channel: Channel) -> dict[str, Json]:
         pattern = parse_path(channel.path, [])

@@ -100,6 +100,11 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     if channel.params:
         rows = [_param(param, contract) for param in channel.params]
         yield _table(("param", "type", ""), rows)
+    if channel.query:
+        rows = [_param(param, contract) for param in channel.query]
+        yield _table(("query", "type", ""), rows)
+    if channel.subprotocols:
+        yield f"Offer one of the subprotocols {', '.join(map(_code, channel.subprotocols))}."
     yield _authentication(channel)
     yield "\n".join(f"- {line}" for line in _traits(channel))
     declared = [each for each in channel.sent if each.declared]

@@ -19,6 +19,7 @@ from channeld.plan.plan import (
     Scope,
     SubscribePlan,
 )
+from channeld.plan.query import compile_query, query_types
 from channeld.plan.requires import RequireCompiler
 from channeld.plan.rooms import Tokens, allows, tokens
 from channeld.plan.routes import compile_targets
@@ -82,7 +83,11 @@ class ChannelCompiler:
                 tuple(plan.declared for plan in auth),
                 channel.require,
                 channel.params,
+                channel.query,
+                channel.subprotocols,
             ),
+            read_query=compile_query(self.config, channel, self.templates, self.schemas),
+            subprotocols=channel.subprotocols,
             membership=(channel.rooms, channel.presence, channel.history is None),
         )
 
@@ -101,6 +106,7 @@ class ChannelCompiler:
             templates=self.templates,
             schemas=self.schemas,
             params=params,
+            query=query_types(channel, self.schemas),
             identity=Identity(
                 authenticators,
                 channel.auth.optional,

@@ -9,7 +9,7 @@ from channeld.config.model import Channel, Config, Message
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.plan.rooms import Tokens
-from channeld.plan.template_scope import Identity, TemplateScope
+from channeld.plan.template_scope import Identity, Resolved, TemplateScope
 from channeld.plan.templates import CheckedTemplate, TemplateCompiler
 from channeld.pointer import at
 from channeld.schema.guarantees import Shape
@@ -28,6 +28,7 @@ class ChannelContext:
     schemas: Schemas
     params: Mapping[str, frozenset[str]]
     identity: Identity
+    query: Mapping[str, Resolved] = attrs.field(factory=dict)
     joins: Sequence[CheckedTemplate] = ()
     allowed: Sequence[Tokens] = ()
 
@@ -55,7 +56,13 @@ class ChannelContext:
 
     def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
         """What templates outside of messages may name."""
-        return TemplateScope(place=place, params=self.params, identity=self.identity, room=room)
+        return TemplateScope(
+            place=place,
+            params=self.params,
+            query=self.query,
+            identity=self.identity,
+            room=room,
+        )
 
     def add(self, finding: Diagnostic) -> None:
         """Report a finding."""
@@ -85,6 +92,7 @@ class MessageContext:
             message=self.shape,
             message_type=self.type,
             params=context.params,
+            query=context.query,
             identity=context.identity,
             room=room,
         )

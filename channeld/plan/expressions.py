@@ -35,9 +35,7 @@ _QUOTED = r"\[\"[^\"{}]+\"\]"
 _STEP = re.compile(rf"\.?({_NAME})|({_QUOTED})")
 _EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME}|{_QUOTED})*)(?P<optional>\?)?")
 _PLAIN = re.compile(_NAME)
-_VALUE = (
-    r"(?:(?:message|params|claims)\.[^\s{}]+|user\.id\??|connection\.id|room\??|now|now_ms|uuid)"
-)
+_VALUE = r"(?:(?:message|event|params|query|claims)\.[^\s{}]+|user\.id\??|connection\.id|room\??|now|now_ms|uuid)"
 _LITERAL = re.compile(rf"(?<!\{{)\{{\{{\s*{_VALUE}\s*\}}\}}|\$\{{{_VALUE}\}}")
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
 
@@ -288,7 +286,9 @@ def _explain(inside: str) -> tuple[str, str]:
 
 
 def _refuse_expression(key: str, pointer: str, mistakes: list[TemplateSyntaxError]) -> None:
-    found = re.search(r"\{(message|params|user|claims|connection|room|now|now_ms|uuid)\b", key)
+    found = re.search(
+        r"\{(message|event|params|query|user|claims|connection|room|now|now_ms|uuid)\b", key
+    )
     if found is not None:
         mistakes.append(
             TemplateSyntaxError(

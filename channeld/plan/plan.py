@@ -58,6 +58,7 @@ class Scope(Protocol):
     """
 
     params: Mapping[str, Json]
+    query: Mapping[str, Json]
     user_id: str | None
     claims: Mapping[str, Any]
     connection_id: str
@@ -308,7 +309,8 @@ class ChannelPlan:
     """One channel, compiled.
 
     `contract` is equal for two plans when a live connection may go from one to the other; `membership` when it then is
-    in the same rooms, and is shown there as before.
+    in the same rooms, and is shown there as before. `read_query` gives the declared parameters of a query, or the name of
+    a bad one.
     """
 
     name: str
@@ -330,6 +332,8 @@ class ChannelPlan:
     contract: object
     transports: tuple[str, ...] = ("websocket", "sse", "streams")
     membership: object = None
+    read_query: Callable[[Mapping[str, str]], Mapping[str, Json] | str] | None = None
+    subprotocols: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True)

@@ -99,7 +99,7 @@ class Scene:
             case ("user", _) | ("room", _):
                 return ROOM
             case root, _:
-                return _PLAIN.get(root, {"type": "string"})
+                return _typed(found) if root == "query" else _PLAIN.get(root, {"type": "string"})
 
     def _looked_up(self, path: Sequence[str]) -> Lookup | None:
         return self.scope.message.lookup(tuple(path)) if self.scope.message is not None else None

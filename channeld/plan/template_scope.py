@@ -111,6 +111,7 @@ class TemplateScope:
     room: bool | None = None
     moment: bool = True
     is_event: bool = False
+    query: Mapping[str, Resolved] | None = None
 
     def roots(self) -> list[str]:
         """The first words that an expression may have here."""
@@ -118,6 +119,7 @@ class TemplateScope:
             "message": self.message is not None and not self.is_event,
             "event": self.message is not None and self.is_event,
             "params": self.params is not None,
+            "query": bool(self.query),
             "user": self.user and self.identity is not None,
             "claims": self.identity is not None,
             "connection": self.moment,
@@ -136,6 +138,7 @@ ROOTS = (
     "message",
     "event",
     "params",
+    "query",
     "user",
     "claims",
     "connection",
@@ -239,6 +242,29 @@ def _params(expression: Expression, scope: TemplateScope) -> Resolved | Template
             f"write `{{params.{name}}}`",
         )
     return Resolved(params[name])
+
+
+def _query(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
+    declared = scope.query or {}
+    if not expression.path:
+        return _whole(expression, "query", next(iter(declared), "view"))
+    name, *deeper = expression.path
+    if name not in declared or deeper:
+        label = (
+            f"`query` declares no `{name}`" if not deeper else f"`query.{name}` is not an object"
+        )
+        known = f"write one of {', '.join(f'`{{query.{one}}}`' for one in declared)}"
+        help = did_you_mean(name, declared, known)
+        return TemplateError("CH309", "template names an unknown field", label, help)
+    found = declared[name]
+    if found.maybe and not expression.optional:
+        return TemplateError(
+            "CH310",
+            "template field is not guaranteed",
+            f"a URL may leave `{name}` out",
+            f"give its schema a `default`, or write `{{{expression.source}?}}`",
+        )
+    return found
 
 
 def _user(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -403,6 +429,7 @@ _RESOLVERS: Mapping[str, Callable[[Expression, TemplateScope], Resolved | Templa
     "message": _message,
     "event": _message,
     "params": _params,
+    "query": _query,
     "user": _user,
     "claims": _claims,
     "connection": _connection,

@@ -298,7 +298,7 @@ def _build_array(templates: Sequence[Template]) -> Template:
     return render
 
 
-def _lookup(expression: Expression) -> Template:  # noqa: PLR0911 - one return a root
+def _lookup(expression: Expression) -> Template:  # noqa: C901, PLR0911, PLR0912 - one branch a root
     path = expression.path
     match expression.root:
         case "message" | "event":
@@ -306,6 +306,9 @@ def _lookup(expression: Expression) -> Template:  # noqa: PLR0911 - one return a
         case "params":
             name = path[0]
             return lambda scope, frame: scope.params[name]
+        case "query":
+            name = path[0]
+            return lambda scope, frame: scope.query.get(name, MISSING)
         case "user":
             return _user_id
         case "claims" if expression.is_each:

@@ -79,7 +79,7 @@ class Schemas:
         """What a schema guarantees. A schema of messages, events and claims is only ever asked about objects."""
         if pointer not in self._shapes:
             if pointer in self._bundles:
-                of_object = "/params/" not in pointer and not pointer.startswith("/schemas/")
+                of_object = not _is_of_url(pointer) and not pointer.startswith("/schemas/")
                 self._shapes[pointer] = Shape(self._bundles[pointer], of_object=of_object)
             else:
                 self._shapes[pointer] = _UNKNOWN
@@ -214,12 +214,19 @@ def declared_schemas(config: Config) -> Iterator[tuple[str, Json]]:
     for name, channel in config.channels.items():
         below = at("/channels", name)
         yield from _each(at(below, "params"), channel.params)
+        yield from _each(at(below, "query"), channel.query)
         if channel.presence is not None and channel.presence.state is not None:
             yield at(below, "presence", "state"), channel.presence.state
         for type_, message in channel.messages.items():
             yield at(below, "messages", type_, "schema"), message.schema
         for type_, event in (channel.events or {}).items():
             yield at(below, "events", type_, "schema"), event.schema
+
+
+def _is_of_url(pointer: str) -> bool:
+    """Whether it is the schema of a param or a query parameter, which need not be objects."""
+    parts = pointer.split("/")
+    return len(parts) > 3 and parts[1] == "channels" and parts[3] in ("params", "query")
 
 
 def _each(pointer: str, schemas: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:

@@ -143,13 +143,14 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     origin, host = fields.get("origin"), fields.get("host", "")
     if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
-    refusal = _judge_room(client)
+    query = _read_query(asked.query)
+    refusal = _judge_channel(match, transport, query, fields) or _judge_room(client)
     if refusal is not None:
         return refusal
-    agreement = transport.accept(head, fields, rules.terms)
+    terms = attrs.evolve(rules.terms, subprotocols=match.channel.subprotocols)
+    agreement = transport.accept(head, fields, terms)
     # Over plain HTTP a browser sends cookies with what any page asks for.
     reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins
-    query = _read_query(asked.query)
     if agreement.since is not None:
         query["since"] = agreement.since
     request = Request(
@@ -186,6 +187,20 @@ def _tell_health(asked: _Asked) -> Answer:
     if not condition.is_broker_up:
         return say(503 if "ready" in _read_query(asked.query) else 200, {"broker": "away"})
     return say(200, {})
+
+
+def _judge_channel(
+    match: Match, transport: Transport, query: Mapping[str, str], fields: Mapping[str, str]
+) -> Refuse | None:
+    channel = match.channel
+    bad = channel.read_query(query) if channel.read_query is not None else None
+    if isinstance(bad, str):
+        return refuse(400, f"The query parameter {bad} does not satisfy its schema")
+    if channel.subprotocols and transport.name == "websocket":
+        offered = tokens(fields.get("sec-websocket-protocol", ""))
+        if not any(name in channel.subprotocols for name in offered):
+            return refuse(400, f"Offer a subprotocol: {', '.join(channel.subprotocols)}")
+    return None
 
 
 def _judge_room(client: Arrival) -> Refuse | None:

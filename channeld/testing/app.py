@@ -116,6 +116,9 @@ class TestApp:
         match = self.engine.plan.match(target)
         if match is None:
             raise Refused(404)
+        read = match.channel.read_query
+        if read is not None and isinstance(read(query), str):
+            raise Refused(400)
         all_claims = dict(claims or {})
         if expires is not None and user is not None:
             all_claims.setdefault("exp", self.runtime.clock.wall() + expires)

@@ -524,6 +524,7 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
 PATTERNS = {
     "^(/.*)?$": "/channels/room",
     "^D[0-9]{3}$": "D309",
+    "^[A-Za-z0-9._-]{1,64}$": "ocpp1.6",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "2027-01-31",
     "^https?://[^/]+": "https://a.example/x",
     "^https?://[^/]+|^\\$\\{": "https://a.example/x",

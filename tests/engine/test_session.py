@@ -1,9 +1,11 @@
 """What a session says of itself: answers, errors and their budget, the goodbye; and the verbs it keeps in order."""
 
+import pytest
 import trio
 
 from channeld.engine.session import State
 from channeld.later import yield_to_task
+from channeld.testing.client import Refused
 from tests.engine.conftest import Serve
 
 ECHO = """
@@ -63,3 +65,25 @@ async def test_verbs_that_must_wait_keep_their_order(serve: Serve) -> None:
         gate.set()
         await app.rest()
         assert done == ["first", "slow", "third"]
+
+
+async def test_templates_reach_what_the_query_says(serve: Serve) -> None:
+    channel = """
+  c:
+    path: /c
+    auth: none
+    query: {view: {type: string, default: map}, zoom: {type: integer}}
+    rooms: "{query.view}"
+    messages:
+      say: {schema: true, route: sender, stamp: {zoom: "{query.zoom?}", view: "{query.view}"}}
+"""
+    async with serve(channel) as app:
+        client = await app.connect("/c?view=list&zoom=3")
+        await client.send({"type": "say"})
+        assert await client.receive() == {"type": "say", "zoom": 3, "view": "list"}
+        assert [session.home for session in app.engine.sessions.values()] == ["list"]
+        bare = await app.connect("/c")
+        await bare.send({"type": "say", "zoom": 9})
+        assert await bare.receive() == {"type": "say", "view": "map"}
+        with pytest.raises(Refused):
+            await app.connect("/c?zoom=far")

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -9,6 +10,7 @@ import pytest
 
 from channeld.config.model import Server
 from channeld.plan.plan import Match, Plan
+from channeld.protocol.frames import Json
 from channeld.server.exchange import Answer, Refuse, RequestHead
 from channeld.server.handshake import Accept, Arrival, Condition, Rules, decide
 from channeld.server.head import Malformed, read_head
@@ -272,3 +274,43 @@ def test_random_fields_never_make_it_raise() -> None:
         if not isinstance(head, Malformed):
             verdicts.add(type(decide(head, rules, LOCAL)))
     assert verdicts == {Accept, Refuse}
+
+
+def judged_by(data: bytes, **channel: Any) -> Accept | Refuse | Answer:
+    """The verdict where the channel `echo` has these fields."""
+    head, rules = read_head(data), Rules.of(plan(), TRANSPORTS)
+    assert isinstance(head, RequestHead)
+    known = plan().channels["echo"]
+    match = Match(attrs.evolve(known, **channel), {})
+    return decide(head, attrs.evolve(rules, match=lambda _path: match), LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("offer", "agreed"),
+    [
+        ("ocpp1.6", b"ocpp1.6"),
+        ("ocpp2.0, ocpp1.6", b"ocpp2.0"),
+        ("channeld, bearer.SECRET, ocpp1.6", b"ocpp1.6"),
+        ("channeld, bearer.SECRET", None),
+        ("", None),
+    ],
+)
+def test_a_channel_agrees_on_a_subprotocol_of_its_own(offer: str, agreed: bytes | None) -> None:
+    lines = (f"Sec-WebSocket-Protocol: {offer}",) if offer else ()
+    verdict = judged_by(request_bytes("/echo", *lines), subprotocols=("ocpp1.6", "ocpp2.0"))
+    if agreed is None:
+        assert isinstance(verdict, Refuse)
+        assert (verdict.status, b"ocpp1.6" in verdict.response) == (400, True)
+    else:
+        assert isinstance(verdict, Accept)
+        assert b"Sec-WebSocket-Protocol: " + agreed + b"\r\n" in verdict.agreement.response
+
+
+def test_a_query_that_is_refused_is_a_bad_request() -> None:
+    def read(query: Mapping[str, str]) -> dict[str, Json] | str:
+        return "view" if query.get("view") == "globe" else {}
+
+    assert isinstance(judged_by(request_bytes("/echo?view=map"), read_query=read), Accept)
+    verdict = judged_by(request_bytes("/echo?view=globe"), read_query=read)
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == 400

@@ -45,10 +45,11 @@ class Wire:
 
 @attrs.frozen(slots=True)
 class Terms:
-    """What the configuration says of transports: whether to compress, and whether it lists the origins of pages."""
+    """What the configuration says of transports: whether to compress, whether it lists the origins of pages, and what a channel speaks."""
 
     compress: bool = False
     lists_origins: bool = False
+    subprotocols: tuple[str, ...] = ()
 
 
 class Agreement(Protocol):

@@ -72,9 +72,12 @@ class WebSocket:
         key = head.fields[b"sec-websocket-key"] + _GUID
         digest = hashlib.sha1(key, usedforsecurity=False).digest()
         answer = _SWITCHING + binascii.b2a_base64(digest, newline=False) + b"\r\n"
-        if _SUBPROTOCOL in tokens(fields.get("sec-websocket-protocol", "")):
-            # A bearer token may stand in the offer too: only this one name is ever echoed.
-            answer += b"Sec-WebSocket-Protocol: channeld\r\n"
+        offered = tokens(fields.get("sec-websocket-protocol", ""))
+        # A bearer token may stand in the offer too: only names that are ours are ever echoed.
+        spoken = terms.subprotocols or (_SUBPROTOCOL,)
+        agreed = next((name for name in offered if name in spoken), None)
+        if agreed is not None:
+            answer += b"Sec-WebSocket-Protocol: " + agreed.encode() + b"\r\n"
         if deflate is not None:
             answer += b"Sec-WebSocket-Extensions: " + deflate.field().encode() + b"\r\n"
         return WebSocketAgreement(answer + b"\r\n", deflate, self.fallback)

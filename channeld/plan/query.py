@@ -1,0 +1,95 @@
+"""The query parameters of a channel's URL: what each may be, and what a URL's query says of them."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from channeld.auth.places import placed
+from channeld.auth.types import authenticator
+from channeld.config.model import Channel, Config
+from channeld.diagnostics.catalogue import diagnose
+from channeld.plan.paths import converter, is_refused
+from channeld.plan.template_scope import Resolved
+from channeld.plan.templates import TemplateCompiler
+from channeld.pointer import at
+from channeld.protocol.frames import Json
+from channeld.schema.schemas import Schemas
+
+__all__ = ["QueryReader", "compile_query", "query_types"]
+
+QueryReader: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Json] | str]
+"""Gives the declared parameters that a query has, converted; or the name of one that its schema refuses."""
+
+TEXT = frozenset({"string"})
+POSSIBLE = frozenset({"string", "integer", "number", "boolean"})
+# What the server itself reads of a URL.
+OWN = frozenset({"since", "offset", "live", "cursor", "ready"})
+
+
+def query_types(channel: Channel, schemas: Schemas) -> Mapping[str, Resolved]:
+    """What templates know of each parameter: its types, and that it may be missing where it has no default."""
+    found: dict[str, Resolved] = {}
+    for name, schema in channel.query.items():
+        shape = schemas.shape(at("/channels", channel.name, "query", name)).lookup(())
+        types = (shape.types & POSSIBLE) if shape.known and shape.types else TEXT
+        found[name] = Resolved(types or TEXT, maybe=not _has_default(schema))
+    return found
+
+
+def compile_query(
+    config: Config, channel: Channel, templates: TemplateCompiler, schemas: Schemas
+) -> QueryReader | None:
+    """What reads a query, None where nothing is declared; what cannot be a parameter is a finding."""
+    if not channel.query:
+        return None
+    readers: dict[str, Callable[[str], object]] = {}
+    defaults: dict[str, Json] = {}
+    taken = OWN | _of_tokens(config, channel)
+    for name, schema in channel.query.items():
+        pointer = at("/channels", channel.name, "query", name)
+        if name in taken:
+            place = templates.sources.place(pointer, key=True)
+            finding = f"the query parameter `{name}` is channeld's own"
+            help = "give the parameter another name"
+            templates.report.add(diagnose("CH353", finding, place, help=help))
+        shape = schemas.shape(pointer).lookup(())
+        types = shape.types if shape.known and shape.types else TEXT
+        if not types & POSSIBLE:
+            place = templates.sources.place(pointer)
+            finding = f"a query parameter cannot be the `{name}` that this schema wants"
+            help = "give it `type: string`, `integer`, `number` or `boolean`"
+            templates.report.add(diagnose("CH330", finding, place, help=help))
+        validator = schemas.validator(pointer)
+        readers[name] = converter(types, validator.accepts if validator is not None else None)
+        if isinstance(schema, dict) and _has_default(schema):
+            defaults[name] = schema["default"]
+    return _reader(readers, defaults)
+
+
+def _reader(
+    readers: Mapping[str, Callable[[str], object]], defaults: Mapping[str, Json]
+) -> QueryReader:
+    def read(query: Mapping[str, str]) -> Mapping[str, Json] | str:
+        found = dict(defaults)
+        for name, convert in readers.items():
+            if name in query:
+                value = convert(query[name])
+                if is_refused(value):
+                    return name
+                found[name] = value  # type: ignore[assignment]
+        return found
+
+    return read
+
+
+def _has_default(schema: Json) -> bool:
+    return isinstance(schema, dict) and "default" in schema
+
+
+def _of_tokens(config: Config, channel: Channel) -> frozenset[str]:
+    places = [
+        placed(place)
+        for name in channel.auth.names
+        if name in config.auth
+        for place in authenticator(config.auth[name]).token_from()
+    ]
+    return frozenset(name for kind, name in places if kind == "query")
