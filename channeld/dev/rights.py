@@ -178,6 +178,7 @@ class _PersonScope:
     user_id: str | None
     claims: Mapping[str, Any]
     params: Mapping[str, Json]
+    query: Mapping[str, Json] = attrs.field(factory=dict)
     connection_id: str = ""
     room: str | None = None
 
