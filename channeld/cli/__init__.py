@@ -3,5 +3,10 @@
 Results go to stdout, everything else to stderr. A command raises `click.ClickException` (exit 1), `click.UsageError`
 or `Unreadable` (exit 2) and never prints a traceback: `main.py` is the one place where an error becomes output, and
 where commands are registered. Commands are imported when they are called, and import what is heavy (trio, httpx, rich,
-cryptography) inside the function that needs it. Reading order: `main.py`, `plan/load.py`, any command.
+cryptography) inside the function that needs it.
+
+Reading order: `main.py`, `loading.py` (a configuration, checked), `output.py`, then any command: `validate.py`, `routes.py`, `test.py`,
+`export.py`, `diff.py`, `explain.py`, `init.py`, `schema.py`, `token.py`, `connect.py`, `completion.py`, `access.py`, and `api.py` for those that ask a
+running server. `run.py` has helpers: `binding.py` (addresses), `announcer.py`, `ready.py` and `links.py` (what it says), `watching.py`
+(reloads), `workers.py`, `api_side.py` and `console.py` (the control API's side).
 """

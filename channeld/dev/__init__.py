@@ -1,1 +1,5 @@
-"""For development: the interactive client (`client.py`), minted tokens, new projects, the table of routes, `rights.py`."""
+"""For development: the interactive client, minted tokens, new projects, tables of routes and rights.
+
+Reading order: `address.py` (where a client connects), `client.py` (the client), `prompt.py` (what is typed and shown), `mint.py` (tokens),
+`dev_file.py` (how commands find a running development server), `new_project.py`, `routes_table.py`, `rights.py` (who may do what).
+"""

@@ -154,7 +154,7 @@ class _Depends(Exception):
     """What is asked for is not known before somebody connects, or sends."""
 
 
-class _Unknown(dict[str, Any]):
+class _UnknownName(dict[str, Any]):
     """Params, or a message, of which nothing is known."""
 
     def __init__(self, kind: str) -> None:
@@ -204,7 +204,7 @@ class _Judge:
     def __init__(self, channel: ChannelPlan, person: Person) -> None:
         self._channel = channel
         claims = {"sub": person.user, **person.claims} if person.user is not None else {}
-        self._scope = _PersonScope(person.user, claims, _Unknown("params"))
+        self._scope = _PersonScope(person.user, claims, _UnknownName("params"))
         self._connects = self._connecting()
 
     def judged(self, right: Right) -> Right:
@@ -219,7 +219,7 @@ class _Judge:
             verdict, why = "no", "may not connect"
         elif right.what == "send":
             require = self._channel.messages[right.of].require
-            verdict, why = self._asked(require, _Unknown("message"))
+            verdict, why = self._asked(require, _UnknownName("message"))
         elif right.what == "join":
             verdict, why = self._joining(right.of)
         elif right.what == "presence" and self._scope.user_id is None:

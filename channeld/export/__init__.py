@@ -2,5 +2,6 @@
 
 `contract.py` describes a configuration once, from the client's side: the types that each channel takes and gives, as
 whole frames in JSON Schema. Every target (`asyncapi.py`, `jsonschema.py`, `typescript.py`, `python.py`, `markdown.py`)
-is a function of that description alone. Read `contract.py`, then `frames.py`, then the target you care for.
+is a function of that description alone. Read `contract.py`, then `describe.py` (how
+one is made, with `frames.py`, `reserved.py`, `names.py` and, for programming languages, `types.py`), then the target you care for.
 """

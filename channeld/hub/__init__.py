@@ -1,1 +1,5 @@
-"""Who hears what on this node. Read `fanout.py` (one frame to many), `rooms.py`, `presence.py`, then `hub.py`."""
+"""Who hears what on this node.
+
+Reading order: `fanout.py` (one frame to many), `rooms.py`, `presence.py` with `shown.py`
+(what others see of a user), `conflation.py` (the newest of one thing), then `hub.py`.
+"""

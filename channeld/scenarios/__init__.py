@@ -1,7 +1,8 @@
 """Scenario files: the real engine in virtual time, told what to do and what must come of it.
 
-Reading order: `model.py` (what a file says), `structure.py` and `steps.py` (how it is read and checked), `matching.py`
-(patterns), `inbox.py` (which frame is consumed by what), `probe.py` (who sent a frame; stubs; hooks that raised),
-`stage.py` (the running engine and its clients), `runner.py` (one scenario, one file), `suite.py` (many files), and the
-renderings of what came of it: `text.py`, `json.py`, `junit.py`, `github.py`.
+Reading order: `model.py` (what a file says), `structure.py`, `reading.py` and `steps.py` (how it is read and checked), `matching.py`
+(patterns), `inbox.py` (which frame is consumed by what), `instrumentation.py` (who sent a frame; stubs; hooks that raised),
+`delivered.py` (every frame checked once more), `world.py` (the running engine and its clients), `perform.py` (what each step does),
+`runner.py` (one scenario, one file), `suite.py` (many files), `coverage.py`, `outcome.py`, `secrets.py` (what is not told), and the
+renderings of what came of it: `text.py`, `texts.py`, `json.py`, `junit.py`, `github.py`.
 """

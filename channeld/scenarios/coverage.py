@@ -18,7 +18,7 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
 
-__all__ = ["Coverage", "Missed", "Point", "Reached", "cover", "percent", "points"]
+__all__ = ["Coverage", "Exercised", "Missed", "Point", "cover", "percent", "points"]
 
 SERVER: Final = "server"
 
@@ -41,7 +41,7 @@ class Missed:
 
 
 @attrs.define(eq=False)
-class Reached:
+class Exercised:
     """What one file's scenarios met in one configuration, and all there is; can be pickled."""
 
     config: str
@@ -74,17 +74,17 @@ def percent(reached: int, total: int) -> float:
     return 100.0 if reached >= total else int(1000 * reached / total) / 10
 
 
-def cover(files: Iterable[Reached]) -> list[Coverage]:
+def cover(files: Iterable[Exercised]) -> list[Coverage]:
     """The coverage of each configuration, over all files that ran it."""
-    by_config: dict[str, Reached] = {}
+    by_config: dict[str, Exercised] = {}
     for one in files:
-        whole = by_config.setdefault(one.config, Reached(one.config))
+        whole = by_config.setdefault(one.config, Exercised(one.config))
         whole.declared.update(one.declared)
         whole.met |= one.met
     return [_count(whole) for _, whole in sorted(by_config.items())]
 
 
-def _count(whole: Reached) -> Coverage:
+def _count(whole: Exercised) -> Coverage:
     met = whole.met & whole.declared.keys()
     # What the server itself refuses may be met on any channel.
     generic = {(point.kind, point.name) for point in whole.met}

@@ -5,7 +5,7 @@ import enum
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place
-from channeld.scenarios.coverage import Reached
+from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.matching import Deviation
 
 __all__ = ["Entry", "FileResult", "Outcome", "Problem", "Status", "shown_seconds"]
@@ -72,7 +72,7 @@ class FileResult:
     diagnostics: tuple[Diagnostic, ...] = ()
     unreadable: str = ""
     seconds: float = 0.0
-    reached: Reached | None = None
+    reached: Exercised | None = None
 
     def count(self, status: Status) -> int:
         """How many scenarios came out like that; a file that could not be run is one ERROR."""

@@ -20,7 +20,7 @@ from channeld.groups import first, leaves
 from channeld.plan.load import Checked
 from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
-from channeld.scenarios.coverage import Reached
+from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.instrumentation import HookFailure, Witness, instrument
 from channeld.scenarios.model import Scenario, Send, SendRaw
 from channeld.scenarios.outcome import Entry, Outcome, Problem, Status
@@ -42,7 +42,7 @@ def run_scenario(
     scenario: Scenario,
     tree: Tree,
     config: Checked,
-    reached: Reached,
+    reached: Exercised,
     *,
     cap: float = CAP,
     secrets: set[str] | None = None,
@@ -143,7 +143,7 @@ class _Run:
     scenario: Scenario
     tree: Tree
     config: Checked
-    reached: Reached
+    reached: Exercised
     secrets: set[str]
     problems: list[Problem] = attrs.field(factory=list)
     timeline: list[Entry] = attrs.field(factory=list)
@@ -334,7 +334,7 @@ def _mark_left_over(stage: Stage) -> None:
                 received.entry.note = "(not consumed)"
 
 
-def _count(plan: Plan, reached: Reached) -> None:
+def _count(plan: Plan, reached: Exercised) -> None:
     """Turn what the engine counted, and what clients received, into points of the coverage."""
     for channel in plan.channels.values():
         for type_, message in channel.messages.items():

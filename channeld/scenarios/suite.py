@@ -17,7 +17,7 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.plan.load import Checked, check
 from channeld.plan.plan import Plan
-from channeld.scenarios.coverage import Reached, points
+from channeld.scenarios.coverage import Exercised, points
 from channeld.scenarios.instrumentation import hook_names
 from channeld.scenarios.model import ScenarioFile
 from channeld.scenarios.outcome import FileResult, Outcome
@@ -186,14 +186,14 @@ class Runs:
         content, report = parsed.content, parsed.report
         outcomes: list[Outcome] = []
         secrets: set[str] = set()
-        reached: Reached | None = None
+        reached: Exercised | None = None
         if content is not None and not self._is_left_out(content):
             with silenced():
                 config = self._config(content, report)
                 if config is not None and config.plan is not None:
                     _check_stubs(content, config.plan, report)
                 if config is not None and config.config is not None and not report.errors:
-                    reached = Reached(config.file, points(config.config, config.sources.place))
+                    reached = Exercised(config.file, points(config.config, config.sources.place))
                     outcomes = list(self._outcomes(content, config, reached, secrets))
         shows = len(report) > 0 or any(outcome.problems for outcome in outcomes)
         result = FileResult(
@@ -211,7 +211,7 @@ class Runs:
         return not any(self._options.selects(one.name) for one in content.scenarios)
 
     def _outcomes(
-        self, content: ScenarioFile, config: Checked, reached: Reached, secrets: set[str]
+        self, content: ScenarioFile, config: Checked, reached: Exercised, secrets: set[str]
     ) -> Iterator[Outcome]:
         for scenario in content.scenarios:
             if self._options.selects(scenario.name):

@@ -11,7 +11,7 @@ from channeld.engine.session import State
 from channeld.plan.plan import ChannelPlan, Match
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.reserved import RESERVED
-from channeld.scenarios.coverage import Reached
+from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.delivered import Breach, check_delivered
 from channeld.scenarios.inbox import Inbox, Received
 from channeld.scenarios.instrumentation import ORIGIN
@@ -86,7 +86,7 @@ class Stage:
 
     app: TestApp
     scenario: Scenario
-    reached: Reached
+    reached: Exercised
     step: int = -1
     captured: dict[str, Json] = attrs.field(factory=dict)
     actors: dict[str, Actor] = attrs.field(factory=dict)

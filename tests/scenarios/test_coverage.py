@@ -2,7 +2,7 @@ import pytest
 
 from channeld.diagnostics.diagnostic import Place
 from channeld.plan.load import check
-from channeld.scenarios.coverage import Point, Reached, cover, percent, points
+from channeld.scenarios.coverage import Exercised, Point, cover, percent, points
 from tests.scenarios.kit import CASES, run
 
 PLACE = Place("channels.yaml", 3, 1, 3, 2)
@@ -10,8 +10,8 @@ A, B = Point("a", "message", "say"), Point("a", "event", "note")
 SERVER = Point("server", "error", "INVALID_JSON")
 
 
-def reached(*met: Point, config: str = "channels.yaml") -> Reached:
-    return Reached(config, {A: PLACE, B: PLACE, SERVER: PLACE}, set(met))
+def reached(*met: Point, config: str = "channels.yaml") -> Exercised:
+    return Exercised(config, {A: PLACE, B: PLACE, SERVER: PLACE}, set(met))
 
 
 def test_files_of_one_configuration_add_up() -> None:

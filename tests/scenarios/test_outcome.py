@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from channeld.scenarios.coverage import Reached
+from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.outcome import FileResult, Status, shown_seconds
 from tests.scenarios.kit import run
 
@@ -19,7 +19,7 @@ def test_results_cross_processes() -> None:
     result = run("scenarios: [{name: a, clients: {ann: {path: /no}}, steps: []}]")
     copy = pickle.loads(pickle.dumps(result))
     assert copy.outcomes == result.outcomes
-    assert isinstance(copy.reached, Reached)
+    assert isinstance(copy.reached, Exercised)
     assert copy.reached.met == result.reached.met if result.reached else False
 
 

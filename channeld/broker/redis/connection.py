@@ -22,7 +22,7 @@ from coredis.exceptions import NoScriptError, RedisError
 from channeld.broker.redis.queue import Argument, Reply
 from channeld.groups import first
 
-__all__ = ["Connection", "Lost", "NoLongerPrimary", "Turn", "Wire", "connect"]
+__all__ = ["Connection", "Lost", "NoLongerPrimary", "RedisWire", "Turn", "connect"]
 
 READ = 64 * 1024
 
@@ -49,7 +49,7 @@ def _error(message: str) -> RedisError:
     return NoScriptError(message) if word == "NOSCRIPT" else RedisError(message)
 
 
-class Wire:
+class RedisWire:
     """A socket that never blocks, with TLS where a context is given."""
 
     def __init__(self, sock: socket, tls: ssl.SSLContext | None, host: str | None) -> None:
@@ -111,7 +111,7 @@ class Wire:
             data = data[self.sock.send(data) :]
 
 
-async def connect(location: Location, tls: ssl.SSLContext | None) -> Wire:
+async def connect(location: Location, tls: ssl.SSLContext | None) -> RedisWire:
     """A connection to a place, with the handshake of TLS done.
 
     Raises:
@@ -128,7 +128,7 @@ async def connect(location: Location, tls: ssl.SSLContext | None) -> Wire:
     sock.setblocking(False)
     if host is not None:
         sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-    wire = Wire(sock, tls, host)
+    wire = RedisWire(sock, tls, host)
     try:
         await wire.shake_hands()
     except BaseException:
@@ -137,7 +137,7 @@ async def connect(location: Location, tls: ssl.SSLContext | None) -> Wire:
     return wire
 
 
-class _Asked:
+class _AskedRedis:
     """An answer that a task waits for."""
 
     __slots__ = ("_event", "_reply")
@@ -160,7 +160,7 @@ class _Asked:
 class Connection:
     """Made with what `connect` gave. `on_push` gets the pushes; `timeout` seconds without an answer are a fault."""
 
-    def __init__(self, wire: Wire, timeout: float, turn: Turn) -> None:
+    def __init__(self, wire: RedisWire, timeout: float, turn: Turn) -> None:
         self.on_push: Callable[[list[Any]], object] = lambda _push: None
         self.fault: Lost | None = None
         self._wire = wire
@@ -203,7 +203,7 @@ class Connection:
             Lost: no answer.
             RedisError: Redis refused it.
         """
-        asked = _Asked()
+        asked = _AskedRedis()
         self.call(words, asked)
         self.flush()
         return await asked

@@ -8,7 +8,7 @@ import trio.testing
 from coredis.connection import UnixDomainSocketLocation
 from coredis.exceptions import NoScriptError, RedisError
 
-from channeld.broker.redis.connection import Connection, Lost, NoLongerPrimary, Wire, connect
+from channeld.broker.redis.connection import Connection, Lost, NoLongerPrimary, RedisWire, connect
 
 
 class Pair:
@@ -20,7 +20,7 @@ class Pair:
         self.theirs.setblocking(False)
         self.turns: list[str] = []
         turn = (lambda: self.turns.append("begin"), lambda: self.turns.append("end"))
-        self.connection = Connection(Wire(ours, None, None), timeout, turn)
+        self.connection = Connection(RedisWire(ours, None, None), timeout, turn)
         self.replies: list[Any] = []
         self.lost: list[Lost] = []
 
