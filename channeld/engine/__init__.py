@@ -1,11 +1,6 @@
 """What happens to a connection. The modules are a stair: each imports only those before it, in this order of reading.
 
-<<<<<<< HEAD
-=======
-    ports          what the engine asks of those around it, and what its modules ask of it
->>>>>>> a575571 (Give every package a whole reading order)
     limits         token buckets
-    allowances     buckets that an address or a room shares
     budgets        what is kept of them beyond a connection's end
     latency        how long frames and hooks take
     allowances     buckets that an address or a room shares
@@ -22,13 +17,7 @@
     rooms          joining, leaving, being counted present
     showing        a user's own presence state
     routing        from an accepted message to publications
-<<<<<<< HEAD
     steps          the way of a message with options
-=======
-    rates          a type's rate, and what a message over it is told
-    holding        messages that wait until their rate lets them go
-    steps          the way of messages with options such as `once`
->>>>>>> a575571 (Give every package a whole reading order)
     lifecycle      letting in, watching the token, letting go
     reading        a client that only reads a room
     renewal        asking again: after a new token, after a reload
