@@ -11,6 +11,7 @@ import codecs
 from collections.abc import Awaitable, Callable
 
 from channeld.protocol.codes import CloseCode
+from channeld.protocol.masking import unmask
 from channeld.protocol.reader import Closing, Receive, Stop
 
 __all__ = [
@@ -29,9 +30,6 @@ __all__ = [
 TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 
 _PLAIN = frozenset((TEXT, CLOSE, PING, PONG))
-# Below this size one XOR of two big integers is faster, above it four byte translations are.
-_LARGE = 1400
-_XOR = [bytes(a ^ b for a in range(256)) for b in range(256)]
 
 
 def encode_text(payload: bytes, first: int = TEXT) -> bytes:
@@ -54,19 +52,6 @@ def encode_close(code: int, reason: str = "") -> bytes:
     return encode_text(
         code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode(), CLOSE
     )
-
-
-def unmask(payload: bytes, key: bytes) -> bytes:
-    """The payload XORed with its 4-byte masking key (section 5.3)."""
-    size = len(payload)
-    if size < _LARGE:
-        mask = (key * ((size + 3) >> 2))[:size]
-        plain = int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")
-        return plain.to_bytes(size, "little")
-    out = bytearray(payload)
-    for lane in range(4):
-        out[lane::4] = out[lane::4].translate(_XOR[key[lane]])
-    return bytes(out)
 
 
 def read_close(payload: bytes) -> Closing | CloseCode:

@@ -19,7 +19,6 @@ from channeld.protocol.websocket import (
     encode_close,
     encode_text,
     read_close,
-    unmask,
 )
 from tests.server.kit import close_frame, frame, read_frames
 
@@ -75,12 +74,6 @@ def test_a_long_reason_is_cut_at_a_characters_end() -> None:
     encoded = encode_close(1000, "é" * 100)
     assert len(encoded) <= 127
     assert read_frames(encoded)[0][1][2:].decode() == "é" * 61
-
-
-@given(st.binary(max_size=3000), st.binary(min_size=4, max_size=4))
-@settings(max_examples=60)
-def test_unmasking_is_the_xor_of_the_rfc(payload: bytes, key: bytes) -> None:
-    assert unmask(payload, key) == bytes(b ^ key[i % 4] for i, b in enumerate(payload))
 
 
 # ---------------------------------------------------------------------------------------------- what the scanner takes
