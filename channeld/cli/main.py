@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "cli", "main", "run"]
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("channeld.cli.run", "Serve a configuration."),
     "validate": ("channeld.cli.validate", "Report every problem in a configuration at once."),
+    "mock": ("channeld.cli.mock", "Serve a configuration for front-end work, without a back end."),
     "routes": (
         "channeld.cli.routes",
         "Show which messages exist, who may send them and who receives them.",

@@ -39,6 +39,8 @@ __all__ = [
     "caused_by",
     "hook_names",
     "instrument",
+    "rebuilt",
+    "same_message",
 ]
 
 
@@ -119,7 +121,7 @@ def hook_names(plan: Plan) -> list[str]:
         names.append(hook.name)
         return hook
 
-    _rebuilt(plan, note, _same_message)
+    rebuilt(plan, note, same_message)
     return list(dict.fromkeys(names))
 
 
@@ -138,14 +140,15 @@ def instrument(plan: Plan, witness: Witness, stubs: Mapping[str, Stub]) -> Plan:
             return declared  # without a stub no backend is reached, and the client hears so
         return _watched(declared, origin, witness, is_stub=False)
 
-    return _rebuilt(plan, hook, _noting)
+    return rebuilt(plan, hook, _noting)
 
 
 _HookChange = Callable[[Hook, FrameOrigin], Hook]
 _MessageChange = Callable[[MessagePlan, FrameOrigin], MessagePlan]
 
 
-def _rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
+def rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
+    """The same plan with each hook and each message as these two make them."""
     channels = {
         name: _channel(channel, at("/channels", name), hook, message)
         for name, channel in plan.channels.items()
@@ -216,7 +219,8 @@ def _subscribe(
     )
 
 
-def _same_message(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
+def same_message(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
+    """The message as it is, for `rebuilt`."""
     return message
 
 

@@ -1,0 +1,72 @@
+"""`channeld mock`: serves a configuration for front-end work, without secrets, hooks or a back end."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import click
+import trio
+
+from channeld.app import App, Forced
+from channeld.cli.binding import bind_or_explain
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.cli.run import DevEnvironment
+from channeld.cli.token import DurationType
+from channeld.config.scalars import TcpAddress, parse_address
+from channeld.scenarios.mock import agreeing, make_up, mock_app
+from channeld.server.log_writer import off_the_loop
+from channeld.telemetry import configure
+
+__all__ = ["command"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command("mock")
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
+@click.option(
+    "--bind", default="127.0.0.1:4000", show_default=True, metavar="ADDRESS", help="HOST:PORT."
+)
+@click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
+@click.option(
+    "--every",
+    default="2s",
+    type=DurationType(),
+    show_default=True,
+    help="How often an event is made up.",
+)
+def command(*, file: str, bind: str, public: bool, every: float) -> None:
+    """Serve a configuration for front-end work.
+
+    Any token is good, and so is ?user=ann&claims={"role":"admin"}; hooks agree; declared events are made up from
+    schemas and examples. What the server would refuse is refused.
+    """
+    address = parse_address(bind)
+    if not isinstance(address, TcpAddress):
+        raise click.BadParameter(f"'{bind}' is not HOST:PORT", param_hint="--bind")
+    if address.host not in _LOOPBACK and not public:
+        raise click.UsageError(
+            f"{bind} can be reached from other machines, and a mock lets anyone in: add --public if that is meant"
+        )
+    checked = check(file, environ=DevEnvironment(os.environ), import_hooks=False)
+    demand_valid(checked)
+    assert checked.plan is not None  # noqa: S101 - demanded
+    configure("auto", "warning")
+    sockets = bind_or_explain([bind])
+    app = mock_app(agreeing(checked.plan), partial(_say, sorted(checked.plan.channels)))
+    try:
+        off_the_loop()(trio.run)(partial(_serve, app, sockets, every))
+    except Forced:
+        raise click.exceptions.Exit(130) from None
+
+
+def _say(channels: Sequence[str], addresses: Sequence[str]) -> None:
+    click.echo(f"channeld mocks {', '.join(channels)} on {', '.join(addresses)}")
+    click.echo("Any token is good, and so is ?user=ann. Ctrl-C stops.")
+
+
+async def _serve(app: App, sockets: Sequence[object], every: float) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(make_up, app, every)
+        await app.run(sockets)  # type: ignore[arg-type]
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,148 @@
+"""The contract served without its back end: any token is good, hooks agree, declared events are made up.
+
+What the server would refuse is refused: frames, rooms, rates, requirements. So a front end can be written, and tested,
+before there is anything behind it.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import attrs
+import orjson
+import trio
+
+from channeld.app import App
+from channeld.auth.authenticator import Denied, Grant, accept_user
+from channeld.auth.places import find_token
+from channeld.config.model import Config
+from channeld.engine.ports import Surroundings
+from channeld.engine.publishing import FrameRefused
+from channeld.hooks import Request, User
+from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Plan
+from channeld.protocol.frames import Json
+from channeld.scenarios.instrumentation import FrameOrigin, rebuilt, same_message
+from channeld.schema.sample import sample
+
+__all__ = ["agreeing", "make_up", "mock_app", "samples_of"]
+
+_NEVER: Final = 4_102_444_800  # 2100-01-01: the `exp` of claims that have none
+
+
+def agreeing(plan: Plan) -> Plan:
+    """The plan with hooks that agree, no lifespan, no webhooks, and everything in this process."""
+
+    def agree(hook: Hook, origin: FrameOrigin) -> Hook:
+        return Hook(name=hook.name, call=lambda *_args: None, is_async=False)
+
+    config = attrs.evolve(plan.config, broker="memory", webhooks=(), api=None)
+    server = attrs.evolve(plan.server, workers=1, tls=None, allowed_origins="any")
+    made = rebuilt(plan, agree, same_message)
+    return attrs.evolve(made, config=config, server=server, lifespans=())
+
+
+def mock_app(plan: Plan, on_ready: Any) -> App:
+    """A server for a plan that agrees with everything (`agreeing`)."""
+    app = App(plan, on_ready=on_ready)
+    app.engine.find_user = _find_user
+    app.engine.verifiers = {
+        auth.name: _AnyToken(auth, plan.config)
+        for channel in plan.channels.values()
+        for auth in channel.auth
+        if auth.name in app.engine.verifiers
+    }
+    return app
+
+
+@attrs.frozen
+class _AnyToken:
+    """Takes any token: what a JWT says is believed, any other text is the user's id."""
+
+    auth: AuthPlan
+    config: Config
+
+    @property
+    def token_from(self) -> Sequence[str]:
+        """As the authenticator that it stands for."""
+        found: Sequence[str] = getattr(self.auth.declared, "token_from", ())
+        return found
+
+    async def verify(self, token: str, wall: float) -> Grant | Denied:
+        """Whose it says that it is."""
+        claims = _claims_in(token)
+        return self.vouch(str(claims.get("sub", token[:128])), claims, wall)
+
+    def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
+        """The user, if the claims are such as the authenticator's schema wants; missing ones are made up."""
+        declared = getattr(self.auth.declared, "claims", None)
+        made_up = sample(declared, user.capitalize(), self.config.schemas) if declared else {}
+        known = made_up if isinstance(made_up, dict) else {}
+        found = User(user, {"sub": user, "exp": _NEVER, **known, **claims})
+        reason = accept_user(self.auth.compiled.claims, found)
+        return Grant(found) if reason is None else Denied(reason, of_claims=True)
+
+
+def _claims_in(token: str) -> dict[str, Any]:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    with suppress(ValueError):
+        found = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+async def _find_user(
+    engine: Surroundings, channel: ChannelPlan, request: Request
+) -> Grant | Denied | None:
+    """`?user=` and `?claims=` (JSON), else any token."""
+    user, wall = request.query.get("user"), engine.runtime.clock.wall()
+    for auth in channel.auth:
+        verifier = engine.verifiers.get(auth.name) or _AnyToken(auth, engine.plan.config)
+        if user:
+            try:
+                claims = orjson.loads(request.query.get("claims", "{}"))
+            except ValueError:
+                return Denied("`claims` in the query is not JSON")
+            return verifier.vouch(user, claims if isinstance(claims, dict) else {}, wall)
+        token = find_token(verifier.token_from, request)
+        if token is not None:
+            return await verifier.verify(token, wall)
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------ made up events
+
+
+def samples_of(config: Config, channel: str) -> Iterator[dict[str, Json]]:
+    """A frame of each declared event: its examples, else one made up from its schema."""
+    for name, event in (config.channels[channel].events or {}).items():
+        values = list(event.examples) or [sample(event.schema, "text", config.schemas)]
+        for value in values:
+            if isinstance(value, dict):
+                yield {"type": name, **value}
+
+
+async def make_up(app: App, every: float) -> None:
+    """Publish the declared events in turn, one on each channel `every` so many seconds, to whoever is there."""
+    config = app.engine.plan.config
+    frames = {name: list(samples_of(config, name)) for name in config.channels}
+    turn = 0
+    while True:
+        await trio.sleep(every)
+        for name, made in frames.items():
+            if made:
+                await _publish(app, name, made[turn % len(made)])
+        turn += 1
+
+
+async def _publish(app: App, channel: str, frame: dict[str, Json]) -> None:
+    rooms = [room for room, _ in app.engine.hub.topics(channel)]
+    # One that its own channel refuses was made up badly, and is left out.
+    with suppress(FrameRefused):
+        for room in rooms:
+            await app.hook_server.publish(channel, frame, room=room)
+        if not rooms:
+            await app.hook_server.publish(channel, frame, everyone=True)
