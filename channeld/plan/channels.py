@@ -19,6 +19,7 @@ from channeld.plan.plan import (
     Scope,
     SubscribePlan,
 )
+from channeld.plan.private_rooms import check_private_rooms
 from channeld.plan.query import compile_query, query_types
 from channeld.plan.requires import RequireCompiler
 from channeld.plan.rooms import Tokens, allows, tokens
@@ -46,6 +47,7 @@ class ChannelCompiler:
     def compile(self, channel: Channel, params: Mapping[str, frozenset[str]]) -> ChannelPlan:
         """The plan of a channel whose path has these params; worth nothing when there were errors."""
         context = self._rooms_of(self._context(channel, params))
+        check_private_rooms(context)
         pointer = context.pointer
         auth = tuple(self.auth[name] for name in channel.auth.names if name in self.auth)
         hooks = channel.hooks

@@ -1,0 +1,135 @@
+"""Rooms that are one user's own: whether something else in the channel lets another user name one of them.
+
+A template with `{user.id}` or a claim in it promises its room to that user. A template that a client fills as it likes
+(a param, `*` in `allow`, a field of a message that may be sent from outside) must not be able to spell such a name.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from channeld.diagnostics.catalogue import diagnose
+from channeld.diagnostics.diagnostic import Related
+from channeld.plan.context import ChannelContext
+from channeld.plan.expressions import Expression, parse
+from channeld.plan.rooms import STAR, Tokens, may_meet, tokens
+from channeld.pointer import at
+
+__all__ = ["check_private_rooms"]
+
+# What a user may be called: if a param takes none of these after the promised name's text, it is taken to be apart.
+USERS = ("ann", "1", "Ann_7", "7f3c2a9e", "ann@example.com", "0b8f6c1e-4a7d-4f5e-9c3b-2d1a0e9f8b7c")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class _Named:
+    """One template that names rooms, and where it stands; `guarded` where a hook or a claim decides besides."""
+
+    tokens: Tokens
+    pointer: str
+    guarded: bool = False
+
+    @property
+    def roots(self) -> set[str]:
+        """The first words of its expressions."""
+        return {token.root for token in self.tokens if isinstance(token, Expression)}
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it promises its rooms to one user."""
+        return bool(self.roots & {"user", "claims"})
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a client fills it as it likes."""
+        chosen = bool(self.roots & {"params", "query", "message"}) or STAR in self.tokens
+        return chosen and not self.is_private and not self.guarded
+
+
+def check_private_rooms(context: ChannelContext) -> None:
+    """CH354: a client can name a room that is promised to another user."""
+    named = [*_joined(context), *_allowed(context)]
+    private = [one for one in named if one.is_private]
+    for free in (*named, *_sent(context)):
+        promised = next(
+            (one for one in private if free.is_free and _spells(context, free, one)), None
+        )
+        if promised is None:
+            continue
+        place = context.sources.place(free.pointer)
+        there = context.sources.place(promised.pointer)
+        context.add(
+            diagnose(
+                "CH354",
+                "a client can name a room that is promised to another user",
+                place,
+                label="this can spell the name of such a room",
+                help="give one of them a prefix that the other cannot have, or the param a `pattern`",
+                related=(Related(place=there, message="promised to one user here"),),
+            )
+        )
+
+
+def _joined(context: ChannelContext) -> Iterator[_Named]:
+    rooms = at(context.pointer, "rooms")
+    written = context.templates.written(rooms)
+    join = at(rooms, "join") if isinstance(written, dict) else rooms
+    guarded = context.channel.hooks.connect is not None
+    yield from _each(context, context.channel.rooms.join, join, guarded, stars=False)
+
+
+def _allowed(context: ChannelContext) -> Iterator[_Named]:
+    subscribe = context.channel.rooms.subscribe
+    if subscribe is not None:
+        pointer = at(context.pointer, "rooms", "subscribe", "allow")
+        guarded = subscribe.hook is not None or context.channel.hooks.subscribe is not None
+        yield from _each(context, subscribe.allow, pointer, guarded, stars=True)
+
+
+def _each(
+    context: ChannelContext, texts: Sequence[str], pointer: str, guarded: bool, *, stars: bool
+) -> Iterator[_Named]:
+    listed = isinstance(context.templates.written(pointer), list)
+    for index, text in enumerate(texts):
+        found = tokens(parse(text, pointer, []), stars=stars)
+        place = at(pointer, index) if listed else pointer
+        yield _Named(tokens=found, pointer=place, guarded=guarded)
+
+
+def _sent(context: ChannelContext) -> Iterator[_Named]:
+    """Where messages go that may be sent from outside of the room."""
+    for type, message in context.channel.messages.items():
+        guarded = bool(message.require) or message.hook is not None
+        pointer = at(context.pointer, "messages", type, "route")
+        listed = isinstance(context.templates.written(pointer), list)
+        for index, route in enumerate(message.route):
+            own = route.channel in (None, context.channel.name)
+            if route.room is not None and not route.members_only and own:
+                found = tokens(parse(route.room, pointer, []), stars=False)
+                place = at(at(pointer, index) if listed else pointer, "room")
+                yield _Named(tokens=found, pointer=place, guarded=guarded)
+
+
+def _spells(context: ChannelContext, free: _Named, promised: _Named) -> bool:
+    if not may_meet(free.tokens, promised.tokens):
+        return False
+    expressions = [token for token in free.tokens if isinstance(token, Expression)]
+    if len(expressions) != 1 or STAR in free.tokens or expressions[0].root != "params":
+        return True
+    (param,) = expressions
+    name = param.path[0] if param.path else ""
+    validator = None
+    if name in context.channel.params:
+        validator = context.schemas.validator(at(context.pointer, "params", name))
+    if validator is None:
+        return True
+    where = free.tokens.index(param)
+    before, after = (
+        "".join(map(str, part)) for part in (free.tokens[:where], free.tokens[where + 1 :])
+    )
+    for user in USERS:
+        room = "".join(user if isinstance(t, Expression) else str(t) for t in promised.tokens)
+        inside = room.startswith(before) and room.endswith(after)
+        if inside and validator.accepts(room[len(before) : len(room) - len(after)]):
+            return True
+    return False
