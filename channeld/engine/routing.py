@@ -38,7 +38,8 @@ class BadEmit(Exception):
     """What a message emits does not satisfy the event that it claims to be: a mistake in hook or config."""
 
 
-@attrs.frozen(slots=True)
+# Not frozen: a frozen value of six fields takes 0.6 µs longer to make, and every routed message makes one.
+@attrs.define(eq=False)
 class _Publication:
     topic: Topic | None  # None: to the sender itself
     payload: bytes
