@@ -18,6 +18,7 @@ from channeld.server.origins import (
     OriginCheck,
     address_of,
     is_trusted,
+    named_origin,
     networks,
     origin_check,
     unmapped,
@@ -112,7 +113,10 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
         arrival = attrs.evolve(arrival, address=address, secure=secure)
     verdict = _judge(_Asked(head, path, query, fields, arrival), rules)
     if isinstance(verdict, Refuse):
-        verdict = attrs.evolve(verdict, path=path, origin=fields.get("origin"), address=address)
+        origin = named_origin(fields["origin"]) if "origin" in fields else None
+        # What is nobody's path may be anything, also a token in the wrong place.
+        known = path if rules.match(path) is not None else None
+        verdict = attrs.evolve(verdict, path=known, origin=origin, address=address)
     if isinstance(verdict, Answer) and head.method == b"HEAD":
         return verdict.without_body()
     return verdict

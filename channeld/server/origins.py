@@ -5,7 +5,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-__all__ = ["Network", "OriginCheck", "address_of", "networks", "origin_check", "unmapped"]
+__all__ = [
+    "Network",
+    "OriginCheck",
+    "address_of",
+    "named_origin",
+    "networks",
+    "origin_check",
+    "unmapped",
+]
 
 OriginCheck: TypeAlias = Callable[[str, str, bool], bool]
 """`(origin, host field, secure) -> allowed`."""
@@ -47,6 +55,14 @@ def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
         )
 
     return is_listed
+
+
+def named_origin(origin: str) -> str:
+    """An origin as the log names it: scheme, host and port, since whatever stands behind them may be a secret."""
+    if origin == "null":
+        return origin
+    match = _ORIGIN.match(origin.lower())
+    return match[0] if match is not None else "malformed"
 
 
 def _is_local(origin: str, _host: str, _secure: bool) -> bool:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from channeld.server.origins import address_of, is_trusted, networks, origin_check, unmapped
+from channeld.server.origins import (
+    address_of,
+    is_trusted,
+    named_origin,
+    networks,
+    origin_check,
+    unmapped,
+)
 
 SAME = origin_check("same-origin")
 LISTED = origin_check(["https://a.com", "https://*.example.com", "http://[2001:db8::1]:8080"])
@@ -88,6 +95,20 @@ def test_origins_of_apps_pass_where_they_are_listed(origin: str) -> None:
     assert allows(origin, "a.example", True)
     assert not allows(f"{origin}x", "a.example", True)
     assert not allows("https://localhost", "a.example", True)
+
+
+@pytest.mark.parametrize(
+    ("origin", "named"),
+    [
+        ("https://evil.example", "https://evil.example"),
+        ("https://evil.example:8443/secret", "https://evil.example:8443"),
+        ("https://evil.example?token=secret", "https://evil.example"),
+        ("secret", "malformed"),
+        ("null", "null"),
+    ],
+)
+def test_the_log_names_nothing_of_an_origin_but_where_it_is(origin: str, named: str) -> None:
+    assert named_origin(origin) == named
 
 
 def test_any_is_any() -> None:
