@@ -176,6 +176,8 @@ class _Pair:
         )
         was, now = (self.old.events or {})[name], (self.new.events or {})[name]
         yield from self._options(name, was.as_message(), now.as_message(), "events")
+        kept = bool(was.history), bool(now.history)
+        yield from self._keeping(name, *kept, self.at("events", name))
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"event `{name}`", self.at("events", name))
 
@@ -224,13 +226,8 @@ class _Pair:
 
     def _rest(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         pointer = self.at("messages", name)
-        kept = self.old.history is not None and self.new.history is not None
-        if kept and was.history and not now.history and is_routed(now):
-            words = f"`{name}` is no longer kept: clients that come back don't get it"
-            yield self.comparison.change("D504", Level.BREAKING, words, at(pointer, "history"))
-        if kept and now.history and not was.history and is_routed(now):
-            words = f"`{name}` is kept now: clients that come back get it"
-            yield self.comparison.change("D508", Level.SAFE, words, at(pointer, "history"))
+        if is_routed(now):
+            yield from self._keeping(name, bool(was.history), bool(now.history), pointer)
         if was.hook != now.hook:
             before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
             words = f"the hook of `{name}` is {after} now"
@@ -240,6 +237,16 @@ class _Pair:
             )
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"message `{name}`", pointer)
+
+    def _keeping(self, name: str, was: bool, now: bool, pointer: str) -> Iterator[Change]:
+        if was == now or self.old.history is None or self.new.history is None:
+            return
+        words = f"`{name}` is kept now: clients that come back get it"
+        code, level = "D508", Level.SAFE
+        if was:
+            words = f"`{name}` is no longer kept: clients that come back don't get it"
+            code, level = "D504", Level.BREAKING
+        yield self.comparison.change(code, level, words, at(pointer, "history"))
 
     def _words(self, what: str, pointer: str) -> Iterator[Change]:
         if self.comparison.everything:

@@ -55,7 +55,7 @@ WHOLE: dict[str, Any] = {
             "auth": {"use": ["keys", "pems", "fixed", "asked"]},
             "require": {"role": "admin"},
             "rooms": {"join": ["{params.id}"], "subscribe": {"allow": ["a-*"], "max": 9}},
-            "presence": {"info": {"at": "{now}"}, "events": True},
+            "presence": {"info": {"at": "{now}"}, "events": True, "state": {"type": "object"}},
             "history": {"size": 10, "ttl": "1h"},
             "limits": {"connections_per_user": 3},
             "hooks": {"connect": "m:f"},
@@ -79,6 +79,7 @@ WHOLE: dict[str, Any] = {
     },
 }  # fmt: skip
 SAY = "channels.room.messages.say"
+TOLD = {"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}}}
 # Key of the language → where it stands in the file above, and what it is changed to (None: taken out).
 CHANGED: dict[str, tuple[str, Any]] = {
     "server.tls": ("server.tls", {"certificate": "a.pem", "key": "k.pem"}),
@@ -138,6 +139,14 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "channels.NAME.history": ("channels.room.history", None),
     "channels.NAME.history.size": ("channels.room.history.size", 5),
     "channels.NAME.history.ttl": ("channels.room.history.ttl", "1m"),
+    "channels.NAME.history.replay": ("channels.room.history.replay", 5),
+    "channels.NAME.presence.state": ("channels.room.presence.state", None),
+    "channels.NAME.presence.rate": ("channels.room.presence.rate", "2/s"),
+    "channels.NAME.events.NAME.history": ("channels.room.events.told.history", False),
+    "channels.NAME.events.NAME.key": ("channels.room.events.told", {"schema": TOLD, "key": "{event.a}", "history": "latest"}),
+    "channels.NAME.events.NAME.clears": ("channels.room.events.told.clears", "say"),
+    "channels.NAME.events.NAME.conflate": ("channels.room.events.told.conflate", "1s"),
+    "channels.NAME.events.NAME.deprecated": ("channels.room.events.told.deprecated", True),
     "channels.NAME.history.rooms": ("channels.room.history.rooms", 5),
     "channels.NAME.history.bytes": ("channels.room.history.bytes", "1MiB"),
     "channels.NAME.messages": (SAY, None),
@@ -227,7 +236,12 @@ def test_each_key_is_compared_or_argued() -> None:
         one
         for one in every
         for option in OPTIONS
-        if one.startswith(f"channels.NAME.messages.NAME.{option.key}")
+        if one.startswith(
+            (
+                f"channels.NAME.messages.NAME.{option.key}",
+                f"channels.NAME.events.NAME.{option.key}.",
+            )
+        )
     }
     left = {
         one for one in every - options if one not in known and not is_argued(one) and not is_part(one, known)
