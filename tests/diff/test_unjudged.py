@@ -122,6 +122,8 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "channels.NAME.path": ("channels.other.path", "/another"),
     "channels.NAME.description": ("channels.other.description", "Words."),
     "channels.NAME.params": ("channels.room.params.id.maxLength", 5),
+    "channels.NAME.query": ("channels.room.query", {"lang": {"enum": ["en", "de"]}}),
+    "channels.NAME.subprotocols": ("channels.room.subprotocols", ["ocpp1.6"]),
     "channels.NAME.auth": ("channels.room.auth", "keys"),
     "channels.NAME.auth.use": ("channels.room.auth.use", ["keys"]),
     "channels.NAME.auth.optional": ("channels.room.auth.optional", True),
