@@ -8,6 +8,7 @@ import jsonschema_rs
 from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.explain import Explainer
+from channeld.schema.large_enum import KEYWORD, LargeEnum, with_sets
 from channeld.schema.violations import Validator, Violation
 
 __all__ = ["CompiledValidator", "compiled", "validator_of"]
@@ -38,8 +39,10 @@ def compiled(schema: Json) -> CompiledValidator:
 
 
 def _built(schema: dict[str, Json] | bool) -> jsonschema_rs.Draft202012Validator:
+    prepared = with_sets(schema)
     return jsonschema_rs.Draft202012Validator(
-        schema,
+        prepared if isinstance(prepared, dict) else schema,
+        keywords={KEYWORD: LargeEnum},
         validate_formats=True,
         offline=True,
         registry=jsonschema_rs.Registry([]),

@@ -17,9 +17,10 @@ import jsonschema_rs
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed, type_of
+from channeld.schema.large_enum import KEYWORD as LARGE_ENUM
 from channeld.schema.sensitive import Marks, marks_of
 from channeld.schema.violations import Violation
-from channeld.schema.vocabulary import subschemas
+from channeld.schema.vocabulary import rebuilt, subschemas
 
 __all__ = ["Explainer", "shown"]
 
@@ -127,27 +128,16 @@ def _without_branches(schema: Json, *, hide_references: bool, is_root: bool = Fa
     hides = (*_UNIONS, "$ref", "$dynamicRef") if hide_references and not is_root else _UNIONS
     if not isinstance(schema, dict):
         return schema
-    below = {
-        pointer: child
-        if keyword in _DECIDED
-        else _without_branches(child, hide_references=hide_references)
-        for pointer, child, keyword in subschemas(schema)
-    }
-    kept: dict[str, Json] = {}
-    hidden: list[Json] = []
-    for keyword, value in schema.items():
-        here = at("", keyword)
-        if keyword in hides:
-            hidden.append({"not": {"not": {keyword: value}}})
-        elif here in below:
-            kept[keyword] = below[here]
-        elif isinstance(value, dict):
-            kept[keyword] = {key: below.get(at(here, key), child) for key, child in value.items()}
-        elif isinstance(value, list):
-            kept[keyword] = [below.get(at(here, i), child) for i, child in enumerate(value)]
-        elif keyword not in _UNEVALUATED:
-            kept[keyword] = value
-    for keyword in _UNEVALUATED & kept.keys():
+    kept = rebuilt(
+        schema,
+        lambda child, keyword: (
+            child
+            if keyword in _DECIDED
+            else _without_branches(child, hide_references=hide_references)
+        ),
+    )
+    hidden: list[Json] = [{"not": {"not": {key: schema[key]}}} for key in schema if key in hides]
+    for keyword in kept.keys() & {*hides, *_UNEVALUATED}:
         del kept[keyword]
     if hidden:
         before = kept.get("allOf")
@@ -172,6 +162,8 @@ def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
     if keyword in {"contains", "required"} and last in _COUSINS:
         keyword = last
     wording = _WORDS.get(keyword)
+    if keyword == LARGE_ENUM:
+        return "is not one of the allowed values", "enum"
     if keyword == "not":
         return _HIDDEN_WORDS[_hidden(error)], _hidden(error) or keyword
     return (wording(error) if wording else f"is refused by `{keyword}`"), keyword

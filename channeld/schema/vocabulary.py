@@ -23,6 +23,7 @@ __all__ = [
     "is_from_another_draft",
     "is_schema_like",
     "nearest_keyword",
+    "rebuilt",
     "slips",
     "subschemas",
     "why_not_linear",
@@ -136,7 +137,9 @@ class SchemaError:
     key: bool = False
 
 
-def subschemas(schema: Json, pointer: str = "") -> Iterator[tuple[str, Json, str]]:
+def subschemas(
+    schema: Json | Mapping[str, Json], pointer: str = ""
+) -> Iterator[tuple[str, Json, str]]:
     """The schemas directly inside a schema, each with its pointer and the keyword that holds it."""
     if not isinstance(schema, dict):
         return
@@ -149,6 +152,23 @@ def subschemas(schema: Json, pointer: str = "") -> Iterator[tuple[str, Json, str
             yield from ((at(below, name), child, keyword) for name, child in value.items())
         elif kind == "list of schemas" and isinstance(value, list):
             yield from ((at(below, i), child, keyword) for i, child in enumerate(value))
+
+
+def rebuilt(schema: Mapping[str, Json], change: Callable[[Json, str], Json]) -> dict[str, Json]:
+    """A copy of a schema, each schema directly inside it changed; `change` also gets the keyword that holds it."""
+    below = {pointer: change(child, keyword) for pointer, child, keyword in subschemas(schema)}
+    copied: dict[str, Json] = {}
+    for keyword, value in schema.items():
+        here = at("", keyword)
+        if here in below:
+            copied[keyword] = below[here]
+        elif isinstance(value, dict):
+            copied[keyword] = {key: below.get(at(here, key), held) for key, held in value.items()}
+        elif isinstance(value, list):
+            copied[keyword] = [below.get(at(here, i), held) for i, held in enumerate(value)]
+        else:
+            copied[keyword] = value
+    return copied
 
 
 def has_keyword(value: Json) -> bool:

@@ -6,14 +6,13 @@ from typing import Final
 
 import attrs
 
-from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import CompiledValidator, compiled
 from channeld.schema.documents import Document, Target
 from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.violations import Violation
-from channeld.schema.vocabulary import FORMATS, KEYWORDS, subschemas
+from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, subschemas
 
 __all__ = ["IMPLIED", "Book", "Node", "Part", "canonical", "implied"]
 
@@ -40,27 +39,16 @@ def canonical(schema: Json) -> Json:
     """The schema without what says nothing about values, and lists whose order says nothing sorted."""
     if not isinstance(schema, dict):
         return schema
-    below = {pointer: canonical(child) for pointer, child, _ in subschemas(schema)}
     kept: dict[str, Json] = {}
-    for keyword, value in schema.items():
+    for keyword, value in rebuilt(schema, lambda child, _: canonical(child)).items():
         if keyword in _WORDS_ONLY or keyword not in KEYWORDS:
             continue
         if keyword == "format" and value not in FORMATS:
             continue
-        kept[keyword] = _value(keyword, value, below)
+        if keyword in _UNORDERED and isinstance(value, list):
+            value = sorted(value, key=_text)  # noqa: PLW2901 - the same list, sorted
+        kept[keyword] = value
     return kept
-
-
-def _value(keyword: str, value: Json, below: dict[str, Json]) -> Json:
-    here = f"/{keyword}"
-    if here in below:
-        return below[here]
-    if isinstance(value, dict):
-        return {key: below.get(at(here, key), child) for key, child in value.items()}
-    if isinstance(value, list):
-        found = [below.get(f"{here}/{index}", child) for index, child in enumerate(value)]
-        return sorted(found, key=_text) if keyword in _UNORDERED else found
-    return value
 
 
 def _text(value: Json) -> str:

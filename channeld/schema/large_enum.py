@@ -1,0 +1,56 @@
+"""An `enum` of many objects or lists, looked up in a set: the library would compare a value with one after the other.
+
+A list of such values would cost its length times that of the `enum`, seconds for one message.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from channeld.protocol.frames import Json
+from channeld.schema.cases import identity
+from channeld.schema.vocabulary import rebuilt, subschemas
+
+__all__ = ["KEYWORD", "LargeEnum", "with_sets"]
+
+KEYWORD: Final = "x-channeld-enum"
+LARGEST: Final = 16
+"""The most objects and lists in an `enum` that the library compares itself."""
+
+
+class LargeEnum:
+    """The keyword, as jsonschema-rs asks for it."""
+
+    def __init__(self, parent_schema: Any, value: Any, schema_path: Any) -> None:
+        self._known = frozenset(map(identity, value))
+
+    def validate(self, instance: Any) -> None:
+        """Nothing for a value that is listed.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if identity(instance) not in self._known:
+            raise ValueError("not listed")
+
+
+def with_sets(schema: Json) -> Json:
+    """The schema with the keyword in place of each large `enum`; itself where there is none."""
+    if not isinstance(schema, dict) or not any(map(_is_large, _all(schema))):
+        return schema
+    copied = rebuilt(schema, lambda child, _: with_sets(child))
+    if _is_large(schema):
+        copied[KEYWORD] = copied.pop("enum")
+    return copied
+
+
+def _is_large(schema: Json) -> bool:
+    options = schema.get("enum") if isinstance(schema, dict) else None
+    return isinstance(options, list) and sum(isinstance(o, dict | list) for o in options) > LARGEST
+
+
+def _all(schema: Json) -> Iterator[Json]:
+    waiting = [schema]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting += [child for _, child, _ in subschemas(one)]
