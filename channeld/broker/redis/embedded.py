@@ -7,6 +7,7 @@ it kept is gone then, and its clients notice by new epochs.
 
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -82,7 +83,8 @@ class EmbeddedValkey:
                     raise ValkeyFailed(f"the embedded Valkey did not start: {self._last_words()}")
             finally:
                 await _end(process)
-            log("broker_restarted", status=process.returncode, reason=self._last_words())
+            status = process.returncode
+            log("broker_restarted", status=status, reason=_killed_by(status) or self._last_words())
             await trio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -129,6 +131,16 @@ class EmbeddedValkey:
         except OSError:
             return "it said nothing"
         return lines[-1][:300] if lines else "it said nothing"
+
+
+def _killed_by(status: int | None) -> str:
+    """Which signal ended it, if one did: then the last line of its log is about something else."""
+    if status is None or status >= 0:
+        return ""
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
 
 
 async def _end(process: trio.Process) -> None:

@@ -1,5 +1,8 @@
 """The private Valkey: who can reach it, and how it ends."""
 
+import io
+import os
+import re
 import signal
 import stat
 import subprocess
@@ -11,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from channeld.broker.redis import embedded
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.embedded import EmbeddedValkey, ValkeyFailed
 from tests.broker.conftest import RealClock
@@ -58,6 +62,35 @@ async def test_one_that_dies_is_started_again(capsys: pytest.CaptureFixture[str]
         await until(lambda: "broker_restarted" in capsys.readouterr().err)
         await until(valkey._socket.exists)
         nursery.cancel_scope.cancel()
+
+
+async def test_why_it_died_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    valkey = EmbeddedValkey()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(valkey.run)
+        stream = await trio.open_unix_socket(str(valkey._socket))
+        async with stream:
+            await stream.send_all(b"INFO server\r\n")
+            found = re.search(rb"process_id:(\d+)", await stream.receive_some())
+        assert found is not None
+        os.kill(int(found[1]), signal.SIGKILL)
+        said = io.StringIO()
+
+        def is_said() -> bool:
+            said.write(capsys.readouterr().err)
+            return "broker_restarted" in said.getvalue()
+
+        await until(is_said)
+        assert '"status":-9,"reason":"killed by SIGKILL"' in said.getvalue()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(0, ""), (None, ""), (3, ""), (-15, "killed by SIGTERM"), (-99, "killed by signal 99")],
+)
+def test_a_signal_is_named(status: int | None, reason: str) -> None:
+    assert embedded._killed_by(status) == reason
 
 
 OWNER = """
