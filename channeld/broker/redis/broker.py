@@ -31,7 +31,7 @@ from channeld.broker.broker import (
 )
 from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.connection import Lost
-from channeld.broker.redis.encoding import kept_frames, place, topic_key
+from channeld.broker.redis.encoding import Epochs, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
@@ -188,10 +188,11 @@ class RedisBroker:
 
     def _since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames = reply
+            epoch, number, recovered, frames, before = reply
             top = Position(epoch.decode(), number)
             self._inbox.starts(topic, top)
-            return Page(kept_frames(frames, top, number - len(frames) + 1), top, bool(recovered))
+            kept = Epochs(epoch, before).entries(frames, number - len(frames) + 1)
+            return Page(kept, top, bool(recovered))
 
         return self._ask("since", topic, keep, place(position), read)
 
@@ -201,9 +202,9 @@ class RedisBroker:
         """The latest `limit` frames before a position, or before the end."""
 
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames, first, length = reply
+            epoch, number, recovered, frames, before, first, length = reply
             top = Position(epoch.decode(), number)
-            kept = kept_frames(frames, top, number - length + 1 + first)
+            kept = Epochs(epoch, before).entries(frames, number - length + 1 + first)
             return Page(kept, top, bool(recovered), more=first > 0)
 
         return self._ask("before", topic, keep, (*place(position), max(0, limit)), read)

@@ -18,9 +18,9 @@ from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
 
 __all__ = [
     "STAMP",
+    "Epochs",
     "Names",
     "NumberedChange",
-    "kept_frames",
     "place",
     "slot_of",
     "topic_key",
@@ -166,9 +166,32 @@ def place(position: Position | None) -> tuple[bytes, int]:
     return position.epoch.encode("utf-8", "replace"), position.offset
 
 
-def kept_frames(frames: Sequence[bytes], top: Position, first: int) -> tuple[HistoryEntry, ...]:
-    """History entries with their positions; `first` is the first one's offset, the epoch is that of `top`."""
-    return tuple(
-        HistoryEntry(Position(top.epoch, offset), frame[STAMP:])
-        for offset, frame in enumerate(frames, first)
-    )
+class Epochs:
+    """A topic's epochs: the one that gives offsets now, and those before, each up to its last offset."""
+
+    __slots__ = ("_before", "_current")
+
+    def __init__(self, current: bytes, before: bytes) -> None:
+        """Read what scripts return: the epoch, and `epoch=offset;` for each one before, newest first."""
+        self._current = current.decode()
+        self._before: list[tuple[str, int]] = []
+        for entry in before.decode().split(";"):
+            epoch, _, last = entry.partition("=")
+            if last:
+                self._before.append((epoch, int(last)))
+
+    def at(self, offset: int) -> Position:
+        """The position of an offset, under the epoch that gave it."""
+        epoch = self._current
+        for earlier, last in self._before:
+            if offset > last:
+                break
+            epoch = earlier
+        return Position(epoch, offset)
+
+    def entries(self, frames: Sequence[bytes], first: int) -> tuple[HistoryEntry, ...]:
+        """History entries with their positions; `first` is the first one's offset."""
+        return tuple(
+            HistoryEntry(self.at(offset), frame[STAMP:])
+            for offset, frame in enumerate(frames, first)
+        )

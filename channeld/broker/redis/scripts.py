@@ -42,6 +42,12 @@ local function last_of(known, epoch, top, before)
   return at and tonumber(string.match(before, '^%d+', at))
 end
 
+-- An epoch's name begins with its time, and never before that of the one before it: positions grow as text.
+local function name_of(candidate, epoch)
+  local began = epoch and tonumber(string.sub(epoch, 1, 11), 16)
+  return string.format('%011x', math.max(now, (began or 0) + 1)) .. string.sub(candidate, 1, 4)
+end
+
 local function trim(list, size, ttl)
   local length = redis.call('LLEN', list)
   if length > size then
@@ -60,17 +66,18 @@ end
 local function open(list, meta, candidate, lifetime)
   local epoch, top, before = find(meta)
   if epoch then return epoch, top, before end
-  local made = redis.pcall('HSET', meta, 'e', candidate, 'g', gen, 'o', 0)
+  epoch = name_of(candidate)
+  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0)
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
     redis.call('DEL', list)
   end
-  return candidate, 0, ''
+  return epoch, 0, ''
 end
 """
 )
 
-# KEYS: state, then list and meta of each run. ARGV: a fresh epoch, how long a top outlives its frames (ms), then for
+# KEYS: state, then list and meta of each run. ARGV: letters for a fresh epoch, how long a top outlives its frames (ms), then for
 # each run its channel, size (0: not kept), ttl (ms), count, and skip and payload of each publication.
 _PUBLISH = (
     _HISTORY
@@ -79,10 +86,10 @@ local function keep(list, meta, size, ttl, first, count)
   local epoch, top, before, is_of_this_run = find(meta)
   local fresh = not epoch
   if fresh then
-    epoch, top, before = ARGV[1], 0, ''
+    epoch, top, before = name_of(ARGV[1]), 0, ''
   elseif not is_of_this_run then
     before = string.match(epoch .. '=' .. top .. ';' .. before, '^' .. string.rep('[^;]*;?', 8))
-    epoch = ARGV[1]
+    epoch = name_of(ARGV[1], epoch)
   end
   local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
@@ -154,17 +161,17 @@ return (ends and tonumber(ends) > now) and 1 or 0
 """
 )
 
-# KEYS: state, list, meta. ARGV: a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset.
+# KEYS: state, list, meta. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset.
 _SINCE = (
     _HISTORY
     + """
 local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
-if ARGV[5] == '' then return {epoch, top, 1, {}} end
+if ARGV[5] == '' then return {epoch, top, 1, {}, before} end
 local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
 local missed, given = top - ARGV[6], last_of(ARGV[5], epoch, top, before)
-if not given or tonumber(ARGV[6]) > given or missed > length then return {epoch, top, 0, {}} end
-if missed == 0 then return {epoch, top, 1, {}} end
-return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1)}
+if not given or tonumber(ARGV[6]) > given or missed > length then return {epoch, top, 0, {}, before} end
+if missed == 0 then return {epoch, top, 1, {}, before} end
+return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1), before}
 """
 )
 
@@ -173,14 +180,14 @@ _BEFORE = (
     _HISTORY
     + """
 local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
-if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, 0, 0} end
+if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, before, 0, 0} end
 local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
 local last = length
 if ARGV[5] ~= '' then last = math.min(length, math.max(0, ARGV[6] - 1 - top + length)) end
 local first = math.max(0, last - ARGV[7])
 local frames = {}
 if last > first then frames = redis.call('LRANGE', KEYS[2], first, last - 1) end
-return {epoch, top, 1, frames, first, length}
+return {epoch, top, 1, frames, before, first, length}
 """
 )
 
@@ -194,15 +201,15 @@ for i = 1, (#KEYS - 1) / 2 do
   local list, epoch, top, before = KEYS[2 * i], find(KEYS[2 * i + 1])
   local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
   if ARGV[3 * i - 2] == 't' or not epoch then
-    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}}
+    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or ''}
   else
     local missed, given = top - offset, known == '' and top or last_of(known, epoch, top, before)
     if not given or offset > given or missed > redis.call('LLEN', list) then
-      out[i] = {epoch, top, 0, {}}
+      out[i] = {epoch, top, 0, {}, before}
     elseif missed == 0 then
-      out[i] = {epoch, top, 1, {}}
+      out[i] = {epoch, top, 1, {}, before}
     else
-      out[i] = {epoch, top, 1, redis.call('LRANGE', list, -missed, -1)}
+      out[i] = {epoch, top, 1, redis.call('LRANGE', list, -missed, -1), before}
     end
   end
 end

@@ -15,13 +15,14 @@ from channeld.broker.broker import (
     BrokerUnavailable,
     Deliver,
     Delivered,
+    HistoryEntry,
     Position,
     PresenceChange,
     PresenceMissed,
     Publication,
     Topic,
 )
-from channeld.broker.redis.encoding import STAMP, Names, NumberedChange, unpack, unpack_change
+from channeld.broker.redis.encoding import Epochs, Names, NumberedChange, unpack, unpack_change
 from channeld.broker.redis.queue import Answer, Argument, Reply
 from channeld.broker.redis.roster import Roster
 
@@ -225,9 +226,12 @@ class Inbox:
 
     def filled(self, subscriptions: Sequence[Subscription], reply: Reply) -> None:
         """Deliver what the `fill` script found, and say where it could not."""
-        for subscription, (epoch, top, recovered, frames) in zip(subscriptions, reply, strict=True):
+        for subscription, (epoch, top, recovered, frames, before) in zip(
+            subscriptions, reply, strict=True
+        ):
             if self._wanted.get(subscription.channel) is subscription:
-                self._fill(subscription, Position(epoch.decode(), top), bool(recovered), frames)
+                kept = Epochs(epoch, before).entries(frames, top - len(frames) + 1)
+                self._fill(subscription, Position(epoch.decode(), top), bool(recovered), kept)
             subscription.ready.resolve(None)
 
     def _follows(self, subscription: Subscription, position: Position) -> bool:
@@ -252,7 +256,11 @@ class Inbox:
         return False
 
     def _fill(
-        self, subscription: Subscription, top: Position, recovered: bool, frames: Sequence[bytes]
+        self,
+        subscription: Subscription,
+        top: Position,
+        recovered: bool,
+        kept: Sequence[HistoryEntry],
     ) -> None:
         if subscription.last is None:
             subscription.last = top
@@ -261,7 +269,7 @@ class Inbox:
             return
         subscription.doubtful = False
         if recovered:
-            self._catch_up(subscription, top, frames)
+            self._catch_up(subscription, kept)
         else:
             self.counts["gaps"] += 1
             subscription.last = top
@@ -271,13 +279,14 @@ class Inbox:
             subscription.doubtful = True
             self._doubt(subscription)
 
-    def _catch_up(self, subscription: Subscription, top: Position, frames: Sequence[bytes]) -> None:
-        for offset, frame in enumerate(frames, top.offset - len(frames) + 1):
+    def _catch_up(self, subscription: Subscription, kept: Sequence[HistoryEntry]) -> None:
+        for frame in kept:
             # Some may have come by themselves meanwhile.
-            if subscription.last is not None and offset == subscription.last.offset + 1:
-                subscription.last = Position(top.epoch, offset)
+            last = subscription.last
+            if last is not None and frame.position.offset == last.offset + 1:
+                subscription.last = frame.position
                 self.counts["filled"] += 1
-                self._hand_over(subscription.topic, Publication(frame[STAMP:], subscription.last))
+                self._hand_over(subscription.topic, Publication(frame.payload, frame.position))
 
     def _doubt(self, subscription: Subscription) -> None:
         self.doubtful[subscription.channel] = subscription

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.broker.broker import Position, Publication, Topic
-from channeld.broker.redis.encoding import Names, topic_key, unpack
+from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
+from channeld.broker.redis.encoding import STAMP, Epochs, Names, topic_key, unpack
 
 
 def pack(publications: list[Publication]) -> bytes:
@@ -73,3 +73,15 @@ def test_anything_else_is_garbage(bad: bytes) -> None:
 @given(st.binary(max_size=80))
 def test_no_bytes_raise(data: bytes) -> None:
     assert unpack(b"C1" + data) is None or pack(unpack(b"C1" + data) or []) == b"C1" + data
+
+
+def test_each_offset_has_the_epoch_that_gave_it() -> None:
+    epochs = Epochs(b"c", b"b=9;a=5;")
+    found = [epochs.at(offset).epoch for offset in (1, 5, 6, 9, 10, 99)]
+    assert found == ["a", "a", "b", "b", "c", "c"]
+    assert Epochs(b"c", b"").at(3) == Position("c", 3)
+    frames = [b"0" * STAMP + payload for payload in (b"x", b"y")]
+    assert epochs.entries(frames, 9) == (
+        HistoryEntry(Position("b", 9), b"x"),
+        HistoryEntry(Position("c", 10), b"y"),
+    )
