@@ -121,7 +121,8 @@ class Cluster:
         """Say who is here, and ask who else is: at the start, and when the broker is back."""
         if self._is_open:
             self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=True))
-            self._run(self._recall())
+            # In a task of its own: it waits for the broker, which is who calls this.
+            self.engine.runtime.spawn(self._recall())
 
     async def close(self) -> None:
         """Say goodbye, and be alone from now on. Idempotent."""

@@ -519,3 +519,20 @@ async def test_a_presence_state_goes_with_its_connection_and_survives_a_move_wit
         for node in (b, a):
             await node.advance(9)
         assert await shown(bob) == {"n": 2}
+
+
+async def test_who_says_that_the_broker_is_back_does_not_wait_for_what_is_read_then(
+    nodes: Nodes, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(1) as (_, [a]):
+        read: list[bool] = []
+
+        async def late(*_arguments: object) -> None:
+            await trio.lowlevel.checkpoint()
+            read.append(True)
+
+        monkeypatch.setattr("channeld.cluster.cluster.replay", late)
+        a.cluster.greet()
+        assert read == []
+        await a.rest()
+        assert read == [True]
