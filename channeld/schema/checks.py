@@ -51,9 +51,9 @@ class _Checks:
             referred.setdefault(one.document.uri, []).append(one.pointer)
         for one in self.schemas.surveyed():
             reached = referred[one.document.uri]
-            for slip in lint(one.schema, one.pointer, _under(reached)):
-                if not (one.document.is_foreign and _checks_nothing(slip)):
-                    yield self._found(slip, one)
+            for error in lint(one.schema, one.pointer, _under(reached)):
+                if not (one.document.is_foreign and _checks_nothing(error)):
+                    yield self._found(error, one)
 
     def of_loops(self) -> Iterator[Diagnostic]:
         """References that come back to where they started without a step into the value."""
@@ -63,10 +63,10 @@ class _Checks:
                 reference = closing.schema.get("$ref") if isinstance(closing.schema, dict) else ""
                 message = f"`$ref: {reference}` refers to itself"
                 help = "refer to it from `properties` or `items`, or remove the reference"
-                slip = SchemaError(
+                error = SchemaError(
                     code="CH216", pointer=at(closing.pointer, "$ref"), message=message, help=help
                 )
-                yield self._found(slip, closing)
+                yield self._found(error, closing)
 
     def of_required_names(self) -> Iterator[Diagnostic]:
         """Names in `required` that no property of the same object has."""
@@ -119,9 +119,9 @@ class _Checks:
         event = (channel.events or {})[type_]
         yield from self._examples(below, f"event `{type_}`", event.examples)
 
-    def _found(self, slip: SchemaError, one: Surveyed) -> Diagnostic:
-        place = self.schemas.documents.place(one.document, slip.pointer, key=slip.key)
-        return diagnose(slip.code, slip.message, place, help=slip.help)
+    def _found(self, error: SchemaError, one: Surveyed) -> Diagnostic:
+        place = self.schemas.documents.place(one.document, error.pointer, key=error.key)
+        return diagnose(error.code, error.message, place, help=error.help)
 
     def _loops(
         self, one: Surveyed, path: list[Surveyed], done: set[tuple[str, str]]
@@ -213,8 +213,8 @@ class _Checks:
         for one in self._in_place(head):
             where = _spelled(one, keyword, name)
             if where is not None:
-                slip = SchemaError(code=code, pointer=where, message=message, help=help, key=True)
-                yield self._found(slip, one)
+                error = SchemaError(code=code, pointer=where, message=message, help=help, key=True)
+                yield self._found(error, one)
                 return
 
     def _is_silently_open(self, pointer: str) -> bool:
@@ -237,10 +237,10 @@ class _Checks:
                         f"`{name}` has no `maxLength`, and messages may have {format_size(size)}"
                     )
                     help = "add `maxLength: N`"
-                    slip = SchemaError(
+                    error = SchemaError(
                         code="CH211", pointer=where, message=message, help=help, key=True
                     )
-                    yield self._found(slip, one)
+                    yield self._found(error, one)
 
     def _examples(self, below: str, what: str, examples: Iterable[Json]) -> Iterator[Diagnostic]:
         validator = self.schemas.validator(at(below, "schema"))
@@ -274,10 +274,10 @@ class _Checks:
         return (found[0].path, found[0].message) if found else ("", "it is refused")
 
 
-def _checks_nothing(slip: SchemaError) -> bool:
+def _checks_nothing(error: SchemaError) -> bool:
     """Whether a finding is about words without an effect: of use only to those who can change the file."""
-    is_old = slip.code == "CH206" and slip.pointer.rpartition("/")[2] not in KEYWORDS
-    return is_old or slip.code in _IDLE_WORDS
+    is_old = error.code == "CH206" and error.pointer.rpartition("/")[2] not in KEYWORDS
+    return is_old or error.code in _IDLE_WORDS
 
 
 def _under(pointers: list[str]) -> Callable[[str], bool]:

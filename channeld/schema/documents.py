@@ -154,7 +154,7 @@ class Documents:
     def resolve(
         self, reference: str, document: Document, pointer: str
     ) -> Target | SchemaError | None:
-        """What a `$ref` means that stands in the schema at `pointer` of a document; slips point at the `$ref`."""
+        """What a `$ref` means that stands in the schema at `pointer` of a document; errors point at the `$ref`."""
         here = at(pointer, "$ref")
         uri, _, fragment = reference.partition("#")
         resource = document.resource_of(pointer)

@@ -40,7 +40,7 @@ _NESTED_QUANTIFIER: Final = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\
 
 
 def lint(schema: Json, pointer: str, referred: Callable[[str], bool]) -> Iterator[SchemaError]:
-    """The slips of one schema, its subschemas left aside.
+    """What is probably a mistake in one schema, its subschemas left aside.
 
     `referred` tells of a pointer whether some `$ref` leads to what lies under it: then it is in use.
     """

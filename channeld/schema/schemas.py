@@ -18,7 +18,7 @@ from channeld.schema.documents import Document, Documents, Target, value_at
 from channeld.schema.guarantees import Shape
 from channeld.schema.metaschema import against_meta_schema
 from channeld.schema.violations import Validator
-from channeld.schema.vocabulary import SchemaError, is_from_another_draft, slips, subschemas
+from channeld.schema.vocabulary import SchemaError, is_from_another_draft, schema_errors, subschemas
 
 __all__ = ["Schemas", "Surveyed", "declared_schemas", "validator_of"]
 
@@ -132,7 +132,7 @@ class Schemas:
                 continue
             one = Surveyed(document, pointer, value_at(document, pointer))
             self._surveyed[one.key] = one
-            self._note(one, slips(one.schema, pointer))
+            self._note(one, schema_errors(one.schema, pointer))
             if isinstance(one.schema, dict) and any(
                 is_from_another_draft(keyword, value) for keyword, value in one.schema.items()
             ):
@@ -159,12 +159,12 @@ class Schemas:
                 self._broken.add(one.key)
 
     def _note(self, one: Surveyed, found: "Iterator[SchemaError] | list[SchemaError]") -> None:
-        for slip in found:
+        for error in found:
             self._broken.add(one.key)
-            if self.documents.is_unknown(one.document, slip.pointer):
+            if self.documents.is_unknown(one.document, error.pointer):
                 continue
-            place = self.documents.place(one.document, slip.pointer, key=slip.key)
-            self._report.add(diagnose(slip.code, slip.message, place, help=slip.help))
+            place = self.documents.place(one.document, error.pointer, key=error.key)
+            self._report.add(diagnose(error.code, error.message, place, help=error.help))
 
     def _check_older_drafts(self) -> None:
         """What only an older draft's own meta-schema knows; where 2020-12's words have found something, that is enough."""

@@ -24,7 +24,7 @@ __all__ = [
     "is_schema_like",
     "nearest_keyword",
     "rebuilt",
-    "slips",
+    "schema_errors",
     "subschemas",
     "why_not_linear",
 ]
@@ -181,7 +181,7 @@ def is_schema_like(value: Json) -> bool:
     return has_keyword(value) or (isinstance(value, dict) and any(map(has_keyword, value.values())))
 
 
-def slips(schema: Json, pointer: str) -> Iterator[SchemaError]:
+def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
     """What the meta-schema has against one schema, its subschemas not looked into."""
     if isinstance(schema, bool):
         return
@@ -194,9 +194,9 @@ def slips(schema: Json, pointer: str) -> Iterator[SchemaError]:
         kind = KEYWORDS.get(keyword)
         if kind is None or is_from_another_draft(keyword, value):
             continue
-        yield from _value_slips(keyword, kind, value, at(pointer, keyword))
-    yield from _dialect_slips(schema, pointer)
-    yield from _pattern_slips(schema, pointer)
+        yield from _value_errors(keyword, kind, value, at(pointer, keyword))
+    yield from _dialect_errors(schema, pointer)
+    yield from _pattern_errors(schema, pointer)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -225,9 +225,9 @@ def is_from_another_draft(keyword: str, value: Json) -> bool:
     )
 
 
-def _value_slips(keyword: str, kind: str, value: Json, pointer: str) -> Iterator[SchemaError]:
+def _value_errors(keyword: str, kind: str, value: Json, pointer: str) -> Iterator[SchemaError]:
     if kind == "type":
-        yield from _type_slips(value, pointer)
+        yield from _type_errors(value, pointer)
         return
     if _CHECKS[kind](value):
         return
@@ -244,21 +244,21 @@ def _value_slips(keyword: str, kind: str, value: Json, pointer: str) -> Iterator
     yield SchemaError(code="CH201", pointer=pointer, message=message)
 
 
-def _type_slips(value: Json, pointer: str) -> Iterator[SchemaError]:
+def _type_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
     if isinstance(value, list):
         if not value:
             message = "`type` is an empty list"
             yield SchemaError(code="CH201", pointer=pointer, message=message, help="name a type")
         for index, name in enumerate(value):
-            yield from _type_name_slips(name, at(pointer, index))
+            yield from _type_name_errors(name, at(pointer, index))
             if name in value[:index]:
                 message = f"`type` names `{name}` twice"
                 yield SchemaError(code="CH201", pointer=at(pointer, index), message=message)
     else:
-        yield from _type_name_slips(value, pointer)
+        yield from _type_name_errors(value, pointer)
 
 
-def _type_name_slips(value: Json, pointer: str) -> Iterator[SchemaError]:
+def _type_name_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
     known = f"the types are {', '.join(TYPES)}"
     if value is None:
         message = "`type` takes a name; got null"
@@ -275,7 +275,7 @@ def _type_name_slips(value: Json, pointer: str) -> Iterator[SchemaError]:
         yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
 
 
-def _dialect_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
+def _dialect_errors(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and dialect.removesuffix("#") != DIALECT:
         yield SchemaError(
@@ -286,7 +286,7 @@ def _dialect_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaErro
         )
 
 
-def _pattern_slips(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
+def _pattern_errors(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         yield from _one_pattern(pattern, at(pointer, "pattern"), key=False)
@@ -394,8 +394,8 @@ def _name(value: object) -> str:
 
 
 def nearest_keyword(name: str, value: Json) -> str | None:
-    """The keyword that `name` is a slip of, as its letters and its value have it, or None."""
-    # Stricter than elsewhere: `other` and `note` are names that people use, not slips of `then` and `not`.
+    """The keyword that `name` is a misspelling of, as its letters and its value have it, or None."""
+    # Stricter than elsewhere: `other` and `note` are names that people use, not misspellings of `then` and `not`.
     for keyword in candidates(name, KEYWORDS, cutoff=0.75):
         if _fits(KEYWORDS[keyword], value):
             return keyword

@@ -7,7 +7,7 @@ from channeld.schema.lint import is_shut_out, lint
 
 
 def _slips(schema: Json) -> list[tuple[str, str]]:
-    return [(slip.code, slip.pointer) for slip in lint(schema, "/s", lambda _: False)]
+    return [(error.code, error.pointer) for error in lint(schema, "/s", lambda _: False)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def _slips(schema: Json) -> list[tuple[str, str]]:
         ({"pattern": r"(\w+\s?)*"}, "CH218", "/s/pattern", "one repetition"),
     ],
 )
-def test_slips(schema: Json, code: str, pointer: str, words: str) -> None:
+def test_schema_errors(schema: Json, code: str, pointer: str, words: str) -> None:
     (found,) = lint(schema, "/s", lambda _: False)
     assert (found.code, found.pointer) == (code, pointer)
     assert words in found.help
