@@ -91,7 +91,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "backend_away": Event(
         "warning",
         ("backend", "reason", "seconds"),
-        "A backend failed five times in a row; calls fail at once for so many seconds.",
+        "A backend failed five times in a row; calls fail at once for `seconds`.",
     ),
     "backend_recovered": Event("info", ("backend",), "A backend that was away answers again."),
     "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),

@@ -4,7 +4,7 @@ A rule looks at what could be understood (`config`), and asks what was written (
 missing: a key that another finding has already refused is not missing.
 
 `evidence.py` is what rules ask with. The rules, by subject: `style.py` (channels and messages), `access.py` (who gets in),
-`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`.
+`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
