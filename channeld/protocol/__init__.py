@@ -1,4 +1,4 @@
 """What travels: codes, frames and the bytes of RFC 6455, with no socket.
 
-Read `codes.py`, `frames.py`, `reserved.py`, `names.py`, `places.py`; `reader.py` and `websocket.py` for bytes.
+Read `codes.py`, `frames.py`, `reserved.py`, `names.py`, `places.py`; `reader.py`, `masking.py` and `websocket.py` for bytes.
 """
