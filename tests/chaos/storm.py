@@ -72,12 +72,14 @@ class Storm:
     async def until_up(self, number: int) -> None:
         with trio.fail_after(60):
             while True:
+                # It listens before it serves: only an answer says that it is up.
                 try:
-                    stream = await trio.open_tcp_stream("127.0.0.1", self.ports[number])
-                except OSError:
+                    async with await trio.open_tcp_stream("127.0.0.1", self.ports[number]) as one:
+                        await one.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                        if await one.receive_some():
+                            return
+                except (OSError, trio.BrokenResourceError):
                     await trio.sleep(0.1)
-                else:
-                    return await stream.aclose()
 
     def descriptors(self) -> list[int]:
         return [len(list(Path(f"/proc/{node.pid}/fd").iterdir())) for node in self.nodes]
