@@ -241,8 +241,8 @@ class Server:
 
     def _listen(self, tls: ssl.SSLContext | None, nursery: trio.Nursery) -> None:
         for sock in self._sockets:
-            if tls is None and self._lane is not None:
-                self._lane.listen(sock)
+            if self._lane is not None:
+                self._lane.listen(sock, tls)
             else:
                 sock.setblocking(False)
                 listener = trio.socket.from_stdlib_socket(sock)

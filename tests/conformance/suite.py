@@ -103,7 +103,9 @@ async def _echoing(path: str) -> AsyncIterator[int]:
         listeners = bind(["127.0.0.1:0"])
         port: int = listeners[0].getsockname()[1]
         tls, trusting = tls_contexts() if path == "tls" else (None, None)
-        await nursery.start(SocketServer(admission, use_lane=path == "lane").serve, listeners, tls)
+        await nursery.start(
+            SocketServer(admission, use_lane=path != "stream").serve, listeners, tls
+        )
         if trusting is not None:
             port = await nursery.start(_bridge, port, trusting)
         yield port

@@ -288,6 +288,7 @@ class Served:
     driver: str
     port: int = 0
     clients: list[Client] = attrs.field(factory=list)
+    trusting: ssl.SSLContext | None = None
 
     async def raw(self, *, bounded: bool = False) -> Client:
         """A client that has sent nothing yet. Bounded: what is not read fills some buffer in the end."""
@@ -299,9 +300,16 @@ class Served:
             self.nursery.start_soon(self.server.serve_stream, theirs, "192.0.2.1")
             client = Client(ours)
         else:
-            client = Client(await trio.open_tcp_stream("127.0.0.1", self.port))
+            stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+            client = Client(stream if self.trusting is None else self._over_tls(stream))
         self.clients.append(client)
         return client
+
+    def _over_tls(self, stream: trio.SocketStream) -> trio.abc.Stream:
+        assert self.trusting is not None
+        return trio.SSLStream(
+            stream, self.trusting, server_hostname="localhost", https_compatible=True
+        )
 
     async def client(self, *fields: str, glued: bytes = b"", bounded: bool = False) -> Client:
         """A client whose handshake was accepted."""
@@ -337,11 +345,12 @@ async def serving(
     with trio.fail_after(patience):
         async with trio.open_nursery() as nursery:
             await nursery.start(runtime.run)
-            server = SocketServer(admission, use_lane=driver == "lane")
+            server = SocketServer(admission, use_lane=driver in ("lane", "tls"))
+            tls, trusting = tls_contexts() if driver == "tls" else (None, None)
             sockets = [] if driver == "memory" else bind(["127.0.0.1:0"])
             port = sockets[0].getsockname()[1] if sockets else 0
-            await nursery.start(server.serve, sockets)
-            served = Served(engine, admission, server, nursery, driver, port)
+            await nursery.start(server.serve, sockets, tls)
+            served = Served(engine, admission, server, nursery, driver, port, trusting=trusting)
             yield served
             nursery.cancel_scope.cancel()
         for client in served.clients:

@@ -1,15 +1,16 @@
-"""The express lane: one task serves every plain socket, by a private epoll that is nested in trio's (decision 0003).
+"""The express lane: one task serves every socket, by a private epoll that is nested in trio's (decision 0003).
 
 It waits with `trio.lowlevel.wait_readable` for the epoll itself. When that is readable, one turn reads every ready
 socket, lets the sessions answer, writes everything with one `send` a connection, and only then yields. Elsewhere than
-on Linux, and for streams that are no plain sockets, `server/drivers/stream.py` waits instead; what it means is the same code.
+on Linux, and for streams that are not sockets, `server/drivers/stream.py` waits instead; what it means is the same code.
 
 Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 
 1.  A byte has exactly one reader: the connection's, and nothing is read while the connection is paused.
 2.  Frames are taken at a frame boundary, in order; once the fallback reader reads, no other reader does again.
 3.  Pings, pongs and Close frames never wait for a consumer.
-4.  A closed socket is marked, unregistered and closed with no checkpoint between.
+4.  A closed socket is marked, unregistered and closed with no checkpoint between; over TLS its last words may be encrypted
+    and still in our hands, then it is closed when they have left, within `linger` seconds.
 5.  What is written, whoever writes it, goes through the outbox.
 6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
     taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
@@ -24,12 +25,14 @@ import contextlib
 import errno
 import select
 import socket
+import ssl
 import struct
 
 import trio
 
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
+from channeld.server.drivers.tls import TlsSocket
 from channeld.server.flow import Flow, flow_of
 from channeld.telemetry import log
 
@@ -52,17 +55,23 @@ def is_supported() -> bool:
 
 
 class _LaneSocket:
-    """Carries one connection: a socket, and what the epoll watches it for."""
+    """Carries one connection: a socket, plain or with TLS, and what the epoll watches it for."""
 
-    __slots__ = ("_lane", "_socket", "connection", "fd", "mask", "recv")
+    __slots__ = ("_is_half_closed", "_lane", "_socket", "connection", "fd", "mask", "recv", "tls")
 
-    def __init__(self, lane: "Lane", sock: socket.socket, address: str) -> None:
+    def __init__(
+        self, lane: "Lane", sock: socket.socket, address: str, context: ssl.SSLContext | None
+    ) -> None:
         self._lane = lane
         self._socket = sock
+        self._is_half_closed = False
         self.fd = sock.fileno()
-        self.recv = sock.recv
         self.mask = 0
-        self.connection = Connection(lane.admission, self, sock.send, address, secure=False)
+        self.tls = None if context is None else TlsSocket(sock, context, self.want_write)
+        socket_like = sock if self.tls is None else self.tls
+        self.recv = socket_like.recv
+        write, secure = socket_like.send, context is not None
+        self.connection = Connection(lane.admission, self, write, address, secure=secure)
 
     def want_write(self) -> None:
         """See Driver."""
@@ -74,6 +83,11 @@ class _LaneSocket:
 
     def half_close(self) -> None:
         """See Driver."""
+        if self.tls is not None:
+            self.tls.shut()
+            if self.tls.unsent:
+                self._is_half_closed = True
+                return
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -84,8 +98,19 @@ class _LaneSocket:
         return flow_of(self._socket)
 
     def release(self, *, abort: bool) -> None:
-        """See Driver. No checkpoint is between the connection's mark and the socket's end."""
+        """See Driver. No checkpoint is between the connection's mark and the socket's end.
+
+        Over TLS the last words may be encrypted and not sent yet; then the lane goes on to send them for a while.
+        """
         self._lane.forget(self)
+        if self.tls is not None and not abort:
+            self.tls.shut()
+            if self.tls.unsent and self._lane.finish(self):
+                return
+        self.close(abort=abort)
+
+    def close(self, *, abort: bool) -> None:
+        """Close the socket; with `abort` what the kernel still holds is thrown away."""
         if abort:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -113,14 +138,30 @@ class _LaneSocket:
     def write_on(self) -> None:
         """The socket takes more."""
         connection = self.connection
+        if self.tls is not None and not self._flush_tls(self.tls):
+            return
         if connection.out is not None:
             connection.flush()
-        if not connection.blocked and connection.state is not State.GONE:
+        has_sent = not connection.blocked and (self.tls is None or not self.tls.unsent)
+        if has_sent and connection.state is not State.GONE:
             self.watch(self.mask & ~_OUT)
+
+    def _flush_tls(self, tls: TlsSocket) -> bool:
+        """Send what is encrypted; whether all of it has left."""
+        try:
+            if not tls.flush():
+                return False
+            if self._is_half_closed:
+                self._is_half_closed = False
+                self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.connection.broken()
+            return False
+        return True
 
 
 class Lane:
-    """Serves plain sockets. `run` is one of the server's tasks.
+    """Serves sockets, with TLS or without. `run` is one of the server's tasks.
 
     Args:
         admission: what the server's connections share.
@@ -133,7 +174,9 @@ class Lane:
         self.epoll = select.epoll()
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
-        self._listeners: dict[int, socket.socket] = {}
+        # Whose connections are gone, and whose last words are encrypted and have not all left.
+        self._finishing: dict[int, _LaneSocket] = {}
+        self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
         # Of a turn whose time was over: what it did not come to. (Asking the epoll again might never come to them.)
         self._left: list[tuple[int, int]] = []
         self._resumed: collections.deque[_LaneSocket] = collections.deque()
@@ -144,10 +187,10 @@ class Lane:
         """Every connection that is not gone."""
         return [driver.connection for driver in self._sockets.values()]
 
-    def listen(self, listener: socket.socket) -> None:
-        """Accept this socket's connections. It stays the caller's to close, after `ignore`."""
+    def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accept this socket's connections, with TLS or without. It stays the caller's to close, after `ignore`."""
         listener.setblocking(False)
-        self._listeners[listener.fileno()] = listener
+        self._listeners[listener.fileno()] = listener, tls
         self.epoll.register(listener.fileno(), _IN)
 
     def ignore(self, listener: socket.socket) -> None:
@@ -157,10 +200,12 @@ class Lane:
             with contextlib.suppress(OSError, ValueError):
                 self.epoll.unregister(listener.fileno())
 
-    def adopt(self, sock: socket.socket, address: str) -> Connection:
-        """Serve a connected socket; the lane closes it."""
+    def adopt(
+        self, sock: socket.socket, address: str, tls: ssl.SSLContext | None = None
+    ) -> Connection:
+        """Serve a connected socket, with TLS or without; the lane closes it."""
         sock.setblocking(False)
-        driver = _LaneSocket(self, sock, address)
+        driver = _LaneSocket(self, sock, address, tls)
         self._sockets[driver.fd] = driver
         try:
             if sock.family != socket.AF_UNIX:
@@ -176,6 +221,31 @@ class Lane:
         """The driver's socket is about to be closed."""
         if self._sockets.pop(driver.fd, None) is not None:
             driver.watch(0)
+
+    def finish(self, driver: _LaneSocket) -> bool:
+        """Send the last words of a socket whose connection is gone, for so long as a connection may linger."""
+        if self.epoll.closed:
+            return False
+        self._finishing[driver.fd] = driver
+        driver.watch(_OUT)
+        timers, end = self.admission.runtime.timers, self.admission.now() + self.admission.linger
+        timers.at(end, lambda _now: self._finish(driver, is_late=True))
+        return True
+
+    def _finish(self, driver: _LaneSocket, *, is_late: bool = False) -> None:
+        if self._finishing.get(driver.fd) is not driver or driver.tls is None:
+            return
+        try:
+            has_sent = driver.tls.flush()
+        except OSError:
+            is_late = True
+        else:
+            is_late = is_late and not has_sent
+            if not has_sent and not is_late:
+                return
+        del self._finishing[driver.fd]
+        driver.watch(0)
+        driver.close(abort=is_late)
 
     def resume(self, driver: _LaneSocket) -> None:
         """Let a paused connection go on in a turn to come."""
@@ -193,6 +263,8 @@ class Lane:
         finally:
             for connection in self.connections:
                 connection.abandon(1001)
+            for driver in list(self._finishing.values()):
+                self._finish(driver, is_late=True)
             self.epoll.close()
 
     async def _run_resumed(self) -> None:
@@ -213,7 +285,7 @@ class Lane:
                 break
             driver = sockets.get(fd)
             if driver is None:
-                self._accept(fd)
+                self._serve_other(fd)
                 continue
             if events & _OUT:
                 driver.write_on()
@@ -233,6 +305,9 @@ class Lane:
                 continue
             received += len(data)
             connection.feed(data, now)
+            if data and driver.tls is not None and driver.tls.ended and not connection.paused:
+                # The end came in the same read; the socket need not be readable again.
+                connection.feed(b"", now)
         admission.counters.bytes_in += received
         fanout.end()
 
@@ -252,10 +327,13 @@ class Lane:
             self._has_resumed.set()
         self.admission.fanout.end()
 
-    def _accept(self, fd: int) -> None:
-        listener = self._listeners.get(fd)
-        if listener is None:
-            return
+    def _serve_other(self, fd: int) -> None:
+        if fd in self._finishing:
+            self._finish(self._finishing[fd])
+        elif fd in self._listeners:
+            self._accept(*self._listeners[fd])
+
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, address = listener.accept()
@@ -267,7 +345,7 @@ class Lane:
             if self.admission.sockets >= self._most and not self.admission.make_room():
                 sock.close()
                 continue
-            self.adopt(sock, address[0] if isinstance(address, tuple) else "")
+            self.adopt(sock, address[0] if isinstance(address, tuple) else "", tls)
 
     def _pause_accepting(self, listener: socket.socket) -> None:
         self.epoll.unregister(listener.fileno())

@@ -1,0 +1,134 @@
+"""TLS over a non-blocking socket, for the lane: `recv` and `send` as a plain socket has them.
+
+OpenSSL works on two buffers in memory, so it never waits: what it has to say (a handshake, a key update, an alert) leaves
+with the next `flush`, and what the kernel does not take is kept. Plaintext that `send` has taken is encrypted and will be
+sent, in order; `unsent` says that some of it has not left yet.
+"""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+
+__all__ = ["TlsSocket"]
+
+_RECORD = 16384
+# Plaintext that is encrypted before the kernel is asked whether it takes more.
+_PIECE = 65536
+
+
+class TlsSocket:
+    """The server's end of one TLS connection.
+
+    Args:
+        sock: connected and non-blocking; stays the caller's to close.
+        context: a server's.
+        want_write: called when the kernel takes no more; then `flush` is owed as soon as it does.
+
+    Attributes:
+        ended: the peer will send no more.
+        unsent: ciphertext that has not left yet.
+    """
+
+    __slots__ = (
+        "_incoming",
+        "_is_shaken",
+        "_object",
+        "_outgoing",
+        "_sock",
+        "_want_write",
+        "ended",
+        "unsent",
+    )
+
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext, want_write: Callable[[], None]
+    ) -> None:
+        self._sock = sock
+        self._want_write = want_write
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._is_shaken = self.ended = False
+        self.unsent = b""
+
+    def recv(self, size: int) -> bytes:
+        """What `size` bytes of ciphertext bring; nothing at the end, also where the peer did not announce it.
+
+        Raises:
+            BlockingIOError: nothing yet.
+            OSError: the connection is lost, or what came is not TLS (`ssl.SSLError`); the peer has been told so.
+        """
+        if not self.ended:
+            data = self._sock.recv(size)
+            self.ended = not data
+            self._incoming.write(data)
+        parts: list[bytes] = []
+        try:
+            self._read(parts)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+        finally:
+            # Whatever happened, OpenSSL's own words leave: its part of the handshake, an alert.
+            self.flush()
+        if not parts and not self.ended:
+            raise BlockingIOError
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read(self, parts: list[bytes]) -> None:
+        if not self._is_shaken:
+            self._object.do_handshake()
+            self._is_shaken = True
+        while self._incoming.pending or self._object.pending():
+            part = self._object.read(_RECORD)
+            if not part:
+                self.ended = True
+                return
+            parts.append(part)
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Encrypt and send as much as the kernel takes, and little more; how much was taken.
+
+        Raises:
+            BlockingIOError: none; `flush` is owed.
+            OSError: the connection is lost.
+        """
+        if not self._is_shaken:
+            raise ConnectionError("nothing can be said before the TLS handshake")
+        if self.unsent and not self.flush():
+            raise BlockingIOError
+        view, taken = memoryview(data), 0
+        while taken < len(view):
+            end = min(taken + _PIECE, len(view))
+            while taken < end:
+                taken += self._object.write(view[taken:end])
+            if not self.flush():
+                break
+        return taken
+
+    def flush(self) -> bool:
+        """Send ciphertext that waits; whether all of it has left.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        data = self.unsent + self._outgoing.read() if self._outgoing.pending else self.unsent
+        if not data:
+            return True
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        self.unsent = data[sent:]
+        if self.unsent:
+            self._want_write()
+        return not self.unsent
+
+    def shut(self) -> None:
+        """Say that nothing more comes (`close_notify`). Never raises."""
+        with contextlib.suppress(OSError, ValueError):
+            # It would wait for the peer's own, which is not asked for (RFC 8446 section 6.1).
+            with contextlib.suppress(ssl.SSLError):
+                self._object.unwrap()
+            self.flush()
