@@ -13,10 +13,12 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.export.asyncapi import VERSIONS, Version, asyncapi
 from channeld.export.contract import Contract
 from channeld.export.describe import describe
+from channeld.export.hooks import hooks_document
 from channeld.export.jsonschema import as_json, jsonschema
 from channeld.export.markdown import markdown
 from channeld.export.python import python
 from channeld.export.typescript import javascript, typescript
+from channeld.plan.load import Checked
 from channeld.schema.schemas import Schemas
 
 __all__ = ["command"]
@@ -115,9 +117,26 @@ def _markdown(file: str, output: Path | None, check: bool, title: str) -> None:
     _give(markdown(_contract(file), title=title), output, check=check)
 
 
-def _contract(file: str) -> Contract:
+@command.command("hooks")
+@_to_file
+@click.option("--title", default="Hooks", show_default=True, help="Title of the document.")
+@click.option("--release", default="1.0.0", show_default=True, help="Version of your API.")
+def _hooks(file: str, output: Path | None, check: bool, title: str, release: str) -> None:
+    """An OpenAPI document of the hooks that backends answer."""
+    config = _valid(file).config
+    assert config is not None  # noqa: S101 - demanded
+    document = hooks_document(_contract(file), config, title=title, release=release)
+    _give(as_json(document), output, check=check)
+
+
+def _valid(file: str) -> Checked:
     checked = check(file, import_hooks=False)
     demand_valid(checked)
+    return checked
+
+
+def _contract(file: str) -> Contract:
+    checked = _valid(file)
     assert checked.config is not None  # noqa: S101 - demanded
     return describe(checked.config, Schemas(checked.config, checked.sources, Report()))
 

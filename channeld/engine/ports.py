@@ -24,6 +24,7 @@ from channeld.timers import Clock, Timers
 __all__ = [
     "ALONE",
     "BackendAnswer",
+    "BackendUnavailable",
     "Backends",
     "Event",
     "FindUser",
@@ -128,6 +129,14 @@ class BackendAnswer:
     body: bytes | None
 
 
+class BackendUnavailable(BrokerUnavailable):
+    """A backend could not be asked, or did not answer in time: as with a broker that is away, coming again helps."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0, *, is_unknown: bool = False) -> None:
+        super().__init__(retry_after, is_unknown=is_unknown)
+        self.args = (reason,)
+
+
 class Backends(Protocol):
     """The HTTP servers that hooks are sent to."""
 
@@ -148,7 +157,7 @@ class NoBackends:
         Raises:
             BrokerUnavailable: always.
         """
-        raise BrokerUnavailable
+        raise BackendUnavailable(f"backend {remote.name} cannot be reached from here")
 
 
 class Observed(Protocol):

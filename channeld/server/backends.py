@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 import h11
 import trio
 
-from channeld.broker.broker import BrokerUnavailable
 from channeld.config.model import Backend
-from channeld.engine.ports import BackendAnswer
+from channeld.engine.ports import BackendAnswer, BackendUnavailable
 from channeld.plan.plan import RemoteHook
 from channeld.server.http_client import AnswerRead, HttpConnection, open_connection
 from channeld.telemetry import log
@@ -76,7 +75,7 @@ class BackendPool:
         """POST a request, signed, and read the answer.
 
         Raises:
-            BrokerUnavailable: it was not asked, or did not answer in time (`is_unknown`).
+            BackendUnavailable: it was not asked, or did not answer in time (`is_unknown`).
         """
         key = (remote.name, remote.backend)
         asked = self._known.get(key)
@@ -151,7 +150,8 @@ class _BackendLink:
         is_trial = self._pause > 0
         if is_trial and (now < self._away_until or self._is_tried):
             self._counts["away"] += 1
-            raise BrokerUnavailable(max(1.0, round(self._away_until - now, 1)))
+            left = max(1.0, round(self._away_until - now, 1))
+            raise BackendUnavailable(f"backend {self._name} is away", left)
         self._is_tried = self._is_tried or is_trial
         is_sent = False
         try:
@@ -163,11 +163,13 @@ class _BackendLink:
             self._counts["late"] += 1
             if is_sent:
                 self._note_failure("no answer in time")
-            raise BrokerUnavailable(1.0, is_unknown=is_sent) from None
+            words = "did not answer in time" if is_sent else "has no free place"
+            reason = f"backend {self._name} {words}"
+            raise BackendUnavailable(reason, is_unknown=is_sent) from None
         except _BROKEN as error:
             self._counts["failed"] += 1
             self._note_failure(str(error) or type(error).__name__)
-            raise BrokerUnavailable(1.0) from error
+            raise BackendUnavailable(f"backend {self._name}: {error}") from error
         finally:
             if is_trial:
                 self._is_tried = False

@@ -1,0 +1,254 @@
+"""The requests that channeld sends to backends, and what they may answer, as an OpenAPI 3.1 document.
+
+One operation a backend and path, with the schemas of the messages that are sent there. A backend's types and stubs can be
+generated from it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Config
+from channeld.config.rules.backends import remote_hooks
+from channeld.export.contract import Contract
+from channeld.pointer import tokens
+from channeld.protocol.frames import Json
+from channeld.schema.definitions import PREFIX, Schema
+
+__all__ = ["hooks_document"]
+
+_SCHEMAS: Final = "#/components/schemas/"
+_ANY: Final[Schema] = {"type": "object"}
+_USER: Final[Schema] = {
+    "type": "object",
+    "required": ["id", "claims"],
+    "properties": {"id": {"type": "string"}, "claims": _ANY},
+}
+_PUBLICATION: Final[Schema] = {
+    "type": "object",
+    "required": ["to", "event"],
+    "properties": {
+        "to": {"enum": ["room", "user", "global"]},
+        "room": {"type": "string"},
+        "user": {"type": "string"},
+        "channel": {"type": "string"},
+        "event": {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}},
+    },
+}  # fmt: skip
+_REJECTION: Final[Schema] = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {
+        "message": {"type": "string"},
+        "code": {"type": "string", "default": "REJECTED"},
+        "close": {"type": "integer"},
+    },
+}
+_HANDSHAKE: Final[Schema] = {
+    "type": "object",
+    "required": ["path", "query", "headers", "address"],
+    "properties": {
+        "path": {"type": "string"},
+        "query": {"type": "object", "additionalProperties": {"type": "string"}},
+        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+        "address": {"type": "string"},
+        "token": {"type": "string"},
+    },
+}
+_SIGNED: Final[tuple[tuple[str, str], ...]] = (
+    ("webhook-id", "Id of the request; the same again when it is sent a second time."),
+    ("webhook-timestamp", "Whole seconds since the Unix epoch."),
+    ("webhook-signature", "`v1,` and base64 of HMAC-SHA256 over id, timestamp and body."),
+)
+
+
+@attrs.frozen(slots=True)
+class _RemoteUse:
+    """One hook that a backend answers: its kind, and the channel and message type that it is of."""
+
+    kind: str
+    channel: str | None
+    type: str | None
+
+
+def hooks_document(contract: Contract, config: Config, *, title: str, release: str) -> Schema:
+    """The document; its `paths` are empty where no hook is sent to a backend."""
+    uses: dict[tuple[str, str], list[_RemoteUse]] = {}
+    for hook, pointer in remote_hooks(config):
+        uses.setdefault((hook.backend or "", hook.path), []).append(_use(pointer))
+    paths: dict[str, Json] = {}
+    for (backend, path), found in uses.items():
+        # Two backends may have the same path; a path of OpenAPI stands once, so the second has a fragment.
+        key = path if path not in paths else f"{path}#{backend}"
+        url = config.backends[backend].url.rstrip("/")
+        paths[key] = {
+            "servers": [{"url": url, "description": f"backend {backend}"}],
+            "post": _operation(contract, backend, path, found),
+        }
+    schemas = {name: _moved(schema) for name, schema in contract.definitions.items()}
+    shared: Schema = {
+        "HookUser": _USER, "HookPublication": _PUBLICATION, "HookRejection": _REJECTION,
+        "HookHandshake": _HANDSHAKE,
+    }  # fmt: skip
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": release},
+        "paths": paths,
+        "components": {"schemas": {**schemas, **shared}},
+    }
+
+
+def _use(pointer: str) -> _RemoteUse:
+    """What a hook is for, told from where it stands."""
+    keys = tokens(pointer)
+    if keys[0] == "auth":
+        return _RemoteUse("authenticate", None, None)
+    if keys[2] == "messages":
+        return _RemoteUse("message", keys[1], keys[3])
+    return _RemoteUse("subscribe" if keys[2] == "rooms" else keys[3], keys[1], None)
+
+
+def _operation(contract: Contract, backend: str, path: str, uses: list[_RemoteUse]) -> Schema:
+    requests: list[Json] = [_request(contract, use) for use in uses]
+    kinds = list(dict.fromkeys(use.kind for use in uses))
+    parameters: list[Json] = [
+        {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "description": words,
+            "schema": {"type": "string"},
+        }
+        for name, words in _SIGNED
+    ]
+    responses: dict[str, Json] = {
+        "200": {
+            "description": "What the hook says; `{}` where it says nothing.",
+            "content": _content(_one_of([_answer(contract, use) for use in uses])),
+        },
+        "204": {"description": "The hook says nothing."},
+    }
+    if "authenticate" in kinds:
+        responses["401"] = {"description": "Nobody that this backend knows."}
+    return {
+        "operationId": _identifier(backend, path),
+        "summary": f"{', '.join(kinds)} of {_listed(uses)}",
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": _content(_one_of(requests))},
+        "responses": responses,
+    }
+
+
+def _request(contract: Contract, use: _RemoteUse) -> Schema:
+    properties: dict[str, Json] = {
+        "hook": {"const": use.kind},
+        "channel": {"type": "string"} if use.channel is None else {"const": use.channel},
+        "user": {"anyOf": [{"$ref": f"{_SCHEMAS}HookUser"}, {"type": "null"}]},
+        "params": _params(contract, use.channel),
+        "rooms": {"type": "array", "items": {"type": "string"}},
+    }
+    required = ["hook", "channel", "user", "params", "rooms"]
+    more = dict(_more(contract, use))
+    if use.kind != "authenticate":
+        more["connection"] = {"type": "string"}
+    optional = {"room"} if use.kind == "message" else set()
+    return {
+        "type": "object",
+        "required": [*required, *(name for name in more if name not in optional)],
+        "properties": {**properties, **more},
+    }
+
+
+def _more(contract: Contract, use: _RemoteUse) -> Iterator[tuple[str, Json]]:
+    match use.kind:
+        case "message":
+            yield "message", _message(contract, use)
+            yield "room", {"type": "string"}
+        case "close":
+            yield "code", {"type": "integer"}
+            yield "reason", {"type": "string"}
+        case "subscribe" | "unsubscribe":
+            yield "room", {"type": "string"}
+        case _:
+            yield "request", {"$ref": f"{_SCHEMAS}HookHandshake"}
+
+
+def _message(contract: Contract, use: _RemoteUse) -> Schema:
+    for channel in contract.channels:
+        for sent in channel.sent:
+            if channel.name == use.channel and sent.type == use.type:
+                return {"$ref": _SCHEMAS + sent.name}
+    return _ANY
+
+
+def _params(contract: Contract, name: str | None) -> Schema:
+    for channel in contract.channels:
+        if channel.name == name:
+            return {
+                "type": "object",
+                "required": [param.name for param in channel.params],
+                "properties": {param.name: _moved(param.schema) for param in channel.params},
+            }
+    return _ANY
+
+
+def _answer(contract: Contract, use: _RemoteUse) -> Schema:
+    known: dict[str, Json] = {}
+    if use.kind == "authenticate":
+        user: Schema = {
+            "type": "object",
+            "required": ["id"],
+            "properties": {
+                "id": {"type": "string"}, "claims": _ANY, "expires": {"type": "number"},
+            },
+        }  # fmt: skip
+        known["user"] = {"anyOf": [user, {"type": "null"}]}
+    else:
+        items: Json = {"$ref": f"{_SCHEMAS}HookPublication"}
+        known["publish"] = {"type": "array", "items": items}
+    if use.kind == "message":
+        known["message"] = _ANY
+        known["reply"] = _ANY
+    if use.kind in ("message", "connect", "subscribe", "authenticate"):
+        known["reject"] = {"$ref": f"{_SCHEMAS}HookRejection"}
+    return {"type": "object", "additionalProperties": False, "properties": known}
+
+
+def _content(schema: Json) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _one_of(schemas: list[Json]) -> Json:
+    distinct = [one for index, one in enumerate(schemas) if one not in schemas[:index]]
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def _moved(schema: Json) -> Json:
+    """A schema whose references lead into the document's components."""
+    if isinstance(schema, list):
+        return [_moved(one) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        key: value.replace(PREFIX, _SCHEMAS, 1)
+        if key == "$ref" and isinstance(value, str)
+        else _moved(value)
+        for key, value in schema.items()
+    }
+
+
+def _identifier(backend: str, path: str) -> str:
+    words = "".join(c if c.isalnum() else "_" for c in f"{backend}{path}")
+    return words.strip("_")
+
+
+def _listed(uses: list[_RemoteUse]) -> str:
+    return ", ".join(
+        dict.fromkeys(
+            "authenticators" if use.channel is None
+            else f"{use.channel}.{use.type}" if use.type is not None
+            else use.channel
+            for use in uses
+        )
+    )  # fmt: skip
