@@ -12,6 +12,7 @@ from channeld.export.contract import ChannelContract, Contract, Param, Received,
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
+from channeld.plan.options.once import FIELD as ONCE
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import Rest, parse_path
 from channeld.plan.query import query_types
@@ -27,6 +28,12 @@ from channeld.schema.schemas import Schemas
 
 __all__ = ["describe"]
 
+_ONCE_KEY: Json = {
+    "description": "The same key with the same message is routed once.",
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+}
 _ANY_NAME: Json = {"type": "string", "minLength": 1, "maxLength": 128}
 _ANY_FRAME: Schema = {
     "type": "object",
@@ -136,6 +143,8 @@ class _Describer:
             hint = f"{channel.name} Send {type}"
             root = self._resolved(at("/channels", channel.name, "messages", type, "schema"))
             id = {"id": Field(ID, required=False)}
+            if message.once is not None:
+                id[ONCE] = Field(_ONCE_KEY, required=False)
             schema = _described(
                 frame_around(self.definitions, root, type, id, hint), message.description
             )

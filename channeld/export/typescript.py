@@ -77,9 +77,16 @@ def client_source(name: Literal["client.ts", "client.js"]) -> str:
 
 
 def channel_table(contract: Contract) -> str:
-    """An object literal of what a client has to know of each channel: its path."""
-    lines = [f"  {_literal_key(c.name)}: {{ path: {_text(c.path)} }}," for c in contract.channels]
+    """An object literal of what a client has to know of each channel: its path, and what may be sent again."""
+    lines = [
+        f"  {_literal_key(c.name)}: {{ path: {_text(c.path)}, once: {_once(c)} }},"
+        for c in contract.channels
+    ]
     return "\n".join(["{", *lines, "}"])
+
+
+def _once(channel: ChannelContract) -> str:
+    return json.dumps([each.type for each in channel.sent if "once" in each.options])
 
 
 def _definition(name: str, type: Type, contract: Contract, *, loose: bool) -> str:

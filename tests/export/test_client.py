@@ -28,7 +28,7 @@ const quiet = { WebSocket, backoff: { first: 1, most: 2 } };
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    table = 'export const CHANNELS = { c: { path: "/c/{a}/{b...}" } };\n'
+    table = 'export const CHANNELS = { c: { path: "/c/{a}/{b...}", once: ["order"] } };\n'
     tmp_path.joinpath("client.mjs").write_text(table + client_source("client.js"))
     return tmp_path
 
@@ -43,7 +43,7 @@ def test_javascript_is_what_the_compiler_makes_of_the_typescript() -> None:
 
 
 def test_the_typed_client_is_short() -> None:
-    assert len(client_source("client.ts").splitlines()) < 300
+    assert len(client_source("client.ts").splitlines()) < 320
 
 
 def test_what_is_made_says_so() -> None:
@@ -413,3 +413,22 @@ def test_without_a_websocket_it_says_what_to_do(folder: Path) -> None:
     """
     (report,) = run(folder, text)
     assert report["message"] == "there is no WebSocket here: give the option `WebSocket`"
+
+
+def test_a_frame_with_a_key_is_sent_again_and_others_are_not(folder: Path) -> None:
+    text = """
+    const client = connect("ws://x", "c", { a: "a", b: "b" }, quiet);
+    await turn();
+    sockets[0].open();
+    const order = client.send({ type: "order", once: "k" });
+    const other = client.send({ type: "say", once: "k" }).catch((error) => error.code);
+    sockets[0].lose(1006);
+    while (sockets.length < 2) await turn(1);
+    sockets[1].open().say({ type: "ack", id: 1, repeated: true });
+    report("both", { order: await order, other: await other, again: sockets[1].sent });
+    client.close();
+    """
+    (report,) = run(folder, text)
+    assert report["order"] == {"type": "ack", "id": 1, "repeated": True}
+    assert report["other"] == "CONNECTION_LOST"
+    assert report["again"] == [{"type": "order", "once": "k", "id": 1}]

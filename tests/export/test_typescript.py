@@ -124,6 +124,6 @@ def test_a_prototype_is_a_key_like_any_other(nasty: Contract) -> None:
 
 def test_javascript_has_the_paths_and_the_client(shipped: Contract) -> None:
     text = javascript(shipped)
-    assert '  room: { path: "/rooms/{room_id}" },\n' in text
+    assert '  room: { path: "/rooms/{room_id}", once: [] },\n' in text
     assert text.count("export class ChannelClient {") == 1
     assert text.endswith("}\n")

@@ -12,7 +12,7 @@ export class ChannelError extends Error {
 export function connect(base, channel, params, options = {}) {
     const values = params;
     const path = CHANNELS[channel].path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all, name, rest) => rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
-    return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options);
+    return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, CHANNELS[channel].once);
 }
 /** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
 export class ChannelClient {
@@ -20,6 +20,7 @@ export class ChannelClient {
     #url;
     #class;
     #options;
+    #once;
     #handlers = new Map();
     #pending = new Map();
     #subscribing = new Map();
@@ -38,13 +39,14 @@ export class ChannelClient {
     #told;
     #retryTimer;
     #watchTimer;
-    constructor(url, options = {}) {
+    constructor(url, options = {}, once = []) {
         const Socket = options.WebSocket ?? globalThis.WebSocket;
         if (!Socket)
             throw new TypeError("there is no WebSocket here: give the option `WebSocket`");
         this.#url = new URL(url);
         this.#class = Socket;
         this.#options = options;
+        this.#once = once;
         queueMicrotask(() => void this.#connect());
     }
     on(type, handler) {
@@ -52,7 +54,8 @@ export class ChannelClient {
         this.#handlers.set(type, handlers.add(handler));
         return () => void handlers.delete(handler);
     }
-    /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived. */
+    /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived.
+     *  One with a `once` key is sent again after a lost connection instead: the server routes it once. */
     send(frame) { return this.#ask(frame); }
     /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
     push(frame) { this.#post({ text: JSON.stringify(frame) }); }
@@ -174,9 +177,11 @@ export class ChannelClient {
                 this.#queue = this.#queue.filter((waiting) => waiting.id !== id);
                 this.#settle(id)?.reject(new ChannelError("TIMEOUT", "no answer in time"));
             }, this.#options.timeout ?? 10_000);
-            this.#pending.set(id, { resolve, reject, timer });
+            const { type, once } = frame, waiting = { id, text: JSON.stringify({ ...frame, id }) };
+            const again = typeof once === "string" && this.#once.includes(type) ? waiting : undefined;
+            this.#pending.set(id, { resolve, reject, timer, again });
             try {
-                this.#post({ id, text: JSON.stringify({ ...frame, id }) });
+                this.#post(waiting);
             }
             catch (error) {
                 this.#settle(id)?.reject(error);
@@ -206,7 +211,7 @@ export class ChannelClient {
         const queued = new Set(this.#queue.map((waiting) => waiting.id));
         for (const id of [...this.#pending.keys()])
             if (!queued.has(id))
-                this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
+                this.#unanswered(id);
         const { token, backoff: { first = 500, most = 30_000 } = {} } = this.#options;
         const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (told?.reconnect ?? mayComeBack(code));
         if (!back)
@@ -218,6 +223,13 @@ export class ChannelClient {
         const retry = told?.retry_after === undefined ? spread : told.retry_after * 1000;
         this.#retryTimer = setTimeout(() => void this.#connect(), retry);
         this.#set("waiting", { code, reason, retry });
+    }
+    #unanswered(id) {
+        const again = this.#pending.get(id)?.again;
+        if (again)
+            this.#queue.push(again);
+        else
+            this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
     }
     #end(ending) {
         if (this.state === "closed")

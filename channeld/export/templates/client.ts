@@ -44,7 +44,7 @@ export class ChannelError extends Error {
 }
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
-interface Pending { resolve: (frame: any) => void; reject: (error: ChannelError) => void; timer: Timer }
+interface Pending { resolve: (frame: any) => void; reject: (error: ChannelError) => void; timer: Timer; again: Waiting | undefined }
 interface Waiting { id?: number; text: string }
 
 /** A channel of a server: `connect("wss://example.org", "room", { room_id: "general" }, { token })`. */
@@ -54,7 +54,7 @@ export function connect<K extends keyof ChannelMap>(
   const values = params as Record<string, unknown>;
   const path = CHANNELS[channel].path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all: string, name: string, rest?: string) =>
     rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
-  return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options);
+  return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, CHANNELS[channel].once);
 }
 
 /** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
@@ -63,6 +63,7 @@ export class ChannelClient<C extends ChannelTypes> {
   readonly #url: URL;
   readonly #class: SocketClass;
   readonly #options: Options;
+  readonly #once: readonly string[];
   readonly #handlers = new Map<string, Set<(frame: any) => void>>();
   readonly #pending = new Map<number, Pending>();
   readonly #subscribing = new Map<number, string>();
@@ -82,12 +83,13 @@ export class ChannelClient<C extends ChannelTypes> {
   #retryTimer: Timer;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(url: string, options: Options = {}) {
+  constructor(url: string, options: Options = {}, once: readonly string[] = []) {
     const Socket = options.WebSocket ?? (globalThis as unknown as { WebSocket?: SocketClass }).WebSocket;
     if (!Socket) throw new TypeError("there is no WebSocket here: give the option `WebSocket`");
     this.#url = new URL(url);
     this.#class = Socket;
     this.#options = options;
+    this.#once = once;
     queueMicrotask(() => void this.#connect());
   }
 
@@ -100,7 +102,8 @@ export class ChannelClient<C extends ChannelTypes> {
     return () => void handlers.delete(handler);
   }
 
-  /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived. */
+  /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived.
+   *  One with a `once` key is sent again after a lost connection instead: the server routes it once. */
   send<F extends C["send"]>(frame: F): Promise<Answer<C, F["type"]>> { return this.#ask(frame); }
 
   /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
@@ -202,8 +205,10 @@ export class ChannelClient<C extends ChannelTypes> {
         this.#queue = this.#queue.filter((waiting) => waiting.id !== id);
         this.#settle(id)?.reject(new ChannelError("TIMEOUT", "no answer in time"));
       }, this.#options.timeout ?? 10_000);
-      this.#pending.set(id, { resolve, reject, timer });
-      try { this.#post({ id, text: JSON.stringify({ ...frame, id }) }); } catch (error) { this.#settle(id)?.reject(error as ChannelError); }
+      const { type, once } = frame as Loose, waiting = { id, text: JSON.stringify({ ...frame, id }) };
+      const again = typeof once === "string" && this.#once.includes(type) ? waiting : undefined;
+      this.#pending.set(id, { resolve, reject, timer, again });
+      try { this.#post(waiting); } catch (error) { this.#settle(id)?.reject(error as ChannelError); }
     });
   }
 
@@ -223,7 +228,7 @@ export class ChannelClient<C extends ChannelTypes> {
     this.#detach();
     const queued = new Set(this.#queue.map((waiting) => waiting.id));
     for (const id of [...this.#pending.keys()])
-      if (!queued.has(id)) this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
+      if (!queued.has(id)) this.#unanswered(id);
     const { token, backoff: { first = 500, most = 30_000 } = {} } = this.#options;
     const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (told?.reconnect ?? mayComeBack(code));
     if (!back) return this.#end({ code, reason });
@@ -233,6 +238,12 @@ export class ChannelClient<C extends ChannelTypes> {
     const retry = told?.retry_after === undefined ? spread : told.retry_after * 1000;
     this.#retryTimer = setTimeout(() => void this.#connect(), retry);
     this.#set("waiting", { code, reason, retry });
+  }
+
+  #unanswered(id: number): void {
+    const again = this.#pending.get(id)?.again;
+    if (again) this.#queue.push(again);
+    else this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
   }
 
   #end(ending: Ending): void {
