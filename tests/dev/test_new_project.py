@@ -39,6 +39,9 @@ def test_editors_find_the_languages_schema_where_the_first_line_says(project: Pa
 def test_the_workflow_validates_tests_and_compares(project: Path) -> None:
     workflow = yaml.safe_load((project / ".github/workflows/channeld.yml").read_text())
     said = " ".join(step.get("run", "") for step in workflow["jobs"]["check"]["steps"])
+    # Nothing is installed by a name that somebody else may own.
+    assert "pip install vendor/channeld-*.whl" in said
+    assert "pip install channeld" not in said
     assert all(f"channeld {word}" in said for word in ("validate", "test", "diff"))
 
 
