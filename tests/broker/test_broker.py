@@ -408,3 +408,17 @@ async def test_an_owner_s_oldest_key_goes_first(rig: Rig) -> None:
         assert await rig.call("take", Once("c\0uann", f"{number}", 60.0 + number))
     assert not await rig.call("is_taken", Once("c\0uann", "0", 60.0))
     assert await rig.call("is_taken", Once("c\0uann", "1", 60.0))
+
+
+async def test_the_latest_frames_are_replayed_where_there_is_no_place_to_go_on_from(
+    rig: Rig,
+) -> None:
+    positions = await fill(rig, 5)
+    page = await rig.call("since", ROOM, None, KEEP, 2)
+    assert (payloads(page), page.top, page.recovered) == ([b"3", b"4"], positions[-1], True)
+    lost = await rig.call("since", ROOM, positions[0], KEEP, 9)
+    assert (payloads(lost), lost.recovered) == ([b"2", b"3", b"4"], False)
+    found = await rig.call("since", ROOM, positions[3], KEEP, 9)
+    assert (payloads(found), found.recovered) == ([b"4"], True)
+    level = await rig.call("since", ROOM, positions[4], KEEP, 9)
+    assert (payloads(level), level.recovered) == ([], True)

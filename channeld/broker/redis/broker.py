@@ -173,13 +173,15 @@ class RedisBroker:
     ) -> Later[Page]:
         """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
         page = self._since(topic, position, keep)
-        return self._replayed(topic, keep, replay, page) if replay else page
+        if not replay:
+            return page
+        return self._replayed(topic, keep, replay, page, has_place=position is not None)
 
     async def _replayed(
-        self, topic: Topic, keep: History, replay: int, asked: Answer[Page]
+        self, topic: Topic, keep: History, replay: int, asked: Answer[Page], *, has_place: bool
     ) -> Page:
         page = await asked
-        if page.frames or (page.recovered and page.top.offset == 0):
+        if has_place and page.recovered:
             return page
         # What came after the top is delivered; the frames before it do not change any more.
         end = Position(page.top.epoch, page.top.offset + 1)
