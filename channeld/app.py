@@ -38,6 +38,7 @@ from channeld.server.jwks import KeySet, keep_fresh
 from channeld.server.listener import Server, named, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
+from channeld.server.systemd import notify
 from channeld.telemetry import Sample, log
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class App:
             self._is_serving = True
             log("server_started", bind=addresses, workers=plan.server.workers)
             self._on_ready(addresses)
+            self._notify("READY=1")
             await self._stop.wait()
             await self._drain()
             await self.backends.aclose()
@@ -236,6 +238,11 @@ class App:
         scheme = "ws" if self._tls is None else "wss"
         tcp = [address for address in self._addresses if not address.startswith("unix:")]
         return [f"{scheme}://{address}" for address in tcp]
+
+    def _notify(self, state: str) -> None:
+        # Of several workers their parent speaks.
+        if self.node.place is ALONE:
+            notify(state)
 
     def _condition(self) -> Condition:
         return Condition(is_draining=self._stop.is_set(), is_broker_up=self.node.is_healthy)
@@ -293,6 +300,7 @@ class App:
 
     async def _drain(self) -> None:
         drain = self.engine.plan.server.drain
+        self._notify("STOPPING=1")
         # Health checks fail from now on, and load balancers need a while to see that.
         await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over

@@ -130,6 +130,8 @@ def _addresses(
     ctx: click.Context, param: click.Parameter, written: tuple[str, ...]
 ) -> tuple[str, ...]:
     for address in written:
+        if address == "systemd":
+            continue
         parsed = parse_address(address)
         if isinstance(parsed, BadScalar):
             raise click.BadParameter(f"'{address}' {parsed.why}; write {parsed.write}", ctx, param)
@@ -144,7 +146,7 @@ def _addresses(
     multiple=True,
     metavar="ADDRESS",
     callback=_addresses,
-    help="Address to listen on: HOST:PORT or unix:PATH. Overrides server.bind; repeatable.",
+    help="Address to listen on: HOST:PORT, unix:PATH or systemd. Overrides server.bind; repeatable.",
 )
 @click.option(
     "--workers",

@@ -116,6 +116,10 @@ def _address(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     return scalars.format_address(parsed)
 
 
+def _listen(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    return value if value == "systemd" else _address(checker, value, rule, pointer)
+
+
 def _network(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str):
         return checker.wrong_type(value, rule, pointer)
@@ -196,6 +200,7 @@ NOTATIONS: Final[Mapping[str, Notation]] = {
     "rate": _rate,
     "message_rate": _message_rate,
     "address": _address,
+    "listen": _listen,
     "network": _network,
     "path": _path,
     "call": _call,

@@ -53,6 +53,8 @@ def _base(server: Server) -> str:
     bound = server.bind[0]
     if bound.startswith("unix:"):
         raise BadAddress(f"the server listens on {bound}, which this client cannot reach")
+    if bound == "systemd":
+        raise BadAddress("the server listens where systemd says: write ws://HOST:PORT/PATH")
     return f"{'wss' if server.tls is not None else 'ws'}://{reachable(bound)}"
 
 

@@ -61,7 +61,7 @@ def describe(config: Config, schemas: Schemas) -> Contract:
 def _addresses(config: Config) -> Iterator[str]:
     scheme = "wss" if config.server.tls is not None else "ws"
     for address in config.server.bind:
-        if not address.startswith("unix:"):
+        if not address.startswith("unix:") and address != "systemd":
             yield f"{scheme}://{reachable(address)}"
 
 

@@ -23,6 +23,7 @@ from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
 from channeld.server.drivers.stream import StreamDriver
+from channeld.server.systemd import InheritedSocket, inherited_sockets
 from channeld.telemetry import bound, log
 
 __all__ = ["BindError", "Server", "ServerStatistics", "TlsError", "bind", "named", "tls_context"]
@@ -65,7 +66,9 @@ class ServerStatistics:
 
 
 def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.socket]:
-    """Listen on `HOST:PORT`, `[IPV6]:PORT` and `unix:PATH`; a name is bound at each of its addresses.
+    """Listen on `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`, and with `systemd` on the sockets that were passed in.
+
+    A name is bound at each of its addresses.
 
     `[::]` takes IPv4 as well, unless an IPv4 address at the same port is in the list. A Unix socket that nobody listens
     on any more is replaced. With `reuse_port` several processes share the port.
@@ -77,7 +80,10 @@ def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.s
         sockets: list[socket.socket] = []
         for address in addresses:
             try:
-                opened = _open(address, _is_dual(address, addresses), reuse_port=reuse_port)
+                if address == "systemd":
+                    opened = _passed()
+                else:
+                    opened = _open(address, _is_dual(address, addresses), reuse_port=reuse_port)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 raise BindError(f"Cannot listen on {address}: {reason}") from error
@@ -281,6 +287,15 @@ class Server:
                 nursery.start_soon(self.serve_stream, stream, host)
 
 
+def _passed() -> list[socket.socket]:
+    sockets = inherited_sockets()
+    if not sockets:
+        raise ValueError(
+            "no sockets were passed to this process: start it by a systemd socket unit"
+        )
+    return sockets
+
+
 def _is_dual(address: str, addresses: Sequence[str]) -> bool:
     """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
     host, _, port = address.rpartition(":")
@@ -346,7 +361,7 @@ def _remove_stale(path: str) -> None:
 
 
 def _remove_path(sock: socket.socket) -> None:
-    if sock.family == socket.AF_UNIX:
+    if sock.family == socket.AF_UNIX and not isinstance(sock, InheritedSocket):
         with contextlib.suppress(OSError):
             Path(sock.getsockname()).unlink()
 

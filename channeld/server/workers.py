@@ -24,6 +24,7 @@ import trio
 
 from channeld.server.broker_link import Place
 from channeld.server.listener import BindError, bind, named
+from channeld.server.systemd import notify
 from channeld.telemetry import log
 
 __all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
@@ -102,6 +103,8 @@ def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
         BindError: one is taken, not ours to bind, or a Unix socket.
     """
     for address in addresses:
+        if address == "systemd":
+            raise BindError("Cannot listen on systemd: several workers cannot share its sockets")
         if address.startswith("unix:"):
             raise BindError(
                 f"Cannot listen on {address}: several workers cannot share a Unix socket"
@@ -208,6 +211,8 @@ class Supervisor:
         """Let all workers drain; `run` returns when they have. The second call ends them at once."""
         if self._stop.is_set():
             self._forced.set()
+        else:
+            notify("STOPPING=1")
         self._stop.set()
         for worker in self._workers.values():
             worker.tell(signal.SIGTERM)
@@ -311,6 +316,7 @@ class Supervisor:
             self._been_ready.add(number)
             if len(self._been_ready) == self._count:
                 self._on_ready()
+                notify("READY=1")
 
     async def _hasten(self, worker: _Worker) -> None:
         # What a hook does in a thread may reserve it.

@@ -52,6 +52,8 @@ def test_paths_beside_a_file(path: str, file: str, found: str) -> None:
         ("network", "10.1.2.3/8", "10.0.0.0/8"),
         ("network", "::1", "::1/128"),
         ("path", "a", "conf/a"),
+        ("listen", "systemd", "systemd"),
+        ("listen", "unix:a.sock", "unix:conf/a.sock"),
         ("percentage", "20%", 0.2),
         ("percentage", "100%", 1.0),
         ("health", "/up", "/up"),

@@ -515,6 +515,7 @@ def test_findings_do_not_grow_with_the_value(load_config: Load) -> None:
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "rate_text": st.sampled_from(["10/s", "100/m", "7/h"]),
     "address": st.sampled_from(["127.0.0.1:4000", "[::1]:0", "unix:a.sock", ":1"]),
+    "listen": st.sampled_from(["systemd", "127.0.0.1:4000"]),
     "network": st.sampled_from(["127.0.0.1", "10.0.0.0/8", "::1"]),
     "call": st.sampled_from(["app:f", "chat.hooks:g"]),
     "path": st.sampled_from(["present", "a/../present"]),

@@ -1,0 +1,61 @@
+"""What systemd passes to a service, and what it wants to hear: sockets (`sd_listen_fds`) and states (`sd_notify`).
+
+Both are environment variables and nothing else, so no library is needed. A socket that was passed in is systemd's: it
+outlives this process, and its successor gets it too, so no connection is refused during a restart.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import MutableMapping
+
+__all__ = ["InheritedSocket", "inherited_sockets", "notify"]
+
+_FIRST = 3
+_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
+
+class InheritedSocket(socket.socket):
+    """A listening socket that somebody else made: its path, if it has one, is not ours to remove."""
+
+
+def inherited_sockets(
+    environ: MutableMapping[str, str] = os.environ, first: int = _FIRST
+) -> list[socket.socket]:
+    """The listening stream sockets that were passed to this process, in their order; none, if it was not.
+
+    The variables are taken out of the environment: they are not meant for processes that this one starts.
+
+    Raises:
+        OSError: one of the descriptors is not a listening stream socket.
+    """
+    pid, count, _ = (environ.pop(name, "") for name in _VARIABLES)
+    if pid != str(os.getpid()) or not count.isdecimal():
+        return []
+    sockets: list[socket.socket] = []
+    with contextlib.ExitStack() as undo:
+        for descriptor in range(first, first + int(count)):
+            os.set_inheritable(descriptor, False)
+            sock = InheritedSocket(fileno=descriptor)
+            undo.callback(sock.close)
+            is_listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            if sock.type != socket.SOCK_STREAM or not is_listening:
+                raise OSError(f"descriptor {descriptor} is not a listening stream socket")
+            sockets.append(sock)
+        undo.pop_all()
+    return sockets
+
+
+def notify(state: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell the service manager, if there is one: `READY=1`, `STOPPING=1`. Never raises."""
+    address = environ.get("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return
+    # A leading @ stands for the abstract namespace.
+    name = "\0" + address[1:] if address[0] == "@" else address
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+    ):
+        sock.setblocking(False)
+        sock.sendto(state.encode(), name)
