@@ -49,6 +49,9 @@ def resolved(schema: Schema) -> Schema:
 
 KINDS = {
     "address": "address",
+    "listen": "address, or `systemd`",
+    "percentage": "share such as `20%`",
+    "health": "path, or `none`",
     "authenticator": "a mapping with `type`",
     "call": "`module:function`",
     "duration": "duration",
