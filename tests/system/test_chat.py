@@ -99,8 +99,9 @@ def test_a_schema_refusal_names_the_place(chat: Served, room: str) -> None:
 
 
 def test_a_client_comes_back_for_what_it_missed(chat: Served, room: str) -> None:
-    bob = name()
-    with chat.enter(room, "ann") as ann:
+    # Of their own: a user's rate is shared by all its connections, also those of the tests before.
+    speaker, bob = name(), name()
+    with chat.enter(room, speaker) as ann:
         with chat.enter(room, bob) as first:
             ann.send("message", text="seen")
             pos = first.receive("message")["pos"]
