@@ -50,7 +50,7 @@ def _how_to_accept(outcome: Outcome) -> str:
     for change in outcome.changes:
         if change.level is Level.BREAKING and change.accepted is None:
             entry = f"{{code: {change.code}, path: {json.dumps(change.path)}, reason: …}}"
-            return f"A change that is meant is let pass by `diff.accept`, such as [{entry}].\n"
+            return f"To accept an intended change, list it in `diff.accept`: [{entry}].\n"
     return ""
 
 

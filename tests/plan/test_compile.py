@@ -79,7 +79,8 @@ def test_an_error_leaves_no_plan(compile_text: Compile) -> None:
 
 def test_every_mistake_is_told_at_once(compile_text: Compile) -> None:
     text = WHOLE.replace("{claims.name}", "{claims.nam}").replace("{message.text}", "{message.txt}")
-    assert compile_text(text.replace("{now}", "{nov}")).codes() == ["CH310", "CH319", "CH309"]
+    report = compile_text(text.replace("{now}", "{nov}")).compiled.report
+    assert [finding.code for finding in report.errors] == ["CH310", "CH319", "CH309"]
 
 
 def test_the_user_id_is_made_of_claims(compile_text: Compile, session: Callable[..., Any]) -> None:
