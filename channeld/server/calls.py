@@ -1,5 +1,6 @@
 """Answers requests for which no session is opened: POSTs for a stream's connection, reads of rooms, preflights."""
 
+import http
 import json
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -124,7 +125,9 @@ def _problem(call: Accept, status: int, detail: str, **more: object) -> bytes:
     lines = agreement.fields if isinstance(agreement, CallAgreement) else ()
     code = _CODES.get(status)
     if code is None:
-        problem = {"type": "about:blank", "status": status, "detail": detail, **more}
+        title = http.HTTPStatus(status).phrase
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        problem |= more
         data = answer(status, json.dumps(problem).encode(), "application/problem+json", *lines)
     else:
         data = problem_of(code, detail, more, *lines)[1]

@@ -1,5 +1,6 @@
 """A browser's own WebSocket against the real server."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -90,10 +91,11 @@ source.onmessage = async event => {
 
 
 @pytest.fixture
-def plain(driver: Chrome, url: str) -> Chrome:
+def plain(driver: Chrome, url: str) -> Iterator[Chrome]:
     """Chromium on a page that lets itself connect to anything: the listing of the folder."""
     driver.get(url.rpartition("/")[0] + "/")
-    return driver
+    yield driver
+    driver.get_log("browser")  # type: ignore[no-untyped-call]  # what it says of the listing's icon is no other test's
 
 
 def test_an_event_source_and_posts_of_another_origins_page(plain: Chrome, dev: Served) -> None:
