@@ -46,11 +46,13 @@ def application(served: Served) -> ApiClient:
 
 
 def kill(served: Served, number: int) -> None:
-    """Kill a worker, and wait for the one that takes its place."""
-    before = len(started(served))
+    """Kill a worker, and wait until the one that takes its place serves."""
+    # Lines are written by a thread of each process: what has happened may not be read yet.
+    eventually(lambda: len(served.events("server_started")) >= 2 <= len(started(served)))
+    before = len(served.events("server_started"))
     worker = next(line for line in reversed(started(served)) if line["number"] == number)
     os.kill(worker["pid"], signal.SIGKILL)
-    eventually(lambda: len(started(served)) > before)
+    eventually(lambda: len(served.events("server_started")) > before)
 
 
 def of_worker(served: Served, number: int, user: str) -> Client:
