@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 import click
 
+from channeld.cli.fuzzing import fuzz_hooks
 from channeld.cli.output import Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
@@ -55,6 +56,13 @@ FORMATS: Final = ("text", "json", "junit", "github")
     show_default=True,
     help="Maximum real time for a scenario, in seconds.",
 )
+@click.option(
+    "--fuzz",
+    "messages",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Try each message hook with N made-up messages instead; PATH is a configuration then.",
+)
 def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     paths: tuple[str, ...],
     select: str,
@@ -64,12 +72,15 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     min_coverage: float | None,
     jobs: int | None,
     timeout: float,
+    messages: int | None,
 ) -> int:
     """Run scenario files against the real engine, in virtual time.
 
     PATH is a scenario file, or a folder that is searched for `*.test.yaml` files (default: the current folder). Exit
     status: 1 if a scenario fails or a file is invalid, 2 if there are no scenarios or a file cannot be read.
     """
+    if messages is not None:
+        return fuzz_hooks(paths, messages, select, format, timeout)
     started = time.perf_counter()
     try:
         files = _find(paths or (".",))

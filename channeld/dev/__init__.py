@@ -1,5 +1,5 @@
 """For development: the interactive client, minted tokens, new projects, tables of routes and rights.
 
-Reading order: `address.py` (where a client connects), `client.py` (the client), `prompt.py` (what is typed and shown), `mint.py` (tokens),
+Reading order: `address.py` (where a client connects), `client.py` (the client), `prompt.py` (what is typed and shown), `mint.py` (tokens), `claims.py` (what they say),
 `dev_file.py` (how commands find a running development server), `new_project.py`, `routes_table.py`, `rights.py` (who may do what).
 """

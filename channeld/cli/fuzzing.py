@@ -1,0 +1,78 @@
+"""`channeld test --fuzz`: message hooks tried with made-up messages, and what is shown of it."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import attrs
+import click
+import orjson
+
+from channeld.cli.links import NoLink, path_of
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.cli.output import has_colour
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.scenarios.fuzz import Fuzzed, fuzz
+from channeld.scenarios.outcome import Status
+from channeld.scenarios.suite import Options
+from channeld.scenarios.text import Painter
+from channeld.telemetry import one_line
+
+__all__ = ["fuzz_hooks"]
+
+
+def fuzz_hooks(files: Sequence[str], count: int, select: str, format: str, timeout: float) -> int:
+    """Try the message hooks of a configuration with `count` messages each; 1 if one raised.
+
+    Raises:
+        click.ClickException: the configuration is not valid, or cannot be read.
+    """
+    if len(files) > 1:
+        raise click.UsageError("--fuzz takes one configuration")
+    if format not in ("text", "json"):
+        raise click.UsageError(f"--fuzz has no format {format}: text or json")
+    checked = check(files[0] if files else DEFAULT_FILE)
+    demand_valid(checked)
+    assert checked.plan is not None  # noqa: S101 - demanded
+    options = Options(select=select, cap=timeout)
+    found = []
+    painter = Painter(has_colour(sys.stdout))
+    for one in fuzz(
+        checked, count, partial(_path, checked.plan), select=options.selects, cap=timeout
+    ):
+        found.append(one)
+        if format == "text":
+            click.echo(_shown(one, painter))
+    if format == "json":
+        listed = [attrs.asdict(one) for one in found]
+        click.echo(orjson.dumps({"version": 1, "hooks": listed}, option=orjson.OPT_INDENT_2))
+    elif not found:
+        click.echo("there are no message hooks to try")
+    return 1 if any(one.failure is not None for one in found) else 0
+
+
+def _path(plan: Plan, channel: ChannelPlan) -> str:
+    try:
+        return path_of(plan, channel)
+    except NoLink as error:
+        raise LookupError(str(error)) from None
+
+
+def _shown(one: Fuzzed, painter: Painter) -> str:
+    name = f"{one.channel}/{one.message}  {one.hook}"
+    if one.reason:
+        return f"{painter.status(Status.SKIP)} {name}: not tried, {one.reason}"
+    sent = f"{one.sent} message{'s' * (one.sent != 1)}"
+    if one.failure is None:
+        return f"{painter.status(Status.PASS)} {name}: {sent}"
+    failure = one.failure
+    lines = [f"{painter.status(Status.FAIL)} {name}: {failure.words}"]
+    if failure.at:
+        lines.append(f"  at    {failure.at}")
+    lines.append(f"  for   {one_line(dict(failure.frame))}")
+    lines.append(f"  after {sent}")
+    if failure.scenario:
+        lines += ["  as a scenario:", ""]
+        lines += [f"    {line}" for line in failure.scenario.splitlines()]
+        lines.append("")
+    return "\n".join(lines)

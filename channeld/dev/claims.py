@@ -1,0 +1,85 @@
+"""Claims made up for development: such as an authenticator's schema and a `require` want."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from channeld.plan.claim_paths import parse_claim_path
+from channeld.plan.expressions import Literal, TemplateSyntaxError
+from channeld.plan.plan import AuthPlan, Plan
+from channeld.plan.requires import with_type_spoken_of
+from channeld.protocol.frames import Json
+from channeld.schema.sample import sample
+
+__all__ = ["claims_meeting"]
+
+
+def claims_meeting(
+    plan: Plan,
+    auth: AuthPlan,
+    requires: Sequence[Sequence[Mapping[str, Json]]],
+    *,
+    user: str,
+    params: Mapping[str, Json],
+) -> dict[str, Json]:
+    """Claims of a user that probably meet the first alternative of each `require`; the later ones win.
+
+    Args:
+        plan: the configuration, for its named schemas.
+        auth: whose `claims` schema they follow.
+        requires: as they are declared, of a channel and a message.
+        user: the user's id, for templates.
+        params: the path's, for templates.
+    """
+    declared = getattr(auth.declared, "claims", None)
+    made = sample(declared, user.capitalize(), plan.config.schemas) if declared else {}
+    claims: dict[str, Json] = dict(made) if isinstance(made, dict) else {}
+    known = {"user.id": user, **{f"params.{name}": value for name, value in params.items()}}
+    validator = auth.compiled.claims
+    for require in requires:
+        for key, wanted in (require[0] if require else {}).items():
+            value = _value(wanted, known, plan)
+            path = [_filled(step, known) for step in _steps(key)]
+            single = _with(claims, path, value)
+            listed = _with(claims, path, [value])
+            # A claim that its schema wants as a list holds the value as an element.
+            takes_list = validator is not None and _accepts(validator, listed, user)
+            takes_value = validator is None or _accepts(validator, single, user)
+            claims = listed if takes_list and not takes_value else single
+    return claims
+
+
+def _accepts(validator: Any, claims: Mapping[str, Json], user: str) -> bool:
+    return bool(validator.accepts({"sub": user, "exp": 4_102_444_800, **claims}))
+
+
+def _steps(key: str) -> list[str]:
+    mistakes: list[TemplateSyntaxError] = []
+    written = parse_claim_path(key, "", mistakes)
+    return [
+        str(step.value) if isinstance(step, Literal) else f"{{{key.rpartition('{')[2]}"
+        for step in written
+    ]
+
+
+def _value(wanted: Json, known: Mapping[str, Json], plan: Plan) -> Json:
+    if isinstance(wanted, list):
+        return _value(wanted[0], known, plan) if wanted else None
+    if isinstance(wanted, dict):
+        return sample(with_type_spoken_of(wanted), "text", plan.config.schemas)
+    return _filled(wanted, known) if isinstance(wanted, str) else wanted
+
+
+def _filled(text: str, known: Mapping[str, Json]) -> Any:
+    whole = re.fullmatch(r"\{([\w.]+)\}", text)
+    if whole is not None and whole[1] in known:
+        return known[whole[1]]
+    return re.sub(r"\{([\w.]+)\}", lambda found: str(known.get(found[1], found[0])), text)
+
+
+def _with(claims: Mapping[str, Json], path: Sequence[Any], value: Json) -> dict[str, Json]:
+    name, rest = str(path[0]), path[1:]
+    if not rest:
+        return {**claims, name: value}
+    inner = claims.get(name)
+    return {**claims, name: _with(inner if isinstance(inner, dict) else {}, rest, value)}

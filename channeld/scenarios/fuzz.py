@@ -1,0 +1,271 @@
+"""Message hooks tried with made-up messages: none that the schema accepts may make a hook raise.
+
+Messages are sent in scenarios, so that hooks meet what they meet in a server, and a failure is a scenario already. It is
+looked for a smaller message that fails in the same way, alone, on a server that has seen nothing else.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Final
+
+import attrs
+
+from channeld.config.model import Rate
+from channeld.dev.claims import claims_meeting
+from channeld.plan.load import Checked
+from channeld.plan.plan import ChannelPlan, Match, MessagePlan, Plan
+from channeld.protocol.frames import Json
+from channeld.scenarios.coverage import Exercised, Point
+from channeld.scenarios.instrumentation import FrameOrigin, rebuilt
+from channeld.scenarios.made_up import Maker, shrunk
+from channeld.scenarios.outcome import Problem
+from channeld.scenarios.runner import CAP, run_scenario
+from channeld.scenarios.suite import read_text
+from channeld.scenarios.writing import flow, scenario_text
+from channeld.telemetry import silenced
+
+__all__ = ["FuzzFailure", "Fuzzed", "fuzz"]
+
+_USER: Final = "ann"
+_FILE: Final = "fuzz.test.yaml"
+_TOGETHER: Final = 25
+"""Messages of one scenario: an engine for each would take most of the time."""
+_ANY: Final[Sequence[Json]] = ({"type": "$any"},)
+_UNLIMITED: Final = Rate(limit=1_000_000, period=1.0, burst=1_000_000)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class FuzzFailure:
+    """A hook that raised: in words, at which line, for which frame, and the scenario that shows it."""
+
+    words: str
+    at: str
+    frame: Mapping[str, Json]
+    scenario: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Fuzzed:
+    """What came of one message hook: how many messages were sent, and the failure; or why it was not tried."""
+
+    channel: str
+    message: str
+    hook: str
+    sent: int = 0
+    failure: FuzzFailure | None = None
+    reason: str = ""
+
+
+def fuzz(
+    checked: Checked,
+    count: int,
+    path_of: Callable[[ChannelPlan], str],
+    *,
+    select: Callable[[str], bool] = lambda _name: True,
+    cap: float = CAP,
+) -> Iterator[Fuzzed]:
+    """Try each message hook of a configuration, in the order of the file.
+
+    Args:
+        checked: the configuration, with a plan.
+        count: messages for each hook.
+        path_of: a path of a channel, with values for its params; raises `LookupError` where none comes to mind.
+        select: whether to try a hook, by `CHANNEL/TYPE`.
+        cap: seconds of real time that a scenario may take.
+    """
+    plan = checked.plan
+    assert plan is not None  # noqa: S101 - the caller has seen to that
+    unlimited = attrs.evolve(checked, plan=_without_rates(plan))
+    for channel in plan.channels.values():
+        for message in channel.messages.values():
+            if message.hook is not None and select(f"{channel.name}/{message.type}"):
+                yield _fuzzed(unlimited, channel, message, count, path_of, cap)
+
+
+def _without_rates(plan: Plan) -> Plan:
+    def unlimited(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
+        return attrs.evolve(message, rate=None)
+
+    made = rebuilt(plan, lambda hook, _origin: hook, unlimited)
+    channels = {
+        name: attrs.evolve(
+            channel,
+            limits=attrs.evolve(channel.limits, messages=_UNLIMITED, errors=_UNLIMITED),
+        )
+        for name, channel in made.channels.items()
+    }
+    find = made.match
+
+    def match(path: str) -> Match | None:
+        found = find(path)
+        return None if found is None else Match(channels[found.channel.name], found.params)
+
+    return attrs.evolve(made, channels=channels, match=match)
+
+
+def _fuzzed(
+    checked: Checked,
+    channel: ChannelPlan,
+    message: MessagePlan,
+    count: int,
+    path_of: Callable[[ChannelPlan], str],
+    cap: float,
+) -> Fuzzed:
+    assert message.hook is not None  # noqa: S101 - only those with hooks are asked for
+    plan = checked.plan
+    assert plan is not None  # noqa: S101 - demanded by `fuzz`
+    known = Fuzzed(channel=channel.name, message=message.type, hook=message.hook.name)
+    if message.hook.asks is not None:
+        return attrs.evolve(known, reason="a backend answers it")
+    try:
+        trial = _Trial(checked, message, _client(plan, channel, message, path_of(channel)), cap)
+        messages = trial.messages(plan, channel, count)
+    except LookupError as error:
+        return attrs.evolve(known, reason=str(error))
+    failing = trial.first_failing(messages)
+    if failing is not None:
+        sent = messages.index(failing) + 1
+        return attrs.evolve(known, sent=sent, failure=trial.failure(failing))
+    point = Point(channel.name, "hook", message.hook.name)
+    if point not in trial.reached.met:
+        return attrs.evolve(known, reason="every message was refused before the hook")
+    return attrs.evolve(known, sent=len(messages))
+
+
+def _client(plan: Plan, channel: ChannelPlan, message: MessagePlan, path: str) -> dict[str, Json]:
+    found = plan.match(path)
+    params = found.params if found is not None else {}
+    if not channel.auth:
+        return {"path": path}
+    declared = plan.config.channels[channel.name]
+    requires = (declared.require, declared.messages[message.type].require)
+    claims = claims_meeting(plan, channel.auth[0], requires, user=_USER, params=params)
+    return {"path": path, "user": _USER, "claims": claims}
+
+
+@attrs.define
+class _Trial:
+    """One hook being tried."""
+
+    checked: Checked
+    message: MessagePlan
+    client: dict[str, Json]
+    cap: float
+    reached: Exercised = attrs.field(factory=lambda: Exercised(""))
+
+    def messages(self, plan: Plan, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
+        """The declared examples, then made-up ones; the same in every run.
+
+        Raises:
+            LookupError: there are none, or nobody can send them.
+        """
+        refusal = self.problem(())
+        if refusal is not None:
+            raise LookupError(f"nobody can connect: {_words(refusal)}")
+        message = self.message
+        declared = plan.config.channels[channel.name].messages[message.type]
+        maker = Maker(Random(f"{channel.name}/{message.type}"), plan.config.schemas)  # noqa: S311 - the same in every run
+        made: list[Json] = [*declared.examples][:count]
+        made += [maker.make(declared.schema, message.accepts) for _ in range(count - len(made))]
+        found = [one for one in made if isinstance(one, dict)]
+        if not found:
+            raise LookupError("no message that its schema accepts comes to mind")
+        return found
+
+    def first_failing(self, messages: Sequence[dict[str, Json]]) -> dict[str, Json] | None:
+        """The first message for which the hook raises, alone or after the others of its scenario."""
+        rest = list(messages)
+        while rest:
+            together, rest = rest[:_TOGETHER], rest[_TOGETHER:]
+            problem = self.problem(together)
+            if problem is None:
+                continue
+            index = self._index(problem, len(together))
+            if len(together) == 1:
+                if self._is_of_hook(problem):
+                    return together[0]
+            elif index is None:
+                # The whole took too long, or ended: which one of them did that?
+                half = len(together) // 2
+                found = self.first_failing(together[:half]) or self.first_failing(together[half:])
+                if found is not None:
+                    return found
+            elif self._is_of_hook(problem):
+                return together[index]
+            else:
+                # Something else is wrong, such as a connection that the hook has closed: the others start afresh.
+                rest = together[index or 1 :] + rest
+        return None
+
+    def failure(self, failing: dict[str, Json]) -> FuzzFailure:
+        """The failure, with the smallest message that was found for it."""
+        first = self.problem((failing,))
+        if first is None or not self._is_of_hook(first):
+            words = "raised only after other messages"
+            return FuzzFailure(words=words, at="", frame=self._frame(failing), scenario="")
+        kind = _kind(first)
+
+        def is_still(smaller: Json) -> bool:
+            if not isinstance(smaller, dict) or not self.message.accepts(smaller):
+                return False
+            problem = self.problem((smaller,))
+            return problem is not None and _kind(problem) == kind
+
+        # What takes all of its time would take it again for each smaller one.
+        smallest = failing if first.is_error else shrunk(failing, is_still)
+        assert isinstance(smallest, dict)  # noqa: S101 - `is_still` sees to that
+        last = self.problem((smallest,)) or first
+        return FuzzFailure(
+            words=_words(last),
+            at=next((note.removeprefix("at ") for note in last.notes), ""),
+            frame=self._frame(smallest),
+            scenario=self._text((smallest,)),
+        )
+
+    def problem(self, messages: Sequence[dict[str, Json]]) -> Problem | None:
+        """What is wrong with a scenario of these messages; None if nothing is."""
+        parsed = read_text(self._text(messages), _FILE)
+        assert parsed.content is not None, parsed.report  # noqa: S101 - written by ourselves
+        scenario = parsed.content.scenarios[0]
+        with silenced():
+            outcome = run_scenario(
+                scenario, parsed.content.tree, self.checked, self.reached, cap=self.cap
+            )
+        return outcome.problems[0] if outcome.problems else None
+
+    def _text(self, messages: Sequence[dict[str, Json]]) -> str:
+        plan = self.checked.plan
+        wait = 1 + (plan.limits.hook_timeout if plan is not None else 0)
+        steps: list[str] = []
+        for message in messages:
+            steps.append(f"{_USER}: {{send: {flow(self._frame(message))}}}")
+            # A second, for rates; and until a hook that waits has been given up.
+            steps.append(f"advance: {wait:g}s")
+        return scenario_text(
+            f"{self.message.type} does not make its hook raise",
+            {_USER: self.client},
+            steps,
+            ignore=_ANY,
+        )
+
+    def _frame(self, message: Mapping[str, Json]) -> dict[str, Json]:
+        return {"type": self.message.type, **message}
+
+    def _index(self, problem: Problem, count: int) -> int | None:
+        first = self._text(()).count("\n") + 1
+        index = (problem.place.line - first) // 2
+        return index if 0 <= index < count else None
+
+    def _is_of_hook(self, problem: Problem) -> bool:
+        assert self.message.hook is not None  # noqa: S101 - only those with hooks are tried
+        return problem.is_error or problem.headline.startswith(f"hook {self.message.hook.name} ")
+
+
+def _words(problem: Problem) -> str:
+    more = f": {problem.label}" if problem.is_error and problem.label else ""
+    return f"{problem.headline}{more}"
+
+
+def _kind(problem: Problem) -> str:
+    """What smaller messages must have in common: the hook, and the exception's type."""
+    return problem.headline.partition(":")[0].partition("(")[0]

@@ -1,0 +1,48 @@
+"""Scenario files as they are written by channeld itself: one client, one step a line, everything in flow style."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from channeld.protocol.frames import Json
+
+__all__ = ["flow", "scenario_text"]
+
+_UNPRINTABLE: Final = re.compile(
+    "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+)
+
+
+def flow(value: Json) -> str:
+    """A JSON value on one line, which YAML reads as the same value."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def scenario_text(
+    name: str,
+    clients: Mapping[str, Mapping[str, Json]],
+    steps: Iterable[str],
+    *,
+    config: str = "",
+    ignore: Iterable[Json] = (),
+) -> str:
+    """The text of a file with one scenario.
+
+    Args:
+        name: the scenario's.
+        clients: what each says of itself.
+        steps: each on one line, without its dash.
+        config: the configuration, relative to the file; empty for the nearest `channels.yaml`.
+        ignore: patterns of frames that need not be consumed.
+    """
+    lines = [f"config: {flow(config)}"] if config else []
+    lines += ["scenarios:", f"  - name: {flow(name)}"]
+    ignored = list(ignore)
+    lines += [f"    ignore: {flow(ignored)}"] if ignored else []
+    lines.append("    clients:")
+    lines += [f"      {client}: {flow(dict(spec))}" for client, spec in clients.items()]
+    listed = [f"      - {step}" for step in steps]
+    lines += ["    steps:", *listed] if listed else ["    steps: []"]
+    return "\n".join(lines) + "\n"
