@@ -268,7 +268,9 @@ class Engine:
         for number, session in enumerate(sessions):
             # The last one leaves in time for its Close frame to be answered.
             delay = seconds * 0.8 * number / len(sessions)
-            timers.at(now + delay, _Goodbye(session, round(self.runtime.random() * seconds, 3)))
+            # At random within its own share of the time, so that they also come back spread over all of it.
+            back = seconds * (number + self.runtime.random()) / len(sessions)
+            timers.at(now + delay, _Goodbye(session, round(back, 3)))
 
 
 class _Goodbye:
