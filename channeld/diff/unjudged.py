@@ -17,6 +17,7 @@ UNJUDGED: Final[Mapping[str, str]] = {
     "server.tls.key": "It belongs to the certificate.",
     "server.workers": "Connections, rooms and presence are the same over all processes.",
     "server.compression": "It is negotiated: a client that does not offer it never sees it.",
+    "server.connection_age.jitter": "It spreads the ends of connections over more or less time; the maximum is compared.",
     "server.drain": "It spreads the same close, 1012, over another time.",
     "server.limits.hook_timeout": "It bounds the server's own hooks; clients get the same answers.",
     "auth.NAME.public_key.file": "The path is not compared; the key in the file is.",
