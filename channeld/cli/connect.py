@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import click
 
 from channeld.auth.types import authenticator
@@ -14,6 +15,7 @@ from channeld.cli.token import ClaimType, DurationType, minted
 from channeld.protocol.frames import Json
 
 if TYPE_CHECKING:
+    from channeld.dev import client
     from channeld.dev.address import Opening
 
 __all__ = ["command"]
@@ -42,6 +44,12 @@ PROMPT: Final = "> "
 @click.option("--send", multiple=True, metavar="JSON", help="Send a frame and exit; repeatable.")
 @click.option("--wait", metavar="N|TYPE", help="Exit after N frames, or after one of this type.")
 @click.option("--timeout", type=DurationType(), default="10s", show_default=True)
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write what was sent and received as a scenario; FILE must not exist.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, **options: object) -> int:
     """Connect to a channel with an interactive client.
@@ -50,23 +58,51 @@ def command(ctx: click.Context, /, **options: object) -> int:
     nothing is read from the keyboard: received frames are printed as one line of JSON each, and the exit status is 1 if
     the server refuses, closes, answers with an error, or times out.
     """
+    start, file = _start(ctx), ctx.params["record"]
+    if file is None:
+        return _connect(ctx, start.opening, lambda screen: screen)
+    from channeld.cli.recording import (  # noqa: PLC0415 - only where it is asked for
+        RecordingScreen,
+        demand_new_file,
+        recorded,
+    )
+
+    demand_new_file(file)
+    url = start.here.url
+    with recorded(file, ctx.params["config"], start.checked, url, start.token) as recording:
+        return _connect(ctx, start.opening, lambda screen: RecordingScreen(screen, recording))
+
+
+def _connect(
+    ctx: click.Context, opening: "Opening", over: "Callable[[client.Screen], client.Screen]"
+) -> int:
+    """Play the script that the options are, or talk; `over` puts something before the screen."""
     import trio  # noqa: PLC0415 - 130 ms that --help and completion do not need
 
     from channeld.dev import client  # noqa: PLC0415 - as above, with trio-websocket
 
     wait = ctx.params["wait"]
-    opening = _opening(ctx)
     if ctx.params["send"] or wait is not None:
         script = client.Script(
             send=tuple(map(_text, ctx.params["send"])),
             wait=_wait(wait),
             timeout=ctx.params["timeout"],
         )
-        return trio.run(client.play, opening, script, _Plain())
-    return _talk(opening)
+        return trio.run(client.play, opening, script, over(_Plain()))
+    return _talk(opening, over)
 
 
-def _opening(ctx: click.Context) -> "Opening":
+@attrs.frozen(slots=True, kw_only=True)
+class _Start:
+    """What is connected to: `here` without the token, `opening` with it; and the configuration, if it was needed."""
+
+    here: "Opening"
+    opening: "Opening"
+    token: str | None = attrs.field(default=None, repr=False)
+    checked: Checked | None = None
+
+
+def _start(ctx: click.Context) -> _Start:
     """The handshake: the address, and the token where the channel's authenticator looks for it."""
     from channeld.dev import address  # noqa: PLC0415 - with the client
 
@@ -89,9 +125,10 @@ def _opening(ctx: click.Context) -> "Opening":
     if given["user"] is not None and checked is not None:
         auth = auth or _authenticator(checked, here.url)
         token = minted(checked, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
-    if token is None:
-        return here
-    return address.with_token(here, token, _token_from(checked, auth))
+    opening = here
+    if token is not None:
+        opening = address.with_token(here, token, _token_from(checked, auth))
+    return _Start(here=here, opening=opening, token=token, checked=checked)
 
 
 def _authenticator(checked: Checked, url: str) -> str | None:
@@ -140,6 +177,9 @@ class _Plain:
     def notice(self, text: str) -> None:
         click.echo(text, err=True)
 
+    def ended(self, text: str, code: int | None) -> None:
+        self.notice(text)
+
 
 class _Terminal:
     """Frames above the line that is being typed, which is written again below them.
@@ -187,6 +227,10 @@ class _Terminal:
         """Show what is not a frame, dimmed."""
         self._above(f"\x1b[2m{text}\x1b[0m" if self._colour else text)
 
+    def ended(self, text: str, code: int | None) -> None:
+        """Show how the server ended it."""
+        self.notice(text)
+
     def _above(self, text: str) -> None:
         self._has_hook = self._has_hook and self._screen.acquire(timeout=0.5)
         try:
@@ -198,14 +242,14 @@ class _Terminal:
                 self._screen.release()
 
 
-def _talk(opening: "Opening") -> int:
+def _talk(opening: "Opening", over: "Callable[[client.Screen], client.Screen]") -> int:
     import trio  # noqa: PLC0415 - as above
 
     from channeld.dev import client  # noqa: PLC0415 - as above
 
     if not sys.stdin.isatty():
         lines = _PipedLines()
-        return trio.run(lambda: client.converse(opening, _Plain(), lines.read, piped=True))
+        return trio.run(lambda: client.converse(opening, over(_Plain()), lines.read, piped=True))
     import readline  # noqa: PLC0415 - changes how input() works, so only here
     import termios  # noqa: PLC0415 - as readline
 
@@ -218,7 +262,7 @@ def _talk(opening: "Opening") -> int:
         read_line = screen.read_line
         readline.set_pre_input_hook(screen.begin_reading)
     try:
-        return trio.run(client.converse, opening, screen, read_line)
+        return trio.run(client.converse, opening, over(screen), read_line)
     finally:
         # The thread in input() may never come back, and would leave the terminal without an echo.
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, as_it_was)

@@ -55,6 +55,9 @@ class Screen(Protocol):
     def notice(self, text: str) -> None:
         """Tell the user something that is not a frame."""
 
+    def ended(self, text: str, code: int | None) -> None:
+        """Tell that the server ended it: with a close code, an HTTP status, or (None) without one."""
+
 
 async def _open_stream(opening: Opening) -> _Stream:
     """TCP, and TLS where the scheme says so, with the system's trust (`SSL_CERT_FILE` adds to it).
@@ -109,14 +112,15 @@ async def _speak(
             try:
                 status = await speak(connection)
             except ConnectionClosed as closed:
-                screen.notice(_farewell(closed))
+                screen.ended(*_farewell(closed))
             finally:
                 with trio.move_on_after(CLOSE_TIMEOUT, shield=True):
                     await connection.aclose()
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as group:
         refused = next(leaf for leaf in leaves(group) if isinstance(leaf, ConnectionRejected))
-        screen.notice(f"{_origin(opening)}: {_refusal(refused.status_code, refused.body)}")
+        words = _refusal(refused.status_code, refused.body)
+        screen.ended(f"{_origin(opening)}: {words}", refused.status_code)
     except* trio.TooSlowError:
         screen.notice(f"{_origin(opening)}: no answer within {CONNECT_TIMEOUT:g} s")
     finally:
@@ -246,11 +250,11 @@ async def play(opening: Opening, script: Script, screen: Screen) -> int:
     return await _speak(opening, screen, speak)
 
 
-def _farewell(closed: ConnectionClosed) -> str:
+def _farewell(closed: ConnectionClosed) -> tuple[str, int | None]:
     if closed.reason is None:
-        return "closed"
-    words = closed.reason.reason or closed.reason.name
-    return f"closed by the server: {closed.reason.code} {escaped(words or '')}".rstrip()
+        return "closed", None
+    code, words = closed.reason.code, closed.reason.reason or closed.reason.name
+    return f"closed by the server: {code} {escaped(words or '')}".rstrip(), code
 
 
 async def converse(
@@ -286,7 +290,7 @@ async def _both_ways(
             try:
                 end(0 if await talk.receive() else 1)
             except ConnectionClosed as closed:
-                screen.notice(_farewell(closed))
+                screen.ended(*_farewell(closed))
                 end(1)
 
         async def watch_for_interrupts(task_status: trio.TaskStatus[None]) -> None:

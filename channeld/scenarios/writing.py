@@ -33,7 +33,7 @@ def scenario_text(
     Args:
         name: the scenario's.
         clients: what each says of itself.
-        steps: each on one line, without its dash.
+        steps: each on one line, without its dash; comments start with `#`.
         config: the configuration, relative to the file; empty for the nearest `channels.yaml`.
         ignore: patterns of frames that need not be consumed.
     """
@@ -43,6 +43,7 @@ def scenario_text(
     lines += [f"    ignore: {flow(ignored)}"] if ignored else []
     lines.append("    clients:")
     lines += [f"      {client}: {flow(dict(spec))}" for client, spec in clients.items()]
-    listed = [f"      - {step}" for step in steps]
-    lines += ["    steps:", *listed] if listed else ["    steps: []"]
+    listed = [f"      {'' if step.startswith('#') else '- '}{step}" for step in steps]
+    empty = all(step.startswith("#") for step in map(str.strip, listed))
+    lines += [f"    steps:{' []' * empty}", *listed]
     return "\n".join(lines) + "\n"

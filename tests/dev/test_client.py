@@ -22,12 +22,17 @@ class Record:
 
     frames: list[tuple[str, Json]] = attrs.field(factory=list)
     notices: list[str] = attrs.field(factory=list)
+    codes: list[int | None] = attrs.field(factory=list)
 
     def frame(self, arrow: str, value: Json) -> None:
         self.frames.append((arrow, value))
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
+
+    def ended(self, text: str, code: int | None) -> None:
+        self.notices.append(text)
+        self.codes.append(code)
 
     @property
     def came(self) -> list[Json]:
@@ -108,6 +113,7 @@ async def test_a_close_is_told_with_code_and_reason() -> None:
     screen = Record()
     assert await run(echo, Script(send=('{"type":"end"}',)), screen) == 1
     assert screen.notices == ["closed by the server: 4403 no\\u001b[2J"]
+    assert screen.codes == [4403]
 
 
 async def test_what_came_before_a_close_is_shown() -> None:
@@ -144,6 +150,7 @@ async def test_a_refusal_shows_its_title(body: bytes, notice: str) -> None:
     address, _, words = screen.notices[0].partition(": ")
     assert address.startswith("ws://127.0.0.1:")
     assert words == notice
+    assert screen.codes == [403]
 
 
 async def test_nobody_listening_is_told() -> None:
