@@ -16,6 +16,8 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "chat": "rooms with presence, history, whispers and a hook",
     "notifications": "events for one user on all of their connections",
     "dashboard": "devices send measurements, viewers subscribe to them",
+    "collaboration": "a shared document with cursors, selections and the newest text at once",
+    "devices": "telemetry with last values at once, commands to one device",
 }
 """Each template's name, and what it makes."""
 

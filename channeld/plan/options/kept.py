@@ -104,12 +104,9 @@ class HistoryOption(MessageOption):
         if declared.history != "latest":
             return
         place = context.sources.place(at(message.pointer, "history"))
-        if context.channel.history is None or not _to_room(declared):
-            label = (
-                "the channel has no `history`"
-                if context.channel.history is None
-                else "it goes to no room"
-            )
+        reached = [*_room_channels(message)]
+        if all(channel.history is None for channel in reached):
+            label = "the channel has no `history`" if reached else "it goes to no room"
             finding = f"the newest `{message.type}` cannot be kept"
             help = "give the channel a `history`, and route the message to a room"
             context.add(diagnose("CH348", finding, place, label=label, help=help))
@@ -276,6 +273,14 @@ class ConflateOption(MessageOption):
 
 def _to_room(message: Message) -> bool:
     return any(kind_of(route).in_room for route in message.route)
+
+
+def _room_channels(message: MessageContext) -> Iterator[Channel]:
+    """The channels whose rooms a message is routed to; a name that is unknown is told elsewhere."""
+    own, others = message.context.channel, message.context.config.channels
+    for route in message.message.route:
+        if kind_of(route).in_room:
+            yield own if route.channel is None else others.get(route.channel, own)
 
 
 def _refuse_broker(message: MessageContext, option: str, pointer: str) -> None:

@@ -55,6 +55,19 @@ def test_the_newest_needs_the_broker_memory(compile_text: Compile) -> None:
 
 
 @pytest.mark.parametrize(
+    ("history", "expected"), [("", ["CH348"]), ("history: {size: 9, ttl: 1h}", [])]
+)
+def test_the_history_is_that_of_the_channel_whose_room_it_goes_to(
+    compile_text: Compile, history: str, expected: list[str]
+) -> None:
+    there = "{to: room, channel: board, room: all, members_only: false}"
+    text = channel("history: latest").replace("route: room", f"route: {there}")
+    assert there in text
+    board = f"  board:\n    path: /board\n    auth: none\n    rooms: all\n    {history}\n"
+    assert codes(compile_text, text + board) == expected
+
+
+@pytest.mark.parametrize(
     ("option", "was", "now", "count"),
     [
         (HistoryOption(), PLAIN, LATEST, 1),
