@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "channeld.cli.export",
         "Export AsyncAPI, JSON Schema, types, a client or a page.",
     ),
+    "bench": ("channeld.cli.bench", "Load a server with what the configuration allows."),
     "diff": ("channeld.cli.diff", "Show what changes for clients between two configurations."),
     "connect": ("channeld.cli.connect", "Connect to a channel with an interactive client."),
     "publish": ("channeld.cli.api:publish", "Publish an event through a running server's API."),

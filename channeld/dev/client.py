@@ -29,7 +29,7 @@ from channeld.groups import first, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.telemetry import escaped, one_line
 
-__all__ = ["Screen", "Script", "converse", "play"]
+__all__ = ["Line", "LineClosed", "Screen", "Script", "converse", "play", "speak_on"]
 
 CONNECT_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
@@ -248,6 +248,50 @@ async def play(opening: Opening, script: Script, screen: Screen) -> int:
         return 1
 
     return await _speak(opening, screen, speak)
+
+
+class LineClosed(Exception):
+    """The connection has ended; `code` is the server's close code, or None."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"closed with {code}")
+        self.code = code
+
+
+@attrs.frozen
+class Line:
+    """A connection for programs: texts in both directions. Both verbs raise `LineClosed`."""
+
+    _connection: WebSocketConnection
+
+    async def send(self, text: str) -> None:
+        """Send a frame."""
+        try:
+            await self._connection.send_message(text)
+        except ConnectionClosed as closed:
+            raise LineClosed(closed.reason.code if closed.reason else None) from None
+
+    async def receive(self) -> str:
+        """The next frame."""
+        try:
+            text = await self._connection.get_message()
+        except ConnectionClosed as closed:
+            raise LineClosed(closed.reason.code if closed.reason else None) from None
+        return text if isinstance(text, str) else text.decode("utf-8", "replace")
+
+
+async def speak_on(
+    opening: Opening, screen: Screen, speak: Callable[[Line], Awaitable[None]]
+) -> None:
+    """Connect, authenticate, `speak`, and close; the screen is told why there is no connection."""
+
+    async def speak_first(connection: WebSocketConnection) -> int:
+        with suppress(ConnectionClosed):
+            await _Conversation(connection, screen).greet(opening)
+        await speak(Line(connection))
+        return 0
+
+    await _speak(opening, screen, speak_first)
 
 
 def _farewell(closed: ConnectionClosed) -> tuple[str, int | None]:

@@ -1,0 +1,198 @@
+"""`channeld bench`: a load from the configuration itself, on a server of its own or one that runs."""
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from subprocess import PIPE
+from urllib.parse import urlsplit
+
+import click
+import orjson
+import trio
+
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
+from channeld.cli.output import Unreadable
+from channeld.cli.run import DevEnvironment
+from channeld.cli.token import DurationType
+from channeld.dev.address import BadAddress, resolve
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.scenarios.load import Latency, LoadResult, cannot_load, run_load
+
+__all__ = ["command"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_START = 60.0
+
+
+@click.command("bench")
+@click.argument("file", default=DEFAULT_FILE, type=click.Path())
+@click.option("--clients", type=click.IntRange(1, 20_000), default=100, show_default=True)
+@click.option("--for", "seconds", type=DurationType(), default="10s", show_default=True)
+@click.option("--channel", "names", multiple=True, help="Load this channel only; repeatable.")
+@click.option("--url", metavar="URL", help="Load this server instead of one of its own.")
+@click.option("--anywhere", is_flag=True, help="Allow a --url on another machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(  # noqa: PLR0913 - one for each option
+    *,
+    file: str,
+    clients: int,
+    seconds: float,
+    names: tuple[str, ...],
+    url: str | None,
+    anywhere: bool,
+    as_json: bool,
+) -> int:
+    """Load a server with what the configuration allows.
+
+    Clients whose claims meet each `require` send valid messages, at most one a second and never above their rates; every
+    delivery is counted. Exit status: 1 if a delivery was lost or the server was away. Refusals are counted and are fine.
+    """
+    base = _base(url, anywhere=anywhere) if url is not None else None
+    environ = DevEnvironment(environ_of(file) if base is not None else os.environ)
+    checked = check(file, environ=environ, import_hooks=False)
+    demand_valid(checked)
+    plan = checked.plan
+    assert plan is not None  # noqa: S101 - demanded
+    channels = _channels(plan, names)
+    if base is None and plan.server.tls is not None:
+        raise click.ClickException("the server speaks TLS: start it, and load it with --url")
+
+    async def load() -> LoadResult:
+        if base is not None:
+            return await run_load(plan, channels, base, clients, seconds)
+        async with _server(file, environ.generated) as own:
+            return await run_load(plan, channels, own, clients, seconds)
+
+    result = trio.run(load)
+    if as_json:
+        click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(_text(result))
+    return 0 if result.is_good else 1
+
+
+def _base(url: str, *, anywhere: bool) -> str:
+    try:
+        parts = urlsplit(resolve(url).url)
+    except BadAddress as error:
+        raise click.UsageError(str(error)) from None
+    if parts.hostname not in _LOOPBACK and not anywhere:
+        raise click.UsageError(
+            f"{url} is another machine: add --anywhere if it may be put under load"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _channels(plan: Plan, names: tuple[str, ...]) -> list[ChannelPlan]:
+    unknown = next((name for name in names if name not in plan.channels), None)
+    if unknown is not None:
+        raise click.UsageError(f"--channel {unknown}: the configuration has no such channel")
+    found = []
+    for name in names or plan.channels:
+        reason = cannot_load(plan, plan.channels[name])
+        if reason:
+            click.echo(f"channel {name} is left out: {reason}", err=True)
+        else:
+            found.append(plan.channels[name])
+    if not found:
+        raise Unreadable("there is no channel to load")
+    return found
+
+
+@asynccontextmanager
+async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
+    """A server of its own, as a process that ends with the block; gives its URL.
+
+    Raises:
+        click.ClickException: it did not start; the message ends with the last of what it said.
+    """
+    line = [sys.executable, "-m", "channeld", "run", file, "--bind", "127.0.0.1:0"]
+    with tempfile.TemporaryFile() as said:
+        process = await trio.lowlevel.open_process(
+            [*line, "--log-format", "json"],
+            stdout=PIPE,
+            stderr=said.fileno(),
+            env={**os.environ, **secrets},
+        )
+        try:
+            address = await _address(process)
+            if address is None:
+                said.seek(0)
+                last = said.read().decode("utf-8", "replace").strip().splitlines()[-5:]
+                raise click.ClickException("the server did not start:\n" + "\n".join(last))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_discard, process)
+                yield f"ws://{address}"
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                process.kill()
+                await process.wait()
+
+
+async def _address(process: trio.Process) -> str | None:
+    """Where it serves, from its first line; None where it ended, or takes too long."""
+    assert process.stdout is not None  # noqa: S101 - a pipe
+    text = b""
+    with trio.move_on_after(_START):
+        async for chunk in process.stdout:
+            text += chunk
+            line, newline, _ = text.partition(b"\n")
+            if newline:
+                return line.decode().rpartition(" on ")[2].partition(",")[0].strip()
+    return None
+
+
+async def _discard(process: trio.Process) -> None:
+    assert process.stdout is not None  # noqa: S101 - a pipe
+    async for _chunk in process.stdout:
+        pass
+
+
+def _milliseconds(latency: Latency, share: float) -> float | None:
+    seconds = latency.percentile(share)
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
+def _document(result: LoadResult) -> dict[str, object]:
+    seconds = result.seconds or 1.0
+    return {
+        "version": 1,
+        "clients": result.clients,
+        "connected": result.connected,
+        "seconds": round(result.seconds, 3),
+        "messages": result.messages,
+        "messages_per_second": round(result.messages / seconds, 1),
+        "deliveries": result.deliveries,
+        "deliveries_per_second": round(result.deliveries / seconds, 1),
+        "lost": result.lost,
+        "errors": dict(result.errors),
+        "closed": dict(result.closed),
+        "delivery_ms": {
+            "p50": _milliseconds(result.delivery, 0.5),
+            "p99": _milliseconds(result.delivery, 0.99),
+        },
+        "answer_ms": {
+            "p50": _milliseconds(result.answer, 0.5),
+            "p99": _milliseconds(result.answer, 0.99),
+        },
+    }
+
+
+def _text(result: LoadResult) -> str:
+    told = _document(result)
+    lines = [
+        f"{result.connected} of {result.clients} clients, {result.seconds:.1f} s",
+        f"  messages    {result.messages:>9}  {told['messages_per_second']:>9} a second",
+        f"  deliveries  {result.deliveries:>9}  {told['deliveries_per_second']:>9} a second",
+        f"  lost        {result.lost:>9}",
+    ]
+    for name, latency in (("delivered", result.delivery), ("answered", result.answer)):
+        p50, p99 = _milliseconds(latency, 0.5), _milliseconds(latency, 0.99)
+        if p50 is not None:
+            lines.append(f"  {name:<11} p50 {p50} ms, p99 {p99} ms")
+    lines += [f"  refused     {count:>9}  {code}" for code, count in result.errors.most_common()]
+    lines += [f"  closed      {count:>9}  {code}" for code, count in result.closed.most_common()]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""Who must get a message: worked out from the plan alone, for clients that are known from outside."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from channeld.plan.plan import MISSING, ChannelPlan, MessagePlan, NotInRoom, Plan
+from channeld.protocol.frames import Frame, Json
+from channeld.protocol.names import EVERYONE, Topic
+
+__all__ = ["Audience", "Known", "is_checkable"]
+
+
+class _Unknown(Exception):
+    """What a template asks for is known to the server only."""
+
+
+@attrs.define(eq=False)
+class Known:
+    """A connection as templates and targets see one (a `Sender`), as far as its client knows it."""
+
+    channel: ChannelPlan
+    params: Mapping[str, Json]
+    user: str | None
+    claims: Mapping[str, Any]
+    query: Mapping[str, Json] = attrs.field(factory=dict)
+    room: str | None = None
+    home: str | None = None
+    rooms: dict[str, Topic] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        for room in self._joined():
+            self.rooms[room] = Topic("room", self.channel.name, room)
+        if len(self.rooms) == 1:
+            self.home = self.room = next(iter(self.rooms))
+
+    def _joined(self) -> Iterator[str]:
+        for template in self.channel.join:
+            try:
+                value = template(self, {})  # type: ignore[arg-type]
+            except _Unknown:
+                continue
+            if value is not MISSING:
+                yield from map(str, value if isinstance(value, list) else [value])
+
+    @property
+    def user_id(self) -> str | None:
+        """The user's id."""
+        return self.user
+
+    @property
+    def connection_id(self) -> str:
+        """Not known."""
+        raise _Unknown
+
+    def now_ms(self) -> int:
+        """Not known."""
+        raise _Unknown
+
+    def uuid(self) -> str:
+        """Not known."""
+        raise _Unknown
+
+    @property
+    def topics(self) -> Iterator[Topic]:
+        """What it listens to."""
+        name = self.channel.name
+        yield from (EVERYONE, Topic("channel", name, ""), *self.rooms.values())
+        if self.user is not None:
+            yield Topic("user", name, self.user)
+
+
+def is_checkable(plan: Plan, message: MessagePlan, channel: str) -> bool:
+    """Whether each accepted message is one delivery to each receiver, and its receivers can be told from outside."""
+    if message.newest is not None and message.newest.conflate:
+        return False
+    if message.rate is not None and message.rate.over != "refuse":
+        return False
+    routes = plan.config.channels[channel].messages[message.type].route
+    depends = any("message" in (route.room or "") + (route.user or "") for route in routes)
+    return message.hook is None or not depends
+
+
+class Audience:
+    """The clients by what they listen to."""
+
+    def __init__(self, clients: Iterable[Known]) -> None:
+        self._by_topic: dict[Topic, list[Known]] = {}
+        for client in clients:
+            for topic in client.topics:
+                self._by_topic.setdefault(topic, []).append(client)
+
+    def of(self, sender: Known, message: MessagePlan, frame: Frame) -> list[Known]:
+        """Who gets a message of a sender, each once; those that cannot be told from outside are left out."""
+        found: dict[int, Known] = {}
+        for target in message.targets:
+            if target.is_direct:
+                found[id(sender)] = sender
+                continue
+            try:
+                topic = target.topic(sender, frame)  # type: ignore[arg-type]
+            except (NotInRoom, _Unknown):
+                continue
+            for one in self._by_topic.get(topic, ()) if topic is not None else ():
+                if one is not sender or not target.except_sender:
+                    found[id(one)] = one
+        return list(found.values())

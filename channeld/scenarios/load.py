@@ -1,0 +1,417 @@
+"""A load made of a configuration: clients that send valid messages at the pace of their rates, every delivery counted.
+
+A client sends its next message when the last one has been answered and the rates allow it, at most one a second. The plan
+says who must get it (`deliveries.py`); where a message has room for it, a mark in its text gives the time to each receiver.
+"""
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any, Final
+from urllib.parse import quote
+
+import attrs
+import orjson
+import trio
+
+from channeld.auth.types import authenticator
+from channeld.config.model import Message
+from channeld.dev.address import Opening, resolve, with_token
+from channeld.dev.claims import claims_meeting
+from channeld.dev.client import Line, LineClosed, speak_on
+from channeld.dev.mint import CannotMint, choose
+from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
+from channeld.protocol.frames import Json
+from channeld.scenarios.deliveries import Audience, Known, is_checkable
+from channeld.scenarios.inbox import SPOKEN
+from channeld.scenarios.made_up import Maker
+from channeld.schema.sample import sample
+
+__all__ = ["Latency", "LoadResult", "cannot_load", "run_load"]
+
+_GROUP: Final = 10
+"""Clients that share a path's params, and so a room."""
+_SLOWEST: Final = 1.0
+_PATIENCE: Final = 5.0
+_REFUSALS: Final = 3
+_MADE: Final = 20
+_MARK = re.compile(r"#b(\d+)#")
+_READY: Final = "bench-ready"
+_STEP: Final = math.log(1.05)
+
+
+@attrs.define
+class Latency:
+    """Times in buckets of five percent, so that a long run takes no more memory than a short one."""
+
+    buckets: Counter[int] = attrs.field(factory=Counter)
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.buckets[round(math.log(max(seconds, 1e-6)) / _STEP)] += 1
+
+    def percentile(self, share: float) -> float | None:
+        """In seconds; None where nothing was counted."""
+        left = self.buckets.total() * share
+        for bucket in sorted(self.buckets):
+            left -= self.buckets[bucket]
+            if left <= 0:
+                return math.exp(bucket * _STEP)
+        return None
+
+
+@attrs.define
+class LoadResult:
+    """What came of a load: `errors` are refusals by code, `closed` ends by close code or HTTP status;
+    `is_away`: the server has ended every connection.
+    """
+
+    clients: int = 0
+    connected: int = 0
+    seconds: float = 0.0
+    messages: int = 0
+    deliveries: int = 0
+    lost: int = 0
+    is_away: bool = False
+    errors: Counter[str] = attrs.field(factory=Counter)
+    closed: Counter[str] = attrs.field(factory=Counter)
+    delivery: Latency = attrs.field(factory=Latency)
+    answer: Latency = attrs.field(factory=Latency)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the server was there and nothing was lost."""
+        return self.connected > 0 and not self.is_away and not self.lost
+
+
+def cannot_load(plan: Plan, channel: ChannelPlan) -> str:
+    """Why a channel cannot be loaded, in words; empty where it can."""
+    try:
+        _Client(plan, channel, 0, _Shared(LoadResult(), 1)).opening("ws://localhost")
+    except (LookupError, CannotMint) as error:
+        return str(error)
+    return "" if channel.messages else "it has no messages"
+
+
+async def run_load(
+    plan: Plan, channels: Sequence[ChannelPlan], base: str, count: int, seconds: float
+) -> LoadResult:
+    """Load a running server.
+
+    Args:
+        plan: its configuration.
+        channels: which of them, in turn; `cannot_load` has nothing against any.
+        base: the server's URL without a path.
+        count: how many clients.
+        seconds: how long messages are sent.
+    """
+    result = LoadResult(clients=count)
+    shared = _Shared(result, count)
+    clients = [
+        _Client(plan, channels[index % len(channels)], index // len(channels), shared)
+        for index in range(count)
+    ]
+    async with trio.open_nursery() as nursery:
+        for client in clients:
+            nursery.start_soon(client.run, client.opening(base))
+        for client in clients:
+            await client.settled.wait()
+        here = [client for client in clients if client.is_connected]
+        result.connected = len(here)
+        shared.clients = {id(client.known): client for client in here}
+        shared.audience = Audience(client.known for client in here)
+        started = trio.current_time()
+        if here:
+            with trio.move_on_after(seconds):
+                shared.go.set()
+                await shared.wait_all_gone(here)
+                result.is_away = True
+        shared.is_over = True
+        result.seconds = trio.current_time() - started
+        await shared.drain(here)
+        nursery.cancel_scope.cancel()
+    result.lost += sum(client.missing for client in here)
+    return result
+
+
+@attrs.define(eq=False)
+class _Shared:
+    """What all clients have in common."""
+
+    result: LoadResult
+    count: int
+    go: trio.Event = attrs.field(factory=trio.Event)
+    is_over: bool = False
+    audience: Audience = attrs.field(factory=lambda: Audience(()))
+    clients: dict[int, "_Client"] = attrs.field(factory=dict)
+    sent_at: dict[int, float] = attrs.field(factory=dict)
+    number: int = 0
+    made: dict[tuple[str, str], list[dict[str, Json]]] = attrs.field(factory=dict)
+
+    def messages(self, plan: Plan, channel: str, message: MessagePlan) -> list[dict[str, Json]]:
+        """What all clients of a channel send of a type: its examples, and some made-up messages."""
+        key = (channel, message.type)
+        if key not in self.made:
+            self.made[key] = _messages(plan, message, plan.config.channels[channel].messages)
+        return self.made[key]
+
+    def go_on(self) -> bool:
+        """Whether there is time left to send."""
+        return not self.is_over
+
+    async def wait_all_gone(self, clients: Sequence["_Client"]) -> None:
+        """Until the server has ended every connection."""
+        for client in clients:
+            await client.gone.wait()
+
+    async def drain(self, clients: Sequence["_Client"]) -> None:
+        """Wait for what is still on its way, as long as something comes."""
+        before, since = -1, trio.current_time()
+        while any(client.is_waiting for client in clients):
+            if self.result.deliveries != before:
+                before, since = self.result.deliveries, trio.current_time()
+            if trio.current_time() - since > _PATIENCE or all(c.gone.is_set() for c in clients):
+                return
+            await trio.sleep(0.02)
+
+
+@attrs.define
+class _Kind:
+    """One message type of a client: what it sends of it, how often, and whether deliveries are counted."""
+
+    message: MessagePlan
+    type: str
+    delivered: str
+    interval: float
+    made: list[dict[str, Json]]
+    is_checked: bool
+    due: float = 0.0
+    refused: int = 0
+    turn: int = 0
+
+
+class _Client:
+    """One connection of the load. For `speak_on` it is a screen, which shows nothing and counts ends."""
+
+    def __init__(self, plan: Plan, channel: ChannelPlan, index: int, shared: _Shared) -> None:
+        self._plan, self._channel, self._shared = plan, channel, shared
+        self._index = index
+        self.path = _path(plan, channel, f"bench-{index // _GROUP}")
+        found = plan.match(self.path)
+        params = found.params if found is not None else {}
+        user, claims = self._identity(params)
+        self.known = Known(channel, params, user, claims)
+        self.settled, self.gone = trio.Event(), trio.Event()
+        self.is_connected = False
+        self.expected: Counter[str] = Counter()
+        self.came: Counter[str] = Counter()
+        self._answer: tuple[str, trio.Event, list[dict[str, Any]]] | None = None
+
+    # ------------------------------------------------------------------------------------------------- before
+
+    def _identity(self, params: Mapping[str, Json]) -> tuple[str | None, dict[str, Json]]:
+        channel, user = self._channel, f"bench-{self._index}"
+        if not channel.auth or (channel.auth_optional and not channel.require):
+            return None, {}
+        auth = next((one for one in channel.auth if one.type.can_mint()), None)
+        if auth is None:
+            raise CannotMint("none of its authenticators signs with a secret")
+        declared = self._plan.config.channels[channel.name]
+        requires = (declared.require, *(one.require for one in declared.messages.values()))
+        claims = claims_meeting(self._plan, auth, requires, user=user, params=params)
+        minter = choose(self._plan.config.auth, auth.name)
+        self._minter = minter
+        return user, minter.claims_for(user, claims, now=time.time(), lifetime=86_400)
+
+    def opening(self, base: str) -> Opening:
+        """The handshake.
+
+        Raises:
+            CannotMint: there is no secret to sign its token with.
+        """
+        here = resolve(base + self.path)
+        if self.known.user is None:
+            return here
+        token = self._minter.mint(dict(self.known.claims))
+        declared = self._plan.config.auth[self._minter.name]
+        return with_token(here, token, authenticator(declared).token_from())
+
+    def _kinds(self) -> list[_Kind]:
+        limit = self._channel.limits.messages.interval
+        return [
+            _Kind(
+                message=message,
+                type=type_,
+                delivered=str((declared.emit or {}).get("type", type_)),
+                interval=max(_SLOWEST, limit, self._interval(message)),
+                made=self._shared.messages(self._plan, self._channel.name, message),
+                is_checked=is_checkable(self._plan, message, self._channel.name),
+            )
+            for type_, message in self._channel.messages.items()
+            for declared in (self._plan.config.channels[self._channel.name].messages[type_],)
+        ]
+
+    def _interval(self, message: MessagePlan) -> float:
+        if message.rate is None:
+            return 0.0
+        shared = {"room": _GROUP, "address": self._shared.count}
+        return message.rate.interval * shared.get(message.rate.per or "", 1)
+
+    # ------------------------------------------------------------------------------------------------ the load
+
+    async def run(self, opening: Opening) -> None:
+        """Connect, wait for the others, send until it is over, and stay for what still comes."""
+        try:
+            await speak_on(opening, self, self._speak)
+        finally:
+            self.settled.set()
+            self.gone.set()
+
+    async def _speak(self, line: Line) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send_all, line)
+            try:
+                while True:
+                    self._take(await line.receive())
+            except LineClosed as closed:
+                self._shared.result.closed[str(closed.code or "no code")] += 1
+            nursery.cancel_scope.cancel()
+
+    async def _send_all(self, line: Line) -> None:
+        try:
+            # Frames are handled in order: what answers this one has joined its rooms.
+            await line.send(orjson.dumps({"type": "ping", "id": _READY}).decode())
+            kinds = [kind for kind in self._kinds() if kind.made]
+            await self._shared.go.wait()
+            await self._send_in_turn(line, kinds)
+        except LineClosed:
+            return
+
+    async def _send_in_turn(self, line: Line, kinds: list[_Kind]) -> None:
+        now = trio.current_time()
+        for number, kind in enumerate(kinds):
+            spread = (self._index % 97) / 97 + number / len(kinds)
+            kind.due = now + spread * min(kind.interval, 1.0)
+        while kinds and self._shared.go_on():
+            kind = min(kinds, key=lambda one: one.due)
+            await trio.sleep_until(kind.due)
+            if not self._shared.go_on():
+                return
+            kind.due = trio.current_time() + kind.interval
+            await self._send(line, kind)
+            # What is refused again and again would only end the connection.
+            kinds = [one for one in kinds if one.refused < _REFUSALS]
+
+    async def _send(self, line: Line, kind: _Kind) -> None:
+        shared, result = self._shared, self._shared.result
+        shared.number += 1
+        number, id_ = shared.number, f"b{shared.number}"
+        frame = _marked(kind, number)
+        kind.turn += 1
+        answers: list[dict[str, Any]] = []
+        self._answer = (id_, trio.Event(), answers)
+        started = trio.current_time()
+        shared.sent_at[number] = started
+        shared.sent_at.pop(number - 100_000, None)
+        text = orjson.dumps({"type": kind.type, "id": id_, **frame}).decode()
+        await line.send(text)
+        with trio.move_on_after(_PATIENCE):
+            await self._answer[1].wait()
+        self._answer = None
+        if not answers:
+            is_dropped = kind.message.rate is not None and kind.message.rate.over == "drop"
+            result.errors["unanswered"] += 1
+            result.lost += not is_dropped
+            return
+        answer = answers[0]
+        if answer["type"] == "error":
+            code = str(answer.get("code"))
+            result.errors[code] += 1
+            kind.refused += code != "RATE_LIMITED"
+            return
+        result.answer.add(trio.current_time() - started)
+        result.messages += 1
+        kind.refused = 0
+        if kind.is_checked and not answer.get("held") and not answer.get("repeated"):
+            for one in shared.audience.of(self.known, kind.message, frame):
+                shared.clients[id(one)].expected[kind.delivered] += 1
+
+    def _take(self, text: str) -> None:
+        frame = orjson.loads(text)
+        type_, id_ = frame.get("type"), frame.get("id")
+        if type_ == "pong" and id_ == _READY:
+            self.is_connected = True
+            self.settled.set()
+        elif type_ in ("ack", "error"):
+            if self._answer is not None and id_ == self._answer[0]:
+                self._answer[2].append(frame)
+                self._answer[1].set()
+        elif type_ not in SPOKEN:
+            self.came[type_] += 1
+            self._shared.result.deliveries += 1
+            mark = _MARK.search(text)
+            sent = self._shared.sent_at.get(int(mark[1])) if mark is not None else None
+            if sent is not None:
+                self._shared.result.delivery.add(trio.current_time() - sent)
+
+    @property
+    def missing(self) -> int:
+        """Deliveries that did not come."""
+        return sum(max(0, wanted - self.came[type_]) for type_, wanted in self.expected.items())
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is still to come."""
+        return not self.gone.is_set() and (self._answer is not None or self.missing > 0)
+
+    # ------------------------------------------------------------------------------------------------- a screen
+
+    def frame(self, arrow: str, value: Json) -> None:
+        """Nothing is shown."""
+
+    def notice(self, text: str) -> None:
+        """There is no connection."""
+        self._shared.result.closed["no connection"] += 1
+
+    def ended(self, text: str, code: int | None) -> None:
+        """The handshake was refused."""
+        self._shared.result.closed[f"HTTP {code}"] += 1
+
+
+# --------------------------------------------------------------------------------------------------------- messages
+
+
+def _path(plan: Plan, channel: ChannelPlan, preferred: str) -> str:
+    declared = plan.config.channels[channel.name]
+
+    def value(found: re.Match[str]) -> str:
+        made = sample(declared.params.get(found[1], {}), preferred, plan.config.schemas)
+        if isinstance(made, str | int | float):
+            return quote(str(made), safe="")
+        raise LookupError(f"no value of {{{found[1]}}} comes to mind")
+
+    return re.sub(r"\{(\w+)(?:\.\.\.)?\}", value, channel.path)
+
+
+def _messages(
+    plan: Plan, message: MessagePlan, messages: Mapping[str, Message]
+) -> list[dict[str, Json]]:
+    declared = messages[message.type]
+    maker = Maker(Random(message.type), plan.config.schemas)  # noqa: S311 - the same in every run
+    made = [*declared.examples]
+    made += [maker.make(declared.schema, message.accepts) for _ in range(_MADE - len(made))]
+    return [one for one in made if isinstance(one, dict)]
+
+
+def _marked(kind: _Kind, number: int) -> dict[str, Json]:
+    """The next message, with a mark in a text that has room for one."""
+    frame = kind.made[kind.turn % len(kind.made)]
+    for name, value in frame.items():
+        if isinstance(value, str):
+            marked = {**frame, name: f"{value}#b{number}#"}
+            if kind.message.accepts(marked):
+                return marked
+    return frame

@@ -1,0 +1,79 @@
+"""`channeld bench`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from channeld.cli.main import run
+
+CONFIG = """\
+channeld: 1
+auth: {session: {type: jwt, algorithms: [HS256], secret: "${BENCH_SECRET}"}}
+channels:
+  room:
+    path: "/rooms/{id}"
+    auth: session
+    rooms: "{params.id}"
+    messages: {say: {schema: {type: object, required: [text], properties: {text: {type: string}}}, route: room}}
+  mute: {path: /mute, auth: none}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("channels.yaml").write_text(CONFIG)
+
+
+def test_a_server_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--clients", "4", "--for", "300ms", "--json"]) == 0
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert (told["version"], told["connected"], told["lost"], told["errors"]) == (1, 4, 0, {})
+    assert told["messages"] > 0
+    assert captured.err == "channel mute is left out: it has no messages\n"
+
+
+def test_text_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--clients", "2", "--for", "300ms", "--channel", "room"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("2 of 2 clients, ")
+    assert "  lost                0\n" in out
+    assert "  answered    p50 " in out
+
+
+def test_a_server_that_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("channels.yaml").write_text(CONFIG + "hooks: {lifespan: 'bench_hooks:life'}\n")
+    Path("bench_hooks.py").write_text(
+        "from contextlib import asynccontextmanager\n"
+        "@asynccontextmanager\nasync def life(server):\n    raise RuntimeError('no database')\n    yield\n"
+    )
+    assert run(["bench", "--clients", "1", "--for", "100ms"]) == 1
+    err = capsys.readouterr().err
+    assert "the server did not start" in err
+    assert "no database" in err
+
+
+def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "ws://127.0.0.1:1"
+    assert run(["bench", "--clients", "2", "--for", "100ms", "--url", url]) == 1
+    assert "  closed              2  no connection\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--url", "ws://example.com/"], 2, "--anywhere"),
+        (["--url", "ftp://x/"], 2, "is no WebSocket address"),
+        (["--channel", "nowhere"], 2, "has no such channel"),
+        (["--channel", "mute"], 2, "there is no channel to load"),
+        (["nothing.yaml"], 2, "No such file"),
+        (["--for", "soon"], 2, "is not a valid duration"),
+    ],
+)
+def test_wrong_usage(
+    arguments: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", *arguments]) == status
+    assert words in capsys.readouterr().err
