@@ -168,6 +168,7 @@ def _document(result: LoadResult) -> dict[str, object]:
         "deliveries": result.deliveries,
         "deliveries_per_second": round(result.deliveries / seconds, 1),
         "lost": result.lost,
+        "away": result.is_away or not result.connected,
         "errors": dict(result.errors),
         "closed": dict(result.closed),
         "delivery_ms": {
@@ -195,4 +196,6 @@ def _text(result: LoadResult) -> str:
             lines.append(f"  {name:<11} p50 {p50} ms, p99 {p99} ms")
     lines += [f"  refused     {count:>9}  {code}" for code, count in result.errors.most_common()]
     lines += [f"  closed      {count:>9}  {code}" for code, count in result.closed.most_common()]
+    if told["away"]:
+        lines.append("  the server was away")
     return "\n".join(lines)

@@ -32,6 +32,7 @@ def test_a_server_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(captured.out)
     assert (told["version"], told["connected"], told["lost"], told["errors"]) == (1, 4, 0, {})
     assert told["messages"] > 0
+    assert told["away"] is False
     assert captured.err == "channel mute is left out: it has no messages\n"
 
 
@@ -58,7 +59,9 @@ def test_a_server_that_does_not_start(capsys: pytest.CaptureFixture[str]) -> Non
 def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
     url = "ws://127.0.0.1:1"
     assert run(["bench", "--clients", "2", "--for", "100ms", "--url", url]) == 1
-    assert "  closed              2  no connection\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "  closed              2  no connection\n" in out
+    assert out.endswith("  the server was away\n")
 
 
 @pytest.mark.parametrize(
