@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Show which messages exist, who may send them and who receives them.",
     ),
     "access": ("channeld.cli.access", "Show who may do what, proven from the file."),
+    "trace": ("channeld.cli.trace", "Follow one handshake, or one message, step by step."),
     "test": ("channeld.cli.test", "Run scenario files against the real engine, in virtual time."),
     "export": (
         "channeld.cli.export",

@@ -10,7 +10,7 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.outcome import FileResult
 from channeld.schema.sensitive import scrubbed
 
-__all__ = ["value_texts", "without"]
+__all__ = ["scrub", "value_texts", "without"]
 
 SHORTEST: Final = 4
 """Shorter texts are masked where they stand in a frame, but not looked for elsewhere: they would be found in any word."""
@@ -35,18 +35,23 @@ def without(result: FileResult, secrets: Collection[str]) -> FileResult:
     text = result.text
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "•" * len(secret))
-    outcomes = _without(result.outcomes, tuple(secrets))
+    outcomes = scrub(result.outcomes, tuple(secrets))
     return attrs.evolve(result, text=text, outcomes=outcomes)
 
 
-def _without(value: Any, secrets: tuple[str, ...]) -> Any:
+def scrub(value: Any, secrets: tuple[str, ...]) -> Any:
+    """A value with the secrets masked in every text in it: of lists, tuples, mappings' values and attrs classes."""
     if type(value) is str:
         return scrubbed(value, secrets)
+    if isinstance(value, dict):
+        return {name: scrub(each, secrets) for name, each in value.items()}
+    if isinstance(value, list):
+        return [scrub(each, secrets) for each in value]
     if isinstance(value, tuple):
-        return tuple(_without(each, secrets) for each in value)
+        return tuple(scrub(each, secrets) for each in value)
     if attrs.has(type(value)):
         fields = [field.name for field in attrs.fields(type(value)) if field.init]
         return attrs.evolve(
-            value, **{name: _without(getattr(value, name), secrets) for name in fields}
+            value, **{name: scrub(getattr(value, name), secrets) for name in fields}
         )
     return value

@@ -25,7 +25,7 @@ from channeld.server.origins import (
 )
 from channeld.server.transports.transport import Agreement, Terms, Transport
 
-__all__ = ["Accept", "Arrival", "Condition", "Rules", "decide"]
+__all__ = ["Accept", "Arrival", "Condition", "Rules", "decide", "read_cookies"]
 
 _MOST_QUERY_FIELDS = 100
 # What `transports` may name; any other row is always offered.
@@ -163,7 +163,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
         params=match.params,
         query=query,
         headers=fields,
-        cookies=_read_cookies(fields.get("cookie", "")) if reads_cookies else {},
+        cookies=read_cookies(fields.get("cookie", "")) if reads_cookies else {},
         subprotocols=tokens(fields.get("sec-websocket-protocol", "")),
         address=client.address,
         transport=transport.name,
@@ -236,7 +236,8 @@ def _read_query(query: str) -> dict[str, str]:
     return values
 
 
-def _read_cookies(field: str) -> dict[str, str]:
+def read_cookies(field: str) -> dict[str, str]:
+    """The cookies of a `Cookie` field (RFC 6265 section 5.4); of a repeated name the first."""
     cookies: dict[str, str] = {}
     for pair in field.split(";") if field else ():
         name, found, value = pair.strip().partition("=")

@@ -1,6 +1,6 @@
 """The engine of a configuration, run in memory, and the users that a test lets in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import trio
 import trio.testing
 
 from channeld.auth.authenticator import Denied, Grant, accept_user
+from channeld.broker.broker import Deliver, History, Placing, Position, Topic
 from channeld.broker.memory import MemoryBroker
+from channeld.broker.once import Once
 from channeld.cluster.cluster import Cluster
 from channeld.engine.authenticate import find_user
 from channeld.engine.engine import Engine
@@ -22,6 +24,7 @@ from channeld.hub.fanout import DirectFanout
 from channeld.plan.load import load_plan
 from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Frame
+from channeld.server.handshake import read_cookies
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.testing.client import ClaimsRefused, Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
@@ -57,7 +60,8 @@ async def find_test_user(
 class TestApp:
     """A running engine.
 
-    `on_frame(client, frame)` sees everything that clients receive, `on_close(client, code, reason)` every end.
+    `on_frame(client, frame)` sees everything that clients receive, `on_close(client, code, reason)` every end, and
+    `on_publication(topic, payload, skip)` everything that is published, whether or not anybody is there.
     """
 
     __test__ = False
@@ -67,9 +71,10 @@ class TestApp:
         self.runtime = runtime
         self.on_frame: Callable[[Client, Frame], None] = lambda _client, _frame: None
         self.on_close: Callable[[Client, int, str], None] = lambda _client, _code, _reason: None
+        self.on_publication: Callable[[Topic, bytes, str | None], None] = lambda *_all: None
         self.engine = Engine(
             plan,
-            lambda deliver: MemoryBroker(deliver, runtime.clock, "0" * 11),
+            lambda deliver: _ToldBroker(self, deliver),
             DirectFanout(),
             runtime,
             find_user=find_test_user,
@@ -91,6 +96,7 @@ class TestApp:
         token: str | None = None,
         since: str | None = None,
         headers: Mapping[str, str] | None = None,
+        subprotocols: Sequence[str] = (),
         address: str = "127.0.0.1",
     ) -> Client:
         """Connect to a path (with or without a query).
@@ -103,6 +109,7 @@ class TestApp:
             token: a real token, sent as `?token=`.
             since: the position to recover from.
             headers: lower-case names.
+            subprotocols: those that the client offers.
             address: where the connection comes from.
 
         Raises:
@@ -128,6 +135,8 @@ class TestApp:
             params=match.params,
             query=query,
             headers=headers or {},
+            cookies=read_cookies((headers or {}).get("cookie", "")),
+            subprotocols=subprotocols,
             address=address,
             user=user,
             claims=all_claims,
@@ -187,6 +196,27 @@ class TestApp:
             await self.rest()
             if clock.monotonic() >= end - 1e-9 or (until is not None and until()):
                 return
+
+
+class _ToldBroker(MemoryBroker):
+    """Tells the app of each publication."""
+
+    def __init__(self, app: TestApp, deliver: Deliver) -> None:
+        super().__init__(deliver, app.runtime.clock, "0" * 11)
+        self._app = app
+
+    def publish(
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+        placing: Placing | None = None,
+    ) -> Position | None:
+        position = super().publish(topic, payload, keep, skip, once, placing)
+        self._app.on_publication(topic, payload, skip)
+        return position
 
 
 @asynccontextmanager

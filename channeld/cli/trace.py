@@ -1,0 +1,98 @@
+"""`channeld trace`: one handshake or one message, step by step, without a server."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import attrs
+import click
+import orjson
+
+from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
+from channeld.cli.token import ClaimType
+from channeld.protocol.frames import Json
+from channeld.scenarios.trace import Delivery, Step, Trace, Visitor, trace
+from channeld.telemetry import silenced
+
+__all__ = ["command"]
+
+_MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
+
+
+@click.command("trace")
+@click.argument("path")
+@click.argument("frame", required=False)
+@click.option("--config", "file", default=DEFAULT_FILE, type=click.Path(), metavar="FILE")
+@click.option("--token", metavar="TOKEN", help="Connect with this token.")
+@click.option("--user", metavar="USER", help="Connect as this user, without a token.")
+@click.option(
+    "--claim", "claims", multiple=True, type=ClaimType(), help="A claim of that user; repeatable."
+)
+@click.option("--no-hooks", is_flag=True, help="Import and run no hooks: all of them agree.")
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(  # noqa: PLR0913 - one for each option
+    *,
+    path: str,
+    frame: str | None,
+    file: str,
+    token: str | None,
+    user: str | None,
+    claims: Sequence[tuple[str, Json]],
+    no_hooks: bool,
+    format: str,
+) -> None:
+    """Follow one handshake, or one message, step by step.
+
+    PATH alone is the handshake; FRAME is a message as JSON, sent by the client that was let in. No server is needed: the
+    engine runs in memory. Exit 1 when it is refused.
+    """
+    if token is not None and user is not None:
+        raise click.UsageError("--token says who connects, and so does --user: give one of them")
+    if claims and user is None:
+        raise click.UsageError("--claim needs --user USER")
+    if not path.startswith("/"):
+        raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
+    checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
+    demand_valid(checked)
+    visitor = Visitor(user=user, claims=dict(claims), token=token)
+    with silenced():  # what they would say is said by the steps, without what is sensitive
+        found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
+    if format == "json":
+        click.echo(orjson.dumps(_json(found), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo("\n".join(_text(found, is_message=frame is not None)))
+    if found.refused is not None:
+        raise click.exceptions.Exit(1)
+
+
+def _json(found: Trace) -> dict[str, object]:
+    return {
+        "version": 1,
+        "outcome": "delivered" if found.refused is None else "refused",
+        "refused_by": None if found.refused is None else found.refused.name,
+        "steps": [attrs.asdict(step) for step in found.steps],
+        "deliveries": [attrs.asdict(delivery) for delivery in found.deliveries],
+    }
+
+
+def _text(found: Trace, *, is_message: bool) -> Iterator[str]:
+    for step in found.steps:
+        yield _line(step)
+        yield from (f"             {detail}" for detail in step.details)
+    for delivery in found.deliveries:
+        yield from _delivered(delivery)
+    refused = found.refused
+    if refused is None:
+        yield "delivered" if is_message else "let in"
+    else:
+        yield f"refused by {refused.name}: {refused.words}"
+
+
+def _line(step: Step) -> str:
+    place = f"  ({step.place})" if step.place else ""
+    return f"{_MARKS[step.outcome]} {step.name:10} {step.words}{place}"
+
+
+def _delivered(delivery: Delivery) -> Iterator[str]:
+    by = f", published by hook `{delivery.by}`" if delivery.by else ""
+    yield f"→ to {delivery.to}{by}"
+    yield f"    {orjson.dumps(delivery.frame).decode()}"

@@ -1,0 +1,534 @@
+"""One handshake, or one message, followed step by step through the real engine: where it ends, and why.
+
+The engine judges; what is told here is read from what it did (its counters, its answers, what it published) and from
+the compiled plan that it asked. Values that a schema marks as sensitive are in none of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlencode
+
+import attrs
+import orjson
+import trio
+import trio.testing
+
+from channeld.auth.authenticator import Denied, Grant
+from channeld.auth.places import Carried, carry
+from channeld.dev.routes_table import requirement_words
+from channeld.engine.ports import Surroundings
+from channeld.engine.receive import Receiver
+from channeld.engine.session import State
+from channeld.hooks import Request
+from channeld.plan.load import Checked
+from channeld.plan.plan import ChannelPlan, Hook, MessagePlan, NotInRoom, Plan, TargetPlan
+from channeld.plan.requires import unmet
+from channeld.pointer import at
+from channeld.protocol.frames import Frame, Json
+from channeld.protocol.names import Topic
+from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, Witness, instrument, rebuilt
+from channeld.scenarios.mock import agreeing
+from channeld.scenarios.secrets import scrub, value_texts
+from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
+
+__all__ = ["Delivery", "Outcome", "Step", "Trace", "Visitor", "trace"]
+
+Outcome: TypeAlias = Literal["ok", "refused", "skipped"]
+_SLACK: Final = 1.0
+"""Virtual seconds beyond `hook_timeout` in which a hook that took too long has been given up."""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Visitor:
+    """Who connects: `user` with `claims` that nobody signed, or who brings `token`; without either, anonymous."""
+
+    user: str | None = None
+    claims: Mapping[str, Json] = attrs.field(factory=dict)
+    token: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Step:
+    """One thing that was asked; `place` is `file:line` of what asks it, empty where nothing in the file does."""
+
+    name: str
+    outcome: Outcome = "ok"
+    words: str = ""
+    place: str = ""
+    details: tuple[str, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Delivery:
+    """A frame, and who gets it; `topic` is empty for what goes to the sender alone. `by` names the hook that published it."""
+
+    to: str
+    frame: Frame
+    topic: str = ""
+    by: str = ""
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Trace:
+    """The steps in their order, and the frames that come of them."""
+
+    steps: tuple[Step, ...]
+    deliveries: tuple[Delivery, ...] = ()
+
+    @property
+    def refused(self) -> Step | None:
+        """The step at which it ended; None where it went all the way."""
+        return next((step for step in self.steps if step.outcome == "refused"), None)
+
+
+def trace(
+    checked: Checked,
+    path: str,
+    frame: str | None,
+    visitor: Visitor,
+    *,
+    wall: float,
+    run_hooks: bool = True,
+) -> Trace:
+    """Follow a handshake, and where `frame` is given, a message of the client that was let in.
+
+    Args:
+        checked: the configuration, with a plan.
+        path: the URL's path, with or without a query.
+        frame: the message as text, which need not be JSON.
+        visitor: who connects.
+        wall: Unix time, for the tokens' ends.
+        run_hooks: call the hooks; otherwise all of them agree.
+    """
+    assert checked.plan is not None  # noqa: S101 - whoever traces has seen to that
+    one = _Run(checked, visitor, run_hooks=run_hooks)
+    trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())
+    return one.result()
+
+
+@attrs.frozen(slots=True)
+class _Published:
+    topic: Topic
+    frame: Frame
+    skips: bool
+    origin: FrameOrigin | None
+
+
+class _Run:
+    def __init__(self, checked: Checked, visitor: Visitor, *, run_hooks: bool) -> None:
+        self._checked = checked
+        self._visitor = visitor
+        self._run_hooks = run_hooks
+        self._steps: list[Step] = []
+        self._deliveries: list[Delivery] = []
+        self._published: list[_Published] = []
+        self._called: list[str] = []
+        self._found: Grant | Denied | None = None
+        self._accepted: Frame = {}
+        self._was_valid = True
+        self._secrets: set[str] = set()
+        self._witness = Witness(lambda _channel, name: self._called.append(name))
+
+    def result(self) -> Trace:
+        """What was seen, without what is sensitive."""
+        secrets = tuple(self._secrets)
+        return Trace(
+            steps=scrub(tuple(self._steps), secrets),
+            deliveries=scrub(tuple(self._deliveries), secrets),
+        )
+
+    async def main(self, path: str, frame: str | None, wall: float) -> None:
+        """The whole of it, on trio."""
+        async with running(self._plan()) as app:
+            app.runtime.clock.jump(max(0.0, wall - START))
+            app.on_publication = self._note_publication
+            self._watch_users(app)
+            client = await self._connect(app, path)
+            if client is not None and frame is not None:
+                await self._send(app, client, frame)
+            await app.rest()
+            self._witness.is_over = True
+
+    def _plan(self) -> Plan:
+        plan = self._checked.plan
+        assert plan is not None  # noqa: S101 - demanded by trace()
+        plan = plan if self._run_hooks else agreeing(plan)
+        return rebuilt(instrument(plan, self._witness, {}), lambda hook, _: hook, self._noting)
+
+    def _noting(self, message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
+        accepts = message.accepts
+
+        def noting(frame: Json) -> bool:
+            is_accepted = self._was_valid = accepts(frame)
+            if is_accepted and isinstance(frame, dict):
+                self._accepted = frame
+            return is_accepted
+
+        return attrs.evolve(message, accepts=noting)
+
+    def _note_publication(self, topic: Topic, payload: bytes, skip: str | None) -> None:
+        frame = orjson.loads(payload)
+        self._published.append(_Published(topic, frame, skip is not None, ORIGIN.get()))
+
+    def _watch_users(self, app: TestApp) -> None:
+        find = app.engine.find_user
+
+        async def noting(
+            engine: Surroundings, channel: ChannelPlan, request: Request
+        ) -> Grant | Denied | None:
+            self._found = await find(engine, channel, request)
+            return self._found
+
+        app.engine.find_user = noting
+
+    # ------------------------------------------------------------------------------------------------- steps
+
+    def _step(
+        self,
+        name: str,
+        words: str = "",
+        pointer: str = "",
+        outcome: Outcome = "ok",
+        details: Sequence[str] = (),
+    ) -> None:
+        place = ""
+        if pointer:
+            found = self._checked.sources.place(pointer, key=True)
+            place = f"{found.file}:{found.line}"
+        step = Step(name=name, outcome=outcome, words=words, place=place, details=tuple(details))
+        self._steps.append(step)
+
+    def _refuse(
+        self, name: str, words: str, pointer: str = "", details: Sequence[str] = ()
+    ) -> None:
+        self._step(name, words, pointer, "refused", details)
+
+    def _hook(self, name: str, pointer: str) -> None:
+        """A hook that has agreed, or was not asked."""
+        if self._run_hooks:
+            self._step("hook", f"`{name}` agrees", pointer)
+        else:
+            self._step("hook", f"`{name}` not run", pointer, "skipped")
+
+    def _hook_failure(self, hook: Hook) -> str:
+        if hook.asks is not None:
+            return f"asks the backend `{hook.asks.name}`, which is not reached without a server"
+        last = next(reversed(self._witness.failures), None)
+        if last is None:
+            return "returned what cannot be routed in the message's place"
+        return f"{last.words} ({last.at})" if last.at else last.words
+
+    # --------------------------------------------------------------------------------------------- handshake
+
+    async def _connect(self, app: TestApp, path: str) -> Client | None:
+        match = app.plan.match(path.partition("?")[0])
+        if match is None:
+            known = ", ".join(channel.path for channel in app.plan.channels.values())
+            self._refuse("path", f"404: no channel has this path; there are {known}", "/channels")
+            return None
+        channel = match.channel
+        own = at("/channels", channel.name)
+        params = ", ".join(f"{name}={value}" for name, value in match.params.items())
+        words = f"channel `{channel.name}`" + (f" with {params}" if params else "")
+        brought = _carried(channel, self._visitor.token)
+        try:
+            client = await app.connect(
+                f"{path}{'&' if '?' in path else '?'}{urlencode(brought.query)}",
+                user=self._visitor.user,
+                claims=self._visitor.claims,
+                headers=brought.headers,
+                subprotocols=brought.subprotocols,
+            )
+        except Refused as error:
+            self._refuse("path", f"{error.status}: the query is not as declared", f"{own}/query")
+            return None
+        except ClaimsRefused as error:
+            self._step("path", words, f"{own}/path")
+            self._refuse("who", str(error), at("/auth", channel.auth[0].name))
+            return None
+        self._step("path", words, f"{own}/path")
+        session = _session(client)
+        if session.is_in(State.AUTHENTICATING) and self._visitor.token is not None:
+            await client.send({"type": "authenticate", "token": self._visitor.token})
+            await app.rest()
+        await app.advance(
+            channel.limits.hook_timeout + _SLACK,
+            until=lambda: not session.is_in(State.OPENING),
+        )
+        return client if self._judge_handshake(client, channel) else None
+
+    def _judge_handshake(self, client: Client, channel: ChannelPlan) -> bool:
+        session, own = _session(client), at("/channels", channel.name)
+        error = _error(client)
+        if not self._is_known(session, channel):
+            return False
+        if channel.require and not self._is_required(session, channel):
+            return False
+        hook = channel.connect
+        if hook is not None and (hook.name in self._called or hook.asks is not None):
+            if client.closed is not None:
+                is_reject = hook.asks is None and self._is_reject(error)
+                why = _said(error) if is_reject else self._hook_failure(hook)
+                self._refuse("hook", f"`{hook.name}`: {why}", f"{own}/hooks/connect")
+                return False
+            if self._witness.failures:
+                why = f"`{hook.name}` {self._hook_failure(hook)}; lets in all the same"
+                self._step("hook", why, f"{own}/hooks/connect")
+            else:
+                self._hook(hook.name, f"{own}/hooks/connect")
+        if client.closed is not None:
+            self._refuse("rooms", f"{_said(error)}: {client.closed[0]}", f"{own}/rooms")
+            return False
+        if channel.join or session.rooms:
+            inside = ", ".join(session.rooms) or "none"
+            self._step("rooms", f"is in {inside}", f"{own}/rooms")
+        client.inbox.clear()
+        self._published.clear()
+        self._called.clear()
+        self._witness.failures.clear()
+        return True
+
+    def _is_known(self, session: Receiver, channel: ChannelPlan) -> bool:
+        pointer = at("/channels", channel.name, "auth")
+        if isinstance(self._found, Denied):
+            self._refuse("who", self._found.reason, pointer)
+            return False
+        if session.user_id is None and channel.auth and not channel.auth_optional:
+            brought = self._visitor.token is not None
+            words = "the token is not good" if brought else "no token, and one is required"
+            self._refuse("who", words, pointer)
+            return False
+        if session.user_id is None:
+            spare = self._visitor.user is not None and not channel.auth
+            self._step("who", "anonymous" + (", whatever the user" if spare else ""), pointer)
+        else:
+            self._step("who", f"user `{session.user_id}`", pointer)
+        return True
+
+    def _is_required(self, session: Receiver, channel: ChannelPlan) -> bool:
+        config = self._checked.plan.config if self._checked.plan is not None else None
+        assert config is not None  # noqa: S101 - demanded by trace()
+        wanted = " or ".join(requirement_words(config.channels[channel.name].require))
+        pointer = at("/channels", channel.name, "require")
+        missing = unmet(channel.require, session)
+        if missing is not None:
+            self._refuse("require", f"claim `{missing}` is not as required: {wanted}", pointer)
+            return False
+        self._step("require", wanted, pointer)
+        return True
+
+    def _is_reject(self, error: Frame | None) -> bool:
+        return error is not None and error["code"] != "INTERNAL_ERROR"
+
+    # ------------------------------------------------------------------------------------------------ message
+
+    async def _send(self, app: TestApp, client: Client, text: str) -> None:
+        session = _session(client)
+        frame = _decoded(text)
+        self._keep_secrets(app.plan, frame)
+        kind = frame.get("type") if isinstance(frame, dict) else None
+        message = session.channel.messages.get(kind) if isinstance(kind, str) else None
+        await client.send_raw(text)
+        await app.advance(
+            session.limits.hook_timeout + _SLACK,
+            until=lambda: message is None or client.closed is not None or _is_counted(message),
+        )
+        if message is not None and message.newest is not None:
+            await app.advance(message.newest.conflate)
+        error = _error(client)
+        if message is None or not _is_counted(message):
+            self._judge_frame(session, kind, error)
+        elif self._judge_message(session, message, frame, error):
+            self._route(session, message)
+        self._deliver(app, client)
+
+    def _judge_frame(self, session: Receiver, kind: object, error: Frame | None) -> None:
+        """A frame that got to no message type: not one, of none, or the protocol's own."""
+        pointer = at("/channels", session.channel.name, "messages")
+        if error is not None:
+            self._refuse("frame", _said(error), pointer, _violations(error))
+        else:
+            self._step("frame", f"`{kind}` is the protocol's own; the server answers it")
+
+    def _judge_message(
+        self, session: Receiver, message: MessagePlan, frame: Json, error: Frame | None
+    ) -> bool:
+        """The checks of a message in the engine's order; whether it came to its route."""
+        counters = message.counters
+        own = at("/channels", session.channel.name, "messages", message.type)
+        self._step("type", f"message `{message.type}`", own)
+        if message.rate is not None:
+            rate = message.rate
+            words = f"the first of {rate.burst} at once, {rate.limit} in {rate.period:g} s"
+            is_over = counters.rate_limited or counters.dropped
+            self._step("rate", words, f"{own}/rate", "refused" if is_over else "ok")
+            if is_over:
+                return False
+        if counters.invalid:
+            self._refuse("schema", _said(error), f"{own}/schema", _violations(error))
+            return False
+        self._step("schema", "valid", f"{own}/schema")
+        sent = frame if isinstance(frame, dict) else {}
+        return (
+            self._may_send(session, message, sent, own)
+            and self._passes_hook(message, error, own)
+            and self._is_routed(session, message, error, own)
+        )
+
+    def _passes_hook(self, message: MessagePlan, error: Frame | None, own: str) -> bool:
+        hook, counters = message.hook, message.counters
+        if hook is None:
+            return True
+        if counters.rejected:
+            self._refuse("hook", f"`{hook.name}` rejects: {_said(error)}", f"{own}/hook")
+            return False
+        if self._has_failed(hook, message):
+            self._refuse("hook", f"`{hook.name}` {self._hook_failure(hook)}", f"{own}/hook")
+            return False
+        self._hook(hook.name, f"{own}/hook")
+        return True
+
+    def _has_failed(self, hook: Hook, message: MessagePlan) -> bool:
+        """Whether what failed was the hook; otherwise it was what the message emits."""
+        counters = message.counters
+        if hook.asks is not None:
+            return bool(counters.failed or counters.unavailable)
+        by_itself = self._witness.failures or not self._was_valid or message.out is None
+        return bool(counters.failed and by_itself)
+
+    def _is_routed(
+        self, session: Receiver, message: MessagePlan, error: Frame | None, own: str
+    ) -> bool:
+        counters = message.counters
+        is_outside = any(True for _ in self._refusing_targets(session, message))
+        if counters.forbidden and not is_outside:
+            self._refuse("route", _said(error), f"{own}/route")
+        elif counters.failed or counters.unavailable:
+            self._refuse("emit", _said(error), own)
+        else:
+            return True
+        return False
+
+    def _may_send(self, session: Receiver, message: MessagePlan, sent: Frame, own: str) -> bool:
+        plan = self._checked.plan
+        assert plan is not None  # noqa: S101 - demanded by trace()
+        if not message.require:
+            return True
+        declared = plan.config.channels[session.channel.name].messages[message.type].require
+        wanted = " or ".join(requirement_words(declared))
+        fields = {key: value for key, value in sent.items() if key not in ("type", "id")}
+        missing = unmet(message.require, session, fields)
+        if missing is not None:
+            self._refuse(
+                "require", f"claim `{missing}` is not as required: {wanted}", f"{own}/require"
+            )
+            return False
+        self._step("require", wanted, f"{own}/require")
+        return True
+
+    def _refusing_targets(self, session: Receiver, message: MessagePlan) -> Iterator[NotInRoom]:
+        for target in message.targets:
+            try:
+                target.topic(session, self._accepted)
+            except NotInRoom as error:
+                yield error
+
+    def _route(self, session: Receiver, message: MessagePlan) -> None:
+        own = at("/channels", session.channel.name, "messages", message.type, "route")
+        if not message.targets:
+            self._step("route", "nobody: only the hook sees it", own)
+        for number, target in enumerate(message.targets):
+            pointer = own if len(message.targets) == 1 else f"{own}/{number}"
+            try:
+                topic = target.topic(session, self._accepted)
+            except NotInRoom as error:
+                self._refuse("route", f"the sender is not in room `{error.room}`", pointer)
+                return
+            self._step("route", _target_words(target, topic), pointer)
+
+    def _keep_secrets(self, plan: Plan, frame: Json) -> None:
+        found = plan.sensitive.secrets(frame)
+        self._secrets.update(text for value in found for text in value_texts(value))
+
+    def _deliver(self, app: TestApp, client: Client) -> None:
+        masked: Callable[[Frame], Frame] = app.plan.sensitive.masked
+        for one in self._published:
+            self._keep_secrets(app.plan, one.frame)
+            by_hook = one.origin is not None and one.origin.kind == "hook"
+            self._deliveries.append(
+                Delivery(
+                    to=_audience(one.topic, skips=one.skips),
+                    topic=_written(one.topic),
+                    frame=masked(one.frame),
+                    by=one.origin.name if by_hook and one.origin is not None else "",
+                )
+            )
+        for frame in client.inbox:
+            self._keep_secrets(app.plan, frame)
+            self._deliveries.append(Delivery(to="the sender", frame=masked(frame)))
+
+
+def _session(client: Client) -> Receiver:
+    assert client.session is not None  # noqa: S101 - `open` sets it
+    return client.session
+
+
+def _carried(channel: ChannelPlan, token: str | None) -> Carried:
+    """A token brought to wherever one of the channel's authenticators looks for it."""
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    subprotocols: list[str] = []
+    if token is not None:
+        for auth in channel.auth:
+            ways = getattr(auth.declared, "token_from", ()) or ("query", "header")
+            for one in (carry([way], token) for way in ways):
+                query |= one.query
+                headers |= {name.lower(): value for name, value in one.headers.items()}
+                subprotocols += one.subprotocols
+    return Carried(query=query, headers=headers, subprotocols=tuple(subprotocols))
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return None
+
+
+def _is_counted(message: MessagePlan) -> bool:
+    """Whether the engine has come to an end with a message of this type."""
+    return any(attrs.astuple(message.counters))
+
+
+def _error(client: Client) -> Frame | None:
+    return next((frame for frame in client.inbox if frame["type"] == "error"), None)
+
+
+def _said(error: Frame | None) -> str:
+    return "closed" if error is None else f"{error['code']}: {error['message']}"
+
+
+def _violations(error: Frame | None) -> Sequence[str]:
+    listed = [] if error is None else error.get("errors", [])
+    return [f"{one['path'] or '/'}: {one['message']} ({one['keyword']})" for one in listed]
+
+
+def _target_words(target: TargetPlan, topic: Topic | None) -> str:
+    if target.is_direct:
+        return "the sender"
+    if topic is None:
+        return "nobody: an optional part of its name is missing"
+    return f"{_written(topic)}: {_audience(topic, skips=target.except_sender)}"
+
+
+def _written(topic: Topic) -> str:
+    return ":".join(part for part in topic if part)
+
+
+def _audience(topic: Topic, *, skips: bool) -> str:
+    words = {
+        "room": f"members of room `{topic.name}` on `{topic.channel}`",
+        "user": f"connections of user `{topic.name}` on `{topic.channel}`",
+        "channel": f"everyone on `{topic.channel}`",
+    }.get(topic.kind, "everyone on every channel")
+    return f"{words}, not the sender" if skips else words

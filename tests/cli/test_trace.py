@@ -1,0 +1,75 @@
+"""`channeld trace`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from channeld.cli.main import run
+
+CONFIG = """channeld: 1
+auth: {session: {type: jwt, algorithms: [HS256], secret: ssssssssssssssssssssssssssssssssssssssss}}
+channels:
+  room:
+    path: "/rooms/{id}"
+    auth: session
+    rooms: "{params.id}"
+    messages:
+      rule: {schema: true, route: room, require: {role: admin}, hook: "no_such_module:check"}
+"""
+FRAME = '{"type":"rule","text":"hi"}'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tmp_path.joinpath("other.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def traced(*arguments: str) -> int:
+    return run(["trace", "/rooms/x", *arguments, "--config", "other.yaml", "--no-hooks"])
+
+
+def test_delivered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert traced(FRAME, "--user", "ann", "--claim", "role=admin") == 0
+    out = capsys.readouterr().out
+    assert "✓ require    role=admin  (other.yaml:9)" in out
+    assert "- hook       `no_such_module:check` not run  (other.yaml:9)" in out
+    assert "→ to members of room `x` on `room`" in out
+    assert out.endswith("delivered\n")
+
+
+def test_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert traced(FRAME, "--user", "ann") == 1
+    out = capsys.readouterr().out
+    assert out.endswith("refused by require: claim `role` is not as required: role=admin\n")
+
+
+def test_a_handshake_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert traced("--user", "ann") == 0
+    assert capsys.readouterr().out.endswith("let in\n")
+    assert traced() == 1
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert traced(FRAME, "--user", "ann", "--format", "json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["version"], document["outcome"]) == (1, "refused")
+    assert document["refused_by"] == "require"
+    assert document["steps"][0]["place"] == "other.yaml:5"
+    assert document["deliveries"][0]["frame"]["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["/rooms/x", "--claim", "a=b"],
+        ["/rooms/x", "--user", "ann", "--token", "t"],
+        ["rooms/x"],
+        ["/rooms/x", "--config", "nothing.yaml"],
+        [],
+    ],
+)
+def test_wrong_usage(options: list[str]) -> None:
+    assert run(["trace", *options]) == 2
