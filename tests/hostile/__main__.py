@@ -19,8 +19,8 @@ START, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 # Cut by the keep-alive, which takes 45 s as shipped.
 _KEPT_ALIVE = ("frozen", "vanished")
 _HEAD = """\
-| attack | size | p99 before / during / after, ms | longest | RSS before / peak / after, MiB | files | CPU of time, s |
-|---|---|---|---|---|---|---|"""
+| attack | size | p50 before / during / after, ms | p99 | longest | RSS before / peak / after, MiB | files | CPU of time, s |
+|---|---|---|---|---|---|---|---|"""
 
 
 @attrs.define
@@ -34,9 +34,10 @@ class Record:
     def row(self) -> str:
         siege = self.full
         before, after = siege.before, siege.after
+        p50 = " / ".join(f"{spell.p50:.1f}" for spell in siege.spells)
         p99 = " / ".join(f"{spell.p99:.1f}" for spell in siege.spells)
         return (
-            f"| {self.scenario.name} | {self.scenario.long:,} | {p99} | {siege.spells[1].longest:.0f} "
+            f"| {self.scenario.name} | {self.scenario.long:,} | {p50} | {p99} | {siege.spells[1].longest:.0f} "
             f"| {before.rss:.0f} / {siege.peak:.0f} / {after.rss:.0f} "
             f"| {before.files} → {after.files} | {after.cpu - before.cpu:.1f} of {siege.seconds:.1f} |"
         )

@@ -1,11 +1,12 @@
 """Attacks of clients that were let in: each sends what it should not, and returns what it was answered."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 
 from tests.hostile.ground import Ground
-from tests.hostile.wire import BINARY, GOODBYE, PING, TEXT, Answers, Raw, frame, head, say
+from tests.hostile.wire import BINARY, GOODBYE, PING, PONG, TEXT, Answers, Raw, frame, head, say
 from tests.system.kit import eventually
 
 _KIB = 1024
@@ -164,6 +165,34 @@ def room_names_as_shipped(ground: Ground, count: int) -> Answers:
     return _flood(ground, "/rooms", _names(count, leaves=False))
 
 
+def named_rooms(ground: Ground, count: int) -> Answers:
+    """Leave 8 KiB of history in each of `count` rooms that nobody else will ever be in."""
+    text = "x" * 8 * _KIB
+    rooms = (f"{number:08}" for number in range(count))
+    return _flood(
+        ground,
+        "/named",
+        (
+            say("subscribe", room=room)
+            + say("say", into=room, text=text)
+            + say("unsubscribe", room=room)
+            for room in rooms
+        ),
+    )
+
+
+def reconnects(ground: Ground, count: int) -> Answers:
+    """Use up the burst of 200, come back for another, `count` times: all of them together get what one would have."""
+    answers: Answers = Counter()
+    began = time.monotonic()
+    for _ in range(count):
+        answers += _flood(ground, "/again", _packed(say("echo"), 200))
+    # An upper bound, which a slow machine only raises: the server cannot have counted more time than passed here.
+    allowed = 200 + 100 * (time.monotonic() - began)
+    assert answers["echo"] <= allowed + 1, f"reconnecting gained {answers['echo'] - allowed:.0f}"
+    return answers
+
+
 def archives(ground: Ground, count: int) -> Answers:
     """Asking for half a megabyte of history with every few bytes, `count` times, before anything of it is read."""
     room, text = f"/archive/{ground.pid}", "x" * 60_000
@@ -179,6 +208,15 @@ def archives(ground: Ground, count: int) -> Answers:
 
 def never_reading(ground: Ground, count: int) -> Answers:
     """`count` members of a busy room read nothing; one more reads, and must miss nothing."""
+    return _deaf(ground, count, b"")
+
+
+def stalled_readers(ground: Ground, count: int) -> Answers:
+    """The same, but each sends a Pong after every message: alive to any keep-alive, and still a slow consumer."""
+    return _deaf(ground, count, frame(b"", PONG))
+
+
+def _deaf(ground: Ground, count: int, beat: bytes) -> Answers:
     start, room = len(ground.served.err.lines), f"/hall/{ground.read().cpu}"
     silent = [Raw(ground.port, buffer=4096).open(room) for _ in range(count)]
     with Raw(ground.port).open(room) as reader, Raw(ground.port).open(room) as speaker:
@@ -189,6 +227,9 @@ def never_reading(ground: Ground, count: int) -> Answers:
             said += 1
             speaker.read_until("say", "RATE_LIMITED", count=said)
             reader.read_until("say", count=speaker.answers["say"])
+            for client in silent if beat else ():
+                if not client.ended:
+                    client.pour([beat], reads=False)
         assert reader.answers["say"] == speaker.answers["say"]
     for client in silent:
         client.socket.close()

@@ -60,6 +60,28 @@ channels:
     rooms: {{subscribe: {{allow: ["*"]}}}}
     history: {{size: 10, ttl: 20s}}
     limits: {{messages: 1000000/s, errors: 1000000/s}}
+  again:
+    path: /again
+    auth: none
+    limits: {{messages: {{limit: 100/s, burst: 200}}}}
+    messages:
+      echo:
+        schema: {{type: object, additionalProperties: false}}
+        route: sender
+  named:
+    path: /named
+    auth: none
+    rooms: {{subscribe: {{allow: ["*"]}}}}
+    history: {{size: 10, ttl: 60s, rooms: 1000, bytes: 4MiB}}
+    limits: {{messages: 1000000/s}}
+    messages:
+      say:
+        schema:
+          type: object
+          properties: {{text: {{type: string}}, into: {{type: string, maxLength: 64}}}}
+          required: [into]
+          additionalProperties: false
+        route: {{to: room, room: "{{message.into}}"}}
   private:
     path: /private
     auth: session

@@ -100,8 +100,22 @@ SCENARIOS = (
         (5000, 1_000_000),
         f"{_LET_IN}, subscribed, unsubscribed, LIMIT_EXCEEDED, close 1000",
     ),
+    _row(
+        floods.named_rooms,
+        (5000, 100_000),
+        f"{_LET_IN}, subscribed, say, unsubscribed, close 1000",
+        growth=32.0,
+    ),
+    _row(
+        floods.reconnects,
+        (30, 3000),
+        f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
+        may="disconnect, close 4429, reset",
+        lines=6100,
+    ),
     _row(floods.archives, (64, 200), f"{_LET_IN}, history, close 1000", may="subscribed"),
     _row(floods.never_reading, (5, 100), "closed 4508", growth=60.0, lines=350),
+    _row(floods.stalled_readers, (20, 300), "closed 4508", growth=60.0, lines=1000),
     _row(handshakes.unfinished, (500, 5000), _LET_IN, may="reset", brisk=True, lines=5100),
     _row(handshakes.silent_sockets, (100, 5000), "end", may="reset", brisk=True),
     _row(
