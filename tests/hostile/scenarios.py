@@ -140,7 +140,7 @@ SCENARIOS = (
         may="end, reset",
         lines=6100,
     ),
-    _row(handshakes.churn, (100, 10_000), "HTTP 101, say", lines=20_100),
+    _row(handshakes.churn, (100, 10_000), "HTTP 101, say", may="RATE_LIMITED", lines=20_100),
     _row(handshakes.frozen, (20, 200), "closed 1006", brisk=True, lines=450),
     *(
         [_row(handshakes.vanished, (20, 500), "closed 1006", brisk=True, lines=1100)]
