@@ -32,6 +32,7 @@ class AsyncioLoop:
         self._thread: threading.Thread | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_over = threading.Event()
 
     @property
     def is_running(self) -> bool:
@@ -159,9 +160,10 @@ class AsyncioLoop:
         if self._loop is None:
             self._token = trio.lowlevel.current_trio_token()
             self._loop = asyncio.new_event_loop()
+            self._is_over = threading.Event()
             # A daemon: a hook that blocks it for ever must not hold up the end of the process.
             self._thread = threading.Thread(
-                target=_run, args=(self._loop,), name="channeld-asyncio", daemon=True
+                target=_run, args=(self._loop, self._is_over), name="channeld-asyncio", daemon=True
             )
             self._thread.start()
         return self._loop
@@ -187,6 +189,7 @@ class AsyncioLoop:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GRACE)
         await loop.shutdown_asyncgens()
+        self._is_over.set()
         loop.stop()
 
 
@@ -229,8 +232,10 @@ class _Task(Generic[T]):
     async def _run(self) -> T:
         try:
             return await self._function(*self._args)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
-            # In asyncio the first two end the loop, for everybody.
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            # In asyncio some of them end the loop, for everybody; on trio's side all of them would end the server.
             raise RuntimeError(f"{self.name} raised {type(error).__name__}") from error
 
     def _finish(self, _task: asyncio.Task[T]) -> None:
@@ -243,10 +248,15 @@ class _Task(Generic[T]):
         self.done.set()
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.AbstractEventLoop, is_over: threading.Event) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not is_over.is_set():
+            # A task that a hook made may raise what ends a loop, or stop it; the others' hooks go on.
+            try:
+                loop.run_forever()
+            except BaseException as error:
+                log("task_failed", task="asyncio", exception=error)
     finally:
         loop.close()
 
@@ -254,5 +264,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 async def _logged(function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
     try:
         await function(*args)
-    except Exception as error:  # nobody waits for it
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # nobody waits for it
         log("task_failed", task=getattr(function, "__qualname__", None), exception=error)

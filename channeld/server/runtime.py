@@ -10,12 +10,28 @@ from typing import Any
 
 import trio
 
+from channeld.groups import leaves
 from channeld.later import Pending
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 from channeld.timers import Timers
 
-__all__ = ["TrioClock", "TrioRuntime"]
+__all__ = ["TrioClock", "TrioRuntime", "own_cancellation"]
+
+
+async def own_cancellation(call: Callable[..., Awaitable[Any]], *args: object) -> Any:
+    """`await call(*args)`; a `Cancelled` that it kept from elsewhere and raises is its error, and cancels nobody.
+
+    Raises:
+        RuntimeError: it raised one while nothing around it is cancelled.
+    """
+    try:
+        return await call(*args)
+    except BaseException as error:
+        is_cancelled = trio.current_effective_deadline() <= trio.current_time()
+        if not is_cancelled and any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error)):
+            raise RuntimeError("a Cancelled was raised that is not of this call") from error
+        raise
 
 
 class TrioClock:
@@ -65,7 +81,7 @@ class TrioRuntime:
             TimeoutError: it took longer.
         """
         with trio.move_on_after(seconds) as scope:
-            result = await call(*args)
+            result = await own_cancellation(call, *args)
             # A call that would not be cancelled is late all the same.
             if not scope.cancel_called:
                 return result

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from channeld.server.asyncio_loop import AsyncioLoop
+from channeld.server.runtime import own_cancellation
 from channeld.timers import Timers
 
 __all__ = ["START", "VirtualClock", "VirtualRuntime"]
@@ -80,7 +81,7 @@ class VirtualRuntime:
     ) -> Any:
         """`await call(*args)`, cancelled after so many virtual seconds."""
         with trio.move_on_after(seconds) as scope:
-            result = await call(*args)
+            result = await own_cancellation(call, *args)
             if not scope.cancel_called:
                 return result
         raise TimeoutError

@@ -39,9 +39,14 @@ async def test_what_it_raises_is_raised(loop: AsyncioLoop) -> None:
         await loop.call(fail)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+GROUP = BaseExceptionGroup("group", [KeyboardInterrupt(), ValueError()])
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(), GeneratorExit(), BaseException("b"), GROUP]
+)
 async def test_nothing_that_it_raises_ends_the_loop(
-    loop: AsyncioLoop, error: type[BaseException]
+    loop: AsyncioLoop, error: BaseException
 ) -> None:
     async def fail() -> None:
         raise error
@@ -49,8 +54,31 @@ async def test_nothing_that_it_raises_ends_the_loop(
     async def after() -> str:
         return "here"
 
-    with pytest.raises(RuntimeError, match=error.__name__):
+    with pytest.raises(RuntimeError, match=type(error).__name__):
         await loop.call(fail)
+    loop.start_soon(fail)
+    assert await loop.call(after) == "here"
+
+
+async def test_what_a_task_of_a_hook_does_to_the_loop_is_undone(loop: AsyncioLoop) -> None:
+    async def child() -> None:
+        raise KeyboardInterrupt
+
+    async def stop() -> None:
+        asyncio.get_running_loop().stop()
+
+    async def leave_child() -> None:
+        children.append(asyncio.create_task(child()))
+
+    async def after() -> str:
+        for each in children:
+            assert isinstance(each.exception(), KeyboardInterrupt)
+        return "here"
+
+    children: list[asyncio.Task[None]] = []
+    await loop.call(leave_child)
+    assert await loop.call(after) == "here"
+    await loop.call(stop)
     assert await loop.call(after) == "here"
 
 

@@ -120,3 +120,30 @@ def test_ids_are_random_and_of_the_agreed_form() -> None:
     assert runtime.random_id() != runtime.random_id()
     assert uuid.UUID(runtime.uuid()).version == 4
     assert 0 <= runtime.random() < 1
+
+
+@pytest.mark.parametrize("in_a_group", [False, True])
+async def test_a_cancellation_that_was_kept_cancels_nobody_else(in_a_group: bool) -> None:
+    async def raise_a_kept_one() -> None:
+        kept: list[BaseException] = []
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await trio.lowlevel.checkpoint()
+            except trio.Cancelled as error:
+                kept.append(error)
+                raise
+        raise BaseExceptionGroup("x", [*kept, ValueError()]) if in_a_group else kept[0]
+
+    runtime = TrioRuntime()
+    with pytest.raises(RuntimeError, match="not of this call"):
+        await runtime.within(5, raise_a_kept_one)
+    await trio.lowlevel.checkpoint()
+
+
+async def test_a_cancellation_from_around_goes_on() -> None:
+    runtime = TrioRuntime()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await runtime.within(5, trio.sleep_forever)
+    assert scope.cancelled_caught
