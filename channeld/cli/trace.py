@@ -10,7 +10,7 @@ import orjson
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
 from channeld.cli.token import ClaimType
 from channeld.protocol.frames import Json
-from channeld.scenarios.trace import Delivery, Step, Trace, Visitor, trace
+from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
 from channeld.telemetry import silenced
 
 __all__ = ["command"]
@@ -92,7 +92,7 @@ def _line(step: Step) -> str:
     return f"{_MARKS[step.outcome]} {step.name:10} {step.words}{place}"
 
 
-def _delivered(delivery: Delivery) -> Iterator[str]:
+def _delivered(delivery: TracedDelivery) -> Iterator[str]:
     by = f", published by hook `{delivery.by}`" if delivery.by else ""
     yield f"→ to {delivery.to}{by}"
     yield f"    {orjson.dumps(delivery.frame).decode()}"

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from channeld.auth.authenticator import CompiledAuth
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config
 from channeld.dev.routes_table import receivers_of, requirement_words
@@ -245,7 +246,7 @@ class _Judge:
                 return "no", f"the claims are not those of {', '.join(refused)}"
         return self._asked(channel.require, {})
 
-    def _satisfies(self, compiled: Any) -> bool:
+    def _satisfies(self, compiled: CompiledAuth) -> bool:
         validator = compiled.claims
         return validator is None or bool(validator.accepts(dict(self._scope.claims)))
 

@@ -9,10 +9,10 @@ from channeld.plan.plan import MISSING, ChannelPlan, MessagePlan, NotInRoom, Pla
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import EVERYONE, Topic
 
-__all__ = ["Audience", "Known", "is_checkable"]
+__all__ = ["Known", "Receivers", "is_checkable"]
 
 
-class _Unknown(Exception):
+class _NotKnown(Exception):
     """What a template asks for is known to the server only."""
 
 
@@ -39,7 +39,7 @@ class Known:
         for template in self.channel.join:
             try:
                 value = template(self, {})  # type: ignore[arg-type]
-            except _Unknown:
+            except _NotKnown:
                 continue
             if value is not MISSING:
                 yield from map(str, value if isinstance(value, list) else [value])
@@ -52,15 +52,15 @@ class Known:
     @property
     def connection_id(self) -> str:
         """Not known."""
-        raise _Unknown
+        raise _NotKnown
 
     def now_ms(self) -> int:
         """Not known."""
-        raise _Unknown
+        raise _NotKnown
 
     def uuid(self) -> str:
         """Not known."""
-        raise _Unknown
+        raise _NotKnown
 
     @property
     def topics(self) -> Iterator[Topic]:
@@ -82,7 +82,7 @@ def is_checkable(plan: Plan, message: MessagePlan, channel: str) -> bool:
     return message.hook is None or not depends
 
 
-class Audience:
+class Receivers:
     """The clients by what they listen to."""
 
     def __init__(self, clients: Iterable[Known]) -> None:
@@ -100,7 +100,7 @@ class Audience:
                 continue
             try:
                 topic = target.topic(sender, frame)  # type: ignore[arg-type]
-            except (NotInRoom, _Unknown):
+            except (NotInRoom, _NotKnown):
                 continue
             for one in self._by_topic.get(topic, ()) if topic is not None else ():
                 if one is not sender or not target.except_sender:

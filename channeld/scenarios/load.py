@@ -25,7 +25,7 @@ from channeld.dev.client import Line, LineClosed, speak_on
 from channeld.dev.mint import CannotMint, choose
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Json
-from channeld.scenarios.deliveries import Audience, Known, is_checkable
+from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 from channeld.scenarios.inbox import SPOKEN
 from channeld.scenarios.made_up import Maker
 from channeld.schema.sample import sample
@@ -122,7 +122,7 @@ async def run_load(
         here = [client for client in clients if client.is_connected]
         result.connected = len(here)
         shared.clients = {id(client.known): client for client in here}
-        shared.audience = Audience(client.known for client in here)
+        shared.audience = Receivers(client.known for client in here)
         started = trio.current_time()
         if here:
             with trio.move_on_after(seconds):
@@ -145,7 +145,7 @@ class _Shared:
     count: int
     go: trio.Event = attrs.field(factory=trio.Event)
     is_over: bool = False
-    audience: Audience = attrs.field(factory=lambda: Audience(()))
+    audience: Receivers = attrs.field(factory=lambda: Receivers(()))
     clients: dict[int, "_Client"] = attrs.field(factory=dict)
     sent_at: dict[int, float] = attrs.field(factory=dict)
     number: int = 0

@@ -5,7 +5,7 @@ before there is anything behind it.
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ def agreeing(plan: Plan) -> Plan:
     return attrs.evolve(made, config=config, server=server, lifespans=())
 
 
-def mock_app(plan: Plan, on_ready: Any) -> App:
+def mock_app(plan: Plan, on_ready: Callable[[Sequence[str]], None]) -> App:
     """A server for a plan that agrees with everything (`agreeing`)."""
     app = App(plan, on_ready=on_ready)
     app.engine.find_user = _find_user

@@ -31,7 +31,7 @@ from channeld.scenarios.mock import agreeing
 from channeld.scenarios.secrets import scrub, value_texts
 from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
 
-__all__ = ["Delivery", "Outcome", "Step", "Trace", "Visitor", "trace"]
+__all__ = ["Outcome", "Step", "Trace", "TracedDelivery", "Visitor", "trace"]
 
 Outcome: TypeAlias = Literal["ok", "refused", "skipped"]
 _SLACK: Final = 1.0
@@ -59,7 +59,7 @@ class Step:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Delivery:
+class TracedDelivery:
     """A frame, and who gets it; `topic` is empty for what goes to the sender alone. `by` names the hook that published it."""
 
     to: str
@@ -73,7 +73,7 @@ class Trace:
     """The steps in their order, and the frames that come of them."""
 
     steps: tuple[Step, ...]
-    deliveries: tuple[Delivery, ...] = ()
+    deliveries: tuple[TracedDelivery, ...] = ()
 
     @property
     def refused(self) -> Step | None:
@@ -101,27 +101,27 @@ def trace(
         run_hooks: call the hooks; otherwise all of them agree.
     """
     assert checked.plan is not None  # noqa: S101 - whoever traces has seen to that
-    one = _Run(checked, visitor, run_hooks=run_hooks)
+    one = _TraceRun(checked, visitor, run_hooks=run_hooks)
     trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())
     return one.result()
 
 
 @attrs.frozen(slots=True)
-class _Published:
+class _Traced:
     topic: Topic
     frame: Frame
     skips: bool
     origin: FrameOrigin | None
 
 
-class _Run:
+class _TraceRun:
     def __init__(self, checked: Checked, visitor: Visitor, *, run_hooks: bool) -> None:
         self._checked = checked
         self._visitor = visitor
         self._run_hooks = run_hooks
         self._steps: list[Step] = []
-        self._deliveries: list[Delivery] = []
-        self._published: list[_Published] = []
+        self._deliveries: list[TracedDelivery] = []
+        self._published: list[_Traced] = []
         self._called: list[str] = []
         self._found: Grant | Denied | None = None
         self._accepted: Frame = {}
@@ -168,7 +168,7 @@ class _Run:
 
     def _note_publication(self, topic: Topic, payload: bytes, skip: str | None) -> None:
         frame = orjson.loads(payload)
-        self._published.append(_Published(topic, frame, skip is not None, ORIGIN.get()))
+        self._published.append(_Traced(topic, frame, skip is not None, ORIGIN.get()))
 
     def _watch_users(self, app: TestApp) -> None:
         find = app.engine.find_user
@@ -456,7 +456,7 @@ class _Run:
             self._keep_secrets(app.plan, one.frame)
             by_hook = one.origin is not None and one.origin.kind == "hook"
             self._deliveries.append(
-                Delivery(
+                TracedDelivery(
                     to=_audience(one.topic, skips=one.skips),
                     topic=_written(one.topic),
                     frame=masked(one.frame),
@@ -465,7 +465,7 @@ class _Run:
             )
         for frame in client.inbox:
             self._keep_secrets(app.plan, frame)
-            self._deliveries.append(Delivery(to="the sender", frame=masked(frame)))
+            self._deliveries.append(TracedDelivery(to="the sender", frame=masked(frame)))
 
 
 def _session(client: Client) -> Receiver:

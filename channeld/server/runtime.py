@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -19,7 +19,10 @@ from channeld.timers import Timers
 __all__ = ["TrioClock", "TrioRuntime", "own_cancellation"]
 
 
-async def own_cancellation(call: Callable[..., Awaitable[Any]], *args: object) -> Any:
+T = TypeVar("T")
+
+
+async def own_cancellation(call: Callable[..., Awaitable[T]], *args: object) -> T:
     """`await call(*args)`; a `Cancelled` that it kept from elsewhere and raises is its error, and cancels nobody.
 
     Raises:

@@ -6,7 +6,7 @@ import pytest
 
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.scenarios.deliveries import Audience, Known, is_checkable
+from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 
 CONFIG = """
 channeld: 1
@@ -59,7 +59,7 @@ def client(plan: Plan, user: str, room: str) -> Known:
 def test_the_receivers(type_: str, frame: dict[str, str], receivers: list[str], plan: Plan) -> None:
     ann, bob, eve = client(plan, "ann", "a"), client(plan, "bob", "a"), client(plan, "eve", "b")
     message = plan.channels["room"].messages[type_]
-    found = Audience([ann, bob, eve]).of(ann, message, {**frame})
+    found = Receivers([ann, bob, eve]).of(ann, message, {**frame})
     assert [one.user for one in found] == receivers
 
 
