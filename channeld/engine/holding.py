@@ -1,15 +1,19 @@
 """Messages of a type that says `over: latest`: the newest of each room and key waits until the rate lets it go.
 
 A session holds at most `MOST`. What is held goes when its type's allowance lets it, in the order in which the first of
-its key came, or at once when the connection ends.
+its key came, or at once when the connection ends. A key `once` goes with its message, and is taken when that is routed, or
+when a newer message takes its place.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeAlias
 
+from channeld.broker.once import Once
 from channeld.engine import rates
+from channeld.engine.ports import Waiting
 from channeld.engine.session import Session, State
+from channeld.later import resolved
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.timers import Timer
@@ -20,7 +24,7 @@ MOST: Final = 64
 """How many messages one connection may have held; a further one is refused."""
 
 Slot: TypeAlias = tuple[str, str | None, str]
-Deliver: TypeAlias = Callable[[Session, MessagePlan, Frame], Awaitable[None]]
+Deliver: TypeAlias = Callable[[Session, MessagePlan, Frame, Once | None], Awaitable[None]]
 
 
 class Holding:
@@ -29,22 +33,30 @@ class Holding:
     def __init__(self, session: Session, deliver: Deliver) -> None:
         self._session = session
         self._deliver = deliver
-        self._held: dict[Slot, tuple[MessagePlan, Frame]] = {}
+        self._held: dict[Slot, Waiting] = {}
         self._timers: dict[str, Timer] = {}
 
-    def replace(self, slot: Slot, message: MessagePlan, frame: Frame) -> bool:
-        """Put a newer message in the place of one that is held; False where none is."""
+    async def replace(self, slot: Slot, newer: Waiting) -> bool:
+        """Put a newer message in the place of one that is held; False where none is.
+
+        Raises:
+            BrokerUnavailable: the older one's key could not be taken. The newer one is held all the same.
+        """
         if slot not in self._held:
             return False
-        self._held[slot] = (message, frame)
+        once = self._held[slot][2]
+        self._held[slot] = newer
+        if once is not None and once != newer[2]:
+            # Sent again, the older one must not take the newer one's place.
+            await resolved(self._session.engine.hub.broker.take(once))
         return True
 
-    def hold(self, slot: Slot, message: MessagePlan, frame: Frame, at: float) -> bool:
+    def hold(self, slot: Slot, held: Waiting, at: float) -> bool:
         """Hold a message until `at`, monotonic seconds; False where no more can be held."""
         if len(self._held) >= MOST:
             return False
-        self._held[slot] = (message, frame)
-        self._wake(message.type, at)
+        self._held[slot] = held
+        self._wake(slot[0], at)
         return True
 
     def forget(self, slot: Slot) -> None:
@@ -57,8 +69,8 @@ class Holding:
             timer.cancel()
         self._timers.clear()
         while self._held:
-            message, frame = self._held.pop(next(iter(self._held)))
-            await self._deliver(self._session, message, frame)
+            held = self._held.pop(next(iter(self._held)))
+            await self._deliver(self._session, *held)
 
     def _wake(self, type: str, at: float) -> None:
         if type not in self._timers:
@@ -71,11 +83,11 @@ class Holding:
         if not slots or not self._session.is_in(State.OPEN):
             return None
         slot = slots[0]
-        message, frame = self._held[slot]
-        wait = rates.take_allowance(self._session, message, slot[1], now)
+        held = self._held[slot]
+        wait = rates.take_allowance(self._session, held[0], slot[1], now)
         if wait:
             return self._wake(type, now + wait)
         del self._held[slot]
         if len(slots) > 1:
             self._wake(type, now)
-        return self._session.engine.runtime.spawn(self._deliver(self._session, message, frame))
+        return self._session.engine.runtime.spawn(self._deliver(self._session, *held))

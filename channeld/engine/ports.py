@@ -11,6 +11,7 @@ import attrs
 
 from channeld.auth.authenticator import Denied, Grant, Verifier
 from channeld.broker.broker import BrokerUnavailable, Topic
+from channeld.broker.once import Once
 from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
 from channeld.engine.latency import Timing
@@ -238,17 +239,17 @@ ALONE: OtherNodes = _Alone()
 """What an engine has until it is given a cluster."""
 
 
+Waiting: TypeAlias = tuple[MessagePlan, Frame, Once | None]
+"""A message that waits for its rate, and the key `once` that it came with."""
+
+
 class Held(Protocol):
     """Messages of a session that wait for their rate."""
 
-    def replace(
-        self, slot: tuple[str, str | None, str], message: MessagePlan, frame: Frame
-    ) -> bool:
+    async def replace(self, slot: tuple[str, str | None, str], newer: Waiting) -> bool:
         """Put a newer message in the place of one that is held; False where none is."""
 
-    def hold(
-        self, slot: tuple[str, str | None, str], message: MessagePlan, frame: Frame, at: float
-    ) -> bool:
+    def hold(self, slot: tuple[str, str | None, str], held: Waiting, at: float) -> bool:
         """Hold a message until `at`, monotonic seconds; False where no more can be held."""
 
     def forget(self, slot: tuple[str, str | None, str]) -> None:

@@ -55,7 +55,7 @@ async def _take(
     if not message.accepts(frame):
         message.counters.invalid += 1
         return session.refuse_message(message.validator.explain(frame), id)
-    if message.rate_looks_inside and not _admits(session, message, frame, id, now):
+    if message.rate_looks_inside and not await _admits(session, message, frame, id, now, once):
         return None
     return await deliver_message(session, message, frame, id, once)
 
@@ -66,8 +66,13 @@ def _owner(session: Session) -> str:
     return f"{session.channel.name}\0{who}"
 
 
-def _admits(
-    session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+async def _admits(
+    session: Session,
+    message: MessagePlan,
+    frame: Frame,
+    id: str | int | None,
+    now: float,
+    once: Once | None,
 ) -> bool:
     """Whether the rate lets a message go on now; if not, it is held or answered."""
     assert message.rate is not None  # noqa: S101 - the caller has looked
@@ -80,7 +85,7 @@ def _admits(
         return not wait
     slot = (message.type, room, key_of(session, message, frame))
     held = session.held
-    if held is not None and held.replace(slot, message, frame):
+    if held is not None and await held.replace(slot, (message, frame, once)):
         acknowledge(session, message, id, "held")
         return False
     wait = rates.take_allowance(session, message, room, now)
@@ -88,12 +93,20 @@ def _admits(
         return True
     if held is None:
         held = session.held = Holding(session, _deliver_held)
-    if held.hold(slot, message, frame, now + wait):
+    if held.hold(slot, (message, frame, once), now + wait):
         acknowledge(session, message, id, "held")
     else:
         rates.refuse(session, message, id, wait)
     return False
 
 
-async def _deliver_held(session: Session, message: MessagePlan, frame: Frame) -> None:
-    await deliver_message(session, message, frame, None)
+async def _deliver_held(
+    session: Session, message: MessagePlan, frame: Frame, once: Once | None
+) -> None:
+    try:
+        repeated = once is not None and await resolved(session.engine.hub.broker.is_taken(once))
+    except Exception as error:  # answered with its error frame
+        return refuse_for(session, error, None, message.counters)
+    if repeated:  # it came again on another connection, and was routed there
+        return acknowledge(session, message, None, "repeated")
+    return await deliver_message(session, message, frame, None, once)
