@@ -32,7 +32,7 @@ class Price:
     member: float
 
     def servers(self, nodes: int) -> float:
-        """All nodes' cores, when a room's members are on so many nodes."""
+        """All nodes' cores, when a room's members are on that many nodes."""
         further = (ROOM - nodes) * self.member
         return MESSAGES * (self.sender + (nodes - 1) * self.other + further) / 1e6
 

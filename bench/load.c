@@ -12,7 +12,7 @@
  *
  * A lost, doubled, altered or overtaken delivery, a close, or 20 seconds without progress end it with status 1 and a
  * sentence on stderr. The server's CPU is the kernel's own clock of its processes (clock_getcpuclockid, nanoseconds,
- * user and system, all threads), read here at the very ends of each measurement, and said of each process, too. */
+ * user and system, all threads), read here at the very ends of each measurement, and said of each process as well. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -54,7 +54,7 @@ struct conn {
 };
 
 struct snapshot {
-    double wall, server, client, busy; /* busy: of the two cores, whoever used them */
+    double wall, server, client, busy; /* busy: of the two cores, by all processes */
     double each[MAX_PIDS];             /* the server's, process by process */
 };
 
@@ -276,7 +276,7 @@ static uint64_t digits(const char *p, int width) {
     return value;
 }
 
-/* The message's text. A server that writes the JSON anew may order or space its keys otherwise: that is allowed, and
+/* The message's text. A server that writes the JSON again may order or space its keys otherwise: that is allowed, and
  * counted; the text must be there to the byte. */
 static const char *text_of(struct conn *c, const char *payload, size_t size) {
     const char *text = payload + HEAD_LEN;

@@ -186,7 +186,7 @@ def processes(servers: Servers) -> list[dict[str, Any]]:
 def measure(setup: SetUp, options: argparse.Namespace) -> dict[str, Any]:
     """All works of one set-up, once.
 
-    What fails is kept as text under `errors`, and the works after it get servers started anew; servers that do not
+    What fails is kept as text under `errors`, and the works after it get servers restarted; servers that do not
     start are one error under `start`.
     """
     waiting = works(setup, options)

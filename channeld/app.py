@@ -324,7 +324,7 @@ class App:
             if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
                 self._end(
                     nursery.cancel_scope
-                )  # SIGHUP of a terminal that is gone is no wish to reload
+                )  # SIGHUP of a terminal that is gone is not a wish to reload
             elif not self._reloading.statistics().tasks_waiting:
                 nursery.start_soon(self.reload)
 

@@ -1,7 +1,7 @@
 """Code that may have to wait, written once: `Later[T]` values, and coroutines that run at once as far as they can.
 
 A broker in memory answers at once, one on the network with an awaitable; most messages wait for nothing. So what may
-wait is an `async def` that uses `resolved(later)` and `yield_to_task()`, and whoever calls it says `start(coroutine)`: it
+wait is an `async def` that uses `resolved(later)` and `yield_to_task()`, and its caller says `start(coroutine)`: it
 runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none it is done, and
 `start` returns None. Otherwise `start` returns a `Pending`: await it in a task, and the rest runs there.
 
@@ -85,7 +85,7 @@ class Continuation:
         self._finish = finish
 
     def then(self, resume: Callable[[], object]) -> None:
-        """Let whoever brings the answer finish this and call `resume()`: no task, no task switch."""
+        """Let the task that brings the answer finish this and call `resume()`: no task, no task switch."""
 
         def answered(error: Exception | None) -> None:
             self._finish(error)

@@ -1,6 +1,6 @@
 """One heap of deadlines for everybody: keep-alive, authentication, tokens, presence, batches. And the two clocks.
 
-Nothing here waits: whoever owns the loop asks `next_deadline()`, sleeps, and calls `run(now)`. `on_earlier` is called
+Nothing here waits: the loop's owner asks `next_deadline()`, sleeps, and calls `run(now)`. `on_earlier` is called
 when a new deadline comes before the one that was being waited for.
 """
 
@@ -48,7 +48,7 @@ class Timers:
     """The heap. `call(now)` of a due timer must not block; if it raises, the others that are due are still called.
 
     Equal deadlines are called in the order they were made. Cancelled timers are swept out when they are more than half
-    of the heap, so whoever makes and cancels them fast holds no more than twice what is live.
+    of the heap, so anyone who makes and cancels them fast holds no more than twice what is live.
     """
 
     __slots__ = ("_cancelled", "_heap", "_numbers", "on_earlier")

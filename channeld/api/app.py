@@ -32,7 +32,7 @@ LARGEST_BODY: Final = 1024 * 1024
 
 
 class _Gone(Exception):
-    """The client left in the middle of its body, or was too slow; whoever serves answers that."""
+    """The client left in the middle of its body, or was too slow; the server answers that."""
 
 
 def make_app(control: Control) -> ASGIApp:
@@ -138,7 +138,7 @@ def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
 
 def _demand_key(control: Control, request: Request) -> None:
     given = request.headers.getlist("authorization")
-    # Two of them: whoever stands between might have looked at the other one.
+    # Two of them: a proxy in between might have looked at the other one.
     one = given[0].encode("latin-1") if len(given) == 1 else None
     if not has_key(one, control.keys):
         _log_refusal(control, request, 401, "key")

@@ -1,7 +1,7 @@
 """What requests must look like: a JSON Schema for each body and each query, also shown in the OpenAPI document.
 
 A body is read strictly, as a client's frame is (numbers that fit, not nested too deep), then checked by its schema; what
-no schema can say (a room's name in NFC, a reason that fits into a Close frame) is checked here, too.
+no schema can say (a room's name in NFC, a reason that fits into a Close frame) is checked here as well.
 """
 
 import re

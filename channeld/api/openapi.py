@@ -163,7 +163,7 @@ def _schema(schema: Schema) -> Json:
 
 
 def _linked(schema: Schema) -> Json:
-    """A named schema, in which others are named, too."""
+    """A named schema, in which others are named as well."""
 
     def inside(value: Json) -> Json:
         if isinstance(value, dict):

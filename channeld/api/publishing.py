@@ -25,7 +25,7 @@ from channeld.schema.violations import Violation
 
 __all__ = ["away", "begin", "once_for", "publish_all"]
 
-# A batch lets others run after so many.
+# A batch lets others run after this many.
 _AT_ONCE: Final = 50
 _OWNERS: Final = 16
 
@@ -51,7 +51,7 @@ def begin(control: Control, body: Body) -> Awaitable[Result]:
     """Publish one event; `body` has the form `PUBLISH`.
 
     Returns:
-        What is to be awaited for the answer; it may raise a `Problem`, too.
+        What is to be awaited for the answer; it may raise a `Problem` as well.
 
     Raises:
         Problem: 400, 404, 422 or 503; nothing was published.

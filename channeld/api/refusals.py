@@ -1,7 +1,7 @@
 """Which refused requests are worth a line of the log: of each address, for each reason, the first in a minute.
 
 Somebody who guesses keys, or an application that was left behind when keys were rotated, must not fill the log. The
-table is bounded: the address whose minute began first gives way to one too many, and all together have so many lines a
+table is bounded: the address whose minute began first gives way to one too many, and all together have a fixed number of lines a
 minute.
 """
 
@@ -21,7 +21,7 @@ MOST_LINES: Final = 100
 
 
 class Refusals:
-    """The table. Whoever comes by a Unix socket has the address `""`, so they count as one."""
+    """The table. Anyone who comes by a Unix socket has the address `""`, so they count as one."""
 
     def __init__(self, clock: Clock, most: int = MOST_ADDRESSES) -> None:
         self._clock = clock

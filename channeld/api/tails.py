@@ -19,7 +19,7 @@ KEPT: Final = 256
 
 
 class Tail:
-    """One who watches: a recipient of the hub's that is no member."""
+    """One who watches: a recipient of the hub's that is not a member."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque(maxlen=KEPT)
@@ -33,7 +33,7 @@ class Tail:
         self._has_news.set()
 
     async def take(self, seconds: float) -> tuple[list[bytes], int]:
-        """The frames' JSON since the last time and how many were lost before them, after so many seconds at most."""
+        """The frames' JSON since the last time and how many were lost before them, after that many seconds at most."""
         with trio.move_on_after(seconds):
             await self._has_news.wait()
         frames, missed = list(self._frames), self._missed

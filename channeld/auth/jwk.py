@@ -26,7 +26,7 @@ _ALGORITHMS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 """(kty, crv) → the algorithms that such a key verifies (RFC 7518 section 3.1, RFC 8037, RFC 8812)."""
 # RFC 9864 gives each curve a name of its own; tokens in the wild, and PyJWT, say EdDSA.
 _ALIASES: Final = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
-# Only these reach the library: a set that publishes a private key by mistake is no reason to hold it.
+# Only these reach the library: a set that publishes a private key by mistake is not a reason to hold it.
 _PUBLIC_MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
 
 
@@ -54,7 +54,7 @@ def read_keys(content: bytes, allowed: Iterable[str]) -> KeysFound:
     for signatures, verifies no allowed algorithm, is malformed, or is RSA of less than 2048 bits.
 
     Raises:
-        ValueError: the content is no key set.
+        ValueError: the content is not a key set.
     """
     try:
         document = orjson.loads(content)

@@ -1,7 +1,7 @@
 """The contract between nodes: topics and bytes go in, publications come back through a callable.
 
 A broker knows topics, payloads and positions; it knows nothing of connections, sessions or schemas. The verbs return
-at once (the memory broker) or an awaitable (a network one): `Later[T]`. Whoever calls decides whether it can wait.
+at once (the memory broker) or an awaitable (a network one): `Later[T]`. The caller decides whether it can wait.
 
 What must be one step is said here: to keep a frame in a topic's history, give it its position and publish it is one
 step per topic, so that all members on all nodes see one order. A publication also comes back to the node that made it.
@@ -254,7 +254,7 @@ class Broker(Protocol):
 
 
 class Started(Protocol):
-    """trio's `TaskStatus`: how a task tells whoever started it that it is ready."""
+    """trio's `TaskStatus`: how a task tells its starter that it is ready."""
 
     def started(self) -> None:
         """It is ready."""

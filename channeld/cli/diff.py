@@ -54,7 +54,7 @@ def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> 
         text = _rendered(format, outcome, was, now)
     except (
         Exception
-    ) as error:  # a bug of ours, too: whoever parses the output still gets one document
+    ) as error:  # a bug of ours as well: anyone who parses the output still gets one document
         if format == "json":
             reason = error.message if isinstance(error, click.ClickException) else "internal error"
             click.echo(render_failure(old, new, reason), nl=False)

@@ -116,7 +116,7 @@ def _find(paths: Sequence[str]) -> list[str]:
 
 
 def _demand_scenarios(results: Iterable[FileResult], select: str) -> None:
-    """No scenario at all is a mistake of whoever runs them."""
+    """No scenario at all is a mistake of the user."""
     if not any(one.outcomes or one.is_broken for one in results):
         raise Unreadable(f"no scenario: no name has {select!r} in it")
 

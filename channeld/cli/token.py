@@ -100,7 +100,7 @@ def minted(
     Raises:
         click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
     """
-    assert checked.config is not None  # noqa: S101 - whoever calls this has demanded a valid configuration
+    assert checked.config is not None  # noqa: S101 - the caller has demanded a valid configuration
     try:
         minter = choose(checked.config.auth, auth)
         if guesses:

@@ -58,7 +58,7 @@ def command(
         report, texts = _joined(checked)
         text = _rendered(format, report, texts, strict=strict, colour=colour)
     except Exception:
-        # A bug of ours: whoever parses the output still gets one document, and never takes it for a good result.
+        # A bug of ours: anyone who parses the output still gets one document, and never takes it for a good result.
         if format == "json":
             click.echo('{"version": 1, "files": [], "diagnostics": [], "summary": null}')
         raise

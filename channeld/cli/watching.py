@@ -36,7 +36,7 @@ class Watched:
         self._marks: dict[Path, _Mark] = {}
 
     def look(self) -> frozenset[str]:
-        """To be called just before the files are read: what they are like from now on is no change.
+        """To be called just before the files are read: what they are like from now on is not a change.
 
         Returns:
             The modules to import afresh: those that have changed, and with one that hooks import, the hooks' own.
@@ -56,7 +56,7 @@ class Watched:
         else:
             read |= self._files
         self._files = read
-        # A folder of YAML files is watched for its names, too: `include` may mean one that is new.
+        # A folder of YAML files is watched for its names as well: `include` may mean one that is new.
         lists = {file.parent for file in read if file.suffix in (".yaml", ".yml")}
         watched = read | lists | set(self._modules.values())
         self._marks = {file: self._marks.get(file) or _mark(file) for file in watched}

@@ -82,7 +82,7 @@ async def _run(supervisor: Supervisor, server: PrivateServer | None) -> None:
 
 
 def report_for_duty(descriptor: int | None) -> WorkerChannel | None:
-    """The line to the parent; None for a process that is no worker.
+    """The line to the parent; None for a process that is not a worker.
 
     Raises:
         click.UsageError: nobody's descriptor.

@@ -108,7 +108,7 @@ class Cluster:
     # ---------------------------------------------------------------------------------------------- its own life
 
     async def open(self) -> None:
-        """Begin to hear the other nodes; the broker is shared. Works (later) while the broker is away, too."""
+        """Begin to hear the other nodes; the broker is shared. Works (later) while the broker is away as well."""
         self._is_open = True
         broker = self.engine.hub.broker
         self.engine.hub.on_control = self.deliver
@@ -136,7 +136,7 @@ class Cluster:
                 await self.engine.runtime.within(PATIENCE, Pending, resolved(later))
 
     def _tick(self, now: float) -> None:
-        # Whoever was not heard of for three beats is gone; a greeting costs as little as a plain `here`.
+        # Anyone who was not heard of for three beats is gone; a greeting costs as little as a plain `here`.
         for node, at in list(self._heard.items()):
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)

@@ -20,7 +20,7 @@ from channeld.telemetry import Sample
 
 __all__ = ["VERBS", "ConnectionInfo", "ThisNode", "connection_of"]
 
-# Whoever asks wants an idea of where a connection is; one that is in more rooms is told in part.
+# Anyone who asks wants an idea of where a connection is; one that is in more rooms is told in part.
 MOST_ROOMS: Final = 1_000
 
 # What the schemas of `wire` let through, and rows that they will let through.

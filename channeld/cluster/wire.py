@@ -5,7 +5,7 @@
     ask     every node: do this, or tell me that
     answer  one part of a node's answer; the `last` ends it
 
-Whoever can write to the broker can write here, so a message of another form, of another version or about an unknown
+Anyone who can write to the broker can write here, so a message of another form, of another version or about an unknown
 verb is dropped and counted. Rooms and users are data: they are values of JSON, never a part of a topic's name.
 """
 
@@ -195,7 +195,7 @@ def pack(message: Message) -> bytes:
     """The message as JSON.
 
     Raises:
-        TypeError: a name in it is no text that JSON can hold.
+        TypeError: a name in it is not text that JSON can hold.
     """
     kind = type(message).__name__.lower()
     return orjson.dumps({"v": VERSION, "kind": kind, **attrs.asdict(message, recurse=False)})
@@ -228,7 +228,7 @@ def _form(kind: object, verb: str) -> tuple[Validator | None, type[Here | Bye | 
 
 
 def parts(node: str, ask: Ask, rows: Sequence[Json]) -> Iterator[Answer]:
-    """The answers to a question, one for each so many rows, at least one."""
+    """The answers to a question, one for each batch of rows, at least one."""
     for start in range(0, max(1, len(rows)), ROWS_IN_A_PART):
         end = start + ROWS_IN_A_PART
         yield Answer(node, ask.number, ask.verb, rows[start:end], last=end >= len(rows))

@@ -23,7 +23,7 @@ class Loaded:
     """What came of a configuration. `config` is None only where nothing of it could be understood.
 
     With errors in the report it is what is left without the parts that are wrong: good for further checks, not to run.
-    Comments that silence findings are not applied: whoever has the last finding does that, with `apply_ignores`.
+    Comments that silence findings are not applied: the caller that has the last finding does that, with `apply_ignores`.
     """
 
     config: Config | None

@@ -170,7 +170,7 @@ class ChannelLimits:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Drain:
-    """`server.drain`: for `delay` seconds only health checks fail, then connections are closed `over` so many."""
+    """`server.drain`: for `delay` seconds only health checks fail, then connections are closed over `over` seconds."""
 
     over: float = 10.0
     delay: float = 0.0

@@ -29,7 +29,7 @@ _LOOKS_SECRET = re.compile(
 
 
 def redacted(text: str, tree: Tree | None) -> str:
-    """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is no secret."""
+    """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is not a secret."""
     text = without_password(text)
     if tree is None:
         return _LOOKS_SECRET.sub(_guess, text)

@@ -164,7 +164,7 @@ def format_size(size: int) -> str:
 
 
 def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
-    """A token bucket, from `10/s`, `100/m` or `1000/h`; the burst is the count unless it is given."""
+    """A token bucket, from `10/s`, `100/m` or `1000/h`; where no burst is given it is the count."""
     if isinstance(written, str):
         match = _RATE.fullmatch(written)
         if match is not None:

@@ -78,7 +78,7 @@ class Sources:
         return self._shown.get(file) if text is None else redacted(text, self._trees.get(file))
 
     def show(self, file: str, text: str) -> None:
-        """Keep the text of a file that is no part of the configuration, such as a hook module, for code frames."""
+        """Keep the text of a file that is not part of the configuration, such as a hook module, for code frames."""
         self._shown[file] = text
 
     def veil(self, file: str) -> None:

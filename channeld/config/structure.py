@@ -51,7 +51,7 @@ def structure(
         missing_is_error: whether an absent file of secrets is an error (to run) or a warning (to validate).
 
     Returns:
-        The model; None where the file is no mapping, or is for another version of the language.
+        The model; None where the file is not a mapping, or is for another version of the language.
     """
     value = sources.value
     if not sources.readable or (value is None and "" in sources.unset):

@@ -171,7 +171,7 @@ def _refusal(status: int, body: bytes | None) -> str:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Script:
-    """What to do without hands: texts to send, then wait for so many frames, or for one of a type.
+    """What to do without hands: texts to send, then wait for that many frames, or for one of a type.
 
     Without `wait` the end is the answer to all that was sent; an error among the answers is a failure then.
     """
@@ -356,7 +356,7 @@ async def _both_ways(
 async def _type(
     talk: _Conversation, screen: Screen, read_line: Callable[[], str], *, piped: bool
 ) -> bool:
-    """Send what is typed until the user leaves; False when the connection went first (whoever listens tells why)."""
+    """Send what is typed until the user leaves; False when the connection went first (the listener tells why)."""
     with suppress(ConnectionClosed):
         typed: Typed = None
         while not isinstance(typed, Quit):

@@ -48,7 +48,7 @@ class Related:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Diagnostic:
-    """One finding. `message` stands alone, lower case, no full stop; only `help` says how to mend it."""
+    """One finding. `message` stands alone, lower case, no full stop; only `help` says how to fix it."""
 
     code: str
     severity: Severity

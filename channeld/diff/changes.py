@@ -25,7 +25,7 @@ __all__ = ["changes"]
 
 
 def changes(old: Side, new: Side, *, everything: bool = False) -> list[Change]:
-    """The changes in the order of the new files; with `everything` those of descriptions and examples, too."""
+    """The changes in the order of the new files; with `everything` those of descriptions and examples as well."""
     return list(merged(_all(Comparison(old, new, everything))))
 
 

@@ -35,7 +35,7 @@ class Use:
 
     `affects` says for whom it matters, `receivers` for whom else, when it is PASSED_ON. `passes` tells whether receivers feel a difference, for what is PASSED_ON.
     `codes` gives other codes for a narrower and a wider schema, where it is not about messages and events.
-    `frame_type` is the type of the frame that is shown as a witness, empty for what is no frame; `show` makes of a value
+    `frame_type` is the type of the frame that is shown as a witness, empty for what is not a frame; `show` makes of a value
     what is shown of it.
     """
 
@@ -53,7 +53,7 @@ class Use:
 
 @attrs.define(eq=False)
 class Comparison:
-    """Makes changes; `everything` asks for those of words, too."""
+    """Makes changes; `everything` asks for those of words as well."""
 
     old: Side
     new: Side
@@ -152,7 +152,7 @@ class Comparison:
         )
 
     def _levels(self, use: Use, fact: Fact) -> Mapping[bool, Level]:
-        """How bad it is for senders (False) and for receivers (True), whoever there is."""
+        """How bad it is for senders (False) and for receivers (True), no matter who is there."""
         levels: dict[bool, Level] = {}
         if use.direction is not Direction.RECEIVED:
             levels[False] = level_of(fact, Direction.SENT)

@@ -71,7 +71,7 @@ class _Renaming:
         return {key: self.value(value) for key, value in it.items()} if it is not None else None
 
     def require(self, it: tuple[Mapping[str, Json], ...]) -> tuple[Mapping[str, Json], ...]:
-        """Alternatives whose keys are templates, too."""
+        """Alternatives whose keys are templates as well."""
         return tuple({self.text(key): self.value(v) for key, v in one.items()} for one in it)
 
     def texts(self, it: tuple[str, ...]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def requirements(
         return
     pointer, before = pointers
     known, listed = ([identity(dict(one)) for one in several] for several in (old, new))
-    # One alternative less, or some where there was none: whoever had only that one is shut out.
+    # One alternative less, or some where there was none: anyone who had only that one is shut out.
     if new and (not old or any(each not in listed for each in known)):
         gone = [one for one, each in zip(old, known, strict=True) if each not in listed]
         words = " or ".join(map(_alternative, gone)) or "no claim at all"

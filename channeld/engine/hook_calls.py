@@ -1,6 +1,6 @@
 """Calling hooks: sync ones inline, async ones with a time limit on their loop, threaded ones in a worker.
 
-What they raise is contained. A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is no fault of the
+What they raise is contained. A `Reject` goes on to the caller, and so does a `BrokerUnavailable` of one of the context's verbs: that is not the fault of the
 hook's. Anything else is logged with its traceback and a `ref`, and becomes `HookFailed`.
 """
 
@@ -203,7 +203,7 @@ def _contain(error: BaseException) -> None:
 
 
 def _ends_the_task(error: BaseException) -> bool:
-    """Whether an exception, which is no group, comes from around the hook and not from within it."""
+    """Whether an exception, which is not a group, comes from around the hook and not from within it."""
     if isinstance(error, GeneratorExit):
         # Of a coroutine that is being closed: raised here, with no frame of the hook's below. One that a hook raised has.
         return error.__traceback__ is not None and error.__traceback__.tb_next is None

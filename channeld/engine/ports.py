@@ -87,7 +87,7 @@ class Runtime(Protocol):
         """A number in [0, 1)."""
 
     async def within(self, seconds: float, call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-        """`await call(*args)`, cancelled after so many seconds.
+        """`await call(*args)`, cancelled after that many seconds.
 
         Raises:
             TimeoutError: it took longer.
@@ -96,7 +96,7 @@ class Runtime(Protocol):
     async def in_asyncio(
         self, seconds: float, call: Callable[[*Ts], Awaitable[T]], *args: *Ts
     ) -> T:
-        """`await call(*args)` on the asyncio loop, cancelled after so many seconds.
+        """`await call(*args)` on the asyncio loop, cancelled after that many seconds.
 
         Raises:
             TimeoutError: it took longer.
@@ -106,7 +106,7 @@ class Runtime(Protocol):
         """`await call()` on the engine's own loop, asked for by a task of the asyncio loop."""
 
     async def in_thread(self, seconds: float, call: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Call a sync function in a worker thread; given up (not stopped) after so many seconds.
+        """Call a sync function in a worker thread; given up (not stopped) after that many seconds.
 
         Raises:
             TimeoutError: it took longer.

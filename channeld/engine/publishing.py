@@ -184,7 +184,7 @@ def check_event(plan: ChannelPlan, frame: object) -> Frame:
 
 
 def check_foreign(plan: Plan, own: ChannelPlan, channel: str, frame: Frame) -> None:
-    """Check a routed message that reaches other channels: what they declare holds there, too.
+    """Check a routed message that reaches other channels: what they declare holds there as well.
 
     Raises:
         FrameRefused: a channel that it reaches does not declare it, or refuses it.

@@ -67,7 +67,7 @@ async def revise(session: Session, before: PresencePlan | None) -> None:
         await _revise(session, before, "reloaded", asks_hook=False)
     except (
         Exception
-    ):  # the broker is away, or a hook failed: what cannot be made right here begins anew
+    ):  # the broker is away, or a hook failed: what cannot be made right here starts again
         session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
         raise
 

@@ -39,7 +39,7 @@ _PLAIN: Final[Mapping[str, str]] = {"integer": "number"}
 
 
 def typescript(contract: Contract, *, client: bool = False) -> str:
-    """A module of types that `tsc --strict` accepts; with `client`, of the client, too."""
+    """A module of types that `tsc --strict` accepts; with `client`, of the client as well."""
     types = Types(contract.definitions)
     received = {each.name for channel in contract.channels for each in channel.received}
     # A param's schema may name definitions that no frame does.

@@ -1,7 +1,7 @@
 """How one frame reaches many peers: the protocol that a hub speaks, and the plain way to keep it.
 
 The server has a faster way (`server/outbox.py`): it joins the frames that one turn brings to one room, once for all
-members. So whoever changes a room's members says `settle()` first.
+members. So anyone who changes a room's members says `settle()` first.
 """
 
 from collections.abc import Mapping

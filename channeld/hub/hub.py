@@ -177,7 +177,7 @@ class Hub:
             await self.presence.enter(topic, member, info)
 
     async def watch(self, topic: Topic, watcher: Recipient) -> None:
-        """Let somebody see a topic's frames who is no member, until `unwatch`."""
+        """Let somebody see a topic's frames who is not a member, until `unwatch`."""
         room = self._room(topic)
         room.watchers = {*(room.watchers or ()), watcher}
         await self._subscribe(topic)
@@ -348,7 +348,7 @@ class Hub:
         room.members[member.peer] = member
 
     async def _subscribe(self, topic: Topic) -> None:
-        # Also for a room that is there: whoever came first may still be waiting for the broker. And not for one that
+        # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
         if topic in self._rooms:
             await resolved(self.broker.subscribe(topic))

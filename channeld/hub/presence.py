@@ -285,7 +285,7 @@ class Presence:
         return await resolved(self._broker.present(topic))
 
     async def count(self, topic: Topic) -> Frame:
-        """The `presence` frame that says how many are there; anonymous connections are connections, too."""
+        """The `presence` frame that says how many are there; anonymous connections are connections as well."""
         count = await resolved(self._broker.count(topic))
         return _presence(topic, event="count", users=count.users, connections=count.connections)
 

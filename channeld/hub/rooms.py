@@ -66,7 +66,7 @@ class CatchingUp:
 class Room:
     """One topic's members on this node, by recipient; `catching_up` is None unless somebody is.
 
-    So is `watchers`: those who get the frames and are no members, unseen and uncounted.
+    So is `watchers`: those who get the frames and are not members, unseen and uncounted.
     """
 
     __slots__ = ("catching_up", "last", "members", "topic", "watchers")

@@ -1,4 +1,4 @@
-"""Hooks: `module:function` to an imported function whose signature fits its role, or findings that say what to mend.
+"""Hooks: `module:function` to an imported function whose signature fits its role, or findings that say what to fix.
 
 Each hook is looked at twice: its source, without running it (`hook_source.py`), and, unless importing is off, the
 imported object. The folder that the configuration calls its own comes first on `sys.path`, and a module of it that an
@@ -316,7 +316,7 @@ class HookLoader:
         function = next((source.function(n) for n in names if f"`{n}`" in help), None)
         related: tuple[Related, ...] = ()
         if function is not None:
-            # It is meant to be used: that nothing does is no second finding.
+            # It is meant to be used: that nothing does is not a second finding.
             self._wired.setdefault(module, set()).add(function.name)
             there = self._line(source.path, function.lineno)
             related = (Related(place=there, message="defined here"),)

@@ -25,7 +25,7 @@ _STRUCTURE: Final = "CH1"
 class Checked:
     """All that is known of one configuration. `plan` is None when the report has errors.
 
-    `unreadable` says why the main file itself could not be read (the report says it, too), else it is empty.
+    `unreadable` says why the main file itself could not be read (the report says it as well), else it is empty.
     """
 
     file: str

@@ -1,7 +1,7 @@
 """The text of a `path`: literal segments, `{param}` segments, `{rest...}` at the end, and which of two says more.
 
 `{rest...}` takes one segment or more. A pattern is more specific than another when it matches only URLs that the other
-matches, too.
+matches as well.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 The raw path is cut at its slashes first and each segment percent-decoded once, so `%2F` stays inside its segment. The
 shape alone decides which channel a URL belongs to (a literal beats a param, a param beats a rest); its params are then
-checked by their schemas, and one that is refused is no match.
+checked by their schemas, and one that is refused is not a match.
 """
 
 import math
@@ -96,7 +96,7 @@ class _Node(Generic[T]):
             yield self.param
 
     def overlapping(self, segments: Sequence[Segment]) -> Iterator[tuple[PathPattern, T]]:
-        """Everything under this node that can match a URL which `segments` matches, too."""
+        """Everything under this node that can match a URL which `segments` matches as well."""
         if not segments:
             if self.end is not None:
                 yield self.end

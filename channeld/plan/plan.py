@@ -99,7 +99,7 @@ async def unasked(*_arguments: object) -> object:
     """In the place of a function, where a backend is to be asked.
 
     Raises:
-        RuntimeError: always; whoever calls hooks asks the backend instead.
+        RuntimeError: always; the caller asks the backend instead.
     """
     raise RuntimeError("this hook is answered by a backend")
 

@@ -21,7 +21,7 @@ __all__ = ["compile_targets", "route_pointers"]
 
 
 def compile_targets(message: MessageContext) -> tuple[Target, ...]:
-    """The targets of a message, `none` left out; those with findings, too."""
+    """The targets of a message, `none` left out; those with findings as well."""
     routes = message.message.route
     pointers = route_pointers(message, len(routes))
     targets = []

@@ -213,7 +213,7 @@ def build(node: Node) -> Template:
     """The closure that renders a checked tree."""
     match node:
         case Literal(value):
-            # Whoever gets a frame may add fields to it, so an object is a new one each time.
+            # A recipient may add fields to it, so an object is a new one each time.
             return (lambda scope, frame: value.copy()) if isinstance(value, dict) else _same(value)
         case Expression():
             return _lookup(node)

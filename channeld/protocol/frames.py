@@ -36,7 +36,7 @@ _LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
 @attrs.frozen(slots=True)
 class BadFrame:
-    """Why a text is no frame, in words for its sender; `id` is what it gave as one, if that could be read."""
+    """Why a text is not a frame, in words for its sender; `id` is what it gave as one, if that could be read."""
 
     message: str
     id: Any = None

@@ -2,7 +2,7 @@
 
 A point is something that a configuration declares, and a client can meet. Points of the server itself (text that is no
 JSON, say) stand once, under `server`; all others stand under their channel. What no scenario in memory can meet (a
-broker that is away, a socket that is slow) is no point.
+broker that is away, a socket that is slow) is not a point.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -66,7 +66,7 @@ def _message(
 def _variants(
     fields: Mapping[str, Json], stamps: Sequence[str], channel: ChannelPlan
 ) -> Iterator[dict[str, Json]]:
-    """The fields with and without what may have been added: a schema may declare a field of that name, too."""
+    """The fields with and without what may have been added: a schema may declare a field of that name as well."""
     added = _ADDED if channel.history is not None else ()
     for dropped in ((*stamps, *added), stamps, added, ()):
         yield {key: value for key, value in fields.items() if key not in dropped}

@@ -181,7 +181,7 @@ class Inbox:
         )
         kind = received.frame.get("type")
         if kind in SPOKEN and not _names_type(pattern.value):
-            # `{pos: $any}` is meant for a message, though `subscribed` has a `pos`, too.
+            # `{pos: $any}` is meant for a message, though `subscribed` has a `pos` as well.
             return [Deviation("", "a frame that is not the server's own", shown(kind))]
         return compare(pattern.value, received.frame, env)
 

@@ -126,7 +126,7 @@ def samples_of(config: Config, channel: str) -> Iterator[dict[str, Json]]:
 
 
 async def make_up(app: App, every: float) -> None:
-    """Publish the declared events in turn, one on each channel `every` so many seconds, to whoever is there."""
+    """Publish the declared events in turn, one on each channel every `every` seconds, to all who are there."""
     config = app.engine.plan.config
     frames = {name: list(samples_of(config, name)) for name in config.channels}
     turn = 0

@@ -189,7 +189,7 @@ class _Run:
         """The whole of it, on trio."""
         self._token = trio.lowlevel.current_trio_token()
         plan = self.config.plan
-        assert plan is not None  # noqa: S101 - whoever runs scenarios has seen to that
+        assert plan is not None  # noqa: S101 - the caller has seen to that
         witness = Witness(lambda channel, name: self.reached.add(channel, "hook", name))
         plan = instrument(plan, witness, self.scenario.stubs)
         with self._scope:

@@ -104,7 +104,7 @@ class _Common:
                 message = f"a client can't be called `{name}`, which is a step of its own"
                 self.reader.find("CH804", message, below, "give it another name", key=True)
                 continue
-            # A client that is wrong is known all the same, so that the steps that name it are not called wrong, too.
+            # A client that is wrong is known all the same, so that the steps that name it are not called wrong as well.
             clients[name] = ClientSpec(name=name, pointer=below, path="")
             checked = self.reader.mapping(written, below, CLIENT_KEYS, ["path"])
             if checked is not None:

@@ -100,7 +100,7 @@ def trace(
         wall: Unix time, for the tokens' ends.
         run_hooks: call the hooks; otherwise all of them agree.
     """
-    assert checked.plan is not None  # noqa: S101 - whoever traces has seen to that
+    assert checked.plan is not None  # noqa: S101 - the caller has seen to that
     one = _TraceRun(checked, visitor, run_hooks=run_hooks)
     trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())
     return one.result()

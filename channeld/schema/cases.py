@@ -363,7 +363,7 @@ def pointed(schema: Json, reference: str) -> Json:
     """What a local reference (`#`, `#/…`) points at in a schema.
 
     Raises:
-        LookupError: nothing is there, or the reference is no local pointer.
+        LookupError: nothing is there, or the reference is not a local pointer.
     """
     if reference != "#" and not reference.startswith("#/"):
         raise LookupError(reference)

@@ -29,7 +29,7 @@ def compiled(schema: Json) -> CompiledValidator:
 
     Raises:
         TypeError: it is neither a mapping nor a boolean.
-        ValueError: it is no schema, refers to what it does not contain, or has a pattern that needs backtracking. The
+        ValueError: it is not a schema, refers to what it does not contain, or has a pattern that needs backtracking. The
             library's `instance_path` on it says where.
     """
     if not isinstance(schema, dict | bool):

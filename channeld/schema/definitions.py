@@ -213,7 +213,7 @@ class _Copy:
         validator = validator_of({"pattern": pattern})
         if not any(validator.accepts(name) for name in self.fields):
             return pattern
-        # Whoever reads an export knows look-ahead, though a configuration's own patterns may not use it.
+        # Anyone who reads an export knows look-ahead, though a configuration's own patterns may not use it.
         names = "|".join(map(re.escape, sorted(self.fields)))
         return f"^(?!(?:{names})$)(?=[\\s\\S]*?(?:{pattern}))"
 

@@ -174,7 +174,7 @@ def _rewritten(schema: Json, pointer: str, moved: dict[str, str]) -> Json:
 
 
 def _recursion(root: Json) -> dict[str, Json]:
-    """What `$recursiveRef: "#"` means in a resource: its own root, or that of whoever came from outside."""
+    """What `$recursiveRef: "#"` means in a resource: its own root, or that of the caller from outside."""
     is_dynamic = isinstance(root, dict) and root.get("$recursiveAnchor") is True
     return {"$dynamicRef": "#recursive"} if is_dynamic else {"$ref": "#"}
 

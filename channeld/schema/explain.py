@@ -1,4 +1,4 @@
-"""Why a schema refuses a value, in words, at a cost that whoever sends the value can't drive up.
+"""Why a schema refuses a value, in words, at a cost that its sender can't drive up.
 
 A validator that collects errors builds every one of them, and for `anyOf` and `oneOf` those of every branch, so a small
 message can make millions. Only small values against schemas that don't multiply are explained in full. For any other

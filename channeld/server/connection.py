@@ -36,7 +36,7 @@ from channeld.timers import Timer
 __all__ = ["FRAMES_A_TURN", "Connection", "State"]
 
 FRAMES_A_TURN = 32
-_FRAMES_A_LOOK = 8  # after so many the clock is looked at
+_FRAMES_A_LOOK = 8  # after this many the clock is looked at
 LONGEST_CALL = 90.0  # seconds that an answer to a call may take; the longest read takes 60
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs

@@ -48,7 +48,7 @@ class Rules:
         """Prepare a plan's rules; a request that asks for no transport is judged by the first.
 
         Raises:
-            ValueError: `trusted_proxies` names something that is no address or network.
+            ValueError: `trusted_proxies` names something that is not an address or network.
         """
         server = plan.server
         return cls(

@@ -30,7 +30,7 @@ _HOST = re.compile(
 
 @attrs.frozen(slots=True)
 class Malformed:
-    """Why bytes are no request head: the HTTP status to answer, and words for whoever sent it."""
+    """Why bytes are not a request head: the HTTP status to answer, and words for its sender."""
 
     status: int
     detail: str

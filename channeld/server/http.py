@@ -380,7 +380,7 @@ def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
 
 
 def _dated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    # RFC 9110 section 6.6.1: whoever has a clock says the date.
+    # RFC 9110 section 6.6.1: a server with a clock sends the date.
     return [*headers, (b"date", email.utils.formatdate(time.time(), usegmt=True).encode())]
 
 

@@ -95,7 +95,7 @@ class HttpConnection:
     async def post(
         self, target: str, headers: Sequence[tuple[str, str]], body: bytes, most: int
     ) -> AnswerRead:
-        """Send a request and read its answer, of whose body at most so many bytes.
+        """Send a request and read its answer, of whose body at most that many bytes.
 
         Raises:
             OSError, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError: the connection is gone.

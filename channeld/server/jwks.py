@@ -52,7 +52,7 @@ class _Unusable(Exception):
 
 
 class KeySet:
-    """The keys of one authenticator. Empty until the first `refresh()`, which whoever starts the server awaits.
+    """The keys of one authenticator. Empty until the first `refresh()`, which the server's start awaits.
 
     Args:
         source: an https URL (http for a loopback address) or a file, and the algorithms that the authenticator allows;
@@ -114,7 +114,7 @@ class KeySet:
         return max(0.0, self._attempted + self._lifetime - self._clock.monotonic())
 
     async def refresh(self, *, forced: bool = False) -> None:
-        """Read the set again, unless that was tried within the last minute; whoever comes meanwhile waits for it.
+        """Read the set again, unless that was tried within the last minute; anyone who comes meanwhile waits for it.
 
         Args:
             forced: read it whenever that was tried last.

@@ -206,7 +206,7 @@ class Server:
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, and wait until every connection is gone; this takes so many seconds at most.
+        """Stop accepting, and wait until every connection is gone; this takes that many seconds at most.
 
         Those left when a fifth of that remains (at most the admission's `linger`) are closed with 1012, and have that
         time to answer.

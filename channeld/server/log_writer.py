@@ -48,7 +48,7 @@ class LineWriter:
         self._thread.start()
 
     def put(self, line: str) -> None:
-        """Queue a line. Never waits for whoever reads it, never raises."""
+        """Queue a line. Never waits for its reader, never raises."""
         with self._changed:
             if len(self._lines) >= MOST_LINES or self._size + len(line) > MOST_BYTES:
                 self.dropped += 1

@@ -92,7 +92,7 @@ def networks(entries: Sequence[str]) -> list[Network]:
 
 
 def address_of(address: str, forwarded: str, trusted: Sequence[Network]) -> str:
-    """The client's address: the rightmost entry of X-Forwarded-For that is no trusted proxy, as the last proxy saw it."""
+    """The client's address: the rightmost entry of X-Forwarded-For that is not a trusted proxy, as the last proxy saw it."""
     hops = [hop.strip() for hop in forwarded.split(",")]
     while hops and is_trusted(address, trusted):
         hop = _without_port(hops.pop())

@@ -1,6 +1,6 @@
 """What waits to leave: an outbox for each connection, and the fan-out that joins a room's frames once for all members.
 
-- Everything that is written to a peer, whoever writes it, goes through its outbox, so order is the order of the calls.
+- Everything that is written to a peer, no matter who writes it, goes through its outbox, so order is the order of the calls.
 - Nothing is written before the turn ends. Then each connection that has something gets one `send`; members of a room
   with the same frames pending share even the joined buffer (`docs/topics/performance.md`: 0.14 µs a delivery, 2.4 alone).
 - Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
@@ -143,7 +143,7 @@ class Outbox:
         self.keep_unsent(data, offset + sent)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """Of `data`, the first piece or all that waits, so many bytes have been sent."""
+        """Of `data`, the first piece or all that waits, `sent` bytes have been sent."""
         out = self.out
         if sent < len(data):
             self._block([data, *out[1:]] if out is not None else [data], sent)

@@ -29,7 +29,7 @@ LONGEST_POLL: Final = 30.0
 LONGEST_STREAM: Final = 60.0
 MOST_BYTES: Final = 1024 * 1024
 
-# Section 10.1: cursors count intervals of so many seconds since 2024-10-09T00:00:00Z.
+# Section 10.1: cursors count intervals of that many seconds since 2024-10-09T00:00:00Z.
 _INTERVAL: Final = 20
 _EPOCH: Final = 1_728_432_000
 _JSON: Final = "application/json"
@@ -105,7 +105,7 @@ class _Stream:
         return _bounded(page)
 
     async def wait(self, offset: str, seconds: float) -> _Chunk:
-        """The frames behind an offset, as soon as there are some; an empty chunk after so many seconds.
+        """The frames behind an offset, as soon as there are some; an empty chunk after that many seconds.
 
         Raises:
             Refused: 400 or 410, of the offset.

@@ -78,7 +78,7 @@ class TrioRuntime:
     async def within(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
-        """`await call(*args)`, cancelled after so many seconds.
+        """`await call(*args)`, cancelled after that many seconds.
 
         Raises:
             TimeoutError: it took longer.
@@ -93,7 +93,7 @@ class TrioRuntime:
     async def in_asyncio(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
-        """`await call(*args)` on the asyncio loop, which the first call starts; cancelled after so many seconds.
+        """`await call(*args)` on the asyncio loop, which the first call starts; cancelled after that many seconds.
 
         Raises:
             TimeoutError: it took longer.
@@ -157,7 +157,7 @@ class TrioRuntime:
     async def _contain(self, pending: Awaitable[object]) -> None:
         try:
             await pending
-        except Exception as error:  # whoever spawned it is not there to be told
+        except Exception as error:  # its spawner is not there to be told
             log("task_failed", task=getattr(pending, "__qualname__", None), exception=error)
 
     def _wake(self) -> None:

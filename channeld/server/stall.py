@@ -1,4 +1,4 @@
-"""Watches a peer that takes no more for now: whoever takes nothing at all for `STALLED_S` seconds reads no more."""
+"""Watches a peer that takes no more for now: one that takes nothing at all for `STALLED_S` seconds has stopped reading."""
 
 from typing import Protocol
 

@@ -123,7 +123,7 @@ def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         try:
-            # Not listened on: the kernel would deal connections out to it, too.
+            # Not listened on: the kernel would deal connections out to it as well.
             sock.bind(place)
         except OSError as error:
             for opened in reserved:

@@ -1,4 +1,4 @@
-"""One table of log events, one of metrics; whoever decides something says so here, by name.
+"""One table of log events, one of metrics; anyone who decides something says so here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
 `events.py` (what is logged), `lines.py` (what a line may hold), `output.py` (where it goes), `metrics.py` (what is

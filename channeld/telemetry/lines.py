@@ -60,7 +60,7 @@ def cleaned(_logger: object, _name: str, fields: _Fields) -> _Fields:
 
 def _clean(name: str, value: object, depth: int = 3) -> object:
     """A value as JSON may hold it: short, shallow, without secrets. `name` is the field that holds it."""
-    # Numbers are no secrets: `keys` of the key set's events counts them.
+    # Numbers are not secrets: `keys` of the key set's events counts them.
     if value is None or isinstance(value, bool | int | float):
         return value if not isinstance(value, int) or -(2**63) <= value < 2**64 else repr(value)
     if _SECRET_NAMES.search(name):

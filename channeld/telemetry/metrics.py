@@ -1,6 +1,6 @@
 """The table of metrics, and a Prometheus collector that reads plain integers when it is scraped.
 
-A labelled counter of prometheus_client costs a microsecond per count, a plain integer 0.04: so whoever counts keeps
+A labelled counter of prometheus_client costs a microsecond per count, a plain integer 0.04: so the code that counts keeps
 integers, and hands over a source of samples. prometheus_client is imported with the first scrape.
 """
 
@@ -150,7 +150,7 @@ def summed(samples: Iterable[Sample]) -> list[Sample]:
 class Collector:
     """A Prometheus collector (and all of a registry that `generate_latest` needs) over plain integers.
 
-    Samples of several sources with the same labels add up. There is no process-wide registry: whoever serves
+    Samples of several sources with the same labels add up. There is no process-wide registry: anyone who serves
     `/metrics` makes one of these.
     """
 

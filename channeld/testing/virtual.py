@@ -79,7 +79,7 @@ class VirtualRuntime:
     async def within(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
-        """`await call(*args)`, cancelled after so many virtual seconds."""
+        """`await call(*args)`, cancelled after that many virtual seconds."""
         with trio.move_on_after(seconds) as scope:
             result = await own_cancellation(call, *args)
             if not scope.cancel_called:
@@ -125,7 +125,7 @@ class VirtualRuntime:
     async def _contained(self, pending: Awaitable[object]) -> None:
         try:
             await pending
-        except Exception as error:  # shown by whoever runs the test, at its end
+        except Exception as error:  # shown by the test's runner, at its end
             self.failures.append(error)
 
     async def rest(self) -> None:

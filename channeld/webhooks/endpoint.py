@@ -76,7 +76,7 @@ class Endpoint:
             await self._client.aclose()
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Send one request. Never raises; whoever calls limits the time."""
+        """Send one request. Never raises; the caller limits the time."""
         assert self._client is not None  # noqa: S101 - entered before
         try:
             request = self._client.build_request(
@@ -97,7 +97,7 @@ class Endpoint:
         )
 
     async def _skip(self, answer: "httpx.Response") -> None:
-        # Read to its end the connection serves for the next request, too. Cancelled rather than left: httpx's nested
+        # Read to its end the connection serves for the next request as well. Cancelled rather than left: httpx's nested
         # generators are finished from the inside then, not by the garbage collector.
         size = 0
         with trio.CancelScope() as too_long:

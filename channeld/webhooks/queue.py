@@ -44,7 +44,7 @@ class EventQueue:
         return dropped
 
     def take(self, most: int, most_bytes: int) -> list[bytes]:
-        """Remove and return the oldest: so many at most, so large together at most, but one if there is one."""
+        """Remove and return the oldest: that many at most, that large together at most, but one if there is one."""
         taken: list[bytes] = []
         size = 0
         while self._events and len(taken) < most:

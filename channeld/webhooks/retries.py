@@ -52,7 +52,7 @@ class Retries:
     give_up: float = 86_400.0
 
     def pause(self, failures: int, random: float, asked: float = 0.0) -> float:
-        """How long to wait after so many failures in a row.
+        """How long to wait after that many failures in a row.
 
         Args:
             failures: at least 1.

@@ -1,7 +1,7 @@
 """One webhook's task: takes its events in order, one request at a time, until each is taken or given up.
 
 What is put never waits: the queue is bounded, and what it cannot hold is dropped, counted and logged once a minute. A
-request that fails is sent again with the same `Channeld-Delivery` and the same body, signed anew; the events after it
+request that fails is sent again with the same `Channeld-Delivery` and the same body, signed again; the events after it
 wait, so their order is kept.
 """
 

@@ -71,7 +71,7 @@ class Webhooks:
             task_status.started()
 
     async def drain(self, seconds: float = DRAIN) -> None:
-        """Every connection is gone: end all grace and send what waits, for so many seconds; the rest is dropped."""
+        """Every connection is gone: end all grace and send what waits, for that many seconds; the rest is dropped."""
         is_shared = self._engine.cluster.is_shared
         if not is_shared:
             # With other nodes a user may be there already.

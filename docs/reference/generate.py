@@ -69,7 +69,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
 
 
 def with_parts(name: str) -> str:
-    """A page written by hand, with its generated parts put in anew.
+    """A page written by hand, with its generated parts regenerated.
 
     Raises:
         ValueError: a part has no place in the page, or a place has no part.

@@ -282,7 +282,7 @@ async def test_a_client_that_left_is_not_answered(api: Start) -> None:
         assert sent == []
 
 
-async def test_the_console_is_described_by_whoever_made_the_control(api: Start) -> None:
+async def test_the_console_is_described_by_the_maker_of_the_control(api: Start) -> None:
     async with api(YAML, console=Console(describe=lambda plan: [len(plan.channels)])) as it:
         assert (await it.get("/console/setup"))["channels"] == [3]
 

@@ -116,7 +116,7 @@ class Sailor:
                 await socket.send_message(json.dumps(text))
 
     async def ask(self, **frame: object) -> Frame:
-        """The answer to a frame, asked for until there is one that is no error."""
+        """The answer to a frame, asked for until there is one that is not an error."""
         while True:
             self.number += 1
             id = f"q{self.number}"

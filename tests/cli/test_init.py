@@ -55,7 +55,7 @@ def test_a_template_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_the_server_starts_on_what_was_made(folder: Path, template: str) -> None:
     run(["init", "--template", template])
-    # Whoever else serves here has the API's usual port.
+    # Another project that is served here has the API's usual port.
     file = folder / "channels.yaml"
     file.write_text(file.read_text().replace("\napi:\n", "\napi:\n  bind: 127.0.0.1:0\n"))
     arguments = command("run", "--dev", "--bind", "127.0.0.1:0", "--log-format", "json")

@@ -288,7 +288,7 @@ def test_every_value_of_a_mutated_file_has_a_place_in_it(data: st.DataObject) ->
 
 
 def check_places(tree: Tree) -> None:
-    """Every node lies in the text, and a node of a list or mapping that is no alias within it."""
+    """Every node lies in the text, and a node of a list or mapping that is not an alias within it."""
     waiting: list[Node] = [tree.root]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Writes the catalogue's cases anew: `python -m tests.config.update_cases`; then read what has changed."""
+"""Writes the catalogue's cases again: `python -m tests.config.update_cases`; then read what has changed."""
 
 import sys
 

@@ -79,6 +79,11 @@ def test_messages() -> None:
     assert len(found) <= LEFT_IN_CODE, "\n".join(found)
 
 
+def test_comments_and_docstrings() -> None:
+    modules = sorted((ROOT / "channeld").rglob("*.py"))
+    assert [one for m in modules for one in findings(name_of(m), m.read_text())] == []
+
+
 def test_pages_of_the_package() -> None:
     folders = ("api/console", "dev/templates", "export/templates")
     files = [f for name in folders for f in (ROOT / "channeld" / name).rglob("*.*")]

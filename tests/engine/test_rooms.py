@@ -156,7 +156,7 @@ def slow_from_now_on(monkeypatch: pytest.MonkeyPatch) -> list[SlowPeer]:
 
 
 async def missed(serve_app: TestApp, count: int) -> str:
-    """The position before so many frames."""
+    """The position before that many frames."""
     first = await joined(serve_app, "ann")
     await serve_app.publish("room", {"type": "start"}, room="a")
     pos = (await first.receive("start"))["pos"]

@@ -123,7 +123,7 @@ class Line:
             each.close()
         self._open.clear()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._whole = True
 
     def close(self) -> None:

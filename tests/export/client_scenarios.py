@@ -70,7 +70,7 @@ def recovers(site: Site, line: Line, start: Start) -> None:
     running.report("waiting")
     site.say("news", "2")
     site.say("news", "3")
-    line.mend()
+    line.restore()
     assert running.report("subscribed") == {"step": "subscribed", "room": "news", "recovered": True}
     site.say("news", "4")
     assert [running.report("heard")["text"] for _ in range(3)] == ["2", "3", "4"]
@@ -93,7 +93,7 @@ def recovers_the_joined_room(site: Site, line: Line, start: Start) -> None:
     path = f"ws://127.0.0.1:{site.port}/rooms/den?token={token('bob')}"
     with Client(path) as bob:
         assert bob.ask("say", text="2")["type"] == "ack"
-    line.mend()
+    line.restore()
     assert running.report("subscribed")["recovered"] is True
     assert running.report("heard")["text"] == "2"
 
@@ -116,7 +116,7 @@ def renews(site: Site, line: Line, start: Start) -> None:
 
 
 def returns_with_a_new_token(site: Site, line: Line, start: Start) -> None:
-    """A refused token is fetched anew; a fixed one is not tried again."""
+    """A refused token is fetched again; a fixed one is not tried again."""
     text = f"""
     const tokens = ["nonsense", "{token("ann")}"];
     const url = "ws://127.0.0.1:{site.port}";

@@ -120,7 +120,7 @@ def test_what_was_missed_comes_once_and_in_order(site: Site, line: Line, run: Ru
     program.report("waiting")
     site.say("news", "2")
     site.say("news", "3")
-    line.mend()
+    line.restore()
     program.report("open")
     assert [program.report("say")["text"] for _ in range(2)] == ["2", "3"]
     site.say("news", "4")
@@ -142,7 +142,7 @@ def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run: Run)
     program.report("waiting")
     with Client(f"ws://127.0.0.1:{site.port}/rooms/den?token={token('bob')}") as bob:
         assert bob.ask("say", text="2")["type"] == "ack"
-    line.mend()
+    line.restore()
     assert program.report("subscribed")["recovered"] is True
     assert program.report("say")["text"] == "2"
 

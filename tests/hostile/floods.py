@@ -13,7 +13,7 @@ _KIB = 1024
 
 
 def _packed(piece: bytes, count: int) -> Iterator[bytes]:
-    """So many copies of a piece, in portions of about 64 KiB."""
+    """`count` copies of a piece, in portions of about 64 KiB."""
     each = max(1, 64 * _KIB // len(piece))
     while count > 0:
         yield piece * min(each, count)

@@ -24,7 +24,7 @@ sys.stdin.read()
 
 
 def unfinished(ground: Ground, count: int) -> Answers:
-    """So many handshakes at once; every other one never ends, and dribbles a byte now and then."""
+    """`count` handshakes at once; every other one never ends, and dribbles a byte now and then."""
     whole = head("/echo")
     clients = [Raw(ground.port) for _ in range(count)]
     for client in clients:

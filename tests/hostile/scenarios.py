@@ -33,7 +33,9 @@ class Scenario:
         """What was answered against the documents."""
         got = set(answers)
         missing = [f"{self.name}: nobody got {answer!r}" for answer in sorted(self.must - got)]
-        surplus = [f"{self.name}: {a!r} is no answer" for a in sorted(got - self.must - self.may)]
+        surplus = [
+            f"{self.name}: {a!r} is not an answer" for a in sorted(got - self.must - self.may)
+        ]
         return missing + surplus
 
 

@@ -82,7 +82,7 @@ class Raw:
     def pour(self, pieces: Iterable[bytes], *, reads: bool = True) -> int:
         """Send as fast as it goes, reading meanwhile or not, until the server ends it: how many bytes it took.
 
-        Where nothing is read and the server takes no more for a second, that is the end, too.
+        Where nothing is read and the server takes no more for a second, that is the end as well.
         """
         sent = 0
         self.socket.setblocking(False)
@@ -99,7 +99,7 @@ class Raw:
         return sent
 
     def read_until(self, *names: str, count: int = 1) -> Self:
-        """Read until so many of these were counted (a prefix will do), or the end."""
+        """Read until that many of these were counted (a prefix will do), or the end."""
         deadline = time.monotonic() + PATIENCE
         while not self.ended and self.counted(*names) < count:
             assert time.monotonic() < deadline, f"{names} did not come, but {dict(self.answers)}"

@@ -214,7 +214,7 @@ class Client:
         await self.stream.send_all(data)
 
     async def fill(self) -> bool:
-        """Read some; whether there is more to come. A reset is an end, too."""
+        """Read some; whether there is more to come. A reset is an end as well."""
         try:
             data = await self.stream.receive_some(65536)
         except trio.BrokenResourceError:

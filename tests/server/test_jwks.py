@@ -323,7 +323,7 @@ async def test_a_silent_server_is_given_up(
     assert captured[0]["reason"] == "no answer within 0.05 s"
 
 
-async def test_whoever_comes_during_a_fetch_waits_for_it(publish: Callable[..., Publisher]) -> None:
+async def test_one_who_comes_during_a_fetch_waits_for_it(publish: Callable[..., Publisher]) -> None:
     publisher = publish(key_set(rsa_jwk()))
     publisher.wait_for = threading.Event()
     keys = keys_of(Jwks(url=publisher.url))

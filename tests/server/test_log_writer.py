@@ -37,7 +37,7 @@ def full_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         while True:
             os.write(writing, bytes(65536))
     os.set_blocking(writing, True)
-    # Not in a fixture: pytest sets stderr anew before the test is called.
+    # Not in a fixture: pytest sets stderr again before the test is called.
     with os.fdopen(writing, "w") as stream, monkeypatch.context() as patch:
         patch.setattr("sys.stderr", stream)
         yield reading

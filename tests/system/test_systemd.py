@@ -62,6 +62,6 @@ def test_a_restart_refuses_nobody(tmp_path: Path) -> None:
         where = listener.getsockname()
         with activated(listener, manager, file), socket.create_connection(where, PATIENCE) as one:
             assert status(one) == b"HTTP/1.1 200"
-        # Nobody serves now, and whoever comes waits for the successor.
+        # Nobody serves now, and anyone who comes waits for the successor.
         with socket.create_connection(where, PATIENCE) as early, activated(listener, manager, file):
             assert status(early) == b"HTTP/1.1 200"

@@ -116,7 +116,7 @@ def test_what_the_api_publishes_reaches_both_workers(with_api: Served) -> None:
         assert sent.nodes == 2
         for client in (ann, bob):
             assert client.receive("news") == {"type": "news", "n": 1, "room": "a", "pos": sent.pos}
-        # Whoever is not meant would get the second as the first after the news.
+        # One who is not meant would get the second as the first after the news.
         for user, n in (("ann", 2), ("bob", 3)):
             api.publish("room", {"type": "mail", "n": n}, user=user)
         api.publish("room", {"type": "mail", "n": 4})

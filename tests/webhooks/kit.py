@@ -55,7 +55,7 @@ class Backend:
         self._came = trio.Condition()
 
     async def until(self, count: int) -> list[Told]:
-        """The requests, once there are so many."""
+        """The requests, once there are that many."""
         async with self._came:
             while len(self.requests) < count:
                 await self._came.wait()

@@ -51,7 +51,7 @@ async def test_an_answer_that_is_none_is_a_reason() -> None:
 
 
 async def test_a_long_answer_is_not_read_to_its_end() -> None:
-    # More is promised than ever comes: whoever reads it all would wait for ever.
+    # More is promised than ever comes: anyone who reads it all would wait for ever.
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
     async with backend(head + b"x" * (BODY_LIMIT + 1)) as there:
         assert (await post(there.url)).status == 200

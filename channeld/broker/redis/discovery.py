@@ -1,6 +1,6 @@
 """Where the primary is: at a fixed place, where the Sentinels say, or at the cluster's node that holds our keys.
 
-A session asks anew each time it begins, so after a failover the next session finds the new primary. In a cluster all
+A session asks again each time it begins, so after a failover the next session finds the new primary. In a cluster all
 our keys have one hash tag and so one slot: a cluster gives availability here, not capacity.
 """
 
@@ -131,7 +131,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
             except (RedisError, OSError, NotFound):
                 continue
             nodes = [_node(entry[2], node) for entry in ranges]
-            # The nodes that were named may all be gone one day; those that they named are asked, too.
+            # The nodes that were named may all be gone one day; those that they named are asked as well.
             known[:] = dict.fromkeys([*hosts, *nodes])
             for entry, owner in zip(ranges, nodes, strict=True):
                 if entry[0] <= slot <= entry[1]:

@@ -149,7 +149,7 @@ async def _end(process: trio.Process) -> None:
             process.kill()
             await process.wait()
         assert process.stdin is not None  # noqa: S101 - it was asked for
-        # A word, so that the shell beside it does not end whoever has this process's number by now.
+        # A word, so that the shell beside it does not end anyone who has this process's number by now.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await process.stdin.send_all(b"ended\n")
         await process.stdin.aclose()

@@ -1,7 +1,7 @@
 """What lies in Redis and travels through it: names of keys and channels, and the envelope around publications.
 
 Topic names are data of clients, so they never appear in a key: a key holds a digest of the length-prefixed topic. An
-envelope holds one or more publications of one topic; whoever can write to Redis can send anything, so it is read strictly.
+envelope holds one or more publications of one topic; anyone who can write to Redis can send anything, so it is read strictly.
 """
 
 import binascii

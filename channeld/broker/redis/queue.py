@@ -78,7 +78,7 @@ class Answer(Generic[T]):
         if self._then is not None:
             try:
                 self._then(self._error)
-            except Exception as error:  # a bug of one who asked is no fault of the connection
+            except Exception as error:  # a bug of one who asked is not the fault of the connection
                 log("task_failed", task="answer", exception=error)
 
 

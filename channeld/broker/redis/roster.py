@@ -193,7 +193,7 @@ def _shown(entries: dict[str, PresenceEntry]) -> dict[str, Any]:
 
 @attrs.frozen(eq=False)
 class Listing:
-    """Who is there, at the moment when whoever awaits this goes on: later changes come after it."""
+    """Who is there, at the moment when the waiting task goes on: later changes come after it."""
 
     _roster: Roster
 

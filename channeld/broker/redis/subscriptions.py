@@ -1,6 +1,6 @@
 """What comes from Redis: the wanted subscriptions, and for each topic with a history the last position delivered.
 
-Redis forgets whoever is not connected, so after every (re)subscribe a topic's gap is read from its history. Until that
+Redis forgets anyone who is not connected, so after every (re)subscribe a topic's gap is read from its history. Until that
 is done the topic is *doubtful*: a publication that does not follow the last one is not delivered, since the fill brings
 it, in order. What is delivered is compared with the last position, so nothing comes twice. When the history cannot fill
 the gap, `on_gap` says so. No network here: the link passes acknowledgements, messages and fills in.

@@ -35,7 +35,7 @@ def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
 
 
 def _wanted(algorithm: str) -> str:
-    """The kind of key that an algorithm needs; empty for HMAC and for what is no algorithm."""
+    """The kind of key that an algorithm needs; empty for HMAC and for what is not an algorithm."""
     if algorithm[:2] in ("RS", "PS"):
         return "RSA"
     if algorithm in _CURVES:

@@ -49,7 +49,7 @@ def stamp_reserved(config: Config, sources: Sources) -> Findings:
 def channel_silent(config: Config, sources: Sources) -> Findings:
     """CH308: neither messages nor events."""
     for name in config.channels:
-        # An empty `events` says on purpose that nothing is sent; what was refused is no silence.
+        # An empty `events` says on purpose that nothing is sent; what was refused is not silence.
         events = is_written(sources, at("/channels", name, "events"))
         messages = at("/channels", name, "messages")
         silent = not is_written(sources, messages) or written(sources, messages) == {}

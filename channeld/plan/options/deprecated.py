@@ -39,7 +39,7 @@ class DeprecatedOption(MessageOption):
     key = "deprecated"
 
     def check(self, message: MessageContext) -> None:
-        """CH345: what is to be sent instead is no type; CH346: the day of the sunset is over."""
+        """CH345: what is to be sent instead is not a type; CH346: the day of the sunset is over."""
         found = message.message.deprecated
         if found is None:
             return

@@ -45,7 +45,7 @@ class Edge:
 
 @attrs.define(eq=False)
 class Form:
-    """See the module. `types` has `number` for numbers that are no integers. `whole` says why nothing but the text counts."""
+    """See the module. `types` has `number` for numbers that are not integers. `whole` says why nothing but the text counts."""
 
     node: Node
     types: frozenset[str] = ALL

@@ -42,7 +42,7 @@ def choices(values: list[Json]) -> str:
 
 
 def types_in_words(types: frozenset[str]) -> str:
-    """`a string or null`; `number` stands for numbers that are no integers."""
+    """`a string or null`; `number` stands for numbers that are not integers."""
     if len(types) == 7:
         return "anything"
     named = [words for kind, words in _NAMES.items() if kind in types]

@@ -11,7 +11,7 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 3.  Pings, pongs and Close frames never wait for a consumer.
 4.  A closed socket is marked, unregistered and closed with no checkpoint between; over TLS its last words may be encrypted
     and still in our hands, then it is closed when they have left, within `linger` seconds.
-5.  What is written, whoever writes it, goes through the outbox.
+5.  What is written, no matter who writes it, goes through the outbox.
 6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
     taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
     between them.
@@ -293,7 +293,7 @@ class Lane:
             if events == _OUT:
                 continue
             if connection.paused:
-                # Looked at only now, so that most pauses cost no system call. One that is gone is paused, too.
+                # Looked at only now, so that most pauses cost no system call. One that is gone is paused as well.
                 driver.pause()
                 continue
             try:

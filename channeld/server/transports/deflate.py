@@ -101,7 +101,7 @@ class PerMessageDeflate(Extension):
         try:
             out = self._inflater.decompress(data, room + 1)
             if self._inflater.eof and not self._restarted:
-                # Section 7.2.3.4: a message may hold a final block, after which the stream begins anew. Once: each new
+                # Section 7.2.3.4: a message may hold a final block, after which the stream starts again. Once: each new
                 # inflater costs more than the two bytes that ask for it.
                 rest = self._inflater.unused_data
                 self._restarted = True

@@ -19,7 +19,7 @@ from channeld.server.transports.deflate import PerMessageDeflate
 
 __all__ = ["MOST_FRAGMENTS", "FallbackReader"]
 
-# Pieces that a message may come in, and where messages may be large: a piece for so many bytes.
+# Pieces that a message may come in, and where messages may be large: a piece for that many bytes.
 MOST_FRAGMENTS = 1024
 _BYTES_A_FRAGMENT = 64
 

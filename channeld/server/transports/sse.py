@@ -258,7 +258,7 @@ class EventReader:
         return Stop.MORE
 
     def abandon(self) -> None:
-        """The stream has ended: whoever waits gets what answers there are."""
+        """The stream has ended: those who wait get what answers there are."""
         while self._posted:
             self._posted.popleft().done()
 

@@ -41,7 +41,7 @@ def _imported(path: Path) -> Iterator[str]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        # What is imported for annotations alone is no step of a program; import-linter looks at that.
+        # What is imported for annotations alone is not a step of a program; import-linter looks at that.
         if isinstance(node, ast.ImportFrom) and node not in for_types:
             module = node.module or ""
             if module == "channeld":

@@ -29,8 +29,8 @@ def test_a_span_within_a_line_has_columns() -> None:
 
     properties = "file=c.yaml,line=3,col=5,endColumn=9,title=CH004 duplicate-key"
 
-    assert rendered(finding(Severity.ERROR, place, help="mend it")) == [
-        f"::error {properties}::bad%0Ahelp: mend it",
+    assert rendered(finding(Severity.ERROR, place, help="fix it")) == [
+        f"::error {properties}::bad%0Ahelp: fix it",
         "1 error in c.yaml",
     ]
 

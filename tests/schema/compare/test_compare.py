@@ -173,7 +173,7 @@ def test_what_is_called_safe_is_safe_for_every_pair_of_a_pool() -> None:
             assert before <= after, (old.parts[0].schema, new.parts[0].schema)
         if all(level_of(fact, Direction.RECEIVED) is Level.SAFE for fact in facts):
             assert after <= before, (old.parts[0].schema, new.parts[0].schema)
-    # A comparison that never says safe would pass, too.
+    # A comparison that never says safe would pass as well.
     assert safe > 300
 
 
