@@ -11,11 +11,12 @@ import orjson
 from channeld.cli.links import NoLink, path_of
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
 from channeld.cli.output import has_colour
+from channeld.diagnostics.render.painter import Painter
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.outcome import Status
 from channeld.scenarios.suite import Options
-from channeld.scenarios.text import Painter
+from channeld.scenarios.text import verdict
 from channeld.telemetry import one_line
 
 __all__ = ["fuzz_hooks"]
@@ -61,12 +62,12 @@ def _path(plan: Plan, channel: ChannelPlan) -> str:
 def _shown(one: Fuzzed, painter: Painter) -> str:
     name = f"{one.channel}/{one.message}  {one.hook}"
     if one.reason:
-        return f"{painter.status(Status.SKIP)} {name}: not tried, {one.reason}"
+        return f"{verdict(painter, Status.SKIP)} {name}: not tried, {one.reason}"
     sent = f"{one.sent} message{'s' * (one.sent != 1)}"
     if one.failure is None:
-        return f"{painter.status(Status.PASS)} {name}: {sent}"
+        return f"{verdict(painter, Status.PASS)} {name}: {sent}"
     failure = one.failure
-    lines = [f"{painter.status(Status.FAIL)} {name}: {failure.words}"]
+    lines = [f"{verdict(painter, Status.FAIL)} {name}: {failure.words}"]
     if failure.at:
         lines.append(f"  at    {failure.at}")
     lines.append(f"  for   {one_line(dict(failure.frame))}")

@@ -14,13 +14,14 @@ from channeld.cli.fuzzing import fuzz_hooks
 from channeld.cli.output import Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
+from channeld.diagnostics.render.painter import Painter
 from channeld.scenarios.coverage import Coverage, cover, percent
 from channeld.scenarios.github import render_github_outcomes
 from channeld.scenarios.json import render_json_outcomes
 from channeld.scenarios.junit import render_junit_outcomes
 from channeld.scenarios.outcome import FileResult, Status
 from channeld.scenarios.suite import Options, find_files, run_files
-from channeld.scenarios.text import Painter, render_outcome, summary
+from channeld.scenarios.text import render_outcome, summary
 from channeld.scenarios.texts import FileTexts
 
 __all__ = ["command"]

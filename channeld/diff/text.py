@@ -6,17 +6,15 @@ from typing import Final
 
 import attrs
 
-from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.diagnostics.render import Texts, render_one
-from channeld.diagnostics.render.frames import Frame, frame
-from channeld.diagnostics.render.texts import one_line, split_lines
+from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, FramePainter, where
+from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level, Witness
 from channeld.protocol.frames import Json
 
 __all__ = ["Outcome", "counted", "render_text", "shortened", "summary"]
 
-# ECMA-48 "select graphic rendition".
-_RESET, _BOLD, _BLUE, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
 _COLOURS: Final = {
     Level.BREAKING: "\x1b[1;31m",
     Level.DANGEROUS: "\x1b[1;33m",
@@ -39,7 +37,7 @@ class Outcome:
 
 def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
     """All changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
-    renderer = _Renderer(texts, colour)
+    renderer = _Renderer(colour, texts=texts)
     blocks = ["\n".join(renderer.change(change)) for change in outcome.changes]
     blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
     return "\n\n".join([*blocks, summary(outcome)]) + "\n" + _how_to_accept(outcome)
@@ -95,20 +93,15 @@ def _cut(value: Json) -> Json:
     return value
 
 
-@attrs.define(eq=False)
-class _Renderer:
-    texts: Texts
-    colour: bool
-    lines: dict[str, list[str]] = attrs.field(factory=dict, init=False)
-
+class _Renderer(FramePainter):
     def change(self, change: Change) -> Iterator[str]:
         """The lines of one change."""
-        colour = _COLOURS[change.level] if change.accepted is None else _DIM
+        colour = _COLOURS[change.level] if change.accepted is None else DIM
         level = "accepted" if change.accepted is not None else str(change.level)
-        security = " " + self.paint(_BOLD, "security:") if change.security else ""
+        security = " " + self.paint(BOLD, "security:") if change.security else ""
         headline = self.paint(colour, f"{level}[{change.code}]")
-        yield f"{headline}{security} {self.paint(_BOLD, one_line(change.message))}"
-        yield f"  {_where(change.place)}"
+        yield f"{headline}{security} {self.paint(BOLD, one_line(change.message))}"
+        yield f"  {where(change.place)}"
         here = self.frame(change.place, 2)
         others = [(r, self.frame(r.place, 0)) for r in change.related]
         frames = [f for f in (here, *(f for _, f in others)) if f is not None]
@@ -116,31 +109,11 @@ class _Renderer:
         if here is not None:
             yield from self.shown(here, gutter, colour, "^", change.label)
         for related, there in others:
-            yield f"  ::: {_where(related.place)}" + (f" {related.message}" if not there else "")
+            yield f"  ::: {where(related.place)}" + (f" {related.message}" if not there else "")
             if there is not None:
-                yield from self.shown(there, gutter, _BLUE, "-", related.message)
+                yield from self.shown(there, gutter, BLUE, "-", related.message)
         for kind, text in _notes(change, here is not None):
-            yield f"{' ' * gutter} {self.paint(_BLUE, '=')} {self.paint(_BOLD, f'{kind}:')} {text}"
-
-    def frame(self, place: Place, context: int) -> Frame | None:
-        """The frame of a place, if its file can be shown."""
-        if place.file not in self.lines:
-            text = self.texts.text(place.file)
-            self.lines[place.file] = [] if text is None else split_lines(text)
-        return frame(self.lines[place.file], place, context)
-
-    def shown(self, it: Frame, gutter: int, colour: str, mark: str, label: str) -> Iterator[str]:
-        """A frame's lines, and the marks under the last."""
-        bar = self.paint(_BLUE, "|")
-        yield f"{' ' * gutter} {bar}"
-        for number, text in it.lines:
-            yield f"{self.paint(_BLUE, f'{number:>{gutter}}')} {bar} {text}".rstrip()
-        marks = self.paint(colour, f"{mark * it.width} {one_line(label)}".rstrip())
-        yield f"{' ' * gutter} {bar} {' ' * it.indent}{marks}"
-
-    def paint(self, colour: str, text: str) -> str:
-        """The text in a colour, if there is colour."""
-        return f"{colour}{text}{_RESET}" if self.colour else text
+            yield f"{' ' * gutter} {self.paint(BLUE, '=')} {self.paint(BOLD, f'{kind}:')} {text}"
 
 
 def _notes(change: Change, has_frame: bool) -> Iterator[tuple[str, str]]:
@@ -161,7 +134,3 @@ def _witness(witness: Witness) -> Iterator[tuple[str, str]]:
     yield witness.title, shortened(witness.value)
     kind, _, rest = witness.outcome.partition(": ")
     yield (kind, one_line(rest)) if rest else ("now", one_line(witness.outcome))
-
-
-def _where(place: Place) -> str:
-    return f"{one_line(place.file)}:{place.line}:{place.column}"

@@ -4,10 +4,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import attrs
-
-from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.frames import frame
+from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, Painter, where
 from channeld.diagnostics.render.texts import one_line, split_lines
 from channeld.scenarios.outcome import (
     Entry,
@@ -18,10 +16,9 @@ from channeld.scenarios.outcome import (
     shown_seconds,
 )
 
-__all__ = ["Painter", "counts", "render_outcome", "rerun", "summary"]
+__all__ = ["counts", "render_outcome", "rerun", "summary", "verdict"]
 
 MOST_LINES: Final = 40
-_RESET, _BOLD, _BLUE, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
 _COLOURS: Final = {
     Status.PASS: "\x1b[1;32m",
     Status.FAIL: "\x1b[1;31m",
@@ -30,26 +27,16 @@ _COLOURS: Final = {
 }
 
 
-@attrs.frozen
-class Painter:
-    """Paints, or does not."""
-
-    colour: bool = False
-
-    def paint(self, colour: str, text: str) -> str:
-        """The text in a colour, if there is colour."""
-        return f"{colour}{text}{_RESET}" if self.colour and text else text
-
-    def status(self, status: Status) -> str:
-        """`FAIL` and the like, in its colour."""
-        return self.paint(_COLOURS[status], f"{status.value.upper():<5}")
+def verdict(painter: Painter, status: Status) -> str:
+    """`FAIL` and the like, in its colour."""
+    return painter.paint(_COLOURS[status], f"{status.value.upper():<5}")
 
 
 def render_outcome(outcome: Outcome, text: str, painter: Painter | None = None) -> str:
     """All that is to say of one scenario; `text` is its file's, for the code frame. One line if it passed."""
     painter = painter or Painter()
-    name = painter.paint(_BOLD, one_line(outcome.name))
-    head = f"{painter.status(outcome.status)} {name}"
+    name = painter.paint(BOLD, one_line(outcome.name))
+    head = f"{verdict(painter, outcome.status)} {name}"
     if outcome.status is Status.SKIP:
         return f"{head}: {one_line(outcome.reason)}\n"
     lines = [head]
@@ -71,19 +58,19 @@ def _problem(
     problem: Problem, source: Sequence[str], painter: Painter, status: Status
 ) -> Iterator[str]:
     place = problem.place
-    where = f"   {problem.where}" if problem.where else ""
-    yield f" --> {_at(place)}{where}"
+    step = f"   {problem.where}" if problem.where else ""
+    yield f" --> {where(place)}{step}"
     shown = frame(list(source), place, 0)
     gutter = len(str(place.line))
-    bar = painter.paint(_BLUE, "|")
+    bar = painter.paint(BLUE, "|")
     blank = " " * gutter
     if shown is not None:
         number, line = shown.lines[-1]
         yield f"{blank} {bar}"
-        yield f"{painter.paint(_BLUE, str(number))} {bar} {line}"
+        yield f"{painter.paint(BLUE, str(number))} {bar} {line}"
         marks = f"{'^' * shown.width} {one_line(problem.label)}".rstrip()
         yield f"{blank} {bar} {' ' * shown.indent}{painter.paint(_COLOURS[status], marks)}"
-    equals = painter.paint(_BLUE, "=")
+    equals = painter.paint(BLUE, "=")
     yield f"{blank} {equals} {one_line(problem.headline)}"
     if shown is None and problem.label:
         yield f"{blank} {equals} {one_line(problem.label)}"
@@ -103,13 +90,9 @@ def _timeline(entries: Sequence[Entry], painter: Painter) -> Iterator[str]:
         yield f"    … {len(entries) - len(shown)} earlier"
     width = max(len(entry.who) for entry in shown)
     for entry in shown:
-        note = f"   {painter.paint(_BOLD, entry.note)}" if entry.note else ""
+        note = f"   {painter.paint(BOLD, entry.note)}" if entry.note else ""
         words = f"{one_line(entry.who):<{width}} {entry.mark} {one_line(entry.text)}"
-        yield f"    {painter.paint(_DIM, f'+{entry.time:.3f}s')}  {words}{note}"
-
-
-def _at(place: Place) -> str:
-    return f"{one_line(place.file)}:{place.line}:{place.column}"
+        yield f"    {painter.paint(DIM, f'+{entry.time:.3f}s')}  {words}{note}"
 
 
 def counts(results: Iterable[FileResult]) -> dict[Status, int]:

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.diagnostic import Place
+from channeld.diagnostics.render.painter import Painter
 from channeld.scenarios.outcome import Entry, FileResult, Outcome, Problem, Status
-from channeld.scenarios.text import Painter, counts, render_outcome, rerun, summary
+from channeld.scenarios.text import counts, render_outcome, rerun, summary
 from tests.scenarios.kit import CASES, run
 
 GOLDEN = sorted(CASES.glob("*.txt"))
