@@ -215,11 +215,15 @@ def _reason_against(message: MessagePlan, result: object) -> str | None:
 
 
 def _violation_of(message: MessagePlan, changed: Frame) -> str | None:
-    if not message.accepts(changed):
-        # Where, and which keyword; not the value, which may be a secret.
-        violation = next(iter(message.validator.explain(changed)), None)
-        where = "" if violation is None else f" at {violation.path or '/'}: {violation.keyword}"
-        return f"the schema refuses the result{where}"
+    try:
+        encode(changed)
+        if not message.accepts(changed):
+            # Where, and which keyword; not the value, which may be a secret.
+            violation = next(iter(message.validator.explain(changed)), None)
+            where = "" if violation is None else f" at {violation.path or '/'}: {violation.keyword}"
+            return f"the schema refuses the result{where}"
+    except (TypeError, ValueError) as error:  # it names the type, not the value
+        return f"the result is not JSON: {error}"
     return None if is_finite(changed) else "a number in the result is not finite"
 
 

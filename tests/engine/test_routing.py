@@ -161,6 +161,19 @@ def wrong(ctx, message):
 
 def endless(ctx, message):
     return {"x": float("inf")}
+
+def items(ctx, message):
+    return {"x": {"a secret"}}
+
+def unread(ctx, message):
+    return {"n": 1, "x": {1: "a secret"}}
+
+def moment(ctx, message):
+    return {"n": __import__("datetime").datetime.now()}
+
+def ring(ctx, message):
+    message["x"] = message
+    return message
 """
 
 
@@ -171,6 +184,10 @@ def endless(ctx, message):
         ("renamed", "the result's type is 'other', and must be 'say'"),
         ("wrong", "the schema refuses the result at /n: type"),
         ("endless", "a number in the result is not finite"),
+        ("items", "the result is not JSON: Type is not JSON serializable: set"),
+        ("unread", "the result is not JSON: Dict key must be str"),
+        ("moment", "the result is not JSON: Unsupported type: 'datetime'"),
+        ("ring", "the result is not JSON: Recursion limit reached"),
     ],
 )
 async def test_why_a_hook_s_result_was_not_taken_is_in_the_log(
