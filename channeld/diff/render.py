@@ -7,8 +7,9 @@ from typing import Final
 import attrs
 
 from channeld.diagnostics.catalogue import CATALOGUE
-from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.github import AnnotationLevel, annotation
+from channeld.diagnostics.render.json import finding_fields, place_fields
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level
 from channeld.diff.text import Outcome, counted, shortened, summary
@@ -34,7 +35,7 @@ def render_json(outcome: Outcome) -> str:
         "old": outcome.old,
         "new": outcome.new,
         "changes": [_object(change) for change in outcome.changes],
-        "diagnostics": [_diagnostic(each) for each in outcome.warnings],
+        "diagnostics": [finding_fields(each) for each in outcome.warnings],
         "summary": counted(outcome.changes),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -63,11 +64,11 @@ def _object(change: Change) -> dict[str, object]:
         "level": str(change.level),
         "security": change.security,
         "message": change.message,
-        **_place(change.place),
+        **place_fields(change.place),
         "path": change.path,
         "label": change.label,
         "note": change.note,
-        "old_place": _place(before) if before is not None else None,
+        "old_place": place_fields(before) if before is not None else None,
         "uses": list(change.uses),
         "affects": list(change.affects),
         "witness": None
@@ -76,27 +77,6 @@ def _object(change: Change) -> dict[str, object]:
         "accepted": None
         if accepted is None
         else {"reason": accepted.reason, "until": accepted.until},
-    }
-
-
-def _diagnostic(found: Diagnostic) -> dict[str, object]:
-    return {
-        "code": found.code,
-        "severity": str(found.severity),
-        "message": found.message,
-        **_place(found.place),
-        "path": found.place.path,
-        "help": found.help,
-    }
-
-
-def _place(place: Place) -> dict[str, object]:
-    return {
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
-        "end_line": place.end_line,
-        "end_column": place.end_column,
     }
 
 

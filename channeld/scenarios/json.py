@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from channeld.diagnostics.diagnostic import Place, Report
-from channeld.diagnostics.render.json import render_json
+from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.render.json import place_fields, render_json
 from channeld.scenarios.coverage import Coverage
 from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status
 from channeld.scenarios.text import counts, rerun
@@ -45,7 +45,7 @@ def _outcome(outcome: Outcome) -> dict[str, object]:
     return {
         "name": outcome.name,
         "status": outcome.status.value,
-        **_place(outcome.place),
+        **place_fields(outcome.place),
         "reason": outcome.reason,
         "seconds": round(outcome.seconds, 6),
         "virtual_seconds": round(outcome.virtual, 3),
@@ -63,22 +63,12 @@ def _problem(problem: Problem) -> dict[str, object]:
         "message": problem.headline,
         "label": problem.label,
         "where": problem.where,
-        **_place(problem.place),
+        **place_fields(problem.place),
         "differences": [
-            {"path": one.path, "expected": one.expected, "got": one.got, **_place(place)}
+            {"path": one.path, "expected": one.expected, "got": one.got, **place_fields(place)}
             for place, one in problem.differences
         ],
         "notes": list(problem.notes),
-    }
-
-
-def _place(place: Place) -> dict[str, object]:
-    return {
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
-        "end_line": place.end_line,
-        "end_column": place.end_column,
     }
 
 

@@ -2,10 +2,10 @@
 
 import json
 
-from channeld.diagnostics.diagnostic import Diagnostic, Report
+from channeld.diagnostics.diagnostic import Diagnostic, Place, Report
 from channeld.diagnostics.render.texts import Texts
 
-__all__ = ["render_json"]
+__all__ = ["finding_fields", "place_fields", "render_json"]
 
 
 def render_json(report: Report, sources: Texts) -> str:
@@ -13,23 +13,30 @@ def render_json(report: Report, sources: Texts) -> str:
     document = {
         "version": 1,
         "files": sources.files,
-        "diagnostics": [_finding(diagnostic) for diagnostic in report.sorted()],
+        "diagnostics": [finding_fields(diagnostic) for diagnostic in report.sorted()],
         "summary": {"errors": len(report.errors), "warnings": len(report.warnings)},
     }
     return json.dumps(document, indent=2) + "\n"
 
 
-def _finding(diagnostic: Diagnostic) -> dict[str, str | int]:
-    place = diagnostic.place
+def finding_fields(diagnostic: Diagnostic) -> dict[str, str | int]:
+    """One finding's fields."""
     return {
         "code": diagnostic.code,
         "severity": str(diagnostic.severity),
         "message": diagnostic.message,
+        **place_fields(diagnostic.place),
+        "path": diagnostic.place.path,
+        "help": diagnostic.help,
+    }
+
+
+def place_fields(place: Place) -> dict[str, str | int]:
+    """Where something stands, as every JSON document for machines says it: lines and columns count from 1."""
+    return {
         "file": place.file,
         "line": place.line,
         "column": place.column,
         "end_line": place.end_line,
         "end_column": place.end_column,
-        "path": place.path,
-        "help": diagnostic.help,
     }
