@@ -20,6 +20,9 @@ from channeld.plan.templates import TemplateCompiler, text_of
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.cases import identity, type_of
+from channeld.schema.compare.emptiness import leaves_nothing
+from channeld.schema.compare.normalize import form_of
+from channeld.schema.compare.schema_ref import Book, Node, Part
 from channeld.schema.schemas import Schemas
 from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
@@ -46,6 +49,15 @@ _SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @attrs.frozen(slots=True)
+class _AskedClaim:
+    """A claim that an entry asks for; `names` lead to it where none is a template and something is `known` of it."""
+
+    key: str
+    names: tuple[str, ...] = ()
+    known: Claim | None = None
+
+
+@attrs.frozen(slots=True)
 class RequireCompiler:
     """Compiles the `require` of one place; what is wrong with it becomes findings."""
 
@@ -67,16 +79,10 @@ class RequireCompiler:
             path = self._path(key, place)
             if path is None:
                 continue
-            names = tuple(step for step in path if isinstance(step, str))
-            known = self._known(names) if len(names) == len(path) else None
-            if known is not None and not known.possible:
-                self._note_impossible(key, names, place, known)
-                known = None
+            asked = self._asked(key, path, place)
             options = wanted if isinstance(wanted, list) else [wanted]
             accepts = [
-                self._wanted(
-                    option, at(place, index) if isinstance(wanted, list) else place, key, known
-                )
+                self._wanted(option, at(place, index) if isinstance(wanted, list) else place, asked)
                 for index, option in enumerate(options)
             ]
             sound = tuple(accept for accept in accepts if accept is not None)
@@ -107,11 +113,16 @@ class RequireCompiler:
             path.append(checked.render)
         return tuple(path)
 
-    def _known(self, names: tuple[str, ...]) -> Claim | None:
+    def _asked(self, key: str, path: Sequence[str | Template], pointer: str) -> "_AskedClaim":
+        names = tuple(step for step in path if isinstance(step, str))
         identity = self.scope.identity
-        if identity is None or not identity.authenticators:
-            return None
-        return identity.claim(names)
+        if len(names) < len(path) or identity is None or not identity.authenticators:
+            return _AskedClaim(key)
+        known = identity.claim(names)
+        if not known.possible:
+            self._note_impossible(key, names, pointer, known)
+            return _AskedClaim(key)
+        return _AskedClaim(key, names, known)
 
     def _note_impossible(
         self, key: str, names: tuple[str, ...], pointer: str, known: Claim
@@ -126,18 +137,18 @@ class RequireCompiler:
     # --------------------------------------------------------------------------------------------------- values
 
     def _wanted(
-        self, value: Json, pointer: str, key: str, known: Claim | None
+        self, value: Json, pointer: str, asked: "_AskedClaim"
     ) -> "Callable[[Json, Scope, Frame], bool] | None":
         if isinstance(value, dict):
-            return self._schema(value, pointer, key, known)
+            return self._schema(value, pointer, asked)
         checked = self.templates.compile(value, pointer, self.scope)
         if checked is None:
             return None
         if not isinstance(checked.node, Literal):
             return _Rendered(checked.render)
         constant = checked.node.value
-        if known is not None and not _can_hold(known, constant):
-            self._note_never(constant, pointer, key, known)
+        if asked.known is not None and self._excludes(asked, constant):
+            self._note_never(constant, pointer, asked.key, asked.known)
         return _Constant(constant)
 
     def _note_never(self, value: Json, pointer: str, key: str, known: Claim) -> None:
@@ -154,20 +165,58 @@ class RequireCompiler:
         self._report("CH441", message, self.templates.sources.place(pointer), help)
 
     def _schema(
-        self, schema: dict[str, Json], pointer: str, key: str, known: Claim | None
+        self, schema: dict[str, Json], pointer: str, asked: "_AskedClaim"
     ) -> "Callable[[Json, Scope, Frame], bool] | None":
-        if self._notes_unknown(schema, pointer, key):
+        if self._notes_unknown(schema, pointer, asked.key):
             return None
         validator = self.schemas.compile_at(pointer, with_type_spoken_of(schema))
         if validator is None:
             return None
-        values = known.values if known is not None else None
-        if values is not None and not any(map(validator.accepts, values)):
+        values = asked.known.values if asked.known is not None else None
+        is_excluded = values is not None and not any(map(validator.accepts, values))
+        if is_excluded or self._leaves_nothing(asked, pointer):
             place = self.templates.sources.place(pointer)
-            message = f"the claim `{key}` can never satisfy this schema"
-            help = "the `claims` schema lists all values that it may have, and none of them does"
+            message = f"the claim `{asked.key}` can never satisfy this schema"
+            help = "correct it, or the `claims` schema, which allows no such value"
             self._report("CH441", message, place, help)
         return _Satisfies(validator)
+
+    def _leaves_nothing(self, asked: "_AskedClaim", pointer: str) -> bool:
+        """Whether no claim that the authenticators let in satisfies the schema at `pointer`."""
+        nodes = self._claims(asked)
+        (wanted,) = self._parts(pointer)
+        return bool(nodes) and all(
+            leaves_nothing(Node(node.book, (*node.parts, wanted))) for node in nodes
+        )
+
+    def _excludes(self, asked: "_AskedClaim", constant: Json) -> bool:
+        """Whether no claim can be a constant; a text may also be a word of it, and anything an element."""
+        if asked.known is None:
+            return False
+        if not _can_hold(asked.known, constant):
+            return True
+        if isinstance(constant, str) or "array" in asked.known.types:
+            return False
+        nodes = self._claims(asked)
+        return bool(nodes) and not any(node.accepts(constant) for node in nodes)
+
+    def _claims(self, asked: "_AskedClaim") -> list[Node]:
+        """What the `claims` schema of each authenticator says of a claim; nothing where it is not known of all."""
+        identity = self.scope.identity
+        if asked.known is None or identity is None or identity.is_unknown:
+            return []
+        book, nodes = Book(self.schemas), []
+        for name in identity.names:
+            node = Node(book, self._parts(at("/auth", name, "claims")))
+            for step in asked.names:
+                node = form_of(node).child(step)
+            nodes.append(node)
+        return nodes
+
+    def _parts(self, pointer: str) -> tuple[Part, ...]:
+        root = self.schemas.root(pointer)
+        found = self.schemas.at(root) if root is not None else None
+        return (found,) if found is not None else ()
 
     def _notes_unknown(self, schema: Json, pointer: str, key: str) -> bool:
         """Whether there are keywords that no draft knows, all the way down; they are reported."""

@@ -24,10 +24,10 @@ from channeld.server.exchange import Answer, Refuse, refuse
 from channeld.server.flow import Flow
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
-from channeld.server.outbox import Outbox, Write
+from channeld.server.outbox import Outbox, Write, takes_nothing
 from channeld.server.ports import Driver, Session
 from channeld.server.stall import Stall
-from channeld.server.transports.call import BodyReader, CallAgreement
+from channeld.server.transports.call import LONGEST_CALL, BodyReader, CallAgreement
 from channeld.server.transports.sse import EventReader
 from channeld.server.transports.transport import Encode, Stream, Transport
 from channeld.telemetry import log
@@ -37,7 +37,6 @@ __all__ = ["FRAMES_A_TURN", "Connection", "State"]
 
 FRAMES_A_TURN = 32
 _FRAMES_A_LOOK = 8  # after this many the clock is looked at
-LONGEST_CALL = 90.0  # seconds that an answer to a call may take; the longest read takes 60
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
@@ -105,7 +104,7 @@ class Connection(Outbox):
         *,
         secure: bool,
     ) -> None:
-        super().__init__(admission.fanout, write or _takes_nothing)
+        super().__init__(admission.fanout, write or takes_nothing)
         self._admission = admission
         self._driver = driver
         self._address = address
@@ -208,13 +207,16 @@ class Connection(Outbox):
     def want_write(self) -> None:
         """The peer takes no more for now."""
         self._driver.want_write()
+        self._watch_reader()
+
+    def _watch_reader(self) -> None:
         if self.state is State.OPEN and (self._stall is None or self._stall.is_over):
             self._stall = Stall(self, self._admission.runtime.timers, self._admission.now())
 
     @property
     def is_stuck(self) -> bool:
         """See Blocked."""
-        return self.blocked and self.state is State.OPEN
+        return self.state is State.OPEN and (self.blocked or self.flow().waiting > 0)
 
     def flow(self) -> Flow:
         """See Blocked: the driver knows."""
@@ -305,7 +307,7 @@ class Connection(Outbox):
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
         if wire.stream is not None:
             self._prepare(wire.stream, wire.reader, session)
-        if wire.encode is self.fanout.encode and self.write is not _takes_nothing:
+        if wire.encode is self.fanout.encode and self.write is not takes_nothing:
             self.direct = self.write
         self._watch_from(now)
         pending = session.open(now)
@@ -481,6 +483,9 @@ class Connection(Outbox):
         if self.paused:
             # It is not the client's silence: nobody listens.
             self._heard = now
+        if self.flow().waiting:
+            # All may still fit into the kernel's buffers, so that nothing is blocked.
+            self._watch_reader()
         if not self._transport.is_answered:
             self._respond(self._transport.ping)
             self._set_timer(now + ping.interval)
@@ -593,7 +598,3 @@ class Connection(Outbox):
         connection = self._session.connection_id if self._session is not None else None
         log("connection_failed", connection=connection, exception=error)
         self.close(CloseCode.INTERNAL_ERROR, "internal error")
-
-
-def _takes_nothing(_data: bytes | memoryview) -> int:
-    return 0

@@ -21,13 +21,19 @@ from channeld.later import Later
 from channeld.protocol.websocket import encode_text
 from channeld.server.transports.transport import Encode
 
-__all__ = ["TURN_S", "Fanout", "Outbox", "Write"]
+__all__ = ["TURN_S", "Fanout", "Outbox", "Write", "takes_nothing"]
 
 TURN_S = 0.002
 """Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer."""
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
+
+
+def takes_nothing(_data: bytes | memoryview) -> int:
+    """The `Write` of a peer whose driver takes what waits."""
+    return 0
+
 
 # Joining copies: once this much waits in one piece, later frames wait behind it as they are.
 _ENOUGH = 64 * 1024

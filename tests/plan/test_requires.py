@@ -149,7 +149,7 @@ def test_what_cannot_be_required(compile_text: Compile, require: str, code: str,
 
 CLAIMS = (
     "{type: object, additionalProperties: false, properties: {sub: {}, exp: {}, aud: {}, role: {enum: [admin, member]},"
-    " roles: {type: array, items: {enum: [admin, member]}}, level: {type: integer}, free: {},"
+    " roles: {type: array, items: {enum: [admin, member]}}, level: {type: integer, maximum: 9}, free: {},"
     " realm: {type: object, properties: {roles: {}}, additionalProperties: false}}}"
 )
 
@@ -164,7 +164,11 @@ CLAIMS = (
         ("{role: [admin, owner]}", "CH441", "it may be `admin`, `member`"),
         ("{roles: adimn}", "CH441", "did you mean `admin`?"),
         ("{level: high}", "CH441", "correct it, or the `claims` schema"),
-        ("{role: {const: owner}}", "CH441", "the `claims` schema lists all values that it may have, and none of them does"),
+        ("{role: {const: owner}}", "CH441", "correct it, or the `claims` schema, which allows no such value"),
+        ("{level: {minimum: 10}}", "CH441", "correct it, or the `claims` schema, which allows no such value"),
+        ("{level: {maxLength: 3}}", "CH441", "correct it, or the `claims` schema, which allows no such value"),
+        ("{level: 10}", "CH441", "correct it, or the `claims` schema"),
+        ("{realm: {required: [ranks]}}", "CH441", "correct it, or the `claims` schema, which allows no such value"),
     ],
 )  # fmt: skip
 def test_what_can_never_be_met_is_an_error(
@@ -177,7 +181,8 @@ def test_what_can_never_be_met_is_an_error(
 
 @pytest.mark.parametrize(
     "require",
-    ["{role: admin}", "{roles: member}", "{level: 3}", "{free: x}", "{role: {const: admin}}", "{exp: 1}"],
+    ["{role: admin}", "{roles: member}", "{level: 3}", "{free: x}", "{role: {const: admin}}", "{exp: 1}",
+     "{level: {minimum: 9}}", "{free: {minimum: 9}}", "{realm: {required: [roles]}}", "{roles: {contains: {const: admin}}}"],
 )  # fmt: skip
 def test_what_can_be_met_is_not(compile_text: Compile, require: str) -> None:
     assert compile_text(text_of(require, CLAIMS)).codes() == []

@@ -834,6 +834,24 @@ async def test_who_takes_nothing_for_30_seconds_is_too_slow(
         assert served.admission.counters.slow_consumers == 1
 
 
+async def test_who_takes_nothing_is_too_slow_where_all_fits_the_kernels_buffers(
+    driver: str, mock_clock: trio.testing.MockClock
+) -> None:
+    def pour_little(session: RecordingSession, _message: bytes) -> None:
+        session.echo(bytes(400_000))
+
+    engine = RecordingEngine(on_message=pour_little)
+    async with serving(driver, engine, ROOMY, patience=1000) as served:
+        client = await served.client(glued=frame(b"go"), bounded=True)
+        await served.until(lambda: bool(engine.sessions) and bool(engine.session.messages))
+        for _ in range(62):  # at the first ping it is looked at, and 30 s later it is over
+            await pass_time(mock_clock, 1)
+            with contextlib.suppress(trio.BrokenResourceError):
+                await client.send(frame(b"", 0x8A))
+        assert engine.session.ends == [(4508, "too slow")]
+        assert served.admission.counters.slow_consumers == 1
+
+
 async def test_a_steady_slow_reader_is_served_to_the_end(
     driver: str, mock_clock: trio.testing.MockClock
 ) -> None:

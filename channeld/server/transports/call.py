@@ -13,9 +13,19 @@ from channeld.server.exchange import Refuse, RequestHead, refuse
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import judge_page, query_names, query_of, web_fields
 
-__all__ = ["LARGEST_BODY", "BodyReader", "CallAgreement", "Post", "Preflight", "Read"]
+__all__ = [
+    "LARGEST_BODY",
+    "LONGEST_CALL",
+    "BodyReader",
+    "CallAgreement",
+    "Post",
+    "Preflight",
+    "Read",
+]
 
 LARGEST_BODY: Final = 1024 * 1024
+LONGEST_CALL: Final = 90.0
+"""Seconds that an answer to a call may take; the longest read takes 60."""
 
 Run = Callable[[bytes], Awaitable[None]]
 """Answers a call whose body is whole."""
