@@ -258,7 +258,7 @@ class Engine:
                 continue
             before, session.channel = session.channel, new
             if before.membership != new.membership:
-                self.runtime.spawn(revise(session, before.presence))
+                self.runtime.spawn(revise(session, before))
         return sent_away
 
     def drain(self, seconds: float) -> None:

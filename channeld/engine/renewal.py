@@ -1,7 +1,9 @@
 """Asking again what a live connection may: with a new token, or because a reload brought another file.
 
 What `rooms.join` and `rooms.subscribe` no longer give is left, and what `rooms.join` now gives is joined; the client is
-told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are.
+told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are. Where a reload
+turned `history` on or off, `subscribed` comes again, with a `pos` or without; where it turned `presence` off, the last
+`state` is empty.
 """
 
 from channeld.auth.authenticator import Denied, Grant
@@ -11,7 +13,8 @@ from channeld.engine.hook_calls import call_hook
 from channeld.engine.lifecycle import meets_require, take_grant
 from channeld.engine.session import Origin, Session, State
 from channeld.hooks import Reject, Request
-from channeld.plan.plan import PresencePlan
+from channeld.hub.presence import nobody_in
+from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
 
 __all__ = ["may_subscribe", "renew", "revise"]
@@ -36,7 +39,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     if not meets_require(session, id, "This channel is not for you any more"):
         return None
     session.answer(authenticate.authenticated(session), id)
-    return await _revise(session, session.channel.presence, "renewed", asks_hook=True)
+    return await _revise(session, session.channel, "renewed", asks_hook=True)
 
 
 async def _verify(session: Session, token: str) -> Grant | Denied:
@@ -59,8 +62,8 @@ async def _verify(session: Session, token: str) -> Grant | Denied:
     return outcome
 
 
-async def revise(session: Session, before: PresencePlan | None) -> None:
-    """A reload gave a connection another plan of its channel; `before` was its presence."""
+async def revise(session: Session, before: ChannelPlan) -> None:
+    """A reload gave a connection another plan of its channel than `before`."""
     if not session.is_in(State.OPEN):
         return
     try:
@@ -72,9 +75,7 @@ async def revise(session: Session, before: PresencePlan | None) -> None:
         raise
 
 
-async def _revise(
-    session: Session, before: PresencePlan | None, reason: str, *, asks_hook: bool
-) -> None:
+async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_hook: bool) -> None:
     names = rooms.wanted(session)
     if names is None:
         return
@@ -82,10 +83,13 @@ async def _revise(
         if room not in names and not await _may_stay(session, room, asks_hook=asks_hook):
             await rooms.leave(session, room, None, reason)
     stayed = list(session.rooms.values())
-    for room in names:
-        if room not in session.rooms and session.is_in(State.OPEN):
+    news = [room for room in names if room not in session.rooms]
+    if (before.history is None) is not (session.channel.history is None):
+        news += session.rooms
+    for room in news:
+        if session.is_in(State.OPEN):
             await rooms.join(session, room, None, asked=True)
-    await _revise_presence(session, before, stayed)
+    await _revise_presence(session, before.presence, stayed)
 
 
 async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
@@ -112,6 +116,7 @@ async def _revise_presence(
     if before is not None and (now is None or now.scope != before.scope):
         for topic in stayed if before.scope == "room" else [everyone]:
             await hub.presence.leave(topic, None, session)
+            session.send(nobody_in(topic))
     if now is None or not session.is_in(State.OPEN):
         return
     for topic in stayed if now.scope == "room" else [everyone]:

@@ -28,7 +28,7 @@ from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, Json
 from channeld.timers import Clock, Timer, Timers
 
-__all__ = ["ANONYMOUS", "Presence"]
+__all__ = ["ANONYMOUS", "Presence", "nobody_in"]
 
 ANONYMOUS = ""
 
@@ -288,6 +288,11 @@ class Presence:
         """The `presence` frame that says how many are there; anonymous connections are connections as well."""
         count = await resolved(self._broker.count(topic))
         return _presence(topic, event="count", users=count.users, connections=count.connections)
+
+
+def nobody_in(topic: Topic) -> Frame:
+    """The `presence` frame that says that nobody is counted there any more."""
+    return _presence(topic, event="state", users=[])
 
 
 def _shown(entry: PresenceEntry) -> Frame:

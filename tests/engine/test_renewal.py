@@ -210,8 +210,26 @@ async def test_a_reload_turns_presence_on_and_off(serve: Serve, tmp_path: Path) 
         assert presence_told(await bob.received()) == [("join", "eve", {})]
         await ann.received()
         reload(app, tmp_path, shown, "x-none: 1")
+        nobody = {"type": "presence", "room": "team-a", "event": "state", "users": []}
+        assert [*await bob.received(), *await ann.received()] == [nobody, nobody]
         await enter(app, "/board", "joe", team="a")
         assert [*await bob.received(), *await ann.received()] == []
+
+
+async def test_a_reload_turns_history_on_and_off(serve: Serve, tmp_path: Path) -> None:
+    kept = "history: {size: 5, ttl: 60s}"
+    async with serve(TEAMS.replace(kept, "")) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        reload(app, tmp_path, "size: 5", "size: 5")
+        (told,) = await ann.received()
+        assert told == {"type": "subscribed", "room": "team-a", "pos": told["pos"]}
+        await app.publish("board", {"type": "news"}, room="team-a")
+        (news,) = await ann.received()
+        bob = await app.connect(f"/board?since={told['pos']}", user="bob", claims={"team": "a"})
+        assert news in await bob.received()
+        await ann.received()
+        reload(app, tmp_path, kept, "x-none: 1")
+        assert {"type": "subscribed", "room": "team-a"} in await ann.received()
 
 
 async def test_a_reload_that_changes_nothing_of_a_channel_tells_nobody(
