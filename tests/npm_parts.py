@@ -1,4 +1,4 @@
-"""Installs what tests need from npm, pinned, into `.cache/npm`; run by itself, it also compiles the client's JavaScript.
+"""Installs what tests need from npm, pinned, below `.cache`; run by itself, it also compiles the client's JavaScript.
 
 Nothing of it is needed to use channeld. Where Node or npm is missing the tests that need them are skipped (not with
 CHANNELD_NO_SKIPS: then they fail).
@@ -17,8 +17,17 @@ import pytest
 from channeld.export.typescript import client_source
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / ".cache" / "npm"
-PACKAGES = {"@asyncapi/specs": "6.11.1", "typescript": "5.9.3", "ws": "8.23.0"}
+CACHE = ROOT / ".cache"
+# Each in a folder of its own: what only the wide tests need is large.
+PACKAGES = {
+    "npm": {"@asyncapi/specs": "6.11.1", "typescript": "5.9.3", "ws": "8.23.0"},
+    "npm-streams": {
+        "@durable-streams/client": "0.2.7",
+        "@durable-streams/server-conformance-tests": "0.3.6",
+        "eventsource": "5.1.5",
+        "vitest": "4.1.12",
+    },
+}
 CLIENT = ROOT / "channeld" / "export" / "templates" / "client.ts"
 # What stands above the client in a generated module, as far as the compiler has to know of it.
 ABOVE = """\
@@ -28,12 +37,12 @@ declare const CHANNELS: { [name: string]: { path: string; once: readonly string[
 STRICT = ("--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler")
 
 
-def npm_folder() -> Path:
-    """The `node_modules` folder, installed when it is first asked for; skips the test where that can't be."""
-    reason = _missing()
+def npm_folder(name: str = "npm") -> Path:
+    """A `node_modules` folder, installed when it is first asked for; skips the test where that can't be."""
+    reason = _missing(name)
     if reason:
         skip(reason)
-    return FOLDER / "node_modules"
+    return CACHE / name / "node_modules"
 
 
 def need_node() -> None:
@@ -74,43 +83,43 @@ def compiled_client() -> str:
     return text[text.index("// ----") :].split("\n", 3)[3]
 
 
-def _missing() -> str:
+def _missing(name: str = "npm") -> str:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             return f"{program} is not here"
-    if not _is_installed():
-        return _install()
+    if not _is_installed(name):
+        return _install(name)
     return ""
 
 
-def _is_installed() -> bool:
-    for name, version in PACKAGES.items():
-        manifest = FOLDER / "node_modules" / name / "package.json"
+def _is_installed(name: str) -> bool:
+    for package, version in PACKAGES[name].items():
+        manifest = CACHE / name / "node_modules" / package / "package.json"
         if not manifest.exists() or json.loads(manifest.read_text())["version"] != version:
             return False
     return True
 
 
-def _install() -> str:
+def _install(name: str) -> str:
     # Into a folder of its own first: two test processes may do this at once.
-    FOLDER.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER.parent) as name:
-        wanted = [f"{package}@{version}" for package, version in PACKAGES.items()]
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
+        wanted = [f"{package}@{version}" for package, version in PACKAGES[name].items()]
         done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", name, *wanted],
+            ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", fresh, *wanted],
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
             return f"npm can't install {', '.join(wanted)}: {done.stderr.strip()[-200:]}"
-        if not _is_installed():
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            FOLDER.mkdir(exist_ok=True)
+        if not _is_installed(name):
+            shutil.rmtree(CACHE / name, ignore_errors=True)
+            CACHE.joinpath(name).mkdir(exist_ok=True)
             try:
-                Path(name, "node_modules").rename(FOLDER / "node_modules")
+                Path(fresh, "node_modules").rename(CACHE / name / "node_modules")
             except OSError:
-                if not _is_installed():
+                if not _is_installed(name):
                     raise
     return ""
 

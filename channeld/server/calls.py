@@ -23,7 +23,7 @@ __all__ = ["Calls"]
 MOST_FRAMES: Final = 100
 _METHODS: Final = (
     "Access-Control-Allow-Methods: GET, HEAD, POST",
-    "Access-Control-Allow-Headers: Authorization, Content-Type, Channeld-Connection, Last-Event-ID",
+    "Access-Control-Allow-Headers: Authorization, Content-Type, Channeld-Connection, If-None-Match, Last-Event-ID",
     "Access-Control-Max-Age: 600",
 )
 

@@ -3,13 +3,21 @@
 import http
 import json
 from collections.abc import Mapping
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from channeld.protocol.codes import REFUSALS
 
-__all__ = ["Answer", "Refuse", "RequestHead", "refuse", "say", "tokens"]
+__all__ = ["ALWAYS", "Answer", "Refuse", "RequestHead", "refuse", "say", "tokens"]
+
+ALWAYS: Final = (
+    "Cache-Control: no-store",
+    "X-Content-Type-Options: nosniff",
+    "Referrer-Policy: no-referrer",
+    "Cross-Origin-Resource-Policy: same-origin",
+)
+"""Header lines of every answer over plain HTTP. The last does not concern requests that CORS allows."""
 
 
 @attrs.frozen(slots=True)
@@ -59,6 +67,7 @@ def refuse(status: int, detail: str, *fields: str) -> Refuse:
     body = json.dumps(problem).encode()
     lines = (
         f"HTTP/1.1 {status} {phrase}",
+        *ALWAYS,
         *fields,
         "Content-Type: application/problem+json",
         f"Content-Length: {len(body)}",
@@ -74,9 +83,9 @@ def say(status: int, told: Mapping[str, object]) -> Answer:
     body = json.dumps(told).encode()
     lines = (
         f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        *ALWAYS,
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
         "Connection: close",
         "",
         "",

@@ -233,8 +233,9 @@ async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
 
 
 def _events(stream: _Stream, chunk: _Chunk) -> bytes:
-    data = b"event: data\ndata: " + chunk.body() + b"\n\n" if chunk.frames else b""
+    # No space behind the colon: so the protocol shows it, and so its clients' tests look for it.
+    data = b"event: data\ndata:" + chunk.body() + b"\n\n" if chunk.frames else b""
     control: dict[str, object] = {"streamNextOffset": chunk.next, "streamCursor": stream.cursor()}
     if chunk.is_last:
         control["upToDate"] = True
-    return data + b"event: control\ndata: " + orjson.dumps(control) + b"\n\n"
+    return data + b"event: control\ndata:" + orjson.dumps(control) + b"\n\n"

@@ -1,6 +1,8 @@
 """Refusals as problem documents, and fields that are lists."""
 
-from channeld.server.exchange import refuse, say, tokens
+import pytest
+
+from channeld.server.exchange import ALWAYS, Answer, refuse, say, tokens
 
 
 def test_a_status_without_a_title_of_its_own_has_its_phrase() -> None:
@@ -11,6 +13,12 @@ def test_more_fields_stand_in_the_head() -> None:
     head, _, body = refuse(405, "x", "Allow: GET").response.partition(b"\r\n\r\n")
     assert b"\r\nAllow: GET\r\n" in head
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+
+
+@pytest.mark.parametrize("answer", [refuse(404, "x"), refuse(431, "x"), say(200, {})])
+def test_every_answer_is_private_and_what_it_says_it_is(answer: Answer) -> None:
+    head = answer.response.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert [line for line in ALWAYS if line not in head] == []
 
 
 def test_without_its_body_the_head_stays_the_same() -> None:

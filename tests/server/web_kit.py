@@ -79,7 +79,8 @@ class Events:
         """The next event's lines: `data` as JSON, the others as they are; comments are passed over."""
         while True:
             lines = (await self.until(b"\n\n")).decode().split("\n")
-            found = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
+            parts = (line.partition(":") for line in lines if not line.startswith(":"))
+            found: dict[str, Any] = {name: value.removeprefix(" ") for name, _, value in parts}
             if found:
                 return {**found, "data": json.loads(found["data"])} if "data" in found else found
 

@@ -311,7 +311,11 @@ class ServerSentEvents:
         if fields.get("last-event-id") == ENDED:
             # HTML Standard, section 9.2.3: this status, and nothing else, ends an EventSource for good.
             detail = "The stream has ended for good"
-            return Refuse(status=204, detail=detail, response=answer(204, b"", ""))
+            return Refuse(
+                status=204,
+                detail=detail,
+                response=answer(204, b"", "", *web_fields(fields, is_listed=False)),
+            )
         return None
 
     def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> _Agreed:

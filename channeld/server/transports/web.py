@@ -11,15 +11,10 @@ from typing import Final
 from urllib.parse import unquote
 
 from channeld.protocol.codes import CloseCode, ErrorCode
-from channeld.server.exchange import Refuse, RequestHead, refuse
+from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
 
 __all__ = ["answer", "judge_page", "problem_of", "query_names", "query_of", "web_fields"]
 
-_ALWAYS: Final = (
-    "Cache-Control: no-store",
-    "X-Content-Type-Options: nosniff",
-    "Referrer-Policy: no-referrer",
-)
 _EXPOSED: Final = "ETag, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
 _STATUS_OF: Final[Mapping[int, int]] = {
     CloseCode.UNAUTHORIZED: 401,
@@ -51,14 +46,14 @@ def web_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]
     """The header lines of an answer to a request that was judged good; `is_listed`: its origin was allowed by name."""
     origin = fields.get("origin")
     if origin is None:
-        return _ALWAYS
+        return ALWAYS
     allowed = (
         f"Access-Control-Allow-Origin: {origin}",
         f"Access-Control-Expose-Headers: {_EXPOSED}",
         "Vary: Origin",
     )
     listed = ("Access-Control-Allow-Credentials: true",) if is_listed else ()
-    return (*_ALWAYS, *allowed, *listed)
+    return (*ALWAYS, *allowed, *listed)
 
 
 def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
