@@ -1,6 +1,7 @@
 """What happens to a connection. The modules are a stair: each imports only those before it, in this order of reading.
 
     limits         token buckets
+    floods         who goes on far over a rate
     budgets        what is kept of them beyond a connection's end
     latency        how long frames and hooks take
     allowances     buckets that an address or a room shares

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from channeld.engine import authenticate, lifecycle, rates, reserved, routing, steps
 from channeld.engine.errors import refuse_for
+from channeld.engine.floods import Flood
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session, State, is_id
 from channeld.later import Continuation, Pending, start
@@ -22,10 +23,8 @@ __all__ = ["Receiver"]
 
 ABSENT: Final = object()
 
-# A client that goes on at ten times its rate for ten seconds is sent away. While it floods, its larger messages are not
-# looked into any more, not even for the `id` that the answer would repeat.
-FLOOD_SECONDS: Final = 10.0
-FLOOD_FACTOR: Final = 10
+# While a client floods, its larger messages are not looked into any more, not even for the `id` that the answer would
+# repeat.
 SMALL: Final = 4096
 
 
@@ -76,14 +75,12 @@ class Receiver(Session):
     def _turn_away(self, text: bytes, now: float) -> None:
         """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""
         rate = self.channel.limits.messages
-        if now - self.flood_began > FLOOD_SECONDS:
-            self.flood_began, self.flood_size = now, 0
-        self.flood_size += 1
-        if self.flood_size * rate.interval > FLOOD_SECONDS * (FLOOD_FACTOR - 1):
+        flood = self.flood = self.flood or Flood()
+        if flood.grows(now, rate):
             self.disconnect(CloseCode.TOO_MANY_ERRORS, "too many messages", reconnect=False)
             return
         id = None
-        if len(text) <= SMALL or self.flood_size <= rate.burst:
+        if len(text) <= SMALL or flood.size <= rate.burst:
             id = id_of(text)
         wait = retry_after(self.message_arrival, now, rate)
         id = id if is_id(id) else None

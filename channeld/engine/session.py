@@ -19,6 +19,7 @@ from typing import Any
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
 from channeld.engine.budgets import AccountKey
+from channeld.engine.floods import Flood
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.ports import Held, Peer, Surroundings
 from channeld.hooks import Request
@@ -80,8 +81,7 @@ class Session:
         "engine",
         "error_arrival",
         "expires",
-        "flood_began",
-        "flood_size",
+        "flood",
         "held",
         "held_state",
         "home",
@@ -144,7 +144,7 @@ class Session:
         self.type_arrivals: dict[str, float] | None = None
         # A user's connection's own, of types that say `per: connection`.
         self.own_arrivals: dict[str, float] | None = None
-        self.flood_began, self.flood_size = 0.0, 0
+        self.flood: Flood | None = None
         self.held_state: HeldStates | None = None
         self.held: Held | None = None
         self.told: set[str] | None = None  # the deprecated types that it was told of

@@ -218,7 +218,7 @@ async def test_over_the_rate_nothing_is_looked_at_but_the_id(serve: Serve) -> No
 
 
 async def flood(app: TestApp, client: Client, per_second: int, seconds: int, text: str) -> int:
-    """Seconds after which it was closed."""
+    """In which second it was closed, counted from 1; 0 for none."""
     for second in range(seconds):
         for _ in range(10):
             for _ in range(per_second // 10):
@@ -232,7 +232,7 @@ async def flood(app: TestApp, client: Client, per_second: int, seconds: int, tex
 async def test_a_client_that_goes_on_at_ten_times_its_rate_is_sent_away(serve: Serve) -> None:
     async with serve(LIMITED) as app:
         client = await app.connect("/limited")
-        assert await flood(app, client, 110, 20, '{"type":"say"}') == 10
+        assert await flood(app, client, 110, 20, '{"type":"say"}') == 11
         assert client.closed is not None
         assert client.closed[0] == 4429
         assert (await client.received())[-1]["type"] == "disconnect"
@@ -242,6 +242,12 @@ async def test_a_client_that_is_over_its_rate_by_less_stays(serve: Serve) -> Non
     async with serve(LIMITED) as app:
         client = await app.connect("/limited")
         assert await flood(app, client, 80, 30, '{"type":"say"}') == 0
+
+
+async def test_a_client_that_floods_for_less_than_ten_seconds_stays(serve: Serve) -> None:
+    async with serve(LIMITED) as app:
+        client = await app.connect("/limited")
+        assert await flood(app, client, 1000, 9, '{"type":"say"}') == 0
 
 
 async def test_in_a_flood_large_messages_are_not_read_for_their_id(serve: Serve) -> None:
