@@ -129,11 +129,11 @@ class RedisBroker:
         once: Once | None = None,
         placing: Placing | None = None,
     ) -> Answer[Position | None]:
-        """Queue a publication; the answer comes when Redis has it. No configuration lets `placing` come here yet."""
+        """Queue a publication; the answer comes when Redis has it."""
         channel = self._names.channel(topic)
         history = self._names.history(topic) if keep else (self._names.state, self._names.state)
         taking = (self._names.once(once.owner), once) if once is not None else None
-        entry = Publish(channel, history, payload, keep, skip, taking)
+        entry = Publish(channel, history, payload, keep, skip, taking, placing if keep else None)
         self._put(entry)
         return entry.answer
 
@@ -185,15 +185,15 @@ class RedisBroker:
             return page
         # What came after the top is delivered; the frames before it do not change any more.
         end = Position(page.top.epoch, page.top.offset + 1)
-        older = await self.before(topic, end, replay, keep)
+        older = await self._before(topic, end, replay, keep, is_replay=True)
         return attrs.evolve(page, frames=older.frames)
 
     def _since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames, before = reply
+            epoch, number, recovered, frames, before, at = reply
             top = Position(epoch.decode(), number)
             self._inbox.starts(topic, top)
-            kept = Epochs(epoch, before).entries(frames, number - len(frames) + 1)
+            kept = Epochs(epoch, before).entries(frames, at)
             return Page(kept, top, bool(recovered))
 
         return self._ask("since", topic, keep, place(position), read)
@@ -202,14 +202,19 @@ class RedisBroker:
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Answer[Page]:
         """The latest `limit` frames before a position, or before the end."""
+        return self._before(topic, position, limit, keep, is_replay=False)
 
+    def _before(
+        self, topic: Topic, position: Position | None, limit: int, keep: History, *, is_replay: bool
+    ) -> Answer[Page]:
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames, before, first, length = reply
+            epoch, number, recovered, frames, before, at, more = reply
             top = Position(epoch.decode(), number)
-            kept = Epochs(epoch, before).entries(frames, number - length + 1 + first)
-            return Page(kept, top, bool(recovered), more=first > 0)
+            kept = Epochs(epoch, before).entries(frames, at)
+            return Page(kept, top, bool(recovered), more=bool(more))
 
-        return self._ask("before", topic, keep, (*place(position), max(0, limit)), read)
+        where = (*place(position), max(0, limit), int(is_replay))
+        return self._ask("before", topic, keep, where, read)
 
     def enter(
         self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]

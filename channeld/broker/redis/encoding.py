@@ -189,9 +189,10 @@ class Epochs:
             epoch = earlier
         return Position(epoch, offset)
 
-    def entries(self, frames: Sequence[bytes], first: int) -> tuple[HistoryEntry, ...]:
-        """History entries with their positions; `first` is the first one's offset."""
+    def entries(self, frames: Sequence[bytes], at: int | Sequence[int]) -> tuple[HistoryEntry, ...]:
+        """History entries with their positions; `at` is the first one's offset, or all of them."""
+        offsets = range(at, at + len(frames)) if isinstance(at, int) else at
         return tuple(
             HistoryEntry(self.at(offset), frame[STAMP:])
-            for offset, frame in enumerate(frames, first)
+            for offset, frame in zip(offsets, frames, strict=True)
         )

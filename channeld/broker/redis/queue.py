@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 import attrs
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, History, Position
+from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
 from channeld.telemetry import log
 
@@ -84,7 +84,10 @@ class Answer(Generic[T]):
 
 @attrs.define(eq=False)
 class Publish:
-    """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where."""
+    """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where.
+
+    One with a `placing` shares no envelope.
+    """
 
     channel: bytes
     history: tuple[str, str]
@@ -92,6 +95,7 @@ class Publish:
     keep: History | None
     skip: str | None
     once: tuple[str, Once] | None = None
+    placing: Placing | None = None
     answer: Answer[Position | None] = attrs.field(factory=Answer)
 
     @property
@@ -189,16 +193,18 @@ def commands(
     result: list[Command] = []
     publishes: list[Publish] = []
     for entry in batch:
-        if isinstance(entry, Publish) and entry.once is None:
+        if isinstance(entry, Publish) and entry.once is None and entry.placing is None:
             publishes.append(entry)
             continue
         if publishes:
             result.append(_publish(publishes, state, opening))
             publishes = []
-        if isinstance(entry, Publish):
-            result.append(_publish_once(entry, state, opening))
-        else:
+        if isinstance(entry, Script):
             result.append(_call(entry))
+            continue
+        publish = _publish if entry.placing is None else _place
+        command = publish([entry], state, opening)
+        result.append(command if entry.once is None else _once(command, entry))
     if publishes:
         result.append(_publish(publishes, state, opening))
     return result
@@ -230,12 +236,8 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
     for run in runs:
         first = run[0]
         keys += first.history
-        size, ttl = (
-            (max(1, first.keep.size), max(1, round(first.keep.ttl * 1000)))
-            if first.keep
-            else (0, 0)
-        )
-        arguments += (first.channel, size, ttl, len(run))
+        bounds = _bounds(first.keep) if first.keep else (0, 0)
+        arguments += (first.channel, *bounds, len(run))
         for entry in run:
             arguments += (entry.skip or b"", entry.payload)
 
@@ -250,10 +252,24 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
     return Command("publish", keys, arguments, resolve, fail)
 
 
-def _publish_once(entry: Publish, state: str, opening: Sequence[Argument]) -> Command:
+def _place(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
+    (entry,) = entries
+    keep, placing = entry.keep, entry.placing
+    assert keep is not None and placing is not None  # noqa: S101, PT018 - the broker has looked
+    arguments = [*opening, entry.channel, *_bounds(keep), entry.skip or b"", entry.payload]
+    arguments += (placing.key or b"", placing.owner or b"", int(placing.is_replayed))
+    arguments += (len(placing.clears), *placing.clears)
+
+    def resolve(reply: Reply) -> None:
+        _answer(entries, *reply[1:])
+
+    return Command("place", [state, *entry.history], arguments, resolve, entry.answer.fail)
+
+
+def _once(plain: Command, entry: Publish) -> Command:
+    """A publication's command, made to take a key first."""
     assert entry.once is not None  # noqa: S101 - the caller has looked
     key, once = entry.once
-    plain = _publish([entry], state, opening)
 
     def resolve(reply: Reply) -> None:
         if reply[0] < 0:
@@ -263,7 +279,12 @@ def _publish_once(entry: Publish, state: str, opening: Sequence[Argument]) -> Co
 
     keys = [*plain.keys, key]
     arguments = [*plain.arguments, once.key, round(once.ttl * 1000), MOST_KEYS]
-    return Command("publish_once", keys, arguments, resolve, plain.fail)
+    return Command(f"{plain.script}_once", keys, arguments, resolve, plain.fail)
+
+
+def _bounds(keep: History) -> tuple[int, int]:
+    """Size and ttl as scripts take them."""
+    return max(1, keep.size), max(1, round(keep.ttl * 1000))
 
 
 def _answer(run: list[Publish], epoch: bytes, offset: int) -> None:

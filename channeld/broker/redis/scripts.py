@@ -3,7 +3,7 @@
 `state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
 stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset) and `b` (the epochs before,
 newest first, each with its last offset). Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a
-client at the top recovers; when `m` is gone too the next epoch is another.
+client at the top recovers; when `m` is gone too the next epoch is another. Frames that stand to others are in `newest.py`.
 
 A restart or a failover may have lost the latest frames, and nobody may be left who saw them. So the first frame that is
 kept under a new run opens an epoch (as Kafka's leader epochs do, KIP-101). Offsets go on, and what was not lost is still
@@ -18,6 +18,8 @@ Every change increments the version and is published in the same step. `n` holds
 The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot).
 """
 
+from channeld.broker.redis.newest import DROP, MIXED, PLACE, TAKE_ALONG
+
 __all__ = ["SCRIPTS"]
 
 _NOW = """
@@ -27,12 +29,16 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 _HISTORY = (
     _NOW
+    + DROP
+    + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
 
+-- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
 local function find(meta)
-  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g')
-  if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen end
+  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'f', 'r', 'k')
+  local marks = m[5] and {floor = tonumber(m[5]), row = tonumber(m[6]), key = tonumber(m[7])}
+  if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks end
 end
 
 -- The last offset that an epoch gave, or nothing for an epoch that is not known.
@@ -63,27 +69,39 @@ local function trim(list, size, ttl)
   return length
 end
 
+-- The last offset of what is gone for its age or the size: who knows less has missed something.
+local function floor_of(list, size, ttl, top, marks)
+  if marks then return settle(list, size, ttl, marks) end
+  return top - trim(list, size, ttl)
+end
+
+-- The frames after an offset, and the first one's offset, or each one's.
+local function after(list, top, offset, marks)
+  if offset == top then return {}, 0 end
+  if marks then return collect(list, offset, top + 1) end
+  return redis.call('LRANGE', list, offset - top, -1), offset + 1
+end
+
 local function open(list, meta, candidate, lifetime)
-  local epoch, top, before = find(meta)
-  if epoch then return epoch, top, before end
+  local epoch, top, before, _, marks = find(meta)
+  if epoch then return epoch, top, before, marks end
   epoch = name_of(candidate)
   local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0)
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
-    redis.call('DEL', list)
+    forget_all(list)
   end
   return epoch, 0, ''
 end
 """
 )
 
-# KEYS: state, then list and meta of each run. ARGV: letters for a fresh epoch, how long a top outlives its frames (ms), then for
-# each run its channel, size (0: not kept), ttl (ms), count, and skip and payload of each publication.
-_PUBLISH = (
+# ARGV begins with letters for a fresh epoch, and how long a top outlives its frames (ms).
+_KEEP = (
     _HISTORY
     + """
-local function keep(list, meta, size, ttl, first, count)
-  local epoch, top, before, is_of_this_run = find(meta)
+local function number(list, meta, count)
+  local epoch, top, before, is_of_this_run, marks = find(meta)
   local fresh = not epoch
   if fresh then
     epoch, top, before = name_of(ARGV[1]), 0, ''
@@ -93,12 +111,39 @@ local function keep(list, meta, size, ttl, first, count)
   end
   local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
-  if fresh then redis.call('DEL', list) end
+  if fresh then forget_all(list) end
+  if marks then lapse(list, marks) end
+  return epoch, top, marks
+end
+
+local function head(magic, epoch, offset, count)
+  return magic .. struct.pack('>BI4I4I2', #epoch, math.floor(offset / 4294967296), offset % 4294967296, count) .. epoch
+end
+
+local function part(skip, payload)
+  return struct.pack('>I2I4', #skip, #payload) .. skip .. payload
+end
+"""
+)
+
+# KEYS: state, then list and meta of each run. ARGV after the first two, for each run: its channel, size (0: not kept), ttl
+# (ms), count, and skip and payload of each publication.
+_PUBLISH = (
+    _KEEP
+    + """
+local function keep(list, meta, size, ttl, first, count)
+  local epoch, top, marks = number(list, meta, count)
+  if not epoch then return nil, top end
   local stamp = string.format('%013.0f', now)
   for i = 1, count do
-    redis.call('RPUSH', list, stamp .. ARGV[first + 2 * i - 1])
+    redis.call('RPUSH', list, stamp .. (marks and record(top + i, true) or '') .. ARGV[first + 2 * i - 1])
   end
-  trim(list, size, ttl)
+  if marks then
+    marks.row = top + count
+    mark(list, meta, size, ttl, marks)
+  else
+    trim(list, size, ttl)
+  end
   redis.call('PEXPIRE', list, ttl)
   redis.call('PEXPIRE', meta, ttl + ARGV[2])
   return epoch, top + 1
@@ -112,13 +157,8 @@ for run = 1, (#KEYS - 1) / 2 do
     epoch, offset = keep(KEYS[2 * run], KEYS[2 * run + 1], size, tonumber(ARGV[a + 2]), a + 4, count)
   end
   if epoch then
-    local parts = {
-      'C1' .. struct.pack('>BI4I4I2', #epoch, math.floor(offset / 4294967296), offset % 4294967296, count) .. epoch
-    }
-    for i = 1, count do
-      local skip, payload = ARGV[a + 2 + 2 * i], ARGV[a + 3 + 2 * i]
-      parts[i + 1] = struct.pack('>I2I4', #skip, #payload) .. skip .. payload
-    end
+    local parts = {head('C1', epoch, offset, count)}
+    for i = 1, count do parts[i + 1] = part(ARGV[a + 2 + 2 * i], ARGV[a + 3 + 2 * i]) end
     redis.call('PUBLISH', ARGV[a], table.concat(parts))
     out[2 * run], out[2 * run + 1] = epoch, offset
   else
@@ -150,6 +190,8 @@ end
 # As `publish`, of one publication, behind what `_TAKE` asks for.
 _PUBLISH_ONCE = _TAKE + "if taken then return {-1} end\n" + _PUBLISH
 
+_PLACE_ONCE = _TAKE + "if taken then return {-1} end\n" + _KEEP + PLACE
+
 _TAKE_ONCE = _TAKE + "return taken and 0 or 1\n"
 
 # KEYS: an owner's keys. ARGV: a key.
@@ -161,33 +203,40 @@ return (ends and tonumber(ends) > now) and 1 or 0
 """
 )
 
-# KEYS: state, list, meta. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset.
+# KEYS: state, list, meta. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset. Returns
+# epoch, top, whether nothing is missing, the frames, the epochs before, and the first frame's offset or a list of all.
 _SINCE = (
     _HISTORY
     + """
-local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
-if ARGV[5] == '' then return {epoch, top, 1, {}, before} end
-local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
-local missed, given = top - ARGV[6], last_of(ARGV[5], epoch, top, before)
-if not given or tonumber(ARGV[6]) > given or missed > length then return {epoch, top, 0, {}, before} end
-if missed == 0 then return {epoch, top, 1, {}, before} end
-return {epoch, top, 1, redis.call('LRANGE', KEYS[2], -missed, -1), before}
+local epoch, top, before, marks = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+if ARGV[5] == '' then return {epoch, top, 1, {}, before, 0} end
+local floor = floor_of(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
+local offset, given = tonumber(ARGV[6]), last_of(ARGV[5], epoch, top, before)
+if not given or offset > given or offset < floor then return {epoch, top, 0, {}, before, 0} end
+local frames, at = after(KEYS[2], top, offset, marks)
+return {epoch, top, 1, frames, before, at}
 """
 )
 
-# KEYS and ARGV as above, with the limit at the end. Returns also the first frame's index and how many are kept.
+# KEYS and ARGV as above, with the limit at the end, and 1 for a replay. Returns also whether there are earlier frames.
 _BEFORE = (
     _HISTORY
     + """
-local epoch, top, before = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+local list, limit = KEYS[2], tonumber(ARGV[7])
+local epoch, top, before, marks = open(list, KEYS[3], ARGV[1], ARGV[4])
 if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, before, 0, 0} end
-local length = trim(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]))
-local last = length
-if ARGV[5] ~= '' then last = math.min(length, math.max(0, ARGV[6] - 1 - top + length)) end
-local first = math.max(0, last - ARGV[7])
+local stop = ARGV[5] == '' and top + 1 or tonumber(ARGV[6])
+if marks then
+  settle(list, tonumber(ARGV[2]), tonumber(ARGV[3]), marks)
+  local frames, offsets, has_more = collect(list, 0, stop, limit, ARGV[8] == '1')
+  return {epoch, top, 1, frames, before, offsets, has_more and 1 or 0}
+end
+local length = trim(list, tonumber(ARGV[2]), tonumber(ARGV[3]))
+local last = math.min(length, math.max(0, stop - 1 - top + length))
+local first = math.max(0, last - limit)
 local frames = {}
-if last > first then frames = redis.call('LRANGE', KEYS[2], first, last - 1) end
-return {epoch, top, 1, frames, before, first, length}
+if last > first then frames = redis.call('LRANGE', list, first, last - 1) end
+return {epoch, top, 1, frames, before, top - length + 1 + first, first > 0 and 1 or 0}
 """
 )
 
@@ -198,18 +247,17 @@ _FILL = (
     + """
 local out = {}
 for i = 1, (#KEYS - 1) / 2 do
-  local list, epoch, top, before = KEYS[2 * i], find(KEYS[2 * i + 1])
+  local list, epoch, top, before, _, marks = KEYS[2 * i], find(KEYS[2 * i + 1])
   local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
   if ARGV[3 * i - 2] == 't' or not epoch then
-    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or ''}
+    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or '', 0}
   else
-    local missed, given = top - offset, known == '' and top or last_of(known, epoch, top, before)
-    if not given or offset > given or missed > redis.call('LLEN', list) then
-      out[i] = {epoch, top, 0, {}, before}
-    elseif missed == 0 then
-      out[i] = {epoch, top, 1, {}, before}
+    local given = known == '' and top or last_of(known, epoch, top, before)
+    if not given or offset > given or offset < floor_of(list, math.huge, math.huge, top, marks) then
+      out[i] = {epoch, top, 0, {}, before, 0}
     else
-      out[i] = {epoch, top, 1, redis.call('LRANGE', list, -missed, -1), before}
+      local frames, at = after(list, top, offset, marks)
+      out[i] = {epoch, top, 1, frames, before, at}
     end
   end
 end
@@ -220,7 +268,10 @@ return out
 # `tell` numbers a change and publishes it: `j` came, `l` left, `e` left as the last one of all, `u` other info, `n` only
 # another number of connections. When nobody is left the numbers end too; the next ones are of another epoch.
 # When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
-_PRESENCE = """
+_PRESENCE = (
+    DROP
+    + TAKE_ALONG
+    + """
 local base = KEYS[1]
 
 local function key(kind, topic) return base .. ':p' .. kind .. ':' .. topic end
@@ -263,11 +314,15 @@ local function forget(lease, topic, user, connection)
   redis.call('ZREM', key('o', topic), user)
   local is_empty = redis.call('EXISTS', key('o', topic)) == 0
   local out = {1}
-  if user ~= '' then out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')} end
+  if user ~= '' then
+    take_along(base .. ':h:' .. topic, base .. ':m:' .. topic, user)
+    out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')}
+  end
   if is_empty then redis.call('DEL', key('v', topic)) end
   return out
 end
 """
+)
 
 # KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or ''.
 # The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
@@ -404,6 +459,8 @@ return 0
 SCRIPTS = {
     "publish": _PUBLISH,
     "publish_once": _PUBLISH_ONCE,
+    "place": _KEEP + PLACE,
+    "place_once": _PLACE_ONCE,
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
     "since": _SINCE,

@@ -226,11 +226,11 @@ class Inbox:
 
     def filled(self, subscriptions: Sequence[Subscription], reply: Reply) -> None:
         """Deliver what the `fill` script found, and say where it could not."""
-        for subscription, (epoch, top, recovered, frames, before) in zip(
+        for subscription, (epoch, top, recovered, frames, before, at) in zip(
             subscriptions, reply, strict=True
         ):
             if self._wanted.get(subscription.channel) is subscription:
-                kept = Epochs(epoch, before).entries(frames, top - len(frames) + 1)
+                kept = Epochs(epoch, before).entries(frames, at)
                 self._fill(subscription, Position(epoch.decode(), top), bool(recovered), kept)
             subscription.ready.resolve(None)
 
@@ -269,7 +269,7 @@ class Inbox:
             return
         subscription.doubtful = False
         if recovered:
-            self._catch_up(subscription, kept)
+            self._catch_up(subscription, kept, top)
         else:
             self.counts["gaps"] += 1
             subscription.last = top
@@ -279,14 +279,18 @@ class Inbox:
             subscription.doubtful = True
             self._doubt(subscription)
 
-    def _catch_up(self, subscription: Subscription, kept: Sequence[HistoryEntry]) -> None:
+    def _catch_up(
+        self, subscription: Subscription, kept: Sequence[HistoryEntry], top: Position
+    ) -> None:
         for frame in kept:
-            # Some may have come by themselves meanwhile.
+            # Some may have come by themselves meanwhile; what lies between has been replaced or cleared.
             last = subscription.last
-            if last is not None and frame.position.offset == last.offset + 1:
+            if last is not None and frame.position.offset > last.offset:
                 subscription.last = frame.position
                 self.counts["filled"] += 1
                 self._hand_over(subscription.topic, Publication(frame.payload, frame.position))
+        if subscription.last is not None and subscription.last.offset < top.offset:
+            subscription.last = top
 
     def _doubt(self, subscription: Subscription) -> None:
         self.doubtful[subscription.channel] = subscription

@@ -99,7 +99,7 @@ class HistoryOption(MessageOption):
     key = "history"
 
     def check(self, message: MessageContext) -> None:
-        """CH348: nothing can be kept; CH351: the broker cannot keep the newest."""
+        """CH348: nothing can be kept."""
         context, declared = message.context, message.message
         if declared.history != "latest":
             return
@@ -110,7 +110,6 @@ class HistoryOption(MessageOption):
             finding = f"the newest `{message.type}` cannot be kept"
             help = "give the channel a `history`, and route the message to a room"
             context.add(diagnose("CH348", finding, place, label=label, help=help))
-        _refuse_broker(message, "history: latest", at(message.pointer, "history"))
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Told only where the newest is concerned; that nothing is kept is told with the channel's history."""
@@ -177,7 +176,7 @@ class ClearsOption(MessageOption):
     key = "clears"
 
     def check(self, message: MessageContext) -> None:
-        """CH350: frames that are not kept by key, or never go; CH351: the broker cannot take them away."""
+        """CH350: frames that are not kept by key, or never go."""
         context, clears = message.context, message.message.clears
         if clears is None:
             return
@@ -198,7 +197,6 @@ class ClearsOption(MessageOption):
         if clears.on_leave and (presence is None or presence.scope != "room"):
             label = "nobody leaves a room without the room's presence"
             self._refuse(message, pointer, label, "add `presence: true` to the channel")
-        _refuse_broker(message, "clears", pointer)
 
     def _refuse(self, message: MessageContext, pointer: str, label: str, help: str) -> None:
         finding = f"`{message.type}` clears nothing"
@@ -281,12 +279,3 @@ def _room_channels(message: MessageContext) -> Iterator[Channel]:
     for route in message.message.route:
         if kind_of(route).in_room:
             yield own if route.channel is None else others.get(route.channel, own)
-
-
-def _refuse_broker(message: MessageContext, option: str, pointer: str) -> None:
-    if message.context.config.broker == "memory":
-        return
-    place = message.context.sources.place(pointer)
-    finding = f"`{option}` needs the broker `memory`"
-    help = "write `broker: memory`, or leave the option out"
-    message.context.add(diagnose("CH351", finding, place, help=help))

@@ -32,7 +32,8 @@ def envelope(epoch: str, offset: int, *payloads: bytes) -> bytes:
 
 
 def reply(epoch: str, top: int, recovered: int, *payloads: bytes) -> list[Any]:
-    return [epoch.encode(), top, recovered, [b"0" * STAMP + payload for payload in payloads], b""]
+    frames = [b"0" * STAMP + payload for payload in payloads]
+    return [epoch.encode(), top, recovered, frames, b"", top - len(frames) + 1]
 
 
 def subscribed(inbox: Inbox, topic: Topic = ROOM) -> Subscription:

@@ -49,11 +49,6 @@ def spread(options: str) -> str:
     return found
 
 
-def test_the_newest_needs_the_broker_memory(compile_text: Compile) -> None:
-    text = channel("history: latest") + "    history: {size: 9, ttl: 1h}\nbroker: valkey\n"
-    assert codes(compile_text, text) == ["CH351"]
-
-
 @pytest.mark.parametrize(
     ("history", "expected"), [("", ["CH348"]), ("history: {size: 9, ttl: 1h}", [])]
 )
