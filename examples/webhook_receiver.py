@@ -5,6 +5,7 @@
 It checks the signature, leaves out what it has already seen, and prints the rest.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -12,7 +13,7 @@ import os
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,24 +23,30 @@ LARGEST = 1024 * 1024
 REMEMBERED = 100_000
 
 
+def key_of(secret: str) -> bytes:
+    """What signs: base64 after `whsec_`, or the secret as it stands."""
+    plain = secret.removeprefix("whsec_")
+    return secret.encode() if plain == secret else base64.b64decode(plain)
+
+
 def is_signed(
-    header: str, body: bytes, secrets: Sequence[str], now: float, tolerance: float = TOLERANCE
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    now: float,
+    tolerance: float = TOLERANCE,
 ) -> bool:
-    """Whether `Channeld-Signature` fits the body (its bytes as they came) and one of the secrets, and is not old."""
-    parts = [part.partition("=") for part in header.split(",")]
-    moments = [text for name, _, text in parts if name == "t"]
-    signatures = [text for name, _, text in parts if name == "v1"]
-    if len(moments) != 1 or not (moments[0].isascii() and moments[0].isdigit()):
+    """Whether the signature fits the body (its bytes as they came) and one of the secrets, and is not old."""
+    id, moment = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not (moment.isascii() and moment.isdigit()) or abs(now - int(moment[:15])) > tolerance:
         return False
-    if abs(now - int(moments[0][:15])) > tolerance:
-        return False
-    signed = moments[0].encode() + b"." + body
-    wanted = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    signed = f"{id}.{moment}.".encode() + body
+    wanted = [hmac.new(key_of(secret), signed, hashlib.sha256).digest() for secret in secrets]
     return any(
         # As bytes: of texts, compare_digest takes ASCII only.
-        hmac.compare_digest(one.encode(), given.encode())
+        hmac.compare_digest(b"v1," + base64.b64encode(one), given.encode())
         for one in wanted
-        for given in signatures
+        for given in headers.get("webhook-signature", "").split()
     )
 
 
@@ -73,8 +80,8 @@ class Receiver(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.answer(413)
         body = self.rfile.read(int(length))
-        header = self.headers.get("Channeld-Signature", "")
-        if not is_signed(header, body, self.secrets, time.time()):
+        headers = {name.lower(): text for name, text in self.headers.items()}
+        if not is_signed(headers, body, self.secrets, time.time()):
             return self.answer(401)
         for event in json.loads(body)["events"]:
             if self.seen.add(event["id"]):

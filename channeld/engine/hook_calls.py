@@ -42,8 +42,11 @@ async def call_hook(
     *args: object,
     id: str | int | None = None,
     afterwards: list[Callable[[], Awaitable[None]]] | None = None,
+    problem_of: Callable[[object], str | None] | None = None,
 ) -> tuple[Any, bool]:
     """Call a connection's hook. What a backend wants published is done at once, or put into `afterwards`.
+
+    A backend's answer whose message `problem_of` finds fault with has failed, before anything of it is done.
 
     Returns:
         What it returned, and whether it replied to the message itself.
@@ -57,7 +60,9 @@ async def call_hook(
     if remote is not None:
         await yield_to_task()
         with _timed(session.engine, hook):
-            result, replied, publish = await ask_about_session(session, hook, remote, id, args)
+            result, replied, publish = await ask_about_session(
+                session, hook, remote, id, args, problem_of
+            )
         if afterwards is None:
             await publish()
         else:
@@ -106,7 +111,7 @@ async def call_authenticator(
     if remote is not None:
         await yield_to_task()
         with _timed(engine, hook):
-            return await ask_about_request(engine, hook, remote, request)
+            return await ask_about_request(engine, hook, remote, seconds, request)
     return await _call(engine, hook, seconds, None, request)
 
 

@@ -124,10 +124,11 @@ class Runtime(Protocol):
 
 @attrs.frozen(slots=True)
 class BackendAnswer:
-    """What a backend answered: a status, and the body; None where it was larger than may be read."""
+    """What a backend answered: a status, and the body; None where it could not be read, for which `problem` is the reason."""
 
     status: int
     body: bytes | None
+    problem: str = "cannot be read"
 
 
 class BackendUnavailable(BrokerUnavailable):
@@ -141,8 +142,8 @@ class BackendUnavailable(BrokerUnavailable):
 class Backends(Protocol):
     """The HTTP servers that hooks are sent to."""
 
-    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
-        """POST a request, signed, and read the answer.
+    async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
+        """POST a request, signed, and read the answer within that many seconds, or the backend's `timeout` if that is less.
 
         Raises:
             BrokerUnavailable: it was not asked, or did not answer in time (`is_unknown`).
@@ -152,7 +153,7 @@ class Backends(Protocol):
 class NoBackends:
     """Where no backend can be reached, as in tests: every call finds it away."""
 
-    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
+    async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         """Refuse.
 
         Raises:

@@ -50,9 +50,14 @@ class _Published:
 
 
 async def ask_about_session(
-    session: Session, hook: Hook, remote: RemoteHook, id: str | int | None, args: Sequence[object]
+    session: Session,
+    hook: Hook,
+    remote: RemoteHook,
+    id: str | int | None,
+    args: Sequence[object],
+    problem_of: Callable[[object], str | None] | None = None,
 ) -> tuple[Any, bool, Callable[[], Awaitable[None]]]:
-    """Ask a backend what it says of a connection.
+    """Ask a backend what it says of a connection. `problem_of` says why a message cannot be routed.
 
     Returns:
         The message to route instead (or None), whether it replied, and what is to be published afterwards.
@@ -62,14 +67,14 @@ async def ask_about_session(
         BrokerUnavailable: it could not be asked, or did not answer in time.
         HookFailed: it answered what means nothing; that is logged.
     """
-    engine = session.engine
+    engine, seconds = session.engine, session.channel.limits.hook_timeout
     body = encode(_about(session, remote, args))
     try:
-        said = _read(await engine.backends.ask(remote, body), remote)
+        said = _read(await engine.backends.ask(remote, body, seconds), remote)
         context = AsyncContext(session, id)
-        changed = _mapping(said, "message")
+        changed = _message(said, problem_of)
         publications = _publications(said)
-        reply = _mapping(said, "reply")
+        await _reply(context, said)
     except BrokerUnavailable as error:
         if remote.kind in _TOLD:
             # It cannot refuse, and there is nobody left to tell.
@@ -82,8 +87,6 @@ async def ask_about_session(
         if _is_accepted(remote):
             return None, False, _nothing
         raise failed from error
-    if reply is not None:
-        await context.reply(reply)
 
     async def publish() -> None:
         for one in publications:
@@ -96,9 +99,9 @@ async def ask_about_session(
 
 
 async def ask_about_request(
-    engine: Surroundings, hook: Hook, remote: RemoteHook, request: Request
+    engine: Surroundings, hook: Hook, remote: RemoteHook, seconds: float, request: Request
 ) -> User | None:
-    """Ask a backend who a client is; raises as `ask_about_session` does."""
+    """Ask a backend who a client is, for at most that many seconds; raises as `ask_about_session` does."""
     asked: Frame = {
         "hook": remote.kind,
         "channel": request.channel,
@@ -107,7 +110,7 @@ async def ask_about_request(
         "rooms": [],
         "request": _request(request, remote),
     }
-    answer = await engine.backends.ask(remote, encode(asked))
+    answer = await engine.backends.ask(remote, encode(asked), seconds)
     if answer.status == 401:
         return None
     try:
@@ -185,9 +188,9 @@ def _request(request: Request, remote: RemoteHook, hidden: Collection[str] = ())
 # --------------------------------------------------------------------------------------------- what it means
 
 
-def _read(answer: BackendAnswer, remote: RemoteHook) -> Mapping[str, Any]:
+def _read(answer: BackendAnswer, remote: RemoteHook) -> Frame:
     if answer.body is None:
-        raise _BadAnswer("the answer is larger than 1 MiB")
+        raise _BadAnswer(f"the answer {answer.problem}")
     if answer.status == 204:
         return {}
     if answer.status != 200:
@@ -207,7 +210,7 @@ def _read(answer: BackendAnswer, remote: RemoteHook) -> Mapping[str, Any]:
     return said
 
 
-def _mapping(said: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+def _mapping(said: Frame, key: str) -> Frame | None:
     value = said.get(key)
     if value is not None and not isinstance(value, dict):
         raise _BadAnswer(f"`{key}` is not an object")
@@ -258,6 +261,23 @@ def _publication(one: object, where: str) -> _Published:
     if to != "global" and not isinstance(name, str):
         raise _BadAnswer(f"`{where}.{to}` is not a string")
     return _Published(to, event, name, channel)
+
+
+def _message(said: Frame, problem_of: Callable[[object], str | None] | None) -> Frame | None:
+    message = _mapping(said, "message")
+    reason = None if message is None or problem_of is None else problem_of(message)
+    if reason is not None:
+        raise _BadAnswer(f"`message`: {reason}")
+    return message
+
+
+async def _reply(context: AsyncContext, said: Frame) -> None:
+    fields = _mapping(said, "reply")
+    try:
+        if fields is not None:
+            await context.reply(fields)
+    except FrameRefused as error:
+        raise _BadAnswer(f"`reply`: {error}") from error
 
 
 async def _publish(context: AsyncContext, one: _Published) -> None:

@@ -181,16 +181,15 @@ async def _call_message_hook(
     assert message.hook is not None  # noqa: S101 - the caller has looked
     # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
     shown = {"type": message.type, **_copy(frame)}
-    result, replied = await call_hook(session, message.hook, shown, id=id, afterwards=afterwards)
+    problem_of = partial(_reason_against, message)
+    result, replied = await call_hook(
+        session, message.hook, shown, id=id, afterwards=afterwards, problem_of=problem_of
+    )
     if result is None:
         return frame, replied
-    changed = {}
-    reason = _reason_against(message, result)
+    reason = None if message.hook.asks is not None else problem_of(result)
     if reason is None:
-        changed = {key: result[key] for key in result if key not in ("type", "id")}
-        reason = _violation_of(message, changed)
-    if reason is None:
-        return changed, replied
+        return _payload_of(result), replied
     ref = session.engine.runtime.random_id()
     log(
         "hook_failed",
@@ -211,7 +210,11 @@ def _reason_against(message: MessagePlan, result: object) -> str | None:
     kind = result.get("type", message.type)
     if kind != message.type:
         return f"the result's type is {kind!r}, and must be {message.type!r}"
-    return None
+    return _violation_of(message, _payload_of(result))
+
+
+def _payload_of(result: Mapping[str, object]) -> Frame:
+    return {key: result[key] for key in result if key not in ("type", "id")}
 
 
 def _violation_of(message: MessagePlan, changed: Frame) -> str | None:

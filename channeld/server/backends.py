@@ -1,31 +1,28 @@
 """Backends that answer hooks over HTTP: pooled connections, signed requests, and a breaker for those that are away.
 
-A call takes at most the backend's `timeout`, waiting for one of its `concurrency` places included. After `FAILURES` calls in a
+A call takes at most the backend's `timeout`, and at most its channel's `hook_timeout`, waiting for one of its `concurrency` places included. After `FAILURES` calls in a
 row that got no connection, no answer in time, or 502, 503 or 504, the backend counts as away: for a second, doubling to
 `LONGEST`, every call fails at once; then one tries. Requests are signed as Standard Webhooks do: the id, the moment and the
 body, so that the backend knows the sender and can refuse an old one.
 """
 
-import base64
-import hashlib
-import hmac
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-import h11
 import trio
 
 from channeld.config.model import Backend
 from channeld.engine.ports import BackendAnswer, BackendUnavailable
 from channeld.plan.plan import RemoteHook
-from channeld.server.http_client import AnswerRead, HttpConnection, open_connection
+from channeld.protocol.standard_webhooks import signed_headers
+from channeld.server.http_client import AnswerRead, HttpConnection, NotAnswered, open_connection
 from channeld.telemetry import log
 from channeld.telemetry.metrics import Sample
 from channeld.timers import Clock
 
-__all__ = ["FAILURES", "LONGEST", "BackendPool", "signature"]
+__all__ = ["FAILURES", "LONGEST", "BackendPool"]
 
 FAILURES: Final = 5
 LONGEST: Final = 30.0
@@ -34,24 +31,9 @@ IDLE: Final = 30.0
 
 LARGEST: Final = 1024 * 1024
 _AWAY: Final = frozenset({502, 503, 504})
-_BROKEN: Final = (
-    OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError,
+_UNREACHABLE: Final = (
+    NotAnswered, OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError,
 )  # fmt: skip
-
-
-def signature(secret: str, id: str, moment: int, body: bytes) -> str:
-    """The `webhook-signature` of a request (Standard Webhooks): `v1,` and base64 of HMAC-SHA256.
-
-    Args:
-        secret: `whsec_` and the key in base64, or the key itself as UTF-8.
-        id: the `webhook-id`.
-        moment: the `webhook-timestamp`, whole seconds since the Unix epoch.
-        body: the request's.
-    """
-    plain = secret.removeprefix("whsec_")
-    key = secret.encode() if plain == secret else base64.b64decode(plain)
-    digest = hmac.new(key, f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 class BackendPool:
@@ -71,8 +53,8 @@ class BackendPool:
         self._tls = tls
         self._known: dict[tuple[str, Backend], _BackendLink] = {}
 
-    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
-        """POST a request, signed, and read the answer.
+    async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
+        """POST a request, signed, and read the answer within that many seconds, or the backend's `timeout` if that is less.
 
         Raises:
             BackendUnavailable: it was not asked, or did not answer in time (`is_unknown`).
@@ -89,13 +71,10 @@ class BackendPool:
             for one in replaced:
                 await one.aclose()
         id, moment = self._random_id(), int(self._clock.wall())
-        headers = [
-            ("webhook-id", id),
-            ("webhook-timestamp", str(moment)),
-            ("webhook-signature", asked.sign(id, moment, body)),
-        ]
-        answer = await asked.call(remote.path, headers, body)
-        return BackendAnswer(answer.status, answer.body)
+        # The first secret signs.
+        headers = signed_headers(remote.backend.secrets[0].text, id, moment, body)
+        answer = await asked.call(remote.path, headers, body, seconds)
+        return BackendAnswer(answer.status, answer.body, answer.problem)
 
     async def aclose(self) -> None:
         """Close the connections that wait for another request."""
@@ -127,10 +106,6 @@ class _BackendLink:
         self._is_tried = False
         self._counts = dict.fromkeys(("ok", "failed", "late", "away"), 0)
 
-    def sign(self, id: str, moment: int, body: bytes) -> str:
-        """The header's value; the first secret signs."""
-        return signature(self._backend.secrets[0].text, id, moment, body)
-
     def samples(self) -> Iterator[Sample]:
         """How calls ended, and whether it is away."""
         for result, count in self._counts.items():
@@ -144,8 +119,10 @@ class _BackendLink:
             connection, _ = self._idle.pop()
             await connection.aclose()
 
-    async def call(self, path: str, headers: list[tuple[str, str]], body: bytes) -> AnswerRead:
-        """One call, within the time that the backend has."""
+    async def call(
+        self, path: str, headers: list[tuple[str, str]], body: bytes, seconds: float
+    ) -> AnswerRead:
+        """One call, within that many seconds or the time that the backend has."""
         now = self._clock.monotonic()
         is_trial = self._pause > 0
         if is_trial and (now < self._away_until or self._is_tried):
@@ -155,21 +132,26 @@ class _BackendLink:
         self._is_tried = self._is_tried or is_trial
         is_sent = False
         try:
-            with trio.fail_after(self._backend.timeout):
+            with trio.fail_after(min(seconds, self._backend.timeout)):
                 async with self._places:
                     is_sent = True
                     answer = await self._post(path, headers, body)
         except trio.TooSlowError:
             self._counts["late"] += 1
-            if is_sent:
-                self._note_failure("no answer in time")
             words = "did not answer in time" if is_sent else "has no free place"
-            reason = f"backend {self._name} {words}"
-            raise BackendUnavailable(reason, is_unknown=is_sent) from None
-        except _BROKEN as error:
+            log("backend_failed", backend=self._name, path=path, reason=words)
+            if is_sent:
+                self._note_failure(words)
+            raise BackendUnavailable(f"backend {self._name} {words}", is_unknown=is_sent) from None
+        except _UNREACHABLE as error:
             self._counts["failed"] += 1
-            self._note_failure(str(error) or type(error).__name__)
-            raise BackendUnavailable(f"backend {self._name}: {error}") from error
+            words = str(error) or type(error).__name__
+            log("backend_failed", backend=self._name, path=path, reason=words)
+            self._note_failure(words)
+            is_unknown = isinstance(error, NotAnswered)
+            raise BackendUnavailable(
+                f"backend {self._name}: {words}", is_unknown=is_unknown
+            ) from error
         finally:
             if is_trial:
                 self._is_tried = False
@@ -186,7 +168,7 @@ class _BackendLink:
         if connection is not None:
             try:
                 return await self._exchange(connection, path, headers, body)
-            except _BROKEN:
+            except NotAnswered:
                 # Closed by the backend in the moment in which it was taken; the request's id is the same again.
                 pass
         return await self._exchange(

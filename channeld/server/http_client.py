@@ -17,21 +17,27 @@ import trio
 from channeld import __version__
 from channeld.config.scalars import is_private
 
-__all__ = ["AnswerRead", "HttpConnection", "NotPrivate", "open_connection"]
+__all__ = ["AnswerRead", "HttpConnection", "NotAnswered", "NotPrivate", "open_connection"]
 
 READ: Final = 64 * 1024
+_GONE: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class NotPrivate(OSError):
     """An http URL leads to an address that is neither loopback nor private."""
 
 
+class NotAnswered(Exception):
+    """The connection ended after the request was sent, and before anything of an answer came."""
+
+
 @attrs.frozen(slots=True)
 class AnswerRead:
-    """The answer to a request; `body` is None where it was larger than allowed."""
+    """The answer to a request. `body` is None where it could not be read; `problem` says why. Status 0: there was none."""
 
     status: int
     body: bytes | None
+    problem: str = ""
 
 
 async def open_connection(url: SplitResult, tls: ssl.SSLContext | None) -> "HttpConnection":
@@ -85,6 +91,7 @@ class HttpConnection:
         self._plain = plain
         self._host = host
         self._http = h11.Connection(h11.CLIENT)
+        self._is_answered = False
         self.is_reusable = False
 
     @property
@@ -98,10 +105,9 @@ class HttpConnection:
         """Send a request and read its answer, of whose body at most that many bytes.
 
         Raises:
-            OSError, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError: the connection is gone.
-            h11.RemoteProtocolError: the answer is not HTTP.
+            NotAnswered: the connection is gone, and nothing of an answer came.
         """
-        self.is_reusable = False
+        self.is_reusable = self._is_answered = False
         own = [
             ("host", self._host),
             ("user-agent", f"channeld/{__version__}"),
@@ -114,33 +120,64 @@ class HttpConnection:
         sent = self._http.send(request) or b""
         sent += self._http.send(h11.Data(data=body)) or b""
         sent += self._http.send(h11.EndOfMessage()) or b""
-        await self._stream.send_all(sent)
+        try:
+            await self._stream.send_all(sent)
+        except _GONE as error:
+            raise NotAnswered(f"the connection is gone: {_words(error)}") from error
         return await self._answer(most)
 
     async def _answer(self, most: int) -> AnswerRead:
-        status = 0
+        try:
+            answer = await self._read_answer(most)
+        except (h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+            return AnswerRead(0, None, f"cannot be read: {error}")
+        except _GONE as error:
+            return AnswerRead(0, None, f"breaks off: {_words(error)}")
+        is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        # What follows an answer would be taken for the next one.
+        if is_done and self._http.trailing_data == (b"", False):
+            self._http.start_next_cycle()
+            self.is_reusable = True
+        return answer
+
+    async def _read_answer(self, most: int) -> AnswerRead:
+        status, size = 0, 0
         chunks: list[bytes] = []
-        size = 0
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(bytes(await self._stream.receive_some(READ)))
+                await self._receive()
             elif isinstance(event, h11.Response):
                 status = event.status_code
+                encoding = (
+                    dict(event.headers).get(b"content-encoding", b"identity").decode("latin-1")
+                )
+                if encoding.lower() != "identity":
+                    return AnswerRead(status, None, f"has the encoding {encoding}")
             elif isinstance(event, h11.Data):
                 size += len(event.data)
                 if size > most:
-                    return AnswerRead(status, None)
+                    return AnswerRead(status, None, f"is larger than {most} bytes")
                 chunks.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                break
-            elif isinstance(event, h11.ConnectionClosed):
-                raise trio.BrokenResourceError("the backend closed the connection")
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-            self.is_reusable = True
-        return AnswerRead(status, b"".join(chunks))
+                return AnswerRead(status, b"".join(chunks))
+
+    async def _receive(self) -> None:
+        try:
+            data = bytes(await self._stream.receive_some(READ))
+        except _GONE as error:
+            if self._is_answered:
+                raise
+            raise NotAnswered(f"the connection is gone: {_words(error)}") from error
+        if not data and not self._is_answered:
+            raise NotAnswered("the backend closed the connection without an answer")
+        self._is_answered = True
+        self._http.receive_data(data)
 
     async def aclose(self) -> None:
         """Close it at once. Idempotent."""
         await trio.aclose_forcefully(self._stream)
+
+
+def _words(error: BaseException) -> str:
+    return str(error.__cause__ or error) or type(error).__name__

@@ -88,6 +88,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         (*_HOOK, "exception", "backend"),
         "A hook raised something else than Reject, or a backend answered what means nothing.",
     ),
+    "backend_failed": Event(
+        "warning",
+        ("backend", "path", "reason"),
+        "A backend gave no answer to a hook: no connection, too late, or no free place in time.",
+    ),
     "backend_away": Event(
         "warning",
         ("backend", "reason", "seconds"),

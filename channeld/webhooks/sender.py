@@ -1,8 +1,8 @@
 """One webhook's task: takes its events in order, one request at a time, until each is taken or given up.
 
 What is put never waits: the queue is bounded, and what it cannot hold is dropped, counted and logged once a minute. A
-request that fails is sent again with the same `Channeld-Delivery` and the same body, signed again; the events after it
-wait, so their order is kept.
+request that fails is sent again with the same `webhook-id` and the same body, signed again; the events after it wait,
+so their order is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ import trio
 
 from channeld.config.model import Webhook
 from channeld.engine.ports import Runtime
+from channeld.protocol.standard_webhooks import signed_headers
 from channeld.telemetry import Sample, log
 from channeld.webhooks.endpoint import Endpoint, Reply
 from channeld.webhooks.queue import EventQueue
@@ -194,10 +195,13 @@ class WebhookSender:
 
     async def _attempt(self, id: str, body: bytes) -> Reply:
         moment = int(self._runtime.clock.wall())
+        secret = self._webhook.secret.text
         headers = {
             "Content-Type": "application/json",
+            **dict(signed_headers(secret, id, moment, body)),
+            # Until version 2 of the language, for receivers that know nothing else.
             "Channeld-Delivery": id,
-            HEADER: sign(self._webhook.secret.text, moment, body),
+            HEADER: sign(secret, moment, body),
         }
         with trio.move_on_after(TIME_LIMIT):
             return await self._poster.post(headers, body)

@@ -1,4 +1,4 @@
-"""The signature of a webhook's request, from which its receiver sees who sent it, and when."""
+"""The signature that webhooks had before Standard Webhooks; sent next to that one until version 2 of the language."""
 
 import hashlib
 import hmac

@@ -42,8 +42,10 @@ class Backend:
 
     answers: dict[str, Any] = attrs.field(factory=dict)
     asked: list[dict[str, Any]] = attrs.field(factory=list)
+    seconds: list[float] = attrs.field(factory=list)
 
-    async def ask(self, remote: RemoteHook, body: bytes) -> BackendAnswer:
+    async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
+        self.seconds.append(seconds)
         self.asked.append({"path": remote.path, **json.loads(body)})
         answer = self.answers.get(remote.path, {})
         if isinstance(answer, Exception):
@@ -189,7 +191,9 @@ async def test_a_backend_that_is_away_makes_the_message_unavailable(
         assert (found.get("outcome") == "unknown") is is_unknown
 
 
-@pytest.mark.parametrize("answer", [BrokerUnavailable(), BackendAnswer(500, b"")])
+@pytest.mark.parametrize(
+    "answer", [BrokerUnavailable(), BackendAnswer(500, b""), {"message": {"text": 5}}]
+)
 async def test_accepting_on_failure_is_for_messages_and_subscriptions(
     app: Callable[..., Any], answer: object
 ) -> None:

@@ -1,13 +1,21 @@
 """One connection to a backend: a request, its answer, and whether it serves again."""
 
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import h11
 import pytest
 import trio
 
-from channeld.server.http_client import AnswerRead, NotPrivate, open_connection
-from tests.server.backend_kit import Asked, loopback_backend
+from channeld.server.http_client import (
+    AnswerRead,
+    HttpConnection,
+    NotAnswered,
+    NotPrivate,
+    open_connection,
+)
+from tests.server.backend_kit import loopback_backend
 
 HEADERS = [("webhook-id", "1")]
 
@@ -37,32 +45,82 @@ async def test_a_connection_that_the_backend_closes_serves_once() -> None:
         await connection.aclose()
 
 
-async def test_a_body_that_is_too_large_is_not_read() -> None:
-    async def large(_: Asked) -> tuple[int, bytes]:
-        return 200, b"x" * 101
+@asynccontextmanager
+async def saying(raw: bytes) -> AsyncIterator[HttpConnection]:
+    """A connection whose peer reads once, sends these bytes and closes."""
 
-    async with loopback_backend(large) as backend:
-        connection = await open_connection(urlsplit(backend.url), None)
-        assert await connection.post("/", HEADERS, b"", 100) == AnswerRead(200, None)
-        assert not connection.is_reusable
-        await connection.aclose()
-
-
-async def test_an_answer_that_ends_early_is_broken() -> None:
-    async def close(stream: trio.SocketStream) -> None:
+    async def say(stream: trio.SocketStream) -> None:
         await stream.receive_some()
-        await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(raw)
         await stream.aclose()
 
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, close, [listener])
+        nursery.start_soon(trio.serve_listeners, say, [listener])
         port = listener.socket.getsockname()[1]
         connection = await open_connection(urlsplit(f"http://127.0.0.1:{port}"), None)
-        with pytest.raises(h11.RemoteProtocolError):
-            await connection.post("/", HEADERS, b"", 100)
+        yield connection
         await connection.aclose()
         nursery.cancel_scope.cancel()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "problem"),
+    [
+        (OK + b"content-length: 10\r\n\r\nabc", 0, "received 3 bytes, expected 10"),
+        (OK + b"transfer-encoding: chunked\r\n\r\n5\r\nab", 0, "incomplete chunked read"),
+        (OK + b"transfer-encoding: chunked\r\n\r\nxyz\r\n", 0, "cannot be read"),
+        (OK + b"content-le", 0, "cannot be read"),
+        (b"SSH-2.0-nonsense\r\n\r\n", 0, "cannot be read"),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", 0, "cannot be read"),
+        (OK + b"content-length: 2\r\ncontent-length: 3\r\n\r\nabc", 0, "cannot be read"),
+        (OK + b"x: " + b"y" * 70_000 + b"\r\n\r\n", 0, "cannot be read"),
+        (OK + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\nab", 200, "encoding gzip"),
+        (OK + b"content-encoding: \xe9\r\ncontent-length: 2\r\n\r\nab", 200, "encoding"),
+        (OK + b"content-length: 101\r\n\r\n" + b"x" * 101, 200, "larger than 100 bytes"),
+        (OK + b"\r\n" + b"x" * 101, 200, "larger than 100 bytes"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_says_why(
+    raw: bytes, status: int, problem: str
+) -> None:
+    async with saying(raw) as connection:
+        answer = await connection.post("/", HEADERS, b"", 100)
+    assert (answer.status, answer.body) == (status, None)
+    assert problem in answer.problem
+    assert not connection.is_reusable
+
+
+async def test_no_answer_at_all_is_none() -> None:
+    async with saying(b"") as connection:
+        with pytest.raises(NotAnswered):
+            await connection.post("/", HEADERS, b"", 100)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        OK + b"\r\n{}",
+        b"HTTP/1.0 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"content-length: 2\r\nconnection: close\r\n\r\n{}",
+        OK + b"content-encoding: Identity\r\n\r\n{}",
+    ],
+)
+async def test_an_answer_may_end_with_its_connection(raw: bytes) -> None:
+    async with saying(raw) as connection:
+        assert await connection.post("/", HEADERS, b"", 100) == AnswerRead(200, b"{}")
+    assert not connection.is_reusable
+
+
+async def test_bytes_after_an_answer_are_not_taken_for_the_next_one() -> None:
+    other = OK + b"content-length: 2\r\n\r\n[]"
+    async with saying(OK + b"content-length: 2\r\n\r\n{}" + other) as connection:
+        assert await connection.post("/", HEADERS, b"", 100) == AnswerRead(200, b"{}")
+    assert not connection.is_reusable
 
 
 @pytest.mark.parametrize("found", [["8.8.8.8"], ["127.0.0.1", "8.8.8.8"], []])

@@ -1,7 +1,5 @@
 """Rules about backends: where they are, what signs requests to them, and the hooks that name one."""
 
-import base64
-import binascii
 import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
@@ -13,6 +11,7 @@ from channeld.config.scalars import is_loopback, is_private
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
+from channeld.protocol.standard_webhooks import signing_key
 from channeld.suggest import did_you_mean
 
 __all__ = [
@@ -21,6 +20,7 @@ __all__ = [
     "backend_unused",
     "backend_url",
     "remote_hooks",
+    "weakness",
 ]
 
 Findings: TypeAlias = Iterable[Diagnostic]
@@ -95,21 +95,22 @@ def backend_secret_weak(config: Config, sources: Sources) -> Findings:
     """CH434: a secret that is short, or that is not base64 although it says so."""
     for name, backend in config.backends.items():
         for secret, pointer in secrets(sources, backend.secrets, at("/backends", name, "secret")):
-            problem = _weakness(secret.text)
+            problem = weakness(secret.text)
             if problem:
                 message = f"the secret of backend `{name}` {problem}"
                 help = "generate one with `openssl rand -hex 32`"
                 yield finding("CH434", message, sources, pointer, help)
 
 
-def _weakness(secret: str) -> str:
+def weakness(secret: str) -> str:
+    """What is wrong with a secret that signs requests, in words that follow it; empty where nothing is."""
     if not secret.startswith("whsec_"):
         size = len(secret.encode("utf-8", "surrogatepass"))
         short = f"has {size} bytes; at least {_LEAST_SECRET} are required"
         return short if size < _LEAST_SECRET else ""
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
+        key = signing_key(secret)
+    except ValueError:
         return "starts with `whsec_` and does not continue with base64"
     short = f"is a key of {len(key)} bytes; at least {_LEAST_KEY} are required"
     return short if len(key) < _LEAST_KEY else ""

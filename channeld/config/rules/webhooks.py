@@ -5,6 +5,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from channeld.config.model import Config, Webhook
+from channeld.config.rules.backends import weakness
 from channeld.config.rules.evidence import entries, finding, texts, written
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
@@ -15,8 +16,6 @@ from channeld.suggest import closest
 __all__ = ["webhook_not_https", "webhook_of_no_channel", "webhook_secret_weak"]
 
 Findings: TypeAlias = Iterable[Diagnostic]
-
-_LEAST_SECRET = 32
 
 
 def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
@@ -59,13 +58,10 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
 
 
 def webhook_secret_weak(config: Config, sources: Sources) -> Findings:
-    """CH431: a secret short enough to be found by trying."""
+    """CH431: a secret short enough to be found by trying, or that is not base64 although it says so."""
     for webhook, pointer in _webhooks(config, sources, "secret"):
-        size = len(webhook.secret.text.encode())
-        if size < _LEAST_SECRET:
-            message = (
-                f"the webhook's secret has {size} bytes; at least {_LEAST_SECRET} are required"
-            )
-            yield finding(
-                "CH431", message, sources, pointer, "generate one with `openssl rand -hex 32`"
-            )
+        problem = weakness(webhook.secret.text)
+        if problem:
+            message = f"the webhook's secret {problem}"
+            help = "generate one with `openssl rand -hex 32`"
+            yield finding("CH431", message, sources, pointer, help)

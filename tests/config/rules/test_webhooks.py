@@ -70,3 +70,17 @@ def test_one_that_is_not_understood_shifts_no_finding_to_another(load_config: Lo
         ("CH429", "/webhooks"),
         ("CH430", "/webhooks/1/channels/0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        ("whsec_" + "QUFB" * 8, []),
+        ("whsec_" + "QUFB" * 7, ["CH431"]),
+        ("whsec_ not base64 at all, though it is long enough", ["CH431"]),
+    ],
+)
+def test_its_secret_may_be_base64(load_config: Load, secret: str, told: list[str]) -> None:
+    loaded = load_config(BASE, environ={"CHANNELD_JWT_SECRET": secret})
+    assert [code for code, _ in found(loaded)] == told
+    assert secret not in repr(loaded.report)
