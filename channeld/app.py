@@ -125,6 +125,7 @@ class App:
         self.hook_server = HookServer(self.engine, self.cluster, self.runtime.asyncio)
         self.engine.servers = self.hook_server.by_loop
         self.cluster.here.samples = self._samples
+        self.cluster.here.is_ready = lambda: self.is_ready
         self.cluster.here.post = self.calls.take
         self.calls.forward = self.cluster.post
         self.webhooks = self._make_webhooks(plan.config)
@@ -208,6 +209,7 @@ class App:
             if api_sockets:
                 await nursery.start(self._serve_api, api_sockets)
             self._is_serving = True
+            self.cluster.announce()
             log("server_started", bind=addresses, workers=plan.server.workers)
             self._on_ready(addresses)
             self._notify("READY=1")
@@ -301,6 +303,7 @@ class App:
     async def _drain(self) -> None:
         drain = self.engine.plan.server.drain
         self._notify("STOPPING=1")
+        self.cluster.announce()
         # Health checks fail from now on, and load balancers need a while to see that.
         await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
@@ -309,7 +312,7 @@ class App:
         await self.server.drain(drain.over)
         await self._see_off()
         if self.webhooks is not None:
-            await self.webhooks.drain()
+            await self.webhooks.drain(is_outlived=self.node.is_outlived)
 
     async def _see_off(self) -> None:
         """Wait for what the last connections leave to do: the broker and the webhooks are to hear that they are gone."""

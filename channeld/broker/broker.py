@@ -226,8 +226,11 @@ class Broker(Protocol):
         Connections of the user `""` are anonymous: counted, never listed, their changes not delivered.
         """
 
-    def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
-        """The connection is gone but its user still counts as there until `leave`."""
+    def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
+        """The connection is gone but its user still counts as there until `leave`.
+
+        Should this node stop before, the others see to that after `seconds` from now.
+        """
 
     def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
         """Forget a connection. True: the user's last one, lingering ones included."""

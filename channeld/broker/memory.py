@@ -133,7 +133,7 @@ class MemoryBroker:
             self._tell(topic, PresenceChange("update", user, info, connection))
         return first
 
-    def linger(self, topic: Topic, user: str, connection: str) -> None:
+    def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:
         """Count a connection no more, but keep its user until `leave`."""
         presence = self._here.get(topic)
         here = None if presence is None else presence.users.get(user)

@@ -98,6 +98,8 @@ class Cluster:
         self.engine = engine
         self._is_open = False
         self._heard: dict[str, float] = {}
+        # Those of them to which clients may be sent.
+        self._ready: set[str] = set()
         # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
         self._silent: dict[str, float] = {}
         self._group = GroupSamples()
@@ -120,9 +122,14 @@ class Cluster:
     def greet(self) -> None:
         """Say who is here, and ask who else is: at the start, and when the broker is back."""
         if self._is_open:
-            self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=True))
+            self._say(wire.EVERY_NODE, self._here_i_am(greeting=True))
             # In a task of its own: it waits for the broker, which is who calls this.
             self.engine.runtime.spawn(self._recall())
+
+    def announce(self) -> None:
+        """Say whether clients may be sent here, when that has changed."""
+        if self._is_open:
+            self._say(wire.EVERY_NODE, self._here_i_am(greeting=False))
 
     async def close(self) -> None:
         """Say goodbye, and be alone from now on. Idempotent."""
@@ -141,8 +148,11 @@ class Cluster:
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)
         self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
-        self._say(wire.EVERY_NODE, wire.Here(self.node_id, greeting=not self._heard))
+        self._say(wire.EVERY_NODE, self._here_i_am(greeting=not self._heard))
         self._beat = self.engine.runtime.timers.at(now + BEAT, self._tick)
+
+    def _here_i_am(self, *, greeting: bool) -> wire.Here:
+        return wire.Here(self.node_id, greeting, self.here.is_ready())
 
     def _say(self, topic: Topic, message: wire.Message) -> None:
         """Publish, and do not wait: what is lost is said again, or was asked in vain."""
@@ -178,13 +188,19 @@ class Cluster:
         if message.node in self._heard or len(self._heard) < MOST_NODES:
             self._heard[message.node] = self.engine.runtime.clock.monotonic()
         if isinstance(message, wire.Here):
-            if message.greeting:
-                reply = wire.Here(self.node_id, greeting=False)
-                self._say(wire.node_topic(message.node), reply)
+            self._take_here(message)
         elif isinstance(message, wire.Ask):
             self._run(self._reply(message))
         else:
             self._take_answer(message)
+
+    def _take_here(self, here: wire.Here) -> None:
+        if here.ready and here.node in self._heard:
+            self._ready.add(here.node)
+        else:
+            self._ready.discard(here.node)
+        if here.greeting:
+            self._say(wire.node_topic(here.node), self._here_i_am(greeting=False))
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """At once as far as it goes, the rest in a task of its own."""
@@ -195,11 +211,13 @@ class Cluster:
     def _lose(self, node: str, now: float) -> None:
         """A node has not been heard of."""
         self._heard.pop(node, None)
+        self._ready.discard(node)
         if len(self._silent) < MOST_NODES:
             self._silent[node] = now
 
     def _forget(self, node: str) -> None:
         self._heard.pop(node, None)
+        self._ready.discard(node)
         self._silent.pop(node, None)
         for question in self._questions.values():
             question.settle(node)
@@ -461,6 +479,11 @@ class Cluster:
     def is_shared(self) -> bool:
         """Whether there may be other nodes."""
         return self._is_open
+
+    @property
+    def is_another_ready(self) -> bool:
+        """Whether a client that is sent away now finds a node that takes it."""
+        return bool(self._ready)
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
         """A user has a new connection: close the oldest beyond `most`, wherever they are. Does not wait."""

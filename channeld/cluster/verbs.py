@@ -33,11 +33,15 @@ Post: TypeAlias = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes]
 
 @attrs.define(eq=False)
 class ThisNode:
-    """The node that is asked: its engine, the group of processes it was started with, and what it tells of itself."""
+    """The node that is asked: its engine, the group of processes it was started with, and what it tells of itself.
+
+    `is_ready`: whether clients may be sent here.
+    """
 
     engine: Engine
     group: str
     samples: Callable[[], Iterable[Sample]] = tuple
+    is_ready: Callable[[], bool] = lambda: True
     post: Post | None = None
 
 

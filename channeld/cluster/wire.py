@@ -49,10 +49,11 @@ def node_topic(node: str) -> Topic:
 
 @attrs.frozen(slots=True)
 class Here:
-    """`node` is alive. A `greeting` wants to be answered with a `here`."""
+    """`node` is alive, and `ready` where clients may be sent there. A `greeting` wants to be answered with a `here`."""
 
     node: str
     greeting: bool
+    ready: bool
 
 
 @attrs.frozen(slots=True)
@@ -173,7 +174,7 @@ def _message(kind: str, **properties: Json) -> Validator:
     )
 
 
-_HERE = _message("here", greeting={"type": "boolean"})
+_HERE = _message("here", greeting={"type": "boolean"}, ready={"type": "boolean"})
 _BYE = _message("bye")
 _ASKS = {
     verb: _message("ask", number=_NUMBER, verb={"const": verb}, arguments=arguments)

@@ -4,7 +4,8 @@ It is what stands above the other modules of this package, and what they see of 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import attrs
 
@@ -40,6 +41,9 @@ from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 
 __all__ = ["Engine"]
+
+AT_ONCE: Final = 0.199
+"""Seconds within which anyone who is sent to another node is asked to come there."""
 
 
 class Engine:
@@ -262,30 +266,29 @@ class Engine:
         return sent_away
 
     def drain(self, seconds: float) -> None:
-        """Send every connection away, spread over `seconds`; each is told when to come back."""
+        """Send every connection away, spread over `seconds`; each is told when to come back.
+
+        That is at once where another node is ready: their goodbyes are spread already. Where none is, it is at random within
+        what is left of the time.
+        """
         now, timers = self.runtime.clock.monotonic(), self.runtime.timers
         sessions = list(self.sessions.values())
         for number, session in enumerate(sessions):
             # The last one leaves in time for its Close frame to be answered.
             delay = seconds * 0.8 * number / len(sessions)
-            # At random within its own share of the time, so that they also come back spread over all of it.
-            back = seconds * (number + self.runtime.random()) / len(sessions)
-            timers.at(now + delay, _Goodbye(session, round(back, 3)))
+            goodbye = partial(self._send_away, session, now + seconds)
+            if delay > 0:
+                timers.at(now + delay, goodbye)
+            else:
+                goodbye(now)
 
-
-class _Goodbye:
-    __slots__ = ("retry_after", "session")
-
-    def __init__(self, session: Session, retry_after: float) -> None:
-        self.session = session
-        self.retry_after = retry_after
-
-    def __call__(self, now: float) -> None:
-        self.session.disconnect(
+    def _send_away(self, session: Session, end: float, now: float) -> None:
+        most = AT_ONCE if self.cluster.is_another_ready else max(0.0, end - now)
+        session.disconnect(
             CloseCode.SERVICE_RESTART,
             "the server is restarting",
             reconnect=True,
-            retry_after=self.retry_after,
+            retry_after=round(most * self.runtime.random(), 3),
         )
 
 

@@ -277,7 +277,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.
-        await engine.hub.drop(session, channel.name, channel.presence)
+        await engine.hub.drop(session, channel.name, channel.presence, session.away)
     if engine.observer is not None:
         for room in inside:
             engine.observer.left(session, room)

@@ -185,6 +185,10 @@ class Observed(Protocol):
     def address(self) -> str:
         """Where it comes from."""
 
+    @property
+    def away(self) -> float | None:
+        """Seconds after which it was asked to come back, where it was sent away to do that."""
+
 
 class Observer(Protocol):
     """Is told what happens to connections and rooms (webhooks). Never waits, never raises."""
@@ -212,6 +216,10 @@ class OtherNodes(Protocol):
     def is_shared(self) -> bool:
         """Whether there may be other nodes."""
 
+    @property
+    def is_another_ready(self) -> bool:
+        """Whether a client that is sent away now finds a node that takes it."""
+
     async def online(self, channel: str, user: str) -> bool:
         """Whether a user has a connection on a channel, on any node.
 
@@ -226,7 +234,7 @@ class OtherNodes(Protocol):
 class _Alone:
     """There are no other nodes."""
 
-    is_shared = False
+    is_shared = is_another_ready = False
 
     async def online(self, channel: str, user: str) -> bool:
         """Nobody else could say so."""

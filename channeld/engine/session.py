@@ -72,6 +72,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "address",
+        "away",
         "channel",
         "chores",
         "claims",
@@ -149,6 +150,8 @@ class Session:
         self.held: Held | None = None
         self.told: set[str] | None = None  # the deprecated types that it was told of
         self.opened_at = 0.0
+        # Seconds after which it was asked to come back, where it was sent away to do that.
+        self.away: float | None = None
 
     def is_in(self, *states: State) -> bool:
         """Whether it is in one of these states; it may change over everything that waits."""
@@ -258,7 +261,7 @@ class Session:
             "reconnect": reconnect,
         }
         if retry_after is not None:
-            frame["retry_after"] = retry_after
+            frame["retry_after"] = self.away = retry_after
         self.send(frame)
         self.end(code, reason)
 

@@ -149,8 +149,10 @@ class Hub:
             self._remove(topic, member)
             await self.presence.leave(topic, plan, member)
 
-    async def drop(self, member: Member, channel: str, plan: PresencePlan | None) -> None:
-        """Forget everything of a member. Idempotent.
+    async def drop(
+        self, member: Member, channel: str, plan: PresencePlan | None, away: float | None = None
+    ) -> None:
+        """Forget everything of a member, who was asked to come back after `away` seconds. Idempotent.
 
         Raises:
             BrokerUnavailable: all is forgotten here; the broker makes up for the rest when it is back.
@@ -161,14 +163,14 @@ class Hub:
         member.rooms.clear()
         for topic in (*rooms, *_own_topics(member, channel)):
             self._remove(topic, member)
-        away: BrokerUnavailable | None = None
+        failed: BrokerUnavailable | None = None
         for topic in (*rooms, Topic("channel", channel, "")):
             try:
-                await self.presence.leave(topic, plan, member)
+                await self.presence.leave(topic, plan, member, away)
             except BrokerUnavailable as error:
-                away = error
-        if away is not None:
-            raise away
+                failed = error
+        if failed is not None:
+            raise failed
 
     async def enter_presence(self, member: Member, topic: Topic, info: Mapping[str, Any]) -> None:
         """Count a member in a topic's presence and tell the others; nothing if it has left meanwhile."""

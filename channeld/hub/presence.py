@@ -2,7 +2,7 @@
 
 The rules of this file. The broker decides who came first and who left last, over all nodes, and brings each change to every
 node in one order; each node tells its own members. A user whose last connection on this node goes *lingers*: the broker
-still counts the user as there until `grace` is over; one who comes back before that on any node neither left nor
+still counts the user as there until `grace` is over (longer for one who was sent away to another node); one who comes back before that on any node neither left nor
 joined. With `batch` the joins and leaves of a while are one frame, and a user who came and went within it is not
 mentioned. Where changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
 not do it at once. Anonymous connections are counted (user ""), never announced.
@@ -28,9 +28,12 @@ from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, Json
 from channeld.timers import Clock, Timer, Timers
 
-__all__ = ["ANONYMOUS", "Presence", "nobody_in"]
+__all__ = ["ANONYMOUS", "Presence", "nobody_in", "stay"]
 
 ANONYMOUS = ""
+
+AWAY = 10.0
+"""Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
 
 Tell = Callable[[Topic, Frame, str | None], None]
 OnChange = Callable[[Topic, str, Mapping[str, Any] | None], None]
@@ -155,17 +158,25 @@ class Presence:
                 later = self._broker.enter(topic, user, connection, shown.info)
                 await resolved(later)
 
-    async def leave(self, topic: Topic, plan: PresencePlan | None, member: Member) -> None:
-        """Count a member out; the others are told after `grace`, if its user has not come back."""
+    async def leave(
+        self,
+        topic: Topic,
+        plan: PresencePlan | None,
+        member: Member,
+        away: float | None = None,
+    ) -> None:
+        """Count a member out; the others are told after its `stay`, if its user has not come back."""
         user = member.user_id or ANONYMOUS
         connections = self._here.get((topic, user), ())
         if member.connection_id not in connections:
             return
         is_last = len(connections) == 1
         self._forget((topic, user), member.connection_id)
-        if is_last and user != ANONYMOUS and plan is not None and plan.grace > 0:
-            self._linger(topic, plan, user, member.connection_id)
-            await resolved(self._broker.linger(topic, user, member.connection_id))
+        seconds = stay(plan, away)
+        if is_last and user != ANONYMOUS and seconds > 0:
+            self._linger(topic, seconds, user, member.connection_id)
+            later = self._broker.linger(topic, user, member.connection_id, seconds)
+            await resolved(later)
         else:
             await self._left(topic, user, member.connection_id, lives=True)
 
@@ -176,12 +187,12 @@ class Presence:
         else:
             self._here.pop(key, None)
 
-    def _linger(self, topic: Topic, plan: PresencePlan, user: str, connection: str) -> None:
+    def _linger(self, topic: Topic, seconds: float, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
             if self._lingering.pop((topic, user), None) is not None:
                 self._run(self._left(topic, user, connection, lives=False))
 
-        timer = self._timers.at(self._clock.monotonic() + plan.grace, expire)
+        timer = self._timers.at(self._clock.monotonic() + seconds, expire)
         self._lingering[topic, user] = _Lingering(connection, timer)
 
     async def _left(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
@@ -240,9 +251,18 @@ class Presence:
         self._missed.discard(topic)
         self._tell(topic, await self.state(topic), None)
 
-    def lingering(self) -> list[tuple[Topic, str]]:
-        """The users whose last connection on this node has gone, and who still count as there."""
-        return list(self._lingering)
+    async def end_grace(self) -> None:
+        """Let everyone leave whose last connection on this node has gone, and who still counts as there."""
+        lingering, self._lingering = self._lingering, {}
+        leaving = []
+        for (topic, user), one in lingering.items():
+            one.timer.cancel()
+            left = self._left(topic, user, one.connection, lives=False)
+            leaving.append(start(self._contained(left)))
+        # All were asked before the first answer is waited for.
+        for rest in leaving:
+            if rest is not None:
+                await rest
 
     def _note(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
         if self.on_change is not None and user != ANONYMOUS:
@@ -293,6 +313,13 @@ class Presence:
 def nobody_in(topic: Topic) -> Frame:
     """The `presence` frame that says that nobody is counted there any more."""
     return _presence(topic, event="state", users=[])
+
+
+def stay(plan: PresencePlan | None, away: float | None) -> float:
+    """Seconds that a user counts as present after the last connection; `away` is when it was asked to come back."""
+    if plan is None:
+        return 0.0
+    return plan.grace if away is None else away + max(plan.grace, AWAY)
 
 
 def _shown(entry: PresenceEntry) -> Frame:

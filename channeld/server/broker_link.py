@@ -88,6 +88,11 @@ class BrokerLink:
         """Whether what this node publishes reaches the others."""
         return self._networked is None or self._networked.healthy
 
+    @property
+    def is_outlived(self) -> bool:
+        """Whether another node goes on with the presence of those who were here when this one has ended."""
+        return self._cluster is not None and self._cluster.is_another_ready
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the broker; started after the first attempt to reach it, good or not. Needs the runtime's `run`.
 

@@ -7,6 +7,7 @@ before the broker had answered is not mentioned.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 from channeld.broker.broker import Broker, BrokerUnavailable, Later, Topic
@@ -77,6 +78,15 @@ class Occupancy:
         for topic, timer in list(self._lingering.items()):
             timer.cancel()
             self._expire(topic)
+
+    async def bequeath(self) -> None:
+        """This node stops, and others know of the rooms whose grace goes on: let them count that as it would have been."""
+        now = self._runtime.clock.monotonic()
+        for topic, timer in list(self._lingering.items()):
+            # After the last user of the room, whose time is the same.
+            left = timer.deadline - now + 1.0
+            with suppress(BrokerUnavailable):
+                await resolved(self._broker.linger(topic, "", self._node, left))
 
     async def settle(self) -> None:
         """Return when the broker has answered everything."""

@@ -13,6 +13,8 @@ from channeld.broker.broker import Topic
 from channeld.config.model import Webhook
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Observed
+from channeld.hub.presence import stay
+from channeld.later import Pending
 from channeld.protocol.frames import encode
 from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
@@ -70,31 +72,24 @@ class Webhooks:
                 nursery.start_soon(sender.run)
             task_status.started()
 
-    async def drain(self, seconds: float = DRAIN) -> None:
-        """Every connection is gone: end all grace and send what waits, for that many seconds; the rest is dropped."""
-        is_shared = self._engine.cluster.is_shared
-        if not is_shared:
-            # With other nodes a user may be there already.
-            for topic, user in self._engine.hub.presence.lingering():
-                self.presence_changed(topic, user, None)
-            self._occupancy.end_grace()
+    async def drain(self, seconds: float = DRAIN, *, is_outlived: bool = False) -> None:
+        """Every connection is gone: send what waits, for that many seconds; the rest is dropped.
+
+        All grace ends, unless `is_outlived`: then other nodes know who was here, and tell of it when that time is over.
+        """
         with trio.move_on_after(seconds):
-            if is_shared:
-                await self._let_linger()
+            if not is_outlived:
+                await self._engine.hub.presence.end_grace()
                 # A room is vacated after its last user has left, as in daily life.
                 self._occupancy.end_grace()
             await self._occupancy.settle()
+            if is_outlived:
+                await Pending(self._occupancy.bequeath())
             async with trio.open_nursery() as nursery:
                 for sender in self._senders:
                     nursery.start_soon(sender.drain)
         for sender in self._senders:
             sender.give_up()
-
-    async def _let_linger(self) -> None:
-        """With other nodes the broker knows, at the end of its grace, whether a user has left or gone to one of them."""
-        presence = self._engine.hub.presence
-        while presence.lingering():  # noqa: ASYNC110 - timers end it
-            await trio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------------- from the engine
 
@@ -123,9 +118,8 @@ class Webhooks:
         if (room, session.connection_id) in self._joined:
             self._joined.discard((room, session.connection_id))
             self._tell("left", room.channel, room=room.name, **_whose(session))
-        presence = session.channel.presence
-        grace = presence.grace if presence is not None and _has_presence(session) else 0.0
-        self._occupancy.leave(room, session.connection_id, grace)
+        presence = session.channel.presence if _has_presence(session) else None
+        self._occupancy.leave(room, session.connection_id, stay(presence, session.away))
 
     def room_changed(self, topic: Topic, is_occupied: bool) -> None:
         """A room has its first member over all nodes, or none any more."""

@@ -304,6 +304,51 @@ async def test_a_cluster_that_is_not_open_is_alone_and_answers_at_once(
             assert not await a.cluster.online("room", "bob")
 
 
+async def test_where_another_node_is_ready_the_drained_are_asked_back_at_once(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (_, [a, b]):
+        first, last = await a.connect("/desk", user="ann"), await a.connect("/desk", user="bob")
+        a.engine.drain(10.0)
+        told = (await first.received())[-1]
+        assert (told["type"], told["code"]) == ("disconnect", 1012)
+        assert told["retry_after"] < 0.2
+        # It drains as well, before the second goodbye.
+        b.cluster.here.is_ready = lambda: False
+        b.cluster.announce()
+        assert not a.cluster.is_another_ready
+        await a.advance(4)
+        assert 0.2 < (await last.received())[-1]["retry_after"] <= 6
+
+
+async def test_who_is_drained_and_comes_to_another_node_never_left(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (_, [a, b]):
+        watcher = await b.connect("/desk", user="watcher")
+        await a.connect("/desk", user="ann")
+        await a.connect("/desk", user="gone")
+        await watcher.received()
+        a.engine.drain(1.0)
+        await a.advance(1)
+        await b.connect("/desk", user="ann")
+        await a.advance(9)
+        assert await watcher.received() == []
+        await a.advance(3)
+        frames = await watcher.received()
+        assert [(frame["event"], frame["user"]) for frame in frames] == [("leave", "gone")]
+
+
+async def test_a_node_is_ready_for_others_until_it_says_otherwise_or_goes(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(2) as (bus, [a, b]):
+        assert a.cluster.is_another_ready
+        bus.ends[1].is_deaf = True
+        await b.cluster.close()
+        assert not a.cluster.is_another_ready
+
+
 async def test_garbage_is_counted_and_dropped(nodes: Nodes, autojump_clock: MockClock) -> None:
     async with nodes(2) as (_, [a, b]):
         ann = await a.connect("/one", user="ann")
@@ -312,8 +357,8 @@ async def test_garbage_is_counted_and_dropped(nodes: Nodes, autojump_clock: Mock
             b"",
             b"[]",
             b'{"v":1}',
-            wire.pack(wire.Here("n9", greeting=False)).replace(b'"v":1', b'"v":2'),
-            wire.pack(wire.Here("no node", greeting=False)),
+            wire.pack(wire.Here("n9", greeting=False, ready=True)).replace(b'"v":1', b'"v":2'),
+            wire.pack(wire.Here("no node", greeting=False, ready=True)),
             wire.pack(wire.Ask("n9", 1, "exec", {})),
             wire.pack(wire.Ask("n9", 1, "disconnect", {"user": "ann"})),
             wire.pack(wire.Ask("n9", 1, "disconnect", ask)),

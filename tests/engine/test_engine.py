@@ -39,6 +39,23 @@ async def test_drain_sends_everyone_away_with_a_time_of_their_own(serve: Serve) 
         assert {client.closed and client.closed[0] for client in clients} == {1012}
 
 
+async def test_alone_everyone_is_asked_back_within_what_is_left_of_the_drain(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        clients = [await app.connect("/open") for _ in range(20)]
+        app.engine.drain(10.0)
+        await app.advance(8.1)
+        backs = [(await client.received())[-1]["retry_after"] for client in clients]
+        assert all(0 <= back <= 10 - 0.4 * n for n, back in enumerate(backs))
+        assert max(backs) > 1
+
+
+async def test_a_drain_of_no_time_sends_everyone_away_at_once(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        client = await app.connect("/open")
+        app.engine.drain(0.0)
+        assert (await client.received())[-1]["retry_after"] == 0
+
+
 async def test_reload_keeps_connections_of_unchanged_channels_and_sends_the_others_away(
     serve: Serve,
 ) -> None:

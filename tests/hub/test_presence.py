@@ -1,5 +1,7 @@
 """Joins and leaves as others are told of them: grace, batches, anonymous connections."""
 
+import pytest
+
 from channeld.broker.broker import PresenceMissed
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
@@ -46,6 +48,29 @@ def test_lingering_user_is_there_with_no_connection() -> None:
     run_sync(kit.hub.drop(bob, CHANNEL, plan))
     users = run_sync(kit.hub.presence.state(room("x")))["users"]
     assert [(u["user"], u["connections"]) for u in users] == [("ann", 1), ("bob", 0)]
+
+
+@pytest.mark.parametrize(("grace", "time"), [(0.0, 10.15), (5.0, 10.15), (30.0, 30.15)])
+def test_who_was_sent_away_counts_as_there_for_a_while(grace: float, time: float) -> None:
+    kit, plan = Kit(), presence(grace=grace)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    ann.peer.take()
+    run_sync(kit.hub.drop(bob, CHANNEL, plan, 0.15))
+    kit.advance(time - 0.01)
+    assert ann.peer.take() == []
+    kit.advance(0.01)
+    assert [frame["event"] for frame in ann.peer.take()] == ["leave"]
+
+
+def test_who_was_sent_away_and_comes_back_has_neither_left_nor_joined() -> None:
+    kit, plan = Kit(), presence(grace=0)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    ann.peer.take()
+    run_sync(kit.hub.drop(bob, CHANNEL, plan, 0.15))
+    enter(kit, plan, "b2", "bob")
+    kit.advance(60)
+    # The new connection's info is another one.
+    assert [frame["event"] for frame in ann.peer.take()] == ["update"]
 
 
 def test_anonymous_connections_are_counted_and_never_told() -> None:

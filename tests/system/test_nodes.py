@@ -110,6 +110,36 @@ def test_users_of_a_killed_and_of_a_drained_node_leave_once(
         assert watcher.receive()["type"] == "say"
 
 
+def test_who_is_drained_goes_to_the_other_node_and_nobody_hears_of_it(
+    new_fleet: Callable[..., Fleet],
+) -> None:
+    drained, there = new_fleet().starts(2)
+    watcher = enter(there, "watcher")
+    users = {f"user{number}": enter(drained, f"user{number}") for number in range(60)}
+    for _ in users:
+        assert watcher.receive("presence")["event"] == "join"
+    drained.tell(signal.SIGTERM)
+    backs, clients = [], [watcher]
+    for user, client in users.items():
+        frames, code = client.until_closed()
+        assert (frames[-1]["type"], code) == ("disconnect", 1012)
+        backs.append(frames[-1]["retry_after"])
+        client.close()
+        clients.append(enter(there, user))
+    assert max(backs) < 0.2
+    assert drained.wait() == 0
+    watcher.send("presence", room="a")
+    told = [watcher.receive("presence")]
+    while told[-1]["event"] != "state":
+        told.append(watcher.receive("presence"))
+    # Neither a leave nor a join: to the others they were there all the time.
+    assert [frame["event"] for frame in told] == ["state"]
+    here = {user["user"]: user["connections"] for user in told[0]["users"]}
+    assert here == dict.fromkeys(["watcher", *users], 1)
+    for client in clients:
+        client.close()
+
+
 def test_while_redis_is_frozen_clients_stay_and_are_told(new_fleet: Callable[..., Fleet]) -> None:
     fleet = new_fleet()
     here, there = fleet.starts(2)

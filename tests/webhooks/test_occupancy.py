@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -179,3 +180,26 @@ async def test_a_room_left_while_the_broker_is_away_is_its_to_tell(
         await node.settle()
         assert here.take() == [("a", True)]
         assert len(here.runtime.timers) == 0
+
+
+async def test_who_stops_leaves_the_rest_of_a_rooms_grace_to_the_others(
+    autojump_clock: MockClock,
+) -> None:
+    lingering: list[tuple[Topic, str, float]] = []
+
+    class Heirs(MemoryBroker):
+        def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:
+            lingering.append((topic, user, seconds))
+
+    async with rig(Heirs) as here:
+        [node] = here.nodes
+        node.enter(A, "1")
+        node.enter(B, "2")
+        node.leave(A, "1", 10.0)
+        await here.advance(4.0)
+        await node.bequeath()
+        # A second more than the last user has, who is to leave before.
+        [(topic, user, seconds)] = lingering
+        assert (topic, user) == (Topic("occupied", "chat", "a"), "")
+        assert seconds == pytest.approx(7.0)
+        assert here.take() == [("a", True), ("b", True)]

@@ -95,6 +95,26 @@ def test_a_backend_hears_all_of_a_life_also_of_the_server(tmp_path: Path) -> Non
         assert sorted(heard.names()[3:]) == ["disconnected", "left", "room_vacated"]
 
 
+def test_while_another_node_is_ready_a_drain_tells_of_nobody_who_goes_there(fleet: Fleet) -> None:
+    with backend() as heard:
+        with fleet.folder.joinpath("channels.yaml").open("a") as file:
+            file.write(HOOK.replace("PORT", str(heard.port)))
+        here, there = (fleet.start(SIGNING=SIGNING).wait_ready() for _ in range(2))
+        ann = enter(here, "ann")
+        heard.wait_for("joined", user="ann", room="a")
+        here.tell(signal.SIGTERM)
+        frames, _ = ann.until_closed()
+        assert frames[-1]["retry_after"] < 0.2
+        with enter(there, "ann"):
+            assert here.wait() == 0
+            # What the stopping node had to tell is told; nothing of it says that she left.
+            heard.wait_for("disconnected", user="ann")
+        told = heard.names()
+    assert "left" not in told
+    assert "room_vacated" not in told
+    assert told.count("joined") == 1
+
+
 def test_with_a_broker_the_last_ones_are_told_of_too(fleet: Fleet) -> None:
     with backend() as heard:
         with fleet.folder.joinpath("channels.yaml").open("a") as file:

@@ -247,6 +247,34 @@ async def test_draining_tells_also_what_grace_would_have_delayed(
         assert events == ["left", "room_vacated"]
 
 
+async def test_draining_leaves_the_grace_to_nodes_that_go_on(
+    serve: Serve, autojump_clock: MockClock
+) -> None:
+    async with serve() as app:
+        hook = webhook("http://127.0.0.1:1/", events=("left", "room_vacated"))
+        told = Listener(app, hook)
+        webhooks = Webhooks(app.engine, [hook], [told])
+        ann = await app.connect("/chat/a", user="ann")
+        await ann.close()
+        await webhooks.drain(is_outlived=True)
+        assert told.take() == []
+
+
+async def test_a_room_counts_as_occupied_while_who_was_sent_away_counts_as_there(
+    serve: Serve, autojump_clock: MockClock
+) -> None:
+    async with serve() as app:
+        hook = webhook("http://127.0.0.1:1/", events=("left", "room_vacated"))
+        told = Listener(app, hook)
+        Webhooks(app.engine, [hook], [told])
+        await app.connect("/chat/a", user="ann")
+        app.engine.drain(0.0)
+        await app.advance(9.9)
+        assert told.take() == []
+        await app.advance(0.2)
+        assert told.take() == [("left",), ("room_vacated",)]
+
+
 async def test_draining_takes_no_longer_than_it_may(
     serve: Serve, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:

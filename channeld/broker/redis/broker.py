@@ -232,9 +232,10 @@ class RedisBroker:
             self._inbox.roster(topic)
         return script.answer
 
-    def linger(self, topic: Topic, user: str, connection: str) -> Later[None]:
+    def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
         """Count it no more, but keep its user until `leave`. While Redis is away it is told later."""
-        script = self._entries.linger(topic, user, connection)
+        ends = self._clock.monotonic() + seconds
+        script = self._entries.linger(topic, user, connection, ends)
         return None if script is None else self._tell(topic, script)
 
     def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
@@ -275,7 +276,7 @@ class RedisBroker:
         self._refuse_after = float("-inf")
         if self._current is not None:
             with trio.move_on_after(1), suppress(Lost, RedisError):
-                await self._leases.depart(self._current)
+                await self._leases.depart(self._current, self._clock.monotonic())
         self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()

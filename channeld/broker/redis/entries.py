@@ -6,6 +6,7 @@ a lost answer, an outage or an emptied server never leaves a user behind. Leases
 as long, since after an outage of Redis every lease has run out.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -38,6 +39,7 @@ _Key: TypeAlias = tuple[Topic, str, str]
 class _Entry:
     info: bytes
     alive: bool = True
+    ends: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -68,12 +70,12 @@ class Entries:
         """It was not entered after all."""
         self._entries.pop((topic, user, connection), None)
 
-    def linger(self, topic: Topic, user: str, connection: str) -> Script | None:
-        """Note it; the call, if there is something to tell."""
+    def linger(self, topic: Topic, user: str, connection: str, ends: float) -> Script | None:
+        """Note it, and when its time is over; the call, if there is something to tell."""
         entry = self._entries.get((topic, user, connection))
         if entry is None:
             return None
-        entry.alive = False
+        entry.alive, entry.ends = False, ends
         arguments = (self.lease, topic_key(topic), user, connection)
         return Script("linger", (self._names.base,), arguments, _unread, bound=True)
 
@@ -91,6 +93,14 @@ class Entries:
         for key in told:
             if key not in self._entries:
                 yield key, False, self._leave(*key)
+
+    def heirlooms(self, now: float) -> dict[int, list[str]]:
+        """What lingers, packed, by the whole seconds that are left of its time."""
+        found: dict[int, list[str]] = {}
+        for key, entry in self._entries.items():
+            if not entry.alive and entry.ends > now:
+                found.setdefault(math.ceil(entry.ends - now), []).append(_pack(*key).decode())
+        return found
 
     def entry(self, key: _Key) -> tuple[bool, Mapping[str, Any]] | None:
         """Whether it lives, and its info; None if it is not there."""
@@ -164,8 +174,17 @@ class Leases:
             for lease in ended if steady >= _STEADY else ():
                 await self._reap(session, lease.decode())
 
-    async def depart(self, session: Session) -> None:
-        """Give the lease up; what it still holds is undone by the others."""
+    async def depart(self, session: Session, now: float) -> None:
+        """Give the lease up; what it still holds is undone by the others: at once, or when what lingers has had its time."""
+        for seconds, packed in sorted(self.entries.heirlooms(now).items()):
+            heir = secrets.token_hex(8)
+            arguments = (self.entries.lease, heir, seconds * 1000)
+            await session.call_all(
+                [
+                    Script("bequeath", (self._names.base,), (*arguments, *some), _unread)
+                    for some in _chunks(packed)
+                ]
+            )
         await session.call("depart", (self._names.base,), (self.entries.lease,))
 
     async def _tell(self, session: Session, told: dict[_Key, bool], *, back: bool) -> None:
@@ -186,12 +205,25 @@ class Leases:
                     self.on_back(topic, user, state[1])
 
     async def _reap(self, session: Session, lease: str) -> None:
-        left = 1
-        while left:
-            reply = await session.call("reap", (self._names.base,), (lease, _AT_ONCE))
-            left, lost = read_last(reply)
-            for topic, user in lost:
+        left, rooms = 1, list[tuple[Topic, str]]()
+        try:
+            while left:
+                arguments = (lease, _AT_ONCE, self.entries.lease)
+                reply = await session.call("reap", (self._names.base,), arguments)
+                left, lost = read_last(reply)
+                for topic, user in lost:
+                    if user:
+                        self.on_lost(topic, user)
+                    else:
+                        rooms.append((topic, user))
+        finally:
+            # A room is vacated after its last user has left.
+            for topic, user in rooms:
                 self.on_lost(topic, user)
+
+
+def _chunks(packed: list[str]) -> Iterator[list[str]]:
+    return (packed[begin : begin + _AT_ONCE] for begin in range(0, len(packed), _AT_ONCE))
 
 
 def _unread(reply: Reply) -> Reply:

@@ -408,11 +408,36 @@ return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', k
 """
 )
 
-# KEYS: base. ARGV: the lease, how many entries to undo. Returns how many are left, then the entries that were a user's last.
+# KEYS: base. ARGV: a lease whose node stops, another that begins with this, its length (ms), entries that linger until it ends.
+_BEQUEATH = (
+    _NOW
+    + _PRESENCE
+    + """
+local lease, heir = ARGV[1], ARGV[2]
+local held, taken = base .. ':n:' .. lease, base .. ':n:' .. heir
+redis.call('ZADD', base .. ':leases', now + ARGV[3], heir)
+for i = 4, #ARGV do
+  if redis.call('SMOVE', held, taken, ARGV[i]) == 1 then
+    local topic, fields = string.sub(ARGV[i], 1, 32), cjson.decode(string.sub(ARGV[i], 33))
+    local all, live = connections(topic, fields[4])
+    redis.call('SADD', all, heir .. fields[5])
+    redis.call('SREM', all, lease .. fields[5])
+    if redis.call('SREM', live, lease .. fields[5]) == 1 then redis.call('LPOP', key('t', topic)) end
+  end
+end
+return 0
+"""
+)
+
+# KEYS: base. ARGV: the lease, how many entries to undo, who undoes it: one at a time, so that the order is one's. Returns how
+# many are left, then the entries that were a user's last.
 _REAP = (
     _PRESENCE
     + """
-local entries = base .. ':n:' .. ARGV[1]
+local entries, turn = base .. ':n:' .. ARGV[1], base .. ':reaping:' .. ARGV[1]
+local by = redis.call('GET', turn)
+if by and by ~= ARGV[3] then return {0} end
+redis.call('SET', turn, ARGV[3], 'EX', 10)
 redis.call('SET', base .. ':reaped:' .. ARGV[1], 1, 'EX', 86400)
 local out = {0}
 for _, entry in ipairs(redis.call('SPOP', entries, ARGV[2])) do
@@ -471,6 +496,7 @@ SCRIPTS = {
     "leave": _LEAVE,
     "present": _PRESENT,
     "count": _COUNT,
+    "bequeath": _BEQUEATH,
     "reap": _REAP,
     "renew": _RENEW,
     "arrive": _ARRIVE,

@@ -44,7 +44,7 @@ async def users(node: Any) -> list[str]:
 def test_what_is_not_entered_cannot_leave() -> None:
     entries = Entries(Names("p"))
     assert entries.leave(ROOM, "ann", "c1") is None
-    assert entries.linger(ROOM, "ann", "c1") is None
+    assert entries.linger(ROOM, "ann", "c1", 1.0) is None
 
 
 @pytest.mark.parametrize(("user", "info"), [("\ud800", {}), ("ann", {"n": object()})])
@@ -59,7 +59,7 @@ def test_redis_is_told_what_differs() -> None:
     entries = Entries(Names("p"))
     entries.enter(ROOM, "ann", "c1", {"n": 1})
     entries.enter(ROOM, "bob", "c2", {})
-    entries.linger(ROOM, "bob", "c2")
+    entries.linger(ROOM, "bob", "c2", 1.0)
     entries.enter(ROOM, "eve", "c3", {})
     entries.undo(ROOM, "eve", "c3")
     entries.lease = "later"
@@ -138,11 +138,57 @@ async def test_many_entries_are_undone_in_pieces(
     assert await users(two) == []
 
 
+async def test_a_room_is_vacated_after_the_users_of_a_dead_node_left(
+    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_AT_ONCE", 3)
+    one, two, three = await two_nodes(shared_servers("valkey").url, 3)
+    occupied = Topic("occupied", "lobby", "general")
+    await one.broker.enter(occupied, "", "n", {})
+    for number in range(10):
+        await one.broker.enter(ROOM, f"u{number}", "c", {})
+    die(one)
+    await two.until(lambda: len(two.told) + len(three.told) == 11)
+    # One node undoes it all; the other had nothing to do.
+    assert sorted(map(len, (two.told, three.told))) == [0, 11]
+    assert (two.told or three.told)[-1] == ("lost", occupied, "")
+
+
 async def test_closing_gives_the_lease_up(shared_servers: MakeServer, two_nodes: Any) -> None:
     one, two = await two_nodes(shared_servers("valkey").url)
     await one.broker.enter(ROOM, "ann", "c1", {})
     await one.broker.aclose()
     await two.until(lambda: two.told == [("lost", ROOM, "ann")])
+
+
+def test_what_lingers_is_sorted_by_the_seconds_that_are_left() -> None:
+    entries = Entries(Names("p"))
+    for number, user in enumerate(["ann", "bob", "eve", "dan"]):
+        entries.enter(ROOM, user, "c", {})
+        if user != "dan":
+            entries.linger(ROOM, user, "c", 10.0 + number)
+    left = entries.heirlooms(10.0)
+    assert [(seconds, [packed[32:] for packed in some]) for seconds, some in left.items()] == [
+        (1, ['["room","lobby","general","bob","c"]']),
+        (2, ['["room","lobby","general","eve","c"]']),
+    ]
+
+
+async def test_who_lingers_outlives_the_node_and_leaves_in_time(
+    shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "_AT_ONCE", 2)
+    one, two = await two_nodes(shared_servers("valkey").url)
+    for user in ("ann", "bob", "eve", "fay"):
+        await one.broker.enter(ROOM, user, "c1", {})
+    for user, seconds in (("ann", 60.0), ("bob", 60.0), ("eve", 60.0), ("fay", 1.0)):
+        await one.broker.linger(ROOM, user, "c1", seconds)
+    await one.broker.aclose()
+    assert not await two.broker.enter(ROOM, "ann", "c2", {})
+    await two.until(lambda: bool(two.told))
+    assert two.told == [("lost", ROOM, "fay")]
+    assert await users(two) == ["ann", "bob", "eve"]
+    assert await two.broker.leave(ROOM, "ann", "c2") is False
 
 
 async def test_an_outage_loses_nobody(make_server: MakeServer, two_nodes: Any) -> None:
