@@ -7,8 +7,8 @@ from channeld.auth.types import authenticator
 from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import OBJECT, Comparison, Use
-from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
+from channeld.plan.options.require import require_differences
 from channeld.pointer import at
 from channeld.schema.compare.schema_ref import implied
 from channeld.server.origins import origin_check
@@ -21,10 +21,9 @@ _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 def channel_access(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """A channel's `auth`, `require` and `rooms`."""
     yield from _auth(comparison, old, new)
-    pointers = (at("/channels", new.name, "require"), at("/channels", old.name, "require"))
-    yield from requirements(
-        comparison, old.require, new.require, pointers, f"clients of `{new.name}`"
-    )
+    pointers = at("/channels", new.name, "require"), at("/channels", old.name, "require")
+    for found in require_differences(old.require, new.require):
+        yield comparison.option(found, pointers, f"clients of `{new.name}`")
     yield from _joins(comparison, old, new)
     yield from _subscriptions(comparison, old, new)
     yield from _transports(comparison, old, new)

@@ -9,6 +9,8 @@ from channeld.diagnostics.diagnostic import Place, Related
 from channeld.diff.change import Change, Level, Witness, worst
 from channeld.diff.severity import Direction, level_of
 from channeld.diff.side import Side
+from channeld.plan.options.option import Difference
+from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compare.compare import compare
 from channeld.schema.compare.counterexample import Shown, find
@@ -88,6 +90,19 @@ class Comparison:
             code=code, level=level, message=message, place=place, path=pointer, related=(there,)
         )
         return attrs.evolve(known, **more)  # type: ignore[arg-type]  # fields of Change, by name
+
+    def option(self, found: Difference, pointers: tuple[str, str], who: str) -> Change:
+        """A change of an option that stands at `pointers`, in the new file and in the old one; `who` sends."""
+        pointer, before = (at(each, found.key) if found.key else each for each in pointers)
+        level = Level(found.level)
+        if found.is_gone:
+            change = self.gone(found.code, level, found.words, before, near=pointers[0])
+        else:
+            change = self.change(found.code, level, found.words, pointer)
+        affects = (who,) if found.is_of_senders else ()
+        return attrs.evolve(
+            change, label=found.label, affects=affects, security=found.is_of_security
+        )
 
     def node(self, pointer: str, *parts: Part, old: bool = False) -> Node | None:
         """The schema at a pointer together with others; None where it can't be had."""

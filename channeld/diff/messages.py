@@ -11,7 +11,6 @@ from channeld.diagnostics.diagnostic import Related
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison, Use
 from channeld.diff.delivered import Delivered, delivered, fields, is_routed
-from channeld.diff.requirements import requirements
 from channeld.diff.severity import Direction
 from channeld.plan.options.deprecated import is_past
 from channeld.plan.options.table import OPTIONS
@@ -199,13 +198,6 @@ class _Pair:
                 about=f"message `{name}`",
             )
         )
-        yield from requirements(
-            self.comparison,
-            was.require,
-            now.require,
-            (at(pointer, "require"), self.before("messages", name, "require")),
-            self._senders(name),
-        )
         yield from self._options(name, was, now)
         yield from self._audience(name, was, now)
         if is_routed(was) and is_routed(now):
@@ -216,25 +208,14 @@ class _Pair:
         self, name: str, was: Message, now: Message, section: str = "messages"
     ) -> Iterator[Change]:
         for option in OPTIONS:
-            pointer = self.at(section, name, option.key)
+            pointers = self.at(section, name, option.key), self.before(section, name, option.key)
             for found in option.differences(name, was, now):
-                place = at(pointer, found.key) if found.key else pointer
-                level = Level(found.level)
-                yield self.comparison.change(
-                    found.code, level, found.words, place, label=found.label
-                )
+                yield self.comparison.option(found, pointers, self._senders(name))
 
     def _rest(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         pointer = self.at("messages", name)
         if is_routed(now):
             yield from self._keeping(name, bool(was.history), bool(now.history), pointer)
-        if was.hook != now.hook:
-            before, after = (h.call if h is not None else "none" for h in (was.hook, now.hook))
-            words = f"the hook of `{name}` is {after} now"
-            label = f"{before} before; what it does is not analysed"
-            yield self.comparison.change(
-                "D701", Level.DANGEROUS, words, at(pointer, "hook"), label=label
-            )
         if (was.description, was.examples) != (now.description, now.examples):
             yield from self._words(f"message `{name}`", pointer)
 

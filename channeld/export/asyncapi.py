@@ -1,13 +1,14 @@
 """The contract as an AsyncAPI 3 document: the server is the application, so what clients send it *receives*."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from channeld.auth.places import placed, security_scheme
 from channeld.auth.types import authenticator
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
 from channeld.schema.vocabulary import subschemas
@@ -139,11 +140,6 @@ class _Writer:
             "payload": payload,
             **({"examples": examples} if examples else {}),
             **{f"x-channeld-{key}": shown for key, shown in each.options.items()},
-            **(
-                {"x-channeld-require": _require(each.require)}
-                if isinstance(each, Sent) and each.require
-                else {}
-            ),
         }
 
     def _is_modern(self, name: str) -> bool:
@@ -289,7 +285,7 @@ def _extensions(channel: ChannelContract) -> Schema:
     auth: Json = {
         "use": [name for name, _ in channel.auth],
         "optional": channel.auth_optional,
-        "require": _require(channel.require),
+        "require": shown_require(channel.require) or {},
     }
     found: Schema = {"x-channeld-auth": auth, "x-channeld-errors": [str(c) for c in channel.errors]}
     rooms = channel.rooms
@@ -312,10 +308,3 @@ def _extensions(channel: ChannelContract) -> Schema:
     if channel.open:
         found["x-channeld-undeclared-events"] = True
     return found
-
-
-def _require(require: Sequence[Mapping[str, Json]]) -> Json:
-    """As it is written: one mapping, or a list of alternatives."""
-    if len(require) > 1:
-        return [dict(one) for one in require]
-    return dict(require[0]) if require else {}

@@ -47,7 +47,6 @@ class Sent:
     declared: bool = True
     options: Mapping[str, Json] = attrs.field(factory=dict)
     notes: tuple[str, ...] = ()
-    require: tuple[Mapping[str, Json], ...] = ()
     replies: bool = False
     answer: str = "ack"
 

@@ -158,7 +158,6 @@ class _Describer:
                 examples=tuple(_example(type, example) for example in message.examples),
                 options=_options(message),
                 notes=_notes(message),
-                require=message.require,
                 replies=message.hook is not None,
             )
 

@@ -1,9 +1,10 @@
 """The contract for people: a page that says how to connect, what may be sent, what comes, and what can go wrong."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from channeld.auth.types import authenticator
+from channeld.diagnostics.render.markdown import cell, code, table
 from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
 from channeld.export.types import (
     Constant,
@@ -17,6 +18,7 @@ from channeld.export.types import (
     Types,
     Union,
 )
+from channeld.plan.options.require import require_words
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
@@ -68,10 +70,10 @@ def _overview(contract: Contract) -> Iterator[str]:
         " `id`; its answer repeats it."
     )
     rows = [
-        (f"[{_cell(c.name)}](#{_anchor(c.name)})", _code(c.path), _cell(c.description))
+        (f"[{cell(c.name)}](#{_anchor(c.name)})", code(c.path), cell(c.description))
         for c in contract.channels
     ]
-    yield _table(("channel", "path", ""), rows)
+    yield table(("channel", "path", ""), rows)
 
 
 def _shared(contract: Contract) -> Iterator[str]:
@@ -93,18 +95,18 @@ def _shared(contract: Contract) -> Iterator[str]:
 
 
 def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
-    yield f'## <a id="{_anchor(channel.name)}"></a>{_cell(channel.name)}'
+    yield f'## <a id="{_anchor(channel.name)}"></a>{cell(channel.name)}'
     yield channel.description
     base = contract.addresses[0] if contract.addresses else ""
-    yield f"Connect to {_code(base + channel.path)}."
+    yield f"Connect to {code(base + channel.path)}."
     if channel.params:
         rows = [_param(param, contract) for param in channel.params]
-        yield _table(("param", "type", ""), rows)
+        yield table(("param", "type", ""), rows)
     if channel.query:
         rows = [_param(param, contract) for param in channel.query]
-        yield _table(("query", "type", ""), rows)
+        yield table(("query", "type", ""), rows)
     if channel.subprotocols:
-        yield f"Offer one of the subprotocols {', '.join(map(_code, channel.subprotocols))}."
+        yield f"Offer one of the subprotocols {', '.join(map(code, channel.subprotocols))}."
     yield _authentication(channel)
     yield "\n".join(f"- {line}" for line in _traits(channel))
     declared = [each for each in channel.sent if each.declared]
@@ -120,23 +122,23 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     if channel.open:
         yield "The application may also send frames of other types."
     yield "### What channeld itself understands and says"
-    yield _table(
+    yield table(
         ("frame", "direction", ""),
         [
             *(
-                (_code(e.type), "client → server", _cell(e.description))
+                (code(e.type), "client → server", cell(e.description))
                 for e in channel.sent
                 if not e.declared
             ),
             *(
-                (_code(e.type), "server → client", _cell(e.description))
+                (code(e.type), "server → client", cell(e.description))
                 for e in channel.received
                 if not e.declared
             ),
         ],
     )
     yield "### Error codes"
-    yield _table(("code", "meaning"), [(_code(c), _MEANINGS[c]) for c in channel.errors])
+    yield table(("code", "meaning"), [(code(c), _MEANINGS[c]) for c in channel.errors])
 
 
 def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[str]:
@@ -145,8 +147,6 @@ def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[
     yield from _body(sent, contract)
     answer = "`ack`, or the hook's `reply`" if sent.replies else "`ack`"
     notes = [f"With an `id` it is answered by {answer}."]
-    if sent.require:
-        notes.append(f"Only with {_requirements(sent.require)}.")
     yield " ".join([*notes, *sent.notes])
 
 
@@ -182,10 +182,10 @@ def _fields(record: Record, schema: Schema, contract: Contract) -> str:
         known = declared.get(one.name, True)
         words = _words(one.type) if known is True else _type(known, contract)
         needed = "yes" if one.required else ""
-        rows.append((_code(one.name), words, needed, _cell(one.description)))
+        rows.append((code(one.name), words, needed, cell(one.description)))
     if record.open:
         rows.append(("others", "anything", "", ""))
-    return _table(("field", "type", "always", ""), rows)
+    return table(("field", "type", "always", ""), rows)
 
 
 def _words(type: Type) -> str:
@@ -193,7 +193,7 @@ def _words(type: Type) -> str:
         case Plain(name):
             words = {"unknown": "anything"}.get(name, name)
         case Constant(value):
-            words = _code(one_line(value))
+            words = code(one_line(value))
         case Named(name):
             words = f"[{name}](#{_type_anchor(name)})"
         case ListOf(of):
@@ -203,7 +203,7 @@ def _words(type: Type) -> str:
         case MapOf(of):
             words = f"object whose values are {_words(of)}"
         case Record(properties):
-            words = f"object with {', '.join(_code(one.name) for one in properties)}"
+            words = f"object with {', '.join(code(one.name) for one in properties)}"
         case _:
             words = " or ".join(dict.fromkeys(_words(each) for each in type.of))
     return words
@@ -219,10 +219,10 @@ def _type(schema: Json, contract: Contract, depth: int = 0) -> str:
         target = contract.definitions[name]
         return _type(target, contract, depth + 1) if is_plain else _words(Named(name))
     if "const" in schema:
-        return _code(one_line(schema["const"]))
+        return code(one_line(schema["const"]))
     options = schema.get("enum")
     if isinstance(options, list):
-        return " or ".join(_code(one_line(option)) for option in options)
+        return " or ".join(code(one_line(option)) for option in options)
     branches = schema.get("anyOf", schema.get("oneOf"))
     if isinstance(branches, list):
         return " or ".join(dict.fromkeys(_type(each, contract, depth + 1) for each in branches))
@@ -237,11 +237,11 @@ def _bounded(schema: Schema, contract: Contract, depth: int) -> str:
         words = f"array of {_type(schema['items'], contract, depth + 1)}"
     names = schema.get("properties")
     if isinstance(names, dict):
-        words += f" with {', '.join(_code(name) for name in names)}"
+        words += f" with {', '.join(code(name) for name in names)}"
     bounds = ["not empty"] if schema.get("minLength") == 1 else []
     bounds += [
         text.format(
-            _code(str(schema[key])) if key == "pattern" else one_line(schema[key]).strip('"')
+            code(str(schema[key])) if key == "pattern" else one_line(schema[key]).strip('"')
         )
         for key, text in _BOUNDS.items()
         if key in schema and not (key == "minLength" and schema[key] == 1)
@@ -252,7 +252,7 @@ def _bounded(schema: Schema, contract: Contract, depth: int) -> str:
 def _param(param: Param, contract: Contract) -> tuple[str, ...]:
     text = param.schema.get("description", "") if isinstance(param.schema, dict) else ""
     rest = "all that is left of the path; " if param.rest else ""
-    return (_code(param.name), rest + _type(param.schema, contract), _cell(str(text)))
+    return (code(param.name), rest + _type(param.schema, contract), cell(str(text)))
 
 
 def _authentication(channel: ChannelContract) -> str:
@@ -260,16 +260,15 @@ def _authentication(channel: ChannelContract) -> str:
         return "No token is needed."
     ways = "; or ".join(f"`{name}`: {authenticator(auth).words()}" for name, auth in channel.auth)
     needed = "A token may be given" if channel.auth_optional else "A token is needed"
-    require = f" Only with {_requirements(channel.require)}." if channel.require else ""
-    return f"{needed} ({ways}).{require}"
+    return " ".join(filter(None, (f"{needed} ({ways}).", require_words(channel.require))))
 
 
 def _traits(channel: ChannelContract) -> Iterator[str]:
     rooms = channel.rooms
     if rooms.join:
-        yield f"Rooms joined on connect: {', '.join(map(_code, rooms.join))}."
+        yield f"Rooms joined on connect: {', '.join(map(code, rooms.join))}."
     if rooms.subscribe is not None:
-        allowed = ", ".join(map(_code, rooms.subscribe.allow)) or "what the application allows"
+        allowed = ", ".join(map(code, rooms.subscribe.allow)) or "what the application allows"
         most = f", at most {rooms.subscribe.max}" if rooms.subscribe.max is not None else ""
         yield f"Rooms to subscribe to: {allowed}{most}."
     if channel.presence is not None:
@@ -281,36 +280,6 @@ def _traits(channel: ChannelContract) -> Iterator[str]:
             f"History: at most {size} frames of a room, for {ttl:g} seconds. Who comes back with its last `pos`"
             " (`?since=POS`) gets what it missed."
         )
-
-
-def _requirements(require: Sequence[Mapping[str, Json]]) -> str:
-    return ", or ".join(
-        " and ".join(f"the claim {_code(name)} {_code(one_line(v))}" for name, v in one.items())
-        for one in require
-    )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines.extend("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join(lines)
-
-
-def _code(text: str) -> str:
-    """A code span that a table can hold: longer fences around backticks (CommonMark 6.1), pipes escaped."""
-    flat = " ".join(text.split()).replace("|", "\\|")
-    fence = "`"
-    while fence in flat:
-        fence += "`"
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}" if flat else ""
-
-
-def _cell(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _type_anchor(name: str) -> str:

@@ -181,10 +181,6 @@ def _message(type_: str, message: Message, pointer: str) -> _Named:
         yield "route", type_, f"{pointer}/route"
     if message.schema is not True and message.schema != {}:
         yield "refusal", f"{type_} (INVALID_MESSAGE)", f"{pointer}/schema"
-    if message.require:
-        yield "refusal", f"{type_} (FORBIDDEN)", f"{pointer}/require"
     for option in OPTIONS:
         for outcome in option.outcomes(type_, message):
-            yield "refusal", outcome, f"{pointer}/{option.key}"
-    if message.hook is not None:
-        yield "hook", message.hook.call, f"{pointer}/hook"
+            yield outcome.kind, outcome.name, f"{pointer}/{option.key}"

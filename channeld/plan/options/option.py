@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import attrs
 
@@ -10,18 +10,31 @@ from channeld.config.model import Message
 from channeld.plan.context import MessageContext
 from channeld.protocol.frames import Json
 
-__all__ = ["Difference", "MessageOption"]
+__all__ = ["Difference", "MessageOption", "Outcome"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Difference:
-    """One change of an option. `words` stand alone, `label` stands at the place, which is `key` under the option."""
+    """One change of an option. `words` stand alone, `label` stands at the place, which is `key` under the option.
+
+    `is_gone`: the place is in the old file. `is_of_senders`: they are named as those concerned.
+    """
 
     code: str
     level: Literal["breaking", "dangerous", "safe"]
     words: str
     label: str = ""
     key: str = ""
+    is_gone: bool = False
+    is_of_senders: bool = False
+    is_of_security: bool = False
+
+
+class Outcome(NamedTuple):
+    """What may become of a message, as the coverage of scenarios names it."""
+
+    kind: Literal["refusal", "hook"]
+    name: str
 
 
 class MessageOption(abc.ABC):
@@ -29,22 +42,21 @@ class MessageOption(abc.ABC):
 
     key: ClassVar[str]
 
-    @abc.abstractmethod
-    def check(self, message: MessageContext) -> None:
+    def check(self, message: MessageContext) -> None:  # noqa: B027 - some are checked where they are compiled
         """Report what is wrong with it."""
 
     @abc.abstractmethod
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """What clients feel of a change."""
 
-    @abc.abstractmethod
     def shown(self, message: Message) -> Json:
         """The option as machines read it in an export; None where nothing is said."""
+        return None
 
-    @abc.abstractmethod
     def words(self, message: Message) -> str:
         """The option as a sentence for people; empty where nothing is said."""
+        return ""
 
-    def outcomes(self, type: str, message: Message) -> Iterator[str]:
-        """What may become of a message because of it, as the coverage of scenarios names it."""
+    def outcomes(self, type: str, message: Message) -> Iterator[Outcome]:
+        """What may become of a message because of it."""
         return iter(())

@@ -3,6 +3,7 @@
 from typing import Final
 
 from channeld.plan.options.deprecated import DeprecatedOption
+from channeld.plan.options.hook import HookOption
 from channeld.plan.options.kept import (
     ClearsOption,
     ConflateOption,
@@ -12,10 +13,12 @@ from channeld.plan.options.kept import (
 from channeld.plan.options.once import OnceOption
 from channeld.plan.options.option import MessageOption
 from channeld.plan.options.rate import RateOption
+from channeld.plan.options.require import RequireOption
 
 __all__ = ["OPTIONS"]
 
 OPTIONS: Final[tuple[MessageOption, ...]] = (
+    RequireOption(),
     DeprecatedOption(),
     RateOption(),
     OnceOption(),
@@ -23,4 +26,5 @@ OPTIONS: Final[tuple[MessageOption, ...]] = (
     KeyOption(),
     ClearsOption(),
     ConflateOption(),
+    HookOption(),
 )

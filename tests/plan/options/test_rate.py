@@ -61,5 +61,5 @@ def test_it_is_shown_to_machines_and_people() -> None:
 
 def test_only_what_refuses_is_a_refusal_to_cover() -> None:
     option = RateOption()
-    assert [*option.outcomes("say", message())] == ["say (RATE_LIMITED)"]
+    assert [*option.outcomes("say", message())] == [("refusal", "say (RATE_LIMITED)")]
     assert [*option.outcomes("say", message(over="latest"))] == []

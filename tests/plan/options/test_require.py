@@ -1,9 +1,8 @@
 import pytest
 
-from channeld.diff.comparison import Comparison
-from channeld.diff.requirements import requirements
+from channeld.config.model import Message
+from channeld.plan.options.require import RequireOption, require_differences
 from channeld.protocol.frames import Json
-from tests.diff.kit import BASE, side
 
 
 @pytest.mark.parametrize(
@@ -28,11 +27,8 @@ from tests.diff.kit import BASE, side
 def test_claims_that_are_asked_for(
     old: dict[str, Json] | None, new: dict[str, Json] | None, expected: list[tuple[str, str, bool]]
 ) -> None:
-    comparison = Comparison(side(BASE), side(BASE))
-    pointer = "/channels/room/require"
-    were, are = ((one,) if one else () for one in (old, new))
-    found = requirements(comparison, were, are, (pointer, pointer), "clients")
-    assert [(c.code, str(c.level), c.security) for c in found] == expected
+    found = require_differences(*((one,) if one else () for one in (old, new)))
+    assert [(each.code, each.level, each.is_of_security) for each in found] == expected
 
 
 ADMIN: dict[str, Json] = {"role": "admin"}
@@ -54,7 +50,22 @@ def test_alternatives(
     new: tuple[dict[str, Json], ...],
     expected: list[tuple[str, str]],
 ) -> None:
-    comparison = Comparison(side(BASE), side(BASE))
-    pointer = "/channels/room/require"
-    found = requirements(comparison, old, new, (pointer, pointer), "clients")
-    assert [(c.code, c.message) for c in found] == expected
+    found = require_differences(old, new)
+    assert [(each.code, each.words) for each in found] == expected
+
+
+def test_a_claim_that_is_asked_for_no_longer_stood_in_the_old_file() -> None:
+    found = {each.key: each.is_gone for each in require_differences((ADMIN,), (WRITE,))}
+    assert found == {"role": True, "docs.{params.id}": False}
+
+
+def test_it_is_shown_to_machines_and_people() -> None:
+    option = RequireOption()
+    one, several = (Message(schema=True, require=asked) for asked in ((ADMIN,), (ADMIN, WRITE)))
+    assert (option.shown(one), option.shown(several)) == (ADMIN, [ADMIN, WRITE])
+    assert option.words(one) == 'Only with the claim `role` `"admin"`.'
+    assert option.words(several).count(", or the claim") == 1
+    nothing = Message(schema=True)
+    assert (option.shown(nothing), option.words(nothing)) == (None, "")
+    assert [*option.outcomes("say", nothing)] == []
+    assert [*option.outcomes("say", one)] == [("refusal", "say (FORBIDDEN)")]
