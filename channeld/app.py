@@ -35,9 +35,10 @@ from channeld.server.handshake import Condition
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
 from channeld.server.jwks import KeySet, keep_fresh
-from channeld.server.listener import Server, named, tls_context
+from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
+from channeld.server.sockets import named, release
 from channeld.server.systemd import notify
 from channeld.telemetry import Sample, log
 
@@ -99,6 +100,7 @@ class App:
         self._reloading = trio.Lock()
         self._stop = trio.Event()
         self._is_serving = self._is_forced = False
+        self._leaves = trio.Event()
         self._tls: ssl.SSLContext | None = None
         # When the drain is over, once it has begun.
         self._ends = 0.0
@@ -164,7 +166,7 @@ class App:
         """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
 
         Args:
-            sockets: listening; closed in the end.
+            sockets: as `bind` makes them; closed in the end.
             tls: the context; None makes the plan's, if it has one.
             api_sockets: those of the control API, if it is to be served; closed in the end.
 
@@ -188,7 +190,7 @@ class App:
                     failed = error
                 finally:
                     for sock in (*sockets, *api_sockets):
-                        sock.close()
+                        release(sock)
                 nursery.cancel_scope.cancel()
         if failed is not None:
             raise failed
@@ -234,7 +236,9 @@ class App:
             console=attrs.evolve(self._console or Console(), urls=self._urls),
         )
         log("api_started", bind=[named(sock) for sock in sockets])
-        await serve_http(make_app(control), sockets, task_status=task_status)
+        await serve_http(
+            make_app(control), sockets, until=self._leaves.wait, task_status=task_status
+        )
 
     def _urls(self) -> list[str]:
         scheme = "ws" if self._tls is None else "wss"
@@ -307,7 +311,9 @@ class App:
         # Health checks fail from now on, and load balancers need a while to see that.
         await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
-        self.server.stop_accepting()
+        # From now on another server can have the API's address.
+        self._leaves.set()
+        await self.server.stop_accepting(drain.over)
         self.engine.drain(drain.over)
         await self.server.drain(drain.over)
         await self._see_off()

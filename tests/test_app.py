@@ -14,7 +14,7 @@ from channeld.broker.memory import MemoryBroker
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 from tests.server.kit import write_certificate
 
 Write = Callable[..., Plan | Report]

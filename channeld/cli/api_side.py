@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import click
 
-from channeld.cli.binding import bind_nearby
+from channeld.cli.binding import bind_nearby, bind_or_explain
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
-from channeld.server.listener import BindError, bind, named
+from channeld.server.sockets import named
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
@@ -37,8 +37,8 @@ def with_dev_api(config: Config, environ: Mapping[str, str]) -> Config:
     return attrs.evolve(config, api=Api(keys=(Secret(text=key),)))
 
 
-def bind_api(plan: Plan, *, may_move: bool) -> list[socket]:
-    """Listening sockets for the API, none where there is none; with `may_move`, on another port if its own is taken.
+def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket]:
+    """Sockets for the API, none where there is none; with `may_move`, on another port if its own is taken.
 
     Raises:
         click.ClickException: the address is taken.
@@ -49,10 +49,7 @@ def bind_api(plan: Plan, *, may_move: bool) -> list[socket]:
     if may_move:
         sockets, _moved = bind_nearby([api.bind])
         return sockets
-    try:
-        return bind([api.bind])
-    except BindError as error:
-        raise click.ClickException(str(error)) from None
+    return bind_or_explain([api.bind], beside=beside, listens=not beside)
 
 
 def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:

@@ -8,26 +8,38 @@ from typing import Final
 import click
 
 from channeld.config.scalars import TcpAddress, format_address, parse_address
-from channeld.server.listener import BindError, bind, named
+from channeld.server.sockets import BindError, bind, named
 
-__all__ = ["bind_nearby", "bind_or_explain"]
+__all__ = ["bind_nearby", "bind_or_explain", "explained"]
 
 _NEARBY: Final = 20
+_ADVICE: Final = (
+    ". Is another server running? To replace it without a gap: --take-over. To use another address: --bind HOST:PORT, "
+    "or make run BIND=HOST:PORT"
+)
+_NOT_OURS: Final = ". What listens there is not a channeld server of the same user, so it cannot be taken over from"
 
 
-def bind_or_explain(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket]:
-    """Listening sockets.
+def bind_or_explain(
+    addresses: Sequence[str], *, beside: bool = False, listens: bool = True
+) -> list[socket]:
+    """Sockets as `bind` makes them.
 
     Raises:
         click.ClickException: an address cannot be used; the message says what to do.
     """
     try:
-        return bind(addresses, reuse_port=reuse_port)
+        return bind(addresses, beside=beside, listens=listens)
     except BindError as error:
-        advice = ""
-        if _is_taken(error):
-            advice = ". Is another server running? To use another address: --bind HOST:PORT, or make run BIND=HOST:PORT"
-        raise click.ClickException(f"{error}{advice}") from None
+        raise explained(error, beside=beside) from None
+
+
+def explained(error: BindError, *, beside: bool) -> click.ClickException:
+    """The error for people: where an address is taken, with what to do about it."""
+    advice = ""
+    if _is_taken(error):
+        advice = _NOT_OURS if beside else _ADVICE
+    return click.ClickException(f"{error}{advice}")
 
 
 def bind_nearby(addresses: Sequence[str]) -> tuple[list[socket], list[tuple[str, str]]]:

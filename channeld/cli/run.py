@@ -44,6 +44,10 @@ __all__ = ["DevEnvironment", "command"]
 
 INTERRUPTED = 130
 UNSET_VARIABLE = "CH113"
+_APART = (
+    "While both servers run, clients of one do not hear those of the other, and this one begins without histories: "
+    "`broker: memory` is each process's own. With a broker that processes share nothing is lost.\n"
+)
 COLLECTOR = (5_000, 20, 10)
 
 
@@ -164,6 +168,11 @@ def _addresses(
     type=click.Choice(["auto", "console", "json"]),
     help="Overrides log.format; auto means console on a terminal and json elsewhere.",
 )
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Listen beside a running server of the same user, which can then be ended: no connection is refused.",
+)
 @click.option("--quiet", is_flag=True, help="Print no banner when ready.")
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
@@ -174,6 +183,7 @@ def command(  # noqa: PLR0913 - one for each option
     watching: bool,
     dev: bool,
     log_format: Literal["auto", "console", "json"] | None,
+    take_over: bool,
     quiet: bool,
     descriptor: int | None,
 ) -> None:
@@ -183,21 +193,18 @@ def command(  # noqa: PLR0913 - one for each option
     """
     parent = report_for_duty(descriptor)
     environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)
-    loader = _Loader(
-        file=file,
-        environ=environ if dev else os.environ,
-        dev=dev,
-        workers=workers,
-        watched=Watched(),
-    )
+    known = environ if dev else os.environ
+    loader = _Loader(file=file, environ=known, dev=dev, workers=workers, watched=Watched())
     shown = _first_check(loader, is_worker=parent is not None)
     plan = loader.plan_of(shown.checked)
     _configure_log(plan, log_format, parent)
+    if take_over and parent is None:
+        _judge_take_over(plan, dev=dev)
     tls = _tls(plan.server.tls)
-    api_sockets = _bind_api(plan, parent, dev=dev)
+    api_sockets = _bind_api(plan, parent, dev=dev, beside=take_over)
     is_leader = plan.server.workers > 1 and parent is None
     addresses = parent.spec.addresses if parent else binds or plan.server.bind
-    sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev)
+    sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev, beside=take_over)
     folder = Path(file).parent
     manner = Manner(
         dev=dev,
@@ -207,13 +214,14 @@ def command(  # noqa: PLR0913 - one for each option
         console=console_url(plan, api_sockets, dev=dev),
         moved=moved,
     )
-    quiet = quiet or parent is not None
+    quiet, made_up = quiet or parent is not None, environ.generated
     with Announcer(
-        plan=plan, manner=manner, folder=folder, secrets=environ.generated, is_quiet=quiet
+        plan=plan, manner=manner, folder=folder, secrets=made_up, is_quiet=quiet
     ) as announcer:
         if is_leader:
-            line = worker_command(file, _worker_options(log_format, workers, manner))
-            lead(plan, line, addresses, environ.generated, announcer.ready)
+            options = _worker_options(log_format, workers, manner, take_over=take_over)
+            line = worker_command(file, options)
+            lead(plan, line, addresses, made_up, announcer.ready, beside=take_over)
             return
         shown.announcer = announcer
         app = _make_app(
@@ -230,6 +238,13 @@ def command(  # noqa: PLR0913 - one for each option
 
 _run = off_the_loop()(trio.run)
 """Runs the server's task, while its log lines are written in a thread."""
+
+
+def _judge_take_over(plan: Plan, *, dev: bool) -> None:
+    if dev:
+        raise click.UsageError("--take-over is not for --dev, which moves on from a taken address")
+    if not kind_of(plan.config.broker).is_shared:
+        click.echo(_APART, err=True)
 
 
 def _configure_log(
@@ -262,8 +277,11 @@ def spare_collector() -> None:
     gc.set_threshold(*COLLECTOR)
 
 
-def _worker_options(log_format: str | None, workers: int | None, manner: Manner) -> list[str]:
+def _worker_options(
+    log_format: str | None, workers: int | None, manner: Manner, *, take_over: bool
+) -> list[str]:
     options = ["--dev"] if manner.dev else []
+    options += ["--take-over"] if take_over else []
     options += ["--watch"] if manner.reloads else []
     options += ["--log-format", log_format] if log_format else []
     return options + (["--workers", str(workers)] if workers else [])
@@ -308,19 +326,21 @@ def _demand_valid(checked: Checked, *, dev: bool) -> None:
 
 
 def _bind(
-    addresses: Sequence[str], parent: WorkerChannel | None, *, dev: bool
+    addresses: Sequence[str], parent: WorkerChannel | None, *, dev: bool, beside: bool
 ) -> tuple[list[socket], list[tuple[str, str]]]:
     if dev and parent is None:
         return bind_nearby(addresses)
-    return bind_or_explain(addresses, reuse_port=parent is not None), []
+    # Where others listen as well, they get the connections until this process serves.
+    beside = beside or parent is not None
+    return bind_or_explain(addresses, beside=beside, listens=not beside), []
 
 
-def _bind_api(plan: Plan, parent: WorkerChannel | None, *, dev: bool) -> list[socket]:
+def _bind_api(plan: Plan, parent: WorkerChannel | None, *, dev: bool, beside: bool) -> list[socket]:
     # The first of several workers has the API; what it is asked it answers for all of them.
     number = parent.spec.place.number if parent is not None else None
     if number != 0 and (parent is not None or plan.server.workers > 1):
         return []
-    return bind_api(plan, may_move=dev)
+    return bind_api(plan, may_move=dev, beside=beside)
 
 
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:

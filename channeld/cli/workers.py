@@ -10,9 +10,10 @@ import trio
 
 from channeld.broker.broker import BrokerFailed, PrivateServer
 from channeld.broker.brokers import kind_of
+from channeld.cli.binding import explained
 from channeld.plan.plan import Plan
-from channeld.server.listener import BindError
 from channeld.server.log_writer import off_the_loop
+from channeld.server.sockets import BindError
 from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, reserve
 
 __all__ = ["lead", "report_for_duty", "worker_command"]
@@ -40,6 +41,8 @@ def lead(
     addresses: Sequence[str],
     generated: Mapping[str, str],
     on_ready: Callable[[Sequence[str]], None],
+    *,
+    beside: bool = False,
 ) -> None:
     """Start the workers and keep them until all have drained; `on_ready` gets the addresses.
 
@@ -50,8 +53,10 @@ def lead(
     try:
         make = kind_of(plan.config.broker).private_server
         server = make() if make is not None else None
-        reserved, names = reserve(addresses)
-    except (BindError, BrokerFailed) as error:
+        reserved, names = reserve(addresses, beside=beside)
+    except BindError as error:
+        raise explained(error, beside=beside) from None
+    except BrokerFailed as error:
         raise click.ClickException(str(error)) from None
     supervisor = Supervisor(
         command,

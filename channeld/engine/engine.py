@@ -74,6 +74,9 @@ class Engine:
         self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
         self.sessions: dict[str, Session] = {}
+        self._drain: tuple[float, float] | None = (
+            None  # the moments of the last goodbye and of the end
+        )
         self.leaving = 0  # connections that are gone, and of whom not everybody has heard
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
@@ -103,6 +106,8 @@ class Engine:
         """A session for a connection whose handshake was accepted; the caller says `open` next."""
         session = Receiver(self, channel, params, request, peer)
         self.sessions[session.connection_id] = session
+        if self._drain is not None:
+            self._send_away_late(session, *self._drain)
         return session
 
     def forget(self, connection_id: str) -> None:
@@ -272,6 +277,7 @@ class Engine:
         what is left of the time.
         """
         now, timers = self.runtime.clock.monotonic(), self.runtime.timers
+        self._drain = now + seconds * 0.8, now + seconds
         sessions = list(self.sessions.values())
         for number, session in enumerate(sessions):
             # The last one leaves in time for its Close frame to be answered.
@@ -281,6 +287,12 @@ class Engine:
                 timers.at(now + delay, goodbye)
             else:
                 goodbye(now)
+
+    def _send_away_late(self, session: Session, last: float, end: float) -> None:
+        # A connection that was on its way when the drain began; before the last one, in time for its Close frame.
+        now = self.runtime.clock.monotonic()
+        delay = max(0.0, last - now) * 0.9 * self.runtime.random()
+        self.runtime.timers.at(now + delay, partial(self._send_away, session, end))
 
     def _send_away(self, session: Session, end: float, now: float) -> None:
         most = AT_ONCE if self.cluster.is_another_ready else max(0.0, end - now)

@@ -5,17 +5,18 @@ and never ask what bytes mean; whatever is written goes through an outbox; an ex
 connection.
 
 Reading order: `ports.py` (what is asked of others), `connection.py` (with the map of its states), `outbox.py`,
-`transports/`, `drivers/`, `listener.py`. The opening handshake: `head.py`, `exchange.py`, `handshake.py`, `origins.py`,
+`transports/`, `drivers/`, `sockets.py`, `listener.py`. The opening handshake: `head.py`, `exchange.py`, `handshake.py`, `origins.py`,
 `admission.py`. Over plain HTTP: `calls.py`, `reads.py`. Slow readers: `flow.py`, `stall.py`. Next to them: `runtime.py`,
 `asyncio_loop.py`, `hook_server.py`, `backends.py`, `http_client.py`, `jwks.py`, `log_writer.py`, `systemd.py`, `http.py` for ASGI applications, `workers.py` and
 `broker_link.py` for several processes.
 """
 
 from channeld.server.admission import Admission, Counters
-from channeld.server.listener import BindError, Server, ServerStatistics, bind, tls_context
+from channeld.server.listener import Server, ServerStatistics, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, Session
 from channeld.server.runtime import TrioClock, TrioRuntime
+from channeld.server.sockets import BindError, bind
 
 __all__ = [
     "Admission",

@@ -26,6 +26,7 @@ import trio
 
 from channeld.groups import leaves
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
+from channeld.server.sockets import is_ours, listen, release, retire, waited_on
 from channeld.telemetry import log
 
 __all__ = ["AsgiApp", "HttpLimits", "serve_http"]
@@ -69,19 +70,35 @@ async def serve_http(
     sockets: Sequence[socket.socket],
     limits: HttpLimits | None = None,
     *,
+    until: Callable[[], Awaitable[object]] = trio.sleep_forever,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve on listening sockets until cancelled. What the application raises is logged and answered with 500."""
+    """Serve on sockets that `bind` made until cancelled. What the application raises is logged and answered with 500.
+
+    When `until` returns, the listeners are closed; connections go on, and no request on its way is lost.
+    """
     server = HttpServer(app, limits or HttpLimits())
+    listeners: list[trio.socket.SocketType] = []
     try:
         async with trio.open_nursery() as nursery:
             for sock in sockets:
-                sock.setblocking(False)
-                nursery.start_soon(server.accept, trio.socket.from_stdlib_socket(sock), nursery)
+                listen(sock)
+                listeners.append(waited_on(sock))
+                nursery.start_soon(server.accept, listeners[-1], nursery)
             task_status.started()
+            await until()
+            await trio.sleep(max((retire(sock) for sock in sockets), default=0.0))
+            for sock in filter(is_ours, sockets):
+                server.accept_rest(sock, nursery)
+            for listener in listeners:
+                listener.close()
+            for sock in sockets:
+                release(sock)
     finally:
+        for listener in listeners:
+            listener.close()
         for sock in sockets:
-            sock.close()
+            release(sock)
 
 
 class HttpServer:
@@ -97,16 +114,29 @@ class HttpServer:
         while True:
             try:
                 sock, address = await listener.accept()
+            except trio.ClosedResourceError:
+                return
             except OSError as error:
                 if error.errno in NO_DESCRIPTORS:
                     log("accept_failed", reason=error.strerror, errno=error.errno)
                     await trio.sleep(RETRY_S)
                 continue
-            if self._open >= self.limits.connections and not self._make_room():
-                sock.close()
-                continue
-            self._open += 1
-            nursery.start_soon(self._serve, sock, address)
+            self._admit(sock, address, nursery)
+
+    def accept_rest(self, listener: socket.socket, nursery: trio.Nursery) -> None:
+        """Accept what waits in a listener's queue."""
+        with contextlib.suppress(OSError):
+            for _ in range(self.limits.connections):
+                sock, address = listener.accept()
+                sock.setblocking(False)
+                self._admit(trio.socket.from_stdlib_socket(sock), address, nursery)
+
+    def _admit(self, sock: trio.socket.SocketType, address: object, nursery: trio.Nursery) -> None:
+        if self._open >= self.limits.connections and not self._make_room():
+            sock.close()
+            return
+        self._open += 1
+        nursery.start_soon(self._serve, sock, address)
 
     def _make_room(self) -> bool:
         longest = next(iter(self._waiting), None)

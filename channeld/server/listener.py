@@ -1,4 +1,4 @@
-"""Listens: binds addresses, makes TLS ready, and gives each connection to the lane or to the stream driver; drains.
+"""Listens: makes TLS ready, and gives each connection to the lane or to the stream driver; drains.
 
     server = Server(Admission(engine=…, plan_source=…, runtime=…, fanout=…))
     addresses = await nursery.start(server.serve)
@@ -18,27 +18,21 @@ import attrs
 import trio
 
 from channeld.config.model import Tls
-from channeld.config.reachable import is_every_interface
 from channeld.server.admission import Admission
 from channeld.server.connection import Connection, State
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
 from channeld.server.drivers.stream import StreamDriver
-from channeld.server.systemd import InheritedSocket, inherited_sockets
+from channeld.server.sockets import bind, is_ours, listen, named, release, retire, waited_on
 from channeld.telemetry import bound, log
 
-__all__ = ["BindError", "Server", "ServerStatistics", "TlsError", "bind", "named", "tls_context"]
+__all__ = ["Server", "ServerStatistics", "TlsError", "tls_context"]
 
-_BACKLOG = 1024
 # What takes no time to drain still has so long to write its last words.
 _LAST_WORDS_S = 0.1
 # Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
 _SPARE = 256
 # OpenSSL's words for a key of another pair, and for one of another kind than the certificate's.
 _MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
-
-
-class BindError(OSError):
-    """An address can't be listened on; the message names it."""
 
 
 class TlsError(OSError):
@@ -63,35 +57,6 @@ class ServerStatistics:
     handshake_timeouts: int
     failures: int
     handshakes: dict[int, int]
-
-
-def bind(addresses: Sequence[str], *, reuse_port: bool = False) -> list[socket.socket]:
-    """Listen on `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`, and with `systemd` on the sockets that were passed in.
-
-    A name is bound at each of its addresses.
-
-    `[::]` takes IPv4 as well, unless an IPv4 address at the same port is in the list. A Unix socket that nobody listens
-    on any more is replaced. With `reuse_port` several processes share the port.
-
-    Raises:
-        BindError: an address is malformed, taken, or not ours to bind. Nothing stays bound.
-    """
-    with contextlib.ExitStack() as undo:
-        sockets: list[socket.socket] = []
-        for address in addresses:
-            try:
-                if address == "systemd":
-                    opened = _passed()
-                else:
-                    opened = _open(address, _is_dual(address, addresses), reuse_port=reuse_port)
-            except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or error
-                raise BindError(f"Cannot listen on {address}: {reason}") from error
-            for sock in opened:
-                undo.callback(sock.close)
-            sockets += opened
-        undo.pop_all()
-    return sockets
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
@@ -152,6 +117,8 @@ class Server:
         self._drivers: set[StreamDriver] = set()
         self._sockets: list[socket.socket] = []
         self._listeners: list[trio.socket.SocketType] = []
+        self._tls: ssl.SSLContext | None = None
+        self._nursery: trio.Nursery | None = None
 
     async def serve(
         self,
@@ -163,7 +130,7 @@ class Server:
         """Serve until cancelled. Starts with the addresses listened on, as `bind` takes them.
 
         Args:
-            sockets: listening sockets; None binds what the plan says.
+            sockets: as `bind` makes them; None binds what the plan says.
             tls: the context; None makes the plan's, if it has one.
             task_status: for `nursery.start`.
 
@@ -176,13 +143,15 @@ class Server:
             tls = tls_context(server.tls)
         # The first line imports what writes lines; when descriptors are lacking it would be too late.
         bound()
+        self._tls = tls
         self._sockets = list(bind(server.bind) if sockets is None else sockets)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._admission.fanout.run)
                 if self._lane is not None:
                     nursery.start_soon(self._lane.run)
-                self._listen(tls, nursery)
+                self._nursery = nursery
+                self._listen(nursery)
                 names = [named(sock) for sock in self._sockets]
                 task_status.started(names)
         finally:
@@ -201,8 +170,13 @@ class Server:
         finally:
             self._drivers.discard(driver)
 
-    def stop_accepting(self) -> None:
-        """Listen no more; connections go on. Idempotent."""
+    async def stop_accepting(self, seconds: float = 0.0) -> None:
+        """Listen no more; connections go on. Those on their way are accepted first, which takes at most `seconds`. Idempotent."""
+        patience = max((retire(sock) for sock in self._sockets), default=0.0)
+        await trio.sleep(min(patience, seconds))
+        for sock in self._sockets:
+            if is_ours(sock):
+                self._accept_rest(sock)
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
@@ -211,7 +185,7 @@ class Server:
         Those left when a fifth of that remains (at most the admission's `linger`) are closed with 1012, and have that
         time to answer.
         """
-        self.stop_accepting()
+        await self.stop_accepting()
         log("server_draining", connections=self._admission.open, seconds=seconds)
         end = trio.current_time() + seconds
         with trio.move_on_at(end - min(self._admission.linger, seconds / 5)):
@@ -245,31 +219,39 @@ class Server:
         others = [driver.connection for driver in self._drivers]
         return in_lane + [one for one in others if one.state is not State.GONE]
 
-    def _listen(self, tls: ssl.SSLContext | None, nursery: trio.Nursery) -> None:
+    def _listen(self, nursery: trio.Nursery) -> None:
         for sock in self._sockets:
+            listen(sock)
             if self._lane is not None:
-                self._lane.listen(sock, tls)
+                self._lane.listen(sock, self._tls)
             else:
-                sock.setblocking(False)
-                listener = trio.socket.from_stdlib_socket(sock)
+                listener = waited_on(sock)
                 self._listeners.append(listener)
-                nursery.start_soon(self._accept, listener, tls, nursery)
+                nursery.start_soon(self._accept, listener, nursery)
 
     def _close_listeners(self) -> None:
         # trio must be told of a socket's end while a task waits for it, and the lane's epoll before it comes.
         for sock in self._sockets:
-            _remove_path(sock)
             if self._lane is not None:
                 self._lane.ignore(sock)
         for listener in self._listeners:
             listener.close()
         for sock in self._sockets:
-            sock.close()
+            release(sock)
         self._listeners, self._sockets = [], []
 
-    async def _accept(
-        self, listener: trio.socket.SocketType, tls: ssl.SSLContext | None, nursery: trio.Nursery
-    ) -> None:
+    def _accept_rest(self, sock: socket.socket) -> None:
+        """What waits in a listener's queue would be reset by its end."""
+        if self._lane is not None:
+            self._lane.accept_rest(sock)
+            return
+        with contextlib.suppress(OSError):
+            while self._nursery is not None:
+                accepted, address = sock.accept()
+                accepted.setblocking(False)
+                self._serve_socket(trio.socket.from_stdlib_socket(accepted), address, self._nursery)
+
+    async def _accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
         while listener.fileno() >= 0:
             try:
                 sock, address = await listener.accept()
@@ -280,95 +262,13 @@ class Server:
                     log("accept_failed", reason=error.strerror, errno=error.errno)
                     await trio.sleep(RETRY_S)
             else:
-                stream: trio.abc.Stream = trio.SocketStream(sock)
-                if tls is not None:
-                    stream = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
-                host = address[0] if isinstance(address, tuple) else ""
-                nursery.start_soon(self.serve_stream, stream, host)
+                self._serve_socket(sock, address, nursery)
 
-
-def _passed() -> list[socket.socket]:
-    sockets = inherited_sockets()
-    if not sockets:
-        raise ValueError(
-            "no sockets were passed to this process: start it by a systemd socket unit"
-        )
-    return sockets
-
-
-def _is_dual(address: str, addresses: Sequence[str]) -> bool:
-    """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
-    host, _, port = address.rpartition(":")
-    others = (other for other in addresses if other != address)
-    return (
-        host.startswith("[")
-        and is_every_interface(host.strip("[]"))
-        and not any(
-            other.rpartition(":")[2] == port and not other.startswith("[") for other in others
-        )
-    )
-
-
-def _open(address: str, is_dual: bool, *, reuse_port: bool) -> list[socket.socket]:
-    if address.startswith("unix:"):
-        return [_open_unix(address.removeprefix("unix:"))]
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("expected HOST:PORT or unix:PATH")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    found = socket.getaddrinfo(
-        host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    with contextlib.ExitStack() as undo:
-        sockets = []
-        for family, _, _, _, where in dict.fromkeys(found):
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            undo.callback(sock.close)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not is_dual))
-            sock.bind(where)
-            sock.listen(_BACKLOG)
-            sockets.append(sock)
-        undo.pop_all()
-    return sockets
-
-
-def _open_unix(path: str) -> socket.socket:
-    _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(path)
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    """Remove a socket that a process left behind. One that is still listened on stays, and makes `bind` fail."""
-    place = Path(path)
-    if not place.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            place.unlink(missing_ok=True)
-
-
-def _remove_path(sock: socket.socket) -> None:
-    if sock.family == socket.AF_UNIX and not isinstance(sock, InheritedSocket):
-        with contextlib.suppress(OSError):
-            Path(sock.getsockname()).unlink()
-
-
-def named(sock: socket.socket) -> str:
-    """The address of a bound socket, as `bind` takes it."""
-    if sock.family == socket.AF_UNIX:
-        return f"unix:{sock.getsockname()}"
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def _serve_socket(
+        self, sock: trio.socket.SocketType, address: object, nursery: trio.Nursery
+    ) -> None:
+        stream: trio.abc.Stream = trio.SocketStream(sock)
+        if self._tls is not None:
+            stream = trio.SSLStream(stream, self._tls, server_side=True, https_compatible=True)
+        host = address[0] if isinstance(address, tuple) else ""
+        nursery.start_soon(self.serve_stream, stream, host)

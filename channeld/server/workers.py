@@ -23,7 +23,7 @@ import orjson
 import trio
 
 from channeld.server.broker_link import Place
-from channeld.server.listener import BindError, bind, named
+from channeld.server.sockets import BindError, bind, named
 from channeld.server.systemd import notify
 from channeld.telemetry import log
 
@@ -96,8 +96,12 @@ class WorkerChannel:
                 return
 
 
-def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
+def reserve(
+    addresses: Sequence[str], *, beside: bool = False
+) -> tuple[list[socket.socket], list[str]]:
     """Take addresses for workers: bound sockets that are not listened on, and the addresses with their ports.
+
+    With `beside` also where another server of the same user listens.
 
     Raises:
         BindError: one is taken, not ours to bind, or a Unix socket.
@@ -109,33 +113,12 @@ def reserve(addresses: Sequence[str]) -> tuple[list[socket.socket], list[str]]:
             raise BindError(
                 f"Cannot listen on {address}: several workers cannot share a Unix socket"
             )
-    # First alone: with SO_REUSEPORT another server of ours on the same port would go unnoticed.
-    probes = bind(addresses)
-    places = [(probe.family, probe.getsockname(), _is_v6_only(probe)) for probe in probes]
-    names = [named(probe) for probe in probes]
-    for probe in probes:
-        probe.close()
-    reserved: list[socket.socket] = []
-    for (family, place, v6_only), name in zip(places, names, strict=True):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        reserved.append(sock)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
-        try:
-            # Not listened on: the kernel would deal connections out to it as well.
-            sock.bind(place)
-        except OSError as error:
-            for opened in reserved:
-                opened.close()
-            raise BindError(f"Cannot listen on {name}: {error.strerror}") from error
-    return reserved, names
-
-
-def _is_v6_only(sock: socket.socket) -> int:
-    if sock.family != socket.AF_INET6:
-        return 0
-    return sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    # Not listened on: the kernel would deal connections out to them as well.
+    reserved = bind(addresses, beside=beside, listens=False)
+    for sock in reserved:
+        # With it on both sides, another server could be bound here as long as no worker listens.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return reserved, [named(sock) for sock in reserved]
 
 
 @attrs.define(eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import trio
 
-from channeld.server.listener import bind, named
+from channeld.server.sockets import bind, named
 from tests.broker.conftest import Server, _binary
 from tests.chaos.client import Diary, Sailor
 from tests.system.kit import SECRET, command, environment

@@ -9,7 +9,7 @@ from channeld.cli.links import code_of
 from channeld.config.model import Api, Config
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
-from channeld.server.listener import named
+from channeld.server.sockets import named
 
 KEY = "a-key-of-exactly-thirty-two-char"
 

@@ -11,7 +11,7 @@ from channeld.app import App
 from channeld.cli.main import run
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 
 SECRET = "a secret of at least thirty-two bytes"
 CONFIG = f"""

@@ -17,9 +17,9 @@ from channeld.plan.plan import Match
 from channeld.protocol.websocket import encode_text
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
-from channeld.server.listener import bind
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
+from channeld.server.sockets import bind
 from channeld.server.transports.fallback import FallbackReader
 from channeld.server.transports.websocket import WebSocket
 from tests.server.kit import RecordingEngine, plan, tls_contexts

@@ -56,6 +56,19 @@ async def test_a_drain_of_no_time_sends_everyone_away_at_once(serve: Serve) -> N
         assert (await client.received())[-1]["retry_after"] == 0
 
 
+async def test_who_still_comes_during_a_drain_is_sent_away_within_it(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        app.engine.drain(10.0)
+        await app.advance(5.0)
+        late = await app.connect("/open")
+        await late.send({"type": "say"})
+        assert (await late.receive())["type"] == "say"
+        await app.advance(3.1)
+        frame = (await late.received())[-1]
+        assert (frame["type"], frame["code"]) == ("disconnect", 1012)
+        assert 0 <= frame["retry_after"] <= 5
+
+
 async def test_reload_keeps_connections_of_unchanged_channels_and_sends_the_others_away(
     serve: Serve,
 ) -> None:

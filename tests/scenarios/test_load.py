@@ -12,7 +12,7 @@ from channeld.app import App
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.load import Latency, LoadResult, cannot_load, run_load
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 
 CONFIG = """
 channeld: 1

@@ -11,7 +11,7 @@ import trio
 from channeld.app import App
 from channeld.plan.load import check
 from channeld.scenarios.mock import agreeing, make_up, mock_app, samples_of
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 from tests.server.web_kit import Events, Site
 
 CONFIG = """

@@ -25,9 +25,10 @@ from channeld.plan.plan import ChannelPlan, Match, Plan
 from channeld.protocol.frames import Json
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
-from channeld.server.listener import bind, tls_context
+from channeld.server.listener import tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
+from channeld.server.sockets import bind
 from channeld.server.transports import TRANSPORTS
 from channeld.server.transports.transport import Transport
 

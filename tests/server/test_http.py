@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from channeld.server.http import HttpLimits, serve_http
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 
 FAST = HttpLimits(connections=3, head=0.2, idle=0.2, body=0.2, write=0.2, linger=0.5)
 

@@ -1,6 +1,5 @@
 """Binding, Unix sockets, accepting with and without descriptors, and ceasing to."""
 
-import contextlib
 import os
 import re
 import resource
@@ -17,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from channeld.config.model import Server, Tls
 from channeld.server.admission import Admission
-from channeld.server.listener import BindError, TlsError, bind, tls_context
 from channeld.server.listener import Server as SocketServer
+from channeld.server.listener import TlsError, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from tests.server.kit import (
@@ -30,88 +29,6 @@ from tests.server.kit import (
     serving,
     write_certificate,
 )
-
-
-def close_all(sockets: list[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
-
-
-def test_several_addresses_are_bound() -> None:
-    sockets = bind(["127.0.0.1:0", "[::1]:0", "localhost:0"])
-    assert {sock.family for sock in sockets} == {socket.AF_INET, socket.AF_INET6}
-    assert len(sockets) >= 3
-    close_all(sockets)
-
-
-def test_the_ipv6_wildcard_takes_ipv4_as_well() -> None:
-    with contextlib.ExitStack() as stack:
-        [listening] = bind(["[::]:0"])
-        stack.enter_context(listening)
-        port = listening.getsockname()[1]
-        for host in ("::1", "127.0.0.1"):
-            stack.enter_context(socket.create_connection((host, port), 5))
-
-
-def test_ipv4_may_have_the_port_for_itself() -> None:
-    with bind(["127.0.0.1:0"])[0] as probe:
-        port = probe.getsockname()[1]
-    opened = bind([f"[::]:{port}", f"127.0.0.1:{port}"])
-    try:
-        assert [sock.family for sock in opened] == [socket.AF_INET6, socket.AF_INET]
-    finally:
-        for sock in opened:
-            sock.close()
-
-
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "", ":²"]
-)
-def test_a_malformed_address_is_named(address: str) -> None:
-    with pytest.raises(BindError, match="expected HOST:PORT or unix:PATH") as raised:
-        bind([address])
-    assert address in str(raised.value)
-
-
-def test_a_taken_port_is_named_and_nothing_stays_bound() -> None:
-    (taken,) = bind(["127.0.0.1:0"])
-    (free,) = bind(["127.0.0.1:0"])
-    addresses = [f"127.0.0.1:{sock.getsockname()[1]}" for sock in (free, taken)]
-    free.close()
-    with pytest.raises(BindError, match=f"{addresses[1]}: Address already in use"):
-        bind(addresses)
-    close_all(bind([addresses[0]]))
-    taken.close()
-
-
-def test_an_address_that_is_not_ours_is_named() -> None:
-    with pytest.raises(BindError, match=r"192\.0\.2\.1:4000: Cannot assign"):
-        bind(["192.0.2.1:4000"])
-
-
-def test_processes_may_share_a_port() -> None:
-    (first,) = bind(["127.0.0.1:0"], reuse_port=True)
-    second = bind([f"127.0.0.1:{first.getsockname()[1]}"], reuse_port=True)
-    close_all([first, *second])
-
-
-def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    (first,) = bind([f"unix:{path}"])
-    first.close()
-    assert path.is_socket()
-    (second,) = bind([f"unix:{path}"])
-    with pytest.raises(BindError, match="Address already in use"):
-        bind([f"unix:{path}"])
-    second.close()
-
-
-def test_a_file_is_never_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("precious")
-    with pytest.raises(BindError, match="Address already in use"):
-        bind([f"unix:{path}"])
-    assert path.read_text() == "precious"
 
 
 async def serve_at(
@@ -126,6 +43,26 @@ async def serve_at(
     server = SocketServer(admission, use_lane=use_lane)
     (name,) = await nursery.start(server.serve)
     return server, admission, name
+
+
+@pytest.mark.parametrize("use_lane", [True, False])
+async def test_what_waits_in_the_queue_is_served_before_the_listener_closes(use_lane: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        server, admission, name = await serve_at(nursery, "127.0.0.1:0", use_lane=use_lane)
+        where = ("127.0.0.1", int(name.rpartition(":")[2]))
+        waiting = [socket.create_connection(where) for _ in range(80)]
+        await server.stop_accepting()
+        for sock in waiting:
+            sock.setblocking(False)
+            client = Client(trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
+            await client.open(glued=frame(b"a"))
+            assert await client.text() == b"a"
+        assert admission.open == 80
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(where)
+        for sock in waiting:
+            sock.close()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("use_lane", [True, False])
@@ -159,8 +96,8 @@ async def test_an_ipv6_address_is_served(use_lane: bool) -> None:
 async def test_when_it_accepts_no_more_the_connections_go_on(driver: str) -> None:
     async with serving(driver) as served:
         client = await served.client()
-        served.server.stop_accepting()
-        served.server.stop_accepting()
+        await served.server.stop_accepting()
+        await served.server.stop_accepting()
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(OSError, match="all attempts to connect"):
             await served.raw()

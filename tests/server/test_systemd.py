@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.server.listener import BindError, bind
+from channeld.server.sockets import BindError, bind
 from channeld.server.systemd import InheritedSocket, inherited_sockets, notify
 
 # High numbers, so that nothing of the test's own process is taken.
@@ -56,7 +56,7 @@ def test_what_is_not_a_listening_socket_is_an_error() -> None:
 
 def test_bind_takes_them(passed: list[socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "channeld.server.listener.inherited_sockets", lambda: inherited_sockets(variables(), FIRST)
+        "channeld.server.sockets.inherited_sockets", lambda: inherited_sockets(variables(), FIRST)
     )
     opened = bind(["systemd", "127.0.0.1:0"])
     assert [sock.getsockname() for sock in opened[:2]] == [sock.getsockname() for sock in passed]

@@ -12,7 +12,7 @@ import trio
 
 from channeld.app import App
 from channeld.plan.load import load_plan
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 
 SECRET = "s" * 42
 CONFIG = """

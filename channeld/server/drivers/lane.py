@@ -40,6 +40,8 @@ __all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lan
 
 SOCKETS_A_TURN = 128
 ACCEPTS_A_TURN = 64
+# Of a queue that is emptied in one turn: more than a backlog, so that clients that connect faster do not hold up its end.
+_ROUNDS = 32
 
 # A larger read costs more than it brings: 64 KiB take 1 µs like 4 KiB, 256 KiB take 10.
 _READ = 65536
@@ -200,6 +202,13 @@ class Lane:
             with contextlib.suppress(OSError, ValueError):
                 self.epoll.unregister(listener.fileno())
 
+    def accept_rest(self, listener: socket.socket) -> None:
+        """Accept what waits in its queue, before `ignore` and its end; `retire` sees to it that this is all."""
+        entry = self._listeners.get(listener.fileno())
+        for _ in range(_ROUNDS):
+            if entry is None or not self._accept(*entry):
+                return
+
     def adopt(
         self, sock: socket.socket, address: str, tls: ssl.SSLContext | None = None
     ) -> Connection:
@@ -333,7 +342,8 @@ class Lane:
         elif fd in self._listeners:
             self._accept(*self._listeners[fd])
 
-    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
+        """Accept as many as a turn may; whether there may be more."""
         for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, address = listener.accept()
@@ -341,11 +351,12 @@ class Lane:
                 if error.errno in NO_DESCRIPTORS:
                     log("accept_failed", reason=error.strerror, errno=error.errno)
                     self._pause_accepting(listener)
-                return
+                return False
             if self.admission.sockets >= self._most and not self.admission.make_room():
                 sock.close()
                 continue
             self.adopt(sock, address[0] if isinstance(address, tuple) else "", tls)
+        return True
 
     def _pause_accepting(self, listener: socket.socket) -> None:
         self.epoll.unregister(listener.fileno())

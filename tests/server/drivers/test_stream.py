@@ -13,9 +13,9 @@ import trio.testing
 from channeld.config.model import Server
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
-from channeld.server.listener import bind
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
+from channeld.server.sockets import bind
 from tests.server.kit import (
     Client,
     RecordingEngine,

@@ -1,0 +1,262 @@
+"""Listening sockets: made for addresses, beside those of a running server or alone, and given up without refusing anybody.
+
+    sockets = bind(["127.0.0.1:4000", "unix:/run/channeld.sock"])
+    …
+    release(sock)
+
+A server that another one takes over from shares its addresses with it for a while. On TCP both have SO_REUSEPORT, and the
+kernel deals connections out between those that listen; it lets only processes of one user do that. A first bind without
+the option still tells a server that was started by mistake. A Unix socket's path is renamed over: a client that connects from then
+on reaches the new one. To give an address up, `retire` comes first: connections that begin go elsewhere, those that
+had begun arrive, are accepted, and then nothing is left behind that closing would reset.
+"""
+
+import contextlib
+import ctypes
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from channeld.config.reachable import is_every_interface
+from channeld.server.systemd import InheritedSocket, inherited_sockets
+
+__all__ = [
+    "HANDSHAKE_S",
+    "BindError",
+    "bind",
+    "is_ours",
+    "listen",
+    "named",
+    "release",
+    "retire",
+    "waited_on",
+]
+
+HANDSHAKE_S: Final = 0.25
+"""Seconds that a TCP handshake under way is waited for when its listener retires: a long round trip."""
+
+_BACKLOG: Final = 1024
+# Linux, on all platforms that Python has wheels for. Drops a segment with SYN and without ACK, and lets the others pass.
+_SO_ATTACH_FILTER: Final = 26
+_NO_SYN: Final = (
+    (0x30, 0, 0, 13),  # the byte of flags
+    (0x54, 0, 0, 0x12),  # of those, SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone: the next instruction; else the one after it
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFF_FFFF),
+)
+
+
+class BindError(OSError):
+    """An address can't be listened on; the message names it."""
+
+
+class _UnixListener(socket.socket):
+    """A Unix socket of ours: its path, where it was bound before it took that, and the path's inode."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.path = self.bound = path
+        self.inode = 0
+
+    def is_at(self, path: str) -> bool:
+        """Whether the file of this path is this socket's."""
+        try:
+            return Path(path).lstat().st_ino == self.inode
+        except OSError:
+            return False
+
+
+def bind(
+    addresses: Sequence[str], *, beside: bool = False, listens: bool = True
+) -> list[socket.socket]:
+    """Sockets for `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`, and with `systemd` those that were passed in.
+
+    A name is bound at each of its addresses. `[::]` takes IPv4 as well, unless an IPv4 address at the same port is in
+    the list. A Unix socket that nobody listens on any more is replaced.
+
+    Args:
+        addresses: where.
+        beside: also where another server of the same user listens.
+        listens: False leaves that to `listen`: until then connections go to the others, if there are any.
+
+    Raises:
+        BindError: an address is malformed, taken, or not ours to bind. Nothing stays bound.
+    """
+    with contextlib.ExitStack() as undo:
+        sockets: list[socket.socket] = []
+        for address in addresses:
+            try:
+                opened = _open(address, _is_dual(address, addresses), beside=beside)
+                for sock in opened:
+                    undo.callback(release, sock)
+                    if listens:
+                        listen(sock)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise BindError(f"Cannot listen on {address}: {reason}") from error
+            sockets += opened
+        undo.pop_all()
+    return sockets
+
+
+def listen(sock: socket.socket) -> None:
+    """Listen on a socket that `bind` made. Idempotent.
+
+    Raises:
+        OSError: its path can't be taken.
+    """
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.listen(_BACKLOG)
+    if isinstance(sock, _UnixListener) and sock.bound != sock.path:
+        Path(sock.bound).rename(sock.path)
+        sock.bound = sock.path
+
+
+def waited_on(sock: socket.socket) -> trio.socket.SocketType:
+    """The socket for trio, which takes no subclasses: a descriptor of its own, to be closed as well."""
+    sock.setblocking(False)
+    return trio.socket.fromfd(sock.fileno(), sock.family, sock.type)
+
+
+def retire(sock: socket.socket) -> float:
+    """Let connections that begin go to other listeners of the address; without one they are refused a second later.
+
+    Returns:
+        Seconds after which those that had begun have come, and it can be closed: accept until there are none, then close.
+    """
+    if sys.platform != "linux" or sock.family == socket.AF_UNIX or not is_ours(sock):
+        return 0.0
+    program = b"".join(struct.pack("=HBBI", *step) for step in _NO_SYN)
+    kept = ctypes.create_string_buffer(program)
+    with contextlib.suppress(OSError):
+        # Accepted sockets inherit the filter, and never get what it drops.
+        pointer = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(kept))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+        return HANDSHAKE_S
+    return 0.0
+
+
+def is_ours(sock: socket.socket) -> bool:
+    """Whether it is open, and what waits in its queue is lost when we close it: it is not systemd's."""
+    return sock.fileno() >= 0 and not isinstance(sock, InheritedSocket)
+
+
+def release(sock: socket.socket) -> None:
+    """Close a listening socket; a Unix socket's path goes with it if it is still ours. Idempotent."""
+    if isinstance(sock, _UnixListener) and sock.fileno() >= 0 and sock.is_at(sock.bound):
+        with contextlib.suppress(OSError):
+            Path(sock.bound).unlink()
+    sock.close()
+
+
+def named(sock: socket.socket) -> str:
+    """The address of a bound socket, as `bind` takes it."""
+    if isinstance(sock, _UnixListener):
+        return f"unix:{sock.path}"
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{sock.getsockname()}"
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _passed() -> list[socket.socket]:
+    sockets = inherited_sockets()
+    if not sockets:
+        raise ValueError(
+            "no sockets were passed to this process: start it by a systemd socket unit"
+        )
+    return sockets
+
+
+def _is_dual(address: str, addresses: Sequence[str]) -> bool:
+    """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
+    host, _, port = address.rpartition(":")
+    others = (other for other in addresses if other != address)
+    return (
+        host.startswith("[")
+        and is_every_interface(host.strip("[]"))
+        and not any(
+            other.rpartition(":")[2] == port and not other.startswith("[") for other in others
+        )
+    )
+
+
+def _open(address: str, is_dual: bool, *, beside: bool) -> list[socket.socket]:
+    if address == "systemd":
+        return _passed()
+    if address.startswith("unix:"):
+        return [_open_unix(address.removeprefix("unix:"), beside=beside)]
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected HOST:PORT or unix:PATH")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    found = socket.getaddrinfo(
+        host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    with contextlib.ExitStack() as undo:
+        sockets = []
+        for family, _, _, _, where in dict.fromkeys(found):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            undo.callback(sock.close)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not is_dual))
+            if beside:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(where)
+            # Only now for who comes first: with it from the start, another server here would go unnoticed.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sockets.append(sock)
+        undo.pop_all()
+    return sockets
+
+
+def _open_unix(path: str, *, beside: bool) -> socket.socket:
+    mode = None if _remove_stale(path) or not beside else _mode_of_ours(path)
+    sock = _UnixListener(path)
+    try:
+        if mode is not None:
+            sock.bound = f"{path}.{os.getpid()}"
+            _remove_stale(sock.bound)
+        sock.bind(sock.bound)
+        if mode is not None:
+            Path(sock.bound).chmod(mode)
+        sock.inode = Path(sock.bound).lstat().st_ino
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _mode_of_ours(path: str) -> int:
+    """Who may connect to the server there, which was perhaps changed by hand.
+
+    Raises:
+        ValueError: it is another user's.
+    """
+    there = Path(path).lstat()
+    if there.st_uid != os.geteuid():
+        raise ValueError("the server there belongs to another user")
+    return stat.S_IMODE(there.st_mode)
+
+
+def _remove_stale(path: str) -> bool:
+    """Whether nobody listens there. A socket that a process left behind is removed; a file that is none stays."""
+    place = Path(path)
+    if not place.is_socket():
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            place.unlink(missing_ok=True)
+            return True
+    return False
