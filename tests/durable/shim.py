@@ -21,7 +21,7 @@ import httpx
 import trio
 
 from channeld.server.http import serve_http
-from channeld.server.listener import bind
+from channeld.server.sockets import bind
 from tests.ports import free_port
 from tests.system.kit import command, environment, process_of
 
