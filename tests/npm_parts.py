@@ -27,6 +27,8 @@ PACKAGES = {
         "eventsource": "5.1.5",
         "vitest": "4.1.12",
     },
+    "npm-backends": {"express": "5.3.0", "standardwebhooks": "1.1.1"},
+    "npm-openapi": {"openapi-typescript": "7.13.0", "typescript": "5.9.3"},
 }
 CLIENT = ROOT / "channeld" / "export" / "templates" / "client.ts"
 # What stands above the client in a generated module, as far as the compiler has to know of it.

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 PARTS = {
     "chromium": "chromium",
@@ -17,9 +18,16 @@ PARTS = {
     "caddy": "caddy",
     "promtool": "prometheus",
     "systemd-analyze": "systemd",
+    "go": "golang-go",
+    "postgres": "postgresql",
 }
-# Where Debian keeps what only root is expected to run.
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+# Where Debian keeps what only root is expected to run, and PostgreSQL's own programs.
+PATH = ":".join(
+    [
+        os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin",
+        *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))),
+    ]
+)  # fmt: skip
 
 
 def missing() -> list[str]:

@@ -19,7 +19,8 @@ from channeld.schema.definitions import PREFIX, Schema
 __all__ = ["hooks_document"]
 
 _SCHEMAS: Final = "#/components/schemas/"
-_ANY: Final[Schema] = {"type": "object"}
+# Said outright: generators take an object without properties for one that has none.
+_ANY: Final[Schema] = {"type": "object", "additionalProperties": True}
 _USER: Final[Schema] = {
     "type": "object",
     "required": ["id", "claims"],
@@ -33,15 +34,16 @@ _PUBLICATION: Final[Schema] = {
         "room": {"type": "string"},
         "user": {"type": "string"},
         "channel": {"type": "string"},
-        "event": {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}},
+        "event": {**_ANY, "required": ["type"], "properties": {"type": {"type": "string"}}},
     },
 }  # fmt: skip
 _REJECTION: Final[Schema] = {
-    "type": "object",
+    **_ANY,
     "required": ["message"],
     "properties": {
         "message": {"type": "string"},
-        "code": {"type": "string", "default": "REJECTED"},
+        # No `default`: generators would make it a required one.
+        "code": {"type": "string", "description": "`REJECTED` where there is none."},
         "close": {"type": "integer"},
     },
 }
@@ -87,15 +89,16 @@ def hooks_document(contract: Contract, config: Config, *, title: str, release: s
             "post": _operation(contract, backend, path, found),
         }
     schemas = {name: _moved(schema) for name, schema in contract.definitions.items()}
-    shared: Schema = {
+    schemas |= {
         "HookUser": _USER, "HookPublication": _PUBLICATION, "HookRejection": _REJECTION,
         "HookHandshake": _HANDSHAKE,
     }  # fmt: skip
+    named = _named(paths, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": release},
         "paths": paths,
-        "components": {"schemas": {**schemas, **shared}},
+        "components": {"schemas": {name: schemas[name] for name in schemas if name in named}},
     }
 
 
@@ -236,6 +239,23 @@ def _moved(schema: Json) -> Json:
         else _moved(value)
         for key, value in schema.items()
     }
+
+
+def _named(value: Json, schemas: Mapping[str, Json]) -> set[str]:
+    """The components that a value refers to, also by way of others: a backend has no use for the rest."""
+    named: set[str] = set()
+    open_values: list[Json] = [value]
+    while open_values:
+        one = open_values.pop()
+        if isinstance(one, list):
+            open_values += one
+        elif isinstance(one, Mapping):
+            open_values += one.values()
+            name = str(one.get("$ref", "")).removeprefix(_SCHEMAS)
+            if name in schemas and name not in named:
+                named.add(name)
+                open_values.append(schemas[name])
+    return named
 
 
 def _identifier(backend: str, path: str) -> str:

@@ -87,6 +87,12 @@ def test_each_kind_says_what_may_be_answered(document: Any, path: str, keys: set
     assert ("401" in responses) is (path == "/who")
 
 
+def test_it_has_the_schemas_that_it_refers_to_and_no_others(document: Any) -> None:
+    assert set(document["components"]["schemas"]) == {
+        "HookHandshake", "HookPublication", "HookRejection", "HookUser", "RoomSendAsk", "RoomSendSay", "Word",
+    }  # fmt: skip
+
+
 def test_requests_are_signed(document: Any) -> None:
     names = [one["name"] for one in document["paths"]["/in"]["post"]["parameters"]]
     assert names == ["webhook-id", "webhook-timestamp", "webhook-signature"]
