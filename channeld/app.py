@@ -232,6 +232,7 @@ class App:
             cluster=self.cluster,
             is_draining=self._stop.is_set,
             is_broker_up=lambda: self.node.is_healthy,
+            shards=lambda: self.node.shards,
             samples=lambda: own_samples(self.engine.hub.broker),
             console=attrs.evolve(self._console or Console(), urls=self._urls),
         )
@@ -251,7 +252,11 @@ class App:
             notify(state)
 
     def _condition(self) -> Condition:
-        return Condition(is_draining=self._stop.is_set(), is_broker_up=self.node.is_healthy)
+        return Condition(
+            is_draining=self._stop.is_set(),
+            is_broker_up=self.node.is_healthy,
+            shards=tuple(self.node.shards.values()),
+        )
 
     @property
     def is_ready(self) -> bool:

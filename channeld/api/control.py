@@ -57,6 +57,7 @@ class Control:
         cluster: whose verbs these are on all nodes.
         is_draining: whether clients are being sent away.
         is_broker_up: whether the broker answers.
+        shards: whether each of its shards does, by name; nothing where it is one.
         samples: the metrics that are this process's own, and not to be added up with others'.
     """
 
@@ -64,6 +65,7 @@ class Control:
     cluster: Cluster
     is_draining: Callable[[], bool] = lambda: False
     is_broker_up: Callable[[], bool] = lambda: True
+    shards: Callable[[], Mapping[str, bool]] = dict
     samples: Callable[[], Iterable[Sample]] = tuple
     console: Console = attrs.field(factory=Console)
     tails: Tails = attrs.field(init=False)

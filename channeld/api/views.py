@@ -191,7 +191,8 @@ async def ready(control: Control, _ask: Ask) -> Json:
         raise Problem(503, "draining", headers={"retry-after": "10"})
     if not control.is_broker_up():
         raise Problem(503, "the broker is away", headers={"retry-after": "1"})
-    return {"status": "ready"}
+    shards: Json = {name: "up" if is_up else "away" for name, is_up in control.shards().items()}
+    return {"status": "ready", **({"shards": shards} if shards else {})}
 
 
 async def metrics(control: Control, _ask: Ask) -> Response:

@@ -283,7 +283,10 @@ class Networked(Broker, Protocol):
 
     @property
     def healthy(self) -> bool:
-        """Whether what this node publishes comes back to it. `reason` says why not."""
+        """Whether what this node publishes comes back to it, of some topics at least. `reason` says why not."""
+
+    def states(self) -> Mapping[str, bool]:
+        """Whether each of the servers that topics are spread over answers, by name; empty where there is one."""
 
     async def run(self, *, task_status: Started = ...) -> None:
         """Keep in touch with the other nodes until cancelled; started after the first attempt, good or not."""

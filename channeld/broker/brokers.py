@@ -12,6 +12,7 @@ import attrs
 
 from channeld.broker.broker import Broker, Deliver, PrivateServer
 from channeld.config.model import RedisBroker as RedisSettings
+from channeld.config.scalars import server_of
 from channeld.timers import Clock
 
 __all__ = ["BROKERS", "BrokerKind", "BrokerSite", "kind_of"]
@@ -63,13 +64,20 @@ def _open_memory(_settings: object, site: BrokerSite) -> Broker:
 
 def _open_redis(settings: RedisSettings, site: BrokerSite) -> Broker:
     from channeld.broker.redis.broker import RedisBroker  # noqa: PLC0415 - 300 ms
+    from channeld.broker.redis.shards import ShardedBroker  # noqa: PLC0415 - likewise
 
-    return RedisBroker(settings.url, settings.prefix, site.deliver, site.clock, site.node_id)
+    def make(number: int, deliver: Deliver) -> RedisBroker:
+        url = settings.urls[number]
+        return RedisBroker(url, settings.prefix, deliver, site.clock, site.node_id)
+
+    if len(settings.urls) == 1:
+        return make(0, site.deliver)
+    return ShardedBroker([server_of(url) for url in settings.urls], make, site.deliver)
 
 
 def _open_valkey(_settings: object, site: BrokerSite) -> Broker:
     assert site.server is not None  # noqa: S101 - the row has a private server
-    return _open_redis(RedisSettings(url=site.server, prefix=_PREFIX), site)
+    return _open_redis(RedisSettings(urls=(site.server,), prefix=_PREFIX), site)
 
 
 def _embedded_valkey() -> PrivateServer:

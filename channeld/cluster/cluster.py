@@ -399,7 +399,7 @@ class Cluster:
         """
         self.engine.revocations.check_room(revocation, self.engine.runtime.clock.wall())
         if self._is_open:
-            await append(self.engine.hub, {"revoke": row_of(revocation)})
+            await self._write({"revoke": row_of(revocation)})
         reached = await self._changed("revoke", attrs.asdict(revocation))
         log("revoked", revocation=revocation.id, connections=reached.connections)
         return reached
@@ -407,9 +407,12 @@ class Cluster:
     async def restore(self, id: str) -> bool:
         """Take a revocation back; whether there was one."""
         if self._is_open:
-            await append(self.engine.hub, {"restore": id})
+            await self._write({"restore": id})
         rows = await self._everywhere("restore", {"id": id})
         return any(row for _, row in rows)
+
+    async def _write(self, entry: dict[str, Json]) -> None:
+        await append(self.engine.hub, entry, self.engine.runtime.clock.wall())
 
     async def _recall(self) -> None:
         """Put in force what was revoked while this node did not hear the others."""

@@ -4,7 +4,8 @@ A node is told of a revocation by a verb (`verbs`); the log is read when a node 
 the broker is back. A broker of one process keeps none: there nobody starts later.
 """
 
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -22,6 +23,8 @@ LOG: Final = Topic("node", "", "revocations")
 KEEP: Final = History(size=2 * MOST, ttl=366 * 86_400.0)
 PAGE: Final = 1_000
 
+_Entry: TypeAlias = dict[str, Any]
+
 _NAME: Final[Json] = {"type": ["string", "null"], "minLength": 1, "maxLength": 512}
 _ROW: Final[Json] = {
     "type": "array",
@@ -33,9 +36,14 @@ _ROW: Final[Json] = {
 _ENTRY: Final = validator_of(
     {
         "type": "object",
-        "minProperties": 1,
-        "maxProperties": 1,
-        "properties": {"revoke": _ROW, "restore": {"type": "string", "maxLength": 64}},
+        "minProperties": 2,
+        "maxProperties": 2,
+        "required": ["at"],
+        "properties": {
+            "at": {"type": "number"},
+            "revoke": _ROW,
+            "restore": {"type": "string", "maxLength": 64},
+        },
         "additionalProperties": False,
     }
 )
@@ -52,40 +60,43 @@ def from_row(row: Any) -> Revocation:
     return Revocation(user=user, token_id=token_id, before=before, until=until)
 
 
-async def append(hub: Hub, entry: dict[str, Json]) -> None:
-    """Add `{"revoke": row}` or `{"restore": id}`.
+async def append(hub: Hub, entry: dict[str, Json], wall: float) -> None:
+    """Add `{"revoke": row}` or `{"restore": id}`, as said at `wall`, Unix seconds.
 
     Raises:
         BrokerUnavailable: it is not known to be kept.
     """
-    await Pending(resolved(hub.publish(LOG, orjson.dumps(entry), KEEP)))
+    await Pending(resolved(hub.publish(LOG, orjson.dumps({**entry, "at": wall}), KEEP)))
 
 
 async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
-    """Put in force what the log says.
+    """Put in force what the log says, in the order in which it was said.
 
     Raises:
         BrokerUnavailable: it could not be read.
     """
-    pages: list[list[bytes]] = []
+    entries: list[_Entry] = []
     position, more = None, True
     while more:
         page = await Pending(resolved(hub.broker.before(LOG, position, PAGE, KEEP)))
-        pages.append([kept.payload for kept in page.frames])
+        entries += (entry for kept in reversed(page.frames) if (entry := _read(kept.payload)))
         more = page.more and bool(page.frames)
         position = page.frames[0].position if page.frames else None
-    for payloads in reversed(pages):
-        for payload in payloads:
-            _apply(payload, revocations, wall)
+    # Several servers may keep it, each what was said while it answered; the order within one stays.
+    entries.reverse()
+    for entry in sorted(entries, key=itemgetter("at")):
+        _apply(entry, revocations, wall)
 
 
-def _apply(payload: bytes, revocations: Revocations, wall: float) -> None:
+def _read(payload: bytes) -> _Entry | None:
     try:
         entry = orjson.loads(payload)
     except orjson.JSONDecodeError:
-        return
-    if not _ENTRY.accepts(entry):
-        return
+        return None
+    return entry if _ENTRY.accepts(entry) else None
+
+
+def _apply(entry: _Entry, revocations: Revocations, wall: float) -> None:
     if "restore" in entry:
         revocations.remove(entry["restore"])
         return

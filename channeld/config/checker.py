@@ -263,7 +263,8 @@ class Checker:
 
     def _mapping(self, value: dict[str, Json], rule: Rule, pointer: str) -> object:
         clean: dict[str, object] = {}
-        required = rule.get("required", ())
+        chosen = [one["required"][0] for one in rule.get("oneOf", ())]
+        required = [*rule.get("required", ()), *chosen]
         written = [k for k in value if not (k.startswith("x-") and "patternProperties" in rule)]
         whole = True
         meant: set[str | None] = set()
@@ -276,7 +277,9 @@ class Checker:
                 whole = whole and key not in required
             else:
                 clean[key] = result
-        missing = [key for key in required if key not in value]
+        missing = [key for key in rule.get("required", ()) if key not in value]
+        if chosen:
+            missing += self._one_of(chosen, value, pointer)
         for key in missing:
             # One mistake: the key is there, and misspelt.
             if key not in meant:
@@ -324,6 +327,15 @@ class Checker:
         message = f"{shown(key)} cannot be a name here"
         self.find("CH118", message, pointer, f"a name is {names['x-wants']}", key=True)
         return False
+
+    def _one_of(self, keys: list[str], value: dict[str, Json], pointer: str) -> list[str]:
+        """The key that is missing where none of these is there; one too many is reported."""
+        given = [key for key in keys if key in value]
+        if len(given) > 1:
+            message = f"{names_place(pointer)} has both `{given[0]}` and `{given[1]}`"
+            below = at(pointer, given[1])
+            self.find("CH706", message, below, "keep one of them", key=True)
+        return [] if given else keys[:1]
 
     def _missing(self, key: str, rule: Rule, pointer: str) -> None:
         if not pointer and key == "channeld":

@@ -433,10 +433,11 @@ class Channel:
 
 @attrs.frozen(slots=True, kw_only=True)
 class RedisBroker:
-    """`broker: {redis: …}`."""
+    """`broker: {redis: …}`. `urls` are the servers, one where there is `url`; `shards` is for a cluster."""
 
-    url: str = attrs.field(repr=False)
+    urls: tuple[str, ...] = attrs.field(repr=False)
     prefix: str = "channeld"
+    shards: int = 64
 
 
 @attrs.frozen(slots=True, kw_only=True)

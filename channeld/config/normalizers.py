@@ -332,7 +332,12 @@ def _route(checker: Checker, value: object, pointer: str) -> object:
 
 
 def _broker(checker: Checker, value: object, pointer: str) -> object:
-    return cast("dict[str, object]", value)["redis"] if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    redis = dict(cast("dict[str, Any]", value["redis"]))
+    if "url" in redis:
+        redis["urls"] = [redis.pop("url")]
+    return redis
 
 
 NORMALIZERS: Final[Mapping[str, Normalizer]] = {

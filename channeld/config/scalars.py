@@ -7,6 +7,7 @@ the shortest text that gives the same value again). Durations are exact to the m
 import ipaddress
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -27,6 +28,7 @@ __all__ = [
     "parse_duration",
     "parse_rate",
     "parse_size",
+    "server_of",
 ]
 
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -199,6 +201,22 @@ def format_address(address: TcpAddress | UnixAddress) -> str:
         return f"unix:{address.path}"
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"
+
+
+def server_of(url: str) -> str:
+    """Which server the URL of a broker leads to; its database, credentials and options are left out."""
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    if parts.scheme == "unix":
+        return f"/{path}"
+    is_sentinel = parts.scheme.endswith("+sentinel")
+    port = 26_379 if is_sentinel else 6_379
+    places = [
+        place if place.rpartition(":")[2].isdigit() else f"{place}:{port}"
+        for place in parts.netloc.rpartition("@")[2].lower().split(",")
+    ]
+    primary = f"/{path.partition('/')[0]}" if is_sentinel else ""
+    return ",".join(sorted(places)) + primary
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ are told UNAVAILABLE, and readiness says so.
 """
 
 import secrets
+from collections.abc import Mapping
 
 import attrs
 import trio
@@ -92,6 +93,11 @@ class BrokerLink:
     def is_outlived(self) -> bool:
         """Whether another node goes on with the presence of those who were here when this one has ended."""
         return self._cluster is not None and self._cluster.is_another_ready
+
+    @property
+    def shards(self) -> Mapping[str, bool]:
+        """Whether each shard of the broker answers, by name; empty where there is one server."""
+        return {} if self._networked is None else self._networked.states()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the broker; started after the first attempt to reach it, good or not. Needs the runtime's `run`.

@@ -12,6 +12,7 @@ import attrs
 from channeld.config.model import Server
 from channeld.hooks import Request
 from channeld.plan.plan import Match, Plan
+from channeld.protocol.frames import Json
 from channeld.server.exchange import Answer, Refuse, RequestHead, refuse, say, tokens
 from channeld.server.origins import (
     Network,
@@ -63,10 +64,11 @@ class Rules:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Condition:
-    """How the server is, for those who ask for its health."""
+    """How the server is, for those who ask for its health: of a broker in several shards, which of them answer."""
 
     is_draining: bool = False
     is_broker_up: bool = True
+    shards: tuple[bool, ...] = ()
 
 
 def _is_well() -> Condition:
@@ -188,9 +190,15 @@ def _tell_health(asked: _Asked) -> Answer:
     condition = asked.client.condition()
     if condition.is_draining:
         return say(503, {"draining": True})
+    told: dict[str, Json] = {}
+    if condition.shards:
+        # Without their names: this is the public address.
+        states: list[Json] = ["up" if is_up else "away" for is_up in condition.shards]
+        told["shards"] = states
     if not condition.is_broker_up:
-        return say(503 if "ready" in _read_query(asked.query) else 200, {"broker": "away"})
-    return say(200, {})
+        status = 503 if "ready" in _read_query(asked.query) else 200
+        return say(status, {"broker": "away", **told})
+    return say(200, told)
 
 
 def _judge_channel(

@@ -115,6 +115,10 @@ EVENTS: Final[Mapping[str, Event]] = {
         "error", ("reason", "retry_after", "exception"), "Messages are not routed."
     ),
     "broker_recovered": Event("info", ("seconds", "rooms"), "The broker answers again."),
+    "broker_shard_unavailable": Event(
+        "error", ("shard", "reason"), "Messages of the topics of this shard are not routed."
+    ),
+    "broker_shard_recovered": Event("info", ("shard", "seconds"), "This shard answers again."),
     "broker_restarted": Event(
         "error", ("status", "reason"), "The embedded Valkey ended, and is started again."
     ),

@@ -60,7 +60,12 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_slow_consumers_total": Metric("counter", (), "Connections closed with 4508."),
     "channeld_rooms": Metric("gauge", (), "Rooms with a member on this node."),
     "channeld_broker_up": Metric("gauge", (), "1 while the broker answers, 0 while it is away."),
-    "channeld_broker_round_trip_seconds": Metric("gauge", (), "The broker's latest round trip."),
+    "channeld_broker_shard_up": Metric(
+        "gauge", ("shard",), "1 while this shard of the broker answers, 0 while it is away."
+    ),
+    "channeld_broker_round_trip_seconds": Metric(
+        "gauge", (), "The broker's latest round trip; with shards the longest of theirs."
+    ),
     "channeld_history_bytes": Metric(
         "gauge",
         (),

@@ -168,12 +168,17 @@ async def test_a_user(api: Start) -> None:
 
 async def test_health(api: Start) -> None:
     away: set[str] = set()
+    shards: dict[str, bool] = {}
     options = {
+        "shards": lambda: shards,
         "is_draining": lambda: "draining" in away,
         "is_broker_up": lambda: "broker" not in away,
     }
     async with api(**options) as it:
         assert await it.get("/health/ready") == {"status": "ready"}
+        shards |= {"a:6379": True, "b:6379": False}
+        told = {"status": "ready", "shards": {"a:6379": "up", "b:6379": "away"}}
+        assert await it.get("/health/ready") == told
         for what in ("draining", "broker"):
             away.add(what)
             response = await it.http.get("/health/ready")

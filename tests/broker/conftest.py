@@ -15,8 +15,9 @@ import trio
 import trio.testing
 
 from channeld.broker.broker import Broker, Later, Publication, Topic
+from channeld.broker.brokers import BrokerSite, kind_of
 from channeld.broker.memory import MemoryBroker
-from channeld.broker.redis.broker import RedisBroker
+from channeld.config.model import RedisBroker as RedisSettings
 
 T = TypeVar("T")
 
@@ -190,20 +191,25 @@ def shared_servers() -> Iterator[Callable[[str], Server]]:
 
 @attrs.define(eq=False)
 class Node:
-    """A RedisBroker that runs in a nursery, and what it delivered and told."""
+    """A RedisBroker, or shards of them, that runs in a nursery, and what it delivered and told."""
 
-    broker: RedisBroker
+    broker: Any
     prefix: str
     delivered: list[tuple[Topic, Any]] = attrs.field(factory=list)
     told: list[tuple[Any, ...]] = attrs.field(factory=list)
 
     @classmethod
-    def on(cls, url: str, prefix: str) -> "Node":
+    def on(cls, urls: str | list[str], prefix: str, shards: int = 64) -> "Node":
         delivered: list[tuple[Topic, Any]] = []
         told: list[tuple[Any, ...]] = []
-        broker = RedisBroker(
-            url, prefix, lambda topic, pub: delivered.append((topic, pub)), RealClock(), "n"
+        site = BrokerSite(
+            deliver=lambda topic, pub: delivered.append((topic, pub)),
+            clock=RealClock(),
+            node_id="n",
         )
+        listed = (urls,) if isinstance(urls, str) else tuple(urls)
+        settings = RedisSettings(urls=listed, prefix=prefix, shards=shards)
+        broker: Any = kind_of(settings).open(settings, site)
         broker.on_gap = lambda *gap: told.append(("gap", *gap))
         broker.on_presence_lost = lambda *lost: told.append(("lost", *lost))
         broker.on_presence_back = lambda *back: told.append(("back", *back))
@@ -227,7 +233,7 @@ class Node:
 prefixes = iter(range(1_000_000))
 
 
-@pytest.fixture(params=["memory", "valkey", "redis"])
+@pytest.fixture(params=["memory", "valkey", "redis", "shards"])
 async def rig(
     request: pytest.FixtureRequest, shared_servers: Callable[[str], Server]
 ) -> AsyncIterator[Rig]:
@@ -235,7 +241,8 @@ async def rig(
         yield memory_rig()
         return
     async with trio.open_nursery() as nursery:
-        node = Node.on(shared_servers(request.param).url, f"t{next(prefixes)}")
+        kinds = ("valkey", "redis") if request.param == "shards" else (request.param,)
+        node = Node.on([shared_servers(kind).url for kind in kinds], f"t{next(prefixes)}")
         await node.start(nursery)
         yield Rig(node.broker, node.delivered, trio.sleep)
         await node.broker.aclose()
@@ -252,7 +259,7 @@ async def two_nodes(nursery: trio.Nursery) -> AsyncIterator[Callable[[str], Awai
     """Makes two running nodes under one prefix, and closes them."""
     nodes: list[Node] = []
 
-    async def make(url: str, count: int = 2) -> list[Node]:
+    async def make(url: str | list[str], count: int = 2) -> list[Node]:
         prefix = f"t{next(prefixes)}"
         for _ in range(count):
             nodes.append(await Node.on(url, prefix).start(nursery))
@@ -267,7 +274,7 @@ async def two_nodes(nursery: trio.Nursery) -> AsyncIterator[Callable[[str], Awai
 async def one_node(two_nodes: Callable[..., Any]) -> Callable[[str], Awaitable[Node]]:
     """Makes a running node."""
 
-    async def make(url: str) -> Node:
+    async def make(url: str | list[str]) -> Node:
         return cast("Node", (await two_nodes(url, 1))[0])
 
     return make

@@ -13,7 +13,7 @@ from channeld.config.model import Config
 from channeld.config.model import RedisBroker as RedisSettings
 from tests.broker.conftest import FakeClock
 
-REDIS = RedisSettings(url="unix:///nowhere/s", prefix="p")
+REDIS = RedisSettings(urls=("unix:///nowhere/s",), prefix="p")
 
 
 def site(server: str | None = None) -> BrokerSite:

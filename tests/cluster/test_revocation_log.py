@@ -69,8 +69,8 @@ async def test_a_node_that_comes_later_reads_what_was_revoked(
 async def test_what_is_no_entry_is_passed_over(nodes: Nodes, autojump_clock: MockClock) -> None:
     async with nodes(1) as (_, [a]):
         for entry in ({"revoke": [1, 2]}, {"restore": 5}, {"other": "x"}, {}):
-            await append(a.engine.hub, entry)  # type: ignore[arg-type]
-        await append(a.engine.hub, {"revoke": row_of(ANN)})
+            await append(a.engine.hub, entry, START)  # type: ignore[arg-type]
+        await append(a.engine.hub, {"revoke": row_of(ANN)}, START)
         known = Revocations()
         await replay(a.engine.hub, known, START)
         assert list(known) == [ANN]
@@ -87,3 +87,14 @@ async def test_a_node_that_was_cut_off_reads_the_log_again(
         b.cluster.greet()
         await b.rest()
         assert list(b.engine.revocations) == [ANN]
+
+
+async def test_what_was_said_last_holds_in_whatever_order_it_is_kept(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(1) as (_, [a]):
+        await append(a.engine.hub, {"revoke": row_of(ANN)}, START + 2)
+        await append(a.engine.hub, {"restore": ANN.id}, START + 1)
+        known = Revocations()
+        await replay(a.engine.hub, known, START)
+        assert list(known) == [ANN]

@@ -30,12 +30,12 @@ def test_unions() -> None:
     config = make_model(
         {
             "auth": {"s": auth},
-            "broker": {"url": "redis://a"},
+            "broker": {"urls": ["redis://a"]},
             "server": {"allowed_origins": ["https://a"]},
         }
     )
     assert config.auth["s"] == JwtAuth(algorithms=("HS256",), secrets=(Secret(text="x"),))
-    assert config.broker == RedisBroker(url="redis://a")
+    assert config.broker == RedisBroker(urls=("redis://a",))
     assert config.server.allowed_origins == ("https://a",)
     assert make_model({"broker": "valkey"}).broker == "valkey"
 

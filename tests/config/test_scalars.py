@@ -171,3 +171,18 @@ def test_nothing_written_makes_a_parser_raise(written: Json) -> None:
     for parse in (scalars.parse_duration, scalars.parse_size, scalars.parse_address):
         parse(written)
     scalars.parse_rate(written)
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("redis://a", "a:6379"),
+        ("rediss://ann:p%40ss@A:7/2?ssl_cert_reqs=none", "a:7"),
+        ("redis://[::1]", "[::1]:6379"),
+        ("unix:///run/s?db=1", "/run/s"),
+        ("redis+sentinel://b:1,a/main/3?sentinel_password=x", "a:26379,b:1/main"),
+        ("valkey+cluster://b,a:1", "a:1,b:6379"),
+    ],
+)
+def test_the_server_of_a_url(url: str, server: str) -> None:
+    assert scalars.server_of(url) == server

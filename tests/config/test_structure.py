@@ -341,7 +341,7 @@ diff: {accept: [{code: D309, reason: agreed with everybody}]}""",
     )
     config = load_config(text).config
     assert config is not None
-    assert config.broker == RedisBroker(url="redis://localhost", prefix="chat")
+    assert config.broker == RedisBroker(urls=("redis://localhost",), prefix="chat")
     assert config.api is not None
     assert [secret.inline for secret in config.api.keys] == [False]
     assert config.webhooks[0].batch == 1.0
@@ -583,7 +583,12 @@ def mapping(rule: Rule) -> st.SearchStrategy[Any]:
         optional = {k: generated(v) for k, v in rule["properties"].items() if k not in required}
         drawn = st.fixed_dictionaries(fixed, optional=optional)
         least = rule.get("minProperties", 0)
-        return drawn.filter(lambda value: len(value) >= least)
+        choice = [one["required"][0] for one in rule.get("oneOf", ())]
+        return drawn.filter(
+            lambda value: (
+                len(value) >= least and (not choice or sum(key in value for key in choice) == 1)
+            )
+        )
     more = rule.get("additionalProperties")
     if isinstance(more, dict):
         least = rule.get("minProperties", 0)

@@ -170,6 +170,11 @@ def test_health_is_answered_over_any_limits() -> None:
     assert health(AWAY, "/health?ready") == (503, {"broker": "away"})
     assert health(AWAY, "/health?ready", "HEAD") == (503, None)
     assert health(DRAINING) == (503, {"draining": True})
+    partly = {"shards": ["up", "away"]}
+    assert health(Condition(shards=(True, False))) == (200, partly)
+    assert health(Condition(shards=(True, False)), "/health?ready") == (200, partly)
+    away = Condition(is_broker_up=False, shards=(False, False))
+    assert health(away, "/health?ready") == (503, {"broker": "away", "shards": ["away", "away"]})
     assert health(Condition(), method="POST")[0] == 405
 
 

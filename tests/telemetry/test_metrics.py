@@ -87,6 +87,7 @@ def test_no_label_is_named_after_what_clients_choose() -> None:
         "type",
         "result",
         "hook",
+        "shard",
         "webhook",
         "version",
         "python",

@@ -287,6 +287,10 @@ class RedisBroker:
         """Whether this node hears itself through Redis."""
         return self._healthy
 
+    def states(self) -> Mapping[str, bool]:
+        """Nothing: it is one server."""
+        return {}
+
     def statistics(self) -> RedisStatistics:
         """What was done, and what is held now."""
         return RedisStatistics(

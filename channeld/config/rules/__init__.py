@@ -4,14 +4,24 @@ A rule looks at what could be understood (`config`), and asks what was written (
 missing: a key that another finding has already refused is not missing.
 
 `evidence.py` is what rules ask with. The rules, by subject: `style.py` (channels and messages), `access.py` (who gets in),
-`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`.
+`authentication.py` and `keys.py` (authenticators), `limits.py`, `webhooks.py`, `backends.py`,
+`broker.py`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from channeld.config.model import Config
-from channeld.config.rules import access, authentication, backends, keys, limits, style, webhooks
+from channeld.config.rules import (
+    access,
+    authentication,
+    backends,
+    broker,
+    keys,
+    limits,
+    style,
+    webhooks,
+)
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 
@@ -74,6 +84,8 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH703": style.names_alike,
     "CH704": style.workers_without_broker,
     "CH705": style.workers_on_a_unix_socket,
+    "CH707": broker.server_twice,
+    "CH708": broker.shards_without_cluster,
 }
 
 

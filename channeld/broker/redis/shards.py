@@ -1,0 +1,349 @@
+"""Topics spread over several brokers, the shards: each topic has one home, which every node finds from its name alone.
+
+The home is the shard that gives the highest score to a topic (rendezvous hashing, Thaler and Ravishankar 1998): with one shard
+more, only the topics move that have their home there from then on. Each shard has its own session, health and leases; what
+is away makes `BrokerUnavailable` for its own topics alone.
+
+Topics between nodes (`kind` "node") must work as long as any shard does, so two shards carry them: nodes hear both, what is
+said goes to the one that answers, and what is kept goes to both and is delivered once.
+
+A key that may be taken once is taken at the home of the topic that is published to, in the same step. Whether it is taken
+is asked elsewhere, at the home of its owner, which is told afterwards: should a node die between the two, a message that is
+sent again is found out by the topic's home.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import trio
+
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    Deliver,
+    Delivered,
+    History,
+    Later,
+    Networked,
+    Page,
+    Placing,
+    Position,
+    PresenceCount,
+    PresenceEntry,
+    Publication,
+    Started,
+    Topic,
+)
+from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.redis.encoding import topic_key
+from channeld.telemetry import Sample, log
+
+__all__ = ["ShardedBroker", "ranking"]
+
+T = TypeVar("T")
+Info: TypeAlias = Mapping[str, Any]
+
+_CONTROL: Final = "node"
+# Kept frames between nodes that are remembered, so that the second copy is known for one.
+_MOST_HEARD: Final = 20_000
+_MASK: Final = (1 << 64) - 1
+
+
+async def _settled(later: Later[T]) -> T:
+    return await cast("Awaitable[T]", later) if hasattr(later, "__await__") else later
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _score(topic: int, shard: int) -> int:
+    # The finalizer of SplitMix64: each bit of either decides over each bit of the score.
+    mixed = (topic ^ shard) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & _MASK
+    return mixed ^ (mixed >> 31)
+
+
+def ranking(text: str, shards: Sequence[str]) -> list[int]:
+    """The numbers of the shards, the home of `text` first, its successor next."""
+    topic = _number(text)
+    scores = [(_score(topic, _number(shard)), shard, at) for at, shard in enumerate(shards)]
+    return [at for _, _, at in sorted(scores, reverse=True)]
+
+
+class ShardedBroker:
+    """Keeps the `Networked` contract over shards that do. It is up while any of them is."""
+
+    def __init__(
+        self, names: Sequence[str], make: Callable[[int, Deliver], Networked], deliver: Deliver
+    ) -> None:
+        """Make the shards.
+
+        Args:
+            names: those of the shards, the same on every node; the order is of no importance.
+            make: gives the shard of a number.
+            deliver: takes what they bring.
+        """
+        self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
+        self.on_presence_lost: Callable[[Topic, str], None] = lambda _topic, _user: None
+        self.on_presence_back: Callable[[Topic, str, Info], None] = lambda _topic, _user, _info: (
+            None
+        )
+        self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
+        self.begin_turn: Callable[[], None] = lambda: None
+        self.end_turn: Callable[[], None] = lambda: None
+        self._deliver = deliver
+        self._names = tuple(names)
+        self._numbers = [_number(name) for name in names]
+        self._shards = [make(number, self._take) for number in range(len(names))]
+        self._home_of_topic = lru_cache(maxsize=16_384)(lambda topic: self._home(topic_key(topic)))
+        ranks = ranking(_CONTROL, self._names)
+        self._control = [self._shards[at] for at in ranks[:2]]
+        self._by_rank = [self._shards[at] for at in ranks]
+        self._heard: OrderedDict[bytes, None] = OrderedDict()
+        self._away: dict[int, float] = {}  # since when
+        self._said = False
+
+    # Where.
+
+    def _home(self, text: str) -> Networked:
+        topic, numbers = _number(text), self._numbers
+        best = max(
+            range(len(numbers)), key=lambda at: (_score(topic, numbers[at]), self._names[at])
+        )
+        return self._shards[best]
+
+    def _at(self, topic: Topic) -> Networked:
+        return self._control[0] if topic.kind == _CONTROL else self._home_of_topic(topic)
+
+    # The verbs.
+
+    def publish(
+        self,
+        topic: Topic,
+        payload: bytes,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+        placing: Placing | None = None,
+    ) -> Later[Position | None]:
+        """Publish at the topic's home."""
+        if topic.kind == _CONTROL:
+            return self._publish_control(topic, payload, keep)
+        home = self._home_of_topic(topic)
+        publish = partial(home.publish, topic, payload, keep, skip, once, placing)
+        if once is None or self._home(once.owner) is home:
+            return publish()
+        return self._publish_once(publish, once)
+
+    async def _publish_once(
+        self, publish: Callable[[], Later[Position | None]], once: Once
+    ) -> Position | None:
+        owner = self._home(once.owner)
+        if await _settled(owner.is_taken(once)):
+            raise AlreadyTaken
+        position = await _settled(publish())
+        with suppress(BrokerUnavailable):
+            # Nobody waits for it: the topic's home has the key.
+            owner.take(once)
+        return position
+
+    def _publish_control(
+        self, topic: Topic, payload: bytes, keep: History | None
+    ) -> Later[Position | None]:
+        answering = [shard for shard in self._control if shard.healthy]
+        if keep is None:
+            return (answering or self._control)[0].publish(topic, payload)
+        laters: list[Later[Position | None]] = []
+        for shard in answering or self._control:
+            with suppress(BrokerUnavailable):
+                laters.append(shard.publish(topic, payload, keep))
+        if not laters:
+            raise BrokerUnavailable
+        return self._any_of(laters)
+
+    async def _any_of(self, laters: Sequence[Later[Position | None]]) -> Position | None:
+        positions, is_unknown = [], False
+        for later in laters:
+            try:
+                positions.append(await _settled(later))
+            except BrokerUnavailable as error:
+                is_unknown = is_unknown or error.is_unknown
+        if not positions:
+            raise BrokerUnavailable(is_unknown=is_unknown)
+        return positions[0]
+
+    def is_taken(self, once: Once) -> Later[bool]:
+        """Whether somebody has the key, as the home of its owner knows it."""
+        return self._home(once.owner).is_taken(once)
+
+    def take(self, once: Once) -> Later[bool]:
+        """Take a key without publishing anything, at the home of its owner."""
+        return self._home(once.owner).take(once)
+
+    def subscribe(self, topic: Topic) -> Later[None]:
+        """Want a topic of its home; one between nodes of both that carry it."""
+        if topic.kind != _CONTROL:
+            return self._home_of_topic(topic).subscribe(topic)
+        laters = (shard.subscribe(topic) for shard in self._control)
+        waiting = [later for later in laters if later is not None]
+        return self._all_of(waiting) if waiting else None
+
+    async def _all_of(self, laters: Sequence[Awaitable[None]]) -> None:
+        for later in laters:
+            await later
+
+    def unsubscribe(self, topic: Topic) -> None:
+        """Want it no more."""
+        for shard in self._control if topic.kind == _CONTROL else (self._at(topic),):
+            shard.unsubscribe(topic)
+
+    def since(
+        self, topic: Topic, position: Position | None, keep: History, replay: int = 0
+    ) -> Later[Page]:
+        """What came after a position, from the topic's home."""
+        return self._at(topic).since(topic, position, keep, replay)
+
+    def before(
+        self, topic: Topic, position: Position | None, limit: int, keep: History
+    ) -> Later[Page]:
+        """The latest frames before a position; of a topic between nodes, those of one shard after the other."""
+        if topic.kind == _CONTROL:
+            return self._before_everywhere(topic, position, limit, keep)
+        return self._at(topic).before(topic, position, limit, keep)
+
+    async def _before_everywhere(
+        self, topic: Topic, position: Position | None, limit: int, keep: History
+    ) -> Page:
+        failed: BrokerUnavailable | None = None
+        page: Page | None = None
+        for shard in self._by_rank:
+            try:
+                found = await _settled(shard.before(topic, position, limit, keep))
+            except BrokerUnavailable as error:
+                failed = error
+                continue
+            if position is not None and not found.recovered:
+                continue  # it is a position at another shard
+            page, position = found, None
+            if page.frames:
+                break
+        if page is None or (failed is not None and not page.frames):
+            raise failed or BrokerUnavailable
+        is_last = shard is self._by_rank[-1]
+        return Page(page.frames, page.top, page.recovered, page.more or not is_last)
+
+    def enter(self, topic: Topic, user: str, connection: str, info: Info) -> Later[bool]:
+        """Count a connection in a topic's presence, at its home."""
+        return self._at(topic).enter(topic, user, connection, info)
+
+    def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
+        """Count it no more, but keep its user until `leave`."""
+        return self._at(topic).linger(topic, user, connection, seconds)
+
+    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
+        """Forget a connection."""
+        return self._at(topic).leave(topic, user, connection)
+
+    def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
+        """Who is there, as the topic's home knows it."""
+        return self._at(topic).present(topic)
+
+    def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
+        """How one user is shown there."""
+        return self._at(topic).entry(topic, user)
+
+    def count(self, topic: Topic) -> Later[PresenceCount]:
+        """How many are there."""
+        return self._at(topic).count(topic)
+
+    async def aclose(self) -> None:
+        """Close all shards, at once."""
+        async with trio.open_nursery() as nursery:
+            for shard in self._shards:
+                shard.on_health = lambda _healthy, _reason: None
+                nursery.start_soon(shard.aclose)
+
+    # What it is told.
+
+    def _take(self, topic: Topic, delivered: Delivered) -> None:
+        if topic.kind != _CONTROL or not self._is_copy(delivered):
+            self._deliver(topic, delivered)
+
+    def _is_copy(self, delivered: Delivered) -> bool:
+        """Whether it was kept on both servers, and has come from the other one."""
+        if not isinstance(delivered, Publication) or delivered.position is None:
+            return False
+        digest = hashlib.blake2b(delivered.payload, digest_size=16).digest()
+        if digest in self._heard:
+            return True
+        self._heard[digest] = None
+        if len(self._heard) > _MOST_HEARD:
+            self._heard.popitem(last=False)
+        return False
+
+    def _tell_health(self, number: int, healthy: bool, reason: str) -> None:
+        name = self._names[number]
+        if not healthy:
+            self._away[number] = trio.current_time()
+            log("broker_shard_unavailable", shard=name, reason=reason)
+        elif number in self._away:
+            seconds = round(trio.current_time() - self._away.pop(number), 3)
+            log("broker_shard_recovered", shard=name, seconds=seconds)
+        if self.healthy != self._said:
+            self._said = self.healthy
+            self.on_health(self._said, reason)
+        elif healthy and self._shards[number] in self._control:
+            # What other nodes said there may have been missed.
+            self.on_health(True, "")
+
+    # As a whole.
+
+    @property
+    def healthy(self) -> bool:
+        """Whether any shard answers."""
+        return any(shard.healthy for shard in self._shards)
+
+    @property
+    def reason(self) -> str:
+        """Why shards are away."""
+        away = (
+            f"{name}: {shard.reason}"
+            for name, shard in zip(self._names, self._shards, strict=True)
+            if not shard.healthy
+        )
+        return "; ".join(away)
+
+    def states(self) -> Mapping[str, bool]:
+        """Whether each shard answers, by name."""
+        return {name: shard.healthy for name, shard in zip(self._names, self._shards, strict=True)}
+
+    def samples(self) -> Iterator[Sample]:
+        """What each shard measures: the longest round trip, and for each whether it answers."""
+        longest: dict[str, float] = {}
+        for name, shard in zip(self._names, self._shards, strict=True):
+            yield Sample("channeld_broker_shard_up", int(shard.healthy), (name,))
+            for metric, value, _ in shard.samples():
+                if isinstance(value, int | float):
+                    longest[metric] = max(longest.get(metric, 0), value)
+        for metric, value in longest.items():
+            yield Sample(metric, value)
+
+    async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
+        """Run all shards; started when each of them has made its first attempt."""
+        for number, shard in enumerate(self._shards):
+            shard.on_gap, shard.on_health = self.on_gap, partial(self._tell_health, number)
+            shard.on_presence_lost = self.on_presence_lost
+            shard.on_presence_back = self.on_presence_back
+            shard.begin_turn, shard.end_turn = self.begin_turn, self.end_turn
+        async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as starting:
+                for shard in self._shards:
+                    starting.start_soon(nursery.start, shard.run)
+            for number, shard in enumerate(self._shards):
+                if not shard.healthy and number not in self._away:
+                    self._tell_health(number, False, shard.reason)
+            task_status.started()

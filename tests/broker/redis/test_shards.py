@@ -1,0 +1,242 @@
+"""Topics over several servers: where each is, what happens when one server is away, and what nodes say to each other."""
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.redis import broker, session
+from channeld.broker.redis.shards import ShardedBroker, ranking
+from tests.broker.conftest import Node, Server
+
+KEEP = History(size=100, ttl=60.0)
+EVERYBODY = Topic("node", "", "*")
+MakeServer = Callable[[str], Server]
+ROOMS = [Topic("room", "lobby", f"r{number}") for number in range(40)]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ECHO", 0.05)
+    monkeypatch.setattr(broker, "SILENCE", 0.4)
+    monkeypatch.setattr(broker, "HOLD", 0.2)
+    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(session, "TIMEOUT", 0.4)
+
+
+@pytest.fixture
+def servers(make_server: MakeServer) -> list[Server]:
+    return [make_server("valkey") for _ in range(3)]
+
+
+def urls(servers: list[Server]) -> list[str]:
+    return [server.url for server in servers]
+
+
+def at(node: Node, server: Server) -> list[Topic]:
+    """The rooms whose home is a server."""
+    number = node.broker._names.index(str(server.socket))
+    return [room for room in ROOMS if node.broker._at(room) is node.broker._shards[number]]
+
+
+def test_topics_are_spread_evenly_and_a_new_shard_takes_its_share_alone() -> None:
+    three = ["a:1", "b:1", "c:1"]
+    topics = [f"topic {number}" for number in range(3000)]
+    homes = {topic: three[ranking(topic, three)[0]] for topic in topics}
+    assert all(900 < count < 1100 for count in Counter(homes.values()).values())
+    four = ["d:1", *three]
+    later = {topic: four[ranking(topic, four)[0]] for topic in topics}
+    moved = [topic for topic in topics if later[topic] != homes[topic]]
+    assert {later[topic] for topic in moved} == {"d:1"}
+    assert 650 < len(moved) < 850
+
+
+def test_a_topic_s_home_stays_from_version_to_version() -> None:
+    # Nodes of two versions share the servers for a while: what is found here may never change.
+    ranks = [ranking(f"t{number}", ["a", "b", "c"]) for number in range(4)]
+    assert ranks == [[0, 1, 2], [1, 2, 0], [2, 1, 0], [2, 1, 0]]
+
+
+async def test_nodes_find_a_topic_at_the_same_server_whatever_the_order(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery
+) -> None:
+    one = await new_node(urls(servers)).start(nursery)
+    two = await new_node(urls(servers[::-1]), one.prefix).start(nursery)
+    await one.until(lambda: all(one.broker.states().values()))
+    await two.until(lambda: all(two.broker.states().values()))
+    for room in ROOMS:
+        await one.broker.subscribe(room)
+        await two.broker.publish(room, room.name.encode(), KEEP)
+    await one.until(lambda: len(one.delivered) == len(ROOMS))
+    assert {topic for topic, _ in one.delivered} == set(ROOMS)
+    assert all(at(one, server) for server in servers)
+    assert [at(one, server) for server in servers] == [at(two, server) for server in servers]
+    await one.broker.aclose()
+    await two.broker.aclose()
+
+
+async def test_a_shard_that_is_away_takes_its_own_topics_alone(
+    servers: list[Server],
+    one_node: Any,
+    impatient: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    node = await one_node(urls(servers))
+    await node.until(lambda: all(node.broker.states().values()))
+    told: list[tuple[bool, str]] = []
+    node.broker.on_health = lambda healthy, reason: told.append((healthy, reason))
+    frozen, *others = servers
+    frozen.signal(signal.SIGSTOP)
+    await node.until(lambda: not node.broker.states()[str(frozen.socket)])
+    assert node.broker.healthy
+    assert str(frozen.socket) in node.broker.reason
+    await trio.sleep(0.3)
+    for room in at(node, frozen):
+        for verb, *arguments in (
+            ("publish", b"1", KEEP),
+            ("since", None, KEEP),
+            ("enter", "ann", "c1", {}),
+            ("present",),
+        ):
+            with pytest.raises(BrokerUnavailable):
+                await getattr(node.broker, verb)(room, *arguments)
+    for server in others:
+        for room in at(node, server):
+            await node.broker.publish(room, b"1", KEEP)
+            assert await node.broker.enter(room, "ann", "c1", {})
+    samples = {tuple(sample.labels): sample.value for sample in node.broker.samples()}
+    assert samples[str(frozen.socket),] == 0
+    assert samples[str(others[0].socket),] == 1
+    frozen.signal(signal.SIGCONT)
+    await node.until(lambda: all(node.broker.states().values()))
+    assert not [entry for entry in told if not entry[0]]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "broker_shard_unavailable",
+        "broker_shard_recovered",
+    ]
+    assert {line["shard"] for line in lines} == {str(frozen.socket)}
+
+
+async def test_it_is_down_when_all_are(
+    servers: list[Server], one_node: Any, impatient: None
+) -> None:
+    node = await one_node(urls(servers))
+    told: list[bool] = []
+    node.broker.on_health = lambda healthy, _reason: told.append(healthy)
+    for server in servers:
+        server.signal(signal.SIGSTOP)
+    await node.until(lambda: not node.broker.healthy)
+    for server in servers:
+        server.signal(signal.SIGCONT)
+    await node.until(lambda: all(node.broker.states().values()))
+    assert told[0] is False
+    assert all(told[1:])
+
+
+async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
+    servers: list[Server], two_nodes: Any, impatient: None
+) -> None:
+    one, two = await two_nodes(urls(servers))
+    for node in (one, two):
+        await node.until(lambda node=node: all(node.broker.states().values()))
+        await node.broker.subscribe(EVERYBODY)
+    await one.broker.publish(EVERYBODY, b"both", KEEP)
+    await one.broker.publish(EVERYBODY, b"hello")
+    await one.broker.publish(EVERYBODY, b"hello")
+    await two.until(lambda: len(two.payloads) == 3)
+    first = next(server for server in servers if home_of_control(one, server))
+    first.signal(signal.SIGSTOP)
+    await one.until(lambda: not one.broker.states()[str(first.socket)])
+    await one.broker.publish(EVERYBODY, b"kept", KEEP)
+    await one.broker.publish(EVERYBODY, b"now")
+    await two.until(lambda: len(two.payloads) == 5)
+    first.signal(signal.SIGCONT)
+    await one.until(lambda: all(one.broker.states().values()))
+    await two.until(lambda: all(two.broker.states().values()))
+    await one.broker.publish(EVERYBODY, b"again", KEEP)
+    await two.until(lambda: len(two.payloads) >= 6)
+    assert sorted(two.payloads) == [b"again", b"both", b"hello", b"hello", b"kept", b"now"]
+    one.broker.unsubscribe(EVERYBODY)
+
+
+def home_of_control(node: Node, server: Server) -> bool:
+    number = node.broker._names.index(str(server.socket))
+    return node.broker._control[0] is node.broker._shards[number]
+
+
+async def test_what_nodes_keep_is_read_from_every_server(
+    servers: list[Server], two_nodes: Any, impatient: None
+) -> None:
+    log = Topic("node", "", "revocations")
+    (node,) = await two_nodes(urls(servers), 1)
+    await node.until(lambda: all(node.broker.states().values()))
+    home, successor = node.broker._control
+    for number in range(3):
+        await node.broker.publish(log, b"both %d" % number, KEEP)
+    await home.publish(log, b"home", KEEP)
+    await successor.publish(log, b"successor", KEEP)
+    found: list[bytes] = []
+    position: Position | None = None
+    more = True
+    while more:
+        page = await node.broker.before(log, position, 2, KEEP)
+        found += [kept.payload for kept in page.frames]
+        more = page.more and bool(page.frames)
+        position = page.frames[0].position if page.frames else None
+    assert Counter(found) == Counter(
+        [*(2 * [b"both %d" % number for number in range(3)]), b"home", b"successor"]
+    )
+
+
+async def test_a_key_holds_over_rooms_at_different_servers(
+    servers: list[Server], one_node: Any
+) -> None:
+    node = await one_node(urls(servers))
+    await node.until(lambda: all(node.broker.states().values()))
+    once = Once("lobby\0uann", "say\0k", 60.0)
+    owner = node.broker._home(once.owner)
+    first, second = (
+        rooms[0]
+        for server in servers
+        if node.broker._at((rooms := at(node, server))[0]) is not owner
+    )
+    await node.broker.publish(first, b"1", KEEP, None, once)
+    assert await node.broker.is_taken(once)
+    for room in (first, second):
+        with pytest.raises(AlreadyTaken):
+            await node.broker.publish(room, b"2", KEEP, None, once)
+
+
+async def test_the_home_of_a_topic_finds_out_what_its_owner_s_was_not_told(
+    servers: list[Server], one_node: Any
+) -> None:
+    node = await one_node(urls(servers))
+    await node.until(lambda: all(node.broker.states().values()))
+    once = Once("lobby\0uann", "say\0k", 60.0)
+    room = next(
+        room for room in ROOMS if node.broker._at(room) is not node.broker._home(once.owner)
+    )
+    # The node that took it died before it told the owner's server.
+    await node.broker._at(room).publish(room, b"1", KEEP, None, once)
+    assert not await node.broker.is_taken(once)
+    with pytest.raises(AlreadyTaken):
+        await node.broker.publish(room, b"2", KEEP, None, once)
+
+
+async def test_away_from_the_start_it_starts_all_the_same(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery
+) -> None:
+    node = new_node([servers[0].url, "unix:///nowhere/s"])
+    assert isinstance(node.broker, ShardedBroker)
+    await nursery.start(node.broker.run)
+    await node.until(lambda: node.broker.healthy)
+    assert node.broker.states() == {str(servers[0].socket): True, "/nowhere/s": False}
+    assert "/nowhere/s" in node.broker.reason
+    await node.broker.aclose()
