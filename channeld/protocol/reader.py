@@ -27,6 +27,7 @@ class Stop(enum.Enum):
     BUDGET = "has more than one turn may take: feed nothing to go on"
     PENDING = "`pending` must be awaited first; then feed nothing to go on"
     CLOSED = "the session closed the connection: nothing more is for it"
+    ANSWERED = "a request was answered as a whole, and another may come"
     CLOSE = "the client closes: `close` is what it says"
     TOO_LARGE = "a message is larger than allowed"
     UNUSUAL = "the rest is for the transport's fallback reader"

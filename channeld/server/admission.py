@@ -23,7 +23,11 @@ __all__ = ["Admission", "Counters"]
 
 
 class Waiting(Protocol):
-    """A connection that has not been accepted yet."""
+    """A connection that has not been accepted yet, or waits for another request."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was answered, and nothing of another request has come."""
 
     def give_way(self) -> None:
         """End, since another one needs the room."""
@@ -123,14 +127,26 @@ class Admission:
         self.sockets -= 1
         if not self.sockets:
             self._empty.set()
-        if address is None:
-            return
+        if address is not None:
+            self.settle(address)
+
+    def settle(self, address: str) -> None:
+        """What was accepted for this address is over, whether or not its connection is."""
         self.open -= 1
         left = self.addresses[address] - 1
         if left:
             self.addresses[address] = left
         else:
             del self.addresses[address]
+
+    def is_draining(self) -> bool:
+        """Whether nothing that has an end is to go on."""
+        return self.condition().is_draining
+
+    def end_idle(self) -> None:
+        """End the connections that only wait for another request."""
+        for connection in [one for one in self.waiting if one.is_idle]:
+            connection.give_way()
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""

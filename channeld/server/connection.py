@@ -1,20 +1,9 @@
-"""One client's connection: fed bytes, it fills its outbox and asks the engine; it never waits. Its states:
+"""One client's connection: fed bytes, it fills its outbox and asks the engine; it never waits. Its states: `state.py`."""
 
-    HEAD ──accepted──▶ OPEN ──our Close──▶ CLOSING ──their Close──▶ ENDING ──all is sent──▶ GONE
-     │                  │ └──their Close, or the end of TCP────────▶ ENDING
-     └─refused─┐        └─violation─┐                 in each but OPEN: ──deadline──▶ GONE
-               └────────────────────┴─▶ LINGERING ──end of TCP──▶ GONE
-
-- In OPEN the transport's reader reads; which one is not a state: all are asked and answer alike.
-- Every state but OPEN has a deadline, and one timer serves them all; in OPEN it is the keep-alive's.
-- Once the connection has left OPEN nothing is queued any more.
-- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after
-  whatever it still had pending. So nothing that a session does meets its own end half-way.
-"""
-
-import enum
 from collections.abc import Awaitable
 from functools import partial
+
+import attrs
 
 from channeld.later import Continuation
 from channeld.protocol.codes import CloseCode
@@ -27,33 +16,20 @@ from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write, takes_nothing
 from channeld.server.ports import Driver, Session
 from channeld.server.stall import Stall
-from channeld.server.transports.call import LONGEST_CALL, BodyReader, CallAgreement
+from channeld.server.state import State
+from channeld.server.transports.call import KEPT_S, LONGEST_CALL, BodyReader, CallAgreement, Kept
 from channeld.server.transports.sse import EventReader
 from channeld.server.transports.transport import Encode, Stream, Transport
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["FRAMES_A_TURN", "Connection", "State"]
+__all__ = ["FRAMES_A_TURN", "Connection"]
 
 FRAMES_A_TURN = 32
 _FRAMES_A_LOOK = 8  # after this many the clock is looked at
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
-
-
-class State(enum.Enum):
-    """Where a connection is in its life."""
-
-    HEAD = "the request's head is awaited"
-    OPEN = "messages are taken"
-    # Our last words are queued; the client's messages are read, and dropped, until its own come.
-    CLOSING = "the client's Close is awaited"
-    # The write side is shut; what arrives is thrown away until the client is gone too: a `close()` with bytes unread
-    # would make TCP destroy our last words.
-    LINGERING = "all is said, the client is listened out"
-    ENDING = "the outbox is emptied, nothing is read"
-    GONE = "the socket is closed"
 
 
 class Connection(Outbox):
@@ -82,6 +58,7 @@ class Connection(Outbox):
         "_heard",
         "_is_admitted",
         "_is_pending",
+        "_kept",
         "_pinged",
         "_reader",
         "_secure",
@@ -112,7 +89,6 @@ class Connection(Outbox):
         self.state = State.HEAD
         self.paused = self._is_pending = self._is_admitted = False
         self._head = bytearray()
-        # Of a connection that was accepted: how it speaks.
         self._transport: Transport = admission.transports[0]
         self._encode: Encode = self.fanout.encode
         self._reader: FrameReader | None = None
@@ -121,9 +97,9 @@ class Connection(Outbox):
         self._close = _NO_CLOSE
         self._heard = admission.now()
         self._pinged = self._ends = float("inf")
-        # What the peer had taken when it was pinged.
-        self._taken = 0
+        self._taken = 0  # by the peer, when it was pinged
         self._stall: Stall | None = None
+        self._kept: Kept | None = None
         admission.arrive(self)
         timeout = admission.plan_source().limits.handshake_timeout
         self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
@@ -197,12 +173,17 @@ class Connection(Outbox):
         self._release(abort=False)
 
     def boundary(self, data: bytes, start: int, offset: int) -> int:
-        """See Outbox: the transport knows."""
+        """See Outbox."""
         return self._transport.boundary(data, start, offset)
 
     def give_way(self) -> None:
         """See Waiting."""
         self._release(abort=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """See Waiting."""
+        return self._kept is not None and self.state is State.HEAD and not self._head
 
     def want_write(self) -> None:
         """The peer takes no more for now."""
@@ -252,6 +233,8 @@ class Connection(Outbox):
     # ---- the opening handshake
 
     def _read_head(self, data: bytes, now: float) -> None:
+        if self._kept is not None and not self._head:
+            self._set_timer(now + self._admission.plan_source().limits.handshake_timeout)
         self._head += data
         end = find_end(self._head)
         if end < 0:
@@ -283,10 +266,10 @@ class Connection(Outbox):
         self._linger()
 
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
-        self._is_admitted = True
-        self._address = accepted.request.address
+        self._is_admitted, peer, self._address = True, self._address, accepted.request.address
         if isinstance(accepted.agreement, CallAgreement):
-            self._take_call(accepted, accepted.agreement, rest, now)
+            self._kept = self._kept or Kept(peer, self._admission.is_draining)
+            self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
             return
         self._admission.waiting.pop(self, None)
         match = accepted.match
@@ -332,8 +315,22 @@ class Connection(Outbox):
         self._transport = call.transport
         if agreement.expects and not rest:
             self.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._reader = BodyReader(agreement.length, rest, partial(self._answer_call, call))
+        run = partial(self._answer_call, attrs.evolve(call, agreement=agreement))
+        self._reader = BodyReader(agreement.length, rest, run, goes_on=agreement.keeps)
         self._read_on(self._reader.feed(b"", now, FRAMES_A_TURN), now)
+
+    def _await_call(self, kept: Kept, rest: bytes, now: float) -> None:
+        """A call is answered: until another request comes, this connection is one of those that wait."""
+        if kept.is_over():
+            self._end()
+            return
+        self._admission.settle(self._address)
+        self._admission.waiting[self] = None
+        self.state, self._reader, self._is_admitted = State.HEAD, None, False
+        self._address, self._head = kept.peer, bytearray()
+        self._set_timer(now + KEPT_S)
+        if rest:
+            self._read_head(rest, now)
 
     def _answer_call(self, call: Accept, body: bytes) -> Awaitable[None]:
         answerer = self._admission.answerer
@@ -408,6 +405,8 @@ class Connection(Outbox):
             return True
         elif stop is Stop.CLOSE and reader.close is not None:
             self._answer_close(reader.close)
+        elif stop is Stop.ANSWERED and isinstance(reader, BodyReader) and self._kept is not None:
+            self._await_call(self._kept, reader.rest, now)
         elif stop is not Stop.CLOSED:
             self._break_off(stop, reader, now)
         # Closed by the session within `feed`: a successor awaits the client's close in what was left.
@@ -469,7 +468,7 @@ class Connection(Outbox):
         if self.state is State.OPEN:
             self._keep_alive(now)
             return
-        if self.state is State.HEAD:
+        if self.state is State.HEAD and not self.is_idle:
             self._admission.counters.handshake_timeouts += 1
         self._release(abort=self.out is not None or self.state is State.CLOSING)
 

@@ -19,10 +19,11 @@ import trio
 
 from channeld.config.model import Tls
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection, State
+from channeld.server.connection import Connection
 from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_supported
 from channeld.server.drivers.stream import StreamDriver
 from channeld.server.sockets import bind, is_ours, listen, named, release, retire, waited_on
+from channeld.server.state import State
 from channeld.telemetry import bound, log
 
 __all__ = ["Server", "ServerStatistics", "TlsError", "tls_context"]
@@ -186,6 +187,7 @@ class Server:
         time to answer.
         """
         await self.stop_accepting()
+        self._admission.end_idle()
         log("server_draining", connections=self._admission.open, seconds=seconds)
         end = trio.current_time() + seconds
         with trio.move_on_at(end - min(self._admission.linger, seconds / 5)):

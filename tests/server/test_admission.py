@@ -33,6 +33,8 @@ class Waits:
         self.admission = admission
         admission.arrive(self)
 
+    is_idle = False
+
     def give_way(self) -> None:
         del self.admission.waiting[self]
         self.admission.leave(None)

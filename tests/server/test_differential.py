@@ -9,9 +9,10 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from channeld.protocol.websocket import CLOSE, PING, PONG, TEXT
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection, State
+from channeld.server.connection import Connection
 from channeld.server.flow import UNKNOWN, Flow
 from channeld.server.outbox import Fanout
+from channeld.server.state import State
 from channeld.timers import Timers
 from tests.server.kit import (
     RecordingEngine,

@@ -116,6 +116,7 @@ class Site:
     async def ask(
         self, method: str, target: str, body: bytes | None = None, **fields: str
     ) -> Answer:
+        fields = {"Connection": "close", **fields}
         async with await self.connect() as stream:
             await stream.send_all(self.head(method, target, body, fields) + (body or b""))
             data = b"".join([part async for part in stream])

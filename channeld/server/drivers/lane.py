@@ -31,9 +31,10 @@ import struct
 import trio
 
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection, State
+from channeld.server.connection import Connection
 from channeld.server.drivers.tls import TlsSocket
 from channeld.server.flow import Flow, flow_of
+from channeld.server.state import State
 from channeld.telemetry import log
 
 __all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lane", "is_supported"]

@@ -12,8 +12,9 @@ import ssl
 import trio
 
 from channeld.server.admission import Admission
-from channeld.server.connection import Connection, State
+from channeld.server.connection import Connection
 from channeld.server.flow import UNKNOWN, Flow, flow_of
+from channeld.server.state import State
 from channeld.telemetry import log
 
 __all__ = ["StreamDriver"]

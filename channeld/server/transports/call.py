@@ -1,6 +1,8 @@
 """Requests that are answered as a whole: what a stream's client sends by POST, reads of a room, preflights.
 
-They are transports, so that one handshake judges all; but no session is opened for them. `calls.py` answers them.
+They are transports, so that one handshake judges all; but no session is opened for them. `calls.py` answers them. After
+the answer another request may come over the same connection (RFC 9112 section 9.3), one at a time and within bounds: a
+body ends where its Content-Length says, and whatever is refused by its head closes the connection.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,21 +11,28 @@ from typing import Final
 import attrs
 
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
-from channeld.server.exchange import Refuse, RequestHead, refuse
+from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.transport import Respond, Terms, Wire
-from channeld.server.transports.web import judge_page, query_names, query_of, web_fields
+from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
 
 __all__ = [
+    "KEPT_S",
     "LARGEST_BODY",
     "LONGEST_CALL",
+    "MOST_CALLS",
     "BodyReader",
     "CallAgreement",
+    "Kept",
     "Post",
     "Preflight",
     "Read",
 ]
 
 LARGEST_BODY: Final = 1024 * 1024
+MOST_CALLS: Final = 1000
+"""Calls over one connection."""
+KEPT_S: Final = 75.0
+"""Seconds that a connection is kept for the next one: longer than proxies keep theirs, so that they close first."""
 LONGEST_CALL: Final = 90.0
 """Seconds that an answer to a call may take; the longest read takes 60."""
 
@@ -31,21 +40,49 @@ Run = Callable[[bytes], Awaitable[None]]
 """Answers a call whose body is whole."""
 
 
-class BodyReader:
-    """Reads one body of a known length; then nothing is read until the call is answered, and nothing after that."""
+@attrs.define(eq=False)
+class Kept:
+    """What a connection knows over its calls: whose socket it is, whether it is over with it, how many there were."""
 
-    def __init__(self, length: int, rest: bytes, run: Run) -> None:
+    peer: str
+    is_over: Callable[[], bool]
+    calls: int = 0
+
+    def take(self, agreement: "CallAgreement") -> "CallAgreement":
+        """Count a call; how it is answered."""
+        self.calls += 1
+        is_last = self.calls >= MOST_CALLS or self.is_over()
+        return agreement.last() if is_last else agreement.kept()
+
+
+class BodyReader:
+    """Reads one body of a known length; then nothing is read until the call is answered.
+
+    Args:
+        length: bytes of the body.
+        rest: what came of it with the head.
+        run: answers the call.
+        goes_on: whether another request may follow; it begins with `rest`. Else what follows means nothing.
+    """
+
+    def __init__(self, length: int, rest: bytes, run: Run, *, goes_on: bool = False) -> None:
         self._length = length
         self._body = bytearray(rest)
         self._run = run
+        self._goes_on = goes_on
         self.open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
 
+    @property
+    def rest(self) -> bytes:
+        """What came behind the body."""
+        return bytes(self._body[self._length :])
+
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """See FrameReader."""
         if self.pending is not None:
-            return Stop.VIOLATION  # it is answered: whatever else comes means nothing
+            return Stop.ANSWERED if self._goes_on and self.open else Stop.VIOLATION
         self._body += data
         if len(self._body) < self._length:
             return Stop.MORE
@@ -55,18 +92,28 @@ class BodyReader:
 
 @attrs.frozen(slots=True)
 class CallAgreement:
-    """What is to be answered: the header lines that go along, and how many bytes the body has."""
+    """What is to be answered: the header lines that go along, how many bytes the body has, whether another may follow."""
 
     fields: tuple[str, ...]
     method: str
     length: int = 0
     expects: bool = False
+    keeps: bool = False
     response: bytes = b""
     since: str | None = None
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """See Agreement. Nothing is opened: `Connection` answers by `calls.py`."""
         raise NotImplementedError
+
+    def kept(self) -> "CallAgreement":
+        """The same, and its answer says how long the connection is kept, where the client wants it to be."""
+        lines = (KEEP_ALIVE, f"Keep-Alive: timeout={KEPT_S:.0f}")
+        return attrs.evolve(self, fields=(*self.fields, *lines)) if self.keeps else self
+
+    def last(self) -> "CallAgreement":
+        """The same, but the connection ends after its answer."""
+        return attrs.evolve(self, keeps=False)
 
 
 @attrs.frozen(slots=True)
@@ -81,7 +128,10 @@ class _Call:
         length = int(fields.get("content-length", "0"))
         expects = fields.get("expect", "").lower() == "100-continue"
         lines = web_fields(fields, is_listed=terms.lists_origins)
-        return CallAgreement(lines, head.method.decode(), length, expects)
+        # A live stream has no length: it ends with its connection.
+        is_last = "close" in tokens(fields.get("connection", "").lower())
+        keeps = not is_last and ("live", "sse") not in query_of(head.target)
+        return CallAgreement(lines, head.method.decode(), length, expects, keeps)
 
     def encode(self, frame: bytes) -> bytes:
         """See Transport. No frame is ever sent."""

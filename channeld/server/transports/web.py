@@ -13,8 +13,17 @@ from urllib.parse import unquote
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
 
-__all__ = ["answer", "judge_page", "problem_of", "query_names", "query_of", "web_fields"]
+__all__ = [
+    "KEEP_ALIVE",
+    "answer",
+    "judge_page",
+    "problem_of",
+    "query_names",
+    "query_of",
+    "web_fields",
+]
 
+KEEP_ALIVE: Final = "Connection: keep-alive"
 _EXPOSED: Final = "ETag, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
 _STATUS_OF: Final[Mapping[int, int]] = {
     CloseCode.UNAUTHORIZED: 401,
@@ -57,13 +66,13 @@ def web_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]
 
 
 def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
-    """A whole answer, after which the connection is closed."""
+    """A whole answer, after which the connection is closed unless a line is KEEP_ALIVE."""
     head = (
         f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
         *lines,
         *((f"Content-Type: {kind}",) if body or status == 200 else ()),
         *((f"Content-Length: {len(body)}",) if status not in (204, 304) else ()),
-        "Connection: close",
+        *(() if KEEP_ALIVE in lines else ("Connection: close",)),
         "",
         "",
     )

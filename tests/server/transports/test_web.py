@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from channeld.server.transports.web import answer, problem_of, query_names, query_of, web_fields
+from channeld.server.transports.web import (
+    KEEP_ALIVE,
+    answer,
+    problem_of,
+    query_names,
+    query_of,
+    web_fields,
+)
 
 
 def test_an_answer_is_whole_and_the_last() -> None:
@@ -44,3 +51,10 @@ def test_an_origin_is_echoed_and_trusted_with_cookies_only_where_it_is_listed() 
 def test_a_query_is_read_as_it_stands() -> None:
     assert query_of(b"/x?a=1&a=%32&b") == [("a", "1"), ("a", "2"), ("b", "")]
     assert query_names(b"/x") == set()
+
+
+def test_an_answer_closes_its_connection_unless_told_otherwise() -> None:
+    assert b"\r\nConnection: close\r\n" in answer(200, b"", "text/plain")
+    kept = answer(200, b"", "text/plain", KEEP_ALIVE)
+    assert b"Connection: close" not in kept
+    assert b"\r\nConnection: keep-alive\r\n" in kept
