@@ -63,9 +63,7 @@ class Request:
     `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
     the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `token` is given where
     an `authenticate` frame renews a live connection: then there are no query, headers and cookies, and `path` is the channel's.
-    `state` is what the lifespan hook yielded.
-    `transport` is `websocket` or `sse`. `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
-    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`.
+    `state` is what the lifespan hook yielded. `transport` is `websocket` or `sse`.
     """
 
     path: str
