@@ -5,7 +5,7 @@ Reading order, from the bottom to the top (ARCHITECTURE.md tells of each):
 - the ground: `protocol/` (codes, frames, the bytes of RFC 6455), `pointer.py`, `suggest.py`, `groups.py`, `later.py`, `timers.py`,
   `diagnostics/` (findings), `telemetry/` (logs and metrics)
 - before the server starts: `config/` (text to model), `schema/` (JSON Schema), `auth/` (authenticators), `plan/` (model to plan)
-- while it runs: `broker/`, `hub/`, `engine/`, `cluster/`, `server/`, `webhooks/`, `api/`, put together in `app.py`
+- while it runs: `broker/`, `hub/`, `engine/`, `cluster/`, `server/`, `webhooks/`, `api/`, `shadow/`, put together in `app.py`
 - for hook authors: `hooks.py`, `testing/`, `pytest_plugin.py`; for applications: `client/`
 - tools: `dev/`, `export/`, `diff/`, `scenarios/`, and the commands in `cli/`
 """

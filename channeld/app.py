@@ -40,6 +40,7 @@ from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.server.sockets import named, release
 from channeld.server.systemd import notify
+from channeld.shadow import Shadow
 from channeld.telemetry import Sample, log
 
 if TYPE_CHECKING:
@@ -111,16 +112,15 @@ class App:
         self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
         self.cluster = self.node.join(self.engine)
         self.calls = Calls(self.engine)
-        self.server = Server(
-            Admission(
-                answerer=self.calls,
-                engine=self.engine,
-                plan_source=lambda: self.engine.plan,
-                runtime=self.runtime,
-                fanout=fanout,
-                condition=self._condition,
-            )
+        self._admission = Admission(
+            answerer=self.calls,
+            engine=self.engine,
+            plan_source=lambda: self.engine.plan,
+            runtime=self.runtime,
+            fanout=fanout,
+            condition=self._condition,
         )
+        self.server = Server(self._admission)
 
         self.backends = BackendPool(self.runtime.clock, self.runtime.random_id)
         self.engine.backends = self.backends
@@ -131,6 +131,22 @@ class App:
         self.cluster.here.post = self.calls.take
         self.calls.forward = self.cluster.post
         self.webhooks = self._make_webhooks(plan.config)
+        self.shadow: Shadow | None = None
+        self._shadow_keys: Mapping[str, KeySet] = {}
+
+    def compare_with(self, plan: Plan) -> None:
+        """Ask another configuration about everything that comes, and do nothing that it says. Call it before `run`."""
+        mine = self.engine.plan.config.auth
+        same = {
+            name: keys
+            for name, keys in self._key_sets.items()
+            if plan.config.auth.get(name) == mine[name]
+        }
+        self._shadow_keys = self._make_key_sets(plan, same)
+        self.shadow = Shadow(plan, self.engine, self._shadow_keys, self._crowd)
+
+    def _crowd(self, address: str) -> tuple[int, int]:
+        return self._admission.open, self._admission.addresses.get(address, 0)
 
     def _make_webhooks(self, config: Config) -> "Webhooks | None":
         if not config.webhooks:
@@ -146,6 +162,8 @@ class App:
         yield from self.backends.samples()
         if self.webhooks is not None:
             yield from self.webhooks.samples()
+        if self.shadow is not None:
+            yield from self.shadow.samples()
 
     def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
         sets = {}
@@ -202,7 +220,7 @@ class App:
     ) -> None:
         started = time.monotonic()
         async with self._lifespan(plan.lifespans), trio.open_nursery() as nursery:
-            await self._fetch_keys(self._key_sets)
+            await self._fetch_keys(self._current_key_sets())
             nursery.start_soon(keep_fresh, self._current_key_sets)
             if self.webhooks is not None:
                 await nursery.start(self.webhooks.run)
@@ -213,10 +231,14 @@ class App:
             self._is_serving = True
             self.cluster.announce()
             log("server_started", bind=addresses, workers=plan.server.workers)
+            if self.shadow is not None:
+                self.shadow.begin()
             self._on_ready(addresses)
             self._notify("READY=1")
             await self._stop.wait()
             await self._drain()
+            if self.shadow is not None:
+                self.shadow.tally.summarize()
             await self.backends.aclose()
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
@@ -233,6 +255,7 @@ class App:
             is_draining=self._stop.is_set,
             is_broker_up=lambda: self.node.is_healthy,
             shards=lambda: self.node.shards,
+            shadow_since=None if self.shadow is None else self.shadow.tally.since,
             samples=lambda: own_samples(self.engine.hub.broker),
             console=attrs.evolve(self._console or Console(), urls=self._urls),
         )
@@ -301,13 +324,15 @@ class App:
             seconds = round(trio.current_time() - began, 3)
             log("hook_timeout", hook=hook.name, reason="the lifespan did not end", seconds=seconds)
 
-    async def _fetch_keys(self, key_sets: Mapping[str, KeySet]) -> None:
+    async def _fetch_keys(self, key_sets: Iterable[KeySet]) -> None:
         async with trio.open_nursery() as nursery:
-            for key_set in key_sets.values():
+            for key_set in key_sets:
                 nursery.start_soon(partial(key_set.refresh, forced=True))
 
     def _current_key_sets(self) -> Iterable[KeySet]:
-        return self._key_sets.values()
+        mine = list(self._key_sets.values())
+        of_shadow = (keys for keys in self._shadow_keys.values() if keys not in mine)
+        return [*mine, *of_shadow]
 
     async def _drain(self) -> None:
         drain = self.engine.plan.server.drain
@@ -397,13 +422,15 @@ class App:
             if old.config.auth.get(name) == plan.config.auth.get(name)
         }
         key_sets = self._make_key_sets(plan, kept)
-        await self._fetch_keys(key_sets)
+        await self._fetch_keys(key_sets.values())
         # What was listened on and how stays, so origins compare with what is really there.
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
         closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
         self._key_sets = key_sets
         self._reloads += 1
         log("config_reloaded", channels=len(plan.channels), closed=closed)
+        if self.shadow is not None:
+            self.shadow.begin()
 
 
 def _bound(config: Config) -> str | None:

@@ -148,7 +148,7 @@ def publish_key(folder: Path, kid: str) -> None:
 
 async def test_a_reload_reads_a_key_set_again(write: Write, tmp_path: Path) -> None:
     app = App(made(write(KEYS)), lambda: write(KEYS))
-    await app._fetch_keys(app._key_sets)
+    await app._fetch_keys(app._key_sets.values())
     keys = app._key_sets["keys"]
     assert not keys.is_known
     publish_key(tmp_path, "one")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import attrs
 import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -145,8 +146,10 @@ async def pulse(control: Control, _ask: Ask) -> Json:
     counts = await control.cluster.counts()
     totals: dict[str, float] = {}
     refused: dict[str, float] = {}
+    shadow = _ShadowNumbers()
     for sample in await control.cluster.samples():
         _add(sample, totals, refused)
+        shadow.add(sample)
     return {
         "at": time.time(),
         "nodes": 1 + control.cluster.statistics().nodes,
@@ -158,7 +161,39 @@ async def pulse(control: Control, _ask: Ask) -> Json:
         },
         "totals": dict[str, Json](totals),
         "refused": dict[str, Json](refused),
+        "shadow": None if control.shadow_since is None else shadow.told(control.shadow_since),
     }
+
+
+@attrs.define
+class _ShadowNumbers:
+    """What another configuration would have refused (`channeld run --shadow`), on all processes."""
+
+    asked: dict[str, float] = attrs.field(factory=dict)
+    refused: dict[tuple[str, ...], float] = attrs.field(factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample, if it is one of these."""
+        if isinstance(sample.value, Histogram):
+            return
+        if sample.metric == "channeld_shadow_asked_total":
+            kind = sample.labels[0]
+            self.asked[kind] = self.asked.get(kind, 0) + sample.value
+        elif sample.metric == "channeld_shadow_refused_total":
+            self.refused[sample.labels] = self.refused.get(sample.labels, 0) + sample.value
+
+    def told(self, since: float) -> Json:
+        """The numbers, the most frequent refusals first."""
+        most = sorted(self.refused.items(), key=lambda pair: (-pair[1], pair[0]))
+        return {
+            "since": since,
+            "messages": self.asked.get("message", 0),
+            "handshakes": self.asked.get("handshake", 0),
+            "refused": [
+                {"channel": channel, "type": type_, "reason": reason, "count": count}
+                for (channel, type_, reason), count in most
+            ],
+        }
 
 
 def _add(sample: Sample, totals: dict[str, float], refused: dict[str, float]) -> None:

@@ -58,6 +58,7 @@ class Control:
         is_draining: whether clients are being sent away.
         is_broker_up: whether the broker answers.
         shards: whether each of its shards does, by name; nothing where it is one.
+        shadow_since: since when another configuration is asked about what comes, in Unix seconds; None: none is.
         samples: the metrics that are this process's own, and not to be added up with others'.
     """
 
@@ -66,6 +67,7 @@ class Control:
     is_draining: Callable[[], bool] = lambda: False
     is_broker_up: Callable[[], bool] = lambda: True
     shards: Callable[[], Mapping[str, bool]] = dict
+    shadow_since: float | None = None
     samples: Callable[[], Iterable[Sample]] = tuple
     console: Console = attrs.field(factory=Console)
     tails: Tails = attrs.field(init=False)

@@ -174,6 +174,13 @@ def _addresses(
     help="Listen beside a running server of the same user, which can then be ended: no connection is refused.",
 )
 @click.option("--quiet", is_flag=True, help="Print no banner when ready.")
+@click.option(
+    "--shadow",
+    "other",
+    type=click.Path(),
+    metavar="NEW",
+    help="Another configuration that is asked what it would refuse, and decides nothing.",
+)
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
     *,
@@ -185,11 +192,15 @@ def command(  # noqa: PLR0913 - one for each option
     log_format: Literal["auto", "console", "json"] | None,
     take_over: bool,
     quiet: bool,
+    other: str | None,
     descriptor: int | None,
 ) -> None:
     """Serve a configuration.
 
     SIGTERM and Ctrl-C drain and then stop; a second one stops immediately. SIGHUP reloads. Logs go to stderr.
+
+    With --shadow NEW, NEW also judges each handshake and message that is accepted. What it would refuse goes to the log
+    and the metrics; its hooks aren't called.
     """
     parent = report_for_duty(descriptor)
     environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)
@@ -197,6 +208,7 @@ def command(  # noqa: PLR0913 - one for each option
     loader = _Loader(file=file, environ=known, dev=dev, workers=workers, watched=Watched())
     shown = _first_check(loader, is_worker=parent is not None)
     plan = loader.plan_of(shown.checked)
+    shadow = _plan_of_shadow(other, loader)
     _configure_log(plan, log_format, parent)
     if take_over and parent is None:
         _judge_take_over(plan, dev=dev)
@@ -230,6 +242,7 @@ def command(  # noqa: PLR0913 - one for each option
             on_ready=announcer.ready,
             on_refused=shown.report,
             parent=parent,
+            shadow=shadow,
             console=parts_of_console(api_sockets, folder, dev=dev),
         )
         watched = loader.watched if manner.reloads else None
@@ -267,6 +280,19 @@ def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:
     return shown
 
 
+def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
+    """The valid configuration to compare with, if there is one; its hooks are looked at, and not imported."""
+    if file is None:
+        return None
+    checked = check(file, environ=loader.environ, import_hooks=False, missing_is_error=True)
+    demand_valid(checked)
+    assert checked.plan is not None  # noqa: S101 - demanded
+    if not loader.dev:
+        return checked.plan
+    server = attrs.evolve(checked.plan.server, allowed_origins="localhost")
+    return attrs.evolve(checked.plan, server=server)
+
+
 def spare_collector() -> None:
     """Let the garbage collector pass over what was loaded, and look less often at what lives as long as a connection.
 
@@ -284,6 +310,7 @@ def _worker_options(
     options += ["--take-over"] if take_over else []
     options += ["--watch"] if manner.reloads else []
     options += ["--log-format", log_format] if log_format else []
+    options += ["--shadow", other] if other else []
     return options + (["--workers", str(workers)] if workers else [])
 
 
@@ -294,6 +321,7 @@ def _make_app(
     on_ready: Callable[[Sequence[str]], None],
     on_refused: Callable[[Report], None],
     parent: WorkerChannel | None,
+    shadow: Plan | None,
     console: "Console | None",
 ) -> App:
     place = ALONE
@@ -303,7 +331,7 @@ def _make_app(
         if place.number:
             on_refused = lambda _report: None  # noqa: E731 - one of them shows it
     try:
-        return App(
+        app = App(
             plan,
             reloader,
             on_ready=on_ready,
@@ -313,6 +341,9 @@ def _make_app(
         )
     except (BrokerFailed, ValueError) as error:
         raise click.ClickException(str(error)) from None
+    if shadow is not None:
+        app.compare_with(shadow)
+    return app
 
 
 def _demand_valid(checked: Checked, *, dev: bool) -> None:

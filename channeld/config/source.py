@@ -1,5 +1,6 @@
 """The files of a configuration: read, included, merged, with environment variables in and a place for every value."""
 
+import hashlib
 import posixpath
 from collections.abc import Callable, Mapping
 
@@ -60,6 +61,14 @@ class Sources:
     def files(self) -> list[str]:
         """The main file, then every other file that was read."""
         return list(dict.fromkeys([self.root, *self._texts]))
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits that are others where a file was changed; environment variables are not in them."""
+        digest = hashlib.sha256()
+        for text in self._texts.values():
+            digest.update(hashlib.sha256(text.encode()).digest())
+        return digest.hexdigest()[:12]
 
     @property
     def ignores(self) -> list[Ignore]:

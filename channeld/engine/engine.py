@@ -5,7 +5,7 @@ It is what stands above the other modules of this package, and what they see of 
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -27,6 +27,7 @@ from channeld.engine.ports import (
     OtherNodes,
     Peer,
     Runtime,
+    Surroundings,
 )
 from channeld.engine.publishing import Audience, HistoryPage
 from channeld.engine.receive import Receiver
@@ -40,7 +41,12 @@ from channeld.plan.plan import ChannelPlan, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "MakeSession"]
+
+MakeSession: TypeAlias = Callable[
+    [Surroundings, ChannelPlan, Mapping[str, Json], Request, Peer], Receiver
+]
+"""What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
 
 AT_ONCE: Final = 0.199
 """Seconds within which anyone who is sent to another node is asked to come there."""
@@ -73,6 +79,7 @@ class Engine:
         self.states: dict[str, object] = {}  # what the lifespan of each loop gave
         self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
+        self.make_session: MakeSession = Receiver
         self.sessions: dict[str, Session] = {}
         self._drain: tuple[float, float] | None = (
             None  # the moments of the last goodbye and of the end
@@ -104,7 +111,7 @@ class Engine:
         self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer
     ) -> Receiver:
         """A session for a connection whose handshake was accepted; the caller says `open` next."""
-        session = Receiver(self, channel, params, request, peer)
+        session = self.make_session(self, channel, params, request, peer)
         self.sessions[session.connection_id] = session
         if self._drain is not None:
             self._send_away_late(session, *self._drain)

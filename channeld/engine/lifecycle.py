@@ -30,10 +30,12 @@ __all__ = [
     "call_connect",
     "close_session",
     "contained",
+    "leave_debt",
     "meets_require",
     "on_timer",
     "open_session",
     "take_grant",
+    "take_over_debt",
 ]
 
 EXPIRING = 60.0
@@ -134,7 +136,7 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
 
 async def _attach(session: Session) -> None:
     engine, channel, user = session.engine, session.channel, session.user_id
-    _take_over_debt(session)
+    take_over_debt(session)
     most = channel.limits.connections_per_user
     if most is not None and user is not None:
         engine.replace_oldest(channel.name, user, most)
@@ -144,7 +146,8 @@ async def _attach(session: Session) -> None:
         engine.cluster.replace_oldest(channel.name, user, most)
 
 
-def _take_over_debt(session: Session) -> None:
+def take_over_debt(session: Session) -> None:
+    """Begin with what the account has used up of its limits."""
     debt = session.engine.budgets.inherit(session.account, session.opened_at)
     session.message_arrival = debt.messages
     session.error_arrival = max(session.error_arrival, debt.errors)
@@ -154,7 +157,8 @@ def _take_over_debt(session: Session) -> None:
         session.type_arrivals = debt.types
 
 
-def _leave_debt(session: Session, now: float) -> None:
+def leave_debt(session: Session, now: float) -> None:
+    """Leave to the account what the connection has used up of its limits."""
     budgets, types = session.engine.budgets, session.type_arrivals or {}
     if session.user_id is not None and session.type_arrivals is not None:
         budgets.release(session.account, now)
@@ -262,7 +266,7 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
     engine = session.engine
     engine.forget(session.connection_id)
     if session.connect_called:
-        _leave_debt(session, now)
+        leave_debt(session, now)
     drop_held(session)
     engine.leaving += 1
     try:

@@ -27,6 +27,7 @@ __all__ = [
     "accepted",
     "acknowledge",
     "deliver_message",
+    "emitted",
     "finish_later",
     "key_of",
     "room_of",
@@ -329,17 +330,17 @@ def _work_out(
     if topic is None:
         if not target.is_direct:
             return None
-        return _Publication(None, _emitted(session, message, frame, None))
+        return _Publication(None, emitted(session, message, frame, None))
     skip = session.connection_id if target.except_sender else None
     if not target.in_room:
-        payload = _emitted(session, message, frame, None, target.channel)
+        payload = emitted(session, message, frame, None, target.channel)
         return _Publication(topic, payload, skip=skip)
     channel = session.channel
     if topic.channel != channel.name:
         channel = session.engine.plan.channels[topic.channel]
     history = channel.history
     named = topic.name if history is not None else None
-    payload = _emitted(session, message, frame, named, target.channel)
+    payload = emitted(session, message, frame, named, target.channel)
     if message.newest is None:
         return _Publication(topic, payload, history if message.kept else None, skip)
     return _newest(session, message, frame, _Publication(topic, payload, history, skip))
@@ -371,13 +372,18 @@ def _topic(session: Session, target: TargetPlan, frame: Frame) -> Topic | None:
         raise Forbidden("You are not in this room", error.room) from None
 
 
-def _emitted(
+def emitted(
     session: Session,
     message: MessagePlan,
     frame: Frame,
     room: str | None,
     channel: str | None = None,
 ) -> bytes:
+    """The frame as it is delivered, in a `room` that keeps history, or to another `channel`.
+
+    Raises:
+        Exception: it is not what its event's schema, or the other channel, takes.
+    """
     emit = message.emit
     if emit is not None:
         out: Frame = emit(session, frame)

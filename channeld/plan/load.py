@@ -107,7 +107,9 @@ def _compiled(
     together.extend(compiled.report)
     # What needs an imported module finds nothing without one, so nothing is said of its ignores.
     report = apply_ignores(together, sources, unchecked=() if import_hooks else ("CH5",))
-    return None if report.errors else compiled.plan, report
+    if report.errors or compiled.plan is None:
+        return None, report
+    return attrs.evolve(compiled.plan, version=sources.version), report
 
 
 def _with_stdin(files: FileSystem) -> FileSystem:

@@ -346,7 +346,10 @@ class Match:
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Plan:
-    """A whole configuration, compiled. `match` takes a raw URL path (still percent-encoded, no query)."""
+    """A whole configuration, compiled. `match` takes a raw URL path (still percent-encoded, no query).
+
+    `version` is made of the texts of its files: another one where any of them was changed.
+    """
 
     config: Config
     server: Server
@@ -356,3 +359,4 @@ class Plan:
     lifespans: tuple[Hook, ...]
     hook_modules: Sequence[str] = ()
     sensitive: SensitiveFrames = attrs.field(factory=SensitiveFrames)
+    version: str = ""

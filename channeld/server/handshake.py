@@ -26,7 +26,16 @@ from channeld.server.origins import (
 )
 from channeld.server.transports.transport import Agreement, Terms, Transport
 
-__all__ = ["Accept", "Arrival", "Condition", "Rules", "decide", "read_cookies"]
+__all__ = [
+    "Accept",
+    "Arrival",
+    "Condition",
+    "Rules",
+    "decide",
+    "judge_channel",
+    "judge_offer",
+    "read_cookies",
+]
 
 _MOST_QUERY_FIELDS = 100
 # What `transports` may name; any other row is always offered.
@@ -150,7 +159,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
     query = _read_query(asked.query)
-    refusal = _judge_channel(match, transport, query, fields) or _judge_room(client)
+    refusal = judge_channel(match, transport.name, query, fields) or _judge_room(client)
     if refusal is not None:
         return refusal
     terms = attrs.evolve(rules.terms, subprotocols=match.channel.subprotocols)
@@ -178,10 +187,15 @@ def _judge_transport(
 ) -> Refuse | None:
     refusal = transport.judge(head, fields)
     is_good = refusal is None or refusal.status == 204
-    if is_good and transport.name in _OFFERED and transport.name not in match.channel.transports:
-        words = f"This channel is not offered over {transport.name}"
-        return refuse(426, words, "Upgrade: websocket")
-    return refusal
+    return (judge_offer(match, transport.name) or refusal) if is_good else refusal
+
+
+def judge_offer(match: Match, transport: str) -> Refuse | None:
+    """What is answered where a channel is not offered over a transport; None where it is."""
+    if transport not in _OFFERED or transport in match.channel.transports:
+        return None
+    words = f"This channel is not offered over {transport}"
+    return refuse(426, words, "Upgrade: websocket")
 
 
 def _tell_health(asked: _Asked) -> Answer:
@@ -201,14 +215,15 @@ def _tell_health(asked: _Asked) -> Answer:
     return say(200, told)
 
 
-def _judge_channel(
-    match: Match, transport: Transport, query: Mapping[str, str], fields: Mapping[str, str]
+def judge_channel(
+    match: Match, transport: str, query: Mapping[str, str], fields: Mapping[str, str]
 ) -> Refuse | None:
+    """What a channel answers to a query and to the offered subprotocols that it does not take; None for good ones."""
     channel = match.channel
     bad = channel.read_query(query) if channel.read_query is not None else None
     if isinstance(bad, str):
         return refuse(400, f"The query parameter {bad} does not satisfy its schema")
-    if channel.subprotocols and transport.name == "websocket":
+    if channel.subprotocols and transport == "websocket":
         offered = tokens(fields.get("sec-websocket-protocol", ""))
         if not any(name in channel.subprotocols for name in offered):
             return refuse(400, f"Offer a subprotocol: {', '.join(channel.subprotocols)}")

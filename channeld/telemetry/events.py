@@ -152,6 +152,26 @@ EVENTS: Final[Mapping[str, Event]] = {
         ("url", "events", "reason"),
         "Events will not be told: refused, too many, or the server stopped. At most once a minute.",
     ),
+    "shadow_started": Event(
+        "info",
+        ("version", "against", "hooks_not_called"),
+        "Another configuration is asked about what comes; the versions are those of the files of both.",
+    ),
+    "shadow_refused": Event(
+        "info",
+        ("channel", "message", "reason", "why", "example", "user", "connection"),
+        "It would have refused what was taken; at most once a minute for a channel, type and reason.",
+    ),
+    "shadow_summary": Event(
+        "info",
+        ("since", "messages", "handshakes", "refused", "reasons"),
+        "What it would have refused since the start, the most frequent first.",
+    ),
+    "shadow_failed": Event(
+        "error",
+        ("channel", "exception"),
+        "It could not be asked about a connection; a bug of the server, of which clients notice nothing.",
+    ),
     "jwks_failed": Event(
         "warning", ("authenticator", "url", "reason"), "Keys were not read; the old ones stay."
     ),

@@ -93,6 +93,16 @@ METRICS: Final[Mapping[str, Metric]] = {
         "counter", ("webhook", "result"), "Requests: `ok`, `failed` (sent again) or `refused`."
     ),
     "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet taken."),
+    "channeld_shadow_asked_total": Metric(
+        "counter",
+        ("kind",),
+        "What `run --shadow` asked about: each `handshake` and `message`.",
+    ),
+    "channeld_shadow_refused_total": Metric(
+        "counter",
+        ("channel", "type", "reason"),
+        "What was taken and the shadow configuration would refuse, by error code or HTTP status; `type` is empty for handshakes.",
+    ),
     "channeld_log_lines_dropped_total": Metric(
         "counter",
         (),

@@ -11,6 +11,7 @@ from channeld.api.console_answers import _names
 from channeld.api.control import Console
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable
+from channeld.telemetry import Sample
 from tests.api.conftest import KEY, YAML, Api, Start
 
 URLS = ["ws://127.0.0.1:4000", "ws://0.0.0.0:4002", "wss://[::]:4003"]
@@ -85,6 +86,23 @@ async def test_setup_and_pulse(api: Start) -> None:
             True,
             False,
         )
+        assert pulse["shadow"] is None
+
+
+async def test_the_pulse_tells_what_a_shadow_would_refuse(api: Start) -> None:
+    async with api(YAML, console=CONSOLE, shadow_since=1700000000.0) as it:
+        it.app.cluster.here.samples = lambda: [
+            Sample("channeld_shadow_asked_total", 2, ("handshake",)),
+            Sample("channeld_shadow_asked_total", 12431, ("message",)),
+            Sample("channeld_shadow_refused_total", 1, ("lobby", "", "404")),
+            Sample("channeld_shadow_refused_total", 3, ("lobby", "say", "INVALID_MESSAGE")),
+        ]
+        told = (await it.get("/console/pulse"))["shadow"]
+    assert (told["since"], told["messages"], told["handshakes"]) == (1700000000.0, 12431, 2)
+    assert told["refused"] == [
+        {"channel": "lobby", "type": "say", "reason": "INVALID_MESSAGE", "count": 3},
+        {"channel": "lobby", "type": "", "reason": "404", "count": 1},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -225,3 +225,27 @@ def test_the_program_is_named_as_it_can_be_called(
     tmp_path.joinpath("channeld").write_text("")
     tmp_path.joinpath("channeld").chmod(0o755)
     assert module._program() == "channeld"
+
+
+def test_another_configuration_is_asked(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.yaml").write_text(OPEN.replace("say", "tell"))
+    assert start(OPEN, "--shadow", "new.yaml") == 0
+    text = capsys.readouterr().err
+    assert '"event":"shadow_started"' in text
+    assert '"event":"shadow_summary"' in text
+
+
+@pytest.mark.parametrize(("yaml", "status"), [("channeld: 1", 1), (None, 2)])
+def test_another_configuration_has_to_be_valid(
+    start: Start,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    yaml: str | None,
+    status: int,
+) -> None:
+    if yaml is not None:
+        (tmp_path / "new.yaml").write_text(yaml)
+    assert start(OPEN, "--shadow", "new.yaml", number=None) == status
+    assert "Error: new.yaml" in capsys.readouterr().err

@@ -29,6 +29,18 @@ const REFUSED = {
   unavailable: "the broker was away",
 };
 
+// What another configuration would have refused (`channeld run --shadow`).
+function shadowed(numbers) {
+  const total = numbers.refused.reduce((sum, one) => sum + one.count, 0);
+  const since = new Date(numbers.since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const would = total === 1 ? "1 would be refused" : `${count(total)} would be refused`;
+  return h("section", { class: "card" },
+    h("h3", {}, "Shadow configuration"),
+    h("p", {}, `Since ${since}: ${count(numbers.messages)} messages and ${count(numbers.handshakes)} handshakes, ${would}${total ? ":" : "."}`),
+    total > 0 && table([{ text: "Channel" }, { text: "What" }, { text: "Reason" }, { text: "Refused", number: true }],
+      numbers.refused.map((one) => [one.channel, one.type || "handshake", one.reason, count(one.count)])));
+}
+
 export function overview(view, app) {
   const series = TILES.map(() => []);
   let last = null;
@@ -36,8 +48,9 @@ export function overview(view, app) {
   let cells = null;
   let closed = false;
   const tiles = h("div", { class: "tiles" });
+  const shadow = h("div", {});
   const below = h("div", {});
-  put(view, h("h2", {}, "Overview"), tiles, below);
+  put(view, h("h2", {}, "Overview"), tiles, shadow, below);
 
   function draw(pulse) {
     const seconds = last ? Math.max(0.001, pulse.at - last.at) : null;
@@ -54,6 +67,7 @@ export function overview(view, app) {
         sparkline(series[at], KEPT));
     }));
     last = pulse;
+    put(shadow, pulse.shadow && shadowed(pulse.shadow));
     if (!cells) build(pulse);
     for (const [name, cell] of Object.entries(cells.channels)) {
       const counts = pulse.channels[name] ?? { connections: 0, rooms: 0 };

@@ -1,0 +1,183 @@
+"""A session that asks another configuration about what its client sends, and does what it would have done anyway.
+
+Only what was taken counts: a frame that is refused by the configuration that serves is news to nobody. So the question
+is asked before a frame is handled (it may be changed on its way), and the answer is told once it has been handled.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from channeld.engine.ports import Peer, Surroundings
+from channeld.engine.receive import Receiver
+from channeld.engine.session import State
+from channeld.hooks import Request
+from channeld.later import Continuation, Pending
+from channeld.plan.plan import ChannelPlan, MessagePlan
+from channeld.protocol.frames import BadFrame, Frame, Json, decode
+from channeld.protocol.reserved import RESERVED_CLIENT
+from channeld.shadow.judge import Judge, ShadowSession
+from channeld.shadow.tally import Tally
+
+__all__ = ["Asked", "ShadowedReceiver"]
+
+
+class Asked(Protocol):
+    """What a session asks the other configuration. But for the `judge`, nothing in it raises."""
+
+    tally: Tally
+    judge: Judge
+
+    def admit(self, session: "ShadowedReceiver", request: Request, token: str | None) -> None:
+        """The client was let in: find out whether it would be there, and set `shadow` where it would."""
+
+    def tell(self, session: "ShadowedReceiver", kind: str, frame: Frame, reason: str) -> None:
+        """A frame was taken that would have been refused."""
+
+    def give_up(self, session: "ShadowedReceiver", error: Exception) -> None:
+        """The judge has failed: this connection is not asked about any more."""
+
+
+class ShadowedReceiver(Receiver):
+    """A receiver with a shadow: the session that the other configuration would have, once it is known."""
+
+    __slots__ = ("_asked", "_handshake", "_refusals", "_text", "_token", "shadow")
+
+    def __init__(
+        self,
+        engine: Surroundings,
+        channel: ChannelPlan,
+        params: Mapping[str, Json],
+        request: Request,
+        peer: Peer,
+        asked: Asked,
+    ) -> None:
+        super().__init__(engine, channel, params, request, peer)
+        self.shadow: ShadowSession | None = None
+        self._asked = asked
+        self._handshake: Request | None = request
+        self._refusals = 0
+        self._text = b""
+        self._token: str | None = None
+
+    def open(self, now: float) -> Pending[None] | None:
+        """As it is; then the other configuration is asked about the handshake."""
+        return _after(super().open(now), self._opened)
+
+    def receive(self, text: bytes, now: float) -> Pending[None] | Continuation | None:
+        """As it is; the text is at hand meanwhile, for its size."""
+        self._text = text
+        pending = super().receive(text, now)
+        self._text = b""
+        return pending
+
+    def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
+        """As it is; the shadow goes with it."""
+        pending = super().closed(code, reason, now)
+        self._handshake = None
+        if self.shadow is not None:
+            self._asked.judge.leave(self.shadow, now)
+            self.shadow = None
+        return pending
+
+    def refuse(
+        self, code: str, message: str, id: str | int | None = None, /, **fields: object
+    ) -> None:
+        """As it is; that it happened is noted."""
+        self._refusals += 1
+        super().refuse(code, message, id, **fields)
+
+    # -------------------------------------------------------------------------------------------------- asking
+
+    def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
+        if self.state is State.AUTHENTICATING:
+            self._token = _token_of(text, self.channel.limits.json_depth)
+        return _after(super()._receive_early(text, now), self._opened)
+
+    def _opened(self) -> None:
+        request = self._handshake
+        if request is not None and self.state is State.OPEN:
+            token, self._token, self._handshake = self._token, None, None
+            self._asked.admit(self, request, token)
+
+    def _receive_message(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | Continuation | None:
+        reason, before = self._ask(message.type, frame, now), self._refusals
+        pending = super()._receive_message(message, frame, id, now)
+        return (
+            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
+        )
+
+    def _take_steps(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        reason, before = self._ask(message.type, frame, now), self._refusals
+        pending = super()._take_steps(message, frame, id, now)
+        return (
+            pending if reason is None else self._tell(pending, message.type, reason, before, frame)
+        )
+
+    def _receive_control(
+        self, kind: str, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        if kind == "authenticate":
+            return _after(super()._receive_control(kind, frame, id, now), self._renewed)
+        asks = kind in RESERVED_CLIENT and kind != "ping"
+        reason, before = self._ask(kind, frame, now) if asks else None, self._refusals
+        pending = super()._receive_control(kind, frame, id, now)
+        return pending if reason is None else self._tell(pending, kind, reason, before, frame)
+
+    def _ask(self, kind: str, frame: Frame, now: float) -> str | None:
+        shadow, asked = self.shadow, self._asked
+        if shadow is None:
+            return None
+        asked.tally.messages += 1
+        try:
+            if kind in RESERVED_CLIENT:
+                return asked.judge.refuses_verb(shadow, self, kind, frame)
+            return asked.judge.refuses(shadow, self, kind, frame, self._text, now)
+        except Exception as error:  # whatever the other configuration brings, this one serves on
+            asked.give_up(self, error)
+            return None
+
+    def _renewed(self) -> None:
+        """A new token: the other configuration knows the user by the claims that were verified here."""
+        if self.shadow is not None and self.shadow.user_id == self.user_id:
+            self.shadow.claims = self.claims
+
+    def _tell(
+        self,
+        pending: Pending[None] | Continuation | None,
+        kind: str,
+        reason: str,
+        refusals: int,
+        frame: Frame,
+    ) -> Pending[None] | None:
+        """When the frame has been handled, and was not refused: tell of it."""
+
+        def handled() -> None:
+            if self._refusals == refusals and self.shadow is not None:
+                self._asked.tell(self, kind, frame, reason)
+
+        return _after(pending, handled)
+
+
+def _token_of(text: bytes, depth: int) -> str | None:
+    frame = decode(text, depth)
+    token = None if isinstance(frame, BadFrame) else frame.get("token")
+    return token if isinstance(token, str) else None
+
+
+def _after(
+    pending: Pending[None] | Continuation | None, call: Callable[[], None]
+) -> Pending[None] | None:
+    """Call something when what is pending is over; at once where nothing is."""
+    if pending is None:
+        call()
+        return None
+    return Pending(_await_then(pending, call))
+
+
+async def _await_then(pending: Awaitable[None], call: Callable[[], None]) -> None:
+    await pending
+    call()

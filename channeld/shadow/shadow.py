@@ -1,0 +1,133 @@
+"""The other configuration as the server holds it: makes the sessions that ask, counts, shows examples, sums up."""
+
+from collections.abc import Iterator, Mapping
+
+from channeld.auth.authenticator import KeySet
+from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.engine import Engine
+from channeld.engine.ports import Peer, Surroundings
+from channeld.hooks import Request
+from channeld.later import start
+from channeld.plan.plan import ChannelPlan, Plan
+from channeld.protocol.frames import Frame, Json
+from channeld.shadow.judge import Crowd, Judge, ShadowSession
+from channeld.shadow.receiver import ShadowedReceiver
+from channeld.shadow.tally import HANDSHAKE, Key, Tally
+from channeld.telemetry import Sample, log
+
+__all__ = ["Shadow"]
+
+
+def _nobody(_address: str) -> tuple[int, int]:
+    return (0, 0)
+
+
+class Shadow:
+    """One per process, beside its engine, whose sessions ask it from now on.
+
+    Args:
+        plan: of the other configuration.
+        engine: the one that serves.
+        key_sets: for the authenticators of the plan.
+        crowd: how many connections there are, for the limits of the plan.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        key_sets: Mapping[str, KeySet] | None = None,
+        crowd: Crowd = _nobody,
+    ) -> None:
+        self._engine = engine
+        self.judge = Judge(plan, engine, key_sets or {}, crowd)
+        clock = engine.runtime.clock
+        self.tally = Tally(clock, clock.wall())
+        engine.make_session = self._make_session
+
+    def begin(self) -> None:
+        """Say in the log which configurations are compared: at the start, and when the one that serves was reloaded."""
+        hooks = sum(len(_hooks(channel)) for channel in self.judge.plan.channels.values())
+        log(
+            "shadow_started",
+            version=self._engine.plan.version,
+            against=self.judge.plan.version,
+            hooks_not_called=hooks,
+        )
+
+    def samples(self) -> Iterator[Sample]:
+        """The metrics."""
+        return self.tally.samples()
+
+    def _make_session(
+        self,
+        engine: Surroundings,
+        channel: ChannelPlan,
+        params: Mapping[str, Json],
+        request: Request,
+        peer: Peer,
+    ) -> ShadowedReceiver:
+        return ShadowedReceiver(engine, channel, params, request, peer, self)
+
+    # ------------------------------------------------------------------------------------------ asked by sessions
+
+    def admit(self, session: ShadowedReceiver, request: Request, token: str | None) -> None:
+        """The client was let in: find out whether it would be there, and set `shadow` where it would."""
+        rest = start(self._admit(session, request, token))
+        if rest is not None:
+            self._engine.runtime.spawn(rest)
+
+    async def _admit(self, session: ShadowedReceiver, request: Request, token: str | None) -> None:
+        try:
+            outcome = await self.judge.admit(request, session, token)
+        except BrokerUnavailable:
+            return
+        except Exception as error:  # whatever the other configuration brings, this one serves on
+            log("shadow_failed", channel=session.channel.name, exception=error)
+            return
+        if outcome is None:
+            return
+        self.tally.handshakes += 1
+        if isinstance(outcome, ShadowSession):
+            session.shadow = outcome
+            return
+        key = Key(session.channel.name, HANDSHAKE, outcome.reason)
+        if self.tally.count(key):
+            log(
+                "shadow_refused",
+                channel=key.channel,
+                reason=key.reason,
+                why=outcome.why,
+                user=session.user_id,
+                connection=session.connection_id,
+            )
+
+    def tell(self, session: ShadowedReceiver, kind: str, frame: Frame, reason: str) -> None:
+        """A frame was taken that would have been refused: count it, and show one a minute of each kind."""
+        key, shadow = Key(session.channel.name, kind, reason), session.shadow
+        if not self.tally.count(key) or shadow is None:
+            return
+        shown = self._engine.plan.sensitive.masked({"type": kind, **frame})
+        log(
+            "shadow_refused",
+            channel=key.channel,
+            message=kind,
+            reason=reason,
+            why=self.judge.words(shadow, kind, frame, reason),
+            example=self.judge.plan.sensitive.masked(shown),
+            user=session.user_id,
+            connection=session.connection_id,
+        )
+
+    def give_up(self, session: ShadowedReceiver, error: Exception) -> None:
+        """The judge has failed: the connection is not asked about any more."""
+        session.shadow = None
+        log("shadow_failed", channel=session.channel.name, exception=error)
+
+
+def _hooks(channel: ChannelPlan) -> list[object]:
+    named = (auth.hook for auth in channel.auth)
+    own = (channel.connect, channel.close, channel.on_subscribe, channel.on_unsubscribe)
+    of_types = (message.hook for message in channel.messages.values())
+    subscribe = () if channel.subscribe is None else (channel.subscribe.hook,)
+    return [hook for hook in (*named, *own, *of_types, *subscribe) if hook is not None]
