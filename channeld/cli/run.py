@@ -82,7 +82,7 @@ class _Loader:
     environ: Mapping[str, str]
     dev: bool
     workers: int | None
-    watched: Watched
+    watched: Watched = attrs.field(factory=Watched)
 
     def check(self) -> Checked:
         fresh = self.watched.look()
@@ -179,7 +179,7 @@ def _addresses(
     "other",
     type=click.Path(),
     metavar="NEW",
-    help="Another configuration that is asked what it would refuse, and decides nothing.",
+    help="Configuration that is only asked what it would refuse of the traffic; hooks aren't called.",
 )
 @click.option("--worker", "descriptor", type=int, hidden=True)
 def command(  # noqa: PLR0913 - one for each option
@@ -198,14 +198,11 @@ def command(  # noqa: PLR0913 - one for each option
     """Serve a configuration.
 
     SIGTERM and Ctrl-C drain and then stop; a second one stops immediately. SIGHUP reloads. Logs go to stderr.
-
-    With --shadow NEW, NEW also judges each handshake and message that is accepted. What it would refuse goes to the log
-    and the metrics; its hooks aren't called.
     """
     parent = report_for_duty(descriptor)
     environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)
     known = environ if dev else os.environ
-    loader = _Loader(file=file, environ=known, dev=dev, workers=workers, watched=Watched())
+    loader = _Loader(file=file, environ=known, dev=dev, workers=workers, other=other)
     shown = _first_check(loader, is_worker=parent is not None)
     plan = loader.plan_of(shown.checked)
     shadow = _plan_of_shadow(other, loader)
