@@ -311,7 +311,7 @@ def _worker_options(
     return options + (["--workers", str(workers)] if workers else [])
 
 
-def _make_app(
+def _make_app(  # noqa: PLR0913 - what it is made of
     plan: Plan,
     reloader: Reloader,
     *,
