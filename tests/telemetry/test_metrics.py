@@ -91,6 +91,8 @@ def test_no_label_is_named_after_what_clients_choose() -> None:
         "webhook",
         "version",
         "python",
+        "kind",
+        "reason",
     }
 
 
