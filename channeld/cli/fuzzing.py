@@ -1,15 +1,16 @@
 """`channeld test --fuzz`: message hooks tried with made-up messages, and what is shown of it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from urllib.parse import urlsplit
 
 import attrs
 import click
 import orjson
 
 from channeld.cli.links import NoLink, path_of
-from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
 from channeld.cli.output import has_colour
 from channeld.diagnostics.render.painter import Painter
 from channeld.plan.plan import ChannelPlan, Plan
@@ -17,12 +18,38 @@ from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.outcome import Status
 from channeld.scenarios.suite import Options
 from channeld.scenarios.text import verdict
+from channeld.suggest import did_you_mean
 from channeld.telemetry import one_line
 
-__all__ = ["fuzz_hooks"]
+__all__ = ["fuzz_hooks", "parse_backends"]
 
 
-def fuzz_hooks(files: Sequence[str], count: int, select: str, format: str, timeout: float) -> int:
+def parse_backends(
+    ctx: click.Context, param: click.Parameter, written: Sequence[str]
+) -> Mapping[str, str]:
+    """The URLs of `--backend NAME=URL`, by name."""
+    found: dict[str, str] = {}
+    for one in written:
+        name, _, url = one.partition("=")
+        parts = urlsplit(url)
+        if not name or parts.scheme not in ("http", "https") or not parts.hostname:
+            words = f"'{one}' is not NAME=URL, with a URL such as http://127.0.0.1:8000"
+            raise click.BadParameter(words, ctx, param)
+        if name in found:
+            raise click.BadParameter(f"backend '{name}' has two URLs", ctx, param)
+        found[name] = url
+    return found
+
+
+def _demand_backends(checked: Checked, backends: Mapping[str, str]) -> None:
+    known = checked.config.backends if checked.config is not None else {}
+    for name in backends:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"there are {', '.join(known) or 'none'}"
+            raise click.UsageError(f"{checked.file} has no backend '{name}': {hint}")
+
+
+def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) -> int:
     """Try the message hooks of a configuration with `count` messages each; 1 if one raised.
 
     Raises:
@@ -35,12 +62,10 @@ def fuzz_hooks(files: Sequence[str], count: int, select: str, format: str, timeo
     checked = check(files[0] if files else DEFAULT_FILE)
     demand_valid(checked)
     assert checked.plan is not None  # noqa: S101 - demanded
-    options = Options(select=select, cap=timeout)
+    _demand_backends(checked, options.backends)
     found = []
     painter = Painter(has_colour(sys.stdout))
-    for one in fuzz(
-        checked, count, partial(_path, checked.plan), select=options.selects, cap=timeout
-    ):
+    for one in fuzz(checked, count, partial(_path, checked.plan), options=options):
         found.append(one)
         if format == "text":
             click.echo(_shown(one, painter))

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 import click
 
-from channeld.cli.fuzzing import fuzz_hooks
+from channeld.cli.fuzzing import fuzz_hooks, parse_backends
 from channeld.cli.output import Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
@@ -64,6 +64,14 @@ FORMATS: Final = ("text", "json", "junit", "github")
     metavar="N",
     help="Try each message hook with N made-up messages instead; PATH is a configuration then.",
 )
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME=URL",
+    callback=parse_backends,
+    help="Ask this backend for its hooks instead of finding it away; repeatable.",
+)
 def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     paths: tuple[str, ...],
     select: str,
@@ -74,14 +82,16 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     jobs: int | None,
     timeout: float,
     messages: int | None,
+    backends: Mapping[str, str],
 ) -> int:
     """Run scenario files against the real engine, in virtual time.
 
     PATH is a scenario file, or a folder that is searched for `*.test.yaml` files (default: the current folder). Exit
     status: 1 if a scenario fails or a file is invalid, 2 if there are no scenarios or a file cannot be read.
     """
+    options = Options(select=select, cap=timeout, backends=backends)
     if messages is not None:
-        return fuzz_hooks(paths, messages, select, format, timeout)
+        return fuzz_hooks(paths, messages, format, options)
     started = time.perf_counter()
     try:
         files = _find(paths or (".",))
@@ -89,7 +99,6 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
         if format == "json":
             _show_all(format, (), 0.0, None)
         raise
-    options = Options(select=select, cap=timeout)
     view = _View(options=options, verbose=verbose, colour=has_colour(sys.stdout))
     results = []
     for result in run_files(files, options, jobs=jobs):

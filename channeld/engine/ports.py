@@ -149,6 +149,9 @@ class Backends(Protocol):
             BrokerUnavailable: it was not asked, or did not answer in time (`is_unknown`).
         """
 
+    def note_bad(self, hook: str, reason: str) -> None:
+        """An answer to a hook, named as in the log, meant nothing; it has been logged."""
+
 
 class NoBackends:
     """Where no backend can be reached, as in tests: every call finds it away."""
@@ -160,6 +163,9 @@ class NoBackends:
             BrokerUnavailable: always.
         """
         raise BackendUnavailable(f"backend {remote.name} cannot be reached from here")
+
+    def note_bad(self, hook: str, reason: str) -> None:
+        """Nobody has answered."""
 
 
 class Observed(Protocol):

@@ -83,6 +83,7 @@ async def ask_about_session(
             raise
         return None, False, _nothing
     except _BadAnswer as error:
+        engine.backends.note_bad(hook.name, str(error))
         failed = _failed(engine, hook, remote, str(error), session)
         if _is_accepted(remote):
             return None, False, _nothing
@@ -93,6 +94,7 @@ async def ask_about_session(
             try:
                 await _publish(context, one)
             except (FrameRefused, BrokerUnavailable, TypeError) as error:
+                engine.backends.note_bad(hook.name, f"publish: {error}")
                 _failed(engine, hook, remote, f"publish: {error}", session)
 
     return changed, context.replied, publish
@@ -118,6 +120,7 @@ async def ask_about_request(
         user = _mapping(said, "user")
         return None if user is None else _user(user)
     except _BadAnswer as error:
+        engine.backends.note_bad(hook.name, str(error))
         raise _failed(engine, hook, remote, str(error), None) from error
 
 

@@ -19,8 +19,8 @@ from channeld.scenarios.coverage import Exercised, Point
 from channeld.scenarios.instrumentation import FrameOrigin, rebuilt
 from channeld.scenarios.made_up import Maker, shrunk
 from channeld.scenarios.outcome import Problem
-from channeld.scenarios.runner import CAP, run_scenario
-from channeld.scenarios.suite import read_text
+from channeld.scenarios.runner import run_scenario
+from channeld.scenarios.suite import Options, read_text
 from channeld.scenarios.writing import flow, scenario_text
 from channeld.telemetry import silenced
 
@@ -61,8 +61,7 @@ def fuzz(
     count: int,
     path_of: Callable[[ChannelPlan], str],
     *,
-    select: Callable[[str], bool] = lambda _name: True,
-    cap: float = CAP,
+    options: Options | None = None,
 ) -> Iterator[Fuzzed]:
     """Try each message hook of a configuration, in the order of the file.
 
@@ -70,16 +69,16 @@ def fuzz(
         checked: the configuration, with a plan.
         count: messages for each hook.
         path_of: a path of a channel, with values for its params; raises `LookupError` where none comes to mind.
-        select: whether to try a hook, by `CHANNEL/TYPE`.
-        cap: seconds of real time that a scenario may take.
+        options: which hooks to try, by `CHANNEL/TYPE`, how long a scenario may take, and which backends are asked.
     """
     plan = checked.plan
     assert plan is not None  # noqa: S101 - the caller has seen to that
+    options = options or Options()
     unlimited = attrs.evolve(checked, plan=_without_rates(plan))
     for channel in plan.channels.values():
         for message in channel.messages.values():
-            if message.hook is not None and select(f"{channel.name}/{message.type}"):
-                yield _fuzzed(unlimited, channel, message, count, path_of, cap)
+            if message.hook is not None and options.selects(f"{channel.name}/{message.type}"):
+                yield _fuzzed(unlimited, channel, message, count, path_of, options)
 
 
 def _without_rates(plan: Plan) -> Plan:
@@ -109,16 +108,18 @@ def _fuzzed(
     message: MessagePlan,
     count: int,
     path_of: Callable[[ChannelPlan], str],
-    cap: float,
+    options: Options,
 ) -> Fuzzed:
     assert message.hook is not None  # noqa: S101 - only those with hooks are asked for
     plan = checked.plan
     assert plan is not None  # noqa: S101 - demanded by `fuzz`
     known = Fuzzed(channel=channel.name, message=message.type, hook=message.hook.name)
-    if message.hook.asks is not None:
-        return attrs.evolve(known, reason="a backend answers it")
+    asks = message.hook.asks
+    if asks is not None and asks.name not in options.backends:
+        reason = f"a backend answers it: --backend {asks.name}=URL says where"
+        return attrs.evolve(known, reason=reason)
     try:
-        trial = _Trial(checked, message, _client(plan, channel, message, path_of(channel)), cap)
+        trial = _Trial(checked, message, _client(plan, channel, message, path_of(channel)), options)
         messages = trial.messages(plan, channel, count)
     except LookupError as error:
         return attrs.evolve(known, reason=str(error))
@@ -150,7 +151,7 @@ class _Trial:
     checked: Checked
     message: MessagePlan
     client: dict[str, Json]
-    cap: float
+    options: Options
     reached: Exercised = attrs.field(factory=lambda: Exercised(""))
 
     def messages(self, plan: Plan, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
@@ -229,7 +230,12 @@ class _Trial:
         scenario = parsed.content.scenarios[0]
         with silenced():
             outcome = run_scenario(
-                scenario, parsed.content.tree, self.checked, self.reached, cap=self.cap
+                scenario,
+                parsed.content.tree,
+                self.checked,
+                self.reached,
+                cap=self.options.cap,
+                backends=self.options.backends,
             )
         return outcome.problems[0] if outcome.problems else None
 

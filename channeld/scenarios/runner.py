@@ -4,7 +4,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -20,6 +20,7 @@ from channeld.groups import first, leaves
 from channeld.plan.load import Checked
 from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
+from channeld.scenarios.backends import LiveBackends
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.instrumentation import HookFailure, Witness, instrument
 from channeld.scenarios.model import Scenario, Send, SendRaw
@@ -38,7 +39,7 @@ class TookTooLong(BaseException):
     """The scenario is over its time. No Exception: hooks must not catch it."""
 
 
-def run_scenario(
+def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
     scenario: Scenario,
     tree: Tree,
     config: Checked,
@@ -46,6 +47,7 @@ def run_scenario(
     *,
     cap: float = CAP,
     secrets: set[str] | None = None,
+    backends: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run one scenario on an engine of its own. Never raises for what the scenario or a hook does.
 
@@ -56,11 +58,13 @@ def run_scenario(
         reached: takes what clients met.
         cap: seconds of real time after which it is given up (ERROR).
         secrets: takes the texts of values that are marked as sensitive.
+        backends: URLs of backends that are really asked, by name; the others are away.
     """
     place = tree.place(f"{scenario.pointer}/name")
     if scenario.skip:
         return Outcome(name=scenario.name, status=Status.SKIP, place=place, reason=scenario.skip)
-    run = _Run(scenario, tree, config, reached, set() if secrets is None else secrets)
+    known = set() if secrets is None else secrets
+    run = _Run(scenario, tree, config, reached, known, backends or {})
     started = time.perf_counter()
     try:
         with _seeded(), _capped(cap, run.cancel):
@@ -145,6 +149,7 @@ class _Run:
     config: Checked
     reached: Exercised
     secrets: set[str]
+    backends: Mapping[str, str]
     problems: list[Problem] = attrs.field(factory=list)
     timeline: list[Entry] = attrs.field(factory=list)
     virtual: float = 0.0
@@ -197,6 +202,7 @@ class _Run:
 
     async def _play(self, plan: Plan, witness: Witness) -> None:
         async with running(plan) as app:
+            app.engine.backends = LiveBackends(app.runtime, self.backends, witness)
             for lifespan in plan.lifespans:
                 self.reached.add("server", "hook", lifespan.name)
             stage = Stage(app, self.scenario, self.reached, secrets=self.secrets)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -47,10 +47,14 @@ _WORTH_A_PROCESS: Final = 100_000
 
 @attrs.frozen(slots=True, kw_only=True)
 class Options:
-    """Which scenarios to run (those whose name has this text in it), and how long each may take in real seconds."""
+    """Which scenarios to run (those whose name has this text in it), and how long each may take in real seconds.
+
+    `backends` are the URLs of those that are really asked, by name.
+    """
 
     select: str = ""
     cap: float = CAP
+    backends: Mapping[str, str] = attrs.field(factory=dict)
 
     def selects(self, name: str) -> bool:
         """Whether to run a scenario of that name."""
@@ -216,7 +220,13 @@ class Runs:
         for scenario in content.scenarios:
             if self._options.selects(scenario.name):
                 yield run_scenario(
-                    scenario, content.tree, config, reached, cap=self._options.cap, secrets=secrets
+                    scenario,
+                    content.tree,
+                    config,
+                    reached,
+                    cap=self._options.cap,
+                    secrets=secrets,
+                    backends=self._options.backends,
                 )
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:

@@ -76,6 +76,9 @@ class BackendPool:
         answer = await asked.call(remote.path, headers, body, seconds)
         return BackendAnswer(answer.status, answer.body, answer.problem)
 
+    def note_bad(self, hook: str, reason: str) -> None:
+        """An answer meant nothing: the backend is there all the same, so its health does not change."""
+
     async def aclose(self) -> None:
         """Close the connections that wait for another request."""
         for asked in self._known.values():

@@ -43,6 +43,7 @@ class Backend:
     answers: dict[str, Any] = attrs.field(factory=dict)
     asked: list[dict[str, Any]] = attrs.field(factory=list)
     seconds: list[float] = attrs.field(factory=list)
+    bad: list[str] = attrs.field(factory=list)
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         self.seconds.append(seconds)
@@ -53,6 +54,9 @@ class Backend:
         if isinstance(answer, BackendAnswer):
             return answer
         return BackendAnswer(200, json.dumps(answer).encode())
+
+    def note_bad(self, hook: str, reason: str) -> None:
+        self.bad.append(f"{hook}: {reason}")
 
     def about(self, path: str) -> dict[str, Any]:
         return next(one for one in reversed(self.asked) if one["path"] == path)

@@ -93,7 +93,9 @@ def test_a_closed_connection_is_not_the_end() -> None:
 
 
 def test_a_backend_is_not_asked() -> None:
-    assert fuzzed("{backend: own, path: /x}").reason == "a backend answers it"
+    assert fuzzed("{backend: own, path: /x}").reason.startswith(
+        "a backend answers it: --backend own=URL"
+    )
 
 
 def test_a_message_that_nobody_can_make_up() -> None:

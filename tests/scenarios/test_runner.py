@@ -132,4 +132,4 @@ def test_a_connect_hook_refuses_with_its_own_code() -> None:
 
 
 def test_running_needs_no_more_than_its_arguments() -> None:
-    assert run_scenario.__kwdefaults__ == {"cap": 10.0, "secrets": None}
+    assert run_scenario.__kwdefaults__ == {"cap": 10.0, "secrets": None, "backends": None}
