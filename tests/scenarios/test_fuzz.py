@@ -104,11 +104,7 @@ def test_a_message_that_nobody_can_make_up() -> None:
 
 
 def test_hooks_are_selected_by_channel_and_type() -> None:
-    asked: list[str] = []
-
-    def select(name: str) -> bool:
-        asked.append(name)
-        return True
-
-    fuzzed("right", count=1, select=select)
-    assert asked == ["room/it"]
+    fuzzed("right", count=1, options=Options(select="room/it"))
+    Path("channels.yaml").write_text(CONFIG.format(hook='"fuzz_hooks:right"', schema="true"))
+    checked = check("channels.yaml", environ=os.environ)
+    assert list(fuzz(checked, 1, path_of, options=Options(select="room/other"))) == []
