@@ -74,15 +74,17 @@ class DevEnvironment(Mapping[str, str]):
         return len({*self._environ, *self.generated})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class _Loader:
-    """Checks the file for the first time and again."""
+    """Checks the file for the first time and again; `shadow` is the plan of the `other` one, read once."""
 
     file: str
     environ: Mapping[str, str]
     dev: bool
     workers: int | None
     watched: Watched = attrs.field(factory=Watched)
+    other: str | None = None
+    shadow: Plan | None = None
 
     def check(self) -> Checked:
         fresh = self.watched.look()
@@ -205,7 +207,6 @@ def command(  # noqa: PLR0913 - one for each option
     loader = _Loader(file=file, environ=known, dev=dev, workers=workers, other=other)
     shown = _first_check(loader, is_worker=parent is not None)
     plan = loader.plan_of(shown.checked)
-    shadow = _plan_of_shadow(other, loader)
     _configure_log(plan, log_format, parent)
     if take_over and parent is None:
         _judge_take_over(plan, dev=dev)
@@ -228,7 +229,7 @@ def command(  # noqa: PLR0913 - one for each option
         plan=plan, manner=manner, folder=folder, secrets=made_up, is_quiet=quiet
     ) as announcer:
         if is_leader:
-            options = _worker_options(log_format, workers, manner, take_over=take_over)
+            options = _worker_options(loader, log_format, manner, take_over=take_over)
             line = worker_command(file, options)
             lead(plan, line, addresses, made_up, announcer.ready, beside=take_over)
             return
@@ -239,7 +240,7 @@ def command(  # noqa: PLR0913 - one for each option
             on_ready=announcer.ready,
             on_refused=shown.report,
             parent=parent,
-            shadow=shadow,
+            shadow=loader.shadow,
             console=parts_of_console(api_sockets, folder, dev=dev),
         )
         watched = loader.watched if manner.reloads else None
@@ -265,9 +266,10 @@ def _configure_log(
 
 
 def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:
-    """The valid configuration, its warnings shown."""
+    """The valid configuration, its warnings shown; the one to compare with is valid as well."""
     checked = loader.check()
     _demand_valid(checked, dev=loader.dev)
+    loader.shadow = _plan_of_shadow(loader.other, loader)
     shown = _Shown(checked)
     if checked.report.warnings and not is_worker:
         shown.report(_warnings(checked.report))
@@ -301,14 +303,14 @@ def spare_collector() -> None:
 
 
 def _worker_options(
-    log_format: str | None, workers: int | None, manner: Manner, *, take_over: bool
+    loader: _Loader, log_format: str | None, manner: Manner, *, take_over: bool
 ) -> list[str]:
     options = ["--dev"] if manner.dev else []
     options += ["--take-over"] if take_over else []
     options += ["--watch"] if manner.reloads else []
     options += ["--log-format", log_format] if log_format else []
-    options += ["--shadow", other] if other else []
-    return options + (["--workers", str(workers)] if workers else [])
+    options += ["--shadow", loader.other] if loader.other else []
+    return options + (["--workers", str(loader.workers)] if loader.workers else [])
 
 
 def _make_app(  # noqa: PLR0913 - what it is made of
