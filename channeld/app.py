@@ -41,7 +41,7 @@ from channeld.server.runtime import TrioRuntime
 from channeld.server.sockets import named, release
 from channeld.server.systemd import notify
 from channeld.shadow import Shadow
-from channeld.telemetry import Sample, log
+from channeld.telemetry import Sample, log, reconfigure, toggle_debug
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
@@ -181,7 +181,9 @@ class App:
         tls: ssl.SSLContext | None = None,
         api_sockets: Sequence[socket] = (),
     ) -> None:
-        """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain. SIGHUP reloads.
+        """Serve on listening sockets until `stop`, a SIGTERM or a SIGINT, then drain.
+
+        SIGHUP reloads; SIGUSR1 writes log lines of every level, and the next one only those of the configured level.
 
         Args:
             sockets: as `bind` makes them; closed in the end.
@@ -197,7 +199,8 @@ class App:
         plan = self.engine.plan
         self._tls = tls or (tls_context(plan.server.tls) if plan.server.tls is not None else None)
         failed: LifespanFailed | BrokerFailed | None = None
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, nursery)
                 try:
@@ -360,7 +363,9 @@ class App:
     async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         was_on_terminal = sys.stderr.isatty()
         async for number in signals:
-            if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
+            if number == signal.SIGUSR1:
+                toggle_debug()
+            elif number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
                 self._end(
                     nursery.cancel_scope
                 )  # SIGHUP of a terminal that is gone is not a wish to reload
@@ -408,9 +413,10 @@ class App:
                 log("restart_needed", setting=f"server.{key}")
         if old.config.broker != plan.config.broker:
             log("restart_needed", setting="broker")
-        for key in ("webhooks", "log"):
-            if getattr(old.config, key) != getattr(plan.config, key):
-                log("restart_needed", setting=key)
+        if old.config.webhooks != plan.config.webhooks:
+            log("restart_needed", setting="webhooks")
+        if old.config.log != plan.config.log:
+            reconfigure(plan.config.log.format, plan.config.log.level)
         # Its keys are taken at once, and none of them opens it when it is gone.
         if _bound(old.config) != _bound(plan.config):
             log("restart_needed", setting="api.bind")

@@ -117,10 +117,10 @@ async def test_without_a_reloader_there_is_no_reload(write: Write) -> None:
 async def test_what_a_reload_cannot_change_is_said(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = App(made(write(CHANNEL)), lambda: write(CHANNEL + "log: {level: debug}\n"))
+    app = App(made(write(CHANNEL)), lambda: write(CHANNEL + "broker: valkey\n"))
     assert await app.reload()
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["setting"] for line in lines if line["event"] == "restart_needed"] == ["log"]
+    assert [line["setting"] for line in lines if line["event"] == "restart_needed"] == ["broker"]
 
 
 async def test_what_was_listened_on_stays(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

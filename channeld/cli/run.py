@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 import click
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DevEnvironment", "command"]
 
+LogFormat: TypeAlias = Literal["auto", "console", "json"]
 INTERRUPTED = 130
 UNSET_VARIABLE = "CH113"
 _APART = (
@@ -85,6 +86,7 @@ class _Loader:
     watched: Watched = attrs.field(factory=Watched)
     other: str | None = None
     shadow: Plan | None = None
+    log_format: LogFormat | None = None
 
     def check(self) -> Checked:
         fresh = self.watched.look()
@@ -102,6 +104,8 @@ class _Loader:
             # Nobody waits for a development server to say goodbye.
             server = attrs.evolve(server, allowed_origins="localhost", drain=Drain(over=0.0))
             config = with_dev_api(config, self.environ)
+        if self.log_format is not None:
+            config = attrs.evolve(config, log=attrs.evolve(config.log, format=self.log_format))
         if self.workers is not None:
             server = attrs.evolve(server, workers=self.workers)
         return attrs.evolve(checked.plan, server=server, config=config)
@@ -191,7 +195,7 @@ def command(  # noqa: PLR0913 - one for each option
     workers: int | None,
     watching: bool,
     dev: bool,
-    log_format: Literal["auto", "console", "json"] | None,
+    log_format: LogFormat | None,
     take_over: bool,
     quiet: bool,
     other: str | None,
@@ -199,31 +203,31 @@ def command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Serve a configuration.
 
-    SIGTERM and Ctrl-C drain and then stop; a second one stops immediately. SIGHUP reloads. Logs go to stderr.
+    SIGTERM and Ctrl-C drain and then stop; a second one stops immediately. SIGHUP reloads; SIGUSR1 turns debug lines in the
+    log on and off. Logs go to stderr.
     """
+    if take_over and dev:
+        raise click.UsageError("--take-over is not for --dev, which moves on from a taken address")
     parent = report_for_duty(descriptor)
     environ = DevEnvironment(os.environ, parent.spec.generated if parent else None)
     known = environ if dev else os.environ
-    loader = _Loader(file=file, environ=known, dev=dev, workers=workers, other=other)
+    loader = _Loader(
+        file=file, environ=known, dev=dev, workers=workers, other=other, log_format=log_format
+    )
     shown = _first_check(loader, is_worker=parent is not None)
     plan = loader.plan_of(shown.checked)
-    _configure_log(plan, log_format, parent)
+    number = parent.spec.number if parent else None
+    configure(plan.config.log.format, plan.config.log.level, worker=number)
     if take_over and parent is None:
-        _judge_take_over(plan, dev=dev)
+        _judge_take_over(plan)
     tls = _tls(plan.server.tls)
     api_sockets = _bind_api(plan, parent, dev=dev, beside=take_over)
     is_leader = plan.server.workers > 1 and parent is None
     addresses = parent.spec.addresses if parent else binds or plan.server.bind
     sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev, beside=take_over)
     folder = Path(file).parent
-    manner = Manner(
-        dev=dev,
-        reloads=dev or watching,
-        generated=[*environ.generated],
-        program=_program(),
-        console=console_url(plan, api_sockets, dev=dev),
-        moved=moved,
-    )
+    console = console_url(plan, api_sockets, dev=dev)
+    manner = _manner(environ, console, moved, dev=dev, reloads=dev or watching)
     quiet, made_up = quiet or parent is not None, environ.generated
     with Announcer(
         plan=plan, manner=manner, folder=folder, secrets=made_up, is_quiet=quiet
@@ -251,18 +255,27 @@ _run = off_the_loop()(trio.run)
 """Runs the server's task, while its log lines are written in a thread."""
 
 
-def _judge_take_over(plan: Plan, *, dev: bool) -> None:
-    if dev:
-        raise click.UsageError("--take-over is not for --dev, which moves on from a taken address")
+def _manner(
+    environ: DevEnvironment,
+    console: str,
+    moved: list[tuple[str, str]],
+    *,
+    dev: bool,
+    reloads: bool,
+) -> Manner:
+    return Manner(
+        dev=dev,
+        reloads=reloads,
+        generated=[*environ.generated],
+        program=_program(),
+        console=console,
+        moved=moved,
+    )
+
+
+def _judge_take_over(plan: Plan) -> None:
     if not kind_of(plan.config.broker).is_shared:
         click.echo(_APART, err=True)
-
-
-def _configure_log(
-    plan: Plan, form: Literal["auto", "console", "json"] | None, parent: WorkerChannel | None
-) -> None:
-    number = parent.spec.number if parent else None
-    configure(form or plan.config.log.format, plan.config.log.level, worker=number)
 
 
 def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:

@@ -210,6 +210,14 @@ class Session:
         frame: Frame = {"type": "error", "code": code, "message": message}
         own = {*frame, "id"}
         self.answer(frame | {key: fields[key] for key in fields if key not in own}, id)
+        log(
+            "message_refused",
+            connection=self.connection_id,
+            channel=self.channel.name,
+            user=self.user_id,
+            address=self.address,
+            code=code,
+        )
         if code in UNCOUNTED:
             return
         now = self.engine.runtime.clock.monotonic()

@@ -25,7 +25,7 @@ import trio
 from channeld.server.broker_link import Place
 from channeld.server.sockets import BindError, bind, named
 from channeld.server.systemd import notify
-from channeld.telemetry import log
+from channeld.telemetry import log, toggle_debug
 
 __all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
 
@@ -170,12 +170,13 @@ class Supervisor:
         self._failure = ""
 
     async def run(self) -> None:
-        """Start the workers and keep them, until SIGTERM or SIGINT; then all drain. SIGHUP makes all reload.
+        """Start the workers and keep them, until SIGTERM or SIGINT; then all drain. SIGHUP and SIGUSR1 are passed on to all.
 
         Raises:
             WorkersFailed: one could not start, or one failed while it drained.
         """
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
                 async with trio.open_nursery() as keepers:
@@ -203,6 +204,9 @@ class Supervisor:
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         was_on_terminal = sys.stderr.isatty()
         async for number in signals:
+            if number == signal.SIGUSR1:
+                self._toggle_debug()
+                continue
             if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
                 self.stop()
                 continue
@@ -212,6 +216,13 @@ class Supervisor:
                 else:
                     # It may have read the old files already; and before it is ready SIGHUP would end it.
                     worker.is_outdated = True
+
+    def _toggle_debug(self) -> None:
+        toggle_debug()
+        for worker in self._workers.values():
+            # Before it is ready the signal would end it; it begins with the configured level.
+            if worker.is_ready:
+                worker.tell(signal.SIGUSR1)
 
     # ------------------------------------------------------------------------------------------------ one worker
 

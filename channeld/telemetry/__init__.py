@@ -11,7 +11,9 @@ from channeld.telemetry.events import (
     bound,
     configure,
     log,
+    reconfigure,
     silenced,
+    toggle_debug,
 )
 from channeld.telemetry.lines import escaped, one_line
 from channeld.telemetry.metrics import (
@@ -47,6 +49,8 @@ __all__ = [
     "log",
     "one_line",
     "put",
+    "reconfigure",
     "silenced",
     "summed",
+    "toggle_debug",
 ]

@@ -15,9 +15,19 @@ import attrs
 from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
 from channeld.telemetry.output import put
 
-__all__ = ["EVENTS", "Event", "bound", "configure", "log", "silenced"]
+__all__ = [
+    "EVENTS",
+    "Event",
+    "bound",
+    "configure",
+    "log",
+    "reconfigure",
+    "silenced",
+    "toggle_debug",
+]
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+Format: TypeAlias = Literal["auto", "console", "json"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -69,6 +79,9 @@ EVENTS: Final[Mapping[str, Event]] = {
         "info",
         ("revocation", "connections"),
         "Tokens of a user, or one token, are refused from now on; `connections` were closed.",
+    ),
+    "message_refused": Event(
+        "debug", (*_WHO, "code"), "A client's frame was answered with an error frame of this code."
     ),
     "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
     "slow_consumer": Event(
@@ -124,6 +137,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "node_silent": Event(
         "warning", ("nodes", "question"), "Other nodes did not answer; an answer is without them."
+    ),
+    "log_level_changed": Event(
+        "info",
+        ("threshold",),
+        "SIGUSR1 came, or a reload: lines of this level and above are written.",
     ),
     "log_lines_dropped": Event(
         "warning",
@@ -182,8 +200,20 @@ EVENTS: Final[Mapping[str, Event]] = {
 class _State:
     """How lines are written, set by `configure`. The threshold spares structlog what nobody will read."""
 
-    threshold = 0
+    threshold = 20
     is_silent = False
+    settings: "_Settings | None" = None
+    is_debugging = False
+
+
+@attrs.frozen(slots=True)
+class _Settings:
+    """What `configure` was told."""
+
+    format: Format = "auto"
+    level: Level = "debug"
+    stream: TextIO | None = None
+    worker: int | None = None
 
 
 def log(event: str, **fields: object) -> None:
@@ -214,7 +244,7 @@ def bound(**fields: object) -> Any:
 
 
 def configure(
-    format: Literal["auto", "console", "json"] = "auto",
+    format: Format = "auto",
     level: Level = "info",
     stream: TextIO | None = None,
     *,
@@ -226,11 +256,17 @@ def configure(
 
     `auto` is `console` on a terminal and `json` elsewhere. Colours need a terminal and no `NO_COLOR` (no-color.org).
     """
+    _State.settings, _State.is_debugging = _Settings(format, level, stream, worker), False
+    _apply(_State.settings, level)
+
+
+def _apply(settings: _Settings, level: Level) -> None:
     import structlog  # noqa: PLC0415 - see bound()
 
+    stream, worker = settings.stream, settings.worker
     output = stream if stream is not None else sys.stderr
     terminal = output.isatty()
-    as_console = format == "console" or (format == "auto" and terminal)
+    as_console = settings.format == "console" or (settings.format == "auto" and terminal)
     render = Console(colour=terminal and not os.environ.get("NO_COLOR")) if as_console else as_json
     _State.threshold = _LEVELS[level]
     structlog.configure(
@@ -248,6 +284,25 @@ def configure(
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def reconfigure(format: Format, level: Level) -> None:
+    """Change how lines look and how loud they must be; where they go stays. For what a reload brings."""
+    now = _State.settings or _Settings()
+    configure(format, level, now.stream, worker=now.worker)
+    log("log_level_changed", threshold=level)
+
+
+def toggle_debug() -> None:
+    """Write lines of every level, or again only those of the configured one and above. The change itself is a line."""
+    settings = _State.settings or _Settings()
+    _State.is_debugging = not _State.is_debugging
+    if _State.is_debugging:
+        _apply(settings, "debug")
+        log("log_level_changed", threshold="debug")
+    else:
+        log("log_level_changed", threshold=settings.level)
+        _apply(settings, settings.level)
 
 
 @contextmanager

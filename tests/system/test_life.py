@@ -179,6 +179,29 @@ def test_what_needs_a_restart_is_said(serve: Serve, tmp_path: Path) -> None:
     assert served.event("restart_needed")["setting"] == "server.bind"
 
 
+def test_debug_lines_are_turned_on_and_off_by_a_signal(serve: Serve) -> None:
+    served = serve(ROOMS)
+    with served.connect("/rooms/a") as client:
+        assert client.ask("nonsense")["code"] == "UNKNOWN_TYPE"
+        served.tell(signal.SIGUSR1)
+        served.event("log_level_changed", threshold="debug")
+        assert client.ask("nonsense")["code"] == "UNKNOWN_TYPE"
+        served.event("message_refused", code="UNKNOWN_TYPE")
+        served.tell(signal.SIGUSR1)
+        served.event("log_level_changed", threshold="info")
+        assert client.ask("nonsense")["code"] == "UNKNOWN_TYPE"
+    served.event("connection_closed")
+    assert len(served.events("message_refused")) == 1
+
+
+def test_a_reload_changes_level_and_format_of_the_log(serve: Serve, tmp_path: Path) -> None:
+    served = serve(ROOMS)
+    reload(served, ROOMS + "    log: {level: debug}\n", tmp_path, "log_level_changed")
+    with served.connect("/rooms/a") as client:
+        assert client.ask("nonsense")["code"] == "UNKNOWN_TYPE"
+    assert served.event("message_refused")["code"] == "UNKNOWN_TYPE"
+
+
 HOOKED = """
     channeld: 1
     hooks: {lifespan: hooks:lifespan}

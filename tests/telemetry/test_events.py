@@ -9,19 +9,19 @@ import structlog
 
 import channeld
 from channeld import telemetry
-from channeld.telemetry import EVENTS, bound, configure, log
+from channeld.telemetry import EVENTS, bound, configure, log, reconfigure, toggle_debug
 from channeld.telemetry.events import _State
 
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    before, threshold = structlog.get_config(), _State.threshold
+    was_configured = structlog.is_configured()
+    before, threshold, settings = structlog.get_config(), _State.threshold, _State.settings
     yield
     structlog.reset_defaults()
-    structlog.configure(**before)
-    if not before["processors"]:
-        structlog.reset_defaults()
-    _State.threshold = threshold
+    if was_configured:
+        structlog.configure(**before)
+    _State.threshold, _State.settings, _State.is_debugging = threshold, settings, False
 
 
 def lines(**how: object) -> io.StringIO:
@@ -157,3 +157,32 @@ def test_lines_of_one_of_several_processes_have_its_number() -> None:
     stream = lines(worker=0)
     log("connection_opened", connection="c1")
     assert json.loads(stream.getvalue())["worker"] == 0
+
+
+def test_debug_lines_are_turned_on_and_off_and_the_log_says_so() -> None:
+    stream = lines(level="warning", worker=3)
+    log("message_refused", code="FORBIDDEN")
+    toggle_debug()
+    log("message_refused", code="UNKNOWN_TYPE")
+    toggle_debug()
+    log("message_refused", code="FORBIDDEN")
+    log("slow_consumer")
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["event"], one.get("threshold")) for one in written] == [
+        ("log_level_changed", "debug"),
+        ("message_refused", None),
+        ("log_level_changed", "warning"),
+        ("slow_consumer", None),
+    ]
+    assert {one["worker"] for one in written} == {3}
+
+
+def test_a_changed_format_and_level_keep_the_place() -> None:
+    stream = lines(format="json", level="warning")
+    reconfigure("console", "debug")
+    log("message_refused", code="FORBIDDEN")
+    assert not stream.getvalue().startswith("{")
+    assert "message_refused" in stream.getvalue()
+    reconfigure("json", "error")
+    log("slow_consumer")
+    assert "slow_consumer" not in stream.getvalue()
