@@ -24,6 +24,7 @@ __all__ = [
     "Broker",
     "BrokerFailed",
     "BrokerUnavailable",
+    "Conflated",
     "Deliver",
     "Delivered",
     "History",
@@ -90,11 +91,15 @@ class Position:
 
 @attrs.frozen(slots=True)
 class Publication:
-    """What a broker delivers: a frame's JSON, its position where it is kept, the connection that is to be left out."""
+    """What a broker delivers: a frame's JSON, its position where it is kept, the connection that is to be left out.
+
+    `clears` are keys that a frame of another node has cleared.
+    """
 
     payload: bytes
     position: Position | None = None
     skip: str | None = None
+    clears: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True)
@@ -106,17 +111,34 @@ class HistoryEntry:
 
 
 @attrs.frozen(slots=True)
+class Conflated:
+    """How a frame waits: of a topic's `slot` at most one goes out in `seconds`.
+
+    `age` is how many seconds its node has held it: of several nodes' frames the one that came last counts. `at_once`: it
+    goes whatever the time.
+    """
+
+    slot: str
+    seconds: float
+    age: float = 0.0
+    at_once: bool = False
+
+
+@attrs.frozen(slots=True)
 class Placing:
     """How a kept frame stands to others of its topic; without one it is kept in a row.
 
-    `key`: it takes the place of the kept frame of this key. `clears` are keys whose kept frames go. `is_replayed`: whether
-    it is more than a step of recovery. `owner`: the user who takes it along when leaving the topic's presence.
+    `key`: it takes the place of the kept frame of this key. `clears` are keys whose kept frames go, and what waits in the
+    slots of these names, for at most `waits` seconds. `is_replayed`: whether it is more than a step of recovery.
+    `owner`: the user who takes it along when leaving the topic's presence. `conflated`: how it waits.
     """
 
     key: str | None = None
     clears: tuple[str, ...] = ()
+    waits: float = 0.0
     is_replayed: bool = True
     owner: str | None = None
+    conflated: Conflated | None = None
 
 
 @attrs.frozen(slots=True)
@@ -194,6 +216,27 @@ class Broker(Protocol):
         Raises:
             AlreadyTaken: somebody has the key `once`.
             BrokerUnavailable: it was not published, or may have been (`is_unknown`).
+        """
+
+    def publish_newest(
+        self,
+        topic: Topic,
+        payload: bytes,
+        placing: Placing,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+    ) -> Later[float]:
+        """Publish a frame that is conflated as `publish` does, or hold it where its slot's time is not over on another node.
+
+        With an empty payload: publish what is held in the slot, if its time has come. A frame that came before one that has
+        gone out is nothing any more.
+
+        Returns:
+            0: it went. In how many seconds to ask again: it is held. -1: there is nothing, or something newer went.
+
+        Raises:
+            AlreadyTaken, BrokerUnavailable: as `publish`.
         """
 
     def is_taken(self, once: Once) -> Later[bool]:

@@ -91,6 +91,24 @@ class MemoryBroker:
             self._deliver(topic, Publication(payload, position, skip))
         return position
 
+    def publish_newest(
+        self,
+        topic: Topic,
+        payload: bytes,
+        placing: Placing,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+    ) -> float:
+        """Publish a frame: who holds it back is the hub.
+
+        Raises:
+            AlreadyTaken: somebody has the key `once`.
+        """
+        if payload:
+            self.publish(topic, payload, keep, skip, once, placing)
+        return 0.0
+
     def is_taken(self, once: Once) -> bool:
         """Whether somebody has the key."""
         return self._keys.is_taken(once)

@@ -16,6 +16,7 @@ from channeld.engine.session import Session, State
 from channeld.later import resolved
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
+from channeld.protocol.names import Topic
 from channeld.timers import Timer
 
 __all__ = ["MOST", "Holding"]
@@ -23,7 +24,7 @@ __all__ = ["MOST", "Holding"]
 MOST: Final = 64
 """How many messages one connection may have held; a further one is refused."""
 
-Slot: TypeAlias = tuple[str, str | None, str]
+Slot: TypeAlias = tuple[str, Topic | None, str]
 Deliver: TypeAlias = Callable[[Session, MessagePlan, Frame, Once | None], Awaitable[None]]
 
 
@@ -56,12 +57,16 @@ class Holding:
         if len(self._held) >= MOST:
             return False
         self._held[slot] = held
+        self._session.engine.hub.holders.add(self)
         self._wake(slot[0], at)
         return True
 
-    def forget(self, slot: Slot) -> None:
-        """A held message was cleared. Idempotent."""
-        self._held.pop(slot, None)
+    def forget(self, topic: Topic, key: str) -> None:
+        """What is held for a topic under a key (its delivered type and its own) was cleared. Idempotent."""
+        for slot, (message, _, _) in list(self._held.items()):
+            newest = message.newest
+            if newest is not None and slot[1] == topic and newest.named(slot[2]) == key:
+                self._take(slot)
 
     async def flush(self) -> None:
         """Handle everything that is held, whatever the rates say."""
@@ -69,8 +74,14 @@ class Holding:
             timer.cancel()
         self._timers.clear()
         while self._held:
-            held = self._held.pop(next(iter(self._held)))
+            held = self._take(next(iter(self._held)))
             await self._deliver(self._session, *held)
+
+    def _take(self, slot: Slot) -> Waiting:
+        held = self._held.pop(slot)
+        if not self._held:
+            self._session.engine.hub.holders.discard(self)
+        return held
 
     def _wake(self, type: str, at: float) -> None:
         if type not in self._timers:
@@ -87,7 +98,7 @@ class Holding:
         wait = rates.take_allowance(self._session, held[0], slot[1], now)
         if wait:
             return self._wake(type, now + wait)
-        del self._held[slot]
+        self._take(slot)
         if len(slots) > 1:
             self._wake(type, now)
         return self._session.engine.runtime.spawn(self._deliver(self._session, *held))

@@ -261,14 +261,11 @@ Waiting: TypeAlias = tuple[MessagePlan, Frame, Once | None]
 class Held(Protocol):
     """Messages of a session that wait for their rate."""
 
-    async def replace(self, slot: tuple[str, str | None, str], newer: Waiting) -> bool:
+    async def replace(self, slot: tuple[str, Topic | None, str], newer: Waiting) -> bool:
         """Put a newer message in the place of one that is held; False where none is."""
 
-    def hold(self, slot: tuple[str, str | None, str], held: Waiting, at: float) -> bool:
+    def hold(self, slot: tuple[str, Topic | None, str], held: Waiting, at: float) -> bool:
         """Hold a message until `at`, monotonic seconds; False where no more can be held."""
-
-    def forget(self, slot: tuple[str, str | None, str]) -> None:
-        """A held message was cleared. Idempotent."""
 
     async def flush(self) -> None:
         """Handle everything that is held."""

@@ -5,12 +5,12 @@ checked by its own schema (`receive.py`), what a message emits by its event's (`
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import attrs
 
-from channeld.broker.broker import Placing, Position, Topic
+from channeld.broker.broker import Conflated, Placing, Position, Topic
 from channeld.broker.once import Once
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
@@ -105,37 +105,35 @@ def _publish_to_room(
     if event.newest is None:
         return hub.publish(topic, payload, None, skip, once)
     key = "" if event.key is None else event.key(_Nobody(room), frame)
-    placing, slot = placed(hub, event.newest, topic, "" if key is MISSING else str(key), None)
+    placing = placed(hub, event.newest, topic, "" if key is MISSING else str(key), None)
     keep = plan.history if event.kept or placing.clears else None
-    seconds = event.newest.conflate
-    # What must be known to have been published cannot wait.
-    if (
-        slot is not None
-        and once is None
-        and hub.publish_newest(topic, payload, keep, skip, placing, key=slot, seconds=seconds)
-    ):
-        return None
-    return hub.publish(topic, payload, keep, skip, once, placing)
+    if placing.conflated is None:
+        return hub.publish(topic, payload, keep, skip, once, placing)
+    if once is not None:
+        # What must be known to have been published cannot wait.
+        placing = attrs.evolve(placing, conflated=attrs.evolve(placing.conflated, at_once=True))
+    later = hub.publish_newest(topic, payload, placing, keep, skip, once)
+    return _no_position(later) if isinstance(later, Awaitable) else None
 
 
-def placed(
-    hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None
-) -> tuple[Placing, str | None]:
-    """Where a frame about `key` stands among others, and under which name it waits, if it may have to.
+async def _no_position(later: Awaitable[object]) -> None:
+    # What may wait has none yet.
+    await later
 
-    What it clears does not wait any more.
-    """
+
+def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None) -> Placing:
+    """Where a frame about `key` stands among others. What it clears does not wait any more."""
     cleared = tuple(f"{type}\0{key}" for type in newest.clears)
-    for one in cleared:
-        hub.conflation.forget(topic, one)
-    own = f"{newest.type}\0{key}"
-    placing = Placing(
+    hub.clear(topic, cleared)
+    own = newest.named(key)
+    return Placing(
         key=own if newest.is_latest else None,
         clears=cleared,
+        waits=newest.waits,
         is_replayed=not cleared,
         owner=user if newest.on_leave else None,
+        conflated=Conflated(own, newest.conflate) if newest.conflate else None,
     )
-    return placing, own if newest.conflate else None
 
 
 class _Nobody:

@@ -9,11 +9,12 @@ from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import ErrorCode
+from channeld.protocol.names import Topic
 
 __all__ = ["may_send", "refuse", "take_allowance"]
 
 
-def take_allowance(session: Session, message: MessagePlan, room: str | None, now: float) -> float:
+def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
     """Take one of a type's allowance.
 
     Returns:
@@ -22,7 +23,7 @@ def take_allowance(session: Session, message: MessagePlan, room: str | None, now
     rate = message.rate
     assert rate is not None  # noqa: S101 - the caller has looked
     if rate.per in ("address", "room"):
-        shared = session.address if rate.per == "address" else room or ""
+        shared = session.address if rate.per == "address" else room.name if room else ""
         key = (rate.per, session.channel.name, message.type, shared)
         return session.engine.allowances.take(key, now, rate)
     arrivals = _arrivals(session, rate)

@@ -47,7 +47,6 @@ class _Publication:
     keep: History | None = None
     skip: str | None = None
     placing: Placing | None = None
-    key: str | None = None  # of what is conflated
 
 
 def route_one(
@@ -239,16 +238,15 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def room_of(session: Session, message: MessagePlan, frame: Frame) -> str | None:
-    """The first room that a message goes to; None where it goes to none.
+def room_of(session: Session, message: MessagePlan, frame: Frame) -> Topic | None:
+    """The topic of the first room that a message goes to; None where it goes to none.
 
     Raises:
         Forbidden: its sender may not send there.
     """
     for target in message.targets:
         if target.in_room:
-            topic = _topic(session, target, frame)
-            return topic.name if topic is not None else None
+            return _topic(session, target, frame)
     return None
 
 
@@ -273,19 +271,9 @@ async def _publish_all(
     for publication in publications:
         if publication.topic is None:
             session.peer.send(publication.payload)
-        elif _is_conflated(session, message, publication):
-            is_held = True
         else:
             try:
-                later = session.engine.hub.publish(
-                    publication.topic,
-                    publication.payload,
-                    publication.keep,
-                    publication.skip,
-                    once,
-                    publication.placing,
-                )
-                await resolved(later)
+                is_held |= await _publish(session, publication, once)
                 once = None
             except BrokerUnavailable as error:
                 # To some of its targets it went: to send it again may deliver it twice.
@@ -297,21 +285,17 @@ async def _publish_all(
     return is_held
 
 
-def _is_conflated(session: Session, message: MessagePlan, publication: _Publication) -> bool:
-    """Whether a publication has to wait; then it goes by itself when its time comes."""
-    key, topic = publication.key, publication.topic
-    if key is None or topic is None or message.newest is None:
+async def _publish(session: Session, publication: _Publication, once: Once | None) -> bool:
+    """Publish to one topic; True where it waits, and goes by itself when its time comes."""
+    hub, topic, placing = session.engine.hub, publication.topic, publication.placing
+    assert topic is not None  # noqa: S101 - the caller has looked
+    payload, keep, skip = publication.payload, publication.keep, publication.skip
+    if placing is None or placing.conflated is None:
+        await resolved(hub.publish(topic, payload, keep, skip, once, placing))
         return False
-    placing = publication.placing or Placing()
-    return session.engine.hub.publish_newest(
-        topic,
-        publication.payload,
-        publication.keep,
-        publication.skip,
-        placing,
-        key=key,
-        seconds=message.newest.conflate,
-        connection=session.connection_id,
+    sender = session.connection_id
+    return await resolved(
+        hub.publish_newest(topic, payload, placing, keep, skip, once, connection=sender)
     )
 
 
@@ -353,15 +337,11 @@ def _newest(
     newest = message.newest
     assert newest is not None and publication.topic is not None  # noqa: S101, PT018 - the caller has looked
     key = key_of(session, message, frame)
-    if session.held is not None:
-        for type in newest.clears:
-            session.held.forget((type, publication.topic.name, key))
-    placing, slot = placed(session.engine.hub, newest, publication.topic, key, session.user_id)
+    placing = placed(session.engine.hub, newest, publication.topic, key, session.user_id)
     return attrs.evolve(
         publication,
         keep=publication.keep if message.kept or placing.clears else None,
         placing=placing,
-        key=slot,
     )
 
 

@@ -4,15 +4,15 @@ Every verb is written once, for brokers that answer at once and for those that d
 come through `deliver`, also those that started on this node, so there is one way in and one order.
 """
 
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import attrs
 
 from channeld.broker.broker import (
     Broker,
     BrokerUnavailable,
+    Conflated,
     Deliver,
     Delivered,
     History,
@@ -22,7 +22,7 @@ from channeld.broker.broker import (
     Publication,
     Topic,
 )
-from channeld.broker.once import Once
+from channeld.broker.once import AlreadyTaken, Once
 from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
@@ -33,7 +33,7 @@ from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
-__all__ = ["Catching", "Hub", "HubStatistics", "with_position"]
+__all__ = ["Catching", "Holder", "Hub", "HubStatistics", "with_position"]
 
 
 @attrs.frozen(slots=True)
@@ -51,10 +51,18 @@ def with_position(payload: bytes, position: Position) -> bytes:
     return b'%b,"pos":"%b"}' % (payload[:-1], str(position).encode())
 
 
+class Holder(Protocol):
+    """Somebody who holds frames back that are not in the hub yet."""
+
+    def forget(self, topic: Topic, key: str) -> None:
+        """What is held for a topic under a key (its delivered type and its own) was cleared. Idempotent."""
+
+
 class Hub:
     """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once.
 
-    `on_control` gets what is published to topics of kind `node`, which have no members.
+    `on_control` gets what is published to topics of kind `node`, which have no members. `holders` hear what is
+    cleared.
     """
 
     def __init__(
@@ -71,8 +79,8 @@ class Hub:
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self._room_count = self._publications = self._deliveries = 0
         self.on_control: Callable[[bytes], None] = lambda _payload: None
-        self.conflation = Conflation(clock, timers)
-        self._spawn = spawn
+        self.holders: set[Holder] = set()
+        self.conflation = Conflation(clock, timers, spawn)
         self.broker = make_broker(self.deliver)
         self.presence = Presence(self.broker, clock, timers, self.tell, spawn)
 
@@ -147,6 +155,7 @@ class Hub:
         """Take a member out of a room. Idempotent."""
         if member.rooms.pop(topic.name, None) is not None:
             self._remove(topic, member)
+            self.conflation.flush(member.connection_id, topic)
             await self.presence.leave(topic, plan, member)
 
     async def drop(
@@ -224,27 +233,39 @@ class Hub:
         self,
         topic: Topic,
         payload: bytes,
+        placing: Placing,
         keep: History | None,
         skip: str | None,
-        placing: Placing,
+        once: Once | None,
         *,
-        key: str,
-        seconds: float,
         connection: str = "",
-    ) -> bool:
-        """Publish a frame when its key's time lets it; True where it waits, and then goes by itself.
+    ) -> Later[bool]:
+        """Publish a frame when the time of its slot lets it; True where it waits, and then goes by itself."""
 
-        False: it may go now, and the caller publishes it.
-        """
+        def publish(conflated: Conflated, once: Once | None, is_asking: bool) -> Later[float]:
+            placed = attrs.evolve(placing, conflated=conflated)
+            data = b"" if is_asking else payload
+            return self.broker.publish_newest(topic, data, placed, keep, skip, once)
 
-        def publish() -> None:
-            # Its sender was answered long ago; the next frame of the key says more.
-            with contextlib.suppress(BrokerUnavailable):
-                later = self.broker.publish(topic, payload, keep, skip, None, placing)
-                if isinstance(later, Awaitable):
-                    self._spawn(_quietly(later))
+        assert placing.conflated is not None  # noqa: S101 - the caller has looked
+        held = self.conflation.offer(topic, placing.conflated, connection, publish, once)
+        # What waits here has not been to the broker, which takes the key with what goes there.
+        return self._take(once) if held is True and once is not None else held
 
-        return self.conflation.holds(topic, key, seconds, connection, publish)
+    def _take(self, once: Once) -> Later[bool]:
+        taken = self.broker.take(once)
+        if isinstance(taken, Awaitable):
+            return _demand(taken)
+        if not taken:
+            raise AlreadyTaken
+        return True
+
+    def clear(self, topic: Topic, keys: Iterable[str]) -> None:
+        """What waits on this node under these keys was cleared."""
+        for key in keys:
+            self.conflation.forget(topic, key)
+            for holder in tuple(self.holders):
+                holder.forget(topic, key)
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
         """Give what the broker brings to this node's members of its topic."""
@@ -268,6 +289,8 @@ class Hub:
             payload = with_position(payload, position)
             room.last = position
         skip = self._peers.get(publication.skip) if publication.skip is not None else None
+        if publication.clears:
+            self.clear(topic, publication.clears)
         self._publications += 1
         self._deliveries += len(room.members)
         self._fanout.publish(room.members, payload, skip)
@@ -398,13 +421,14 @@ class Catching:
             self._hub.level(self._room, entry)
 
 
+async def _demand(taken: Awaitable[bool]) -> bool:
+    if not await taken:
+        raise AlreadyTaken
+    return True
+
+
 def _own_topics(member: Member, channel: str) -> tuple[Topic, ...]:
     everyone = (EVERYONE, Topic("channel", channel, ""))
     if member.user_id is None:
         return everyone
     return (*everyone, Topic("user", channel, member.user_id))
-
-
-async def _quietly(later: Awaitable[object]) -> None:
-    with contextlib.suppress(BrokerUnavailable):
-        await later

@@ -200,6 +200,8 @@ class TargetPlan(abc.ABC):
 class NewestPlan:
     """What frames of a type replace (`is_latest`), clear (`clears` are types) and wait for (`conflate` seconds).
 
+    `waits`: how many seconds a frame of what is cleared may wait at most.
+
     `type` is that of the delivered frames; with a key it names what they are about. `on_leave`: kept frames go with their
     sender.
     """
@@ -209,6 +211,11 @@ class NewestPlan:
     clears: tuple[str, ...] = ()
     on_leave: bool = False
     conflate: float = 0.0
+    waits: float = 0.0
+
+    def named(self, key: str) -> str:
+        """The key of its frames in a history, and the slot in which they wait: no two types share one."""
+        return f"{self.type}\0{key}"
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

@@ -6,7 +6,8 @@ from typing import Any
 import attrs
 import pytest
 
-from channeld.broker.broker import History, Page, Placing, Position, Topic
+from channeld.broker.broker import Conflated, History, Page, Placing, Position, Topic
+from channeld.broker.once import AlreadyTaken, Once
 
 ROOM = Topic("room", "board", "b")
 KEEP = History(size=3, ttl=60.0)
@@ -146,3 +147,16 @@ async def test_what_somebody_took_along_is_missed_by_nobody(rig: Rig) -> None:
     await rig.call("leave", ROOM, "ann", "c")
     page = await rig.call("since", ROOM, start, KEEP)
     assert (page.recovered, page.frames, page.top.offset) == (True, (), 1)
+
+
+async def test_a_conflated_frame_goes_when_nobody_had_the_slot(rig: Rig) -> None:
+    await rig.call("subscribe", ROOM)
+    placing = Placing(key="a", conflated=Conflated("a", 60.0))
+    once = Once("ann", "key", 60.0)
+    assert await rig.call("publish_newest", ROOM, b"1", placing, KEEP, "skipped", once) == 0
+    with pytest.raises(AlreadyTaken):
+        await rig.call("publish_newest", ROOM, b"1", placing, KEEP, None, once)
+    assert await rig.call("publish_newest", ROOM, b"", placing, KEEP) <= 0
+    ((_, publication),) = await rig.until(1)
+    assert (publication.payload, publication.skip) == (b"1", "skipped")
+    assert offsets(await rig.call("before", ROOM, None, 5, KEEP)) == [1]

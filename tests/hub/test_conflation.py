@@ -1,25 +1,56 @@
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
+import pytest
+import trio
+
+from channeld.broker.broker import BrokerUnavailable, Conflated
 from channeld.hub.conflation import Conflation
 from channeld.protocol.names import Topic
 from channeld.timers import Timers
 from tests.hub.kit import HandClock
 
 ROOM = Topic("room", "c", "r")
+OTHER = Topic("room", "c", "other")
 
 
 class Rig:
-    def __init__(self) -> None:
+    """A conflation whose broker answers `waits`, in turn, then 0; an exception is raised."""
+
+    def __init__(self, *waits: float | Exception, is_networked: bool = False) -> None:
         self.clock, self.timers = HandClock(), Timers()
-        self.conflation = Conflation(self.clock, self.timers)
+        self.conflation = Conflation(self.clock, self.timers, self.spawn)
         self.published: list[str] = []
+        self.ages: list[float] = []
+        self.waits, self.is_networked = list(waits), is_networked
 
-    def offer(self, frame: str, key: str = "k", connection: str = "c1") -> bool:
-        def publish() -> None:
-            self.published.append(frame)
+    def spawn(self, awaitable: Awaitable[object]) -> None:
+        coroutine: Any = awaitable
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
 
-        if self.conflation.holds(ROOM, key, 1.0, connection, publish):
-            return True
-        publish()
-        return False
+    def offer(
+        self, frame: str, key: str = "k", connection: str = "c1", topic: Topic = ROOM, **more: bool
+    ) -> Any:
+        def publish(conflated: Conflated, _once: object, is_asking: bool) -> Any:
+            self.published.append("?" if is_asking else frame)
+            self.ages.append(conflated.age)
+            return self.answer()
+
+        return self.conflation.offer(topic, Conflated(key, 1.0, **more), connection, publish)
+
+    def answer(self) -> Any:
+        wait = self.waits.pop(0) if self.waits else 0.0
+        if self.is_networked:
+            return self.later(wait)
+        if isinstance(wait, Exception):
+            raise wait
+        return wait
+
+    async def later(self, wait: float | Exception) -> float:
+        if isinstance(wait, Exception):
+            raise wait
+        return wait
 
     def advance(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -66,6 +97,117 @@ def test_what_a_connection_sent_last_goes_with_its_end() -> None:
     ):
         rig.offer(frame, key, connection)
     rig.conflation.flush("1")
+    rig.conflation.flush("nobody")
     assert rig.published == ["a", "c", "b"]
     rig.advance(1)
     assert rig.published == ["a", "c", "b", "d"]
+
+
+def test_who_leaves_a_room_leaves_what_waits_elsewhere() -> None:
+    rig = Rig()
+    for topic in (ROOM, OTHER):
+        for frame in "ab":
+            rig.offer(frame + topic.name, topic=topic)
+    rig.conflation.flush("c1", ROOM)
+    assert rig.published == ["ar", "aother", "br"]
+
+
+def test_what_waits_belongs_to_who_sent_it_last() -> None:
+    rig = Rig()
+    for frame, connection in (("a", "1"), ("b", "1"), ("c", "2")):
+        rig.offer(frame, connection=connection)
+    rig.conflation.flush("1")
+    assert rig.published == ["a"]
+    rig.conflation.flush("2")
+    assert rig.published == ["a", "c"]
+
+
+def test_what_cannot_wait_makes_what_waits_old() -> None:
+    rig = Rig()
+    rig.offer("a")
+    rig.offer("b")
+    assert rig.offer("c", at_once=True) is False
+    rig.advance(3)
+    assert rig.published == ["a", "c"]
+
+
+async def run(coroutine: Coroutine[Any, Any, bool]) -> bool:
+    await trio.lowlevel.checkpoint()
+    return await coroutine
+
+
+async def test_what_the_broker_holds_is_asked_for_when_it_says() -> None:
+    rig = Rig(0.4, 0.2, is_networked=True)
+    assert await run(rig.offer("a")) is True
+    rig.advance(0.3)
+    assert rig.published == ["a"]
+    rig.advance(0.1)
+    assert rig.published == ["a", "?"]
+    rig.advance(0.2)
+    assert rig.published == ["a", "?", "?"]
+    rig.advance(9)
+    assert (rig.published, len(rig.conflation)) == (["a", "?", "?"], 0)
+
+
+async def test_a_newer_frame_goes_in_place_of_what_the_broker_holds() -> None:
+    rig = Rig(0.5, 0.25, 0.0, is_networked=True)
+    await run(rig.offer("a"))
+    rig.advance(0.25)
+    assert await run(rig.offer("b")) is True
+    assert rig.published == ["a", "b"]
+    rig.advance(0.25)
+    assert rig.published == ["a", "b", "?"]
+    assert rig.offer("c") is True
+    rig.advance(0.75)
+    rig.advance(0.25)
+    assert (rig.published[-1], rig.ages[-1]) == ("c", 1.0)
+
+
+async def test_what_came_while_the_broker_was_asked_follows_at_once() -> None:
+    rig = Rig(0.5, 0.5, is_networked=True)
+    first = rig.offer("a")
+    assert rig.offer("b") is True
+    assert await run(first) is True
+    assert rig.published == ["a", "b"]
+
+
+async def test_a_slot_in_which_nothing_waits_is_forgotten() -> None:
+    rig = Rig(0.5, -1.0, is_networked=True)
+    await run(rig.offer("a"))
+    rig.advance(0.5)
+    assert (rig.published, len(rig.conflation)) == (["a", "?"], 0)
+
+
+async def test_what_the_broker_holds_goes_with_the_end_of_its_sender() -> None:
+    rig = Rig(0.5, is_networked=True)
+    await run(rig.offer("a"))
+    rig.conflation.flush("c1")
+    assert rig.published == ["a", "?"]
+    rig.advance(9)
+    assert rig.published == ["a", "?"]
+
+
+@pytest.mark.parametrize("is_networked", [False, True])
+async def test_what_could_not_be_published_waits_on(is_networked: bool) -> None:
+    rig = Rig(0.0, BrokerUnavailable(2.0), BrokerUnavailable(is_unknown=True))
+    rig.offer("a")
+    rig.is_networked = is_networked
+    rig.offer("b")
+    rig.advance(1)
+    assert rig.published == ["a", "b"]
+    rig.advance(2)
+    assert rig.published == ["a", "b", "b"]
+    rig.advance(9)
+    assert rig.published == ["a", "b", "b"]
+
+
+async def test_the_first_fails_as_any_publication_does() -> None:
+    rig = Rig(BrokerUnavailable(), BrokerUnavailable())
+    with pytest.raises(BrokerUnavailable):
+        rig.offer("a")
+    assert len(rig.conflation) == 0
+    rig.is_networked = True
+    with pytest.raises(BrokerUnavailable):
+        await run(rig.offer("b"))
+    rig.advance(1)
+    assert len(rig.conflation) == 0

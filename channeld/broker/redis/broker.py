@@ -96,7 +96,9 @@ class RedisBroker:
         self.node_id = node_id
         self._outgoing = Outgoing()
         self._outgoing.on_filled = self._send
-        self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster)
+        # Of this process alone, whatever it is called.
+        self._node = secrets.token_hex(8)
+        self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster, self._node)
         self._leases = Leases(
             self._names,
             Entries(self._names),
@@ -133,7 +135,24 @@ class RedisBroker:
         channel = self._names.channel(topic)
         history = self._names.history(topic) if keep else (self._names.state, self._names.state)
         taking = (self._names.once(once.owner), once) if once is not None else None
-        entry = Publish(channel, history, payload, keep, skip, taking, placing if keep else None)
+        placing = placing if keep else None
+        entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
+        self._put(entry)
+        return entry.answer
+
+    def publish_newest(
+        self,
+        topic: Topic,
+        payload: bytes,
+        placing: Placing,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+    ) -> Answer[float]:
+        """Queue a publication; the answer says in how many seconds to ask again, where Redis holds it."""
+        channel, history = self._names.channel(topic), self._names.history(topic)
+        taking = (self._names.once(once.owner), once) if once is not None else None
+        entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
         self._put(entry)
         return entry.answer
 

@@ -35,6 +35,9 @@ STAMP = 13
 _HEAD = struct.Struct(">2sBIIH")
 _PART = struct.Struct(">HI")
 _MAGIC = b"C1"
+# With the node that made it, and the keys that it cleared, behind.
+_CLEARING = b"C2"
+_SIZE = struct.Struct(">I")
 _CHANGE = struct.Struct(">2scBIIIHII")
 _CHANGE_MAGIC = b"P1"
 _EVENTS: Final[Mapping[bytes, Event]] = {
@@ -97,8 +100,11 @@ def _hash_tag(key: str) -> str:
     return key[start + 1 : end] if 0 <= start < end else ""
 
 
-def unpack(message: bytes) -> list[Publication] | None:
-    """The publications in an envelope (`PUBLISH` in `scripts.py` writes it), or None for anything else."""
+def unpack(message: bytes, node: str = "") -> list[Publication] | None:
+    """The publications in an envelope (`head` in `scripts.py` begins it), or None for anything else.
+
+    What this `node` has cleared itself it knows already: what waits there now is newer.
+    """
     try:
         magic, epoch_size, high, low, count = _HEAD.unpack_from(message)
         at = _HEAD.size + epoch_size
@@ -114,10 +120,32 @@ def unpack(message: bytes) -> list[Publication] | None:
             at += size
             position = Position(epoch, offset + number) if epoch else None
             publications.append(Publication(payload, position, skip))
-    except (struct.error, UnicodeDecodeError):
+        if magic == _CLEARING:
+            by, *cleared = _texts(message[at:])
+            at = len(message)
+            if by != node:
+                publications = [attrs.evolve(one, clears=tuple(cleared)) for one in publications]
+    except (struct.error, ValueError):
         return None
     # Sizes that lie end beyond the message or before its end.
-    return publications if publications and magic == _MAGIC and at == len(message) else None
+    is_ours = magic in (_MAGIC, _CLEARING)
+    return publications if publications and is_ours and at == len(message) else None
+
+
+def _texts(packed: bytes) -> list[str]:
+    """Texts that each come after their size.
+
+    Raises:
+        struct.error, ValueError: it is something else.
+    """
+    texts, at = [], 0
+    while at < len(packed):
+        (size,) = _SIZE.unpack_from(packed, at)
+        at += _SIZE.size + size
+        texts.append(packed[at - size : at].decode())
+    if at != len(packed):
+        raise ValueError("a size that lies")
+    return texts
 
 
 @attrs.frozen(slots=True)

@@ -2,12 +2,12 @@
 
 A history is mixed from its first publication with a `Placing` on. Then frames in a row say their offset themselves: in the
 list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), payload. Beside it are `h:k` (key to stamp, digest of the owner,
-payload), `h:y` (keys by offset) and `h:w` (digest of the owner and key, in order). The meta has `f` (the floor: the last
+payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The meta has `f` (the floor: the last
 offset of what is gone for its age or the size), `r` and `k` (the latest offset in the row, and of a key; when either has
 expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not raise the floor.
 """
 
-__all__ = ["DROP", "MIXED", "PLACE", "TAKE_ALONG"]
+__all__ = ["CONFLATE", "DROP", "GATE", "MIXED", "PLACE", "TAKE_ALONG"]
 
 DROP = """
 local NOBODY = string.rep('-', 40)
@@ -22,12 +22,30 @@ local function drop(list, key)
 end
 """
 
+# A slot's time and what waits in it, of all nodes: `due`, when the frame came that went out last (`last`) and to which node
+# (`by`); when the waiting one came (`came`) and to which (`of`), with its `skip`, `owner` and `payload`.
+GATE = """
+local function gate_of(list, slot)
+  return list .. ':c:' .. redis.sha1hex(slot)
+end
+
+local function empty(gate)
+  redis.call('HDEL', gate, 'came', 'of', 'skip', 'owner', 'payload')
+end
+"""
+
 # What somebody takes along who has left: nobody misses it, and an emptied set of keys must not look like an expired one.
 TAKE_ALONG = """
 local function take_along(list, meta, user)
   local owner = redis.sha1hex(user)
   local found = redis.call('ZRANGEBYLEX', list .. ':w', '[' .. owner, '(' .. owner .. '\\255')
-  for _, member in ipairs(found) do drop(list, string.sub(member, 41)) end
+  for _, member in ipairs(found) do
+    local slot = string.sub(member, 41)
+    local kept, gate = redis.call('HGET', list .. ':k', slot), gate_of(list, slot)
+    if kept and string.sub(kept, 14, 53) == owner then drop(list, slot) end
+    if redis.call('HGET', gate, 'owner') == user then empty(gate) end
+    redis.call('ZREM', list .. ':w', member)
+  end
   if #found > 0 and redis.call('EXISTS', list .. ':y') == 0 then redis.call('HSET', meta, 'k', 0) end
 end
 """
@@ -101,10 +119,15 @@ local function collect(list, from, stop, limit, is_replay)
 end
 """
 
-# KEYS: state, list, meta. ARGV after the first two: channel, size, ttl (ms), skip, payload, the frame's key or '', its owner
-# or '', 1 if a replay shows it, how many keys it clears, and these.
-PLACE = """
-local function mix(list, top)
+# KEYS: state, list, meta. ARGV after the first two: channel, size (0: not kept), ttl (ms), skip, payload, the frame's key or
+# '', its owner or '', 1 if a replay shows it, the node it came to, how long what it clears may wait (ms), how many keys it
+# clears, and these.
+_PLACED = """
+local list, meta, size, ttl = KEYS[2], KEYS[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local key, node, cleared = ARGV[8], ARGV[11], {}
+for i = 14, 13 + ARGV[13] do cleared[#cleared + 1] = ARGV[i] end
+
+local function mix(top)
   local kept, left = redis.call('LRANGE', list, 0, -1), redis.call('PTTL', list)
   redis.call('DEL', list)
   for i, frame in ipairs(kept) do
@@ -115,12 +138,27 @@ local function mix(list, top)
   return {floor = top - #kept, row = top, key = 0}
 end
 
-local function place(list, meta, size, ttl, payload, key, owner)
+local function outlive(name, life)
+  if redis.call('PTTL', name) < life then redis.call('PEXPIRE', name, life) end
+end
+
+-- What came to another node before this moment, and is still on its way, is nothing any more.
+local function shut(slot)
+  local gate = gate_of(list, slot)
+  empty(gate)
+  redis.call('HSET', gate, 'last', now, 'by', node)
+  outlive(gate, ARGV[12] + 10000)
+end
+
+local function keep(payload, owner)
   local epoch, top, marks = number(list, meta, 1)
   if not epoch then return nil, top end
-  marks = marks or mix(list, top)
+  marks = marks or mix(top)
   local offset, stamp = top + 1, string.format('%013.0f', now)
-  for i = 12, 11 + ARGV[11] do drop(list, ARGV[i]) end
+  for _, slot in ipairs(cleared) do
+    drop(list, slot)
+    if tonumber(ARGV[12]) > 0 then shut(slot) end
+  end
   if redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
   if key == '' then
     redis.call('RPUSH', list, stamp .. record(offset, ARGV[10] == '1') .. payload)
@@ -132,7 +170,7 @@ local function place(list, meta, size, ttl, payload, key, owner)
     redis.call('HSET', list .. ':k', key, stamp .. digest .. payload)
     redis.call('ZADD', list .. ':y', offset, key)
     if owner ~= '' then redis.call('ZADD', list .. ':w', 0, digest .. key) end
-    for _, name in ipairs({':k', ':y', ':w'}) do redis.call('PEXPIRE', list .. name, ttl) end
+    for _, name in ipairs({':k', ':y', ':w'}) do outlive(list .. name, ttl) end
     marks.key = offset
   end
   mark(list, meta, size, ttl, marks)
@@ -140,8 +178,58 @@ local function place(list, meta, size, ttl, payload, key, owner)
   return epoch, offset
 end
 
-local epoch, offset = place(KEYS[2], KEYS[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[7], ARGV[8], ARGV[9])
-if not epoch then return {0, '!' .. offset, 0} end
-redis.call('PUBLISH', ARGV[3], head('C1', epoch, offset, 1) .. part(ARGV[6], ARGV[7]))
-return {0, epoch, offset}
+local function deliver(skip, payload, owner)
+  local epoch, offset = '', 0
+  if size > 0 then epoch, offset = keep(payload, owner) end
+  if not epoch then return {0, '!' .. offset, 0} end
+  local envelope = head(#cleared > 0 and 'C2' or 'C1', epoch, offset, 1) .. part(skip, payload)
+  if #cleared > 0 then
+    for _, name in ipairs({node, unpack(cleared)}) do envelope = envelope .. struct.pack('>I4', #name) .. name end
+  end
+  redis.call('PUBLISH', ARGV[3], envelope)
+  return {0, epoch, offset}
+end
 """
+
+PLACE = _PLACED + "return deliver(ARGV[6], ARGV[7], ARGV[9])\n"
+
+# As `PLACE`, with the slot, its time and the frame's age (both ms), and 1 for at once, behind the keys. Without a payload: what
+# waits. Returns as `PLACE` does, and in how many ms to ask again (-1000: never).
+CONFLATE = (
+    _PLACED
+    + """
+local behind = 13 + ARGV[13]
+local slot, time, age, at_once = ARGV[behind + 1], tonumber(ARGV[behind + 2]), ARGV[behind + 3], ARGV[behind + 4]
+local gate = gate_of(list, slot)
+local known = redis.call('HMGET', gate, 'due', 'last', 'by', 'came', 'of', 'skip', 'owner', 'payload')
+local due, last, by, came = tonumber(known[1] or 0), tonumber(known[2] or 0), known[3], tonumber(known[4] or 0)
+local of, skip, owner, payload = known[5], known[6], known[7], known[8]
+local mine, is_new = now - age, false
+
+-- One node's frames are in its own order, whatever the way took them.
+if ARGV[7] ~= '' and (mine >= last or by == node) and (not payload or mine >= came or of == node) then
+  came, of, skip, owner, payload, is_new = mine, node, ARGV[6], ARGV[9], ARGV[7], true
+end
+if not payload or (at_once == '1' and of ~= node) then return {0, '', 0, -1000} end
+if due > now and at_once ~= '1' then
+  if is_new then
+    local done = redis.pcall('HSET', gate, 'came', came, 'of', of, 'skip', skip, 'owner', owner, 'payload', payload)
+    if type(done) == 'table' and done.err then return {0, '!' .. done.err, 0, 0} end
+    if owner ~= '' then
+      redis.call('ZADD', list .. ':w', 0, redis.sha1hex(owner) .. slot)
+      outlive(list .. ':w', due - now + 10000)
+    end
+  end
+  outlive(gate, due - now + time + 10000)
+  return {0, '', 0, math.ceil(due - now)}
+end
+local out = deliver(skip, payload, owner)
+if string.sub(out[2], 1, 1) ~= '!' then
+  empty(gate)
+  redis.call('HSET', gate, 'due', now + time, 'last', came, 'by', of)
+  redis.call('PEXPIRE', gate, 2 * time + 10000)
+end
+out[4] = 0
+return out
+"""
+)

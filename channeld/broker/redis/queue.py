@@ -86,7 +86,7 @@ class Answer(Generic[T]):
 class Publish:
     """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where.
 
-    One with a `placing` shares no envelope.
+    One with a `placing` shares no envelope; `node` is whose it is. One that is conflated is answered with its wait in seconds.
     """
 
     channel: bytes
@@ -96,7 +96,8 @@ class Publish:
     skip: str | None
     once: tuple[str, Once] | None = None
     placing: Placing | None = None
-    answer: Answer[Position | None] = attrs.field(factory=Answer)
+    node: str = ""
+    answer: Answer[Any] = attrs.field(factory=Answer)
 
     @property
     def size(self) -> int:
@@ -236,8 +237,7 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
     for run in runs:
         first = run[0]
         keys += first.history
-        bounds = _bounds(first.keep) if first.keep else (0, 0)
-        arguments += (first.channel, *bounds, len(run))
+        arguments += (first.channel, *_bounds(first.keep), len(run))
         for entry in run:
             arguments += (entry.skip or b"", entry.payload)
 
@@ -254,16 +254,24 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
 
 def _place(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
     (entry,) = entries
-    keep, placing = entry.keep, entry.placing
-    assert keep is not None and placing is not None  # noqa: S101, PT018 - the broker has looked
-    arguments = [*opening, entry.channel, *_bounds(keep), entry.skip or b"", entry.payload]
-    arguments += (placing.key or b"", placing.owner or b"", int(placing.is_replayed))
-    arguments += (len(placing.clears), *placing.clears)
+    placing, answer = entry.placing, entry.answer
+    assert placing is not None  # noqa: S101 - the caller has looked
+    arguments = [*opening, entry.channel, *_bounds(entry.keep), entry.skip or b"", entry.payload]
+    arguments += (placing.key or b"", placing.owner or b"", int(placing.is_replayed), entry.node)
+    arguments += (round(placing.waits * 1000), len(placing.clears), *placing.clears)
+    keys, conflated = [state, *entry.history], placing.conflated
+    if conflated is None:
+        return Command("place", keys, arguments, lambda r: _answer(entries, *r[1:]), answer.fail)
+    arguments += (conflated.slot, max(1, round(conflated.seconds * 1000)))
+    arguments += (round(conflated.age * 1000), int(conflated.at_once))
 
     def resolve(reply: Reply) -> None:
-        _answer(entries, *reply[1:])
+        if reply[1].startswith(b"!"):
+            answer.fail(BrokerUnavailable())
+        else:
+            answer.resolve(reply[3] / 1000)
 
-    return Command("place", [state, *entry.history], arguments, resolve, entry.answer.fail)
+    return Command("conflate", keys, arguments, resolve, answer.fail)
 
 
 def _once(plain: Command, entry: Publish) -> Command:
@@ -282,8 +290,10 @@ def _once(plain: Command, entry: Publish) -> Command:
     return Command(f"{plain.script}_once", keys, arguments, resolve, plain.fail)
 
 
-def _bounds(keep: History) -> tuple[int, int]:
-    """Size and ttl as scripts take them."""
+def _bounds(keep: History | None) -> tuple[int, int]:
+    """Size and ttl as scripts take them; a size of 0 where nothing is kept."""
+    if keep is None:
+        return 0, 0
     return max(1, keep.size), max(1, round(keep.ttl * 1000))
 
 

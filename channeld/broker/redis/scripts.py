@@ -18,7 +18,7 @@ Every change increments the version and is published in the same step. `n` holds
 The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot).
 """
 
-from channeld.broker.redis.newest import DROP, MIXED, PLACE, TAKE_ALONG
+from channeld.broker.redis.newest import CONFLATE, DROP, GATE, MIXED, PLACE, TAKE_ALONG
 
 __all__ = ["SCRIPTS"]
 
@@ -30,6 +30,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 _HISTORY = (
     _NOW
     + DROP
+    + GATE
     + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
@@ -270,6 +271,7 @@ return out
 # When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
 _PRESENCE = (
     DROP
+    + GATE
     + TAKE_ALONG
     + """
 local base = KEYS[1]
@@ -486,6 +488,8 @@ SCRIPTS = {
     "publish_once": _PUBLISH_ONCE,
     "place": _KEEP + PLACE,
     "place_once": _PLACE_ONCE,
+    "conflate": _KEEP + CONFLATE,
+    "conflate_once": _TAKE + "if taken then return {-1} end\n" + _KEEP + CONFLATE,
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
     "since": _SINCE,

@@ -139,17 +139,31 @@ class ShardedBroker:
             return publish()
         return self._publish_once(publish, once)
 
-    async def _publish_once(
-        self, publish: Callable[[], Later[Position | None]], once: Once
-    ) -> Position | None:
+    def publish_newest(
+        self,
+        topic: Topic,
+        payload: bytes,
+        placing: Placing,
+        keep: History | None = None,
+        skip: str | None = None,
+        once: Once | None = None,
+    ) -> Later[float]:
+        """Publish, or hold, at the topic's home."""
+        home = self._home_of_topic(topic)
+        publish = partial(home.publish_newest, topic, payload, placing, keep, skip, once)
+        if once is None or self._home(once.owner) is home:
+            return publish()
+        return self._publish_once(publish, once)
+
+    async def _publish_once(self, publish: Callable[[], Later[T]], once: Once) -> T:
         owner = self._home(once.owner)
         if await _settled(owner.is_taken(once)):
             raise AlreadyTaken
-        position = await _settled(publish())
+        published = await _settled(publish())
         with suppress(BrokerUnavailable):
             # Nobody waits for it: the topic's home has the key.
             owner.take(once)
-        return position
+        return published
 
     def _publish_control(
         self, topic: Topic, payload: bytes, keep: History | None

@@ -53,12 +53,13 @@ class Subscription:
 
 @attrs.define(eq=False)
 class Inbox:
-    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `counts` is for statistics."""
+    """Subscriptions by channel. `doubtful` are those whose gap has to be read; `node` names this one; `counts` is for statistics."""
 
     _names: Names
     _deliver: Deliver
     on_gap: Callable[[Topic, Position | None], None]
     read_roster: Callable[[Roster], None]
+    node: str = ""
     doubtful: dict[bytes, Subscription] = attrs.field(factory=dict, init=False)
     counts: dict[str, int] = attrs.field(
         factory=lambda: dict.fromkeys(
@@ -155,7 +156,7 @@ class Inbox:
         subscription = self._wanted.get(channel)
         if subscription is None:
             return
-        publications = unpack(data)
+        publications = unpack(data, self.node)
         if publications is None:
             change = unpack_change(data)
             if change is None:

@@ -1,6 +1,6 @@
 """The options `history`, `key`, `clears` and `conflate`: of what is about one thing, the newest counts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from channeld.config.model import Channel, Message
 from channeld.diagnostics.catalogue import diagnose
@@ -50,7 +50,15 @@ def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template
         clears=tuple(types.get(name, name) for name in clears.types) if clears else (),
         on_leave=clears is not None and clears.on_leave,
         conflate=declared.conflate or 0.0,
+        waits=_waits(message.context.channel, clears.types if clears else ()),
     ), key
+
+
+def _waits(channel: Channel, types: Iterable[str]) -> float:
+    """How many seconds frames of any of these types may wait in conflation."""
+    declared = [*channel.messages.items()]
+    declared += [(name, event.as_message()) for name, event in (channel.events or {}).items()]
+    return max((one.conflate or 0.0 for name, one in declared if name in types), default=0.0)
 
 
 def _scope(message: MessageContext) -> TemplateScope:

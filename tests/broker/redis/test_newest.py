@@ -4,7 +4,15 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker.broker import History, Placing, Position, Topic
+from channeld.broker.broker import (
+    BrokerUnavailable,
+    Conflated,
+    History,
+    Placing,
+    Position,
+    Topic,
+)
+from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis import broker
 
 ROOM = Topic("room", "board", "b")
@@ -101,3 +109,150 @@ async def test_evicted_keys_are_a_gap(make_server: MakeServer, one_node: Any) ->
     await node.broker.publish(ROOM, b"2", KEEP, placing=Placing(key="b"))
     await server.command("DEL", node.broker._names.history(ROOM)[0] + ":k")
     assert not (await node.broker.since(ROOM, first, KEEP)).recovered
+
+
+def conflated(slot: str = "k", seconds: float = 60.0, **more: Any) -> Placing:
+    owner = more.pop("owner", None)
+    return Placing(key=slot, owner=owner, conflated=Conflated(slot, seconds, **more))
+
+
+async def offer(node: Any, payload: bytes, placing: Placing | None = None, **more: Any) -> float:
+    wait = await node.broker.publish_newest(ROOM, payload, placing or conflated(), KEEP, **more)
+    return float(wait)
+
+
+@KINDS
+async def test_a_slot_has_one_time_over_all_nodes(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    await one.broker.subscribe(ROOM)
+    assert await offer(one, b"1") == 0
+    assert 59 < await offer(two, b"2") <= 60
+    assert 59 < await offer(one, b"3") <= 60
+    assert await offer(two, b"other", conflated("l")) == 0
+    assert 59 < await offer(two, b"") <= 60
+    assert await offer(two, b"", conflated(at_once=True)) == -1
+    assert await offer(one, b"", conflated(at_once=True)) == 0
+    assert await offer(one, b"", conflated(at_once=True)) == -1
+    await one.until(lambda: len(one.delivered) == 3)
+    assert one.payloads == [b"1", b"other", b"3"]
+    assert [pub.position.offset for _, pub in one.delivered] == [1, 2, 3]
+    assert await pages(two) == (True, [b"other", b"3"])
+
+
+@KINDS
+async def test_of_two_nodes_frames_the_one_that_came_last_counts(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    await offer(one, b"first", conflated(age=20.0))
+    assert await offer(two, b"two", conflated(age=5.0)) > 0
+    assert await offer(one, b"older", conflated(age=9.0)) > 0
+    assert await offer(two, b"", conflated(at_once=True)) == 0
+    assert (await pages(one))[1] == [b"two"]
+    # It came before what has gone out, so nobody waits for it.
+    assert await offer(one, b"late", conflated(age=9.0)) == -1
+    assert (await pages(one))[1] == [b"two"]
+
+
+async def test_a_nodes_own_frames_keep_their_order(
+    shared_servers: MakeServer, one_node: Any
+) -> None:
+    node = await one_node(shared_servers("valkey").url)
+    await offer(node, b"1")
+    assert await offer(node, b"2", conflated(age=1.0)) > 0
+    assert await offer(node, b"3", conflated(age=2.0)) > 0
+    assert await offer(node, b"", conflated(at_once=True)) == 0
+    assert (await pages(node))[1] == [b"3"]
+
+
+@KINDS
+async def test_a_slots_time_ends(kind: str, shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    short = conflated(seconds=0.05)
+    await offer(one, b"1", short)
+    await offer(two, b"2", short)
+    with trio.fail_after(5):
+        while await offer(two, b"", short):
+            await trio.testing.wait_all_tasks_blocked(0.005)
+    assert (await pages(one))[1] == [b"2"]
+
+
+@KINDS
+async def test_what_clears_reaches_what_waits_anywhere(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    await one.broker.subscribe(ROOM)
+    await two.broker.subscribe(ROOM)
+    await offer(one, b"1")
+    await offer(one, b"2")
+    clearing = Placing(clears=("k", "l"), waits=60.0, is_replayed=False)
+    await two.broker.publish(ROOM, b"clear", KEEP, placing=clearing)
+    # Held by the other node since before the clearing, and on its way.
+    assert await offer(one, b"3", conflated(age=5.0)) == -1
+    assert await offer(one, b"", conflated(at_once=True)) == -1
+    await one.until(lambda: len(one.delivered) == 2)
+    await two.until(lambda: len(two.delivered) == 2)
+    assert [pub.clears for _, pub in one.delivered] == [(), ("k", "l")]
+    assert [pub.clears for _, pub in two.delivered] == [(), ()]
+    assert await offer(one, b"4", conflated(at_once=True)) == 0
+    assert (await pages(one))[1] == [b"4"]
+
+
+@KINDS
+async def test_who_leaves_takes_what_waits_along(
+    kind: str, shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers(kind).url)
+    await one.broker.enter(ROOM, "ann", "c", {})
+    await offer(one, b"1", conflated(owner="ann"))
+    await offer(one, b"2", conflated(owner="ann"))
+    await offer(one, b"a", conflated("l", owner="ann"))
+    await offer(two, b"b", conflated("l", owner="bob"))
+    await one.broker.leave(ROOM, "ann", "c")
+    for slot in "kl":
+        await offer(two, b"", conflated(slot, at_once=True))
+    assert (await pages(one))[1] == [b"b"]
+
+
+async def test_what_waits_takes_its_key_once(shared_servers: MakeServer, one_node: Any) -> None:
+    node = await one_node(shared_servers("valkey").url)
+    once = Once("ann", "key", 60.0)
+    assert await offer(node, b"1", once=once) == 0
+    with pytest.raises(AlreadyTaken):
+        await offer(node, b"1", once=once)
+    placing = Placing(key="m")
+    await node.broker.publish(ROOM, b"2", KEEP, None, Once("ann", "other", 60.0), placing)
+    with pytest.raises(AlreadyTaken):
+        await node.broker.publish(ROOM, b"2", KEEP, None, Once("ann", "other", 60.0), placing)
+    assert (await pages(node))[1] == [b"1", b"2"]
+
+
+async def test_a_topic_without_history_conflates(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    await one.broker.subscribe(ROOM)
+    for node, payload in ((one, b"1"), (two, b"2"), (two, b"3")):
+        await node.broker.publish_newest(ROOM, payload, conflated())
+    await two.broker.publish_newest(ROOM, b"", conflated(at_once=True))
+    await one.until(lambda: len(one.delivered) == 2)
+    assert [(pub.payload, pub.position) for _, pub in one.delivered] == [(b"1", None), (b"3", None)]
+
+
+async def test_no_memory_is_unavailable(make_server: MakeServer, one_node: Any) -> None:
+    server = make_server("redis")
+    node = await one_node(server.url)
+    await offer(node, b"1")
+    await server.command("CONFIG", "SET", "maxmemory", "1")
+    for placing in (conflated(), conflated("l"), Placing(key="k")):
+        with pytest.raises(BrokerUnavailable):
+            await (
+                offer(node, b"2", placing)
+                if placing.conflated
+                else node.broker.publish(ROOM, b"2", KEEP, placing=placing)
+            )
+    await server.command("CONFIG", "SET", "maxmemory", "0")
+    assert (await pages(node))[1] == [b"1"]
