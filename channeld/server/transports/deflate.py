@@ -1,6 +1,7 @@
 """permessage-deflate (RFC 7692) for one connection: compresses what leaves, inflates what comes, never past a limit."""
 
 import zlib
+from typing import Final
 
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
@@ -15,6 +16,9 @@ _RSV1 = 0x40
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
 _MEMORY = 5
 _LARGEST_WINDOW = 15
+# Bytes of frames that are kept for the next member of a room, and what an entry costs beside them.
+_MOST_KEPT = 256 * 1024
+_ENTRY = 300
 
 
 class PerMessageDeflate(Extension):
@@ -54,14 +58,12 @@ class PerMessageDeflate(Extension):
 
     def compress(self, payload: bytes, first: int = TEXT) -> bytes:
         """The WebSocket frame of a message, compressed; `first` is its first byte."""
-        if self._deflater is None:
-            self._deflater = zlib.compressobj(
-                wbits=-self._accepted.server_max_window_bits, memLevel=_MEMORY
-            )
-        data = self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
+        bits = self._accepted.server_max_window_bits
         if self._accepted.server_no_context_takeover:
-            self._deflater = None
-        return encode_text(data[: -len(_TAIL)], first | _RSV1)
+            return _ALONE[bits].compress(payload, first)
+        if self._deflater is None:
+            self._deflater = _new_deflater(bits)
+        return _compressed(self._deflater, payload, first)
 
     def frame_inbound_header(
         self,
@@ -117,6 +119,45 @@ class PerMessageDeflate(Extension):
     def _break(self) -> CloseReason:
         self.is_broken = True
         return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+
+
+class _Alone:
+    """Compresses each message by itself, for all connections that agreed on `server_no_context_takeover` and this window.
+
+    A turn's frames are handed to one member of a room after the other: they are compressed for the first one, and kept
+    until others have taken up their room.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        # By identity: the payload is kept with what was made of it, so that its `id` is nobody else's meanwhile.
+        self._kept: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._size = 0
+
+    def compress(self, payload: bytes, first: int) -> bytes:
+        """The WebSocket frame of a message; the same one for the same object, soon after."""
+        known = self._kept.get((id(payload), first))
+        if known is not None:
+            return known[1]
+        data = _compressed(_new_deflater(self._bits), payload, first)
+        self._size += len(payload) + len(data) + _ENTRY
+        if self._size > _MOST_KEPT:
+            self._kept.clear()
+            self._size = len(payload) + len(data) + _ENTRY
+        self._kept[id(payload), first] = payload, data
+        return data
+
+
+_ALONE: Final = {bits: _Alone(bits) for bits in range(9, _LARGEST_WINDOW + 1)}
+
+
+def _new_deflater(bits: int) -> "zlib._Compress":
+    return zlib.compressobj(wbits=-bits, memLevel=_MEMORY)
+
+
+def _compressed(deflater: "zlib._Compress", payload: bytes, first: int) -> bytes:
+    data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    return encode_text(data[: -len(_TAIL)], first | _RSV1)
 
 
 def _new_inflater(accepted: Deflate) -> "zlib._Decompress":

@@ -123,5 +123,31 @@ def test_what_is_sent_is_compressed_for_this_client(takeover: bool) -> None:
     assert (sizes[1] < sizes[0]) is takeover
 
 
+def test_where_each_message_stands_alone_a_rooms_frame_is_compressed_once() -> None:
+    alone, bits = Deflate(server_no_context_takeover=True), Deflate(server_max_window_bits=9)
+    one, other = PerMessageDeflate(alone, 1000), PerMessageDeflate(alone, 1000)
+    payload = bytes(bytearray(b"hello hello"))
+    sent = one.compress(payload)
+    between = one.compress(bytes(bytearray(b"another one of the turn")))
+    assert other.compress(payload) is sent
+    assert between != sent
+    # Equal is not enough for what is kept, and other parameters are other frames.
+    assert other.compress(bytes(bytearray(b"hello hello"))) == sent
+    assert other.compress(payload, 0x82)[0] == 0xC2
+    keeps = PerMessageDeflate(bits, 1000)
+    assert keeps.compress(payload) is not keeps.compress(payload)
+
+
+def test_what_is_kept_of_compressed_frames_is_bounded() -> None:
+    sender = PerMessageDeflate(Deflate(server_no_context_takeover=True), 1000)
+    payload = bytes(bytearray(b"first"))
+    sent = sender.compress(payload)
+    for size in range(200_000, 200_003):
+        sender.compress(bytes(size))
+    again = sender.compress(payload)
+    assert again == sent
+    assert again is not sent
+
+
 def test_a_server_offers_nothing() -> None:
     assert PerMessageDeflate(Deflate(), 1000).offer() is False
