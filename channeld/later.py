@@ -76,30 +76,33 @@ class Promise(Protocol):
 
 
 class Continuation:
-    """What is to be done when a promise is kept: say `then`, or await it, once. `finish(error)` must not raise."""
+    """What is to be done when a promise is kept: say `then`, or await it, once. `finish(error)` must not raise.
 
-    __slots__ = ("_finish", "_promise")
+    Or somebody else takes `promise` and `finish`, and sees to both.
+    """
+
+    __slots__ = ("finish", "promise")
 
     def __init__(self, promise: Promise, finish: Callable[[Exception | None], object]) -> None:
-        self._promise = promise
-        self._finish = finish
+        self.promise = promise
+        self.finish = finish
 
     def then(self, resume: Callable[[], object]) -> None:
         """Let the task that brings the answer finish this and call `resume()`: no task, no task switch."""
 
         def answered(error: Exception | None) -> None:
-            self._finish(error)
+            self.finish(error)
             resume()
 
-        self._promise.then(answered)
+        self.promise.then(answered)
 
     def __await__(self) -> Generator[Any, Any, None]:
         try:
-            yield from self._promise.__await__()
+            yield from self.promise.__await__()
         except Exception as error:  # it is the answer
-            self._finish(error)
+            self.finish(error)
         else:
-            self._finish(None)
+            self.finish(None)
 
 
 def _drive(coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:

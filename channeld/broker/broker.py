@@ -313,7 +313,8 @@ class Networked(Broker, Protocol):
     The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history cannot give
     them. `on_presence_lost(topic, user)`: a user's last connection was on a node that died. `on_presence_back(topic,
     user, info)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
-    `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings.
+    `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings. `when_turn_ends(call)`:
+    what is asked of the broker within a turn may leave together at its end.
     """
 
     on_gap: Callable[[Topic, Position | None], None]
@@ -322,6 +323,7 @@ class Networked(Broker, Protocol):
     on_health: Callable[[bool, str], None]
     begin_turn: Callable[[], None]
     end_turn: Callable[[], None]
+    when_turn_ends: Callable[[Callable[[], None]], None]
     reason: str
 
     @property

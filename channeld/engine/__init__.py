@@ -7,6 +7,7 @@
     allowances     buckets that an address or a room shares
     ports          what the engine asks of those around it, and what its modules ask of it
     publishing     what hooks and the API send: checked and published
+    in_flight      messages that the broker has not answered yet
     session        one connection's state and voice
     rates          a message type's rate
     holding        the newest of what is over a rate, until its time comes

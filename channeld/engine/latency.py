@@ -23,22 +23,43 @@ class Timing:
         hooks: by the hook's name.
     """
 
-    __slots__ = ("_clock", "handling", "hooks", "until_next")
+    __slots__ = ("_began", "_clock", "handling", "hooks", "until_next")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._began: float | None = None  # of the frame that is being measured
         self.until_next = EVERY
         self.handling = Histogram()
         self.hooks: dict[str, Histogram] = {}
 
     def receive(self, receive: Receive, text: bytes, now: float) -> Pending[None] | None:
         """Let a session receive a frame, and measure it."""
-        self.until_next = EVERY
+        self.until_next, self._began = EVERY, now
         pending = receive(text, now)
+        if self._take() is None:
+            return None
         if pending is not None:
             return Pending(self._finish(pending, now))
         self.handling.observe(self._clock.monotonic() - now)
         return None
+
+    def taken_over(
+        self, finish: Callable[[Exception | None], object]
+    ) -> Callable[[Exception | None], object]:
+        """The same, for a frame that is finished later while others are received: measured as well, where this one is."""
+        began = self._take()
+        if began is None:
+            return finish
+
+        def measured(error: Exception | None) -> None:
+            finish(error)
+            self.handling.observe(self._clock.monotonic() - began)
+
+        return measured
+
+    def _take(self) -> float | None:
+        began, self._began = self._began, None
+        return began
 
     async def _finish(self, pending: Pending[None] | Continuation, now: float) -> None:
         await pending

@@ -19,6 +19,7 @@ from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
 from channeld.engine.showing import drop_held
 from channeld.hooks import Reject
+from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -277,6 +278,9 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
 
 async def _close(session: Session, code: int, reason: str, now: float) -> None:
     engine, channel = session.engine, session.channel
+    if session.in_flight:
+        await yield_to_task()
+        await session.in_flight.idle()
     await steps.flush(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):

@@ -5,15 +5,17 @@ that the caller awaits in a task before it reads on (decision 1). None of them r
 of a connection is dropped in `closed`, which is called once, whatever ended it.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from channeld.engine import authenticate, lifecycle, rates, reserved, routing, steps
 from channeld.engine.errors import refuse_for
 from channeld.engine.floods import Flood
+from channeld.engine.in_flight import MOST, InFlight
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session, State, is_id
-from channeld.later import Continuation, Pending, start
+from channeld.later import Continuation, Pending, start, yield_to_task
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, decode, id_of
@@ -49,6 +51,10 @@ class Receiver(Session):
             return timing.receive(self.receive, text, now)
         if self.state is not State.OPEN:
             return self._receive_early(text, now)
+        if self.in_flight is not None and len(self.in_flight) >= MOST:
+            return Pending(
+                self._receive_when_idle(self.in_flight, partial(self.receive, text, now))
+            )
         limits = self.channel.limits
         arrival = take(self.message_arrival, now, limits.messages)
         if arrival == REFUSED:
@@ -67,10 +73,36 @@ class Receiver(Session):
             self.refuse_id()
             return None
         message = self.channel.messages.get(kind)
+        if self.in_flight and (message is None or not message.is_plain or message.has_steps):
+            handle = partial(self._handle, kind, frame, id, now)
+            return Pending(self._receive_when_idle(self.in_flight, handle))
+        return self._handle(kind, frame, id, now)
+
+    def _handle(
+        self, kind: str, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | Continuation | None:
+        # Looked up again: there may have been a reload while it waited.
+        message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
         handle = self._take_steps if message.has_steps else self._receive_message
         return handle(message, frame, id, now)
+
+    async def _receive_when_idle(
+        self, in_flight: InFlight, handle: Callable[[], Awaitable[None] | None]
+    ) -> None:
+        await yield_to_task()
+        await in_flight.idle()
+        pending = handle() if self.state is State.OPEN else None
+        if pending is not None:
+            await pending
+
+    def settle(self, call: Callable[[], object]) -> bool:
+        """Call `call()` when all that was sent has been answered. False: it has been, and `call` is forgotten."""
+        if not self.in_flight:
+            return False
+        self.in_flight.when_idle(call)
+        return True
 
     def _turn_away(self, text: bytes, now: float) -> None:
         """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""
@@ -118,10 +150,22 @@ class Receiver(Session):
                 if later is None or not hasattr(later, "__await__"):
                     routing.accepted(self, message, id)
                     return None
-                return routing.finish_later(self, message, later, id)
+                return self._let_fly(message, later, id)
             return start(routing.deliver_message(self, message, frame, id))
         except Exception as error:  # answered with its error frame
             refuse_for(self, error, id, message.counters)
+        return None
+
+    def _let_fly(
+        self, message: MessagePlan, later: Awaitable[object], id: str | int | None
+    ) -> Pending[None] | Continuation | None:
+        pending = routing.finish_later(self, message, later, id)
+        if self.respond is not None or not isinstance(pending, Continuation):
+            return pending
+        if self.in_flight is None:
+            # What answers a POST never gets here, so answers go to the peer.
+            self.in_flight = InFlight(self.peer.send, self.engine.runtime.make_event)
+        self.in_flight.add(pending.promise, self.engine.timing.taken_over(pending.finish))
         return None
 
     def _take_steps(

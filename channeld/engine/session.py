@@ -20,6 +20,7 @@ from channeld.broker.broker import Topic
 from channeld.config.model import Limits
 from channeld.engine.budgets import AccountKey
 from channeld.engine.floods import Flood
+from channeld.engine.in_flight import InFlight
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.ports import Held, Peer, Surroundings
 from channeld.hooks import Request
@@ -86,6 +87,7 @@ class Session:
         "held",
         "held_state",
         "home",
+        "in_flight",
         "message_arrival",
         "opened_at",
         "origins",
@@ -122,6 +124,7 @@ class Session:
         self.request: Request | None = request
         self.address = request.address
         self.respond: Callable[[bytes], None] | None = None
+        self.in_flight: InFlight | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
         self.claims: Mapping[str, Any] = NO_CLAIMS
@@ -191,8 +194,9 @@ class Session:
         self.give(encode(frame))
 
     def give(self, answer: bytes) -> None:
-        """Send an answer's JSON to where answers go."""
-        (self.respond or self.peer.send)(answer)
+        """Send an answer's JSON to where answers go, behind those that are still to come."""
+        if self.in_flight is None or not self.in_flight.holds(answer):
+            (self.respond or self.peer.send)(answer)
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
         """Give answers, as JSON, to this instead of the peer: a client that sends by POST gets them there."""

@@ -4,7 +4,7 @@ The server has a faster way (`server/outbox.py`): it joins the frames that one t
 members. So anyone who changes a room's members says `settle()` first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 __all__ = ["DirectFanout", "Fanout", "Recipient"]
@@ -34,6 +34,9 @@ class Fanout(Protocol):
     def end(self) -> None:
         """The turn is over: everything leaves."""
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call `call()` when the turn ends; at once where none is under way."""
+
 
 class DirectFanout:
     """One `send` after the other: for tests and in-memory peers."""
@@ -54,3 +57,7 @@ class DirectFanout:
 
     def end(self) -> None:
         """Nothing has waited."""
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """At once: there are no turns."""
+        call()

@@ -77,6 +77,7 @@ class Hub:
         self._peers: dict[str, Recipient] = {}
         self._fanout = fanout
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
+        self.when_turn_ends = fanout.at_end
         self._room_count = self._publications = self._deliveries = 0
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.holders: set[Holder] = set()

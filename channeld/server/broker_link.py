@@ -82,6 +82,7 @@ class BrokerLink:
             self._networked.on_health = self._on_health
             self._networked.begin_turn = engine.hub.begin_turn
             self._networked.end_turn = engine.hub.end_turn
+            self._networked.when_turn_ends = engine.hub.when_turn_ends
         return cluster
 
     @property

@@ -28,6 +28,7 @@ __all__ = ["FRAMES_A_TURN", "Connection"]
 FRAMES_A_TURN = 32
 _FRAMES_A_LOOK = 8  # after this many the clock is looked at
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
+_ENDS = frozenset({Stop.CLOSE, Stop.TOO_LARGE, Stop.VIOLATION})
 _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
 
@@ -145,7 +146,9 @@ class Connection(Outbox):
         reader = self._reader
         try:
             if not data:
-                self._hang_up()
+                # What was taken is answered first.
+                if not self._settles(_MORE, now):
+                    self._hang_up()
             elif reader is not None:
                 stop = reader.feed(data, now, _FRAMES_A_LOOK)
                 if stop is not _MORE:
@@ -392,10 +395,36 @@ class Connection(Outbox):
                     self.paused = True
                     self._driver.resume()
                     return
-            elif reader is None or not self._may_go_on(stop, reader, now):
+            elif (
+                reader is None
+                or (stop in _ENDS and self._settles(stop, now))
+                or not self._may_go_on(stop, reader, now)
+            ):
                 return
             reader = self._reader
             stop = Stop.MORE if reader is None else reader.feed(b"", now, _FRAMES_A_LOOK)
+
+    def _settles(self, stop: Stop, now: float) -> bool:
+        """Whether messages that were taken are still to be answered; then that comes first, and `stop` is seen to afterwards."""
+        session = self._session
+        if self.state is not State.OPEN or session is None:
+            return False
+        if not session.settle(partial(self._go_on_with, stop, now)):
+            return False
+        self.paused = self._is_pending = True
+        return True
+
+    def _go_on_with(self, stop: Stop, now: float) -> None:
+        self._go_on()
+        if self.state is State.OPEN:
+            try:
+                if stop is _MORE:
+                    self._hang_up()
+                else:
+                    self._read_on(stop, now)
+            except Exception as error:  # a bug above ends this connection, not the server
+                self._fail(error)
+                self._linger()
 
     def _may_go_on(self, stop: Stop, reader: FrameReader, now: float) -> bool:
         if stop is Stop.PENDING and reader.pending is not None:

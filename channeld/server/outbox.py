@@ -321,6 +321,13 @@ class Fanout:
         if not self.in_turn:
             self.wake()
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call `call()` when the turn's frames have been written; at once where no turn is under way."""
+        if self.in_turn:
+            self.ended.append(call)
+        else:
+            call()
+
     def wake(self) -> None:
         """Something waits, and no turn is under way: `run` ends one."""
         self._poked.set()

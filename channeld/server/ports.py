@@ -35,7 +35,13 @@ class Session(Protocol):
         """The 101 is on its way. Called once, first."""
 
     def receive(self, payload: bytes, now: float, /) -> Awaitable[None] | None:
-        """One text message, valid UTF-8. While an awaitable is pending nothing more is read from the client."""
+        """One text message, valid UTF-8. While an awaitable is pending nothing more is read from the client.
+
+        Without one the next message may come, even if the answer to this one is still to come.
+        """
+
+    def settle(self, call: Callable[[], object], /) -> bool:
+        """Call `call()` when every message that was taken has been answered. False: it has been, and nothing is called."""
 
     def too_large(self, now: float, /) -> None:
         """A message is over `limits.message_size`: say so, and close with 1009."""

@@ -146,6 +146,8 @@ class RecordingSession:
         self.calls: list[str] = []
         self.ends: list[tuple[int, str]] = []
         self.respond: Callable[[bytes], None] | None = None
+        self.in_flight = False
+        self.when_idle: Callable[[], object] = lambda: None
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
         self.respond = to
@@ -160,6 +162,11 @@ class RecordingSession:
         if self.engine.keeps_messages:
             self.messages.append(payload)
         return self.engine.on_message(self, payload)
+
+    def settle(self, call: Callable[[], object]) -> bool:
+        if self.in_flight:
+            self.when_idle = call
+        return self.in_flight
 
     def too_large(self, now: float) -> None:
         self.calls.append("too_large")

@@ -533,6 +533,33 @@ async def test_the_end_waits_for_what_is_pending(driver: str) -> None:
         await served.until(lambda: engine.session.ends == [(4410, "")])
 
 
+@pytest.mark.parametrize(
+    "last", [close_frame(1000), frame(b"x", 0x83), b"", frame(bytes(5000))], ids=repr
+)
+async def test_the_clients_end_is_looked_at_when_all_that_it_sent_is_answered(
+    driver: str, last: bytes
+) -> None:
+    def take(session: RecordingSession, _payload: bytes) -> None:
+        session.in_flight = True
+
+    engine = RecordingEngine(on_message=take)
+    async with serving(driver, engine, plan(message_size=1000)) as served:
+        client = await served.client(glued=frame(b"a"))
+        await served.until(lambda: bool(engine.sessions and engine.session.in_flight))
+        if last or driver == "tls":
+            await client.send(last or close_frame(1000))
+        else:
+            await client.half_close()
+        await trio.testing.wait_all_tasks_blocked()
+        session = engine.session
+        assert session.ends == []
+        session.in_flight = False
+        session.peer.send(b"the answer")
+        session.when_idle()
+        assert await client.text() == b"the answer"
+        await gone(served)
+
+
 async def test_an_end_that_must_wait_is_awaited(driver: str) -> None:
     done: list[bool] = []
 

@@ -90,12 +90,13 @@ class RedisBroker:
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
         self.begin_turn: Callable[[], None] = lambda: None
         self.end_turn: Callable[[], None] = lambda: None
+        self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
         self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
         self._names = self._dialler.names
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()
-        self._outgoing.on_filled = self._send
+        self._outgoing.on_filled = self._stir
         # Of this process alone, whatever it is called.
         self._node = secrets.token_hex(8)
         self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster, self._node)
@@ -107,7 +108,8 @@ class RedisBroker:
         )
         self._entries = self._leases.entries
         self._current: Session | None = None
-        self._is_sending = False
+        self._is_sending = self._is_stirred = False
+        self._asked: list[bytes] = []  # channels that are to be subscribed to when the turn ends
         self._healthy = False
         self._refuse_after = float("-inf")
         self._pause = FIRST_PAUSE
@@ -178,13 +180,15 @@ class RedisBroker:
             return None
         if fresh:
             self._inbox.asked((subscription.channel,))
-            self._current.subscribe((subscription.channel,))
+            self._asked.append(subscription.channel)
+            self._stir()
         return None if subscription.ready.done else subscription.ready
 
     def unsubscribe(self, topic: Topic) -> None:
         """Want it no more."""
         channel = self._inbox.forget(topic)
         if channel is not None and self._current is not None:
+            self._subscribe()
             self._current.unsubscribe(channel)
 
     def since(
@@ -376,7 +380,7 @@ class RedisBroker:
         self._presence_in_doubt = False
         await self._leases.arrive(session)
         self._heard = self._clock.monotonic()
-        self._current = session
+        self._current, self._asked = session, []
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
         echo = self._names.echo(self._entries.lease)
         self._inbox.asked(wanted)
@@ -401,6 +405,22 @@ class RedisBroker:
             self._refuse_after = self._clock.monotonic() + HOLD
             self.on_health(False, reason)
 
+    def _stir(self) -> None:
+        """Something is to be sent: with all else that this turn brings."""
+        if not self._is_stirred:
+            self._is_stirred = True
+            self.when_turn_ends(self._turn_ended)
+
+    def _turn_ended(self) -> None:
+        self._is_stirred = False
+        self._subscribe()
+        self._send()
+
+    def _subscribe(self) -> None:
+        channels, self._asked = self._asked, []
+        if channels and self._current is not None:
+            self._current.subscribe(channels)
+
     def _send(self) -> None:
         """Send a batch of what waits, unless one is under way: what comes meanwhile makes the next one."""
         session = self._current
@@ -413,7 +433,7 @@ class RedisBroker:
 
     def _sent(self) -> None:
         self._is_sending = False
-        self._send()
+        self._stir()
 
     async def _fill(self) -> NoReturn:
         while True:

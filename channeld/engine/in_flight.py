@@ -1,0 +1,97 @@
+"""Messages of a connection that the broker has not answered yet: they wait for it side by side, and are answered in order.
+
+A message that only has to be published is given to the broker at once, and the next one is taken: what a client sends in
+a row leaves in one batch. Its answer waits here for those before it, and so does any other answer that is given meanwhile
+(a refusal). What needs more than that waits until nothing is in flight (`receive.py`), so a connection's frames still are
+answered in the order in which they came. At most `MOST` are in flight; then the client has to wait.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from channeld.engine.ports import Event
+from channeld.later import Promise
+
+__all__ = ["MOST", "InFlight"]
+
+MOST: Final = 64
+
+Finish = Callable[[Exception | None], object]
+
+
+class _Waiting:
+    __slots__ = ("error", "finish", "is_here")
+
+    def __init__(self, finish: Finish) -> None:
+        self.finish = finish
+        self.error: Exception | None = None
+        self.is_here = False
+
+
+class InFlight:
+    """One per connection that has published through a broker that does not answer at once.
+
+    Args:
+        give: sends an answer.
+        make_event: something to wait for.
+    """
+
+    __slots__ = ("_entries", "_give", "_is_settling", "_make_event", "_when_idle")
+
+    def __init__(self, give: Callable[[bytes], object], make_event: Callable[[], Event]) -> None:
+        self._give = give
+        self._make_event = make_event
+        self._entries: list[_Waiting | bytes] = []
+        self._is_settling = False
+        self._when_idle: list[Callable[[], object]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, promise: Promise, finish: Finish) -> None:
+        """Call `finish(error)`, which must not raise, when the promise is kept and nothing is in flight before it."""
+        entry = _Waiting(finish)
+        self._entries.append(entry)
+        promise.then(partial(self._answered, entry))
+
+    def holds(self, answer: bytes) -> bool:
+        """Whether an answer is kept here since others come before it."""
+        if self._is_settling or not self._entries:
+            return False
+        self._entries.append(answer)
+        return True
+
+    def when_idle(self, call: Callable[[], object]) -> None:
+        """Call `call()` once, when everything in flight has been answered; something is."""
+        self._when_idle.append(call)
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._entries:
+            event = self._make_event()
+            self._when_idle.append(event.set)
+            await event.wait()
+
+    def _answered(self, entry: _Waiting, error: Exception | None) -> None:
+        entry.is_here, entry.error = True, error
+        if not self._is_settling:
+            self._settle()
+
+    def _settle(self) -> None:
+        entries, self._is_settling = self._entries, True
+        try:
+            while entries:
+                first = entries[0]
+                if isinstance(first, bytes):
+                    self._give(first)
+                elif first.is_here:
+                    first.finish(first.error)
+                else:
+                    return
+                del entries[0]
+        finally:
+            self._is_settling = False
+        waiting, self._when_idle = self._when_idle, []
+        for call in waiting:
+            call()
