@@ -37,14 +37,14 @@ class InFlight:
         make_event: something to wait for.
     """
 
-    __slots__ = ("_entries", "_give", "_is_settling", "_make_event", "_when_idle")
+    __slots__ = ("_entries", "_give", "_idle", "_is_settling", "_make_event")
 
     def __init__(self, give: Callable[[bytes], object], make_event: Callable[[], Event]) -> None:
         self._give = give
         self._make_event = make_event
         self._entries: list[_Waiting | bytes] = []
         self._is_settling = False
-        self._when_idle: list[Callable[[], object]] = []
+        self._idle: list[Event] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -62,15 +62,11 @@ class InFlight:
         self._entries.append(answer)
         return True
 
-    def when_idle(self, call: Callable[[], object]) -> None:
-        """Call `call()` once, when everything in flight has been answered; something is."""
-        self._when_idle.append(call)
-
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
         while self._entries:
             event = self._make_event()
-            self._when_idle.append(event.set)
+            self._idle.append(event)
             await event.wait()
 
     def _answered(self, entry: _Waiting, error: Exception | None) -> None:
@@ -92,6 +88,6 @@ class InFlight:
                 del entries[0]
         finally:
             self._is_settling = False
-        waiting, self._when_idle = self._when_idle, []
-        for call in waiting:
-            call()
+        waiting, self._idle = self._idle, []
+        for event in waiting:
+            event.set()

@@ -97,12 +97,9 @@ class Receiver(Session):
         if pending is not None:
             await pending
 
-    def settle(self, call: Callable[[], object]) -> bool:
-        """Call `call()` when all that was sent has been answered. False: it has been, and `call` is forgotten."""
-        if not self.in_flight:
-            return False
-        self.in_flight.when_idle(call)
-        return True
+    def settled(self) -> Pending[None] | None:
+        """Wait until all that was taken has been answered; None: it has been."""
+        return Pending(self.in_flight.idle()) if self.in_flight else None
 
     def _turn_away(self, text: bytes, now: float) -> None:
         """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""

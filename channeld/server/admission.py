@@ -18,6 +18,7 @@ from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, StreamClient
 from channeld.server.transports import CALLS, TRANSPORTS
 from channeld.server.transports.transport import Respond, Transport
+from channeld.telemetry import log
 
 __all__ = ["Admission", "Counters"]
 
@@ -117,6 +118,12 @@ class Admission:
             client = verdict.request.address
             self.addresses[client] = self.addresses.get(client, 0) + 1
         return verdict
+
+    def note_slow(self, connection: str, address: str, waiting: int, limit: int) -> None:
+        """A connection is closed since more bytes wait for its peer than may."""
+        self.counters.slow_consumers += 1
+        told = {"connection": connection, "address": address, "bytes": waiting, "limit": limit}
+        log("slow_consumer", **told)
 
     def count(self, status: int) -> None:
         """Count a handshake's answer."""

@@ -53,6 +53,7 @@ class Connection(Outbox):
         "_admission",
         "_close",
         "_driver",
+        "_due",
         "_encode",
         "_ends",
         "_head",
@@ -96,6 +97,7 @@ class Connection(Outbox):
         self._session: Session | None = None
         self._stream: Stream | None = None
         self._close = _NO_CLOSE
+        self._due: Stop | None = None  # what is seen to when all that was taken has been answered
         self._heard = admission.now()
         self._pinged = self._ends = float("inf")
         self._taken = 0  # by the peer, when it was pinged
@@ -146,9 +148,7 @@ class Connection(Outbox):
         reader = self._reader
         try:
             if not data:
-                # What was taken is answered first.
-                if not self._settles(_MORE, now):
-                    self._hang_up()
+                self._hang_up()
             elif reader is not None:
                 stop = reader.feed(data, now, _FRAMES_A_LOOK)
                 if stop is not _MORE:
@@ -163,8 +163,11 @@ class Connection(Outbox):
         """Go on after a pause with what came before it."""
         self.paused = False
         try:
-            if self._reader is not None:
-                self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
+            due, self._due = self._due, None
+            if due is _MORE:
+                self._hang_up()
+            elif self._reader is not None:
+                self._read_on(due or self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
             self._linger()
@@ -209,22 +212,14 @@ class Connection(Outbox):
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
         if self.state is State.OPEN and self._session is not None:
-            self._admission.counters.slow_consumers += 1
-            log(
-                "slow_consumer",
-                connection=self._session.connection_id,
-                address=self._address,
-                bytes=self.queued,
-                limit=self.limit,
-            )
+            slow = self._session.connection_id
+            self._admission.note_slow(slow, self._address, self.queued, self.limit)
             self.cut()
             self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
 
     def broken(self) -> None:
         """The peer is gone."""
-        if self.state is State.OPEN:
-            self._leave(_NO_CLOSE, State.ENDING)
-        self._release(abort=False)
+        self.abandon(CloseCode.ABNORMAL)
 
     def drained(self) -> None:
         """The last words have been sent."""
@@ -254,14 +249,7 @@ class Connection(Outbox):
 
     def _refuse(self, refusal: Refuse) -> None:
         self._admission.count(refusal.status)
-        told = {"path": refusal.path, "origin": refusal.origin}
-        log(
-            "handshake_refused",
-            status=refusal.status,
-            reason=refusal.detail,
-            **{name: value for name, value in told.items() if value is not None},
-            address=refusal.address or self._address,
-        )
+        log("handshake_refused", **refusal.told(self._address))
         self._answer(refusal)
 
     def _answer(self, answer: Answer) -> None:
@@ -369,12 +357,9 @@ class Connection(Outbox):
 
     async def post(self, texts: list[bytes]) -> list[bytes]:
         """Take messages that the client of a stream has posted; what answered them. Those behind an end are dropped."""
-        reader, answers = self._reader, list[bytes]()
-        if isinstance(reader, EventReader):
-            done = self._admission.runtime.make_event()
-            reader.post(texts, answers, done.set)
-            await done.wait()
-        return answers
+        if not isinstance(self._reader, EventReader):
+            return []
+        return await self._reader.answers_to(texts, self._admission.runtime.make_event())
 
     def _take_posted(self) -> None:
         # Whatever is pending goes on by itself, and then takes what was posted.
@@ -397,34 +382,21 @@ class Connection(Outbox):
                     return
             elif (
                 reader is None
-                or (stop in _ENDS and self._settles(stop, now))
+                or (stop in _ENDS and self._must_settle(stop))
                 or not self._may_go_on(stop, reader, now)
             ):
                 return
             reader = self._reader
             stop = Stop.MORE if reader is None else reader.feed(b"", now, _FRAMES_A_LOOK)
 
-    def _settles(self, stop: Stop, now: float) -> bool:
-        """Whether messages that were taken are still to be answered; then that comes first, and `stop` is seen to afterwards."""
+    def _must_settle(self, due: Stop) -> bool:
+        """Whether messages that were taken are still to be answered; then that comes first, and this after it."""
         session = self._session
-        if self.state is not State.OPEN or session is None:
-            return False
-        if not session.settle(partial(self._go_on_with, stop, now)):
-            return False
-        self.paused = self._is_pending = True
-        return True
-
-    def _go_on_with(self, stop: Stop, now: float) -> None:
-        self._go_on()
-        if self.state is State.OPEN:
-            try:
-                if stop is _MORE:
-                    self._hang_up()
-                else:
-                    self._read_on(stop, now)
-            except Exception as error:  # a bug above ends this connection, not the server
-                self._fail(error)
-                self._linger()
+        later = session.settled() if session is not None and self.state is State.OPEN else None
+        if later is not None:
+            self._due = due
+            self._wait_for(later)
+        return later is not None
 
     def _may_go_on(self, stop: Stop, reader: FrameReader, now: float) -> bool:
         if stop is Stop.PENDING and reader.pending is not None:
@@ -460,6 +432,8 @@ class Connection(Outbox):
 
     def _hang_up(self) -> None:
         """The peer will send no more. What was queued for it still leaves."""
+        if self._must_settle(_MORE):
+            return
         self.paused = True
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
@@ -532,11 +506,9 @@ class Connection(Outbox):
 
     def _is_catching_up(self) -> bool:
         """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
-        if self.blocked:
-            return True  # its stall is watched
         flow = self.flow()
         before, self._taken = self._taken, flow.taken
-        return flow.waiting > 0 and flow.taken != before
+        return self.blocked or (flow.waiting > 0 and flow.taken != before)  # the stall is watched
 
     def _set_timer(self, deadline: float) -> None:
         """Be called at this time, or when an open connection has reached its age."""

@@ -58,6 +58,13 @@ class Refuse(Answer):
     origin: str | None = None
     address: str | None = None
 
+    def told(self, peer: str) -> dict[str, object]:
+        """What the log says of it; `peer` is the address where the head names none."""
+        known = {"path": self.path, "origin": self.origin}
+        found = {name: value for name, value in known.items() if value is not None}
+        address = self.address or peer
+        return {"status": self.status, "reason": self.detail, **found, "address": address}
+
 
 def refuse(status: int, detail: str, *fields: str) -> Refuse:
     """Word a refusal as `application/problem+json` (RFC 9457); `fields` are more header lines."""

@@ -40,8 +40,8 @@ class Session(Protocol):
         Without one the next message may come, even if the answer to this one is still to come.
         """
 
-    def settle(self, call: Callable[[], object], /) -> bool:
-        """Call `call()` when every message that was taken has been answered. False: it has been, and nothing is called."""
+    def settled(self) -> Awaitable[None] | None:
+        """Wait until every message that was taken has been answered; None: it has been."""
 
     def too_large(self, now: float, /) -> None:
         """A message is over `limits.message_size`: say so, and close with 1009."""

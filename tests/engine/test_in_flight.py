@@ -133,14 +133,15 @@ async def test_who_is_gone_was_answered_to_the_end_before_it_is_forgotten(
         assert session is not None
         broker = LateBroker(app, monkeypatch)
         await say(client, 1)
-        idle: list[bool] = []
-        assert session.settle(lambda: idle.append(True))
+        settled = session.settled()
+        assert settled is not None
+        settled.close()
         pending = session.closed(1000, "", 0.0)
         assert pending is not None
         app.runtime.spawn(pending)
         await app.rest()
-        assert (app.engine.leaving, len(session.rooms), idle) == (1, 1, [])
+        assert (app.engine.leaving, len(session.rooms)) == (1, 1)
         broker.promises[0].keep()
         await app.rest()
-        assert (app.engine.leaving, len(session.rooms), idle) == (0, 0, [True])
-        assert not session.settle(lambda: idle.append(True))
+        assert (app.engine.leaving, len(session.rooms)) == (0, 0)
+        assert session.settled() is None

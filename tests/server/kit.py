@@ -146,8 +146,7 @@ class RecordingSession:
         self.calls: list[str] = []
         self.ends: list[tuple[int, str]] = []
         self.respond: Callable[[bytes], None] | None = None
-        self.in_flight = False
-        self.when_idle: Callable[[], object] = lambda: None
+        self.in_flight: trio.Event | None = None
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
         self.respond = to
@@ -163,10 +162,8 @@ class RecordingSession:
             self.messages.append(payload)
         return self.engine.on_message(self, payload)
 
-    def settle(self, call: Callable[[], object]) -> bool:
-        if self.in_flight:
-            self.when_idle = call
-        return self.in_flight
+    def settled(self) -> Awaitable[None] | None:
+        return None if self.in_flight is None else self.in_flight.wait()
 
     def too_large(self, now: float) -> None:
         self.calls.append("too_large")

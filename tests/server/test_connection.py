@@ -540,12 +540,12 @@ async def test_the_clients_end_is_looked_at_when_all_that_it_sent_is_answered(
     driver: str, last: bytes
 ) -> None:
     def take(session: RecordingSession, _payload: bytes) -> None:
-        session.in_flight = True
+        session.in_flight = trio.Event()
 
     engine = RecordingEngine(on_message=take)
     async with serving(driver, engine, plan(message_size=1000)) as served:
         client = await served.client(glued=frame(b"a"))
-        await served.until(lambda: bool(engine.sessions and engine.session.in_flight))
+        await served.until(lambda: bool(engine.sessions and engine.session.messages))
         if last or driver == "tls":
             await client.send(last or close_frame(1000))
         else:
@@ -553,9 +553,10 @@ async def test_the_clients_end_is_looked_at_when_all_that_it_sent_is_answered(
         await trio.testing.wait_all_tasks_blocked()
         session = engine.session
         assert session.ends == []
-        session.in_flight = False
+        assert session.in_flight is not None
         session.peer.send(b"the answer")
-        session.when_idle()
+        session.in_flight.set()
+        session.in_flight = None
         assert await client.text() == b"the answer"
         await gone(served)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from channeld.engine.ports import Event
 from channeld.protocol.codes import may_come_back
 from channeld.protocol.places import Places
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
@@ -238,6 +239,13 @@ class EventReader:
         """Take these messages in order, put what answers them into `answers`, and call `done()`."""
         self._posted.append(_Posted(deque(texts), answers, done))
         self.wake()
+
+    async def answers_to(self, texts: list[bytes], done: Event) -> list[bytes]:
+        """The same, and wait for the answers."""
+        answers: list[bytes] = []
+        self.post(texts, answers, done.set)
+        await done.wait()
+        return answers
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """See FrameReader."""
