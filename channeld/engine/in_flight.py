@@ -20,7 +20,7 @@ MOST: Final = 64
 Finish = Callable[[Exception | None], object]
 
 
-class _Waiting:
+class _Unanswered:
     __slots__ = ("error", "finish", "is_here")
 
     def __init__(self, finish: Finish) -> None:
@@ -42,7 +42,7 @@ class InFlight:
     def __init__(self, give: Callable[[bytes], object], make_event: Callable[[], Event]) -> None:
         self._give = give
         self._make_event = make_event
-        self._entries: list[_Waiting | bytes] = []
+        self._entries: list[_Unanswered | bytes] = []
         self._is_settling = False
         self._idle: list[Event] = []
 
@@ -51,7 +51,7 @@ class InFlight:
 
     def add(self, promise: Promise, finish: Finish) -> None:
         """Call `finish(error)`, which must not raise, when the promise is kept and nothing is in flight before it."""
-        entry = _Waiting(finish)
+        entry = _Unanswered(finish)
         self._entries.append(entry)
         promise.then(partial(self._answered, entry))
 
@@ -69,7 +69,7 @@ class InFlight:
             self._idle.append(event)
             await event.wait()
 
-    def _answered(self, entry: _Waiting, error: Exception | None) -> None:
+    def _answered(self, entry: _Unanswered, error: Exception | None) -> None:
         entry.is_here, entry.error = True, error
         if not self._is_settling:
             self._settle()
