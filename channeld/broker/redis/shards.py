@@ -95,6 +95,7 @@ class ShardedBroker:
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
         self.begin_turn: Callable[[], None] = lambda: None
         self.end_turn: Callable[[], None] = lambda: None
+        self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
         self._deliver = deliver
         self._names = tuple(names)
         self._numbers = [_number(name) for name in names]
@@ -353,6 +354,7 @@ class ShardedBroker:
             shard.on_presence_lost = self.on_presence_lost
             shard.on_presence_back = self.on_presence_back
             shard.begin_turn, shard.end_turn = self.begin_turn, self.end_turn
+            shard.when_turn_ends = self.when_turn_ends
         async with trio.open_nursery() as nursery:
             async with trio.open_nursery() as starting:
                 for shard in self._shards:
