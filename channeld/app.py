@@ -45,6 +45,8 @@ from channeld.telemetry import Sample, log, reconfigure, toggle_debug
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
+    from channeld.server.otel import Spans
+    from channeld.telemetry.tracing import Tracing
     from channeld.webhooks import Webhooks
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
@@ -76,13 +78,14 @@ class App:
         on_refused: called with the report of a plan that was not taken.
         place: where this process stands among workers.
         console: what the control API's console shows; None: nothing of the configuration.
+        traced: spans and their way out; None: there are none.
 
     Raises:
         BrokerFailed: the private server of the broker is not installed.
         ValueError: the URL of the Redis server is none that is known, or a webhook's must not be called.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process of the server is made of
         self,
         plan: Plan,
         reloader: Reloader | None = None,
@@ -91,6 +94,7 @@ class App:
         on_refused: Callable[[Report], None] = lambda _report: None,
         place: Place = ALONE,
         console: "Console | None" = None,
+        traced: "tuple[Tracing, Spans] | None" = None,
     ) -> None:
         self._reloader = reloader
         self._on_ready = on_ready
@@ -109,7 +113,10 @@ class App:
         self._key_sets = self._make_key_sets(plan, {})
         fanout = Fanout()
         self.node = BrokerLink(plan.config, self.runtime.clock, place)
-        self.engine = Engine(plan, self.node.make_broker, fanout, self.runtime, self._key_sets)
+        self._spans = traced[1] if traced is not None else None
+        tracing = traced[0] if traced is not None else None
+        make = self.node.make_broker
+        self.engine = Engine(plan, make, fanout, self.runtime, self._key_sets, tracing=tracing)
         self.cluster = self.node.join(self.engine)
         self.calls = Calls(self.engine)
         self._admission = Admission(
@@ -222,6 +229,8 @@ class App:
         self, plan: Plan, sockets: Sequence[socket], api_sockets: Sequence[socket]
     ) -> None:
         started = time.monotonic()
+        if self._spans is not None:
+            self._spans.start()
         async with self._lifespan(plan.lifespans), trio.open_nursery() as nursery:
             await self._fetch_keys(self._current_key_sets())
             nursery.start_soon(keep_fresh, self._current_key_sets)
@@ -243,6 +252,8 @@ class App:
             if self.shadow is not None:
                 self.shadow.tally.summarize()
             await self.backends.aclose()
+            if self._spans is not None:
+                await trio.to_thread.run_sync(self._spans.close, abandon_on_cancel=True)
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
 

@@ -34,6 +34,7 @@ from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
 from channeld.server.listener import tls_context
 from channeld.server.log_writer import off_the_loop
+from channeld.server.otel import tracing_from
 from channeld.server.workers import WorkerChannel
 from channeld.telemetry import configure, put
 
@@ -350,6 +351,7 @@ def _make_app(  # noqa: PLR0913 - what it is made of
             on_refused=on_refused,
             place=place,
             console=console,
+            traced=tracing_from(os.environ),
         )
     except (BrokerFailed, ValueError) as error:
         raise click.ClickException(str(error)) from None

@@ -25,6 +25,7 @@
     renewal        asking again: after a new token, after a reload
     reserved       the protocol's own frames
     receive        what comes from a client
+    traced         the same, with spans
     engine         the whole: makes sessions, holds the verbs, reloads, drains
 
 Nothing in here knows a socket, a task or a clock of its own. What nodes tell each other stands above (`cluster/`).

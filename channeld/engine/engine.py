@@ -33,13 +33,16 @@ from channeld.engine.publishing import Audience, HistoryPage
 from channeld.engine.receive import Receiver
 from channeld.engine.renewal import revise
 from channeld.engine.session import Session, State
+from channeld.engine.traced import TracedReceiver
 from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
+from channeld.hub.traced import TracedHub
 from channeld.later import Later
 from channeld.plan.plan import ChannelPlan, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
+from channeld.telemetry.tracing import Tracing
 
 __all__ = ["Engine", "MakeSession"]
 
@@ -60,11 +63,12 @@ class Engine:
         make_broker: gets the hub's `deliver`.
         fanout: how one frame reaches many.
         runtime: clocks, timers, tasks.
+        tracing: what makes spans; None: nothing does.
         key_sets: one for each authenticator with `jwks`, by name.
         find_user: who the client of a handshake is (tests let one in without a token).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an engine is made of
         self,
         plan: Plan,
         make_broker: Callable[[Deliver], Broker],
@@ -73,13 +77,15 @@ class Engine:
         key_sets: Mapping[str, KeySet] | None = None,
         *,
         find_user: FindUser = find_user,
+        tracing: Tracing | None = None,
     ) -> None:
         self.runtime = runtime
         self.find_user = find_user
         self.states: dict[str, object] = {}  # what the lifespan of each loop gave
         self.servers: Mapping[str, Server] = {}
         self.observer: Observer | None = None
-        self.make_session: MakeSession = Receiver
+        self.tracing = tracing
+        self.make_session: MakeSession = Receiver if tracing is None else TracedReceiver
         self.sessions: dict[str, Session] = {}
         self._drain: tuple[float, float] | None = (
             None  # the moments of the last goodbye and of the end
@@ -88,7 +94,8 @@ class Engine:
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
         self.backends: Backends = NoBackends()
-        self.hub = Hub(make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn)
+        around = make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn
+        self.hub = Hub(*around) if tracing is None else TracedHub(*around, tracing=tracing)
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()

@@ -23,6 +23,7 @@ from channeld.hooks import Reject, Request
 from channeld.later import yield_to_task
 from channeld.plan.plan import Hook
 from channeld.telemetry import log
+from channeld.telemetry.tracing import Span, attached
 
 __all__ = ["call_authenticator", "call_hook"]
 
@@ -56,10 +57,71 @@ async def call_hook(
         BrokerUnavailable: what the hook asked its context for could not be done.
         HookFailed: anything else went wrong; it is logged.
     """
+    span = _begin(session.engine, hook)
+    if span is None:
+        return await _call_hook(
+            session, hook, *args, id=id, afterwards=afterwards, problem_of=problem_of
+        )
+    with _spanned(session.engine, span):
+        call = _within(session.engine, span, hook)
+        hook = attrs.evolve(hook, call=call)
+        return await _call_hook(
+            session, hook, *args, id=id, afterwards=afterwards, problem_of=problem_of, span=span
+        )
+
+
+def _begin(engine: Surroundings, hook: Hook) -> Span | None:
+    if engine.tracing is None:
+        return None
+    return engine.tracing.child(f"hook {hook.name}", {"code.function.name": hook.name})
+
+
+@contextmanager
+def _spanned(engine: Surroundings, span: Span) -> Iterator[None]:
+    assert engine.tracing is not None  # noqa: S101 - where the span is from
+    try:
+        yield
+    except BaseException as error:
+        engine.tracing.end(span, type(error).__name__)
+        raise
+    engine.tracing.end(span)
+
+
+def _within(engine: Surroundings, span: Span, hook: Hook) -> Callable[..., Any]:
+    """The hook's function, run within the span, on whichever loop or thread that is."""
+    tracing, call = engine.tracing, hook.call
+    assert tracing is not None  # noqa: S101 - where the span is from
+
+    async def call_async(*args: object) -> Any:
+        undo = tracing.enter(span)
+        try:
+            return await call(*args)
+        finally:
+            undo()
+
+    def call_sync(*args: object) -> Any:
+        undo = tracing.enter(span)
+        try:
+            return call(*args)
+        finally:
+            undo()
+
+    return call_async if hook.is_async else call_sync
+
+
+async def _call_hook(
+    session: Session,
+    hook: Hook,
+    *args: object,
+    id: str | int | None,
+    afterwards: list[Callable[[], Awaitable[None]]] | None,
+    problem_of: Callable[[object], str | None] | None,
+    span: Span | None = None,
+) -> tuple[Any, bool]:
     remote = hook.asks
     if remote is not None:
         await yield_to_task()
-        with _timed(session.engine, hook):
+        with _timed(session.engine, hook), attached(span):
             result, replied, publish = await ask_about_session(
                 session, hook, remote, id, args, problem_of
             )
@@ -107,10 +169,21 @@ async def call_authenticator(
     engine: Surroundings, hook: Hook, seconds: float, request: Request
 ) -> Any:
     """Call an authenticator's hook; raises as `call_hook` does."""
+    span = _begin(engine, hook)
+    if span is None:
+        return await _call_authenticator(engine, hook, seconds, request, None)
+    with _spanned(engine, span):
+        hook = attrs.evolve(hook, call=_within(engine, span, hook))
+        return await _call_authenticator(engine, hook, seconds, request, span)
+
+
+async def _call_authenticator(
+    engine: Surroundings, hook: Hook, seconds: float, request: Request, span: Span | None
+) -> Any:
     remote = hook.asks
     if remote is not None:
         await yield_to_task()
-        with _timed(engine, hook):
+        with _timed(engine, hook), attached(span):
             return await ask_about_request(engine, hook, remote, seconds, request)
     return await _call(engine, hook, seconds, None, request)
 

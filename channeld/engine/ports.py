@@ -20,6 +20,7 @@ from channeld.hub.hub import Hub
 from channeld.later import Later
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan, RemoteHook
 from channeld.protocol.frames import Frame, Json
+from channeld.telemetry.tracing import Tracing
 from channeld.timers import Clock, Timers
 
 __all__ = [
@@ -284,6 +285,7 @@ class Surroundings(Protocol):
     backends: Backends
     cluster: OtherNodes
     observer: Observer | None
+    tracing: Tracing | None
     leaving: int
 
     def state_of(self, loop: str) -> object:

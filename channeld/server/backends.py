@@ -20,6 +20,7 @@ from channeld.protocol.standard_webhooks import signed_headers
 from channeld.server.http_client import AnswerRead, HttpConnection, NotAnswered, open_connection
 from channeld.telemetry import log
 from channeld.telemetry.metrics import Sample
+from channeld.telemetry.tracing import traceparent
 from channeld.timers import Clock
 
 __all__ = ["FAILURES", "LONGEST", "BackendPool"]
@@ -73,6 +74,8 @@ class BackendPool:
         id, moment = self._random_id(), int(self._clock.wall())
         # The first secret signs.
         headers = signed_headers(remote.backend.secrets[0].text, id, moment, body)
+        if (caller := traceparent()) is not None:
+            headers.append(("traceparent", caller))
         answer = await asked.call(remote.path, headers, body, seconds)
         return BackendAnswer(answer.status, answer.body, answer.problem)
 

@@ -2,7 +2,7 @@
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
 `events.py` (what is logged), `lines.py` (what a line may hold), `output.py` (where it goes), `metrics.py` (what is
-counted).
+counted), `tracing.py` (what takes how long, and because of what).
 """
 
 from channeld.telemetry.events import (

@@ -143,6 +143,14 @@ EVENTS: Final[Mapping[str, Event]] = {
         ("threshold",),
         "SIGUSR1 came, or a reload: lines of this level and above are written.",
     ),
+    "tracing_off": Event(
+        "warning",
+        ("reason",),
+        "An endpoint for traces is set, and what would send them is not installed.",
+    ),
+    "spans_lost": Event(
+        "warning", ("spans", "reason"), "Spans could not be exported; they are lost."
+    ),
     "log_lines_dropped": Event(
         "warning",
         ("lines",),
@@ -240,6 +248,8 @@ def bound(**fields: object) -> Any:
 
     if not structlog.is_configured():
         configure(level="debug")
+        # Lines of level debug that are not a hook's own need somebody who asked for them.
+        _State.threshold = _LEVELS["info"]
     return structlog.get_logger("channeld").bind(**fields)
 
 

@@ -16,6 +16,7 @@ from channeld.config.model import Webhook
 from channeld.engine.ports import Runtime
 from channeld.protocol.standard_webhooks import signed_headers
 from channeld.telemetry import Sample, log
+from channeld.telemetry.tracing import Tracing
 from channeld.webhooks.endpoint import Endpoint, Reply
 from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
@@ -70,6 +71,8 @@ class WebhookSender:
         poster: instead of the webhook's `Endpoint`.
         retries: when to try again.
         queue: what holds the events that wait.
+
+    `tracing`, if it is set, makes a span of each request.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class WebhookSender:
         retries: Retries | None = None,
         queue: EventQueue | None = None,
     ) -> None:
+        self.tracing: Tracing | None = None
         self.counters = Counters()
         self._name = name
         self._webhook = webhook
@@ -203,9 +207,17 @@ class WebhookSender:
             "Channeld-Delivery": id,
             HEADER: sign(secret, moment, body),
         }
+        span = None
+        if self.tracing is not None:
+            span = self.tracing.receive("webhook", None, {"channeld.webhook": self._name})
+        if span is not None:
+            span.kind, headers["traceparent"] = "client", span.traceparent
+        reply = Reply(reason=f"no answer within {TIME_LIMIT:g} s")
         with trio.move_on_after(TIME_LIMIT):
-            return await self._poster.post(headers, body)
-        return Reply(reason=f"no answer within {TIME_LIMIT:g} s")
+            reply = await self._poster.post(headers, body)
+        if span is not None and self.tracing is not None:
+            self.tracing.end(span, reply.reason and "no answer")
+        return reply
 
     def _next_pause(self, reply: Reply, failures: int) -> float:
         asked = read_retry_after(reply.retry_after, self._runtime.clock.wall())

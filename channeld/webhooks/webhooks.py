@@ -49,6 +49,8 @@ class Webhooks:
         self._senders = senders or [
             WebhookSender(str(number), webhook, runtime) for number, webhook in enumerate(webhooks)
         ]
+        for sender in self._senders:
+            sender.tracing = engine.tracing
         self._wishes: dict[str, list[tuple[frozenset[str], WebhookSender]]] = {}
         for webhook, sender in zip(webhooks, self._senders, strict=True):
             for event in dict.fromkeys(webhook.events):

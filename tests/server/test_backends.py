@@ -13,6 +13,7 @@ from channeld.plan.plan import RemoteHook
 from channeld.protocol.standard_webhooks import signature
 from channeld.server.backends import FAILURES, BackendPool
 from channeld.server.runtime import TrioClock
+from channeld.telemetry.tracing import Tracing, attached
 from tests.server.backend_kit import Asked, LoopbackBackend, loopback_backend
 
 SECRET = "a secret of more than thirty-two bytes"
@@ -59,6 +60,19 @@ async def test_a_call_is_signed_and_its_connection_is_used_again() -> None:
     assert first.headers["webhook-signature"] == signature(SECRET, "msg_1", moment, b"{}")
     assert backend.connections == 1
     assert samples(backends)["channeld_backend_calls_total", "app", "ok"] == 2
+
+
+async def test_a_call_within_a_span_hands_its_context_on() -> None:
+    tracing = Tracing(lambda _span: None, now=lambda: 0, random_bits=lambda _bits: 7)
+    async with loopback_backend() as backend:
+        backends = pool()
+        with attached(tracing.receive("message say", None, {})):
+            await backends.ask(hook(backend.url), b"{}", 60)
+        await backends.ask(hook(backend.url), b"{}", 60)
+        await backends.aclose()
+    within, without = backend.asked
+    assert within.headers["traceparent"] == f"00-{7:032x}-{7:016x}-01"
+    assert "traceparent" not in without.headers
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:

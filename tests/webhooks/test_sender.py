@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock, assert_no_checkpoints, wait_all_tasks_blocked
 
+from channeld.telemetry.tracing import Span, Tracing
 from channeld.testing import VirtualRuntime
 from channeld.webhooks.endpoint import Reply
 from channeld.webhooks.queue import EventQueue
@@ -71,6 +72,17 @@ async def test_a_backend_that_comes_later_gets_everything(patient_clock: MockClo
             nursery.start_soon(trio.serve_listeners, there.talk, listeners)
             assert [one.numbers for one in await there.until(1)] == [[1]]
             nursery.cancel_scope.cancel()
+
+
+async def test_each_request_is_a_span_that_the_receiver_is_told(patient_clock: MockClock) -> None:
+    spans: list[Span] = []
+    async with backend(500) as there, sending(url=there.url) as sender:
+        sender.tracing = Tracing(spans.append, now=lambda: 0, random_bits=lambda _bits: 7)
+        sender.put(event(1))
+        told = await there.until(2)
+        await sender.drain()
+    assert [one.headers["traceparent"] for one in told] == [one.traceparent for one in spans]
+    assert [(one.name, one.kind) for one in spans] == [("webhook", "client")] * 2
 
 
 async def test_each_attempt_is_signed_at_its_own_time(autojump_clock: MockClock) -> None:

@@ -1,0 +1,149 @@
+"""A receiver whose handshake and messages are spans. Used only while tracing is on, so that the usual path pays nothing.
+
+A message's span goes on while the rest of it waits: `Pending` and `Continuation` are wrapped, and the rest runs within
+the span again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from channeld.engine.receive import Receiver
+from channeld.later import Continuation, Pending
+from channeld.plan.plan import MessagePlan
+from channeld.protocol.frames import Frame
+from channeld.telemetry.tracing import Span, Tracing, attached, current
+
+__all__ = ["TracedReceiver"]
+
+
+class TracedReceiver(Receiver):
+    """See Receiver."""
+
+    __slots__ = ("_handshake",)
+
+    _handshake: tuple[int, int] | None
+
+    def open(self, now: float) -> Pending[None] | None:
+        """See Receiver."""
+        asked = self.request.headers.get("traceparent") if self.request is not None else None
+        about = _about(self, "")
+        span = _tracing(self).receive("handshake", asked, about)
+        self._handshake = None if span is None else (span.trace, span.id)
+        if span is None:
+            return super().open(now)
+        token = current.set(span)
+        try:
+            rest = super().open(now)
+        finally:
+            current.reset(token)
+        waits: Pending[None] | None = _ended_later(rest, self, span)
+        return waits
+
+    def refuse(
+        self, code: str, message: str, id: str | int | None = None, /, **fields: object
+    ) -> None:
+        """See Session."""
+        span = current.get()
+        if span is not None:
+            span.error = str(code)
+        super().refuse(code, message, id, **fields)
+
+    def _receive_message(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | Continuation | None:
+        # The field is the protocol's own: it is neither validated nor routed.
+        asked = frame.pop("traceparent", None)
+        about = _about(self, message.type)
+        span = _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
+        if span is None:
+            return super()._receive_message(message, frame, id, now)
+        token = current.set(span)
+        try:
+            rest = super()._receive_message(message, frame, id, now)
+        finally:
+            current.reset(token)
+        waits: Pending[None] | Continuation | None = _ended_later(rest, self, span)
+        return waits
+
+    def _take_steps(
+        self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
+    ) -> Pending[None] | None:
+        asked = frame.pop("traceparent", None)
+        about = _about(self, message.type)
+        span = _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
+        if span is None:
+            return super()._take_steps(message, frame, id, now)
+        token = current.set(span)
+        try:
+            rest = super()._take_steps(message, frame, id, now)
+        finally:
+            current.reset(token)
+        waits: Pending[None] | None = _ended_later(rest, self, span)
+        return waits
+
+
+def _tracing(session: Receiver) -> Tracing:
+    tracing = session.engine.tracing
+    assert tracing is not None  # noqa: S101 - nobody else makes the class
+    return tracing
+
+
+def _about(session: Receiver, kind: str) -> dict[str, str | int]:
+    about: dict[str, str | int] = {
+        "channeld.channel": session.channel.name,
+        "channeld.connection": session.connection_id,
+    }
+    if kind:
+        about["channeld.message"] = kind
+    return about
+
+
+def _ended_later(rest: Any, session: Receiver, span: Span) -> Any:
+    """What a call returned; its span ends now, or with the rest of it."""
+    tracing = _tracing(session)
+    if rest is None:
+        tracing.end(span)
+        return None
+    if isinstance(rest, Continuation):
+        return _TracedContinuation(rest, tracing, span)
+    return _TracedPending(rest, tracing, span)
+
+
+async def _finish(rest: Pending[None], tracing: Tracing, span: Span) -> None:
+    try:
+        with attached(span):
+            await rest
+    finally:
+        tracing.end(span)
+
+
+class _TracedPending(Pending[None]):
+    __slots__ = ("_rest",)
+
+    def __init__(self, rest: Pending[None], tracing: Tracing, span: Span) -> None:
+        super().__init__(_finish(rest, tracing, span))
+        self._rest = rest
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+class _TracedContinuation(Continuation):
+    __slots__ = ("_inner", "_span", "_tracing")
+
+    def __init__(self, inner: Continuation, tracing: Tracing, span: Span) -> None:
+        self._inner = inner
+        self._tracing = tracing
+        self._span = span
+
+    def then(self, resume: Callable[[], object]) -> None:
+        def ended() -> None:
+            self._tracing.end(self._span)
+            resume()
+
+        self._inner.then(ended)
+
+    def __await__(self) -> Any:
+        yield from self._inner.__await__()
+        self._tracing.end(self._span)

@@ -1,0 +1,148 @@
+"""Spans: what took how long, and because of what. Nothing here is imported or called while tracing is off.
+
+    span = tracing.receive("message say", traceparent, {"channeld.channel": "room"})
+    with attached(span):
+        …                      # `tracing.child(…)` finds it here
+    tracing.end(span)
+
+The rules of this file. A span is a plain value, so that one costs about two microseconds; whoever exports them turns them into
+what a library wants, in a thread of its own. A root is sampled by its trace id, anything below it as its parent is, also
+over the network (W3C Trace Context). Attributes are names from the configuration and ids of connections: never a user, a room or a
+value out of a message.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+__all__ = ["Span", "Tracing", "attached", "current", "traceparent"]
+
+Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_UNTIL: Final = 1 << 64
+
+
+@attrs.define(eq=False, slots=True)
+class Span:
+    """One thing that was done. Moments are nanoseconds since the Unix epoch; `link` is a span of another trace: its trace and id."""
+
+    trace: int
+    id: int
+    parent: int | None
+    name: str
+    kind: Kind
+    started: int
+    attributes: dict[str, str | int]
+    link: tuple[int, int] | None = None
+    ended: int = 0
+    error: str = ""
+
+    @property
+    def traceparent(self) -> str:
+        """As the header of a request that is made within it."""
+        return f"00-{self.trace:032x}-{self.id:016x}-01"
+
+
+current: Final[ContextVar[Span | None]] = ContextVar("channeld_span", default=None)
+"""The span that the code runs within."""
+
+
+@contextmanager
+def attached(span: Span | None) -> Iterator[None]:
+    """Run code within a span; both ends must be in one task. With None nothing changes."""
+    if span is None:
+        yield
+        return
+    token = current.set(span)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+def traceparent() -> str | None:
+    """What tells another server of the current span; None outside of one."""
+    span = current.get()
+    return None if span is None else span.traceparent
+
+
+class Tracing:
+    """Begins and ends spans.
+
+    Args:
+        take: gets each span that has ended; never waits, never raises.
+        now: nanoseconds since the Unix epoch.
+        random_bits: a random integer of that many bits.
+        ratio: the share of traces that are recorded, of those whose beginner leaves it to us.
+        follows: whether a caller's own decision counts (`parentbased_…` samplers).
+        enter: makes a span the current one of a tracing library for code of others (hooks); what it returns undoes that.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[Span], None],
+        *,
+        now: Callable[[], int],
+        random_bits: Callable[[int], int],
+        ratio: float = 1.0,
+        follows: bool = True,
+        enter: Callable[[Span], Callable[[], None]] = lambda _span: lambda: None,
+    ) -> None:
+        self._take = take
+        self._now = now
+        self._random_bits = random_bits
+        # As OpenTelemetry's TraceIdRatioBased, so that all services choose the same traces.
+        self._below = round(ratio * _UNTIL)
+        self._follows = follows
+        self.enter = enter
+
+    def receive(
+        self,
+        name: str,
+        caller: object,
+        attributes: dict[str, str | int],
+        link: tuple[int, int] | None = None,
+    ) -> Span | None:
+        """Begin what a client asked for; `caller` is its `traceparent`, None or nonsense. None: it is not recorded."""
+        found = _TRACEPARENT.fullmatch(caller) if isinstance(caller, str) else None
+        parent = None
+        if found is not None and int(found[1], 16) and int(found[2], 16):
+            trace, parent = int(found[1], 16), int(found[2], 16)
+            follows = self._follows
+            is_sampled = bool(int(found[3], 16) & 1) if follows else self._chooses(trace)
+        else:
+            trace = self._random_bits(128) or 1
+            is_sampled = self._chooses(trace)
+        if not is_sampled:
+            return None
+        return Span(trace, self._new_id(), parent, name, "server", self._now(), attributes, link)
+
+    def child(
+        self,
+        name: str,
+        attributes: dict[str, str | int],
+        kind: Kind = "internal",
+        parent: Span | None = None,
+    ) -> Span | None:
+        """Begin a part of `parent`, or of the current span; None where there is none."""
+        parent = parent or current.get()
+        if parent is None:
+            return None
+        return Span(parent.trace, self._new_id(), parent.id, name, kind, self._now(), attributes)
+
+    def end(self, span: Span | None, error: str = "") -> None:
+        """It is over; `error` is a code or the name of an exception's class."""
+        if span is not None:
+            span.ended = self._now()
+            span.error = span.error or error
+            self._take(span)
+
+    def _new_id(self) -> int:
+        return self._random_bits(64) or 1
+
+    def _chooses(self, trace: int) -> bool:
+        return (trace & 0xFFFF_FFFF_FFFF_FFFF) < self._below
