@@ -95,7 +95,9 @@ class Engine:
         self.budgets = Budgets()
         self.backends: Backends = NoBackends()
         around = make_broker, fanout, runtime.clock, runtime.timers, runtime.spawn
-        self.hub = Hub(*around) if tracing is None else TracedHub(*around, tracing=tracing)
+        self.hub = Hub(*around) if tracing is None else TracedHub(*around)
+        if tracing is not None and isinstance(self.hub, TracedHub):
+            self.hub.trace(tracing)
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()

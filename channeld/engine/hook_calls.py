@@ -87,19 +87,19 @@ def _spanned(engine: Surroundings, span: Span) -> Iterator[None]:
     engine.tracing.end(span)
 
 
-def _within(engine: Surroundings, span: Span, hook: Hook) -> Callable[..., Any]:
+def _within(engine: Surroundings, span: Span, hook: Hook) -> Callable[..., object]:
     """The hook's function, run within the span, on whichever loop or thread that is."""
     tracing, call = engine.tracing, hook.call
     assert tracing is not None  # noqa: S101 - where the span is from
 
-    async def call_async(*args: object) -> Any:
+    async def call_async(*args: object) -> object:
         undo = tracing.enter(span)
         try:
             return await call(*args)
         finally:
             undo()
 
-    def call_sync(*args: object) -> Any:
+    def call_sync(*args: object) -> object:
         undo = tracing.enter(span)
         try:
             return call(*args)
@@ -117,7 +117,7 @@ async def _call_hook(
     afterwards: list[Callable[[], Awaitable[None]]] | None,
     problem_of: Callable[[object], str | None] | None,
     span: Span | None = None,
-) -> tuple[Any, bool]:
+) -> tuple[object, bool]:
     remote = hook.asks
     if remote is not None:
         await yield_to_task()
@@ -179,7 +179,7 @@ async def call_authenticator(
 
 async def _call_authenticator(
     engine: Surroundings, hook: Hook, seconds: float, request: Request, span: Span | None
-) -> Any:
+) -> object:
     remote = hook.asks
     if remote is not None:
         await yield_to_task()

@@ -4,8 +4,8 @@ A message's span goes on while the rest of it waits: `Pending` and `Continuation
 the span again.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import TypeAlias, cast
 
 from channeld.engine.receive import Receiver
 from channeld.later import Continuation, Pending
@@ -14,6 +14,8 @@ from channeld.protocol.frames import Frame
 from channeld.telemetry.tracing import Span, Tracing, attached, current
 
 __all__ = ["TracedReceiver"]
+
+Rest: TypeAlias = Pending[None] | Continuation | None
 
 
 class TracedReceiver(Receiver):
@@ -36,8 +38,7 @@ class TracedReceiver(Receiver):
             rest = super().open(now)
         finally:
             current.reset(token)
-        waits: Pending[None] | None = _ended_later(rest, self, span)
-        return waits
+        return cast("Pending[None] | None", _ended_later(rest, self, span))
 
     def refuse(
         self, code: str, message: str, id: str | int | None = None, /, **fields: object
@@ -62,8 +63,7 @@ class TracedReceiver(Receiver):
             rest = super()._receive_message(message, frame, id, now)
         finally:
             current.reset(token)
-        waits: Pending[None] | Continuation | None = _ended_later(rest, self, span)
-        return waits
+        return _ended_later(rest, self, span)
 
     def _take_steps(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
@@ -78,8 +78,7 @@ class TracedReceiver(Receiver):
             rest = super()._take_steps(message, frame, id, now)
         finally:
             current.reset(token)
-        waits: Pending[None] | None = _ended_later(rest, self, span)
-        return waits
+        return cast("Pending[None] | None", _ended_later(rest, self, span))
 
 
 def _tracing(session: Receiver) -> Tracing:
@@ -98,7 +97,7 @@ def _about(session: Receiver, kind: str) -> dict[str, str | int]:
     return about
 
 
-def _ended_later(rest: Any, session: Receiver, span: Span) -> Any:
+def _ended_later(rest: Rest, session: Receiver, span: Span) -> Rest:
     """What a call returned; its span ends now, or with the rest of it."""
     tracing = _tracing(session)
     if rest is None:
@@ -144,6 +143,6 @@ class _TracedContinuation(Continuation):
 
         self._inner.then(ended)
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[object, object, None]:
         yield from self._inner.__await__()
         self._tracing.end(self._span)

@@ -4,8 +4,8 @@ A broker on the network brings a publication back in a task that knows nothing o
 published are remembered by their bytes, the latest `MOST`. What other nodes published is delivered without a span.
 """
 
-from collections.abc import Awaitable, Generator
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Generator
+from typing import Final, cast
 
 from channeld.broker.broker import Delivered, History, Placing, Position, Publication, Topic
 from channeld.broker.once import Once
@@ -23,7 +23,7 @@ class TracedPromise:
 
     __slots__ = ("_inner", "_span", "_tracing")
 
-    def __init__(self, inner: Awaitable[Any], tracing: Tracing, span: Span) -> None:
+    def __init__(self, inner: Awaitable[object], tracing: Tracing, span: Span) -> None:
         self._inner = inner
         self._tracing = tracing
         self._span = span
@@ -31,13 +31,13 @@ class TracedPromise:
     def _end(self, error: BaseException | None) -> None:
         self._tracing.end(self._span, type(error).__name__ if error is not None else "")
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         # Only a promise has `then`, and those who wait ask whether it has.
         if name != "then":
             raise AttributeError(name)
         then = cast("Promise", self._inner).then
 
-        def traced(call: Any) -> None:
+        def traced(call: Callable[[Exception | None], object]) -> None:
             def answered(error: Exception | None) -> None:
                 self._end(error)
                 call(error)
@@ -46,7 +46,7 @@ class TracedPromise:
 
         return traced
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[object, object, object]:
         try:
             result = yield from self._inner.__await__()
         except BaseException as error:
@@ -59,10 +59,10 @@ class TracedPromise:
 class TracedHub(Hub):
     """See Hub."""
 
-    def __init__(self, *around: Any, tracing: Tracing) -> None:
-        self._sent: dict[bytes, Span] = {}
+    def trace(self, tracing: Tracing) -> None:
+        """Make spans from now on; called once, before anything is published."""
         self.tracing = tracing
-        super().__init__(*around)
+        self._sent: dict[bytes, Span] = {}
 
     def publish(
         self,
@@ -93,7 +93,8 @@ class TracedHub(Hub):
         finally:
             current.reset(token)
         if hasattr(later, "__await__"):
-            return TracedPromise(cast("Awaitable[Any]", later), self.tracing, span)
+            promise = TracedPromise(cast("Awaitable[object]", later), self.tracing, span)
+            return cast("Awaitable[Position | None]", promise)
         self.tracing.end(span)
         return later
 

@@ -11,10 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from channeld.telemetry import log
 from channeld.telemetry.tracing import Span, Tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
 
 __all__ = ["MOST", "SpanExporter", "Spans", "tracing_from"]
 
@@ -28,7 +31,7 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 class SpanExporter(Protocol):
     """OpenTelemetry's exporters are such."""
 
-    def export(self, spans: Sequence[Any]) -> object:
+    def export(self, spans: "Sequence[ReadableSpan]") -> object:
         """Send them; blocks."""
 
     def shutdown(self) -> None:
@@ -86,7 +89,7 @@ class Spans:
                 log("spans_lost", spans=count, reason=type(error).__name__)
 
 
-def _translator(environ: Mapping[str, str]) -> Callable[[Span], Any]:
+def _translator(environ: Mapping[str, str]) -> "Callable[[Span], ReadableSpan]":
     """What makes a ReadableSpan of a span."""
     from opentelemetry import trace  # noqa: PLC0415 - only while tracing is on
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
@@ -152,7 +155,7 @@ def tracing_from(
     tracing = Tracing(
         spans.take,
         now=time.time_ns,
-        random_bits=random.Random(source).getrandbits,  # noqa: S311 - ids of spans are no secrets
+        random_bits=random.Random(source).getrandbits,  # noqa: S311 - ids of spans are not secret
         ratio=ratio,
         follows=follows,
         enter=_entering(),

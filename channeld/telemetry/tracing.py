@@ -5,7 +5,7 @@
         …                      # `tracing.child(…)` finds it here
     tracing.end(span)
 
-The rules of this file. A span is a plain value, so that one costs about two microseconds; whoever exports them turns them into
+The rules of this file. A span is a plain value, so that one costs about two microseconds; the exporter turns them into
 what a library wants, in a thread of its own. A root is sampled by its trace id, anything below it as its parent is, also
 over the network (W3C Trace Context). Attributes are names from the configuration and ids of connections: never a user, a room or a
 value out of a message.

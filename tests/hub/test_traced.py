@@ -7,7 +7,8 @@ from channeld.broker.broker import BrokerUnavailable, Delivered, Publication
 from channeld.hub.traced import MOST, TracedHub, TracedPromise
 from channeld.later import run_sync
 from channeld.telemetry.tracing import Span, Tracing, attached
-from tests.hub.kit import Kit, room
+from channeld.timers import Timers
+from tests.hub.kit import HandClock, Kit, room
 
 
 class Promised:
@@ -34,9 +35,15 @@ def made(spans: list[Span]) -> Tracing:
 
 def traced(kit: Kit, tracing: Tracing) -> TracedHub:
     hub = kit.hub
-    return TracedHub(
-        lambda _deliver: hub.broker, hub._fanout, None, None, lambda _waits: None, tracing=tracing
+    made_hub = TracedHub(
+        lambda _deliver: hub.broker,
+        hub._fanout,
+        HandClock(),
+        Timers(),
+        lambda _waits: None,
     )
+    made_hub.trace(tracing)
+    return made_hub
 
 
 def test_a_publication_that_waits_ends_its_span_with_its_answer() -> None:
@@ -47,7 +54,8 @@ def test_a_publication_that_waits_ends_its_span_with_its_answer() -> None:
     assert span is not None
     later = TracedPromise(promise, tracing, span)
     answers: list[object] = []
-    later.then(answers.append)
+    then: Any = later.then
+    then(answers.append)
     assert spans == []
     promise.calls[0](None)  # type: ignore[operator]
     assert (spans, answers) == ([span], [None])
