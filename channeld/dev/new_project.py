@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["TEMPLATES", "InTheWay", "contents", "create"]
+__all__ = ["TEMPLATES", "InTheWay", "contents", "create", "schema"]
 
 TEMPLATES: Final[Mapping[str, str]] = {
     "chat": "rooms with presence, history, whispers and a hook",
@@ -42,19 +42,23 @@ def contents(template: str) -> dict[str, str]:
         template: one of `TEMPLATES`.
     """
     ours = files("channeld.dev").joinpath("templates")
-    schema = files("channeld.config").joinpath("channels.schema.json")
     found = dict(_walk(ours.joinpath("common"), ""))
     found |= _walk(ours.joinpath(template), "")
-    found[_SCHEMA] = schema.read_text(encoding="utf-8")
-    return dict(sorted(found.items()))
+    return dict(sorted({**found, **schema()}.items()))
 
 
-def create(folder: Path, template: str) -> list[str]:
+def schema() -> dict[str, str]:
+    """The language's schema, which editors look for, by its path in a project."""
+    held = files("channeld.config").joinpath("channels.schema.json")
+    return {_SCHEMA: held.read_text(encoding="utf-8")}
+
+
+def create(folder: Path, written: Mapping[str, str]) -> list[str]:
     """Write a project into a folder, which is made if it is not there.
 
     Args:
         folder: new or empty (a `.git` in it may stay).
-        template: one of `TEMPLATES`.
+        written: the files' texts, by their path in it, such as the `contents` of a template.
 
     Returns:
         The paths of what was written, relative to the folder.
@@ -67,7 +71,6 @@ def create(folder: Path, template: str) -> list[str]:
         names = sorted(path.name for path in folder.iterdir() if path.name not in _HARMLESS)
         if names:
             raise InTheWay(folder, names)
-    written = contents(template)
     for name, text in written.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

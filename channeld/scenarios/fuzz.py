@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from channeld.config.model import Rate
+from channeld.config.writing import flow
 from channeld.dev.claims import claims_meeting
 from channeld.plan.load import Checked
 from channeld.plan.plan import ChannelPlan, Match, MessagePlan, Plan
@@ -21,7 +22,7 @@ from channeld.scenarios.made_up import Maker, shrunk
 from channeld.scenarios.outcome import Problem
 from channeld.scenarios.runner import run_scenario
 from channeld.scenarios.suite import Options, read_text
-from channeld.scenarios.writing import flow, scenario_text
+from channeld.scenarios.writing import scenario_text
 from channeld.telemetry import silenced
 
 __all__ = ["FuzzFailure", "Fuzzed", "fuzz"]

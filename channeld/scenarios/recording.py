@@ -14,9 +14,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import attrs
 import orjson
 
+from channeld.config.writing import flow
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
-from channeld.scenarios.writing import flow, scenario_text
+from channeld.scenarios.writing import scenario_text
 
 __all__ = ["Recording", "client_of"]
 

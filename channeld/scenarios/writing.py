@@ -1,23 +1,11 @@
 """Scenario files as they are written by channeld itself: one client, one step a line, everything in flow style."""
 
-import json
-import re
 from collections.abc import Iterable, Mapping
-from typing import Final
 
+from channeld.config.writing import flow
 from channeld.protocol.frames import Json
 
-__all__ = ["flow", "scenario_text"]
-
-_UNPRINTABLE: Final = re.compile(
-    "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
-)
-
-
-def flow(value: Json) -> str:
-    """A JSON value on one line, which YAML reads as the same value."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+__all__ = ["scenario_text"]
 
 
 def scenario_text(

@@ -70,3 +70,47 @@ def test_its_scenarios_pass(template: str, capsys: pytest.CaptureFixture[str]) -
     capsys.readouterr()
     assert run(["test"]) == 0
     assert " 0 failed, 0 errors, 0 skipped" in capsys.readouterr().out
+
+
+ASYNCAPI = """\
+asyncapi: 3.0.0
+channels:
+  chat: {address: /rooms/{room}, messages: {say: {payload: {type: object}}}}
+operations: {say: {action: receive, channel: {$ref: "#/channels/chat"}}}
+""".replace("/rooms/{room}", '"/rooms/{room}"')
+
+
+def test_from_asyncapi_it_makes_a_file_that_validates(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("api.yaml").write_text(ASYNCAPI)
+    assert run(["init", "made", "--from", "api.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "Made a project from api.yaml in made" in out
+    assert out.endswith("  cd made\n  channeld validate\n")
+    assert sorted(str(path) for path in Path("made").rglob("*.*")) == [
+        "made/channels.yaml", "made/schemas/channels.schema.json",
+    ]  # fmt: skip
+    assert run(["validate", "made/channels.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        (None, 2, "api.yaml: No such file or directory"),
+        ("a: [", 2, "api.yaml is not YAML or JSON:"),
+        ("openapi: 3.1.0", 1, "it is an openapi document"),
+        (ASYNCAPI.replace("type: object", "$ref: other.yaml"), 1, "refers to another document"),
+    ],
+)
+def test_from_what_cannot_be_read_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], text: str | None, status: int, words: str
+) -> None:
+    if text is not None:
+        Path("api.yaml").write_text(text)
+    assert run(["init", "made", "--from", "api.yaml"]) == status
+    assert words in capsys.readouterr().err
+    assert not Path("made").exists()
+
+
+def test_a_template_and_a_document_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "made", "--from", "api.yaml", "--template", "chat"]) == 2
+    assert "use one of them" in capsys.readouterr().err

@@ -20,7 +20,7 @@ every_template = pytest.mark.parametrize("template", TEMPLATES)
 
 @pytest.fixture(params=TEMPLATES)
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    create(tmp_path / "project", request.param)
+    create(tmp_path / "project", contents(request.param))
     return tmp_path / "project"
 
 
@@ -61,7 +61,7 @@ def test_a_folder_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
     for name in ("channels.yaml", ".env"):
         (tmp_path / name).write_text("mine")
     with pytest.raises(InTheWay) as raised:
-        create(tmp_path, "chat")
+        create(tmp_path, contents("chat"))
     assert raised.value.names == [".env", "channels.yaml"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".env", "channels.yaml"]
     assert (tmp_path / "channels.yaml").read_text() == "mine"
@@ -69,7 +69,7 @@ def test_a_folder_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_fresh_repository_is_empty_enough(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
-    assert "channels.yaml" in create(tmp_path, "chat")
+    assert "channels.yaml" in create(tmp_path, contents("chat"))
 
 
 def test_the_wheel_has_the_templates() -> None:

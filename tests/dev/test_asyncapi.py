@@ -1,0 +1,191 @@
+"""A first file out of AsyncAPI documents of both versions, and of what channeld exports itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from channeld.dev.asyncapi import AsyncapiRefused, FirstFile, first_file
+from channeld.export.asyncapi import asyncapi
+from channeld.plan.load import check
+from tests.export.kit import NASTY, SHIPPED, contract_of_file
+
+V2 = """
+asyncapi: 2.6.0
+channels:
+  user/signedup:
+    description: New users.
+    subscribe: {operationId: onSignup, message: {$ref: '#/components/messages/UserSignedUp'}}
+  rooms/{room}/chat:
+    parameters: {room: {schema: {type: string, pattern: '^[a-z]+$'}}}
+    publish:
+      message:
+        oneOf:
+          - $ref: '#/components/messages/Say'
+          - {name: leave now!, payload: {type: object, required: [id], properties: {id: {type: string}, why: {type: string, nullable: true}}}}
+          - {name: raw, payload: {type: string}}
+    subscribe: {message: {$ref: '#/components/messages/Say'}}
+components:
+  messages:
+    UserSignedUp: {summary: Somebody has an account., headers: {type: object}, payload: {$ref: '#/components/schemas/User'}}
+    Say:
+      messageId: said
+      payload:
+        allOf:
+          - {type: object, required: [type], properties: {type: {const: say}}}
+          - {$ref: '#/components/schemas/Text'}
+  schemas:
+    User:
+      type: object
+      discriminator: kind
+      properties:
+        friends: {type: array, items: {$ref: '#/components/schemas/User'}}
+        pair: {type: array, items: [{type: string}, {type: integer}], additionalItems: false}
+        age: {type: integer, minimum: 0, exclusiveMinimum: true}
+    Text: {type: object, properties: {text: {type: string}}}
+"""
+V3 = """
+asyncapi: 3.0.0
+channels:
+  chat:
+    address: /rooms/{room}
+    parameters: {room: {enum: [a, b]}}
+    messages:
+      say: {payload: {type: object, properties: {text: {type: string}}}}
+      told: {payload: {schemaFormat: 'application/schema+json;version=draft-07', schema: {type: object}}}
+  quiet: {address: "user.{id}.signedup", messages: {hello: {}}}
+  empty: {address: /empty}
+operations:
+  onSay: {action: receive, channel: {$ref: '#/channels/chat'}, messages: [{$ref: '#/channels/chat/messages/say'}]}
+  tell: {action: send, channel: {$ref: '#/channels/chat'}, messages: [{$ref: '#/channels/chat/messages/told'}]}
+"""
+
+
+def made(text: str) -> tuple[FirstFile, Any]:
+    file = first_file(yaml.safe_load(text), "it.yaml")
+    return file, yaml.safe_load(file.text)
+
+
+def refused(text: str) -> list[str]:
+    with pytest.raises(AsyncapiRefused) as caught:
+        first_file(yaml.safe_load(text), "it.yaml")
+    return caught.value.problems
+
+
+def errors(file: FirstFile, folder: Path) -> list[str]:
+    path = folder / "channels.yaml"
+    path.write_text(file.text)
+    return [one.message for one in check(str(path), environ={}).report.errors]
+
+
+def test_version_2(tmp_path: Path) -> None:
+    file, said = made(V2)
+    chat = said["channels"]["rooms-room-chat"]
+    assert chat["path"] == "/rooms/{room}/chat"
+    assert chat["params"] == {"room": {"type": "string", "pattern": "^[a-z]+$"}}
+    text = {"type": "object", "properties": {"text": {"type": "string"}}}
+    say = {"schema": {"type": "object", "allOf": [{"type": "object"}, text]}}
+    assert chat["messages"]["say"] == {"route": "none", **say}
+    assert chat["events"] == {"say": say}
+    assert chat["messages"]["leave-now"]["schema"]["properties"] == {
+        "why": {"type": ["string", "null"]}
+    }
+    signedup = said["channels"]["user-signedup"]["events"]["UserSignedUp"]
+    assert signedup["description"] == "Somebody has an account."
+    pair = {
+        "type": "array",
+        "prefixItems": [{"type": "string"}, {"type": "integer"}],
+        "items": False,
+    }
+    assert said["schemas"]["User"]["properties"] == {
+        "friends": {"type": "array", "items": {"$ref": "#/schemas/User"}},
+        "pair": pair,
+        "age": {"type": "integer", "exclusiveMinimum": 0},
+    }
+    assert [note.partition(": ")[2] for note in file.notes[:3]] == [
+        "the headers of message UserSignedUp; frames have none",
+        "`id` of message leave now!; every frame has its own `id`",
+        "message raw, whose payload is not an object",
+    ]
+    assert "`discriminator`" in file.notes[3]
+    assert all(f"# Left out: {note}\n" in file.text for note in file.notes)
+    assert errors(file, tmp_path) == []
+
+
+def test_version_3(tmp_path: Path) -> None:
+    file, said = made(V3)
+    chat = said["channels"]["chat"]
+    assert (list(chat["messages"]), list(chat["events"])) == (["say"], ["told"])
+    assert chat["params"] == {"room": {"type": "string", "enum": ["a", "b"]}}
+    quiet = said["channels"]["quiet"]
+    assert quiet["path"] == "/user/{id}/signedup"
+    assert quiet["messages"] == {"hello": {"route": "none", "schema": {"type": "object"}}}
+    assert [note.partition(":")[0] for note in file.notes] == ["channel quiet", "channel empty"]
+    assert "Each `route` is `none`" in file.text
+    assert errors(file, tmp_path) == []
+
+
+HEAD = "asyncapi: 3.0.0\nchannels: {c: {address: /c, messages: {m: %s}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[]", "it has no `asyncapi: VERSION`"),
+        ("asyncapi: 3", "it has no `asyncapi: VERSION`"),
+        ("openapi: 3.1.0", "it is an openapi document"),
+        ("asyncapi: 1.2.0", "it is of AsyncAPI 1.2.0; versions 2 and 3"),
+        ("asyncapi: 3.0.0", "`channels` is not a mapping"),
+        ("{asyncapi: 3.0.0, channels: {}}", "no channel with a message"),
+        ("{asyncapi: 3.0.0, channels: {c: 5}}", "/channels/c: this is not a mapping"),
+        ("{asyncapi: 2.6.0, channels: {'a/x-{b}': {publish: {message: {}}}}}", "not a whole segment"),
+        (HEAD % "{payload: {$ref: other.yaml#/a}}", "refers to another document, other.yaml#/a"),
+        (HEAD % "{payload: {properties: {a: {$ref: '#/nowhere'}}}}", "there is nothing at #/nowhere"),
+        (HEAD % "{$ref: '#/channels/c/messages/m'}", "the reference refers to itself"),
+        (HEAD % "{payload: {allOf: [{$ref: '#/channels/c/messages/m/payload'}]}}", "`allOf` refers to itself"),
+        (HEAD % "{payload: {schemaFormat: application/vnd.apache.avro;version=1.9.0, schema: {}}}", "avro"),
+        (HEAD % "{}" + "\noperations: {o: {channel: {$ref: '#/channels/d'}}}", "`channel` is not a reference"),
+        (
+            "{asyncapi: 2.6.0, channels: {c: {publish: {message: {oneOf: [{name: a, payload: {type: object}}, {name: a}, {name: a, payload: {maxProperties: 1}}]}}}}}",
+            "two messages of channel c are called a",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_said_with_its_place(text: str, problem: str) -> None:
+    assert any(problem in one for one in refused(text))
+
+
+def test_all_problems_are_said_at_once() -> None:
+    text = "{asyncapi: 2.6.0, channels: {a: {publish: {message: {payload: {$ref: b.yaml}}}}, 'x{y': {publish: {message: {}}}}}"
+    assert len(refused(text)) == 2
+
+
+@pytest.mark.parametrize("version", ["3.0.0", "3.1.0"])
+@pytest.mark.parametrize("source", [SHIPPED, NASTY], ids=["shipped", "nasty"])
+def test_what_channeld_exports_comes_back(tmp_path: Path, source: Path, version: Any) -> None:
+    before = contract_of_file(source)
+    document = asyncapi(before, title="t", release="1", version=version)
+    file = first_file(document, "asyncapi.json")
+    assert errors(file, tmp_path) == []
+    after = contract_of_file(tmp_path / "channels.yaml")
+    told = {c.name: c for c in after.channels}
+    for channel in before.channels:
+        same = told[channel.name]
+        assert (same.path, same.params, same.description) == (
+            channel.path,
+            channel.params,
+            channel.description,
+        )
+        for sent in channel.sent:
+            if sent.declared:
+                (again,) = (one for one in same.sent if one.type == sent.type)
+                # The nasty one's references are written out, which says the same in another form.
+                if source == SHIPPED:
+                    assert without_words(again.schema) == without_words(sent.schema)
+        declared = {one.type for one in channel.received if one.declared}
+        assert declared == {one.type for one in same.received if one.declared}
+
+
+def without_words(schema: Any) -> Any:
+    return {key: held for key, held in schema.items() if key != "description"}
