@@ -7,7 +7,7 @@ Reading order, from the bottom to the top (ARCHITECTURE.md tells of each):
 - before the server starts: `config/` (text to model), `schema/` (JSON Schema), `auth/` (authenticators), `plan/` (model to plan)
 - while it runs: `broker/`, `hub/`, `engine/`, `cluster/`, `server/`, `webhooks/`, `api/`, `shadow/`, put together in `app.py`
 - for hook authors: `hooks.py`, `testing/`, `pytest_plugin.py`; for applications: `client/`
-- tools: `dev/`, `export/`, `diff/`, `scenarios/`, and the commands in `cli/`
+- tools: `dev/`, `export/`, `diff/`, `scenarios/`, `lsp/`, and the commands in `cli/`
 """
 
 from channeld.hooks import Context, Reject, Request, Server, SyncContext, ThreadServer, User

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("channeld.cli.token", "Mint a token for development."),
     "explain": ("channeld.cli.explain", "Explain a diagnostic code such as CH310."),
     "init": ("channeld.cli.init", "Create a working project in a new folder."),
+    "lsp": ("channeld.cli.lsp", "Serve editors: findings, completion and more while you type."),
     "schema": ("channeld.cli.schema", "Print the JSON Schema of the configuration language."),
     "completion": ("channeld.cli.completion", "Print a completion script for a shell."),
 }

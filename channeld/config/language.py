@@ -150,6 +150,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "boolean": "a boolean",
     "array": "a list",
     "object": "a mapping",
+    "null": "nothing",
 }
 _NAMES: Final[Mapping[str, str]] = {
     "auth": "authenticator",

@@ -43,6 +43,7 @@ def check(
     import_hooks: bool = True,
     missing_is_error: bool = False,
     fresh: AbstractSet[str] = frozenset(),
+    files: FileSystem | None = None,
 ) -> Checked:
     """Load and compile a file, `-` for standard input. Never raises for what the file says, or for its absence.
 
@@ -52,9 +53,11 @@ def check(
         import_hooks: whether hook modules are imported; otherwise only their source is looked at.
         missing_is_error: whether a variable that is not set is an error (to run), or a warning (to validate).
         fresh: hook modules that are to be imported again.
+        files: how files are read where not from the disk alone, as with an editor's unsaved texts.
     """
     name = STDIN if file == "-" else file
-    files = _with_stdin(file_system()) if file == "-" else file_system()
+    if files is None:
+        files = _with_stdin(file_system()) if file == "-" else file_system()
     loaded = load(
         name,
         environ=environ,
@@ -75,10 +78,14 @@ def check(
 
 
 def check_any(
-    file: str, *, environ: Mapping[str, str] = os.environ, import_hooks: bool = True
+    file: str,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    import_hooks: bool = True,
+    files: FileSystem | None = None,
 ) -> Checked:
     """As `check`, but a file of JSON Schemas is checked as what it is; neither has a plan then, nor a configuration."""
-    checked = check(file, environ=environ, import_hooks=import_hooks)
+    checked = check(file, environ=environ, import_hooks=import_hooks, files=files)
     tree = checked.sources.tree(checked.file)
     if tree is None or checked.config is None or checked.config.channels:
         return checked

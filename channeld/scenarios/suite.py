@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.load import file_system
+from channeld.config.load import FileSystem, file_system
 from channeld.config.source import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
@@ -31,6 +31,7 @@ __all__ = [
     "Options",
     "Parsed",
     "Runs",
+    "config_file",
     "find_files",
     "read_file",
     "read_text",
@@ -160,9 +161,12 @@ def run_file(parsed: Parsed, options: Options | None = None) -> FileResult:
 class Runs:
     """Runs files one after the other; each configuration is compiled once for all of them."""
 
-    def __init__(self, options: Options, *, import_hooks: bool = True) -> None:
+    def __init__(
+        self, options: Options, *, import_hooks: bool = True, files: FileSystem | None = None
+    ) -> None:
         self._options = options
         self._import_hooks = import_hooks
+        self._files = files
         self._configs: dict[tuple[str, tuple[tuple[str, str], ...]], Checked] = {}
 
     def check(self, parsed: Parsed, told: Collection[str] = ()) -> Report:
@@ -180,7 +184,7 @@ class Runs:
             config = self._config(content, found)
         if config is not None and config.plan is not None:
             _check_stubs(content, config.plan, report)
-        elif _config_file(content) not in told:
+        elif config_file(content) not in told:
             report.extend(found)
         return report
 
@@ -231,7 +235,7 @@ class Runs:
 
     def _config(self, content: ScenarioFile, report: Report) -> Checked | None:
         """The configuration of a file; CH811 or CH812 where there is none to be had."""
-        file = _config_file(content)
+        file = config_file(content)
         tree = content.tree
         place = tree.place("/config") if content.config else tree.place("")
         if file is None:
@@ -242,7 +246,9 @@ class Runs:
         key = (file, tuple(sorted(content.env.items())))
         if key not in self._configs:
             environ = {**os.environ, **content.env}
-            self._configs[key] = check(file, environ=environ, import_hooks=self._import_hooks)
+            self._configs[key] = check(
+                file, environ=environ, import_hooks=self._import_hooks, files=self._files
+            )
         config = self._configs[key]
         if config.unreadable:
             message = f"`{file}` can't be read: {config.unreadable}"
@@ -262,7 +268,8 @@ class Runs:
         return config
 
 
-def _config_file(content: ScenarioFile) -> str | None:
+def config_file(content: ScenarioFile) -> str | None:
+    """The configuration that a scenario file is for; None where it names none and there is none above it."""
     return content.config or _upwards(content.tree.file)
 
 

@@ -200,6 +200,7 @@ def test_the_tags_are_known() -> None:
         "swift",
         "php",
         "elixir",
+        "toml",
     }
     odd = [str(block) for page in PAGES for block in blocks(page) if block.language not in known]
     assert odd == []

@@ -1,0 +1,183 @@
+"""What is wrong with a document: at once for the blocks that were edited, and for the whole as `channeld validate` says.
+
+`whole` is what the worker process does. `part` is done between two key strokes: the same checks over a reduced text, of
+which only the findings inside of the edited blocks count. Neither imports a hook module.
+"""
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from channeld.config.load import FileSystem
+from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.lsp.blocks import WHOLE, Blocks
+from channeld.lsp.buffers import overlaid, shown_name
+from channeld.plan.load import check, check_any
+
+__all__ = [
+    "Around",
+    "Checkup",
+    "above",
+    "is_configuration",
+    "is_of",
+    "is_scenarios",
+    "part",
+    "scenario_part",
+    "whole",
+]
+
+_CONFIGURATIONS: Final = ("channels.yaml", "channels.yml")
+_SCENARIOS: Final = (".test.yaml", ".test.yml")
+_VERSION: Final = re.compile(r"^channeld[ \t]*:", re.MULTILINE)
+_STRUCTURE: Final = "CH2"
+_LEVELS: Final = 16
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Checkup:
+    """What came of checking a document.
+
+    `root` is the configuration or scenario file that it belongs to, empty where it is none of ours; `files` is what was
+    read for it. `listed` is what the patterns of `include` matched, for `part`.
+    """
+
+    root: str = ""
+    findings: tuple[Diagnostic, ...] = ()
+    files: tuple[str, ...] = ()
+    listed: Mapping[str, list[str]] = attrs.field(factory=dict)
+
+
+def is_scenarios(name: str) -> bool:
+    """Whether a file is one of scenarios, by its name."""
+    return name.endswith(_SCENARIOS)
+
+
+def is_configuration(name: str, text: str) -> bool:
+    """Whether a file is a configuration of its own: by its name, or because it says which version it is for."""
+    return posixpath.basename(name) in _CONFIGURATIONS or _VERSION.search(text) is not None
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Around:
+    """What is read with a document: texts by name, reduced where they may be, and what patterns of `include` match."""
+
+    texts: Mapping[str, str]
+    listed: Mapping[str, list[str]]
+
+    def with_text(self, name: str, text: str) -> FileSystem:
+        """The files, that of the document being this text; the disk is searched for nothing."""
+        return overlaid({**self.texts, name: text}, self.listed)
+
+
+def whole(name: str, texts: Mapping[str, str]) -> Checkup:
+    """Check a document, and all that belongs to it, as `channeld validate --no-hooks` does.
+
+    Args:
+        name: the document: a configuration, a scenario file, or a file that a configuration above it reads.
+        texts: the open documents, by name.
+    """
+    files, listed = _noting(overlaid(texts))
+    if is_scenarios(name):
+        return _scenarios(name, texts, files)
+    text = texts.get(name, "")
+    candidates = [name] if is_configuration(name, text) else list(above(name))
+    for root in candidates:
+        checked = check_any(root, import_hooks=False, files=files)
+        read = tuple(map(shown_name, checked.sources.files))
+        if name in read:
+            findings = tuple(map(_renamed, checked.report.sorted()))
+            return Checkup(root=root, findings=findings, files=read, listed=listed)
+    return Checkup()
+
+
+def _renamed(finding: Diagnostic) -> Diagnostic:
+    """A finding in a file above the working folder, which the configuration names by steps upwards."""
+    if not finding.place.file.startswith(".."):
+        return finding
+    place = attrs.evolve(finding.place, file=shown_name(finding.place.file))
+    return attrs.evolve(finding, place=place)
+
+
+def above(name: str) -> Iterator[str]:
+    """The configurations that could read a file: those in its folder and the folders above."""
+    if ":" in name.partition("/")[0]:
+        return
+    folder = Path(name).absolute().parent
+    for at in [folder, *folder.parents][:_LEVELS]:
+        for candidate in _CONFIGURATIONS:
+            if (at / candidate).is_file():
+                yield shown_name(str(at / candidate))
+
+
+def _scenarios(name: str, texts: Mapping[str, str], files: FileSystem) -> Checkup:
+    from channeld.scenarios.suite import Options, Runs, config_file, read_text  # noqa: PLC0415 - it brings the engine
+
+    try:
+        text = files.read(name).decode("utf-8", "surrogateescape")
+    except OSError:
+        return Checkup(root=name)
+    parsed = read_text(text, name)
+    report = Runs(Options(), import_hooks=False, files=files).check(parsed)
+    config = config_file(parsed.content) if parsed.content is not None else None
+    read = (name,) if config is None else (name, shown_name(config))
+    return Checkup(root=name, findings=tuple(report.sorted()), files=read)
+
+
+def _noting(files: FileSystem) -> tuple[FileSystem, dict[str, list[str]]]:
+    """The same files, and what their patterns were found to match."""
+    listed: dict[str, list[str]] = {}
+
+    def list_files(pattern: str) -> list[str]:
+        listed[pattern] = files.list_files(pattern)
+        return listed[pattern]
+
+    return FileSystem(read=files.read, list_files=list_files), listed
+
+
+def part(
+    root: str,
+    name: str,
+    blocks: Blocks,
+    focus: Collection[int],
+    around: Around,
+    of: str = "",
+) -> list[Diagnostic]:
+    """The findings inside of some blocks of a document, from those blocks and what they name.
+
+    Args:
+        root: the configuration that the document belongs to.
+        name: the document.
+        blocks: its text, cut.
+        focus: the blocks that were edited.
+        around: what is read with it.
+        of: a file all of whose findings are wanted instead, such as a schema file that those blocks name.
+    """
+    files = around.with_text(name, blocks.reduced(focus))
+    checked = check(root, import_hooks=False, files=files)
+    if of:
+        return [one for one in map(_renamed, checked.report) if one.place.file == of]
+    return [one for one in checked.report if is_of(one, name, blocks, focus)]
+
+
+def is_of(finding: Diagnostic, name: str, blocks: Blocks, focus: Collection[int]) -> bool:
+    """Whether a finding is one that `part` gives for these blocks."""
+    if finding.place.file != name or finding.code in WHOLE:
+        return False
+    line = finding.place.line - 1
+    for index in focus:
+        cut = blocks.cuts[index]
+        if cut.start <= line < cut.end:
+            # What a section's findings depend on, beyond their form, may be any channel.
+            return cut.name is not None or finding.code < _STRUCTURE
+    return False
+
+
+def scenario_part(name: str, text: str) -> list[Diagnostic]:
+    """What is wrong with a scenario file by itself."""
+    from channeld.scenarios.suite import read_text  # noqa: PLC0415 - as above
+
+    return list(read_text(text, name).report)

@@ -1,0 +1,371 @@
+"""What may be written at a cursor: keys and values of the language, and names that the configuration itself gives."""
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from channeld.config.language import Rule
+from channeld.diagnostics.catalogue import CATALOGUE
+from channeld.diagnostics.diagnostic import Severity
+from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.cursor import MARK, Cursor, cursor_at
+from channeld.lsp.names import (
+    NameKind,
+    channel_of,
+    is_schema,
+    is_template,
+    kind_at,
+    message_of,
+    params_of,
+)
+from channeld.lsp.projects import Projects
+from channeld.lsp.rules import described, keys_of, rules_at, takes_mapping, words_of
+from channeld.lsp.view import View
+from channeld.plan.hook_import import module_names
+from channeld.plan.hook_source import HookSource, find_module
+from channeld.pointer import at, tokens
+from channeld.schema.vocabulary import FORMATS, KEYWORDS, TYPES
+
+__all__ = ["Offer", "offers"]
+
+MOST: Final = 500
+_IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
+_CODE: Final = re.compile(r"[A-Za-z0-9]*$")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Offer:
+    """One completion: its label, what is put into the text if that is another, a word for its kind, and Markdown."""
+
+    label: str
+    kind: str
+    text: str = ""
+    detail: str = ""
+    documentation: str = ""
+    rank: int = 5
+
+
+def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offer]] | None:
+    """What may stand at a caret, and what of the text it replaces; None where nothing is known."""
+    buffer = projects.buffer(name)
+    if buffer is None or caret.line >= len(buffer.lines):
+        return None
+    line = buffer.lines[caret.line][: caret.column]
+    ignoring = _IGNORE.search(line)
+    if ignoring is not None:
+        word = _CODE.search(line)
+        start = word.start() if word else caret.column
+        return Span(Caret(caret.line, start), caret), _codes(projects, name, caret.line)
+    cursor = cursor_at(projects, name, caret)
+    if cursor is None:
+        return None
+    span, found = _offered(cursor)
+    return span, list(islice(found, MOST))
+
+
+def _offered(cursor: Cursor) -> tuple[Span, Iterator[Offer]]:
+    expression = cursor.template
+    if expression is not None and not cursor.view.is_scenarios and is_template(cursor.pointer):
+        start = cursor.span.start.column + len(cursor.word) - _length_of_last(expression)
+        span = Span(Caret(cursor.span.start.line, start), cursor.span.end)
+        return span, _fields(cursor, expression)
+    if cursor.is_key:
+        return cursor.span, _keys(cursor, cursor.siblings, colon=": ")
+    return cursor.span, _values(cursor)
+
+
+def _length_of_last(expression: str) -> int:
+    return len(expression.rpartition(".")[2])
+
+
+def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
+    """Codes for an ignore comment: those of its lines first. An error cannot be ignored."""
+    near = {
+        one.code for one in projects.of_document(name) if one.place.line - 1 in (line, line + 1)
+    }
+    entries = [CATALOGUE[code] for code in CATALOGUE if code.startswith("CH")]
+    return [
+        Offer(
+            label=entry.code,
+            kind="constant",
+            detail=entry.title,
+            documentation=entry.explanation,
+            rank=0 if entry.code in near else 5,
+        )
+        for entry in entries
+        if entry.severity is not Severity.ERROR
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------ keys
+
+
+def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[Offer]:
+    """The keys that the mapping at the cursor's pointer takes and does not have."""
+    view, pointer = cursor.view, cursor.pointer
+    rules = rules_at(pointer, view.tree.value, scenarios=view.is_scenarios)
+    required = {key for rule in rules for key in rule.get("required", ())}
+    for key, rule in keys_of(rules, scenarios=view.is_scenarios).items():
+        if key in siblings:
+            continue
+        yield Offer(
+            label=key,
+            kind="property",
+            text=key + (":" if _opens(rule) else colon),
+            detail=rule.get("title", "") + (" (required)" if key in required else ""),
+            documentation=described(rule),
+            rank=1 if key in required else 3,
+        )
+    for label, detail in _own_keys(view, pointer):
+        if label not in siblings:
+            yield Offer(label=label, kind="field", text=label + colon, detail=detail, rank=2)
+
+
+def _opens(rule: Rule) -> bool:
+    return takes_mapping(rule) and "anyOf" not in rule
+
+
+def _own_keys(view: View, pointer: str) -> Iterator[tuple[str, str]]:
+    """Keys that are names of the configuration: params, claims, hooks of a scenario's stubs, words of JSON Schema."""
+    path = tokens(pointer)
+    if view.is_scenarios:
+        return
+    if is_schema(pointer) and path[-1:] not in (["properties"], ["$defs"]):
+        yield from ((keyword, "JSON Schema") for keyword in KEYWORDS)
+    elif path[:1] == ["channels"] and path[2:] == ["params"]:
+        known = params_of(view.at("channels", path[1], "path"))
+        yield from ((param, "param of the path") for param in known)
+    elif "require" in path[-2:] and path[:1] == ["channels"]:
+        claims = view.claims(view.authenticators(channel_of(pointer)))
+        yield from ((claim, "claim") for claim in claims)
+
+
+# ---------------------------------------------------------------------------------------------------------- values
+
+
+def _values(cursor: Cursor) -> Iterator[Offer]:
+    view, pointer = cursor.view, cursor.pointer
+    rules = rules_at(pointer, view.tree.value, scenarios=view.is_scenarios)
+    kind = kind_at(pointer) if not view.is_scenarios or pointer == "/config" else None
+    if kind is not None:
+        yield from _NAMED[kind](cursor)
+    mapping = [rule for rule in rules if takes_mapping(rule)]
+    if cursor.own_line and (mapping or is_schema(pointer)):
+        yield from _keys(cursor, (), colon=": ")
+    if is_schema(pointer):
+        yield from _schema_values(pointer)
+        return
+    if kind in (NameKind.FILE, NameKind.HOOK, NameKind.AUTHENTICATOR):
+        return
+    seen = {MARK}
+    for rule in rules:
+        for word in words_of(rule):
+            if word not in seen:
+                seen.add(word)
+                kept = "enum" in rule or "const" in rule or rule.get("type") == "boolean"
+                yield Offer(
+                    label=word,
+                    kind="value" if kept else "text",
+                    text=_quoted(word, cursor),
+                    detail=rule.get("title", ""),
+                    documentation=rule.get("description", ""),
+                    rank=2 if kept else 4,
+                )
+
+
+def _quoted(word: str, cursor: Cursor) -> str:
+    """A value as it is written here: in quotes where it would be something else without, and there are none."""
+    line = cursor.view.tree.lines
+    start = line.offset(cursor.span.start.line + 1) + cursor.span.start.column
+    is_quoted = line.text[start - 1 : start] in ("'", '"')
+    return f'"{word}"' if word[:1] in "{[*&#!|>%@`" and not is_quoted else word
+
+
+def _schema_values(pointer: str) -> Iterator[Offer]:
+    last = pointer.rpartition("/")[2]
+    if last == "type" or pointer.rpartition("/")[0].endswith("/type"):
+        yield from (Offer(label=word, kind="value", rank=1) for word in TYPES)
+    elif last == "format":
+        yield from (Offer(label=word, kind="value") for word in sorted(FORMATS))
+    elif KEYWORDS.get(last) == "true or false" or last == "additionalProperties":
+        yield from (Offer(label=word, kind="value") for word in ("true", "false"))
+
+
+def _authenticators(cursor: Cursor) -> Iterator[Offer]:
+    for name in cursor.view.names("auth"):
+        declared = cursor.view.at("auth", name, "type")
+        yield Offer(
+            label=name, kind="reference", detail=f"{declared or ''} authenticator".strip(), rank=1
+        )
+    if cursor.pointer.endswith("/auth"):
+        yield Offer(label="none", kind="value", detail="let everyone in", rank=2)
+
+
+def _backends(cursor: Cursor) -> Iterator[Offer]:
+    return (Offer(label=name, kind="reference", rank=1) for name in cursor.view.names("backends"))
+
+
+def _channels(cursor: Cursor) -> Iterator[Offer]:
+    known = dict.fromkeys([*cursor.view.channels, *cursor.view.names("channels")])
+    return (Offer(label=name, kind="reference", rank=1) for name in known if MARK not in name)
+
+
+def _messages(cursor: Cursor) -> Iterator[Offer]:
+    """Types of the channel; what is emitted is an event of the channel that it is routed to, or of this one."""
+    channel = channel_of(cursor.pointer)
+    sections = ("events", "messages")
+    for section in sections:
+        for name in cursor.view.names("channels", channel, section):
+            detail = "event" if section == "events" else "message"
+            yield Offer(label=name, kind="reference", detail=detail, rank=1)
+
+
+def _hooks(cursor: Cursor) -> Iterator[Offer]:
+    """The functions of hook modules, by their source."""
+    view = cursor.view
+    root = hook_root(view)
+    module = cursor.word.partition(":")[0] if ":" in cursor.word else ""
+    names = [module] if module else module_names(root)
+    for name in islice(names, MOST):
+        source = hook_source(root, name)
+        for function in source.function_names() if source is not None else ():
+            if not function.startswith("_"):
+                yield Offer(label=f"{name}:{function}", kind="function", rank=1)
+
+
+def hook_root(view: View) -> Path:
+    """The folder of hook modules."""
+    path = view.config.hooks.path if view.config is not None else posixpath.dirname(view.root)
+    return Path(path or ".")
+
+
+def hook_source(root: Path, module: str) -> HookSource | None:
+    """The source of a hook module; None where it has none that can be read."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    path = find_module(module, root)
+    if path is None:
+        return None
+    try:
+        source = HookSource.read(path)
+    except OSError:
+        return None
+    return source if isinstance(source, HookSource) else None
+
+
+def _schemas(cursor: Cursor) -> Iterator[Offer]:
+    for name in cursor.view.names("schemas"):
+        reference = at("#/schemas", name)
+        yield Offer(label=reference, kind="reference", text=_quoted(reference, cursor), rank=1)
+    yield from _files_with(cursor, (".json", ".yaml", ".yml"))
+
+
+def _files(cursor: Cursor) -> Iterator[Offer]:
+    yield from _files_with(cursor, (".yaml", ".yml") if "/include" in cursor.pointer else ())
+
+
+def _files_with(cursor: Cursor, endings: tuple[str, ...]) -> Iterator[Offer]:
+    """Files and folders below the folder that the word names so far, relative to the document."""
+    folder = posixpath.dirname(cursor.word)
+    base = posixpath.dirname(cursor.view.name) if "://" not in cursor.view.name else "."
+    try:
+        found = sorted(
+            os.scandir(posixpath.join(base, folder) or "."), key=lambda entry: entry.name
+        )
+    except (OSError, ValueError):
+        return
+    for entry in found:
+        path = posixpath.join(folder, entry.name)
+        if entry.name.startswith(".") or path == posixpath.basename(cursor.view.name):
+            continue
+        if entry.is_dir():
+            yield Offer(label=f"{path}/", kind="folder", rank=3)
+        elif not endings or entry.name.endswith(endings):
+            yield Offer(label=path, kind="file", rank=2)
+
+
+_NAMED: Final[Mapping[NameKind, Callable[[Cursor], Iterator[Offer]]]] = {
+    NameKind.AUTHENTICATOR: _authenticators,
+    NameKind.BACKEND: _backends,
+    NameKind.CHANNEL: _channels,
+    NameKind.MESSAGE: _messages,
+    NameKind.HOOK: _hooks,
+    NameKind.SCHEMA: _schemas,
+    NameKind.FILE: _files,
+}
+
+
+# ------------------------------------------------------------------------------------------------------- templates
+
+
+def _fields(cursor: Cursor, expression: str) -> Iterator[Offer]:
+    """What an expression may go on with: its first word, or a field of what it names so far."""
+    root, *path = expression.split(".")
+    if not path:
+        for word, detail in roots(cursor.pointer).items():
+            deeper = word in ("message", "event", "params", "query", "claims")
+            yield Offer(
+                label=word,
+                kind="variable",
+                text=f"{word}." if deeper else word,
+                detail=detail,
+                rank=1,
+            )
+        return
+    for field, is_certain in fields_of(cursor.view, cursor.pointer, root, tuple(path[:-1])).items():
+        label = field if is_certain else f"{field}?"
+        detail = "" if is_certain else "may be missing"
+        yield Offer(label=label, kind="field", detail=detail, rank=1 if is_certain else 2)
+
+
+def roots(pointer: str) -> dict[str, str]:
+    """The first words of expressions at a place, with what they are."""
+    if pointer.startswith("/auth/"):
+        return {"claims": "claims of the token"}
+    found = {
+        "params": "params of the path",
+        "query": "parameters of the URL's query",
+        "user.id": "the user's ID",
+        "claims": "claims of the user",
+        "connection.id": "the connection's ID",
+        "now": "the time, RFC 3339",
+        "now_ms": "the time in milliseconds",
+        "uuid": "a new UUID",
+    }
+    belongs = message_of(tokens(pointer))
+    if belongs is not None and belongs[1] == "messages":
+        return {"message": "the message as it was sent", **found, "room": "the room"}
+    if belongs is not None:
+        return {"event": "the event"}
+    return {**found, "room": "the room"} if "/presence/" in pointer else found
+
+
+def fields_of(view: View, pointer: str, root: str, path: tuple[str, ...]) -> dict[str, bool]:
+    """The fields of what an expression names, each with whether it is always there."""
+    channel = channel_of(pointer)
+    belongs = message_of(tokens(pointer))
+    if root in ("message", "event") and belongs is not None:
+        fields = view.fields(at("/channels", channel, belongs[1], belongs[2], "schema"), path)
+        return fields if path else {**fields, "type": True}
+    if root == "claims":
+        named = (
+            [tokens(pointer)[1]] if pointer.startswith("/auth/") else view.authenticators(channel)
+        )
+        return view.claims(named, path)
+    match root if not path else "":
+        case "params":
+            return dict.fromkeys(params_of(view.at("channels", channel, "path")), True)
+        case "query":
+            declared = view.at("channels", channel, "query")
+            found = declared if isinstance(declared, dict) else {}
+            return {name: isinstance(one, dict) and "default" in one for name, one in found.items()}
+        case "user" | "connection":
+            return {"id": True}
+        case _:
+            return {}

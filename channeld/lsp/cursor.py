@@ -1,0 +1,168 @@
+"""Where a cursor stands in a text that is being written: under which key, in which value, in which template.
+
+The text is read with a marker in the place of the word at the cursor. Where that is no YAML, it is tried as a key, with
+its quotes and brackets closed, without what follows: the first attempt that can be read says where the cursor is.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from channeld.config.source import parse
+from channeld.config.tree import ListNode, MapNode, Node, Tree
+from channeld.diagnostics.diagnostic import Report
+from channeld.lsp.blocks import Blocks, cut
+from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.projects import Projects
+from channeld.lsp.view import View, read, reduced
+from channeld.pointer import at, tokens
+
+__all__ = ["Cursor", "cursor_at"]
+
+MARK: Final = "zZcursorZz"
+_WORD_BEFORE: Final = re.compile(r"[A-Za-z0-9_$/.:#-]*$")
+_WORD_AFTER: Final = re.compile(r"[A-Za-z0-9_-]*")
+_TOKENS: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^']|'')*'?|#.*|[\[\]{}]|[^\"'\[\]{}#]+")
+_CLOSING: Final = {"{": "}", "[": "]"}
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Cursor:
+    """A cursor: `pointer` is that of the value it stands in, or, for a key, of the mapping that the key belongs to.
+
+    `word` is what stands left of the cursor and would be replaced, `span` where it and its rest stand. `before` is the
+    text of the scalar up to the cursor. `own_line`: the scalar stands on a line below its key, so it may become a mapping.
+    """
+
+    view: View
+    pointer: str
+    is_key: bool
+    word: str
+    span: Span
+    before: str = ""
+    own_line: bool = False
+    siblings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> list[str]:
+        """The pointer's keys."""
+        return tokens(self.pointer)
+
+    @property
+    def template(self) -> str | None:
+        """What stands between the last open brace and the cursor; None outside of braces."""
+        opened = self.before.replace("{{", "  ").rfind("{")
+        inside = self.before[opened + 1 :]
+        return inside if opened >= 0 and "}" not in inside and not self.is_key else None
+
+
+def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
+    """Where a cursor stands; None where no attempt to read the text around it succeeds."""
+    blocks = projects.blocks(name)
+    if blocks is None:
+        return None
+    line = blocks.lines[caret.line]
+    before = _WORD_BEFORE.search(line[: caret.column])
+    after = _WORD_AFTER.match(line[caret.column :])
+    assert before is not None and after is not None  # noqa: S101, PT018 - both match nothing as well
+    start, end = caret.column - len(before[0]), caret.column + len(after[0])
+    for lines in _attempts(blocks, caret.line, start, end):
+        text = reduced(cut(lines), min(caret.line, len(lines) - 1), name)
+        tree = parse(text, name, Report())
+        spot = _marked(tree.root) if tree is not None else None
+        if tree is None or spot is None:
+            continue
+        view = read(projects, name, text)
+        if view is None:
+            continue
+        return _cursor(
+            view, tree, spot, before[0], Span(Caret(caret.line, start), Caret(caret.line, end))
+        )
+    return None
+
+
+@attrs.frozen(slots=True)
+class _Spot:
+    pointer: str
+    is_key: bool
+    raw: str = ""
+    siblings: tuple[str, ...] = ()
+
+
+def _cursor(view: View, tree: Tree, spot: _Spot, word: str, span: Span) -> Cursor:
+    own_line = False
+    if not spot.is_key and spot.pointer:
+        key, value = tree.key_place(spot.pointer), tree.place(spot.pointer)
+        own_line = value.line > key.line or key == value
+    return Cursor(
+        view=view,
+        pointer=spot.pointer,
+        is_key=spot.is_key,
+        word=word,
+        span=span,
+        before=spot.raw.partition(MARK)[0] + word,
+        own_line=own_line,
+        siblings=spot.siblings,
+    )
+
+
+def _attempts(blocks: Blocks, row: int, start: int, end: int) -> Iterator[list[str]]:
+    """Texts with the marker in them, the likeliest first."""
+    lines = list(blocks.lines)
+    head, tail = lines[row][:start], lines[row][end:]
+    block = blocks.cuts[(blocks.at(row) or [0])[-1]]
+    above, below, beyond = lines[:row], lines[row + 1 : block.end], lines[block.end :]
+    quote = _open_quote(head)
+    closing = _closing([*lines[block.start : row], head])
+    for rest in (below + beyond, beyond):
+        yield [*above, head + MARK + tail, *rest]
+        yield [*above, f"{head}{MARK}: {tail.lstrip(' :')}", *rest]
+        yield [*above, head + MARK + quote + closing, *rest]
+        yield [*above, f"{head}{MARK}{quote}:{closing}", *rest]
+        yield [*above, f'{head}"{MARK}"{closing}', *rest]
+
+
+def _open_quote(text: str) -> str:
+    """The quote that a line leaves open."""
+    last = ""
+    for part in _TOKENS.findall(text):
+        closed = len(part) > 1 and part[-1] == part[0]
+        last = part[0] if part[0] in "\"'" and not closed else ""
+    return last
+
+
+def _closing(lines: list[str]) -> str:
+    """What closes the brackets that these lines leave open. One that a line with a smaller indent follows was left by mistake."""
+    opened: list[tuple[str, int]] = []
+    for line in lines:
+        if not line.strip():
+            continue
+        indent = len(line) - len(line.lstrip())
+        opened = [one for one in opened if one[1] < indent]
+        for part in _TOKENS.findall(line):
+            if part in _CLOSING:
+                opened.append((part, indent))
+            elif part in "]}" and opened:
+                opened.pop()
+    return "".join(_CLOSING[part] for part, _ in reversed(opened))
+
+
+def _marked(node: Node, pointer: str = "") -> _Spot | None:
+    """Where the marker stands below a node."""
+    if isinstance(node, MapNode):
+        for key, entry in node.entries.items():
+            if MARK in key:
+                others = tuple(other for other in node.entries if other != key)
+                return _Spot(pointer, is_key=True, raw=key, siblings=others)
+            inner = _marked(entry.node, at(pointer, key))
+            if inner is not None:
+                return inner
+        return None
+    if isinstance(node, ListNode):
+        parts = (_marked(item, at(pointer, i)) for i, item in enumerate(node.items))
+        return next((found for found in parts if found is not None), None)
+    if MARK in node.scalar.raw:
+        return _Spot(pointer, is_key=False, raw=node.scalar.raw)
+    return None

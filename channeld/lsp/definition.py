@@ -1,0 +1,209 @@
+"""Where what is named at a place is defined: a function's line, a schema's file, an authenticator, a message type, a param."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from channeld.config.source import parse
+from channeld.diagnostics.diagnostic import Place, Report
+from channeld.lsp.buffers import Caret, Span, shown_name
+from channeld.lsp.completion import hook_root, hook_source
+from channeld.lsp.names import NameKind, channel_of, is_template, kind_at, message_of
+from channeld.lsp.projects import Projects
+from channeld.lsp.view import Found, View, found_at, view_of
+from channeld.pointer import at, value_at
+
+__all__ = ["Definition", "definitions"]
+
+_EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
+
+
+@attrs.frozen(slots=True)
+class Definition:
+    """A file, and the span in it."""
+
+    name: str
+    span: Span
+
+
+def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]:
+    """Where what stands at a caret is defined; none where that is not known."""
+    view = view_of(projects, name, caret.line)
+    found = found_at(view.tree, caret) if view is not None else None
+    if view is None or found is None:
+        return []
+    if view.is_scenarios:
+        return list(_of_scenario(projects, view, found))
+    if not found.is_key and is_template(found.pointer) and "{" in found.text:
+        return list(_of_template(projects, view, found))
+    kind = None if found.is_key else kind_at(found.pointer)
+    return list(_DEFINED[kind](projects, view, found)) if kind is not None else []
+
+
+def in_configuration(projects: Projects, root: str, *keys: str) -> Iterator[Definition]:
+    """Where a key of a configuration stands, in whichever of its files."""
+    for name in projects.configuration_files(root):
+        blocks = projects.blocks(name)
+        if blocks is None:
+            continue
+        index = blocks.channels.get(keys[1]) if keys[0] == "channels" and len(keys) > 1 else None
+        tree = parse(blocks.reduced([] if index is None else [index]), name, Report())
+        pointer = at("", *keys)
+        if tree is not None and value_at(tree.value, pointer[: pointer.rfind("/")]) is not None:
+            place = tree.key_place(pointer)
+            if place.path == pointer:
+                yield Definition(name, Span.of(place))
+
+
+def _named(section: str) -> "Callable[[Projects, View, Found], Iterator[Definition]]":
+    def named(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+        return in_configuration(projects, view.root, section, found.text)
+
+    return named
+
+
+def _message(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    """The message and the event of this type; what is routed to another channel is an event of that one."""
+    channels = [channel_of(found.pointer)]
+    belongs = message_of(found.path)
+    if belongs is not None and found.path[-2:] == ["emit", "type"]:
+        channels = [*routed_channels(view, *belongs), *channels]
+    for channel in channels:
+        places = [
+            *in_configuration(projects, view.root, "channels", channel, "events", found.text),
+            *in_configuration(projects, view.root, "channels", channel, "messages", found.text),
+        ]
+        if places:
+            yield from places
+            return
+
+
+def routed_channels(view: View, channel: str, section: str, type: str) -> list[str]:
+    """The other channels that a message is routed to."""
+    route = view.at("channels", channel, section, type, "route")
+    targets = route if isinstance(route, list) else [route]
+    named = [target.get("channel") for target in targets if isinstance(target, dict)]
+    return [name for name in named if isinstance(name, str)]
+
+
+def _hook(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    yield from hook_definition(view, found.text)
+
+
+def hook_definition(view: View, call: str) -> Iterator[Definition]:
+    """The line of a hook's function; where its module binds it otherwise, the module."""
+    module, _, name = call.partition(":")
+    source = hook_source(hook_root(view), module)
+    if source is None:
+        return
+    function = source.function(name.partition(".")[0])
+    file = shown_name(str(source.path))
+    if function is None:
+        yield Definition(file, Span(Caret(0, 0), Caret(0, 0)))
+        return
+    start = Caret(function.lineno - 1, function.col_offset)
+    yield Definition(file, Span(start, start))
+
+
+def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    """The file that is named, and in it what the fragment points to; or one of the configuration's named schemas."""
+    path, _, fragment = found.text.partition("#")
+    if not path:
+        if fragment.startswith("/schemas/"):
+            keys = fragment.split("/")[1:]
+            yield from in_configuration(projects, view.root, keys[0], keys[1])
+        return
+    name = shown_name(posixpath.join(posixpath.dirname(view.name), path))
+    text = projects.text(name)
+    if text is None:
+        return
+    tree = parse(text, name, Report())
+    place = (
+        tree.key_place(fragment) if tree is not None and fragment.startswith("/") else Place(name)
+    )
+    yield Definition(name, Span.of(place))
+
+
+def _file(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    name = shown_name(posixpath.join(posixpath.dirname(view.name), found.text))
+    if projects.text(name) is not None:
+        yield Definition(name, Span.of(Place(name)))
+
+
+_DEFINED: Final[Mapping[NameKind, Callable[[Projects, View, Found], Iterator[Definition]]]] = {
+    NameKind.AUTHENTICATOR: _named("auth"),
+    NameKind.BACKEND: _named("backends"),
+    NameKind.CHANNEL: _named("channels"),
+    NameKind.MESSAGE: _message,
+    NameKind.HOOK: _hook,
+    NameKind.SCHEMA: _schema,
+    NameKind.FILE: _file,
+}
+
+
+def _of_template(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    """Where the param, the claim or the field is declared that an expression names."""
+    for expression in _EXPRESSION.finditer(found.text):
+        if not expression.start() <= found.offset <= expression.end():
+            continue
+        root, *path = expression[1].split(".")
+        channel = channel_of(found.pointer)
+        belongs = message_of(found.path)
+        if not path:
+            return
+        if root in ("params", "query"):
+            where = ["channels", channel, root, path[0]]
+            places = list(in_configuration(projects, view.root, *where))
+            yield from places or in_configuration(projects, view.root, "channels", channel, "path")
+        elif root in ("message", "event") and belongs is not None:
+            yield from _property(view, ["channels", *belongs, "schema"], path)
+        elif root == "claims":
+            owner = found.path[1] if found.path[0] == "auth" else None
+            for name in [owner] if owner is not None else view.authenticators(channel):
+                yield from _property(view, ["auth", name, "claims"], path)
+
+
+def _property(view: View, schema: list[str], path: list[str]) -> Iterator[Definition]:
+    """Where a schema declares a property, in the configuration or in the file that the schema is in."""
+    schemas = view.schemas
+    target = schemas.root(at("", *schema)) if schemas is not None else None
+    if schemas is None or target is None or target.document is None:
+        return
+    pointer = target.pointer + "".join(at("/properties", step) for step in path)
+    place = schemas.documents.place(target.document, pointer, key=True)
+    if place.path.endswith(at("", path[-1])):
+        yield Definition(place.file, Span.of(place))
+
+
+def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    """What a scenario names of its configuration: the file, a hook that is stubbed, a channel, a type."""
+    root = scenario_root(projects, view)
+    if found.pointer == "/config":
+        if projects.text(root) is not None:
+            yield Definition(root, Span.of(Place(root)))
+        return
+    config = view_of(projects, root, 0)
+    if config is None:
+        return
+    if found.is_key and found.path[-2:-1] == ["hooks"]:
+        yield from hook_definition(config, found.text)
+    elif found.path[-2:] == ["publish", "channel"]:
+        yield from in_configuration(projects, root, "channels", found.text)
+    elif found.path[-1:] == ["type"]:
+        for channel in config.channels:
+            for section in ("messages", "events"):
+                yield from in_configuration(
+                    projects, root, "channels", channel, section, found.text
+                )
+
+
+def scenario_root(projects: Projects, view: View) -> str:
+    """The configuration of a scenario file; empty where it has none."""
+    written = value_at(view.tree.value, "/config")
+    if isinstance(written, str):
+        return shown_name(posixpath.join(posixpath.dirname(view.name), written))
+    known = projects.checkups.get(view.name)
+    return next((name for name in (known.files if known else ()) if name != view.name), "")

@@ -1,0 +1,260 @@
+"""Quick fixes: the edits that a finding's help asks for, each tried before it is offered.
+
+A help says in words what to write (``did you mean `x`?``, ``write `x` ``, ``add `x` ``, `remove it`). What that could mean for
+the text is tried, and offered only where the finding is gone afterwards and nothing else is wrong instead.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import attrs
+
+from channeld.config.source import parse
+from channeld.config.tree import MapNode, Tree
+from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
+from channeld.lsp.blocks import cut
+from channeld.lsp.buffers import Buffer, Caret, Span
+from channeld.lsp.checking import is_scenarios, part, scenario_part
+from channeld.lsp.projects import Projects
+from channeld.lsp.view import reduced
+from channeld.pointer import tokens
+from channeld.suggest import candidates
+
+__all__ = ["Fix", "fixes"]
+
+_MOST_TRIED: Final = 12
+_MOST_FINDINGS: Final = 4
+_ADVICE: Final = re.compile(
+    r"(did you mean|write|quote it:|add) `([^`\n]+)`|\b(or) `(\w+: [^`\n]+)`"
+)
+# Not for the text as it is: the author has to put something in its place.
+_GAPS: Final = re.compile(r"…|://$|\.\.\.|\bNAME\b|\bPATH\b|: N$")
+# An anchor in the place of an alias is read, and means nothing.
+_NOT_FIXED: Final = frozenset({"CH007"})
+_REMOVE: Final = re.compile(
+    r"\bremove (?:it|the (?:comment|code|key)|`[^`]+`)|\bleave it out\b|\bdrop it\b"
+)
+_WORDS: Final = (re.compile(r"[\w.?-]+"), re.compile(r"[\w-]+"))
+_KEY_VALUE: Final = re.compile(r"([A-Za-z_]\w*): (\S.*)")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Fix:
+    """An edit: what it does in words, the finding that it ends, where, and the text that comes there."""
+
+    title: str
+    finding: Diagnostic
+    span: Span
+    text: str
+    is_preferred: bool = False
+
+
+def fixes(projects: Projects, name: str, span: Span) -> list[Fix]:
+    """The fixes for the findings that touch a span."""
+    buffer = projects.buffer(name)
+    if buffer is None:
+        return []
+    touched = [
+        one
+        for one in projects.of_document(name)
+        if Span.of(one.place).start <= span.end and span.start <= Span.of(one.place).end
+    ]
+    return [
+        fix for finding in touched[:_MOST_FINDINGS] for fix in _of(projects, name, buffer, finding)
+    ]
+
+
+def _of(projects: Projects, name: str, buffer: Buffer, finding: Diagnostic) -> Iterator[Fix]:
+    trial = _Attempt(projects, name, buffer, finding)
+    if not trial.is_there:
+        return
+    titles: set[str] = set()
+    for fix in islice(_candidates(buffer, name, finding), _MOST_TRIED):
+        if fix.title not in titles and trial.helps(fix):
+            yield attrs.evolve(fix, is_preferred=not titles)
+            titles.add(fix.title)
+    if finding.severity is not Severity.ERROR:
+        silence = _silence(buffer, finding)
+        if trial.helps(silence):
+            yield silence
+
+
+@attrs.frozen
+class _Attempt:
+    """A document, and what is found there after an edit."""
+
+    projects: Projects
+    name: str
+    buffer: Buffer
+    finding: Diagnostic
+    before: list[Diagnostic] = attrs.field(init=False)
+
+    @before.default
+    def _found_before(self) -> list[Diagnostic]:
+        return self._check(self.buffer.lines, self.finding.place.line - 1)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the finding is one that a trial can see: some only the whole configuration gives."""
+        return self._count(self.before) > 0
+
+    def helps(self, fix: Fix) -> bool:
+        """Whether the finding is gone after the edit, and no error is new."""
+        edited = Buffer(lines=list(self.buffer.lines))
+        edited.change(*fix.span, fix.text)
+        line = min(
+            self.finding.place.line - 1 + (fix.span.start == fix.span.end and "\n" in fix.text),
+            len(edited.lines) - 1,
+        )
+        after = self._check(edited.lines, line)
+        return self._count(after) < self._count(self.before) and _errors(after) <= _errors(
+            self.before
+        )
+
+    def _count(self, found: Sequence[Diagnostic]) -> int:
+        return sum(one.code == self.finding.code for one in found)
+
+    def _check(self, lines: list[str], line: int) -> list[Diagnostic]:
+        if is_scenarios(self.name):
+            return scenario_part(self.name, "\n".join(lines))
+        root = self.projects.root_of(self.name) or self.name
+        blocks = cut(lines)
+        around = self.projects.around(root, self.name)
+        return part(root, self.name, blocks, blocks.at(line), around, of=self.name)
+
+
+def _errors(found: Sequence[Diagnostic]) -> int:
+    return sum(one.severity is Severity.ERROR for one in found)
+
+
+def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]:
+    """What the help may mean for the text."""
+    span = Span.of(finding.place)
+    if finding.code == "CH002":
+        end = Caret(span.start.line, span.start.column + 1)
+        yield Fix(
+            title="Replace the tab with spaces",
+            finding=finding,
+            span=Span(span.start, end),
+            text="  ",
+        )
+    advice = [(a or b, words or pair) for a, words, b, pair in _ADVICE.findall(finding.help)]
+    for verb, words in advice:
+        if _GAPS.search(words) or finding.code in _NOT_FIXED:
+            continue
+        for where, text in _placed(buffer, name, finding, verb, words):
+            title = f"Add `{words}`" if verb == "add" else f"Write `{words}`"
+            yield Fix(title=title, finding=finding, span=where, text=text)
+    if _REMOVE.search(finding.help):
+        for where in _removals(buffer, name, finding):
+            yield Fix(title="Remove it", finding=finding, span=where, text="")
+
+
+def _placed(
+    buffer: Buffer, name: str, finding: Diagnostic, verb: str, words: str
+) -> Iterator[tuple[Span, str]]:
+    """Where some words may go: in the place of what was found, of a word in it, of its value, or as a new key."""
+    span = Span.of(finding.place)
+    written = _text(buffer, span)
+    pair = _KEY_VALUE.fullmatch(words)
+    if pair is not None and verb != "quote it:":
+        if tokens(finding.place.path)[-1:] == [pair[1]]:
+            yield span, pair[2]
+        yield from _insertions(buffer, name, finding, words)
+        return
+    if not written or verb == "add":
+        return
+    if verb != "quote it:":
+        yield from _within(span, written, words)
+    if "{" not in written or "{" in words:
+        quote = written[:1] if written[:1] in ("'", '"') and words[:1] not in ("'", '"') else ""
+        yield span, f"{quote}{words}{quote}"
+
+
+def _within(span: Span, written: str, words: str) -> Iterator[tuple[Span, str]]:
+    """The word of a longer text that was meant to be another: the last one, as the first names what it is a field of."""
+    for tokens_of in _WORDS:
+        found = [one for one in tokens_of.finditer(written) if one[0] != written]
+        near = candidates(words, [one[0] for one in found], cutoff=0.5)[:1]
+        for one in reversed(found):
+            if [one[0]] == near:
+                row, column = span.start
+                yield Span(Caret(row, column + one.start()), Caret(row, column + one.end())), words
+                break
+
+
+def _insertions(
+    buffer: Buffer, name: str, finding: Diagnostic, words: str
+) -> Iterator[tuple[Span, str]]:
+    """A new key: in the mapping that was found, or on the first line."""
+    tree = _tree(buffer, name, finding)
+    node = tree.node(finding.place.path) if tree is not None else None
+    if tree is not None and isinstance(node, MapNode) and node.entries:
+        first = next(iter(node.entries.values()))
+        start = Span.of(tree.lines.place(first.start, first.end)).start
+        if tree.text[node.start : node.start + 1] == "{":
+            yield Span(start, start), f"{words}, "
+        else:
+            yield Span(start, start), f"{words}\n{' ' * start.column}"
+    if not finding.place.path or finding.code == "CH101":
+        top = Caret(Span.of(finding.place).start.line, 0)
+        yield Span(top, top), f"{words}\n"
+
+
+def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Span]:
+    """The entry that was found: whole lines, or a part between commas; or the comment, or the code in it."""
+    span = Span.of(finding.place)
+    line = buffer.lines[span.start.line]
+    if line[span.start.column :].startswith("#") or "#" in line[: span.start.column]:
+        before = line[: line.index("#")]
+        if before.strip():
+            yield Span(
+                Caret(span.start.line, len(before.rstrip())), Caret(span.start.line, len(line))
+            )
+        else:
+            yield Span(Caret(span.start.line, 0), Caret(span.start.line + 1, 0))
+        return
+    tree = _tree(buffer, name, finding)
+    if tree is None or not finding.place.path:
+        return
+    path = finding.place.path
+    key = Span.of(tree.key_place(path))
+    value = Span.of(tree.place(path))
+    if not buffer.lines[key.start.line][: key.start.column].strip():
+        last = value.end.line if value.end > key.end else key.end.line
+        if last + 1 < len(buffer.lines) and not buffer.lines[last][
+            max(value.end, key.end).column :
+        ].strip(" #"):
+            yield Span(Caret(key.start.line, 0), Caret(last + 1, 0))
+        return
+    row, end = max(value.end, key.end)
+    rest = re.match(r"\s*,\s*", buffer.lines[row][end:])
+    if rest is not None:
+        yield Span(key.start, Caret(row, end + rest.end()))
+        return
+    ahead = re.search(r"\s*,\s*$", buffer.lines[key.start.line][: key.start.column])
+    if ahead is not None:
+        yield Span(Caret(key.start.line, ahead.start()), Caret(row, end))
+
+
+def _silence(buffer: Buffer, finding: Diagnostic) -> Fix:
+    """A comment that silences the finding, on the line above."""
+    row = finding.place.line - 1
+    line = buffer.lines[row]
+    indent = line[: len(line) - len(line.lstrip())]
+    start = Caret(row, 0)
+    text = f"{indent}# channeld: ignore[{finding.code}]\n"
+    title = f"Ignore {finding.code} here"
+    return Fix(title=title, finding=finding, span=Span(start, start), text=text)
+
+
+def _tree(buffer: Buffer, name: str, finding: Diagnostic) -> Tree | None:
+    return parse(reduced(cut(buffer.lines), finding.place.line - 1, name), name, Report())
+
+
+def _text(buffer: Buffer, span: Span) -> str:
+    if span.start.line != span.end.line:
+        return ""
+    return buffer.lines[span.start.line][span.start.column : span.end.column]

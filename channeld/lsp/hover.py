@@ -1,0 +1,95 @@
+"""What is said of the place under the pointer: the finding there, the key's meaning, what a template's word is."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.completion import fields_of, roots
+from channeld.lsp.names import channel_of, is_template
+from channeld.lsp.projects import Projects
+from channeld.lsp.rules import described, rules_at
+from channeld.lsp.view import Found, View, found_at, view_of
+
+__all__ = ["explanation", "hover"]
+
+_CODES: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)\]")
+_CODE: Final = re.compile(r"CH\d{3}")
+_EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
+
+
+def hover(projects: Projects, name: str, caret: Caret) -> tuple[Span | None, str] | None:
+    """Markdown about what stands at a caret, and the span that it speaks of; None where there is nothing to say."""
+    buffer = projects.buffer(name)
+    if buffer is None or caret.line >= len(buffer.lines):
+        return None
+    ignored = _ignored(buffer.lines[caret.line], caret)
+    if ignored is not None:
+        return ignored
+    parts = [explanation(CATALOGUE[code]) for code in _codes_at(projects, name, caret)]
+    view = view_of(projects, name, caret.line)
+    found = found_at(view.tree, caret) if view is not None else None
+    span = found.span if found is not None else None
+    if view is not None and found is not None:
+        parts.extend(part for part in (_word(view, found), _meaning(view, found)) if part)
+    return (span, "\n\n---\n\n".join(parts)) if parts else None
+
+
+def explanation(entry: Entry) -> str:
+    """An entry of the catalogue as Markdown."""
+    return f"**{entry.code}: {entry.title}**\n\n{entry.explanation}"
+
+
+def _ignored(line: str, caret: Caret) -> tuple[Span, str] | None:
+    """The explanation of a code in an ignore comment."""
+    comment = _CODES.search(line)
+    if comment is None:
+        return None
+    for code in _CODE.finditer(line, comment.start(1), comment.end(1)):
+        if code.start() <= caret.column <= code.end() and code[0] in CATALOGUE:
+            span = Span(Caret(caret.line, code.start()), Caret(caret.line, code.end()))
+            return span, explanation(CATALOGUE[code[0]])
+    return None
+
+
+def _codes_at(projects: Projects, name: str, caret: Caret) -> Iterator[str]:
+    found = [
+        one.code
+        for one in projects.of_document(name)
+        if (span := Span.of(one.place)).start <= caret <= span.end and one.code in CATALOGUE
+    ]
+    yield from dict.fromkeys(found)
+
+
+def _meaning(view: View, found: Found) -> str:
+    """What the language says of a key or a value; one that has no words of its own takes those of its key."""
+    rules = rules_at(found.pointer, view.tree.value, scenarios=view.is_scenarios)
+    words = next((described(rule) for rule in rules if rule.get("description")), "")
+    if words or not rules:
+        return words
+    return described(rules[0])
+
+
+def _word(view: View, found: Found) -> str:
+    """What the expression at the caret is."""
+    if found.is_key or view.is_scenarios or not is_template(found.pointer):
+        return ""
+    for expression in _EXPRESSION.finditer(found.text):
+        if expression.start() <= found.offset <= expression.end():
+            return _told(view, found.pointer, expression[1])
+    return ""
+
+
+def _told(view: View, pointer: str, expression: str) -> str:
+    known = roots(pointer)
+    root, *path = expression.split(".")
+    meaning = known.get(expression) or known.get(root)
+    if meaning is None:
+        return ""
+    certain = fields_of(view, pointer, root, tuple(path[:-1])).get(path[-1]) if path else None
+    if certain is None:
+        return f"`{expression}`: {meaning}"
+    where = f" of channel `{channel_of(pointer)}`" if channel_of(pointer) else ""
+    surely = "always there" if certain else "may be missing"
+    return f"`{expression}`: {meaning}{where}; {surely}"

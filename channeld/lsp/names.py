@@ -1,0 +1,104 @@
+"""Names that one part of a configuration gives and another uses: what each place may name, and where the name is defined.
+
+`kind_at` is the one table of it: completion offers what a kind lists, definition goes where a kind leads, and rename takes
+a message type along wherever it stands.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from channeld.plan.path_syntax import parse_path
+from channeld.pointer import tokens
+
+__all__ = [
+    "NameKind",
+    "channel_of",
+    "is_schema",
+    "is_template",
+    "kind_at",
+    "message_of",
+    "params_of",
+]
+
+
+class NameKind(Enum):
+    """What a scalar at some place names."""
+
+    AUTHENTICATOR = "authenticator"
+    BACKEND = "backend"
+    CHANNEL = "channel"
+    MESSAGE = "message type"
+    HOOK = "hook"
+    SCHEMA = "schema"
+    FILE = "file"
+
+
+_ITEM: Final = r"(/\d+)?"
+_PLACES: Final = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (rf"/channels/[^/]+/auth(/use)?{_ITEM}", NameKind.AUTHENTICATOR),
+        (r"/.*/backend", NameKind.BACKEND),
+        (rf"/channels/[^/]+/messages/[^/]+/route{_ITEM}/channel", NameKind.CHANNEL),
+        (rf"/webhooks/\d+/channels{_ITEM}", NameKind.CHANNEL),
+        (rf"/channels/[^/]+/(messages|events)/[^/]+/clears{_ITEM}", NameKind.MESSAGE),
+        (r"/channels/[^/]+/(messages|events)/[^/]+/deprecated/use", NameKind.MESSAGE),
+        (r"/channels/[^/]+/messages/[^/]+/emit/type", NameKind.MESSAGE),
+        (r"/channels/[^/]+/hooks/(connect|close|subscribe|unsubscribe)(/call)?", NameKind.HOOK),
+        (r"/channels/[^/]+/messages/[^/]+/hook(/call)?", NameKind.HOOK),
+        (r"/channels/[^/]+/rooms/subscribe/hook(/call)?", NameKind.HOOK),
+        (rf"/hooks/lifespan{_ITEM}(/call)?", NameKind.HOOK),
+        (r"/auth/[^/]+/hook(/call)?", NameKind.HOOK),
+        (r"/channels/[^/]+/((messages|events)/[^/]+/schema|presence/state)", NameKind.SCHEMA),
+        (rf"/include{_ITEM}", NameKind.FILE),
+        (r"/.*/file", NameKind.FILE),
+        (r"/server/tls/(certificate|key)", NameKind.FILE),
+        (r"/(hooks/path|config)", NameKind.FILE),
+    )
+)
+_SCHEMAS: Final = re.compile(
+    r"(/schemas/[^/]+|/auth/[^/]+/claims|/channels/[^/]+/(params|query)/[^/]+"
+    r"|/channels/[^/]+/(messages|events)/[^/]+/schema|/channels/[^/]+/presence/state)(/.*)?"
+)
+_TEMPLATES: Final = re.compile(
+    r"/auth/[^/]+/user|/channels/[^/]+/(rooms|presence/info|require|messages/[^/]+/(emit|stamp|key|route|require)"
+    r"|events/[^/]+/key)(/.*)?"
+)
+
+
+def kind_at(pointer: str) -> NameKind | None:
+    """What the scalar at a pointer names; None where it names nothing of the configuration."""
+    if pointer.endswith("/$ref") and is_schema(pointer):
+        return NameKind.SCHEMA
+    return next((kind for place, kind in _PLACES if place.fullmatch(pointer)), None)
+
+
+def is_schema(pointer: str) -> bool:
+    """Whether a pointer leads to a schema, or into one."""
+    return _SCHEMAS.fullmatch(pointer) is not None
+
+
+def is_template(pointer: str) -> bool:
+    """Whether the text at a pointer may hold templates."""
+    return _TEMPLATES.fullmatch(pointer) is not None and not pointer.endswith("/to")
+
+
+def message_of(path: Sequence[str]) -> tuple[str, str, str] | None:
+    """The channel, `messages` or `events`, and the type that a place belongs to."""
+    if len(path) >= 4 and path[0] == "channels" and path[2] in ("messages", "events"):
+        return path[1], path[2], path[3]
+    return None
+
+
+def params_of(path: object) -> tuple[str, ...]:
+    """The params of a channel's `path`; none where it is not one."""
+    pattern = parse_path(path, []) if isinstance(path, str) else None
+    return pattern.params if pattern is not None else ()
+
+
+def channel_of(pointer: str) -> str:
+    """The channel that a place belongs to; empty where it belongs to none."""
+    parts = tokens(pointer)
+    return parts[1] if len(parts) > 1 and parts[0] == "channels" else ""

@@ -1,0 +1,175 @@
+"""What the language takes at a place: the rules of its schema along a pointer, for configurations and for scenario files.
+
+A rule is a node of a JSON Schema with its `$ref` and `allOf` merged in. Where several branches could be meant, all of
+them are offered that fit what is written so far.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from channeld.config.language import LANGUAGE, Rule, wanted
+from channeld.pointer import tokens
+from channeld.protocol.frames import Json
+
+__all__ = ["described", "keys_of", "rules_at", "takes_mapping", "words_of"]
+
+_KEPT: Final = ("title", "description", "default", "examples")
+
+
+@cache
+def _scenarios() -> Rule:
+    text = files("channeld.scenarios").joinpath("scenario.schema.json").read_text("utf-8")
+    rule: Rule = json.loads(text)
+    return rule
+
+
+def _merged(rule: Rule, root: Rule) -> Rule:
+    """One rule with what it refers to, the nearer keyword winning; below, nothing is merged yet."""
+    if "$ref" not in rule and "allOf" not in rule:
+        return rule
+    merged: dict[str, object] = {}
+    if "$ref" in rule:
+        merged.update(_merged(root["definitions"][rule["$ref"].rpartition("/")[2]], root))
+    for part in rule.get("allOf", ()):
+        merged.update(_merged(part, root))
+    merged.update({key: value for key, value in rule.items() if key not in ("$ref", "allOf")})
+    return merged
+
+
+def rules_at(pointer: str, value: Json, *, scenarios: bool) -> list[Rule]:
+    """The rules of what stands at a pointer of a document whose value this is."""
+    root = _scenarios() if scenarios else LANGUAGE
+    rules = [root]
+    for token in tokens(pointer):
+        rules = [below for rule in _branches(rules, value, root) for below in _step(rule, token)]
+        value = _child(value, token)
+    return list(_branches(rules, value, root))
+
+
+def _child(value: Json, token: str) -> Json:
+    if isinstance(value, dict):
+        return value.get(token)
+    if isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+        return value[int(token)]
+    return None
+
+
+def _branches(rules: list[Rule], value: Json, root: Rule) -> Iterator[Rule]:
+    """The rules that may be meant, branches of `anyOf` in place of what holds them, with its words where they have none."""
+    for written in rules:
+        rule = _merged(written, root)
+        if "then" in rule and "else" in rule:
+            yield from _branches([rule["then"]], value, root)
+            continue
+        branches = [_merged(branch, root) for branch in rule.get("anyOf", ())]
+        if not branches:
+            yield rule
+            continue
+        tag = rule.get("x-tag")
+        chosen = value.get(tag) if tag is not None and isinstance(value, dict) else None
+        tagged = [b for b in branches if tag and b["properties"][tag].get("const") == chosen]
+        fitting = tagged or branches
+        if isinstance(value, dict):
+            fitting = [b for b in fitting if takes_mapping(b)] or fitting
+            if tag is None or tagged:
+                fitting = _knowing(fitting, value)
+        elif isinstance(value, list):
+            fitting = [b for b in fitting if "items" in b] or fitting
+        kept = {key: rule[key] for key in _KEPT if key in rule}
+        kind = {"x-kind": rule["x-kind"]} if "x-kind" in rule else {}
+        yield from _branches([{**kind, **kept, **branch} for branch in fitting], value, root)
+
+
+def _knowing(rules: list[Rule], value: Mapping[str, Json]) -> list[Rule]:
+    """The rules that know most of the keys that are written."""
+    most = max((len(_properties(rule).keys() & value) for rule in rules), default=0)
+    return [rule for rule in rules if len(_properties(rule).keys() & value) == most]
+
+
+def _properties(rule: Rule) -> Mapping[str, Rule]:
+    properties: Mapping[str, Rule] = rule.get("properties", {})
+    return properties
+
+
+def _step(rule: Rule, token: str) -> Iterator[Rule]:
+    if token in _properties(rule):
+        yield _properties(rule)[token]
+    elif isinstance(rule.get("additionalProperties"), dict):
+        yield rule["additionalProperties"]
+    elif token.isdecimal() and isinstance(rule.get("items"), dict):
+        yield rule["items"]
+
+
+def takes_mapping(rule: Rule) -> bool:
+    """Whether a rule is for a mapping."""
+    return "properties" in rule or rule.get("type") == "object"
+
+
+def keys_of(rules: list[Rule], *, scenarios: bool) -> dict[str, Rule]:
+    """The keys that a mapping takes, each with its rule."""
+    root = _scenarios() if scenarios else LANGUAGE
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        for key, child in _properties(rule).items():
+            found.setdefault(key, _merged(child, root))
+    return found
+
+
+def words_of(rule: Rule) -> list[str]:
+    """The scalars that a rule names: all that it takes, or examples."""
+    if "const" in rule:
+        return [_scalar(rule["const"])]
+    if "enum" in rule:
+        return [_scalar(word) for word in rule["enum"] if word is not None]
+    if rule.get("type") == "boolean":
+        return ["true", "false"]
+    found = [*rule.get("examples", ()), *([rule["default"]] if "default" in rule else [])]
+    return list(
+        dict.fromkeys(_scalar(one) for one in found if isinstance(one, str | int) and one != "")
+    )
+
+
+def _scalar(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def described(rule: Rule) -> str:
+    """A rule as Markdown: what it is, what it takes, its default and examples."""
+    lines = []
+    if rule.get("title"):
+        lines.append(f"**{rule['title']}**")
+    if rule.get("description"):
+        lines.append(rule["description"])
+    facts = []
+    if any(key in rule for key in ("type", "enum", "anyOf", "x-kind")) and _is_plain(rule):
+        facts.append(f"Takes {wanted(rule)}.")
+    if "default" in rule:
+        facts.append(f"Default: `{_flow(rule['default'])}`.")
+    if rule.get("examples"):
+        facts.append(
+            "For example " + ", ".join(f"`{_flow(one)}`" for one in rule["examples"][:3]) + "."
+        )
+    if facts:
+        lines.append(" ".join(facts))
+    return "\n\n".join(lines)
+
+
+def _is_plain(rule: Rule) -> bool:
+    """Whether each of its types is one word, as in the language; scenario files also have lists of them, and references."""
+    branches = rule.get("anyOf", [rule])
+    return all(isinstance(b.get("type", ""), str) and "$ref" not in b for b in branches)
+
+
+def _flow(value: Json) -> str:
+    """A value on one line, as YAML."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    text = _scalar(value)
+    return f'"{text}"' if isinstance(value, str) and text[:1] in "{[#*&" else text

@@ -1,0 +1,214 @@
+"""The language server on its wire: pygls reads and writes, `service.py` answers. Nothing else here knows the protocol's types."""
+
+import logging
+import os
+import sys
+from collections.abc import Generator
+from importlib import import_module
+from typing import Final, TypeAlias
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol.language_server import lsp_method
+
+from channeld import __version__
+from channeld.lsp.buffers import Encoding, name_of
+from channeld.lsp.rename import RenameRefused
+from channeld.lsp.service import Edit, Service
+from channeld.protocol.frames import Json
+
+__all__ = ["start"]
+
+_WATCHED: Final = ("**/*.yaml", "**/*.yml", "**/*.json", "**/*.py")
+_COMPLETION: Final = types.CompletionOptions(trigger_characters=[".", "{", ":", " ", "/", "[", '"'])
+_ACTIONS: Final = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+_ENCODINGS: Final[dict[str, Encoding]] = {"utf-8": "utf-8", "utf-32": "utf-32"}
+
+
+_Steps: TypeAlias = Generator[object, object, None]
+_Places: TypeAlias = types.CompletionParams | types.HoverParams | types.DefinitionParams
+
+
+class _Protocol(LanguageServerProtocol):
+    """pygls' protocol with documents that are ours, and with answers that are sent as they are."""
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> _Steps:
+        """Leave the document to the service."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> _Steps:
+        """Leave the change to the service: pygls takes U+2028 and others for line breaks, which no client does."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> _Steps:
+        """Leave the end to the service."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+    def _send_response(
+        self,
+        msg_id: str | int,
+        result: object = None,
+        error: types.ResponseError | None = None,
+    ) -> None:
+        """An answer that is JSON already is not taken apart and put together again, which is slow for large ones."""
+        if error is None and isinstance(result, dict | list):
+            self._result_types.pop(msg_id, None)
+            self._send_data({"jsonrpc": "2.0", "id": msg_id, "result": result})
+        else:
+            super()._send_response(msg_id, result, error)
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client has said that it will end the server."""
+        return bool(self._shutdown)
+
+    def tell(self, method: str, params: Json) -> None:
+        """Send a notification that is JSON already."""
+        self._send_data({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+class _Wired(LanguageServer):
+    """The server with its service. A request that fails is answered with an error; nothing pops up in the editor."""
+
+    service: Service
+
+    @property
+    def wire(self) -> _Protocol:
+        """The protocol, as what it is."""
+        assert isinstance(self.protocol, _Protocol)  # noqa: S101 - it was made so
+        return self.protocol
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Write a failure to the client's log."""
+        self.wire.tell("window/logMessage", {"type": 1, "message": f"channeld: {error}"})
+
+
+def start() -> int:
+    """Serve on standard input and output until the client ends it; 0 if it said goodbye, else 1."""
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    server = _Wired(
+        "channeld",
+        __version__,
+        protocol_cls=_Protocol,
+        converter_factory=default_converter,
+    )
+    _add_session(server)
+    _add_documents(server)
+    _add_questions(server)
+    _add_edits(server)
+    # What anything else prints must not get between the messages.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    server.start_io(sys.stdin.buffer, answers)
+    return 0 if server.wire.is_shut_down else 1
+
+
+def _add_session(server: _Wired) -> None:
+    @server.feature(types.INITIALIZE)
+    def initialize(params: types.InitializeParams) -> None:
+        server.service = Service(server.wire.tell)
+        chosen = server.workspace.position_encoding
+        server.service.projects.encoding = _ENCODINGS.get(
+            str(getattr(chosen, "value", chosen)), "utf-16"
+        )
+
+    @server.feature(types.INITIALIZED)
+    def initialized(params: types.InitializedParams) -> None:
+        workspace = server.client_capabilities.workspace
+        watching = workspace.did_change_watched_files if workspace else None
+        if watching is not None and watching.dynamic_registration:
+            server.client_register_capability(_watching())
+        # The first key stroke should not wait for it.
+        import_module("channeld.plan.compile")
+
+    @server.feature(types.SHUTDOWN)
+    async def shutdown(params: None) -> None:
+        await server.service.close()
+
+
+def _add_documents(server: _Wired) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def did_open(params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        server.service.opened(document.uri, document.text, document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def did_change(params: types.DidChangeTextDocumentParams) -> None:
+        document = params.text_document
+        edits = [_edit(change) for change in params.content_changes]
+        server.service.changed(document.uri, edits, document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def did_close(params: types.DidCloseTextDocumentParams) -> None:
+        server.service.closed(params.text_document.uri)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def files_changed(params: types.DidChangeWatchedFilesParams) -> None:
+        server.service.files_changed()
+
+
+def _add_questions(server: _Wired) -> None:
+    def where(params: _Places) -> tuple[str, int, int]:
+        return name_of(params.text_document.uri), params.position.line, params.position.character
+
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, _COMPLETION)
+    def completion(params: types.CompletionParams) -> Json:
+        return server.service.answers.completion(*where(params))
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    def hover(params: types.HoverParams) -> Json:
+        return server.service.answers.hover(*where(params))
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    def definition(params: types.DefinitionParams) -> Json:
+        return server.service.answers.definition(*where(params))
+
+    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+    def symbols(params: types.DocumentSymbolParams) -> Json:
+        return server.service.answers.symbols(name_of(params.text_document.uri))
+
+
+def _add_edits(server: _Wired) -> None:
+    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
+    def prepare_rename(params: types.PrepareRenameParams) -> Json:
+        name, position = name_of(params.text_document.uri), params.position
+        return server.service.answers.prepare_rename(name, position.line, position.character)
+
+    @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
+    def rename(params: types.RenameParams) -> Json:
+        name, position = name_of(params.text_document.uri), params.position
+        try:
+            return server.service.answers.rename(
+                name, position.line, position.character, params.new_name
+            )
+        except RenameRefused as refusal:
+            raise JsonRpcInvalidParams(str(refusal)) from refusal
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, _ACTIONS)
+    def actions(params: types.CodeActionParams) -> Json:
+        start, end = params.range.start, params.range.end
+        return server.service.answers.actions(
+            name_of(params.text_document.uri),
+            (start.line, start.character),
+            (end.line, end.character),
+        )
+
+
+def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
+    if not isinstance(change, types.TextDocumentContentChangePartial):
+        return None, change.text
+    start, end = change.range.start, change.range.end
+    return (start.line, start.character, end.line, end.character), change.text
+
+
+def _watching() -> types.RegistrationParams:
+    watchers = [types.FileSystemWatcher(glob_pattern=pattern) for pattern in _WATCHED]
+    options = types.DidChangeWatchedFilesRegistrationOptions(watchers=watchers)
+    method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+    registration = types.Registration(id="files", method=method, register_options=options)
+    return types.RegistrationParams(registrations=[registration])

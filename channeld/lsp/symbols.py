@@ -1,0 +1,158 @@
+"""The outline of a document: sections, channels with their messages and events; scenarios with their clients.
+
+Each block is read by itself and kept by its text, so that after a key stroke only one is read again.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from channeld.config.source import parse
+from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
+from channeld.diagnostics.diagnostic import Report
+from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.checking import is_scenarios
+from channeld.lsp.projects import Projects
+
+__all__ = ["Outline", "OutlineEntry"]
+
+_LISTED: Final = ("messages", "events")
+_SECTIONS: Final = ("auth", "backends", "schemas")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class OutlineEntry:
+    """An entry: its name, a word for its kind, all of it, its name alone, and what is below it."""
+
+    name: str
+    kind: str
+    whole: Span
+    span: Span
+    detail: str = ""
+    below: tuple["OutlineEntry", ...] = ()
+
+    def moved(self, lines: int) -> "OutlineEntry":
+        """The same entry, moved down by some lines."""
+        return attrs.evolve(
+            self,
+            whole=_moved(self.whole, lines),
+            span=_moved(self.span, lines),
+            below=tuple(one.moved(lines) for one in self.below),
+        )
+
+
+def _moved(span: Span, lines: int) -> Span:
+    start, end = span
+    return Span(Caret(start.line + lines, start.column), Caret(end.line + lines, end.column))
+
+
+@attrs.define(eq=False)
+class Outline:
+    """Makes outlines, and keeps what was made of each block."""
+
+    _kept: dict[str, tuple[OutlineEntry, ...]] = attrs.field(factory=dict)
+
+    def of(self, projects: Projects, name: str) -> list[OutlineEntry]:
+        """The outline of a document; what cannot be read at present is as it was, or left out."""
+        blocks = projects.blocks(name)
+        if blocks is None:
+            return []
+        if is_scenarios(name):
+            tree = parse("\n".join(blocks.lines), name, Report())
+            return [] if tree is None else list(_scenarios(tree))
+        kept: dict[str, tuple[OutlineEntry, ...]] = {}
+        found: list[OutlineEntry] = []
+        channels: list[OutlineEntry] = []
+        for index, block in enumerate(blocks.cuts):
+            text = blocks.text(index)
+            key = f"{block.name}\0{text}"
+            made = self._kept.get(key) or _of_block(text, block.name, name)
+            kept[key] = made
+            here = [one.moved(block.start) for one in made]
+            if block.name is not None:
+                channels.extend(here)
+            else:
+                found.extend(here)
+        self._kept = kept
+        return [_with(one, channels) if one.name == "channels" else one for one in found]
+
+
+def _with(section: OutlineEntry, channels: list[OutlineEntry]) -> OutlineEntry:
+    if not channels:
+        return section
+    whole = Span(section.whole.start, max(section.whole.end, channels[-1].whole.end))
+    return attrs.evolve(section, whole=whole, below=(*section.below, *channels))
+
+
+def _of_block(text: str, channel: str | None, name: str) -> tuple[OutlineEntry, ...]:
+    tree = parse(text, name, Report())
+    if tree is None or not isinstance(tree.root, MapNode):
+        return ()
+    made = _channel if channel is not None else _section
+    return tuple(
+        made(tree, key, entry.start, entry.node) for key, entry in tree.root.entries.items()
+    )
+
+
+def _section(tree: Tree, key: str, start: int, node: Node) -> OutlineEntry:
+    below: Iterator[OutlineEntry] = iter(())
+    if isinstance(node, MapNode) and key == "channels":
+        below = (_channel(tree, k, e.start, e.node) for k, e in node.entries.items())
+    elif isinstance(node, MapNode) and key in _SECTIONS:
+        kind = "key" if key == "auth" else "object"
+        below = (_entry(tree, k, kind, e.start, e.node) for k, e in node.entries.items())
+    return _entry(tree, key, "module", start, node, tuple(below))
+
+
+def _channel(tree: Tree, key: str, start: int, node: Node) -> OutlineEntry:
+    below: list[OutlineEntry] = []
+    detail = ""
+    if isinstance(node, MapNode):
+        path = node.entries.get("path")
+        if path is not None and isinstance(path.node, ScalarNode):
+            detail = path.node.scalar.raw
+        for section in _LISTED:
+            listed = node.entries.get(section)
+            if listed is not None and isinstance(listed.node, MapNode):
+                kind = "method" if section == "messages" else "event"
+                below += [
+                    _entry(tree, k, kind, e.start, e.node) for k, e in listed.node.entries.items()
+                ]
+    return attrs.evolve(_entry(tree, key, "class", start, node, tuple(below)), detail=detail)
+
+
+def _entry(
+    tree: Tree, key: str, kind: str, start: int, node: Node, below: tuple[OutlineEntry, ...] = ()
+) -> OutlineEntry:
+    end = start + len(key)
+    whole = Span.of(tree.lines.place(start, max(end, node.end)))
+    span = Span.of(tree.lines.place(start, end))
+    return OutlineEntry(name=key or "?", kind=kind, whole=whole, span=span, below=below)
+
+
+def _scenarios(tree: Tree) -> Iterator[OutlineEntry]:
+    """The scenarios of a file, each with its clients."""
+    root = tree.root
+    listed = root.entries.get("scenarios") if isinstance(root, MapNode) else None
+    for item in (
+        listed.node.items if listed is not None and isinstance(listed.node, ListNode) else ()
+    ):
+        if not isinstance(item, MapNode):
+            continue
+        named = item.entries.get("name")
+        name = named.node.scalar.raw if named and isinstance(named.node, ScalarNode) else "scenario"
+        clients = item.entries.get("clients")
+        below: tuple[OutlineEntry, ...] = ()
+        if clients is not None and isinstance(clients.node, MapNode):
+            below = tuple(
+                _entry(tree, k, "variable", e.start, e.node)
+                for k, e in clients.node.entries.items()
+            )
+        span = Span.of(
+            tree.lines.place(named.node.start, named.node.end)
+            if named
+            else tree.lines.place(item.start, item.start)
+        )
+        whole = Span.of(tree.lines.place(item.start, item.end))
+        yield OutlineEntry(name=name or "?", kind="function", whole=whole, span=span, below=below)
