@@ -5,6 +5,7 @@ what each process can only say for itself (`own_samples`).
 """
 
 import platform
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -25,7 +26,7 @@ __all__ = [
     "server_samples",
 ]
 
-_ACCEPTED: Final = 101
+_ACCEPTED: Final = (101, 200)
 
 
 class ServerNumbers(Protocol):
@@ -55,13 +56,18 @@ class ServerNumbers(Protocol):
 def engine_samples(engine: Engine) -> Iterator[Sample]:
     """Connections, messages, frames, rooms and times. Labels are channels and types of the plan, hooks by name."""
     hub = engine.hub
+    over_http = Counter((one.channel.name, one.transport) for one in engine.over_http)
     for name, channel in engine.plan.channels.items():
-        connections = hub.size(Topic("channel", name, ""))
-        yield Sample("channeld_connections", connections, (name,))
+        sockets = hub.size(Topic("channel", name, "")) - over_http[name, "sse"]
+        yield Sample("channeld_connections", sockets, (name, "websocket"))
+        for transport in ("sse", "streams"):
+            yield Sample("channeld_connections", over_http[name, transport], (name, transport))
         for kind, message in channel.messages.items():
-            yield from counted("channeld_messages_total", (name, kind), message.counters)
+            for transport in ("websocket", "sse"):
+                counters = message.counted(transport)
+                yield from counted("channeld_messages_total", (name, kind, transport), counters)
             if message.deprecated is not None:
-                sent = sum(attrs.astuple(message.counters))
+                sent = sum(attrs.astuple(message.counters)) + sum(attrs.astuple(message.posted))
                 yield Sample("channeld_deprecated_messages_total", sent, (name, kind))
     totals = hub.statistics()
     yield Sample("channeld_frames_out_total", totals.publications)
@@ -75,7 +81,7 @@ def engine_samples(engine: Engine) -> Iterator[Sample]:
 def server_samples(numbers: ServerNumbers) -> Iterator[Sample]:
     """Handshakes, bytes, outboxes."""
     for status, count in numbers.handshakes.items():
-        result = "accepted" if status == _ACCEPTED else str(status)
+        result = "accepted" if status in _ACCEPTED else str(status)
         yield Sample("channeld_handshakes_total", count, (result,))
     yield Sample("channeld_received_bytes_total", numbers.bytes_in)
     yield Sample("channeld_sent_bytes_total", numbers.bytes_out)

@@ -25,6 +25,7 @@ from channeld.engine.ports import (
     NoBackends,
     Observer,
     OtherNodes,
+    OverHttp,
     Peer,
     Runtime,
     Surroundings,
@@ -87,6 +88,7 @@ class Engine:
         self.tracing = tracing
         self.make_session: MakeSession = Receiver if tracing is None else TracedReceiver
         self.sessions: dict[str, Session] = {}
+        self.over_http: set[OverHttp] = set()
         self._drain: tuple[float, float] | None = (
             None  # the moments of the last goodbye and of the end
         )
@@ -334,3 +336,4 @@ def _carry_counters(old: ChannelPlan, new: ChannelPlan) -> None:
         if before is not None:
             for field in attrs.fields(type(before.counters)):
                 setattr(message.counters, field.name, getattr(before.counters, field.name))
+                setattr(message.posted, field.name, getattr(before.posted, field.name))

@@ -142,6 +142,8 @@ async def _attach(session: Session) -> None:
     if most is not None and user is not None:
         engine.replace_oldest(channel.name, user, most)
     await engine.hub.attach(session, channel.name)
+    if session.transport != "websocket":
+        engine.over_http.add(session)
     if most is not None and user is not None:
         # After it can be found itself: of two that come at once on two nodes, both then see both.
         engine.cluster.replace_oldest(channel.name, user, most)
@@ -266,6 +268,7 @@ async def close_session(session: Session, code: int, reason: str, now: float) ->
     """Forget the connection everywhere, then call the close hook."""
     engine = session.engine
     engine.forget(session.connection_id)
+    engine.over_http.discard(session)
     if session.connect_called:
         leave_debt(session, now)
     drop_held(session)

@@ -35,6 +35,7 @@ __all__ = [
     "Observed",
     "Observer",
     "OtherNodes",
+    "OverHttp",
     "Peer",
     "Runtime",
     "Surroundings",
@@ -272,8 +273,18 @@ class Held(Protocol):
         """Handle everything that is held."""
 
 
+class OverHttp(Protocol):
+    """A connection or a read that was let in over plain HTTP, as far as it is counted."""
+
+    channel: ChannelPlan
+    transport: str
+
+
 class Surroundings(Protocol):
-    """The engine around a session: what the floors between `session` and `engine` ask of it."""
+    """The engine around a session: what the floors between `session` and `engine` ask of it.
+
+    `over_http` are those of its connections and reads that were let in over plain HTTP.
+    """
 
     runtime: Runtime
     hub: Hub
@@ -287,6 +298,7 @@ class Surroundings(Protocol):
     observer: Observer | None
     tracing: Tracing | None
     leaving: int
+    over_http: "set[OverHttp]"
 
     def state_of(self, loop: str) -> object:
         """What the lifespan of a loop yielded, or the only one there is; None without one."""

@@ -48,11 +48,11 @@ def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: f
     """Answer a message that is over its rate, and is not held."""
     assert message.rate is not None  # noqa: S101 - the caller has looked
     if message.rate.over == "drop":
-        message.counters.dropped += 1
+        message.counted(session.transport).dropped += 1
         if id is not None:
             session.answer({"type": "ack", "dropped": True}, id)
         return
-    message.counters.rate_limited += 1
+    message.counted(session.transport).rate_limited += 1
     text = f"Too many messages of type `{message.type}`"
     session.refuse(ErrorCode.RATE_LIMITED, text, id, retry_after=wait)
 

@@ -80,6 +80,7 @@ class Reading:
         """The read is over: call the close hook. Call it once, whatever came of `open`."""
         session = self._session
         session.state = State.CLOSED
+        session.engine.over_http.discard(session)
         if session.timer is not None:
             session.timer.cancel()
         close = session.channel.close
@@ -107,4 +108,5 @@ class Reading:
         session.connect_called = True
         if channel.connect is None or await call_connect(session, channel.connect):
             self.room = session.home
+            session.engine.over_http.add(session)
         return None

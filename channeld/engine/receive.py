@@ -139,7 +139,7 @@ class Receiver(Session):
             return None
         try:
             if not message.accepts(frame):
-                message.counters.invalid += 1
+                message.counted(self.transport).invalid += 1
                 self.refuse_message(message.validator.explain(frame), id)
                 return None
             if message.is_plain:
@@ -150,7 +150,7 @@ class Receiver(Session):
                 return self._let_fly(message, later, id)
             return start(routing.deliver_message(self, message, frame, id))
         except Exception as error:  # answered with its error frame
-            refuse_for(self, error, id, message.counters)
+            refuse_for(self, error, id, message.counted(self.transport))
         return None
 
     def _let_fly(

@@ -84,7 +84,7 @@ def _finish(
     if error is None:
         accepted(session, message, id)
     else:
-        refuse_for(session, error, id, message.counters)
+        refuse_for(session, error, id, message.counted(session.transport))
 
 
 async def _wait_and_finish(
@@ -100,7 +100,7 @@ async def _wait_and_finish(
 
 def accepted(session: Session, message: MessagePlan, id: str | int | None) -> None:
     """Count a message that was routed, and acknowledge it where it has an `id`."""
-    message.counters.accepted += 1
+    message.counted(session.transport).accepted += 1
     note = _deprecation(session, message) if message.deprecated is not None else None
     if id is not None:
         session.answer({"type": "ack"} if note is None else {"type": "ack", **note}, id)
@@ -114,9 +114,9 @@ def acknowledge(
 ) -> None:
     """Count a message that was not routed, and tell its sender why where it has an `id`."""
     if fate == "held":
-        message.counters.held += 1
+        message.counted(session.transport).held += 1
     else:
-        message.counters.repeated += 1
+        message.counted(session.transport).repeated += 1
     if id is not None:
         session.answer({"type": "ack", fate: True}, id)
 
@@ -163,7 +163,7 @@ async def deliver_message(
     except AlreadyTaken:
         acknowledge(session, message, id, "repeated")
     except Exception as error:  # answered with its error frame
-        refuse_for(session, error, id, message.counters)
+        refuse_for(session, error, id, message.counted(session.transport))
     else:
         if held:
             acknowledge(session, message, None if replied else id, "held")

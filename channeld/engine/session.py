@@ -104,6 +104,7 @@ class Session:
         "threads",
         "timer",
         "told",
+        "transport",
         "type_arrivals",
         "user_id",
     )
@@ -123,6 +124,7 @@ class Session:
         self.peer = peer
         self.request: Request | None = request
         self.address = request.address
+        self.transport = request.transport
         self.respond: Callable[[bytes], None] | None = None
         self.in_flight: InFlight | None = None
         self.connection_id = engine.runtime.random_id()

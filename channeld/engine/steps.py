@@ -29,7 +29,7 @@ async def take_message(
     try:
         await _take(session, message, frame, id, now)
     except Exception as error:  # answered with its error frame
-        refuse_for(session, error, id, message.counters)
+        refuse_for(session, error, id, message.counted(session.transport))
 
 
 async def flush(session: Session) -> None:
@@ -47,13 +47,13 @@ async def _take(
         key = frame.pop(FIELD)
         if type(key) is not str or not 1 <= len(key) <= 64:
             text = "must be a string of 1 to 64 characters"
-            message.counters.invalid += 1
+            message.counted(session.transport).invalid += 1
             return session.refuse_message([Violation(f"/{FIELD}", text, "type")], id)
         once = Once(_owner(session), f"{message.type}\0{key}", message.once)
         if await resolved(session.engine.hub.broker.is_taken(once)):
             return acknowledge(session, message, id, "repeated")
     if not message.accepts(frame):
-        message.counters.invalid += 1
+        message.counted(session.transport).invalid += 1
         return session.refuse_message(message.validator.explain(frame), id)
     if message.rate_looks_inside and not await _admits(session, message, frame, id, now, once):
         return None
@@ -106,7 +106,7 @@ async def _deliver_held(
     try:
         repeated = once is not None and await resolved(session.engine.hub.broker.is_taken(once))
     except Exception as error:  # answered with its error frame
-        return refuse_for(session, error, None, message.counters)
+        return refuse_for(session, error, None, message.counted(session.transport))
     if repeated:  # it came again on another connection, and was routed there
         return acknowledge(session, message, None, "repeated")
     return await deliver_message(session, message, frame, None, once)

@@ -249,6 +249,11 @@ class MessagePlan:
     has_steps: bool = attrs.field(init=False)
     is_plain: bool = attrs.field(init=False)
     counters: MessageCounters = attrs.field(factory=MessageCounters)
+    posted: MessageCounters = attrs.field(factory=MessageCounters)
+
+    def counted(self, transport: str) -> MessageCounters:
+        """Where a client's messages count: those that come over a WebSocket, or by POST."""
+        return self.counters if transport == "websocket" else self.posted
 
     @rate_looks_inside.default
     def _rate_looks_inside(self) -> bool:

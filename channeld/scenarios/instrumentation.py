@@ -231,7 +231,9 @@ def _noting(message: MessagePlan, origin: FrameOrigin) -> MessagePlan:
         ORIGIN.set(origin)
         return accepts(value)
 
-    return attrs.evolve(message, accepts=noting, counters=MessageCounters())
+    return attrs.evolve(
+        message, accepts=noting, counters=MessageCounters(), posted=MessageCounters()
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- hooks

@@ -34,14 +34,20 @@ class Metric:
 
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "channeld_connections": Metric("gauge", ("channel",), "Connections that are open."),
+    "channeld_connections": Metric(
+        "gauge",
+        ("channel", "transport"),
+        "Connections that are open, by `websocket` or `sse`; reads under way, by `streams`.",
+    ),
     "channeld_handshakes_total": Metric(
         "counter",
         ("result",),
-        "Opening handshakes, by `accepted` or the HTTP status of the refusal.",
+        "Opening handshakes, a stream's first answer included, by `accepted` or the HTTP status of the refusal.",
     ),
     "channeld_messages_total": Metric(
-        "counter", ("channel", "type", "result"), "Frames of declared types that clients sent."
+        "counter",
+        ("channel", "type", "transport", "result"),
+        "Frames of declared types that clients sent, over `websocket` or by the POST of `sse`.",
     ),
     "channeld_deprecated_messages_total": Metric(
         "counter", ("channel", "type"), "Frames of deprecated types that clients sent."

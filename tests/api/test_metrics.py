@@ -39,10 +39,10 @@ async def test_what_is_counted(api: Start) -> None:
         await it.publish(channel="lobby", to="room", room="a", event={"type": "note", "text": ""})
         await one.received()
         found = await scrape(it)
-        assert found["channeld_connections", ("lobby",)] == 1
-        assert found["channeld_connections", ("feed",)] == 0
-        assert found["channeld_messages_total", ("lobby", "accepted", "say")] == 1
-        assert found["channeld_messages_total", ("lobby", "invalid", "say")] == 1
+        assert found["channeld_connections", ("lobby", "websocket")] == 1
+        assert found["channeld_connections", ("feed", "websocket")] == 0
+        assert found["channeld_messages_total", ("lobby", "accepted", "websocket", "say")] == 1
+        assert found["channeld_messages_total", ("lobby", "invalid", "websocket", "say")] == 1
         assert found["channeld_frames_out_total", ()] == 1
         assert found["channeld_deliveries_total", ()] == 1
         assert found["channeld_rooms", ()] == 2

@@ -83,7 +83,7 @@ def test_samples_come_back_as_they_were() -> None:
     histogram.observe(2.5)
     samples = [
         Sample("channeld_handling_seconds", histogram),
-        Sample("channeld_connections", 3, ("a",)),
+        Sample("channeld_connections", 3, ("a", "sse")),
     ]
     [first, second] = wire.unpack_samples(json.loads(json.dumps(wire.pack_samples(samples))))
     assert second == samples[1]

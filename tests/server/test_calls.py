@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
 
+from channeld.api.metrics import engine_samples
 from tests.server.web_kit import Site, site
 
 
@@ -191,3 +193,37 @@ async def test_another_node_takes_what_is_posted_for_its_stream(served: Site) ->
 async def test_the_answer_to_head_has_no_body(served: Site) -> None:
     refused = await served.ask("HEAD", "/lobby")
     assert (refused.status, refused.body) == (404, b"")
+
+
+def counted(served: Site) -> dict[tuple[str, ...], object]:
+    return {
+        (name, *labels): value
+        for name, value, labels in engine_samples(served.app.engine)
+        if "lobby" in labels or "room" in labels
+    }
+
+
+async def test_connections_and_messages_are_counted_by_transport(served: Site) -> None:
+    async with served.lobby() as (events, secret):
+        frames = [{"type": "subscribe", "room": "a"}, {"type": "say", "room": "a", "text": "x"}]
+        await served.post("/lobby", secret, [*frames, {"type": "say", "room": "a"}])
+        found = counted(served)
+        assert found["channeld_connections", "lobby", "sse"] == 1
+        assert found["channeld_connections", "lobby", "websocket"] == 0
+        assert found["channeld_messages_total", "lobby", "say", "sse", "accepted"] == 1
+        assert found["channeld_messages_total", "lobby", "say", "sse", "invalid"] == 1
+        assert found["channeld_messages_total", "lobby", "say", "websocket", "accepted"] == 0
+        await events.stream.aclose()
+    while served.app.engine.over_http:
+        await trio.lowlevel.checkpoint()
+    assert counted(served)["channeld_connections", "lobby", "sse"] == 0
+
+
+async def test_a_read_counts_while_it_lasts(served: Site) -> None:
+    key = ("channeld_connections", "room", "streams")
+    path = f"/rooms/den?token={served.token('ann')}&offset=now&live=sse"
+    async with served.events(path):
+        assert counted(served)[key] == 1
+    while counted(served)[key]:
+        await trio.lowlevel.checkpoint()
+    assert counted(served)["channeld_connections", "room", "websocket"] == 0

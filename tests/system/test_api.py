@@ -160,7 +160,7 @@ def test_metrics_of_a_server_that_was_used(api: Api) -> None:
         ann.receive("presence")
         ann.ask("nosuch")
         text = api.http.get("/metrics").text
-    assert 'channeld_connections{channel="feed"} 1.0' in text
+    assert 'channeld_connections{channel="feed",transport="websocket"} 1.0' in text
     assert 'channeld_handshakes_total{result="accepted"} 1.0' in text
     assert re.search(r"channeld_received_bytes_total [1-9]", text)
     assert 'channeld_build_info{python="' in text

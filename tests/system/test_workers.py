@@ -138,11 +138,16 @@ def test_what_the_api_tells_is_true_of_both_workers(with_api: Served) -> None:
         assert {one.node for one in api.user("bob").connections} == {members["bob"]}
         assert api.subscribe("room", "b", user="bob") == 1
         assert bob.receive("subscribed")["room"] == "b"
-        assert 'channeld_connections{channel="room"} 2.0' in metrics(with_api)
+        assert 'channeld_connections{channel="room",transport="websocket"} 2.0' in metrics(with_api)
         assert api.disconnect(user="bob", reason="bye") == 1
         assert bob.until_closed()[1] == 4410
         eventually(lambda: not api.user("bob").online)
-        eventually(lambda: 'channeld_connections{channel="room"} 1.0' in metrics(with_api))
+        eventually(
+            lambda: (
+                'channeld_connections{channel="room",transport="websocket"} 1.0'
+                in metrics(with_api)
+            )
+        )
 
 
 def test_a_revoked_token_is_refused_by_both_workers_and_by_one_that_comes_later(

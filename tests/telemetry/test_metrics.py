@@ -19,27 +19,29 @@ def samples(collector: Collector) -> dict[tuple[str, tuple[str, ...]], float]:
 
 def test_counters_are_read_when_they_are_scraped() -> None:
     counters = MessageCounters()
-    collector = Collector(lambda: counted("channeld_messages_total", ("room", "message"), counters))
+    collector = Collector(
+        lambda: counted("channeld_messages_total", ("room", "message", "sse"), counters)
+    )
     counters.accepted += 2
     counters.rate_limited += 1
     found = samples(collector)
-    assert found["channeld_messages_total", ("room", "accepted", "message")] == 2
-    assert found["channeld_messages_total", ("room", "rate_limited", "message")] == 1
+    assert found["channeld_messages_total", ("room", "accepted", "sse", "message")] == 2
+    assert found["channeld_messages_total", ("room", "rate_limited", "sse", "message")] == 1
     assert len(found) == len(attrs.fields(MessageCounters))
 
 
 def test_samples_of_several_sources_add_up() -> None:
     def one() -> Iterator[Sample]:
-        yield Sample("channeld_connections", 2, ("room",))
+        yield Sample("channeld_connections", 2, ("room", "sse"))
 
     def other() -> Iterator[Sample]:
-        yield Sample("channeld_connections", 3, ("room",))
-        yield Sample("channeld_connections", 1, ("lobby",))
+        yield Sample("channeld_connections", 3, ("room", "sse"))
+        yield Sample("channeld_connections", 1, ("lobby", "sse"))
 
     found = samples(Collector(one, other))
     assert found == {
-        ("channeld_connections", ("room",)): 5,
-        ("channeld_connections", ("lobby",)): 1,
+        ("channeld_connections", ("room", "sse")): 5,
+        ("channeld_connections", ("lobby", "sse")): 1,
     }
 
 
@@ -71,7 +73,9 @@ def test_a_value_on_a_bound_is_within_it() -> None:
 
 
 def test_wrong_labels_are_a_bug() -> None:
-    with pytest.raises(ValueError, match=r"channeld_connections has the labels \('channel',\)"):
+    with pytest.raises(
+        ValueError, match=r"channeld_connections has the labels \('channel', 'transport'\)"
+    ):
         Collector(lambda: [Sample("channeld_connections", 1)]).text()
 
 
@@ -84,6 +88,7 @@ def test_no_label_is_named_after_what_clients_choose() -> None:
     assert labels <= {
         "backend",
         "channel",
+        "transport",
         "type",
         "result",
         "hook",
