@@ -34,7 +34,7 @@ CLIENT = ROOT / "channeld" / "export" / "templates" / "client.ts"
 # What stands above the client in a generated module, as far as the compiler has to know of it.
 ABOVE = """\
 export interface ChannelMap { [name: string]: ChannelTypes }
-declare const CHANNELS: { [name: string]: { path: string; once: readonly string[] } };
+declare const CHANNELS: { [name: string]: ChannelNames };
 """
 STRICT = ("--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler")
 

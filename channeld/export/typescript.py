@@ -32,7 +32,7 @@ HEAD: Final = (
 
 _CLIENT_HEAD: Final = f"""\
 // {"-" * 105} client
-// It needs a WebSocket (a browser's, Node's from version 22 on, or the package `ws`) and nothing else.
+// It needs a WebSocket (a browser's, Node's from version 22 on, or the package `ws`) or `fetch`, and nothing else.
 """
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _PLAIN: Final[Mapping[str, str]] = {"integer": "number"}
@@ -43,7 +43,8 @@ def typescript(contract: Contract, *, client: bool = False) -> str:
     types = Types(contract.definitions)
     received = {each.name for channel in contract.channels for each in channel.received}
     # A param's schema may name definitions that no frame does.
-    params = (name for c in contract.channels for p in c.params for name in references(p.schema))
+    every = (p for c in contract.channels for p in (*c.params, *c.query))
+    params = (name for p in every for name in references(p.schema))
     needed = types.needed([*contract.frame_names(), *params])
     parts = [
         HEAD,
@@ -77,16 +78,29 @@ def client_source(name: Literal["client.ts", "client.js"]) -> str:
 
 
 def channel_table(contract: Contract) -> str:
-    """An object literal of what a client has to know of each channel: its path, and what may be sent again."""
+    """An object literal of what a client has to know of each channel: its path, its names, and what may be sent again."""
     lines = [
-        f"  {_literal_key(c.name)}: {{ path: {_text(c.path)}, once: {_once(c)} }},"
+        f"  {_literal_key(c.name)}: {{\n    path: {_text(c.path)},\n{_names(c)}  }},"
         for c in contract.channels
     ]
     return "\n".join(["{", *lines, "}"])
 
 
-def _once(channel: ChannelContract) -> str:
-    return json.dumps([each.type for each in channel.sent if "once" in each.options])
+def _names(channel: ChannelContract) -> str:
+    lists: Mapping[str, list[str] | None] = {
+        "once": [each.type for each in channel.sent if "once" in each.options],
+        "query": [each.name for each in channel.query],
+        "sends": [each.type for each in channel.sent],
+        # A kind of frame is one type in several forms.
+        "receives": None
+        if channel.open
+        else [*dict.fromkeys(each.type for each in channel.received)],
+    }
+    shown = {
+        name: "null" if names is None else f"[{', '.join(map(_text, names))}]"
+        for name, names in lists.items()
+    }
+    return "".join(f"    {name}: {names},\n" for name, names in shown.items())
 
 
 def _definition(name: str, type: Type, contract: Contract, *, loose: bool) -> str:
@@ -116,7 +130,12 @@ def _channel_map(contract: Contract, types: Types) -> str:
             open=False,
         )
         lines.append(f"  {_key(channel.name)}: {{")
+        query = Record(
+            tuple(Property(p.name, types.of(p.schema), required=False) for p in channel.query),
+            open=False,
+        )
         lines.append(f"    params: {_shown(params, '    ', loose=True)};")
+        lines.append(f"    query: {_shown(query, '    ', loose=True)};")
         lines.append(f"    send: {channel.send_name};")
         lines.append(f"    receive: {channel.receive_name};")
         lines.append("  };")

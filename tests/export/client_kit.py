@@ -93,10 +93,14 @@ class Site:
 
 
 class Line:
-    """A port whose connections go through to another, until it is cut."""
+    """A port whose connections go through to another, until it is cut.
 
-    def __init__(self, port: int) -> None:
+    One that `blocks_upgrades` is a proxy that knows no WebSocket: it answers the request as if it were for a page.
+    """
+
+    def __init__(self, port: int, *, blocks_upgrades: bool = False) -> None:
         self._target = port
+        self._blocks_upgrades = blocks_upgrades
         self._open: list[socket.socket] = []
         self._whole = True
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -110,10 +114,25 @@ class Line:
                 if not self._whole:
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._open += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                threading.Thread(target=self._join, args=(near,), daemon=True).start()
+
+    def _join(self, near: socket.socket) -> None:
+        data = b""
+        with contextlib.suppress(OSError):
+            while self._blocks_upgrades and b"\r\n\r\n" not in data:
+                more = near.recv(65536)
+                if not more:
+                    return near.close()
+                data += more
+            if b"upgrade: websocket" in data.lower():
+                near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                return near.close()
+            far = socket.create_connection(("127.0.0.1", self._target))
+            self._open += [near, far]
+            far.sendall(data)
+            threading.Thread(target=_pump, args=(near, far), daemon=True).start()
+            _pump(far, near)
+        return None
 
     def cut(self) -> None:
         self._whole = False

@@ -1,5 +1,6 @@
 """What a client must live through, the same in Node and in a browser: each is a program, and what is done meanwhile."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -98,6 +99,44 @@ def recovers_the_joined_room(site: Site, line: Line, start: Start) -> None:
     assert running.report("heard")["text"] == "2"
 
 
+def falls_back(site: Site, line: Line, start: Start) -> None:
+    """A proxy answers the upgrade wrongly: events are read and frames posted, and what was missed comes as ever."""
+    with contextlib.closing(Line(site.port, blocks_upgrades=True)) as proxy:
+        text = """
+        await lobby.subscribe("news");
+        const { type } = await lobby.send({ type: "say", room: "news", text: "own" });
+        report("ready", { type, transport: lobby.transport });
+        """
+        running = start(lobby(proxy.port, text))
+        assert running.report("ready") == {"step": "ready", "type": "ack", "transport": "sse"}
+        proxy.cut()
+        running.report("waiting")
+        site.say("news", "missed")
+        proxy.restore()
+        assert running.report("heard")["text"] == "missed"
+        site.say("news", "later")
+        assert running.report("heard")["text"] == "later"
+
+
+def renews_over_events(site: Site, line: Line, start: Start) -> None:
+    """A token that ends is renewed by a POST, and further POSTs bring the new one."""
+    tokens = [token("ann", lifetime=20), token("ann")]
+    text = f"""
+    const tokens = {tokens!r};
+    const room = connect("ws://127.0.0.1:{site.port}", "room", {{ room_id: "den" }}, {{
+      ...quick, token: () => tokens.shift(), tokenIn: "message", transports: ["sse"], onState: states,
+    }});
+    room.on("authenticated", (frame) => report("authenticated", {{ expires: frame.expires }}));
+    room.on("say", (frame) => report("heard", {{ text: frame.text }}));
+    await new Promise((done) => room.on("authenticated", ({{ expires }}) => expires > 3000 && done()));
+    report("acked", await room.send({{ type: "say", text: "still" }}));
+    """
+    running = start(text)
+    assert running.report("authenticated")["expires"] <= 20
+    assert running.report("authenticated")["expires"] > 3000
+    assert running.report("acked")["type"] == "ack"
+
+
 def renews(site: Site, line: Line, start: Start) -> None:
     """A token that is about to end is renewed on the live connection; the old one's end closes nothing."""
     tokens = [token("ann", lifetime=20), token("ann")]
@@ -175,7 +214,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     drains,
     recovers,
     recovers_the_joined_room,
+    falls_back,
     renews,
+    renews_over_events,
     returns_with_a_new_token,
     obeys_close_codes,
     matches_answers,

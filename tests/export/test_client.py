@@ -12,6 +12,7 @@ from tests.npm_parts import compiled_client
 
 # A socket whose server is the program itself.
 FAKE = """
+globalThis.fetch = undefined; // a socket that is lost must not be looked for elsewhere
 const sockets = [];
 class WebSocket {
   constructor(url, protocols) { this.url = url; this.protocols = protocols; this.sent = []; sockets.push(this); }
@@ -43,7 +44,7 @@ def test_javascript_is_what_the_compiler_makes_of_the_typescript() -> None:
 
 
 def test_the_typed_client_is_short() -> None:
-    assert len(client_source("client.ts").splitlines()) < 320
+    assert len(client_source("client.ts").splitlines()) < 560
 
 
 def test_what_is_made_says_so() -> None:
@@ -70,7 +71,7 @@ def test_waiting_doubles_up_to_a_limit_and_is_spread(folder: Path) -> None:
     text = """
     const spread = [1, 1, 1, 1, 0.5, 0];
     Math.random = () => spread.shift();
-    globalThis.setTimeout = (call) => { if (spread.length) queueMicrotask(call); };
+    globalThis.setTimeout = (call, ms) => { if (ms <= 500 && spread.length) queueMicrotask(call); };
     const waits = [];
     new ChannelClient("ws://x/", { WebSocket, backoff: { first: 100, most: 500 }, onState: (state, ending) => {
       if (state === "waiting") waits.push(ending.retry);
@@ -432,3 +433,362 @@ def test_a_frame_with_a_key_is_sent_again_and_others_are_not(folder: Path) -> No
     assert report["order"] == {"type": "ack", "id": 1, "repeated": True}
     assert report["other"] == "CONNECTION_LOST"
     assert report["again"] == [{"type": "order", "once": "k", "id": 1}]
+
+
+NAMES = """
+const names = { path: "/c", once: [], query: ["limit"], sends: ["say", "presence"], receives: ["say", "presence", "ack"] };
+"""
+
+
+def test_a_name_that_does_not_exist_is_a_type_error_that_names_what_there_is(folder: Path) -> None:
+    text = (
+        NAMES
+        + """
+    const client = new ChannelClient("ws://x/", { ...quiet }, names);
+    CHANNELS.c.query = ["limit"];
+    const attempts = [
+      () => connect("ws://x", "d", {}), () => connect("ws://x", "toString", {}),
+      () => connect("ws://x", "c", { a: "1", b: undefined }), () => connect("ws://x", "c", { a: "1", b: "2", d: 3 }),
+      () => connect("ws://x", "c", { a: "1", b: "" }), () => connect("ws://x", "c"),
+      () => connect("ws://x", "c", { a: "1", b: "2" }, { ...quiet, query: { limt: 1 } }),
+      () => client.send({ type: "sya" }), () => client.push({ type: "sya" }), () => client.on("sya", () => {}),
+    ];
+    for (const attempt of attempts)
+      try { attempt(); } catch (error) { report("wrong", { type: error.constructor.name, message: error.message }); }
+    client.close();
+    """
+    ).replace("CHANNELS.c", '(await import("./client.mjs")).CHANNELS.c')
+    found = [(one["type"], one["message"]) for one in run(folder, text)]
+    path = "/c/{a}/{b...}"
+    assert found == [
+        ("TypeError", '"d" is no channel; there is c'),
+        ("TypeError", '"toString" is no channel; there is c'),
+        ("TypeError", f'{path} needs the param "b"'),
+        ("TypeError", f'"d" is no param of {path}; there is a, b'),
+        ("TypeError", f'{path} needs the param "b"'),
+        ("TypeError", f'{path} needs the param "a"'),
+        ("TypeError", f'"limt" is no query parameter of {path}; there is limit'),
+        ("TypeError", '"sya" is no type to send here; there is say, presence'),
+        ("TypeError", '"sya" is no type to send here; there is say, presence'),
+        ("TypeError", '"sya" is no type that comes here; there is say, presence, ack'),
+    ]
+
+
+def test_query_parameters_are_sent(folder: Path) -> None:
+    text = """
+    const client = new ChannelClient("ws://x/", { ...quiet, query: { limit: 5, a: true, b: undefined } });
+    await turn();
+    report("url", { url: sockets[0].url });
+    client.close("enough");
+    """
+    assert run(folder, text) == [{"step": "url", "url": "ws://x/?limit=5&a=true"}]
+
+
+def test_the_reason_of_a_close_is_told(folder: Path) -> None:
+    text = """
+    const client = new ChannelClient("ws://x/", { ...quiet, onState: (state, ending) => ending && report(state, ending) });
+    await turn();
+    sockets[0].open();
+    sockets[0].close = (code, reason) => report("socket", { code, reason });
+    client.close("signed out");
+    """
+    socket, closed = run(folder, text)
+    assert socket == {"step": "socket", "code": 1000, "reason": "signed out"}
+    assert closed == {"step": "closed", "code": 1000, "reason": "signed out"}
+
+
+def test_presence_is_kept_and_the_own_state_said_again(folder: Path) -> None:
+    text = """
+    const client = new ChannelClient("ws://x/", quiet);
+    await turn();
+    const first = sockets[0].open();
+    const shown = () => report("here", { here: [...client.present("r").values()] });
+    first.say({ type: "presence", room: "r", event: "state", users: [{ user: "a", info: {}, connections: 2 }] });
+    first.say({ type: "presence", room: "r", event: "join", user: "b", info: { n: 1 }, state: { x: 1 } });
+    shown();
+    first.say({ type: "presence", room: "r", event: "update", user: "b", info: { n: 1 } });
+    first.say({ type: "presence", room: "r", event: "leave", user: "a" });
+    first.say({ type: "presence", room: "r", event: "count", users: 9, connections: 9 });
+    shown();
+    first.say({ type: "presence", room: "r", event: "changes", joins: [{ user: "c", info: {} }], leaves: [{ user: "b" }] });
+    shown();
+    const set = client.setState({ x: 2 }, "r");
+    report("sent", first.sent.at(-1));
+    first.say({ type: "ack", id: first.sent.at(-1).id });
+    await set;
+    first.lose(1006);
+    await turn(10);
+    sockets.at(-1).open();
+    report("again", sockets.at(-1).sent.at(-1));
+    client.setState(null, "r").catch(() => {});
+    report("gone", sockets.at(-1).sent.at(-1));
+    client.close();
+    """
+    found = run(folder, text)
+    here = [one["here"] for one in found if one["step"] == "here"]
+    assert here == [
+        [
+            {"user": "a", "info": {}, "connections": 2},
+            {"user": "b", "info": {"n": 1}, "state": {"x": 1}},
+        ],
+        [{"user": "b", "info": {"n": 1}}],
+        [{"user": "c", "info": {}}],
+    ]
+    sets = {one["step"]: (one["room"], one["set"]) for one in found if "set" in one}
+    assert sets == {"sent": ("r", {"x": 2}), "again": ("r", {"x": 2}), "gone": ("r", None)}
+
+
+def test_a_deprecated_type_is_told_of(folder: Path) -> None:
+    text = """
+    console.warn = (words) => report("warned", { words });
+    const told = { sunset: "2027-01-31", use: "tell" };
+    for (const more of [{}, { onDeprecated: (type, why) => report("told", { type, ...why }) }]) {
+      const client = new ChannelClient("ws://x/", { ...quiet, ...more });
+      await turn();
+      const socket = sockets.at(-1).open();
+      for (let count = 0; count < 2; count++) {
+        const sent = client.send({ type: "say" });
+        socket.say({ type: "ack", id: socket.sent.at(-1).id, deprecated: told });
+        await sent;
+      }
+      client.close();
+    }
+    """
+    words = 'the type "say" is deprecated and may go after 2027-01-31; use tell'
+    told = {"step": "told", "type": "say", "sunset": "2027-01-31", "use": "tell"}
+    assert run(folder, text) == [{"step": "warned", "words": words}, told, told]
+
+
+PAGE = """
+const heard = {};
+globalThis.addEventListener = (type, call) => { heard[type] = call; };
+globalThis.removeEventListener = (type) => { delete heard[type]; };
+globalThis.document = { visibilityState: "visible", addEventListener, removeEventListener };
+"""
+
+
+@pytest.mark.parametrize("event", ["online", "pageshow", "visibilitychange"])
+def test_a_page_that_is_back_waits_no_longer(folder: Path, event: str) -> None:
+    text = (
+        PAGE
+        + f"""
+    const client = new ChannelClient("ws://x/", {{ WebSocket, backoff: {{ first: 1e6, most: 1e6 }} }});
+    await turn();
+    sockets[0].lose(1006);
+    report("waits", {{ sockets: sockets.length, state: client.state }});
+    document.visibilityState = "hidden";
+    heard.{event}({{ type: "{event}" }});
+    document.visibilityState = "visible";
+    report("hidden", {{ sockets: sockets.length }});
+    heard.{event}({{ type: "{event}" }});
+    await turn();
+    report("tries", {{ sockets: sockets.length }});
+    client.close();
+    report("over", {{ heard: Object.keys(heard) }});
+    """
+    )
+    waits, hidden, tries, over = run(folder, text)
+    assert (waits["state"], waits["sockets"], hidden["sockets"]) == ("waiting", 1, 1)
+    assert (tries["sockets"], over["heard"]) == (2, [])
+
+
+def test_a_page_that_is_back_obeys_a_server_that_said_when(folder: Path) -> None:
+    text = (
+        PAGE
+        + """
+    const client = new ChannelClient("ws://x/", quiet);
+    await turn();
+    sockets[0].open().say({ type: "disconnect", code: 1012, reason: "r", reconnect: true, retry_after: 1000 }).lose(1012);
+    heard.online({ type: "online" });
+    await turn(5);
+    report("waits", { sockets: sockets.length, state: client.state });
+    client.close();
+    """
+    )
+    assert run(folder, text) == [{"step": "waits", "sockets": 1, "state": "waiting"}]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_page_that_is_back_finds_out_whether_its_connection_lives(
+    folder: Path, answers: bool
+) -> None:
+    text = (
+        PAGE
+        + f"""
+    const client = new ChannelClient("ws://x/", {{ ...quiet, timeout: 20, onState: (state) => report(state) }});
+    await turn();
+    const socket = sockets[0].open();
+    heard.visibilitychange({{ type: "visibilitychange" }});
+    report("asked", socket.sent.at(-1));
+    if ({str(answers).lower()}) socket.say({{ type: "pong" }});
+    await turn(60);
+    client.close();
+    """
+    )
+    steps = [one["step"] for one in run(folder, text)]
+    assert steps[:3] == ["connecting", "open", "asked"]
+    assert ("waiting" in steps) is not answers
+
+
+def test_a_page_from_the_cache_comes_back_at_once(folder: Path) -> None:
+    text = (
+        PAGE
+        + """
+    const client = new ChannelClient("ws://x/", { ...quiet, onState: (state, ending) => report(state, ending) });
+    await turn();
+    sockets[0].open();
+    heard.pageshow({ type: "pageshow", persisted: true });
+    await turn(20);
+    report("sockets", { count: sockets.length });
+    client.close();
+    """
+    )
+    found = {one["step"]: one for one in run(folder, text)}
+    assert found["waiting"]["reason"] == "the page was put away"
+    assert found["sockets"]["count"] == 2
+
+
+STREAM = """
+const asked = [];
+let answer = () => new Response("", { status: 503 });
+globalThis.fetch = async (url, options) => {
+  asked.push({ url: url.href, method: options.method ?? "GET", body: options.body, ...options.headers });
+  return answer(url, options);
+};
+const stream = (...frames) => {
+  const { readable, writable } = new TransformStream();
+  const writer = writable.getWriter(), encoder = new TextEncoder();
+  const say = (frame) => void writer.write(encoder.encode(`data: ${JSON.stringify(frame)}\n\n`)).catch(() => {});
+  for (const frame of frames) say(frame);
+  return { say, end: () => writer.close(), response: new Response(readable, { headers: { "Content-Type": "text/event-stream" } }) };
+};
+"""
+
+
+def test_where_no_socket_comes_about_events_are_read_and_frames_posted(folder: Path) -> None:
+    text = (
+        STREAM
+        + """
+    const events = stream({ type: "connection", id: "s3cret" }, { type: "welcome" });
+    answer = (_url, { method, body }) => method !== "POST" ? events.response
+      : Response.json({ frames: JSON.parse(body).map(({ id }) => ({ type: "ack", id })) });
+    const client = new ChannelClient("ws://x/c?a=b", { ...quiet, token: "t", onState: (state) => report(state) });
+    client.on("welcome", () => report("welcome"));
+    await turn();
+    sockets[0].lose(1006);
+    const all = [client.send({ type: "say", n: 1 }), client.send({ type: "say", n: 2 })];
+    report("acked", { types: (await Promise.all(all)).map((frame) => frame.type), transport: client.transport });
+    client.close();
+    for (const one of asked) report("asked", one);
+    """
+    )
+    found = run(folder, text)
+    steps = [one["step"] for one in found]
+    assert steps == ["connecting", "open", "welcome", "acked", "closed", "asked", "asked"]
+    acked = next(one for one in found if one["step"] == "acked")
+    assert (acked["types"], acked["transport"]) == (["ack", "ack"], "sse")
+    get, post = found[-2:]
+    assert (get["url"], get["Accept"]) == ("http://x/c?a=b&token=t", "text/event-stream")
+    assert (post["method"], post["Channeld-Connection"]) == ("POST", "s3cret")
+    assert '"n":1' in str(post["body"])
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 4401), (403, 4403), (404, 1008), (503, 1006), (426, 1006)]
+)
+def test_a_refusal_has_its_status(folder: Path, status: int, code: int) -> None:
+    text = (
+        STREAM
+        + f"""
+    answer = () => new Response("", {{ status: {status} }});
+    const client = new ChannelClient("ws://x/", {{ ...quiet, onState: (state, ending) => ending && report(state, ending) }});
+    await turn();
+    sockets[0].lose(1006);
+    await turn();
+    client.close();
+    """
+    )
+    first = run(folder, text)[0]
+    back = first["step"] == "waiting"
+    assert (first["code"], back) == (1013 if status == 503 else code, status in (503, 426))
+
+
+def test_a_server_that_is_away_is_looked_for_by_socket_again(folder: Path) -> None:
+    text = (
+        STREAM
+        + """
+    answer = () => { throw new TypeError("no network"); };
+    const client = new ChannelClient("ws://x/", { ...quiet, onState: (state) => report(state) });
+    await turn();
+    sockets[0].lose(1006);
+    while (sockets.length < 2) await turn(1);
+    sockets[1].open();
+    report("by", { transport: client.transport, asked: asked.length });
+    client.close();
+    """
+    )
+    found = run(folder, text)
+    assert [one["step"] for one in found] == [
+        "connecting",
+        "waiting",
+        "connecting",
+        "open",
+        "by",
+        "closed",
+    ]
+    assert (found[4]["transport"], found[4]["asked"]) == ("websocket", 1)
+
+
+def test_a_socket_that_was_open_once_is_not_given_up_for_its_loss(folder: Path) -> None:
+    text = (
+        STREAM
+        + """
+    const client = new ChannelClient("ws://x/", quiet);
+    await turn();
+    sockets[0].open().lose(1006);
+    while (sockets.length < 2) await turn(1);
+    report("asked", { asked: asked.length });
+    client.close();
+    """
+    )
+    assert run(folder, text) == [{"step": "asked", "asked": 0}]
+
+
+def test_an_upgrade_that_is_never_answered_is_given_up(folder: Path) -> None:
+    text = (
+        STREAM
+        + """
+    answer = () => stream({ type: "connection", id: "s" }).response;
+    const client = new ChannelClient("ws://x/", { ...quiet, timeout: 5 });
+    while (client.state !== "open") await turn(1);
+    report("open", { transport: client.transport });
+    client.close();
+    """
+    )
+    assert run(folder, text) == [{"step": "open", "transport": "sse"}]
+
+
+def test_a_late_answer_to_a_subscription_moves_no_place_back(folder: Path) -> None:
+    text = (
+        STREAM
+        + """
+    const events = stream({ type: "connection", id: "s" });
+    let give;
+    answer = (_url, { method }) => method === "POST" ? new Promise((done) => { give = done; }) : events.response;
+    const client = new ChannelClient("ws://x/", { ...quiet, transports: ["sse"] });
+    while (client.state !== "open") await turn(1);
+    const joined = client.subscribe("r");
+    events.say({ type: "say", room: "r", pos: "p2" });
+    await turn(1);
+    give(Response.json({ frames: [{ type: "subscribed", id: 1, room: "r", pos: "p1" }] }));
+    await joined;
+    answer = (_url, { method, body }) => {
+      if (method === "POST") { report("again", JSON.parse(body)[0]); client.close(); }
+      return method === "POST" ? Response.json({ frames: [] }) : stream({ type: "connection", id: "s" }).response;
+    };
+    events.say({ type: "disconnect", code: 1012, reason: "r", reconnect: true, retry_after: 0 });
+    events.end();
+    """
+    )
+    (again,) = run(folder, text)
+    assert (again["room"], again["since"]) == ("r", "p2")

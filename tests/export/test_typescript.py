@@ -119,11 +119,11 @@ def test_line_ends_of_unicode_are_escaped(contract_of: ContractOf) -> None:
 
 
 def test_a_prototype_is_a_key_like_any_other(nasty: Contract) -> None:
-    assert '  ["__proto__"]: { path: "/%C3%BC/' in channel_table(nasty)
+    assert '  ["__proto__"]: {\n    path: "/%C3%BC/' in channel_table(nasty)
 
 
 def test_javascript_has_the_paths_and_the_client(shipped: Contract) -> None:
     text = javascript(shipped)
-    assert '  room: { path: "/rooms/{room_id}", once: [] },\n' in text
+    assert '  room: {\n    path: "/rooms/{room_id}",\n    once: [],\n    query: [],\n' in text
     assert text.count("export class ChannelClient {") == 1
     assert text.endswith("}\n")

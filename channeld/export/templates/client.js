@@ -8,11 +8,27 @@ export class ChannelError extends Error {
         this.frame = frame;
     }
 }
-/** A channel of a server: `connect("wss://example.org", "room", { room_id: "general" }, { token })`. */
+/** A channel of a server: `connect("wss://example.org", "room", { room_id: "general" }, { token })`. A channel, param or query
+ *  parameter that does not exist is a `TypeError`. */
 export function connect(base, channel, params, options = {}) {
-    const values = params;
-    const path = CHANNELS[channel].path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all, name, rest) => rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
-    return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, CHANNELS[channel].once);
+    if (!Object.hasOwn(CHANNELS, channel))
+        throw unknown("is no channel", channel, Object.keys(CHANNELS));
+    const names = CHANNELS[channel], values = (params ?? {});
+    const wanted = [...names.path.matchAll(/\{([^{}.]+)/g)].map((found) => String(found[1]));
+    for (const name of Object.keys(values))
+        if (!wanted.includes(name))
+            throw unknown(`is no param of ${names.path}`, name, wanted);
+    for (const name of wanted)
+        if (values[name] === undefined || values[name] === null || values[name] === "")
+            throw new TypeError(`${names.path} needs the param "${name}"`);
+    for (const name of Object.keys(options.query ?? {}))
+        if (!names.query.includes(name))
+            throw unknown(`is no query parameter of ${names.path}`, name, names.query);
+    const path = names.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all, name, rest) => rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
+    return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, names);
+}
+function unknown(what, name, known) {
+    return new TypeError(`${JSON.stringify(name)} ${what}; there is ${known.join(", ") || "none"}`);
 }
 /** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
 export class ChannelClient {
@@ -20,15 +36,21 @@ export class ChannelClient {
     #url;
     #class;
     #options;
-    #once;
+    #names;
+    #transports;
     #handlers = new Map();
     #pending = new Map();
     #subscribing = new Map();
     #subscribed = new Set(); // rooms that we asked for
     #joined = new Set(); // rooms that the server put us into
     #positions = new Map();
+    #states = new Map(); // what presence says of ourselves
+    #present = new Map();
+    #warned = new Set();
     #queue = [];
     #socket;
+    #transport;
+    #isFallback = false;
     #lastId = 0;
     #attempts = 0;
     #denials = 0;
@@ -39,26 +61,46 @@ export class ChannelClient {
     #told;
     #retryTimer;
     #watchTimer;
-    constructor(url, options = {}, once = []) {
+    #openTimer;
+    #probeTimer;
+    constructor(url, options = {}, names = {}) {
         const Socket = options.WebSocket ?? globalThis.WebSocket;
-        if (!Socket)
+        const may = { websocket: !!Socket, sse: typeof fetch === "function" };
+        this.#transports = (options.transports ?? ["websocket", "sse"]).filter((name) => may[name]);
+        if (!this.#transports[0])
             throw new TypeError("there is no WebSocket here: give the option `WebSocket`");
+        this.#transport = this.#transports[0];
         this.#url = new URL(url);
+        for (const [name, value] of Object.entries(options.query ?? {}))
+            if (value !== undefined && value !== null)
+                this.#url.searchParams.set(name, String(value));
         this.#class = Socket;
         this.#options = options;
-        this.#once = once;
+        this.#names = names;
+        this.#listen("addEventListener");
         queueMicrotask(() => void this.#connect());
     }
+    /** How it is connected, or tries to be. */
+    get transport() { return this.#transport; }
     on(type, handler) {
+        const { receives } = this.#names;
+        if (receives && type !== "*" && !receives.includes(type))
+            throw unknown("is no type that comes here", type, receives);
         const handlers = this.#handlers.get(type) ?? new Set();
         this.#handlers.set(type, handlers.add(handler));
         return () => void handlers.delete(handler);
     }
     /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived.
      *  One with a `once` key is sent again after a lost connection instead: the server routes it once. */
-    send(frame) { return this.#ask(frame); }
+    send(frame) {
+        this.#check(frame);
+        return this.#ask(frame);
+    }
     /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
-    push(frame) { this.#post({ text: JSON.stringify(frame) }); }
+    push(frame) {
+        this.#check(frame);
+        this.#post({ text: JSON.stringify(frame) });
+    }
     /** Join a room, now and after each reconnection. */
     subscribe(room) { return this.#subscribe(room); }
     /** Leave a room. */
@@ -68,11 +110,26 @@ export class ChannelClient {
         this.#leave(room);
     }
     /** Bring a fresh token on the live connection; done by itself before a token ends. */
-    async renew() { await this.#ask({ type: "authenticate", token: await this.#token() }); }
-    /** End it for good. */
-    close() { this.#end({ code: 1000, reason: "closed by the client" }); }
+    async renew() {
+        const token = await this.#token();
+        await this.#ask({ type: "authenticate", token });
+        if (this.#socket instanceof EventSocket)
+            this.#socket.token = token;
+    }
+    /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
+    async setState(state, room) {
+        if (state === null)
+            this.#states.delete(room);
+        else
+            this.#states.set(room, state);
+        await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
+    }
+    /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
+    present(room) { return this.#present.get(room) ?? new Map(); }
+    /** End it for good; the reason is told to the server and to `onState`. */
+    close(reason = "closed by the client") { this.#end({ code: 1000, reason }); }
     async #connect() {
-        if (this.state !== "closed")
+        if (this.state !== "closed" && !this.#isFallback)
             this.#set("connecting");
         let token;
         try {
@@ -83,22 +140,21 @@ export class ChannelClient {
         }
         if (this.state === "closed")
             return;
-        const { tokenIn = "query" } = this.#options, url = new URL(this.#url);
-        if (token !== undefined && tokenIn === "query")
-            url.searchParams.set("token", token);
-        const [room, ...others] = this.#joined;
+        const [room, ...others] = this.#joined, url = new URL(this.#url);
         const since = room === undefined || others.length ? undefined : this.#positions.get(room);
         if (since !== undefined)
             url.searchParams.set("since", since);
-        const protocols = token !== undefined && tokenIn === "subprotocol" ? ["channeld", `bearer.${token}`] : undefined;
-        const socket = (this.#socket = new this.#class(url.href, protocols));
         this.#told = undefined;
         this.#denied = false;
+        const socket = (this.#socket = this.#dial(url, token));
+        const isTold = token !== undefined && this.#options.tokenIn === "message" && this.#transport === "websocket";
         socket.onopen = () => {
+            clearTimeout(this.#openTimer);
+            this.#isFallback = false;
             this.#opened = this.#heard = Date.now();
             this.#asked = false;
             this.#watchTimer = setInterval(() => this.#watch(), (this.#options.silence ?? 30_000) / 2);
-            if (token !== undefined && tokenIn === "message")
+            if (isTold)
                 socket.send(JSON.stringify({ type: "authenticate", token }));
             else
                 this.#ready();
@@ -108,11 +164,24 @@ export class ChannelClient {
         // A close event follows, but not in every Node where no connection came about.
         socket.onerror = () => { if (this.#socket === socket && !this.#opened)
             this.#lost(1006, "no connection"); };
+        // A proxy may swallow the upgrade, or hold the stream back.
+        this.#openTimer = setTimeout(() => this.#lost(1006, "no connection in time"), this.#options.timeout ?? 10_000);
+    }
+    #dial(url, token) {
+        const { tokenIn = "query", credentials } = this.#options;
+        if (this.#transport === "sse" || !this.#class)
+            return new EventSocket(url, token, tokenIn === "query", credentials);
+        if (token !== undefined && tokenIn === "query")
+            url.searchParams.set("token", token);
+        const protocols = token !== undefined && tokenIn === "subprotocol" ? ["channeld", `bearer.${token}`] : undefined;
+        return new this.#class(url.href, protocols);
     }
     #ready() {
         this.state = "open";
         for (const room of this.#subscribed)
             this.#subscribe(room, true).catch((error) => void (error.frame && this.#leave(room)));
+        for (const [room, state] of this.#states)
+            this.setState(state, room).catch(() => { });
         for (const { text } of this.#queue.splice(0))
             this.#socket?.send(text);
         this.#set("open");
@@ -133,6 +202,8 @@ export class ChannelClient {
             this.#enter(frame);
         else if (frame.type === "unsubscribed")
             this.#leave(frame.room);
+        else if (frame.type === "presence")
+            this.#meet(frame);
         else if (frame.type === "disconnect")
             this.#told = frame;
         else if (frame.type === "error")
@@ -141,14 +212,18 @@ export class ChannelClient {
             this.#positions.set(frame.room, frame.pos);
         if (frame.type === "error")
             this.#settle(frame.id)?.reject(new ChannelError(String(frame.code), String(frame.message), frame));
-        else if (ANSWERS.has(frame.type))
-            this.#settle(frame.id)?.resolve(frame);
+        else if (ANSWERS.has(frame.type)) {
+            const pending = this.#settle(frame.id);
+            if (pending && frame.type === "ack" && frame.deprecated)
+                this.#deprecated(pending.type, frame.deprecated);
+            pending?.resolve(frame);
+        }
         for (const key of [frame.type, "*"])
             for (const handler of this.#handlers.get(key) ?? [])
                 this.#call(() => handler(frame));
     }
     #enter(frame) {
-        const room = frame.room, before = this.#positions.get(room), asked = this.#subscribing.has(frame.id);
+        const room = frame.room, before = this.#positions.get(room), asked = this.#subscribing.get(frame.id);
         if (asked)
             this.#subscribed.add(room);
         else if (!this.#subscribed.has(room))
@@ -156,18 +231,47 @@ export class ChannelClient {
         // What was missed follows and brings its own positions; until then the old one stands.
         if (frame.recovered === true)
             return;
-        if (typeof frame.pos === "string")
+        // An answer to a POST may come behind frames of the stream that are newer.
+        if (typeof frame.pos === "string" && (!asked || asked.before === before))
             this.#positions.set(room, frame.pos);
         if (frame.recovered === false || (!asked && before !== undefined && before !== frame.pos))
             this.#call(() => this.#options.onGap?.(room));
     }
-    #leave(room) { for (const known of [this.#subscribed, this.#joined, this.#positions])
-        known.delete(room); }
+    #leave(room) {
+        for (const known of [this.#subscribed, this.#joined, this.#positions, this.#present, this.#states])
+            known.delete(room);
+    }
+    #meet(frame) {
+        if (frame.event === "count")
+            return;
+        const room = frame.room, { joins = [], leaves = [], users = [] } = frame;
+        const known = frame.event === "state" ? new Map() : (this.#present.get(room) ?? new Map());
+        const came = frame.event === "join" || frame.event === "update" ? [frame] : [...users, ...joins];
+        for (const { user, info, state, connections } of came)
+            known.set(user, { user, info, ...(state === undefined ? {} : { state }), ...(connections === undefined ? {} : { connections }) });
+        for (const { user } of frame.event === "leave" ? [frame] : leaves)
+            known.delete(user);
+        this.#present.set(room, known);
+    }
+    #deprecated(type, told) {
+        const { onDeprecated } = this.#options;
+        if (onDeprecated)
+            return this.#call(() => onDeprecated(type, told));
+        if (this.#warned.has(type))
+            return;
+        this.#warned.add(type);
+        console.warn(`the type "${type}" is deprecated${told.sunset ? ` and may go after ${told.sunset}` : ""}${told.use ? `; use ${told.use}` : ""}`);
+    }
+    #check({ type }) {
+        const { sends } = this.#names;
+        if (sends && !sends.includes(type))
+            throw unknown("is no type to send here", type, sends);
+    }
     #subscribe(room, again = false) {
         const since = again ? this.#positions.get(room) : undefined;
         const answer = this.#ask({ type: "subscribe", room, ...(since === undefined ? {} : { since }) });
         const id = this.#lastId;
-        this.#subscribing.set(id, room);
+        this.#subscribing.set(id, { room, before: this.#positions.get(room) });
         return answer.finally(() => this.#subscribing.delete(id));
     }
     #ask(frame) {
@@ -178,8 +282,8 @@ export class ChannelClient {
                 this.#settle(id)?.reject(new ChannelError("TIMEOUT", "no answer in time"));
             }, this.#options.timeout ?? 10_000);
             const { type, once } = frame, waiting = { id, text: JSON.stringify({ ...frame, id }) };
-            const again = typeof once === "string" && this.#once.includes(type) ? waiting : undefined;
-            this.#pending.set(id, { resolve, reject, timer, again });
+            const again = typeof once === "string" && this.#names.once?.includes(type) ? waiting : undefined;
+            this.#pending.set(id, { type, resolve, reject, timer, again });
             try {
                 this.#post(waiting);
             }
@@ -203,6 +307,8 @@ export class ChannelClient {
         if (this.state === "closed")
             return;
         const told = this.#told;
+        if (!this.#opened && !told && !this.#denied && code === 1006 && this.#tryNext())
+            return;
         if (told)
             ({ code, reason } = told); // proxies lose close codes
         else if (this.#denied && code < 1007)
@@ -224,6 +330,16 @@ export class ChannelClient {
         this.#retryTimer = setTimeout(() => void this.#connect(), retry);
         this.#set("waiting", { code, reason, retry });
     }
+    /** No connection came about: whether another transport is tried at once. In the end it is the first one's turn again. */
+    #tryNext() {
+        this.#detach();
+        const next = this.#transports[this.#transports.indexOf(this.#transport) + 1];
+        this.#transport = next ?? this.#transports[0];
+        this.#isFallback = next !== undefined;
+        if (next)
+            void this.#connect();
+        return next !== undefined;
+    }
     #unanswered(id) {
         const again = this.#pending.get(id)?.again;
         if (again)
@@ -235,20 +351,51 @@ export class ChannelClient {
         if (this.state === "closed")
             return;
         clearTimeout(this.#retryTimer);
-        this.#detach();
+        this.#listen("removeEventListener");
+        this.#detach(ending.reason);
         this.#queue = [];
         this.#set("closed", ending);
         for (const id of [...this.#pending.keys()])
             this.#settle(id)?.reject(new ChannelError("CLOSED", ending.reason));
     }
-    #detach() {
+    #detach(reason = "") {
         clearInterval(this.#watchTimer);
+        for (const timer of [this.#openTimer, this.#probeTimer])
+            clearTimeout(timer);
         const socket = this.#socket;
         this.#socket = undefined;
         if (!socket)
             return;
         socket.onopen = socket.onmessage = socket.onclose = null;
-        socket.close(1000);
+        socket.close(1000, reason.slice(0, 40));
+    }
+    /** A page that is back, seen again or online waits no longer, and finds out whether its connection still lives. */
+    #wake = (event) => {
+        const { document } = globalThis;
+        if (document?.visibilityState === "hidden")
+            return;
+        if (event.type === "online" && !this.#opened)
+            this.#transport = this.#transports[0]; // it may be another network
+        if (this.state === "waiting" && this.#told?.retry_after === undefined) {
+            clearTimeout(this.#retryTimer);
+            void this.#connect();
+        }
+        else if (this.state === "open") {
+            if (event.persisted)
+                return this.#lost(1006, "the page was put away");
+            this.#asked = true;
+            this.#socket?.send('{"type":"ping"}');
+            clearTimeout(this.#probeTimer);
+            const patience = Math.min(this.#options.timeout ?? 10_000, 5_000);
+            this.#probeTimer = setTimeout(() => { if (this.#asked)
+                this.#lost(1006, "the server is silent"); }, patience);
+        }
+    };
+    #listen(how) {
+        const page = globalThis;
+        for (const type of ["online", "pageshow"])
+            page[how]?.(type, this.#wake);
+        page.document?.[how]?.("visibilitychange", this.#wake);
     }
     #watch() {
         if (Date.now() - this.#heard < (this.#options.silence ?? 30_000))
@@ -279,6 +426,102 @@ export class ChannelClient {
     }
     async #token() {
         return typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
+    }
+}
+/** Server-sent events and POST behind the face of a WebSocket. */
+class EventSocket {
+    url;
+    token;
+    inQuery;
+    credentials;
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    onerror = null;
+    #out = [];
+    #ended = new AbortController();
+    #connection = "";
+    #isPosting = false;
+    constructor(url, token, inQuery, credentials = "same-origin") {
+        this.url = url;
+        this.token = token;
+        this.inQuery = inQuery;
+        this.credentials = credentials;
+        url.protocol = url.protocol.replace("ws", "http");
+        void this.#read();
+    }
+    send(text) {
+        this.#out.push(text);
+        queueMicrotask(() => void this.#post()); // what is sent in one go travels together
+    }
+    close() {
+        this.onopen = this.onmessage = this.onclose = null;
+        this.#ended.abort();
+    }
+    #fetch(headers, body) {
+        const url = new URL(this.url), { credentials } = this, { signal } = this.#ended;
+        if (this.token !== undefined && this.inQuery)
+            url.searchParams.set("token", this.token);
+        else if (this.token !== undefined)
+            headers["Authorization"] = `Bearer ${this.token}`;
+        return fetch(url, { headers, credentials, signal, cache: "no-store", ...(body === undefined ? {} : { method: "POST", body }) });
+    }
+    async #read() {
+        try {
+            const response = await this.#fetch({ Accept: "text/event-stream" });
+            const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
+            if (!response.ok || !isStream || !response.body)
+                return this.#lose(response.status);
+            const reader = response.body.getReader(), decoder = new TextDecoder();
+            let text = "";
+            for (let part = await reader.read(); !part.done; part = await reader.read()) {
+                text += decoder.decode(part.value, { stream: true });
+                for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+                    const data = text.slice(0, end).split("\n").find((line) => line.startsWith("data: "));
+                    text = text.slice(end + 2);
+                    if (data)
+                        this.#take(data.slice(6));
+                }
+            }
+        }
+        catch { /* it ends, for whatever reason */ }
+        this.#lose(0);
+    }
+    #take(data) {
+        if (this.#connection)
+            return this.onmessage?.({ data });
+        this.#connection = JSON.parse(data).id;
+        this.onopen?.({});
+    }
+    async #post() {
+        if (this.#isPosting)
+            return;
+        this.#isPosting = true;
+        const headers = { "Content-Type": "application/json", "Channeld-Connection": this.#connection };
+        while (this.#out.length) {
+            let count = 1; // the server takes 100 frames, and a megabyte
+            for (let size = this.#out[0].length; count < 100 && count < this.#out.length; count++)
+                if ((size += this.#out[count].length) > 250_000)
+                    break;
+            try {
+                const answer = await this.#fetch({ ...headers }, `[${this.#out.splice(0, count).join(",")}]`);
+                if (!answer.ok)
+                    return this.#lose(answer.status === 404 ? 0 : answer.status);
+                for (const frame of (await answer.json()).frames)
+                    this.onmessage?.({ data: JSON.stringify(frame) });
+            }
+            catch {
+                return this.#lose(0);
+            }
+        }
+        this.#isPosting = false;
+    }
+    /** The end of it, as the close code of a WebSocket; 0 is no answer, or one of something that is no channel. */
+    #lose(status) {
+        const { onclose } = this;
+        const codes = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
+        this.close();
+        onclose?.({ code: codes[status] ?? 1006, reason: status ? `HTTP ${status}` : "the stream ended" });
     }
 }
 /** Whether a close code invites to come back: 45xx, 4900 to 4949, and the standard ones of a server in trouble. */

@@ -2,7 +2,11 @@
 export interface AnyFrame { type: string; [field: string]: unknown }
 type Loose = { type: string; room?: any; id?: any; [field: string]: unknown };
 /** What a client has to know of a channel's types; the entries of `ChannelMap` are such. */
-export interface ChannelTypes { params: object; send: { type: string }; receive: { type: string } }
+export interface ChannelTypes { params: object; query: object; send: { type: string }; receive: { type: string } }
+/** The same of its names; `receives` is null where hooks and the API may send others. */
+export interface ChannelNames {
+  path: string; once: readonly string[]; query: readonly string[]; sends: readonly string[]; receives: readonly string[] | null;
+}
 /** A token, or a function that fetches a fresh one; only with a function can a token be renewed. */
 export type Token = string | (() => string | Promise<string>);
 export type State = "connecting" | "open" | "waiting" | "closed";
@@ -15,12 +19,21 @@ interface Socket {
   close(code?: number, reason?: string): void;
 }
 export interface SocketClass { new (url: string, protocols?: string[]): Socket }
+export type Transport = "websocket" | "sse";
+/** A user who is in a room, as presence tells it. */
+export interface Present { user: string; info: unknown; state?: unknown; connections?: number }
 
 export interface Options {
   token?: Token;
   /** Where the token travels; `message` is not seen in any log of a proxy. Default: `query`. */
   tokenIn?: "query" | "subprotocol" | "message";
   WebSocket?: SocketClass; // default: the global one
+  /** What may be used. Where no WebSocket comes about, server-sent events and POST are tried. Default: both. */
+  transports?: readonly Transport[];
+  /** Whether requests of server-sent events carry cookies to another origin (`include`). Default: `same-origin`. */
+  credentials?: RequestCredentials;
+  /** Query parameters of the channel. */
+  query?: { [name: string]: unknown };
   /** Milliseconds before the first and, after doubling, at most before each later attempt. Default: 500 and 30000. */
   backoff?: { first?: number; most?: number };
   /** Milliseconds until an unanswered frame fails. Default: 10000. */
@@ -32,6 +45,8 @@ export interface Options {
   onState?: (state: State, ending?: Ending) => void;
   /** Frames of this room were missed and can't be had any more: fetch the state again. */
   onGap?: (room: string) => void;
+  /** A type that was sent is deprecated. Default: a warning in the console, once a type. */
+  onDeprecated?: (type: string, told: { sunset?: string; use?: string }) => void;
 }
 
 /** The frame that answers a type. */
@@ -44,34 +59,52 @@ export class ChannelError extends Error {
 }
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
-interface Pending { resolve: (frame: any) => void; reject: (error: ChannelError) => void; timer: Timer; again: Waiting | undefined }
+interface Pending { type: string; resolve: (frame: any) => void; reject: (error: ChannelError) => void; timer: Timer; again: Waiting | undefined }
 interface Waiting { id?: number; text: string }
 
-/** A channel of a server: `connect("wss://example.org", "room", { room_id: "general" }, { token })`. */
+/** A channel of a server: `connect("wss://example.org", "room", { room_id: "general" }, { token })`. A channel, param or query
+ *  parameter that does not exist is a `TypeError`. */
 export function connect<K extends keyof ChannelMap>(
-  base: string, channel: K, params: ChannelMap[K]["params"], options: Options = {},
+  base: string, channel: K, params: ChannelMap[K]["params"], options: Options & { query?: ChannelMap[K]["query"] } = {},
 ): ChannelClient<ChannelMap[K]> {
-  const values = params as Record<string, unknown>;
-  const path = CHANNELS[channel].path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all: string, name: string, rest?: string) =>
+  if (!Object.hasOwn(CHANNELS, channel)) throw unknown("is no channel", channel, Object.keys(CHANNELS));
+  const names: ChannelNames = CHANNELS[channel], values = (params ?? {}) as Record<string, unknown>;
+  const wanted = [...names.path.matchAll(/\{([^{}.]+)/g)].map((found) => String(found[1]));
+  for (const name of Object.keys(values)) if (!wanted.includes(name)) throw unknown(`is no param of ${names.path}`, name, wanted);
+  for (const name of wanted)
+    if (values[name] === undefined || values[name] === null || values[name] === "") throw new TypeError(`${names.path} needs the param "${name}"`);
+  for (const name of Object.keys(options.query ?? {}))
+    if (!names.query.includes(name)) throw unknown(`is no query parameter of ${names.path}`, name, names.query);
+  const path = names.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all: string, name: string, rest?: string) =>
     rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
-  return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, CHANNELS[channel].once);
+  return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, names);
+}
+
+function unknown(what: string, name: unknown, known: readonly string[]): TypeError {
+  return new TypeError(`${JSON.stringify(name)} ${what}; there is ${known.join(", ") || "none"}`);
 }
 
 /** One connection that is kept up: it comes back, joins its rooms again, and asks for what it missed. */
 export class ChannelClient<C extends ChannelTypes> {
   state: State = "connecting";
   readonly #url: URL;
-  readonly #class: SocketClass;
+  readonly #class: SocketClass | undefined;
   readonly #options: Options;
-  readonly #once: readonly string[];
+  readonly #names: Partial<ChannelNames>;
+  readonly #transports: readonly Transport[];
   readonly #handlers = new Map<string, Set<(frame: any) => void>>();
   readonly #pending = new Map<number, Pending>();
-  readonly #subscribing = new Map<number, string>();
+  readonly #subscribing = new Map<number, { room: string; before: string | undefined }>();
   readonly #subscribed = new Set<string>(); // rooms that we asked for
   readonly #joined = new Set<string>(); // rooms that the server put us into
   readonly #positions = new Map<string, string>();
+  readonly #states = new Map<string | undefined, unknown>(); // what presence says of ourselves
+  readonly #present = new Map<string | undefined, Map<string, Present>>();
+  readonly #warned = new Set<string>();
   #queue: Waiting[] = [];
   #socket: Socket | undefined;
+  #transport: Transport;
+  #isFallback = false;
   #lastId = 0;
   #attempts = 0;
   #denials = 0;
@@ -82,21 +115,34 @@ export class ChannelClient<C extends ChannelTypes> {
   #told: { code: number; reason: string; reconnect: boolean; retry_after?: number } | undefined;
   #retryTimer: Timer;
   #watchTimer: ReturnType<typeof setInterval> | undefined;
+  #openTimer: Timer;
+  #probeTimer: Timer;
 
-  constructor(url: string, options: Options = {}, once: readonly string[] = []) {
+  constructor(url: string, options: Options = {}, names: Partial<ChannelNames> = {}) {
     const Socket = options.WebSocket ?? (globalThis as unknown as { WebSocket?: SocketClass }).WebSocket;
-    if (!Socket) throw new TypeError("there is no WebSocket here: give the option `WebSocket`");
+    const may: Record<Transport, boolean> = { websocket: !!Socket, sse: typeof fetch === "function" };
+    this.#transports = (options.transports ?? ["websocket", "sse"]).filter((name) => may[name]);
+    if (!this.#transports[0]) throw new TypeError("there is no WebSocket here: give the option `WebSocket`");
+    this.#transport = this.#transports[0];
     this.#url = new URL(url);
+    for (const [name, value] of Object.entries(options.query ?? {}))
+      if (value !== undefined && value !== null) this.#url.searchParams.set(name, String(value));
     this.#class = Socket;
     this.#options = options;
-    this.#once = once;
+    this.#names = names;
+    this.#listen("addEventListener");
     queueMicrotask(() => void this.#connect());
   }
+
+  /** How it is connected, or tries to be. */
+  get transport(): Transport { return this.#transport; }
 
   /** Call a handler for each frame of a type, `*` for all types; the result takes it off again. */
   on<T extends C["receive"]["type"]>(type: T, handler: (frame: Extract<C["receive"], { type: T }>) => void): () => void;
   on(type: "*", handler: (frame: AnyFrame) => void): () => void;
   on(type: string, handler: (frame: any) => void): () => void {
+    const { receives } = this.#names;
+    if (receives && type !== "*" && !receives.includes(type)) throw unknown("is no type that comes here", type, receives);
     const handlers = this.#handlers.get(type) ?? new Set();
     this.#handlers.set(type, handlers.add(handler));
     return () => void handlers.delete(handler);
@@ -104,10 +150,16 @@ export class ChannelClient<C extends ChannelTypes> {
 
   /** Send a frame and wait for its answer. Fails with a `ChannelError`; after CONNECTION_LOST it may have arrived.
    *  One with a `once` key is sent again after a lost connection instead: the server routes it once. */
-  send<F extends C["send"]>(frame: F): Promise<Answer<C, F["type"]>> { return this.#ask(frame); }
+  send<F extends C["send"]>(frame: F): Promise<Answer<C, F["type"]>> {
+    this.#check(frame);
+    return this.#ask(frame);
+  }
 
   /** Send a frame that nobody answers, unless it is refused (`on("error", …)`). */
-  push(frame: C["send"]): void { this.#post({ text: JSON.stringify(frame) }); }
+  push(frame: C["send"]): void {
+    this.#check(frame);
+    this.#post({ text: JSON.stringify(frame) });
+  }
 
   /** Join a room, now and after each reconnection. */
   subscribe(room: string): Promise<Extract<C["receive"], { type: "subscribed" }>> { return this.#subscribe(room); }
@@ -119,42 +171,67 @@ export class ChannelClient<C extends ChannelTypes> {
   }
 
   /** Bring a fresh token on the live connection; done by itself before a token ends. */
-  async renew(): Promise<void> { await this.#ask({ type: "authenticate", token: await this.#token() }); }
+  async renew(): Promise<void> {
+    const token = await this.#token();
+    await this.#ask({ type: "authenticate", token });
+    if (this.#socket instanceof EventSocket) this.#socket.token = token;
+  }
 
-  /** End it for good. */
-  close(): void { this.#end({ code: 1000, reason: "closed by the client" }); }
+  /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
+  async setState(state: object | null, room?: string): Promise<void> {
+    if (state === null) this.#states.delete(room);
+    else this.#states.set(room, state);
+    await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
+  }
+
+  /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
+  present(room?: string): ReadonlyMap<string, Present> { return this.#present.get(room) ?? new Map(); }
+
+  /** End it for good; the reason is told to the server and to `onState`. */
+  close(reason = "closed by the client"): void { this.#end({ code: 1000, reason }); }
 
   async #connect(): Promise<void> {
-    if (this.state !== "closed") this.#set("connecting");
+    if (this.state !== "closed" && !this.#isFallback) this.#set("connecting");
     let token: string | undefined;
     try { token = await this.#token(); } catch (error) { return this.#lost(1013, `no token: ${String(error)}`); }
     if ((this.state as State) === "closed") return;
-    const { tokenIn = "query" } = this.#options, url = new URL(this.#url);
-    if (token !== undefined && tokenIn === "query") url.searchParams.set("token", token);
-    const [room, ...others] = this.#joined;
+    const [room, ...others] = this.#joined, url = new URL(this.#url);
     const since = room === undefined || others.length ? undefined : this.#positions.get(room);
     if (since !== undefined) url.searchParams.set("since", since);
-    const protocols = token !== undefined && tokenIn === "subprotocol" ? ["channeld", `bearer.${token}`] : undefined;
-    const socket = (this.#socket = new this.#class(url.href, protocols));
     this.#told = undefined;
     this.#denied = false;
+    const socket = (this.#socket = this.#dial(url, token));
+    const isTold = token !== undefined && this.#options.tokenIn === "message" && this.#transport === "websocket";
     socket.onopen = () => {
+      clearTimeout(this.#openTimer);
+      this.#isFallback = false;
       this.#opened = this.#heard = Date.now();
       this.#asked = false;
       this.#watchTimer = setInterval(() => this.#watch(), (this.#options.silence ?? 30_000) / 2);
-      if (token !== undefined && tokenIn === "message") socket.send(JSON.stringify({ type: "authenticate", token }));
+      if (isTold) socket.send(JSON.stringify({ type: "authenticate", token }));
       else this.#ready();
     };
     socket.onmessage = (event) => this.#receive(JSON.parse(String(event.data)));
     socket.onclose = (event) => this.#lost(event.code, event.reason);
     // A close event follows, but not in every Node where no connection came about.
     socket.onerror = () => { if (this.#socket === socket && !this.#opened) this.#lost(1006, "no connection"); };
+    // A proxy may swallow the upgrade, or hold the stream back.
+    this.#openTimer = setTimeout(() => this.#lost(1006, "no connection in time"), this.#options.timeout ?? 10_000);
+  }
+
+  #dial(url: URL, token: string | undefined): Socket {
+    const { tokenIn = "query", credentials } = this.#options;
+    if (this.#transport === "sse" || !this.#class) return new EventSocket(url, token, tokenIn === "query", credentials);
+    if (token !== undefined && tokenIn === "query") url.searchParams.set("token", token);
+    const protocols = token !== undefined && tokenIn === "subprotocol" ? ["channeld", `bearer.${token}`] : undefined;
+    return new this.#class(url.href, protocols);
   }
 
   #ready(): void {
     this.state = "open";
     for (const room of this.#subscribed)
       this.#subscribe(room, true).catch((error) => void (error.frame && this.#leave(room)));
+    for (const [room, state] of this.#states) this.setState(state as object, room).catch(() => {});
     for (const { text } of this.#queue.splice(0)) this.#socket?.send(text);
     this.#set("open");
   }
@@ -169,32 +246,64 @@ export class ChannelClient<C extends ChannelTypes> {
       if (typeof this.#options.token === "function") this.renew().catch(() => {}); // else the end of the token says it
     } else if (frame.type === "subscribed") this.#enter(frame);
     else if (frame.type === "unsubscribed") this.#leave(frame.room);
+    else if (frame.type === "presence") this.#meet(frame);
     else if (frame.type === "disconnect") this.#told = frame as any;
     else if (frame.type === "error") this.#denied ||= frame.code === "UNAUTHORIZED" || frame.code === "TOKEN_EXPIRED";
     else if (typeof frame.room === "string" && typeof frame.pos === "string") this.#positions.set(frame.room, frame.pos);
     if (frame.type === "error") this.#settle(frame.id)?.reject(new ChannelError(String(frame.code), String(frame.message), frame));
-    else if (ANSWERS.has(frame.type)) this.#settle(frame.id)?.resolve(frame);
+    else if (ANSWERS.has(frame.type)) {
+      const pending = this.#settle(frame.id);
+      if (pending && frame.type === "ack" && frame.deprecated) this.#deprecated(pending.type, frame.deprecated);
+      pending?.resolve(frame);
+    }
     for (const key of [frame.type, "*"]) for (const handler of this.#handlers.get(key) ?? []) this.#call(() => handler(frame));
   }
 
   #enter(frame: Loose): void {
-    const room: string = frame.room, before = this.#positions.get(room), asked = this.#subscribing.has(frame.id);
+    const room: string = frame.room, before = this.#positions.get(room), asked = this.#subscribing.get(frame.id);
     if (asked) this.#subscribed.add(room);
     else if (!this.#subscribed.has(room)) this.#joined.add(room);
     // What was missed follows and brings its own positions; until then the old one stands.
     if (frame.recovered === true) return;
-    if (typeof frame.pos === "string") this.#positions.set(room, frame.pos);
+    // An answer to a POST may come behind frames of the stream that are newer.
+    if (typeof frame.pos === "string" && (!asked || asked.before === before)) this.#positions.set(room, frame.pos);
     if (frame.recovered === false || (!asked && before !== undefined && before !== frame.pos))
       this.#call(() => this.#options.onGap?.(room));
   }
 
-  #leave(room: string): void { for (const known of [this.#subscribed, this.#joined, this.#positions]) known.delete(room); }
+  #leave(room: string): void {
+    for (const known of [this.#subscribed, this.#joined, this.#positions, this.#present, this.#states]) known.delete(room);
+  }
+
+  #meet(frame: Loose): void {
+    if (frame.event === "count") return;
+    const room: string | undefined = frame.room, { joins = [], leaves = [], users = [] } = frame as any;
+    const known = frame.event === "state" ? new Map<string, Present>() : (this.#present.get(room) ?? new Map<string, Present>());
+    const came: Present[] = frame.event === "join" || frame.event === "update" ? [frame as any] : [...users, ...joins];
+    for (const { user, info, state, connections } of came)
+      known.set(user, { user, info, ...(state === undefined ? {} : { state }), ...(connections === undefined ? {} : { connections }) });
+    for (const { user } of frame.event === "leave" ? [frame as any] : leaves) known.delete(user);
+    this.#present.set(room, known);
+  }
+
+  #deprecated(type: string, told: any): void {
+    const { onDeprecated } = this.#options;
+    if (onDeprecated) return this.#call(() => onDeprecated(type, told));
+    if (this.#warned.has(type)) return;
+    this.#warned.add(type);
+    console.warn(`the type "${type}" is deprecated${told.sunset ? ` and may go after ${told.sunset}` : ""}${told.use ? `; use ${told.use}` : ""}`);
+  }
+
+  #check({ type }: { type: string }): void {
+    const { sends } = this.#names;
+    if (sends && !sends.includes(type)) throw unknown("is no type to send here", type, sends);
+  }
 
   #subscribe(room: string, again = false): Promise<any> {
     const since = again ? this.#positions.get(room) : undefined;
     const answer = this.#ask({ type: "subscribe", room, ...(since === undefined ? {} : { since }) });
     const id = this.#lastId;
-    this.#subscribing.set(id, room);
+    this.#subscribing.set(id, { room, before: this.#positions.get(room) });
     return answer.finally(() => this.#subscribing.delete(id));
   }
 
@@ -206,8 +315,8 @@ export class ChannelClient<C extends ChannelTypes> {
         this.#settle(id)?.reject(new ChannelError("TIMEOUT", "no answer in time"));
       }, this.#options.timeout ?? 10_000);
       const { type, once } = frame as Loose, waiting = { id, text: JSON.stringify({ ...frame, id }) };
-      const again = typeof once === "string" && this.#once.includes(type) ? waiting : undefined;
-      this.#pending.set(id, { resolve, reject, timer, again });
+      const again = typeof once === "string" && this.#names.once?.includes(type) ? waiting : undefined;
+      this.#pending.set(id, { type, resolve, reject, timer, again });
       try { this.#post(waiting); } catch (error) { this.#settle(id)?.reject(error as ChannelError); }
     });
   }
@@ -223,6 +332,7 @@ export class ChannelClient<C extends ChannelTypes> {
   #lost(code: number, reason: string): void {
     if ((this.state as State) === "closed") return;
     const told = this.#told;
+    if (!this.#opened && !told && !this.#denied && code === 1006 && this.#tryNext()) return;
     if (told) ({ code, reason } = told); // proxies lose close codes
     else if (this.#denied && code < 1007) code = 4401;
     this.#detach();
@@ -240,6 +350,16 @@ export class ChannelClient<C extends ChannelTypes> {
     this.#set("waiting", { code, reason, retry });
   }
 
+  /** No connection came about: whether another transport is tried at once. In the end it is the first one's turn again. */
+  #tryNext(): boolean {
+    this.#detach();
+    const next = this.#transports[this.#transports.indexOf(this.#transport) + 1];
+    this.#transport = next ?? this.#transports[0]!;
+    this.#isFallback = next !== undefined;
+    if (next) void this.#connect();
+    return next !== undefined;
+  }
+
   #unanswered(id: number): void {
     const again = this.#pending.get(id)?.again;
     if (again) this.#queue.push(again);
@@ -249,19 +369,45 @@ export class ChannelClient<C extends ChannelTypes> {
   #end(ending: Ending): void {
     if ((this.state as State) === "closed") return;
     clearTimeout(this.#retryTimer);
-    this.#detach();
+    this.#listen("removeEventListener");
+    this.#detach(ending.reason);
     this.#queue = [];
     this.#set("closed", ending);
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(new ChannelError("CLOSED", ending.reason));
   }
 
-  #detach(): void {
+  #detach(reason = ""): void {
     clearInterval(this.#watchTimer);
+    for (const timer of [this.#openTimer, this.#probeTimer]) clearTimeout(timer);
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close(1000);
+    socket.close(1000, reason.slice(0, 40));
+  }
+
+  /** A page that is back, seen again or online waits no longer, and finds out whether its connection still lives. */
+  readonly #wake = (event: { type: string; persisted?: boolean }): void => {
+    const { document } = globalThis as { document?: { visibilityState: string } };
+    if (document?.visibilityState === "hidden") return;
+    if (event.type === "online" && !this.#opened) this.#transport = this.#transports[0]!; // it may be another network
+    if (this.state === "waiting" && this.#told?.retry_after === undefined) {
+      clearTimeout(this.#retryTimer);
+      void this.#connect();
+    } else if (this.state === "open") {
+      if (event.persisted) return this.#lost(1006, "the page was put away");
+      this.#asked = true;
+      this.#socket?.send('{"type":"ping"}');
+      clearTimeout(this.#probeTimer);
+      const patience = Math.min(this.#options.timeout ?? 10_000, 5_000);
+      this.#probeTimer = setTimeout(() => { if (this.#asked) this.#lost(1006, "the server is silent"); }, patience);
+    }
+  };
+
+  #listen(how: "addEventListener" | "removeEventListener"): void {
+    const page = globalThis as any;
+    for (const type of ["online", "pageshow"]) page[how]?.(type, this.#wake);
+    page.document?.[how]?.("visibilitychange", this.#wake);
   }
 
   #watch(): void {
@@ -292,6 +438,92 @@ export class ChannelClient<C extends ChannelTypes> {
     return typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
   }
 
+}
+
+/** Server-sent events and POST behind the face of a WebSocket. */
+class EventSocket implements Socket {
+  onopen: Listener = null;
+  onmessage: Listener = null;
+  onclose: Listener = null;
+  onerror: Listener = null;
+  readonly #out: string[] = [];
+  readonly #ended = new AbortController();
+  #connection = "";
+  #isPosting = false;
+
+  constructor(
+    readonly url: URL, public token: string | undefined, readonly inQuery: boolean, readonly credentials: RequestCredentials = "same-origin",
+  ) {
+    url.protocol = url.protocol.replace("ws", "http");
+    void this.#read();
+  }
+
+  send(text: string): void {
+    this.#out.push(text);
+    queueMicrotask(() => void this.#post()); // what is sent in one go travels together
+  }
+
+  close(): void {
+    this.onopen = this.onmessage = this.onclose = null;
+    this.#ended.abort();
+  }
+
+  #fetch(headers: Record<string, string>, body?: string): Promise<Response> {
+    const url = new URL(this.url), { credentials } = this, { signal } = this.#ended;
+    if (this.token !== undefined && this.inQuery) url.searchParams.set("token", this.token);
+    else if (this.token !== undefined) headers["Authorization"] = `Bearer ${this.token}`;
+    return fetch(url, { headers, credentials, signal, cache: "no-store", ...(body === undefined ? {} : { method: "POST", body }) });
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const response = await this.#fetch({ Accept: "text/event-stream" });
+      const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
+      if (!response.ok || !isStream || !response.body) return this.#lose(response.status);
+      const reader = response.body.getReader(), decoder = new TextDecoder();
+      let text = "";
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        text += decoder.decode(part.value, { stream: true });
+        for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+          const data = text.slice(0, end).split("\n").find((line) => line.startsWith("data: "));
+          text = text.slice(end + 2);
+          if (data) this.#take(data.slice(6));
+        }
+      }
+    } catch { /* it ends, for whatever reason */ }
+    this.#lose(0);
+  }
+
+  #take(data: string): void {
+    if (this.#connection) return this.onmessage?.({ data });
+    this.#connection = JSON.parse(data).id;
+    this.onopen?.({});
+  }
+
+  async #post(): Promise<void> {
+    if (this.#isPosting) return;
+    this.#isPosting = true;
+    const headers = { "Content-Type": "application/json", "Channeld-Connection": this.#connection };
+    while (this.#out.length) {
+      let count = 1; // the server takes 100 frames, and a megabyte
+      for (let size = this.#out[0]!.length; count < 100 && count < this.#out.length; count++)
+        if ((size += this.#out[count]!.length) > 250_000) break;
+      try {
+        const answer = await this.#fetch({ ...headers }, `[${this.#out.splice(0, count).join(",")}]`);
+        if (!answer.ok) return this.#lose(answer.status === 404 ? 0 : answer.status);
+        for (const frame of (await answer.json()).frames) this.onmessage?.({ data: JSON.stringify(frame) });
+      } catch { return this.#lose(0); }
+    }
+    this.#isPosting = false;
+  }
+
+  /** The end of it, as the close code of a WebSocket; 0 is no answer, or one of something that is no channel. */
+  #lose(status: number): void {
+    const { onclose } = this;
+    const codes: Record<number, number> = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
+    this.close();
+    onclose?.({ code: codes[status] ?? 1006, reason: status ? `HTTP ${status}` : "the stream ended" });
+  }
 }
 
 /** Whether a close code invites to come back: 45xx, 4900 to 4949, and the standard ones of a server in trouble. */
