@@ -125,7 +125,9 @@ class _Writer:
         for channel in self.contract.channels:
             params = tuple(param.name for param in channel.params)
             sends = sorted(sent.type for sent in channel.sent)
-            row = f"{channel.path!r}, {params!r}, frozenset({sends!r})"
+            query = tuple(each.name for each in channel.query)
+            once = [sent.type for sent in channel.sent if "once" in sent.options]
+            row = f"{channel.path!r}, {params!r}, {query!r}, frozenset({sends!r}), frozenset({once!r})"
             rows.append(f"    {channel.name!r}: _Channel({row}),\n")
         yield f"CHANNELS: Final[Mapping[str, _Channel]] = {{\n{''.join(rows)}}}"
         names = [self._names.give(f"{channel.name} params") for channel in self.contract.channels]
@@ -248,9 +250,10 @@ _CONNECT: Final = '''
     """A client of a channel: `connect("wss://example.org", "room", {"room_id": "general"}, token=…)`.
 
     Raises:
-        TypeError: there is no such channel, or a param is missing or unknown.
+        TypeError: there is no such channel, or a param or query parameter is missing or unknown.
     """
-    return ChannelClient(_address(base, channel, params), CHANNELS[channel].sends, **options)'''
+    url = _address(base, channel, params, options.get("query", {}))
+    return ChannelClient(url, CHANNELS[channel].sends, CHANNELS[channel].once, **options)'''
 
 
 def _connect(channel: ChannelContract, params: str) -> str:

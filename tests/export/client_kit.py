@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
 from channeld.export.typescript import javascript
 from tests.export.kit import contract_of_file
 from tests.npm_parts import need_node
@@ -44,6 +47,14 @@ channels:
     history: {size: 50, ttl: 1h}
     messages:
       say: {schema: {type: object, required: [room, text], properties: {room: {type: string}, text: {type: string}}, additionalProperties: false}, route: {to: room, room: "{message.room}"}}
+  shop:
+    path: /shop
+    auth: none
+    query: {floor: {type: integer, minimum: 0, default: 0}}
+    rooms: "floor-{query.floor}"
+    history: {size: 50, ttl: 1h}
+    messages:
+      order: {schema: {type: object, required: [item], properties: {item: {type: string}}, additionalProperties: false}, once: 10m, route: room}
   gate:
     path: /gate/{code}
     params: {code: {type: integer}}
@@ -181,6 +192,31 @@ class Program:
         self.err.wait_ended()
         assert (status, self.err.text()) == (0, "")
         return [json.loads(line) for line in self.out.lines]
+
+
+class Forgetful:
+    """A server that loses each connection at its first frame with an id, and only from the second one on answers."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self._server = serve(self._talk, "127.0.0.1", 0)
+        self.port: int = self._server.socket.getsockname()[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _talk(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.paths.append(connection.request.path)
+        with contextlib.suppress(ConnectionClosed):
+            for text in connection:
+                self.frames.append(json.loads(text))
+                if len(self.paths) == 1:
+                    connection.socket.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.send(json.dumps({"type": "ack", "id": self.frames[-1]["id"]}))
+
+    def close(self) -> None:
+        self._server.shutdown()
 
 
 # A program gets `connect`, `ChannelClient`, `ChannelError`, `report`, and what its options need.

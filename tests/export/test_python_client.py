@@ -12,7 +12,7 @@ import pytest
 from channeld.export.contract import Contract
 from channeld.export.python import python
 from channeld.protocol.codes import may_come_back
-from tests.export.client_kit import Line, Program, Site
+from tests.export.client_kit import Forgetful, Line, Program, Site
 from tests.export.kit import contract_of_file
 from tests.system.kit import Client, token
 
@@ -192,9 +192,9 @@ def test_what_ends_for_good_ends_the_iteration(site: Site, run: Run) -> None:
 def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) -> None:
     program = run(
         """
-        for channel, params in [("rooom", {}), ("room", {}), ("room", {"id": 1}), ("room", {"room_id": ""})]:
+        for channel, params in [("rooom", {}), ("room", {}), ("room", {"id": 1}), ("room", {"room_id": ""}), ("shop", {})]:
             try:
-                connect("ws://x", channel, params)
+                connect("ws://x", channel, params, query={"flor": 1} if channel == "shop" else {})
             except TypeError as error:
                 report("wrong", words=str(error))
         try:
@@ -203,12 +203,56 @@ def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) ->
             report("wrong", words=str(error))
         """
     )
-    words = [program.report("wrong")["words"] for _ in range(5)]
-    assert words[0] == "there is no channel 'rooom', but gate, lobby, room"
+    words = [program.report("wrong")["words"] for _ in range(6)]
+    assert words[0] == "there is no channel 'rooom', but gate, lobby, room, shop"
+    assert words.pop(4) == "'shop' has no query parameter 'flor', but floor"
     assert words[1] == words[3] == "the path of 'room' needs the param 'room_id'"
     assert words[2] == "the path of 'room' has no param 'id', but room_id"
     assert words[4].startswith("the channel has no message 'sya', but ")
     assert "say" in words[4]
+
+
+def test_query_parameters_are_sent(site: Site, run: Run) -> None:
+    program = run(
+        f"""
+        async with connect("ws://127.0.0.1:{site.port}", "shop", {{}}, query={{"floor": 3}}) as shop:
+            await shop.send({{"type": "order", "item": "tea"}})
+            async for frame in shop:
+                report(frame["type"], room=frame.get("room"))
+                if frame["type"] == "order":
+                    break
+        """
+    )
+    assert program.report("order")["room"] == "floor-3"
+
+
+def test_a_frame_with_a_once_key_is_sent_again(run: Run) -> None:
+    with contextlib.closing(Forgetful()) as server:
+        program = run(
+            f"""
+            async with connect("ws://127.0.0.1:{server.port}", "shop", {{}}, **quick) as shop:
+                answer = await shop.send({{"type": "order", "item": "tea", "once": "k"}})
+                report("answered", type=answer["type"])
+            """
+        )
+        assert program.report("answered")["type"] == "ack"
+        first, second = server.frames
+        assert first == second == {"type": "order", "item": "tea", "once": "k", "id": first["id"]}
+
+
+def test_a_frame_without_one_is_not(run: Run) -> None:
+    with contextlib.closing(Forgetful()) as server:
+        program = run(
+            f"""
+            async with connect("ws://127.0.0.1:{server.port}", "shop", {{}}, **quick) as shop:
+                try:
+                    await shop.send({{"type": "order", "item": "tea"}})
+                except ChannelError as error:
+                    report("lost", code=error.code)
+            """
+        )
+        assert program.report("lost")["code"] == "CONNECTION_LOST"
+        assert len(server.frames) == 1
 
 
 def test_a_refused_frame_raises_with_its_code(site: Site, run: Run) -> None:
