@@ -461,16 +461,16 @@ def test_a_name_that_does_not_exist_is_a_type_error_that_names_what_there_is(fol
     found = [(one["type"], one["message"]) for one in run(folder, text)]
     path = "/c/{a}/{b...}"
     assert found == [
-        ("TypeError", '"d" is no channel; there is c'),
-        ("TypeError", '"toString" is no channel; there is c'),
+        ("TypeError", '"d" is not a channel; there is c'),
+        ("TypeError", '"toString" is not a channel; there is c'),
         ("TypeError", f'{path} needs the param "b"'),
-        ("TypeError", f'"d" is no param of {path}; there is a, b'),
+        ("TypeError", f'"d" is not a param of {path}; there is a, b'),
         ("TypeError", f'{path} needs the param "b"'),
         ("TypeError", f'{path} needs the param "a"'),
-        ("TypeError", f'"limt" is no query parameter of {path}; there is limit'),
-        ("TypeError", '"sya" is no type to send here; there is say, presence'),
-        ("TypeError", '"sya" is no type to send here; there is say, presence'),
-        ("TypeError", '"sya" is no type that comes here; there is say, presence, ack'),
+        ("TypeError", f'"limt" is not a query parameter of {path}; there is limit'),
+        ("TypeError", '"sya" is not a type to send here; there is say, presence'),
+        ("TypeError", '"sya" is not a type to send here; there is say, presence'),
+        ("TypeError", '"sya" is not a type that comes here; there is say, presence, ack'),
     ]
 
 

@@ -12,18 +12,18 @@ export class ChannelError extends Error {
  *  parameter that does not exist is a `TypeError`. */
 export function connect(base, channel, params, options = {}) {
     if (!Object.hasOwn(CHANNELS, channel))
-        throw unknown("is no channel", channel, Object.keys(CHANNELS));
+        throw unknown("is not a channel", channel, Object.keys(CHANNELS));
     const names = CHANNELS[channel], values = (params ?? {});
     const wanted = [...names.path.matchAll(/\{([^{}.]+)/g)].map((found) => String(found[1]));
     for (const name of Object.keys(values))
         if (!wanted.includes(name))
-            throw unknown(`is no param of ${names.path}`, name, wanted);
+            throw unknown(`is not a param of ${names.path}`, name, wanted);
     for (const name of wanted)
         if (values[name] === undefined || values[name] === null || values[name] === "")
             throw new TypeError(`${names.path} needs the param "${name}"`);
     for (const name of Object.keys(options.query ?? {}))
         if (!names.query.includes(name))
-            throw unknown(`is no query parameter of ${names.path}`, name, names.query);
+            throw unknown(`is not a query parameter of ${names.path}`, name, names.query);
     const path = names.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all, name, rest) => rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
     return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, names);
 }
@@ -85,7 +85,7 @@ export class ChannelClient {
     on(type, handler) {
         const { receives } = this.#names;
         if (receives && type !== "*" && !receives.includes(type))
-            throw unknown("is no type that comes here", type, receives);
+            throw unknown("is not a type that comes here", type, receives);
         const handlers = this.#handlers.get(type) ?? new Set();
         this.#handlers.set(type, handlers.add(handler));
         return () => void handlers.delete(handler);
@@ -265,7 +265,7 @@ export class ChannelClient {
     #check({ type }) {
         const { sends } = this.#names;
         if (sends && !sends.includes(type))
-            throw unknown("is no type to send here", type, sends);
+            throw unknown("is not a type to send here", type, sends);
     }
     #subscribe(room, again = false) {
         const since = again ? this.#positions.get(room) : undefined;
@@ -516,7 +516,7 @@ class EventSocket {
         }
         this.#isPosting = false;
     }
-    /** The end of it, as the close code of a WebSocket; 0 is no answer, or one of something that is no channel. */
+    /** The end of it, as the close code of a WebSocket; 0 stands for none. */
     #lose(status) {
         const { onclose } = this;
         const codes = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };

@@ -67,14 +67,14 @@ interface Waiting { id?: number; text: string }
 export function connect<K extends keyof ChannelMap>(
   base: string, channel: K, params: ChannelMap[K]["params"], options: Options & { query?: ChannelMap[K]["query"] } = {},
 ): ChannelClient<ChannelMap[K]> {
-  if (!Object.hasOwn(CHANNELS, channel)) throw unknown("is no channel", channel, Object.keys(CHANNELS));
+  if (!Object.hasOwn(CHANNELS, channel)) throw unknown("is not a channel", channel, Object.keys(CHANNELS));
   const names: ChannelNames = CHANNELS[channel], values = (params ?? {}) as Record<string, unknown>;
   const wanted = [...names.path.matchAll(/\{([^{}.]+)/g)].map((found) => String(found[1]));
-  for (const name of Object.keys(values)) if (!wanted.includes(name)) throw unknown(`is no param of ${names.path}`, name, wanted);
+  for (const name of Object.keys(values)) if (!wanted.includes(name)) throw unknown(`is not a param of ${names.path}`, name, wanted);
   for (const name of wanted)
     if (values[name] === undefined || values[name] === null || values[name] === "") throw new TypeError(`${names.path} needs the param "${name}"`);
   for (const name of Object.keys(options.query ?? {}))
-    if (!names.query.includes(name)) throw unknown(`is no query parameter of ${names.path}`, name, names.query);
+    if (!names.query.includes(name)) throw unknown(`is not a query parameter of ${names.path}`, name, names.query);
   const path = names.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_all: string, name: string, rest?: string) =>
     rest ? String(values[name]).split("/").map(encodeURIComponent).join("/") : encodeURIComponent(String(values[name])));
   return new ChannelClient(base.replace(/^http/, "ws").replace(/\/+$/, "") + path, options, names);
@@ -142,7 +142,7 @@ export class ChannelClient<C extends ChannelTypes> {
   on(type: "*", handler: (frame: AnyFrame) => void): () => void;
   on(type: string, handler: (frame: any) => void): () => void {
     const { receives } = this.#names;
-    if (receives && type !== "*" && !receives.includes(type)) throw unknown("is no type that comes here", type, receives);
+    if (receives && type !== "*" && !receives.includes(type)) throw unknown("is not a type that comes here", type, receives);
     const handlers = this.#handlers.get(type) ?? new Set();
     this.#handlers.set(type, handlers.add(handler));
     return () => void handlers.delete(handler);
@@ -296,7 +296,7 @@ export class ChannelClient<C extends ChannelTypes> {
 
   #check({ type }: { type: string }): void {
     const { sends } = this.#names;
-    if (sends && !sends.includes(type)) throw unknown("is no type to send here", type, sends);
+    if (sends && !sends.includes(type)) throw unknown("is not a type to send here", type, sends);
   }
 
   #subscribe(room: string, again = false): Promise<any> {
@@ -517,7 +517,7 @@ class EventSocket implements Socket {
     this.#isPosting = false;
   }
 
-  /** The end of it, as the close code of a WebSocket; 0 is no answer, or one of something that is no channel. */
+  /** The end of it, as the close code of a WebSocket; 0 stands for none. */
   #lose(status: number): void {
     const { onclose } = this;
     const codes: Record<number, number> = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
