@@ -93,8 +93,10 @@ class Hub:
         topics = _own_topics(member, channel)
         for topic in topics:
             self._seat(topic, member)
-        for topic in topics:
-            await self._subscribe(topic)
+        # All are asked for before the first answer is waited for.
+        promises = [await self._ask_for(topic) for topic in topics]
+        for promise in promises:
+            await resolved(promise)
 
     def shared(self, topic: Topic) -> Topic:
         """The topic as its room has it, so that members do not hold one each."""
@@ -129,7 +131,8 @@ class Hub:
         room.catching_up[member.peer] = entry
         page = None
         try:
-            await self._subscribe(topic)
+            # Not waited for: the page is read behind it.
+            await self._ask_for(topic)
             later = self.broker.since(topic, since, keep, keep.most_replayed)
             page = await resolved(later)
         finally:
@@ -374,10 +377,16 @@ class Hub:
         room.members[member.peer] = member
 
     async def _subscribe(self, topic: Topic) -> None:
+        await resolved(await self._ask_for(topic))
+
+    async def _ask_for(self, topic: Topic) -> Later[None]:
+        """Ask for a topic; what is to be waited for, where that comes by itself."""
         # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
-        if topic in self._rooms:
-            await resolved(self.broker.subscribe(topic))
+        if topic not in self._rooms:
+            return None
+        later: Later[None] = self.broker.subscribe(topic)
+        return later if hasattr(later, "then") else await resolved(later)
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -109,7 +111,8 @@ class RedisBroker:
         self._entries = self._leases.entries
         self._current: Session | None = None
         self._is_sending = self._is_stirred = False
-        self._asked: list[bytes] = []  # channels that are to be subscribed to when the turn ends
+        # Channels that are to be subscribed to, or not any more, when the turn ends.
+        self._asked: list[tuple[bool, bytes]] = []
         self._healthy = False
         self._refuse_after = float("-inf")
         self._pause = FIRST_PAUSE
@@ -180,7 +183,7 @@ class RedisBroker:
             return None
         if fresh:
             self._inbox.asked((subscription.channel,))
-            self._asked.append(subscription.channel)
+            self._asked.append((True, subscription.channel))
             self._stir()
         return None if subscription.ready.done else subscription.ready
 
@@ -188,8 +191,8 @@ class RedisBroker:
         """Want it no more."""
         channel = self._inbox.forget(topic)
         if channel is not None and self._current is not None:
-            self._subscribe()
-            self._current.unsubscribe(channel)
+            self._asked.append((False, channel))
+            self._stir()
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
@@ -212,6 +215,8 @@ class RedisBroker:
         return attrs.evolve(page, frames=older.frames)
 
     def _since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
+        self._inbox.is_asked(topic)
+
         def read(reply: Reply) -> Page:
             epoch, number, recovered, frames, before, at = reply
             top = Position(epoch.decode(), number)
@@ -252,7 +257,8 @@ class RedisBroker:
             self._entries.undo(topic, user, connection)
             raise
         if user:
-            self._inbox.roster(topic)
+            # Read only when the answer is here: whoever is the first of all needs no reading.
+            self._inbox.keep_roster(topic)
         return script.answer
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
@@ -417,9 +423,13 @@ class RedisBroker:
         self._send()
 
     def _subscribe(self) -> None:
-        channels, self._asked = self._asked, []
-        if channels and self._current is not None:
-            self._current.subscribe(channels)
+        asked, self._asked = self._asked, []
+        for is_wanted, some in groupby(asked, itemgetter(0)):
+            channels = [channel for _, channel in some]
+            if self._current is not None and is_wanted:
+                self._current.subscribe(channels)
+            elif self._current is not None:
+                self._current.unsubscribe(channels)
 
     def _send(self) -> None:
         """Send a batch of what waits, unless one is under way: what comes meanwhile makes the next one."""
@@ -490,6 +500,7 @@ class RedisBroker:
         """Whether the call made its user the first or the last; what it changed must be in what is shown from now on."""
         if len(reply) > 1:
             self._inbox.require(topic, *reply[1:])
+        self._inbox.look(topic)
         return bool(reply[0])
 
     def _read_roster(self, roster: Roster) -> None:

@@ -121,6 +121,10 @@ class Roster:
 
     def take(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
         """What is to be delivered of a change: nothing if it is known, or if it shows that something was missed."""
+        if self._is_first_of_all(change):
+            # Nobody was there before: it need not be read.
+            self._is_torn, self.version = False, Position(change.version.epoch, 0)
+            self._held.clear()
         if self._is_torn:
             self._held.append(change)
             if len(self._held) > MOST_HELD:
@@ -138,6 +142,10 @@ class Roster:
             return self._apply(change)
         self._is_torn, self._known, self._held = True, None, [change] if offset else []
         return []
+
+    def _is_first_of_all(self, change: NumberedChange) -> bool:
+        is_unread = self.version is None and not self.is_reading
+        return is_unread and change.event == "join" and change.version.offset == 1
 
     def _finish(
         self, entries: dict[str, PresenceEntry], version: Position, *, is_same: bool

@@ -205,13 +205,15 @@ class Session:
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels; each is acknowledged by a push. Does nothing when the session has ended."""
-        for begin in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
-            self.connection.tell((b"SUBSCRIBE", *channels[begin : begin + _SUBSCRIBE_AT_ONCE]))
-        self.connection.flush()
+        self._tell(b"SUBSCRIBE", channels)
 
-    def unsubscribe(self, channel: bytes) -> None:
-        """Ask for a channel no more. Does nothing when the session has ended."""
-        self.connection.tell((b"UNSUBSCRIBE", channel))
+    def unsubscribe(self, channels: Sequence[bytes]) -> None:
+        """Ask for channels no more. Does nothing when the session has ended."""
+        self._tell(b"UNSUBSCRIBE", channels)
+
+    def _tell(self, verb: bytes, channels: Sequence[bytes]) -> None:
+        for begin in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
+            self.connection.tell((verb, *channels[begin : begin + _SUBSCRIBE_AT_ONCE]))
         self.connection.flush()
 
     def listen(

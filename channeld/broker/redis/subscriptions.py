@@ -43,6 +43,7 @@ class Subscription:
     seen: int = 0
     doubtful: bool = False
     is_acknowledged: bool = False
+    is_asked: bool = False
     roster: Roster | None = None
 
     @property
@@ -96,11 +97,20 @@ class Inbox:
 
     def roster(self, topic: Topic) -> Roster | None:
         """Who is present in a topic that is wanted, read from now on if it was not; None for one that is not wanted."""
+        self.keep_roster(topic)
+        return self.look(topic)
+
+    def keep_roster(self, topic: Topic) -> None:
+        """Take note of changes of a topic that is wanted."""
         subscription = self._wanted.get(self._names.channel(topic))
-        if subscription is None:
-            return None
-        if subscription.roster is None:
+        if subscription is not None and subscription.roster is None:
             subscription.roster = Roster(topic)
+
+    def look(self, topic: Topic) -> Roster | None:
+        """Who is kept of those present in a topic that is wanted; read now where that has to be."""
+        subscription = self._wanted.get(self._names.channel(topic))
+        if subscription is None or subscription.roster is None:
+            return None
         if subscription.is_acknowledged and subscription.roster.needs_reading:
             self.read_roster(subscription.roster)
         return subscription.roster
@@ -117,7 +127,7 @@ class Inbox:
         self.doubtful.clear()
         for subscription in self._wanted.values():
             subscription.doubtful = subscription.last is not None
-            subscription.is_acknowledged = False
+            subscription.is_acknowledged = subscription.is_asked = False
             if subscription.roster is not None:
                 subscription.roster.tear(numbers_go_on=numbers_go_on)
         return list(self._wanted)
@@ -146,7 +156,7 @@ class Inbox:
         subscription.is_acknowledged = True
         if subscription.roster is not None and subscription.roster.needs_reading:
             self.read_roster(subscription.roster)
-        if subscription.keeps:
+        if subscription.keeps and not (subscription.is_asked and subscription.last is None):
             self._doubt(subscription)
         else:
             subscription.ready.resolve(None)
@@ -213,6 +223,12 @@ class Inbox:
             else:
                 arguments += ("f", last.epoch, last.offset)
         return keys, arguments
+
+    def is_asked(self, topic: Topic) -> None:
+        """A reader asks for the topic's top, behind what was subscribed to: nobody else has to."""
+        subscription = self._wanted.get(self._names.channel(topic))
+        if subscription is not None:
+            subscription.is_asked = True
 
     def starts(self, topic: Topic, top: Position) -> None:
         """A reader was told the topic's top: count from there, if nothing else is known."""

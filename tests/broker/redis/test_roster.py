@@ -51,6 +51,28 @@ def test_a_page_is_read() -> None:
     )
 
 
+def test_who_is_the_first_of_all_needs_no_reading() -> None:
+    roster = Roster(ROOM)
+    assert roster.take(change(1, "join", "ann", 7)) == [PresenceChange("join", "ann", {"n": 7})]
+    assert (here(roster), roster.is_current, roster.needs_reading) == (["ann"], True, False)
+    assert roster.take(change(2, "join", "bob")) == [PresenceChange("join", "bob", {"n": 0})]
+
+
+@pytest.mark.parametrize("first", [change(2, "join", "ann"), change(1, "update", "ann")])
+def test_whoever_may_not_be_the_first_has_to_be_read(first: NumberedChange) -> None:
+    roster = Roster(ROOM)
+    assert roster.take(first) == []
+    assert (roster.is_current, roster.needs_reading) == (False, True)
+
+
+def test_one_that_is_being_read_waits_for_its_page() -> None:
+    roster = Roster(ROOM)
+    roster.begin()
+    assert roster.take(change(1, "join", "ann")) == []
+    assert roster.answer(page(1, "ann")) == []
+    assert here(roster) == ["ann"]
+
+
 def test_changes_that_follow_are_told_and_others_are_not() -> None:
     roster = read("ann", version=4)
     assert roster.take(change(4, "join", "ann")) == []

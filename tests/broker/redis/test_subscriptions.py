@@ -47,6 +47,23 @@ def is_done(subscription: Subscription) -> bool:
     return subscription.ready.done
 
 
+def test_a_room_whose_reader_asks_for_the_top_is_ready_when_it_is_acknowledged() -> None:
+    inbox, _, gaps = made()
+    subscription, _ = inbox.want(ROOM)
+    inbox.asked((subscription.channel,))
+    inbox.is_asked(ROOM)
+    inbox.acknowledged(subscription.channel)
+    assert (is_done(subscription), inbox.doubtful) == (True, {})
+    inbox.starts(ROOM, Position("e", 4))
+    # From here on a gap is seen, and read after a new session.
+    inbox.message(subscription.channel, envelope("e", 6, b"6"))
+    assert (list(inbox.doubtful), gaps) == ([subscription.channel], [])
+    inbox.connect(numbers_go_on=True)
+    inbox.asked((subscription.channel,))
+    inbox.acknowledged(subscription.channel)
+    assert list(inbox.doubtful) == [subscription.channel]
+
+
 def test_a_room_is_ready_when_its_top_is_known() -> None:
     inbox, _, _ = made()
     subscription = subscribed(inbox)
