@@ -257,7 +257,7 @@ class RedisBroker:
             self._entries.undo(topic, user, connection)
             raise
         if user:
-            # Read only when the answer is here: whoever is the first of all needs no reading.
+            # Read only when the answer is here: the first of all needs no reading.
             self._inbox.keep_roster(topic)
         return script.answer
 

@@ -51,7 +51,7 @@ def test_a_page_is_read() -> None:
     )
 
 
-def test_who_is_the_first_of_all_needs_no_reading() -> None:
+def test_the_first_of_all_needs_no_reading() -> None:
     roster = Roster(ROOM)
     assert roster.take(change(1, "join", "ann", 7)) == [PresenceChange("join", "ann", {"n": 7})]
     assert (here(roster), roster.is_current, roster.needs_reading) == (["ann"], True, False)
