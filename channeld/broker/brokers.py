@@ -12,7 +12,6 @@ import attrs
 
 from channeld.broker.broker import Broker, Deliver, PrivateServer
 from channeld.config.model import RedisBroker as RedisSettings
-from channeld.config.scalars import server_of
 from channeld.timers import Clock
 
 __all__ = ["BROKERS", "BrokerKind", "BrokerSite", "kind_of"]
@@ -63,16 +62,20 @@ def _open_memory(_settings: object, site: BrokerSite) -> Broker:
 
 
 def _open_redis(settings: RedisSettings, site: BrokerSite) -> Broker:
-    from channeld.broker.redis.broker import RedisBroker  # noqa: PLC0415 - 300 ms
-    from channeld.broker.redis.shards import ShardedBroker  # noqa: PLC0415 - likewise
+    from channeld.broker.redis import layout  # noqa: PLC0415 - 300 ms, as the next ones
+    from channeld.broker.redis.broker import RedisBroker  # noqa: PLC0415
+    from channeld.broker.redis.shards import ShardedBroker  # noqa: PLC0415
 
-    def make(number: int, deliver: Deliver) -> RedisBroker:
-        url = settings.urls[number]
-        return RedisBroker(url, settings.prefix, deliver, site.clock, site.node_id)
+    def make(shard: layout.Shard, claim: layout.Claim, deliver: Deliver) -> RedisBroker:
+        return RedisBroker(shard.url, shard.prefix, deliver, site.clock, site.node_id, claim)
 
-    if len(settings.urls) == 1:
-        return make(0, site.deliver)
-    return ShardedBroker([server_of(url) for url in settings.urls], make, site.deliver)
+    url, prefix = settings.urls[0], settings.prefix
+    if len(settings.urls) > 1:
+        return ShardedBroker(layout.of_servers(settings.urls, prefix), make, site.deliver)
+    if "+cluster:" in url:
+        shards = layout.of_cluster(url, prefix, settings.shards)
+        return ShardedBroker(shards, make, site.deliver)
+    return make(layout.Shard("", url, prefix), layout.ALONE, site.deliver)
 
 
 def _open_valkey(_settings: object, site: BrokerSite) -> Broker:

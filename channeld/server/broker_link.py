@@ -104,7 +104,7 @@ class BrokerLink:
         """Keep the broker; started after the first attempt to reach it, good or not. Needs the runtime's `run`.
 
         Raises:
-            BrokerFailed: the private server of the broker did not start.
+            BrokerFailed: the private server of the broker did not start, or a cluster has other shards.
         """
         if self._networked is None or self._cluster is None:
             task_status.started()
@@ -114,12 +114,12 @@ class BrokerLink:
             try:
                 if self._server is not None:
                     await nursery.start(self._server.run)
+                await nursery.start(self._networked.run)
             except BrokerFailed as error:
                 # Raised again outside, so that it is not wrapped in a group.
                 failed = error
                 nursery.cancel_scope.cancel()
             else:
-                await nursery.start(self._networked.run)
                 if not self._networked.healthy:
                     self._on_health(healthy=False, reason=self._networked.reason)
                 await self._cluster.open()

@@ -251,7 +251,7 @@ async def rig(
 @pytest.fixture
 def new_node() -> Callable[..., Node]:
     """A node with a prefix of its own, or a given one; not started."""
-    return lambda url, prefix=None: Node.on(url, prefix or f"t{next(prefixes)}")
+    return lambda url, prefix=None, shards=64: Node.on(url, prefix or f"t{next(prefixes)}", shards)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
+from channeld.broker.redis.layout import ALONE, Claim
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
 from channeld.broker.redis.session import Dialler, Session
@@ -78,7 +79,15 @@ class RedisStatistics:
 class RedisBroker:
     """Keeps the `Networked` contract."""
 
-    def __init__(self, url: str, prefix: str, deliver: Deliver, clock: Clock, node_id: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        deliver: Deliver,
+        clock: Clock,
+        node_id: str,
+        claim: Claim = ALONE,
+    ) -> None:
         """Remember where to connect.
 
         Raises:
@@ -107,6 +116,7 @@ class RedisBroker:
             Entries(self._names),
             self._tell_lost,
             self._tell_back,
+            claim,
         )
         self._entries = self._leases.entries
         self._current: Session | None = None
@@ -121,6 +131,8 @@ class RedisBroker:
         self._echo = 0.0
         self._presence_in_doubt = False
         self.reason = ""  # why the latest session ended
+        self.refusal = ""  # why the server keeps this node away, if it does
+        self.on_admission: Callable[[], None] = lambda: None
         self._started: Callable[[], None] = lambda: None
         self._scope = trio.CancelScope()
         self._ended: trio.Event | None = None
@@ -379,11 +391,15 @@ class RedisBroker:
         async with trio.open_nursery() as nursery:
             turn = (lambda: self.begin_turn(), lambda: self.end_turn())  # noqa: PLW0108 - set later
             connection = await self._dialler.dial(nursery, turn)
-            await self._connected(nursery, Session(connection))
+            await self._connected(nursery, Session(connection, self._dialler.dialect))
 
     async def _connected(self, nursery: trio.Nursery, session: Session) -> NoReturn:
         await session.load()
         self._presence_in_doubt = False
+        self.refusal = await self._leases.vouch(session)
+        self.on_admission()
+        if self.refusal:
+            raise Lost(self.refusal)
         await self._leases.arrive(session)
         self._heard = self._clock.monotonic()
         self._current, self._asked = session, []
@@ -395,6 +411,7 @@ class RedisBroker:
         session.subscribe([echo, *wanted])
         self._is_sending = False
         self._send()
+        nursery.start_soon(session.send_again, HOLD)
         nursery.start_soon(self._fill)
         nursery.start_soon(self._leases.renew, session)
         with trio.move_on_after(SILENCE):
@@ -403,6 +420,8 @@ class RedisBroker:
 
     def _end(self, reason: str) -> None:
         self.reason = reason
+        if self._current is not None:
+            self._current.give_up()
         self._current = None
         self._inbox.disconnect()
         self._outgoing.fail(BrokerUnavailable(), bound_only=True)

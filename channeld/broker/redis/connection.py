@@ -22,7 +22,7 @@ from coredis.exceptions import NoScriptError, RedisError
 from channeld.broker.redis.queue import Argument, Reply
 from channeld.groups import first
 
-__all__ = ["Connection", "Lost", "NoLongerPrimary", "RedisWire", "Turn", "connect"]
+__all__ = ["Connection", "Lost", "NoLongerPrimary", "RedisWire", "SlotMoving", "Turn", "connect"]
 
 READ = 64 * 1024
 
@@ -41,11 +41,17 @@ class NoLongerPrimary(RedisError):
     """This server takes no writes, or has not got our keys: another one does."""
 
 
+class SlotMoving(RedisError):
+    """Nothing was done: some of the keys are here and some already on another node; soon they will all be there."""
+
+
 def _error(message: str) -> RedisError:
     """Hiredis asks for the exception of an error reply."""
     word = message.partition(" ")[0]
     if word in ("READONLY", "MOVED", "CLUSTERDOWN"):
         return NoLongerPrimary(message)
+    if word in ("ASK", "TRYAGAIN"):
+        return SlotMoving(message)
     return NoScriptError(message) if word == "NOSCRIPT" else RedisError(message)
 
 
@@ -168,6 +174,7 @@ class Connection:
         self._begin, self._end = turn
         self._reader = hiredis.Reader(replyError=_error, notEnoughData=_NOTHING)
         self._waiting: deque[Then] = deque()
+        self._told = 0  # channels of what was told and is not acknowledged
         self._progress = 0.0  # when the oldest call became the oldest
         self._out: list[bytes] = []
         self._unsent = b""
@@ -184,9 +191,14 @@ class Connection:
         self._out.append(_packed(words))
 
     def tell(self, words: Sequence[Argument]) -> None:
-        """Queue a command that is answered by pushes."""
+        """Queue a command that is answered by a push for each word after the first: call `acknowledged` for each."""
         if self.fault is None:
+            self._told += len(words) - 1
             self._out.append(_packed(words))
+
+    def acknowledged(self) -> None:
+        """A push has answered one word of what was told."""
+        self._told -= 1
 
     def flush(self) -> None:
         """Write what is queued, as far as the socket takes it; the rest follows by itself."""
@@ -234,6 +246,7 @@ class Connection:
                 nursery.start_soon(self._watch)
                 task_status.started()
                 await self._read_on()
+                nursery.cancel_scope.cancel()
         except* (OSError, trio.ClosedResourceError, hiredis.ProtocolError) as group:
             self.fail(str(first(group)))
         finally:
@@ -241,9 +254,9 @@ class Connection:
         assert self.fault is not None  # noqa: S101 - it has just been set
         raise self.fault
 
-    async def _read_on(self) -> NoReturn:
+    async def _read_on(self) -> None:
         wire = self._wire
-        while True:
+        while self.fault is None:
             await trio.lowlevel.wait_readable(wire.sock)
             try:
                 data = wire.receive()
@@ -262,6 +275,9 @@ class Connection:
         while (reply := read()) is not _NOTHING:
             if type(reply) is push:
                 self.on_push(reply)
+            elif self._told and type(reply) is NoLongerPrimary:
+                # It may be the answer to what was told, and not to the call that is next.
+                self.fail(str(reply))
             elif self._waiting:
                 self._waiting.popleft()(reply)
         if self._waiting:

@@ -1,7 +1,7 @@
 """Where the primary is: at a fixed place, where the Sentinels say, or at the cluster's node that holds our keys.
 
 A session asks again each time it begins, so after a failover the next session finds the new primary. In a cluster all
-our keys have one hash tag and so one slot: a cluster gives availability here, not capacity.
+keys of one prefix have one hash tag and so one slot; `shards.py` gives each shard a prefix of its own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +43,7 @@ class Target:
     pool: ConnectionPool[Any]
     url: str
     sentinel_options: dict[str, Any] = attrs.field(factory=dict)
+    is_cluster: bool = False
 
 
 def read_url(url: str, prefix: str) -> Target:
@@ -138,7 +139,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
                     return owner
         raise NotFound(f"no node of {_listed(hosts)} knows who holds slot {slot}")
 
-    return Target(find=find, names=names, pool=_pool(plain), url=plain)
+    return Target(find=find, names=names, pool=_pool(plain), url=plain, is_cluster=True)
 
 
 def _node(entry: Sequence[Any], asked: TCPLocation) -> TCPLocation:

@@ -17,6 +17,7 @@ import orjson
 from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
 
 __all__ = [
+    "SLOTS",
     "STAMP",
     "Epochs",
     "Names",
@@ -47,7 +48,7 @@ _EVENTS: Final[Mapping[bytes, Event]] = {
     b"u": "update",
     b"n": "count",
 }
-_SLOTS = 16_384
+SLOTS = 16_384
 
 
 @lru_cache(maxsize=16_384)
@@ -86,12 +87,15 @@ class Names:
     def history(self, topic: Topic) -> tuple[str, str]:
         """The list of kept frames, and the hash with epoch and top."""
         key = topic_key(topic)
+        if topic.kind == "node":
+            # What nodes keep for each other is found whatever the layout (`find` in `scripts.py`).
+            key = f"node:{key}"
         return f"{self.base}:h:{key}", f"{self.base}:m:{key}"
 
 
 def slot_of(key: str) -> int:
     """A cluster's slot of a key: that of its hash tag if it has one (Redis cluster specification, "Key distribution")."""
-    return binascii.crc_hqx((_hash_tag(key) or key).encode(), 0) % _SLOTS
+    return binascii.crc_hqx((_hash_tag(key) or key).encode(), 0) % SLOTS
 
 
 def _hash_tag(key: str) -> str:

@@ -20,6 +20,7 @@ from coredis.exceptions import RedisError
 from channeld.broker.broker import Topic
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Names, topic_key
+from channeld.broker.redis.layout import ALONE, Claim
 from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
 
@@ -128,14 +129,27 @@ class Leases:
     entries: Entries
     on_lost: Callable[[Topic, str], None]
     on_back: Callable[[Topic, str, Mapping[str, Any]], None]
+    _claim: Claim = ALONE
     _run_id: str = attrs.field(default="", init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
     is_same_run: bool = attrs.field(default=False, init=False)
 
+    async def vouch(self, session: Session) -> str:
+        """Claim how the prefix is spread, under a new lease. Why the server refuses it; empty when it agrees."""
+        self.entries.before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
+        return await self._claimed(session, self.entries.before)
+
+    async def _claimed(self, session: Session, before: str) -> str:
+        claim = self._claim
+        arguments = (self.entries.lease, round(LEASE * 1000), before, claim.text)
+        more = (secrets.token_hex(6), int(claim.is_fixed))
+        keys = (self._names.base, self._names.state)
+        agrees, stored = await session.call("vouch", keys, (*arguments, *more))
+        return "" if agrees else claim.refusal(stored.decode())
+
     async def arrive(self, session: Session) -> None:
-        """Begin a session: a new lease, everything entered under it, the earlier lease undone."""
-        before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
-        self.entries.before = before
+        """Go on after `vouch`: everything entered under the new lease, the earlier lease undone."""
+        before = self.entries.before
         run_id = await session.run_id()
         self.is_same_run = bool(run_id) and run_id == self._run_id
         keys = (self._names.base, self._names.state)
@@ -170,6 +184,8 @@ class Leases:
                 continue
             if state < 0:
                 raise Lost("the presence lease is gone")
+            if refusal := await self._claimed(session, ""):
+                raise Lost(refusal)
             steady = steady + 1 if state else 0
             for lease in ended if steady >= _STEADY else ():
                 await self._reap(session, lease.decode())

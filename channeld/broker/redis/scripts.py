@@ -15,7 +15,7 @@ change), and for each user `pa` (all connections, each after its lease) and `pl`
 Every change increments the version and is published in the same step. `n` holds what one node's lease has entered,
 `leases` when each lease ends. Times are the server's.
 
-The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot).
+The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot, see `dialect.py`).
 """
 
 from channeld.broker.redis.newest import CONFLATE, DROP, GATE, MIXED, PLACE, TAKE_ALONG
@@ -34,10 +34,15 @@ _HISTORY = (
     + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
+local cut = string.sub(gen, 1, -13)
 
 -- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
 local function find(meta)
   local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'f', 'r', 'k')
+  if m[1] and string.sub(m[4] or '', 1, -13) ~= cut and not string.find(meta, ':m:node:', 1, true) then
+    redis.call('DEL', meta)
+    return
+  end
   local marks = m[5] and {floor = tonumber(m[5]), row = tonumber(m[6]), key = tonumber(m[7])}
   if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks end
 end
@@ -465,12 +470,36 @@ return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leas
 """
 )
 
+# How the prefix is spread, which nodes that are there have to agree on (`layout.py`). Where another layout was in force a topic
+# may have been elsewhere meanwhile: the `gen` gets another beginning, and histories from before are not found again.
+# KEYS: base, state. ARGV: lease, its length, the lease before or '', the claim, twelve letters, whether the claim is fixed.
+# Returns whether it is agreed to, and what is remembered.
+_VOUCH = (
+    _NOW
+    + """
+local nodes = KEYS[1] .. ':nodes'
+redis.call('ZREMRANGEBYSCORE', nodes, '-inf', now)
+if ARGV[3] ~= '' then redis.call('ZREM', nodes, ARGV[3]) end
+local known = redis.call('HGET', KEYS[2], 'layout')
+if (known or '') ~= ARGV[4] then
+  local others = redis.call('ZCARD', nodes) - (redis.call('ZSCORE', nodes, ARGV[1]) and 1 or 0)
+  if others > 0 or (known and ARGV[6] == '1') then return {0, known or ''} end
+  redis.call('HSET', KEYS[2], 'layout', ARGV[4], 'cut', ARGV[5], 'gen', ARGV[5] .. ARGV[5])
+end
+redis.call('ZADD', nodes, now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', nodes, 86400000)
+return {1, ARGV[4]}
+"""
+)
+
 # KEYS: base, state. ARGV: lease, its length, the server's run id, a fresh gen, the lease it had before. Returns whether
 # the earlier lease was reaped by another.
 _ARRIVE = (
     _NOW
     + """
-if redis.call('HGET', KEYS[2], 'run') ~= ARGV[3] then redis.call('HSET', KEYS[2], 'run', ARGV[3], 'gen', ARGV[4]) end
+if redis.call('HGET', KEYS[2], 'run') ~= ARGV[3] then
+  redis.call('HSET', KEYS[2], 'run', ARGV[3], 'gen', (redis.call('HGET', KEYS[2], 'cut') or '') .. ARGV[4])
+end
 redis.call('ZADD', KEYS[1] .. ':leases', now + ARGV[2], ARGV[1])
 return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
 """
@@ -478,6 +507,7 @@ return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
 
 # KEYS: base. ARGV: lease. Whatever it still holds is reaped by the others at once.
 _DEPART = """
+redis.call('ZREM', KEYS[1] .. ':nodes', ARGV[1])
 redis.call('ZADD', KEYS[1] .. ':leases', 'XX', 0, ARGV[1])
 if redis.call('EXISTS', KEYS[1] .. ':n:' .. ARGV[1]) == 0 then redis.call('ZREM', KEYS[1] .. ':leases', ARGV[1]) end
 return 0
@@ -503,6 +533,7 @@ SCRIPTS = {
     "bequeath": _BEQUEATH,
     "reap": _REAP,
     "renew": _RENEW,
+    "vouch": _VOUCH,
     "arrive": _ARRIVE,
     "depart": _DEPART,
 }

@@ -4,11 +4,11 @@ Whatever goes wrong ends the session: a call that gets no answer in time, a lost
 own echo. Script calls and what was subscribed to come over the one connection, in the order in which Redis did them.
 """
 
-import hashlib
 import ssl
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import trio
@@ -16,10 +16,17 @@ from coredis.connection import Location
 from coredis.exceptions import NoScriptError, RedisError
 
 from channeld.broker.broker import BrokerUnavailable
-from channeld.broker.redis.connection import Connection, Lost, NoLongerPrimary, Turn, connect
+from channeld.broker.redis.connection import (
+    Connection,
+    Lost,
+    NoLongerPrimary,
+    SlotMoving,
+    Turn,
+    connect,
+)
+from channeld.broker.redis.dialect import PLAIN, Dialect, of_cluster
 from channeld.broker.redis.discovery import NotFound, read_url
 from channeld.broker.redis.queue import Argument, Command, Reply, Script
-from channeld.broker.redis.scripts import SCRIPTS
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 
@@ -27,10 +34,7 @@ __all__ = ["Dialler", "Session"]
 
 TIMEOUT = 3.0
 _SUBSCRIBE_AT_ONCE = 500
-_DIGESTS = {
-    name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
-    for name, text in SCRIPTS.items()
-}
+_AGAIN = 0.05
 
 
 def _no_turn() -> None:
@@ -48,6 +52,7 @@ class Dialler:
         """
         self._target = target = read_url(url, prefix)
         self.names = target.names
+        self.dialect = of_cluster(target.names.base) if target.is_cluster else PLAIN
         self._name = name
         options = target.pool.connection_kwargs
         self._tls: ssl.SSLContext | None = options.get("ssl_context")
@@ -125,6 +130,15 @@ class Session:
     """The verbs on a connection."""
 
     connection: Connection
+    dialect: Dialect = PLAIN
+    # Channels that were asked for no more, until that is acknowledged.
+    _left: Counter[bytes] = attrs.field(factory=Counter, init=False)
+    # What a moving slot has refused, since when, for how long that is borne, and what is to be done after it.
+    _again: list[Command] = attrs.field(factory=list, init=False)
+    _moves_since: float | None = attrs.field(default=None, init=False)
+    _patience: float = attrs.field(default=0.0, init=False)
+    _then: Callable[[], object] = attrs.field(default=_no_turn, init=False)
+    _refused_some: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     @property
     def is_open(self) -> bool:
@@ -138,7 +152,7 @@ class Session:
             Lost: no answer.
             RedisError: Redis refused it.
         """
-        for text in SCRIPTS.values():
+        for text in self.dialect.scripts.values():
             await self.connection.ask("SCRIPT", "LOAD", text)
 
     async def run_id(self) -> str:
@@ -159,7 +173,7 @@ class Session:
             Lost: no answer.
             RedisError: Redis refused it.
         """
-        return await self.connection.ask(*_words(script, keys, arguments))
+        return await self.connection.ask(*self.dialect.words(script, keys, arguments))
 
     async def call_all(self, scripts: Sequence[Script]) -> list[Reply]:
         """Several script calls at once; their replies.
@@ -170,7 +184,8 @@ class Session:
         """
         replies: list[Reply] = []
         for script in scripts[:-1]:
-            self.connection.call(_words(script.name, script.keys, script.arguments), replies.append)
+            words = self.dialect.words(script.name, script.keys, script.arguments)
+            self.connection.call(words, replies.append)
         for script in scripts[-1:]:
             # Answers come in order: with the last one all are here.
             last = await self.call(script.name, script.keys, script.arguments)
@@ -181,7 +196,10 @@ class Session:
         return replies
 
     def perform(self, commands: Sequence[Command], then: Callable[[], object]) -> None:
-        """Send all, and give each its reply or its error when it comes; `then()` after the last."""
+        """Send all, and give each its reply or its error when it comes; `then()` after the last.
+
+        Those that are refused because their slot is moving are sent again by `send_again`, in their order.
+        """
         left = len(commands)
 
         def answer(command: Command, reply: Reply) -> None:
@@ -192,24 +210,57 @@ class Session:
             elif isinstance(reply, Lost):
                 # Whether Redis did it is not known.
                 command.fail(BrokerUnavailable(is_unknown=True))
+            elif isinstance(reply, SlotMoving):
+                self._again.append(command)
             else:
                 command.fail(BrokerUnavailable())
                 self._refused(reply)
             if not left:
-                then()
+                self._then = then
+                self._performed()
 
         for command in commands:
-            words = _words(command.script, command.keys, command.arguments)
+            words = self.dialect.words(command.script, command.keys, command.arguments)
             self.connection.call(words, partial(answer, command))
         self.connection.flush()
 
+    def _performed(self) -> None:
+        now = trio.current_time()
+        if not self._again:
+            self._moves_since = None
+        elif self._moves_since is None:
+            self._moves_since = now
+        if self._moves_since is not None and now - self._moves_since > self._patience:
+            self.give_up()
+        if self._again:
+            self._refused_some.set()
+        else:
+            self._then()
+
+    async def send_again(self, patience: float) -> NoReturn:
+        """Send what was refused because its slot is moving, until it has been moving for `patience` seconds."""
+        self._patience = patience
+        while True:
+            await self._refused_some.wait()
+            self._refused_some = trio.Event()
+            await trio.sleep(_AGAIN)
+            commands, self._again = self._again, []
+            self.perform(commands, self._then)
+
+    def give_up(self) -> None:
+        """What waits to be sent again was not done, and will not be."""
+        commands, self._again = self._again, []
+        for command in commands:
+            command.fail(BrokerUnavailable())
+
     def subscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels; each is acknowledged by a push. Does nothing when the session has ended."""
-        self._tell(b"SUBSCRIBE", channels)
+        self._tell(self.dialect.subscribe, channels)
 
     def unsubscribe(self, channels: Sequence[bytes]) -> None:
         """Ask for channels no more. Does nothing when the session has ended."""
-        self._tell(b"UNSUBSCRIBE", channels)
+        self._left.update(channels)
+        self._tell(self.dialect.unsubscribe, channels)
 
     def _tell(self, verb: bytes, channels: Sequence[bytes]) -> None:
         for begin in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
@@ -220,36 +271,45 @@ class Session:
         self, inbox: Inbox, echo: bytes, opened: trio.Event, heard: Callable[[], None]
     ) -> None:
         """Pass what comes to the inbox; say when the echo channel is open, and when something came on it."""
+        of_message, of_subscribe = self.dialect.message, self.dialect.subscribe.lower()
 
         def take(push: list[Any]) -> None:
             # Those of pub/sub are three long; the third of an acknowledgement is a number, and not asked for.
             kind, channel, data = push
-            if kind == b"message" and channel != echo:
+            if kind == of_message and channel != echo:
                 inbox.message(channel, data)
-            elif kind == b"message":
+            elif kind == of_message:
                 heard()
-            elif kind == b"subscribe" and channel == echo:
-                opened.set()
-            elif kind == b"subscribe":
-                inbox.acknowledged(channel)
+            elif kind == of_subscribe:
+                self.connection.acknowledged()
+                if channel == echo:
+                    opened.set()
+                else:
+                    inbox.acknowledged(channel)
+            elif kind == self.dialect.unsubscribe.lower():
+                self._unsubscribed(channel)
 
         self.connection.on_push = take
+
+    def _unsubscribed(self, channel: bytes) -> None:
+        if self._left[channel]:
+            self.connection.acknowledged()
+            self._left[channel] -= 1
+            self._left += Counter()  # without those that are at zero
+        else:
+            self.connection.fail("the slot has moved to another node")
 
     def _refused(self, error: Exception) -> None:
         if isinstance(error, NoLongerPrimary):
             self.connection.fail(str(error))
         elif isinstance(error, NoScriptError):
             # They were forgotten, all of them; what comes after these finds them again.
-            for text in SCRIPTS.values():
+            for text in self.dialect.scripts.values():
                 self.connection.call(("SCRIPT", "LOAD", text), _ignore)
 
 
 def _ignore(_reply: Reply) -> None:
     pass
-
-
-def _words(script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> list[Argument]:
-    return [b"EVALSHA", _DIGESTS[script], len(keys), *keys, *arguments]
 
 
 def _reason(error: BaseException) -> str:

@@ -1,8 +1,7 @@
 """Topics spread over several brokers, the shards: each topic has one home, which every node finds from its name alone.
 
-The home is the shard that gives the highest score to a topic (rendezvous hashing, Thaler and Ravishankar 1998): with one shard
-more, only the topics move that have their home there from then on. Each shard has its own session, health and leases; what
-is away makes `BrokerUnavailable` for its own topics alone.
+Where that is says `layout.py`. Each shard has its own session, health and leases; what is away makes `BrokerUnavailable`
+for its own topics alone. A server that remembers another layout keeps the whole node away: with it, topics would be elsewhere.
 
 Topics between nodes (`kind` "node") must work as long as any shard does, so two shards carry them: nodes hear both, what is
 said goes to the one that answers, and what is kept goes to both and is delivered once.
@@ -17,11 +16,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import trio
 
 from channeld.broker.broker import (
+    BrokerFailed,
     BrokerUnavailable,
     Deliver,
     Delivered,
@@ -38,54 +39,43 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
+from channeld.broker.redis.layout import Claim, Layout, Shard
 from channeld.telemetry import Sample, log
 
-__all__ = ["ShardedBroker", "ranking"]
+__all__ = ["ShardedBroker"]
 
 T = TypeVar("T")
 Info: TypeAlias = Mapping[str, Any]
 
 _CONTROL: Final = "node"
+# When a node that is kept away may ask again, in seconds.
+_LATER: Final = 5.0
+_STARTED: Final = trio.TASK_STATUS_IGNORED
 # Kept frames between nodes that are remembered, so that the second copy is known for one.
 _MOST_HEARD: Final = 20_000
-_MASK: Final = (1 << 64) - 1
 
 
 async def _settled(later: Later[T]) -> T:
     return await cast("Awaitable[T]", later) if hasattr(later, "__await__") else later
 
 
-def _number(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _score(topic: int, shard: int) -> int:
-    # The finalizer of SplitMix64: each bit of either decides over each bit of the score.
-    mixed = (topic ^ shard) * 0xBF58476D1CE4E5B9 & _MASK
-    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & _MASK
-    return mixed ^ (mixed >> 31)
-
-
-def ranking(text: str, shards: Sequence[str]) -> list[int]:
-    """The numbers of the shards, the home of `text` first, its successor next."""
-    topic = _number(text)
-    scores = [(_score(topic, _number(shard)), shard, at) for at, shard in enumerate(shards)]
-    return [at for _, _, at in sorted(scores, reverse=True)]
-
-
 class ShardedBroker:
     """Keeps the `Networked` contract over shards that do. It is up while any of them is."""
 
     def __init__(
-        self, names: Sequence[str], make: Callable[[int, Deliver], Networked], deliver: Deliver
+        self, layout: Layout, make: Callable[[Shard, Claim, Deliver], RedisBroker], deliver: Deliver
     ) -> None:
         """Make the shards.
 
         Args:
-            names: those of the shards, the same on every node; the order is of no importance.
-            make: gives the shard of a number.
+            layout: which there are.
+            make: gives the broker of one.
             deliver: takes what they bring.
+
+        Raises:
+            ValueError: a URL is none that is known.
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
         self.on_presence_lost: Callable[[Topic, str], None] = lambda _topic, _user: None
@@ -97,28 +87,38 @@ class ShardedBroker:
         self.end_turn: Callable[[], None] = lambda: None
         self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
         self._deliver = deliver
-        self._names = tuple(names)
-        self._numbers = [_number(name) for name in names]
-        self._shards = [make(number, self._take) for number in range(len(names))]
-        self._home_of_topic = lru_cache(maxsize=16_384)(lambda topic: self._home(topic_key(topic)))
-        ranks = ranking(_CONTROL, self._names)
-        self._control = [self._shards[at] for at in ranks[:2]]
-        self._by_rank = [self._shards[at] for at in ranks]
+        self._layout = layout
+        self._names = tuple(shard.name for shard in layout.shards)
+        self._shards = [make(shard, layout.claim, self._take) for shard in layout.shards]
+        self._carriers: list[Networked] = [self._shards[at] for at in layout.carriers]
+        find = lru_cache(maxsize=16_384)(layout.home)
+        self._home: Callable[[str], Networked] = lambda text: self._shards[find(text)]
+        self._home_of_topic = lru_cache(maxsize=16_384)(
+            lambda topic: self._shards[layout.home(topic_key(topic))]
+        )
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._away: dict[int, float] = {}  # since when
         self._said = False
+        self._is_admitted = True
+        self._guard_answered = trio.Event()
 
     # Where.
 
-    def _home(self, text: str) -> Networked:
-        topic, numbers = _number(text), self._numbers
-        best = max(
-            range(len(numbers)), key=lambda at: (_score(topic, numbers[at]), self._names[at])
-        )
-        return self._shards[best]
-
     def _at(self, topic: Topic) -> Networked:
-        return self._control[0] if topic.kind == _CONTROL else self._home_of_topic(topic)
+        return self._carriers[0] if topic.kind == _CONTROL else self._home_of_topic(topic)
+
+    def _asked(self, topic: Topic) -> Networked:
+        """Where a topic is, for verbs that need an answer.
+
+        Raises:
+            BrokerUnavailable: a server keeps this node away, and with its layout the topic may be elsewhere.
+        """
+        self._demand_admission()
+        return self._at(topic)
+
+    def _demand_admission(self) -> None:
+        if not self._is_admitted:
+            raise BrokerUnavailable(_LATER)
 
     # The verbs.
 
@@ -132,6 +132,7 @@ class ShardedBroker:
         placing: Placing | None = None,
     ) -> Later[Position | None]:
         """Publish at the topic's home."""
+        self._demand_admission()
         if topic.kind == _CONTROL:
             return self._publish_control(topic, payload, keep)
         home = self._home_of_topic(topic)
@@ -169,11 +170,11 @@ class ShardedBroker:
     def _publish_control(
         self, topic: Topic, payload: bytes, keep: History | None
     ) -> Later[Position | None]:
-        answering = [shard for shard in self._control if shard.healthy]
+        answering = [shard for shard in self._carriers if shard.healthy]
         if keep is None:
-            return (answering or self._control)[0].publish(topic, payload)
+            return (answering or self._carriers)[0].publish(topic, payload)
         laters: list[Later[Position | None]] = []
-        for shard in answering or self._control:
+        for shard in answering or self._carriers:
             with suppress(BrokerUnavailable):
                 laters.append(shard.publish(topic, payload, keep))
         if not laters:
@@ -193,17 +194,19 @@ class ShardedBroker:
 
     def is_taken(self, once: Once) -> Later[bool]:
         """Whether somebody has the key, as the home of its owner knows it."""
+        self._demand_admission()
         return self._home(once.owner).is_taken(once)
 
     def take(self, once: Once) -> Later[bool]:
         """Take a key without publishing anything, at the home of its owner."""
+        self._demand_admission()
         return self._home(once.owner).take(once)
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic of its home; one between nodes of both that carry it."""
         if topic.kind != _CONTROL:
             return self._home_of_topic(topic).subscribe(topic)
-        laters = (shard.subscribe(topic) for shard in self._control)
+        laters = (shard.subscribe(topic) for shard in self._carriers)
         waiting = [later for later in laters if later is not None]
         return self._all_of(waiting) if waiting else None
 
@@ -213,14 +216,14 @@ class ShardedBroker:
 
     def unsubscribe(self, topic: Topic) -> None:
         """Want it no more."""
-        for shard in self._control if topic.kind == _CONTROL else (self._at(topic),):
+        for shard in self._carriers if topic.kind == _CONTROL else (self._at(topic),):
             shard.unsubscribe(topic)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
         """What came after a position, from the topic's home."""
-        return self._at(topic).since(topic, position, keep, replay)
+        return self._asked(topic).since(topic, position, keep, replay)
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History
@@ -228,14 +231,15 @@ class ShardedBroker:
         """The latest frames before a position; of a topic between nodes, those of one shard after the other."""
         if topic.kind == _CONTROL:
             return self._before_everywhere(topic, position, limit, keep)
-        return self._at(topic).before(topic, position, limit, keep)
+        return self._asked(topic).before(topic, position, limit, keep)
 
     async def _before_everywhere(
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Page:
         failed: BrokerUnavailable | None = None
         page: Page | None = None
-        for shard in self._by_rank:
+        readers: list[Networked] = [self._shards[at] for at in self._layout.readers]
+        for shard in readers:
             try:
                 found = await _settled(shard.before(topic, position, limit, keep))
             except BrokerUnavailable as error:
@@ -248,12 +252,12 @@ class ShardedBroker:
                 break
         if page is None or (failed is not None and not page.frames):
             raise failed or BrokerUnavailable
-        is_last = shard is self._by_rank[-1]
+        is_last = shard is readers[-1]
         return Page(page.frames, page.top, page.recovered, page.more or not is_last)
 
     def enter(self, topic: Topic, user: str, connection: str, info: Info) -> Later[bool]:
         """Count a connection in a topic's presence, at its home."""
-        return self._at(topic).enter(topic, user, connection, info)
+        return self._asked(topic).enter(topic, user, connection, info)
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
         """Count it no more, but keep its user until `leave`."""
@@ -265,15 +269,15 @@ class ShardedBroker:
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, as the topic's home knows it."""
-        return self._at(topic).present(topic)
+        return self._asked(topic).present(topic)
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
         """How one user is shown there."""
-        return self._at(topic).entry(topic, user)
+        return self._asked(topic).entry(topic, user)
 
     def count(self, topic: Topic) -> Later[PresenceCount]:
         """How many are there."""
-        return self._at(topic).count(topic)
+        return self._asked(topic).count(topic)
 
     async def aclose(self) -> None:
         """Close all shards, at once."""
@@ -308,29 +312,47 @@ class ShardedBroker:
         elif number in self._away:
             seconds = round(trio.current_time() - self._away.pop(number), 3)
             log("broker_shard_recovered", shard=name, seconds=seconds)
-        if self.healthy != self._said:
-            self._said = self.healthy
-            self.on_health(self._said, reason)
-        elif healthy and self._shards[number] in self._control:
-            # What other nodes said there may have been missed.
+        # What other nodes said there may have been missed.
+        if not self._tell(reason) and healthy and self._shards[number] in self._carriers:
             self.on_health(True, "")
+
+    def _tell(self, reason: str) -> bool:
+        """Say whether it is up as a whole, where that has changed."""
+        if self.healthy == self._said:
+            return False
+        self._said = self.healthy
+        self.on_health(self._said, reason)
+        return True
 
     # As a whole.
 
+    def _admit(self) -> None:
+        """A server has agreed to the layout, or keeps this node away."""
+        refused = any(shard.refusal for shard in self._shards)
+        guard = self._layout.guard
+        if guard is not None and not refused:
+            self._guard_answered.set()
+        if refused is self._is_admitted:
+            self._is_admitted = not refused
+            self._tell(self.reason)
+
     @property
     def healthy(self) -> bool:
-        """Whether any shard answers."""
-        return any(shard.healthy for shard in self._shards)
+        """Whether any shard answers, and none keeps this node away."""
+        return self._is_admitted and any(shard.healthy for shard in self._shards)
 
     @property
     def reason(self) -> str:
-        """Why shards are away."""
+        """Why this node is kept away, or why shards are away."""
+        for shard in self._shards:
+            if shard.refusal:
+                return shard.refusal
         away = (
             f"{name}: {shard.reason}"
             for name, shard in zip(self._names, self._shards, strict=True)
             if not shard.healthy
         )
-        return "; ".join(away)
+        return "; ".join(islice(away, 3))
 
     def states(self) -> Mapping[str, bool]:
         """Whether each shard answers, by name."""
@@ -348,18 +370,42 @@ class ShardedBroker:
             yield Sample(metric, value)
 
     async def run(self, *, task_status: Started = trio.TASK_STATUS_IGNORED) -> None:
-        """Run all shards; started when each of them has made its first attempt."""
+        """Run all shards; started when each of them has made its first attempt.
+
+        Raises:
+            BrokerFailed: the guard of the layout remembers another one.
+        """
         for number, shard in enumerate(self._shards):
             shard.on_gap, shard.on_health = self.on_gap, partial(self._tell_health, number)
             shard.on_presence_lost = self.on_presence_lost
             shard.on_presence_back = self.on_presence_back
             shard.begin_turn, shard.end_turn = self.begin_turn, self.end_turn
             shard.when_turn_ends = self.when_turn_ends
+            shard.on_admission = self._admit
+        refusal = ""
         async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as starting:
-                for shard in self._shards:
-                    starting.start_soon(nursery.start, shard.run)
-            for number, shard in enumerate(self._shards):
-                if not shard.healthy and number not in self._away:
-                    self._tell_health(number, False, shard.reason)
-            task_status.started()
+            rest = list(self._shards)
+            if self._layout.guard is not None:
+                guard = rest.pop(self._layout.guard)
+                await nursery.start(guard.run)
+                refusal = guard.refusal
+                if not refusal and not self._guard_answered.is_set():
+                    task_status.started()
+                    task_status = _STARTED
+                    await self._guard_answered.wait()
+            if refusal:
+                nursery.cancel_scope.cancel()
+            else:
+                await self._start(rest, nursery)
+                task_status.started()
+        if refusal:
+            # Outside, so that it is not wrapped in a group.
+            raise BrokerFailed(refusal)
+
+    async def _start(self, shards: Sequence[RedisBroker], nursery: trio.Nursery) -> None:
+        async with trio.open_nursery() as starting:
+            for shard in shards:
+                starting.start_soon(nursery.start, shard.run)
+        for number, shard in enumerate(self._shards):
+            if not shard.healthy and number not in self._away:
+                self._tell_health(number, False, shard.reason)

@@ -1,6 +1,5 @@
 """Where the primary is: URLs, and real Sentinels and a real cluster that fail over."""
 
-import re
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,9 +8,10 @@ import pytest
 import trio
 from coredis.connection import Location, TCPLocation
 
-from channeld.broker.broker import BrokerUnavailable, History, Topic
+from channeld.broker.broker import History, Topic
 from channeld.broker.redis.discovery import NotFound, read_url
-from tests.broker.conftest import Node, Server
+from tests.broker.conftest import Server
+from tests.broker.redis.groups import has, is_level, published, start, until
 from tests.ports import free_port
 
 ROOM = Topic("room", "lobby", "general")
@@ -102,14 +102,6 @@ async def test_the_owner_of_the_slot_is_the_primary() -> None:
         await find(asked({1: [[0, 5, [b"x", 5]]]}))
 
 
-def start(make_server: MakeServer, kind: str, *options: str) -> tuple[Server, int]:
-    """A server on a TCP port of this machine, and the port."""
-    server, port = make_server(kind), free_port()
-    server.kill()
-    server.start("--port", str(port), "--bind", "127.0.0.1", *options)
-    return server, port
-
-
 def start_sentinel(make_server: MakeServer, kind: str, primary: int) -> int:
     server, port = make_server(kind), free_port()
     server.kill()
@@ -121,18 +113,6 @@ def start_sentinel(make_server: MakeServer, kind: str, primary: int) -> int:
     )
     server.start_with(str(config), "--sentinel", "--port", str(port), "--bind", "127.0.0.1")
     return port
-
-
-async def published(node: Node, payload: bytes) -> None:
-    """Publish until it is taken, for at most 20 seconds."""
-    with trio.fail_after(20):
-        while True:
-            try:
-                await node.broker.publish(ROOM, payload, KEEP)
-            except BrokerUnavailable:
-                await trio.sleep(0.1)
-            else:
-                return
 
 
 @KINDS
@@ -157,30 +137,11 @@ async def test_a_failover_by_sentinel(kind: str, make_server: MakeServer, one_no
     assert b"role:master" in await replica.command("INFO", "replication")
 
 
-async def has(server: Server, words: bytes) -> bool:
-    return words in await server.command("INFO", "replication")
-
-
-async def is_level(primary: Server, replica: Server) -> bool:
-    """Whether a replica has all that its primary has: WAIT knows only of what its own connection wrote."""
-    offsets = [
-        re.search(rb"master_repl_offset:(\d+)", await server.command("INFO", "replication"))
-        for server in (primary, replica)
-    ]
-    return all(offsets) and len({found[1] for found in offsets if found}) == 1
-
-
 async def knows_replica(sentinel: int) -> bool:
     stream = await trio.open_tcp_stream("127.0.0.1", sentinel)
     async with stream:
         await stream.send_all(b"SENTINEL REPLICAS main\r\n")
         return b"127.0.0.1" in await stream.receive_some()
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    with trio.fail_after(30):
-        while not await true():  # noqa: ASYNC110 - it is other processes that are watched
-            await trio.sleep(0.05)
 
 
 async def test_a_replica_is_not_taken_for_a_primary(
@@ -194,48 +155,3 @@ async def test_a_replica_is_not_taken_for_a_primary(
     await replica.command("REPLICAOF", "NO", "ONE")
     await node.until(lambda: node.broker.healthy)
     await node.broker.aclose()
-
-
-@KINDS
-async def test_a_failover_in_a_cluster(kind: str, make_server: MakeServer, one_node: Any) -> None:
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "700", "--save", "")
-    buses = [free_port() for _ in range(4)]
-    members = [start(make_server, kind, *options, "--cluster-port", str(bus)) for bus in buses]
-    for (server, _), (first, last) in zip(
-        members, [(0, 5460), (5461, 10922), (10923, 16383)], strict=False
-    ):
-        await server.command("CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
-    for (_, port), bus in zip(members, buses, strict=True):
-        await members[0][0].command("CLUSTER", "MEET", "127.0.0.1", str(port), str(bus))
-    await until(lambda: all_ok([server for server, _ in members]))
-    ports = [port for _, port in members]
-    url = f"redis+cluster://127.0.0.1:{ports[0]},127.0.0.1:{ports[2]}"
-    node = await one_node(url)
-    owner = await owner_of(members, f"{{{node.prefix}}}")
-    spare = members[3][0]
-    name = (await owner.command("CLUSTER", "MYID")).split(b"\r\n")[1].decode()
-    await spare.command("CLUSTER", "REPLICATE", name)
-    await until(lambda: has(spare, b"master_link_status:up"))
-    await node.broker.subscribe(ROOM)
-    await published(node, b"1")
-    await until(lambda: is_level(owner, spare))
-    owner.kill()
-    await node.until(lambda: not node.broker.healthy, 15)
-    await published(node, b"2")
-    await node.until(lambda: node.payloads == [b"1", b"2"])
-    assert b"role:master" in await spare.command("INFO", "replication")
-
-
-async def all_ok(servers: list[Server]) -> bool:
-    for server in servers:
-        words = await server.command("CLUSTER", "INFO")
-        if b"cluster_state:ok" not in words or b"cluster_known_nodes:4" not in words:
-            return False
-    return True
-
-
-async def owner_of(members: list[tuple[Server, int]], key: str) -> Server:
-    for server, _ in members:
-        if not (await server.command("EXISTS", key)).startswith(b"-MOVED"):
-            return server
-    raise AssertionError("nobody owns it")

@@ -12,7 +12,7 @@ import trio
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis import broker, session
-from channeld.broker.redis.shards import ShardedBroker, ranking
+from channeld.broker.redis.shards import ShardedBroker
 from tests.broker.conftest import Node, Server
 
 KEEP = History(size=100, ttl=60.0)
@@ -43,24 +43,6 @@ def at(node: Node, server: Server) -> list[Topic]:
     """The rooms whose home is a server."""
     number = node.broker._names.index(str(server.socket))
     return [room for room in ROOMS if node.broker._at(room) is node.broker._shards[number]]
-
-
-def test_topics_are_spread_evenly_and_a_new_shard_takes_its_share_alone() -> None:
-    three = ["a:1", "b:1", "c:1"]
-    topics = [f"topic {number}" for number in range(3000)]
-    homes = {topic: three[ranking(topic, three)[0]] for topic in topics}
-    assert all(900 < count < 1100 for count in Counter(homes.values()).values())
-    four = ["d:1", *three]
-    later = {topic: four[ranking(topic, four)[0]] for topic in topics}
-    moved = [topic for topic in topics if later[topic] != homes[topic]]
-    assert {later[topic] for topic in moved} == {"d:1"}
-    assert 650 < len(moved) < 850
-
-
-def test_a_topic_s_home_stays_from_version_to_version() -> None:
-    # Nodes of two versions share the servers for a while: what is found here may never change.
-    ranks = [ranking(f"t{number}", ["a", "b", "c"]) for number in range(4)]
-    assert ranks == [[0, 1, 2], [1, 2, 0], [2, 1, 0], [2, 1, 0]]
 
 
 async def test_nodes_find_a_topic_at_the_same_server_whatever_the_order(
@@ -168,7 +150,7 @@ async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
 
 def home_of_control(node: Node, server: Server) -> bool:
     number = node.broker._names.index(str(server.socket))
-    return node.broker._control[0] is node.broker._shards[number]
+    return node.broker._carriers[0] is node.broker._shards[number]
 
 
 async def test_what_nodes_keep_is_read_from_every_server(
@@ -177,22 +159,28 @@ async def test_what_nodes_keep_is_read_from_every_server(
     log = Topic("node", "", "revocations")
     (node,) = await two_nodes(urls(servers), 1)
     await node.until(lambda: all(node.broker.states().values()))
-    home, successor = node.broker._control
+    home, successor = node.broker._carriers
     for number in range(3):
         await node.broker.publish(log, b"both %d" % number, KEEP)
     await home.publish(log, b"home", KEEP)
     await successor.publish(log, b"successor", KEEP)
+    found = await read_all(node, log)
+    assert Counter(found) == Counter(
+        [*(2 * [b"both %d" % number for number in range(3)]), b"home", b"successor"]
+    )
+
+
+async def read_all(node: Node, topic: Topic) -> list[bytes]:
+    """What is kept of a topic, page by page."""
     found: list[bytes] = []
     position: Position | None = None
     more = True
     while more:
-        page = await node.broker.before(log, position, 2, KEEP)
+        page = await node.broker.before(topic, position, 2, KEEP)
         found += [kept.payload for kept in page.frames]
         more = page.more and bool(page.frames)
         position = page.frames[0].position if page.frames else None
-    assert Counter(found) == Counter(
-        [*(2 * [b"both %d" % number for number in range(3)]), b"home", b"successor"]
-    )
+    return found
 
 
 async def test_a_key_holds_over_rooms_at_different_servers(
@@ -240,3 +228,98 @@ async def test_away_from_the_start_it_starts_all_the_same(
     assert node.broker.states() == {str(servers[0].socket): True, "/nowhere/s": False}
     assert "/nowhere/s" in node.broker.reason
     await node.broker.aclose()
+
+
+async def stopped(node: Node) -> None:
+    await node.broker.aclose()
+
+
+async def test_a_node_with_other_servers_waits_until_the_others_have_stopped(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery, impatient: None
+) -> None:
+    old = await new_node(urls(servers[:2])).start(nursery)
+    await old.until(lambda: all(old.broker.states().values()))
+    room = at(old, servers[0])[0]
+    position = await old.broker.publish(room, b"1", KEEP)
+    new = new_node(urls(servers), old.prefix)
+    told: list[tuple[bool, str]] = []
+    new.broker.on_health = lambda healthy, reason: told.append((healthy, reason))
+    await nursery.start(new.broker.run)
+    assert not new.broker.healthy
+    assert "give all nodes the same `urls`" in new.broker.reason
+    for room_ in ROOMS:
+        with pytest.raises(BrokerUnavailable):
+            new.broker.publish(room_, b"x", KEEP)
+    assert new.broker.subscribe(room) is None or new.broker.states()
+    await old.broker.publish(room, b"2", KEEP)
+    await stopped(old)
+    await new.until(lambda: new.broker.healthy and all(new.broker.states().values()))
+    assert told[-1][0]
+    for room_ in ROOMS:
+        page = await new.broker.since(room_, position, KEEP)
+        assert not page.recovered
+        await new.broker.publish(room_, b"x", KEEP)
+    await stopped(new)
+
+
+async def test_a_history_from_before_is_not_found_when_the_servers_are_the_old_ones_again(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery, impatient: None
+) -> None:
+    old = await new_node(urls(servers[:2])).start(nursery)
+    await old.until(lambda: all(old.broker.states().values()))
+    positions = {room: await old.broker.publish(room, b"1", KEEP) for room in ROOMS}
+    await stopped(old)
+    new = await new_node(urls(servers), old.prefix).start(nursery)
+    await new.until(lambda: all(new.broker.states().values()))
+    for room in at(new, servers[2]):
+        await new.broker.publish(room, b"missed by who has the old position", KEEP)
+    await stopped(new)
+    back = await new_node(urls(servers[:2]), old.prefix).start(nursery)
+    await back.until(lambda: all(back.broker.states().values()))
+    for room, position in positions.items():
+        assert not (await back.broker.since(room, position, KEEP)).recovered
+        # What is kept from now on counts from one, in an epoch of its own.
+        again = await back.broker.publish(room, b"2", KEEP)
+        assert again.offset == 1
+        assert again.epoch > position.epoch
+    await stopped(back)
+    # With the same servers as before everything is found.
+    same = await new_node(urls(servers[1::-1]), old.prefix).start(nursery)
+    await same.until(lambda: all(same.broker.states().values()))
+    for room in ROOMS:
+        assert (await same.broker.since(room, None, KEEP)).top.offset == 1
+    await stopped(same)
+
+
+async def test_what_nodes_keep_for_each_other_outlives_a_change_of_servers(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery, impatient: None
+) -> None:
+    log = Topic("node", "", "revocations")
+    prefix = None
+    said: set[bytes] = set()
+    for count in (1, 2, 3):
+        node = await new_node(urls(servers[:count]), prefix).start(nursery)
+        prefix = node.prefix
+        if count > 1:
+            await node.until(lambda node=node: all(node.broker.states().values()))
+        await node.broker.publish(log, b"%d" % len(said), KEEP)
+        said.add(b"%d" % len(said))
+        assert set(await read_all(node, log)) == said
+        await stopped(node)
+
+
+async def test_one_server_is_a_layout_as_well(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery, impatient: None
+) -> None:
+    alone = await new_node(servers[0].url).start(nursery)
+    several = new_node(urls(servers), alone.prefix)
+    await nursery.start(several.broker.run)
+    assert "spread this prefix over one server, and this one over /" in several.broker.reason
+    await stopped(alone)
+    await several.until(lambda: several.broker.healthy)
+    back = new_node(servers[0].url, alone.prefix)
+    await nursery.start(back.broker.run)
+    assert "and this one over one server" in back.broker.reason
+    await stopped(several)
+    await back.until(lambda: back.broker.healthy)
+    await stopped(back)

@@ -1,0 +1,62 @@
+"""How a session speaks: to one server, or to a cluster's node that holds one shard of our keys.
+
+In a cluster what is published must stay on the nodes of its slot (`SPUBLISH`, `SSUBSCRIBE`: Redis 7, any Valkey). While a slot moves,
+some of its keys are on one node and some on the other, and a script must not run in halves. A node refuses a
+call (`TRYAGAIN`, `ASK`) when a key that was named is not there, and looks at no key that the script makes up by itself. So each
+call names one that is never there.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from channeld.broker.redis.queue import Argument
+from channeld.broker.redis.scripts import SCRIPTS
+
+__all__ = ["PLAIN", "Dialect", "of_cluster"]
+
+
+def _digests(dialect: "Dialect") -> dict[str, bytes]:
+    return {
+        name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
+        for name, text in dialect.scripts.items()
+    }
+
+
+@attrs.frozen(eq=False)
+class Dialect:
+    """The scripts, and the words of pub/sub. `guard` are keys that each call names beside its own."""
+
+    scripts: Mapping[str, str]
+    subscribe: bytes
+    unsubscribe: bytes
+    message: bytes
+    guard: tuple[str, ...] = ()
+    digests: Mapping[str, bytes] = attrs.field(
+        init=False, default=attrs.Factory(_digests, takes_self=True)
+    )
+
+    def words(
+        self, script: str, keys: Sequence[str], arguments: Sequence[Argument]
+    ) -> list[Argument]:
+        """A call of a script."""
+        named = (*keys, *self.guard)
+        return [b"EVALSHA", self.digests[script], len(named), *named, *arguments]
+
+
+PLAIN = Dialect(SCRIPTS, b"SUBSCRIBE", b"UNSUBSCRIBE", b"message")
+_SHARDED = Dialect(
+    {
+        name: "table.remove(KEYS)\n" + text.replace("'PUBLISH'", "'SPUBLISH'")
+        for name, text in SCRIPTS.items()
+    },
+    b"SSUBSCRIBE",
+    b"SUNSUBSCRIBE",
+    b"smessage",
+)
+
+
+def of_cluster(base: str) -> Dialect:
+    """That of a cluster; `base` is where the names of our keys begin, and no key itself."""
+    return attrs.evolve(_SHARDED, guard=(f"{base}:nothing",))

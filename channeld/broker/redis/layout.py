@@ -1,0 +1,149 @@
+"""How a prefix is spread: over one server, over several, or over the shards of a cluster; and where a topic is then.
+
+The home of a topic is the shard that gives it the highest score (rendezvous hashing, Thaler and Ravishankar 1998): with one
+shard more, only the topics move that have their home there from then on. What scores is the shard's name alone: a
+server's host and port, or the tag of a cluster's shard. The tags are spread evenly over the slots, and those of a cluster in
+twice as many shards are the same ones and as many between them.
+
+Servers remember how their prefix is spread (the claim): two nodes that spread it differently would not hear each other.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import product
+from typing import Final
+
+import attrs
+
+from channeld.broker.redis.encoding import SLOTS, slot_of
+from channeld.config.scalars import server_of
+
+__all__ = ["ALONE", "Claim", "Layout", "Shard", "of_cluster", "of_servers"]
+
+_LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_MASK: Final = (1 << 64) - 1
+
+
+@attrs.frozen
+class Shard:
+    """One server, or one part of a cluster: its name, how to connect, and what its keys begin with."""
+
+    name: str
+    url: str = attrs.field(repr=False)
+    prefix: str
+
+
+@attrs.frozen
+class Claim:
+    """How a node spreads its prefix, as servers remember it; empty where it is not spread.
+
+    A `fixed` one is never replaced. Another is replaced when nobody is there any more who made it.
+    """
+
+    text: str = ""
+    is_fixed: bool = False
+
+    def refusal(self, stored: str) -> str:
+        """Why a node with this claim must stay away from a server that remembers another."""
+        if self.is_fixed:
+            return (
+                f"the keys of this prefix are in {stored or 'one piece'}, and this node has {self.text}: "
+                "`shards` is fixed when a prefix is first used; give all nodes the same, or another prefix"
+            )
+        there, here = (
+            f"over {text}" if text else "over one server" for text in (stored, self.text)
+        )
+        return (
+            f"other nodes spread this prefix {there}, and this one {here}: "
+            "give all nodes the same `urls`; this one waits until the others have stopped"
+        )
+
+
+ALONE: Final = Claim()
+"""That of a node with one server."""
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _score(topic: int, shard: int) -> int:
+    # The finalizer of SplitMix64: each bit of either decides over each bit of the score.
+    mixed = (topic ^ shard) * 0xBF58476D1CE4E5B9 & _MASK
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & _MASK
+    return mixed ^ (mixed >> 31)
+
+
+def _numbers(layout: "Layout") -> tuple[int, ...]:
+    return tuple(_number(shard.name) for shard in layout.shards)
+
+
+@attrs.frozen
+class Layout:
+    """The shards of a prefix.
+
+    Attributes:
+        shards: all of them; the order is of no importance for where a topic is.
+        carriers: the numbers of the two that carry what nodes say to each other.
+        readers: the numbers of those where something may lie that was kept between nodes.
+        claim: what the servers remember; `guard` is the number of the one whose word is heard first, if there is one.
+    """
+
+    shards: tuple[Shard, ...]
+    carriers: tuple[int, ...]
+    readers: tuple[int, ...]
+    claim: Claim
+    guard: int | None = None
+    _scored: tuple[int, ...] = attrs.field(
+        init=False, repr=False, default=attrs.Factory(_numbers, takes_self=True)
+    )
+
+    def home(self, text: str) -> int:
+        """The number of the shard where a topic of this name is."""
+        topic, scored = _number(text), self._scored
+        return max(
+            range(len(scored)),
+            key=lambda at: (_score(topic, scored[at]), self.shards[at].name),
+        )
+
+
+def of_servers(urls: Sequence[str], prefix: str) -> Layout:
+    """That of several servers, each a shard."""
+    shards = tuple(Shard(server_of(url), url, prefix) for url in urls)
+    topic = _number("node")
+    ranks = sorted(
+        range(len(shards)),
+        key=lambda at: (_score(topic, _number(shards[at].name)), shards[at].name),
+        reverse=True,
+    )
+    names = " ".join(sorted(shard.name for shard in shards))
+    return Layout(shards, tuple(ranks[:2]), tuple(ranks), Claim(names))
+
+
+def of_cluster(url: str, prefix: str, count: int) -> Layout:
+    """That of a cluster in so many shards, each a part of the keys that lies in one slot."""
+    shards = tuple(Shard(tag, url, f"{prefix}:{{{tag}}}") for tag in _tags(count))
+    # Half of the slots apart: on one primary together only where it has over half of them.
+    carriers = (0, count // 2)[: min(2, count)]
+    return Layout(shards, carriers, carriers, Claim(f"{count} shards", is_fixed=True), guard=0)
+
+
+@cache
+def _tags(count: int) -> tuple[str, ...]:
+    """The shortest hash tags of slots that are evenly spread, the first of each in the order of the alphabet."""
+    wanted = [number * SLOTS // count for number in range(count)]
+    left, found = set(wanted), dict[int, str]()
+    for tag in _words():
+        slot = slot_of(tag)
+        if slot in left:
+            left.discard(slot)
+            found[slot] = tag
+            if not left:
+                break
+    return tuple(found[slot] for slot in wanted)
+
+
+def _words() -> Iterator[str]:
+    for length in range(1, 6):
+        yield from map("".join, product(_LETTERS, repeat=length))
