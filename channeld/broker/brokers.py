@@ -66,8 +66,8 @@ def _open_redis(settings: RedisSettings, site: BrokerSite) -> Broker:
     from channeld.broker.redis.broker import RedisBroker  # noqa: PLC0415
     from channeld.broker.redis.shards import ShardedBroker  # noqa: PLC0415
 
-    def make(shard: layout.Shard, claim: layout.Claim, deliver: Deliver) -> RedisBroker:
-        return RedisBroker(shard.url, shard.prefix, deliver, site.clock, site.node_id, claim)
+    def make(shard: layout.Shard, spread: layout.Spread, deliver: Deliver) -> RedisBroker:
+        return RedisBroker(shard.url, shard.prefix, deliver, site.clock, site.node_id, spread)
 
     url, prefix = settings.urls[0], settings.prefix
     if len(settings.urls) > 1:

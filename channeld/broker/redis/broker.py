@@ -35,7 +35,7 @@ from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
-from channeld.broker.redis.layout import ALONE, Claim
+from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
 from channeld.broker.redis.session import Dialler, Session
@@ -86,7 +86,7 @@ class RedisBroker:
         deliver: Deliver,
         clock: Clock,
         node_id: str,
-        claim: Claim = ALONE,
+        spread: Spread = ALONE,
     ) -> None:
         """Remember where to connect.
 
@@ -116,7 +116,7 @@ class RedisBroker:
             Entries(self._names),
             self._tell_lost,
             self._tell_back,
-            claim,
+            spread,
         )
         self._entries = self._leases.entries
         self._current: Session | None = None

@@ -20,7 +20,7 @@ from coredis.exceptions import RedisError
 from channeld.broker.broker import Topic
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Names, topic_key
-from channeld.broker.redis.layout import ALONE, Claim
+from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
 
@@ -129,23 +129,23 @@ class Leases:
     entries: Entries
     on_lost: Callable[[Topic, str], None]
     on_back: Callable[[Topic, str, Mapping[str, Any]], None]
-    _claim: Claim = ALONE
+    _spread: Spread = ALONE
     _run_id: str = attrs.field(default="", init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
     is_same_run: bool = attrs.field(default=False, init=False)
 
     async def vouch(self, session: Session) -> str:
-        """Claim how the prefix is spread, under a new lease. Why the server refuses it; empty when it agrees."""
+        """Say how this node spreads the prefix, under a new lease. Why the server refuses it; empty when it agrees."""
         self.entries.before, self.entries.lease = self.entries.lease, secrets.token_hex(8)
-        return await self._claimed(session, self.entries.before)
+        return await self._agreed(session, self.entries.before)
 
-    async def _claimed(self, session: Session, before: str) -> str:
-        claim = self._claim
-        arguments = (self.entries.lease, round(LEASE * 1000), before, claim.text)
-        more = (secrets.token_hex(6), int(claim.is_fixed))
+    async def _agreed(self, session: Session, before: str) -> str:
+        spread = self._spread
+        arguments = (self.entries.lease, round(LEASE * 1000), before, spread.text)
+        more = (secrets.token_hex(6), int(spread.is_fixed))
         keys = (self._names.base, self._names.state)
         agrees, stored = await session.call("vouch", keys, (*arguments, *more))
-        return "" if agrees else claim.refusal(stored.decode())
+        return "" if agrees else spread.refusal(stored.decode())
 
     async def arrive(self, session: Session) -> None:
         """Go on after `vouch`: everything entered under the new lease, the earlier lease undone."""
@@ -184,7 +184,7 @@ class Leases:
                 continue
             if state < 0:
                 raise Lost("the presence lease is gone")
-            if refusal := await self._claimed(session, ""):
+            if refusal := await self._agreed(session, ""):
                 raise Lost(refusal)
             steady = steady + 1 if state else 0
             for lease in ended if steady >= _STEADY else ():

@@ -5,7 +5,7 @@ shard more, only the topics move that have their home there from then on. What s
 server's host and port, or the tag of a cluster's shard. The tags are spread evenly over the slots, and those of a cluster in
 twice as many shards are the same ones and as many between them.
 
-Servers remember how their prefix is spread (the claim): two nodes that spread it differently would not hear each other.
+Servers remember how their prefix is spread: two nodes that spread it differently would not hear each other.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import attrs
 from channeld.broker.redis.encoding import SLOTS, slot_of
 from channeld.config.scalars import server_of
 
-__all__ = ["ALONE", "Claim", "Layout", "Shard", "of_cluster", "of_servers"]
+__all__ = ["ALONE", "Layout", "Shard", "Spread", "of_cluster", "of_servers"]
 
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 64) - 1
@@ -35,7 +35,7 @@ class Shard:
 
 
 @attrs.frozen
-class Claim:
+class Spread:
     """How a node spreads its prefix, as servers remember it; empty where it is not spread.
 
     A `fixed` one is never replaced. Another is replaced when nobody is there any more who made it.
@@ -45,7 +45,7 @@ class Claim:
     is_fixed: bool = False
 
     def refusal(self, stored: str) -> str:
-        """Why a node with this claim must stay away from a server that remembers another."""
+        """Why a node that spreads it so must stay away from a server that remembers another."""
         if self.is_fixed:
             return (
                 f"the keys of this prefix are in {stored or 'one piece'}, and this node has {self.text}: "
@@ -60,7 +60,7 @@ class Claim:
         )
 
 
-ALONE: Final = Claim()
+ALONE: Final = Spread()
 """That of a node with one server."""
 
 
@@ -87,13 +87,13 @@ class Layout:
         shards: all of them; the order is of no importance for where a topic is.
         carriers: the numbers of the two that carry what nodes say to each other.
         readers: the numbers of those where something may lie that was kept between nodes.
-        claim: what the servers remember; `guard` is the number of the one whose word is heard first, if there is one.
+        spread: what the servers remember; `guard` is the number of the one whose word is heard first, if there is one.
     """
 
     shards: tuple[Shard, ...]
     carriers: tuple[int, ...]
     readers: tuple[int, ...]
-    claim: Claim
+    spread: Spread
     guard: int | None = None
     _scored: tuple[int, ...] = attrs.field(
         init=False, repr=False, default=attrs.Factory(_numbers, takes_self=True)
@@ -118,15 +118,15 @@ def of_servers(urls: Sequence[str], prefix: str) -> Layout:
         reverse=True,
     )
     names = " ".join(sorted(shard.name for shard in shards))
-    return Layout(shards, tuple(ranks[:2]), tuple(ranks), Claim(names))
+    return Layout(shards, tuple(ranks[:2]), tuple(ranks), Spread(names))
 
 
 def of_cluster(url: str, prefix: str, count: int) -> Layout:
-    """That of a cluster in so many shards, each a part of the keys that lies in one slot."""
+    """That of a cluster in `count` shards, each a part of the keys that lies in one slot."""
     shards = tuple(Shard(tag, url, f"{prefix}:{{{tag}}}") for tag in _tags(count))
     # Half of the slots apart: on one primary together only where it has over half of them.
     carriers = (0, count // 2)[: min(2, count)]
-    return Layout(shards, carriers, carriers, Claim(f"{count} shards", is_fixed=True), guard=0)
+    return Layout(shards, carriers, carriers, Spread(f"{count} shards", is_fixed=True), guard=0)
 
 
 @cache

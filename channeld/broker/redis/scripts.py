@@ -472,7 +472,7 @@ return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leas
 
 # How the prefix is spread, which nodes that are there have to agree on (`layout.py`). Where another layout was in force a topic
 # may have been elsewhere meanwhile: the `gen` gets another beginning, and histories from before are not found again.
-# KEYS: base, state. ARGV: lease, its length, the lease before or '', the claim, twelve letters, whether the claim is fixed.
+# KEYS: base, state. ARGV: lease, its length, the lease before or '', how it is spread, twelve letters, whether that is fixed.
 # Returns whether it is agreed to, and what is remembered.
 _VOUCH = (
     _NOW

@@ -41,7 +41,7 @@ from channeld.broker.broker import (
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
-from channeld.broker.redis.layout import Claim, Layout, Shard
+from channeld.broker.redis.layout import Layout, Shard, Spread
 from channeld.telemetry import Sample, log
 
 __all__ = ["ShardedBroker"]
@@ -65,7 +65,10 @@ class ShardedBroker:
     """Keeps the `Networked` contract over shards that do. It is up while any of them is."""
 
     def __init__(
-        self, layout: Layout, make: Callable[[Shard, Claim, Deliver], RedisBroker], deliver: Deliver
+        self,
+        layout: Layout,
+        make: Callable[[Shard, Spread, Deliver], RedisBroker],
+        deliver: Deliver,
     ) -> None:
         """Make the shards.
 
@@ -89,7 +92,7 @@ class ShardedBroker:
         self._deliver = deliver
         self._layout = layout
         self._names = tuple(shard.name for shard in layout.shards)
-        self._shards = [make(shard, layout.claim, self._take) for shard in layout.shards]
+        self._shards = [make(shard, layout.spread, self._take) for shard in layout.shards]
         self._carriers: list[Networked] = [self._shards[at] for at in layout.carriers]
         find = lru_cache(maxsize=16_384)(layout.home)
         self._home: Callable[[str], Networked] = lambda text: self._shards[find(text)]

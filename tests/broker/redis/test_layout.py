@@ -45,7 +45,7 @@ def test_credentials_and_order_are_of_no_importance() -> None:
     one = of_servers(["redis://ann:pw@a", "rediss://b:6379/0"], "p")
     two = of_servers(["redis://b", "redis://a"], "p")
     assert homes(one) == homes(two)
-    assert one.claim == two.claim
+    assert one.spread == two.spread
     names = [[layout.shards[at].name for at in layout.carriers] for layout in (one, two)]
     assert names[0] == names[1]
     assert "pw" not in repr(one)
@@ -70,8 +70,8 @@ def test_twice_as_many_shards_are_the_same_and_as_many_between() -> None:
 
 
 def test_a_refusal_says_what_to_do() -> None:
-    cluster = of_cluster("redis+cluster://a", "p", 32).claim
+    cluster = of_cluster("redis+cluster://a", "p", 32).spread
     assert "in 64 shards, and this node has 32 shards" in cluster.refusal("64 shards")
-    several = servers("a", "b").claim
+    several = servers("a", "b").spread
     assert "over a:6379, and this one over a:6379 b:6379" in several.refusal("a:6379")
     assert "over a:6379 b:6379, and this one over one server" in ALONE.refusal("a:6379 b:6379")
