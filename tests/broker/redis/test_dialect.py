@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -79,6 +80,42 @@ async def test_rooms_are_spread_over_the_primaries(
         await node.broker.aclose()
 
 
+@attrs.define(eq=False)
+class Stream:
+    """Publications to a room, one after the other."""
+
+    node: Node
+    acknowledged: list[bytes] = attrs.field(factory=list)
+    refused: int = 0
+    _progress: trio.Event = attrs.field(factory=trio.Event)
+
+    async def publish_on(self) -> None:
+        for number in itertools.count(1):
+            payload = b"%d" % number
+            try:
+                await self.node.broker.publish(ROOM, payload, KEEP_ALL)
+            except BrokerUnavailable:
+                self.refused += 1
+            else:
+                self.acknowledged.append(payload)
+            self._progress.set()
+            await trio.sleep(0.01)
+
+    async def goes_on(self) -> None:
+        count = len(self.acknowledged) + 20
+        await self._until(lambda: len(self.acknowledged) > count)
+
+    async def is_refused(self) -> None:
+        count = self.refused
+        await self._until(lambda: self.refused > count)
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        with trio.fail_after(30):
+            while not true():
+                await self._progress.wait()
+                self._progress = trio.Event()
+
+
 @KINDS
 async def test_a_slot_moves_with_everybody_on_it(
     kind: str, make_server: MakeServer, new_node: MakeNode, nursery: trio.Nursery
@@ -90,39 +127,25 @@ async def test_a_slot_moves_with_everybody_on_it(
     target = (source + 1) % 3
     await node.broker.subscribe(ROOM)
     await node.broker.enter(ROOM, "ann", "c1", {"n": 1})
-    sent = itertools.count(1)
-    acknowledged: list[bytes] = []
-
-    async def publish_on() -> None:
-        for number in sent:
-            payload = b"%d" % number
-            try:
-                await node.broker.publish(ROOM, payload, KEEP_ALL)
-            except BrokerUnavailable:
-                await trio.sleep(0.02)
-            else:
-                acknowledged.append(payload)
-            await trio.sleep(0.002)
-
+    stream = Stream(node)
     async with trio.open_nursery() as busy:
-        busy.start_soon(publish_on)
-        await node.until(lambda: len(acknowledged) > 20)
+        busy.start_soon(stream.publish_on)
+        await stream.goes_on()
         await cluster.begin_move(slot, source, target)
         # Half of the keys are there and half are here: nothing may be done by halves.
         assert await cluster.move_keys(slot, source, target, 3)
-        before = len(acknowledged)
-        await trio.sleep(0.2)
-        assert len(acknowledged) <= before + 1
+        await stream.is_refused()
         while await cluster.move_keys(slot, source, target):
             pass
         await cluster.end_move(slot, target)
-        count = len(acknowledged)
-        await node.until(lambda: len(acknowledged) > count + 20, 30)
+        await stream.goes_on()
         busy.cancel_scope.cancel()
+    acknowledged = stream.acknowledged
     await node.until(lambda: set(acknowledged) <= set(node.payloads), 10)
     assert len(set(node.payloads)) == len(node.payloads)
     offsets = [pub.position.offset for _, pub in node.delivered if getattr(pub, "position", None)]
     assert offsets == list(range(1, len(offsets) + 1))
+    assert stream.refused
     assert [entry.user for entry in await settle(node.broker.present(ROOM))] == ["ann"]
     assert not [told for told in node.told if told[0] in {"gap", "lost"}]
     await node.broker.aclose()
