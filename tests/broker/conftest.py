@@ -217,7 +217,7 @@ class Node:
 
     async def start(self, nursery: trio.Nursery) -> "Node":
         nursery.start_soon(self.broker.run)
-        await self.until(lambda: self.broker.healthy)
+        await self.until(lambda: self.broker.healthy and all(self.broker.states().values()))
         return self
 
     async def until(self, true: Callable[[], bool], seconds: float = 10) -> None:

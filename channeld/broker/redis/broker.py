@@ -359,6 +359,8 @@ class RedisBroker:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._expire)
                     await self._supervise()
+            # Closed before the first attempt was over.
+            self._start()
         finally:
             self._end("closed")
             self._refuse_after = float("-inf")

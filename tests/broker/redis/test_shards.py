@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
@@ -323,3 +324,12 @@ async def test_one_server_is_a_layout_as_well(
     await stopped(several)
     await back.until(lambda: back.broker.healthy)
     await stopped(back)
+
+
+async def test_closing_while_it_starts_ends_it(servers: list[Server], new_node: Any) -> None:
+    for url in (servers[0].url, urls(servers)):
+        node = new_node(url)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(nursery.start, node.broker.run)
+            await trio.testing.wait_all_tasks_blocked()
+            await node.broker.aclose()
