@@ -1,10 +1,13 @@
 """`channeld bench`: a load from the configuration itself, on a server of its own or one that runs."""
 
+import math
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from subprocess import PIPE
 from urllib.parse import urlsplit
 
@@ -24,6 +27,8 @@ __all__ = ["command"]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _START = 60.0
+_BAR = "▇"
+_LONGEST_BAR = 40
 
 
 @click.command("bench")
@@ -59,18 +64,40 @@ def command(  # noqa: PLR0913 - one for each option
     if base is None and plan.server.tls is not None:
         raise click.ClickException("the server speaks TLS: start it, and load it with --url")
 
+    progress = partial(_show_progress, seconds)
+
     async def load() -> LoadResult:
         if base is not None:
-            return await run_load(plan, channels, base, clients, seconds)
+            return await run_load(plan, channels, base, clients, seconds, progress=progress)
         async with _server(file, environ.generated) as own:
-            return await run_load(plan, channels, own, clients, seconds)
+            return await run_load(plan, channels, own, clients, seconds, progress=progress)
 
     result = trio.run(load)
+    _clear_progress()
     if as_json:
         click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
     else:
         click.echo(_text(result))
     return 0 if result.is_good else 1
+
+
+def _show_progress(seconds: float, result: LoadResult) -> None:
+    """One line on stderr that is written over, for people only."""
+    if not sys.stderr.isatty():
+        return
+    refused = sum(result.errors.values())
+    line = (
+        f"{min(result.seconds, seconds):.0f} s of {seconds:g} s: {result.connected} clients, "
+        f"{result.messages:,} messages, {result.deliveries:,} deliveries"
+        + (f", {refused:,} refused" if refused else "")
+    )
+    width = shutil.get_terminal_size().columns - 1
+    click.echo(f"\r\x1b[K{line[:width]}", nl=False, err=True)
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _base(url: str, *, anywhere: bool) -> str:
@@ -182,6 +209,17 @@ def _document(result: LoadResult) -> dict[str, object]:
     }
 
 
+def _histogram(latency: Latency) -> list[str]:
+    """A bar for each time, the longest as long as there is room for."""
+    rows = latency.histogram()
+    most = max((count for _, count in rows), default=0)
+    total = latency.buckets.total()
+    return [
+        f"    to {bound * 1000:>6g} ms  {count / total:>5.1%}  {_BAR * math.ceil(count / most * _LONGEST_BAR)}".rstrip()
+        for bound, count in rows
+    ]
+
+
 def _text(result: LoadResult) -> str:
     told = _document(result)
     lines = [
@@ -194,6 +232,7 @@ def _text(result: LoadResult) -> str:
         p50, p99 = _milliseconds(latency, 0.5), _milliseconds(latency, 0.99)
         if p50 is not None:
             lines.append(f"  {name:<11} p50 {p50} ms, p99 {p99} ms")
+    lines += _histogram(result.delivery if result.delivery.buckets else result.answer)
     lines += [f"  refused     {count:>9}  {code}" for code, count in result.errors.most_common()]
     lines += [f"  closed      {count:>9}  {code}" for code, count in result.closed.most_common()]
     if told["away"]:

@@ -9,10 +9,10 @@ from channeld.plan.plan import MISSING, ChannelPlan, MessagePlan, NotInRoom, Pla
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import EVERYONE, Topic
 
-__all__ = ["Known", "Receivers", "is_checkable"]
+__all__ = ["Known", "NotKnown", "Receivers", "is_checkable"]
 
 
-class _NotKnown(Exception):
+class NotKnown(Exception):
     """What a template asks for is known to the server only."""
 
 
@@ -39,7 +39,7 @@ class Known:
         for template in self.channel.join:
             try:
                 value = template(self, {})  # type: ignore[arg-type]
-            except _NotKnown:
+            except NotKnown:
                 continue
             if value is not MISSING:
                 yield from map(str, value if isinstance(value, list) else [value])
@@ -52,15 +52,15 @@ class Known:
     @property
     def connection_id(self) -> str:
         """Not known."""
-        raise _NotKnown
+        raise NotKnown
 
     def now_ms(self) -> int:
         """Not known."""
-        raise _NotKnown
+        raise NotKnown
 
     def uuid(self) -> str:
         """Not known."""
-        raise _NotKnown
+        raise NotKnown
 
     @property
     def topics(self) -> Iterator[Topic]:
@@ -100,7 +100,7 @@ class Receivers:
                 continue
             try:
                 topic = target.topic(sender, frame)  # type: ignore[arg-type]
-            except (NotInRoom, _NotKnown):
+            except (NotInRoom, NotKnown):
                 continue
             for one in self._by_topic.get(topic, ()) if topic is not None else ():
                 if one is not sender or not target.except_sender:

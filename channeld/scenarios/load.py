@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 from channeld.scenarios.inbox import SPOKEN
+from channeld.scenarios.load_rooms import LoadRooms, routed_fields
 from channeld.scenarios.made_up import Maker
 from channeld.schema.sample import sample
 
@@ -36,10 +37,12 @@ _GROUP: Final = 10
 """Clients that share a path's params, and so a room."""
 _SLOWEST: Final = 1.0
 _PATIENCE: Final = 5.0
+_TOLD_EVERY: Final = 0.5
 _REFUSALS: Final = 3
 _MADE: Final = 20
 _MARK = re.compile(r"#b(\d+)#")
 _READY: Final = "bench-ready"
+_SUBSCRIBE: Final = "bench-room-"
 _STEP: Final = math.log(1.05)
 
 
@@ -61,6 +64,26 @@ class Latency:
             if left <= 0:
                 return math.exp(bucket * _STEP)
         return None
+
+    def histogram(self) -> list[tuple[float, int]]:
+        """How many took at most how many seconds, and more than the bound before; bounds go 1, 2, 5, 10."""
+        found: Counter[float] = Counter()
+        for bucket, count in self.buckets.items():
+            seconds = math.exp(bucket * _STEP)
+            decade = 10.0 ** math.floor(math.log10(seconds))
+            found[next(b for b in (1, 2, 5, 10) if seconds <= b * decade * 1.0001) * decade] += (
+                count
+            )
+        if not found:
+            return []
+        bounds = [b * 10.0**e for e in range(-7, 4) for b in (1, 2, 5)]
+        least, most = min(found), max(found)
+        counts = {round(bound, 9): count for bound, count in found.items()}
+        return [
+            (bound, counts.get(round(bound, 9), 0))
+            for bound in bounds
+            if least * 0.999 <= bound <= most * 1.001
+        ]
 
 
 @attrs.define
@@ -97,7 +120,13 @@ def cannot_load(plan: Plan, channel: ChannelPlan) -> str:
 
 
 async def run_load(
-    plan: Plan, channels: Sequence[ChannelPlan], base: str, count: int, seconds: float
+    plan: Plan,
+    channels: Sequence[ChannelPlan],
+    base: str,
+    count: int,
+    seconds: float,
+    *,
+    progress: Callable[[LoadResult], None] = lambda _result: None,
 ) -> LoadResult:
     """Load a running server.
 
@@ -107,6 +136,7 @@ async def run_load(
         base: the server's URL without a path.
         count: how many clients.
         seconds: how long messages are sent.
+        progress: told of what has come so far, every half second.
     """
     result = LoadResult(clients=count)
     shared = _Shared(result, count)
@@ -121,20 +151,33 @@ async def run_load(
             await client.settled.wait()
         here = [client for client in clients if client.is_connected]
         result.connected = len(here)
+        # What came so far was kept by the rooms' histories.
+        result.deliveries = 0
+        for client in here:
+            client.came.clear()
         shared.clients = {id(client.known): client for client in here}
         shared.audience = Receivers(client.known for client in here)
         started = trio.current_time()
+        nursery.start_soon(_tell, result, started, progress)
         if here:
             with trio.move_on_after(seconds):
                 shared.go.set()
                 await shared.wait_all_gone(here)
                 result.is_away = True
         shared.is_over = True
-        result.seconds = trio.current_time() - started
+        ended = trio.current_time()
         await shared.drain(here)
         nursery.cancel_scope.cancel()
+    result.seconds = ended - started
     result.lost += sum(client.missing for client in here)
     return result
+
+
+async def _tell(result: LoadResult, started: float, progress: Callable[[LoadResult], None]) -> None:
+    while True:
+        await trio.sleep(_TOLD_EVERY)
+        result.seconds = trio.current_time() - started
+        progress(result)
 
 
 @attrs.define(eq=False)
@@ -188,6 +231,7 @@ class _Kind:
     interval: float
     made: list[dict[str, Json]]
     is_checked: bool
+    routed: frozenset[str]
     due: float = 0.0
     refused: int = 0
     turn: int = 0
@@ -204,6 +248,12 @@ class _Client:
         params = found.params if found is not None else {}
         user, claims = self._identity(params)
         self.known = Known(channel, params, user, claims)
+        made = {
+            type_: shared.messages(plan, channel.name, message)
+            for type_, message in channel.messages.items()
+        }
+        declared = plan.config.channels[channel.name]
+        self._rooms = LoadRooms(declared, self.known, made, f"bench-{index // _GROUP}")
         self.settled, self.gone = trio.Event(), trio.Event()
         self.is_connected = False
         self.expected: Counter[str] = Counter()
@@ -247,7 +297,8 @@ class _Client:
                 type=type_,
                 delivered=str((declared.emit or {}).get("type", type_)),
                 interval=max(_SLOWEST, limit, self._interval(message)),
-                made=self._shared.messages(self._plan, self._channel.name, message),
+                made=self._rooms.messages(type_),
+                routed=routed_fields(self._plan.config.channels[self._channel.name], type_),
                 is_checked=is_checkable(self._plan, message, self._channel.name),
             )
             for type_, message in self._channel.messages.items()
@@ -282,6 +333,9 @@ class _Client:
 
     async def _send_all(self, line: Line) -> None:
         try:
+            for number, room in enumerate(self._rooms.subscribed):
+                asked = {"type": "subscribe", "room": room, "id": f"{_SUBSCRIBE}{number}"}
+                await line.send(orjson.dumps(asked).decode())
             # Frames are handled in order: what answers this one has joined its rooms.
             await line.send(orjson.dumps({"type": "ping", "id": _READY}).decode())
             kinds = [kind for kind in self._kinds() if kind.made]
@@ -345,6 +399,8 @@ class _Client:
         if type_ == "pong" and id_ == _READY:
             self.is_connected = True
             self.settled.set()
+        elif type_ == "error" and str(id_).startswith(_SUBSCRIBE):
+            self._rooms.refused(self._rooms.subscribed[int(id_.removeprefix(_SUBSCRIBE))])
         elif type_ in ("ack", "error"):
             if self._answer is not None and id_ == self._answer[0]:
                 self._answer[2].append(frame)
@@ -410,7 +466,7 @@ def _marked(kind: _Kind, number: int) -> dict[str, Json]:
     """The next message, with a mark in a text that has room for one."""
     frame = kind.made[kind.turn % len(kind.made)]
     for name, value in frame.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and name not in kind.routed:
             marked = {**frame, name: f"{value}#b{number}#"}
             if kind.message.accepts(marked):
                 return marked

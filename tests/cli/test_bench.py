@@ -1,11 +1,14 @@
 """`channeld bench`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from channeld.cli.bench import _show_progress
 from channeld.cli.main import run
+from channeld.scenarios.load import LoadResult
 
 CONFIG = """\
 channeld: 1
@@ -42,6 +45,20 @@ def test_text_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("2 of 2 clients, ")
     assert "  lost                0\n" in out
     assert "  answered    p50 " in out
+    assert re.search(r"^    to +[0-9.]+ ms +[0-9.]+%  ▇", out, re.MULTILINE)
+
+
+def test_progress_is_one_line_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = LoadResult(clients=4, connected=4, seconds=3.0, messages=1200, deliveries=12000)
+    _show_progress(10.0, result)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _show_progress(10.0, result)
+    told = capsys.readouterr().err
+    assert "3 s of 10 s: 4 clients, 1,200 messages, 12,000 deliveries" in told
+    assert "\n" not in told
 
 
 def test_a_server_that_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,12 @@ channels:
     messages: {never: {schema: true, route: sender, require: {name: "{message.name?}"}}}
   other: {path: /other, auth: own, messages: {say: {schema: true, route: sender}}}
   mute: {path: /mute, auth: none}
+  desk:
+    path: /desk
+    auth: session
+    rooms: {subscribe: {allow: ["team-*"]}}
+    messages:
+      say: {schema: {type: object, required: [room], properties: {room: {type: string}}}, route: {to: room, room: "{message.room}"}}
 """
 SECONDS = 0.5
 
@@ -72,6 +78,21 @@ async def test_every_delivery_is_counted(plan: Plan, base: str) -> None:
     assert result.deliveries >= result.messages
     assert result.answer.buckets.total() == result.messages
     assert result.delivery.percentile(0.5) is not None
+
+
+async def test_clients_subscribe_where_messages_need_it(plan: Plan, base: str) -> None:
+    result = await load(plan, base, channel="desk")
+    assert (result.lost, dict(result.errors)) == (0, {})
+    assert result.deliveries >= result.messages > 0
+
+
+async def test_progress_is_told(plan: Plan, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channeld.scenarios.load._TOLD_EVERY", 0.05)
+    told: list[float] = []
+    await run_load(
+        plan, [plan.channels["room"]], base, 2, SECONDS, progress=lambda so: told.append(so.seconds)
+    )
+    assert told == sorted(told) != []
 
 
 async def test_refusals_are_counted_and_no_failure(plan: Plan, base: str) -> None:
@@ -153,3 +174,12 @@ def test_percentiles_are_within_five_percent() -> None:
         latency.add(number / 1000)
     assert latency.percentile(0.5) == pytest.approx(0.050, rel=0.05)
     assert latency.percentile(0.99) == pytest.approx(0.099, rel=0.05)
+
+
+def test_a_histogram_has_every_step_between_the_least_and_the_most() -> None:
+    latency = Latency()
+    assert latency.histogram() == []
+    for seconds in (0.0009, 0.0018, 0.0019, 0.018):
+        latency.add(seconds)
+    told = [(round(bound * 1000, 6), count) for bound, count in latency.histogram()]
+    assert told == [(1, 1), (2, 2), (5, 0), (10, 0), (20, 1)]
