@@ -13,20 +13,19 @@ import orjson
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
 from channeld.cli.output import Unreadable
 from channeld.cli.token import ClaimType
-from channeld.dev.rights import ChannelRights, Person, Right, rights, rights_of
+from channeld.dev.rights import (
+    TITLES,
+    ChannelRights,
+    Person,
+    Right,
+    right_words,
+    rights,
+    rights_of,
+)
 from channeld.protocol.frames import Json
 
 __all__ = ["command"]
 
-_TITLES: Final = {
-    "connect": "may connect",
-    "send": "may send",
-    "join": "is put into",
-    "subscribe": "may subscribe to",
-    "receive": "hears",
-    "presence": "sees who is there",
-    "history": "reads the history",
-}
 _MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
 
 
@@ -133,7 +132,7 @@ def _markdown(found: Sequence[ChannelRights]) -> str:
         head = ["", "what", "who", "requires", "comes of it", *(["verdict"] if judged else [])]
         lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for right in channel.rights:
-            cells = [_TITLES[right.what], _code(right.of), *_details(right)]
+            cells = [TITLES[right.what], _code(right.of), *_details(right)]
             cells += [_verdict(right)] if judged else []
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
@@ -174,11 +173,5 @@ def _text(found: Sequence[ChannelRights]) -> Iterator[str]:
 
 
 def _line(right: Right) -> str:
-    words = f"{_TITLES[right.what]:18} {right.of or '-':20} {right.who}"
-    if right.requires:
-        words += f", requires {' or '.join(right.requires)}"
-    if right.hooks:
-        words += f", if {', '.join(right.hooks)} agrees"
-    if right.effect:
-        words += f" → {'; '.join(right.effect)}"
+    words = f"{TITLES[right.what]:18} {right.of or '-':20} {right_words(right)}"
     return f"[{_verdict(right)}] {words}" if right.verdict is not None else words

@@ -20,6 +20,7 @@ from channeld.diff.render import (
     render_markdown,
 )
 from channeld.diff.revisions import Located, NoRevision, file_of, locate
+from channeld.diff.rights import right_changes
 from channeld.diff.side import Side, Unloaded, load_side
 from channeld.diff.text import Outcome
 from channeld.diff.text import render_text as render_changes
@@ -67,7 +68,11 @@ def _outcome(was: Side, now: Side, everything: bool) -> Outcome:
     found = changes(was, now, everything=everything)
     judged = accept(found, now, datetime.now(UTC).date())
     return Outcome(
-        old=was.name, new=now.name, changes=tuple(judged.changes), warnings=tuple(judged.warnings)
+        old=was.name,
+        new=now.name,
+        changes=tuple(judged.changes),
+        warnings=tuple(judged.warnings),
+        rights=right_changes(was, now),
     )
 
 

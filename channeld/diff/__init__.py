@@ -7,5 +7,5 @@ worse makes it breaking.
 Reading order: `change.py` (a finding), `side.py` (a configuration that is compared), `comparison.py` (both, and what a schema's change
 does), `severity.py` (how bad which difference is for whom); the parts of the file: `paths.py`, `names.py`, `messages.py`, `delivered.py`,
 `access.py`, `limits.py`, `server.py`, and `unjudged.py` for what clients do not feel; `changes.py` (all of them), `accept.py`,
-`text.py` and `render.py` (how it is shown). `revisions.py` reads files out of git.
+`rights.py` (what changed in who may do what), `text.py` and `render.py` (how it is shown). `revisions.py` reads files out of git.
 """

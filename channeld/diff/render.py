@@ -1,17 +1,19 @@
 """Changes for machines and pull requests: one JSON document, GitHub annotations, a Markdown comment."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
 
+from channeld.dev.rights import TITLES, Right, right_words
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.github import AnnotationLevel, annotation
 from channeld.diagnostics.render.json import finding_fields, place_fields
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level
+from channeld.diff.rights import RightChange
 from channeld.diff.text import Outcome, counted, shortened, summary
 
 __all__ = ["render_failure", "render_github", "render_json", "render_markdown"]
@@ -34,6 +36,7 @@ def render_json(outcome: Outcome) -> str:
         "version": 1,
         "old": outcome.old,
         "new": outcome.new,
+        "access": [_right_object(change) for change in outcome.rights],
         "changes": [_object(change) for change in outcome.changes],
         "diagnostics": [finding_fields(each) for each in outcome.warnings],
         "summary": counted(outcome.changes),
@@ -48,11 +51,32 @@ def render_failure(old: str, new: str, reason: str) -> str:
         "old": old,
         "new": new,
         "error": reason,
+        "access": [],
         "changes": [],
         "diagnostics": [],
         "summary": None,
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _right_object(change: RightChange) -> dict[str, object]:
+    def shown(right: Right | None) -> dict[str, object] | None:
+        if right is None:
+            return None
+        return {
+            "who": right.who,
+            "requires": list(right.requires),
+            "effect": list(right.effect),
+            "hooks": list(right.hooks),
+        }
+
+    return {
+        "channel": change.channel,
+        "what": change.right.what,
+        "of": change.right.of,
+        "before": shown(change.before),
+        "after": shown(change.after),
+    }
 
 
 def _object(change: Change) -> dict[str, object]:
@@ -123,8 +147,10 @@ def _in_repository(place: Place, prefix: str) -> Place:
 
 
 def render_markdown(outcome: Outcome) -> str:
-    """A comment for a pull request: what breaks first and open, what is safe folded in."""
+    """A comment for a pull request: changed rights, what breaks, both open, and what is safe folded in."""
     blocks = [f"### channeld: {_plain(summary(outcome))}"]
+    if outcome.rights:
+        blocks += ["#### 🔑 Who may do what", _right_table(outcome.rights)]
     live = [change for change in outcome.changes if change.accepted is None]
     for level in (Level.BREAKING, Level.DANGEROUS):
         found = [change for change in live if change.level is level]
@@ -144,6 +170,20 @@ def render_markdown(outcome: Outcome) -> str:
     for warning in outcome.warnings:
         blocks.append(f"> ⚠️ **{warning.code}** {_plain(warning.message)} ({_at(warning.place)})")
     return "\n\n".join(blocks) + "\n"
+
+
+def _right_table(changes: Iterable[RightChange]) -> str:
+    lines = ["| channel | what | before | now |", "|---|---|---|---|"]
+    for change in changes:
+        before, after = (
+            "—" if right is None else _plain(right_words(right))
+            for right in (change.before, change.after)
+        )
+        subject = f" `{one_line(change.right.of)}`" if change.right.of else ""
+        # A backtick's text is shown as it is, but a bar would end the cell.
+        what = TITLES[change.right.what] + subject.replace("|", "\\|")
+        lines.append(f"| `{one_line(change.channel)}` | {what} | {before} | {after} |")
+    return "\n".join(lines)
 
 
 def _folded(title: str, changes: list[Change]) -> Iterator[str]:

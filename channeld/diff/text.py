@@ -6,11 +6,13 @@ from typing import Final
 
 import attrs
 
+from channeld.dev.rights import right_words
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.diagnostics.render import Texts, render_one
 from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, FramePainter, where
 from channeld.diagnostics.render.texts import one_line
 from channeld.diff.change import Change, Level, Witness
+from channeld.diff.rights import RightChange
 from channeld.protocol.frames import Json
 
 __all__ = ["Outcome", "counted", "render_text", "shortened", "summary"]
@@ -20,6 +22,8 @@ _COLOURS: Final = {
     Level.DANGEROUS: "\x1b[1;33m",
     Level.SAFE: "\x1b[1;32m",
 }
+GREEN: Final = "\x1b[32m"
+RED: Final = "\x1b[31m"
 LONGEST_TEXT: Final = 60
 LONGEST_LINE: Final = 400
 LONGEST_URL: Final = 100
@@ -27,20 +31,42 @@ LONGEST_URL: Final = 100
 
 @attrs.frozen(slots=True, kw_only=True)
 class Outcome:
-    """What a comparison gave: the names of both sides, the changes, and warnings about `diff.accept`."""
+    """What a comparison gave: the names of both sides, the changes, warnings about `diff.accept`, and changed rights."""
 
     old: str
     new: str
     changes: tuple[Change, ...]
     warnings: tuple[Diagnostic, ...] = ()
+    rights: tuple[RightChange, ...] = ()
 
 
 def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
-    """All changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
+    """Changed rights, all changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
     renderer = _Renderer(colour, texts=texts)
-    blocks = ["\n".join(renderer.change(change)) for change in outcome.changes]
+    blocks = ["\n".join(_rights(outcome.rights, renderer))] if outcome.rights else []
+    blocks += ["\n".join(renderer.change(change)) for change in outcome.changes]
     blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
     return "\n\n".join([*blocks, summary(outcome)]) + "\n" + _how_to_accept(outcome)
+
+
+def _rights(changes: Iterable[RightChange], painter: FramePainter) -> Iterator[str]:
+    yield painter.paint(BOLD, "who may do what:")
+    channel = None
+    for change in changes:
+        if change.channel != channel:
+            channel = change.channel
+            yield f"  {one_line(channel)}"
+        title = one_line(change.title)
+        before, after = (
+            None if right is None else one_line(right_words(right))
+            for right in (change.before, change.after)
+        )
+        if before is None or after is None:
+            mark, colour = ("+", GREEN) if before is None else ("-", RED)
+            yield f"    {painter.paint(colour, mark)} {title}: {after or before}"
+            continue
+        yield f"    {painter.paint(BOLD, '~')} {title}: {after}"
+        yield f"      {' ' * len(title)}  {painter.paint(DIM, f'before: {before}')}"
 
 
 def _how_to_accept(outcome: Outcome) -> str:
