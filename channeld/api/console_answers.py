@@ -31,7 +31,7 @@ from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
 
-__all__ = ["chat", "check", "file", "follow", "page", "pulse", "setup", "tail", "token"]
+__all__ = ["chat", "check", "file", "follow", "page", "pulse", "setup", "tail", "token", "trace"]
 
 _FOLDER: Final = Path(__file__).parent / "console"
 _TYPES: Final[Mapping[str, str]] = {
@@ -40,6 +40,8 @@ _TYPES: Final[Mapping[str, str]] = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# Each takes some of the processor's time, which clients need more.
+_ONE_TRACE: Final = trio.CapacityLimiter(1)
 # A proxy may drop a connection that says nothing for a minute.
 _QUIET: Final = 15.0
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
@@ -120,6 +122,7 @@ async def setup(control: Control, ask: Ask) -> Json:
         "version": __version__,
         "urls": list(_urls(control, ask)),
         "mints": console.mint is not None,
+        "traces": console.trace is not None,
         "channels": list(console.describe(plan)),
         "reserved": list[Json](sorted(RESERVED_CLIENT)),
     }
@@ -223,6 +226,16 @@ async def check(control: Control, ask: Ask) -> Json:
 def _violations(message: MessagePlan, value: dict[str, Json]) -> list[Violation]:
     fields = {name: field for name, field in value.items() if name not in ("type", "id")}
     return [] if message.accepts(fields) else message.validator.explain(fields)
+
+
+async def trace(control: Control, ask: Ask) -> Json:
+    """What becomes of a message, step by step, in an engine of its own: the server's clients notice nothing."""
+    follow = control.console.trace
+    if follow is None:
+        raise Problem(404, "this server cannot follow a message: ask `channeld trace`")
+    body = ask.body
+    arguments = (body["path"], body.get("frame"), body.get("token"))
+    return await trio.to_thread.run_sync(follow, *arguments, limiter=_ONE_TRACE)
 
 
 async def token(control: Control, ask: Ask) -> Json:

@@ -39,6 +39,7 @@ class Console:
         mint: a token for (channel, user), only where the server runs for development.
         opens: where a short link leads: (code, the server's URL) -> a path, or None for a code that is not one of ours.
         page: the chat page, where there is one.
+        trace: what becomes of a message, step by step: (path, frame, token); runs in a thread. None: nobody can tell.
     """
 
     urls: Callable[[], Sequence[str]] = tuple
@@ -46,6 +47,7 @@ class Console:
     mint: Callable[[Plan, str, str], str] | None = None
     opens: Callable[[Plan, str, str], str | None] = lambda _plan, _code, _url: None
     page: Callable[[], bytes | None] = lambda: None
+    trace: Callable[[str, str | None, str | None], Json] | None = None
 
 
 @attrs.define(eq=False, kw_only=True)

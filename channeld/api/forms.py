@@ -29,6 +29,7 @@ __all__ = [
     "PUBLISH",
     "REVOKE",
     "TOKEN",
+    "TRACE",
     "Body",
     "Schema",
     "read_body",
@@ -215,6 +216,14 @@ CHECK: Final = _object(
     ["channel", "type", "message"],
     {"channel": _CHANNEL, "type": {"type": "string"}, "message": {"type": "object"}},
 )
+TRACE: Final = _object(
+    ["path"],
+    {
+        "path": {"type": "string", "pattern": "^/", "maxLength": 4096},
+        "frame": {"type": "string"},
+        "token": {"type": "string"},
+    },
+)
 TOKEN: Final = _object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
 
 _VALIDATORS: Final = {
@@ -227,6 +236,7 @@ _VALIDATORS: Final = {
         REVOKE,
         CHECK,
         TOKEN,
+        TRACE,
         NO_QUERY,
         PAGE_QUERY,
         HISTORY_QUERY,

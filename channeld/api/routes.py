@@ -267,6 +267,14 @@ ROUTES: Final[Sequence[Route]] = (
     ),
     Route(
         method="POST",
+        path="/console/trace",
+        handler=console_answers.trace,
+        summary="What becomes of a message, step by step",
+        body=forms.TRACE,
+        described=False,
+    ),
+    Route(
+        method="POST",
         path="/console/token",
         handler=console_answers.token,
         summary="A token for development",

@@ -1,6 +1,6 @@
 """The control API's side of `channeld run`: a key made up for development, the address, the console's link."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ import click
 from channeld.cli.binding import bind_nearby, bind_or_explain
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
+from channeld.plan.load import Checked
 from channeld.plan.plan import Plan
 from channeld.server.sockets import named
 
@@ -64,10 +65,12 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     return f"http://{reachable(address)}/" + (f"#key={keys[0].text}" if keys else "")
 
 
-def parts_of_console(sockets: Sequence[socket], folder: Path, *, dev: bool) -> "Console | None":
+def parts_of_console(
+    sockets: Sequence[socket], folder: Path, checked: Callable[[], Checked], *, dev: bool
+) -> "Console | None":
     """What the console shows beside the API's answers; None where there is none."""
     if not sockets:
         return None
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
-    return make_console(folder, dev=dev)
+    return make_console(folder, checked, dev=dev)

@@ -1,28 +1,35 @@
 """What the console shows for people: channels as `channeld routes` tells them, examples to send, tokens to try."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from channeld.api.control import Console
 from channeld.cli.links import NoLink, chat_page, opened, token_of
+from channeld.cli.trace import document
 from channeld.config.model import Channel, Event, Message
 from channeld.dev.routes_table import Row, rows
+from channeld.plan.load import Checked
 from channeld.plan.plan import MessagePlan, Plan
 from channeld.protocol.frames import Json
+from channeld.scenarios.trace import Visitor, trace
 from channeld.schema.sample import sample
+from channeld.telemetry import silenced_here
 
-__all__ = ["describe", "make_console", "mint"]
+__all__ = ["describe", "follow", "make_console", "mint"]
 
 
-def make_console(folder: Path, *, dev: bool) -> Console:
+def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> Console:
     """The parts of the console that the command line brings; with `dev` it mints tokens and follows short links.
 
     Args:
         folder: of the configuration, where a chat page may be.
+        checked: the configuration as it was read last.
         dev: whether the server runs for development.
     """
     if not dev:
-        return Console(describe=describe)
+        return Console(describe=describe, trace=partial(follow, checked))
     page = chat_page(folder)
 
     def opens(plan: Plan, code: str, url: str) -> str | None:
@@ -33,7 +40,19 @@ def make_console(folder: Path, *, dev: bool) -> Console:
         mint=mint,
         opens=opens,
         page=lambda: page.read_bytes() if page is not None else None,
+        trace=partial(follow, checked),
     )
+
+
+def follow(
+    checked: Callable[[], Checked], path: str, frame: str | None, token: str | None
+) -> dict[str, Json]:
+    """What `channeld trace` says of a message. No hook is called: those of a server would act on the world."""
+    with silenced_here():
+        found = trace(
+            checked(), path, frame, Visitor(token=token), wall=time.time(), run_hooks=False
+        )
+    return document(found)
 
 
 def mint(plan: Plan, channel: str, user: str) -> str:

@@ -116,6 +116,7 @@ class _Loader:
         shown.checked = checked
         if checked.plan is None:
             return checked.report
+        shown.valid = checked
         plan = self.plan_of(checked)
         if shown.announcer is not None:
             shown.announcer.reloaded(plan)
@@ -124,9 +125,10 @@ class _Loader:
 
 @attrs.define
 class _Shown:
-    """The last check, for showing its report, and who tells of a changed plan."""
+    """The last check, for showing its report, the last that was valid, and who tells of a changed plan."""
 
     checked: Checked
+    valid: Checked
     announcer: Announcer | None = None
 
     def report(self, report: Report) -> None:
@@ -246,7 +248,7 @@ def command(  # noqa: PLR0913 - one for each option
             on_refused=shown.report,
             parent=parent,
             shadow=loader.shadow,
-            console=parts_of_console(api_sockets, folder, dev=dev),
+            console=parts_of_console(api_sockets, folder, lambda: shown.valid, dev=dev),
         )
         watched = loader.watched if manner.reloads else None
         _run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
@@ -284,7 +286,7 @@ def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:
     checked = loader.check()
     _demand_valid(checked, dev=loader.dev)
     loader.shadow = _plan_of_shadow(loader.other, loader)
-    shown = _Shown(checked)
+    shown = _Shown(checked, checked)
     if checked.report.warnings and not is_worker:
         shown.report(_warnings(checked.report))
     plan = loader.plan_of(checked)

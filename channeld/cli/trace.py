@@ -13,7 +13,7 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
 from channeld.telemetry import silenced
 
-__all__ = ["command"]
+__all__ = ["command", "document"]
 
 _MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
 
@@ -57,14 +57,15 @@ def command(  # noqa: PLR0913 - one for each option
     with silenced():  # what they would say is said by the steps, without what is sensitive
         found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":
-        click.echo(orjson.dumps(_json(found), option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(document(found), option=orjson.OPT_INDENT_2).decode())
     else:
         click.echo("\n".join(_text(found, is_message=frame is not None)))
     if found.refused is not None:
         raise click.exceptions.Exit(1)
 
 
-def _json(found: Trace) -> dict[str, object]:
+def document(found: Trace) -> dict[str, Json]:
+    """A trace as the JSON of `--format json`."""
     return {
         "version": 1,
         "outcome": "delivered" if found.refused is None else "refused",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from channeld.config.model import Channel
 from channeld.plan.plan import MessagePlan, NotInRoom
@@ -69,7 +69,7 @@ class LoadRooms:
 
     def _value(self, found: re.Match[str]) -> str:
         root, *path = found[1].strip().split(".")
-        value: Any = {
+        value: Json | object = {
             "params": self._known.params,
             "claims": self._known.claims,
             "user": {"id": self._known.user},

@@ -13,6 +13,7 @@ from channeld.telemetry.events import (
     log,
     reconfigure,
     silenced,
+    silenced_here,
     toggle_debug,
 )
 from channeld.telemetry.lines import escaped, one_line
@@ -51,6 +52,7 @@ __all__ = [
     "put",
     "reconfigure",
     "silenced",
+    "silenced_here",
     "summed",
     "toggle_debug",
 ]

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import attrs
@@ -23,6 +24,7 @@ __all__ = [
     "log",
     "reconfigure",
     "silenced",
+    "silenced_here",
     "toggle_debug",
 ]
 
@@ -205,6 +207,9 @@ EVENTS: Final[Mapping[str, Event]] = {
 """Every line that channeld itself writes; hook authors' own events are theirs."""
 
 
+_is_silent_here: ContextVar[bool] = ContextVar("is_silent_here", default=False)
+
+
 class _State:
     """How lines are written, set by `configure`. The threshold spares structlog what nobody will read."""
 
@@ -236,6 +241,8 @@ def log(event: str, **fields: object) -> None:
             raise LookupError(f"no log event is called {event!r}: add it to telemetry.EVENTS")
         declared = _UNDECLARED
     if _LEVELS[declared.level] >= _State.threshold and not _State.is_silent:
+        if _is_silent_here.get():
+            return
         getattr(bound(), declared.level)(event, **fields)
 
 
@@ -313,6 +320,16 @@ def toggle_debug() -> None:
     else:
         log("log_level_changed", threshold=settings.level)
         _apply(settings, settings.level)
+
+
+@contextmanager
+def silenced_here() -> Iterator[None]:
+    """As `silenced`, but only in this context: a thread that a server gave a task to, and nobody else."""
+    token = _is_silent_here.set(True)
+    try:
+        yield
+    finally:
+        _is_silent_here.reset(token)
 
 
 @contextmanager

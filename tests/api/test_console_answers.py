@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -11,6 +12,7 @@ from channeld.api.console_answers import _names
 from channeld.api.control import Console
 from channeld.api.problems import Problem
 from channeld.broker.broker import BrokerUnavailable
+from channeld.protocol.frames import Json
 from channeld.telemetry import Sample
 from tests.api.conftest import KEY, YAML, Api, Start
 
@@ -119,6 +121,28 @@ async def test_a_message_is_checked(api: Start, message: dict[str, Any], paths: 
         told = await it.post("/console/check", asked)
         assert [one["path"] for one in told["errors"]] == paths
         await it.post("/console/check", {**asked, "type": "nosuch"}, 404)
+
+
+async def test_a_message_is_followed(api: Start) -> None:
+    asked: list[tuple[str, str | None, str | None]] = []
+
+    def follow(path: str, frame: str | None, token: str | None) -> Json:
+        asked.append((path, frame, token))
+        return {"outcome": "delivered"}
+
+    async with api(YAML, console=attrs.evolve(CONSOLE, trace=follow)) as it:
+        assert (await it.get("/console/setup"))["traces"]
+        told = await it.post("/console/trace", {"path": "/lobby", "frame": "{}", "token": "t"})
+        assert told == {"outcome": "delivered"}
+        await it.post("/console/trace", {"path": "/lobby"})
+        await it.post("/console/trace", {"path": "lobby"}, 400)
+    assert asked == [("/lobby", "{}", "t"), ("/lobby", None, None)]
+
+
+async def test_where_nobody_follows_messages(api: Start) -> None:
+    async with api(YAML, console=CONSOLE) as it:
+        assert not (await it.get("/console/setup"))["traces"]
+        await it.post("/console/trace", {"path": "/lobby"}, 404)
 
 
 async def test_tokens_only_for_development(api: Start) -> None:

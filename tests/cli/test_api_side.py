@@ -7,7 +7,7 @@ import pytest
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.links import code_of
 from channeld.config.model import Api, Config
-from channeld.plan.load import load_plan
+from channeld.plan.load import Checked, load_plan
 from channeld.plan.plan import Plan
 from channeld.server.sockets import named
 
@@ -66,18 +66,22 @@ def test_workers_listen_where_the_configuration_says(tmp_path: Path) -> None:
     assert console_url(plan_of(tmp_path, "unix:x.sock"), [], dev=True).endswith("x.sock")
 
 
+def unread() -> Checked:
+    raise AssertionError
+
+
 def test_without_an_api_there_is_nothing(tmp_path: Path) -> None:
     file = tmp_path / "channels.yaml"
     file.write_text("channeld: 1\nchannels: {lobby: {path: /chat, auth: none}}\n")
     plan = load_plan(str(file))
     assert bind_api(plan, may_move=True) == []
     assert console_url(plan, [], dev=True) == ""
-    assert parts_of_console([], tmp_path, dev=True) is None
+    assert parts_of_console([], tmp_path, unread, dev=True) is None
 
 
 def test_only_development_mints_and_follows_links(plan: Plan, tmp_path: Path) -> None:
     with socket.socket() as sock:
-        dev, other = (parts_of_console([sock], tmp_path, dev=dev) for dev in (True, False))
+        dev, other = (parts_of_console([sock], tmp_path, unread, dev=dev) for dev in (True, False))
         assert dev is not None
         assert other is not None
         assert (dev.mint is not None, other.mint is not None) == (True, False)

@@ -4,8 +4,8 @@ from typing import Any
 import jwt
 import pytest
 
-from channeld.cli.console import describe, make_console, mint
-from channeld.plan.load import load_plan
+from channeld.cli.console import describe, follow, make_console, mint
+from channeld.plan.load import Checked, check, load_plan
 from channeld.plan.plan import Plan
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -79,6 +79,30 @@ def test_why_there_is_none(plan: Plan, channel: str, why: str) -> None:
         mint(plan, channel, "ann")
 
 
+def unread() -> Checked:
+    raise AssertionError
+
+
 def test_the_console_s_parts() -> None:
-    assert make_console(Path(), dev=True).mint is mint
-    assert make_console(Path(), dev=False).mint is None
+    assert make_console(Path(), unread, dev=True).mint is mint
+    assert make_console(Path(), unread, dev=False).mint is None
+
+
+def test_a_message_is_followed_without_its_hooks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(
+        "channeld: 1\nchannels:\n  lobby:\n    path: /chat\n    auth: none\n    messages:\n"
+        "      say: {schema: {type: object, properties: {pin: {type: string, x-sensitive: true}}},"
+        " route: sender, hook: 'no_such:hook'}\n"
+    )
+    checked = check(str(file), import_hooks=False)
+    traced: Any = follow(lambda: checked, "/chat", '{"type": "say", "pin": "4711"}', None)
+    assert traced["outcome"] == "delivered"
+    assert "`no_such:hook` not run" in [step["words"] for step in traced["steps"]]
+    assert "4711" not in str(traced)
+    refused: Any = follow(lambda: checked, "/chat", '{"type": "shout"}', None)
+    assert refused["refused_by"] == "frame"
+    # What the engine that follows it would log is not the server's to say.
+    assert capsys.readouterr().err == ""

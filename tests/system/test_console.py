@@ -171,6 +171,16 @@ def test_the_playground_by_keyboard(page: Page, dev: Served, room: str) -> None:
         page.wait_for("1000: closed", ".log")
 
 
+def test_why_a_message_is_refused(page: Page) -> None:
+    page.go("#/playground/room/message")
+    write(page.find("#frame"), {"type": "message", "text": ""})
+    page.press("Why?")
+    page.wait_for("Refused by schema", ".trace")
+    page.wait_for("/text: must have at least 1 character (minLength)", ".trace")
+    page.wait_for("chat.hooks:welcome not run", ".trace")
+    assert page.find(".steps .refused .place").text.startswith("channels.yaml:")
+
+
 def write(field: Any, value: object) -> None:
     field.send_keys(Keys.CONTROL + "a")
     field.send_keys(json.dumps(value))

@@ -29,12 +29,38 @@ const MEANINGS = {
   4508: "too slow",
 };
 
+const MARKS = { ok: "✓", refused: "✗", skipped: "–" };
+const SAID = { ok: "passed", refused: "refused", skipped: "not run" };
+
+// What stands between backticks is code.
+function ticked(text) {
+  return text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+}
+
+// A trace: each step with its place in the file, then what each kind of recipient gets.
+function explained(found) {
+  const last = found.steps.find((step) => step.outcome === "refused");
+  return [
+    h("h4", {}, last ? `Refused by ${last.name}` : "Delivered"),
+    h("ol", { class: "steps" }, found.steps.map((step) => h("li", { class: step.outcome },
+      h("span", { class: "sign", role: "img", "aria-label": SAID[step.outcome] }, MARKS[step.outcome]),
+      h("span", {}, h("b", {}, step.name), " ", ticked(step.words)),
+      step.place && h("code", { class: "place" }, step.place),
+      step.details.length > 0 && h("ul", {}, step.details.map((detail) => h("li", {}, ticked(detail))))))),
+    found.deliveries.map((one) => [
+      h("p", { class: "quiet" }, "→ to ", ticked(one.to), one.by && ", published by hook ", one.by && h("code", {}, one.by)),
+      h("pre", {}, json(one.frame)),
+    ]),
+  ];
+}
+
 export function playground(view, app, [channelName, typeName, userName]) {
   const { channels, urls, mints } = app.setup;
   let channel = channels.find((one) => one.name === channelName) ?? channels[0];
   let socket = null;
   let timer = 0;
   let asked = 0;
+  let traced = 0;
 
   const log = h("ol", { class: "log tall", tabindex: "0", "aria-label": "Frames, the latest last" });
   const state = h("span", { role: "status", class: "quiet" }, "not connected");
@@ -42,6 +68,7 @@ export function playground(view, app, [channelName, typeName, userName]) {
   const what = h("select", { id: "type", onchange: () => example() });
   const text = h("textarea", { id: "frame", rows: 9, spellcheck: "false", autocomplete: "off", "aria-describedby": "verdict", oninput: () => later() });
   const verdict = h("div", { id: "verdict", class: "verdict", "aria-live": "polite" });
+  const steps = h("div", { class: "trace", "aria-live": "polite" });
   const sending = h("button", { type: "submit", disabled: true, title: "Ctrl+Enter" }, "Send");
   const connecting = h("button", { type: "submit" }, "Connect");
   const select = h("select", { id: "channel", onchange: (event) => { location.hash = `#/playground/${encodeURIComponent(event.target.value)}`; } },
@@ -74,7 +101,10 @@ export function playground(view, app, [channelName, typeName, userName]) {
         field("type", "Type", what),
         field("frame", "Frame", text),
         verdict,
-        h("p", { class: "row" }, sending, h("button", { type: "button", onclick: () => example() }, "Example again"))),
+        h("p", { class: "row" }, sending,
+          app.setup.traces && h("button", { type: "button", onclick: () => why() }, "Why?"),
+          h("button", { type: "button", onclick: () => example() }, "Example again")),
+        steps),
       h("section", { class: "card" },
         h("h3", {}, "Frames"),
         log,
@@ -154,11 +184,30 @@ export function playground(view, app, [channelName, typeName, userName]) {
     });
   }
 
+  async function bearerOf() {
+    const pasted = token.value.trim();
+    if (pasted || !channel.takes_token || !mints || !user.value) return pasted;
+    return (await post("/console/token", { channel: channel.name, user: user.value })).token;
+  }
+
+  // What becomes of the frame, whoever is connected: an engine of its own follows it, without hooks.
+  async function why() {
+    const number = ++traced;
+    put(steps, h("p", { class: "quiet" }, "Following the message…"));
+    try {
+      const bearer = await bearerOf();
+      const found = await post("/console/trace", { path: path(), frame: text.value, ...(bearer ? { token: bearer } : {}) });
+      if (number === traced) put(steps, explained(found));
+    } catch (error) {
+      if (number === traced) put(steps, h("p", { class: "bad" }, error.message));
+    }
+  }
+
   async function toggle() {
     if (socket) return socket.close(1000);
-    let bearer = token.value.trim();
+    let bearer;
     try {
-      if (!bearer && channel.takes_token && mints && user.value) bearer = (await post("/console/token", { channel: channel.name, user: user.value })).token;
+      bearer = await bearerOf();
     } catch (error) {
       return app.failed(error);
     }
