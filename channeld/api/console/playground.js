@@ -190,7 +190,7 @@ export function playground(view, app, [channelName, typeName, userName]) {
     return (await post("/console/token", { channel: channel.name, user: user.value })).token;
   }
 
-  // What becomes of the frame, whoever is connected: an engine of its own follows it, without hooks.
+  // What becomes of the frame: an engine of its own follows it, without hooks.
   async function why() {
     const number = ++traced;
     put(steps, h("p", { class: "quiet" }, "Following the message…"));
