@@ -82,6 +82,9 @@ def recorded(
     match = plan.match(urlsplit(url).path) if plan is not None else None
     if match is not None and not match.channel.auth:
         client = {"path": client["path"]}
+    claims = client.get("claims")
+    if isinstance(claims, dict) and plan is not None:
+        client["claims"] = plan.sensitive.told_claims(claims)
     query = parse_qsl(urlsplit(url).query)
     hidden = {value for _name, value in query if value not in str(client["path"])}
     recording = Recording(

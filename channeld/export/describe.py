@@ -17,6 +17,7 @@ from channeld.plan.options.table import OPTIONS
 from channeld.plan.path_syntax import Rest, parse_path
 from channeld.plan.query import query_types
 from channeld.plan.rendered import Claims, Scene
+from channeld.plan.sensitive import SensitiveFrames, sensitive_frames
 from channeld.plan.targets.kinds import kind_of
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.pointer import at
@@ -49,7 +50,13 @@ def describe(config: Config, schemas: Schemas) -> Contract:
         name: (definitions.names.give(f"{name} Send"), definitions.names.give(f"{name} Receive"))
         for name in config.channels
     }
-    describer = _Describer(config=config, schemas=schemas, definitions=definitions, unions=unions)
+    describer = _Describer(
+        config=config,
+        schemas=schemas,
+        definitions=definitions,
+        unions=unions,
+        sensitive=sensitive_frames(config, schemas),
+    )
     channels = tuple(describer.channel(channel) for channel in config.channels.values())
     return Contract(
         addresses=tuple(_addresses(config)),
@@ -108,6 +115,7 @@ class _Describer:
     schemas: Schemas
     definitions: Definitions
     unions: Mapping[str, tuple[str, str]]
+    sensitive: SensitiveFrames
 
     def channel(self, channel: Channel) -> ChannelContract:
         """The contract of one channel."""
@@ -155,11 +163,17 @@ class _Describer:
                 name=self._define(hint, schema),
                 schema=schema,
                 description=message.description,
-                examples=tuple(_example(type, example) for example in message.examples),
+                examples=tuple(self._example(type, example) for example in message.examples),
                 options=_options(message),
                 notes=_notes(message),
                 replies=message.hook is not None,
             )
+
+    def _example(self, type: str, example: Json) -> Schema:
+        """The whole frame; what its schema marks as sensitive is not told."""
+        return self.sensitive.masked(
+            {"type": type, **(example if isinstance(example, dict) else {})}
+        )
 
     def _reserved_sent(self, channel: Channel) -> Iterator[Sent]:
         for frame, schema in self._reserved(
@@ -209,7 +223,7 @@ class _Describer:
                 name=self._define(f"{channel.name} Receive {type}", schema),
                 schema=schema,
                 description=description,
-                examples=tuple(_example(type, each) for each in examples),
+                examples=tuple(self._example(type, each) for each in examples),
                 origins=tuple(dict.fromkeys(origins[type])),
                 options=_options(said) if said is not None else {},
                 notes=_notes(said) if said is not None else (),
@@ -416,7 +430,3 @@ def _own_name(frame: ReservedFrame, channel: Channel, word: str) -> str:
 
 def _described(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description} if description else dict(schema)
-
-
-def _example(type: str, example: Json) -> Schema:
-    return {"type": type, **(example if isinstance(example, dict) else {})}

@@ -18,14 +18,23 @@ _MARK: Json = {"x-sensitive": True}
 
 @attrs.frozen(slots=True, eq=False)
 class SensitiveFrames:
-    """The marks of each type of frame, of whatever channel: to hide too much hurts nobody."""
+    """The marks of each type of frame, of whatever channel, and of claims: to hide too much hurts nobody."""
 
     by_type: Mapping[str, Sequence[Marks]] = attrs.field(factory=dict)
+    of_claims: Sequence[Marks] = ()
 
     def masked(self, frame: Frame) -> Frame:
         """The frame as people may read it, frames inside it as well (an answer with history)."""
         found = self._masked(frame) if self.by_type else frame
         return found if isinstance(found, dict) else frame
+
+    def told_claims(self, claims: Mapping[str, Json]) -> dict[str, Json]:
+        """The claims in which nothing is marked."""
+        masked: Json = dict(claims)
+        for marks in self.of_claims:
+            masked = marks.masked(masked)
+        shown = masked if isinstance(masked, dict) else {}
+        return {name: value for name, value in claims.items() if shown.get(name) == value}
 
     def secrets(self, frame: Json) -> list[Json]:
         """The marked values of a frame and of frames inside it."""
@@ -57,7 +66,8 @@ def sensitive_frames(config: Config, schemas: Schemas) -> SensitiveFrames:
     for channel in config.channels.values():
         for type_, marks in (*_declared(channel, schemas), *_copied(config, channel, schemas)):
             found.setdefault(type_, []).append(marks)
-    return SensitiveFrames(found)
+    of_claims = (marks_of(schemas.resolved(at("/auth", name, "claims"))) for name in config.auth)
+    return SensitiveFrames(found, [marks for marks in of_claims if marks is not None])
 
 
 def _declared(channel: Channel, schemas: Schemas) -> Iterator[tuple[str, Marks]]:

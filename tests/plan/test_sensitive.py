@@ -60,3 +60,11 @@ def test_other_frames_are_as_they_were(compile_text: Compile) -> None:
     assert sensitive.masked(frame) == frame
     plain = compile_text(CONFIG.replace("x-sensitive: true", "x-note: 1")).compiled.plan.sensitive
     assert plain.by_type == {}
+
+
+def test_claims_in_which_something_is_marked_are_not_told(compile_text: Compile) -> None:
+    sensitive = compile_text(CONFIG).compiled.plan.sensitive
+    assert sensitive.told_claims({"card": "42", "name": "Ann", "role": "x"}) == {
+        "name": "Ann",
+        "role": "x",
+    }
