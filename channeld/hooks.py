@@ -189,8 +189,19 @@ class Server(Protocol):
     async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
         """Who is in a room: `{user, info, connections}` each."""
 
+    async def set_presence(
+        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+    ) -> bool:
+        """Show a presence state of a user in a room (None with `scope: channel`); None takes it away.
+
+        It goes with the user's newest connection there. Returns whether the user is there.
+        """
+
     async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
         """The latest frames of a room, oldest first."""
+
+    async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
+        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run `await function(*args)` in a task that is cancelled when the lifespan ends; what it raises is logged."""
@@ -247,8 +258,16 @@ class ThreadServer(Protocol):
     def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
         """As `Server.presence`."""
 
+    def set_presence(
+        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+    ) -> bool:
+        """As `Server.set_presence`."""
+
     def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
         """As `Server.history`."""
+
+    def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
+        """As `Server.clear`."""
 
 
 class SyncContext(_Connection, Protocol):
@@ -274,6 +293,9 @@ class SyncContext(_Connection, Protocol):
 
     def leave(self, room: str) -> None:
         """Take this connection out of a room."""
+
+    def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+        """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close this connection."""
@@ -306,6 +328,9 @@ class Context(_Connection, Protocol):
 
     async def leave(self, room: str) -> None:
         """Take this connection out of a room."""
+
+    async def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+        """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close this connection."""

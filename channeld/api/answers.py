@@ -9,6 +9,7 @@ __all__ = [
     "BATCH",
     "CHANNEL",
     "CHANNELS",
+    "CLEARED",
     "COUNT",
     "HEALTH",
     "HISTORY",
@@ -108,6 +109,7 @@ REVOCATIONS: Final = _object(
     {"revocations": _list(_object(_REVOCATION, "user", "token_id", "before")), "next": _NEXT},
     "next",
 )
+CLEARED: Final = _object({"room": _TEXT, "frames": _COUNT})
 RESTORED: Final = _object({"id": _TEXT})
 
 CHANNEL: Final = _object(
@@ -161,7 +163,20 @@ PRESENCE: Final = _object(
         "room": _TEXT,
         "count": {**_COUNT, "description": "Users."},
         "connections": {**_COUNT, "description": "Theirs, and those of nobody known."},
-        "users": _list(_object({"user": _TEXT, "info": {"type": "object"}, "connections": _COUNT})),
+        "users": _list(
+            _object(
+                {
+                    "user": _TEXT,
+                    "info": {"type": "object"},
+                    "state": {
+                        "type": "object",
+                        "description": "What the user has set, if anything.",
+                    },
+                    "connections": _COUNT,
+                },
+                "state",
+            )
+        ),
         "next": _NEXT,
     },
     "next",

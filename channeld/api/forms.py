@@ -20,6 +20,7 @@ from channeld.schema.violations import Violation
 __all__ = [
     "BATCH",
     "CHECK",
+    "CLEAR_QUERY",
     "DISCONNECT",
     "HISTORY_QUERY",
     "MEMBERSHIP",
@@ -211,6 +212,18 @@ HISTORY_QUERY: Final = _object(
     },
 )
 
+CLEAR_QUERY: Final = _object(
+    [],
+    {
+        "key": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 4096,
+            "description": "Only the newest frame of this key, of whatever types.",
+        },
+    },
+)
+
 # The console's own.
 CHECK: Final = _object(
     ["channel", "type", "message"],
@@ -240,6 +253,7 @@ _VALIDATORS: Final = {
         NO_QUERY,
         PAGE_QUERY,
         HISTORY_QUERY,
+        CLEAR_QUERY,
     )
 }
 _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")

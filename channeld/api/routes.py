@@ -177,6 +177,15 @@ ROUTES: Final[Sequence[Route]] = (
         errors=(404, 503),
     ),
     Route(
+        method="DELETE",
+        path="/v1/channels/{channel}/rooms/{room}/history",
+        handler=verbs.clear,
+        summary="Take the kept frames of a room away, or the newest of one key; its members hear nothing",
+        query=forms.CLEAR_QUERY,
+        answer=answers.CLEARED,
+        errors=(404, 503),
+    ),
+    Route(
         method="GET",
         path="/v1/users/{user}",
         handler=views.user,

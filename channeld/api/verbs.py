@@ -1,12 +1,14 @@
-"""What the API does: publish, disconnect, subscribe, unsubscribe; each handler is one verb of the engine's cluster."""
+"""What the API does: publish, disconnect, subscribe, unsubscribe, clear; each handler is one verb of the engine's cluster."""
 
 from channeld.api.control import Ask, Control
 from channeld.api.pending import Result, told
+from channeld.api.problems import Problem
 from channeld.api.publishing import begin, publish_all
+from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 
-__all__ = ["batch", "disconnect", "publish", "subscribe", "unsubscribe"]
+__all__ = ["batch", "clear", "disconnect", "publish", "subscribe", "unsubscribe"]
 
 
 async def publish(control: Control, ask: Ask) -> Json:
@@ -50,3 +52,12 @@ async def unsubscribe(control: Control, ask: Ask) -> Result:
         room=ask.body["room"],
     )
     return told(reached)
+
+
+async def clear(control: Control, ask: Ask) -> Json:
+    """Take the kept frames of a room away, or the newest of one key."""
+    plan, room = control.channel(ask.params["channel"]), control.room(ask.params["room"])
+    if plan.history is None:
+        raise Problem(404, f"channel `{plan.name}` keeps no history")
+    later = control.engine.clear(plan, room, ask.query.get("key"))
+    return {"room": room, "frames": await Pending(resolved(later))}

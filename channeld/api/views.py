@@ -12,6 +12,7 @@ from channeld.api.metrics import exposition
 from channeld.api.problems import Problem
 from channeld.broker.broker import Position, Topic
 from channeld.cluster.cluster import ConnectionInfo
+from channeld.hub.shown import Shown
 from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
@@ -103,7 +104,11 @@ async def presence(control: Control, ask: Ask) -> Json:
         ask,
         users,
         lambda one: one.user,
-        lambda one: {"user": one.user, "info": dict(one.info), "connections": one.connections},
+        lambda one: {
+            "user": one.user,
+            **Shown.unpack(one.info).fields(),
+            "connections": one.connections,
+        },
     )
     return {"room": name, "count": len(users), "connections": count.connections, **page}
 

@@ -261,6 +261,12 @@ class Broker(Protocol):
     ) -> Later[Page]:
         """The latest `limit` frames before a position, or before the end."""
 
+    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
+        """Take kept frames away: the newest of these keys, or (None) all; how many there were.
+
+        Who has not seen one of all is told `recovered` false; of a key's, as with a frame that clears it, nobody misses it.
+        """
+
     def enter(
         self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
     ) -> Later[bool]:

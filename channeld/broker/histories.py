@@ -11,6 +11,7 @@ unknown topics count. So no offset is given twice in one epoch, and a client who
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
@@ -85,6 +86,18 @@ class Histories:
             before = entry[0].bytes
             entry[0].forget(owner)
             channel.bytes += entry[0].bytes - before
+
+    def take_away(self, topic: Topic, keys: Sequence[str] | None) -> int:
+        """Take away the newest frames of keys, or (None) all that is kept; how many there were."""
+        channel = self._channels.get(topic.channel)
+        entry = None if channel is None else channel.streams.get(topic)
+        if channel is None or entry is None:
+            return 0
+        stream = entry[0]
+        size, count = stream.bytes, len(stream)
+        stream.take_away(keys)
+        channel.bytes += stream.bytes - size
+        return count - len(stream)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0

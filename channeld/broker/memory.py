@@ -3,7 +3,7 @@
 A history is bounded (`histories.py`), a presence vanishes with its last user, a subscription when it ends.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -134,6 +134,10 @@ class MemoryBroker:
     def before(self, topic: Topic, position: Position | None, limit: int, keep: History) -> Page:
         """The latest `limit` frames before a position, or before the end."""
         return self._histories.before(topic, position, limit, keep)
+
+    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> int:
+        """Take kept frames away, all or those of keys; how many there were."""
+        return self._histories.take_away(topic, keys)
 
     def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> bool:
         """Count a connection. True: the user was not there before, not even lingering."""

@@ -6,7 +6,7 @@ because of size or time raises the floor, so one comparison tells whether a read
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import attrs
@@ -87,6 +87,15 @@ class Stream:
         """Take away the newest frames of somebody who has left."""
         for key in [key for key, newest in self._newest.items() if newest.owner == owner]:
             self._forget(key)
+
+    def take_away(self, keys: Sequence[str] | None) -> None:
+        """Take away the newest frames of keys, or (None) everything: then who has not seen it all has missed something."""
+        for key in self._newest.copy() if keys is None else keys:
+            self._forget(key)
+        if keys is None:
+            while self._frames:
+                self._drop_frame()
+            self._floor = self.top
 
     def trim(self, keep: History, now: float) -> None:
         """Drop what is beyond the size, and what was appended `ttl` seconds ago or earlier."""

@@ -161,6 +161,10 @@ class AsyncClient:
         """A page of what is revoked."""
         return await self._send(requests.revocations(limit, after))
 
+    async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
+        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
+        return await self._send(requests.clear(channel, room, key))
+
     async def restore(self, id: str) -> None:
         """Take a revocation back."""
         await self._send(requests.restore(id))

@@ -198,11 +198,12 @@ class Room:
 
 @attrs.frozen(kw_only=True)
 class PresentUser:
-    """A user in a room's presence."""
+    """A user in a room's presence. `state` is what the user has set; None where that is nothing."""
 
     user: str
     info: Mapping[str, Any]
     connections: int
+    state: Mapping[str, Any] | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -140,6 +140,12 @@ class Requests:
         path = ("channels", channel, "rooms", room, "history")
         return _get(lambda value: _known(History, value), *path, query=query)
 
+    def clear(self, channel: str, room: str, key: str | None) -> Ask[int]:
+        path = _path("channels", channel, "rooms", room, "history")
+        return Ask(
+            "DELETE", path, lambda value: int(value["frames"]), {} if key is None else {"key": key}
+        )
+
     def user(self, user: str, limit: int, after: str | None) -> Ask[User]:
         query = {"limit": limit, "after": after}
         return _get(_with(User, "connections", Connection), "users", user, query=query)

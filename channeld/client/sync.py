@@ -167,6 +167,10 @@ class Client:
         """A page of what is revoked."""
         return self._send(requests.revocations(limit, after))
 
+    def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
+        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
+        return self._send(requests.clear(channel, room, key))
+
     def restore(self, id: str) -> None:
         """Take a revocation back."""
         self._send(requests.restore(id))

@@ -14,7 +14,7 @@ could not be asked; then nothing was done.
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -427,6 +427,16 @@ class Cluster:
         arguments: dict[str, Json] = {"channel": channel, "user": user}
         rows = await self._everywhere("online", arguments, bool)
         return any(row for _, row in rows)
+
+    async def show(self, topic: Topic, user: str, state: Mapping[str, object] | None) -> bool:
+        """Show a presence state of a user, through the newest connection in that presence; whether there is one."""
+        room = topic.name or None  # nothing for a whole channel's
+        found = await self.connections(user=user, channel=topic.channel, room=room)
+        if not found:
+            return False
+        shown = None if state is None else cast("dict[str, Json]", dict(state))
+        arguments: dict[str, Json] = {"connection": found[-1].id, "room": room, "state": shown}
+        return any(row for _, row in await self._everywhere("show", arguments, bool))
 
     async def post(self, stream: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
         """Give a stream, wherever it is, what its client has posted: the answers, or an HTTP status."""

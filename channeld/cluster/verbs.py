@@ -11,6 +11,7 @@ from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.cluster.wire import pack_samples
 from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
+from channeld.engine.publishing import FrameRefused
 from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
@@ -185,6 +186,16 @@ async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
 
+async def _show(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+    try:
+        return [
+            await node.engine.show(arguments["connection"], arguments["room"], arguments["state"])
+        ]
+    except (FrameRefused, BrokerUnavailable):
+        # Another configuration is in force here, or nobody could be told.
+        return [False]
+
+
 async def _revoke(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     try:
         return [node.engine.revoke(Revocation(**arguments))]
@@ -221,6 +232,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "online": _online,
+    "show": _show,
     "revoke": _revoke,
     "restore": _restore,
     "post": _post,

@@ -134,6 +134,10 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
         _COUNT,
     ),
     "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
+    "show": (
+        _object(connection=_NAME, room=_MAYBE_NAME, state={"type": ["object", "null"]}),
+        {"type": "boolean"},
+    ),
     "post": (
         _object(
             stream={"type": "string", "minLength": 1, "maxLength": 128},

@@ -129,6 +129,11 @@ class _BaseContext:
     def _leave(self, room: str) -> Coroutine[Any, Any, None]:
         return self._here().engine.leave(self.connection, room)
 
+    async def _show(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+        session = self._here()
+        if not await session.engine.show(self.connection, room, state):
+            raise ValueError("this connection's user is not in that presence")
+
     def _close(self, code: int, reason: str) -> None:
         if not may_close_with(code):
             raise ValueError(f"{code} is not a close code that a hook may use (1000, 4900-4999, …)")
@@ -164,6 +169,9 @@ class AsyncContext(_BaseContext):
 
     async def leave(self, room: str) -> None:
         await Pending(self._leave(room))
+
+    async def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+        await Pending(self._show(room, state))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self._close(code, reason)
@@ -213,6 +221,7 @@ class AsyncioContext(_BaseContext):
     to_all = _crossing("to_all")
     join = _crossing("join")
     leave = _crossing("leave")
+    set_presence = _crossing("set_presence")
     close = _crossing("close")
     presence = _crossing("presence")
     online = _crossing("online")
@@ -257,6 +266,9 @@ class InlineContext(_BaseContext):
 
     def leave(self, room: str) -> None:
         self._do(lambda: self._session.perform(self._leave(room)))
+
+    def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+        self._do(lambda: self._session.perform(self._show(room, state)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self._do(lambda: self._close(code, reason))

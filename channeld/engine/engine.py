@@ -13,7 +13,7 @@ from channeld.auth.authenticator import KeySet, Verifier
 from channeld.auth.revocations import Revocation, Revocations
 from channeld.broker.broker import Broker, Deliver, Position, Topic
 from channeld.broker.once import Once
-from channeld.engine import publishing, rooms
+from channeld.engine import publishing, rooms, showing
 from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
 from channeld.engine.budgets import Budgets
@@ -201,6 +201,24 @@ class Engine:
     ) -> HistoryPage:
         """The latest frames of a room, or the latest before a position; nothing where none is kept."""
         return await publishing.history(self.hub, plan, room, limit, before)
+
+    def clear(self, plan: ChannelPlan, room: str, key: str | None = None) -> Later[int]:
+        """Take the kept frames of a room away, or the newest of one key, of whatever types; how many there were."""
+        if plan.history is None:
+            return 0
+        topic = Topic("room", plan.name, room)
+        keys = None if key is None else publishing.kept_under(self.plan, key)
+        return self.hub.broker.clear(topic, keys)
+
+    async def show(self, connection_id: str, room: str | None, state: object) -> bool:
+        """Show a presence state of a connection's user, as a hook or the control API may; whether it is there.
+
+        Raises:
+            FrameRefused: the channel has no such state.
+            BrokerUnavailable: nobody was told.
+        """
+        session = self.sessions.get(connection_id)
+        return session is not None and await showing.show_for(session, room, state)
 
     async def join(self, connection_id: str, room: str) -> None:
         """Put a connection of this node into a room; nothing if it has gone. The client is told by `subscribed`.

@@ -319,6 +319,9 @@ class Surroundings(Protocol):
     def online(self, channel: str, user: str) -> Later[bool]:
         """Whether a user has a connection on a channel, on any node."""
 
+    async def show(self, connection_id: str, room: str | None, state: object) -> bool:
+        """Show a presence state of the user of a connection of this node, as a hook or the control API may."""
+
     async def join(self, connection_id: str, room: str) -> None:
         """Put a connection of this node into a room, as a hook or the control API may."""
 

@@ -14,7 +14,7 @@ from channeld.broker.broker import Conflated, Placing, Position, Topic
 from channeld.broker.once import Once
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
-from channeld.plan.plan import MISSING, ChannelPlan, NewestPlan, Plan
+from channeld.plan.plan import MISSING, ChannelPlan, EventPlan, MessagePlan, NewestPlan, Plan
 from channeld.protocol.frames import Frame, Json, encode, is_finite
 from channeld.protocol.names import EVERYONE, is_room_name
 from channeld.protocol.reserved import RESERVED
@@ -28,6 +28,7 @@ __all__ = [
     "check_foreign",
     "encoded",
     "history",
+    "kept_under",
     "placed",
     "publish",
 ]
@@ -119,6 +120,24 @@ def _publish_to_room(
 async def _no_position(later: Awaitable[object]) -> None:
     # What may wait has none yet.
     await later
+
+
+def kept_under(plan: Plan, key: str) -> list[str]:
+    """The keys in a history that a key stands for: one for each type whose newest frame is kept.
+
+    Frames of a type without `key` are about the type itself.
+    """
+    kept: dict[str, None] = {}
+    for channel in plan.channels.values():
+        declared: list[MessagePlan | EventPlan] = [*channel.messages.values()]
+        for one in [*declared, *(channel.events or {}).values()]:
+            if one.newest is None or not one.newest.is_latest:
+                continue
+            if one.key is not None:
+                kept[one.newest.named(key)] = None
+            elif one.newest.type == key:
+                kept[one.newest.named("")] = None
+    return list(kept)
 
 
 def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None) -> Placing:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import cast
 
 from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine.limits import REFUSED, take
-from channeld.engine.session import HeldStates, Session
+from channeld.engine.publishing import FrameRefused, encoded
+from channeld.engine.session import HeldStates, Session, State
 from channeld.later import start
-from channeld.plan.plan import PresencePlan
+from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.frames import Json
 
-__all__ = ["drop_held", "show"]
+__all__ = ["check_state", "drop_held", "show", "show_for"]
 
 
 async def show(
@@ -39,6 +41,47 @@ async def show(
         wait = held.arrival - plan.rate.slack
         held.timer = session.engine.runtime.timers.at(wait, partial(_tell, session, held, plan))
     return False
+
+
+def check_state(plan: ChannelPlan, room: str | None, state: object) -> Topic:
+    """Check a state that a hook wants to show; the topic in whose presence it stands.
+
+    Raises:
+        FrameRefused: the channel has no presence state, or its schema refuses it.
+    """
+    presence = plan.presence
+    if presence is None or presence.state is None:
+        raise FrameRefused(f"channel `{plan.name}` has no presence state")
+    if state is not None:
+        if not isinstance(state, Mapping):
+            raise FrameRefused("a presence state is a mapping, or None for none")
+        encoded({"type": "presence", "set": state})
+        if not presence.state.accepts(dict(state)):
+            violations = presence.state.explain(dict(state))
+            raise FrameRefused("the presence state is refused by its schema", violations)
+    if presence.scope == "channel":
+        return Topic("channel", plan.name, "")
+    if room is None:
+        raise FrameRefused(f"a presence state on channel `{plan.name}` is one in a room")
+    return Topic("room", plan.name, room)
+
+
+async def show_for(session: Session, room: str | None, state: object) -> bool:
+    """Show a user's state as a hook wants it: at once, and in place of what is held. Whether the user is there to be shown.
+
+    Raises:
+        FrameRefused: the channel has no such state.
+        BrokerUnavailable: nobody was told.
+    """
+    topic = check_state(session.channel, room, state)
+    is_inside = topic.kind == "channel" or topic.name in session.rooms
+    if session.user_id is None or not session.is_in(State.OPEN) or not is_inside:
+        return False
+    if session.held_state is not None:
+        session.held_state.states.pop(topic, None)
+    shown = cast("Mapping[str, Json] | None", state)
+    await session.engine.hub.presence.show(topic, session, shown)
+    return True
 
 
 def _tell(session: Session, held: HeldStates, plan: PresencePlan, now: float) -> None:

@@ -17,6 +17,7 @@ from channeld.auth.revocations import Revocation
 from channeld.broker.broker import Topic
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
+from channeld.engine.showing import check_state
 from channeld.groups import only
 from channeld.hooks import Server
 from channeld.later import Pending, resolved
@@ -166,10 +167,27 @@ class HookServer:
         users: list[dict[str, Any]] = state["users"]
         return users
 
+    async def set_presence(
+        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+    ) -> bool:
+        """Show a presence state of a user; whether the user is there, on any node."""
+        topic = check_state(self._channel(channel), room, state)
+        return await self._cluster.show(topic, user, state)
+
     async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
         """The latest frames of a room, oldest first."""
         page = await Pending(self._engine.history(self._channel(channel), room, limit))
         return [orjson.loads(payload) for payload in page.payloads]
+
+    async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
+        """Take the kept frames of a room away, or the newest of one key; how many."""
+        for name in (room, "" if key is None else key):
+            if type(name) is not str:
+                raise TypeError(f"a room and a key are strings, not {name!r}")
+        plan = self._channel(channel)
+        if plan.history is None:
+            raise ValueError(f"channel `{channel}` keeps no history")
+        return await Pending(resolved(self._engine.clear(plan, room, key)))
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run `await function(*args)` in a task that is cancelled when the lifespan ends."""
@@ -245,7 +263,9 @@ class AsyncioServer:
     unsubscribe = _on_the_loop("unsubscribe")
     online = _on_the_loop("online")
     presence = _on_the_loop("presence")
+    set_presence = _on_the_loop("set_presence")
     history = _on_the_loop("history")
+    clear = _on_the_loop("clear")
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run `await function(*args)` in a task of the loop, which is cancelled when the lifespan ends."""
@@ -275,4 +295,6 @@ class HookThreadServer:
     unsubscribe = _in_a_thread("unsubscribe")
     online = _in_a_thread("online")
     presence = _in_a_thread("presence")
+    set_presence = _in_a_thread("set_presence")
     history = _in_a_thread("history")
+    clear = _in_a_thread("clear")

@@ -1,4 +1,8 @@
-from tests.api.conftest import Start
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api, Start
 
 
 async def test_a_user_is_kicked_everywhere(api: Start) -> None:
@@ -45,3 +49,68 @@ async def test_membership_of_an_unknown_channel(api: Start) -> None:
         await it.post("/v1/subscribe", asked, 404)
         await it.post("/v1/unsubscribe", asked, 404)
         await it.post("/v1/subscribe", {**asked, "room": "a\tb"}, 400)
+
+
+KEPT = """
+channeld: 1
+api: {keys: ["a-key-of-exactly-thirty-two-char"]}
+auth:
+  session: {type: jwt, algorithms: [HS256], secret: "a secret of at least thirty-two bytes"}
+channels:
+  room:
+    path: /rooms/{room}
+    auth: session
+    rooms: "{params.room}"
+    history: {size: 9, ttl: 1h}
+    events:
+      x: {}
+      gauge: {schema: {required: [m], properties: {m: {type: string}}}, key: "{event.m}", history: latest}
+      light: {history: latest}
+  feed: {path: /feed, auth: session}
+"""
+
+
+async def delete(it: Api, path: str, status: int = 200) -> Any:
+    response = await it.http.delete(path)
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+@pytest.mark.parametrize(
+    ("query", "gone", "left"),
+    [
+        ("", 4, []),
+        ("?key=cpu", 1, ["x", "gauge", "light"]),
+        ("?key=light", 1, ["x", "gauge", "gauge"]),
+        ("?key=x", 0, ["x", "gauge", "gauge", "light"]),
+    ],
+)
+async def test_kept_frames_are_taken_away(
+    api: Start, query: str, gone: int, left: list[str]
+) -> None:
+    async with api(KEPT) as it:
+        for event in (
+            {"type": "x"},
+            {"type": "gauge", "m": "cpu"},
+            {"type": "gauge", "m": "ram"},
+            {"type": "light"},
+        ):
+            await it.publish(channel="room", to="room", room="a", event=event)
+        path = "/v1/channels/room/rooms/a/history"
+        assert await delete(it, path + query) == {"room": "a", "frames": gone}
+        assert [frame["type"] for frame in (await it.get(path))["frames"]] == left
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("room/rooms/a/history?key=", 400),
+        ("room/rooms/a/history?keys=x", 400),
+        ("room/rooms/%01/history", 404),
+        ("nowhere/rooms/a/history", 404),
+        ("feed/rooms/a/history", 404),
+    ],
+)
+async def test_kept_frames_that_are_asked_for_in_vain(api: Start, path: str, status: int) -> None:
+    async with api(KEPT) as it:
+        await delete(it, f"/v1/channels/{path}", status)

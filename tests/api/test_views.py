@@ -189,3 +189,23 @@ async def test_health(api: Start) -> None:
             away.add(what)
             assert (await it.get("/health/live")) == {"status": "live"}
             away.clear()
+
+
+async def test_presence_shows_states_as_members_see_them(api: Start) -> None:
+    yaml = """
+channeld: 1
+api: {keys: ["a-key-of-exactly-thirty-two-char"]}
+auth:
+  session: {type: jwt, algorithms: [HS256], secret: "a secret of at least thirty-two bytes"}
+channels:
+  room: {path: "/rooms/{r}", auth: session, rooms: "{params.r}", presence: {state: {type: object}}}
+"""
+    async with api(yaml) as it:
+        ann = await it.app.connect("/rooms/a", user="ann")
+        await it.app.connect("/rooms/a", user="bob")
+        await ann.send({"type": "presence", "room": "a", "set": {"away": True}})
+        there = await it.get("/v1/channels/room/rooms/a/presence")
+        assert [(row["user"], row["info"], row.get("state")) for row in there["users"]] == [
+            ("ann", {}, {"away": True}),
+            ("bob", {}, None),
+        ]

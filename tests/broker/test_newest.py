@@ -45,6 +45,13 @@ class Model:
                 self.floor = max(self.floor, one.offset)
                 self.kept.remove(one)
 
+    def take_away(self, key: str | None) -> int:
+        before = len(self.kept)
+        self.kept = [one for one in self.kept if key is not None and one.key != key]
+        if key is None:
+            self.floor = self.top
+        return before - len(self.kept)
+
     def leave(self, owner: str) -> None:
         self.kept = [one for one in self.kept if one.owner != owner]
 
@@ -56,7 +63,7 @@ class Model:
 
 
 async def take_a_step(rig: Rig, model: Model, chance: random.Random) -> None:
-    kind = chance.choice(["row", "key", "key", "key", "clear", "leave"])
+    kind = chance.choice(["row", "row", "key", "key", "key", "key", "clear", "leave", "away"])
     key, owner = chance.choice("abcde"), chance.choice(["", "ann", "bob"])
     if kind == "row":
         model.add()
@@ -69,6 +76,10 @@ async def take_a_step(rig: Rig, model: Model, chance: random.Random) -> None:
         model.add(clears=(key, "unknown"))
         placing = Placing(clears=(key, "unknown"), is_replayed=False)
         await rig.call("publish", ROOM, b"{}", KEEP, None, None, placing)
+    elif kind == "away":
+        gone = None if chance.random() < 0.2 else key
+        count = await rig.call("clear", ROOM, None if gone is None else [gone, "unknown"])
+        assert count == model.take_away(gone)
     elif owner:
         model.leave(owner)
         await rig.call("enter", ROOM, owner, "c", {})

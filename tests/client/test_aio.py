@@ -48,6 +48,8 @@ async def test_every_view_asks_its_own() -> None:
         assert (await client.presence("x", "a")).count == 0
         server.answers = [(200, {"room": "a", "frames": [], "more": False})]
         assert not (await client.history("x", "a")).more
+        server.answers = [(200, {"room": "a", "frames": 3})]
+        assert await client.clear("x", "a", key="k") == 3
         server.answers = [(200, {"user": "ann", "online": True, "connections": [CONNECTION]})]
         assert (await client.user("ann")).online
 

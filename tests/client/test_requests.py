@@ -64,6 +64,7 @@ def test_what_is_shown_is_typed() -> None:
         requests.history("x", "a", 5, None), {"room": "a", "frames": [{"a": [1]}], "more": False}
     )
     assert history.frames == ({"a": [1]},)
+    assert answer(requests.clear("x", "a", None), {"room": "a", "frames": 2}) == 2
     there = {**ROOM, "count": 1, "users": [{"user": "ann", "info": {}, "connections": 1}]}
     assert answer(requests.presence("x", "a", 5, None), there).users[0].user == "ann"
 

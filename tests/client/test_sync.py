@@ -60,6 +60,9 @@ def test_every_view_asks_its_own() -> None:
         server.answers = [(200, {"room": "a", "frames": [], "more": False})]
         assert not client.history("x", "..", before="p").more
         assert server.path() == "/v1/channels/x/rooms/%2E%2E/history?limit=50&before=p"
+        server.answers = [(200, {"room": "..", "frames": 3})]
+        assert client.clear("x", "..", key="a/b") == 3
+        assert server.path() == "/v1/channels/x/rooms/%2E%2E/history?key=a%2Fb"
         server.answers = [(200, {"user": "ann", "online": True, "connections": [CONNECTION]})]
         assert client.user("ann").online
 

@@ -20,7 +20,7 @@ channels:
     path: /rooms/{room}
     auth: users
     rooms: {join: "{params.room}"}
-    presence: true
+    presence: {state: {type: object, properties: {away: {type: boolean}}, additionalProperties: false}}
     history: {size: 10, ttl: 1h}
     messages:
       do: {schema: {type: object, required: [verb], properties: {verb: {type: string}}}, hook: {call: "MODULE:do"}}
@@ -58,6 +58,12 @@ async def do(ctx, message):
         case "history":
             await server.publish("room", {"type": "told"}, room="den")
             found = [one["type"] for one in await server.history("room", "den")]
+        case "set_presence":
+            found = [await server.set_presence(who, "room", "den", {"away": True}) for who in ("bob", "eve")]
+            found.append([one.get("state") for one in await server.presence("room", "den")])
+        case "clear":
+            await server.publish("room", {"type": "told"}, room="den")
+            found = [await server.clear("room", "den"), await server.history("room", "den"), await server.clear("room", "den", key="x")]
     await ctx.send({"type": "result", "found": found})
 """
 
@@ -93,6 +99,8 @@ def loop(request: pytest.FixtureRequest) -> str:
         ("online", [True, False], False),
         ("presence", ["ann", "bob"], False),
         ("history", ["told"], True),
+        ("set_presence", [True, False, [None, {"away": True}]], False),
+        ("clear", [1, [], 0], True),
     ],
 )
 async def test_every_verb_from_a_hook(
@@ -137,7 +145,8 @@ async def do(ctx, message):
     await ctx.join("attic")
     inside = sorted(ctx.rooms)
     await ctx.leave("attic")
-    await ctx.send({"type": "result", "inside": inside, "who": ctx.user.id, "here": len(await ctx.presence("den")),
+    await ctx.set_presence("den", {"away": True})
+    await ctx.send({"type": "result", "state": (await ctx.presence("den"))[0]["state"], "inside": inside, "who": ctx.user.id, "here": len(await ctx.presence("den")),
         "online": await ctx.online("ann"), "kept": len(await ctx.history("den")), "loop": type(ctx).__name__})
     await ctx.reply({"ok": True})
     await ctx.close(4999, "done")
@@ -154,6 +163,7 @@ async def test_every_verb_of_the_context_on_both_loops(run: Running, loop: str) 
             "type": "result",
             "inside": ["attic", "den"],
             "who": "ann",
+            "state": {"away": True},
             "here": 1,
             "online": True,
             "kept": 1,

@@ -256,6 +256,15 @@ class RedisBroker:
         where = (*place(position), max(0, limit), int(is_replay))
         return self._ask("before", topic, keep, where, read)
 
+    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
+        """Take kept frames away, all or those of keys; how many there were."""
+        if keys is not None and not keys:
+            return 0
+        names = (self._names.state, *self._names.history(topic))
+        script = Script("clear", names, tuple(keys or ()), int)
+        self._put(script)
+        return script.answer
+
     def enter(
         self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
     ) -> Answer[bool]:

@@ -7,7 +7,7 @@ offset of what is gone for its age or the size), `r` and `k` (the latest offset 
 expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not raise the floor.
 """
 
-__all__ = ["CONFLATE", "DROP", "GATE", "MIXED", "PLACE", "TAKE_ALONG"]
+__all__ = ["CLEAR", "CONFLATE", "DROP", "GATE", "MIXED", "PLACE", "TAKE_ALONG"]
 
 DROP = """
 local NOBODY = string.rep('-', 40)
@@ -233,3 +233,25 @@ out[4] = 0
 return out
 """
 )
+
+# KEYS: state, list, meta. ARGV: the keys whose frames go; without any, all go. Returns how many there were.
+CLEAR = """
+local list, meta, count = KEYS[2], KEYS[3], 0
+local epoch, top, _, _, marks = find(meta)
+if not epoch then return 0 end
+if #ARGV == 0 then
+  count = redis.call('LLEN', list) + redis.call('ZCARD', list .. ':y')
+  forget_all(list)
+  if marks and count > 0 then redis.call('HSET', meta, 'f', top, 'r', 0, 'k', 0) end
+  return count
+end
+if not marks then return 0 end
+lapse(list, marks)
+for _, key in ipairs(ARGV) do
+  count = count + redis.call('HEXISTS', list .. ':k', key)
+  drop(list, key)
+end
+if redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
+if count > 0 then redis.call('HSET', meta, 'f', marks.floor, 'r', marks.row, 'k', marks.key) end
+return count
+"""

@@ -18,7 +18,7 @@ Every change increments the version and is published in the same step. `n` holds
 The scripts name keys that they derive, so all keys of a prefix have one home (in a cluster: one slot, see `dialect.py`).
 """
 
-from channeld.broker.redis.newest import CONFLATE, DROP, GATE, MIXED, PLACE, TAKE_ALONG
+from channeld.broker.redis.newest import CLEAR, CONFLATE, DROP, GATE, MIXED, PLACE, TAKE_ALONG
 
 __all__ = ["SCRIPTS"]
 
@@ -522,6 +522,7 @@ SCRIPTS = {
     "conflate_once": _TAKE + "if taken then return {-1} end\n" + _KEEP + CONFLATE,
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
+    "clear": _HISTORY + CLEAR,
     "since": _SINCE,
     "before": _BEFORE,
     "fill": _FILL,

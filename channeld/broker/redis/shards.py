@@ -258,6 +258,10 @@ class ShardedBroker:
         is_last = shard is readers[-1]
         return Page(page.frames, page.top, page.recovered, page.more or not is_last)
 
+    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
+        """Take kept frames away, at the topic's home."""
+        return self._at(topic).clear(topic, keys)
+
     def enter(self, topic: Topic, user: str, connection: str, info: Info) -> Later[bool]:
         """Count a connection in a topic's presence, at its home."""
         return self._asked(topic).enter(topic, user, connection, info)
