@@ -190,7 +190,7 @@ class Server(Protocol):
         """Who is in a room: `{user, info, connections}` each."""
 
     async def set_presence(
-        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+        self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
     ) -> bool:
         """Show a presence state of a user in a room (None with `scope: channel`); None takes it away.
 
@@ -259,7 +259,7 @@ class ThreadServer(Protocol):
         """As `Server.presence`."""
 
     def set_presence(
-        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+        self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
     ) -> bool:
         """As `Server.set_presence`."""
 
@@ -294,7 +294,7 @@ class SyncContext(_Connection, Protocol):
     def leave(self, room: str) -> None:
         """Take this connection out of a room."""
 
-    def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+    def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
         """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -329,7 +329,7 @@ class Context(_Connection, Protocol):
     async def leave(self, room: str) -> None:
         """Take this connection out of a room."""
 
-    async def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+    async def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
         """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

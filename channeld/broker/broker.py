@@ -24,6 +24,7 @@ __all__ = [
     "Broker",
     "BrokerFailed",
     "BrokerUnavailable",
+    "Bucket",
     "Conflated",
     "Deliver",
     "Delivered",
@@ -108,6 +109,18 @@ class HistoryEntry:
 
     position: Position
     payload: bytes
+
+
+@attrs.frozen(slots=True)
+class Bucket:
+    """An allowance that all nodes share: one token in `interval` seconds, and `slack` seconds ahead of that pace.
+
+    The generic cell rate algorithm (ITU-T I.371), as in a `Rate`. `key` names it.
+    """
+
+    key: str
+    interval: float
+    slack: float
 
 
 @attrs.frozen(slots=True)
@@ -331,6 +344,16 @@ class Networked(Broker, Protocol):
     end_turn: Callable[[], None]
     when_turn_ends: Callable[[Callable[[], None]], None]
     reason: str
+
+    def spend(self, bucket: Bucket) -> Later[float]:
+        """Take one of an allowance of all nodes together.
+
+        Returns:
+            0 if there was one, else the seconds until there is.
+
+        Raises:
+            BrokerUnavailable: it was not asked, or may have been.
+        """
 
     @property
     def healthy(self) -> bool:

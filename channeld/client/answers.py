@@ -203,7 +203,7 @@ class PresentUser:
     user: str
     info: Mapping[str, Any]
     connections: int
-    state: Mapping[str, Any] | None = None
+    state: Mapping[str, object] | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -186,7 +186,7 @@ async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
 
-async def _show(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
+async def _show(node: ThisNode, arguments: Arguments) -> list[bool]:
     try:
         return [
             await node.engine.show(arguments["connection"], arguments["room"], arguments["state"])

@@ -3,7 +3,7 @@
 from typing import Final, TypeAlias
 
 from channeld.config.model import Rate
-from channeld.engine.limits import REFUSED, retry_after, take
+from channeld.engine.limits import REFUSED, retry_after, retry_until, take
 
 __all__ = ["MOST", "Allowances"]
 
@@ -40,6 +40,18 @@ class Allowances:
         if len(self._arrivals) > self._sweep_at:
             self._sweep(now)
         return 0.0
+
+    def left(self, key: Key, now: float) -> float:
+        """Seconds until a bucket that was closed is open again; 0 if it is."""
+        ends = self._arrivals.get(key, 0.0)
+        return retry_until(ends, now) if ends > now else 0.0
+
+    def close(self, key: Key, now: float, until: float) -> None:
+        """Nothing is left in a bucket until then."""
+        self._arrivals.pop(key, None)
+        self._arrivals[key] = until
+        if len(self._arrivals) > self._sweep_at:
+            self._sweep(now)
 
     def _sweep(self, now: float) -> None:
         # Done as often as the table doubles, so that a message pays for two of its own.

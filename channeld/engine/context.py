@@ -129,7 +129,7 @@ class _BaseContext:
     def _leave(self, room: str) -> Coroutine[Any, Any, None]:
         return self._here().engine.leave(self.connection, room)
 
-    async def _show(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+    async def _show(self, room: str | None, state: Mapping[str, object] | None) -> None:
         session = self._here()
         if not await session.engine.show(self.connection, room, state):
             raise ValueError("this connection's user is not in that presence")
@@ -170,7 +170,7 @@ class AsyncContext(_BaseContext):
     async def leave(self, room: str) -> None:
         await Pending(self._leave(room))
 
-    async def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+    async def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
         await Pending(self._show(room, state))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -267,7 +267,7 @@ class InlineContext(_BaseContext):
     def leave(self, room: str) -> None:
         self._do(lambda: self._session.perform(self._leave(room)))
 
-    def set_presence(self, room: str | None, state: Mapping[str, Any] | None) -> None:
+    def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
         self._do(lambda: self._session.perform(self._show(room, state)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:

@@ -11,7 +11,7 @@ import attrs
 
 from channeld.auth.authenticator import KeySet, Verifier
 from channeld.auth.revocations import Revocation, Revocations
-from channeld.broker.broker import Broker, Deliver, Position, Topic
+from channeld.broker.broker import Broker, Deliver, Networked, Position, Topic
 from channeld.broker.once import Once
 from channeld.engine import publishing, rooms, showing
 from channeld.engine.allowances import Allowances
@@ -103,6 +103,10 @@ class Engine:
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()
+        # What other nodes share in, and which allowances of theirs it has said are used up.
+        broker = self.hub.broker
+        self.shared = broker if isinstance(broker, Networked) else None
+        self.spent = Allowances()
         self.plan = plan
         self.revocations = Revocations()
         self.verifiers: Mapping[str, Verifier] = {}

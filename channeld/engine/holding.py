@@ -13,7 +13,7 @@ from channeld.broker.once import Once
 from channeld.engine import rates
 from channeld.engine.ports import Waiting
 from channeld.engine.session import Session, State
-from channeld.later import resolved
+from channeld.later import Pending, resolved
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
@@ -36,6 +36,7 @@ class Holding:
         self._deliver = deliver
         self._held: dict[Slot, Waiting] = {}
         self._timers: dict[str, Timer] = {}
+        self._asked: set[str] = set()
 
     async def replace(self, slot: Slot, newer: Waiting) -> bool:
         """Put a newer message in the place of one that is held; False where none is.
@@ -84,7 +85,7 @@ class Holding:
         return held
 
     def _wake(self, type: str, at: float) -> None:
-        if type not in self._timers:
+        if type not in self._timers and type not in self._asked:
             timers = self._session.engine.runtime.timers
             self._timers[type] = timers.at(at, partial(self._due, type))
 
@@ -94,11 +95,26 @@ class Holding:
         if not slots or not self._session.is_in(State.OPEN):
             return None
         slot = slots[0]
-        held = self._held[slot]
-        wait = rates.take_allowance(self._session, held[0], slot[1], now)
+        message = self._held[slot][0]
+        if rates.is_shared(self._session, message):
+            # No other is asked for until this one is answered.
+            self._asked.add(type)
+            return self._session.engine.runtime.spawn(Pending(self._ask(slot, message, now)))
+        wait = rates.take_allowance(self._session, message, slot[1], now)
         if wait:
             return self._wake(type, now + wait)
-        self._take(slot)
-        if len(slots) > 1:
-            self._wake(type, now)
-        return self._session.engine.runtime.spawn(self._deliver(self._session, *held))
+        return self._session.engine.runtime.spawn(Pending(self._release(slot, now)))
+
+    async def _ask(self, slot: Slot, message: MessagePlan, now: float) -> None:
+        wait = await rates.admit(self._session, message, slot[1], now)
+        self._asked.discard(slot[0])
+        if wait or slot not in self._held:
+            self._wake(slot[0], now + wait)
+        else:
+            await self._release(slot, now)
+
+    async def _release(self, slot: Slot, now: float) -> None:
+        held = self._take(slot)
+        if any(other[0] == slot[0] for other in self._held):
+            self._wake(slot[0], now)
+        await self._deliver(self._session, *held)

@@ -6,7 +6,7 @@ further than `rate.slack` ahead of now.
 
 from channeld.config.model import Rate
 
-__all__ = ["REFUSED", "retry_after", "take"]
+__all__ = ["REFUSED", "retry_after", "retry_until", "take"]
 
 REFUSED = -1.0
 
@@ -32,5 +32,9 @@ def take(arrival: float, now: float, rate: Rate) -> float:
 
 def retry_after(arrival: float, now: float, rate: Rate) -> float:
     """Seconds until the next token, rounded up to a millisecond."""
-    wait = arrival - now - rate.slack
-    return max(1, -int(-wait * 1000 // 1)) / 1000
+    return retry_until(arrival - rate.slack, now)
+
+
+def retry_until(moment: float, now: float) -> float:
+    """Seconds until a moment, rounded up to a millisecond."""
+    return max(1, -int(-(moment - now) * 1000 // 1)) / 1000

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
 import attrs
 
 from channeld.auth.authenticator import Denied, Grant, Verifier
-from channeld.broker.broker import BrokerUnavailable, Topic
+from channeld.broker.broker import BrokerUnavailable, Networked, Topic
 from channeld.broker.once import Once
 from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
@@ -290,6 +290,8 @@ class Surroundings(Protocol):
     hub: Hub
     plan: Plan
     allowances: Allowances
+    spent: Allowances
+    shared: Networked | None
     verifiers: Mapping[str, Verifier]
     timing: Timing
     budgets: Budgets

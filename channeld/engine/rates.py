@@ -1,17 +1,21 @@
 """A message type's rate: whose allowance it takes from, and what is said to a message that finds none left.
 
-A user's and a connection's are with the session, and outlive it in `Budgets`; an address's and a room's are in the
-engine's `Allowances`.
+On one node a user's and a connection's are with the session, and outlive it in `Budgets`; an address's and a room's are in
+the engine's `Allowances`. What nodes share is counted by the broker, which is asked before anything else is done with the
+message. Until the time that it said, a node refuses by itself: a flood does not reach the broker. While that is away, each
+node counts alone.
 """
 
+from channeld.broker.broker import BrokerUnavailable, Bucket
 from channeld.config.model import MessageRate
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session
+from channeld.later import resolved
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.names import Topic
 
-__all__ = ["may_send", "refuse", "take_allowance"]
+__all__ = ["admit", "is_shared", "may_send", "refuse", "take_allowance"]
 
 
 def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
@@ -23,8 +27,7 @@ def take_allowance(session: Session, message: MessagePlan, room: Topic | None, n
     rate = message.rate
     assert rate is not None  # noqa: S101 - the caller has looked
     if rate.per in ("address", "room"):
-        shared = session.address if rate.per == "address" else room.name if room else ""
-        key = (rate.per, session.channel.name, message.type, shared)
+        key = _key_of(session, message, room)
         return session.engine.allowances.take(key, now, rate)
     arrivals = _arrivals(session, rate)
     before = arrivals.get(message.type, 0.0)
@@ -33,6 +36,45 @@ def take_allowance(session: Session, message: MessagePlan, room: Topic | None, n
         return retry_after(before, now, rate)
     arrivals[message.type] = arrival
     return 0.0
+
+
+def is_shared(session: Session, message: MessagePlan) -> bool:
+    """Whether other nodes take from the same allowance."""
+    rate, engine = message.rate, session.engine
+    if rate is None or engine.shared is None or not message.is_rate_shared:
+        return False
+    return rate.per in ("address", "room") or session.user_id is not None
+
+
+async def admit(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
+    """Take one of a type's allowance, where nodes share it: of all nodes together.
+
+    Returns:
+        0 if there was one, else the seconds until there is.
+    """
+    rate, broker = message.rate, session.engine.shared
+    assert rate is not None  # noqa: S101 - the caller has looked
+    if broker is None or not is_shared(session, message):
+        return take_allowance(session, message, room, now)
+    key = _key_of(session, message, room)
+    wait = session.engine.spent.left(key, now)
+    if wait:
+        return wait
+    try:
+        bucket = Bucket("\0".join(key), rate.interval, rate.slack)
+        wait = await resolved(broker.spend(bucket))
+    except BrokerUnavailable:
+        return take_allowance(session, message, room, now)
+    if wait:
+        session.engine.spent.close(key, now, now + wait)
+    return wait
+
+
+def _key_of(session: Session, message: MessagePlan, room: Topic | None) -> tuple[str, ...]:
+    assert message.rate is not None  # noqa: S101 - the caller has looked
+    per = message.rate.per or "user"
+    whose = {"address": session.address, "room": room.name if room is not None else ""}
+    return per, session.channel.name, message.type, whose.get(per, session.user_id or "")
 
 
 def may_send(session: Session, message: MessagePlan, id: str | int | None, now: float) -> bool:

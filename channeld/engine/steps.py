@@ -23,13 +23,15 @@ async def take_message(
     session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float
 ) -> None:
     """Handle one message of a type with options; it has been decoded, and counted against `limits.messages`."""
-    early = message.rate is not None and not message.rate_looks_inside
-    if early and not rates.may_send(session, message, id, now):
-        return
+    if message.rate is not None and not message.rate_looks_inside:
+        wait = await rates.admit(session, message, None, now)
+        if wait:
+            return rates.refuse(session, message, id, wait)
     try:
         await _take(session, message, frame, id, now)
     except Exception as error:  # answered with its error frame
         refuse_for(session, error, id, message.counted(session.transport))
+    return None
 
 
 async def flush(session: Session) -> None:
@@ -79,7 +81,7 @@ async def _admits(
     check_require(session, message, frame)
     room = room_of(session, message, frame)
     if message.rate.over != "latest":
-        wait = rates.take_allowance(session, message, room, now)
+        wait = await rates.admit(session, message, room, now)
         if wait:
             rates.refuse(session, message, id, wait)
         return not wait
@@ -88,9 +90,10 @@ async def _admits(
     if held is not None and await held.replace(slot, (message, frame, once)):
         acknowledge(session, message, id, "held")
         return False
-    wait = rates.take_allowance(session, message, room, now)
+    wait = await rates.admit(session, message, room, now)
     if not wait:
         return True
+    held = session.held
     if held is None:
         held = session.held = Holding(session, _deliver_held)
     if held.hold(slot, (message, frame, once), now + wait):

@@ -168,7 +168,7 @@ class HookServer:
         return users
 
     async def set_presence(
-        self, user: str, channel: str, room: str | None, state: Mapping[str, Any] | None
+        self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
     ) -> bool:
         """Show a presence state of a user; whether the user is there, on any node."""
         topic = check_state(self._channel(channel), room, state)

@@ -31,3 +31,13 @@ def test_of_too_many_the_one_used_longest_ago_is_full_again() -> None:
     assert len(allowances) <= 2000
     assert allowances.take(("0",), 0.0, one) == 0
     assert allowances.take(("2499",), 0.0, one) > 0
+
+
+def test_a_closed_bucket_opens_when_it_was_said_to() -> None:
+    allowances = Allowances()
+    allowances.close(("u",), 0.0, 2.0)
+    assert (allowances.left(("u",), 0.5), allowances.left(("u",), 2.0)) == (1.5, 0.0)
+    assert allowances.left(("v",), 0.5) == 0.0
+    for number in range(1024):
+        allowances.close((f"{number}",), 3.0, 4.0)
+    assert len(allowances) == 1024

@@ -20,6 +20,7 @@ from coredis.exceptions import RedisError
 
 from channeld.broker.broker import (
     BrokerUnavailable,
+    Bucket,
     Deliver,
     History,
     Later,
@@ -185,6 +186,14 @@ class RedisBroker:
         keys = (self._names.once(once.owner),)
         arguments = (once.key, round(once.ttl * 1000), MOST_KEYS)
         script = Script("take_once", keys, arguments, bool)
+        self._put(script)
+        return script.answer
+
+    def spend(self, bucket: Bucket) -> Answer[float]:
+        """Take one of an allowance of all nodes together; 0, or the seconds until there is one."""
+        arguments = (bucket.interval * 1000, bucket.slack * 1000)
+        keys = (self._names.bucket(bucket.key),)
+        script = Script("spend", keys, arguments, lambda reply: int(reply) / 1000)
         self._put(script)
         return script.answer
 

@@ -84,6 +84,11 @@ class Names:
         """The keys that an owner has taken."""
         return f"{self.base}:o:{owner}"
 
+    def bucket(self, key: str) -> str:
+        """An allowance that nodes share."""
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
+        return f"{self.base}:r:{digest.hexdigest()}"
+
     def history(self, topic: Topic) -> tuple[str, str]:
         """The list of kept frames, and the hash with epoch and top."""
         key = topic_key(topic)

@@ -200,6 +200,19 @@ _PLACE_ONCE = _TAKE + "if taken then return {-1} end\n" + _KEEP + PLACE
 
 _TAKE_ONCE = _TAKE + "return taken and 0 or 1\n"
 
+# KEYS: an allowance. ARGV: the time that a token takes, and how far ahead of it one may be (both ms). The key is when the
+# allowance is full again (ms), and goes then. Returns 0, or in how many ms there is a token.
+_SPEND = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + clock[2] / 1000
+local full, ahead = tonumber(redis.call('GET', KEYS[1]) or 0), tonumber(ARGV[2])
+-- A thousandth of a millisecond forgives what the text loses.
+if full - now > ahead + 0.001 then return math.max(1, math.ceil(full - now - ahead)) end
+full = math.max(full, now) + ARGV[1]
+redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', math.max(1, math.ceil(full - now)))
+return 0
+"""
+
 # KEYS: an owner's keys. ARGV: a key.
 _IS_TAKEN = (
     _NOW
@@ -522,6 +535,7 @@ SCRIPTS = {
     "conflate_once": _TAKE + "if taken then return {-1} end\n" + _KEEP + CONFLATE,
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
+    "spend": _SPEND,
     "clear": _HISTORY + CLEAR,
     "since": _SINCE,
     "before": _BEFORE,

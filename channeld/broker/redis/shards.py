@@ -24,6 +24,7 @@ import trio
 from channeld.broker.broker import (
     BrokerFailed,
     BrokerUnavailable,
+    Bucket,
     Deliver,
     Delivered,
     History,
@@ -204,6 +205,10 @@ class ShardedBroker:
         """Take a key without publishing anything, at the home of its owner."""
         self._demand_admission()
         return self._home(once.owner).take(once)
+
+    def spend(self, bucket: Bucket) -> Later[float]:
+        """Take one of an allowance, at its home."""
+        return self._home(bucket.key).spend(bucket)
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic of its home; one between nodes of both that carry it."""

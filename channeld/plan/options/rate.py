@@ -11,7 +11,7 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["RateOption", "rate_words"]
+__all__ = ["RateOption", "is_rate_shared", "rate_words"]
 
 _PER: Final[Mapping[str | None, str]] = {
     None: "from one user, or one anonymous connection",
@@ -25,6 +25,14 @@ _OVER: Final = {
     "drop": "further ones are dropped",
     "latest": "of further ones the newest is held until its time comes",
 }
+
+
+def is_rate_shared(message: MessageContext) -> bool:
+    """Whether nodes count a message type's rate together: the broker is one between nodes, and more than one connection shares."""
+    rate, channel = message.message.rate, message.context.channel
+    if rate is None or rate.per == "connection" or message.context.config.broker == "memory":
+        return False
+    return rate.per is not None or bool(channel.auth.names)
 
 
 def rate_words(rate: MessageRate) -> str:

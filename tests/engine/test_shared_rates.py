@@ -1,0 +1,142 @@
+"""Rates that nodes share: the broker is asked, and each node counts alone while it is away."""
+
+from typing import Any
+
+import attrs
+
+from channeld.broker.broker import BrokerUnavailable, Bucket
+from channeld.testing import TestApp
+from tests.engine.conftest import Serve
+
+CHANNEL = """
+  c:
+    path: /c/{room}
+    auth: {use: session, optional: true}
+    rooms: "{params.room}"
+    messages:
+      say: {schema: {required: [n]}, route: sender, rate: {limit: 2/m}}
+      shout: {schema: true, route: room, rate: {limit: 2/m, per: room, over: drop}}
+      call: {schema: true, route: room, rate: {limit: 2/m, per: address}}
+      hum: {schema: true, route: room, rate: {limit: 2/m, per: connection}}
+      move: {schema: true, route: room, rate: {limit: 1/m, over: latest}}
+broker: valkey
+"""
+
+
+@attrs.define
+class Shared:
+    """What nodes share; it answers `waits`, in turn, then 0."""
+
+    waits: list[float | Exception] = attrs.field(factory=list)
+    asked: list[Bucket] = attrs.field(factory=list)
+
+    async def spend(self, bucket: Bucket) -> float:
+        self.asked.append(bucket)
+        wait = self.waits.pop(0) if self.waits else 0.0
+        if isinstance(wait, Exception):
+            raise wait
+        return wait
+
+
+def share(app: TestApp, *waits: float | Exception) -> Shared:
+    shared: Any = Shared([*waits])
+    app.engine.shared = shared
+    return shared  # type: ignore[no-any-return]
+
+
+async def fate(client: Any, type: str, **fields: object) -> str:
+    await client.send({"type": type, "n": 1, "id": 1} | fields)
+    (answer,) = [f for f in await client.received() if f["type"] in ("ack", "error")]
+    fates = [fate for fate in ("dropped", "held") if answer.get(fate)]
+    return fates[0] if fates else str(answer.get("code", "ack"))
+
+
+async def test_it_is_asked_for_those_who_share(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app)
+        client = await app.connect("/c/a", user="ann", address="1")
+        for type in ("say", "shout", "call", "hum"):
+            assert await fate(client, type) == "ack"
+        assert [one.key.split("\0") for one in shared.asked] == [
+            ["user", "c", "say", "ann"],
+            ["room", "c", "shout", "a"],
+            ["address", "c", "call", "1"],
+        ]
+        assert (shared.asked[0].interval, shared.asked[0].slack) == (30.0, 30.0)
+
+
+async def test_nobody_shares_with_an_anonymous_connection(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app, 9.0)
+        client = await app.connect("/c/a")
+        assert [await fate(client, "say") for _ in range(3)] == ["ack", "ack", "RATE_LIMITED"]
+        assert shared.asked == []
+
+
+async def test_what_it_refuses_is_not_asked_again_before_its_time(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app, 5.0)
+        client = await app.connect("/c/a", user="ann")
+        await client.send({"type": "say", "n": 1})
+        assert (await client.receive("error"))["retry_after"] == 5.0
+        await app.advance(2)
+        await client.send({"type": "say", "n": 1})
+        assert (await client.receive("error"))["retry_after"] == 3.0
+        assert len(shared.asked) == 1
+        await app.advance(3)
+        assert await fate(client, "say") == "ack"
+        assert len(shared.asked) == 2
+
+
+async def test_a_rate_is_asked_before_the_schema(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app)
+        client = await app.connect("/c/a", user="ann")
+        await client.send({"type": "say"})
+        assert (await client.receive("error"))["code"] == "INVALID_MESSAGE"
+        assert len(shared.asked) == 1
+
+
+async def test_over_drop_and_latest(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        share(app, 5.0, 7.0)
+        client, other = await app.connect("/c/a", user="ann"), await app.connect("/c/a")
+        assert await fate(client, "shout") == "dropped"
+        assert [await fate(client, "move", n=n) for n in (1, 2)] == ["held", "held"]
+        await app.advance(6.9)
+        assert await other.received() == []
+        await app.advance(0.2)
+        assert [f["n"] for f in await other.received()] == [2]
+
+
+async def test_what_is_held_waits_until_the_nodes_have_one_left(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app, 5.0, 5.0)
+        client, other = await app.connect("/c/a", user="ann"), await app.connect("/c/a")
+        await fate(client, "move", n=1)
+        await app.advance(5.1)
+        assert len(shared.asked) == 2
+        await fate(client, "move", n=2)
+        assert await other.received() == []
+        await app.advance(5.1)
+        assert [f["n"] for f in await other.received()] == [2]
+
+
+async def test_while_it_is_away_each_node_counts_alone(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        share(app, *[BrokerUnavailable() for _ in range(3)])
+        client = await app.connect("/c/a", user="ann")
+        assert [await fate(client, "say") for _ in range(4)] == [
+            "ack",
+            "ack",
+            "RATE_LIMITED",
+            "ack",
+        ]
+
+
+async def test_with_one_process_nobody_is_asked(serve: Serve) -> None:
+    async with serve(CHANNEL.replace("broker: valkey", "")) as app:
+        shared = share(app, 9.0)
+        client = await app.connect("/c/a", user="ann")
+        assert await fate(client, "say") == "ack"
+        assert shared.asked == []
