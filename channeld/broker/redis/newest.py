@@ -159,18 +159,23 @@ local function keep(payload, owner)
     drop(list, slot)
     if tonumber(ARGV[12]) > 0 then shut(slot) end
   end
-  if redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
+  if #cleared > 0 and redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
   if key == '' then
     redis.call('RPUSH', list, stamp .. record(offset, ARGV[10] == '1') .. payload)
     redis.call('PEXPIRE', list, ttl)
     marks.row = offset
   else
-    drop(list, key)
-    local digest = owner == '' and NOBODY or redis.sha1hex(owner)
+    local digest, before = owner == '' and NOBODY or redis.sha1hex(owner), redis.call('HGET', list .. ':k', key)
+    local had = before and string.sub(before, 14, 53)
+    if had and had ~= digest and had ~= NOBODY then redis.call('ZREM', list .. ':w', had .. key) end
     redis.call('HSET', list .. ':k', key, stamp .. digest .. payload)
     redis.call('ZADD', list .. ':y', offset, key)
-    if owner ~= '' then redis.call('ZADD', list .. ':w', 0, digest .. key) end
-    for _, name in ipairs({':k', ':y', ':w'}) do outlive(list .. name, ttl) end
+    redis.call('PEXPIRE', list .. ':k', ttl)
+    redis.call('PEXPIRE', list .. ':y', ttl)
+    if owner ~= '' then
+      redis.call('ZADD', list .. ':w', 0, digest .. key)
+      outlive(list .. ':w', ttl)
+    end
     marks.key = offset
   end
   mark(list, meta, size, ttl, marks)
