@@ -262,6 +262,7 @@ class App:
     ) -> None:
         from channeld.api.app import make_app  # noqa: PLC0415 - 100 ms, only for the control API
         from channeld.api.control import Console, Control  # noqa: PLC0415 - likewise
+        from channeld.api.past import watch  # noqa: PLC0415 - likewise
 
         control = Control(
             engine=self.engine,
@@ -274,9 +275,10 @@ class App:
             console=attrs.evolve(self._console or Console(), urls=self._urls),
         )
         log("api_started", bind=[named(sock) for sock in sockets])
-        await serve_http(
-            make_app(control), sockets, until=self._leaves.wait, task_status=task_status
-        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, control.past, self.cluster.samples, self.runtime.clock.wall)
+            app = make_app(control)
+            await serve_http(app, sockets, until=self._leaves.wait, task_status=task_status)
 
     def _urls(self) -> list[str]:
         scheme = "ws" if self._tls is None else "wss"

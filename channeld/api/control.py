@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from channeld.api.forms import Body
 from channeld.api.idempotency import Idempotency
+from channeld.api.past import Past
 from channeld.api.problems import Problem
 from channeld.api.refusals import Refusals
 from channeld.api.tails import Tails
@@ -75,6 +76,7 @@ class Control:
     tails: Tails = attrs.field(init=False)
     idempotency: Idempotency = attrs.field(init=False)
     refusals: Refusals = attrs.field(init=False)
+    past: Past = attrs.field(factory=Past, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tails = Tails(self.engine.hub)

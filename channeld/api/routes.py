@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 from starlette.responses import Response
 
-from channeld.api import answers, console_answers, forms, revoking, verbs, views
+from channeld.api import answers, console_answers, forms, insight, revoking, verbs, views
 from channeld.api.control import Ask, Control
 from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
@@ -264,6 +264,27 @@ ROUTES: Final[Sequence[Route]] = (
         path="/console/pulse",
         handler=console_answers.pulse,
         summary="The numbers of this moment",
+        described=False,
+    ),
+    Route(
+        method="GET",
+        path="/console/past",
+        handler=insight.past,
+        summary="The numbers of the last minutes",
+        described=False,
+    ),
+    Route(
+        method="GET",
+        path="/console/busy",
+        handler=insight.busy,
+        summary="The largest rooms and the slowest clients",
+        described=False,
+    ),
+    Route(
+        method="GET",
+        path="/console/connections/{connection}",
+        handler=insight.connection,
+        summary="One connection, with what it may still send",
         described=False,
     ),
     Route(

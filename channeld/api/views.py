@@ -25,6 +25,7 @@ __all__ = [
     "history",
     "live",
     "metrics",
+    "moment",
     "paged",
     "presence",
     "ready",
@@ -143,7 +144,7 @@ def _member(one: ConnectionInfo) -> Json:
     return {
         "id": one.id,
         "user": one.user,
-        "since": _moment(one.since),
+        "since": moment(one.since),
         "address": one.address,
         "node": one.node,
     }
@@ -154,13 +155,13 @@ def _connection(one: ConnectionInfo) -> Json:
         "id": one.id,
         "channel": one.channel,
         "rooms": list(one.rooms),
-        "since": _moment(one.since),
+        "since": moment(one.since),
         "address": one.address,
         "node": one.node,
     }
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
     """Unix time as RFC 3339 writes it, with milliseconds."""
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

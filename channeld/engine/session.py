@@ -14,7 +14,7 @@ here knows of them. A session is also the `Scope` in which templates are rendere
 import enum
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, Final
 
 from channeld.broker.broker import Topic
 from channeld.config.model import Limits
@@ -67,6 +67,10 @@ class HeldStates:
         self.timer: Timer | None = None
 
 
+MOST_REFUSALS: Final = 5
+"""Of a connection's error frames that are remembered."""
+
+
 class Session:
     """The engine's view of one connection."""
 
@@ -95,6 +99,7 @@ class Session:
         "params",
         "peer",
         "query",
+        "refusals",
         "request",
         "respond",
         "room",
@@ -129,6 +134,8 @@ class Session:
         self.in_flight: InFlight | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
+        # The last few error frames: when (Unix seconds), and which code. For people who ask what is wrong with a client.
+        self.refusals: tuple[tuple[float, str], ...] = ()
         self.claims: Mapping[str, Any] = NO_CLAIMS
         self.expires: float | None = None
         self.ends: float | None = None
@@ -216,6 +223,10 @@ class Session:
         frame: Frame = {"type": "error", "code": code, "message": message}
         own = {*frame, "id"}
         self.answer(frame | {key: fields[key] for key in fields if key not in own}, id)
+        self.refusals = (
+            *self.refusals[1 - MOST_REFUSALS :],
+            (self.engine.runtime.clock.wall(), code),
+        )
         log(
             "message_refused",
             connection=self.connection_id,

@@ -145,6 +145,43 @@ def test_somebody_is_disconnected(page: Page, dev: Served, room: str) -> None:
         assert ann.until_closed()[1] == 4410
 
 
+def test_the_past_is_drawn_and_said(page: Page, dev: Served, room: str) -> None:
+    with dev.enter(room, "ann") as ann:
+        assert ann.ask("message", text="hi")["type"] == "ack"
+        page.go("#/overview")
+        page.wait_for("Messages a second")
+        page.wait_for(room)
+    labels = [
+        one.get_attribute("aria-label")
+        for one in page.driver.find_elements("css selector", ".chart")
+    ]
+    assert len(labels) == 6
+    assert all("last 10 minutes" in (label or "") for label in labels)
+
+
+def test_a_connection_and_its_user(page: Page, dev: Served, room: str) -> None:
+    with dev.enter(room, "zoe") as zoe:
+        assert zoe.ask("nonsense")["code"] == "UNKNOWN_TYPE"
+        page.go("#/people/user/zoe")
+        page.wait_for("online")
+        page.find("a[href*='people/connection']").click()
+        page.wait_for("UNKNOWN_TYPE")
+        page.wait_for("May still send (messages)")
+
+
+def test_the_live_tail_is_filtered(page: Page, dev: Served, room: str) -> None:
+    page.go(f"#/rooms/room/{room}")
+    page.wait_for("watching")
+    with dev.enter(room, "ann") as ann:
+        for text in ("apple", "pear"):
+            assert ann.ask("message", text=text)["type"] == "ack"
+        page.wait_for("pear")
+        page.find("#filter").send_keys("Apple")
+        page.wait_for("apple")
+        shown = page.find(".log").text
+        assert "pear" not in shown
+
+
 def test_the_playground_by_keyboard(page: Page, dev: Served, room: str) -> None:
     with dev.enter(room, "bob") as bob:
         page.go("#/playground/room/message")

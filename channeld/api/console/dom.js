@@ -57,6 +57,11 @@ export function bytes(value) {
   return `${fine.format(value)} GiB`;
 }
 
+export function seconds(value) {
+  for (const [unit, size] of [["µs", 1e-6], ["ms", 1e-3]]) if (value < size * 1000) return `${fine.format(value / size)} ${unit}`;
+  return `${fine.format(value)} s`;
+}
+
 // JSON on several lines, or on one where that is short.
 export function json(value) {
   const line = JSON.stringify(value);

@@ -4,11 +4,12 @@ import { get, key, Refused } from "./api.js";
 import { channels } from "./channels.js";
 import { h, put } from "./dom.js";
 import { overview } from "./overview.js";
+import { people } from "./people.js";
 import { playground } from "./playground.js";
 import { rooms } from "./rooms.js";
 
-const VIEWS = { overview, channels, rooms, playground };
-const TITLES = { overview: "Overview", channels: "Channels", rooms: "Rooms", playground: "Playground" };
+const VIEWS = { overview, channels, rooms, people, playground };
+const TITLES = { overview: "Overview", channels: "Channels", rooms: "Rooms", people: "People", playground: "Playground" };
 
 const main = document.getElementById("main");
 const views = document.getElementById("views");

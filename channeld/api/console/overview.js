@@ -1,10 +1,14 @@
 // How much of what, now and over the last two minutes.
 
 import { get } from "./api.js";
-import { bytes, count, h, put, rate, sparkline, table } from "./dom.js";
+import { chart, heat } from "./charts.js";
+import { bytes, count, h, put, rate, seconds as duration, sparkline, table } from "./dom.js";
+import { connectionLink, userLink } from "./people.js";
 
 const EVERY = 2000;
 const KEPT = 60;
+const SLOW = 10000;
+const CELLS = 40;
 
 const TILES = [
   { name: "Connections", now: (pulse) => summed(pulse, "connections"), show: count, note: "open" },
@@ -50,7 +54,34 @@ export function overview(view, app) {
   const tiles = h("div", { class: "tiles" });
   const shadow = h("div", {});
   const below = h("div", {});
-  put(view, h("h2", {}, "Overview"), tiles, shadow, below);
+  const plots = h("div", { class: "plots" });
+  const warmth = h("div", {});
+  const busy = h("div", { class: "pair" });
+  put(view, h("h2", {}, "Overview"), tiles, plots, warmth, shadow, busy, below);
+
+  function drawPast({ moments, kept, every }) {
+    const minutes = Math.round((kept * every) / 60);
+    const line = (name, field) => ({ name, values: moments.map((moment) => moment[field]) });
+    put(plots,
+      chart("Messages a second", [line("messages", "messages")], kept, minutes, rate),
+      chart("Deliveries a second", [line("deliveries", "deliveries")], kept, minutes, rate),
+      chart("Connections", [line("connections", "connections")], kept, minutes, count),
+      chart("Refusals a second", [line("refusals", "refused")], kept, minutes, rate),
+      chart("Handling a message", [line("p50", "p50"), line("p99", "p99")], kept, minutes, duration),
+      chart("Waiting for slow clients", [line("waiting", "outbox_bytes")], kept, minutes, bytes));
+    const names = app.setup.channels.map((channel) => channel.name);
+    put(warmth, names.length > 1 && heat("Messages by channel", names.map((name) => ({ name, values: moments.map((moment) => moment.channels[name] ?? 0) })), kept, CELLS, rate));
+  }
+
+  function drawBusy(found) {
+    put(busy,
+      h("section", { class: "card" }, h("h3", {}, "Largest rooms"),
+        table([{ text: "Room" }, { text: "Channel" }, { text: "Connections", number: true }],
+          found.rooms.map((one) => [h("a", { href: `#/rooms/${encodeURIComponent(one.channel)}/${encodeURIComponent(one.room)}` }, one.room), one.channel, count(one.connections)]), "Nobody is in a room.")),
+      h("section", { class: "card" }, h("h3", {}, "Slow clients"),
+        table([{ text: "Connection" }, { text: "User" }, { text: "Waiting", number: true }],
+          found.slow.map((one) => [connectionLink(one.id), userLink(one.user), bytes(one.bytes)]), "Nothing waits for a client of this process.")));
+  }
 
   function draw(pulse) {
     const seconds = last ? Math.max(0.001, pulse.at - last.at) : null;
@@ -103,6 +134,20 @@ export function overview(view, app) {
             Object.entries(cells.results).map(([result, cell]) => [REFUSED[result] ?? result, cell]), "No message type is declared."))));
   }
 
+  // What changes slowly, and keeps the focus of a link in it for so long.
+  let later = 0;
+  async function look() {
+    try {
+      const [past, found] = await Promise.all([get("/console/past"), get("/console/busy")]);
+      if (closed) return;
+      drawPast(past);
+      drawBusy(found);
+    } catch (error) {
+      if (!closed) app.failed(error);
+    }
+    if (!closed) later = setTimeout(look, SLOW);
+  }
+
   async function beat() {
     try {
       const pulse = await get("/console/pulse");
@@ -114,8 +159,10 @@ export function overview(view, app) {
   }
 
   beat();
+  look();
   return () => {
     closed = true;
+    clearTimeout(later);
     clearTimeout(timer);
   };
 }

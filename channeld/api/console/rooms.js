@@ -2,6 +2,7 @@
 
 import { get, post, segment, tail } from "./api.js";
 import { clock, count, h, json, put, table } from "./dom.js";
+import { connectionLink, userLink } from "./people.js";
 
 const PAGE = 50;
 const SHOWN = 200;
@@ -55,10 +56,15 @@ async function one(body, app, channel, room, signal) {
     pause.setAttribute("aria-pressed", String(on));
     pause.textContent = on ? "Go on" : "Pause";
   } }, "Pause");
+  const filter = h("input", { id: "filter", type: "search", autocomplete: "off", spellcheck: "false", placeholder: "any text of a frame", oninput: () => {
+    for (const line of frames.children) line.hidden = !passes(line);
+  } });
+  const passes = (line) => line.textContent.toLowerCase().includes(filter.value.trim().toLowerCase());
   put(body,
     people,
     h("section", { class: "card" },
       h("h3", {}, "Live: ", h("code", {}, room)),
+      h("div", { class: "field" }, h("label", { for: "filter" }, "Show only frames with"), filter),
       h("p", { class: "row" }, pause, h("button", { type: "button", onclick: () => put(frames) }, "Clear"), status),
       frames));
 
@@ -72,8 +78,8 @@ async function one(body, app, channel, room, signal) {
       present && h("p", {}, `Present: `, present.users.length ? present.users.map((user) => user.user).join(", ") : "nobody", present.next === undefined ? "" : ", …"),
       table([{ text: "User" }, { text: "Connection" }, { text: "Since" }, { text: "Address" }, { text: "" }],
         members.members.map((member) => [
-          member.user ?? h("span", { class: "quiet" }, "nobody known"),
-          h("code", {}, member.id),
+          userLink(member.user),
+          connectionLink(member.id),
           new Date(member.since).toLocaleString(),
           member.address,
           h("button", { type: "button", class: "danger", onclick: () => kick(member) }, "Disconnect", h("span", { class: "hidden" }, ` ${member.user ?? member.id}`)),
@@ -94,7 +100,9 @@ async function one(body, app, channel, room, signal) {
 
   function add(content, kind) {
     const atEnd = frames.scrollHeight - frames.scrollTop - frames.clientHeight < 40;
-    frames.append(h("li", { class: kind }, h("time", {}, clock()), content));
+    const line = h("li", { class: kind }, h("time", {}, clock()), content);
+    line.hidden = !passes(line);
+    frames.append(line);
     while (frames.childElementCount > SHOWN) frames.firstElementChild.remove();
     if (atEnd) frames.scrollTop = frames.scrollHeight;
   }

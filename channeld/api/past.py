@@ -1,0 +1,126 @@
+"""The last ten minutes in numbers, kept by the process itself, so that a console that is opened late sees the past.
+
+One moment every `EVERY` seconds, at most `KEPT` of them; each holds some numbers and one a channel, so the ring is as large as the
+configuration lets it be, whatever clients do.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import attrs
+import trio
+
+from channeld.protocol.frames import Json
+from channeld.telemetry import BUCKETS, Histogram, Sample
+
+__all__ = ["EVERY", "KEPT", "Past", "watch"]
+
+EVERY: Final = 5.0
+KEPT: Final = 120
+
+Samples = Callable[[], Awaitable[Iterable[Sample]]]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Totals:
+    """What the samples of one moment come to. Counters since the start; `connections` and `outbox_bytes` are of now."""
+
+    connections: float = 0
+    outbox_bytes: float = 0
+    messages: float = 0
+    deliveries: float = 0
+    refused: float = 0
+    latency: Sequence[int] = ()
+    channels: dict[str, float] = attrs.field(factory=dict)
+
+
+def totals_of(samples: Iterable[Sample]) -> Totals:
+    """The sums that the charts need."""
+    sums: dict[str, float] = {}
+    channels: dict[str, float] = {}
+    latency: list[int] = [0] * (len(BUCKETS) + 1)
+    refused = 0.0
+    for metric, value, labels in samples:
+        if isinstance(value, Histogram):
+            if metric == "channeld_handling_seconds":
+                latency = [left + right for left, right in zip(latency, value.counts, strict=True)]
+            continue
+        sums[metric] = sums.get(metric, 0.0) + value
+        if metric == "channeld_messages_total":
+            channels[labels[0]] = channels.get(labels[0], 0.0) + value
+            refused += value if labels[-1] not in ("accepted", "held", "repeated") else 0
+        elif metric == "channeld_handshakes_total" and labels[-1] != "accepted":
+            refused += value
+    return Totals(
+        connections=sums.get("channeld_connections", 0.0),
+        outbox_bytes=sums.get("channeld_outbox_bytes", 0.0),
+        messages=sums.get("channeld_messages_total", 0.0),
+        deliveries=sums.get("channeld_deliveries_total", 0.0),
+        refused=refused,
+        latency=latency,
+        channels=channels,
+    )
+
+
+class Past:
+    """The ring."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, Totals] | None = None
+        self._moments: deque[dict[str, Json]] = deque(maxlen=KEPT)
+
+    def take(self, at: float, samples: Iterable[Sample]) -> None:
+        """Add a moment, in Unix seconds: rates since the one before, which the first has not."""
+        now, before = totals_of(samples), self._last
+        self._last = at, now
+        if before is None or at <= before[0]:
+            return
+        seconds, old = at - before[0], before[1]
+
+        def rate(new: float, former: float) -> float:
+            # A process that went takes its counters along; that is not a negative rate.
+            return round(max(0.0, new - former) / seconds, 3)
+
+        counts = [
+            max(0, new - former) for new, former in zip(now.latency, old.latency, strict=True)
+        ]
+        self._moments.append(
+            {
+                "at": round(at, 3),
+                "connections": now.connections,
+                "outbox_bytes": now.outbox_bytes,
+                "messages": rate(now.messages, old.messages),
+                "deliveries": rate(now.deliveries, old.deliveries),
+                "refused": rate(now.refused, old.refused),
+                "p50": quantile(counts, 0.5),
+                "p99": quantile(counts, 0.99),
+                "channels": {
+                    name: rate(count, old.channels.get(name, 0.0))
+                    for name, count in now.channels.items()
+                },
+            }
+        )
+
+    def moments(self) -> list[Json]:
+        """Oldest first."""
+        return list(self._moments)
+
+
+def quantile(counts: Sequence[int], share: float) -> float | None:
+    """The upper bound in seconds of the bucket in which that share of what was counted ends; None of nothing."""
+    left = share * sum(counts)
+    if not left:
+        return None
+    for bound, count in zip((*BUCKETS, BUCKETS[-1]), counts, strict=True):
+        left -= count
+        if left <= 0:
+            return bound
+    return BUCKETS[-1]
+
+
+async def watch(past: Past, samples: Samples, now: Callable[[], float]) -> None:
+    """Fill it until cancelled."""
+    while True:
+        past.take(now(), await samples())
+        await trio.sleep(EVERY)
