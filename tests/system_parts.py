@@ -20,6 +20,7 @@ PARTS = {
     "systemd-analyze": "systemd",
     "go": "golang-go",
     "postgres": "postgresql",
+    "nvim": "neovim",
 }
 # Where Debian keeps what only root is expected to run, and PostgreSQL's own programs.
 PATH = ":".join(

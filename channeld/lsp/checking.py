@@ -19,6 +19,7 @@ from channeld.lsp.buffers import overlaid, shown_name
 from channeld.plan.load import check, check_any
 
 __all__ = [
+    "VERSION",
     "Around",
     "Checkup",
     "above",
@@ -32,7 +33,9 @@ __all__ = [
 
 _CONFIGURATIONS: Final = ("channels.yaml", "channels.yml")
 _SCENARIOS: Final = (".test.yaml", ".test.yml")
-_VERSION: Final = re.compile(r"^channeld[ \t]*:", re.MULTILINE)
+VERSION: Final = re.compile(r"^channeld[ \t]*:", re.MULTILINE)
+"""A line that makes a file a configuration, whatever it is called."""
+
 _STRUCTURE: Final = "CH2"
 _LEVELS: Final = 16
 
@@ -56,9 +59,9 @@ def is_scenarios(name: str) -> bool:
     return name.endswith(_SCENARIOS)
 
 
-def is_configuration(name: str, text: str) -> bool:
-    """Whether a file is a configuration of its own: by its name, or because it says which version it is for."""
-    return posixpath.basename(name) in _CONFIGURATIONS or _VERSION.search(text) is not None
+def is_configuration(name: str) -> bool:
+    """Whether a file is a configuration of its own, by its name; others are if they say which version they are for."""
+    return posixpath.basename(name) in _CONFIGURATIONS
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -82,9 +85,9 @@ def whole(name: str, texts: Mapping[str, str]) -> Checkup:
     """
     files, listed = _noting(overlaid(texts))
     if is_scenarios(name):
-        return _scenarios(name, texts, files)
-    text = texts.get(name, "")
-    candidates = [name] if is_configuration(name, text) else list(above(name))
+        return attrs.evolve(_scenarios(name, files), listed=listed)
+    own = is_configuration(name) or VERSION.search(texts.get(name, "")) is not None
+    candidates = [name] if own else list(above(name))
     for root in candidates:
         checked = check_any(root, import_hooks=False, files=files)
         read = tuple(map(shown_name, checked.sources.files))
@@ -113,7 +116,7 @@ def above(name: str) -> Iterator[str]:
                 yield shown_name(str(at / candidate))
 
 
-def _scenarios(name: str, texts: Mapping[str, str], files: FileSystem) -> Checkup:
+def _scenarios(name: str, files: FileSystem) -> Checkup:
     from channeld.scenarios.suite import Options, Runs, config_file, read_text  # noqa: PLC0415 - it brings the engine
 
     try:

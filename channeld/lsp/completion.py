@@ -4,51 +4,38 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
 from typing import Final
-
-import attrs
 
 from channeld.config.language import Rule
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Severity
 from channeld.lsp.buffers import Caret, Span
 from channeld.lsp.cursor import MARK, Cursor, cursor_at
+from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import (
     NameKind,
     channel_of,
     is_schema,
     is_template,
     kind_at,
-    message_of,
     params_of,
 )
+from channeld.lsp.offer import Offer, is_quoted, quoted
 from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, keys_of, rules_at, takes_mapping, words_of
-from channeld.lsp.view import View
+from channeld.lsp.spoken import spoken
+from channeld.lsp.view import View, hook_root, hook_source
 from channeld.plan.hook_import import module_names
-from channeld.plan.hook_source import HookSource, find_module
 from channeld.pointer import at, tokens
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, TYPES
 
-__all__ = ["Offer", "offers"]
+__all__ = ["offers"]
 
 MOST: Final = 500
 _IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
+_NAMED_SCHEMAS: Final = (["properties"], ["$defs"], ["patternProperties"])
 _CODE: Final = re.compile(r"[A-Za-z0-9]*$")
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class Offer:
-    """One completion: its label, what is put into the text if that is another, a word for its kind, and Markdown."""
-
-    label: str
-    kind: str
-    text: str = ""
-    detail: str = ""
-    documentation: str = ""
-    rank: int = 5
 
 
 def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offer]] | None:
@@ -65,19 +52,45 @@ def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offe
     cursor = cursor_at(projects, name, caret)
     if cursor is None:
         return None
-    span, found = _offered(cursor)
+    span, found = _offered(projects, cursor)
     return span, list(islice(found, MOST))
 
 
-def _offered(cursor: Cursor) -> tuple[Span, Iterator[Offer]]:
+def _offered(projects: Projects, cursor: Cursor) -> tuple[Span, Iterator[Offer]]:
+    if cursor.view.is_schema_file:
+        return cursor.span, _of_schema(cursor)
+    if cursor.view.is_scenarios:
+        keys = _keys(cursor, cursor.siblings, colon=": ") if cursor.is_key else _values(cursor)
+        return cursor.span, chain(spoken(projects, cursor), keys)
     expression = cursor.template
-    if expression is not None and not cursor.view.is_scenarios and is_template(cursor.pointer):
+    if expression is not None and is_template(cursor.pointer):
         start = cursor.span.start.column + len(cursor.word) - _length_of_last(expression)
         span = Span(Caret(cursor.span.start.line, start), cursor.span.end)
         return span, _fields(cursor, expression)
     if cursor.is_key:
         return cursor.span, _keys(cursor, cursor.siblings, colon=": ")
     return cursor.span, _values(cursor)
+
+
+def _of_schema(cursor: Cursor) -> Iterator[Offer]:
+    """What may stand in a file of schemas: the words of JSON Schema."""
+    if cursor.is_key or cursor.own_line:
+        if tokens(cursor.pointer)[-1:] not in _NAMED_SCHEMAS:
+            for keyword in KEYWORDS:
+                if keyword not in cursor.siblings:
+                    yield Offer(
+                        label=keyword,
+                        kind="property",
+                        text=_as_key(keyword, cursor),
+                        detail="JSON Schema",
+                    )
+    else:
+        yield from _schema_values(cursor.pointer)
+
+
+def _as_key(word: str, cursor: Cursor) -> str:
+    """A key as it is written here: in quotes a colon comes behind them, and is the author's."""
+    return word if is_quoted(cursor) else f"{word}: "
 
 
 def _length_of_last(expression: str) -> int:
@@ -136,7 +149,7 @@ def _own_keys(view: View, pointer: str) -> Iterator[tuple[str, str]]:
     path = tokens(pointer)
     if view.is_scenarios:
         return
-    if is_schema(pointer) and path[-1:] not in (["properties"], ["$defs"]):
+    if is_schema(pointer) and path[-1:] not in _NAMED_SCHEMAS:
         yield from ((keyword, "JSON Schema") for keyword in KEYWORDS)
     elif path[:1] == ["channels"] and path[2:] == ["params"]:
         known = params_of(view.at("channels", path[1], "path"))
@@ -172,19 +185,11 @@ def _values(cursor: Cursor) -> Iterator[Offer]:
                 yield Offer(
                     label=word,
                     kind="value" if kept else "text",
-                    text=_quoted(word, cursor),
+                    text=quoted(word, cursor),
                     detail=rule.get("title", ""),
                     documentation=rule.get("description", ""),
                     rank=2 if kept else 4,
                 )
-
-
-def _quoted(word: str, cursor: Cursor) -> str:
-    """A value as it is written here: in quotes where it would be something else without, and there are none."""
-    line = cursor.view.tree.lines
-    start = line.offset(cursor.span.start.line + 1) + cursor.span.start.column
-    is_quoted = line.text[start - 1 : start] in ("'", '"')
-    return f'"{word}"' if word[:1] in "{[*&#!|>%@`" and not is_quoted else word
 
 
 def _schema_values(pointer: str) -> Iterator[Offer]:
@@ -239,30 +244,10 @@ def _hooks(cursor: Cursor) -> Iterator[Offer]:
                 yield Offer(label=f"{name}:{function}", kind="function", rank=1)
 
 
-def hook_root(view: View) -> Path:
-    """The folder of hook modules."""
-    path = view.config.hooks.path if view.config is not None else posixpath.dirname(view.root)
-    return Path(path or ".")
-
-
-def hook_source(root: Path, module: str) -> HookSource | None:
-    """The source of a hook module; None where it has none that can be read."""
-    if not all(part.isidentifier() for part in module.split(".")):
-        return None
-    path = find_module(module, root)
-    if path is None:
-        return None
-    try:
-        source = HookSource.read(path)
-    except OSError:
-        return None
-    return source if isinstance(source, HookSource) else None
-
-
 def _schemas(cursor: Cursor) -> Iterator[Offer]:
     for name in cursor.view.names("schemas"):
         reference = at("#/schemas", name)
-        yield Offer(label=reference, kind="reference", text=_quoted(reference, cursor), rank=1)
+        yield Offer(label=reference, kind="reference", text=quoted(reference, cursor), rank=1)
     yield from _files_with(cursor, (".json", ".yaml", ".yml"))
 
 
@@ -322,50 +307,3 @@ def _fields(cursor: Cursor, expression: str) -> Iterator[Offer]:
         label = field if is_certain else f"{field}?"
         detail = "" if is_certain else "may be missing"
         yield Offer(label=label, kind="field", detail=detail, rank=1 if is_certain else 2)
-
-
-def roots(pointer: str) -> dict[str, str]:
-    """The first words of expressions at a place, with what they are."""
-    if pointer.startswith("/auth/"):
-        return {"claims": "claims of the token"}
-    found = {
-        "params": "params of the path",
-        "query": "parameters of the URL's query",
-        "user.id": "the user's ID",
-        "claims": "claims of the user",
-        "connection.id": "the connection's ID",
-        "now": "the time, RFC 3339",
-        "now_ms": "the time in milliseconds",
-        "uuid": "a new UUID",
-    }
-    belongs = message_of(tokens(pointer))
-    if belongs is not None and belongs[1] == "messages":
-        return {"message": "the message as it was sent", **found, "room": "the room"}
-    if belongs is not None:
-        return {"event": "the event"}
-    return {**found, "room": "the room"} if "/presence/" in pointer else found
-
-
-def fields_of(view: View, pointer: str, root: str, path: tuple[str, ...]) -> dict[str, bool]:
-    """The fields of what an expression names, each with whether it is always there."""
-    channel = channel_of(pointer)
-    belongs = message_of(tokens(pointer))
-    if root in ("message", "event") and belongs is not None:
-        fields = view.fields(at("/channels", channel, belongs[1], belongs[2], "schema"), path)
-        return fields if path else {**fields, "type": True}
-    if root == "claims":
-        named = (
-            [tokens(pointer)[1]] if pointer.startswith("/auth/") else view.authenticators(channel)
-        )
-        return view.claims(named, path)
-    match root if not path else "":
-        case "params":
-            return dict.fromkeys(params_of(view.at("channels", channel, "path")), True)
-        case "query":
-            declared = view.at("channels", channel, "query")
-            found = declared if isinstance(declared, dict) else {}
-            return {name: isinstance(one, dict) and "default" in one for name, one in found.items()}
-        case "user" | "connection":
-            return {"id": True}
-        case _:
-            return {}

@@ -116,11 +116,12 @@ def _attempts(blocks: Blocks, row: int, start: int, end: int) -> Iterator[list[s
     above, below, beyond = lines[:row], lines[row + 1 : block.end], lines[block.end :]
     quote = _open_quote(head)
     closing = _closing([*lines[block.start : row], head])
-    for rest in (below + beyond, beyond):
+    for rest in (below + beyond, beyond, []):
         yield [*above, head + MARK + tail, *rest]
         yield [*above, f"{head}{MARK}: {tail.lstrip(' :')}", *rest]
         yield [*above, head + MARK + quote + closing, *rest]
         yield [*above, f"{head}{MARK}{quote}:{closing}", *rest]
+        yield [*above, f"{head}{MARK}{quote}: {tail}", *rest]
         yield [*above, f'{head}"{MARK}"{closing}', *rest]
 
 

@@ -10,10 +10,10 @@ import attrs
 from channeld.config.source import parse
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.lsp.buffers import Caret, Span, shown_name
-from channeld.lsp.completion import hook_root, hook_source
+from channeld.lsp.conversation import Conversation
 from channeld.lsp.names import NameKind, channel_of, is_template, kind_at, message_of
 from channeld.lsp.projects import Projects
-from channeld.lsp.view import Found, View, found_at, view_of
+from channeld.lsp.view import Found, View, found_at, hook_root, hook_source, view_of
 from channeld.pointer import at, value_at
 
 __all__ = ["Definition", "definitions"]
@@ -37,6 +37,8 @@ def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]
         return []
     if view.is_scenarios:
         return list(_of_scenario(projects, view, found))
+    if view.is_schema_file:
+        return list(_reference(projects, view, found))
     if not found.is_key and is_template(found.pointer) and "{" in found.text:
         return list(_of_template(projects, view, found))
     kind = None if found.is_key else kind_at(found.pointer)
@@ -127,6 +129,18 @@ def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition
     yield Definition(name, Span.of(place))
 
 
+def _reference(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
+    """What a `$ref` in a file of schemas leads to: a part of it, or another file."""
+    if found.is_key or found.path[-1:] != ["$ref"]:
+        return
+    if not found.text.startswith("#/"):
+        yield from _schema(projects, view, found)
+        return
+    place = view.tree.key_place(found.text[1:])
+    if place.path == found.text[1:]:
+        yield Definition(view.name, Span.of(place))
+
+
 def _file(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
     name = shown_name(posixpath.join(posixpath.dirname(view.name), found.text))
     if projects.text(name) is not None:
@@ -180,7 +194,8 @@ def _property(view: View, schema: list[str], path: list[str]) -> Iterator[Defini
 
 def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
     """What a scenario names of its configuration: the file, a hook that is stubbed, a channel, a type."""
-    root = scenario_root(projects, view)
+    conversation = Conversation(projects, view.name, view.tree)
+    root = conversation.root
     if found.pointer == "/config":
         if projects.text(root) is not None:
             yield Definition(root, Span.of(Place(root)))
@@ -193,17 +208,9 @@ def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Defin
     elif found.path[-2:] == ["publish", "channel"]:
         yield from in_configuration(projects, root, "channels", found.text)
     elif found.path[-1:] == ["type"]:
-        for channel in config.channels:
+        channels = conversation.channels_at(found.pointer)
+        for channel in channels or config.channels:
             for section in ("messages", "events"):
                 yield from in_configuration(
                     projects, root, "channels", channel, section, found.text
                 )
-
-
-def scenario_root(projects: Projects, view: View) -> str:
-    """The configuration of a scenario file; empty where it has none."""
-    written = value_at(view.tree.value, "/config")
-    if isinstance(written, str):
-        return shown_name(posixpath.join(posixpath.dirname(view.name), written))
-    known = projects.checkups.get(view.name)
-    return next((name for name in (known.files if known else ()) if name != view.name), "")

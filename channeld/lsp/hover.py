@@ -6,7 +6,7 @@ from typing import Final
 
 from channeld.diagnostics.catalogue import CATALOGUE, Entry
 from channeld.lsp.buffers import Caret, Span
-from channeld.lsp.completion import fields_of, roots
+from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import channel_of, is_template
 from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, rules_at
@@ -31,7 +31,7 @@ def hover(projects: Projects, name: str, caret: Caret) -> tuple[Span | None, str
     view = view_of(projects, name, caret.line)
     found = found_at(view.tree, caret) if view is not None else None
     span = found.span if found is not None else None
-    if view is not None and found is not None:
+    if view is not None and found is not None and not view.is_schema_file:
         parts.extend(part for part in (_word(view, found), _meaning(view, found)) if part)
     return (span, "\n\n---\n\n".join(parts)) if parts else None
 

@@ -16,6 +16,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.lsp.blocks import Blocks, cut
 from channeld.lsp.buffers import Buffer, Caret, Encoding, name_of
 from channeld.lsp.checking import (
+    VERSION,
     Around,
     Checkup,
     is_configuration,
@@ -127,10 +128,13 @@ class Projects:
 
     def root_of(self, name: str) -> str:
         """The configuration or scenario file that a document belongs to; empty where it is none of ours, or not known yet."""
-        text = self.text(name) or ""
-        if is_scenarios(name) or is_configuration(name, text):
+        if is_scenarios(name) or is_configuration(name) or self._says_so(name):
             return name
         return next((root for root, known in self.checkups.items() if name in known.files), "")
+
+    def _says_so(self, name: str) -> bool:
+        buffer = self.buffer(name)
+        return buffer is not None and any(map(VERSION.match, buffer.lines))
 
     def concerned(self, name: str) -> list[str]:
         """What has to be checked again when a document has changed: open documents, each for what it belongs to."""
@@ -140,13 +144,13 @@ class Projects:
 
     def configuration_files(self, root: str) -> list[str]:
         """The main file and what it includes, without schema files."""
-        known = self.checkups.get(root)
-        included = () if known is None else (f for names in known.listed.values() for f in names)
+        included = (file for names in self.listed(root).values() for file in names)
         return list(dict.fromkeys([root, *included]))
 
     def listed(self, root: str) -> Mapping[str, list[str]]:
-        """What the patterns of `include` matched when the whole was last checked."""
-        known = self.checkups.get(root)
+        """What the patterns of `include` matched when the whole, or a scenario file for it, was last checked."""
+        reading = (known for known in self.checkups.values() if root in known.files)
+        known = self.checkups.get(root) or next(reading, None)
         return {} if known is None else known.listed
 
     def around(self, root: str, name: str) -> Around:

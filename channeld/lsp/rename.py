@@ -17,12 +17,11 @@ from channeld.config.source import parse
 from channeld.config.tree import Entry, MapNode, Node, Tree
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, Span, shown_name
-from channeld.lsp.checking import above, is_scenarios
-from channeld.lsp.names import NameKind, channel_of, kind_at, message_of, params_of
+from channeld.lsp.checking import is_scenarios
+from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
+from channeld.lsp.names import NameKind, channel_of, kind_at, message_of
 from channeld.lsp.projects import Projects
 from channeld.lsp.view import Found, found_at, scalars, view_of
-from channeld.plan.path_syntax import parse_path
-from channeld.plan.paths import PathTable
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED
@@ -30,12 +29,7 @@ from channeld.protocol.reserved import RESERVED
 __all__ = ["RenameRefused", "Renamed", "rename", "renamed_at"]
 
 _TYPES: Final = LANGUAGE["properties"]["channels"]["additionalProperties"]["properties"]["messages"]
-_FRAMES: Final = re.compile(
-    r"/scenarios/\d+/steps/\d+/[^/]+/(send|expect|expect_unordered|absent)(/\d+)?(/\$exact)?/type"
-)
 _IGNORED: Final = re.compile(r"(/scenarios/(\d+))?/ignore/\d+/type")
-_PUBLISHED: Final = re.compile(r"/scenarios/\d+/steps/\d+/publish/event/type")
-_PATHS: Final = re.compile(r"/scenarios/\d+/(clients/[^/]+|steps/\d+/[^/]+/connect)/path")
 
 
 class RenameRefused(Exception):
@@ -95,13 +89,13 @@ def rename(projects: Projects, name: str, caret: Caret, new: str) -> list[Rename
         for span in _in_configuration(tree, meant)
         if _text_at(tree, span) == meant.type
     ]
-    table = _paths(trees.values())
     for file in _scenario_files(projects, meant.root):
         text = projects.text(file)
         tree = parse(text, file, Report()) if text is not None else None
-        if tree is None or _root_of_scenarios(file, tree) != meant.root:
+        conversation = Conversation(projects, file, tree) if tree is not None else None
+        if tree is None or conversation is None or conversation.root != meant.root:
             continue
-        spans = _in_scenarios(tree, meant, table, types)
+        spans = _in_scenarios(conversation, meant, types)
         edits += [
             Renamed(file, _inner(tree, s), _written(tree, s, new))
             for s in spans
@@ -131,19 +125,17 @@ def _meant(projects: Projects, name: str, root: str, found: Found, tree: Tree) -
 def _meant_by_scenario(projects: Projects, name: str, found: Found, tree: Tree) -> _Type | None:
     pointer = found.pointer
     if found.is_key or not (
-        _FRAMES.fullmatch(pointer) or _IGNORED.fullmatch(pointer) or _PUBLISHED.fullmatch(pointer)
+        FRAMES.fullmatch(pointer) or _IGNORED.fullmatch(pointer) or PUBLISHED.fullmatch(pointer)
     ):
         return None
-    root = _root_of_scenarios(name, tree)
-    if not root:
+    conversation = Conversation(projects, name, tree)
+    if not conversation.root:
         return None
-    trees = dict(_trees(projects, projects.configuration_files(root)))
+    trees = dict(_trees(projects, projects.configuration_files(conversation.root)))
     types = {channel: _types(trees.values(), channel) for channel in _channels(trees.values())}
     for channel, known in types.items():
-        meant = _Type(root, channel, found.text)
-        if found.text in known and found.span in _in_scenarios(
-            tree, meant, _paths(trees.values()), types
-        ):
+        meant = _Type(conversation.root, channel, found.text)
+        if found.text in known and found.span in _in_scenarios(conversation, meant, types):
             return meant
     return None
 
@@ -225,58 +217,29 @@ def _scenario_files(projects: Projects, root: str) -> list[str]:
     return list(dict.fromkeys([*filter(is_scenarios, projects.buffers), *map(shown_name, below)]))
 
 
-def _root_of_scenarios(name: str, tree: Tree) -> str:
-    written = value_at(tree.value, "/config")
-    if isinstance(written, str):
-        return shown_name(posixpath.join(posixpath.dirname(name), written))
-    return next(iter(above(name)), "")
-
-
-def _paths(trees: Iterable[Tree]) -> PathTable[str]:
-    table: PathTable[str] = PathTable()
-    for tree in trees:
-        channels = value_at(tree.value, "/channels")
-        for name, channel in channels.items() if isinstance(channels, dict) else ():
-            path = channel.get("path") if isinstance(channel, dict) else None
-            pattern = parse_path(path, []) if isinstance(path, str) else None
-            if pattern is not None and (params_of(path) or pattern.segments):
-                table.add(pattern, name)
-    return table
-
-
 def _in_scenarios(
-    tree: Tree, meant: _Type, table: PathTable[str], types: dict[str, set[str]]
+    conversation: Conversation, meant: _Type, types: dict[str, set[str]]
 ) -> list[Span]:
     """Where a scenario file speaks of the type: in frames of clients that are on the channel."""
-    channels: dict[tuple[str, str], set[str]] = {}
-    for pointer, node in scalars(tree.root):
-        if _PATHS.fullmatch(pointer):
-            path = tokens(pointer)
-            client = path[3] if path[2] == "clients" else path[4]
-            match = table.match(node.scalar.raw.partition("?")[0])
-            channels.setdefault((path[1], client), set()).update([match[0]] if match else [])
-    found = []
-    for pointer, node in scalars(tree.root):
-        if node.value == meant.type and _speaks_of(tree, pointer, meant, channels, types):
-            found.append(Span.of(tree.lines.place(node.start, node.end)))
-    return found
+    tree = conversation.tree
+    return [
+        Span.of(tree.lines.place(node.start, node.end))
+        for pointer, node in scalars(tree.root)
+        if node.value == meant.type and _speaks_of(conversation, pointer, meant, types)
+    ]
 
 
 def _speaks_of(
-    tree: Tree, pointer: str, meant: _Type,
-    channels: dict[tuple[str, str], set[str]], types: dict[str, set[str]],
-) -> bool:  # fmt: skip
-    path = tokens(pointer)
-    if _FRAMES.fullmatch(pointer):
-        return meant.channel in channels.get((path[1], path[4]), ())
-    if _PUBLISHED.fullmatch(pointer):
-        named = value_at(tree.value, at("", *path[:5], "channel"))
-        return named == meant.channel
+    conversation: Conversation, pointer: str, meant: _Type, types: dict[str, set[str]]
+) -> bool:
+    if FRAMES.fullmatch(pointer) or PUBLISHED.fullmatch(pointer):
+        return meant.channel in conversation.channels_at(pointer)
     ignored = _IGNORED.fullmatch(pointer)
     if ignored is None:
         return False
     # What is ignored is so for all clients: it is this type if no other channel of theirs has one of that name.
-    here = {c for (index, _), some in channels.items() if ignored[2] in (None, index) for c in some}
+    clients = conversation.channels_of_clients().items()
+    here = {c for (index, _), some in clients if ignored[2] in (None, index) for c in some}
     others = [c for c in here if c != meant.channel and meant.type in types.get(c, ())]
     return meant.channel in here and not others
 

@@ -119,6 +119,7 @@ class Service:
         asked, self._asked = self._asked, set()
         texts = self.projects.texts
         for name in sorted(asked):
+            self.checks.drop(name)
             task = asyncio.get_running_loop().create_task(self.checks.ask(name, texts))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -126,7 +127,7 @@ class Service:
     def _found(self, name: str, checkup: Checkup) -> None:
         if not (self.projects.is_wanted(name) or checkup.root in self.projects.buffers):
             return
-        if name in self._asked or self._changed:
+        if name in self._asked:
             return  # a newer text is on its way
         self.projects.settle(name, checkup)
         self._publish()

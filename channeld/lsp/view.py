@@ -5,8 +5,10 @@ read as it stands, because somebody is in the middle of typing, the attempts of 
 """
 
 import os
+import posixpath
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -21,12 +23,23 @@ from channeld.lsp.blocks import Blocks
 from channeld.lsp.buffers import Caret, Span
 from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
+from channeld.plan.hook_source import HookSource, find_module
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
-__all__ = ["Found", "View", "found_at", "read", "reduced", "scalars", "view_of"]
+__all__ = [
+    "Found",
+    "View",
+    "found_at",
+    "hook_root",
+    "hook_source",
+    "read",
+    "reduced",
+    "scalars",
+    "view_of",
+]
 
 _NOWHERE: Final = "\0"
 
@@ -51,7 +64,8 @@ class Found:
 class View:
     """A document read: its tree, and (of a configuration) the sources and the model, as far as they are understood.
 
-    `channels` are the names of all channels, also of those that are not in view.
+    `channels` are the names of all channels, also of those that are not in view. `is_schema_file`: it holds schemas, which
+    the configuration names.
     """
 
     name: str
@@ -60,6 +74,7 @@ class View:
     sources: Sources | None = None
     config: Config | None = None
     channels: tuple[str, ...] = ()
+    is_schema_file: bool = False
 
     @property
     def is_scenarios(self) -> bool:
@@ -131,10 +146,13 @@ class View:
 
 def read(projects: Projects, name: str, text: str) -> View | None:
     """The view of a document whose text is this; None where it cannot be read."""
-    root = projects.root_of(name) or name
+    root = projects.root_of(name)
+    if not root:
+        return None
     if is_scenarios(name):
         tree = parse(text, name, Report())
         return None if tree is None else View(name=name, root=root, tree=tree)
+    files_of = projects.configuration_files(root)
     files = projects.around(root, name).with_text(name, text)
     loaded = load(root, environ=os.environ, read=files.read, list_files=files.list_files)
     sources = loaded.sources
@@ -143,11 +161,12 @@ def read(projects: Projects, name: str, text: str) -> View | None:
         own = parse(text, name, Report())
     if own is None:
         return None
-    cuts = filter(None, map(projects.blocks, projects.configuration_files(root)))
+    cuts = filter(None, map(projects.blocks, files_of))
     channels = tuple(channel for blocks in cuts for channel in blocks.channels)
     return View(
-        name=name, root=root, tree=own, sources=sources, config=loaded.config, channels=channels
-    )
+        name=name, root=root, tree=own, sources=sources, config=loaded.config, channels=channels,
+        is_schema_file=name not in files_of,
+    )  # fmt: skip
 
 
 def reduced(blocks: Blocks, line: int, name: str) -> str:
@@ -219,3 +238,23 @@ def scalars(node: Node, pointer: str = "") -> Iterator[tuple[str, ScalarNode]]:
     else:
         for key, entry in node.entries.items():
             yield from scalars(entry.node, at(pointer, key))
+
+
+def hook_root(view: View) -> Path:
+    """The folder of hook modules."""
+    path = view.config.hooks.path if view.config is not None else posixpath.dirname(view.root)
+    return Path(path or ".")
+
+
+def hook_source(root: Path, module: str) -> HookSource | None:
+    """The source of a hook module; None where it has none that can be read."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    path = find_module(module, root)
+    if path is None:
+        return None
+    try:
+        source = HookSource.read(path)
+    except OSError:
+        return None
+    return source if isinstance(source, HookSource) else None

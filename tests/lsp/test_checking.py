@@ -5,7 +5,7 @@ import pytest
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.lsp.buffers import Buffer
-from channeld.lsp.checking import above, is_configuration, is_of, is_scenarios, part, whole
+from channeld.lsp.checking import VERSION, above, is_configuration, is_of, is_scenarios, part, whole
 from channeld.lsp.projects import Projects
 from channeld.plan.load import check_any
 from tests.lsp.parts import CHAT, opened
@@ -21,9 +21,10 @@ def test_kinds_are_told_by_name_and_content() -> None:
     assert is_scenarios("a/chat.test.yaml")
     assert is_scenarios("chat.test.yml")
     assert not is_scenarios("test.yaml")
-    assert is_configuration("x/channels.yml", "")
-    assert is_configuration("chat.yaml", "# a chat\nchanneld: 1\n")
-    assert not is_configuration("compose.yaml", "services: {channeld: {}}\n")
+    assert is_configuration("x/channels.yml")
+    assert not is_configuration("chat.yaml")
+    assert VERSION.search("# a chat\nchanneld: 1\n")
+    assert not VERSION.search("services: {channeld: {}}\n")
 
 
 def test_the_whole_is_what_validate_says(chat: Path) -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from channeld.lsp.completion import Offer, offers
+from channeld.lsp.completion import offers
+from channeld.lsp.offer import Offer
 from tests.lsp.parts import at_mark
 
 ROUTE = "        route: room\n"
@@ -107,6 +108,21 @@ def test_scenario_files_have_keys_of_their_own(chat: Path) -> None:
     assert {"path", "claims", "refused"} - labels(path, "eve: {path: /lobby}", "eve: {|}") == set()
     assert "expect" in labels(path, "eve: {expect: {type: news}}", "eve: {|}")
     assert "config" in labels(path, "scenarios:", "|\nscenarios:")
+
+
+def test_a_schema_file_has_the_words_of_json_schema(chat: Path) -> None:
+    news = chat.parent / "schemas/news.json"
+    found = labels(news, '"additionalProperties": false', '"|')
+    assert "additionalProperties" in found
+    assert found.isdisjoint({"channels", "server", "type"})
+    assert {"string", "array"} <= labels(news, '"type": "object"', '"type": "|"')
+    assert labels(news, '{"text":', '{"|":') == set()
+
+
+def test_files_of_other_programs_have_no_completions(chat: Path) -> None:
+    other = chat.parent / "compose.yaml"
+    other.write_text("services:\n  a: 1\n")
+    assert offered(other, "  a: 1", "  |") == []
 
 
 def test_beyond_the_text_nothing_is_offered(chat: Path) -> None:

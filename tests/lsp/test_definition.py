@@ -46,6 +46,17 @@ def test_a_name_that_the_module_binds_otherwise_leads_to_the_module(chat: Path) 
     assert found == [("hooks.py", HOOKS.splitlines()[0])]
 
 
+def test_references_in_schema_files_lead_on(chat: Path) -> None:
+    news = chat.parent / "schemas/news.json"
+    news.write_text('{"$defs": {"a": {"$ref": "other.json"}},\n"$ref": "#/$defs/a"}')
+    (chat.parent / "schemas/other.json").write_text("{}")
+    assert lines(news, '"#/$defs/a"', '"#/$defs/|a"') == [
+        ("news.json", '{"$defs": {"a": {"$ref": "other.json"}},')
+    ]
+    assert lines(news, '"other.json"', '"oth|er.json"') == [("other.json", "{}")]
+    assert lines(news, '"$defs": {', '"$de|fs": {') == []
+
+
 def test_what_is_included_is_found(chat: Path) -> None:
     (chat.parent / "more.yaml").write_text("auth:\n  other: {type: tokens, tokens: []}\n")
     chat.write_text(CHAT + "include: [more.yaml]\n")

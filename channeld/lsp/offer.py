@@ -1,0 +1,32 @@
+"""One completion, and how a word is written where the cursor is."""
+
+import attrs
+
+from channeld.lsp.cursor import Cursor
+
+__all__ = ["Offer", "is_quoted", "quoted"]
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Offer:
+    """One completion: its label, what is put into the text if that is another, a word for its kind, and Markdown."""
+
+    label: str
+    kind: str
+    text: str = ""
+    detail: str = ""
+    documentation: str = ""
+    rank: int = 5
+
+
+def quoted(word: str, cursor: Cursor) -> str:
+    """A value as it is written here: in quotes where it would be something else without, and there are none."""
+    is_odd = word[:1] in "{[*&#!|>%@`" or "{" in word
+    return f'"{word}"' if is_odd and not is_quoted(cursor) else word
+
+
+def is_quoted(cursor: Cursor) -> bool:
+    """Whether a quote stands before the word at the cursor."""
+    line = cursor.view.tree.lines
+    start = line.offset(cursor.span.start.line + 1) + cursor.span.start.column
+    return line.text[start - 1 : start] in ("'", '"')
