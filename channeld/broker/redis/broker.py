@@ -547,10 +547,15 @@ class RedisBroker:
         self._ask_page(roster)
 
     def _ask_page(self, roster: Roster) -> None:
+        reading = roster.readings
+
         def read(reply: Reply) -> None:
-            self._inbox.deliver_changes(roster, roster.answer(reply))
+            if roster.readings != reading or not roster.is_reading:
+                return  # it is read again, or nobody wants it any more
+            changes = roster.answer(reply)
             if roster.is_reading:
                 self._ask_page(roster)
+            self._inbox.deliver_changes(roster, changes)
 
         script = Script("present", (self._names.base,), roster.question(), read, bound=True)
         script.answer.on_failure = lambda: roster.give_up(BrokerUnavailable())

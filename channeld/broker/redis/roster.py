@@ -49,6 +49,8 @@ class Roster:
     topic: Topic
     version: Position | None = None
     is_reading: bool = False
+    # Counted up with each reading: what an earlier one asked for is of no use to a later one.
+    readings: int = 0
     _entries: dict[str, PresenceEntry] = attrs.field(factory=dict, init=False)
     _floor: Position | None = attrs.field(default=None, init=False)
     _is_torn: bool = attrs.field(default=True, init=False)
@@ -102,6 +104,7 @@ class Roster:
     def begin(self) -> None:
         """Read it, from the first page."""
         self.is_reading, self._error = True, None
+        self.readings += 1
         self._read, self._read_from, self._after = {}, None, b""
 
     def question(self) -> tuple[Argument, ...]:
@@ -119,9 +122,14 @@ class Roster:
         self._after, self._known = after, None
         return [] if after else self._finish(self._read, self._read_from, is_same=False)
 
-    def take(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
-        """What is to be delivered of a change: nothing if it is known, or if it shows that something was missed."""
-        if self._is_first_of_all(change):
+    def take(
+        self, change: NumberedChange, *, is_live: bool = True
+    ) -> list[PresenceChange | PresenceMissed]:
+        """What is to be delivered of a change: nothing if it is known, or if it shows that something was missed.
+
+        `is_live`: all that comes after it comes here as well.
+        """
+        if is_live and self._is_first_of_all(change):
             # Nobody was there before: it need not be read.
             self._is_torn, self.version = False, Position(change.version.epoch, 0)
             self._held.clear()
@@ -158,10 +166,20 @@ class Roster:
         self._is_torn = self.is_reading = False
         self._is_ended = not version.epoch or (is_same and self._is_ended)
         delivered: list[PresenceChange | PresenceMissed] = [PresenceMissed()] if has_missed else []
-        for change in held:
+        for change in held[self._first_after(held) :]:
             delivered += self.take(change)
         self._wake()
         return delivered
+
+    def _first_after(self, held: list[NumberedChange]) -> int:
+        """Where in what was held the first change is that may come after what was read: before it are those of earlier epochs."""
+        assert self.version is not None  # noqa: S101 - it has just been read
+        epoch = self.version.epoch
+        for at, change in enumerate(held):
+            is_next = self._is_ended and change.version.offset == 1
+            if is_next or change.version.epoch == epoch or not change.version.offset:
+                return at
+        return len(held)
 
     def _apply(self, change: NumberedChange) -> list[PresenceChange | PresenceMissed]:
         self.version, self._is_ended = change.version, change.is_end

@@ -181,7 +181,8 @@ class Inbox:
     def _change(self, subscription: Subscription, change: NumberedChange) -> None:
         roster = subscription.roster
         if roster is not None:
-            self.deliver_changes(roster, roster.take(change))
+            taken = roster.take(change, is_live=subscription.is_acknowledged)
+            self.deliver_changes(roster, taken)
         elif change.event != "count":
             # Nobody here has entered, so nobody has a state that this must follow: somebody watches.
             self._hand_over(

@@ -7,6 +7,7 @@ import trio
 
 from channeld.broker.broker import (
     BrokerUnavailable,
+    History,
     PresenceChange,
     PresenceEntry,
     PresenceMissed,
@@ -19,6 +20,7 @@ from tests.broker.conftest import settle
 
 ROOM = Topic("room", "lobby", "general")
 MakeServer = Callable[[str], Any]
+KEEP = History(size=10, ttl=60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +191,33 @@ async def test_who_lingers_outlives_the_node_and_leaves_in_time(
     assert two.told == [("lost", ROOM, "fay")]
     assert await users(two) == ["ann", "bob", "eve"]
     assert await two.broker.leave(ROOM, "ann", "c2") is False
+
+
+async def test_who_comes_is_listed_however_rooms_empty_and_fill(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    (one,) = await two_nodes(shared_servers("valkey").url, 1)
+    broker, inside = one.broker, dict.fromkeys(range(3), 0)
+
+    async def come_and_go(number: int) -> None:
+        for turn in range(60):
+            at = (number * 7 + turn * turn) % 3
+            topic, user = Topic("room", "lobby", f"busy{at}"), f"u{number % 4}"
+            inside[at] += 1
+            broker.subscribe(topic)
+            await broker.since(topic, None, KEEP)
+            await broker.enter(topic, user, f"{number}-{turn}", {})
+            assert user in [entry.user for entry in await settle(broker.present(topic))]
+            inside[at] -= 1
+            if not inside[at]:
+                broker.unsubscribe(topic)
+            await settle(broker.linger(topic, user, f"{number}-{turn}"))
+            await settle(broker.leave(topic, user, f"{number}-{turn}"))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for number in range(12):
+                nursery.start_soon(come_and_go, number)
 
 
 async def test_an_outage_loses_nobody(make_server: MakeServer, two_nodes: Any) -> None:

@@ -73,6 +73,31 @@ def test_one_that_is_being_read_waits_for_its_page() -> None:
     assert here(roster) == ["ann"]
 
 
+def test_what_was_held_of_an_earlier_epoch_is_older_than_the_page() -> None:
+    roster = Roster(ROOM)
+    roster.begin()
+    roster.take(change(5, "leave", "ann", epoch="d"))
+    roster.take(change(1, "join", "bob"))
+    roster.take(change(2, "join", "eve"))
+    assert roster.answer(page(1, "bob")) == [PresenceChange("join", "eve", {"n": 0})]
+    assert (here(roster), roster.is_current) == (["bob", "eve"], True)
+
+
+def test_behind_a_page_with_nobody_only_a_first_change_may_come() -> None:
+    roster = Roster(ROOM)
+    roster.begin()
+    roster.take(change(5, "leave", "ann", epoch="d"))
+    roster.take(change(1, "join", "bob"))
+    assert roster.answer(page(0, epoch="")) == [PresenceChange("join", "bob", {"n": 0})]
+    assert (here(roster), roster.is_current) == (["bob"], True)
+
+
+def test_a_first_change_before_the_subscription_counts_says_nothing() -> None:
+    roster = Roster(ROOM)
+    assert roster.take(change(1, "join", "ann"), is_live=False) == []
+    assert roster.needs_reading
+
+
 def test_changes_that_follow_are_told_and_others_are_not() -> None:
     roster = read("ann", version=4)
     assert roster.take(change(4, "join", "ann")) == []
