@@ -38,7 +38,7 @@ from channeld.broker.redis.encoding import Epochs, place, topic_key
 from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
-from channeld.broker.redis.roster import PAGE, Listing, Roster, read_page
+from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
 from channeld.broker.redis.session import Dialler, Session
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
@@ -543,31 +543,14 @@ class RedisBroker:
         return bool(reply[0])
 
     def _read_roster(self, roster: Roster) -> None:
-        roster.begin()
-        self._ask_page(roster)
-
-    def _ask_page(self, roster: Roster) -> None:
-        reading = roster.readings
-
-        def read(reply: Reply) -> None:
-            if roster.readings != reading or not roster.is_reading:
-                return  # it is read again, or nobody wants it any more
-            changes = roster.answer(reply)
-            if roster.is_reading:
-                self._ask_page(roster)
-            self._inbox.deliver_changes(roster, changes)
-
-        script = Script("present", (self._names.base,), roster.question(), read, bound=True)
-        script.answer.on_failure = lambda: roster.give_up(BrokerUnavailable())
-        self._outgoing.put(script, urgent=True)
+        put = partial(self._outgoing.put, urgent=True)
+        read_pages(roster, self._names.base, put, self._inbox.deliver_changes)
 
     async def _read_present(self, topic: Topic) -> list[PresenceEntry]:
         found: dict[str, PresenceEntry] = {}
-        after, is_first = b"", True
-        while after or is_first:
-            is_first = False
-            arguments = (topic_key(topic), after, PAGE, "", 0)
-            script = Script("present", (self._names.base,), arguments, read_page)
+        after = None
+        while after != b"":
+            script = present_page(self._names.base, topic, after or b"")
             self._put(script)
             _, after, entries = await script.answer
             found.update((entry.user, entry) for entry in entries)

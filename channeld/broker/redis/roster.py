@@ -7,7 +7,7 @@ session with Redis, and the roster is read again: then members have missed somet
 here: the broker asks what `question` says and passes the replies in.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import attrs
@@ -23,9 +23,9 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.redis.encoding import NumberedChange, topic_key
-from channeld.broker.redis.queue import Argument, Reply
+from channeld.broker.redis.queue import Argument, Reply, Script
 
-__all__ = ["PAGE", "Listing", "Roster", "read_page"]
+__all__ = ["PAGE", "Listing", "Roster", "present_page", "read_page", "read_pages"]
 
 PAGE = 500
 # More than these while a roster is being read, and it is read again.
@@ -226,3 +226,34 @@ class Listing:
     def __await__(self) -> Generator[Any, Any, list[PresenceEntry]]:
         yield from self._roster.__await__()
         return self._roster.entries()
+
+
+def present_page(base: str, topic: Topic, after: bytes) -> Script:
+    """The call for a page of those present in a topic, whatever is known of it; `after`: where it begins."""
+    return Script("present", (base,), (topic_key(topic), after, PAGE, "", 0), read_page)
+
+
+def read_pages(
+    roster: Roster,
+    base: str,
+    put: Callable[[Script], object],
+    deliver: Callable[[Roster, list[PresenceChange | PresenceMissed]], object],
+) -> None:
+    """Read a roster, from its first page on: `put` sends the calls, and `deliver` gets what comes of the answers."""
+    roster.begin()
+    reading = roster.readings
+
+    def ask() -> None:
+        script = Script("present", (base,), roster.question(), read, bound=True)
+        script.answer.on_failure = lambda: roster.give_up(BrokerUnavailable())
+        put(script)
+
+    def read(reply: Reply) -> None:
+        if roster.readings != reading or not roster.is_reading:
+            return  # it is read again, or nobody wants it any more
+        changes = roster.answer(reply)
+        if roster.is_reading:
+            ask()
+        deliver(roster, changes)
+
+    ask()

@@ -373,7 +373,6 @@ async def test_who_is_present_is_read_in_pages(
     shared_servers: MakeServer, two_nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(roster, "PAGE", 7)
-    monkeypatch.setattr(broker, "PAGE", 7)
     one, two, three = await two_nodes(shared_servers("redis").url, 3)
     for answer in [one.broker.enter(ROOM, f"u{number}", "c", {}) for number in range(50)]:
         await answer
