@@ -398,7 +398,8 @@ class RedisBroker:
             self._start()
             # A part of the pause is chance, so that nodes do not come back in step.
             await trio.sleep(self._pause * (0.5 + secrets.randbelow(500) / 1000))
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            # One that is kept away waits for the others to stop, and then clients wait for it.
+            self._pause = min(self._pause * 2, ECHO if self.refusal else LONGEST_PAUSE)
 
     async def _expire(self) -> NoReturn:
         """Nothing waits for a session for longer than `HOLD`."""

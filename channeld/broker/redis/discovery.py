@@ -102,15 +102,17 @@ def _by_sentinels(url: str, scheme: str, names: Names) -> Target:
     plain = urlunsplit((scheme, f"{credentials}localhost", f"/{database}", urlencode(query), ""))
 
     async def find(ask: Ask) -> Location:
+        why = ""
         for sentinel in hosts:
             try:
                 words = (b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.encode())
                 found = await ask(sentinel, True, words)
-            except (RedisError, OSError, NotFound):
+            except (RedisError, OSError, NotFound) as error:
+                why = f": {error}"
                 continue
             if found:
                 return TCPLocation(found[0].decode(), int(found[1]))
-        raise NotFound(f"no Sentinel of {_listed(hosts)} knows a primary `{name}`")
+        raise NotFound(f"no Sentinel of {_listed(hosts)} knows a primary `{name}`{why}")
 
     pool = _pool(plain)
     return Target(find=find, names=names, pool=pool, url=plain, sentinel_options=own)
@@ -126,10 +128,12 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
     known = list(hosts)
 
     async def find(ask: Ask) -> Location:
+        why = ""
         for node in list(known):
             try:
                 ranges = await ask(node, False, (b"CLUSTER", b"SLOTS"))
-            except (RedisError, OSError, NotFound):
+            except (RedisError, OSError, NotFound) as error:
+                why = f": {error}"
                 continue
             nodes = [_node(entry[2], node) for entry in ranges]
             # The nodes that were named may all be gone one day; those that they named are asked as well.
@@ -137,7 +141,7 @@ def _by_slot(url: str, scheme: str, names: Names) -> Target:
             for entry, owner in zip(ranges, nodes, strict=True):
                 if entry[0] <= slot <= entry[1]:
                     return owner
-        raise NotFound(f"no node of {_listed(hosts)} knows who holds slot {slot}")
+        raise NotFound(f"no node of {_listed(hosts)} knows who holds slot {slot}{why}")
 
     return Target(find=find, names=names, pool=_pool(plain), url=plain, is_cluster=True)
 

@@ -178,13 +178,14 @@ class Leases:
             try:
                 arguments = (self.entries.lease, round(LEASE * 1000))
                 state, *ended = await session.call("renew", (self._names.base,), arguments)
+                refusal = await self._agreed(session, "")
             except RedisError:
                 # Out of memory, for one: nobody's lease is renewed then, and nobody is undone.
                 steady = 0
                 continue
             if state < 0:
                 raise Lost("the presence lease is gone")
-            if refusal := await self._agreed(session, ""):
+            if refusal:
                 raise Lost(refusal)
             steady = steady + 1 if state else 0
             for lease in ended if steady >= _STEADY else ():

@@ -362,7 +362,7 @@ class ShardedBroker:
         away = (
             f"{name}: {shard.reason}"
             for name, shard in zip(self._names, self._shards, strict=True)
-            if not shard.healthy
+            if not shard.healthy and shard.reason
         )
         return "; ".join(islice(away, 3))
 

@@ -16,11 +16,13 @@ KEEP = History(size=10, ttl=60)
 MakeServer = Callable[[str], Server]
 
 
-def start(make_server: MakeServer, kind: str, *options: str) -> tuple[Server, int]:
+def start(
+    make_server: MakeServer, kind: str, *options: str, port_option: str = "--port"
+) -> tuple[Server, int]:
     """A server on a TCP port of this machine, and the port."""
     server, port = make_server(kind), free_port()
     server.kill()
-    server.start("--port", str(port), "--bind", "127.0.0.1", *options)
+    server.start(port_option, str(port), "--bind", "127.0.0.1", *options)
     return server, port
 
 
@@ -60,13 +62,12 @@ class Cluster:
     """Primaries that share the slots, and spares without any."""
 
     members: list[tuple[Server, int]]
-    options: str = ""
 
     @property
     def url(self) -> str:
         """Two of its nodes are named."""
         (_, first), *_, (_, last) = self.members
-        return f"redis+cluster://127.0.0.1:{first},127.0.0.1:{last}{self.options}"
+        return f"redis+cluster://127.0.0.1:{first},127.0.0.1:{last}"
 
     async def owner(self, key: str) -> int:
         """The number of the primary of a key."""
@@ -103,13 +104,21 @@ class Cluster:
 
 
 async def start_cluster(
-    make_server: MakeServer, kind: str, primaries: int = 3, spares: int = 0, *options: str
+    make_server: MakeServer,
+    kind: str,
+    primaries: int = 3,
+    spares: int = 0,
+    *options: str,
+    port_option: str = "--port",
 ) -> Cluster:
     """A cluster on this machine."""
     count = primaries + spares
     wanted = ("--cluster-enabled", "yes", "--cluster-node-timeout", "700", "--save", "", *options)
     buses = [free_port() for _ in range(count)]
-    members = [start(make_server, kind, *wanted, "--cluster-port", str(bus)) for bus in buses]
+    members = [
+        start(make_server, kind, *wanted, "--cluster-port", str(bus), port_option=port_option)
+        for bus in buses
+    ]
     for number in range(primaries):
         first, last = (SLOTS * n // primaries for n in (number, number + 1))
         await members[number][0].command("CLUSTER", "ADDSLOTSRANGE", str(first), str(last - 1))
