@@ -5,6 +5,7 @@ passes: `queue.py` (what waits to be sent, and its batches), `scripts.py` (what 
 `newest.py` (of frames with keys, the newest),
 `encoding.py` (names and envelopes), `subscriptions.py` (what comes back, in order and without holes), `entries.py`
 (presence and leases), `roster.py` (who is present, as this node keeps it). Below them `session.py` (one session, from dialling
-to the first fault), `connection.py` (RESP3 over one socket, by callbacks) and `discovery.py` (where the primary is). `dialect.py` (how a cluster's
-node is spoken to). Above them `layout.py` (where a topic is, over several servers or in a cluster) and `shards.py` (several brokers as one). Beside them `embedded.py`: a private server for the processes of one machine.
+to the first fault), `connection.py` (RESP3 over one socket, by callbacks), `dialect.py` (how a cluster's node is spoken to),
+`discovery.py` (where the primary is) and `statistics.py`. Above them `layout.py` (where a topic is, over several servers or in a
+cluster) and `shards.py` (several brokers as one). Beside them `embedded.py`: a private server for the processes of one machine.
 """

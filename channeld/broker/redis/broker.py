@@ -40,12 +40,13 @@ from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
 from channeld.broker.redis.session import Dialler, Session
+from channeld.broker.redis.statistics import RedisStatistics
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
-__all__ = ["RedisBroker", "RedisStatistics"]
+__all__ = ["RedisBroker"]
 
 T = TypeVar("T")
 
@@ -57,24 +58,6 @@ ECHO = 1.0
 SILENCE = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _FILL_AT_ONCE = 50
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class RedisStatistics:
-    """What a `RedisBroker` has done and holds. `echo` is the latest time to hear oneself, in seconds."""
-
-    healthy: bool
-    sessions: int
-    echo: float
-    queued: int
-    subscriptions: int
-    entries: int
-    received: int
-    dropped: int
-    duplicates: int
-    filled: int
-    gaps: int
-    failed: int
 
 
 class RedisBroker:
