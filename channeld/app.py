@@ -34,7 +34,7 @@ from channeld.server.calls import Calls
 from channeld.server.handshake import Condition
 from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.server.http import serve_http
-from channeld.server.jwks import KeySet, keep_fresh
+from channeld.server.jwks import RemoteKeySet, keep_fresh
 from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
@@ -139,7 +139,7 @@ class App:
         self.calls.forward = self.cluster.post
         self.webhooks = self._make_webhooks(plan.config)
         self.shadow: Shadow | None = None
-        self._shadow_keys: Mapping[str, KeySet] = {}
+        self._shadow_keys: Mapping[str, RemoteKeySet] = {}
 
     def compare_with(self, plan: Plan) -> None:
         """Ask another configuration about everything that comes, and do nothing that it says. Call it before `run`."""
@@ -172,12 +172,14 @@ class App:
         if self.shadow is not None:
             yield from self.shadow.samples()
 
-    def _make_key_sets(self, plan: Plan, old: Mapping[str, KeySet]) -> dict[str, KeySet]:
+    def _make_key_sets(
+        self, plan: Plan, old: Mapping[str, RemoteKeySet]
+    ) -> dict[str, RemoteKeySet]:
         sets = {}
         for name, auth in plan.config.auth.items():
             source = authenticator(auth).key_source()
             if source is not None:
-                sets[name] = old.get(name) or KeySet(source, self.runtime.clock, name=name)
+                sets[name] = old.get(name) or RemoteKeySet(source, self.runtime.clock, name=name)
         return sets
 
     # ------------------------------------------------------------------------------------------------ its life
@@ -340,12 +342,12 @@ class App:
             seconds = round(trio.current_time() - began, 3)
             log("hook_timeout", hook=hook.name, reason="the lifespan did not end", seconds=seconds)
 
-    async def _fetch_keys(self, key_sets: Iterable[KeySet]) -> None:
+    async def _fetch_keys(self, key_sets: Iterable[RemoteKeySet]) -> None:
         async with trio.open_nursery() as nursery:
             for key_set in key_sets:
                 nursery.start_soon(partial(key_set.refresh, forced=True))
 
-    def _current_key_sets(self) -> Iterable[KeySet]:
+    def _current_key_sets(self) -> Iterable[RemoteKeySet]:
         mine = list(self._key_sets.values())
         of_shadow = (keys for keys in self._shadow_keys.values() if keys not in mine)
         return [*mine, *of_shadow]

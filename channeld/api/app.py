@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from channeld.api.access import has_key, is_own_origin, is_private_host
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema, read_body, read_query
 from channeld.api.openapi import describe
 from channeld.api.problems import Problem, document
@@ -70,7 +70,7 @@ class _Sending:
         await self.send(message)
 
 
-async def _openapi(control: Control, _ask: Ask) -> Json:
+async def _openapi(control: Control, _ask: ApiRequest) -> Json:
     return describe(TABLE, control.engine.plan)
 
 
@@ -93,7 +93,7 @@ async def _answer(control: Control, request: Request) -> Response:
         query = read_query(request.scope["query_string"], route.query)
         body = None if route.body is None else await _read_json(request, route.body)
         result = await route.handler(
-            control, Ask(request=request, params=params, query=query, body=body)
+            control, ApiRequest(request=request, params=params, query=query, body=body)
         )
     except Problem as problem:
         return problem.response()

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from channeld import __version__
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.problems import Problem
 from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
@@ -50,7 +50,7 @@ _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?
 # ------------------------------------------------------------------------------------------------------- files
 
 
-async def page(control: Control, ask: Ask) -> Response:
+async def page(control: Control, ask: ApiRequest) -> Response:
     """The console's page."""
     answer = _answer(ask, "index.html")
     sockets = " ".join(_urls(control, ask))
@@ -61,7 +61,7 @@ async def page(control: Control, ask: Ask) -> Response:
     return answer
 
 
-async def follow(control: Control, ask: Ask) -> Response:
+async def follow(control: Control, ask: ApiRequest) -> Response:
     """A short link of `channeld run --dev`."""
     url = next(iter(_urls(control, ask)), "")
     target = control.console.opens(control.engine.plan, ask.params["code"], url)
@@ -71,7 +71,7 @@ async def follow(control: Control, ask: Ask) -> Response:
     return Response(status_code=303, headers=headers)
 
 
-async def chat(control: Control, ask: Ask) -> Response:
+async def chat(control: Control, ask: ApiRequest) -> Response:
     """The example's chat page, which brings its own policy."""
     body = control.console.page()
     if body is None:
@@ -79,18 +79,18 @@ async def chat(control: Control, ask: Ask) -> Response:
     return _file(ask, "chat.html", body)
 
 
-async def file(_control: Control, ask: Ask) -> Response:
+async def file(_control: Control, ask: ApiRequest) -> Response:
     """One of its files."""
     return _answer(ask, ask.params["file"])
 
 
-def _answer(ask: Ask, name: str) -> Response:
+def _answer(ask: ApiRequest, name: str) -> Response:
     if name not in _names():
         raise Problem(404, "there is no such file")
     return _file(ask, name, (_FOLDER / name).read_bytes())
 
 
-def _file(ask: Ask, name: str, body: bytes) -> Response:
+def _file(ask: ApiRequest, name: str, body: bytes) -> Response:
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {
         "cache-control": "no-cache",
@@ -115,7 +115,7 @@ def _names() -> frozenset[str]:
 # ----------------------------------------------------------------------------------------------------- answers
 
 
-async def setup(control: Control, ask: Ask) -> Json:
+async def setup(control: Control, ask: ApiRequest) -> Json:
     """What is served, and where."""
     plan, console = control.engine.plan, control.console
     return {
@@ -128,7 +128,7 @@ async def setup(control: Control, ask: Ask) -> Json:
     }
 
 
-def _urls(control: Control, ask: Ask) -> list[str]:
+def _urls(control: Control, ask: ApiRequest) -> list[str]:
     """The server's URLs; one that listens everywhere is where the page was fetched from."""
     found: list[str] = []
     host = ask.request.headers.get("host", "")
@@ -144,7 +144,7 @@ def _urls(control: Control, ask: Ask) -> list[str]:
     return found
 
 
-async def pulse(control: Control, _ask: Ask) -> Json:
+async def pulse(control: Control, _ask: ApiRequest) -> Json:
     """The numbers of now; the console makes rates of two of them."""
     counts = await control.cluster.counts()
     totals: dict[str, float] = {}
@@ -209,7 +209,7 @@ def _add(sample: Sample, totals: dict[str, float], refused: dict[str, float]) ->
         refused[result] = refused.get(result, 0) + sample.value
 
 
-async def check(control: Control, ask: Ask) -> Json:
+async def check(control: Control, ask: ApiRequest) -> Json:
     """What the schema of a message type says of a message."""
     plan = control.channel(ask.body["channel"])
     message = plan.messages.get(ask.body["type"])
@@ -228,7 +228,7 @@ def _violations(message: MessagePlan, value: dict[str, Json]) -> list[Violation]
     return [] if message.accepts(fields) else message.validator.explain(fields)
 
 
-async def trace(control: Control, ask: Ask) -> Json:
+async def trace(control: Control, ask: ApiRequest) -> Json:
     """What becomes of a message, step by step, in an engine of its own: the server's clients notice nothing."""
     follow = control.console.trace
     if follow is None:
@@ -238,7 +238,7 @@ async def trace(control: Control, ask: Ask) -> Json:
     return await trio.to_thread.run_sync(follow, *arguments, limiter=_ONE_TRACE)
 
 
-async def token(control: Control, ask: Ask) -> Json:
+async def token(control: Control, ask: ApiRequest) -> Json:
     """A token with which the playground connects."""
     mint = control.console.mint
     if mint is None:
@@ -253,7 +253,7 @@ async def token(control: Control, ask: Ask) -> Json:
 # -------------------------------------------------------------------------------------------------------- tail
 
 
-async def tail(control: Control, ask: Ask) -> Response:
+async def tail(control: Control, ask: ApiRequest) -> Response:
     """A room's frames as server-sent events: one for each frame, `missed` for those that came too fast."""
     plan, room = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     control.tails.demand_place()

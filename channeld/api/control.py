@@ -21,7 +21,7 @@ from channeld.protocol.names import is_room_name
 from channeld.suggest import did_you_mean
 from channeld.telemetry import Sample
 
-__all__ = ["Ask", "Console", "Control"]
+__all__ = ["ApiRequest", "Console", "Control"]
 
 _LISTED: Final = 20
 
@@ -118,7 +118,7 @@ class Control:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Ask:
+class ApiRequest:
     """A request that has the right form: the path's parameters, the query's, and the body's value."""
 
     request: Request

@@ -17,7 +17,7 @@ from channeld.api.problems import Problem
 from channeld.protocol.frames import Json
 from channeld.timers import Clock
 
-__all__ = ["MOST_KEYS", "WINDOW", "Entry", "Idempotency"]
+__all__ = ["MOST_KEYS", "WINDOW", "Idempotency", "KeptAnswer"]
 
 WINDOW: Final = 300.0
 MOST_KEYS: Final = 10_000
@@ -26,7 +26,7 @@ Result: TypeAlias = dict[str, Json]
 
 
 @attrs.define(eq=False)
-class Entry:
+class KeptAnswer:
     """What one key stands for: the request's fingerprint, when it came, and its outcome once there is one."""
 
     fingerprint: bytes
@@ -52,12 +52,12 @@ class Idempotency:
     def __init__(self, clock: Clock, most: int = MOST_KEYS) -> None:
         self._clock = clock
         self._most = most
-        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], KeptAnswer] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, channel: str, key: str, fingerprint: bytes) -> Entry | None:
+    def find(self, channel: str, key: str, fingerprint: bytes) -> KeptAnswer | None:
         """What the key stands for by now.
 
         Raises:
@@ -69,15 +69,15 @@ class Idempotency:
             raise Problem(422, "this idempotency_key was used for something else")
         return entry
 
-    def add(self, channel: str, key: str, fingerprint: bytes) -> Entry:
+    def add(self, channel: str, key: str, fingerprint: bytes) -> KeptAnswer:
         """Let a key stand for something from now on. The oldest key gives way to one too many."""
         if len(self._entries) >= self._most:
             self._entries.popitem(last=False)
-        entry = self._entries[channel, key] = Entry(fingerprint, self._clock.monotonic())
+        entry = self._entries[channel, key] = KeptAnswer(fingerprint, self._clock.monotonic())
         return entry
 
     async def settle(
-        self, channel: str, key: str, entry: Entry, outcome: Awaitable[Result]
+        self, channel: str, key: str, entry: KeptAnswer, outcome: Awaitable[Result]
     ) -> Result:
         """Await what an added key stands for, and keep it; a failure is forgotten.
 

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Mapping
 from typing import Final
 
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.past import EVERY, KEPT
 from channeld.api.problems import Problem
 from channeld.api.views import moment
@@ -17,12 +17,12 @@ __all__ = ["busy", "connection", "past"]
 _LISTED: Final = 20
 
 
-async def past(control: Control, _ask: Ask) -> Json:
+async def past(control: Control, _ask: ApiRequest) -> Json:
     """The last minutes, oldest first."""
     return {"every": EVERY, "kept": KEPT, "moments": control.past.moments()}
 
 
-async def busy(control: Control, _ask: Ask) -> Json:
+async def busy(control: Control, _ask: ApiRequest) -> Json:
     """The largest rooms of all nodes, and the connections of this process for which most bytes wait."""
     sizes: list[tuple[int, str, str]] = []
     for channel in control.engine.plan.channels:
@@ -51,7 +51,7 @@ def _queued(session: Session) -> int:
     return queued if isinstance(queued, int) else 0
 
 
-async def connection(control: Control, ask: Ask) -> Json:
+async def connection(control: Control, ask: ApiRequest) -> Json:
     """One connection: who, since when, where; and where it is this process's, its allowances and last refusals."""
     id = ask.params["connection"]
     session = control.engine.sessions.get(id)

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any
 
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.pending import Result, told
 from channeld.api.problems import Problem
 from channeld.api.views import paged
@@ -15,7 +15,7 @@ from channeld.schema.violations import Violation
 __all__ = ["restore", "revocations", "revoke"]
 
 
-async def revoke(control: Control, ask: Ask) -> Result:
+async def revoke(control: Control, ask: ApiRequest) -> Result:
     """Refuse tokens, and close the connections that have one."""
     revocation = _read(ask.body, control.engine.runtime.clock.wall())
     try:
@@ -25,12 +25,12 @@ async def revoke(control: Control, ask: Ask) -> Result:
     return told(reached, id=revocation.id, until=_text(revocation.until))
 
 
-async def revocations(control: Control, ask: Ask) -> Json:
+async def revocations(control: Control, ask: ApiRequest) -> Json:
     """A page of what is revoked."""
     return paged("revocations", ask, control.engine.revocations, lambda one: one.id, _row)
 
 
-async def restore(control: Control, ask: Ask) -> Json:
+async def restore(control: Control, ask: ApiRequest) -> Json:
     """Take a revocation back."""
     id = ask.params["id"]
     if not await control.cluster.restore(id):

@@ -12,13 +12,13 @@ import attrs
 from starlette.responses import Response
 
 from channeld.api import answers, console_answers, forms, insight, revoking, verbs, views
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
 
 __all__ = ["ROUTES", "Handler", "Route", "find"]
 
-Handler: TypeAlias = Callable[[Control, Ask], Awaitable["Response | Json"]]
+Handler: TypeAlias = Callable[[Control, ApiRequest], Awaitable["Response | Json"]]
 
 
 @attrs.frozen(kw_only=True, eq=False)

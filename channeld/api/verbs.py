@@ -1,6 +1,6 @@
 """What the API does: publish, disconnect, subscribe, unsubscribe, clear; each handler is one verb of the engine's cluster."""
 
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.pending import Result, told
 from channeld.api.problems import Problem
 from channeld.api.publishing import begin, publish_all
@@ -11,17 +11,17 @@ from channeld.protocol.frames import Json
 __all__ = ["batch", "clear", "disconnect", "publish", "subscribe", "unsubscribe"]
 
 
-async def publish(control: Control, ask: Ask) -> Json:
+async def publish(control: Control, ask: ApiRequest) -> Json:
     """Publish one event."""
     return await begin(control, ask.body)
 
 
-async def batch(control: Control, ask: Ask) -> Json:
+async def batch(control: Control, ask: ApiRequest) -> Json:
     """Publish many, each with its own result."""
     return {"results": await publish_all(control, ask.body)}
 
 
-async def disconnect(control: Control, ask: Ask) -> Result:
+async def disconnect(control: Control, ask: ApiRequest) -> Result:
     """Close a user's connections, or one."""
     reached = await control.cluster.disconnect(
         user=ask.body.get("user"),
@@ -32,7 +32,7 @@ async def disconnect(control: Control, ask: Ask) -> Result:
     return told(reached)
 
 
-async def subscribe(control: Control, ask: Ask) -> Result:
+async def subscribe(control: Control, ask: ApiRequest) -> Result:
     """Put a user's connections on a channel, or one, into a room."""
     reached = await control.cluster.subscribe(
         user=ask.body.get("user"),
@@ -43,7 +43,7 @@ async def subscribe(control: Control, ask: Ask) -> Result:
     return told(reached)
 
 
-async def unsubscribe(control: Control, ask: Ask) -> Result:
+async def unsubscribe(control: Control, ask: ApiRequest) -> Result:
     """Take them out of it."""
     reached = await control.cluster.unsubscribe(
         user=ask.body.get("user"),
@@ -54,7 +54,7 @@ async def unsubscribe(control: Control, ask: Ask) -> Result:
     return told(reached)
 
 
-async def clear(control: Control, ask: Ask) -> Json:
+async def clear(control: Control, ask: ApiRequest) -> Json:
     """Take the kept frames of a room away, or the newest of one key."""
     plan, room = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.history is None:

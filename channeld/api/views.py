@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import orjson
 from starlette.responses import Response
 
-from channeld.api.control import Ask, Control
+from channeld.api.control import ApiRequest, Control
 from channeld.api.metrics import exposition
 from channeld.api.problems import Problem
 from channeld.broker.broker import Position, Topic
@@ -40,14 +40,14 @@ T = TypeVar("T")
 # --------------------------------------------------------------------------------------------------- channels
 
 
-async def channels(control: Control, _ask: Ask) -> Json:
+async def channels(control: Control, _ask: ApiRequest) -> Json:
     """Every declared channel, and how many connections and rooms it has."""
     counts = await control.cluster.counts()
     plans = list(control.engine.plan.channels.values())
     return {"channels": [_channel(control, plan, counts) for plan in plans]}
 
 
-async def channel(control: Control, ask: Ask) -> Json:
+async def channel(control: Control, ask: ApiRequest) -> Json:
     """One of them."""
     plan = control.channel(ask.params["channel"])
     return _channel(control, plan, await control.cluster.counts())
@@ -71,7 +71,7 @@ def _channel(control: Control, plan: ChannelPlan, counts: dict[str, tuple[int, i
     }
 
 
-async def rooms(control: Control, ask: Ask) -> Json:
+async def rooms(control: Control, ask: ApiRequest) -> Json:
     """The rooms of a channel that somebody is in, by name."""
     plan = control.channel(ask.params["channel"])
     found = await control.cluster.rooms(plan.name)
@@ -82,7 +82,7 @@ def _room_row(row: tuple[str, int]) -> Json:
     return {"room": row[0], "connections": row[1]}
 
 
-async def room(control: Control, ask: Ask) -> Json:
+async def room(control: Control, ask: ApiRequest) -> Json:
     """The connections that are in a room."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     found = await control.cluster.connections(channel=plan.name, room=name)
@@ -90,7 +90,7 @@ async def room(control: Control, ask: Ask) -> Json:
     return {"room": name, "connections": len(found), **page}
 
 
-async def presence(control: Control, ask: Ask) -> Json:
+async def presence(control: Control, ask: ApiRequest) -> Json:
     """Who is in a room (or on the channel, where presence is the channel's), by user."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.presence is None:
@@ -114,7 +114,7 @@ async def presence(control: Control, ask: Ask) -> Json:
     return {"room": name, "count": len(users), "connections": count.connections, **page}
 
 
-async def history(control: Control, ask: Ask) -> Json:
+async def history(control: Control, ask: ApiRequest) -> Json:
     """The latest frames of a room, or those before a position; oldest first."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.history is None:
@@ -130,7 +130,7 @@ async def history(control: Control, ask: Ask) -> Json:
     return {"room": name, "frames": frames, "more": page.more}
 
 
-async def user(control: Control, ask: Ask) -> Json:
+async def user(control: Control, ask: ApiRequest) -> Json:
     """Whether a user is online, and through which connections."""
     name = ask.params["user"]
     if not 1 <= len(name) <= 128:
@@ -169,7 +169,7 @@ def moment(seconds: float) -> str:
 
 def paged(
     name: str,
-    ask: Ask,
+    ask: ApiRequest,
     rows: Iterable[T],
     key: Callable[[T], str],
     show: Callable[[T], Json],
@@ -186,12 +186,12 @@ def paged(
 # ----------------------------------------------------------------------------------------------------- health
 
 
-async def live(_control: Control, _ask: Ask) -> Json:
+async def live(_control: Control, _ask: ApiRequest) -> Json:
     """The process answers."""
     return {"status": "live"}
 
 
-async def ready(control: Control, _ask: Ask) -> Json:
+async def ready(control: Control, _ask: ApiRequest) -> Json:
     """Clients can be sent here."""
     if control.is_draining():
         raise Problem(503, "draining", headers={"retry-after": "10"})
@@ -201,7 +201,7 @@ async def ready(control: Control, _ask: Ask) -> Json:
     return {"status": "ready", **({"shards": shards} if shards else {})}
 
 
-async def metrics(control: Control, _ask: Ask) -> Response:
+async def metrics(control: Control, _ask: ApiRequest) -> Response:
     """Prometheus."""
     samples = await control.cluster.samples()
     text = exposition([*samples, *control.samples()])

@@ -22,7 +22,7 @@ from channeld.telemetry import escaped
 if TYPE_CHECKING:
     from channeld.client import Client, Presence
 
-__all__ = ["Server", "disconnect", "presence", "publish", "revoke"]
+__all__ = ["ApiServer", "disconnect", "presence", "publish", "revoke"]
 
 _KEY: Final = "CHANNELD_API_KEY"
 _HINT: Final = "is the server running, and its `api` on?"
@@ -36,7 +36,7 @@ class _Unreached(click.ClickException):
 
 
 @attrs.frozen(kw_only=True)
-class Server:
+class ApiServer:
     """Which server is asked: its URL or Unix socket, and a key."""
 
     url: str
@@ -99,15 +99,15 @@ def _with_server(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _server(file: str, url: str | None, key: str | None) -> Server:
+def _server(file: str, url: str | None, key: str | None) -> ApiServer:
     if url is not None and not _is_url(url):
         raise click.UsageError(f"--url: '{url}' is not http://HOST:PORT or unix:PATH")
     running = dev_server(file) if url is None and key is None else None
     if running is not None and running.api_url:
-        return Server(url=running.api_url, key=running.key)
+        return ApiServer(url=running.api_url, key=running.key)
     key = key or os.environ.get(_KEY)
     if url is not None and key:
-        return Server(url=url.rstrip("/"), key=key)
+        return ApiServer(url=url.rstrip("/"), key=key)
     try:
         api = checked_config(file).api
     except Unreadable as error:
@@ -121,7 +121,7 @@ def _server(file: str, url: str | None, key: str | None) -> Server:
     if not key:
         raise click.UsageError(f"there is no key: set {_KEY}, or give --key")
     assert url is not None  # noqa: S101 - set above
-    return Server(url=url.rstrip("/"), key=key)
+    return ApiServer(url=url.rstrip("/"), key=key)
 
 
 def _is_url(text: str) -> bool:

@@ -83,7 +83,7 @@ def _connect(
 
     wait = ctx.params["wait"]
     if ctx.params["send"] or wait is not None:
-        script = client.Script(
+        script = client.ClientScript(
             send=tuple(map(_text, ctx.params["send"])),
             wait=_wait(wait),
             timeout=ctx.params["timeout"],
@@ -148,10 +148,10 @@ def _token_from(checked: Checked | None, auth: str | None) -> tuple[str, ...]:
 
 
 def _text(given: str) -> str:
-    from channeld.dev.prompt import Send, parse_line  # noqa: PLC0415 - with the client
+    from channeld.dev.prompt import SendCommand, parse_line  # noqa: PLC0415 - with the client
 
     typed = parse_line(given)
-    if not isinstance(typed, Send):
+    if not isinstance(typed, SendCommand):
         raise click.UsageError(f"--send {given!r}: {getattr(typed, 'text', 'nothing to send')}")
     return typed.text
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from channeld.config.language import joined
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Severity
 from channeld.suggest import did_you_mean
 
@@ -32,7 +32,7 @@ def command(code: str | None) -> None:
     click.echo("\n".join(_lines(found, min(shutil.get_terminal_size().columns, 100))))
 
 
-def _hint(code: str, by_name: Mapping[str, Entry]) -> str:
+def _hint(code: str, by_name: Mapping[str, CatalogueEntry]) -> str:
     """What may have been meant: a name, or a code with a letter or digit missing, too many or in the wrong place."""
     otherwise = "`channeld explain` lists them all"
     if by_name:
@@ -56,7 +56,7 @@ def _is_slip(code: str, known: str) -> bool:
     )
 
 
-def _lines(entry: Entry, width: int) -> Iterator[str]:
+def _lines(entry: CatalogueEntry, width: int) -> Iterator[str]:
     severity = click.style(str(entry.severity), fg=_COLOURS[entry.severity])
     yield f"{click.style(entry.code, bold=True)} {entry.name} ({severity})"
     yield ""

@@ -24,7 +24,7 @@ from channeld.client.answers import (
     User,
 )
 from channeld.client.requests import (
-    Ask,
+    ClientRequest,
     options,
     pause_before,
     read,
@@ -193,7 +193,7 @@ class AsyncClient:
         target = target_of(user, connection)
         return await self._send(requests.membership("unsubscribe", target, channel, room))
 
-    async def _send(self, ask: Ask[T]) -> T:
+    async def _send(self, ask: ClientRequest[T]) -> T:
         attempt = 0
         while True:
             try:
@@ -205,7 +205,7 @@ class AsyncClient:
             await self._sleep(pause)
             attempt += 1
 
-    async def _request(self, ask: Ask[T]) -> httpx.Response:
+    async def _request(self, ask: ClientRequest[T]) -> httpx.Response:
         body = {} if ask.body is None else {"json": ask.body}
         try:
             return await self._http.request(ask.method, ask.path, params=ask.query, **body)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ from channeld.client.answers import (
     Violation,
 )
 
-__all__ = ["TRIES", "Ask", "options", "pause_before", "read", "requests", "target_of"]
+__all__ = ["TRIES", "ClientRequest", "options", "pause_before", "read", "requests", "target_of"]
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ _UNAVAILABLE: Final = 503
 
 
 @attrs.frozen
-class Ask(Generic[T]):
+class ClientRequest(Generic[T]):
     """A request, and how its answer is read. Only what `is_repeatable` is ever sent twice."""
 
     method: str
@@ -77,13 +77,15 @@ def _problem(value: object, status: int) -> Problem:
 
 def _get(
     read: Callable[[Any], T], *path: str, query: Mapping[str, str | int | None] | None = None
-) -> Ask[T]:
+) -> ClientRequest[T]:
     given = {name: value for name, value in (query or {}).items() if value is not None}
-    return Ask("GET", _path(*path), read, given)
+    return ClientRequest("GET", _path(*path), read, given)
 
 
-def _post(path: str, body: object, read: Callable[[Any], T], *, again: bool = False) -> Ask[T]:
-    return Ask("POST", f"/v1/{path}", read, {}, body, again)
+def _post(
+    path: str, body: object, read: Callable[[Any], T], *, again: bool = False
+) -> ClientRequest[T]:
+    return ClientRequest("POST", f"/v1/{path}", read, {}, body, again)
 
 
 def _path(*segments: str) -> str:
@@ -97,11 +99,11 @@ def _path(*segments: str) -> str:
 class Requests:
     """Every verb once, as a request; the two clients only send them."""
 
-    def publish(self, one: Publish) -> Ask[Published]:
+    def publish(self, one: Publish) -> ClientRequest[Published]:
         again = one.idempotency_key is not None
         return _post("publish", one.body(), lambda value: _known(Published, value), again=again)
 
-    def batch(self, events: Iterable[Publish]) -> Ask[Batch]:
+    def batch(self, events: Iterable[Publish]) -> ClientRequest[Batch]:
         body = [{"publish": one.body()} for one in events]
         again = all("idempotency_key" in row["publish"] for row in body)
 
@@ -115,55 +117,61 @@ class Requests:
 
         return _post("batch", body, read, again=again)
 
-    def channels(self) -> Ask[list[Channel]]:
+    def channels(self) -> ClientRequest[list[Channel]]:
         return _get(lambda value: [_known(Channel, row) for row in value["channels"]], "channels")
 
-    def channel(self, name: str) -> Ask[Channel]:
+    def channel(self, name: str) -> ClientRequest[Channel]:
         return _get(lambda value: _known(Channel, value), "channels", name)
 
-    def rooms(self, channel: str, limit: int, after: str | None) -> Ask[Rooms]:
+    def rooms(self, channel: str, limit: int, after: str | None) -> ClientRequest[Rooms]:
         query = {"limit": limit, "after": after}
         return _get(_with(Rooms, "rooms", RoomCount), "channels", channel, "rooms", query=query)
 
-    def room(self, channel: str, room: str, limit: int, after: str | None) -> Ask[Room]:
+    def room(self, channel: str, room: str, limit: int, after: str | None) -> ClientRequest[Room]:
         query = {"limit": limit, "after": after}
         path = ("channels", channel, "rooms", room)
         return _get(_with(Room, "members", Member), *path, query=query)
 
-    def presence(self, channel: str, room: str, limit: int, after: str | None) -> Ask[Presence]:
+    def presence(
+        self, channel: str, room: str, limit: int, after: str | None
+    ) -> ClientRequest[Presence]:
         query = {"limit": limit, "after": after}
         path = ("channels", channel, "rooms", room, "presence")
         return _get(_with(Presence, "users", PresentUser), *path, query=query)
 
-    def history(self, channel: str, room: str, limit: int, before: str | None) -> Ask[History]:
+    def history(
+        self, channel: str, room: str, limit: int, before: str | None
+    ) -> ClientRequest[History]:
         query = {"limit": limit, "before": before}
         path = ("channels", channel, "rooms", room, "history")
         return _get(lambda value: _known(History, value), *path, query=query)
 
-    def clear(self, channel: str, room: str, key: str | None) -> Ask[int]:
+    def clear(self, channel: str, room: str, key: str | None) -> ClientRequest[int]:
         path = _path("channels", channel, "rooms", room, "history")
-        return Ask(
+        return ClientRequest(
             "DELETE", path, lambda value: int(value["frames"]), {} if key is None else {"key": key}
         )
 
-    def user(self, user: str, limit: int, after: str | None) -> Ask[User]:
+    def user(self, user: str, limit: int, after: str | None) -> ClientRequest[User]:
         query = {"limit": limit, "after": after}
         return _get(_with(User, "connections", Connection), "users", user, query=query)
 
-    def disconnect(self, target: Mapping[str, str], code: int, reason: str) -> Ask[int]:
+    def disconnect(self, target: Mapping[str, str], code: int, reason: str) -> ClientRequest[int]:
         return _post("disconnect", {**target, "code": code, "reason": reason}, _count)
 
-    def revoke(self, body: Mapping[str, str | float]) -> Ask[Revoked]:
+    def revoke(self, body: Mapping[str, str | float]) -> ClientRequest[Revoked]:
         return _post("revoke", dict(body), lambda value: _known(Revoked, value), again=True)
 
-    def revocations(self, limit: int, after: str | None) -> Ask[Revocations]:
+    def revocations(self, limit: int, after: str | None) -> ClientRequest[Revocations]:
         query = {"limit": limit, "after": after}
         return _get(_with(Revocations, "revocations", Revocation), "revocations", query=query)
 
-    def restore(self, id: str) -> Ask[None]:
-        return Ask("DELETE", _path("revocations", id), lambda _value: None, {})
+    def restore(self, id: str) -> ClientRequest[None]:
+        return ClientRequest("DELETE", _path("revocations", id), lambda _value: None, {})
 
-    def membership(self, verb: str, target: Mapping[str, str], channel: str, room: str) -> Ask[int]:
+    def membership(
+        self, verb: str, target: Mapping[str, str], channel: str, room: str
+    ) -> ClientRequest[int]:
         return _post(verb, {**target, "channel": channel, "room": room}, _count)
 
 
@@ -184,7 +192,7 @@ def target_of(user: str | None, connection: str | None) -> dict[str, str]:
     raise ValueError("name a user or a connection")
 
 
-def read(ask: Ask[T], response: httpx.Response) -> T:
+def read(ask: ClientRequest[T], response: httpx.Response) -> T:
     """The answer's value.
 
     Raises:
@@ -200,7 +208,9 @@ def read(ask: Ask[T], response: httpx.Response) -> T:
     raise ApiError(_problem(value, response.status_code), float(after) if after.isdigit() else None)
 
 
-def pause_before(attempt: int, error: ApiError | Unreachable, ask: Ask[T]) -> float | None:
+def pause_before(
+    attempt: int, error: ApiError | Unreachable, ask: ClientRequest[T]
+) -> float | None:
     """Seconds until the request may be repeated; None: it may not."""
     is_over = attempt + 1 >= TRIES or not ask.is_repeatable
     if is_over or (isinstance(error, ApiError) and error.status != _UNAVAILABLE):

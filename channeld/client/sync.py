@@ -24,7 +24,7 @@ from channeld.client.answers import (
     User,
 )
 from channeld.client.requests import (
-    Ask,
+    ClientRequest,
     options,
     pause_before,
     read,
@@ -199,7 +199,7 @@ class Client:
         target = target_of(user, connection)
         return self._send(requests.membership("unsubscribe", target, channel, room))
 
-    def _send(self, ask: Ask[T]) -> T:
+    def _send(self, ask: ClientRequest[T]) -> T:
         attempt = 0
         while True:
             try:
@@ -211,7 +211,7 @@ class Client:
             self._sleep(pause)
             attempt += 1
 
-    def _request(self, ask: Ask[T]) -> httpx.Response:
+    def _request(self, ask: ClientRequest[T]) -> httpx.Response:
         body = {} if ask.body is None else {"json": ask.body}
         try:
             return self._http.request(ask.method, ask.path, params=ask.query, **body)  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 
 __all__ = [
-    "Entry",
     "Lines",
     "ListNode",
     "MapNode",
@@ -22,6 +21,7 @@ __all__ = [
     "ScalarNode",
     "Style",
     "Tree",
+    "TreeEntry",
     "build",
 ]
 
@@ -63,7 +63,7 @@ class ListNode:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Entry:
+class TreeEntry:
     """A key of a mapping, where it stands, and its value."""
 
     start: int
@@ -77,7 +77,7 @@ class MapNode:
 
     start: int
     end: int
-    entries: dict[str, Entry]
+    entries: dict[str, TreeEntry]
     size: int
     height: int
 
@@ -168,7 +168,7 @@ class Tree:
         """The value at this pointer, or of its nearest ancestor."""
         return build(self.node(pointer), pointer, lambda node, _: node.value)
 
-    def _find(self, pointer: str) -> tuple[str, Node, Entry | None]:
+    def _find(self, pointer: str) -> tuple[str, Node, TreeEntry | None]:
         found, node, entry = "", self.root, None
         for token in tokens(pointer):
             if isinstance(node, MapNode) and token in node.entries:

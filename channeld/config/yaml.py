@@ -16,7 +16,6 @@ import yaml
 from channeld.config.letters import Rewritten, readable, resolve, yaml11_reading
 from channeld.config.syntax import syntax_error
 from channeld.config.tree import (
-    Entry,
     Lines,
     ListNode,
     MapNode,
@@ -25,6 +24,7 @@ from channeld.config.tree import (
     ScalarNode,
     Style,
     Tree,
+    TreeEntry,
     build,
 )
 from channeld.diagnostics.catalogue import diagnose
@@ -32,7 +32,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Related, Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "Fields", "Key", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Fields", "YamlKey", "parse"]
 
 MAX_NODES = 200_000
 MAX_DEPTH = 64
@@ -65,7 +65,7 @@ class _Stop(Exception):
 
 
 @attrs.frozen(slots=True)
-class Key:
+class YamlKey:
     """A key as text, where it stands, and whether it is `<<` or was a template in braces itself."""
 
     text: str
@@ -79,14 +79,14 @@ class Key:
 class Fields:
     """A mapping while it is read: its own keys, what `<<` brings and where it stands, the key read last."""
 
-    own: dict[str, Entry] = attrs.field(factory=dict)
-    merged: dict[str, Entry] = attrs.field(factory=dict)
-    merge: Entry | None = None
+    own: dict[str, TreeEntry] = attrs.field(factory=dict)
+    merged: dict[str, TreeEntry] = attrs.field(factory=dict)
+    merge: TreeEntry | None = None
     merge_at: int = 0
-    last: Key | None = None
+    last: YamlKey | None = None
     count: int = 0
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, TreeEntry]:
         """All keys in the file's order, merged ones where `<<` stood; own ones win."""
         own = list(self.own.items())
         brought = [(key, entry) for key, entry in self.merged.items() if key not in self.own]
@@ -286,7 +286,7 @@ class _Composer:
         node = self._node(next(self.events), below, depth + 1)
         if key is None:
             return node.end
-        entry = Entry(start=key.start, end=key.end, node=node)
+        entry = TreeEntry(start=key.start, end=key.end, node=node)
         first = fields.merge if key.merges else fields.own.get(key.text)
         if first is not None:
             self.dropped.append((below, node))
@@ -304,7 +304,7 @@ class _Composer:
             fields.own[key.text] = entry
         return max(node.end, key.end)
 
-    def _key(self, event: yaml.Event, pointer: str, depth: int) -> Key | None:
+    def _key(self, event: yaml.Event, pointer: str, depth: int) -> YamlKey | None:
         """The text of a key, whatever its type (`200` is "200"); None (CH008) for a list or mapping."""
         start, end = self._span(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -318,20 +318,20 @@ class _Composer:
                 self.anchors[event.anchor] = ScalarNode(
                     start=start, end=end, scalar=Scalar(style, event.value), value=event.value
                 )
-            return Key(event.value, start, end, merges=style == "plain" and event.value == "<<")
+            return YamlKey(event.value, start, end, merges=style == "plain" and event.value == "<<")
         node = self._node(event, pointer, depth + 1)
         if isinstance(node, ScalarNode):
             template = node.scalar.raw.startswith("{")
-            return Key(node.scalar.raw, start, node.end, template=template)
+            return YamlKey(node.scalar.raw, start, node.end, template=template)
         message = "a key must be a string, not a list or a mapping"
         help = "quote it, or write `key: value`"
         self._add("CH008", message, (start, node.end), pointer, help=help)
         return None
 
-    def _merged(self, node: Node, pointer: str) -> dict[str, Entry]:
+    def _merged(self, node: Node, pointer: str) -> dict[str, TreeEntry]:
         """What `<<` brings: of a list, the first mapping that has a key wins (the merge key's own rule)."""
         sources = node.items if isinstance(node, ListNode) else [node]
-        merged: dict[str, Entry] = {}
+        merged: dict[str, TreeEntry] = {}
         for source in sources:
             if isinstance(source, MapNode):
                 merged = {**source.entries, **merged}
@@ -341,7 +341,7 @@ class _Composer:
                 self._add("CH008", message, (source.start, source.end), pointer, help=help)
         return merged
 
-    def _template(self, key: Key, start: int, end: int, pointer: str) -> ScalarNode | None:
+    def _template(self, key: YamlKey, start: int, end: int, pointer: str) -> ScalarNode | None:
         """The text that `{params.x}` without quotes was meant to be, or None if it is just a mapping."""
         if ":" in self.lines.text[key.end : end] or not (
             key.template or _TEMPLATE.fullmatch(key.text)

@@ -24,12 +24,12 @@ from trio_websocket import (
 )
 
 from channeld.dev.address import Opening
-from channeld.dev.prompt import Quit, Say, Send, Typed, parse_line
+from channeld.dev.prompt import Quit, Say, SendCommand, Typed, parse_line
 from channeld.groups import first, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.telemetry import escaped, one_line
 
-__all__ = ["Line", "LineClosed", "Screen", "Script", "converse", "play", "speak_on"]
+__all__ = ["ClientScript", "Line", "LineClosed", "Screen", "converse", "play", "speak_on"]
 
 CONNECT_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
@@ -170,7 +170,7 @@ def _refusal(status: int, body: bytes | None) -> str:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Script:
+class ClientScript:
     """What to do without hands: texts to send, then wait for that many frames, or for one of a type.
 
     Without `wait` the end is the answer to all that was sent; an error among the answers is a failure then.
@@ -229,7 +229,7 @@ def _value(text: str | bytes) -> Any:
     return value
 
 
-async def play(opening: Opening, script: Script, screen: Screen) -> int:
+async def play(opening: Opening, script: ClientScript, screen: Screen) -> int:
     """Do what a script says. 0: it came; 1: refused, closed, an error, or not in time (told as a notice)."""
 
     async def speak(connection: WebSocketConnection) -> int:
@@ -365,7 +365,7 @@ async def _type(
             except EOFError:
                 break
             typed = parse_line(line)
-            if isinstance(typed, Send):
+            if isinstance(typed, SendCommand):
                 await talk.send(typed.text)
             elif isinstance(typed, Say):
                 screen.notice(typed.text)

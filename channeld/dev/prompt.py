@@ -11,11 +11,11 @@ import orjson
 from channeld.protocol.frames import Json
 from channeld.telemetry import escaped, one_line
 
-__all__ = ["HELP", "Quit", "Say", "Send", "Typed", "paint", "parse_line"]
+__all__ = ["HELP", "Quit", "Say", "SendCommand", "Typed", "paint", "parse_line"]
 
 
 @attrs.frozen(slots=True)
-class Send:
+class SendCommand:
     """Send this text."""
 
     text: str
@@ -33,7 +33,7 @@ class Quit:
     """Close and leave."""
 
 
-Typed: TypeAlias = Send | Say | Quit | None
+Typed: TypeAlias = SendCommand | Say | Quit | None
 
 HELP: Final = """\
 {"type": …}            send a frame
@@ -74,7 +74,7 @@ def parse_line(line: str) -> Typed:
         case "/help" | "/?" | "/h":
             return Say(HELP)
         case "/raw":
-            return Send(rest)
+            return SendCommand(rest)
     return _parse_short(command, rest.split()) if line.startswith("/") else _parse_json(line)
 
 
@@ -89,7 +89,7 @@ def _parse_short(command: str, words: Sequence[str]) -> Typed:
     filled: dict[str, Json] = dict(zip(fields, words, strict=False))
     if "limit" in filled:
         filled["limit"] = _number(str(filled["limit"]))
-    return Send(one_line({"type": kind, **filled}))
+    return SendCommand(one_line({"type": kind, **filled}))
 
 
 def _parse_json(line: str) -> Typed:
@@ -101,7 +101,7 @@ def _parse_json(line: str) -> Typed:
         return Say(f"that is no JSON: {error.msg}, at character {error.pos + 1}")
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return Say('a frame is an object with a string "type"; /raw sends anything')
-    return Send(line)
+    return SendCommand(line)
 
 
 _TOKENS = re.compile(

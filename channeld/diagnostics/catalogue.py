@@ -16,7 +16,7 @@ import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Related, Severity
 
-__all__ = ["CATALOGUE", "Entry", "diagnose"]
+__all__ = ["CATALOGUE", "CatalogueEntry", "diagnose"]
 
 _FOLDER: Final = Path(__file__).parent / "codes"
 _HEAD: Final = re.compile(
@@ -28,7 +28,7 @@ _EXAMPLE: Final = re.compile(
 
 
 @attrs.frozen(slots=True)
-class Entry:
+class CatalogueEntry:
     """A code and its explanation. Codes are never reused.
 
     `name` is kebab case. `title` is the headline, lower case, without a full stop. `explanation` is Markdown: why it
@@ -45,10 +45,10 @@ class Entry:
     right: str = ""
 
 
-class _Catalogue(Mapping[str, Entry]):
+class _Catalogue(Mapping[str, CatalogueEntry]):
     """The files as a mapping from code to entry, in the order of the codes. Each file is read at most once."""
 
-    def __getitem__(self, code: str) -> Entry:
+    def __getitem__(self, code: str) -> CatalogueEntry:
         if code not in _codes():
             raise KeyError(code)
         return _read(code)
@@ -70,13 +70,13 @@ def _codes() -> dict[str, None]:
 
 
 @cache
-def _read(code: str) -> Entry:
+def _read(code: str) -> CatalogueEntry:
     text = (_FOLDER / f"{code}.md").read_text(encoding="utf-8")
     head = _HEAD.match(text)
     if head is None or head["code"] != code:
         raise ValueError(f"{code}.md does not start as codes/README.md describes")
     examples = {found["kind"]: found["text"] for found in _EXAMPLE.finditer(text, head.end() - 1)}
-    return Entry(
+    return CatalogueEntry(
         code=code,
         name=head["name"],
         severity=Severity(head["severity"]),
@@ -87,7 +87,7 @@ def _read(code: str) -> Entry:
     )
 
 
-CATALOGUE: Final[Mapping[str, Entry]] = _Catalogue()
+CATALOGUE: Final[Mapping[str, CatalogueEntry]] = _Catalogue()
 
 
 def diagnose(

@@ -10,7 +10,7 @@ from channeld.config.model import Channel
 from channeld.diff.change import Change, Level, Witness
 from channeld.diff.comparison import Comparison, Use
 from channeld.diff.severity import Direction
-from channeld.plan.path_syntax import Param, PathPattern, Rest, compare, parse_path
+from channeld.plan.path_syntax import PathParam, PathPattern, Rest, compare, parse_path
 from channeld.plan.paths import converter, is_refused
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -259,14 +259,14 @@ def taken_over(comparison: Comparison, new: Channel, pairs: Mapping[str, str]) -
 def _is_taken(comparison: Comparison, channel: Channel, old: PathPattern, new: PathPattern) -> bool:
     """Whether the literals of the new path were values of the old one's params."""
     for segment, mine in zip(old.segments, new.segments, strict=False):
-        if isinstance(segment, Param) and isinstance(mine, str):
+        if isinstance(segment, PathParam) and isinstance(mine, str):
             node = _node(comparison, channel, segment.name, old=True)
             if node is None or not _converts(node, mine):
                 return False
     return True
 
 
-def _spelled(comparison: Comparison, channel: Channel, segment: str | Param | Rest) -> str:
+def _spelled(comparison: Comparison, channel: Channel, segment: str | PathParam | Rest) -> str:
     if isinstance(segment, str):
         return quote(segment, safe="")
     return _Urls(comparison, channel, old=False)._text(segment.name, {})  # noqa: SLF001 - its own module

@@ -42,7 +42,7 @@ class Outcome:
 
 def render_text(outcome: Outcome, texts: Texts, *, colour: bool) -> str:
     """Changed rights, all changes in the order of the new files, and how many of each level; ANSI colours only if asked for."""
-    renderer = _Renderer(colour, texts=texts)
+    renderer = _DiffRenderer(colour, texts=texts)
     blocks = ["\n".join(_rights(outcome.rights, renderer))] if outcome.rights else []
     blocks += ["\n".join(renderer.change(change)) for change in outcome.changes]
     blocks += [render_one(each, texts, colour=colour).rstrip("\n") for each in outcome.warnings]
@@ -119,7 +119,7 @@ def _cut(value: Json) -> Json:
     return value
 
 
-class _Renderer(FramePainter):
+class _DiffRenderer(FramePainter):
     def change(self, change: Change) -> Iterator[str]:
         """The lines of one change."""
         colour = _COLOURS[change.level] if change.accepted is None else DIM

@@ -7,7 +7,13 @@ from urllib.parse import urlsplit
 
 from channeld.auth.places import placed, security_scheme
 from channeld.auth.types import authenticator
-from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.contract import (
+    ChannelContract,
+    Contract,
+    ParamContract,
+    ReceivedType,
+    SentType,
+)
 from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
@@ -40,7 +46,7 @@ def asyncapi(
         version: the specification's.
         server: a URL that clients use, instead of the addresses that the server binds.
     """
-    writer = _Writer(contract)
+    writer = _DocumentWriter(contract)
     servers: Schema = {}
     for number, address in enumerate((server,) if server else contract.addresses):
         servers["server" if number == 0 else f"server{number + 1}"] = _server(address)
@@ -55,7 +61,7 @@ def asyncapi(
     return {**document, "components": writer.components()}
 
 
-class _Writer:
+class _DocumentWriter:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._schemes = dict(_schemes(contract))
@@ -121,7 +127,7 @@ class _Writer:
             **({"securitySchemes": self._schemes} if self._schemes else {}),
         }
 
-    def _message(self, each: Sent | Received) -> Json:
+    def _message(self, each: SentType | ReceivedType) -> Json:
         schema: Json = {"$ref": f"#/components/schemas/{each.name}"}
         modern = self._is_modern(each.name)
         payload: Json = {"schemaFormat": _FORMAT, "schema": schema} if modern else schema
@@ -155,7 +161,7 @@ class _Writer:
                 waiting.extend(references(schema))
         return False
 
-    def _parameter(self, param: Param) -> Json:
+    def _parameter(self, param: ParamContract) -> Json:
         schema = param.schema if isinstance(param.schema, dict) else {}
         options = schema.get("enum")
         text = schema.get("description")
@@ -180,7 +186,7 @@ class _Writer:
         return {"security": found} if found else {}
 
 
-def _keyed(channel: ChannelContract) -> Iterator[tuple[str, Sent | Received]]:
+def _keyed(channel: ChannelContract) -> Iterator[tuple[str, SentType | ReceivedType]]:
     """A channel's messages; a type that goes both ways is two of them."""
     for sent in channel.sent:
         yield f"receive.{_key(sent.type)}", sent

@@ -19,11 +19,11 @@ from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema, references
 
-__all__ = ["ChannelContract", "Contract", "Param", "Received", "Sent"]
+__all__ = ["ChannelContract", "Contract", "ParamContract", "ReceivedType", "SentType"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Param:
+class ParamContract:
     """One param of a path. `rest` is true where it takes all that is left of the path."""
 
     name: str
@@ -32,7 +32,7 @@ class Param:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Sent:
+class SentType:
     """One type that clients send. `name` is its definition's, `schema` the whole frame's; examples are whole frames.
 
     `declared` tells what a configuration declares from what channeld always understands. `options` are the message's
@@ -52,7 +52,7 @@ class Sent:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Received:
+class ReceivedType:
     """One type that clients receive. `origins` says in words who makes such frames."""
 
     type: str
@@ -76,8 +76,8 @@ class ChannelContract:
     name: str
     path: str
     description: str
-    params: tuple[Param, ...]
-    query: tuple[Param, ...]
+    params: tuple[ParamContract, ...]
+    query: tuple[ParamContract, ...]
     subprotocols: tuple[str, ...]
     auth: tuple[tuple[str, Auth], ...]
     auth_optional: bool
@@ -87,8 +87,8 @@ class ChannelContract:
     history: History | None
     limits: ChannelLimits
     open: bool
-    sent: tuple[Sent, ...]
-    received: tuple[Received, ...]
+    sent: tuple[SentType, ...]
+    received: tuple[ReceivedType, ...]
     errors: tuple[ErrorCode, ...]
     send_name: str
     receive_name: str

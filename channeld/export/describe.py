@@ -8,7 +8,13 @@ import attrs
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config, Message
 from channeld.config.reachable import reachable
-from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.contract import (
+    ChannelContract,
+    Contract,
+    ParamContract,
+    ReceivedType,
+    SentType,
+)
 from channeld.export.frames import frame_around, frame_of, one_of, position, reserved_frame
 from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
@@ -146,7 +152,7 @@ class _Describer:
 
     # ------------------------------------------------------------------------------------------------ what is sent
 
-    def _sent(self, channel: Channel) -> Iterator[Sent]:
+    def _sent(self, channel: Channel) -> Iterator[SentType]:
         for type, message in channel.messages.items():
             hint = f"{channel.name} Send {type}"
             root = self._resolved(at("/channels", channel.name, "messages", type, "schema"))
@@ -158,7 +164,7 @@ class _Describer:
             )
             if message.deprecated:
                 schema["deprecated"] = True
-            yield Sent(
+            yield SentType(
                 type=type,
                 name=self._define(hint, schema),
                 schema=schema,
@@ -175,11 +181,11 @@ class _Describer:
             {"type": type, **(example if isinstance(example, dict) else {})}
         )
 
-    def _reserved_sent(self, channel: Channel) -> Iterator[Sent]:
+    def _reserved_sent(self, channel: Channel) -> Iterator[SentType]:
         for frame, schema in self._reserved(
             channel, "client", features(channel, self.config, state=self._presence_state(channel))
         ):
-            yield Sent(
+            yield SentType(
                 type=frame.type,
                 name=self._define(_own_name(frame, channel, "request"), schema),
                 schema=schema,
@@ -197,7 +203,7 @@ class _Describer:
 
     # -------------------------------------------------------------------------------------------- what is received
 
-    def _received(self, channel: Channel) -> Iterator[Received]:
+    def _received(self, channel: Channel) -> Iterator[ReceivedType]:
         events = channel.events or {}
         origins: dict[str, list[str]] = {}
         kinds: dict[str, list[Schema]] = {}
@@ -218,7 +224,7 @@ class _Describer:
             said = events[type].as_message() if type in events else None
             if said is not None and said.deprecated:
                 schema["deprecated"] = True
-            yield Received(
+            yield ReceivedType(
                 type=type,
                 name=self._define(f"{channel.name} Receive {type}", schema),
                 schema=schema,
@@ -269,7 +275,9 @@ class _Describer:
         where = position(room=False, pos=False) if channel.history is not None else {}
         return frame_around(self.definitions, root, type, where, f"{channel.name} {type}")
 
-    def _reserved_received(self, channel: Channel, declared: list[Received]) -> Iterator[Received]:
+    def _reserved_received(
+        self, channel: Channel, declared: list[ReceivedType]
+    ) -> Iterator[ReceivedType]:
         routed: list[Schema] = [{"$ref": PREFIX + received.name} for received in declared]
         if channel.events is None or not routed:
             routed.append(_ANY_FRAME)
@@ -277,7 +285,7 @@ class _Describer:
         state = self._presence_state(channel)
         offered = features(channel, self.config, info, one_of(routed), state)
         for frame, schema in self._reserved(channel, "server", offered):
-            yield Received(
+            yield ReceivedType(
                 type=frame.type,
                 name=self._define(_own_name(frame, channel, "frame"), schema),
                 schema=schema,
@@ -364,22 +372,22 @@ class _Describer:
 
     # -------------------------------------------------------------------------------------------------- small parts
 
-    def _params(self, channel: Channel) -> Iterator[Param]:
+    def _params(self, channel: Channel) -> Iterator[ParamContract]:
         pattern = parse_path(channel.path, [])
         schemas = self._param_schemas(channel)
         for segment in pattern.segments if pattern is not None else ():
             if not isinstance(segment, str):
                 rest = isinstance(segment, Rest)
-                yield Param(name=segment.name, schema=schemas[segment.name], rest=rest)
+                yield ParamContract(name=segment.name, schema=schemas[segment.name], rest=rest)
 
-    def _query(self, channel: Channel) -> Iterator[Param]:
+    def _query(self, channel: Channel) -> Iterator[ParamContract]:
         for name in channel.query:
             root = self._resolved(at("/channels", channel.name, "query", name))
             try:
                 schema = self.definitions.copy(root, root, f"{channel.name} {name}")
             except Unframeable:
                 schema = True
-            yield Param(name=name, schema=schema)
+            yield ParamContract(name=name, schema=schema)
 
     def _param_schemas(self, channel: Channel) -> dict[str, Json]:
         pattern = parse_path(channel.path, [])

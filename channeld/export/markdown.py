@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 from channeld.auth.types import authenticator
 from channeld.diagnostics.render.markdown import cell, code, table
-from channeld.export.contract import ChannelContract, Contract, Param, Received, Sent
+from channeld.export.contract import (
+    ChannelContract,
+    Contract,
+    ParamContract,
+    ReceivedType,
+    SentType,
+)
 from channeld.export.types import (
     Constant,
     ListOf,
@@ -141,7 +147,7 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     yield table(("code", "meaning"), [(code(c), _MEANINGS[c]) for c in channel.errors])
 
 
-def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[str]:
+def _sent(sent: SentType, channel: ChannelContract, contract: Contract) -> Iterator[str]:
     yield f"#### `{sent.type}` (client → server)"
     yield sent.description
     yield from _body(sent, contract)
@@ -150,7 +156,7 @@ def _sent(sent: Sent, channel: ChannelContract, contract: Contract) -> Iterator[
     yield " ".join([*notes, *sent.notes])
 
 
-def _received(received: Received, contract: Contract) -> Iterator[str]:
+def _received(received: ReceivedType, contract: Contract) -> Iterator[str]:
     yield f"#### `{received.type}` (server → client)"
     yield received.description
     origins = [origin for origin in received.origins if origin != "event"]
@@ -161,7 +167,7 @@ def _received(received: Received, contract: Contract) -> Iterator[str]:
     yield from _body(received, contract)
 
 
-def _body(each: Sent | Received, contract: Contract) -> Iterator[str]:
+def _body(each: SentType | ReceivedType, contract: Contract) -> Iterator[str]:
     type = Types(contract.definitions).definition(each.name)
     kinds = type.of if isinstance(type, Union) else (type,)
     for number, kind in enumerate(kinds, 1):
@@ -249,7 +255,7 @@ def _bounded(schema: Schema, contract: Contract, depth: int) -> str:
     return ", ".join([words, *bounds])
 
 
-def _param(param: Param, contract: Contract) -> tuple[str, ...]:
+def _param(param: ParamContract, contract: Contract) -> tuple[str, ...]:
     text = param.schema.get("description", "") if isinstance(param.schema, dict) else ""
     rest = "all that is left of the path; " if param.rest else ""
     return (code(param.name), rest + _type(param.schema, contract), cell(str(text)))

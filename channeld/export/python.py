@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from channeld import __version__
-from channeld.export.contract import ChannelContract, Contract, Received, Sent
+from channeld.export.contract import ChannelContract, Contract, ReceivedType, SentType
 from channeld.export.names import Names
 from channeld.export.types import (
     Constant,
@@ -74,7 +74,7 @@ def python(contract: Contract, *, client: bool = False) -> str:
 
     It needs nothing but the standard library; with `client`, also anyio and wsproto.
     """
-    writer = _Writer(contract=contract, types=Types(contract.definitions))
+    writer = _PythonWriter(contract=contract, types=Types(contract.definitions))
     text = "\n\n\n".join(writer.parts())
     if client:
         text = "\n\n\n".join((text, *writer.client_parts()))
@@ -89,7 +89,7 @@ def python(contract: Contract, *, client: bool = False) -> str:
 
 
 @attrs.define(eq=False, kw_only=True)
-class _Writer:
+class _PythonWriter:
     contract: Contract
     types: Types
     _names: Names = attrs.field(init=False)
@@ -155,7 +155,7 @@ class _Writer:
                 yield from (name, f"{name}Type")
 
     def _channel(self, channel: ChannelContract) -> Iterator[str]:
-        each_way: Iterable[tuple[str, tuple[Sent, ...] | tuple[Received, ...]]] = (
+        each_way: Iterable[tuple[str, tuple[SentType, ...] | tuple[ReceivedType, ...]]] = (
             (channel.send_name, channel.sent),
             (channel.receive_name, channel.received),
         )

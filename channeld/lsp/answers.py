@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.completion import offers
 from channeld.lsp.definition import definitions
 from channeld.lsp.findings import range_of
@@ -40,7 +40,7 @@ class Answers:
         buffer = self.projects.buffer(name)
         return None if buffer is None else buffer.caret(line, units)
 
-    def _range(self, name: str, span: Span) -> dict[str, Json]:
+    def _range(self, name: str, span: TextSpan) -> dict[str, Json]:
         return range_of(span, self.projects.buffer(name))
 
     def completion(self, name: str, line: int, units: int) -> Json:
@@ -116,12 +116,14 @@ class Answers:
         first, last = self._caret(name, *start), self._caret(name, *end)
         if first is None or last is None:
             return []
-        return [self._action(name, fix) for fix in fixes(self.projects, name, Span(first, last))]
+        return [
+            self._action(name, fix) for fix in fixes(self.projects, name, TextSpan(first, last))
+        ]
 
     def _action(self, name: str, fix: Fix) -> Json:
         edit: Json = {"range": self._range(name, fix.span), "newText": fix.text}
         finding: dict[str, Json] = {
-            "range": self._range(name, Span.of(fix.finding.place)),
+            "range": self._range(name, TextSpan.of(fix.finding.place)),
             "code": fix.finding.code,
             "source": "channeld",
             "message": fix.finding.message,

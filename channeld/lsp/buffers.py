@@ -18,7 +18,7 @@ import attrs
 from channeld.config.load import MAX_BYTES, FileSystem, file_system
 from channeld.diagnostics.diagnostic import Place
 
-__all__ = ["Buffer", "Caret", "Encoding", "Span", "name_of", "overlaid", "shown_name", "uri_of"]
+__all__ = ["Buffer", "Caret", "Encoding", "TextSpan", "name_of", "overlaid", "shown_name", "uri_of"]
 
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 _BOM: Final = "\ufeff"
@@ -32,14 +32,14 @@ class Caret(NamedTuple):
     column: int
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """What lies between two carets."""
 
     start: Caret
     end: Caret
 
     @classmethod
-    def of(cls, place: Place) -> "Span":
+    def of(cls, place: Place) -> "TextSpan":
         """The span of a diagnostic's place."""
         return cls(
             Caret(place.line - 1, place.column - 1), Caret(place.end_line - 1, place.end_column - 1)

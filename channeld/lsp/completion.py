@@ -10,7 +10,7 @@ from typing import Final
 from channeld.config.language import Rule
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Severity
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.cursor import MARK, Cursor, cursor_at
 from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import (
@@ -38,7 +38,7 @@ _NAMED_SCHEMAS: Final = (["properties"], ["$defs"], ["patternProperties"])
 _CODE: Final = re.compile(r"[A-Za-z0-9]*$")
 
 
-def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offer]] | None:
+def offers(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, list[Offer]] | None:
     """What may stand at a caret, and what of the text it replaces; None where nothing is known."""
     buffer = projects.buffer(name)
     if buffer is None or caret.line >= len(buffer.lines):
@@ -48,7 +48,7 @@ def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offe
     if ignoring is not None:
         word = _CODE.search(line)
         start = word.start() if word else caret.column
-        return Span(Caret(caret.line, start), caret), _codes(projects, name, caret.line)
+        return TextSpan(Caret(caret.line, start), caret), _codes(projects, name, caret.line)
     cursor = cursor_at(projects, name, caret)
     if cursor is None:
         return None
@@ -56,7 +56,7 @@ def offers(projects: Projects, name: str, caret: Caret) -> tuple[Span, list[Offe
     return span, list(islice(found, MOST))
 
 
-def _offered(projects: Projects, cursor: Cursor) -> tuple[Span, Iterator[Offer]]:
+def _offered(projects: Projects, cursor: Cursor) -> tuple[TextSpan, Iterator[Offer]]:
     if cursor.view.is_schema_file:
         return cursor.span, _of_schema(cursor)
     if cursor.view.is_scenarios:
@@ -65,7 +65,7 @@ def _offered(projects: Projects, cursor: Cursor) -> tuple[Span, Iterator[Offer]]
     expression = cursor.template
     if expression is not None and is_template(cursor.pointer):
         start = cursor.span.start.column + len(cursor.word) - _length_of_last(expression)
-        span = Span(Caret(cursor.span.start.line, start), cursor.span.end)
+        span = TextSpan(Caret(cursor.span.start.line, start), cursor.span.end)
         return span, _fields(cursor, expression)
     if cursor.is_key:
         return cursor.span, _keys(cursor, cursor.siblings, colon=": ")

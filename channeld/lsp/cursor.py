@@ -14,7 +14,7 @@ from channeld.config.source import parse
 from channeld.config.tree import ListNode, MapNode, Node, Tree
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.blocks import Blocks, cut
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.projects import Projects
 from channeld.lsp.view import View, read, reduced
 from channeld.pointer import at, tokens
@@ -40,7 +40,7 @@ class Cursor:
     pointer: str
     is_key: bool
     word: str
-    span: Span
+    span: TextSpan
     before: str = ""
     own_line: bool = False
     siblings: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
         if view is None:
             continue
         return _cursor(
-            view, tree, spot, before[0], Span(Caret(caret.line, start), Caret(caret.line, end))
+            view, tree, spot, before[0], TextSpan(Caret(caret.line, start), Caret(caret.line, end))
         )
     return None
 
@@ -91,7 +91,7 @@ class _Spot:
     siblings: tuple[str, ...] = ()
 
 
-def _cursor(view: View, tree: Tree, spot: _Spot, word: str, span: Span) -> Cursor:
+def _cursor(view: View, tree: Tree, spot: _Spot, word: str, span: TextSpan) -> Cursor:
     own_line = False
     if not spot.is_key and spot.pointer:
         key, value = tree.key_place(spot.pointer), tree.place(spot.pointer)

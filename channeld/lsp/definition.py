@@ -9,7 +9,7 @@ import attrs
 
 from channeld.config.source import parse
 from channeld.diagnostics.diagnostic import Place, Report
-from channeld.lsp.buffers import Caret, Span, shown_name
+from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import Conversation
 from channeld.lsp.names import NameKind, channel_of, is_template, kind_at, message_of
 from channeld.lsp.projects import Projects
@@ -26,7 +26,7 @@ class Definition:
     """A file, and the span in it."""
 
     name: str
-    span: Span
+    span: TextSpan
 
 
 def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]:
@@ -57,7 +57,7 @@ def in_configuration(projects: Projects, root: str, *keys: str) -> Iterator[Defi
         if tree is not None and value_at(tree.value, pointer[: pointer.rfind("/")]) is not None:
             place = tree.key_place(pointer)
             if place.path == pointer:
-                yield Definition(name, Span.of(place))
+                yield Definition(name, TextSpan.of(place))
 
 
 def _named(section: str) -> "Callable[[Projects, View, Found], Iterator[Definition]]":
@@ -104,10 +104,10 @@ def hook_definition(view: View, call: str) -> Iterator[Definition]:
     function = source.function(name.partition(".")[0])
     file = shown_name(str(source.path))
     if function is None:
-        yield Definition(file, Span(Caret(0, 0), Caret(0, 0)))
+        yield Definition(file, TextSpan(Caret(0, 0), Caret(0, 0)))
         return
     start = Caret(function.lineno - 1, function.col_offset)
-    yield Definition(file, Span(start, start))
+    yield Definition(file, TextSpan(start, start))
 
 
 def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
@@ -126,7 +126,7 @@ def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition
     place = (
         tree.key_place(fragment) if tree is not None and fragment.startswith("/") else Place(name)
     )
-    yield Definition(name, Span.of(place))
+    yield Definition(name, TextSpan.of(place))
 
 
 def _reference(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
@@ -138,13 +138,13 @@ def _reference(projects: Projects, view: View, found: Found) -> Iterator[Definit
         return
     place = view.tree.key_place(found.text[1:])
     if place.path == found.text[1:]:
-        yield Definition(view.name, Span.of(place))
+        yield Definition(view.name, TextSpan.of(place))
 
 
 def _file(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
     name = shown_name(posixpath.join(posixpath.dirname(view.name), found.text))
     if projects.text(name) is not None:
-        yield Definition(name, Span.of(Place(name)))
+        yield Definition(name, TextSpan.of(Place(name)))
 
 
 _DEFINED: Final[Mapping[NameKind, Callable[[Projects, View, Found], Iterator[Definition]]]] = {
@@ -189,7 +189,7 @@ def _property(view: View, schema: list[str], path: list[str]) -> Iterator[Defini
     pointer = target.pointer + "".join(at("/properties", step) for step in path)
     place = schemas.documents.place(target.document, pointer, key=True)
     if place.path.endswith(at("", path[-1])):
-        yield Definition(place.file, Span.of(place))
+        yield Definition(place.file, TextSpan.of(place))
 
 
 def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
@@ -198,7 +198,7 @@ def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Defin
     root = conversation.root
     if found.pointer == "/config":
         if projects.text(root) is not None:
-            yield Definition(root, Span.of(Place(root)))
+            yield Definition(root, TextSpan.of(Place(root)))
         return
     config = view_of(projects, root, 0)
     if config is None:

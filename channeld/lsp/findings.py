@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Severity
-from channeld.lsp.buffers import Buffer, Span
+from channeld.lsp.buffers import Buffer, TextSpan
 from channeld.protocol.frames import Json
 
 __all__ = ["MOST", "published", "range_of", "words"]
@@ -23,7 +23,7 @@ def words(finding: Diagnostic) -> str:
     return f"{head}\nhelp: {finding.help}" if finding.help else head
 
 
-def range_of(span: Span, buffer: Buffer | None) -> dict[str, Json]:
+def range_of(span: TextSpan, buffer: Buffer | None) -> dict[str, Json]:
     """A span as the client counts; one of a file that cannot be read, in code points."""
     ends: dict[str, Json] = {}
     for key, caret in (("start", span.start), ("end", span.end)):
@@ -46,7 +46,7 @@ def _one(
     finding: Diagnostic, buffer: Callable[[str], Buffer | None], uri: Callable[[str], str]
 ) -> Json:
     def span(place: Place) -> dict[str, Json]:
-        return range_of(Span.of(place), buffer(place.file))
+        return range_of(TextSpan.of(place), buffer(place.file))
 
     shown: dict[str, Json] = {
         "range": span(finding.place),

@@ -15,7 +15,7 @@ from channeld.config.source import parse
 from channeld.config.tree import MapNode, Tree
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.lsp.blocks import cut
-from channeld.lsp.buffers import Buffer, Caret, Span
+from channeld.lsp.buffers import Buffer, Caret, TextSpan
 from channeld.lsp.checking import is_scenarios, part, scenario_part
 from channeld.lsp.projects import Projects
 from channeld.lsp.view import reduced
@@ -46,12 +46,12 @@ class Fix:
 
     title: str
     finding: Diagnostic
-    span: Span
+    span: TextSpan
     text: str
     is_preferred: bool = False
 
 
-def fixes(projects: Projects, name: str, span: Span) -> list[Fix]:
+def fixes(projects: Projects, name: str, span: TextSpan) -> list[Fix]:
     """The fixes for the findings that touch a span."""
     buffer = projects.buffer(name)
     if buffer is None:
@@ -59,7 +59,7 @@ def fixes(projects: Projects, name: str, span: Span) -> list[Fix]:
     touched = [
         one
         for one in projects.of_document(name)
-        if Span.of(one.place).start <= span.end and span.start <= Span.of(one.place).end
+        if TextSpan.of(one.place).start <= span.end and span.start <= TextSpan.of(one.place).end
     ]
     return [
         fix for finding in touched[:_MOST_FINDINGS] for fix in _of(projects, name, buffer, finding)
@@ -131,13 +131,13 @@ def _errors(found: Sequence[Diagnostic]) -> int:
 
 def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]:
     """What the help may mean for the text."""
-    span = Span.of(finding.place)
+    span = TextSpan.of(finding.place)
     if finding.code == "CH002":
         end = Caret(span.start.line, span.start.column + 1)
         yield Fix(
             title="Replace the tab with spaces",
             finding=finding,
-            span=Span(span.start, end),
+            span=TextSpan(span.start, end),
             text="  ",
         )
     advice = [(a or b, words or pair) for a, words, b, pair in _ADVICE.findall(finding.help)]
@@ -154,9 +154,9 @@ def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]
 
 def _placed(
     buffer: Buffer, name: str, finding: Diagnostic, verb: str, words: str
-) -> Iterator[tuple[Span, str]]:
+) -> Iterator[tuple[TextSpan, str]]:
     """Where some words may go: in the place of what was found, of a word in it, of its value, or as a new key."""
-    span = Span.of(finding.place)
+    span = TextSpan.of(finding.place)
     written = _text(buffer, span)
     pair = _KEY_VALUE.fullmatch(words)
     if pair is not None and verb != "quote it:":
@@ -173,7 +173,7 @@ def _placed(
         yield span, f"{quote}{words}{quote}"
 
 
-def _within(span: Span, written: str, words: str) -> Iterator[tuple[Span, str]]:
+def _within(span: TextSpan, written: str, words: str) -> Iterator[tuple[TextSpan, str]]:
     """The word of a longer text that was meant to be another: the last one, as the first names what it is a field of."""
     for tokens_of in _WORDS:
         found = [one for one in tokens_of.finditer(written) if one[0] != written]
@@ -181,62 +181,65 @@ def _within(span: Span, written: str, words: str) -> Iterator[tuple[Span, str]]:
         for one in reversed(found):
             if [one[0]] == near:
                 row, column = span.start
-                yield Span(Caret(row, column + one.start()), Caret(row, column + one.end())), words
+                yield (
+                    TextSpan(Caret(row, column + one.start()), Caret(row, column + one.end())),
+                    words,
+                )
                 break
 
 
 def _insertions(
     buffer: Buffer, name: str, finding: Diagnostic, words: str
-) -> Iterator[tuple[Span, str]]:
+) -> Iterator[tuple[TextSpan, str]]:
     """A new key: in the mapping that was found, or on the first line."""
     tree = _tree(buffer, name, finding)
     node = tree.node(finding.place.path) if tree is not None else None
     if tree is not None and isinstance(node, MapNode) and node.entries:
         first = next(iter(node.entries.values()))
-        start = Span.of(tree.lines.place(first.start, first.end)).start
+        start = TextSpan.of(tree.lines.place(first.start, first.end)).start
         if tree.text[node.start : node.start + 1] == "{":
-            yield Span(start, start), f"{words}, "
+            yield TextSpan(start, start), f"{words}, "
         else:
-            yield Span(start, start), f"{words}\n{' ' * start.column}"
+            yield TextSpan(start, start), f"{words}\n{' ' * start.column}"
     if not finding.place.path or finding.code == "CH101":
-        top = Caret(Span.of(finding.place).start.line, 0)
-        yield Span(top, top), f"{words}\n"
+        top = Caret(TextSpan.of(finding.place).start.line, 0)
+        yield TextSpan(top, top), f"{words}\n"
 
 
-def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Span]:
+def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[TextSpan]:
     """The entry that was found: whole lines, or a part between commas; or the comment, or the code in it."""
-    span = Span.of(finding.place)
+    span = TextSpan.of(finding.place)
     line = buffer.lines[span.start.line]
     if line[span.start.column :].startswith("#") or "#" in line[: span.start.column]:
         before = line[: line.index("#")]
         if before.strip():
-            yield Span(
+            yield TextSpan(
                 Caret(span.start.line, len(before.rstrip())), Caret(span.start.line, len(line))
             )
         else:
-            yield Span(Caret(span.start.line, 0), Caret(span.start.line + 1, 0))
+            yield TextSpan(Caret(span.start.line, 0), Caret(span.start.line + 1, 0))
         return
     tree = _tree(buffer, name, finding)
     if tree is None or not finding.place.path:
         return
     path = finding.place.path
-    key = Span.of(tree.key_place(path))
-    value = Span.of(tree.place(path))
+    key = TextSpan.of(tree.key_place(path))
+    value = TextSpan.of(tree.place(path))
     if not buffer.lines[key.start.line][: key.start.column].strip():
         last = value.end.line if value.end > key.end else key.end.line
         if last + 1 < len(buffer.lines) and not buffer.lines[last][
             max(value.end, key.end).column :
         ].strip(" #"):
-            yield Span(Caret(key.start.line, 0), Caret(last + 1, 0))
+            yield TextSpan(Caret(key.start.line, 0), Caret(last + 1, 0))
         return
     row, end = max(value.end, key.end)
     rest = re.match(r"\s*,\s*", buffer.lines[row][end:])
     if rest is not None:
-        yield Span(key.start, Caret(row, end + rest.end()))
+        yield TextSpan(key.start, Caret(row, end + rest.end()))
         return
     ahead = re.search(r"\s*,\s*$", buffer.lines[key.start.line][: key.start.column])
     if ahead is not None:
-        yield Span(Caret(key.start.line, ahead.start()), Caret(row, end))
+        yield TextSpan(Caret(key.start.line, ahead.start()), Caret(row, end))
 
 
 def _silence(buffer: Buffer, finding: Diagnostic) -> Fix:
@@ -247,14 +250,14 @@ def _silence(buffer: Buffer, finding: Diagnostic) -> Fix:
     start = Caret(row, 0)
     text = f"{indent}# channeld: ignore[{finding.code}]\n"
     title = f"Ignore {finding.code} here"
-    return Fix(title=title, finding=finding, span=Span(start, start), text=text)
+    return Fix(title=title, finding=finding, span=TextSpan(start, start), text=text)
 
 
 def _tree(buffer: Buffer, name: str, finding: Diagnostic) -> Tree | None:
     return parse(reduced(cut(buffer.lines), finding.place.line - 1, name), name, Report())
 
 
-def _text(buffer: Buffer, span: Span) -> str:
+def _text(buffer: Buffer, span: TextSpan) -> str:
     if span.start.line != span.end.line:
         return ""
     return buffer.lines[span.start.line][span.start.column : span.end.column]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
-from channeld.lsp.buffers import Caret, Span
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import channel_of, is_template
 from channeld.lsp.projects import Projects
@@ -19,7 +19,7 @@ _CODE: Final = re.compile(r"CH\d{3}")
 _EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 
 
-def hover(projects: Projects, name: str, caret: Caret) -> tuple[Span | None, str] | None:
+def hover(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan | None, str] | None:
     """Markdown about what stands at a caret, and the span that it speaks of; None where there is nothing to say."""
     buffer = projects.buffer(name)
     if buffer is None or caret.line >= len(buffer.lines):
@@ -36,19 +36,19 @@ def hover(projects: Projects, name: str, caret: Caret) -> tuple[Span | None, str
     return (span, "\n\n---\n\n".join(parts)) if parts else None
 
 
-def explanation(entry: Entry) -> str:
+def explanation(entry: CatalogueEntry) -> str:
     """An entry of the catalogue as Markdown."""
     return f"**{entry.code}: {entry.title}**\n\n{entry.explanation}"
 
 
-def _ignored(line: str, caret: Caret) -> tuple[Span, str] | None:
+def _ignored(line: str, caret: Caret) -> tuple[TextSpan, str] | None:
     """The explanation of a code in an ignore comment."""
     comment = _CODES.search(line)
     if comment is None:
         return None
     for code in _CODE.finditer(line, comment.start(1), comment.end(1)):
         if code.start() <= caret.column <= code.end() and code[0] in CATALOGUE:
-            span = Span(Caret(caret.line, code.start()), Caret(caret.line, code.end()))
+            span = TextSpan(Caret(caret.line, code.start()), Caret(caret.line, code.end()))
             return span, explanation(CATALOGUE[code[0]])
     return None
 
@@ -57,7 +57,7 @@ def _codes_at(projects: Projects, name: str, caret: Caret) -> Iterator[str]:
     found = [
         one.code
         for one in projects.of_document(name)
-        if (span := Span.of(one.place)).start <= caret <= span.end and one.code in CATALOGUE
+        if (span := TextSpan.of(one.place)).start <= caret <= span.end and one.code in CATALOGUE
     ]
     yield from dict.fromkeys(found)
 

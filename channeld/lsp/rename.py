@@ -14,9 +14,9 @@ import attrs
 from channeld.config.language import LANGUAGE
 from channeld.config.letters import resolve
 from channeld.config.source import parse
-from channeld.config.tree import Entry, MapNode, Node, Tree
+from channeld.config.tree import MapNode, Node, Tree, TreeEntry
 from channeld.diagnostics.diagnostic import Report
-from channeld.lsp.buffers import Caret, Span, shown_name
+from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.checking import is_scenarios
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.names import NameKind, channel_of, kind_at, message_of
@@ -41,7 +41,7 @@ class Renamed:
     """A text that takes the place of another."""
 
     name: str
-    span: Span
+    span: TextSpan
     text: str
 
 
@@ -54,7 +54,7 @@ class _Type:
     type: str
 
 
-def renamed_at(projects: Projects, name: str, caret: Caret) -> tuple[Span, str] | None:
+def renamed_at(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, str] | None:
     """The type at a caret and where it stands; None where there is nothing to rename."""
     view = view_of(projects, name, caret.line)
     found = found_at(view.tree, caret) if view is not None else None
@@ -175,12 +175,12 @@ def _targets(channel: str, message: Json) -> list[str]:
     return list(dict.fromkeys(one if isinstance(one, str) else channel for one in found))
 
 
-def _in_configuration(tree: Tree, meant: _Type) -> Iterator[Span]:
+def _in_configuration(tree: Tree, meant: _Type) -> Iterator[TextSpan]:
     """Where the type stands in one file of the configuration."""
     for section in ("messages", "events"):
         entry = _entry(tree.root, ["channels", meant.channel, section, meant.type])
         if entry is not None:
-            yield Span.of(tree.lines.place(entry.start, entry.end))
+            yield TextSpan.of(tree.lines.place(entry.start, entry.end))
     channels = tree.node("/channels") if isinstance(tree.root, MapNode) else None
     if not isinstance(channels, MapNode) or "channels" not in getattr(tree.root, "entries", {}):
         return
@@ -193,11 +193,11 @@ def _in_configuration(tree: Tree, meant: _Type) -> Iterator[Span]:
             if path[-2:] == ["emit", "type"]:
                 holders = _targets(name, value_at(tree.value, at("", *path[:4])))
             if meant.channel in holders:
-                yield Span.of(tree.lines.place(node.start, node.end))
+                yield TextSpan.of(tree.lines.place(node.start, node.end))
 
 
-def _entry(node: Node, keys: list[str]) -> Entry | None:
-    entry: Entry | None = None
+def _entry(node: Node, keys: list[str]) -> TreeEntry | None:
+    entry: TreeEntry | None = None
     for key in keys:
         entry = node.entries.get(key) if isinstance(node, MapNode) else None
         if entry is None:
@@ -219,11 +219,11 @@ def _scenario_files(projects: Projects, root: str) -> list[str]:
 
 def _in_scenarios(
     conversation: Conversation, meant: _Type, types: dict[str, set[str]]
-) -> list[Span]:
+) -> list[TextSpan]:
     """Where a scenario file speaks of the type: in frames of clients that are on the channel."""
     tree = conversation.tree
     return [
-        Span.of(tree.lines.place(node.start, node.end))
+        TextSpan.of(tree.lines.place(node.start, node.end))
         for pointer, node in scalars(tree.root)
         if node.value == meant.type and _speaks_of(conversation, pointer, meant, types)
     ]
@@ -247,7 +247,7 @@ def _speaks_of(
 # ------------------------------------------------------------------------------------------------------------ text
 
 
-def _text_at(tree: Tree, span: Span) -> str:
+def _text_at(tree: Tree, span: TextSpan) -> str:
     """What is written in a span, without quotes; an alias is not what it stands for."""
     inner = _inner(tree, span)
     start = tree.lines.offset(inner.start.line + 1)
@@ -258,16 +258,16 @@ def _text_at(tree: Tree, span: Span) -> str:
     )
 
 
-def _inner(tree: Tree, span: Span) -> Span:
+def _inner(tree: Tree, span: TextSpan) -> TextSpan:
     """A span without the quotes around it."""
     start = tree.lines.offset(span.start.line + 1) + span.start.column
     if tree.text[start : start + 1] not in ("'", '"'):
         return span
     (row, left), (end_row, right) = span
-    return Span(Caret(row, left + 1), Caret(end_row, right - 1))
+    return TextSpan(Caret(row, left + 1), Caret(end_row, right - 1))
 
 
-def _written(tree: Tree, span: Span, new: str) -> str:
+def _written(tree: Tree, span: TextSpan, new: str) -> str:
     """The new name, in quotes where it would be no text without and has none."""
     plain = _inner(tree, span) == span
     return f'"{new}"' if plain and (not isinstance(resolve(new), str) or new.endswith(":")) else new

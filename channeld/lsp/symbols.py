@@ -11,7 +11,7 @@ import attrs
 from channeld.config.source import parse
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
 from channeld.diagnostics.diagnostic import Report
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
 
@@ -27,8 +27,8 @@ class OutlineEntry:
 
     name: str
     kind: str
-    whole: Span
-    span: Span
+    whole: TextSpan
+    span: TextSpan
     detail: str = ""
     below: tuple["OutlineEntry", ...] = ()
 
@@ -42,9 +42,9 @@ class OutlineEntry:
         )
 
 
-def _moved(span: Span, lines: int) -> Span:
+def _moved(span: TextSpan, lines: int) -> TextSpan:
     start, end = span
-    return Span(Caret(start.line + lines, start.column), Caret(end.line + lines, end.column))
+    return TextSpan(Caret(start.line + lines, start.column), Caret(end.line + lines, end.column))
 
 
 @attrs.define(eq=False)
@@ -81,7 +81,7 @@ class Outline:
 def _with(section: OutlineEntry, channels: list[OutlineEntry]) -> OutlineEntry:
     if not channels:
         return section
-    whole = Span(section.whole.start, max(section.whole.end, channels[-1].whole.end))
+    whole = TextSpan(section.whole.start, max(section.whole.end, channels[-1].whole.end))
     return attrs.evolve(section, whole=whole, below=(*section.below, *channels))
 
 
@@ -126,8 +126,8 @@ def _entry(
     tree: Tree, key: str, kind: str, start: int, node: Node, below: tuple[OutlineEntry, ...] = ()
 ) -> OutlineEntry:
     end = start + len(key)
-    whole = Span.of(tree.lines.place(start, max(end, node.end)))
-    span = Span.of(tree.lines.place(start, end))
+    whole = TextSpan.of(tree.lines.place(start, max(end, node.end)))
+    span = TextSpan.of(tree.lines.place(start, end))
     return OutlineEntry(name=key or "?", kind=kind, whole=whole, span=span, below=below)
 
 
@@ -149,10 +149,10 @@ def _scenarios(tree: Tree) -> Iterator[OutlineEntry]:
                 _entry(tree, k, "variable", e.start, e.node)
                 for k, e in clients.node.entries.items()
             )
-        span = Span.of(
+        span = TextSpan.of(
             tree.lines.place(named.node.start, named.node.end)
             if named
             else tree.lines.place(item.start, item.start)
         )
-        whole = Span.of(tree.lines.place(item.start, item.end))
+        whole = TextSpan.of(tree.lines.place(item.start, item.end))
         yield OutlineEntry(name=name or "?", kind="function", whole=whole, span=span, below=below)

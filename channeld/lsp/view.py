@@ -20,7 +20,7 @@ from channeld.config.source import Sources, parse
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.blocks import Blocks
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
 from channeld.plan.hook_source import HookSource, find_module
@@ -51,7 +51,7 @@ class Found:
     pointer: str
     is_key: bool
     text: str
-    span: Span
+    span: TextSpan
     offset: int = 0
 
     @property
@@ -139,9 +139,9 @@ class View:
             found = {c: known.get(c, False) and found.get(c, True) for c in {**found, **known}}
         return found
 
-    def span(self, node: Node) -> Span:
+    def span(self, node: Node) -> TextSpan:
         """Where a node stands."""
-        return Span.of(self.tree.lines.place(node.start, node.end))
+        return TextSpan.of(self.tree.lines.place(node.start, node.end))
 
 
 def read(projects: Projects, name: str, text: str) -> View | None:
@@ -192,7 +192,7 @@ def found_at(tree: Tree, caret: Caret) -> Found | None:
         if isinstance(node, ScalarNode):
             if not node.start <= offset <= node.end:
                 return None
-            span = Span.of(tree.lines.place(node.start, node.end))
+            span = TextSpan.of(tree.lines.place(node.start, node.end))
             text = node.scalar.raw
             quote = int(node.scalar.style in ("single", "double"))
             return Found(
@@ -205,7 +205,7 @@ def found_at(tree: Tree, caret: Caret) -> Found | None:
         key, below, span_of_key = inner
         pointer = at(pointer, key)
         if span_of_key is not None:
-            span = Span.of(tree.lines.place(*span_of_key))
+            span = TextSpan.of(tree.lines.place(*span_of_key))
             return Found(pointer=pointer, is_key=True, text=str(key), span=span)
         node = below
 

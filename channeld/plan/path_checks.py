@@ -7,7 +7,7 @@ import attrs
 from channeld.config.model import Channel, Config
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
-from channeld.plan.path_syntax import Param, PathPattern, PathSlip, compare, parse_path
+from channeld.plan.path_syntax import PathParam, PathPattern, PathSlip, compare, parse_path
 from channeld.plan.paths import PathTable, converter
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
@@ -166,7 +166,9 @@ def _given(allowed: frozenset[str]) -> frozenset[str]:
 
 
 def _spell(pattern: PathPattern, text: str) -> tuple[object, ...]:
-    return tuple(text if isinstance(segment, Param) else segment for segment in pattern.segments)
+    return tuple(
+        text if isinstance(segment, PathParam) else segment for segment in pattern.segments
+    )
 
 
 def _witness(one: PathPattern, other: PathPattern) -> str:

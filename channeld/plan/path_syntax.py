@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import attrs
 
 __all__ = [
-    "Param",
+    "PathParam",
     "PathPattern",
     "PathSlip",
     "Rest",
@@ -28,7 +28,7 @@ _REST = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\.\.\.\}")
 
 
 @attrs.frozen(slots=True)
-class Param:
+class PathParam:
     """A segment that matches anything but nothing."""
 
     name: str
@@ -41,7 +41,7 @@ class Rest:
     name: str
 
 
-Segment = str | Param | Rest
+Segment = str | PathParam | Rest
 
 
 @attrs.frozen(slots=True)
@@ -163,7 +163,7 @@ def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
 
 def _segment(part: str, offset: int, last: bool, mistakes: list[PathSlip]) -> Segment | None:
     if found := _PARAM.fullmatch(part):
-        return Param(found[1])
+        return PathParam(found[1])
     if found := _REST.fullmatch(part):
         if last:
             return Rest(found[1])

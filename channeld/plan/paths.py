@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from channeld.plan.path_syntax import Param, PathPattern, Rest, Segment, decode
+from channeld.plan.path_syntax import PathParam, PathPattern, Rest, Segment, decode
 from channeld.protocol.frames import Json
 from channeld.protocol.names import is_plain, nfc
 
@@ -107,7 +107,7 @@ class _Node(Generic[T]):
         if isinstance(head, Rest):
             for child in self._children():
                 yield from child.below()
-        elif isinstance(head, Param):
+        elif isinstance(head, PathParam):
             for child in self._children(named=True):
                 yield from child.overlapping(tail)
         else:
@@ -143,7 +143,7 @@ class PathTable(Generic[T]):
             if isinstance(segment, Rest):
                 node.rest = (pattern, target)
                 return
-            if isinstance(segment, Param):
+            if isinstance(segment, PathParam):
                 below = node.param or _Node()
                 node.param = below
                 node = below

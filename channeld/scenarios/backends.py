@@ -13,7 +13,7 @@ import trio
 
 from channeld.engine.ports import BackendAnswer, BackendUnavailable
 from channeld.plan.plan import RemoteHook
-from channeld.scenarios.instrumentation import HookFailure, Witness
+from channeld.scenarios.instrumentation import HookFailure, HookWitness
 from channeld.server.backends import BackendPool
 from channeld.server.runtime import TrioClock
 from channeld.testing import VirtualRuntime
@@ -30,7 +30,7 @@ class LiveBackends:
 
     runtime: VirtualRuntime
     urls: Mapping[str, str]
-    witness: Witness
+    witness: HookWitness
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         """POST a request to where the backend really is, and read the answer.

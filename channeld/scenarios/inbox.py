@@ -15,7 +15,7 @@ from channeld.protocol.frames import Frame, Json
 from channeld.scenarios.instrumentation import FrameOrigin
 from channeld.scenarios.matching import Deviation, Env, compare, shown
 from channeld.scenarios.model import Pattern
-from channeld.scenarios.outcome import Entry
+from channeld.scenarios.outcome import TimelineEntry
 
 __all__ = ["SPOKEN", "Inbox", "Mismatch", "Nothing", "Received", "Taken", "Verdict"]
 
@@ -42,7 +42,7 @@ class Received:
     time: float
     frame: Frame
     origin: FrameOrigin | None
-    entry: Entry
+    entry: TimelineEntry
     fate: str = ""
 
 

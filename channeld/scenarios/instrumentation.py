@@ -35,7 +35,7 @@ __all__ = [
     "ORIGIN",
     "FrameOrigin",
     "HookFailure",
-    "Witness",
+    "HookWitness",
     "caused_by",
     "hook_names",
     "instrument",
@@ -80,7 +80,7 @@ class HookFailure:
 
 
 @attrs.define(eq=False)
-class Witness:
+class HookWitness:
     """What one scenario's hooks did. `on_hook(channel, name)` is told of each call; `step` is set by the runner."""
 
     on_hook: Callable[[str, str], None]
@@ -125,7 +125,7 @@ def hook_names(plan: Plan) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def instrument(plan: Plan, witness: Witness, stubs: Mapping[str, Stub]) -> Plan:
+def instrument(plan: Plan, witness: HookWitness, stubs: Mapping[str, Stub]) -> Plan:
     """The same plan with witnesses and stubs in it, and with message counters of its own."""
 
     def hook(declared: Hook, origin: FrameOrigin) -> Hook:
@@ -239,7 +239,7 @@ def _noting(message: MessagePlan, origin: FrameOrigin) -> MessagePlan:
 # ---------------------------------------------------------------------------------------------------------- hooks
 
 
-def _watched(hook: Hook, origin: FrameOrigin, witness: Witness, *, is_stub: bool) -> Hook:
+def _watched(hook: Hook, origin: FrameOrigin, witness: HookWitness, *, is_stub: bool) -> Hook:
     call = hook.call
 
     def failed(error: BaseException) -> None:

@@ -20,14 +20,14 @@ __all__ = ["MATCHERS", "MISSING", "TYPES", "Deviation", "Env", "compare", "fill"
 LONGEST = 120
 
 
-class _Missing:
+class _NotThere:
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "nothing"
 
 
-MISSING: Final = _Missing()
+MISSING: Final = _NotThere()
 """In place of a value that is not there."""
 
 

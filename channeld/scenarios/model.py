@@ -20,12 +20,12 @@ __all__ = [
     "Expect",
     "ExpectClose",
     "Pattern",
-    "Publish",
+    "PublishStep",
     "Rejection",
     "Scenario",
     "ScenarioFile",
-    "Send",
     "SendRaw",
+    "SendStep",
     "Step",
     "Stub",
 ]
@@ -82,7 +82,7 @@ class Stub:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Send:
+class SendStep:
     """`send`: a frame; `{$ref: NAME}` in it is what was captured."""
 
     client: str
@@ -159,7 +159,7 @@ class Advance:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Publish:
+class PublishStep:
     """`publish`: what the control API would do; `refused` when the event must not be let through."""
 
     pointer: str
@@ -173,7 +173,7 @@ class Publish:
 
 
 Step: TypeAlias = (
-    Send | SendRaw | Expect | Absent | ExpectClose | Close | Connect | Advance | Publish
+    SendStep | SendRaw | Expect | Absent | ExpectClose | Close | Connect | Advance | PublishStep
 )
 
 

@@ -8,7 +8,7 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.matching import Deviation
 
-__all__ = ["Entry", "FileResult", "Outcome", "Problem", "Status", "shown_seconds"]
+__all__ = ["FileResult", "Outcome", "Problem", "Status", "TimelineEntry", "shown_seconds"]
 
 
 class Status(enum.StrEnum):
@@ -21,7 +21,7 @@ class Status(enum.StrEnum):
 
 
 @attrs.define(kw_only=True)
-class Entry:
+class TimelineEntry:
     """One line of the timeline: `mark` is `>` for what a client sent, `<` for what it received, `=` for its connection."""
 
     time: float
@@ -56,7 +56,7 @@ class Outcome:
     status: Status
     place: Place
     problems: tuple[Problem, ...] = ()
-    timeline: tuple[Entry, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
     reason: str = ""
     virtual: float = 0.0
     seconds: float = 0.0

@@ -20,9 +20,9 @@ from channeld.scenarios.model import (
     Expect,
     ExpectClose,
     Pattern,
-    Publish,
-    Send,
+    PublishStep,
     SendRaw,
+    SendStep,
 )
 from channeld.scenarios.outcome import Problem, shown_seconds
 from channeld.scenarios.world import Actor, Stage
@@ -104,7 +104,7 @@ class Performer:
 
     # --------------------------------------------------------------------------------------------------- sending
 
-    async def send(self, step: Send) -> None:
+    async def send(self, step: SendStep) -> None:
         """`send`."""
         frame = fill(step.frame, self.stage.env)
         actor = self._open(step.client, step.pointer)
@@ -139,7 +139,7 @@ class Performer:
         """`advance`."""
         await self.stage.advance(step.seconds)
 
-    async def publish(self, step: Publish) -> None:
+    async def publish(self, step: PublishStep) -> None:
         """`publish`."""
         event = fill(dict(step.event), self.stage.env)
         to = {key: value for key, value in (("room", step.room), ("user", step.user)) if value}
@@ -342,7 +342,7 @@ def _time(seconds: float) -> str:
 
 
 PERFORM: Final[Mapping[type, Callable[[Performer, Any], Awaitable[None]]]] = {
-    Send: Performer.send,
+    SendStep: Performer.send,
     SendRaw: Performer.send_raw,
     Expect: Performer.expect,
     Absent: Performer.absent,
@@ -350,5 +350,5 @@ PERFORM: Final[Mapping[type, Callable[[Performer, Any], Awaitable[None]]]] = {
     Close: Performer.close,
     Connect: Performer.connect,
     Advance: Performer.advance,
-    Publish: Performer.publish,
+    PublishStep: Performer.publish,
 }

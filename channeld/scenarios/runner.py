@@ -22,9 +22,9 @@ from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
 from channeld.scenarios.backends import LiveBackends
 from channeld.scenarios.coverage import Exercised
-from channeld.scenarios.instrumentation import HookFailure, Witness, instrument
-from channeld.scenarios.model import Scenario, Send, SendRaw
-from channeld.scenarios.outcome import Entry, Outcome, Problem, Status
+from channeld.scenarios.instrumentation import HookFailure, HookWitness, instrument
+from channeld.scenarios.model import Scenario, SendRaw, SendStep
+from channeld.scenarios.outcome import Outcome, Problem, Status, TimelineEntry
 from channeld.scenarios.perform import Failed, Performer
 from channeld.scenarios.world import Stage
 from channeld.testing import running
@@ -151,7 +151,7 @@ class _Run:
     secrets: set[str]
     backends: Mapping[str, str]
     problems: list[Problem] = attrs.field(factory=list)
-    timeline: list[Entry] = attrs.field(factory=list)
+    timeline: list[TimelineEntry] = attrs.field(factory=list)
     virtual: float = 0.0
     where: str = ""
     is_cancelled: bool = False
@@ -195,12 +195,12 @@ class _Run:
         self._token = trio.lowlevel.current_trio_token()
         plan = self.config.plan
         assert plan is not None  # noqa: S101 - the caller has seen to that
-        witness = Witness(lambda channel, name: self.reached.add(channel, "hook", name))
+        witness = HookWitness(lambda channel, name: self.reached.add(channel, "hook", name))
         plan = instrument(plan, witness, self.scenario.stubs)
         with self._scope:
             await self._play(plan, witness)
 
-    async def _play(self, plan: Plan, witness: Witness) -> None:
+    async def _play(self, plan: Plan, witness: HookWitness) -> None:
         async with running(plan) as app:
             app.engine.backends = LiveBackends(app.runtime, self.backends, witness)
             for lifespan in plan.lifespans:
@@ -227,14 +227,14 @@ class _Run:
         for error in failures if not self.problems else ():
             self.add_error(error)
 
-    async def _perform(self, stage: Stage, performer: Performer, witness: Witness) -> None:
+    async def _perform(self, stage: Stage, performer: Performer, witness: HookWitness) -> None:
         for name, spec in self.scenario.clients.items():
             self.where = performer.where = f"client {name} connects"
             await performer.enter(spec, spec.pointer)
             self._see(stage, performer, witness)
         total = len(self.scenario.steps)
         for number, step in enumerate(self.scenario.steps):
-            if not isinstance(step, Send | SendRaw):
+            if not isinstance(step, SendStep | SendRaw):
                 await stage.app.rest()
                 self._see(stage, performer, witness)
             stage.step = witness.step = number
@@ -246,7 +246,7 @@ class _Run:
         self._see(stage, performer, witness)
         self.where = performer.where = "at the end"
 
-    def _see(self, stage: Stage, performer: Performer, witness: Witness) -> None:
+    def _see(self, stage: Stage, performer: Performer, witness: HookWitness) -> None:
         """Fail for what is wrong whatever the steps expect: a hook that raised, a frame that breaks its schema."""
         if witness.failures:
             raise Failed(self._hook_problem(witness.failures[0]))

@@ -18,9 +18,9 @@ from channeld.scenarios.model import (
     Expect,
     ExpectClose,
     Pattern,
-    Publish,
-    Send,
+    PublishStep,
     SendRaw,
+    SendStep,
     Step,
 )
 from channeld.scenarios.reading import Reader
@@ -180,7 +180,7 @@ class StepReader:
         if not isinstance(said, dict):
             self.reader.wrong(said, pointer, "a frame", "for any other text use `send_raw`")
         frame = self.reader.template(said, pointer)
-        return Send(client=client, pointer=pointer, frame=frame)
+        return SendStep(client=client, pointer=pointer, frame=frame)
 
     def send_raw(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
         """`send_raw`."""
@@ -277,7 +277,7 @@ class StepReader:
             reader.wrong(event, at(pointer, "event"), "a frame")
             return None
         refused = "refused" in written and reader.flag(written["refused"], at(pointer, "refused"))
-        return Publish(
+        return PublishStep(
             pointer=pointer,
             channel=texts.get("channel") or "",
             to=str(to),

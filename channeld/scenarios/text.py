@@ -8,11 +8,11 @@ from channeld.diagnostics.render.frames import frame
 from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, Painter, where
 from channeld.diagnostics.render.texts import one_line, split_lines
 from channeld.scenarios.outcome import (
-    Entry,
     FileResult,
     Outcome,
     Problem,
     Status,
+    TimelineEntry,
     shown_seconds,
 )
 
@@ -81,7 +81,7 @@ def _problem(
         yield f"{blank} {equals} {one_line(note)}"
 
 
-def _timeline(entries: Sequence[Entry], painter: Painter) -> Iterator[str]:
+def _timeline(entries: Sequence[TimelineEntry], painter: Painter) -> Iterator[str]:
     if not entries:
         return
     yield "  timeline"

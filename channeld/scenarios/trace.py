@@ -26,7 +26,7 @@ from channeld.plan.requires import unmet
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
-from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, Witness, instrument, rebuilt
+from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, HookWitness, instrument, rebuilt
 from channeld.scenarios.mock import agreeing
 from channeld.scenarios.secrets import scrub, value_texts
 from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
@@ -127,7 +127,7 @@ class _TraceRun:
         self._accepted: Frame = {}
         self._was_valid = True
         self._secrets: set[str] = set()
-        self._witness = Witness(lambda _channel, name: self._called.append(name))
+        self._witness = HookWitness(lambda _channel, name: self._called.append(name))
 
     def result(self) -> Trace:
         """What was seen, without what is sensitive."""

@@ -17,7 +17,7 @@ from channeld.scenarios.inbox import Inbox, Received
 from channeld.scenarios.instrumentation import ORIGIN
 from channeld.scenarios.matching import LONGEST, Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
-from channeld.scenarios.outcome import Entry, shown_seconds
+from channeld.scenarios.outcome import TimelineEntry, shown_seconds
 from channeld.scenarios.secrets import value_texts
 from channeld.server.exchange import Answer, RequestHead
 from channeld.server.handshake import Arrival, Rules, decide
@@ -90,7 +90,7 @@ class Stage:
     step: int = -1
     captured: dict[str, Json] = attrs.field(factory=dict)
     actors: dict[str, Actor] = attrs.field(factory=dict)
-    timeline: list[Entry] = attrs.field(factory=list)
+    timeline: list[TimelineEntry] = attrs.field(factory=list)
     breaches: list[BadDelivery] = attrs.field(factory=list)
     secrets: set[str] = attrs.field(factory=set)
     _of: dict[Client, Actor] = attrs.field(factory=dict)
@@ -116,9 +116,9 @@ class Stage:
         """What patterns and templates may refer to."""
         return Env(captured=self.captured, schemas=self.app.plan.config.schemas)
 
-    def note(self, who: str, mark: str, text: str, note: str = "") -> Entry:
+    def note(self, who: str, mark: str, text: str, note: str = "") -> TimelineEntry:
         """Add a line to the timeline; a scenario that never ends must not fill the memory with it."""
-        entry = Entry(time=self.now, who=who, mark=mark, text=text, note=note)
+        entry = TimelineEntry(time=self.now, who=who, mark=mark, text=text, note=note)
         if len(self.timeline) < MOST_ENTRIES:
             self.timeline.append(entry)
         return entry

@@ -14,7 +14,7 @@ import attrs
 
 from channeld.pointer import at, unescaped
 from channeld.protocol.frames import Json
-from channeld.schema.documents import Document, Documents, Target, value_at
+from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.vocabulary import subschemas
 
 __all__ = ["bundle"]
@@ -22,7 +22,7 @@ __all__ = ["bundle"]
 _DONE: Final = frozenset({"$schema", "$id", "$anchor"})
 
 
-def bundle(root: Target, documents: Documents, broken: AbstractSet[tuple[str, str]]) -> Json:
+def bundle(root: SchemaTarget, documents: Documents, broken: AbstractSet[tuple[str, str]]) -> Json:
     """The schema at `root`, self-contained.
 
     Raises:
@@ -40,11 +40,11 @@ class _Dynamic(Exception):
 
 @attrs.define(eq=False)
 class _Bundle:
-    root: Target
+    root: SchemaTarget
     documents: Documents
     broken: AbstractSet[tuple[str, str]]
     _names: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
-    _waiting: list[tuple[str, Target]] = attrs.field(factory=list, init=False)
+    _waiting: list[tuple[str, SchemaTarget]] = attrs.field(factory=list, init=False)
     _taken: set[str] = attrs.field(factory=set, init=False)
     _whole: bool = attrs.field(default=False, init=False)
 
@@ -73,7 +73,7 @@ class _Bundle:
             name, target = self._waiting.pop(0)
             yield name, self._copy(target, _value(target))
 
-    def _copy(self, target: Target, schema: Json) -> Json:
+    def _copy(self, target: SchemaTarget, schema: Json) -> Json:
         document, pointer = _held(target)
         if (document.uri, pointer) in self.broken:
             raise LookupError(pointer)
@@ -82,7 +82,7 @@ class _Bundle:
         if not isinstance(schema, dict):
             return schema
         below = {
-            where: self._copy(Target(document, where), child)
+            where: self._copy(SchemaTarget(document, where), child)
             for where, child, _ in subschemas(schema, pointer)
         }
         copied: dict[str, Json] = {}
@@ -93,11 +93,13 @@ class _Bundle:
             copied["$id"] = document.resource_uri(pointer)
         return copied
 
-    def _value(self, keyword: str, value: Json, target: Target, below: dict[str, Json]) -> Json:
+    def _value(
+        self, keyword: str, value: Json, target: SchemaTarget, below: dict[str, Json]
+    ) -> Json:
         document, pointer = _held(target)
         if keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
             found = self.documents.resolve(value, document, pointer)
-            if not isinstance(found, Target):
+            if not isinstance(found, SchemaTarget):
                 raise LookupError(value)
             if found.document is None:
                 return value
@@ -113,7 +115,7 @@ class _Bundle:
             return [below.get(at(here, index), child) for index, child in enumerate(value)]
         return value
 
-    def _dynamic(self, reference: str, found: Target) -> str:
+    def _dynamic(self, reference: str, found: SchemaTarget) -> str:
         self._reference(found)
         document, pointer = _held(found)
         fragment = reference.partition("#")[2]
@@ -121,10 +123,10 @@ class _Bundle:
             return self._reference(found)
         return f"{document.resource_uri(document.resource_of(pointer))}#{fragment}"
 
-    def _reference(self, target: Target) -> str:
+    def _reference(self, target: SchemaTarget) -> str:
         document, pointer = _held(target)
         if self._whole:
-            self._name(Target(document, ""))
+            self._name(SchemaTarget(document, ""))
             # By the nearest `$id`: a pointer across one would leave it out of the dynamic scope.
             resource = document.resource_of(pointer)
             fragment = _fragment(pointer[len(resource) :])
@@ -134,11 +136,11 @@ class _Bundle:
         if document is root and inside and (pointer in document.positions or pointer == base):
             return "#" + _fragment(pointer[len(base) :])
         if document.base is not None and pointer in document.positions:
-            name = self._name(Target(document, ""))
+            name = self._name(SchemaTarget(document, ""))
             return f"#/$defs/{_fragment(at('', name)[1:])}{_fragment(pointer)}"
         return f"#/$defs/{_fragment(at('', self._name(target))[1:])}"
 
-    def _name(self, target: Target) -> str:
+    def _name(self, target: SchemaTarget) -> str:
         document, pointer = _held(target)
         key = (document.uri, pointer)
         if key not in self._names:
@@ -153,13 +155,13 @@ class _Bundle:
         return self._names[key]
 
 
-def _held(target: Target) -> tuple[Document, str]:
+def _held(target: SchemaTarget) -> tuple[Document, str]:
     if target.document is None:
         raise LookupError(target.pointer)
     return target.document, target.pointer
 
 
-def _value(target: Target) -> Json:
+def _value(target: SchemaTarget) -> Json:
     return value_at(*_held(target))
 
 

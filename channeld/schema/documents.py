@@ -21,7 +21,7 @@ from channeld.schema.drafts import Modern, modern
 from channeld.schema.vocabulary import DIALECT, SchemaError, is_schema_like, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["Document", "Documents", "Target", "value_at"]
+__all__ = ["Document", "Documents", "SchemaTarget", "value_at"]
 
 _SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|//)")
 
@@ -77,7 +77,7 @@ class Document:
 
 
 @attrs.frozen(slots=True)
-class Target:
+class SchemaTarget:
     """What a reference means: a schema of a document. No document: one of the dialect's own meta-schemas."""
 
     document: Document | None
@@ -139,7 +139,7 @@ class Documents:
             return pointer in document.tree.unknown
         return (document.base or "") + pointer in self._sources.unset
 
-    def entry(self, pointer: str, reference: str) -> Target | SchemaError | None:
+    def entry(self, pointer: str, reference: str) -> SchemaTarget | SchemaError | None:
         """What a message's `schema: PATH[#/pointer]` means."""
         file = self._sources.place(pointer).file
         path, _, fragment = reference.partition("#")
@@ -153,7 +153,7 @@ class Documents:
 
     def resolve(
         self, reference: str, document: Document, pointer: str
-    ) -> Target | SchemaError | None:
+    ) -> SchemaTarget | SchemaError | None:
         """What a `$ref` means that stands in the schema at `pointer` of a document; errors point at the `$ref`."""
         here = at(pointer, "$ref")
         uri, _, fragment = reference.partition("#")
@@ -164,7 +164,7 @@ class Documents:
         if identified is not None:
             return self._local(fragment, *identified, here)
         if uri.startswith(DIALECT.removesuffix("schema")):
-            return Target(None, reference)
+            return SchemaTarget(None, reference)
         return self._in_file(uri, fragment, document.file, here)
 
     def _identified(self, absolute: str, document: Document) -> tuple[Document, str] | None:
@@ -177,7 +177,7 @@ class Documents:
 
     def _local(
         self, fragment: str, document: Document, resource: str, here: str
-    ) -> Target | SchemaError | None:
+    ) -> SchemaTarget | SchemaError | None:
         decoded = unquote(fragment)
         if decoded.startswith("/schemas/") and document.base is not None:
             top = document.value
@@ -187,7 +187,7 @@ class Documents:
             return _anchored(decoded, document, resource, here)
         return _pointed(document, resource, decoded, here)
 
-    def _in_named(self, fragment: str, here: str) -> Target | SchemaError | None:
+    def _in_named(self, fragment: str, here: str) -> SchemaTarget | SchemaError | None:
         token, *rest = fragment.removeprefix("/schemas/").split("/")
         name = unescaped(token)
         document = self.named(name)
@@ -202,7 +202,7 @@ class Documents:
 
     def _in_file(
         self, uri: str, fragment: str, beside: str, here: str
-    ) -> Target | SchemaError | None:
+    ) -> SchemaTarget | SchemaError | None:
         if _SCHEME.match(uri):
             help = "save a copy next to the configuration and refer to its path"
             message = f"`{uri}` is remote; schemas are never fetched"
@@ -239,10 +239,10 @@ def _is_published(schema: Json) -> bool:
 
 def _anchored(
     name: str, document: Document, resource: str, here: str
-) -> Target | SchemaError | None:
+) -> SchemaTarget | SchemaError | None:
     pointer = document.anchors.get((resource, name))
     if pointer is not None:
-        return Target(document, pointer)
+        return SchemaTarget(document, pointer)
     known = [f"#{anchor}" for of, anchor in document.anchors if of == resource]
     help = did_you_mean(f"#{name}", known, f"write `#/{name}` if it is a pointer")
     message = f"`#{name}` is not an anchor in `{document.file}`"
@@ -251,7 +251,7 @@ def _anchored(
 
 def _pointed(
     document: Document, resource: str, fragment: str, here: str
-) -> Target | SchemaError | None:
+) -> SchemaTarget | SchemaError | None:
     pointer, value = resource, value_at(document, resource)
     now = document.origin.now(document.origin.then(resource) + fragment)
     for key in tokens(now.removeprefix(resource)):
@@ -263,7 +263,7 @@ def _pointed(
             message = f"`#{fragment}` does not exist in {_called(document)}"
             return SchemaError(code="CH203", pointer=here, message=message, help=help)
         pointer, value = at(pointer, key), below[key]
-    return Target(document, pointer)
+    return SchemaTarget(document, pointer)
 
 
 def _called(document: Document) -> str:

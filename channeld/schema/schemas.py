@@ -14,7 +14,7 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import compiled, validator_of
-from channeld.schema.documents import Document, Documents, Target, value_at
+from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.guarantees import Shape
 from channeld.schema.metaschema import against_meta_schema
 from channeld.schema.violations import Validator
@@ -51,7 +51,7 @@ class Schemas:
         self._report = report
         self._surveyed: dict[tuple[str, str], Surveyed] = {}
         self._broken: set[tuple[str, str]] = set()
-        self._roots: dict[str, Target | None] = {}
+        self._roots: dict[str, SchemaTarget | None] = {}
         self._compiled: dict[str, Validator | None] = {}
         self._validators: dict[str, Validator | None] = {}
         self._shapes: dict[str, Shape] = {}
@@ -70,7 +70,7 @@ class Schemas:
 
     def compile_at(self, pointer: str, schema: Json) -> Validator | None:
         """The validator of a schema that stands at a pointer apart from the declared ones; None after findings."""
-        root = self._roots[pointer] = Target(self.documents.inline(pointer, schema), "")
+        root = self._roots[pointer] = SchemaTarget(self.documents.inline(pointer, schema), "")
         self._survey(root)
         self._compile(pointer)
         return self._validators[pointer]
@@ -89,7 +89,7 @@ class Schemas:
         """The schema with all it refers to under `$defs`; None when that can't be had (or there is no such schema)."""
         return self._bundles.get(pointer)
 
-    def root(self, pointer: str) -> Target | None:
+    def root(self, pointer: str) -> SchemaTarget | None:
         """The document that the schema stands in, and where in it; None when its file or pointer leads nowhere."""
         return self._roots.get(pointer)
 
@@ -103,9 +103,9 @@ class Schemas:
         if not isinstance(reference, str):
             return None
         found = self.documents.resolve(reference, one.document, one.pointer)
-        return self.at(found) if isinstance(found, Target) else None
+        return self.at(found) if isinstance(found, SchemaTarget) else None
 
-    def at(self, target: Target) -> Surveyed | None:
+    def at(self, target: SchemaTarget) -> Surveyed | None:
         """The surveyed schema at a target."""
         return None if target.document is None else self.at_pointer(target.document, target.pointer)
 
@@ -113,9 +113,9 @@ class Schemas:
         """The surveyed schema at a pointer of a document."""
         return self._surveyed.get((document.uri, pointer))
 
-    def _root(self, pointer: str, schema: Json) -> Target | None:
+    def _root(self, pointer: str, schema: Json) -> SchemaTarget | None:
         if not isinstance(schema, str) or not _may_be_path(pointer):
-            return Target(self.documents.inline(pointer, schema), "")
+            return SchemaTarget(self.documents.inline(pointer, schema), "")
         found = self.documents.entry(pointer, schema)
         if isinstance(found, SchemaError):
             place = self._sources.place(pointer)
@@ -123,7 +123,7 @@ class Schemas:
             return None
         return found
 
-    def _survey(self, target: Target) -> None:
+    def _survey(self, target: SchemaTarget) -> None:
         waiting = [target]
         while waiting:
             target = waiting.pop()
@@ -137,13 +137,15 @@ class Schemas:
                 is_from_another_draft(keyword, value) for keyword, value in one.schema.items()
             ):
                 self._broken.add(one.key)
-            below = [Target(document, where) for where, _, _ in subschemas(one.schema, pointer)]
+            below = [
+                SchemaTarget(document, where) for where, _, _ in subschemas(one.schema, pointer)
+            ]
             if document.is_dynamic:
                 # Such documents are bundled whole, so what is wrong anywhere in them matters.
-                waiting.append(Target(document, ""))
+                waiting.append(SchemaTarget(document, ""))
             waiting.extend(reversed([*self._references(one), *below]))
 
-    def _references(self, one: Surveyed) -> Iterator[Target]:
+    def _references(self, one: Surveyed) -> Iterator[SchemaTarget]:
         if not isinstance(one.schema, dict):
             return
         for keyword in ("$ref", "$dynamicRef"):
@@ -151,7 +153,7 @@ class Schemas:
             if not isinstance(reference, str):
                 continue
             found = self.documents.resolve(reference, one.document, one.pointer)
-            if isinstance(found, Target):
+            if isinstance(found, SchemaTarget):
                 yield found
             elif found is not None:
                 self._note(one, [attrs.evolve(found, pointer=at(one.pointer, keyword))])

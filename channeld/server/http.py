@@ -169,7 +169,7 @@ class HttpServer:
         stream = trio.SocketStream(sock)
         client = (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
         try:
-            await _Connection(self, stream, client).run()
+            await _HttpConnection(self, stream, client).run()
         except _ENDS:
             pass
         except Exception as error:  # a bug of ours ends this connection, not the server
@@ -179,7 +179,7 @@ class HttpServer:
             await trio.aclose_forcefully(stream)
 
 
-class _Connection:
+class _HttpConnection:
     """One client: requests come one after the other."""
 
     def __init__(
@@ -294,7 +294,7 @@ class _Exchange:
     """One request and its answer, as the application sees them."""
 
     def __init__(
-        self, connection: _Connection, request: h11.Request, client: tuple[str, int] | None
+        self, connection: _HttpConnection, request: h11.Request, client: tuple[str, int] | None
     ) -> None:
         self._connection = connection
         self._request = request

@@ -24,7 +24,7 @@ from channeld.config.scalars import is_loopback
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["KeySet", "keep_fresh"]
+__all__ = ["RemoteKeySet", "keep_fresh"]
 
 REFRESH_INTERVAL: Final = 60.0
 TIME_LIMIT: Final = 5.0
@@ -51,7 +51,7 @@ class _Unusable(Exception):
     """Why a set could not be had, in words for the log."""
 
 
-class KeySet:
+class RemoteKeySet:
     """The keys of one authenticator. Empty until the first `refresh()`, which the server's start awaits.
 
     Args:
@@ -169,7 +169,7 @@ class KeySet:
             return _Document(_within_limit(await file.read(SIZE_LIMIT + 1)))
 
 
-async def keep_fresh(key_sets: Callable[[], Iterable[KeySet]]) -> None:
+async def keep_fresh(key_sets: Callable[[], Iterable[RemoteKeySet]]) -> None:
     """Read each set again when it has become old. Runs until it is cancelled; `key_sets` gives those of now."""
     while True:
         waits = [key_set.due_in() for key_set in key_sets()]

@@ -12,7 +12,7 @@ from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Frame, Json
 from channeld.shadow.judge import Crowd, Judge, ShadowSession
 from channeld.shadow.receiver import ShadowedReceiver
-from channeld.shadow.tally import HANDSHAKE, Key, Tally
+from channeld.shadow.tally import HANDSHAKE, Tally, TallyKey
 from channeld.telemetry import Sample, log
 
 __all__ = ["Shadow"]
@@ -91,7 +91,7 @@ class Shadow:
         if isinstance(outcome, ShadowSession):
             session.shadow = outcome
             return
-        key = Key(session.channel.name, HANDSHAKE, outcome.reason)
+        key = TallyKey(session.channel.name, HANDSHAKE, outcome.reason)
         if self.tally.count(key):
             log(
                 "shadow_refused",
@@ -104,7 +104,7 @@ class Shadow:
 
     def tell(self, session: ShadowedReceiver, kind: str, frame: Frame, reason: str) -> None:
         """A frame was taken that would have been refused: count it, and show one a minute of each kind."""
-        key, shadow = Key(session.channel.name, kind, reason), session.shadow
+        key, shadow = TallyKey(session.channel.name, kind, reason), session.shadow
         if not self.tally.count(key) or shadow is None:
             return
         shown = self._engine.plan.sensitive.masked({"type": kind, **frame})

@@ -13,7 +13,7 @@ import attrs
 from channeld.telemetry import Sample, log
 from channeld.timers import Clock
 
-__all__ = ["HANDSHAKE", "Key", "Tally"]
+__all__ = ["HANDSHAKE", "Tally", "TallyKey"]
 
 EVERY: Final = 60.0
 """Seconds between two examples of one key."""
@@ -22,7 +22,7 @@ HANDSHAKE: Final = ""
 """Stands for the type where a handshake was refused; no message type is called so."""
 
 
-class Key(NamedTuple):
+class TallyKey(NamedTuple):
     """What was refused, and why: an error code, or the HTTP status of a handshake."""
 
     channel: str
@@ -44,10 +44,10 @@ class Tally:
     since: float
     messages: int = 0
     handshakes: int = 0
-    refused: dict[Key, int] = attrs.field(factory=dict)
-    _quiet_until: dict[Key, float] = attrs.field(factory=dict)
+    refused: dict[TallyKey, int] = attrs.field(factory=dict)
+    _quiet_until: dict[TallyKey, float] = attrs.field(factory=dict)
 
-    def count(self, key: Key) -> bool:
+    def count(self, key: TallyKey) -> bool:
         """Count one; whether it is to be shown as an example."""
         self.refused[key] = self.refused.get(key, 0) + 1
         now = self.clock.monotonic()

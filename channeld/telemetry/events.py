@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import attrs
 
-from channeld.telemetry.lines import Console, as_json, cleaned, with_traceback
+from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, with_traceback
 from channeld.telemetry.output import put
 
 __all__ = [
@@ -284,7 +284,11 @@ def _apply(settings: _Settings, level: Level) -> None:
     output = stream if stream is not None else sys.stderr
     terminal = output.isatty()
     as_console = settings.format == "console" or (settings.format == "auto" and terminal)
-    render = Console(colour=terminal and not os.environ.get("NO_COLOR")) if as_console else as_json
+    render = (
+        ConsoleRenderer(colour=terminal and not os.environ.get("NO_COLOR"))
+        if as_console
+        else as_json
+    )
     _State.threshold = _LEVELS[level]
     structlog.configure(
         processors=[

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-__all__ = ["Console", "as_json", "cleaned", "escaped", "one_line", "with_traceback"]
+__all__ = ["ConsoleRenderer", "as_json", "cleaned", "escaped", "one_line", "with_traceback"]
 
 _Fields: TypeAlias = MutableMapping[str, Any]
 
@@ -115,7 +115,7 @@ _PLAIN = re.compile(r"[^\s\"'=\\]+")
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31"}
 
 
-class Console:
+class ConsoleRenderer:
     """Lines for people: `12:00:00.000 info  connection_opened channel=room user=ann`, a traceback below, indented."""
 
     def __init__(self, *, colour: bool) -> None:

@@ -22,7 +22,7 @@ from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
 from channeld.webhooks.signature import HEADER, sign
 
-__all__ = ["Counters", "Poster", "WebhookSender"]
+__all__ = ["Poster", "WebhookCounters", "WebhookSender"]
 
 TIME_LIMIT: Final = 10.0
 """Seconds that a request may take, from the connection to the answer's end."""
@@ -51,7 +51,7 @@ class Poster(Protocol):
 
 
 @attrs.define(eq=False)
-class Counters:
+class WebhookCounters:
     """Events that were taken or dropped, and requests by what came of them."""
 
     delivered: int = 0
@@ -86,7 +86,7 @@ class WebhookSender:
         queue: EventQueue | None = None,
     ) -> None:
         self.tracing: Tracing | None = None
-        self.counters = Counters()
+        self.counters = WebhookCounters()
         self._name = name
         self._webhook = webhook
         self._runtime = runtime

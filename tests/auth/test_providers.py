@@ -15,7 +15,7 @@ from channeld.auth.types import authenticator
 from channeld.config.model import Jwks
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.server.jwks import KeySet
+from channeld.server.jwks import RemoteKeySet
 from channeld.testing import START, Client, TestApp, running
 from tests.docs.blocks import ROOT, blocks
 
@@ -163,7 +163,7 @@ def plan_of(name: str, folder: Path) -> Plan:
     return checked.plan
 
 
-async def keys_of(plan: Plan, app: TestApp, folder: Path) -> dict[str, KeySet]:
+async def keys_of(plan: Plan, app: TestApp, folder: Path) -> dict[str, RemoteKeySet]:
     """The plan's key set, read from a file with keys of ours in place of the provider's."""
     source = authenticator(plan.config.auth["login"]).key_source()
     assert source is not None
@@ -174,7 +174,7 @@ async def keys_of(plan: Plan, app: TestApp, folder: Path) -> dict[str, KeySet]:
     entries = [{**key, "kid": f"k-{name}", "use": "sig"} for name, key in mine.items()]
     (folder / "keys.json").write_text(json.dumps({"keys": entries}))
     local = KeySource(jwks=Jwks(file=str(folder / "keys.json")), algorithms=source.algorithms)
-    keys = KeySet(local, app.runtime.clock)
+    keys = RemoteKeySet(local, app.runtime.clock)
     await keys.refresh()
     return {"login": keys}
 

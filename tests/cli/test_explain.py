@@ -2,10 +2,10 @@ import pytest
 
 from channeld.cli import explain
 from channeld.cli.main import run
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Severity
 
-ENTRY = Entry(
+ENTRY = CatalogueEntry(
     code="CH399",
     name="a-name",
     severity=Severity.ERROR,

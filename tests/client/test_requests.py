@@ -15,11 +15,11 @@ from channeld.client import (
     Unreachable,
     Violation,
 )
-from channeld.client.requests import TRIES, Ask, pause_before, read, requests, target_of
+from channeld.client.requests import TRIES, ClientRequest, pause_before, read, requests, target_of
 from tests.client.kit import CHANNEL, CONNECTION, MEMBER, PROBLEM, ROOM
 
 
-def answer(ask: Ask[Any], body: object, status: int = 200, **headers: str) -> Any:
+def answer(ask: ClientRequest[Any], body: object, status: int = 200, **headers: str) -> Any:
     return read(ask, httpx.Response(status, json=body, headers=headers))
 
 

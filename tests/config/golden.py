@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from channeld.config.load import MAX_BYTES
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
 from channeld.diagnostics.render.texts import Texts
@@ -58,7 +58,7 @@ ENTRIES: Final = [entry for entry in CATALOGUE.values() if entry.code.startswith
 class Case:
     """An example of an entry, and the file that holds it with the report about it."""
 
-    entry: Entry
+    entry: CatalogueEntry
     example: str
     file: Path
 

@@ -6,7 +6,7 @@ import pytest
 from channeld.config.load import Loaded
 from channeld.config.rules import RULES
 from channeld.config.structure import VERSION
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Severity
 
 Load = Callable[..., Loaded]
@@ -30,25 +30,25 @@ NEWER = "channeld: 2"
 
 @pytest.mark.parametrize("entry", SHOWN, ids=lambda entry: entry.code)
 def test_the_wrong_example_gives_the_code_and_the_right_one_does_not(
-    load_config: Load, entry: Entry
+    load_config: Load, entry: CatalogueEntry
 ) -> None:
     assert entry.code in {d.code for d in load_config(entry.wrong).report}
     assert entry.code not in {d.code for d in load_config(entry.right).report}
 
 
 @pytest.mark.parametrize("entry", SHOWN, ids=lambda entry: entry.code)
-def test_the_wrong_example_has_no_other_error(load_config: Load, entry: Entry) -> None:
+def test_the_wrong_example_has_no_other_error(load_config: Load, entry: CatalogueEntry) -> None:
     others = {d.code for d in load_config(entry.wrong).report.errors} - {entry.code}
     assert others == set()
 
 
 @pytest.mark.parametrize("entry", SHOWN, ids=lambda entry: entry.code)
-def test_the_right_example_is_without_errors(load_config: Load, entry: Entry) -> None:
+def test_the_right_example_is_without_errors(load_config: Load, entry: CatalogueEntry) -> None:
     assert [d.code for d in load_config(entry.right).report.errors] == []
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_entries_are_written_the_same_way(entry: Entry) -> None:
+def test_entries_are_written_the_same_way(entry: CatalogueEntry) -> None:
     assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", entry.name)
     assert not entry.title.endswith(".")
     assert 1 <= len(re.findall(r"[.?!](?:\s|$)", entry.explanation)) <= 6

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 import pytest
 
 from channeld.config.source import apply_ignores, read_sources
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Report
 
 ENTRIES = [
@@ -49,7 +49,7 @@ def codes(example: str) -> list[str]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_the_examples_show_the_code_and_its_absence(entry: Entry) -> None:
+def test_the_examples_show_the_code_and_its_absence(entry: CatalogueEntry) -> None:
     expected = ["CH004", "CH091"] if entry.code == "CH091" else [entry.code]
 
     assert codes(entry.wrong) == expected
@@ -57,7 +57,7 @@ def test_the_examples_show_the_code_and_its_absence(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_titles_are_lower_case_and_explanations_are_sentences(entry: Entry) -> None:
+def test_titles_are_lower_case_and_explanations_are_sentences(entry: CatalogueEntry) -> None:
     assert entry.title[0].islower()
     assert not entry.title.endswith(".")
     assert entry.explanation.endswith((".", ")"))

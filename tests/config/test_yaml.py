@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from channeld.config.tree import Entry, ListNode, MapNode, Node, Scalar, ScalarNode, Tree
+from channeld.config.tree import ListNode, MapNode, Node, Scalar, ScalarNode, Tree, TreeEntry
 from channeld.config.yaml import MAX_DEPTH, Fields, parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.protocol.frames import Json
@@ -303,9 +303,9 @@ def check_places(tree: Tree) -> None:
     assert (1, 1) <= (place.line, place.column) <= (place.end_line, place.end_column)
 
 
-def key_entry(value: str) -> Entry:
+def key_entry(value: str) -> TreeEntry:
     scalar = Scalar("plain", value)
-    return Entry(start=0, end=1, node=ScalarNode(start=2, end=3, scalar=scalar, value=value))
+    return TreeEntry(start=0, end=1, node=ScalarNode(start=2, end=3, scalar=scalar, value=value))
 
 
 def test_merged_keys_stand_where_the_merge_stood() -> None:

@@ -10,7 +10,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from channeld.dev.address import Opening, resolve, with_token
-from channeld.dev.client import Script, converse, play
+from channeld.dev.client import ClientScript, converse, play
 from channeld.protocol.frames import Json
 
 Serve = Callable[[WebSocketRequest], Awaitable[None]]
@@ -69,7 +69,7 @@ async def answer(connection: WebSocketConnection, text: str | bytes) -> None:
             await connection.send_message(text)
 
 
-async def run(serve: Serve, script: Script, screen: Record) -> int:
+async def run(serve: Serve, script: ClientScript, screen: Record) -> int:
     async with trio.open_nursery() as nursery:
         opening = await serving(nursery, serve)
         status = await play(opening, script, screen)
@@ -79,14 +79,14 @@ async def run(serve: Serve, script: Script, screen: Record) -> int:
 
 async def test_a_script_ends_when_all_was_answered() -> None:
     screen = Record()
-    assert await run(echo, Script(send=('{"type":"a"}', '{"type":"b"}')), screen) == 0
+    assert await run(echo, ClientScript(send=('{"type":"a"}', '{"type":"b"}')), screen) == 0
     assert screen.came == [{"type": "a"}, {"type": "b"}]
     assert screen.notices == []
 
 
 async def test_an_error_among_the_answers_fails() -> None:
     screen = Record()
-    assert await run(echo, Script(send=('{"type":"bad"}', '{"type":"b"}')), screen) == 1
+    assert await run(echo, ClientScript(send=('{"type":"bad"}', '{"type":"b"}')), screen) == 1
     assert screen.came == [{"type": "error", "code": "REJECTED"}, {"type": "b"}]
 
 
@@ -94,7 +94,7 @@ async def test_an_error_among_the_answers_fails() -> None:
 async def test_waiting_ends_with_what_was_waited_for(wait: int | str, came: list[str]) -> None:
     screen = Record()
     send = tuple(f'{{"type":"{name}"}}' for name in "abc")
-    assert await run(echo, Script(send=send, wait=wait), screen) == 0
+    assert await run(echo, ClientScript(send=send, wait=wait), screen) == 0
     assert [value["type"] for value in screen.came if isinstance(value, dict)] == came
 
 
@@ -103,7 +103,7 @@ async def test_nothing_in_time_is_said(autojump_clock: trio.abc.Clock) -> None:
     async with trio.open_nursery() as nursery:
         opening = await serving(nursery, echo)
         # Virtual time would run while bytes are on their way: the clock may jump only at the end.
-        script = Script(send=('{"type":"silence"}',), wait="never", timeout=0.0)
+        script = ClientScript(send=('{"type":"silence"}',), wait="never", timeout=0.0)
         assert await play(opening, script, screen) == 1
         nursery.cancel_scope.cancel()
     assert screen.notices == ["what --wait never asks for did not come within 0 s"]
@@ -111,7 +111,7 @@ async def test_nothing_in_time_is_said(autojump_clock: trio.abc.Clock) -> None:
 
 async def test_a_close_is_told_with_code_and_reason() -> None:
     screen = Record()
-    assert await run(echo, Script(send=('{"type":"end"}',)), screen) == 1
+    assert await run(echo, ClientScript(send=('{"type":"end"}',)), screen) == 1
     assert screen.notices == ["closed by the server: 4403 no\\u001b[2J"]
     assert screen.codes == [4403]
 
@@ -126,7 +126,7 @@ async def test_what_came_before_a_close_is_shown() -> None:
         opening = await serving(nursery, unauthorized)
         for send in ((), ('{"type":"a"}',) * 50):
             screen = Record()
-            assert await play(opening, Script(send=send), screen) == 1
+            assert await play(opening, ClientScript(send=send), screen) == 1
             assert screen.came == [{"type": "error", "code": "UNAUTHORIZED"}]
             assert screen.notices == ["closed by the server: 4401 unauthorized"]
         nursery.cancel_scope.cancel()
@@ -146,7 +146,7 @@ async def test_a_refusal_shows_its_title(body: bytes, notice: str) -> None:
         await request.reject(403, body=body)
 
     screen = Record()
-    assert await run(refuse, Script(), screen) == 1
+    assert await run(refuse, ClientScript(), screen) == 1
     address, _, words = screen.notices[0].partition(": ")
     assert address.startswith("ws://127.0.0.1:")
     assert words == notice
@@ -158,7 +158,7 @@ async def test_nobody_listening_is_told() -> None:
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert await play(resolve(f"127.0.0.1:{port}/"), Script(), screen) == 1
+        assert await play(resolve(f"127.0.0.1:{port}/"), ClientScript(), screen) == 1
     assert screen.notices == [
         f"no connection to ws://127.0.0.1:{port}: connection refused; is the server running?"
     ]
@@ -175,7 +175,7 @@ async def test_tokens_reach_the_server_and_no_screen() -> None:
     async with trio.open_nursery() as nursery:
         opening = await serving(nursery, note)
         for token_from in ("query", "header", "message"):
-            await play(with_token(opening, "canary", [token_from]), Script(), screen)
+            await play(with_token(opening, "canary", [token_from]), ClientScript(), screen)
         nursery.cancel_scope.cancel()
     assert seen == [("/chat?token=canary", None), ("/chat", b"Bearer canary"), ("/chat", None)]
     assert [arrow for arrow, _ in screen.frames] == ["←"]
@@ -190,7 +190,7 @@ async def test_what_is_no_json_is_shown_as_it_is() -> None:
         await trio.sleep_forever()
 
     screen = Record()
-    assert await run(odd, Script(wait=3), screen) == 0
+    assert await run(odd, ClientScript(wait=3), screen) == 0
     assert screen.came[:2] == ["hello", "2 bytes of binary"]
     assert isinstance(screen.came[2], str)
 

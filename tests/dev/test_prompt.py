@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from channeld.dev.prompt import HELP, Quit, Say, Send, paint, parse_line
+from channeld.dev.prompt import HELP, Quit, Say, SendCommand, paint, parse_line
 from channeld.protocol.reserved import RESERVED_CLIENT
 
 
@@ -21,19 +21,19 @@ from channeld.protocol.reserved import RESERVED_CLIENT
 )
 def test_short_forms_become_frames(line: str, frame: dict[str, object]) -> None:
     sent = parse_line(line)
-    assert isinstance(sent, Send)
+    assert isinstance(sent, SendCommand)
     assert json.loads(sent.text) == frame
     assert frame["type"] in RESERVED_CLIENT
 
 
 def test_a_frame_is_sent_as_it_was_written() -> None:
-    assert parse_line(' {"type": "message",  "text": "hi"} ') == Send(
+    assert parse_line(' {"type": "message",  "text": "hi"} ') == SendCommand(
         '{"type": "message",  "text": "hi"}'
     )
 
 
 def test_raw_sends_anything() -> None:
-    assert parse_line("/raw {nonsense") == Send("{nonsense")
+    assert parse_line("/raw {nonsense") == SendCommand("{nonsense")
 
 
 @pytest.mark.parametrize("line", ["/quit", "/exit", "/q"])

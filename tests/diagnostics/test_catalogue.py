@@ -5,7 +5,7 @@ import re
 import pytest
 
 from channeld.diagnostics import catalogue
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Severity
 
 ENTRIES = list(CATALOGUE.values())
@@ -61,7 +61,7 @@ def test_a_file_of_another_form_is_told_by_its_name(
 
 
 @EACH
-def test_titles_are_headlines_and_explanations_are_sentences(entry: Entry) -> None:
+def test_titles_are_headlines_and_explanations_are_sentences(entry: CatalogueEntry) -> None:
     assert not entry.title.endswith(".")
     assert not re.match(r"[A-Z][a-z]", entry.title)
     assert entry.explanation.endswith((".", ")", "```"))
@@ -69,5 +69,5 @@ def test_titles_are_headlines_and_explanations_are_sentences(entry: Entry) -> No
 
 
 @EACH
-def test_every_finding_of_validate_has_both_examples(entry: Entry) -> None:
+def test_every_finding_of_validate_has_both_examples(entry: CatalogueEntry) -> None:
     assert all([entry.wrong, entry.right]) is entry.code.startswith("CH")

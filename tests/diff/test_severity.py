@@ -4,10 +4,10 @@ import pytest
 
 from channeld.diff.change import Level
 from channeld.diff.severity import Direction, level_of
-from channeld.schema.compare.difference import Effect, Fact, Position
+from channeld.schema.compare.difference import Effect, Fact, SchemaPosition
 from tests.diff.kit import node_of
 
-HERE = Position(None, None, node_of(True), node_of(True))
+HERE = SchemaPosition(None, None, node_of(True), node_of(True))
 CODES = [f"D3{n:02}" for n in range(1, 18)] + ["D399"]
 B, D, S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from channeld.diagnostics.diagnostic import Report
-from channeld.export.contract import ChannelContract, Contract, Received, Sent
+from channeld.export.contract import ChannelContract, Contract, ReceivedType, SentType
 from channeld.export.describe import describe
 from channeld.plan.load import check
 from channeld.schema.schemas import Schemas
@@ -27,9 +27,9 @@ def channel_of(contract: Contract, name: str) -> ChannelContract:
     return next(channel for channel in contract.channels if channel.name == name)
 
 
-def sent(contract: Contract, channel: str, type: str) -> Sent:
+def sent(contract: Contract, channel: str, type: str) -> SentType:
     return next(each for each in channel_of(contract, channel).sent if each.type == type)
 
 
-def received(contract: Contract, channel: str, type: str) -> Received:
+def received(contract: Contract, channel: str, type: str) -> ReceivedType:
     return next(each for each in channel_of(contract, channel).received if each.type == type)

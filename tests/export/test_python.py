@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.export.contract import Contract, Received, Sent
+from channeld.export.contract import Contract, ReceivedType, SentType
 from channeld.export.python import python
 from channeld.export.types import Record, Type, Types, Union
 from tests.export.conftest import ContractOf
@@ -43,7 +43,7 @@ def examples(contract: Contract, module: str) -> Iterator[str]:
     yield f"import {module}"
     number = 0
     for channel in contract.channels:
-        each_way: tuple[Sent | Received, ...] = (*channel.sent, *channel.received)
+        each_way: tuple[SentType | ReceivedType, ...] = (*channel.sent, *channel.received)
         for each in each_way:
             for example in each.examples:
                 if any({*example} <= names for names in declared(types.definition(each.name))):

@@ -1,6 +1,6 @@
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related
-from channeld.lsp.buffers import Buffer, Caret, Span
+from channeld.lsp.buffers import Buffer, Caret, TextSpan
 from channeld.lsp.findings import MOST, published, range_of, words
 
 
@@ -11,7 +11,7 @@ def test_a_finding_says_what_is_wrong_where_and_what_to_do() -> None:
 
 
 def test_ranges_are_in_the_units_of_the_client() -> None:
-    span = Span(Caret(0, 1), Caret(0, 2))
+    span = TextSpan(Caret(0, 1), Caret(0, 2))
     assert range_of(span, Buffer.of("😀x"))["start"] == {"line": 0, "character": 2}
     assert range_of(span, None)["end"] == {"line": 0, "character": 2}
 

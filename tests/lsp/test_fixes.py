@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.catalogue import CATALOGUE
-from channeld.lsp.buffers import Buffer, Caret, Span
+from channeld.lsp.buffers import Buffer, Caret, TextSpan
 from channeld.lsp.checking import whole
 from channeld.lsp.fixes import Fix, fixes
 from channeld.lsp.projects import Projects
@@ -21,7 +21,9 @@ def offered(path: Path, text: str, code: str) -> list[Fix]:
     finding = next((one for one in projects.shown[name] if one.code == code), None)
     if finding is None:
         return []  # its example needs other files
-    return [fix for fix in fixes(projects, name, Span.of(finding.place)) if fix.finding == finding]
+    return [
+        fix for fix in fixes(projects, name, TextSpan.of(finding.place)) if fix.finding == finding
+    ]
 
 
 def applied(text: str, fix: Fix) -> str:
@@ -120,6 +122,6 @@ def test_all_mistakes_of_one_word_have_a_fix(tmp_path: Path) -> None:
 
 def test_where_nothing_is_wrong_nothing_is_fixed(chat: Path) -> None:
     projects, name = opened(chat)
-    everywhere = Span(Caret(0, 0), Caret(99, 0))
+    everywhere = TextSpan(Caret(0, 0), Caret(99, 0))
     assert fixes(projects, name, everywhere) == []
     assert fixes(projects, "nowhere", everywhere) == []

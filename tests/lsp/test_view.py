@@ -2,7 +2,7 @@ from pathlib import Path
 
 from channeld.config.source import parse
 from channeld.diagnostics.diagnostic import Report
-from channeld.lsp.buffers import Caret, Span
+from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.view import Found, found_at, scalars, view_of
 from tests.lsp.parts import CHAT, after, opened
 
@@ -20,7 +20,7 @@ def test_keys_and_scalars_are_found_at_their_characters() -> None:
     assert (key.pointer, key.is_key) == ("/a", True)
     value = found(text, 1, 7)
     assert value == Found(
-        pointer="/a/b/0", is_key=False, text="x", span=Span(Caret(1, 6), Caret(1, 9)), offset=0
+        pointer="/a/b/0", is_key=False, text="x", span=TextSpan(Caret(1, 6), Caret(1, 9)), offset=0
     )
     deep = found(text, 1, 15)
     assert deep is not None

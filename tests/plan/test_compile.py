@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.plan.load import check
 
 Compile = Callable[..., Any]
@@ -138,7 +138,7 @@ def test_many_channels_compile(compile_text: Compile) -> None:
 
 
 @pytest.mark.parametrize("entry", ROUTES, ids=lambda entry: entry.code)
-def test_routes_example(entry: Entry, compile_text: Compile) -> None:
+def test_routes_example(entry: CatalogueEntry, compile_text: Compile) -> None:
     wrong, right = compile_text(entry.wrong), compile_text(entry.right)
     assert wrong.codes() == [entry.code]
     assert right.codes() == []
@@ -146,7 +146,7 @@ def test_routes_example(entry: Entry, compile_text: Compile) -> None:
 
 
 @pytest.mark.parametrize("entry", HOOKS, ids=lambda entry: entry.code)
-def test_hooks_example(entry: Entry, compile_text: Compile, tmp_path: Path) -> None:
+def test_hooks_example(entry: CatalogueEntry, compile_text: Compile, tmp_path: Path) -> None:
     for text, wrong in ((entry.wrong, True), (entry.right, False)):
         module = text.partition("\n")[0].removeprefix("# chat.py: ")
         root = tmp_path / str(wrong)

@@ -1,7 +1,7 @@
 import pytest
 
 from channeld.plan.path_syntax import (
-    Param,
+    PathParam,
     PathPattern,
     PathSlip,
     Rest,
@@ -21,7 +21,7 @@ def pattern(text: str) -> PathPattern:
 
 def test_a_path_is_its_segments() -> None:
     found = pattern("/a/{b}/caf%C3%A9/{c...}")
-    assert found.segments == ("a", Param("b"), "café", Rest("c"))
+    assert found.segments == ("a", PathParam("b"), "café", Rest("c"))
     assert found.params == ("b", "c")
     assert found.offset("b") == 3
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.plan.path_syntax import Param, PathPattern, Rest, compare, decode, parse_path
+from channeld.plan.path_syntax import PathParam, PathPattern, Rest, compare, decode, parse_path
 from channeld.plan.paths import PathTable, converter, is_refused, split
 
 TEXT = frozenset({"string"})
@@ -150,7 +150,7 @@ def oracle(paths: list[PathPattern], url: str) -> PathPattern | None:
 def regex(path: PathPattern) -> str:
     kinds: dict[type, Callable[[object], str]] = {
         str: lambda s: re.escape(str(s)),
-        Param: lambda _: "[^\x00]+",
+        PathParam: lambda _: "[^\x00]+",
         Rest: lambda _: "(?s:.+)",
     }
     return "\x00".join(kinds[type(segment)](segment) for segment in path.segments)

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from channeld.scenarios.inbox import Inbox, Mismatch, Nothing, Received, Taken
 from channeld.scenarios.model import Pattern
-from channeld.scenarios.outcome import Entry
+from channeld.scenarios.outcome import TimelineEntry
 
 
 def inbox(*frames: dict[str, Any], ignore: tuple[dict[str, Any], ...] = ()) -> Inbox:
     patterns = [Pattern(value=one, pointer="") for one in ignore]
     it = Inbox(captured={}, schemas={}, ignore=patterns)
     for frame in frames:
-        entry = Entry(time=0, who="ann", mark="<", text="")
+        entry = TimelineEntry(time=0, who="ann", mark="<", text="")
         it.put(Received(time=0, frame=frame, origin=None, entry=entry))
     return it
 

@@ -8,7 +8,7 @@ from channeld.plan.plan import Plan
 from channeld.scenarios.instrumentation import (
     ORIGIN,
     FrameOrigin,
-    Witness,
+    HookWitness,
     caused_by,
     hook_names,
     instrument,
@@ -35,7 +35,7 @@ def test_every_hook_has_a_name(plan: Plan) -> None:
 async def test_the_origin_follows_a_message_and_its_hooks(plan: Plan) -> None:
     seen: list[tuple[str, str]] = []
     called: list[tuple[str, str]] = []
-    witness = Witness(lambda channel, name: called.append((channel, name)))
+    witness = HookWitness(lambda channel, name: called.append((channel, name)))
     async with running(instrument(plan, witness, {})) as app:
         ann = await app.connect("/rooms/a", user="ann", claims={"name": "Ann"})
 
@@ -51,7 +51,7 @@ async def test_the_origin_follows_a_message_and_its_hooks(plan: Plan) -> None:
 
 
 async def test_a_hook_that_raises_is_told_with_its_place(plan: Plan) -> None:
-    witness = Witness(lambda _channel, _name: None)
+    witness = HookWitness(lambda _channel, _name: None)
     async with running(instrument(plan, witness, {})) as app:
         ann = await app.connect("/rooms/a", user="ann", claims={"name": "Ann"})
         await ann.send({"type": "say", "text": "boom"})
@@ -63,7 +63,7 @@ async def test_a_hook_that_raises_is_told_with_its_place(plan: Plan) -> None:
 
 
 async def test_a_stub_that_raises_is_not_told(plan: Plan) -> None:
-    witness = Witness(lambda _channel, _name: None)
+    witness = HookWitness(lambda _channel, _name: None)
     stub = Stub(hook="stage_hooks:listen", pointer="", raises="on purpose")
     async with running(instrument(plan, witness, {stub.hook: stub})) as app:
         ann = await app.connect("/rooms/a", user="ann", claims={"name": "Ann"})
@@ -73,7 +73,7 @@ async def test_a_stub_that_raises_is_not_told(plan: Plan) -> None:
 
 
 def test_a_plan_keeps_its_own_counters(plan: Plan) -> None:
-    probed = instrument(plan, Witness(lambda _channel, _name: None), {})
+    probed = instrument(plan, HookWitness(lambda _channel, _name: None), {})
     before = plan.channels["room"].messages["say"]
     after = probed.channels["room"].messages["say"]
     assert before.counters is not after.counters

@@ -5,7 +5,7 @@ from channeld.scenarios import model
 
 
 def test_steps_are_values() -> None:
-    one = model.Send(client="ann", pointer="/s", frame={"type": "ping"})
+    one = model.SendStep(client="ann", pointer="/s", frame={"type": "ping"})
     assert one == attrs.evolve(one)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         one.client = "bob"  # type: ignore[misc]

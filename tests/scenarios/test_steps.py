@@ -14,9 +14,9 @@ from channeld.scenarios.model import (
     Connect,
     Expect,
     ExpectClose,
-    Publish,
-    Send,
+    PublishStep,
     SendRaw,
+    SendStep,
     Step,
 )
 from channeld.scenarios.structure import structure
@@ -43,7 +43,7 @@ def step(text: str) -> Any:
 
 def test_sends() -> None:
     one = step("ann: {send: {type: a}}")
-    assert isinstance(one, Send)
+    assert isinstance(one, SendStep)
     assert (one.client, one.frame) == ("ann", {"type": "a"})
     raw = step("ann: {send_raw: '{'}")
     assert isinstance(raw, SendRaw)
@@ -111,7 +111,7 @@ def test_connecting_again_keeps_what_is_not_said() -> None:
 def test_time_and_publishing() -> None:
     assert step("advance: 1h") == Advance(pointer="/scenarios/0/steps/0/advance", seconds=3600.0)
     one = step("publish: {channel: c, room: r, event: {type: e}, refused: true}")
-    assert isinstance(one, Publish)
+    assert isinstance(one, PublishStep)
     assert (one.channel, one.to, one.room, one.refused) == ("c", "room", "r", True)
     assert step("publish: {channel: c, user: u, event: {type: e}}").to == "user"
     assert step("publish: {channel: c, event: {type: e}}").to == "global"

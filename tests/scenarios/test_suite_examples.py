@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.scenarios.suite import read_text, run_file
 
 ENTRIES = [entry for entry in CATALOGUE.values() if entry.code.startswith("CH8")]
@@ -20,7 +20,7 @@ def codes(text: str) -> list[str]:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
 def test_the_wrong_example_has_the_code_and_the_right_one_has_none(
-    entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    entry: CatalogueEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("channels.yaml").write_text(CONFIG)

@@ -4,7 +4,7 @@ import pytest
 
 from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.painter import Painter
-from channeld.scenarios.outcome import Entry, FileResult, Outcome, Problem, Status
+from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status, TimelineEntry
 from channeld.scenarios.text import counts, render_outcome, rerun, summary
 from tests.scenarios.kit import CASES, run
 
@@ -26,7 +26,7 @@ def test_the_golden_cases_do_fail() -> None:
 
 def failed(**changes: object) -> Outcome:
     problem = Problem(headline="went wrong", place=PLACE, label="here")
-    entries = tuple(Entry(time=n, who="ann", mark="<", text=str(n)) for n in range(60))
+    entries = tuple(TimelineEntry(time=n, who="ann", mark="<", text=str(n)) for n in range(60))
     values = {"name": "it", "status": Status.FAIL, "place": PLACE, "problems": (problem,), "timeline": entries}  # fmt: skip
     return Outcome(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -45,7 +45,7 @@ def test_there_is_colour_only_if_asked_for() -> None:
 
 
 def test_what_clients_send_cannot_steer_the_terminal() -> None:
-    entries = (Entry(time=0, who="ann", mark=">", text="\x1b[2J\nx"),)
+    entries = (TimelineEntry(time=0, who="ann", mark=">", text="\x1b[2J\nx"),)
     assert "\x1b" not in render_outcome(failed(timeline=entries), "ab cd\n")
 
 

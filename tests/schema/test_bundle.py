@@ -8,7 +8,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import compiled
-from channeld.schema.documents import Documents, Target
+from channeld.schema.documents import Documents, SchemaTarget
 
 FILES = {
     "parts.json": b'{"node": {"properties": {"up": {"$ref": "#/node"}, "n": {"$ref": "#/n"}}}, "n": {"const": 1}}',
@@ -25,7 +25,7 @@ def _bundle(schema: Json, broken: frozenset[tuple[str, str]] = frozenset()) -> J
         "c.yaml", files.__getitem__, {}, report, list_files=lambda _: [], missing_is_error=False
     )
     documents = Documents(Config(schemas=NAMED), sources)
-    return bundle(Target(documents.inline("/here", schema), ""), documents, broken)
+    return bundle(SchemaTarget(documents.inline("/here", schema), ""), documents, broken)
 
 
 def test_what_refers_to_nothing_stays_as_it_is() -> None:

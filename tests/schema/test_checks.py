@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Diagnostic
 
 ENTRIES = [entry for entry in CATALOGUE.values() if entry.code.startswith("CH2")]
@@ -49,7 +49,7 @@ def _codes(found: list[Diagnostic]) -> list[str]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_example(entry: Entry, compile_text) -> None:  # type: ignore[no-untyped-def]
+def test_example(entry: CatalogueEntry, compile_text) -> None:  # type: ignore[no-untyped-def]
     wrong = compile_text(entry.wrong)
     assert wrong.read.errors == []
     assert [code for code in wrong.codes() if code.startswith("CH2")] == [entry.code]

@@ -6,7 +6,7 @@ from channeld.config.model import Config
 from channeld.config.source import read_sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
-from channeld.schema.documents import Document, Documents, Target, value_at
+from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.vocabulary import SchemaError
 
 FILES = {
@@ -35,7 +35,7 @@ def _meaning(reference: str, value: Json = None) -> tuple[str, str]:
     documents = _documents()
     here = documents.inline("/here", {} if value is None else value)
     found = documents.resolve(reference, here, "")
-    assert isinstance(found, Target), found
+    assert isinstance(found, SchemaTarget), found
     assert found.document is not None
     return found.document.base or found.document.file, found.pointer
 
@@ -71,7 +71,7 @@ def test_a_local_reference_starts_at_the_nearest_identifier() -> None:
     documents = _documents()
     here = documents.inline("/here", schema)
     found = documents.resolve("#/$defs/x", here, "/$defs/inner")
-    assert isinstance(found, Target)
+    assert isinstance(found, SchemaTarget)
     assert found.pointer == "/$defs/inner/$defs/x"
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_was_read_is_known_by_its_identifier() -> None:
     here = documents.inline("/here", {})
     assert isinstance(documents.resolve("https://example.com/parts", here, ""), SchemaError)
     documents.resolve("my parts.json", here, "")
-    assert isinstance(documents.resolve("https://example.com/parts", here, ""), Target)
+    assert isinstance(documents.resolve("https://example.com/parts", here, ""), SchemaTarget)
 
 
 def test_the_dialect_s_own_schemas_are_known() -> None:
@@ -88,7 +88,7 @@ def test_the_dialect_s_own_schemas_are_known() -> None:
     found = documents.resolve(
         "https://json-schema.org/draft/2020-12/schema", documents.inline("/here", {}), ""
     )
-    assert isinstance(found, Target)
+    assert isinstance(found, SchemaTarget)
     assert found.document is None
 
 

@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from channeld.auth.authenticator import KeySource
 from channeld.config.model import Jwks
-from channeld.server.jwks import SIZE_LIMIT, KeySet, keep_fresh
+from channeld.server.jwks import SIZE_LIMIT, RemoteKeySet, keep_fresh
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -111,9 +111,9 @@ def publish() -> Iterator[Callable[..., Publisher]]:
 
 def keys_of(
     source: Jwks, clock: StillClock | None = None, algorithms: str = "RS256 ES256"
-) -> KeySet:
+) -> RemoteKeySet:
     given = KeySource(jwks=source, algorithms=tuple(algorithms.split()))
-    return KeySet(given, clock or StillClock(), name="session")
+    return RemoteKeySet(given, clock or StillClock(), name="session")
 
 
 # --- fetching and keeping
@@ -272,7 +272,7 @@ async def test_a_forced_refresh_takes_the_set_as_it_is_now(tmp_path: Path) -> No
     assert keys.find("new") is not None
 
 
-class OldEvery100(KeySet):
+class OldEvery100(RemoteKeySet):
     """A set that is old 100 seconds after it was read, and needs no time to be read."""
 
     def __init__(self) -> None:
@@ -418,7 +418,7 @@ async def test_https_with_a_trusted_certificate(
     publisher = publish(key_set(rsa_jwk()), tls[0])
     url = publisher.url.replace("http:", "https:")
     source = KeySource(jwks=Jwks(url=url), algorithms=("RS256",))
-    keys = KeySet(source, StillClock(), tls=tls[1])
+    keys = RemoteKeySet(source, StillClock(), tls=tls[1])
     await keys.refresh()
     assert keys.find("r1") is not None
 

@@ -1,7 +1,7 @@
 import jwt
 import pytest
 
-from channeld.shadow.tally import Key
+from channeld.shadow.tally import TallyKey
 from tests.shadow.conftest import HEAD, Compare
 from tests.shadow.kit import ROOM, said
 
@@ -38,7 +38,7 @@ async def test_a_message_that_would_be_refused(
         frame = {"type": "say", "text": "hello", "more": ["x" * 40]}
         heard = await said(app, frame, frame)
         assert [one["type"] for one in heard if one["type"] == "say"] == ["say", "say"]
-        both = {Key("room", "say", reason): 1 if reason == "RATE_LIMITED" else 2}
+        both = {TallyKey("room", "say", reason): 1 if reason == "RATE_LIMITED" else 2}
         assert shadow.tally.refused == both
 
 
@@ -57,7 +57,7 @@ async def test_a_handshake_that_would_be_refused(
     async with compare(ROOM, ROOM.replace(*change)) as (app, shadow):
         heard = await said(app, {"type": "whisper"}, path="/rooms/a?v=x")
         assert heard[-1]["type"] == "whisper"
-        assert shadow.tally.refused == {Key("room", "", reason): 1}
+        assert shadow.tally.refused == {TallyKey("room", "", reason): 1}
         # One that would not be there would send nothing either.
         assert shadow.tally.messages == 0
 
@@ -68,14 +68,14 @@ async def test_a_token_that_the_other_configuration_does_not_take(compare: Compa
         client = await app.connect("/rooms/a")
         await client.send({"type": "whisper"})
         await app.rest()
-        assert shadow.tally.refused == {Key("room", "", "UNAUTHORIZED"): 1}
+        assert shadow.tally.refused == {TallyKey("room", "", "UNAUTHORIZED"): 1}
 
 
 async def test_a_subscription_that_would_be_refused(compare: Compare) -> None:
     async with compare(ROOM, ROOM.replace("side-*", "west-*")) as (app, shadow):
         heard = await said(app, {"type": "subscribe", "room": "side-1"})
         assert heard[-1]["type"] == "subscribed"
-        assert shadow.tally.refused == {Key("room", "subscribe", "FORBIDDEN"): 1}
+        assert shadow.tally.refused == {TallyKey("room", "subscribe", "FORBIDDEN"): 1}
 
 
 async def test_a_room_subscribed_to_is_one_to_send_to(compare: Compare) -> None:
@@ -123,4 +123,4 @@ async def test_another_secret_refuses_the_token(compare: Compare, by_message: bo
         await client.send({"type": "whisper"})
         await app.rest()
         assert client.inbox[-1]["type"] == "whisper"
-        assert shadow.tally.refused == {Key("room", "", "UNAUTHORIZED"): 1}
+        assert shadow.tally.refused == {TallyKey("room", "", "UNAUTHORIZED"): 1}

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from channeld.shadow.receiver import ShadowedReceiver
-from channeld.shadow.tally import Key
+from channeld.shadow.tally import TallyKey
 from tests.shadow.conftest import Compare
 from tests.shadow.kit import ROOM, said
 
@@ -53,7 +53,7 @@ async def test_a_message_that_a_hook_waits_for_is_told_of_afterwards(
     async with compare(served, strict) as (app, shadow):
         heard = await said(app, {"type": "say", "text": "hello"})
         assert heard[-1]["type"] == "say"
-        assert shadow.tally.refused == {Key("room", "say", "INVALID_MESSAGE"): 1}
+        assert shadow.tally.refused == {TallyKey("room", "say", "INVALID_MESSAGE"): 1}
 
 
 async def test_a_judge_that_fails_is_not_asked_again(compare: Compare) -> None:

@@ -1,9 +1,9 @@
-from channeld.shadow.tally import EVERY, Key, Tally
+from channeld.shadow.tally import EVERY, Tally, TallyKey
 from channeld.telemetry import Sample
 from tests.shadow.kit import Watch
 
-SAY = Key("room", "say", "INVALID_MESSAGE")
-LATE = Key("room", "", "404")
+SAY = TallyKey("room", "say", "INVALID_MESSAGE")
+LATE = TallyKey("room", "", "404")
 
 
 def test_one_example_a_minute_of_each() -> None:

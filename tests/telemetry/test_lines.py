@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channeld.telemetry.lines import Console, as_json, cleaned, escaped, one_line, with_traceback
+from channeld.telemetry.lines import (
+    ConsoleRenderer,
+    as_json,
+    cleaned,
+    escaped,
+    one_line,
+    with_traceback,
+)
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 
@@ -91,7 +98,10 @@ def test_a_number_that_json_cannot_hold_is_text(number: int) -> None:
 )
 def test_no_value_breaks_a_line(hostile: str) -> None:
     fields = clean(user=hostile, reason=f"forged {hostile}")
-    for line in (as_json(None, "info", dict(fields)), Console(colour=False)(None, "info", fields)):
+    for line in (
+        as_json(None, "info", dict(fields)),
+        ConsoleRenderer(colour=False)(None, "info", fields),
+    ):
         assert line.isprintable()
 
 
@@ -105,7 +115,7 @@ def test_json_lines_are_printable_json_whatever_the_values(fields: dict[str, str
 
 def test_a_traceback_cannot_forge_a_console_line() -> None:
     fields = clean(exception="ValueError: x\n12:00:00 info server_stopped\r\x1b[A")
-    first, *below = Console(colour=False)(None, "error", fields).split("\n")
+    first, *below = ConsoleRenderer(colour=False)(None, "error", fields).split("\n")
     assert first.split() == ["info", "e"]
     assert all(line.startswith("    | ") and line.isprintable() for line in below)
 

@@ -5,7 +5,7 @@ import json
 from typing import TypeAlias
 from urllib.parse import quote
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 from channeld.diagnostics.render.texts import Texts, paragraphs, split_lines
 
@@ -32,7 +32,7 @@ def render_sarif(report: Report, sources: Texts, *, version: str = "") -> str:
 
 
 def _rule(code: str) -> _Object:
-    entry = CATALOGUE.get(code) or Entry(code, code.lower(), Severity.ERROR, code, code)
+    entry = CATALOGUE.get(code) or CatalogueEntry(code, code.lower(), Severity.ERROR, code, code)
     is_security = code.startswith("CH4")
     properties: _Object = {
         "tags": ["security"] if is_security else ["configuration"],
@@ -55,7 +55,7 @@ def _rule(code: str) -> _Object:
     }
 
 
-def _markdown(entry: Entry) -> str:
+def _markdown(entry: CatalogueEntry) -> str:
     parts = [entry.explanation or entry.title]
     for title, example in (("Wrong", entry.wrong), ("Right", entry.right)):
         if example:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from channeld.config.model import Message
-from channeld.plan.options.option import Difference, MessageOption, Outcome
+from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
 
 __all__ = ["HookOption"]
 
@@ -21,7 +21,7 @@ class HookOption(MessageOption):
             label = f"{before} before; what it does is not analysed"
             yield Difference(code="D701", level="dangerous", words=words, label=label)
 
-    def outcomes(self, type: str, message: Message) -> Iterator[Outcome]:
+    def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """The call."""
         if message.hook is not None:
-            yield Outcome("hook", message.hook.call)
+            yield MessageOutcome("hook", message.hook.call)

@@ -10,7 +10,7 @@ from channeld.config.model import Message
 from channeld.plan.context import MessageContext
 from channeld.protocol.frames import Json
 
-__all__ = ["Difference", "MessageOption", "Outcome"]
+__all__ = ["Difference", "MessageOption", "MessageOutcome"]
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Difference:
     is_of_security: bool = False
 
 
-class Outcome(NamedTuple):
+class MessageOutcome(NamedTuple):
     """What may become of a message, as the coverage of scenarios names it."""
 
     kind: Literal["refusal", "hook"]
@@ -57,6 +57,6 @@ class MessageOption(abc.ABC):
         """The option as a sentence for people; empty where nothing is said."""
         return ""
 
-    def outcomes(self, type: str, message: Message) -> Iterator[Outcome]:
+    def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """What may become of a message because of it."""
         return iter(())

@@ -6,7 +6,7 @@ from typing import Final
 from channeld.config.model import Message, MessageRate
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
-from channeld.plan.options.option import Difference, MessageOption, Outcome
+from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
 from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -103,10 +103,10 @@ class RateOption(MessageOption):
         over = "" if rate.over == "refuse" else f"; {_OVER[rate.over]}"
         return f"At most {rate_words(rate)} {_PER[rate.per]}{over}."
 
-    def outcomes(self, type: str, message: Message) -> Iterator[Outcome]:
+    def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """A refusal, where it refuses."""
         if message.rate is not None and message.rate.over == "refuse":
-            yield Outcome("refusal", f"{type} (RATE_LIMITED)")
+            yield MessageOutcome("refusal", f"{type} (RATE_LIMITED)")
 
 
 def _bucket(rate: MessageRate) -> tuple[int, float, int]:

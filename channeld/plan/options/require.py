@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.config.model import Message
 from channeld.diagnostics.render.markdown import code
-from channeld.plan.options.option import Difference, MessageOption, Outcome
+from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
 from channeld.plan.requires import with_type_spoken_of
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
@@ -34,10 +34,10 @@ class RequireOption(MessageOption):
         """The alternatives."""
         return require_words(message.require)
 
-    def outcomes(self, type: str, message: Message) -> Iterator[Outcome]:
+    def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """A refusal."""
         if message.require:
-            yield Outcome("refusal", f"{type} (FORBIDDEN)")
+            yield MessageOutcome("refusal", f"{type} (FORBIDDEN)")
 
 
 def shown_require(require: Alternatives) -> Json:

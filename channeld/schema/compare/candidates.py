@@ -8,7 +8,7 @@ import attrs
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity, type_of
-from channeld.schema.compare.difference import OTHER, Position
+from channeld.schema.compare.difference import OTHER, SchemaPosition
 from channeld.schema.compare.normal_form import Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
@@ -49,7 +49,7 @@ class Prober:
                 first = first or [value]
         return first[0] if first else None
 
-    def around(self, position: Position, value: Json, *, swapped: bool) -> Iterator[Json]:
+    def around(self, position: SchemaPosition, value: Json, *, swapped: bool) -> Iterator[Json]:
         """Whole values with `value` at a position; `swapped` when the new schema is the one to satisfy."""
         values = [value]
         for here in position.up():
@@ -61,7 +61,7 @@ class Prober:
             values = list(itertools.islice(wrapped, 16))
         yield from values
 
-    def _wrapped(self, here: Position, value: Json, one: Node, other: Node) -> Iterator[Json]:
+    def _wrapped(self, here: SchemaPosition, value: Json, one: Node, other: Node) -> Iterator[Json]:
         step = here.step
         if isinstance(step, str) or step is OTHER:
             for base in self._objects(one, other, 1):

@@ -13,7 +13,7 @@ import attrs
 
 from channeld.pointer import at
 from channeld.schema.cases import identity
-from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, Position, Spot, Step
+from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, SchemaPosition, Spot, Step
 from channeld.schema.compare.keyword_rules import defaults, facets, values
 from channeld.schema.compare.normal_form import Constraint, Form
 from channeld.schema.compare.normalize import form_of
@@ -29,14 +29,14 @@ Branches = tuple[Constraint, list[Node]]
 
 def compare(old: Node, new: Node) -> list[Fact]:
     """Every difference between two schemas, in the order of the old one's keywords; none when they accept the same."""
-    root = Position(None, None, old, new)
+    root = SchemaPosition(None, None, old, new)
     for node, which in ((old, "old"), (new, "new")):
         if not node.is_sound():
             return [_undecided(root, f"the {which} schema can't be compiled")]
     return list(_Comparison().at(root))
 
 
-def _undecided(here: Position, reason: str) -> Fact:
+def _undecided(here: SchemaPosition, reason: str) -> Fact:
     words = f"{subject(here)} changed in a way that cannot be decided"
     return Fact("D399", Effect.UNKNOWN, here, words, new=Spot.whole(here.new), note=reason)
 
@@ -48,7 +48,7 @@ class _Comparison:
     _under_way: set[object] = attrs.field(factory=set)
     _count: int = 0
 
-    def at(self, here: Position) -> Iterator[Fact]:
+    def at(self, here: SchemaPosition) -> Iterator[Fact]:
         """Compare what the two say at a position."""
         key = (here.old.key, here.new.key)
         if key in self._under_way or here.old.text() == here.new.text():
@@ -61,7 +61,7 @@ class _Comparison:
         yield from self._forms(here)
         self._under_way.discard(key)
 
-    def _forms(self, here: Position) -> Iterator[Fact]:
+    def _forms(self, here: SchemaPosition) -> Iterator[Fact]:
         old, new = here.forms
         if old.whole or new.whole:
             yield _undecided(here, new.whole or old.whole)
@@ -79,15 +79,17 @@ class _Comparison:
         yield from self._alternatives(here, old, new)
         yield from _opaque(here, old, new)
 
-    def _below(self, here: Position, step: Step | None, old: Node, new: Node) -> Iterator[Fact]:
-        yield from self.at(Position(here, step, old, new))
+    def _below(
+        self, here: SchemaPosition, step: Step | None, old: Node, new: Node
+    ) -> Iterator[Fact]:
+        yield from self.at(SchemaPosition(here, step, old, new))
 
-    def _arrays(self, here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    def _arrays(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         for index in range(max(old.prefix(), new.prefix())):
             yield from self._below(here, index, old.item(index), new.item(index))
         yield from self._below(here, ITEM, old.items(), new.items())
 
-    def _objects(self, here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    def _objects(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         olds, news = old.properties(), new.properties()
         always = old.required.keys() & new.required.keys()
         alone = (olds.keys() ^ news.keys()) - always
@@ -106,7 +108,7 @@ class _Comparison:
                 yield _optional(here, old, name)
         yield from self._others(here, old.others(), new.others())
 
-    def _gone(self, here: Position, old: Form, new: Form, name: str) -> Iterator[Fact]:
+    def _gone(self, here: SchemaPosition, old: Form, new: Form, name: str) -> Iterator[Fact]:
         was, now = old.child(name), new.child(name)
         closed = not form_of(now).types
         effect = Effect.NARROWS if closed else Effect.WIDENS
@@ -130,7 +132,7 @@ class _Comparison:
             required=name in old.required,
         )
 
-    def _come(self, here: Position, old: Form, new: Form, name: str) -> Iterator[Fact]:
+    def _come(self, here: SchemaPosition, old: Form, new: Form, name: str) -> Iterator[Fact]:
         was, now = old.child(name), new.child(name)
         facts = list(self._below(here, name, was, now))
         loses, wins = any(f.may_lose() for f in facts), any(f.may_win() for f in facts)
@@ -154,7 +156,7 @@ class _Comparison:
             closed=wins,
         )
 
-    def _others(self, here: Position, old: Node, new: Node) -> Iterator[Fact]:
+    def _others(self, here: SchemaPosition, old: Node, new: Node) -> Iterator[Fact]:
         was, now = bool(form_of(old).types), bool(form_of(new).types)
         if was == now:
             yield from self._below(here, OTHER, old, new)
@@ -170,7 +172,7 @@ class _Comparison:
             keyword="additionalProperties",
         )
 
-    def _alternatives(self, here: Position, old: Form, new: Form) -> Iterator[Fact]:
+    def _alternatives(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         olds, news = old.branches, new.branches
         if len(olds) > 1 or len(news) > 1:
             texts = [{n.text() for _, nodes in groups for n in nodes} for groups in (olds, news)]
@@ -183,7 +185,7 @@ class _Comparison:
             spot = Spot(held.part, held.keyword, key=True)
             yield _came_or_went(here, held.keyword, None if news else spot, spot if news else None)
 
-    def _branches(self, here: Position, old: Branches, new: Branches) -> Iterator[Fact]:
+    def _branches(self, here: SchemaPosition, old: Branches, new: Branches) -> Iterator[Fact]:
         """Alternatives against alternatives: the same ones apart, those alike compared, the others came or went."""
         before, after = [{node.text() for node in nodes} for _, nodes in (old, new)]
         gone = [node for node in old[1] if node.text() not in after]
@@ -204,13 +206,13 @@ class _Comparison:
             yield Fact("D306", Effect.WIDENS, here, words, new=place, keyword="anyOf")
 
 
-def _required(here: Position, new: Form, name: str) -> Fact:
+def _required(here: SchemaPosition, new: Form, name: str) -> Fact:
     words = f"{subject(here, name)} is required now"
     place = Spot.of(new.required[name])
     return Fact("D301", Effect.NARROWS, here, words, new=place, name=name, keyword="required")
 
 
-def _optional(here: Position, old: Form, name: str) -> Fact:
+def _optional(here: SchemaPosition, old: Form, name: str) -> Fact:
     words = f"{subject(here, name)} may be missing now"
     return Fact(
         "D302",
@@ -231,7 +233,7 @@ def _list_of_required(node: Node) -> Spot | None:
     return Spot.whole(node)
 
 
-def _opaque(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def _opaque(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """Keywords that are only compared as they are written."""
     was = {(held.keyword, str(held.value)): held for held in old.opaque}
     now = {(held.keyword, str(held.value)): held for held in new.opaque}
@@ -244,7 +246,7 @@ def _opaque(here: Position, old: Form, new: Form) -> Iterator[Fact]:
         yield _came_or_went(here, keyword, old_spot, new_spot)
 
 
-def _came_or_went(here: Position, keyword: str, old: Spot | None, new: Spot | None) -> Fact:
+def _came_or_went(here: SchemaPosition, keyword: str, old: Spot | None, new: Spot | None) -> Fact:
     effect, words = Effect.UNKNOWN, "changed in a way that cannot be decided"
     # What `patternProperties` names is not asked of `additionalProperties`, so it can take away and give.
     if (old is None or new is None) and keyword != "patternProperties":

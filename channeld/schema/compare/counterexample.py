@@ -6,7 +6,7 @@ from typing import Final
 
 from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
-from channeld.schema.compare.difference import Fact, Position
+from channeld.schema.compare.difference import Fact, SchemaPosition
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.sensitive import marks_of
 
@@ -48,7 +48,7 @@ def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
     return _masked(root, value), words
 
 
-def _masked(root: Position, value: Json) -> Json:
+def _masked(root: SchemaPosition, value: Json) -> Json:
     """The value without what either schema marks as sensitive: examples and constants of a schema are tried as well."""
     for node in (root.old, root.new):
         for part in node.parts:
@@ -80,6 +80,6 @@ def _is_about(fact: Fact, value: Json, gained: bool) -> bool:
     return not is_there if fact.code in ("D301", "D302") else is_there
 
 
-def _root(position: Position) -> Position:
+def _root(position: SchemaPosition) -> SchemaPosition:
     *_, root = position.up()
     return root

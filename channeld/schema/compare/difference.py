@@ -11,7 +11,7 @@ from channeld.schema.compare.normal_form import Constraint, Edge, Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import IMPLIED, Node, Part
 
-__all__ = ["ITEM", "OTHER", "Effect", "Fact", "Position", "Spot", "Step"]
+__all__ = ["ITEM", "OTHER", "Effect", "Fact", "SchemaPosition", "Spot", "Step"]
 
 
 class Effect(enum.Enum):
@@ -42,10 +42,10 @@ Step: TypeAlias = str | int | _Any
 
 
 @attrs.frozen(slots=True, eq=False)
-class Position:
+class SchemaPosition:
     """A place in a value, and what the two schemas say there. Without a step: a branch of the position above."""
 
-    above: "Position | None"
+    above: "SchemaPosition | None"
     step: Step | None
     old: Node
     new: Node
@@ -72,9 +72,9 @@ class Position:
                 text += "[]" if step is ITEM else (".*" if text else "*")
         return text
 
-    def up(self) -> "Iterator[Position]":
+    def up(self) -> "Iterator[SchemaPosition]":
         """This position and those above."""
-        here: Position | None = self
+        here: SchemaPosition | None = self
         while here is not None:
             yield here
             here = here.above
@@ -111,7 +111,7 @@ class Fact:
 
     code: str
     effect: Effect
-    position: Position
+    position: SchemaPosition
     message: str
     label: str = attrs.field(default="", kw_only=True)
     note: str = attrs.field(default="", kw_only=True)

@@ -7,14 +7,14 @@ import attrs
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
-from channeld.schema.compare.difference import Effect, Fact, Position, Spot
+from channeld.schema.compare.difference import Effect, Fact, SchemaPosition, Spot
 from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
 from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 
 __all__ = ["defaults", "facets", "values"]
 
 
-def values(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """What is lost and gained where a schema lists its values: the other schema is asked about each."""
     who, place = subject(here), Spot.of(new.values_at) or Spot.whole(here.new)
     was = Spot.of(old.values_at)
@@ -37,7 +37,7 @@ def values(here: Position, old: Form, new: Form) -> Iterator[Fact]:
         yield attrs.evolve(more, values=tuple(gained), extensible=extensible)
 
 
-def defaults(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def defaults(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """Another default."""
     was, now = old.default, new.default
     if was is None or now is None or identity(was.value) == identity(now.value):
@@ -47,7 +47,7 @@ def defaults(here: Position, old: Form, new: Form) -> Iterator[Fact]:
     yield Fact("D317", Effect.NOTHING, here, words, new=Spot.of(now), label=label)
 
 
-def facets(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def facets(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """Types, limits, patterns and formats; only of types that both allow."""
     yield from _types(here, old, new)
     common = old.types & new.types
@@ -65,7 +65,7 @@ def facets(here: Position, old: Form, new: Form) -> Iterator[Fact]:
         yield from _texts(here, old, new, "format")
 
 
-def _types(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def _types(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     lost, gained = old.types - new.types, new.types - old.types
     if not lost and not gained:
         return
@@ -98,7 +98,7 @@ def _moved(narrows: bool) -> tuple[str, Effect]:
 
 
 def _count(
-    here: Position, keyword: str, was: Constraint | None, now: Constraint | None
+    here: SchemaPosition, keyword: str, was: Constraint | None, now: Constraint | None
 ) -> Iterator[Fact]:
     kind, is_upper = COUNTS[keyword]
     before = was.value if was is not None else None
@@ -125,7 +125,7 @@ def _count(
     )
 
 
-def _unique(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def _unique(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     if bool(old.unique) == bool(new.unique):
         return
     code, effect = _moved(new.unique is not None)
@@ -142,7 +142,9 @@ def _unique(here: Position, old: Form, new: Form) -> Iterator[Fact]:
     )
 
 
-def _edge(here: Position, was: Edge | None, now: Edge | None, *, is_upper: bool) -> Iterator[Fact]:
+def _edge(
+    here: SchemaPosition, was: Edge | None, now: Edge | None, *, is_upper: bool
+) -> Iterator[Fact]:
     before = (was.value, was.open) if was is not None else None
     after = (now.value, now.open) if now is not None else None
     held = now or was
@@ -174,7 +176,7 @@ def _is_inside(one: tuple[float, bool], other: tuple[float, bool], is_upper: boo
     return (one[0] < other[0]) == is_upper
 
 
-def _multiples(here: Position, old: Form, new: Form) -> Iterator[Fact]:
+def _multiples(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     olds = {_fraction(held.value) for held in old.multiples}
     news = {_fraction(held.value) for held in new.multiples}
     kept = all(any(o % n == 0 for o in olds) for n in news)
@@ -198,7 +200,7 @@ def _multiples(here: Position, old: Form, new: Form) -> Iterator[Fact]:
     )
 
 
-def _texts(here: Position, old: Form, new: Form, keyword: str) -> Iterator[Fact]:
+def _texts(here: SchemaPosition, old: Form, new: Form, keyword: str) -> Iterator[Fact]:
     was = {text: held for (kind, text), held in old.texts.items() if kind == keyword}
     now = {text: held for (kind, text), held in new.texts.items() if kind == keyword}
     gone, come = sorted(was.keys() - now.keys()), sorted(now.keys() - was.keys())

@@ -9,7 +9,7 @@ import attrs
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import CompiledValidator, compiled
-from channeld.schema.documents import Document, Target
+from channeld.schema.documents import Document, SchemaTarget
 from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.violations import Violation
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, subschemas
@@ -73,7 +73,7 @@ class Book:
             LookupError: it refers to nothing.
         """
         if part.key not in self._wholes:
-            target = Target(part.document, part.pointer)
+            target = SchemaTarget(part.document, part.pointer)
             self._wholes[part.key] = bundle(target, self.schemas.documents, frozenset())
         return self._wholes[part.key]
 

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.difference import Position
+from channeld.schema.compare.difference import SchemaPosition
 
 __all__ = ["choices", "duration", "shown", "subject", "types_in_words", "unit"]
 
@@ -19,7 +19,7 @@ _NAMES: Final = {
 _UNITS: Final = {"string": "character", "array": "item", "object": "field"}
 
 
-def subject(here: Position, name: str = "") -> str:
+def subject(here: SchemaPosition, name: str = "") -> str:
     """What a sentence is about: `text`, or the frame."""
     way = ".".join(filter(None, (here.shown(), name)))
     return f"`{way}`" if way else "the frame"

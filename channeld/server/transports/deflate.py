@@ -60,7 +60,7 @@ class PerMessageDeflate(Extension):
         """The WebSocket frame of a message, compressed; `first` is its first byte."""
         bits = self._accepted.server_max_window_bits
         if self._accepted.server_no_context_takeover:
-            return _ALONE[bits].compress(payload, first)
+            return _WITHOUT_CONTEXT[bits].compress(payload, first)
         if self._deflater is None:
             self._deflater = _new_deflater(bits)
         return _compressed(self._deflater, payload, first)
@@ -121,7 +121,7 @@ class PerMessageDeflate(Extension):
         return CloseReason.INVALID_FRAME_PAYLOAD_DATA
 
 
-class _Alone:
+class _WithoutContext:
     """Compresses each message by itself, for all connections that agreed on `server_no_context_takeover` and this window.
 
     A turn's frames are handed to one member of a room after the other: they are compressed for the first one, and kept
@@ -148,7 +148,7 @@ class _Alone:
         return data
 
 
-_ALONE: Final = {bits: _Alone(bits) for bits in range(9, _LARGEST_WINDOW + 1)}
+_WITHOUT_CONTEXT: Final = {bits: _WithoutContext(bits) for bits in range(9, _LARGEST_WINDOW + 1)}
 
 
 def _new_deflater(bits: int) -> "zlib._Compress":

@@ -2,7 +2,7 @@
 
 from pages.markdown import MADE, fenced, table
 
-from channeld.diagnostics.catalogue import CATALOGUE, Entry
+from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 
 GROUPS = {
     "CH0": "YAML",
@@ -37,7 +37,7 @@ or safe.
 CHANGES = {"error": "breaking", "warning": "dangerous", "info": "safe"}
 
 
-def severity_of(entry: Entry) -> str:
+def severity_of(entry: CatalogueEntry) -> str:
     """How bad it is, in the words of the command that says it."""
     severity = str(entry.severity)
     return CHANGES[severity] if entry.code.startswith("D") else severity

@@ -4,7 +4,7 @@ import pytest
 
 from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
-from channeld.schema.compare.difference import ITEM, OTHER, Position
+from channeld.schema.compare.difference import ITEM, OTHER, SchemaPosition
 from tests.diff.kit import node_of
 
 ANY = node_of(True)
@@ -49,11 +49,11 @@ def test_values_are_different_and_not_without_end() -> None:
 
 def test_a_value_is_put_where_it_belongs() -> None:
     node = node_of({"type": "object", "required": ["k"], "properties": {"k": {"const": 1}}})
-    root = Position(None, None, node, node)
-    inner = Position(Position(root, "list", ANY, ANY), ITEM, ANY, ANY)
+    root = SchemaPosition(None, None, node, node)
+    inner = SchemaPosition(SchemaPosition(root, "list", ANY, ANY), ITEM, ANY, ANY)
     wholes = list(Prober().around(inner, "x", swapped=False))
     assert {"k": 1, "list": ["x"]} in wholes
-    other = Position(root, OTHER, ANY, ANY)
+    other = SchemaPosition(root, OTHER, ANY, ANY)
     assert {"k": 1, "other": "x"} in list(Prober().around(other, "x", swapped=True))
-    branch = Position(root, None, ANY, ANY)
+    branch = SchemaPosition(root, None, ANY, ANY)
     assert list(Prober().around(branch, "x", swapped=False)) == ["x"]

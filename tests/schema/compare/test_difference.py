@@ -1,15 +1,15 @@
-from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, Position, Spot
+from channeld.schema.compare.difference import ITEM, OTHER, Effect, Fact, SchemaPosition, Spot
 from channeld.schema.compare.schema_ref import Node, implied
 from tests.diff.kit import node_of
 
 NODE = node_of({"type": "object"})
-ROOT = Position(None, None, NODE, NODE)
+ROOT = SchemaPosition(None, None, NODE, NODE)
 
 
-def below(*steps: object) -> Position:
+def below(*steps: object) -> SchemaPosition:
     here = ROOT
     for step in steps:
-        here = Position(here, step, NODE, NODE)  # type: ignore[arg-type]  # steps, all of them
+        here = SchemaPosition(here, step, NODE, NODE)  # type: ignore[arg-type]  # steps, all of them
     return here
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.difference import Effect, Fact, Position
+from channeld.schema.compare.difference import Effect, Fact, SchemaPosition
 from channeld.schema.compare.keyword_rules import defaults, facets, values
 from tests.diff.kit import node_of
 
@@ -9,7 +9,7 @@ N, W, C, U = Effect.NARROWS, Effect.WIDENS, Effect.CHANGES, Effect.UNKNOWN
 
 
 def found(old: Json, new: Json) -> list[Fact]:
-    here = Position(None, None, node_of(old), node_of(new))
+    here = SchemaPosition(None, None, node_of(old), node_of(new))
     forms = here.forms
     if forms[0].values is not None or forms[1].values is not None:
         return list(values(here, *forms))

@@ -1,12 +1,12 @@
 import pytest
 
 from channeld.protocol.frames import Json
-from channeld.schema.compare.difference import Position
+from channeld.schema.compare.difference import SchemaPosition
 from channeld.schema.compare.words import choices, duration, shown, subject, types_in_words, unit
 from tests.diff.kit import node_of
 
 NODE = node_of(True)
-ROOT = Position(None, None, NODE, NODE)
+ROOT = SchemaPosition(None, None, NODE, NODE)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_values_and_units() -> None:
 
 def test_what_a_sentence_is_about() -> None:
     assert subject(ROOT) == "the frame"
-    assert subject(Position(ROOT, "a", NODE, NODE), "b") == "`a.b`"
+    assert subject(SchemaPosition(ROOT, "a", NODE, NODE), "b") == "`a.b`"
