@@ -22,6 +22,13 @@ __all__ = ["AnswerRead", "HttpConnection", "NotAnswered", "NotPrivate", "open_co
 READ: Final = 64 * 1024
 _GONE: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError)
 
+# A request is written here, since h11's checks cost 50 µs and nothing in it comes from outside; h11 only has to know that
+# there was one, to read the answer.
+_ASKED: Final = (
+    h11.Request(method="POST", target="/", headers=[("host", "it"), ("content-length", "0")]),
+    h11.EndOfMessage(),
+)
+
 
 class NotPrivate(OSError):
     """An http URL leads to an address that is neither loopback nor private."""
@@ -89,7 +96,10 @@ class HttpConnection:
     ) -> None:  # fmt: skip
         self._stream = stream
         self._plain = plain
-        self._host = host
+        self._fields = (
+            f"HTTP/1.1\r\nhost: {host}\r\nuser-agent: channeld/{__version__}\r\n"
+            "accept-encoding: identity\r\ncontent-type: application/json\r\n"
+        )
         self._http = h11.Connection(h11.CLIENT)
         self._is_answered = False
         self.is_reusable = False
@@ -108,18 +118,11 @@ class HttpConnection:
             NotAnswered: the connection is gone, and nothing of an answer came.
         """
         self.is_reusable = self._is_answered = False
-        own = [
-            ("host", self._host),
-            ("user-agent", f"channeld/{__version__}"),
-            ("accept-encoding", "identity"),
-            ("content-type", "application/json"),
-            ("content-length", str(len(body))),
-        ]
-        fields = [(name.encode(), value.encode()) for name, value in (*own, *headers)]
-        request = h11.Request(method="POST", target=target, headers=fields)
-        sent = self._http.send(request) or b""
-        sent += self._http.send(h11.Data(data=body)) or b""
-        sent += self._http.send(h11.EndOfMessage()) or b""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        head = f"POST {target} {self._fields}content-length: {len(body)}\r\n{fields}\r\n"
+        sent = head.encode() + body
+        for event in _ASKED:
+            self._http.send(event)
         try:
             await self._stream.send_all(sent)
         except _GONE as error:

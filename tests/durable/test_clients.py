@@ -1,6 +1,8 @@
 """Other people's Durable Streams clients read a room: the ones of npm and of PyPI."""
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ import httpx
 import pytest
 from durable_streams import stream
 
+from tests.docs.blocks import ROOT, blocks
 from tests.durable.shim import KEY, serving
-from tests.npm_parts import npm_folder
+from tests.npm_parts import npm_folder, skip
 
 pytestmark = [pytest.mark.wide]
 
@@ -97,3 +100,27 @@ def test_the_client_of_pypi(tmp_path: Path, live: Any) -> None:
                 room.say("last")
         room.close()
     assert found == ["next", "last"]
+
+
+def test_the_go_program_of_the_guide(tmp_path: Path) -> None:
+    if shutil.which("go") is None:
+        skip("go is not here")
+    page = ROOT / "docs" / "guides" / "without-websocket.md"
+    (program,) = (block.text for block in blocks(page) if block.language == "go")
+    tmp_path.joinpath("read.go").write_text(program)
+    build = ["go", "build", "-o", "read", "read.go"]
+    environ = {**os.environ, "GOCACHE": str(ROOT / ".cache" / "go")}
+    subprocess.run(build, cwd=tmp_path, env=environ, check=True)
+    with serving(tmp_path) as base:
+        room = Room(tmp_path, base)
+        room.say("first")
+        arguments = [str(tmp_path / "read"), room.url]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert "first" in process.stdout.readline()
+            room.say("next")
+            line = process.stdout.readline()
+            process.kill()
+        room.close()
+    assert line.startswith("item ")
+    assert "next" in line
