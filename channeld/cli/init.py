@@ -49,7 +49,7 @@ def command(context: click.Context, folder: str, template: str, source: str | No
     text, notes = _from_asyncapi(Path(source))
     _create(folder, {"channels.yaml": text, **schema()}, f"a project from {source}")
     if notes:
-        click.echo("\nLeft out:\n")
+        click.echo("\nNotes:\n")
         for note in notes:
             click.echo(f"  {note}")
     _say_next(folder, "channeld validate")

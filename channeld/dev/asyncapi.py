@@ -7,6 +7,7 @@ who may connect no such document says: routes are `none` and `auth` is `none`, a
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
+from urllib.parse import quote
 
 import attrs
 
@@ -44,7 +45,7 @@ class AsyncapiRefused(Exception):
 
 @attrs.frozen(slots=True)
 class FirstFile:
-    """The file's text, and what was left out of it."""
+    """The file's text, and notes on what was left out of it or guessed."""
 
     text: str
     notes: tuple[str, ...]
@@ -84,12 +85,12 @@ def first_file(document: Json, source: str) -> FirstFile:
         raise AsyncapiRefused(list(dict.fromkeys(problems)))
     if reader.schemas.dropped:
         listed = ", ".join(f"`{key}`" for key in sorted(reader.schemas.dropped))
-        reader.notes.append(f"keywords that are not of JSON Schema 2020-12: {listed}")
+        reader.notes.append(f"left out of schemas, since nothing would check them: {listed}")
     content: Schema = {"channeld": 1}
     if schemas:
         content["schemas"] = schemas
     content["channels"] = written
-    lines = [_HEAD.format(source=source) + "".join(f"# Left out: {one}\n" for one in reader.notes)]
+    lines = [_HEAD.format(source=source) + "".join(f"# Note: {one}\n" for one in reader.notes)]
     return FirstFile(lines[0] + "\n".join(block(content)) + "\n", tuple(reader.notes))
 
 
@@ -185,15 +186,21 @@ class _Reader:
             return
         type = _type_of(shape) or (said if isinstance(said, str) else default)
         if type in RESERVED:
-            self.notes.append(f"{where}: message {type}, whose name is the protocol's own")
+            self.notes.append(
+                f"{where}: message {type} is left out: its name is the protocol's own"
+            )
             return
         if shape.get("type", "object") != "object":
-            self.notes.append(f"{where}: message {type}, whose payload is not an object")
+            self.notes.append(f"{where}: message {type} is left out: its payload is not an object")
             return
         if message.get("headers"):
-            self.notes.append(f"{where}: the headers of message {type}; frames have none")
+            self.notes.append(
+                f"{where}: the headers of message {type} are left out: frames have none"
+            )
         if any(_property(part, "id") not in (None, ID) for part in _parts(shape)):
-            self.notes.append(f"{where}: `id` of message {type}; every frame has its own `id`")
+            self.notes.append(
+                f"{where}: `id` of message {type} is left out: every frame has its own"
+            )
         name = re.sub(r"[^A-Za-z0-9_.:/-]+", "-", type).strip("-.:/")[:128] or "message"
         entry = _entry(message, shape, side)
         if channel.sides[side].setdefault(name, entry) != entry:
@@ -222,7 +229,7 @@ class _Reader:
         found: Schema = {}
         for channel in channels:
             if not any(channel.sides.values()):
-                self.notes.append(f"channel {channel.key}: it has no messages")
+                self.notes.append(f"channel {channel.key} is left out: it has no messages")
                 continue
             found[named(channel.key, set(found))] = self._channel(channel)
         return found
@@ -246,7 +253,7 @@ class _Reader:
     def _path(self, address: str, where: str, channel: Mapping[str, Json]) -> str:
         # Topics of brokers have dots between their parts; a path has slashes.
         text = address if "/" in address or "{" not in address else address.replace(".", "/")
-        path = "/" + text.strip("/")
+        path = "/" + quote(text.strip("/"), safe="/{}!$&'()*+,;=:@~%")
         for segment in path.split("/"):
             name = segment.strip("{}")
             if "{" in segment and (f"{{{name}}}" != segment or not _PARAM_NAME.fullmatch(name)):

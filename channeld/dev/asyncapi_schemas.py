@@ -9,7 +9,7 @@ import attrs
 from channeld.pointer import unescaped, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema
-from channeld.schema.vocabulary import KEYWORDS, rebuilt
+from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, why_not_linear
 
 __all__ = ["MEMBERS", "AsyncapiSchemas", "named"]
 
@@ -80,9 +80,10 @@ class AsyncapiSchemas:
         if not isinstance(value, dict):
             return value
         modern = _modern(value)
-        self.dropped |= {key for key in modern if key not in KEYWORDS and key != "x-sensitive"}
-        kept = {
-            key: held for key, held in modern.items() if key in KEYWORDS or key == "x-sensitive"
+        kept = {key: held for key, held in modern.items() if _has_word(key, held)}
+        self.dropped |= {
+            f"{key}: {modern[key]}" if key in ("format", "pattern") else key
+            for key in modern.keys() - kept.keys()
         }
         ref = kept.get("$ref")
         if isinstance(ref, str):
@@ -116,6 +117,15 @@ class AsyncapiSchemas:
         if found is None:
             self.problems.append(f"{where}: there is nothing at {ref}")
         return found
+
+
+def _has_word(keyword: str, value: Json) -> bool:
+    """Whether 2020-12 has this keyword, and channeld can check it with this value."""
+    if keyword == "format":
+        return value in FORMATS
+    if keyword == "pattern":
+        return isinstance(value, str) and why_not_linear(value) is None
+    return keyword in KEYWORDS or keyword == "x-sensitive"
 
 
 def _modern(schema: Schema) -> Schema:

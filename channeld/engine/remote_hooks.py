@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from channeld.auth.authenticator import is_time
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.context import AsyncContext
 from channeld.engine.errors import HookFailed
@@ -90,12 +91,12 @@ async def ask_about_session(
         raise failed from error
 
     async def publish() -> None:
-        for one in publications:
+        for index, one in enumerate(publications):
             try:
                 await _publish(context, one)
             except (FrameRefused, BrokerUnavailable, TypeError) as error:
-                engine.backends.note_bad(hook.name, f"publish: {error}")
-                _failed(engine, hook, remote, f"publish: {error}", session)
+                engine.backends.note_bad(hook.name, f"`publish[{index}]`: {error}")
+                _failed(engine, hook, remote, f"`publish[{index}]`: {error}", session)
 
     return changed, context.replied, publish
 
@@ -234,12 +235,12 @@ def _rejected(fields: Mapping[str, Any]) -> Reject:
 
 def _user(fields: Mapping[str, Any]) -> User:
     id, claims, expires = fields.get("id"), fields.get("claims", {}), fields.get("expires")
-    if not isinstance(id, str):
-        raise _BadAnswer("`user.id` is not a string")
+    if not isinstance(id, str) or not 1 <= len(id) <= 128:
+        raise _BadAnswer("`user.id` is not a string of 1 to 128 characters")
     if not isinstance(claims, dict):
         raise _BadAnswer("`user.claims` is not an object")
-    if expires is not None and (isinstance(expires, bool) or not isinstance(expires, int | float)):
-        raise _BadAnswer("`user.expires` is not a number")
+    if expires is not None and not is_time(expires):
+        raise _BadAnswer("`user.expires` is not Unix seconds")
     return User(id, claims, expires=expires)
 
 

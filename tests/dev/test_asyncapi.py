@@ -104,12 +104,12 @@ def test_version_2(tmp_path: Path) -> None:
         "age": {"type": "integer", "exclusiveMinimum": 0},
     }
     assert [note.partition(": ")[2] for note in file.notes[:3]] == [
-        "the headers of message UserSignedUp; frames have none",
-        "`id` of message leave now!; every frame has its own `id`",
-        "message raw, whose payload is not an object",
+        "the headers of message UserSignedUp are left out: frames have none",
+        "`id` of message leave now! is left out: every frame has its own",
+        "message raw is left out: its payload is not an object",
     ]
     assert "`discriminator`" in file.notes[3]
-    assert all(f"# Left out: {note}\n" in file.text for note in file.notes)
+    assert all(f"# Note: {note}\n" in file.text for note in file.notes)
     assert errors(file, tmp_path) == []
 
 
@@ -121,7 +121,10 @@ def test_version_3(tmp_path: Path) -> None:
     quiet = said["channels"]["quiet"]
     assert quiet["path"] == "/user/{id}/signedup"
     assert quiet["messages"] == {"hello": {"route": "none", "schema": {"type": "object"}}}
-    assert [note.partition(":")[0] for note in file.notes] == ["channel quiet", "channel empty"]
+    assert file.notes == (
+        "channel quiet: no operation is about it, so clients may send its messages",
+        "channel empty is left out: it has no messages",
+    )
     assert "Each `route` is `none`" in file.text
     assert errors(file, tmp_path) == []
 
@@ -154,6 +157,19 @@ HEAD = "asyncapi: 3.0.0\nchannels: {c: {address: /c, messages: {m: %s}}}"
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_with_its_place(text: str, problem: str) -> None:
     assert any(problem in one for one in refused(text))
+
+
+def test_what_channeld_could_not_check_is_left_out(tmp_path: Path) -> None:
+    words = "{type: string, format: int64, pattern: '(?=a)b', maxLength: 5}"
+    messages = f"messages: {{m: {{payload: {{properties: {{n: {words}}}}}}}}}"
+    file, said = made(f"asyncapi: 3.0.0\nchannels: {{c: {{address: '/a b/{{x}}', {messages}}}}}")
+    channel = said["channels"]["c"]
+    assert channel["path"] == "/a%20b/{x}"
+    assert channel["messages"]["m"]["schema"]["properties"] == {
+        "n": {"type": "string", "maxLength": 5}
+    }
+    assert "`format: int64`, `pattern: (?=a)b`" in file.text
+    assert errors(file, tmp_path) == []
 
 
 def test_all_problems_are_said_at_once() -> None:
