@@ -7,7 +7,7 @@ from typing import Final
 
 from channeld.protocol.frames import Json
 
-__all__ = ["block", "flow"]
+__all__ = ["block", "comment", "flow"]
 
 _UNPRINTABLE: Final = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
@@ -22,6 +22,11 @@ def flow(value: Json) -> str:
     """A JSON value on one line, which YAML reads as the same value."""
     text = json.dumps(value, ensure_ascii=False)
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def comment(text: str) -> str:
+    """A text as one line of a comment, whatever is in it."""
+    return "# " + _UNPRINTABLE.sub(" ", " ".join(text.split()))
 
 
 def block(value: Mapping[str, Json], indent: int = 0) -> Iterator[str]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import attrs
 
-from channeld.config.writing import block
+from channeld.config.writing import block, comment
 from channeld.dev.asyncapi_schemas import MEMBERS, AsyncapiSchemas, named
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -23,13 +23,13 @@ __all__ = ["AsyncapiRefused", "FirstFile", "first_file"]
 _FORMATS: Final = re.compile(r"application/(vnd\.aai\.asyncapi|schema)\+(json|yaml)(;.*)?")
 _PARAM: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
 _PARAM_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-_HEAD: Final = """\
-# yaml-language-server: $schema=schemas/channels.schema.json
-# Made from {source}. What it can't say is yours to write:
-# - Where messages go. Each `route` is `none`; write `room`, `user`, `global` or `sender`, or name a `hook`.
-# - Who may connect. `auth` is `none`, so everybody may; define an authenticator under `auth`.
-# - Which rooms there are: `rooms`, `presence`, `history`.
-"""
+_MODELINE: Final = "# yaml-language-server: $schema=schemas/channels.schema.json"
+_UNSAID: Final = "What it can't say is yours to write:"
+_HEAD: Final = (
+    "# - Where messages go. Each `route` is `none`; write `room`, `user`, `global` or `sender`, or name a `hook`.",
+    "# - Who may connect. `auth` is `none`, so everybody may; define an authenticator under `auth`.",
+    "# - Which rooms there are: `rooms`, `presence`, `history`.",
+)
 
 Side = Literal["messages", "events"]
 _SIDES_2: Final[tuple[tuple[str, Side], ...]] = (("publish", "messages"), ("subscribe", "events"))
@@ -90,8 +90,9 @@ def first_file(document: Json, source: str) -> FirstFile:
     if schemas:
         content["schemas"] = schemas
     content["channels"] = written
-    lines = [_HEAD.format(source=source) + "".join(f"# Note: {one}\n" for one in reader.notes)]
-    return FirstFile(lines[0] + "\n".join(block(content)) + "\n", tuple(reader.notes))
+    head = [_MODELINE, comment(f"Made from {source}. {_UNSAID}"), *_HEAD]
+    notes = [comment(f"Note: {one}") for one in reader.notes]
+    return FirstFile("\n".join([*head, *notes, *block(content), ""]), tuple(reader.notes))
 
 
 def _version(document: Json) -> int:
@@ -179,12 +180,13 @@ class _Reader:
     def _add(self, channel: _Gathered, side: Side, value: Json, default: str, where: str) -> None:
         message = self._mapping(value, where)
         said = message.get("name") or message.get("messageId")
-        if said in RESERVED:
+        fallback = said if isinstance(said, str) else default
+        if fallback in RESERVED:
             return  # the protocol's own, which every channel has
         shape = self._shape(message, where)
         if shape is None:
             return
-        type = _type_of(shape) or (said if isinstance(said, str) else default)
+        type = _type_of(shape) or fallback
         if type in RESERVED:
             self.notes.append(
                 f"{where}: message {type} is left out: its name is the protocol's own"
@@ -254,9 +256,14 @@ class _Reader:
         # Topics of brokers have dots between their parts; a path has slashes.
         text = address if "/" in address or "{" not in address else address.replace(".", "/")
         path = "/" + quote(text.strip("/"), safe="/{}!$&'()*+,;=:@~%")
-        for segment in path.split("/"):
+        segments = path.split("/")
+        for segment in segments:
+            if "{" in segment and segments.count(segment) > 1:
+                self.problems.append(f"{where}: in {address} a parameter stands twice")
             name = segment.strip("{}")
-            if "{" in segment and (f"{{{name}}}" != segment or not _PARAM_NAME.fullmatch(name)):
+            if set("{}") & set(segment) and (
+                f"{{{name}}}" != segment or not _PARAM_NAME.fullmatch(name)
+            ):
                 self.problems.append(
                     f"{where}: in {address} a parameter is not a whole segment of the path"
                 )

@@ -122,7 +122,7 @@ class AsyncapiSchemas:
 def _has_word(keyword: str, value: Json) -> bool:
     """Whether 2020-12 has this keyword, and channeld can check it with this value."""
     if keyword == "format":
-        return value in FORMATS
+        return isinstance(value, str) and value in FORMATS
     if keyword == "pattern":
         return isinstance(value, str) and why_not_linear(value) is None
     return keyword in KEYWORDS or keyword == "x-sensitive"

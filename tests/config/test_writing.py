@@ -4,7 +4,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.config.writing import block, flow
+from channeld.config.writing import block, comment, flow
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.protocol.frames import Json
@@ -40,3 +40,11 @@ def test_a_value_on_one_line_reads_as_it_was(value: Json) -> None:
 def test_what_fits_is_on_one_line_without_quotes() -> None:
     lines = list(block({"a": {"b": [1, "two", "#3", "no"]}, "long": {"text": "x" * 99}}))
     assert lines == ['a: {b: [1, two, "#3", "no"]}', "long:", f"  text: {'x' * 99}"]
+
+
+@given(st.text())
+def test_a_comment_is_one_line_that_says_nothing_to_yaml(text: str) -> None:
+    report = Report()
+    tree = parse(f"a: 1\n{comment(text)}\nb: 2\n", "it.yaml", report)
+    assert tree is not None, [one.message for one in report]
+    assert tree.value == {"a": 1, "b": 2}

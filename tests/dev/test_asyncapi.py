@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channeld.dev.asyncapi import AsyncapiRefused, FirstFile, first_file
 from channeld.export.asyncapi import asyncapi
@@ -143,6 +145,7 @@ HEAD = "asyncapi: 3.0.0\nchannels: {c: {address: /c, messages: {m: %s}}}"
         ("{asyncapi: 3.0.0, channels: {}}", "no channel with a message"),
         ("{asyncapi: 3.0.0, channels: {c: 5}}", "/channels/c: this is not a mapping"),
         ("{asyncapi: 2.6.0, channels: {'a/x-{b}': {publish: {message: {}}}}}", "not a whole segment"),
+        ("{asyncapi: 2.6.0, channels: {'a/{b}/{b}': {publish: {message: {}}}}}", "a parameter stands twice"),
         (HEAD % "{payload: {$ref: other.yaml#/a}}", "refers to another document, other.yaml#/a"),
         (HEAD % "{payload: {properties: {a: {$ref: '#/nowhere'}}}}", "there is nothing at #/nowhere"),
         (HEAD % "{$ref: '#/channels/c/messages/m'}", "the reference refers to itself"),
@@ -205,3 +208,45 @@ def test_what_channeld_exports_comes_back(tmp_path: Path, source: Path, version:
 
 def without_words(schema: Any) -> Any:
     return {key: held for key, held in schema.items() if key != "description"}
+
+
+KEYS = st.sampled_from(
+    ["type", "properties", "required", "allOf", "anyOf", "definitions", "$ref", "const", "enum", "dependencies", "nullable",
+     "minimum", "exclusiveMinimum", "format", "pattern", "id", "x-a", "description", "name", "payload", "message", "messages",
+     "publish", "channel", "action", "address", "parameters", "schemaFormat", "schema", "headers", "c", "c/{x}"]
+)  # fmt: skip
+WORDS = st.sampled_from(
+    ["object", "say", "#/channels/c", "#/channels/c/messages/c", "#/x", "#", "a.yaml", "receive", "3.0.0", 1, True, None]
+)  # fmt: skip
+ANYTHING = st.recursive(
+    WORDS | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(["2.6.0", "3.0.0"]),
+    st.dictionaries(
+        st.text(max_size=5) | KEYS,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "publish": st.fixed_dictionaries({"message": ANYTHING}),
+                "messages": st.dictionaries(KEYS, ANYTHING, max_size=2),
+            },
+        ),
+        max_size=2,
+    )
+    | ANYTHING,
+    ANYTHING,
+)
+def test_any_document_is_read_or_refused(version: str, channels: Any, operations: Any) -> None:
+    document = {"asyncapi": version, "channels": channels, "operations": operations}
+    try:
+        file = first_file(document, "it\n.yaml")
+    except AsyncapiRefused as error:
+        assert error.problems  # noqa: PT017 - either way is right
+    else:
+        assert list(yaml.safe_load(file.text)["channels"])
