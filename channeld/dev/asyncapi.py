@@ -5,7 +5,7 @@ who may connect no such document says: routes are `none` and `auth` is `none`, a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -204,11 +204,12 @@ class _Reader:
                 f"{where}: `id` of message {type} is left out: every frame has its own"
             )
         name = re.sub(r"[^A-Za-z0-9_.:/-]+", "-", type).strip("-.:/")[:128] or "message"
-        entry = _entry(message, shape, side)
-        if channel.sides[side].setdefault(name, entry) != entry:
-            self.problems.append(
-                f"{where}: two messages of channel {channel.key} are called {name}"
-            )
+        self._put(channel.sides[side], name, _entry(message, shape, side), where)
+
+    def _put(self, held: dict[str, Schema], name: str, entry: Schema, where: str) -> None:
+        if held.setdefault(name, entry) != entry:
+            self.notes.append(f"{where}: of the messages that are called {name} any is accepted")
+            held[name] = {**held[name], "schema": _either(held[name]["schema"], entry["schema"])}
 
     def _shape(self, message: Schema, where: str) -> Schema | None:
         """The payload's schema; None where there is none that can be said."""
@@ -228,17 +229,28 @@ class _Reader:
 
     def written(self, channels: list[_Gathered]) -> Schema:
         """`channels` of the file."""
-        found: Schema = {}
+        by_path: dict[str, _Gathered] = {}
         for channel in channels:
+            where = at("/channels", channel.key)
             if not any(channel.sides.values()):
                 self.notes.append(f"channel {channel.key} is left out: it has no messages")
                 continue
-            found[named(channel.key, set(found))] = self._channel(channel)
+            first = by_path.setdefault(self._path(channel, where), channel)
+            if first is not channel:
+                # Over a WebSocket, channels of one address are one connection.
+                self.notes.append(
+                    f"channel {channel.key} is part of {first.key}: it has the same address"
+                )
+                for side, held in channel.sides.items():
+                    for name, message in held.items():
+                        self._put(first.sides[side], name, message, where)
+        found: Schema = {}
+        for path, channel in by_path.items():
+            found[named(channel.key, set(found))] = self._channel(channel, path)
         return found
 
-    def _channel(self, channel: _Gathered) -> Schema:
+    def _channel(self, channel: _Gathered, path: str) -> Schema:
         where = at("/channels", channel.key)
-        path = self._path(channel.address, where, channel.value)
         described = channel.value.get("description") or channel.value.get("summary")
         parameters = self._mapping(channel.value.get("parameters"), f"{where}/parameters")
         params: Schema = {}
@@ -252,8 +264,11 @@ class _Reader:
             entry["params"] = params
         return entry | {side: dict(held) for side, held in channel.sides.items() if held}
 
-    def _path(self, address: str, where: str, channel: Mapping[str, Json]) -> str:
-        # Topics of brokers have dots between their parts; a path has slashes.
+    def _path(self, channel: _Gathered, where: str) -> str:
+        # Of a URL the path counts. Topics of brokers have dots between their parts; a path has slashes.
+        address = channel.address
+        if "://" in address:
+            address = "/" + address.partition("://")[2].partition("/")[2]
         text = address if "/" in address or "{" not in address else address.replace(".", "/")
         path = "/" + quote(text.strip("/"), safe="/{}!$&'()*+,;=:@~%")
         segments = path.split("/")
@@ -267,7 +282,7 @@ class _Reader:
                 self.problems.append(
                     f"{where}: in {address} a parameter is not a whole segment of the path"
                 )
-        parameters = channel.get("parameters")
+        parameters = channel.value.get("parameters")
         rest = [
             name for name, value in (parameters.items() if isinstance(parameters, dict) else ())
             if isinstance(value, dict) and value.get("x-channeld-rest") is True
@@ -313,6 +328,13 @@ def _entry(message: Schema, shape: Schema, side: Side) -> Schema:
     if side == "messages":
         entry["route"] = "none"
     return {**entry, "schema": schema}
+
+
+def _either(first: Json, second: Json) -> Schema:
+    """A schema that accepts what either of two does."""
+    known = first.get("anyOf") if isinstance(first, dict) and len(first) == 2 else None
+    listed: list[Json] = [*known] if isinstance(known, list) else [first]
+    return {"type": "object", "anyOf": listed if second in listed else [*listed, second]}
 
 
 def _parts(schema: Schema) -> Iterator[Schema]:

@@ -152,10 +152,6 @@ HEAD = "asyncapi: 3.0.0\nchannels: {c: {address: /c, messages: {m: %s}}}"
         (HEAD % "{payload: {allOf: [{$ref: '#/channels/c/messages/m/payload'}]}}", "`allOf` refers to itself"),
         (HEAD % "{payload: {schemaFormat: application/vnd.apache.avro;version=1.9.0, schema: {}}}", "avro"),
         (HEAD % "{}" + "\noperations: {o: {channel: {$ref: '#/channels/d'}}}", "`channel` is not a reference"),
-        (
-            "{asyncapi: 2.6.0, channels: {c: {publish: {message: {oneOf: [{name: a, payload: {type: object}}, {name: a}, {name: a, payload: {maxProperties: 1}}]}}}}}",
-            "two messages of channel c are called a",
-        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_with_its_place(text: str, problem: str) -> None:
@@ -172,6 +168,26 @@ def test_what_channeld_could_not_check_is_left_out(tmp_path: Path) -> None:
         "n": {"type": "string", "maxLength": 5}
     }
     assert "`format: int64`, `pattern: (?=a)b`" in file.text
+    assert errors(file, tmp_path) == []
+
+
+SHARED = """
+asyncapi: 3.0.0
+channels:
+  ticks: {address: /, messages: {tick: {payload: {type: object, maxProperties: 1}}}}
+  news: {address: 'wss://example.com/', messages: {tick: {payload: {type: object, maxProperties: 2}}, news: {}}}
+"""
+
+
+def test_channels_of_one_address_are_one_connection(tmp_path: Path) -> None:
+    file, said = made(SHARED)
+    (channel,) = said["channels"].values()
+    assert channel["path"] == "/"
+    assert list(channel["messages"]) == ["tick", "news"]
+    either = [{"type": "object", "maxProperties": 1}, {"type": "object", "maxProperties": 2}]
+    assert channel["messages"]["tick"]["schema"] == {"type": "object", "anyOf": either}
+    assert "channel news is part of ticks: it has the same address" in file.notes
+    assert "/channels/news: of the messages that are called tick any is accepted" in file.notes
     assert errors(file, tmp_path) == []
 
 
