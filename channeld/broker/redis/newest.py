@@ -94,15 +94,20 @@ local function mark(list, meta, size, ttl, marks)
   redis.call('HSET', meta, 'f', settle(list, size, ttl, marks), 'r', marks.row, 'k', marks.key)
 end
 
-local function collect(list, from, stop, limit, is_replay)
-  local found = {}
-  for _, kept in ipairs(redis.call('LRANGE', list, 0, -1)) do
+local function collect(list, top, from, stop, limit, is_replay)
+  local found, most, page = {}, top - from, {}
+  if limit then
+    -- One more than the limit says whether there are more; of those that a replay hides there may be any number.
+    if not is_replay then most = math.min(most, limit + top + 2 - stop) end
+    page = {'LIMIT', 0, limit + 1}
+  end
+  for _, kept in ipairs(most > 0 and redis.call('LRANGE', list, -most, -1) or {}) do
     local offset = tonumber(string.sub(kept, 14, 29))
     if offset > from and offset < stop and not (is_replay and string.sub(kept, 30, 30) == 'h') then
       found[#found + 1] = {offset, string.sub(kept, 1, 13) .. string.sub(kept, 31)}
     end
   end
-  local keys = redis.call('ZRANGEBYSCORE', list .. ':y', '(' .. from, '(' .. stop, 'WITHSCORES')
+  local keys = redis.call('ZREVRANGEBYSCORE', list .. ':y', '(' .. stop, '(' .. from, 'WITHSCORES', unpack(page))
   for i = 1, #keys, 2 do
     local kept = redis.call('HGET', list .. ':k', keys[i])
     if kept then

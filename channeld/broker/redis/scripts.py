@@ -84,7 +84,7 @@ end
 -- The frames after an offset, and the first one's offset, or each one's.
 local function after(list, top, offset, marks)
   if offset == top then return {}, 0 end
-  if marks then return collect(list, offset, top + 1) end
+  if marks then return collect(list, top, offset, top + 1) end
   return redis.call('LRANGE', list, offset - top, -1), offset + 1
 end
 
@@ -247,7 +247,7 @@ if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch
 local stop = ARGV[5] == '' and top + 1 or tonumber(ARGV[6])
 if marks then
   settle(list, tonumber(ARGV[2]), tonumber(ARGV[3]), marks)
-  local frames, offsets, has_more = collect(list, 0, stop, limit, ARGV[8] == '1')
+  local frames, offsets, has_more = collect(list, top, 0, stop, limit, ARGV[8] == '1')
   return {epoch, top, 1, frames, before, offsets, has_more and 1 or 0}
 end
 local length = trim(list, tonumber(ARGV[2]), tonumber(ARGV[3]))

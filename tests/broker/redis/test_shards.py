@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.broker import BrokerUnavailable, Bucket, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis import broker, session
 from channeld.broker.redis.shards import ShardedBroker
@@ -333,3 +333,18 @@ async def test_closing_while_it_starts_ends_it(servers: list[Server], new_node: 
             nursery.start_soon(nursery.start, node.broker.run)
             await trio.testing.wait_all_tasks_blocked()
             await node.broker.aclose()
+
+
+async def test_an_allowance_is_at_one_server(
+    servers: list[Server], new_node: Any, nursery: trio.Nursery
+) -> None:
+    one = await new_node(urls(servers)).start(nursery)
+    two = await new_node(urls(servers[::-1]), one.prefix).start(nursery)
+    await one.until(lambda: all(one.broker.states().values()))
+    await two.until(lambda: all(two.broker.states().values()))
+    for user in range(8):
+        bucket = Bucket(f"user\0{user}", 3600.0, 3600.0)
+        waits = [await node.broker.spend(bucket) for node in (one, two, one)]
+        assert [wait > 0 for wait in waits] == [False, False, True]
+    await one.broker.aclose()
+    await two.broker.aclose()
