@@ -2,9 +2,10 @@
 
 A history is mixed from its first publication with a `Placing` on. Then frames in a row say their offset themselves: in the
 list `h` each is its stamp, offset, `r` or `h` (hidden from a replay), payload. Beside it are `h:k` (key to stamp, digest of the owner,
-payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The meta has `f` (the floor: the last
-offset of what is gone for its age or the size), `r` and `k` (the latest offset in the row, and of a key; when either has
-expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not raise the floor.
+payload), `h:y` (keys by offset), `h:w` (digest of the owner and key, in order) and `h:c:…` (a slot in which frames wait). The
+meta has `x`, the marks: the floor (the last offset of what is gone for its age or the size), and the latest offset in the row,
+and of a key (when either has expired as a whole, nobody has seen it go). What was replaced or cleared is gone, and does not
+raise the floor. What knows of all this is made in `keyed()`, so that a plain history does not pay for it.
 """
 
 __all__ = ["CLEAR", "CONFLATE", "DROP", "GATE", "MIXED", "PLACE", "TAKE_ALONG"]
@@ -46,18 +47,25 @@ local function take_along(list, meta, user)
     if redis.call('HGET', gate, 'owner') == user then empty(gate) end
     redis.call('ZREM', list .. ':w', member)
   end
-  if #found > 0 and redis.call('EXISTS', list .. ':y') == 0 then redis.call('HSET', meta, 'k', 0) end
+  local marks = #found > 0 and redis.call('EXISTS', list .. ':y') == 0 and redis.call('HGET', meta, 'x')
+  if marks then redis.call('HSET', meta, 'x', (string.gsub(marks, '%d+$', '0'))) end
 end
 """
 
 # `lapse` raises the floor over what has expired as a whole, which has to be seen before another frame comes.
 # `settle` drops what is over the size or too old, and returns the floor. `collect` returns frames between two offsets as
 # the list of a plain history has them, the offset of each, and whether there are more than the limit.
-MIXED = """
+MIXED = (
+    """
 local function forget_all(list)
   redis.call('DEL', list, list .. ':k', list .. ':y', list .. ':w')
 end
 
+local function keyed()
+"""
+    + DROP
+    + GATE
+    + """
 local function record(offset, is_shown)
   return string.format('%016.0f', offset) .. (is_shown and 'r' or 'h')
 end
@@ -90,8 +98,13 @@ local function settle(list, size, ttl, marks)
   return floor
 end
 
+local function note(meta, marks)
+  redis.call('HSET', meta, 'x', string.format('%.0f %.0f %.0f', marks.floor, marks.row, marks.key))
+end
+
 local function mark(list, meta, size, ttl, marks)
-  redis.call('HSET', meta, 'f', settle(list, size, ttl, marks), 'r', marks.row, 'k', marks.key)
+  marks.floor = settle(list, size, ttl, marks)
+  note(meta, marks)
 end
 
 local function collect(list, top, from, stop, limit, is_replay)
@@ -122,12 +135,22 @@ local function collect(list, top, from, stop, limit, is_replay)
   end
   return frames, offsets, first > 0
 end
+
+return {
+  NOBODY = NOBODY, drop = drop, gate_of = gate_of, empty = empty,
+  record = record, lapse = lapse, settle = settle, note = note, mark = mark, collect = collect
+}
+end
 """
+)
 
 # KEYS: state, list, meta. ARGV after the first two: channel, size (0: not kept), ttl (ms), skip, payload, the frame's key or
 # '', its owner or '', 1 if a replay shows it, the node it came to, how long what it clears may wait (ms), how many keys it
 # clears, and these.
 _PLACED = """
+local of_keys = keyed()
+local NOBODY, drop, gate_of, empty = of_keys.NOBODY, of_keys.drop, of_keys.gate_of, of_keys.empty
+local record, mark = of_keys.record, of_keys.mark
 local list, meta, size, ttl = KEYS[2], KEYS[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local key, node, cleared = ARGV[8], ARGV[11], {}
 for i = 14, 13 + ARGV[13] do cleared[#cleared + 1] = ARGV[i] end
@@ -252,16 +275,17 @@ if not epoch then return 0 end
 if #ARGV == 0 then
   count = redis.call('LLEN', list) + redis.call('ZCARD', list .. ':y')
   forget_all(list)
-  if marks and count > 0 then redis.call('HSET', meta, 'f', top, 'r', 0, 'k', 0) end
+  if marks and count > 0 then keyed().note(meta, {floor = top, row = 0, key = 0}) end
   return count
 end
 if not marks then return 0 end
-lapse(list, marks)
+local of_keys = keyed()
+of_keys.lapse(list, marks)
 for _, key in ipairs(ARGV) do
   count = count + redis.call('HEXISTS', list .. ':k', key)
-  drop(list, key)
+  of_keys.drop(list, key)
 end
 if redis.call('EXISTS', list .. ':y') == 0 then marks.key = 0 end
-if count > 0 then redis.call('HSET', meta, 'f', marks.floor, 'r', marks.row, 'k', marks.key) end
+if count > 0 then of_keys.note(meta, marks) end
 return count
 """

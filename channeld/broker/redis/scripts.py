@@ -29,8 +29,6 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 _HISTORY = (
     _NOW
-    + DROP
-    + GATE
     + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
@@ -38,12 +36,16 @@ local cut = string.sub(gen, 1, -13)
 
 -- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
 local function find(meta)
-  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'f', 'r', 'k')
+  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x')
   if m[1] and string.sub(m[4] or '', 1, -13) ~= cut and not string.find(meta, ':m:node:', 1, true) then
     redis.call('DEL', meta)
     return
   end
-  local marks = m[5] and {floor = tonumber(m[5]), row = tonumber(m[6]), key = tonumber(m[7])}
+  local marks = m[5]
+  if marks then
+    local floor, row, key = string.match(marks, '^(%d+) (%d+) (%d+)$')
+    marks = {floor = tonumber(floor), row = tonumber(row), key = tonumber(key)}
+  end
   if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks end
 end
 
@@ -77,14 +79,14 @@ end
 
 -- The last offset of what is gone for its age or the size: who knows less has missed something.
 local function floor_of(list, size, ttl, top, marks)
-  if marks then return settle(list, size, ttl, marks) end
+  if marks then return keyed().settle(list, size, ttl, marks) end
   return top - trim(list, size, ttl)
 end
 
 -- The frames after an offset, and the first one's offset, or each one's.
 local function after(list, top, offset, marks)
   if offset == top then return {}, 0 end
-  if marks then return collect(list, top, offset, top + 1) end
+  if marks then return keyed().collect(list, top, offset, top + 1) end
   return redis.call('LRANGE', list, offset - top, -1), offset + 1
 end
 
@@ -118,7 +120,7 @@ local function number(list, meta, count)
   local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
   if fresh then forget_all(list) end
-  if marks then lapse(list, marks) end
+  if marks then keyed().lapse(list, marks) end
   return epoch, top, marks
 end
 
@@ -140,13 +142,13 @@ _PUBLISH = (
 local function keep(list, meta, size, ttl, first, count)
   local epoch, top, marks = number(list, meta, count)
   if not epoch then return nil, top end
-  local stamp = string.format('%013.0f', now)
+  local stamp, of_keys = string.format('%013.0f', now), marks and keyed()
   for i = 1, count do
-    redis.call('RPUSH', list, stamp .. (marks and record(top + i, true) or '') .. ARGV[first + 2 * i - 1])
+    redis.call('RPUSH', list, stamp .. (marks and of_keys.record(top + i, true) or '') .. ARGV[first + 2 * i - 1])
   end
   if marks then
     marks.row = top + count
-    mark(list, meta, size, ttl, marks)
+    of_keys.mark(list, meta, size, ttl, marks)
   else
     trim(list, size, ttl)
   end
@@ -246,8 +248,9 @@ local epoch, top, before, marks = open(list, KEYS[3], ARGV[1], ARGV[4])
 if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, before, 0, 0} end
 local stop = ARGV[5] == '' and top + 1 or tonumber(ARGV[6])
 if marks then
-  settle(list, tonumber(ARGV[2]), tonumber(ARGV[3]), marks)
-  local frames, offsets, has_more = collect(list, top, 0, stop, limit, ARGV[8] == '1')
+  local of_keys = keyed()
+  of_keys.settle(list, tonumber(ARGV[2]), tonumber(ARGV[3]), marks)
+  local frames, offsets, has_more = of_keys.collect(list, top, 0, stop, limit, ARGV[8] == '1')
   return {epoch, top, 1, frames, before, offsets, has_more and 1 or 0}
 end
 local length = trim(list, tonumber(ARGV[2]), tonumber(ARGV[3]))
