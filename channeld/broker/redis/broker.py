@@ -20,26 +20,25 @@ from coredis.exceptions import RedisError
 
 from channeld.broker.broker import (
     BrokerUnavailable,
-    Bucket,
     Deliver,
     History,
     Later,
     Page,
     Placing,
     Position,
-    PresenceCount,
     PresenceEntry,
     Started,
     Topic,
 )
-from channeld.broker.once import MOST_KEYS, Once
+from channeld.broker.once import Once
 from channeld.broker.redis.connection import Lost
-from channeld.broker.redis.encoding import Epochs, place, topic_key
+from channeld.broker.redis.encoding import Epochs, place
 from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
 from channeld.broker.redis.session import Dialler, Session
+from channeld.broker.redis.single_calls import SingleCalls
 from channeld.broker.redis.statistics import RedisStatistics
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
@@ -60,7 +59,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _FILL_AT_ONCE = 50
 
 
-class RedisBroker:
+class RedisBroker(SingleCalls):
     """Keeps the `Networked` contract."""
 
     def __init__(
@@ -157,29 +156,6 @@ class RedisBroker:
         self._put(entry)
         return entry.answer
 
-    def is_taken(self, once: Once) -> Answer[bool]:
-        """Whether somebody has the key."""
-        keys = (self._names.once(once.owner),)
-        script = Script("is_taken", keys, (once.key,), bool)
-        self._put(script)
-        return script.answer
-
-    def take(self, once: Once) -> Answer[bool]:
-        """Take a key without publishing anything."""
-        keys = (self._names.once(once.owner),)
-        arguments = (once.key, round(once.ttl * 1000), MOST_KEYS)
-        script = Script("take_once", keys, arguments, bool)
-        self._put(script)
-        return script.answer
-
-    def spend(self, bucket: Bucket) -> Answer[float]:
-        """Take one of an allowance of all nodes together; 0, or the seconds until there is one."""
-        arguments = (bucket.interval * 1000, bucket.slack * 1000)
-        keys = (self._names.bucket(bucket.key),)
-        script = Script("spend", keys, arguments, lambda reply: int(reply) / 1000)
-        self._put(script)
-        return script.answer
-
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""
         subscription, fresh = self._inbox.want(topic)
@@ -248,15 +224,6 @@ class RedisBroker:
         where = (*place(position), max(0, limit), int(is_replay))
         return self._ask("before", topic, keep, where, read)
 
-    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
-        """Take kept frames away, all or those of keys; how many there were."""
-        if keys is not None and not keys:
-            return 0
-        names = (self._names.state, *self._names.history(topic))
-        script = Script("clear", names, tuple(keys or ()), int)
-        self._put(script)
-        return script.answer
-
     def enter(
         self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
     ) -> Answer[bool]:
@@ -304,14 +271,6 @@ class RedisBroker:
     async def _find(self, present: Later[list[PresenceEntry]], user: str) -> PresenceEntry | None:
         entries = present if isinstance(present, list) else await present
         return next((entry for entry in entries if entry.user == user), None)
-
-    def count(self, topic: Topic) -> Answer[PresenceCount]:
-        """How many are there, on all nodes."""
-        script = Script(
-            "count", (self._names.base,), (topic_key(topic),), lambda reply: PresenceCount(*reply)
-        )
-        self._put(script)
-        return script.answer
 
     async def aclose(self) -> None:
         """End `run`, fail what waits, give up the lease."""

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, Bucket, History, Topic
+from channeld.broker.broker import BrokerUnavailable, History, Topic
 from channeld.broker.redis import broker
 
 ROOM = Topic("room", "lobby", "general")
@@ -74,43 +74,3 @@ async def test_somebody_elses_data_under_our_keys_is_unavailable(
         await node.broker.publish(ROOM, b"1", History(size=5, ttl=60.0))
     assert await node.broker.publish(ROOM, b"1") is None
     assert node.broker.healthy
-
-
-@pytest.mark.parametrize("kind", ["valkey", "redis"])
-async def test_an_allowance_is_one_over_all_nodes(
-    kind: str, make_server: MakeServer, two_nodes: Any
-) -> None:
-    server = make_server(kind)
-    one, two = await two_nodes(server.url)
-    bucket = Bucket("user\0ann\0é", 3600.0, 2 * 3600.0)
-    waits = [await node.broker.spend(bucket) for node in (one, two, one, two)]
-    assert waits[:3] == [0, 0, 0]
-    assert 3599 < waits[3] <= 3600
-    assert await two.broker.spend(Bucket("user\0bob", 3600.0, 0.0)) == 0
-    kept = (await server.command("KEYS", "*:r:*")).decode()
-    assert "ann" not in kept
-    names = [line for line in kept.splitlines() if ":r:" in line]
-    lives = [int((await server.command("TTL", name))[1:]) for name in names]
-    assert sorted(round(life / 3600) for life in lives) == [1, 3]
-
-
-@pytest.mark.parametrize("kind", ["valkey", "redis"])
-async def test_an_allowance_fills_and_is_forgotten(
-    kind: str, make_server: MakeServer, one_node: Any
-) -> None:
-    server = make_server(kind)
-    node = await one_node(server.url)
-    assert await node.broker.spend(Bucket("k", 0.05, 0.0)) == 0
-    with trio.fail_after(5):
-        while b":r:" in await server.command("KEYS", "*"):
-            await trio.testing.wait_all_tasks_blocked(0.01)
-    assert await node.broker.spend(Bucket("k", 0.05, 0.0)) == 0
-
-
-async def test_no_more_than_the_allowance_goes_however_many_ask(
-    shared_servers: MakeServer, two_nodes: Any
-) -> None:
-    nodes = await two_nodes(shared_servers("valkey").url, 3)
-    bucket = Bucket("busy", 3600.0, 9 * 3600.0)
-    answers = [node.broker.spend(bucket) for _ in range(20) for node in nodes]
-    assert sum([await answer == 0 for answer in answers]) == 10

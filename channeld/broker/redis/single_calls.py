@@ -1,0 +1,65 @@
+"""Verbs of the broker that are one script call each, and have no part in what is delivered: keys, allowances, counts."""
+
+import abc
+from collections.abc import Sequence
+
+from channeld.broker.broker import Bucket, Later, PresenceCount, Topic
+from channeld.broker.once import MOST_KEYS, Once
+from channeld.broker.redis.encoding import Names, topic_key
+from channeld.broker.redis.queue import Answer, Script
+
+__all__ = ["SingleCalls"]
+
+
+class SingleCalls(abc.ABC):
+    """A part of `RedisBroker`, which brings the names and the queue."""
+
+    _names: Names
+
+    @abc.abstractmethod
+    def _put(self, entry: Script) -> None:
+        """Queue a call.
+
+        Raises:
+            BrokerUnavailable: Redis is away, or the queue is full.
+        """
+
+    def is_taken(self, once: Once) -> Answer[bool]:
+        """Whether somebody has the key."""
+        keys = (self._names.once(once.owner),)
+        script = Script("is_taken", keys, (once.key,), bool)
+        self._put(script)
+        return script.answer
+
+    def take(self, once: Once) -> Answer[bool]:
+        """Take a key without publishing anything."""
+        keys = (self._names.once(once.owner),)
+        arguments = (once.key, round(once.ttl * 1000), MOST_KEYS)
+        script = Script("take_once", keys, arguments, bool)
+        self._put(script)
+        return script.answer
+
+    def spend(self, bucket: Bucket) -> Answer[float]:
+        """Take one of an allowance of all nodes together; 0, or the seconds until there is one."""
+        arguments = (bucket.interval * 1000, bucket.slack * 1000)
+        keys = (self._names.bucket(bucket.key),)
+        script = Script("spend", keys, arguments, lambda reply: int(reply) / 1000)
+        self._put(script)
+        return script.answer
+
+    def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
+        """Take kept frames away, all or those of keys; how many there were."""
+        if keys is not None and not keys:
+            return 0
+        names = (self._names.state, *self._names.history(topic))
+        script = Script("clear", names, tuple(keys or ()), int)
+        self._put(script)
+        return script.answer
+
+    def count(self, topic: Topic) -> Answer[PresenceCount]:
+        """How many are there, on all nodes."""
+        script = Script(
+            "count", (self._names.base,), (topic_key(topic),), lambda reply: PresenceCount(*reply)
+        )
+        self._put(script)
+        return script.answer
