@@ -335,8 +335,7 @@ class Connection(Outbox):
         """The answer waits until the session has let the client in."""
         self._stream = stream
         if isinstance(reader, EventReader):
-            reader.wake = self._take_posted
-            reader.redirect = session.redirect
+            reader.client, reader.answering = self, session
             if self._admission.answerer is not None:
                 self._admission.answerer.streams[reader.secret] = self
 
@@ -361,7 +360,8 @@ class Connection(Outbox):
             return []
         return await self._reader.answers_to(texts, self._admission.runtime.make_event())
 
-    def _take_posted(self) -> None:
+    def take_posted(self) -> None:
+        """See Posted."""
         # Whatever is pending goes on by itself, and then takes what was posted.
         if not self._is_pending and self.state is State.OPEN:
             self.paused = True

@@ -6,9 +6,11 @@ when it comes back. The client speaks by POST (`call.py`): its frames come in th
 """
 
 import secrets
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import attrs
 import orjson
@@ -36,32 +38,71 @@ ENDED: Final = "~ended"
 _HEAD: Final = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "X-Accel-Buffering: no")
 # What the server writes itself; a hook's frame of another order of keys moves no place, and neither do these in data.
 _POSITION: Final = b'"pos":"'
+# Bytes of frames whose events are kept to be shared: those of a few turns.
+_KEPT: Final = 64 * 1024
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@attrs.define(eq=False)
-class _Last:
-    """The frame that was encoded last: a room's members get the same one after another."""
+@attrs.frozen(slots=True)
+class _Event:
+    """A frame as an event; of one that moves the client's place also the place, and the event for who has no other."""
 
-    frame: bytes = b""
+    frame: bytes
+    plain: bytes
     place: tuple[str, str] | None = None
-    event: bytes = b""
+    placed: bytes = b""
+
+    @classmethod
+    def of(cls, frame: bytes) -> "_Event":
+        """Encode it."""
+        plain, place = b"data: " + frame + b"\n\n", _place_of(frame)
+        if place is None:
+            return cls(frame, plain)
+        room, position = place
+        return cls(frame, plain, place, b"id: %b\n" % _text_of({room: position}) + plain)
+
+
+class _Shared:
+    """The events of the newest frames: members of a room get the same bytes, however many frames a turn has."""
+
+    def __init__(self) -> None:
+        # By the identity of a frame, which no other can have while it is kept here.
+        self._events: dict[int, _Event] = {}
+        self._size = 0
+
+    def known(self, frame: bytes) -> _Event | None:
+        """The event of a frame that another stream has encoded."""
+        event = self._events.get(id(frame))
+        return event if event is not None and event.frame is frame else None
+
+    def keep(self, frame: bytes) -> _Event:
+        """Encode a frame for whoever comes next."""
+        if self._size + len(frame) > _KEPT:
+            self._events.clear()
+            self._size = 0
+        event = self._events[id(frame)] = _Event.of(frame)
+        self._size += len(frame) + 100
+        return event
 
 
 class EventStream:
-    """One client's stream: what it was sent before it was let in, and its place in each room."""
+    """One client's stream: what it was sent before it was let in, and its place in each room.
 
-    __slots__ = ("_error", "_fields", "_held", "_inside", "_is_told", "_last", "places", "secret")
+    Most streams are idle, in no room or one: so nothing is made before it is needed.
+    """
 
-    def __init__(self, fields: tuple[str, ...], last: _Last, since: str | None = None) -> None:
+    __slots__ = ("_error", "_fields", "_held", "_inside", "_is_told", "_shared", "places", "secret")
+
+    def __init__(self, fields: tuple[str, ...], shared: _Shared, since: str | None = None) -> None:
         self._fields = fields
-        self._inside: set[str] = set()
-        self._last = last
+        self._inside: tuple[str, ...] = ()
+        self._shared = shared
         self._held: list[bytes] | None = []
         self._error: Mapping[str, Any] | None = None
         self._is_told = False
         # Where the client was. In a room that it comes back to, what it missed brings it forward.
         came_from = Places.parse(since or "")
-        self.places: dict[str, str] = {} if came_from is None else dict(came_from.rooms)
+        self.places: Mapping[str, str] = _NOWHERE if came_from is None else dict(came_from.rooms)
         self.secret = secrets.token_urlsafe(16)
 
     @property
@@ -79,22 +120,17 @@ class EventStream:
             if frame.startswith(b'{"type":"error"'):
                 self._error = orjson.loads(frame)
             return b""
-        if self.track(frame):
-            return self._with_place(frame)
-        if frame.startswith(b'{"type":"disconnect"'):
-            return self._farewell(frame)
-        last = self._last
-        if last.frame is not frame:
-            last.frame, last.event, last.place = (
-                frame,
-                b"data: " + frame + b"\n\n",
-                _place_of(frame),
-            )
-        if last.place is None:
-            return last.event
-        room, position = last.place
-        self.places[room] = position
-        return self._with_place(frame)
+        event = self._shared.known(frame)
+        if event is None:
+            if self.track(frame):
+                return self._with_place(frame)
+            if frame.startswith(b'{"type":"disconnect"'):
+                return self._farewell(frame)
+            event = self._shared.keep(frame)
+        if event.place is None:
+            return event.plain
+        self._move(*event.place)
+        return event.placed if len(self.places) == 1 else self._with_place(frame)
 
     def begin(self) -> bytes:
         """The answer's head, the secret by which the client posts, and what it was sent meanwhile."""
@@ -127,13 +163,15 @@ class EventStream:
         told = orjson.loads(frame)
         room, position = told.get("room"), told.get("pos")
         if told["type"] == "unsubscribed":
-            self._inside.discard(room)
-            self.places.pop(room, None)
+            self._inside = tuple(one for one in self._inside if one != room)
+            self._leave(room)
             return True
-        self._inside.add(room)
+        room = sys.intern(room)  # the same text for all members
+        if room not in self._inside:
+            self._inside = (*self._inside, room)
         if told.get("recovered") is not True and isinstance(position, str):
             # With `recovered: true` what was missed follows, and brings its own positions.
-            self.places[room] = position
+            self._move(room, sys.intern(position))
         return True
 
     def outside(self) -> dict[str, str]:
@@ -143,10 +181,20 @@ class EventStream:
     def _forget_refused(self, frame: bytes) -> None:
         # A room that it came back to and may not be in any more; most streams have none, and look no further.
         if len(self.places) > len(self._inside):
-            self.places.pop(orjson.loads(frame).get("room"), None)
+            self._leave(orjson.loads(frame).get("room"))
+
+    def _move(self, room: str, position: str) -> None:
+        if isinstance(self.places, dict):
+            self.places[room] = position
+        else:
+            self.places = {room: position}
+
+    def _leave(self, room: str) -> None:
+        if isinstance(self.places, dict):
+            self.places.pop(room, None)
 
     def _with_place(self, frame: bytes) -> bytes:
-        return b"id: %b\ndata: %b\n\n" % (Places(self.places).text().encode(), frame)
+        return b"id: %b\ndata: %b\n\n" % (_text_of(self.places), frame)
 
     def _farewell(self, frame: bytes) -> bytes:
         self._is_told = True
@@ -160,6 +208,10 @@ class EventStream:
         return b"".join(lines)
 
 
+def _text_of(places: Mapping[str, str]) -> bytes:
+    return Places(places).text().encode()
+
+
 def _is_final(code: int) -> bool:
     return 4400 <= code < 4500 or 4950 <= code < 5000
 
@@ -170,7 +222,9 @@ def _place_of(frame: bytes) -> tuple[str, str] | None:
         return None
     told = orjson.loads(frame)
     room, position = told.get("room"), told.get("pos")
-    return (room, position) if isinstance(room, str) and isinstance(position, str) else None
+    if not isinstance(room, str) or not isinstance(position, str):
+        return None
+    return sys.intern(room), position
 
 
 @attrs.define(eq=False)
@@ -182,11 +236,39 @@ class _Posted:
     done: Callable[[], object] = lambda: None
 
 
+class Posted(Protocol):
+    """The connection of a stream, to which its client posts."""
+
+    def take_posted(self) -> None:
+        """Something waits: feed the reader soon."""
+
+
+class Answering(Protocol):
+    """Its session."""
+
+    def redirect(self, to: Callable[[bytes], None] | None) -> None:
+        """Let the session's answers go there: a list's `append`, or None for the stream."""
+
+
+class _Nobody:
+    """Before the session is there."""
+
+    def take_posted(self) -> None:
+        """Nobody waits."""
+
+    def redirect(self, to: Callable[[bytes], None] | None) -> None:
+        """There are no answers."""
+
+
+_NOBODY: Final = _Nobody()
+
+
 class EventReader:
     """Reads nothing of what the client sends behind its request; its messages come by POST, one POST after the other.
 
     Attributes:
-        redirect: sets where the session's answers go: a list's `append`, or None for the stream.
+        client: the connection, which is told that something was posted.
+        answering: the session, which is told where its answers go.
     """
 
     __slots__ = (
@@ -194,23 +276,25 @@ class EventReader:
         "_posted",
         "_receive",
         "_stream",
+        "answering",
+        "client",
         "close",
         "open",
         "pending",
-        "redirect",
-        "wake",
     )
 
     def __init__(self, receive: Receive, stream: EventStream) -> None:
         self._receive = receive
         self._stream = stream
         self._has_come_back = False
-        self._posted: deque[_Posted] = deque()
+        self._posted: deque[_Posted] | None = (
+            None  # an empty one takes as much as the rest of the reader
+        )
         self.open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
-        self.redirect: Callable[[Callable[[bytes], None] | None], None] = lambda _to: None
-        self.wake: Callable[[], None] = lambda: None
+        self.client: Posted = _NOBODY
+        self.answering: Answering = _NOBODY
 
     @property
     def secret(self) -> str:
@@ -231,14 +315,18 @@ class EventReader:
             for room, position in self._stream.outside().items()
         ]
         if texts:
-            self._posted.append(_Posted(deque(map(orjson.dumps, texts))))
-            self.wake()
+            self._take(_Posted(deque(map(orjson.dumps, texts))))
         return True
 
     def post(self, texts: list[bytes], answers: list[bytes], done: Callable[[], object]) -> None:
         """Take these messages in order, put what answers them into `answers`, and call `done()`."""
-        self._posted.append(_Posted(deque(texts), answers, done))
-        self.wake()
+        self._take(_Posted(deque(texts), answers, done))
+
+    def _take(self, posted: _Posted) -> None:
+        if self._posted is None:
+            self._posted = deque()
+        self._posted.append(posted)
+        self.client.take_posted()
 
     async def answers_to(self, texts: list[bytes], done: Event) -> list[bytes]:
         """The same, and wait for the answers."""
@@ -255,24 +343,26 @@ class EventReader:
                 if budget <= 0:
                     return Stop.BUDGET
                 budget -= 1
-                self.redirect(None if posted.answers is None else self._keep)
+                self.answering.redirect(None if posted.answers is None else self._keep)
                 self.pending = self._receive(posted.texts.popleft(), now)
                 if self.pending is not None:
                     return Stop.PENDING
             else:
                 self._posted.popleft()
-                self.redirect(None)
+                self.answering.redirect(None)
                 posted.done()
+        self._posted = None
         return Stop.MORE
 
     def abandon(self) -> None:
         """The stream has ended: those who wait get what answers there are."""
-        while self._posted:
-            self._posted.popleft().done()
+        posted, self._posted = self._posted, None
+        for one in posted or ():
+            one.done()
 
     def _keep(self, frame: bytes) -> None:
         self._stream.track(frame)
-        answers = self._posted[0].answers
+        answers = self._posted[0].answers if self._posted else None
         if answers is not None:
             answers.append(frame)
 
@@ -298,7 +388,7 @@ class ServerSentEvents:
     name: str = "sse"
     ping: bytes = b":\n\n"
     is_answered: bool = False
-    _last: _Last = attrs.field(factory=_Last)
+    _shared: _Shared = attrs.field(factory=_Shared)
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
@@ -330,7 +420,7 @@ class ServerSentEvents:
         """See Transport."""
         since = fields.get("last-event-id") or dict(query_of(head.target)).get("since")
         lines = web_fields(fields, is_listed=terms.lists_origins)
-        return _Agreed(EventStream(lines, self._last, since), since)
+        return _Agreed(EventStream(lines, self._shared, since), since)
 
     def encode(self, frame: bytes) -> bytes:
         """See Transport. A stream encodes for itself."""

@@ -1,13 +1,16 @@
 """Server-sent events over a whole server: how a stream begins, what moves the client's place, and how it ends."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import trio
 
 from channeld.protocol.places import Places
+from channeld.server.exchange import RequestHead
 from channeld.server.transports.sse import ENDED, ServerSentEvents
+from channeld.server.transports.transport import Terms
 from tests.server.web_kit import CONFIG, Site, site
 
 
@@ -150,3 +153,57 @@ def test_a_frame_is_cut_between_events_only() -> None:
     for offset in range(start, len(data) + 1):
         wanted = next(end for end in ends if end >= offset)
         assert transport.boundary(data, start, offset) == wanted
+
+
+def begun(transport: ServerSentEvents, **fields: str) -> Callable[[bytes], bytes]:
+    """What encodes frames for one more client of a transport."""
+    head = RequestHead(b"GET", b"/x", b"1.1", {})
+    agreed = transport.accept(head, fields, Terms())
+    wire = agreed.open(lambda _data, _now: None, lambda _data: None, 1000, b"")
+    assert wire.stream is not None
+    wire.stream.begin()
+    return wire.encode
+
+
+def in_room(room: str, position: str) -> bytes:
+    return (
+        json.dumps({"type": "subscribed", "room": room, "pos": position})
+        .encode()
+        .replace(b" ", b"")
+    )
+
+
+def test_members_share_the_events_of_a_turn() -> None:
+    transport = ServerSentEvents()
+    one, other, both = begun(transport), begun(transport), begun(transport)
+    for encode in (one, other, both):
+        encode(in_room("a", "e-0"))
+    both(in_room("b", "e-7"))
+    frames = [b'{"type":"say","n":%d,"room":"a","pos":"e-%d"}' % (n, n) for n in range(1, 40)]
+    frames += [b'{"type":"note","n":%d}' % n for n in range(40)]
+    # As the fan-out does it: one member has all frames of the turn before the next has any.
+    first = [one(frame) for frame in frames]
+    second = [other(frame) for frame in frames]
+    assert all(event is shared for event, shared in zip(first, second, strict=True))
+    third = [both(frame) for frame in frames]
+    placed = Places.parse(third[38].split(b"\n")[0].removeprefix(b"id: ").decode())
+    assert placed is not None
+    assert placed.rooms == {"a": "e-39", "b": "e-7"}
+    assert third[38].endswith(b"data: " + frames[38] + b"\n\n")
+    assert third[50] is first[50]
+
+
+def test_what_is_shared_is_bounded() -> None:
+    transport = ServerSentEvents()
+    encode = begun(transport)
+    frames = [b'{"type":"note","text":"%b%d"}' % (b"x" * 10_000, n) for n in range(50)]
+    for frame in frames:
+        assert encode(frame) == b"data: " + frame + b"\n\n"
+    assert len(transport._shared._events) < 10
+
+
+def test_a_frame_of_another_content_is_another_event() -> None:
+    encode = begun(ServerSentEvents())
+    for n in range(300):  # identities come again once a frame is gone
+        frame = b'{"type":"note","n":%d,"text":"%b"}' % (n, b"x" * 1000)
+        assert encode(frame) == b"data: " + frame + b"\n\n"
