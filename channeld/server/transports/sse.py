@@ -76,7 +76,7 @@ class _Shared:
         return event if event is not None and event.frame is frame else None
 
     def keep(self, frame: bytes) -> _Event:
-        """Encode a frame for whoever comes next."""
+        """Encode a frame, and keep its event for the streams that get it next."""
         if self._size + len(frame) > _KEPT:
             self._events.clear()
             self._size = 0
