@@ -3,7 +3,7 @@
     python docs/reference/generate.py            writes what has changed
     python docs/reference/generate.py --check    only says what would change, and ends with 1
 
-Whole pages (`config.md`, `diagnostics.md`, `cli.md`, `twelve-mistakes.md` and its picture) are made here. In the others
+Whole pages (`config.md`, `diagnostics.md`, `cli.md`, `twelve-mistakes.md` and its picture, the manual pages and the bill of materials) are made here. In the others
 only the parts between `<!-- begin: NAME -->` and `<!-- end: NAME -->` are; what stands around them is written by hand.
 """
 
@@ -20,7 +20,9 @@ from pages import (
     diagnostics,
     diff,
     hooks,
+    man,
     mistakes,
+    sbom,
     telemetry,
     wire,
 )
@@ -91,6 +93,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": commands.cli_page,
     "twelve-mistakes.md": mistakes.twelve_page,
     "twelve-mistakes.svg": mistakes.twelve_picture,
+    "../sbom.cdx.json": sbom.sbom,
+    **{f"../man/{name}": lambda text=text: text for name, text in man.man_pages().items()},  # type: ignore[misc]
     **{name: lambda name=name: with_parts(name) for name in PARTS},  # type: ignore[misc]
 }
 
