@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all lint types layers tests fix mirror mutants bench soak conformance chaos restarts clean
+.PHONY: run docs test test-all lint types layers tests fix mirror mutants bench soak conformance chaos restarts clean
 
 # What serving needs, in an editable install; uv where it is there, which takes seconds.
 .venv/ready: pyproject.toml
@@ -66,6 +66,11 @@ bench: .venv/ready-to-test  ## channeld and its peers in one run, and docs/bench
 
 chaos: .venv/ready-to-test  ## five minutes of nodes that die and a Redis that stops, with a checker
 	$(BIN)/python -m tests.chaos --seconds 300
+
+docs: .venv/ready  ## the documentation site, into build/docs
+	@$(BIN)/python -c "import furo, myst_parser" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs/site -b html docs build/docs
+	@echo "Open build/docs/README.html"
 
 restarts: .venv/ready-to-test  ## 200 clients through ten restarts by --take-over, and how long they were away
 	$(BIN)/python -m tests.system.restarts --clients 200 --restarts 10

@@ -23,7 +23,8 @@ def man_pages() -> dict[str, str]:
 
 
 def _pages(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=name)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(command, info_name=name, help_option_names=names)
     below: list[tuple[str, click.Command]] = []
     if isinstance(command, click.Group):
         for one in command.list_commands(context):
