@@ -34,7 +34,7 @@ from channeld.broker.once import Once
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place
 from channeld.broker.redis.entries import Entries, Leases
-from channeld.broker.redis.layout import ALONE, RedisStatistics, Spread
+from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
 from channeld.broker.redis.session import Dialler, Session

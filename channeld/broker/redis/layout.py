@@ -19,7 +19,7 @@ import attrs
 from channeld.broker.redis.encoding import SLOTS, slot_of
 from channeld.config.scalars import server_of
 
-__all__ = ["ALONE", "Layout", "RedisStatistics", "Shard", "Spread", "of_cluster", "of_servers"]
+__all__ = ["ALONE", "Layout", "Shard", "Spread", "of_cluster", "of_servers"]
 
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 64) - 1
@@ -147,21 +147,3 @@ def _tags(count: int) -> tuple[str, ...]:
 def _words() -> Iterator[str]:
     for length in range(1, 6):
         yield from map("".join, product(_LETTERS, repeat=length))
-
-
-@attrs.frozen(slots=True, kw_only=True)
-class RedisStatistics:
-    """What a `RedisBroker` has done and holds. `echo` is the latest time to hear oneself, in seconds."""
-
-    healthy: bool
-    sessions: int
-    echo: float
-    queued: int
-    subscriptions: int
-    entries: int
-    received: int
-    dropped: int
-    duplicates: int
-    filled: int
-    gaps: int
-    failed: int
