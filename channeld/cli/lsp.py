@@ -8,7 +8,10 @@ __all__ = ["command"]
 
 
 @click.command("lsp")
-def command() -> int:
+@click.option(
+    "--stdio", is_flag=True, hidden=True, help="What it does anyway; some editors say so."
+)
+def command(stdio: bool) -> int:
     """Serve editors: a language server on standard input and output.
 
     It reports what `channeld validate --no-hooks` would while you type, completes keys and names, explains them, and goes

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import Final
 
 from channeld.config.language import Rule
+from channeld.config.normalizers import beside
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Severity
 from channeld.lsp.buffers import Caret, TextSpan
@@ -34,6 +35,7 @@ __all__ = ["offers"]
 
 MOST: Final = 500
 _IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
+_HOLDERS: Final = ("$defs", "definitions", "properties")
 _NAMED_SCHEMAS: Final = (["properties"], ["$defs"], ["patternProperties"])
 _CODE: Final = re.compile(r"[A-Za-z0-9]*$")
 
@@ -122,6 +124,7 @@ def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
 def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[Offer]:
     """The keys that the mapping at the cursor's pointer takes and does not have."""
     view, pointer = cursor.view, cursor.pointer
+    colon = "" if cursor.has_colon else colon
     rules = rules_at(pointer, view.tree.value, scenarios=view.is_scenarios)
     required = {key for rule in rules for key in rule.get("required", ())}
     for key, rule in keys_of(rules, scenarios=view.is_scenarios).items():
@@ -130,7 +133,7 @@ def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[
         yield Offer(
             label=key,
             kind="property",
-            text=key + (":" if _opens(rule) else colon),
+            text=key + (":" if colon and _opens(rule) else colon),
             detail=rule.get("title", "") + (" (required)" if key in required else ""),
             documentation=described(rule),
             rank=1 if key in required else 3,
@@ -244,7 +247,26 @@ def _hooks(cursor: Cursor) -> Iterator[Offer]:
                 yield Offer(label=f"{name}:{function}", kind="function", rank=1)
 
 
+def _pointers(cursor: Cursor) -> Iterator[Offer]:
+    """The schemas of a file, as `PATH#/pointer`."""
+    path = cursor.word.partition("#")[0]
+    sources = cursor.view.sources
+    if not path or sources is None:
+        return
+    tree = sources.read_document(beside(path, cursor.view.name))
+    value = tree.value if tree is not None else None
+    for key, one in value.items() if isinstance(value, dict) else ():
+        if key in _HOLDERS and isinstance(one, dict):
+            below = [at("", key, name) for name in one]
+        else:
+            below = [at("", key)] if isinstance(one, dict) and key not in KEYWORDS else []
+        yield from (Offer(label=f"{path}#{pointer}", kind="reference", rank=1) for pointer in below)
+
+
 def _schemas(cursor: Cursor) -> Iterator[Offer]:
+    if "#" in cursor.word and not cursor.word.startswith("#"):
+        yield from _pointers(cursor)
+        return
     for name in cursor.view.names("schemas"):
         reference = at("#/schemas", name)
         yield Offer(label=reference, kind="reference", text=quoted(reference, cursor), rank=1)

@@ -34,6 +34,7 @@ class Cursor:
 
     `word` is what stands left of the cursor and would be replaced, `span` where it and its rest stand. `before` is the
     text of the scalar up to the cursor. `own_line`: the scalar stands on a line below its key, so it may become a mapping.
+    `has_colon`: a colon follows the word.
     """
 
     view: View
@@ -44,6 +45,7 @@ class Cursor:
     before: str = ""
     own_line: bool = False
     siblings: tuple[str, ...] = ()
+    has_colon: bool = False
 
     @property
     def path(self) -> list[str]:
@@ -67,6 +69,8 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
     before = _WORD_BEFORE.search(line[: caret.column])
     after = _WORD_AFTER.match(line[caret.column :])
     assert before is not None and after is not None  # noqa: S101, PT018 - both match nothing as well
+    if _is_comment(line[: caret.column]):
+        return None
     start, end = caret.column - len(before[0]), caret.column + len(after[0])
     for lines in _attempts(blocks, caret.line, start, end):
         text = reduced(cut(lines), min(caret.line, len(lines) - 1), name)
@@ -77,9 +81,9 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
         view = read(projects, name, text)
         if view is None:
             continue
-        return _cursor(
-            view, tree, spot, before[0], TextSpan(Caret(caret.line, start), Caret(caret.line, end))
-        )
+        span = TextSpan(Caret(caret.line, start), Caret(caret.line, end))
+        cursor = _cursor(view, tree, spot, before[0], span)
+        return attrs.evolve(cursor, has_colon=line[end:].lstrip("'\"").startswith(":"))
     return None
 
 
@@ -123,6 +127,12 @@ def _attempts(blocks: Blocks, row: int, start: int, end: int) -> Iterator[list[s
         yield [*above, f"{head}{MARK}{quote}:{closing}", *rest]
         yield [*above, f"{head}{MARK}{quote}: {tail}", *rest]
         yield [*above, f'{head}"{MARK}"{closing}', *rest]
+
+
+def _is_comment(text: str) -> bool:
+    """Whether a line goes on as a comment: a `#` within a word starts none."""
+    parts = _TOKENS.finditer(text)
+    return any(p[0][0] == "#" and text[p.start() - 1 : p.start()].strip() == "" for p in parts)
 
 
 def _open_quote(text: str) -> str:

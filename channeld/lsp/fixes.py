@@ -24,7 +24,7 @@ from channeld.suggest import candidates
 
 __all__ = ["Fix", "fixes"]
 
-_MOST_TRIED: Final = 12
+_MOST_TRIED: Final = 8
 _MOST_FINDINGS: Final = 4
 _ADVICE: Final = re.compile(
     r"(did you mean|write|quote it:|add) `([^`\n]+)`|\b(or) `(\w+: [^`\n]+)`"

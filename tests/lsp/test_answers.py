@@ -1,12 +1,15 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from channeld.lsp.answers import Answers
-from channeld.lsp.buffers import uri_of
+from channeld.lsp.buffers import Buffer, Caret, uri_of
 from channeld.lsp.rename import RenameRefused
-from tests.lsp.parts import CHAT, after, opened
+from tests.lsp.parts import CHAT, after, opened, write
 
 
 def answers(chat: Path, text: str = CHAT) -> tuple[Answers, str]:
@@ -72,3 +75,64 @@ def test_what_is_not_there_has_no_answer(chat: Path) -> None:
     assert asked.rename("nowhere", 0, 0, "x") == {"changes": {}}
     assert asked.actions("nowhere", (0, 0), (0, 0)) == []
     assert asked.symbols("nowhere") == []
+
+
+ODD = [
+    "",
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ": ",
+    "- ",
+    "'",
+    '"',
+    "|",
+    "&a ",
+    "*a",
+    "<<: ",
+    "#",
+    "\t",
+    "{params.",
+    "ü😀",
+    "\u2028",
+    "$ref: ",
+    "x",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["channels.yaml", "chat.test.yaml", "schemas/news.json"]),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), st.sampled_from(ODD)), max_size=4),
+    st.floats(0, 1),
+)
+def test_every_question_has_an_answer_whatever_the_text(
+    file: str, edits: list[tuple[float, int, str]], share: float
+) -> None:
+    with TemporaryDirectory() as folder:
+        chat = write(Path(folder))
+        projects, _ = opened(chat)
+        path = chat.parent / file
+        name = projects.open(path.as_uri(), Buffer.of(path.read_text()))
+        for where, length, text in edits:
+            buffer = projects.buffers[name]
+            start, end = _caret(buffer, where, 0), _caret(buffer, where, length)
+            projects.edit(name, start, end, text)
+            projects.quick(name)
+        asked = Answers(projects, uri_of)
+        line, column = _caret(projects.buffers[name], share, 0)
+        for question in (asked.completion, asked.hover, asked.definition, asked.prepare_rename):
+            question(name, line, column)
+        asked.actions(name, (line, column), (line, column))
+        asked.symbols(name)
+        if asked.prepare_rename(name, line, column) is not None:
+            asked.rename(name, line, column, "another")
+
+
+def _caret(buffer: Buffer, share: float, more: int) -> Caret:
+    offset = min(int(share * len(buffer.text)) + more, len(buffer.text))
+    before = buffer.text[:offset]
+    return Caret(before.count("\n"), offset - before.rfind("\n") - 1)

@@ -37,6 +37,7 @@ def labels(path: Path, old: str, new: str) -> set[str]:
         ("params: {room_id", "params: {|room", {"room_id"}),
         ("hook: hooks:no_shouting", "hook: |", {"hooks:welcome", "hooks:no_shouting"}),
         ("schema: schemas/news.json", "schema: schemas/|", {"schemas/news.json"}),
+        ("schemas/news.json", "schemas/news.json#/|", {"schemas/news.json#/properties/text"}),
         (ROUTE, "        require: {|}\n", {"name", "role", "sub"}),
         ("tone: {type: string", "tone: {type: |", {"string", "integer", "object"}),
         ("tone: {type: string", "tone: {|, type: string", {"minLength", "pattern", "$ref"}),
@@ -123,6 +124,18 @@ def test_files_of_other_programs_have_no_completions(chat: Path) -> None:
     other = chat.parent / "compose.yaml"
     other.write_text("services:\n  a: 1\n")
     assert offered(other, "  a: 1", "  |") == []
+
+
+def test_a_key_that_has_its_colon_gets_no_other(chat: Path) -> None:
+    [route] = [
+        one for one in offered(chat, ROUTE, "        ro|ute: room\n") if one.label == "route"
+    ]
+    assert route.text == "route"
+
+
+def test_in_comments_nothing_is_offered(chat: Path) -> None:
+    assert offered(chat, ROUTE, ROUTE + "        # ro|\n") == []
+    assert offered(chat, ROUTE, "        route: room # ro|\n") == []
 
 
 def test_beyond_the_text_nothing_is_offered(chat: Path) -> None:
