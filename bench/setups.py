@@ -46,12 +46,17 @@ channels:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where one node is to serve; `valkey` is the socket of the Valkey that the nodes share, if they do."""
+    """Where one node is to serve; `valkeys` are the sockets of those that the nodes share."""
 
     number: int
     port: int
     api: int
-    valkey: str | None
+    valkeys: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> str:
+        """The shared Valkeys as a list of YAML."""
+        return "[" + ", ".join(f"'unix://{path}'" for path in self.valkeys) + "]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,7 @@ class SetUp:
     command: Callable[[Place], list[str]]
     nodes: int = 1
     workers: int = 1
-    shares: bool = False
+    valkeys: int = 0
     api: bool = False
     says: str | None = None
     packages: tuple[str, ...] = ()
@@ -93,15 +98,13 @@ class Servers:
 
 
 def channeld(broker: str, workers: int = 1) -> Callable[[Place], list[str]]:
-    """Starts a node (or workers) with a broker; `{valkey}` in it is the shared one's socket."""
+    """Starts a node (or workers) with a broker; `{urls}` in it are the shared Valkeys."""
 
     def command(place: Place) -> list[str]:
         config = BUILD / "state" / f"nodes-{place.number}.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
         values = {"port": place.port, "api": place.api, "key": KEY, "workers": workers}
-        config.write_text(
-            CONFIG.format(broker=broker.replace("{valkey}", str(place.valkey)), **values)
-        )
+        config.write_text(CONFIG.format(broker=broker.replace("{urls}", place.urls), **values))
         return [channeld_python(), "-m", "channeld", "run", str(config)]
 
     return command
@@ -109,12 +112,12 @@ def channeld(broker: str, workers: int = 1) -> Callable[[Place], list[str]]:
 
 def peer(program: str, script: str) -> Callable[[Place], list[str]]:
     """Starts a peer's script, which is told its port and the shared Valkey's socket."""
-    return lambda place: [program, str(PEERS / script), str(place.port), str(place.valkey)]
+    return lambda place: [program, str(PEERS / script), str(place.port), *place.valkeys]
 
 
 VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, re-encodes"
 OURS = {"api": True, "says": "channeld serves", "does": VALIDATES}
-SHARED = "{redis: {url: 'unix://{valkey}', prefix: bench}}"
+SHARED = "{redis: {urls: {urls}, prefix: bench}}"
 
 SETUPS: tuple[SetUp, ...] = (
     SetUp(
@@ -141,8 +144,19 @@ SETUPS: tuple[SetUp, ...] = (
         title="**channeld**, 2 nodes, one Valkey",
         command=channeld(SHARED),
         nodes=2,
-        shares=True,
+        valkeys=1,
         **OURS,  # type: ignore[arg-type]
+    ),
+    *(
+        SetUp(
+            name=f"shards{count}",
+            title=f"**channeld**, 2 nodes, {count} Valkeys",
+            command=channeld(SHARED),
+            nodes=2,
+            valkeys=count,
+            **OURS,  # type: ignore[arg-type]
+        )
+        for count in (2, 4)
     ),
     SetUp(
         name="starlette",
@@ -151,7 +165,7 @@ SETUPS: tuple[SetUp, ...] = (
         "of them (`PSUBSCRIBE room:*`) and loops `send_text` over its members",
         command=peer(str(PYTHON), "redis_glue_peer.py"),
         nodes=2,
-        shares=True,
+        valkeys=1,
         packages=("pypi:starlette", "pypi:uvicorn[standard]", "pypi:redis", "pypi:hiredis"),
     ),
     SetUp(
@@ -161,7 +175,7 @@ SETUPS: tuple[SetUp, ...] = (
         "the process's own members at once and to the others through Redis, so it promises no order over all senders",
         command=peer("node", "socketio_redis_peer.js"),
         nodes=2,
-        shares=True,
+        valkeys=1,
         packages=("node:", "npm:socket.io", "npm:@socket.io/redis-adapter", "npm:redis"),
         protocol="socketio",
         path="/socket.io/?EIO=4&transport=websocket&fan={room}",
@@ -278,16 +292,17 @@ def counted(
 
 @contextlib.contextmanager
 def serving(setup: SetUp) -> Iterator[Servers]:
-    """Runs the set-up's servers, and the Valkey they share, while the block lasts."""
+    """Runs the set-up's servers, and the Valkeys they share, while the block lasts."""
     ports = free_ports(2 * setup.nodes)
     ports, apis = ports[: setup.nodes], ports[setup.nodes :]
-    owners, shared, path = [], [], None
+    owners, shared, paths = [], [], []
     with contextlib.ExitStack() as stack:
-        if setup.shares:
+        for _ in range(setup.valkeys):
             path, pid = stack.enter_context(shared_valkey())
+            paths.append(path)
             shared.append(pid)
         for number, (port, api) in enumerate(zip(ports, apis, strict=True)):
-            place = Place(number=number, port=port, api=api, valkey=path)
+            place = Place(number=number, port=port, api=api, valkeys=tuple(paths))
             name, command = f"{setup.name}-{number}", setup.command(place)
             is_ready = readiness(setup, place)
             owners.append(stack.enter_context(started(name, command, is_ready, setup.environment)))
