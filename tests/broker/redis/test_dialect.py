@@ -184,10 +184,9 @@ async def test_another_number_of_shards_is_refused(
     node = await in_cluster(cluster, new_node, nursery)
     await node.broker.publish(ROOM, b"1", KEEP)
     other = new_node(cluster.url, node.prefix, shards=16)
-    with pytest.raises(
-        BrokerFailed, match="in 8 shards, and this node has 16 shards: `shards` is fixed"
-    ):
-        await other.broker.run()
+    why = "in 8 shards, and this node has 16 shards: `shards` is fixed"
+    with pytest.raises(BrokerFailed, match=why):
+        await nursery.start(other.broker.run)
     await node.broker.aclose()
     # Also when nobody is there any more, and nothing was spoilt by asking.
     with pytest.raises(BrokerFailed):
