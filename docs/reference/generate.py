@@ -24,6 +24,7 @@ from pages import (
     mistakes,
     sbom,
     telemetry,
+    walk,
     wire,
 )
 from pages.markdown import HERE
@@ -95,6 +96,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "twelve-mistakes.svg": mistakes.twelve_picture,
     "../sbom.cdx.json": sbom.sbom,
     **{f"../man/{name}": lambda text=text: text for name, text in man.man_pages().items()},  # type: ignore[misc]
+    "../guides/from-mistake-access.svg": walk.access_picture,
+    "../guides/from-mistake-trace.svg": walk.trace_picture,
     **{name: lambda name=name: with_parts(name) for name in PARTS},  # type: ignore[misc]
 }
 

@@ -33,6 +33,8 @@ const REFUSED = {
   unavailable: "the broker was away",
 };
 
+const counted = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+
 // What another configuration would have refused (`channeld run --shadow`).
 function shadowed(numbers) {
   const total = numbers.refused.reduce((sum, one) => sum + one.count, 0);
@@ -40,7 +42,7 @@ function shadowed(numbers) {
   const would = total === 1 ? "1 would be refused" : `${count(total)} would be refused`;
   return h("section", { class: "card" },
     h("h3", {}, "Shadow configuration"),
-    h("p", {}, `Since ${since}: ${count(numbers.messages)} messages and ${count(numbers.handshakes)} handshakes, ${would}${total ? ":" : "."}`),
+    h("p", {}, `Since ${since}: ${counted(numbers.messages, "message")} and ${counted(numbers.handshakes, "handshake")}, ${would}${total ? ":" : "."}`),
     total > 0 && table([{ text: "Channel" }, { text: "What" }, { text: "Reason" }, { text: "Refused", number: true }],
       numbers.refused.map((one) => [one.channel, one.type || "handshake", one.reason, count(one.count)])));
 }

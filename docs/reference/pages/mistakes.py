@@ -67,7 +67,13 @@ line-height: {line_height}px; font-variant-east-asian: full-width; }}
 
 
 def twelve_picture() -> str:
-    """The same in a terminal's colours, as an SVG that loads nothing from anywhere."""
+    """The same in a terminal's colours."""
+    report = Text.from_ansi(mistakes_report(colour=True))
+    return terminal_picture("channeld validate", "channeld validate", report, "twelve")
+
+
+def terminal_picture(title: str, command: str, said: Text, name: str) -> str:
+    """A terminal with a command and what it said, as an SVG that loads nothing from anywhere."""
     console = Console(
         record=True,
         width=100,
@@ -76,7 +82,7 @@ def twelve_picture() -> str:
         color_system="truecolor",
         legacy_windows=False,
     )
-    console.print(Text("$ channeld validate"))
-    console.print(Text.from_ansi(mistakes_report(colour=True)))
-    svg = console.export_svg(title="channeld validate", code_format=SVG, unique_id="twelve")
+    console.print(Text(f"$ {command}"))
+    console.print(said)
+    svg = console.export_svg(title=title, code_format=SVG, unique_id=name)
     return re.sub(r"[ \t]+\n", "\n", svg)
