@@ -1,15 +1,21 @@
 """Who may do what, for everybody and for one person: what the table says is what the engine does."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from channeld.dev.rights import ChannelRights, Person, Right, rights, rights_of
-from channeld.plan.load import load_plan
+from channeld.plan.load import check, load_plan
 from channeld.plan.plan import Plan
-from channeld.testing import NotReceived, Refused, running
+from channeld.telemetry import silenced
+from channeld.testing import Client, NotReceived, Refused, TestApp, running
 from channeld.testing.client import ClaimsRefused
 
 CONFIG = """
@@ -99,3 +105,114 @@ def test_everybodys_rights_are_told_in_words(plan: Plan) -> None:
     assert found(table, "open", "connect").who == "anyone, without a token"
     assert found(table, "open", "receive", "say").who == "everyone"
     assert found(table, "staff", "send", "rule").requires == ("role=admin and team=a",)
+
+
+# ------------------------------------------------------------------------------------ any configuration, anybody
+
+ONE_ROLE = st.sampled_from(["admin", "member", "editor"])
+ALTERNATIVE = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": ONE_ROLE | st.lists(ONE_ROLE, min_size=1, max_size=2, unique=True),
+        "level": st.just({"minimum": 5}) | st.just(5),
+        "team": st.sampled_from(["a", "b", "{params.id}"]),
+    },
+).filter(bool)
+REQUIRE = st.none() | ALTERNATIVE | st.lists(ALTERNATIVE, min_size=2, max_size=2)
+PERSON = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "role": ONE_ROLE | st.lists(ONE_ROLE, max_size=2) | st.just("admin editor"),
+        "level": st.sampled_from([3, 5, 7, "5"]),
+        "team": st.sampled_from(["a", "b"]),
+    },
+)
+SCOPE = st.sampled_from(["none", "session", "optional"])
+
+
+def written(auth: str, require: object, types: dict[str, object], extras: set[str]) -> str:
+    """A configuration with one channel."""
+    channel: dict[str, Any] = {
+        "path": "/c/{id}",
+        "auth": {"use": "session", "optional": True} if auth == "optional" else auth,
+        "rooms": {"join": "{params.id}", "subscribe": {"allow": ["side-*"]}}
+        if "subscribe" in extras
+        else "{params.id}",
+        "messages": {
+            name: {"schema": True, "route": "sender"} | ({"require": asked} if asked else {})
+            for name, asked in types.items()
+        },
+    }
+    channel |= {"require": require} if require else {}
+    channel |= {"presence": True} if "presence" in extras else {}
+    channel |= {"history": {"size": 5, "ttl": "1m"}} if "history" in extras else {}
+    session = {"type": "jwt", "algorithms": ["HS256"], "secret": "s" * 40, "token_from": ["header"]}
+    return json.dumps({"channeld": 1, "auth": {"session": session}, "channels": {"c": channel}})
+
+
+async def outcome(app: TestApp, client: Client, frame: dict[str, Any]) -> bool:
+    """Whether the server does what a frame asks for."""
+    client.inbox.clear()
+    await client.send({**frame, "id": 1})
+    await app.rest()
+    return not any(one["type"] == "error" for one in client.inbox)
+
+
+async def compared(plan: Plan, claims: dict[str, Any] | None) -> None:
+    user = None if claims is None else "ann"
+    (table,) = rights_of(plan, Person(user=user, claims=claims or {}))
+    (open_to_all,) = rights(plan.config)
+    rows = {(row.what, row.of): row for row in table.rights}
+    ways = [row for (what, _), row in rows.items() if what == "connect"]
+    asks = {(row.what, row.of): " ".join(row.requires) for row in open_to_all.rights}
+    async with running(plan) as app:
+        client = await app.connect("/c/a", user=user, claims=claims)
+        verdicts = {row.verdict for row in ways}
+        if client.closed is not None:
+            assert "yes" not in verdicts
+            assert all(row.verdict != "yes" for row in rows.values())
+            return
+        assert verdicts != {"no"}
+        # What is not known before somebody comes is what a template names, and nothing else.
+        assert "depends" not in verdicts or "{params.id}" in " ".join(asks.values())
+        for (what, of), row in rows.items():
+            frames = {
+                "send": {"type": of},
+                "subscribe": {"type": "subscribe", "room": of.replace("*", "x")},
+                "presence": {"type": "presence"},
+                "history": {"type": "history"},
+            }
+            if what in frames:
+                assert row.verdict != "no" or what == "send"
+                is_done = await outcome(app, client, frames[what])
+                assert row.verdict == "depends" or (row.verdict == "yes") is is_done, (row, claims)
+        # And what the table does not give, nobody may.
+        assert not await outcome(app, client, {"type": "no_such_type"})
+        assert not await outcome(app, client, {"type": "subscribe", "room": "elsewhere"})
+        for what in {"presence", "history"} - {what for what, _ in rows}:
+            assert not await outcome(app, client, {"type": what})
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    auth=SCOPE,
+    require=REQUIRE,
+    types=st.dictionaries(st.sampled_from(["say", "rule"]), REQUIRE, min_size=1),
+    extras=st.sets(st.sampled_from(["subscribe", "presence", "history"])),
+    claims=PERSON,
+)
+def test_for_any_configuration_and_anybody(
+    tmp_path_factory: pytest.TempPathFactory,
+    auth: str,
+    require: object,
+    types: dict[str, object],
+    extras: set[str],
+    claims: dict[str, Any] | None,
+) -> None:
+    file = tmp_path_factory.mktemp("rights") / "channels.yaml"
+    file.write_text(written(auth, require, types, extras))
+    checked = check(str(file))
+    assume(checked.plan is not None)
+    assert checked.plan is not None
+    with silenced():
+        trio.run(compared, checked.plan, claims, clock=trio.testing.MockClock())
