@@ -1,7 +1,7 @@
 """Which texts of a configuration are secrets, masked with stars so that no code frame shows one."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -28,15 +28,21 @@ _LOOKS_SECRET = re.compile(
 )
 
 
-def redacted(text: str, tree: Tree | None) -> str:
-    """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is not a secret."""
+def redacted(text: str, tree: Tree | None, hidden: Iterable[str] = ()) -> str:
+    """The text with each character of a secret a `*`: same lines, same columns. `${NAME}` is not a secret.
+
+    `hidden` are pointers of other values that are not to be shown.
+    """
     text = without_password(text)
     if tree is None:
         return _LOOKS_SECRET.sub(_guess, text)
     secrets = list(_secrets(tree))
     parts: list[str] = []
     last = 0
-    for start, end in sorted({(secret.start, secret.end) for secret in secrets}):
+    others = [tree.node(pointer) for pointer in hidden]
+    for start, end in sorted({(one.start, one.end) for one in [*secrets, *others]}):
+        if start < last:
+            continue  # it is part of one that is masked already
         parts += (text[last:start], _stars(text[start:end]))
         last = end
     shown = "".join((*parts, text[last:]))

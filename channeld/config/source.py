@@ -56,6 +56,7 @@ class Sources:
     _shown: dict[str, str] = attrs.field(factory=dict, repr=False)
     _origins: dict[str, str] = attrs.field(factory=dict, repr=False)
     _veiled: set[str] = attrs.field(factory=set, repr=False)
+    _hidden: list[str] = attrs.field(factory=list, repr=False)
 
     @property
     def files(self) -> list[str]:
@@ -84,7 +85,14 @@ class Sources:
         if file in self._veiled:
             return None
         text = self._texts.get(file)
-        return self._shown.get(file) if text is None else redacted(text, self._trees.get(file))
+        if text is None:
+            return self._shown.get(file)
+        hidden = [pointer for pointer in self._hidden if self.file_of(pointer) == file]
+        return redacted(text, self._trees.get(file), hidden)
+
+    def hide(self, pointer: str) -> None:
+        """Show no text of a value of the merged configuration."""
+        self._hidden.append(pointer)
 
     def show(self, file: str, text: str) -> None:
         """Keep the text of a file that is not part of the configuration, such as a hook module, for code frames."""

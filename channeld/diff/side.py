@@ -10,6 +10,7 @@ from channeld.config.load import FileSystem, load
 from channeld.config.model import Config
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Place, Report
+from channeld.plan.sensitive import hide_examples
 from channeld.pointer import value_at
 from channeld.protocol.frames import Json
 from channeld.schema.schemas import Schemas
@@ -100,6 +101,7 @@ def load_side(
     # From here on the sources' own findings (schema files) and those about schemas go to the same report.
     sources.report = report
     schemas = Schemas(loaded.config, sources, report)
+    hide_examples(loaded.config, schemas, sources)
     return Side(
         name=name,
         config=loaded.config,

@@ -17,7 +17,7 @@ from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Match, Plan
-from channeld.plan.sensitive import sensitive_frames
+from channeld.plan.sensitive import hide_examples, sensitive_frames
 from channeld.plan.template_scope import Identity, TemplateScope
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
@@ -73,6 +73,7 @@ def compile(
     }
     lifespans = _lifespans(config, hooks, templates)
     hooks.note_unwired()
+    hide_examples(config, schemas, sources)
     if report.errors:
         return Compiled(plan=None, report=report, schemas=schemas)
     plan = Plan(

@@ -1,17 +1,18 @@
 """Which values of the frames that travel are marked `x-sensitive`, those that templates copy included."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
 from channeld.config.model import Channel, Config
+from channeld.config.source import Sources
 from channeld.plan.expressions import expressions, parse
 from channeld.pointer import at
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.schemas import Schemas
 from channeld.schema.sensitive import Marks, marks_of
 
-__all__ = ["SensitiveFrames", "sensitive_frames"]
+__all__ = ["SensitiveFrames", "hide_examples", "sensitive_frames"]
 
 _MARK: Json = {"x-sensitive": True}
 
@@ -68,6 +69,36 @@ def sensitive_frames(config: Config, schemas: Schemas) -> SensitiveFrames:
             found.setdefault(type_, []).append(marks)
     of_claims = (marks_of(schemas.resolved(at("/auth", name, "claims"))) for name in config.auth)
     return SensitiveFrames(found, [marks for marks in of_claims if marks is not None])
+
+
+def hide_examples(config: Config, schemas: Schemas, sources: Sources) -> None:
+    """Show no marked value of an example in code frames."""
+    for channel in config.channels.values():
+        for section in ("messages", "events"):
+            for type_, declared in (getattr(channel, section) or {}).items():
+                pointer = at("/channels", channel.name, section, type_)
+                if declared.examples:
+                    marks = marks_of(schemas.resolved(f"{pointer}/schema"))
+                    for below in _marked(marks, list(declared.examples)):
+                        sources.hide(f"{pointer}/examples{below}")
+
+
+def _marked(marks: Marks | None, examples: Sequence[Json]) -> Iterator[str]:
+    if marks is not None:
+        for index, example in enumerate(examples):
+            yield from (f"/{index}{below}" for below in _leaves(example) if marks.is_at(below))
+
+
+def _leaves(value: Json, pointer: str = "") -> Iterator[str]:
+    children: Iterable[tuple[str | int, Json]] = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    else:
+        yield pointer
+    for key, child in children:
+        yield from _leaves(child, at(pointer, key))
 
 
 def _declared(channel: Channel, schemas: Schemas) -> Iterator[tuple[str, Marks]]:

@@ -68,3 +68,10 @@ def test_claims_in_which_something_is_marked_are_not_told(compile_text: Compile)
         "name": "Ann",
         "role": "x",
     }
+
+
+def test_no_code_frame_shows_what_is_marked_in_an_example(compile_text: Compile) -> None:
+    example = "        examples: [{pin: s3cr3t, user: ann}, {user: [x], pin: [o1, o2]}]\n"
+    text = CONFIG.replace("      told:\n", f"{example}      told:\n")
+    shown = compile_text(text).sources.text("channels.yaml")
+    assert "examples: [{pin: ******, user: ann}, {user: [x], pin: [**, **]}]" in shown

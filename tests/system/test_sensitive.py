@@ -84,6 +84,8 @@ FAILS = json.dumps({"type": "fail", "pin": MARKED})
 ANN = ("--user", "ann", "--claim", f"ssn={MARKED}")
 LINES = [
     *(("validate", "--format", form) for form in ("text", "json", "github", "sarif", "junit")),
+    *(("validate", "bad.yaml", "--format", form) for form in ("text", "json", "github", "sarif")),
+    *(("diff", "bad.yaml", "new.yaml", "--format", form) for form in ("text", "json")),
     *(("test", "--coverage", "--format", form) for form in ("text", "json", "junit", "github")),
     ("test", "--fuzz", "20"),
     *(
@@ -140,6 +142,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in (
         ("channels.yaml", CONFIG),
         ("new.yaml", STRICT),
+        # Its examples do not match, and its findings point at them.
+        ("bad.yaml", CONFIG.replace("maxLength: 60", "maxLength: 5")),
         ("it.test.yaml", SCENARIOS),
         ("marked_hooks.py", HOOKS),
     ):
