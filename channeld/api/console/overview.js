@@ -54,7 +54,7 @@ export function overview(view, app) {
   let cells = null;
   let closed = false;
   const tiles = h("div", { class: "tiles" });
-  const shadow = h("div", {});
+  const shadow = h("div", { class: "shadow" });
   const below = h("div", {});
   const plots = h("div", { class: "plots" });
   const warmth = h("div", {});
