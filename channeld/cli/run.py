@@ -299,6 +299,8 @@ def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
     """The valid configuration to compare with, if there is one; its hooks are looked at, and not imported."""
     if file is None:
         return None
+    if file == "-":
+        raise click.UsageError("--shadow takes the name of a file")
     checked = check(file, environ=loader.environ, import_hooks=False, missing_is_error=True)
     demand_valid(checked)
     assert checked.plan is not None  # noqa: S101 - demanded

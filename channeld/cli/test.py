@@ -23,6 +23,7 @@ from channeld.scenarios.outcome import FileResult, Status
 from channeld.scenarios.suite import Options, find_files, run_files
 from channeld.scenarios.text import render_outcome, summary
 from channeld.scenarios.texts import FileTexts
+from channeld.suggest import did_you_mean
 
 __all__ = ["command"]
 
@@ -106,6 +107,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
         if format == "text":
             view.show(result)
     _demand_scenarios(results, select)
+    _demand_backends(results, backends)
     seconds = time.perf_counter() - started
     covered = None
     if coverage or min_coverage is not None:
@@ -129,6 +131,15 @@ def _demand_scenarios(results: Iterable[FileResult], select: str) -> None:
     """No scenario at all is a mistake of the user."""
     if not any(one.outcomes or one.is_broken for one in results):
         raise Unreadable(f"no scenario: no name has {select!r} in it")
+
+
+def _demand_backends(results: Sequence[FileResult], backends: Iterable[str]) -> None:
+    """A backend that no configuration names is a mistake of the user: it was never asked."""
+    known = {name for one in results for name in one.backends}
+    for name in backends:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"there are {', '.join(sorted(known)) or 'none'}"
+            raise click.UsageError(f"no configuration has a backend '{name}': {hint}")
 
 
 @attrs.frozen

@@ -64,7 +64,10 @@ class Outcome:
 
 @attrs.frozen(kw_only=True, eq=False)
 class FileResult:
-    """What came of one file. `diagnostics` are about the file itself; with errors in them nothing was run."""
+    """What came of one file. `diagnostics` are about the file itself; with errors in them nothing was run.
+
+    `backends` are the names that its configuration has.
+    """
 
     file: str
     text: str = attrs.field(default="", repr=False)
@@ -73,6 +76,7 @@ class FileResult:
     unreadable: str = ""
     seconds: float = 0.0
     reached: Exercised | None = None
+    backends: tuple[str, ...] = ()
 
     def count(self, status: Status) -> int:
         """How many scenarios came out like that; a file that could not be run is one ERROR."""

@@ -195,11 +195,14 @@ class Runs:
         outcomes: list[Outcome] = []
         secrets: set[str] = set()
         reached: Exercised | None = None
+        backends: tuple[str, ...] = ()
         if content is not None and not self._is_left_out(content):
             with silenced():
                 config = self._config(content, report)
                 if config is not None and config.plan is not None:
                     _check_stubs(content, config.plan, report)
+                if config is not None and config.config is not None:
+                    backends = tuple(config.config.backends)
                 if config is not None and config.config is not None and not report.errors:
                     reached = Exercised(config.file, points(config.config, config.sources.place))
                     outcomes = list(self._outcomes(content, config, reached, secrets))
@@ -212,6 +215,7 @@ class Runs:
             unreadable=parsed.unreadable,
             seconds=time.perf_counter() - started,
             reached=reached,
+            backends=backends,
         )
         return without(result, secrets)
 

@@ -249,3 +249,8 @@ def test_another_configuration_has_to_be_valid(
         (tmp_path / "new.yaml").write_text(yaml)
     assert start(OPEN, "--shadow", "new.yaml", number=None) == status
     assert "Error: new.yaml" in capsys.readouterr().err
+
+
+def test_another_configuration_is_a_file(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start(OPEN, "--shadow", "-", number=None) == 2
+    assert "--shadow takes the name of a file" in capsys.readouterr().err

@@ -146,6 +146,13 @@ def test_fuzzing_asks_it_as_well(
     assert '"text":"a"' in told
 
 
+def test_a_backend_that_no_configuration_names(
+    ask: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(louder, "--backend", "apq=http://127.0.0.1:1") == 2
+    assert "no configuration has a backend 'apq': did you mean `app`?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "written", ["app", "app=ftp://x", "app=", "=http://x", "app=http://a", "nope=http://x"]
 )
