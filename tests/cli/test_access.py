@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from channeld.cli.main import run
@@ -38,6 +39,19 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["version"] == 1
     assert document["channels"][0]["rights"][0]["what"] == "connect"
     assert "verdict" not in document["channels"][0]["rights"][0]
+
+
+@pytest.mark.parametrize("options", [(), ("--anonymous",), ("--as", "ann")])
+def test_the_document_is_what_its_schema_says(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    shipped = Path(__file__).parents[2]
+    schema = json.loads((shipped / "schemas/access.schema.json").read_text())
+    for right in schema["$defs"]["channel"], schema["$defs"]["right"], schema:
+        right["additionalProperties"] = False
+    assert run(["access", str(shipped / "channels.yaml"), "--format", "json", *options]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(schema).validate(document)
 
 
 @pytest.mark.parametrize(("name", "format"), [("access.md", "markdown"), ("access.json", "json")])
