@@ -28,7 +28,7 @@ from channeld.plan.plan import ChannelPlan, Match, MessagePlan, NotInRoom, Plan
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, decode
-from channeld.protocol.names import Topic
+from channeld.protocol.names import Topic, nfc
 from channeld.schema.violations import Validator
 from channeld.server.handshake import judge_channel, judge_offer
 from channeld.server.origins import OriginCheck, origin_check
@@ -209,7 +209,7 @@ class Judge:
     def refuses(
         self, session: ShadowSession, own: Session, kind: str, frame: Frame, text: bytes, now: float
     ) -> str | None:
-        """Why a message of a declared type would be refused; None if it would not be. `text` is what was sent."""
+        """Why a message of a declared type would be refused; None if it would not be. `text` is what was sent, empty where that is no longer known."""
         if session.compared is not own.channel:
             session.compare(own.channel)
         if session.is_stricter and (reason := _over_limits(session, own, text, now)) is not None:
@@ -287,7 +287,8 @@ def _over_limits(session: Session, own: Session, text: bytes, now: float) -> str
     if arrival == REFUSED:
         return ErrorCode.RATE_LIMITED.value
     session.message_arrival = arrival
-    if limits.json_depth < own.channel.limits.json_depth and _is_deep(text, limits.json_depth):
+    is_stricter = limits.json_depth < own.channel.limits.json_depth
+    if text and is_stricter and _is_deep(text, limits.json_depth):
         return ErrorCode.INVALID_JSON.value
     return None
 
@@ -325,7 +326,7 @@ def _enter(session: Session, own: Session, room: str) -> bool:
 
 def _refuses_subscription(session: Session, own: Session, room: object) -> str | None:
     subscribe = session.channel.subscribe
-    if subscribe is None or not isinstance(room, str) or not may_subscribe(session, room):
+    if not isinstance(room, str) or subscribe is None or not may_subscribe(session, nfc(room)):
         return ErrorCode.FORBIDDEN.value
     most = min(session.channel.limits.rooms_per_connection, subscribe.max or 1 << 31)
     if room not in session.rooms and len(own.rooms) > most:

@@ -64,7 +64,7 @@ class ShadowedReceiver(Receiver):
         return _after(super().open(now), self._opened)
 
     def receive(self, text: bytes, now: float) -> Pending[None] | Continuation | None:
-        """As it is; the text is at hand meanwhile, for its size."""
+        """As it is; the text is at hand meanwhile, for its size. A message that waits for others is not measured."""
         self._text = text
         pending = super().receive(text, now)
         self._text = b""
