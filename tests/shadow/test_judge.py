@@ -1,6 +1,7 @@
 import jwt
 import pytest
 
+from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import TallyKey
 from tests.shadow.conftest import HEAD, Compare
 from tests.shadow.kit import ROOM, said
@@ -124,3 +125,19 @@ async def test_another_secret_refuses_the_token(compare: Compare, by_message: bo
         await app.rest()
         assert client.inbox[-1]["type"] == "whisper"
         assert shadow.tally.refused == {TallyKey("room", "", "UNAUTHORIZED"): 1}
+
+
+async def test_a_message_whose_text_is_gone_is_not_measured(compare: Compare) -> None:
+    shallow = ROOM.replace(
+        "    messages:", "    limits: {json_depth: 1, message_size: 64B}\n    messages:"
+    )
+    async with compare(ROOM, shallow) as (app, shadow):
+        client = await app.connect("/rooms/a", user="ann")
+        session = client.session
+        assert isinstance(session, ShadowedReceiver)
+        assert session.shadow is not None
+        frame = {"text": "hello", "more": ["x" * 90]}
+        refuses = shadow.judge.refuses
+        deep = b'{"type": "say", "more": [1]}'
+        assert refuses(session.shadow, session, "say", frame, deep, 1.0) == "INVALID_JSON"
+        assert refuses(session.shadow, session, "say", frame, b"", 1.0) is None
