@@ -21,6 +21,7 @@ CACHE = ROOT / ".cache"
 # Each in a folder of its own: what only the wide tests need is large.
 PACKAGES = {
     "npm": {"@asyncapi/specs": "6.11.1", "typescript": "5.9.3", "ws": "8.23.0"},
+    "npm-modelina": {"@asyncapi/modelina": "5.10.1"},
     "npm-streams": {
         "@durable-streams/client": "0.2.7",
         "@durable-streams/server-conformance-tests": "0.3.6",

@@ -2,7 +2,7 @@
 
 import http
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 import attrs
@@ -44,6 +44,12 @@ class Answer:
         """The answer to HEAD (RFC 9110 section 9.3.2)."""
         head, end, _ = self.response.partition(b"\r\n\r\n")
         return attrs.evolve(self, response=head + end)
+
+    def with_lines(self, lines: Sequence[str]) -> Self:
+        """The same with more header lines."""
+        status, end, rest = self.response.partition(b"\r\n")
+        more = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+        return attrs.evolve(self, response=status + end + more + rest)
 
 
 @attrs.frozen(slots=True, kw_only=True)

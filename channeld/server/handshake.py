@@ -25,6 +25,7 @@ from channeld.server.origins import (
     unmapped,
 )
 from channeld.server.transports.transport import Agreement, Terms, Transport
+from channeld.server.transports.web import cors_fields
 
 __all__ = [
     "Accept",
@@ -128,6 +129,11 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
         # What is nobody's path may be anything, also a token in the wrong place.
         known = path if rules.match(path) is not None else None
         verdict = attrs.evolve(verdict, path=known, origin=origin, address=address)
+        if "origin" in fields and rules.allows_origin(
+            fields["origin"], fields.get("host", ""), secure
+        ):
+            lines = cors_fields(fields, is_listed=rules.terms.lists_origins)
+            verdict = verdict.with_lines(lines)
     if isinstance(verdict, Answer) and head.method == b"HEAD":
         return verdict.without_body()
     return verdict

@@ -162,6 +162,26 @@ async def test_a_preflight_says_what_a_page_may_do(served: Site) -> None:
     assert (await served.ask("OPTIONS", "/nowhere")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "fields", "status"),
+    [
+        ("GET", "/nowhere", {}, 404),
+        ("GET", "/lobby", {}, 426),
+        ("PUT", "/lobby", {}, 405),
+        ("POST", "/lobby", {"Content_Type": "text/plain"}, 415),
+        ("GET", "/lobby?offset=", {}, 400),
+    ],
+)
+async def test_a_page_of_an_allowed_origin_can_read_why_it_is_refused(
+    served: Site, method: str, path: str, fields: dict[str, str], status: int
+) -> None:
+    for origin, may in (("https://listed.example", True), ("https://x.example", False)):
+        answer = await served.ask(method, path, b"", Origin=origin, **fields)
+        assert (answer.status == status) or not may
+        assert ("access-control-allow-origin" in answer.fields) is may
+        assert (answer.fields.get("vary") == "Origin") is may
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_other_methods_are_not_allowed(served: Site, method: str) -> None:
     answer = await served.ask(method, "/lobby")

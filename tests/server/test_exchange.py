@@ -35,6 +35,13 @@ def test_a_short_answer_may_not_be_kept() -> None:
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
 
 
+def test_more_lines_change_nothing_else() -> None:
+    plain = refuse(404, "x")
+    told = plain.with_lines(["Vary: Origin"])
+    assert told.response.replace(b"Vary: Origin\r\n", b"") == plain.response
+    assert told.response.startswith(b"HTTP/1.1 404 Not Found\r\nVary: Origin\r\n")
+
+
 def test_a_list_has_no_empty_members() -> None:
     assert tokens(" a, ,b,") == ["a", "b"]
     assert tokens("") == []

@@ -16,6 +16,7 @@ from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
 __all__ = [
     "KEEP_ALIVE",
     "answer",
+    "cors_fields",
     "judge_page",
     "problem_of",
     "query_names",
@@ -53,16 +54,18 @@ def judge_page(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
 
 def web_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]:
     """The header lines of an answer to a request that was judged good; `is_listed`: its origin was allowed by name."""
-    origin = fields.get("origin")
-    if origin is None:
-        return ALWAYS
-    allowed = (
-        f"Access-Control-Allow-Origin: {origin}",
+    return (*ALWAYS, *cors_fields(fields, is_listed=is_listed)) if "origin" in fields else ALWAYS
+
+
+def cors_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]:
+    """Those of them that let a page of an allowed origin read the answer."""
+    listed = ("Access-Control-Allow-Credentials: true",) if is_listed else ()
+    return (
+        f"Access-Control-Allow-Origin: {fields['origin']}",
         f"Access-Control-Expose-Headers: {_EXPOSED}",
         "Vary: Origin",
+        *listed,
     )
-    listed = ("Access-Control-Allow-Credentials: true",) if is_listed else ()
-    return (*ALWAYS, *allowed, *listed)
 
 
 def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
