@@ -355,6 +355,12 @@ class Networked(Broker, Protocol):
             BrokerUnavailable: it was not asked, or may have been.
         """
 
+    def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
+        """Leave what a connection has used up to the next one of its account: seconds until each is full again."""
+
+    def redeem(self, account: str) -> Later[Mapping[str, float]]:
+        """Take over the largest debt of an account that nobody has taken over, as it is now."""
+
     @property
     def healthy(self) -> bool:
         """Whether what this node publishes comes back to it, of some topics at least. `reason` says why not."""

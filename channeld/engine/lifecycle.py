@@ -11,7 +11,7 @@ from typing import Any
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
-from channeld.engine import rooms, steps
+from channeld.engine import rates, rooms, steps
 from channeld.engine.authenticate import authenticated, deny, turn_away, verify_message_token
 from channeld.engine.budgets import Debt
 from channeld.engine.errors import HookFailed, refuse_for
@@ -167,6 +167,8 @@ def leave_debt(session: Session, now: float) -> None:
         budgets.release(session.account, now)
     if session.user_id is not None:
         types = session.own_arrivals or {}
+    if rates.leave_types(session, types, now):
+        types = {}
     debt = Debt(session.message_arrival, session.error_arrival, types)
     budgets.charge(session.account, debt, now)
 

@@ -3,10 +3,13 @@
 On one node a user's and a connection's are with the session, and outlive it in `Budgets`; an address's and a room's are in
 the engine's `Allowances`. What nodes share is counted by the broker, which is asked before anything else is done with the
 message. Until the time that it said, a node refuses by itself: a flood does not reach the broker. While that is away, each
-node counts alone.
+node counts alone. What a connection used up of rates of its own is left to the next one of its account at the broker as well.
 """
 
-from channeld.broker.broker import BrokerUnavailable, Bucket
+from collections.abc import Mapping
+from contextlib import suppress
+
+from channeld.broker.broker import BrokerUnavailable, Bucket, Networked
 from channeld.config.model import MessageRate
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session
@@ -15,7 +18,7 @@ from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.names import Topic
 
-__all__ = ["admit", "is_shared", "may_send", "refuse", "take_allowance"]
+__all__ = ["admit", "is_shared", "leave_types", "may_send", "refuse", "take_allowance"]
 
 
 def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
@@ -41,9 +44,11 @@ def take_allowance(session: Session, message: MessagePlan, room: Topic | None, n
 def is_shared(session: Session, message: MessagePlan) -> bool:
     """Whether other nodes take from the same allowance."""
     rate, engine = message.rate, session.engine
-    if rate is None or engine.shared is None or not message.is_rate_shared:
+    if rate is None or engine.shared is None or not message.is_rate_asked:
         return False
-    return rate.per in ("address", "room") or session.user_id is not None
+    return rate.per in ("address", "room") or (
+        rate.per != "connection" and session.user_id is not None
+    )
 
 
 async def admit(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
@@ -54,7 +59,10 @@ async def admit(session: Session, message: MessagePlan, room: Topic | None, now:
     """
     rate, broker = message.rate, session.engine.shared
     assert rate is not None  # noqa: S101 - the caller has looked
-    if broker is None or not is_shared(session, message):
+    if broker is None or not message.is_rate_asked:
+        return take_allowance(session, message, room, now)
+    if not is_shared(session, message):
+        await _take_over(session, rate, broker, now)
         return take_allowance(session, message, room, now)
     key = _key_of(session, message, room)
     wait = session.engine.spent.left(key, now)
@@ -68,6 +76,36 @@ async def admit(session: Session, message: MessagePlan, room: Topic | None, now:
     if wait:
         session.engine.spent.close(key, now, now + wait)
     return wait
+
+
+async def _take_over(session: Session, rate: MessageRate, broker: Networked, now: float) -> None:
+    """Begin with what an earlier connection of the account has used up, on whichever node; asked once a connection."""
+    is_own = session.user_id is not None and rate.per == "connection"
+    if (session.own_arrivals if is_own else session.type_arrivals) is not None:
+        return
+    arrivals = _arrivals(session, rate)
+    with suppress(BrokerUnavailable):
+        debt = await resolved(broker.redeem(account_of(session)))
+        arrivals.update({type: now + left for type, left in debt.items()})
+
+
+def leave_types(session: Session, types: Mapping[str, float], now: float) -> bool:
+    """Leave what a connection has used up of its own rates to the next one of its account, on whichever node; False: not done."""
+    left = {type: arrival - now for type, arrival in types.items() if arrival > now}
+    broker = session.engine.shared
+    if broker is None or not left:
+        return False
+    try:
+        broker.owe(account_of(session), left)
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+def account_of(session: Session) -> str:
+    """Whose connections take over from each other: a user's, or those of an address without one, on one channel."""
+    channel, user, address = session.account
+    return f"{channel}\0u{user}" if user is not None else f"{channel}\0a{address}"
 
 
 def _key_of(session: Session, message: MessagePlan, room: Topic | None) -> tuple[str, ...]:

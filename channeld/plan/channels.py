@@ -9,7 +9,7 @@ from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.deliveries import POSITION_FIELDS, compile_delivery, refuse_position
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.options.kept import check_agreement, compile_newest
-from channeld.plan.options.rate import is_rate_shared
+from channeld.plan.options.rate import is_rate_asked
 from channeld.plan.options.table import OPTIONS
 from channeld.plan.plan import (
     AuthPlan,
@@ -246,7 +246,7 @@ class ChannelCompiler:
             hook=hook,
             require=require,
             rate=declared.rate,
-            is_rate_shared=is_rate_shared(message),
+            is_rate_asked=is_rate_asked(message),
             once=declared.once,
             newest=newest,
             key=key,

@@ -227,7 +227,7 @@ class MessagePlan:
     for every message. `out` is the event schema that the delivered frame must satisfy where its type is a declared
     event, else None. `kept` says whether the frame goes into the history of a channel that keeps one. `key` says what a
     frame is about. `rate_looks_inside`: the rate is asked after the schema, since it needs the room or the key.
-    `is_rate_shared`: nodes that share a broker count it together.
+    `is_rate_asked`: other nodes have a part in it, by the broker.
     `has_steps`: the type has options that take more than the plain way. `is_plain`: one target, and nothing in between.
     """
 
@@ -242,7 +242,7 @@ class MessagePlan:
     require: Require = ()
     rate: MessageRate | None = None
     kept: bool = True
-    is_rate_shared: bool = False
+    is_rate_asked: bool = False
     once: float | None = None
     key: Template | None = None
     deprecated: Deprecation | None = None
@@ -268,7 +268,7 @@ class MessagePlan:
 
     @has_steps.default
     def _has_steps(self) -> bool:
-        return self.once is not None or self.rate_looks_inside or self.is_rate_shared
+        return self.once is not None or self.rate_looks_inside or self.is_rate_asked
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

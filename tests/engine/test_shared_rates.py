@@ -1,8 +1,10 @@
 """Rates that nodes share: the broker is asked, and each node counts alone while it is away."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import pytest
 
 from channeld.broker.broker import BrokerUnavailable, Bucket
 from channeld.testing import TestApp
@@ -29,6 +31,20 @@ class Shared:
 
     waits: list[float | Exception] = attrs.field(factory=list)
     asked: list[Bucket] = attrs.field(factory=list)
+    debts: dict[str, Mapping[str, float]] = attrs.field(factory=dict)
+    redeemed: list[str] = attrs.field(factory=list)
+    is_away: bool = False
+
+    def owe(self, account: str, debt: Mapping[str, float]) -> None:
+        if self.is_away:
+            raise BrokerUnavailable
+        self.debts[account] = debt
+
+    async def redeem(self, account: str) -> Mapping[str, float]:
+        self.redeemed.append(account)
+        if self.is_away:
+            raise BrokerUnavailable
+        return self.debts.pop(account, {})
 
     async def spend(self, bucket: Bucket) -> float:
         self.asked.append(bucket)
@@ -71,6 +87,43 @@ async def test_nobody_shares_with_an_anonymous_connection(serve: Serve) -> None:
         client = await app.connect("/c/a")
         assert [await fate(client, "say") for _ in range(3)] == ["ack", "ack", "RATE_LIMITED"]
         assert shared.asked == []
+
+
+async def test_what_a_connection_used_up_follows_it_to_another_node(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app)
+        first = await app.connect("/c/a", address="1")
+        assert [await fate(first, "say") for _ in range(2)] == ["ack"] * 2
+        await first.close()
+        (debt,) = shared.debts.values()
+        assert debt == {"say": pytest.approx(60.0)}
+        # Here nothing of it is left, so it comes from there.
+        next_one = await app.connect("/c/a", address="1")
+        assert await fate(next_one, "say") == "RATE_LIMITED"
+        other = await app.connect("/c/a", address="2")
+        assert [await fate(other, "say") for _ in range(2)] == ["ack"] * 2
+        assert shared.redeemed == ["c\0a1", "c\0a1", "c\0a2"]
+
+
+async def test_a_users_connection_leaves_its_own_rates(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app)
+        for fates in (["ack"] * 2, ["RATE_LIMITED"]):
+            client = await app.connect("/c/a", user="ann")
+            assert [await fate(client, "hum") for _ in fates] == fates
+            await client.close()
+        assert shared.redeemed == ["c\0uann"] * 2
+
+
+async def test_what_cannot_be_left_there_stays_here(serve: Serve) -> None:
+    async with serve(CHANNEL) as app:
+        shared = share(app)
+        shared.is_away = True
+        for fates in (["ack"] * 2, ["RATE_LIMITED"]):
+            client = await app.connect("/c/a", address="1")
+            assert [await fate(client, "say") for _ in fates] == fates
+            await client.close()
+        assert shared.debts == {}
 
 
 async def test_what_it_refuses_is_not_asked_again_before_its_time(serve: Serve) -> None:

@@ -75,6 +75,15 @@ def test_an_address_has_one_allowance_and_a_connection_its_own(fleet: Fleet, roo
         assert fates([ann, bob], "hum", 8) == ["ack"] * 6 + ["RATE_LIMITED"] * 2
 
 
+def test_what_a_connection_used_up_follows_it_to_the_other_node(fleet: Fleet, room: str) -> None:
+    here, there = fleet.nodes
+    user = f"max-{room}"
+    with come(here, user, room) as one:
+        assert fates([one], "hum", 4) == ["ack"] * 3 + ["RATE_LIMITED"]
+    with come(there, user, room) as again:
+        assert fates([again], "hum", 1) == ["RATE_LIMITED"]
+
+
 def test_the_newest_is_held_until_the_user_has_one_left(fleet: Fleet, room: str) -> None:
     here, there = fleet.nodes
     user = f"eve-{room}"

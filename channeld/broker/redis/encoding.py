@@ -89,6 +89,10 @@ class Names:
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
         return f"{self.base}:r:{digest.hexdigest()}"
 
+    def debts(self, account: str) -> str:
+        """What connections of an account have left to the next ones."""
+        return self.bucket(f"debts\0{account}")
+
     def history(self, topic: Topic) -> tuple[str, str]:
         """The list of kept frames, and the hash with epoch and top."""
         key = topic_key(topic)

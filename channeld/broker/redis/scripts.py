@@ -215,6 +215,29 @@ redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', math.max(1, math.c
 return 0
 """
 
+# KEYS: the debts of an account, each by when it is paid (ms). ARGV: seconds that are left, as JSON, letters that make it
+# another than the rest, its life (ms), how many are kept. A debt is when it was left, the letters, the JSON.
+_OWE = (
+    _NOW
+    + """
+redis.call('ZADD', KEYS[1], now + ARGV[3], string.format('%013.0f', now) .. ARGV[2] .. ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[4] - 1)
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return 0
+"""
+)
+
+# KEYS: the debts. Returns how old the largest is (ms), and its JSON; nothing without one.
+_REDEEM = (
+    _NOW
+    + """
+local largest = redis.call('ZPOPMAX', KEYS[1])
+if not largest[1] or tonumber(largest[2]) <= now then return {} end
+return {math.max(0, now - string.sub(largest[1], 1, 13)), string.sub(largest[1], 26)}
+"""
+)
+
 # KEYS: an owner's keys. ARGV: a key.
 _IS_TAKEN = (
     _NOW
@@ -539,6 +562,8 @@ SCRIPTS = {
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
     "spend": _SPEND,
+    "owe": _OWE,
+    "redeem": _REDEEM,
     "clear": _HISTORY + CLEAR,
     "since": _SINCE,
     "before": _BEFORE,

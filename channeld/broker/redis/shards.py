@@ -210,6 +210,14 @@ class ShardedBroker:
         """Take one of an allowance, at its home."""
         return self._home(bucket.key).spend(bucket)
 
+    def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
+        """Leave a debt at the home of its account."""
+        return self._home(account).owe(account, debt)
+
+    def redeem(self, account: str) -> Later[Mapping[str, float]]:
+        """Take over a debt from the home of its account."""
+        return self._home(account).redeem(account)
+
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic of its home; one between nodes of both that carry it."""
         if topic.kind != _CONTROL:

@@ -1,14 +1,21 @@
 """Verbs of the broker that are one script call each, and have no part in what is delivered: keys, allowances, counts."""
 
 import abc
-from collections.abc import Sequence
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import orjson
 
 from channeld.broker.broker import Bucket, Later, PresenceCount, Topic
 from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.encoding import Names, topic_key
-from channeld.broker.redis.queue import Answer, Script
+from channeld.broker.redis.queue import Answer, Reply, Script
 
 __all__ = ["SingleCalls"]
+
+MOST_DEBTS: Final = 100
 
 
 class SingleCalls(abc.ABC):
@@ -47,6 +54,20 @@ class SingleCalls(abc.ABC):
         self._put(script)
         return script.answer
 
+    def owe(self, account: str, debt: Mapping[str, float]) -> Answer[None]:
+        """Leave what a connection has used up to the next one of its account."""
+        life = max(1, math.ceil(max(debt.values()) * 1000))
+        arguments = (orjson.dumps(dict(debt)), secrets.token_hex(6), life, MOST_DEBTS)
+        script = Script("owe", (self._names.debts(account),), arguments, lambda _reply: None)
+        self._put(script)
+        return script.answer
+
+    def redeem(self, account: str) -> Answer[Mapping[str, float]]:
+        """Take over the largest debt of an account."""
+        script = Script("redeem", (self._names.debts(account),), (), _read_debt)
+        self._put(script)
+        return script.answer
+
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
         """Take kept frames away, all or those of keys; how many there were."""
         if keys is not None and not keys:
@@ -63,3 +84,10 @@ class SingleCalls(abc.ABC):
         )
         self._put(script)
         return script.answer
+
+
+def _read_debt(reply: Reply) -> Mapping[str, float]:
+    if not reply:
+        return {}
+    age, text = reply
+    return {type: left - age / 1000 for type, left in orjson.loads(text).items()}

@@ -11,7 +11,7 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["RateOption", "is_rate_shared", "rate_words"]
+__all__ = ["RateOption", "is_rate_asked", "rate_words"]
 
 _PER: Final[Mapping[str | None, str]] = {
     None: "from one user, or one anonymous connection",
@@ -27,12 +27,9 @@ _OVER: Final = {
 }
 
 
-def is_rate_shared(message: MessageContext) -> bool:
-    """Whether nodes count a message type's rate together: the broker is one between nodes, and more than one connection shares."""
-    rate, channel = message.message.rate, message.context.channel
-    if rate is None or rate.per == "connection" or message.context.config.broker == "memory":
-        return False
-    return rate.per is not None or bool(channel.auth.names)
+def is_rate_asked(message: MessageContext) -> bool:
+    """Whether a message type has a rate, and other nodes have a part in it: the broker is one between nodes."""
+    return message.message.rate is not None and message.context.config.broker != "memory"
 
 
 def rate_words(rate: MessageRate) -> str:

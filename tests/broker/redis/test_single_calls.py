@@ -66,3 +66,31 @@ async def test_no_more_than_the_allowance_goes_however_many_ask(
     bucket = Bucket("busy", 3600.0, 9 * 3600.0)
     answers = [node.broker.spend(bucket) for _ in range(20) for node in nodes]
     assert sum([await answer == 0 for answer in answers]) == 10
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_a_debt_is_taken_over_once_the_largest_first(
+    kind: str, make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server(kind)
+    one, two = await two_nodes(server.url)
+    for left in (600.0, 3600.0, 1200.0):
+        await one.broker.owe("c\0a1", {"say": left, "hum": 1.0})
+    found = [await two.broker.redeem("c\0a1") for _ in range(4)]
+    assert [debt and round(debt["say"]) for debt in found] == [3600, 1200, 600, {}]
+    assert await two.broker.redeem("c\0a2") == {}
+    await one.broker.owe("c\0a2", {"say": 0.01})
+    with trio.fail_after(5):
+        while b":r:" in await server.command("KEYS", "*"):
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def test_an_account_has_so_many_debts_at_most(
+    shared_servers: MakeServer, one_node: Any
+) -> None:
+    node = await one_node(shared_servers("valkey").url)
+    for number in range(120):
+        await node.broker.owe("c\0a1", {"say": 1000.0 + number})
+    found = [await node.broker.redeem("c\0a1") for _ in range(101)]
+    assert found[100] == {}
+    assert round(found[99]["say"]) == 1020
