@@ -1,5 +1,6 @@
 """Webhooks of `channeld run`, told to the example's receiver: one node, two nodes, a node that is killed."""
 
+import base64
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import standardwebhooks
 
 from tests.system.kit import SECRET, Client, command, environment, process_of, token
 from tests.system.nodes import CHANNELS, Fleet, enter, fleet_of
@@ -31,6 +33,7 @@ class Heard:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.port = 0
+        self.verified = 0
         self._news = threading.Condition()
 
     def note(self, event: dict[str, Any]) -> None:
@@ -53,6 +56,17 @@ class Heard:
 @contextmanager
 def backend(secret: str = SIGNING) -> Iterator[Heard]:
     heard = Heard()
+    library = standardwebhooks.Webhook(base64.b64encode(secret.encode()).decode())
+    monkeypatch = pytest.MonkeyPatch()
+
+    def is_signed(headers: dict[str, str], body: bytes, secrets: Any, now: float) -> bool:
+        """What the example says, and the reference library of Standard Webhooks."""
+        library.verify(body, headers)
+        heard.verified += 1
+        return bool(by_hand(headers, body, secrets, now))
+
+    by_hand = EXAMPLE.is_signed
+    monkeypatch.setattr(EXAMPLE, "is_signed", is_signed)
 
     class Receiver(EXAMPLE.Receiver):  # type: ignore[misc]
         secrets = (secret,)
@@ -70,6 +84,7 @@ def backend(secret: str = SIGNING) -> Iterator[Heard]:
         finally:
             server.shutdown()
             thread.join()
+            monkeypatch.undo()
 
 
 @pytest.fixture
@@ -91,6 +106,7 @@ def test_a_backend_hears_all_of_a_life_also_of_the_server(tmp_path: Path) -> Non
             ann.until_closed()
             ann.close()
             assert served.wait() == 0
+        assert heard.verified > 0
         assert heard.names()[:3] == ["connected", "room_occupied", "joined"]
         assert sorted(heard.names()[3:]) == ["disconnected", "left", "room_vacated"]
 
