@@ -448,6 +448,7 @@ class App:
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
         closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
         self._key_sets = key_sets
+        self.cluster.announce()
         self._reloads += 1
         log("config_reloaded", channels=len(plan.channels), closed=closed)
         if self.shadow is not None:

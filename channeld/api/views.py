@@ -17,7 +17,7 @@ from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
-from channeld.telemetry import CONTENT_TYPE
+from channeld.telemetry import CONTENT_TYPE, Sample
 
 __all__ = [
     "channel",
@@ -198,11 +198,14 @@ async def ready(control: Control, _ask: ApiRequest) -> Json:
     if not control.is_broker_up():
         raise Problem(503, "the broker is away", headers={"retry-after": "1"})
     shards: Json = {name: "up" if is_up else "away" for name, is_up in control.shards().items()}
-    return {"status": "ready", **({"shards": shards} if shards else {})}
+    others: Json = {node: list(some) for node, some in control.cluster.plans.differing.items()}
+    more = {name: found for name, found in (("shards", shards), ("other_plans", others)) if found}
+    return {"status": "ready", **more}
 
 
 async def metrics(control: Control, _ask: ApiRequest) -> Response:
     """Prometheus."""
     samples = await control.cluster.samples()
-    text = exposition([*samples, *control.samples()])
+    others = Sample("channeld_nodes_with_another_plan", len(control.cluster.plans.differing))
+    text = exposition([*samples, *control.samples(), others])
     return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})

@@ -27,6 +27,7 @@ from channeld.cluster.verbs import VERBS, ConnectionInfo, ThisNode, connection_o
 from channeld.config.model import History
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Event
+from channeld.hub.hub import KeptElsewhere
 from channeld.later import Pending, resolved, start
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
@@ -103,6 +104,9 @@ class Cluster:
         # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
         self._silent: dict[str, float] = {}
         self._group = GroupSamples()
+        self.plans = self.here.plans
+        self.plans.on_change = self._take_elsewhere
+        self._is_comparing = False
         self._questions: dict[int, _Question] = {}
         self._number = self._unanswered = self._garbage = 0
         self._beat: Timer | None = None
@@ -127,7 +131,9 @@ class Cluster:
             self.engine.runtime.spawn(self._recall())
 
     def announce(self) -> None:
-        """Say whether clients may be sent here, when that has changed."""
+        """Say whether clients may be sent here and what is served, when that has changed."""
+        self.plans.compare()
+        self._compare()
         if self._is_open:
             self._say(wire.EVERY_NODE, self._here_i_am(greeting=False))
 
@@ -148,11 +154,12 @@ class Cluster:
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)
         self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
+        self.plans.keep_only({*self._heard, *self._silent})
         self._say(wire.EVERY_NODE, self._here_i_am(greeting=not self._heard))
         self._beat = self.engine.runtime.timers.at(now + BEAT, self._tick)
 
     def _here_i_am(self, *, greeting: bool) -> wire.Here:
-        return wire.Here(self.node_id, greeting, self.here.is_ready())
+        return wire.Here(self.node_id, greeting, self.here.is_ready(), self.plans.digest)
 
     def _say(self, topic: Topic, message: wire.Message) -> None:
         """Publish, and do not wait: what is lost is said again, or was asked in vain."""
@@ -199,8 +206,31 @@ class Cluster:
             self._ready.add(here.node)
         else:
             self._ready.discard(here.node)
+        if here.node in self._heard:
+            self.plans.hear(here.node, here.plan)
+            self._compare()
         if here.greeting:
             self._say(wire.node_topic(here.node), self._here_i_am(greeting=False))
+
+    def _compare(self) -> None:
+        """Ask the others for their plans where that must be: who does not answer is asked after the next beat."""
+        if self.plans.is_in_doubt and self._is_open and not self._is_comparing:
+            self._is_comparing = True
+            self.engine.runtime.spawn(self._ask_for_plans())
+
+    async def _ask_for_plans(self) -> None:
+        rows: dict[str, list[Json]] = {}
+        try:
+            for node, row in await self._everywhere("plan", {}):
+                rows.setdefault(node, []).append(row)
+        except BrokerUnavailable:
+            return
+        finally:
+            self._is_comparing = False
+        self.plans.learn(rows)
+
+    def _take_elsewhere(self, kept: Mapping[str, KeptElsewhere]) -> None:
+        self.engine.hub.elsewhere = kept
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """At once as far as it goes, the rest in a task of its own."""
@@ -219,6 +249,7 @@ class Cluster:
         self._heard.pop(node, None)
         self._ready.discard(node)
         self._silent.pop(node, None)
+        self.plans.keep_only({*self._heard, *self._silent})
         for question in self._questions.values():
             question.settle(node)
 

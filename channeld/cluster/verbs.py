@@ -8,6 +8,7 @@ import attrs
 
 from channeld.auth.revocations import Revocation, RevocationsFull
 from channeld.broker.broker import BrokerUnavailable, Topic
+from channeld.cluster.plans import OtherPlans
 from channeld.cluster.wire import pack_samples
 from channeld.engine.engine import Engine
 from channeld.engine.errors import HookFailed
@@ -44,6 +45,11 @@ class ThisNode:
     samples: Callable[[], Iterable[Sample]] = tuple
     is_ready: Callable[[], bool] = lambda: True
     post: Post | None = None
+    plans: OtherPlans = attrs.field(init=False)
+
+    @plans.default
+    def _make_plans(self) -> OtherPlans:
+        return OtherPlans(lambda: self.engine.plan)
 
 
 Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[Any, Any, Sequence[Any]]]
@@ -182,6 +188,10 @@ async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [count]
 
 
+async def _plan(node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
+    return node.plans.rows()
+
+
 async def _online(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [node.engine.hub.online(arguments["channel"], arguments["user"])]
 
@@ -231,6 +241,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "disconnect": _disconnect,
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
+    "plan": _plan,
     "online": _online,
     "show": _show,
     "revoke": _revoke,

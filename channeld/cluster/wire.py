@@ -49,11 +49,15 @@ def node_topic(node: str) -> Topic:
 
 @attrs.frozen(slots=True)
 class Here:
-    """`node` is alive, and `ready` where clients may be sent there. A `greeting` wants to be answered with a `here`."""
+    """`node` is alive, and `ready` where clients may be sent there; `plan` is a digest of what it serves.
+
+    A `greeting` wants to be answered with a `here`.
+    """
 
     node: str
     greeting: bool
     ready: bool
+    plan: str
 
 
 @attrs.frozen(slots=True)
@@ -88,6 +92,7 @@ Message: TypeAlias = Here | Bye | Ask | Answer
 
 _NAME: Json = {"type": "string", "minLength": 1, "maxLength": 128}
 _MAYBE_NAME: Json = {"type": ["string", "null"], "minLength": 1, "maxLength": 128}
+_DIGEST: Json = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _NODE: Json = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
 _NUMBER: Json = {"type": "integer", "minimum": 1, "maximum": 2**53}
@@ -132,6 +137,10 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
     "unsubscribe": (
         _object(**_WHO, channel=_NAME, room=_NAME, reason={"anyOf": [_REASON, {"type": "null"}]}),
         _COUNT,
+    ),
+    "plan": (
+        _object(),
+        _row(_NAME, _DIGEST, _COUNT, {"type": "number", "minimum": 0}),
     ),
     "online": (_object(channel=_NAME, user=_NAME), {"type": "boolean"}),
     "show": (
@@ -178,7 +187,7 @@ def _message(kind: str, **properties: Json) -> Validator:
     )
 
 
-_HERE = _message("here", greeting={"type": "boolean"}, ready={"type": "boolean"})
+_HERE = _message("here", greeting={"type": "boolean"}, ready={"type": "boolean"}, plan=_DIGEST)
 _BYE = _message("bye")
 _ASKS = {
     verb: _message("ask", number=_NUMBER, verb={"const": verb}, arguments=arguments)

@@ -255,7 +255,8 @@ async def history(
         return HistoryPage([], more=False)
     topic = Topic("room", plan.name, room)
     limit = min(limit, plan.history.size)
-    page = await resolved(hub.broker.before(topic, before, limit, plan.history))
+    keep = hub.kept(topic, plan.history) or plan.history
+    page = await resolved(hub.broker.before(topic, before, limit, keep))
     payloads = [with_position(kept.payload, kept.position) for kept in page.frames]
     size = 0
     for number, payload in enumerate(reversed(payloads)):

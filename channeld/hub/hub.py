@@ -46,6 +46,14 @@ class HubStatistics:
     deliveries: int
 
 
+@attrs.frozen(slots=True)
+class KeptElsewhere:
+    """What nodes with another plan keep of a channel's rooms; `is_only_there`: this node's plan keeps none."""
+
+    history: History
+    is_only_there: bool
+
+
 def with_position(payload: bytes, position: Position) -> bytes:
     """A frame's JSON with its `pos` added. The frame has at least its `type`, so a comma is right."""
     return b'%b,"pos":"%b"}' % (payload[:-1], str(position).encode())
@@ -79,6 +87,8 @@ class Hub:
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self.when_turn_ends = fanout.at_end
         self._room_count = self._publications = self._deliveries = 0
+        # By channel, while other nodes' plans differ.
+        self.elsewhere: Mapping[str, KeptElsewhere] = {}
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.holders: set[Holder] = set()
         self.conflation = Conflation(clock, timers, spawn)
@@ -133,7 +143,9 @@ class Hub:
         try:
             # Not waited for: the page is read behind it.
             await self._ask_for(topic)
-            later = self.broker.since(topic, since, keep, keep.most_replayed)
+            later = self.broker.since(
+                topic, since, self.kept(topic, keep) or keep, keep.most_replayed
+            )
             page = await resolved(later)
         finally:
             # The broker is away, or a hook's time was over: what waits must not wait for ever.
@@ -231,7 +243,18 @@ class Hub:
         placing: Placing | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
+        keep = self.kept(topic, keep) if self.elsewhere else keep
         return self.broker.publish(topic, payload, keep, skip, once, placing)
+
+    def kept(self, topic: Topic, keep: History | None) -> History | None:
+        """How a topic's history is kept on all nodes, where this node's plan asks for `keep`."""
+        other = self.elsewhere.get(topic.channel) if topic.kind == "room" else None
+        if other is None or (keep is None and not other.is_only_there):
+            return keep
+        if keep is None:
+            return other.history
+        size, ttl = max(keep.size, other.history.size), max(keep.ttl, other.history.ttl)
+        return attrs.evolve(keep, size=size, ttl=ttl)
 
     def publish_newest(  # noqa: PLR0913 - as `publish`, and what makes it wait
         self,
@@ -251,6 +274,7 @@ class Hub:
             data = b"" if is_asking else payload
             return self.broker.publish_newest(topic, data, placed, keep, skip, once)
 
+        keep = self.kept(topic, keep)
         assert placing.conflated is not None  # noqa: S101 - the caller has looked
         held = self.conflation.offer(topic, placing.conflated, connection, publish, once)
         # What waits here has not been to the broker, which takes the key with what goes there.

@@ -178,7 +178,8 @@ async def read(
         if reading.refusal is not None or reading.room is None:
             return reading.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
         topic = Topic("room", channel.name, reading.room)
-        stream = _Stream(engine, topic, channel.history, call.request.query, lines)
+        keep = engine.hub.kept(topic, channel.history) or channel.history
+        stream = _Stream(engine, topic, keep, call.request.query, lines)
         await _answer(stream, call, method, respond)
     finally:
         with trio.CancelScope(shield=True):

@@ -140,6 +140,10 @@ EVENTS: Final[Mapping[str, Event]] = {
     "node_silent": Event(
         "warning", ("nodes", "question"), "Other nodes did not answer; an answer is without them."
     ),
+    "plans_differ": Event(
+        "warning", ("nodes", "channels"), "These nodes declare these channels in another way."
+    ),
+    "plans_agree": Event("info", (), "All nodes serve the same channels again."),
     "log_level_changed": Event(
         "info",
         ("threshold",),

@@ -72,6 +72,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_broker_round_trip_seconds": Metric(
         "gauge", (), "The broker's latest round trip; with shards the longest of theirs."
     ),
+    "channeld_nodes_with_another_plan": Metric(
+        "gauge", (), "Other nodes that declare channels in another way than this one."
+    ),
     "channeld_history_bytes": Metric(
         "gauge",
         (),

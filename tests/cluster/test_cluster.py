@@ -357,8 +357,10 @@ async def test_garbage_is_counted_and_dropped(nodes: Nodes, autojump_clock: Mock
             b"",
             b"[]",
             b'{"v":1}',
-            wire.pack(wire.Here("n9", greeting=False, ready=True)).replace(b'"v":1', b'"v":2'),
-            wire.pack(wire.Here("no node", greeting=False, ready=True)),
+            wire.pack(wire.Here("n9", greeting=False, ready=True, plan="0" * 16)).replace(
+                b'"v":1', b'"v":2'
+            ),
+            wire.pack(wire.Here("no node", greeting=False, ready=True, plan="0" * 16)),
             wire.pack(wire.Ask("n9", 1, "exec", {})),
             wire.pack(wire.Ask("n9", 1, "disconnect", {"user": "ann"})),
             wire.pack(wire.Ask("n9", 1, "disconnect", ask)),

@@ -13,7 +13,7 @@ from channeld.telemetry import METRICS, Histogram, Sample
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=128)
 ASK = wire.Ask("n1", 3, "online", {"channel": "c", "user": "u"})
 MESSAGES = (
-    wire.Here("n1", greeting=True, ready=False),
+    wire.Here("n1", greeting=True, ready=False, plan="0" * 16),
     wire.Bye("n1"),
     ASK,
     wire.Answer("n1", 3, "online", [True, False], last=True),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.kit import eventually
-from tests.system.nodes import Fleet, come, enter, fleet_of
+from tests.system.nodes import CHANNELS, Fleet, come, enter, fleet_of
 
 PERSISTENT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 
@@ -138,6 +138,31 @@ def test_who_is_drained_goes_to_the_other_node_and_nobody_hears_of_it(
     assert here == dict.fromkeys(["watcher", *users], 1)
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("history", ["    history: {size: 2, ttl: 1h}\n", ""])
+def test_a_node_with_less_history_neither_trims_nor_unnumbers_what_others_keep(
+    new_fleet: Callable[..., Fleet], history: str
+) -> None:
+    fleet = new_fleet()
+    less = fleet.folder / "less.yaml"
+    less.write_text(CHANNELS.replace("    history: {size: 50, ttl: 1h}\n", history))
+    (here,) = fleet.starts(1)
+    there = fleet.start(str(less)).wait_ready()
+    for node in (here, there):
+        assert node.event("plans_differ")["channels"] == ["room"]
+    ann = come(here, "ann")
+    begin = ann.receive("subscribed")["pos"]
+    with ann, enter(there, "bob") as bob:
+        for number in range(8):
+            bob.ask("say", n=number)
+        heard = [ann.receive("say") for _ in range(8)]
+        assert all("pos" in frame for frame in heard)
+        with come(here, "eve", since=begin) as eve:
+            assert eve.receive("subscribed")["recovered"] is True
+            assert [eve.receive("say")["n"] for _ in range(8)] == list(range(8))
+    there.tell(signal.SIGTERM)
+    here.event("plans_agree")
 
 
 def test_while_redis_is_frozen_clients_stay_and_are_told(new_fleet: Callable[..., Fleet]) -> None:

@@ -1,0 +1,151 @@
+"""Nodes that serve another plan than this one, as while a new configuration is rolled out, and what they keep of rooms.
+
+Nodes say the digest of their plan with each `here`. Where it is another one they are asked for a row a channel, so that it
+can be said which channels differ. As long as they do, a room's history is the larger of what the nodes ask for, on all
+of them: none trims what another keeps, or publishes without a number where others count.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from channeld.config.model import History
+from channeld.hub.hub import KeptElsewhere
+from channeld.plan.plan import Plan
+from channeld.protocol.frames import Json
+from channeld.telemetry import log
+
+__all__ = ["OtherPlans", "digest_of", "rows_of"]
+
+MOST_TOLD: Final = 50
+
+
+def rows_of(plan: Plan) -> list[Json]:
+    """Of each channel its name, a digest of what it declares (no secrets), and size and seconds of its history or zeros."""
+    rows: list[Json] = []
+    for name, channel in sorted(plan.config.channels.items()):
+        auth = [repr(plan.config.auth.get(one)) for one in channel.auth.names]
+        declared = "\n".join([repr(channel), *auth])
+        digest = hashlib.sha256(declared.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        keep = channel.history
+        rows.append([name, digest, keep.size if keep else 0, keep.ttl if keep else 0])
+    return rows
+
+
+def digest_of(rows: Sequence[Json]) -> str:
+    """The digest of a whole plan."""
+    return hashlib.sha256(repr(rows).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@attrs.frozen(slots=True)
+class _Row:
+    digest: str
+    size: int
+    ttl: float
+
+
+class OtherPlans:
+    """What is known of the other nodes' plans.
+
+    Attributes:
+        differing: for each node with another plan the channels that differ.
+        on_change: gets what is kept elsewhere, by channel, whenever that changed.
+    """
+
+    def __init__(self, plan_of_now: Callable[[], Plan]) -> None:
+        self._plan_of_now = plan_of_now
+        self._plan: Plan | None = None
+        self._rows: list[Json] = []
+        self._own: dict[str, _Row] = {}
+        self._digest = ""
+        self._heard: dict[str, str] = {}
+        self._others: dict[str, dict[str, _Row]] = {}
+        self.differing: Mapping[str, tuple[str, ...]] = {}
+        self.on_change: Callable[[Mapping[str, KeptElsewhere]], None] = lambda _kept: None
+
+    def rows(self) -> list[Json]:
+        """This node's rows."""
+        self._look()
+        return self._rows
+
+    @property
+    def digest(self) -> str:
+        """This node's digest."""
+        self._look()
+        return self._digest
+
+    def _look(self) -> None:
+        plan = self._plan_of_now()
+        if plan is not self._plan:
+            self._plan, self._rows = plan, rows_of(plan)
+            self._own, self._digest = _read(self._rows), digest_of(self._rows)
+
+    def hear(self, node: str, digest: str) -> None:
+        """A node has said which plan it serves."""
+        if self._heard.get(node) != digest:
+            self._heard[node] = digest
+            self._others.pop(node, None)
+            self.compare()
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nodes with another plan have to be asked for their rows."""
+        own = self.digest
+        return any(
+            digest != own and node not in self._others for node, digest in self._heard.items()
+        )
+
+    def learn(self, rows: Mapping[str, Sequence[Json]]) -> None:
+        """Rows of nodes that were asked."""
+        for node, some in rows.items():
+            if node in self._heard:
+                self._others[node] = _read(some)
+        self.compare()
+
+    def keep_only(self, nodes: Collection[str]) -> None:
+        """These nodes are there, or may come back; the others are gone."""
+        for node in set(self._heard) - set(nodes):
+            del self._heard[node]
+            self._others.pop(node, None)
+        self.compare()
+
+    def compare(self) -> None:
+        """This node has another plan, or more is known of the others': find out what differs, and say so."""
+        self._look()
+        self._others = {
+            node: rows for node, rows in self._others.items() if self._heard[node] != self._digest
+        }
+        compared = {node: self._differences(rows) for node, rows in self._others.items()}
+        found = {node: channels for node, channels in compared.items() if channels}
+        if found == self.differing:
+            return
+        self.differing = found
+        if found:
+            channels = sorted({channel for some in found.values() for channel in some})
+            log("plans_differ", nodes=sorted(found)[:MOST_TOLD], channels=channels[:MOST_TOLD])
+        else:
+            log("plans_agree")
+        self.on_change(self._kept_elsewhere())
+
+    def _differences(self, rows: Mapping[str, _Row]) -> tuple[str, ...]:
+        return tuple(
+            name for name in sorted({*rows, *self._own}) if rows.get(name) != self._own.get(name)
+        )
+
+    def _kept_elsewhere(self) -> dict[str, KeptElsewhere]:
+        kept: dict[str, KeptElsewhere] = {}
+        for rows in self._others.values():
+            for name, row in rows.items():
+                if row.size and name in self._own:
+                    known = kept.get(name)
+                    size = max(row.size, known.history.size if known else 0)
+                    ttl = max(row.ttl, known.history.ttl if known else 0.0)
+                    is_only_there = not self._own[name].size
+                    kept[name] = KeptElsewhere(History(size=size, ttl=ttl), is_only_there)
+        return kept
+
+
+def _read(rows: Sequence[Any]) -> dict[str, _Row]:
+    return {name: _Row(digest, size, ttl) for name, digest, size, ttl in rows}
