@@ -208,4 +208,12 @@ USER: Final = _object(
     },
     "next",
 )
-HEALTH: Final = _object({"status": _TEXT})
+HEALTH: Final = _object(
+    {
+        "status": _TEXT,
+        "shards": {"type": "object", "additionalProperties": {"enum": ["up", "away"]}},
+        "other_plans": {"type": "object", "additionalProperties": _list(_TEXT)},
+    },
+    "shards",
+    "other_plans",
+)

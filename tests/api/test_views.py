@@ -166,6 +166,16 @@ async def test_a_user(api: Start) -> None:
         await it.get(f"/v1/users/{'x' * 129}", 404)
 
 
+async def test_nodes_with_other_plans_are_told_by_readiness_and_metrics(api: Start) -> None:
+    async with api() as it:
+        assert "channeld_nodes_with_another_plan 0.0" in (await it.http.get("/metrics")).text
+        it.control.cluster.plans.differing = {"n2": ("lobby",)}
+        ready = (await it.http.get("/health/ready")).json()
+        assert ready == {"status": "ready", "other_plans": {"n2": ["lobby"]}}
+        assert validator_of(answers.HEALTH).explain(ready) == []
+        assert "channeld_nodes_with_another_plan 1.0" in (await it.http.get("/metrics")).text
+
+
 async def test_health(api: Start) -> None:
     away: set[str] = set()
     shards: dict[str, bool] = {}
