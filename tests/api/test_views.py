@@ -2,6 +2,8 @@ from urllib.parse import quote
 
 import pytest
 
+from channeld.api import answers
+from channeld.schema.schemas import validator_of
 from tests.api.conftest import Start
 
 
