@@ -229,7 +229,7 @@ class Cluster:
             self._is_comparing = False
         self.plans.learn(rows)
 
-    def _take_elsewhere(self, kept: Mapping[str, KeptElsewhere]) -> None:
+    def _take_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
         self.engine.hub.elsewhere = kept
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -51,7 +51,7 @@ class OtherPlans:
 
     Attributes:
         differing: for each node with another plan the channels that differ.
-        on_change: gets what is kept elsewhere, by channel, whenever that changed.
+        on_change: gets what is kept elsewhere, by kind of topic and channel, whenever that changed.
     """
 
     def __init__(self, plan_of_now: Callable[[], Plan]) -> None:
@@ -63,7 +63,9 @@ class OtherPlans:
         self._heard: dict[str, str] = {}
         self._others: dict[str, dict[str, _Row]] = {}
         self.differing: Mapping[str, tuple[str, ...]] = {}
-        self.on_change: Callable[[Mapping[str, KeptElsewhere]], None] = lambda _kept: None
+        self.on_change: Callable[[Mapping[tuple[str, str], KeptElsewhere]], None] = lambda _kept: (
+            None
+        )
 
     def rows(self) -> list[Json]:
         """This node's rows."""
@@ -134,16 +136,16 @@ class OtherPlans:
             name for name in sorted({*rows, *self._own}) if rows.get(name) != self._own.get(name)
         )
 
-    def _kept_elsewhere(self) -> dict[str, KeptElsewhere]:
-        kept: dict[str, KeptElsewhere] = {}
+    def _kept_elsewhere(self) -> dict[tuple[str, str], KeptElsewhere]:
+        kept: dict[tuple[str, str], KeptElsewhere] = {}
         for rows in self._others.values():
             for name, row in rows.items():
                 if row.size and name in self._own:
-                    known = kept.get(name)
+                    known = kept.get(("room", name))
                     size = max(row.size, known.history.size if known else 0)
                     ttl = max(row.ttl, known.history.ttl if known else 0.0)
                     is_only_there = not self._own[name].size
-                    kept[name] = KeptElsewhere(History(size=size, ttl=ttl), is_only_there)
+                    kept["room", name] = KeptElsewhere(History(size=size, ttl=ttl), is_only_there)
         return kept
 
 

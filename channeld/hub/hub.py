@@ -87,8 +87,8 @@ class Hub:
         self.begin_turn, self.end_turn = fanout.begin, fanout.end
         self.when_turn_ends = fanout.at_end
         self._room_count = self._publications = self._deliveries = 0
-        # By channel, while other nodes' plans differ.
-        self.elsewhere: Mapping[str, KeptElsewhere] = {}
+        # By kind of topic and channel, while other nodes' plans differ.
+        self.elsewhere: Mapping[tuple[str, str], KeptElsewhere] = {}
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.holders: set[Holder] = set()
         self.conflation = Conflation(clock, timers, spawn)
@@ -248,7 +248,7 @@ class Hub:
 
     def kept(self, topic: Topic, keep: History | None) -> History | None:
         """How a topic's history is kept on all nodes, where this node's plan asks for `keep`."""
-        other = self.elsewhere.get(topic.channel) if topic.kind == "room" else None
+        other = self.elsewhere.get((topic.kind, topic.channel))
         if other is None or (keep is None and not other.is_only_there):
             return keep
         if keep is None:

@@ -32,8 +32,8 @@ def plan(tmp_path: Path, history: str = "", more: str = "", name: str = "one") -
     return load_plan(str(file))
 
 
-def compared(own: Plan, other: Plan) -> tuple[OtherPlans, dict[str, KeptElsewhere]]:
-    kept: dict[str, KeptElsewhere] = {}
+def compared(own: Plan, other: Plan) -> tuple[OtherPlans, dict[tuple[str, str], KeptElsewhere]]:
+    kept: dict[tuple[str, str], KeptElsewhere] = {}
     plans = OtherPlans(lambda: own)
     plans.on_change = kept.update
     rows = rows_of(other)
@@ -93,7 +93,7 @@ def test_what_is_kept_elsewhere_is_told(
     tmp_path: Path, own: str, other: str, found: KeptElsewhere | None
 ) -> None:
     _, kept = compared(plan(tmp_path, own), plan(tmp_path, other, name="two"))
-    assert kept.get("room") == found
+    assert kept.get(("room", "room")) == found
 
 
 def test_nodes_that_are_gone_are_forgotten(tmp_path: Path) -> None:
