@@ -7,7 +7,7 @@ of them: none trims what another keeps, or publishes without a number where othe
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -149,5 +149,11 @@ class OtherPlans:
         return kept
 
 
-def _read(rows: Sequence[Any]) -> dict[str, _Row]:
-    return {name: _Row(digest, size, ttl) for name, digest, size, ttl in rows}
+def _read(rows: Sequence[Json]) -> dict[str, _Row]:
+    found: dict[str, _Row] = {}
+    for row in rows:
+        # The schemas of `wire` have looked at what comes from others.
+        if isinstance(row, list):
+            name, digest, size, ttl = row
+            found[str(name)] = _Row(str(digest), int(str(size)), float(str(ttl)))
+    return found

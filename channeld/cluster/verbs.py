@@ -17,6 +17,7 @@ from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.later import yield_to_task
 from channeld.protocol.codes import may_come_back
+from channeld.protocol.frames import Json
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
 
@@ -188,7 +189,7 @@ async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     return [count]
 
 
-async def _plan(node: ThisNode, _arguments: Arguments) -> Sequence[Any]:
+async def _plan(node: ThisNode, _arguments: Arguments) -> Sequence[Json]:
     return node.plans.rows()
 
 
