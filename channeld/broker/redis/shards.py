@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+import attrs
 import trio
 
 from channeld.broker.broker import (
@@ -93,7 +94,12 @@ class ShardedBroker:
         self._deliver = deliver
         self._layout = layout
         self._names = tuple(shard.name for shard in layout.shards)
-        self._shards = [make(shard, layout.spread, self._take) for shard in layout.shards]
+        # Where there is a guard its word holds for all: the others follow it.
+        loose = attrs.evolve(layout.spread, is_fixed=False)
+        self._shards = [
+            make(shard, layout.spread if at == layout.guard else loose, self._take)
+            for at, shard in enumerate(layout.shards)
+        ]
         self._carriers: list[Networked] = [self._shards[at] for at in layout.carriers]
         find = lru_cache(maxsize=16_384)(layout.home)
         self._home: Callable[[str], Networked] = lambda text: self._shards[find(text)]

@@ -195,3 +195,26 @@ async def test_another_number_of_shards_is_refused(
     page = await again.broker.before(ROOM, None, 5, KEEP)
     assert [kept.payload for kept in page.frames] == [b"1"]
     await again.broker.aclose()
+
+
+async def test_the_number_of_shards_is_changed_by_hand(
+    make_server: MakeServer, new_node: MakeNode, nursery: trio.Nursery
+) -> None:
+    cluster = await start_cluster(make_server, "valkey")
+    log = Topic("node", "", "revocations")
+    node = await in_cluster(cluster, new_node, nursery)
+    positions = {room: await node.broker.publish(room, b"1", KEEP) for room in ROOMS}
+    await node.broker.publish(log, b"revoked", KEEP)
+    await node.broker.aclose()
+    for shards in (16, 8):
+        state = f"{node.prefix}:{{1bz}}:state"
+        server, _ = cluster.members[await cluster.owner(state)]
+        assert await server.command("HDEL", state, "layout") == b":1\r\n"
+        again = new_node(cluster.url, node.prefix, shards=shards)
+        await again.start(nursery)
+        for room, position in positions.items():
+            assert not (await again.broker.since(room, position, KEEP)).recovered
+            positions[room] = await again.broker.publish(room, b"2", KEEP)
+        page = await again.broker.before(log, None, 5, KEEP)
+        assert [kept.payload for kept in page.frames] == [b"revoked"]
+        await again.broker.aclose()
