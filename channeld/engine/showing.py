@@ -80,7 +80,7 @@ async def show_for(session: Session, room: str | None, state: object) -> bool:
     if session.held_state is not None:
         session.held_state.states.pop(topic, None)
     shown = cast("Mapping[str, Json] | None", state)
-    await session.engine.hub.presence.show(topic, session, shown)
+    await session.engine.hub.presence.show(topic, session, shown, tells_member=True)
     return True
 
 

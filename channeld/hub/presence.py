@@ -25,7 +25,7 @@ from channeld.hub.rooms import Member
 from channeld.hub.shown import Shown
 from channeld.later import resolved, start
 from channeld.plan.plan import PresencePlan
-from channeld.protocol.frames import Frame, Json
+from channeld.protocol.frames import Frame, Json, encode
 from channeld.timers import Clock, Timer, Timers
 
 __all__ = ["ANONYMOUS", "Presence", "nobody_in", "stay"]
@@ -109,8 +109,21 @@ class Presence:
             if back.connection != member.connection_id:
                 await resolved(self._broker.leave(topic, user, back.connection))
 
-    async def show(self, topic: Topic, member: Member, state: Mapping[str, Json] | None) -> None:
+    async def show(
+        self,
+        topic: Topic,
+        member: Member,
+        state: Mapping[str, Json] | None,
+        *,
+        tells_member: bool = False,
+    ) -> None:
         """A member's user has a state now, or (None) no more; the others are told if that is a change.
+
+        Args:
+            topic: whose presence it is.
+            member: the connection that the state goes with.
+            state: what is shown.
+            tells_member: whether that connection is told as well: it has not said it itself.
 
         Raises:
             BrokerUnavailable: nobody was told.
@@ -123,6 +136,10 @@ class Presence:
         shown = Shown(now) if state is None else Shown(now, dict(state), connection)
         self._note_state(topic, user, shown.by)
         await resolved(self._broker.enter(topic, user, connection, shown.packed()))
+        plan = self.plan_of(topic.channel)
+        if tells_member and plan is not None and plan.events:
+            frame = _presence(topic, event="update", user=user, **shown.fields())
+            member.peer.send(encode(frame))
 
     def _note_state(self, topic: Topic, user: str, by: str | None) -> None:
         if by is None:

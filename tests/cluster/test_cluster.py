@@ -583,3 +583,19 @@ async def test_who_says_that_the_broker_is_back_does_not_wait_for_what_is_read_t
         assert read == []
         await a.rest()
         assert read == [True]
+
+
+async def test_a_presence_state_is_shown_from_any_node(
+    nodes: Nodes, autojump_clock: MockClock
+) -> None:
+    async with nodes(3) as (_, [a, b, c]):
+        bob, eve = await b.connect("/desk", user="bob"), await c.connect("/desk", user="eve")
+        await b.advance(1)
+        await bob.received()
+        await eve.received()
+        desk = Topic("room", "desk", "desk")
+        assert await a.cluster.show(desk, "bob", {"away": True})
+        assert not await a.cluster.show(desk, "nobody", {"away": True})
+        for client in (bob, eve):
+            (told,) = await client.received()
+            assert (told["event"], told["user"], told["state"]) == ("update", "bob", {"away": True})

@@ -365,3 +365,53 @@ async def do(ctx, message):
         app.runtime.failures.clear()
         await ann.send({"type": "ping"})
         await ann.receive("pong")
+
+
+REFUSED = """
+async def do(ctx, message):
+    server, found = ctx.server, []
+    for call in (
+        lambda: server.set_presence("bob", "other", "den", {}),
+        lambda: server.set_presence("bob", "nowhere", "den", {}),
+        lambda: server.set_presence("bob", "room", None, {}),
+        lambda: server.set_presence("bob", "room", "den", {"away": 1}),
+        lambda: server.set_presence("bob", "room", "den", ["away"]),
+        lambda: server.clear("other", "den"),
+        lambda: server.clear("nowhere", "den"),
+        lambda: server.clear("room", 7),
+        lambda: ctx.set_presence("attic", {"away": True}),
+    ):
+        try:
+            found.append(await call())
+        except (ValueError, TypeError) as error:
+            found.append(str(error))
+    await ctx.send({"type": "result", "found": found})
+"""
+
+
+async def test_what_cannot_be_shown_or_taken_away(run: Running, loop: str) -> None:
+    async with run(f"{{loop: {loop}}}", REFUSED) as app:
+        ann = await app.connect("/rooms/den", user="ann")
+        await app.connect("/rooms/den", user="bob")
+        await ann.send({"type": "do", "verb": ""})
+        assert (await ann.receive("result"))["found"] == [
+            "channel `other` has no presence state",
+            "there is no channel `nowhere`",
+            "a presence state on channel `room` is one in a room",
+            "the presence state is refused by its schema",
+            "a presence state is a mapping, or None for none",
+            "channel `other` keeps no history",
+            "there is no channel `nowhere`",
+            "a room and a key are strings, not 7",
+            "this connection's user is not in that presence",
+        ]
+
+
+async def test_a_state_that_a_hook_shows_is_told(run: Running, loop: str) -> None:
+    async with run(f"{{loop: {loop}}}", VERBS) as app:
+        bob = await app.connect("/rooms/den", user="bob")
+        ann = await app.connect("/rooms/den", user="ann")
+        await ann.send({"type": "do", "verb": "set_presence"})
+        await ann.receive("result")
+        told = [f for f in await bob.received() if f.get("event") == "update"]
+        assert [(f["user"], f["state"]) for f in told] == [("bob", {"away": True})]
