@@ -99,7 +99,7 @@ HTTP_STATUSES: Mapping[int, str] = {
     400: "The handshake breaks RFC 6455 section 4.2 or HTTP itself",
     403: "The `Origin` is not one of `server.allowed_origins`",
     404: "No channel has this path, or a param does not satisfy its schema",
-    405: "A method other than GET",
+    405: "A method other than GET, HEAD, POST and OPTIONS",
     426: "A plain GET, or a version of the protocol other than 13",
     429: "Over `limits.connections_per_address`; with `Retry-After`",
     431: "A request head over 16 KiB",
