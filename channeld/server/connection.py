@@ -361,7 +361,7 @@ class Connection(Outbox):
         return await self._reader.answers_to(texts, self._admission.runtime.make_event())
 
     def take_posted(self) -> None:
-        """See Posted."""
+        """See PostedTo."""
         # Whatever is pending goes on by itself, and then takes what was posted.
         if not self._is_pending and self.state is State.OPEN:
             self.paused = True

@@ -62,7 +62,7 @@ class _Event:
         return cls(frame, plain, place, b"id: %b\n" % _text_of({room: position}) + plain)
 
 
-class _Shared:
+class _SharedEvents:
     """The events of the newest frames: members of a room get the same bytes, however many frames a turn has."""
 
     def __init__(self) -> None:
@@ -93,7 +93,9 @@ class EventStream:
 
     __slots__ = ("_error", "_fields", "_held", "_inside", "_is_told", "_shared", "places", "secret")
 
-    def __init__(self, fields: tuple[str, ...], shared: _Shared, since: str | None = None) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], shared: _SharedEvents, since: str | None = None
+    ) -> None:
         self._fields = fields
         self._inside: tuple[str, ...] = ()
         self._shared = shared
@@ -236,7 +238,7 @@ class _Posted:
     done: Callable[[], object] = lambda: None
 
 
-class Posted(Protocol):
+class PostedTo(Protocol):
     """The connection of a stream, to which its client posts."""
 
     def take_posted(self) -> None:
@@ -250,7 +252,7 @@ class Answering(Protocol):
         """Let the session's answers go there: a list's `append`, or None for the stream."""
 
 
-class _Nobody:
+class _NoClient:
     """Before the session is there."""
 
     def take_posted(self) -> None:
@@ -260,7 +262,7 @@ class _Nobody:
         """There are no answers."""
 
 
-_NOBODY: Final = _Nobody()
+_NOBODY: Final = _NoClient()
 
 
 class EventReader:
@@ -293,7 +295,7 @@ class EventReader:
         self.open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
-        self.client: Posted = _NOBODY
+        self.client: PostedTo = _NOBODY
         self.answering: Answering = _NOBODY
 
     @property
@@ -388,7 +390,7 @@ class ServerSentEvents:
     name: str = "sse"
     ping: bytes = b":\n\n"
     is_answered: bool = False
-    _shared: _Shared = attrs.field(factory=_Shared)
+    _shared: _SharedEvents = attrs.field(factory=_SharedEvents)
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
