@@ -3,8 +3,8 @@
 Where that is says `layout.py`. Each shard has its own session, health and leases; what is away makes `BrokerUnavailable`
 for its own topics alone. A server that remembers another layout keeps the whole node away: with it, topics would be elsewhere.
 
-Topics between nodes (`kind` "node") must work as long as any shard does, so two shards carry them: nodes hear both, what is
-said goes to the one that answers, and what is kept goes to both and is delivered once.
+Topics between nodes (`kind` "node") must work as long as any shard does, also for a node that is cut off from one of them. So two
+shards carry them: what is said goes to both, nodes hear both, and it is delivered once.
 
 A key that may be taken once is taken at the home of the topic that is published to, in the same step. Whether it is taken
 is asked elsewhere, at the home of its owner, which is told afterwards: should a node die between the two, a message that is
@@ -12,6 +12,7 @@ sent again is found out by the topic's home.
 """
 
 import hashlib
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -55,7 +56,7 @@ _CONTROL: Final = "node"
 # When a node that is kept away may ask again, in seconds.
 _LATER: Final = 5.0
 _STARTED: Final = trio.TASK_STATUS_IGNORED
-# Kept frames between nodes that are remembered, so that the second copy is known for one.
+# Frames between nodes that are remembered, so that the second copy is known for one.
 _MOST_HEARD: Final = 20_000
 
 
@@ -181,15 +182,15 @@ class ShardedBroker:
         self, topic: Topic, payload: bytes, keep: History | None
     ) -> Later[Position | None]:
         answering = [shard for shard in self._carriers if shard.healthy]
-        if keep is None:
-            return (answering or self._carriers)[0].publish(topic, payload)
+        # What is not kept is told from its copy by where else a connection to leave out would be named.
+        name = secrets.token_hex(8)
         laters: list[Later[Position | None]] = []
         for shard in answering or self._carriers:
             with suppress(BrokerUnavailable):
-                laters.append(shard.publish(topic, payload, keep))
+                laters.append(shard.publish(topic, payload, keep, name))
         if not laters:
             raise BrokerUnavailable
-        return self._any_of(laters)
+        return laters[0] if keep is None else self._any_of(laters)
 
     async def _any_of(self, laters: Sequence[Later[Position | None]]) -> Position | None:
         positions, is_unknown = [], False
@@ -319,10 +320,16 @@ class ShardedBroker:
             self._deliver(topic, delivered)
 
     def _is_copy(self, delivered: Delivered) -> bool:
-        """Whether it was kept on both servers, and has come from the other one."""
-        if not isinstance(delivered, Publication) or delivered.position is None:
+        """Whether it was published on both servers, and has come from the other one."""
+        if not isinstance(delivered, Publication):
             return False
-        digest = hashlib.blake2b(delivered.payload, digest_size=16).digest()
+        # Out of a history it comes without the name.
+        told_by = delivered.payload
+        if delivered.position is None:
+            if delivered.skip is None:
+                return False
+            told_by = delivered.skip.encode()
+        digest = hashlib.blake2b(told_by, digest_size=16).digest()
         if digest in self._heard:
             return True
         self._heard[digest] = None

@@ -134,6 +134,12 @@ async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
     await one.broker.publish(EVERYBODY, b"hello")
     await one.broker.publish(EVERYBODY, b"hello")
     await two.until(lambda: len(two.payloads) == 3)
+    # Cut off from one of the two, a node hears the other.
+    two.broker._carriers[0].unsubscribe(EVERYBODY)
+    await one.broker.publish(EVERYBODY, b"to one that is deaf on one side")
+    await two.until(lambda: len(two.payloads) == 4)
+    await two.broker.subscribe(EVERYBODY)
+    two.delivered.pop()
     first = next(server for server in servers if home_of_control(one, server))
     first.signal(signal.SIGSTOP)
     await one.until(lambda: not one.broker.states()[str(first.socket)])
