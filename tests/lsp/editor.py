@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 COMMAND = [sys.executable, "-m", "channeld", "lsp"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from channeld.lsp.checking import Checkup
 from channeld.lsp.checks import Checks
 
-PATIENCE = 60
+PATIENCE = 100
 
 
 class Heard:

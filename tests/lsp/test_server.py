@@ -200,5 +200,5 @@ def test_an_editor_that_vanishes_ends_it(chat: Path) -> None:
         editor.open(chat)
         process: Any = editor.process
         process.stdin.close()
-        assert process.wait(60) == 1
+        assert process.wait(100) == 1
         editor.ended = True

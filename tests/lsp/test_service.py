@@ -7,7 +7,7 @@ from typing import Any
 from channeld.lsp.service import Service
 from tests.lsp.parts import CHAT
 
-PATIENCE = 60
+PATIENCE = 100
 
 
 class Client:
