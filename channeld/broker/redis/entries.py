@@ -150,7 +150,7 @@ class Leases:
     async def arrive(self, session: Session) -> None:
         """Go on after `vouch`: everything entered under the new lease, the earlier lease undone."""
         before = self.entries.before
-        run_id = await session.run_id()
+        run_id = await session.run_id(self._names.state)
         self.is_same_run = bool(run_id) and run_id == self._run_id
         keys = (self._names.base, self._names.state)
         fresh_gen = secrets.token_hex(6)

@@ -494,3 +494,21 @@ async def test_closing_ends_run_and_fails_what_waits(
     with pytest.raises(BrokerUnavailable):
         await answer
     assert refuses(node.broker)
+
+
+async def test_where_info_is_forbidden_a_lost_script_tells_another_run(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server("valkey")
+    await server.command("ACL", "SETUSER", "default", "-info")
+    one, two = await two_nodes(server.url)
+    state = one.broker._names.state
+    first = await one.broker._current.run_id(state)
+    assert len(first) == 24
+    assert await two.broker._current.run_id(state) == first
+    await one.broker.publish(ROOM, b"1", KEEP)
+    # As after a restart or a failover: scripts are neither saved nor replicated.
+    await server.command("SCRIPT", "FLUSH")
+    second = await one.broker._current.run_id(state)
+    assert second != first
+    assert await two.broker._current.run_id(state) == second
