@@ -14,6 +14,7 @@ import trio
 from channeld.server.sockets import bind, named
 from tests.broker.conftest import Server, _binary
 from tests.chaos.client import Diary, Sailor
+from tests.chaos.partition import Direction, Partition
 from tests.system.kit import SECRET, command, environment
 
 CHANNELS = """
@@ -43,6 +44,11 @@ channels:
 PERSISTENT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 PATHS = ("/long/a", "/long/b", "/short/a")
 NODES = 3
+HELD: dict[str, frozenset[Direction]] = {
+    "up": frozenset({"up"}),
+    "down": frozenset({"down"}),
+    "both": frozenset({"up", "down"}),
+}
 
 
 @attrs.define(eq=False)
@@ -53,6 +59,7 @@ class Storm:
     chance: random.Random
     server: Server
     ports: list[int]
+    networks: list[Partition]
     nodes: list[subprocess.Popen[bytes]] = attrs.field(factory=list)
     sailors: list[Sailor] = attrs.field(factory=list)
     faults: dict[str, int] = attrs.field(factory=dict)
@@ -61,7 +68,7 @@ class Storm:
 
     def start_node(self, number: int) -> None:
         arguments = command("run", "--bind", f"127.0.0.1:{self.ports[number]}")
-        environ = environment(SECRET=SECRET, REDIS_URL=self.server.url)
+        environ = environment(SECRET=SECRET, REDIS_URL=f"unix://{self.networks[number].front}")
         with self.folder.joinpath(f"node{number}.log").open("ab") as log:
             node = subprocess.Popen(arguments, cwd=self.folder, env=environ, stdout=log, stderr=log)
         if number < len(self.nodes):
@@ -117,6 +124,21 @@ class Storm:
         await trio.sleep(self.chance.uniform(0, 1.5))
         await trio.to_thread.run_sync(self.server.start)
 
+    async def part_network(self) -> None:
+        """A node and Redis hear each other late, in one direction, not at all, or have to connect again."""
+        network = self.chance.choice(self.networks)
+        kind = self.chance.choice(("late", "up", "down", "both", "half", "cut"))
+        if kind == "late":
+            network.delay = self.chance.uniform(0.01, 0.3)
+        elif kind == "cut":
+            network.cut()
+        elif kind == "half":
+            await network.half_close()
+        else:
+            network.held = HELD[kind]
+        await trio.sleep(self.chance.choice((0.3, 2, 5)))
+        network.heal()
+
     async def cut_clients(self) -> None:
         for sailor in self.chance.sample(self.sailors, len(self.sailors) // 2):
             sailor.cut()
@@ -131,6 +153,7 @@ class Storm:
             self.freeze_redis,
             self.restart_redis,
             self.cut_clients,
+            self.part_network,
         ]
         end = trio.current_time() + seconds
         order: list[Callable[[], Awaitable[None]]] = []
@@ -144,6 +167,13 @@ class Storm:
     # --------------------------------------------------------------------------------------------------- the run
 
     async def run(self, seconds: float, count: int) -> None:
+        async with trio.open_nursery() as nursery:
+            for network in self.networks:
+                await nursery.start(network.run)
+            await self._run(seconds, count)
+            nursery.cancel_scope.cancel()
+
+    async def _run(self, seconds: float, count: int) -> None:
         for number in range(NODES):
             self.start_node(number)
         for number in range(NODES):
@@ -234,7 +264,8 @@ async def raise_storm(folder: Path, place: Path, seed: int, seconds: float, coun
         sock.close()
     server = Server(_binary("valkey"), place)
     server.start(*PERSISTENT)
-    storm = Storm(folder, random.Random(seed), server, ports)
+    networks = [Partition(str(place / f"n{n}"), str(server.socket)) for n in range(NODES)]
+    storm = Storm(folder, random.Random(seed), server, ports, networks)
     try:
         await storm.run(seconds, count)
     finally:
