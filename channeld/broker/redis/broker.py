@@ -37,6 +37,7 @@ from channeld.broker.redis.entries import Entries, Leases
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
+from channeld.broker.redis.server_clock import ServerClock
 from channeld.broker.redis.session import Dialler, Session
 from channeld.broker.redis.single_calls import SingleCalls
 from channeld.broker.redis.statistics import RedisStatistics
@@ -91,6 +92,7 @@ class RedisBroker(SingleCalls):
         self.node_id = node_id
         self._outgoing = Outgoing()
         self._outgoing.on_filled = self._stir
+        self._server_clock = ServerClock()
         # Of this process alone, whatever it is called.
         self._node = secrets.token_hex(8)
         self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster, self._node)
@@ -153,6 +155,9 @@ class RedisBroker(SingleCalls):
         channel, history = self._names.channel(topic), self._names.history(topic)
         taking = (self._names.once(once.owner), once) if once is not None else None
         entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
+        if placing.conflated is not None:
+            moment = self._clock.monotonic() - placing.conflated.age
+            entry.came = self._server_clock.at(moment) or 0.0
         self._put(entry)
         return entry.answer
 
@@ -449,7 +454,13 @@ class RedisBroker(SingleCalls):
             self._echo_sent = now
             blank = (self._names.state, self._names.state)
             self._outgoing.put(Publish(echo, blank, b"", None, None), urgent=True)
+            asking = Script("time", blank[:1], (), partial(self._note_time, now), bound=True)
+            self._outgoing.put(asking, urgent=True)
             await trio.sleep(ECHO)
+
+    def _note_time(self, asked: float, reply: Reply) -> None:
+        seconds, micros = map(int, reply)
+        self._server_clock.note(asked, seconds + micros / 1e6)
 
     def _hear(self) -> None:
         self._heard = self._clock.monotonic()

@@ -226,18 +226,19 @@ end
 
 PLACE = _PLACED + "return deliver(ARGV[6], ARGV[7], ARGV[9])\n"
 
-# As `PLACE`, with the slot, its time and the frame's age (both ms), and 1 for at once, behind the keys. Without a payload: what
+# As `PLACE`, with the slot, its time and the frame's age (both ms), 1 for at once, and when it came by this clock (0: not known), behind the keys. Without a payload: what
 # waits. Returns as `PLACE` does, and in how many ms to ask again (-1000: never).
 CONFLATE = (
     _PLACED
     + """
 local behind = 13 + ARGV[13]
 local slot, time, age, at_once = ARGV[behind + 1], tonumber(ARGV[behind + 2]), ARGV[behind + 3], ARGV[behind + 4]
+local told = tonumber(ARGV[behind + 5])
 local gate = gate_of(list, slot)
 local known = redis.call('HMGET', gate, 'due', 'last', 'by', 'came', 'of', 'skip', 'owner', 'payload')
 local due, last, by, came = tonumber(known[1] or 0), tonumber(known[2] or 0), known[3], tonumber(known[4] or 0)
 local of, skip, owner, payload = known[5], known[6], known[7], known[8]
-local mine, is_new = now - age, false
+local mine, is_new = told > 0 and math.min(told, now) or now - age, false
 
 -- One node's frames are in its own order, whatever the way took them.
 if ARGV[7] ~= '' and (mine >= last or by == node) and (not payload or mine >= came or of == node) then

@@ -86,7 +86,8 @@ class Answer(Generic[T]):
 class Publish:
     """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where.
 
-    One with a `placing` shares no envelope; `node` is whose it is. One that is conflated is answered with its wait in seconds.
+    One with a `placing` shares no envelope; `node` is whose it is. One that is conflated is answered with its wait in seconds;
+    `came` is when it came to the node, by the server's clock.
     """
 
     channel: bytes
@@ -97,6 +98,7 @@ class Publish:
     once: tuple[str, Once] | None = None
     placing: Placing | None = None
     node: str = ""
+    came: float = 0.0
     answer: Answer[Any] = attrs.field(factory=Answer)
 
     @property
@@ -263,7 +265,7 @@ def _place(entries: list[Publish], state: str, opening: Sequence[Argument]) -> C
     if conflated is None:
         return Command("place", keys, arguments, lambda r: _answer(entries, *r[1:]), answer.fail)
     arguments += (conflated.slot, max(1, round(conflated.seconds * 1000)))
-    arguments += (round(conflated.age * 1000), int(conflated.at_once))
+    arguments += (round(conflated.age * 1000), int(conflated.at_once), f"{entry.came * 1000:.3f}")
 
     def resolve(reply: Reply) -> None:
         if reply[1].startswith(b"!"):

@@ -562,6 +562,7 @@ SCRIPTS = {
     "take_once": _TAKE_ONCE,
     "is_taken": _IS_TAKEN,
     "spend": _SPEND,
+    "time": "return redis.call('TIME')\n",
     "owe": _OWE,
     "redeem": _REDEEM,
     "clear": _HISTORY + CLEAR,
