@@ -156,8 +156,9 @@ class RedisBroker(SingleCalls):
         taking = (self._names.once(once.owner), once) if once is not None else None
         entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
         if placing.conflated is not None:
-            moment = self._clock.monotonic() - placing.conflated.age
-            entry.came = self._server_clock.at(moment) or 0.0
+            now = self._clock.monotonic()
+            entry.came = self._server_clock.at(now - placing.conflated.age) or 0.0
+            entry.told = partial(self._server_clock.note, now)
         self._put(entry)
         return entry.answer
 

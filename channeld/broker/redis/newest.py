@@ -227,43 +227,44 @@ end
 PLACE = _PLACED + "return deliver(ARGV[6], ARGV[7], ARGV[9])\n"
 
 # As `PLACE`, with the slot, its time and the frame's age (both ms), 1 for at once, and when it came by this clock (0: not known), behind the keys. Without a payload: what
-# waits. Returns as `PLACE` does, and in how many ms to ask again (-1000: never).
+# waits. Returns as `PLACE` does, in how many ms to ask again (-1000: never), and the time (µs).
 CONFLATE = (
     _PLACED
     + """
 local behind = 13 + ARGV[13]
 local slot, time, age, at_once = ARGV[behind + 1], tonumber(ARGV[behind + 2]), ARGV[behind + 3], ARGV[behind + 4]
-local told = tonumber(ARGV[behind + 5])
+local told, micros = tonumber(ARGV[behind + 5]), clock[1] * 1000000 + clock[2]
 local gate = gate_of(list, slot)
 local known = redis.call('HMGET', gate, 'due', 'last', 'by', 'came', 'of', 'skip', 'owner', 'payload')
 local due, last, by, came = tonumber(known[1] or 0), tonumber(known[2] or 0), known[3], tonumber(known[4] or 0)
 local of, skip, owner, payload = known[5], known[6], known[7], known[8]
-local mine, is_new = told > 0 and math.min(told, now) or now - age, false
+-- Finer than `now`: of two nodes' frames one may be a fraction of a millisecond later.
+local mine, is_new = told > 0 and math.min(told, micros / 1000) or now - age, false
 
 -- One node's frames are in its own order, whatever the way took them.
 if ARGV[7] ~= '' and (mine >= last or by == node) and (not payload or mine >= came or of == node) then
   came, of, skip, owner, payload, is_new = mine, node, ARGV[6], ARGV[9], ARGV[7], true
 end
-if not payload or (at_once == '1' and of ~= node) then return {0, '', 0, -1000} end
+if not payload or (at_once == '1' and of ~= node) then return {0, '', 0, -1000, micros} end
 if due > now and at_once ~= '1' then
   if is_new then
-    local done = redis.pcall('HSET', gate, 'came', came, 'of', of, 'skip', skip, 'owner', owner, 'payload', payload)
-    if type(done) == 'table' and done.err then return {0, '!' .. done.err, 0, 0} end
+    local done = redis.pcall('HSET', gate, 'came', string.format('%.3f', came), 'of', of, 'skip', skip, 'owner', owner, 'payload', payload)
+    if type(done) == 'table' and done.err then return {0, '!' .. done.err, 0, 0, micros} end
     if owner ~= '' then
       redis.call('ZADD', list .. ':w', 0, redis.sha1hex(owner) .. slot)
       outlive(list .. ':w', due - now + 10000)
     end
   end
   outlive(gate, due - now + time + 10000)
-  return {0, '', 0, math.ceil(due - now)}
+  return {0, '', 0, math.ceil(due - now), micros}
 end
 local out = deliver(skip, payload, owner)
 if string.sub(out[2], 1, 1) ~= '!' then
   empty(gate)
-  redis.call('HSET', gate, 'due', now + time, 'last', came, 'by', of)
+  redis.call('HSET', gate, 'due', now + time, 'last', string.format('%.3f', came), 'by', of)
   redis.call('PEXPIRE', gate, 2 * time + 10000)
 end
-out[4] = 0
+out[4], out[5] = 0, micros
 return out
 """
 )
