@@ -94,7 +94,10 @@ def test_it_holds_the_package_and_nothing_else(wheel: Path) -> None:
     explained = ROOT.glob("channeld/diagnostics/codes/*.md")
     assert {str(file.relative_to(ROOT)) for file in explained} <= set(names)
     top = {name.partition("/")[0] for name in names}
-    assert {name for name in top if not name.endswith(".dist-info")} == {"channeld"}
+    assert {name for name in top if not name.endswith((".dist-info", ".data"))} == {"channeld"}
+    # Beside the package the manual pages, and nothing else that lands outside of it.
+    data = [name for name in names if ".data/" in name]
+    assert all("/data/share/man/man1/channeld" in name for name in data)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
