@@ -123,9 +123,11 @@ def _markdown(file: str, output: Path | None, check: bool, title: str) -> None:
 @click.option("--release", default="1.0.0", show_default=True, help="Version of your API.")
 def _hooks(file: str, output: Path | None, check: bool, title: str, release: str) -> None:
     """An OpenAPI document of the hooks that backends answer."""
-    config = _valid(file).config
-    assert config is not None  # noqa: S101 - demanded
-    document = hooks_document(_contract(file), config, title=title, release=release)
+    checked = _valid(file)
+    assert checked.config is not None  # noqa: S101 - demanded
+    document = hooks_document(
+        _contract(file), checked.config, checked.sources, title=title, release=release
+    )
     _give(as_json(document), output, check=check)
 
 

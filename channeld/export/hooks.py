@@ -11,8 +11,9 @@ import attrs
 
 from channeld.config.model import Config
 from channeld.config.rules.backends import remote_hooks
+from channeld.config.source import Sources
 from channeld.export.contract import Contract
-from channeld.pointer import tokens
+from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 
@@ -74,8 +75,10 @@ class _RemoteUse:
     type: str | None
 
 
-def hooks_document(contract: Contract, config: Config, *, title: str, release: str) -> Schema:
-    """The document; its `paths` are empty where no hook is sent to a backend."""
+def hooks_document(
+    contract: Contract, config: Config, sources: Sources, *, title: str, release: str
+) -> Schema:
+    """The document; its `paths` are empty where no hook is sent to a backend. It needs no backend's secret."""
     uses: dict[tuple[str, str], list[_RemoteUse]] = {}
     for hook, pointer in remote_hooks(config):
         uses.setdefault((hook.backend or "", hook.path), []).append(_use(pointer))
@@ -83,9 +86,8 @@ def hooks_document(contract: Contract, config: Config, *, title: str, release: s
     for (backend, path), found in uses.items():
         # Two backends may have the same path; a path of OpenAPI stands once, so the second has a fragment.
         key = path if path not in paths else f"{path}#{backend}"
-        url = config.backends[backend].url.rstrip("/")
         paths[key] = {
-            "servers": [{"url": url, "description": f"backend {backend}"}],
+            "servers": [{"url": _url(sources, backend), "description": f"backend {backend}"}],
             "post": _operation(contract, backend, path, found),
         }
     schemas = {name: _moved(schema) for name, schema in contract.definitions.items()}
@@ -100,6 +102,13 @@ def hooks_document(contract: Contract, config: Config, *, title: str, release: s
         "paths": paths,
         "components": {"schemas": {name: schemas[name] for name in schemas if name in named}},
     }
+
+
+def _url(sources: Sources, backend: str) -> str:
+    """A backend's URL as it is written; `/`, which is OpenAPI's default, where the environment doesn't say it."""
+    pointer = at("/backends", backend, "url")
+    url = value_at(sources.value, pointer)
+    return "/" if pointer in sources.unset else str(url).rstrip("/")
 
 
 def _use(pointer: str) -> _RemoteUse:

@@ -9,7 +9,10 @@ import attrs
 
 from channeld.auth.authenticator import Denied
 from channeld.broker.broker import BrokerUnavailable
+from channeld.engine.authenticate import RETRY_AFTER
 from channeld.engine.engine import Engine
+from channeld.engine.errors import HookFailed
+from channeld.later import Pending
 from channeld.protocol.codes import CloseCode
 from channeld.server.handshake import Accept
 from channeld.server.ports import StreamClient
@@ -35,12 +38,13 @@ Forward = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
 _CODES: Final = {
     401: CloseCode.UNAUTHORIZED,
     403: CloseCode.FORBIDDEN,
+    500: CloseCode.INTERNAL_ERROR,
     503: CloseCode.TRY_AGAIN_LATER,
 }
 
 
 class _Wrong(Exception):
-    def __init__(self, status: int, detail: str, **more: str) -> None:
+    def __init__(self, status: int, detail: str, **more: object) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
@@ -114,7 +118,12 @@ class Calls:
         channel = call.match.channel
         if not channel.auth:
             return None
-        found = await self.engine.find_user(self.engine, channel, call.request)
+        try:
+            found = await Pending(self.engine.find_user(self.engine, channel, call.request))
+        except HookFailed as error:
+            raise _Wrong(500, "Something went wrong on the server", ref=error.ref) from error
+        if isinstance(found, Denied) and not found.is_final:
+            raise _Wrong(503, "Try again later", retry_after=RETRY_AFTER)
         if isinstance(found, Denied) or (found is None and not channel.auth_optional):
             raise _Wrong(401, "Unauthorized")
         return None if found is None else found.user.id

@@ -58,6 +58,33 @@ def test_it_is_an_openapi_document(document: Any) -> None:
     assert "secret" not in json.dumps(document)
 
 
+def test_neither_secrets_nor_urls_need_to_be_set_where_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("channels.yaml").write_text("""
+channeld: 1
+backends:
+  app: {url: "https://app.example/hooks/", secret: "${HOOK_SECRET}"}
+  other: {url: "${OTHER_URL}", secret: "${HOOK_SECRET}"}
+channels:
+  room:
+    path: /room
+    description: A room.
+    auth: none
+    hooks: {connect: {backend: app, path: /in}, close: {backend: other, path: /out}}
+""")
+    written = []
+    for secret in (None, "a secret of more than thirty-two bytes"):
+        if secret is not None:
+            monkeypatch.setenv("HOOK_SECRET", secret)
+        assert run(["export", "hooks"]) == 0
+        written.append(json.loads(capsys.readouterr().out))
+    assert written[0] == written[1]
+    servers = [path["servers"][0]["url"] for path in written[0]["paths"].values()]
+    assert servers == ["https://app.example/hooks", "/"]
+
+
 def test_a_message_is_described_by_its_own_schema(document: Any) -> None:
     asked: dict[str, Any] = {
         "hook": "message", "channel": "room", "connection": "c", "user": None, "params": {"id": 5}, "rooms": [],

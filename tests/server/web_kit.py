@@ -174,4 +174,5 @@ async def site(folder: Path, config: str = CONFIG) -> AsyncIterator[Site]:
         await ready.wait()
         yield Site(app, port)
         app._is_serving = False  # a second signal, as it were: no drain in a test
+        await app.backends.aclose()
         nursery.cancel_scope.cancel()
