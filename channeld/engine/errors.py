@@ -1,7 +1,7 @@
 """What went wrong with a client's frame, and the one place that turns it into an error frame and a count."""
 
 from channeld.broker.broker import BrokerUnavailable
-from channeld.engine.session import Session
+from channeld.engine.session import Session, State
 from channeld.hooks import Reject
 from channeld.plan.plan import MessageCounters, MessagePlan
 from channeld.plan.requires import unmet
@@ -70,7 +70,9 @@ def refuse_for(
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
         text, outcome = "The message was not routed; try again", {}
-        if error.is_unknown:
+        if session.is_in(State.OPENING):
+            text = "Try again later"
+        elif error.is_unknown:
             text, outcome = "The message may have been routed", {"outcome": "unknown"}
         after = error.retry_after
         session.refuse(ErrorCode.UNAVAILABLE, text, id, retry_after=after, **outcome)

@@ -4,8 +4,8 @@ All are protocols: `server/`, `cluster/`, `webhooks/` and `testing/` implement t
 as its sessions see it. The engine never waits, sleeps or touches a socket.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias, TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 import attrs
 
@@ -332,5 +332,5 @@ class Surroundings(Protocol):
 
 
 FindUser: TypeAlias = Callable[
-    [Surroundings, ChannelPlan, Request], Awaitable[Grant | Denied | None]
+    [Surroundings, ChannelPlan, Request], Coroutine[Any, Any, Grant | Denied | None]
 ]

@@ -76,13 +76,9 @@ def publish(
         BrokerUnavailable: it was not published.
         AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
     """
-    if channel == "*":
-        checked = _check_everywhere(plan, frame)
-        return hub.publish(EVERYONE, encoded(checked), None, audience.skip, audience.once)
-    own = plan.channels.get(channel)
+    own, checked = check_publication(plan, channel, frame, audience.room)
     if own is None:
-        raise FrameRefused(f"there is no channel `{channel}`")
-    checked = check_event(own, frame)
+        return hub.publish(EVERYONE, encoded(checked), None, audience.skip, audience.once)
     if audience.room is not None:
         return _publish_to_room(own, hub, audience.room, checked, audience)
     kind = "channel" if audience.user is None else "user"
@@ -90,11 +86,31 @@ def publish(
     return hub.publish(topic, encoded(checked), None, audience.skip, audience.once)
 
 
+def check_publication(
+    plan: Plan, channel: str, frame: object, room: str | None
+) -> tuple[ChannelPlan | None, Frame]:
+    """What is sure of a publication before it is done.
+
+    Returns:
+        Its channel (None for `*`), and the frame as it will be sent.
+
+    Raises:
+        FrameRefused: as `publish` does.
+    """
+    if channel == "*":
+        return None, _check_everywhere(plan, frame)
+    own = plan.channels.get(channel)
+    if own is None:
+        raise FrameRefused(f"there is no channel `{channel}`")
+    checked = check_event(own, frame)
+    if room is not None and not is_room_name(room):
+        raise FrameRefused("a room name has 1 to 128 characters in NFC, each of which can be seen")
+    return own, checked
+
+
 def _publish_to_room(
     plan: ChannelPlan, hub: Hub, room: str, frame: Frame, audience: Audience
 ) -> Later[Position | None]:
-    if not is_room_name(room):
-        raise FrameRefused("a room name has 1 to 128 characters in NFC, each of which can be seen")
     if plan.history is not None:
         frame["room"] = room
         frame.pop("pos", None)
@@ -211,7 +227,7 @@ def check_foreign(plan: Plan, own: ChannelPlan, channel: str, frame: Frame) -> N
             check_event(other, frame)
 
 
-def _check_everywhere(plan: Plan, frame: Mapping[str, object]) -> Frame:
+def _check_everywhere(plan: Plan, frame: object) -> Frame:
     checked: Frame = {}
     for channel in plan.channels.values():
         checked = check_event(channel, frame)

@@ -13,9 +13,10 @@ import orjson
 
 from channeld.auth.authenticator import is_time
 from channeld.broker.broker import BrokerUnavailable
+from channeld.engine import publishing
 from channeld.engine.context import AsyncContext
 from channeld.engine.errors import HookFailed
-from channeld.engine.ports import BackendAnswer, Surroundings
+from channeld.engine.ports import BackendAnswer, BackendUnavailable, Surroundings
 from channeld.engine.publishing import FrameRefused
 from channeld.engine.session import Session
 from channeld.hooks import Reject, Request, User
@@ -74,13 +75,16 @@ async def ask_about_session(
         said = _read(await engine.backends.ask(remote, body, seconds), remote)
         context = AsyncContext(session, id)
         changed = _message(said, problem_of)
-        publications = _publications(said)
+        publications = _publications(said, session)
         await _reply(context, said)
     except BrokerUnavailable as error:
         if remote.kind in _TOLD:
             # It cannot refuse, and there is nobody left to tell.
             _failed(engine, hook, remote, str(error), session)
         elif not _is_accepted(remote):
+            if remote.kind != "message":
+                # The client is not in, or not in the room: of that nothing is unknown.
+                raise BackendUnavailable(str(error), error.retry_after) from error
             raise
         return None, False, _nothing
     except _BadAnswer as error:
@@ -207,7 +211,7 @@ def _read(answer: BackendAnswer, remote: RemoteHook) -> Frame:
         raise _BadAnswer("the answer is not an object")
     unknown = said.keys() - _ANSWERS[remote.kind]
     if unknown:
-        raise _BadAnswer(f"`{min(unknown)}` does not answer a {remote.kind} hook")
+        raise _BadAnswer(f"`{min(unknown)}` does not answer hooks of the kind `{remote.kind}`")
     rejection = _mapping(said, "reject")
     if rejection is not None:
         raise _rejected(rejection)
@@ -234,21 +238,30 @@ def _rejected(fields: Mapping[str, Any]) -> Reject:
 
 
 def _user(fields: Mapping[str, Any]) -> User:
-    id, claims, expires = fields.get("id"), fields.get("claims", {}), fields.get("expires")
+    id, claims, expires = fields.get("id"), fields.get("claims"), fields.get("expires")
     if not isinstance(id, str) or not 1 <= len(id) <= 128:
         raise _BadAnswer("`user.id` is not a string of 1 to 128 characters")
-    if not isinstance(claims, dict):
+    if claims is not None and not isinstance(claims, dict):
         raise _BadAnswer("`user.claims` is not an object")
     if expires is not None and not is_time(expires):
         raise _BadAnswer("`user.expires` is not Unix seconds")
-    return User(id, claims, expires=expires)
+    return User(id, claims or {}, expires=expires)
 
 
-def _publications(said: Mapping[str, Any]) -> list[_Published]:
-    listed = said.get("publish", [])
-    if not isinstance(listed, list):
+def _publications(said: Mapping[str, Any], session: Session) -> list[_Published]:
+    listed = said.get("publish")
+    if listed is not None and not isinstance(listed, list):
         raise _BadAnswer("`publish` is not a list")
-    return [_publication(one, f"publish[{index}]") for index, one in enumerate(listed)]
+    found = [_publication(one, f"publish[{index}]") for index, one in enumerate(listed or ())]
+    for index, one in enumerate(found):
+        channel = one.channel or session.channel.name
+        room = one.name if one.to == "room" else None
+        try:
+            checked = publishing.check_publication(session.engine.plan, channel, one.event, room)
+            publishing.encoded(checked[1])
+        except FrameRefused as error:
+            raise _BadAnswer(f"`publish[{index}]`: {error}") from error
+    return found
 
 
 def _publication(one: object, where: str) -> _Published:

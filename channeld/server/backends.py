@@ -1,9 +1,11 @@
 """Backends that answer hooks over HTTP: pooled connections, signed requests, and a breaker for those that are away.
 
-A call takes at most the backend's `timeout`, and at most its channel's `hook_timeout`, waiting for one of its `concurrency` places included. After `FAILURES` calls in a
-row that got no connection, no answer in time, or 502, 503 or 504, the backend counts as away: for a second, doubling to
-`LONGEST`, every call fails at once; then one tries. Requests are signed as Standard Webhooks do: the id, the moment and the
-body, so that the backend knows the sender and can refuse an old one.
+A call waits for one of the `concurrency` places for at most the backend's `timeout`, and then has as long again for its
+answer; together they take at most the channel's `hook_timeout`. After `FAILURES` calls in a row that got no connection, no
+answer in time, or 502, 503 or 504, the backend counts as away: for a second, doubling to `LONGEST`, every call fails at
+once; then one tries. A call that had less than its time, since it had waited, says nothing of the backend. Requests are
+signed as Standard Webhooks do: the id, the moment and the body, so that the backend knows the sender and can refuse an old
+one.
 """
 
 import ssl
@@ -35,6 +37,15 @@ _AWAY: Final = frozenset({502, 503, 504})
 _UNREACHABLE: Final = (
     NotAnswered, OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError,
 )  # fmt: skip
+
+
+class _Late(Exception):
+    """A call's time was over. `is_sent`: it was asked; `is_whole`: and had as much time as one that didn't wait."""
+
+    def __init__(self, *, is_sent: bool, is_whole: bool) -> None:
+        super().__init__()
+        self.is_sent = is_sent
+        self.is_whole = is_whole
 
 
 class BackendPool:
@@ -136,19 +147,17 @@ class _BackendLink:
             left = max(1.0, round(self._away_until - now, 1))
             raise BackendUnavailable(f"backend {self._name} is away", left)
         self._is_tried = self._is_tried or is_trial
-        is_sent = False
         try:
-            with trio.fail_after(min(seconds, self._backend.timeout)):
-                async with self._places:
-                    is_sent = True
-                    answer = await self._post(path, headers, body)
-        except trio.TooSlowError:
+            answer = await self._in_turn(path, headers, body, seconds)
+        except _Late as late:
             self._counts["late"] += 1
-            words = "did not answer in time" if is_sent else "has no free place"
+            words = "did not answer in time" if late.is_sent else "has no free place"
             log("backend_failed", backend=self._name, path=path, reason=words)
-            if is_sent:
+            if late.is_whole:
                 self._note_failure(words)
-            raise BackendUnavailable(f"backend {self._name} {words}", is_unknown=is_sent) from None
+            raise BackendUnavailable(
+                f"backend {self._name} {words}", is_unknown=late.is_sent
+            ) from None
         except _UNREACHABLE as error:
             self._counts["failed"] += 1
             words = str(error) or type(error).__name__
@@ -168,6 +177,32 @@ class _BackendLink:
             self._counts["ok"] += 1
             self._note_success()
         return answer
+
+    async def _in_turn(
+        self, path: str, headers: list[tuple[str, str]], body: bytes, seconds: float
+    ) -> AnswerRead:
+        """Wait for a place, and ask.
+
+        Raises:
+            _Late: there was no place, or no answer, in time.
+        """
+        most = left = min(seconds, self._backend.timeout)
+        try:
+            self._places.acquire_nowait()
+        except trio.WouldBlock:
+            started = self._clock.monotonic()
+            with trio.move_on_after(most) as waiting:
+                await self._places.acquire()
+            if waiting.cancelled_caught:
+                raise _Late(is_sent=False, is_whole=False) from None
+            left = min(self._backend.timeout, seconds - (self._clock.monotonic() - started))
+        try:
+            with trio.fail_after(max(0.0, left)):
+                return await self._post(path, headers, body)
+        except trio.TooSlowError:
+            raise _Late(is_sent=True, is_whole=left >= most) from None
+        finally:
+            self._places.release()
 
     async def _post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> AnswerRead:
         connection = await self._idle_connection()

@@ -20,6 +20,9 @@ class Recorder:
     def refuse(self, code: str, message: str, id: object = None, **fields: object) -> None:
         self.said.append((str(code), fields))
 
+    def is_in(self, *states: object) -> bool:
+        return False
+
     def fail(self, id: object, ref: str | None = None) -> None:
         self.said.append(("INTERNAL_ERROR", {"ref": ref}))
 

@@ -115,7 +115,14 @@ async def test_a_backend_hears_what_a_hook_would_see(app: Callable[..., Any]) ->
         assert (closed["hook"], closed["code"]) == ("close", 4900)
 
 
-@pytest.mark.parametrize("answer", [{}, BackendAnswer(204, b"")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        BackendAnswer(204, b""),
+        {"message": None, "reply": None, "publish": None, "reject": None},
+    ],
+)
 async def test_nothing_said_is_nothing_changed(app: Callable[..., Any], answer: object) -> None:
     async with app() as running_app:
         with_backend(running_app, say=answer)
@@ -163,6 +170,20 @@ async def test_a_rejection_is_a_reject(app: Callable[..., Any]) -> None:
         {"publish": [{"to": "sender", "event": {}}]},
         {"publish": [{"to": "room", "event": {}}]},
         {"publish": [{"to": "global", "event": "x"}]},
+        {"publish": [{"to": "global", "event": {"type": "ack"}}]},
+        {"publish": [{"to": "global", "event": {"type": 5}}]},
+        {"publish": [{"to": "global", "channel": "nowhere", "event": {"type": "x"}}]},
+        {"publish": [{"to": "room", "room": "a\u0000", "event": {"type": "x"}}]},
+        {
+            "publish": [
+                {"to": "global", "event": {"type": "x"}},
+                {"to": "room", "room": "", "event": {"type": "x"}},
+            ]
+        },
+        {
+            "reply": {"n": 1},
+            "publish": [{"to": "global", "channel": "*", "event": {"type": "pong"}}],
+        },
         [],
         BackendAnswer(200, b"<html>"),
         BackendAnswer(200, None),
@@ -177,9 +198,11 @@ async def test_any_other_answer_has_failed_and_nothing_of_it_is_done(
         with_backend(running_app, say=answer)
         ann = await running_app.connect("/rooms/a")
         await ann.send({"type": "say", "text": "hi", "id": 7})
-        found = await ann.receive("error")
-        assert found["code"] == "INTERNAL_ERROR"
+        found = await ann.receive()
+        assert (found["type"], found["code"]) == ("error", "INTERNAL_ERROR")
         assert isinstance(found["ref"], str)
+        await ann.send({"type": "ping"})
+        assert await ann.receive() == {"type": "pong"}
 
 
 @pytest.mark.parametrize("is_unknown", [False, True])
@@ -193,6 +216,31 @@ async def test_a_backend_that_is_away_makes_the_message_unavailable(
         found = await ann.receive("error")
         assert (found["code"], found["retry_after"]) == ("UNAVAILABLE", 3.0)
         assert (found.get("outcome") == "unknown") is is_unknown
+
+
+async def test_of_a_connection_or_a_subscription_nothing_is_unknown(
+    app: Callable[..., Any],
+) -> None:
+    late = BrokerUnavailable(3.0, is_unknown=True)
+    async with app() as running_app:
+        backend = with_backend(running_app, may=late)
+        ann = await running_app.connect("/rooms/a")
+        await ann.send({"type": "subscribe", "room": "b", "id": 1})
+        found = await ann.receive("error")
+        assert (found["code"], found["retry_after"], "outcome" in found) == (
+            "UNAVAILABLE",
+            3.0,
+            False,
+        )
+        backend.answers["/in"] = late
+        bob = await running_app.connect("/rooms/a")
+        found = await bob.receive("error")
+        assert (found["message"], found["retry_after"], "outcome" in found) == (
+            "Try again later",
+            3.0,
+            False,
+        )
+        assert bob.closed[0] == 1013
 
 
 @pytest.mark.parametrize(
@@ -227,6 +275,13 @@ async def test_a_connect_hook_s_publication_comes_after_the_join(app: Callable[.
         with_backend(running_app, **{"in": answer})
         ann = await running_app.connect("/rooms/a")
         assert await ann.receive("here") == {"type": "here"}
+
+
+async def test_null_is_as_absent_in_a_user(app: Callable[..., Any]) -> None:
+    async with app() as running_app:
+        with_backend(running_app, who={"user": {"id": "ann", "claims": None, "expires": None}})
+        ann = await running_app.connect("/private")
+        assert await ann.receive() == {"type": "authenticated", "user": "ann"}
 
 
 async def test_who_a_client_is(app: Callable[..., Any]) -> None:

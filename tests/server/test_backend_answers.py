@@ -163,7 +163,7 @@ MANY = b'{"publish": [' + b'{"to":"room","room":"a","event":{"type":"x"}},' * 10
         (said(b'{"reject": {"message": "no", "code": 5}}'), "`reject`"),
         (said(b'{"reject": {"message": "no", "close": "4900"}}'), "`reject`"),
         (said(b'{"reject": {"message": "no", "close": 1006}}'), "`reject`"),
-        (said(b'{"publish": null}'), "`publish`"),
+        (said(b'{"publish": "x"}'), "`publish`"),
         (said(MANY), "`publish[100]`"),
         (said(b'{"publish": [{"to": "all", "event": {"type": "x"}}]}'), "`publish[0].to`"),
         (said(b'{"publish": [{"to": "user", "event": {"type": "x"}}]}'), "`publish[0].user`"),

@@ -11,7 +11,8 @@ from channeld.broker.broker import BrokerUnavailable
 from channeld.config.model import Backend, Secret
 from channeld.plan.plan import RemoteHook
 from channeld.protocol.standard_webhooks import signature
-from channeld.server.backends import FAILURES, BackendPool
+from channeld.server.backends import FAILURES, BackendPool, _BackendLink
+from channeld.server.http_client import AnswerRead
 from channeld.server.runtime import TrioClock
 from channeld.telemetry.tracing import Tracing, attached
 from tests.server.backend_kit import Asked, LoopbackBackend, loopback_backend
@@ -129,6 +130,78 @@ async def test_who_found_no_place_in_time_was_not_asked() -> None:
             await backends.ask(late, b"{}", 60)
         assert not caught.value.is_unknown
         nursery.cancel_scope.cancel()
+
+
+class _TrioTime(TrioClock):
+    """Both clocks are trio's, so that time limits and waits agree under a clock that jumps."""
+
+    def monotonic(self) -> float:
+        return trio.current_time()
+
+
+def _slow(takes: float) -> tuple[BackendPool, RemoteHook]:
+    """A backend with one place and a timeout of 2 s, which answers after that many seconds."""
+    remote = hook("http://127.0.0.1:1", timeout=2.0, concurrency=1)
+    backends = pool(_TrioTime())
+    link = _BackendLink("app", remote.backend, _TrioTime(), None)
+    backends._known = {("app", remote.backend): link}
+
+    async def post(*_: object) -> AnswerRead:
+        await trio.sleep(takes)
+        return AnswerRead(200, b"{}")
+
+    link._post = post  # type: ignore[method-assign, assignment]
+    return backends, remote
+
+
+async def _ask_side_by_side(
+    backends: BackendPool, remote: RemoteHook, calls: int, seconds: float
+) -> list[str]:
+    """What becomes of calls at the same time."""
+    ends = ["?"] * calls
+
+    async def ask(index: int) -> None:
+        try:
+            await backends.ask(remote, b"{}", seconds)
+            ends[index] = "answered"
+        except BrokerUnavailable as error:
+            ends[index] = "late" if error.is_unknown else "no place"
+
+    async with trio.open_nursery() as nursery:
+        for index in range(calls):
+            nursery.start_soon(ask, index)
+            await trio.testing.wait_all_tasks_blocked()
+    return ends
+
+
+async def test_who_waited_for_a_place_has_the_whole_time_for_its_answer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    backends, remote = _slow(1.5)
+    ends = await _ask_side_by_side(backends, remote, 3, 60)
+    assert ends == ["answered", "answered", "no place"]
+
+
+async def test_calls_cut_short_by_the_hooks_limit_say_nothing_of_the_backend(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    backends, remote = _slow(1.5)
+    places = next(iter(backends._known.values()))._places
+    for _ in range(FAILURES + 1):
+        begun = trio.current_time()
+        places.acquire_on_behalf_of_nowait(backends)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_suffer_late, backends, remote, 2.5)
+            await trio.sleep(1.5)
+            places.release_on_behalf_of(backends)
+        assert trio.current_time() - begun == pytest.approx(2.5)  # the limit holds over both
+    assert samples(backends)["channeld_backend_away", "app"] == 0
+
+
+async def _suffer_late(backends: BackendPool, remote: RemoteHook, seconds: float) -> None:
+    with pytest.raises(BrokerUnavailable) as caught:
+        await backends.ask(remote, b"{}", seconds)
+    assert caught.value.is_unknown
 
 
 async def _never(_: Asked) -> tuple[int, bytes]:
