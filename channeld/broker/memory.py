@@ -32,12 +32,12 @@ __all__ = ["MemoryBroker", "MemoryStatistics"]
 class _Here:
     """A user who is present; each connection with True while it lives, False while it lingers."""
 
-    info: Mapping[str, Any]
+    entry: PresenceEntry
     connections: dict[str, bool] = attrs.field(factory=dict)
 
-    def alive(self) -> int:
-        """How many of the connections live."""
-        return sum(self.connections.values())
+    def show(self, info: Mapping[str, Any], alive: int) -> None:
+        """From now on with this info and this number of connections that live."""
+        self.entry = PresenceEntry(self.entry.user, info, alive)
 
 
 @attrs.define(eq=False)
@@ -145,9 +145,11 @@ class MemoryBroker:
         here = presence.users.get(user)
         first = here is None
         if here is None:
-            here = presence.users[user] = _Here(info)
-        differs, here.info = here.info != info, info
-        presence.alive += not here.connections.get(connection, False)
+            here = presence.users[user] = _Here(PresenceEntry(user, info, 0))
+        differs, is_new = here.entry.info != info, not here.connections.get(connection, False)
+        if differs or is_new:
+            here.show(info, here.entry.connections + is_new)
+        presence.alive += is_new
         here.connections[connection] = True
         if first:
             self._tell(topic, PresenceChange("join", user, info, connection))
@@ -161,6 +163,7 @@ class MemoryBroker:
         here = None if presence is None else presence.users.get(user)
         if presence is not None and here is not None and here.connections.get(connection):
             here.connections[connection] = False
+            here.show(here.entry.info, here.entry.connections - 1)
             presence.alive -= 1
 
     def leave(self, topic: Topic, user: str, connection: str) -> bool:
@@ -169,8 +172,10 @@ class MemoryBroker:
         here = None if presence is None else presence.users.get(user)
         if presence is None or here is None or connection not in here.connections:
             return False
-        presence.alive -= here.connections.pop(connection)
+        lived = here.connections.pop(connection)
+        presence.alive -= lived
         if here.connections:
+            here.show(here.entry.info, here.entry.connections - lived)
             return False
         self._histories.forget(topic, user)
         del presence.users[user]
@@ -182,16 +187,12 @@ class MemoryBroker:
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
         presence = self._here.get(topic, _NOBODY)
-        return [
-            PresenceEntry(user, here.info, here.alive())
-            for user, here in presence.users.items()
-            if user
-        ]
+        return [here.entry for user, here in presence.users.items() if user]
 
     def entry(self, topic: Topic, user: str) -> PresenceEntry | None:
         """How one user is shown there."""
         here = self._here.get(topic, _NOBODY).users.get(user)
-        return None if here is None else PresenceEntry(user, here.info, here.alive())
+        return None if here is None else here.entry
 
     def count(self, topic: Topic) -> PresenceCount:
         """How many are there."""

@@ -178,9 +178,7 @@ class AsyncContext(_BaseContext):
 
     async def presence(self, room: str) -> list[dict[str, Any]]:
         topic = Topic("room", self.channel, room)
-        state = await Pending(self._session.engine.hub.presence.state(topic))
-        users: list[dict[str, Any]] = state["users"]
-        return users
+        return await Pending(self._session.engine.hub.presence.users(topic))
 
     async def online(self, user: str) -> bool:
         return await Pending(resolved(self._session.engine.online(self.channel, user)))

@@ -202,7 +202,8 @@ async def _join_rooms(session: Session, wanted: list[str]) -> None:
     channel = session.channel
     text = session.request.query.get("since") if session.request is not None else None
     since = since_of(text, wanted)
-    for room in wanted:
+    for done, room in enumerate(wanted):
+        await rooms.share_turn(session, done)
         if session.is_in(State.OPENING):
             await rooms.join(session, room, since.get(room), asked=channel.history is not None)
     presence = channel.presence
@@ -287,6 +288,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
         await yield_to_task()
         await session.in_flight.idle()
     await steps.flush(session)
+    await rooms.leave_most(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
         # Here everything is forgotten; the broker makes the rest right when it is back.

@@ -120,6 +120,9 @@ class Runtime(Protocol):
     def make_event(self) -> Event:
         """An event that has not happened yet."""
 
+    async def give_way(self) -> None:
+        """Let everybody else have a turn."""
+
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out."""
 

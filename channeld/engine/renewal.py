@@ -79,14 +79,17 @@ async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_ho
     names = rooms.wanted(session)
     if names is None:
         return
-    for room in list(session.rooms):
-        if room not in names and not await _may_stay(session, room, asks_hook=asks_hook):
+    given = set(names)
+    for done, room in enumerate(list(session.rooms)):
+        await rooms.share_turn(session, done)
+        if room not in given and not await _may_stay(session, room, asks_hook=asks_hook):
             await rooms.leave(session, room, None, reason)
     stayed = list(session.rooms.values())
     news = [room for room in names if room not in session.rooms]
     if (before.history is None) is not (session.channel.history is None):
         news += session.rooms
-    for room in news:
+    for done, room in enumerate(news):
+        await rooms.share_turn(session, done)
         if session.is_in(State.OPEN):
             await rooms.join(session, room, None, asked=True)
     await _revise_presence(session, before.presence, stayed)

@@ -18,7 +18,7 @@ from channeld.engine.session import Origin, Session
 from channeld.engine.showing import show
 from channeld.later import resolved
 from channeld.protocol.codes import ErrorCode
-from channeld.protocol.frames import Frame
+from channeld.protocol.frames import Frame, with_id
 from channeld.protocol.names import is_room_name, nfc
 from channeld.protocol.reserved import EVERYTHING, FRAMES
 from channeld.schema.schemas import validator_of
@@ -92,9 +92,11 @@ async def _presence(session: Session, frame: Frame, id: str | int | None) -> Non
     if "set" in frame:
         return await _show(session, topic, frame, id)
     presence = session.engine.hub.presence
-    count = frame.get("only") == "count"
     await resolved(session.peer.ready())
-    session.answer(await (presence.count(topic) if count else presence.state(topic)), id)
+    if frame.get("only") == "count":
+        session.answer(await presence.count(topic), id)
+    else:
+        session.give(with_id(await presence.state(topic), id))
     return None
 
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
+from typing import Final
 
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import with_position
-from channeld.later import resolved
+from channeld.later import resolved, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name, nfc
 
-__all__ = ["enter", "join", "leave", "put", "update", "wanted"]
+__all__ = ["enter", "join", "leave", "leave_most", "put", "share_turn", "update", "wanted"]
+
+AT_ONCE: Final = 100
+"""Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
 
 
 def wanted(session: Session) -> list[str] | None:
@@ -130,7 +135,7 @@ async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence and tell it who is there."""
     await update(session, topic, plan)
     await resolved(session.peer.ready())
-    session.send(await session.engine.hub.presence.state(topic))
+    session.peer.send(await session.engine.hub.presence.state(topic))
 
 
 async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
@@ -139,6 +144,26 @@ async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
     # What cannot be shown must not be counted: everybody's list would fail with it.
     encode(dict(info))
     await session.engine.hub.enter_presence(session, topic, info)
+
+
+async def share_turn(session: Session, done: int) -> None:
+    """Let others have a turn, if this connection has joined or left as many rooms as it may in one; `done`: so far."""
+    if done and not done % AT_ONCE:
+        await yield_to_task()
+        await session.engine.runtime.give_way()
+
+
+async def leave_most(session: Session) -> None:
+    """Take a connection that has ended out of all its rooms but the last few, which are left in one turn."""
+    channel, engine = session.channel, session.engine
+    while len(session.rooms) > AT_ONCE:
+        for topic in list(islice(session.rooms.values(), AT_ONCE)):
+            with suppress(BrokerUnavailable):
+                await engine.hub.leave(session, topic, channel.presence, session.away)
+            if engine.observer is not None:
+                engine.observer.left(session, topic)
+        await yield_to_task()
+        await engine.runtime.give_way()
 
 
 async def leave(

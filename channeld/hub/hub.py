@@ -29,7 +29,7 @@ from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
 from channeld.later import Later, resolved
 from channeld.plan.plan import PresencePlan
-from channeld.protocol.frames import Frame, encode
+from channeld.protocol.frames import encode
 from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
@@ -167,12 +167,18 @@ class Hub:
             entry.member.rooms.pop(room.topic.name, None)
             self._remove(room.topic, entry.member)
 
-    async def leave(self, member: Member, topic: Topic, plan: PresencePlan | None) -> None:
-        """Take a member out of a room. Idempotent."""
+    async def leave(
+        self,
+        member: Member,
+        topic: Topic,
+        plan: PresencePlan | None,
+        away: float | None = None,
+    ) -> None:
+        """Take a member out of a room, who was asked to come back after `away` seconds. Idempotent."""
         if member.rooms.pop(topic.name, None) is not None:
             self._remove(topic, member)
             self.conflation.flush(member.connection_id, topic)
-            await self.presence.leave(topic, plan, member)
+            await self.presence.leave(topic, plan, member, away)
 
     async def drop(
         self, member: Member, channel: str, plan: PresencePlan | None, away: float | None = None
@@ -302,9 +308,9 @@ class Hub:
         elif topic in self._rooms:
             self.presence.changed(topic, delivered)
 
-    def tell(self, topic: Topic, frame: Frame, skip: str | None) -> None:
-        """Give a frame of the server's own to this node's members of a topic."""
-        self._deliver(topic, Publication(encode(frame), None, skip))
+    def tell(self, topic: Topic, payload: bytes, skip: str | None) -> None:
+        """Give a frame of the server's own, as its JSON, to this node's members of a topic."""
+        self._deliver(topic, Publication(payload, None, skip))
 
     def _deliver(self, topic: Topic, publication: Publication) -> None:
         room = self._rooms.get(topic)

@@ -35,7 +35,7 @@ ANONYMOUS = ""
 AWAY = 10.0
 """Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
 
-Tell = Callable[[Topic, Frame, str | None], None]
+Tell = Callable[[Topic, bytes, str | None], None]
 OnChange = Callable[[Topic, str, Mapping[str, Any] | None], None]
 Spawn = Callable[[Awaitable[object]], None]
 
@@ -59,7 +59,7 @@ class _Batch:
 class Presence:
     """The presence of this node's members.
 
-    `tell(topic, frame, skip)` gives a frame to this node's members of a topic, but not to the connection `skip`. `spawn`
+    `tell(topic, frame, skip)` gives a frame's JSON to this node's members of a topic, but not to the connection `skip`. `spawn`
     runs what a timer started and could not finish at once. To be set: `plan_of(channel)`, what a channel says of presence
     now. May be set: `on_change(topic, user, info)`, called at once and not in batches for a user who came (with `info`) or
     left (None), on one of the nodes.
@@ -75,8 +75,8 @@ class Presence:
         self._spawn = spawn
         self.on_change: OnChange | None = None
         self.plan_of: Callable[[str], PresencePlan | None] = lambda _channel: None
-        # Tuples: most users have one connection, and a set of one takes four times the room.
-        self._here: dict[tuple[Topic, str], tuple[str, ...]] = {}
+        # Most users have one connection, which is kept as it is; several as keys, of which each goes for the same price.
+        self._here: dict[tuple[Topic, str], str | dict[str, None]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
         # Which of this node's connections set a user's state, if any did.
         self._states: dict[tuple[Topic, str], str] = {}
@@ -91,9 +91,7 @@ class Presence:
         """
         user = member.user_id or ANONYMOUS
         key = (topic, user)
-        here = self._here.get(key, ())
-        if member.connection_id not in here:
-            self._here[key] = (*here, member.connection_id)
+        self._remember(key, member.connection_id)
         try:
             shown = await self._with_state(topic, member, info)
             value = shown.packed()
@@ -130,7 +128,7 @@ class Presence:
         """
         user, connection = member.user_id or ANONYMOUS, member.connection_id
         entry = await resolved(self._broker.entry(topic, user))
-        if entry is None or connection not in self._here.get((topic, user), ()):
+        if entry is None or not self._is_here((topic, user), connection):
             return
         now = Shown.unpack(entry.info).info
         shown = Shown(now) if state is None else Shown(now, dict(state), connection)
@@ -184,11 +182,9 @@ class Presence:
     ) -> None:
         """Count a member out; the others are told after its `stay`, if its user has not come back."""
         user = member.user_id or ANONYMOUS
-        connections = self._here.get((topic, user), ())
-        if member.connection_id not in connections:
+        if not self._is_here((topic, user), member.connection_id):
             return
-        is_last = len(connections) == 1
-        self._forget((topic, user), member.connection_id)
+        is_last = self._forget((topic, user), member.connection_id)
         seconds = stay(plan, away)
         if is_last and user != ANONYMOUS and seconds > 0:
             self._linger(topic, seconds, user, member.connection_id)
@@ -197,12 +193,28 @@ class Presence:
         else:
             await self._left(topic, user, member.connection_id, lives=True)
 
-    def _forget(self, key: tuple[Topic, str], connection: str) -> None:
-        left = tuple(one for one in self._here.get(key, ()) if one != connection)
-        if left:
-            self._here[key] = left
+    def _is_here(self, key: tuple[Topic, str], connection: str) -> bool:
+        here = self._here.get(key)
+        return connection in here if isinstance(here, dict) else here == connection
+
+    def _remember(self, key: tuple[Topic, str], connection: str) -> None:
+        here = self._here.get(key, connection)
+        if isinstance(here, dict):
+            here[connection] = None
         else:
-            self._here.pop(key, None)
+            self._here[key] = here if here == connection else {here: None, connection: None}
+
+    def _forget(self, key: tuple[Topic, str], connection: str) -> bool:
+        """A connection of this node is no more. True: no other of its user is here."""
+        here = self._here.get(key)
+        if isinstance(here, dict):
+            here.pop(connection, None)
+            if here:
+                return False
+        elif here != connection:
+            return here is None
+        del self._here[key]
+        return True
 
     def _linger(self, topic: Topic, seconds: float, user: str, connection: str) -> None:
         def expire(_now: float) -> None:
@@ -237,7 +249,7 @@ class Presence:
         else:
             fields = {} if change.event == "leave" else Shown.unpack(change.info).fields()
             frame = _presence(topic, event=change.event, user=change.user, **fields)
-            self._tell(topic, frame, change.skip)
+            self._tell(topic, encode(frame), change.skip)
 
     def _gather(self, topic: Topic, plan: PresencePlan, change: PresenceChange) -> None:
         batch, user = self._batch(topic, plan), change.user
@@ -247,11 +259,11 @@ class Presence:
                 batch.leaves.add(user)
         elif change.event == "update" and user not in batch.joins:
             frame = _presence(topic, event="update", user=user, **shown)
-            self._tell(topic, frame, change.skip)
+            self._tell(topic, encode(frame), change.skip)
         elif user in batch.leaves:
             # Nobody was told of the leave, so to them the user is there, maybe with other info.
             batch.leaves.discard(user)
-            self._tell(topic, _presence(topic, event="update", user=user, **shown), None)
+            self._tell(topic, encode(_presence(topic, event="update", user=user, **shown)), None)
         else:
             batch.joins[user] = shown
 
@@ -309,17 +321,22 @@ class Presence:
         joins = [{"user": user, **shown} for user, shown in batch.joins.items()]
         leaves = [{"user": user} for user in sorted(batch.leaves)]
         frame = _presence(topic, event="changes", joins=joins, leaves=leaves)
-        self._tell(topic, frame, None)
+        self._tell(topic, encode(frame), None)
 
-    async def state(self, topic: Topic) -> Frame:
-        """The `presence` frame that says who is there."""
-        return _presence(
-            topic, event="state", users=[_shown(one) for one in await self.users(topic)]
-        )
+    async def state(self, topic: Topic) -> bytes:
+        """The `presence` frame that says who is there, as its JSON."""
+        entries = await resolved(self._broker.present(topic))
+        users = [one.encoded or _encode(one) for one in entries]
+        frame = encode(_presence(topic, event="state", users=[]))
+        if users:
+            # Joined once, with what stands before and behind: a copy of all costs as much again.
+            users[0] = frame[:-2] + users[0]
+            users[-1] += frame[-2:]
+        return b",".join(users) or frame
 
-    async def users(self, topic: Topic) -> list[PresenceEntry]:
-        """Who is there, in the order they came."""
-        return await resolved(self._broker.present(topic))
+    async def users(self, topic: Topic) -> list[Frame]:
+        """Who is there, in the order they came, each as the `presence` frame shows it."""
+        return [_shown(one) for one in await resolved(self._broker.present(topic))]
 
     async def count(self, topic: Topic) -> Frame:
         """The `presence` frame that says how many are there; anonymous connections are connections as well."""
@@ -342,6 +359,11 @@ def stay(plan: PresencePlan | None, away: float | None) -> float:
 def _shown(entry: PresenceEntry) -> Frame:
     shown = Shown.unpack(entry.info).fields()
     return {"user": entry.user, **shown, "connections": entry.connections}
+
+
+def _encode(entry: PresenceEntry) -> bytes:
+    entry.encoded = encoded = encode(_shown(entry))
+    return encoded
 
 
 def _presence(topic: Topic, **fields: object) -> Frame:

@@ -14,7 +14,17 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-__all__ = ["DEEPEST", "BadFrame", "Frame", "Json", "decode", "encode", "id_of", "is_finite"]
+__all__ = [
+    "DEEPEST",
+    "BadFrame",
+    "Frame",
+    "Json",
+    "decode",
+    "encode",
+    "id_of",
+    "is_finite",
+    "with_id",
+]
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
@@ -95,6 +105,11 @@ def encode(frame: Frame) -> bytes:
         TypeError: for what JSON cannot say (only a hook's frame can hold such a thing).
     """
     return orjson.dumps(frame)
+
+
+def with_id(frame: bytes, id: str | int | None) -> bytes:
+    """A frame's JSON with an `id`, if there is one. The frame has at least its `type`, so a comma is right."""
+    return frame if id is None else b'%b,"id":%b}' % (frame[:-1], orjson.dumps(id))
 
 
 def is_finite(value: object) -> bool:

@@ -163,9 +163,7 @@ class HookServer:
     async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
         """Who is in a room."""
         topic = Topic("room", self._channel(channel).name, room)
-        state = await Pending(self._engine.hub.presence.state(topic))
-        users: list[dict[str, Any]] = state["users"]
-        return users
+        return await Pending(self._engine.hub.presence.users(topic))
 
     async def set_presence(
         self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None

@@ -122,6 +122,10 @@ class TrioRuntime:
         """An event of trio's."""
         return trio.Event()
 
+    async def give_way(self) -> None:
+        """Let trio's other tasks have a turn."""
+        await trio.lowlevel.checkpoint()
+
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own; an exception in it is logged, never let out. Dropped when `run` has ended."""
         if self._nursery is not None:

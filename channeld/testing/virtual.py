@@ -118,6 +118,10 @@ class VirtualRuntime:
 
     make_event = staticmethod(trio.Event)
 
+    async def give_way(self) -> None:
+        """Let the others have a turn."""
+        await trio.lowlevel.checkpoint()
+
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task; what it raises is kept in `failures`."""
         self._nursery.start_soon(self._contained, pending)

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 from hypothesis import settings
@@ -34,6 +35,25 @@ def test_everything_is_done_when_a_verb_returns() -> None:
     broker.subscribe(A)
     position = broker.publish(A, b"1", KEEP, "c1")
     assert delivered == [Publication(b"1", position, "c1")]
+
+
+def test_an_entry_is_another_object_exactly_when_something_in_it_changes() -> None:
+    broker, _, _ = made()
+    broker.enter(A, "ann", "1", {"n": 1})
+    seen = [broker.entry(A, "ann")]
+    broker.enter(A, "ann", "1", {"n": 1})
+    assert broker.entry(A, "ann") is seen[0]
+    for change in (
+        lambda: broker.enter(A, "ann", "1", {"n": 2}),
+        lambda: broker.enter(A, "ann", "2", {"n": 2}),
+        lambda: broker.linger(A, "ann", "2"),
+        lambda: broker.enter(A, "ann", "2", {"n": 2}),
+        lambda: broker.leave(A, "ann", "2"),
+    ):
+        change()
+        seen.append(broker.entry(A, "ann"))
+    assert all(one is not other for one, other in itertools.pairwise(seen))
+    assert [one and one.connections for one in seen] == [1, 1, 2, 1, 2, 1]
 
 
 def test_reading_leaves_nothing_behind() -> None:

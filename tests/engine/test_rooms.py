@@ -232,3 +232,22 @@ async def test_more_teams_than_rooms_are_told(serve: Serve) -> None:
         assert list(client.session.rooms) == ["team-a", "team-b", "team-c"]
         error = await client.receive("error")
         assert (error["code"], error["limit"]) == ("LIMIT_EXCEEDED", 3)
+
+
+async def test_a_connection_in_many_rooms_joins_and_leaves_them_in_several_turns(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(TEAMS.replace("rooms_per_connection: 3", "rooms_per_connection: 250")) as app:
+        inside: list[int] = []
+
+        async def give_way() -> None:
+            inside.append(app.engine.hub.statistics().rooms)
+
+        monkeypatch.setattr(app.runtime, "give_way", give_way)
+        client = await app.connect(
+            "/teams", user="ann", claims={"teams": list(map(str, range(250)))}
+        )
+        await client.received()
+        await client.close()
+        assert inside == [100, 200, 150, 50]
+        assert app.engine.hub.statistics().rooms == 0

@@ -171,7 +171,8 @@ class HubAgainstModel(RuleBasedStateMachine):
     @invariant()
     def presence_is_the_users_inside_and_those_in_grace(self) -> None:
         for name in "xy":
-            state = run_sync(self.kit.hub.presence.state(room(name)))
+            state = json.loads(run_sync(self.kit.hub.presence.state(room(name))))
+            assert state["users"] == run_sync(self.kit.hub.presence.users(room(name)))
             connections = {u["user"]: u["connections"] for u in state["users"]}
             ghosts = {user for (at, user) in self.lingering if at == name}
             assert set(connections) == self._users(name) | ghosts

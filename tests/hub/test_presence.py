@@ -30,7 +30,7 @@ def test_without_events_nobody_is_told_but_the_state_is_there() -> None:
     bob = enter(kit, plan, "b", "bob")
     run_sync(kit.hub.drop(bob, CHANNEL, plan))
     assert ann.peer.frames == []
-    assert [u["user"] for u in run_sync(kit.hub.presence.state(room("x")))["users"]] == ["ann"]
+    assert [u["user"] for u in run_sync(kit.hub.presence.users(room("x")))] == ["ann"]
 
 
 def test_without_grace_the_leave_is_told_at_once() -> None:
@@ -46,7 +46,7 @@ def test_lingering_user_is_there_with_no_connection() -> None:
     enter(kit, plan, "a", "ann")
     bob = enter(kit, plan, "b", "bob")
     run_sync(kit.hub.drop(bob, CHANNEL, plan))
-    users = run_sync(kit.hub.presence.state(room("x")))["users"]
+    users = run_sync(kit.hub.presence.users(room("x")))
     assert [(u["user"], u["connections"]) for u in users] == [("ann", 1), ("bob", 0)]
 
 
@@ -96,7 +96,7 @@ def test_presence_that_a_reload_switched_off_is_still_left() -> None:
     kit = Kit()
     bob = enter(kit, presence(), "b", "bob")
     run_sync(kit.hub.drop(bob, CHANNEL, None))
-    assert run_sync(kit.hub.presence.state(room("x")))["users"] == []
+    assert run_sync(kit.hub.presence.users(room("x"))) == []
 
 
 def test_same_connection_may_leave_and_come_back_within_grace() -> None:
@@ -106,7 +106,7 @@ def test_same_connection_may_leave_and_come_back_within_grace() -> None:
     run_sync(kit.hub.join(bob, room("x")))
     run_sync(kit.hub.enter_presence(bob, room("x"), {}))
     kit.advance(10)
-    users = run_sync(kit.hub.presence.state(room("x")))["users"]
+    users = run_sync(kit.hub.presence.users(room("x")))
     assert [(u["user"], u["connections"]) for u in users] == [("bob", 1)]
 
 
@@ -123,7 +123,7 @@ def test_a_grace_that_ended_with_a_return_does_not_cut_the_next_one_short() -> N
     assert ann.peer.take() == []
     kit.advance(0.1)
     assert [frame["event"] for frame in ann.peer.take()] == ["leave"]
-    users = run_sync(kit.hub.presence.state(room("x")))["users"]
+    users = run_sync(kit.hub.presence.users(room("x")))
     assert [one["user"] for one in users] == ["ann"]
 
 

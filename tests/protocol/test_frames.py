@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channeld.protocol import frames
-from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode, id_of, is_finite
+from channeld.protocol.frames import DEEPEST, BadFrame, decode, encode, id_of, is_finite, with_id
 
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}") -> bytes:
@@ -206,3 +206,12 @@ def test_an_id_is_read_out_of_any_object(text: bytes, id: object) -> None:
 def test_a_number_that_is_not_finite_is_found_wherever_it_stands(number: float) -> None:
     assert not is_finite({"a": [1, ({"b": number},)]})
     assert is_finite({"a": [1, ({"b": 1.5},)], "c": None, "d": "NaN"})
+
+
+@pytest.mark.parametrize("id", ["a", 'quote "', 7])
+def test_an_id_is_added_to_what_is_encoded(id: str | int) -> None:
+    assert json.loads(with_id(b'{"type":"presence"}', id)) == {"type": "presence", "id": id}
+
+
+def test_without_an_id_a_frame_stays_as_it_is() -> None:
+    assert with_id(b'{"type":"presence"}', None) == b'{"type":"presence"}'
