@@ -13,6 +13,8 @@ from channeld.lsp.worker import Reported, Wanted, framed, read_framed_async
 
 __all__ = ["Checks"]
 
+_PATIENCE_S: Final = 5.0
+
 # `-P`: the editor's folder is somebody's project, whose modules must not be found in place of ours.
 # Not `-m`: the module's classes would be `__main__`'s there, and not those that are sent.
 _COMMAND: Final = (sys.executable, "-P", "-c", "from channeld.lsp.worker import main; main()")
@@ -59,6 +61,12 @@ class Checks:
             await process.wait()
         if self._answers is not None:
             self._answers.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._answers
+        if process is not None and process.stdout is not None:
+            # Its transport closes at the end of what the process wrote; a reader that is cancelled leaves it open.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.stdout.read(), _PATIENCE_S)
 
     async def _started(self) -> asyncio.subprocess.Process:
         async with self._starting:
