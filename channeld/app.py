@@ -38,7 +38,7 @@ from channeld.server.jwks import RemoteKeySet, keep_fresh
 from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
-from channeld.server.sockets import named, release
+from channeld.server.sockets import is_shared, named, release
 from channeld.server.systemd import notify
 from channeld.shadow import Shadow
 from channeld.telemetry import Sample, log, reconfigure, toggle_debug
@@ -55,6 +55,8 @@ LIFESPAN_END_S = 2.0
 """Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
 # Hundredths of a second.
 _SEEN_OFF = 300
+# Seconds between two looks for a server that has come to the API's address.
+_LOOK_S = 0.05
 
 Reloader = Callable[[], Plan | Report]
 """Reads the configuration again: the new plan, or the report with its errors. Runs in a worker thread."""
@@ -280,7 +282,14 @@ class App:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch, control.past, self.cluster.samples, self.runtime.clock.wall)
             app = make_app(control)
-            await serve_http(app, sockets, until=self._leaves.wait, task_status=task_status)
+            until = partial(self._leave_api, sockets)
+            await serve_http(app, sockets, until=until, task_status=task_status)
+
+    async def _leave_api(self, sockets: Sequence[socket]) -> None:
+        """Return when the API's address is another server's: in a drain, as soon as one listens there as well."""
+        await self._leaves.wait()
+        while not any(map(is_shared, sockets)):  # noqa: ASYNC110 - no event tells of it
+            await trio.sleep(_LOOK_S)
 
     def _urls(self) -> list[str]:
         scheme = "ws" if self._tls is None else "wss"
@@ -359,7 +368,7 @@ class App:
         # Health checks fail from now on, and load balancers need a while to see that.
         await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
-        # From now on another server can have the API's address.
+        # From now on another server can have the API's address; until it does, this one says that it is not ready.
         self._leaves.set()
         await self.server.stop_accepting(drain.over)
         self.engine.drain(drain.over)

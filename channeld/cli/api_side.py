@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import click
 
-from channeld.cli.binding import bind_nearby, bind_or_explain
+from channeld.cli.binding import bind_nearby, bind_or_explain, is_left
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
 from channeld.plan.load import Checked
@@ -50,7 +50,12 @@ def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket
     if may_move:
         sockets, _moved = bind_nearby([api.bind])
         return sockets
-    return bind_or_explain([api.bind], beside=beside, listens=not beside)
+    try:
+        return bind_or_explain([api.bind], beside=beside, listens=not beside)
+    except click.ClickException:
+        if beside or not is_left(api.bind):
+            raise
+    return bind_or_explain([api.bind], beside=True, listens=False)
 
 
 def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:

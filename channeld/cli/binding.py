@@ -2,17 +2,19 @@
 
 import errno
 from collections.abc import Sequence
-from socket import socket
+from socket import AF_UNIX, create_connection, socket
 from typing import Final
 
 import click
 
+from channeld.config.reachable import reachable
 from channeld.config.scalars import TcpAddress, format_address, parse_address
 from channeld.server.sockets import BindError, bind, named
 
-__all__ = ["bind_nearby", "bind_or_explain", "explained"]
+__all__ = ["bind_nearby", "bind_or_explain", "explained", "is_left"]
 
 _NEARBY: Final = 20
+_PATIENCE_S: Final = 1.0
 _ADVICE: Final = (
     ". Is another server running? To replace it without a gap: --take-over. To use another address: --bind HOST:PORT, "
     "or make run BIND=HOST:PORT"
@@ -40,6 +42,27 @@ def explained(error: BindError, *, beside: bool) -> click.ClickException:
     if _is_taken(error):
         advice = _NOT_OURS if beside else _ADVICE
     return click.ClickException(f"{error}{advice}")
+
+
+def is_left(address: str) -> bool:
+    """Whether a control API there says that its server drains: such a one leaves its address to who listens beside it."""
+    try:
+        with _connected(address) as sock:
+            sock.sendall(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    except OSError:
+        return False
+    return b" 503 " in answer[:16] and b"draining" in answer
+
+
+def _connected(address: str) -> socket:
+    if not address.startswith("unix:"):
+        host, _, port = reachable(address).rpartition(":")
+        return create_connection((host.strip("[]"), int(port)), _PATIENCE_S)
+    sock = socket(AF_UNIX)
+    sock.settimeout(_PATIENCE_S)
+    sock.connect(address.removeprefix("unix:"))
+    return sock
 
 
 def bind_nearby(addresses: Sequence[str]) -> tuple[list[socket], list[tuple[str, str]]]:

@@ -32,6 +32,7 @@ __all__ = [
     "BindError",
     "bind",
     "is_ours",
+    "is_shared",
     "listen",
     "named",
     "release",
@@ -43,6 +44,7 @@ HANDSHAKE_S: Final = 0.25
 """Seconds that a TCP handshake under way is waited for when its listener retires: a long round trip."""
 
 _BACKLOG: Final = 1024
+_LISTENS: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 # Linux, on all platforms that Python has wheels for. Drops a segment with SYN and without ACK, and lets the others pass.
 _SO_ATTACH_FILTER: Final = 26
 _NO_SYN: Final = (
@@ -147,6 +149,24 @@ def retire(sock: socket.socket) -> float:
 def is_ours(sock: socket.socket) -> bool:
     """Whether it is open, and what waits in its queue is lost when we close it: it is not systemd's."""
     return sock.fileno() >= 0 and not isinstance(sock, InheritedSocket)
+
+
+def is_shared(sock: socket.socket) -> bool:
+    """Whether another socket listens on its address by now; yes where the system does not tell."""
+    if isinstance(sock, _UnixListener):
+        return not sock.is_at(sock.bound)
+    if sock.family == socket.AF_UNIX or not is_ours(sock):
+        return False
+    host, port = sock.getsockname()[:2]
+    packed = socket.inet_pton(sock.family, host)
+    words = struct.unpack(f"<{len(packed) // 4}I", packed)
+    address = f"{''.join(f'{word:08X}' for word in words)}:{port:04X}"
+    table = "/proc/net/tcp6" if sock.family == socket.AF_INET6 else "/proc/net/tcp"
+    try:
+        rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+    except OSError:
+        return True
+    return sum(row[1] == address and row[3] == _LISTENS for row in rows) > 1
 
 
 def release(sock: socket.socket) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from channeld.server.sockets import HANDSHAKE_S, BindError, bind, listen, named, release, retire
+from channeld.server.sockets import (
+    HANDSHAKE_S,
+    BindError,
+    bind,
+    is_shared,
+    listen,
+    named,
+    release,
+    retire,
+)
 from channeld.server.systemd import InheritedSocket
 
 
@@ -213,3 +222,25 @@ def test_another_users_unix_socket_is_left_alone(
     with pytest.raises(BindError, match="belongs to another user"):
         bind([f"unix:{tmp_path / 's'}"], beside=True)
     old.close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+def test_it_is_seen_when_another_one_listens_there(address: str) -> None:
+    (first,) = bind([address])
+    with first:
+        (second,) = bind([named(first)], beside=True, listens=False)
+        with second:
+            assert not is_shared(first)
+            listen(second)
+            assert is_shared(first)
+        assert not is_shared(first)
+
+
+def test_it_is_seen_when_a_unix_sockets_path_is_another_ones(tmp_path: Path) -> None:
+    (first,) = bind([f"unix:{tmp_path}/s"])
+    (second,) = bind([f"unix:{tmp_path}/s"], beside=True, listens=False)
+    with first, second:
+        assert not is_shared(first)
+        listen(second)
+        assert is_shared(first)
+        release(second)

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 
 from tests.ports import free_port
 from tests.server.kit import write_certificate
-from tests.system.kit import Served
+from tests.system.kit import Served, eventually
 from tests.system.restarts import Tried, estate, over
 
 Serve = Callable[..., Served]
@@ -25,6 +25,11 @@ ALONE = """
     channels:
       room: {path: /room, auth: none, messages: {say: {schema: true, route: sender}}}
 """
+
+
+def listeners(port: int) -> int:
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 def assert_whole(tried: Tried, restarts: int, clients: int) -> None:
@@ -104,9 +109,15 @@ def test_the_addresses_are_free_from_the_begin_of_the_drain(serve: Serve) -> Non
         assert last.ask("ping")["type"] == "pong"
         first.tell(signal.SIGTERM)
         first.event("server_draining")
+        # Until another server comes there, the first one tells its load balancer on the API's address, too.
+        ready = f"http://127.0.0.1:{api}/health/ready"
+        assert httpx.get(ready, trust_env=False).status_code == 503
         second = serve(yaml)
-        answer = httpx.get(f"http://127.0.0.1:{api}/health/ready", trust_env=False)
-        assert answer.status_code == 200
+        eventually(lambda: httpx.get(ready, trust_env=False).status_code == 200)
+        second.event("api_started")
+        # From now on nobody reaches the first.
+        eventually(lambda: listeners(api) == 1)
+        assert {httpx.get(ready, trust_env=False).status_code for _ in range(9)} == {200}
         assert first.process.poll() is None
         with second.connect("/room") as client:
             assert client.ask("ping")["type"] == "pong"
