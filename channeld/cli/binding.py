@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from contextlib import ExitStack
 from socket import AF_UNIX, create_connection, socket
 from typing import Final
 
@@ -59,9 +60,11 @@ def _connected(address: str) -> socket:
     if not address.startswith("unix:"):
         host, _, port = reachable(address).rpartition(":")
         return create_connection((host.strip("[]"), int(port)), _PATIENCE_S)
-    sock = socket(AF_UNIX)
-    sock.settimeout(_PATIENCE_S)
-    sock.connect(address.removeprefix("unix:"))
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket(AF_UNIX))
+        sock.settimeout(_PATIENCE_S)
+        sock.connect(address.removeprefix("unix:"))
+        undo.pop_all()
     return sock
 
 
