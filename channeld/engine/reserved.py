@@ -19,7 +19,7 @@ from channeld.engine.showing import show
 from channeld.later import resolved
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, with_id
-from channeld.protocol.names import is_room_name, nfc
+from channeld.protocol.names import is_room_name, room_name
 from channeld.protocol.reserved import EVERYTHING, FRAMES
 from channeld.schema.schemas import validator_of
 from channeld.schema.violations import Validator, Violation
@@ -44,7 +44,7 @@ async def receive(
     if not validator.accepts(frame):
         return session.refuse_message(validator.explain(frame), id)
     if "room" in frame:
-        frame["room"] = nfc(frame["room"])
+        frame["room"] = room_name(frame["room"])
     return await VERBS[kind](session, frame, id)
 
 

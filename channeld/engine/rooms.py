@@ -13,7 +13,7 @@ from channeld.later import resolved, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
-from channeld.protocol.names import is_room_name, nfc
+from channeld.protocol.names import is_room_name, room_name
 
 __all__ = ["enter", "join", "leave", "leave_most", "put", "share_turn", "update", "wanted"]
 
@@ -33,7 +33,7 @@ def wanted(session: Session) -> list[str] | None:
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
     if len(rendered) == 1 and isinstance(rendered[0], str):
-        session.home = session.room = nfc(rendered[0])
+        session.home = session.room = room_name(rendered[0])
     else:
         session.home = session.room = None
     most = session.channel.limits.rooms_per_connection
@@ -46,9 +46,9 @@ def _named(rendered: list[object]) -> Iterator[str]:
     for room in rendered:
         if isinstance(room, list):
             # Of a list in a token, what cannot be a name is skipped: the others are not to lose theirs for it.
-            yield from filter(is_room_name, map(nfc, room))
+            yield from filter(is_room_name, map(room_name, room))
         elif room is not MISSING:
-            yield nfc(str(room))
+            yield room_name(str(room))
 
 
 async def put(session: Session, room: str) -> None:

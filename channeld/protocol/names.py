@@ -3,17 +3,28 @@
 import unicodedata
 from typing import Final, NamedTuple
 
-__all__ = ["EVERYONE", "Topic", "is_plain", "is_room_name", "nfc"]
+__all__ = ["EVERYONE", "Topic", "is_plain", "is_room_name", "nfc", "room_name"]
 
 
 # Nobody sees them, or they make other characters stand elsewhere: two names that look alike would be two rooms.
 _UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff")
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONGEST: Final = 128
+# The characters that one of a text in NFC can come from, at most: U+1F82 is a letter and three marks.
+_COMPOSED: Final = 4
 
 
 def nfc(text: str) -> str:
     """The text in Unicode's form NFC (annex 15): what looks the same is the same name."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def room_name(text: str) -> str:
+    """The text in NFC; as it stands where it is too long to be a room's name in any form.
+
+    Marks without end cost their square to bring into order: half a second for 64 KiB of them.
+    """
+    return nfc(text) if len(text) <= _LONGEST * _COMPOSED else text
 
 
 def is_plain(text: str) -> bool:
@@ -30,7 +41,7 @@ def is_plain(text: str) -> bool:
 
 def is_room_name(room: str) -> bool:
     """Whether it is 1 to 128 characters, in NFC, each of which can be seen."""
-    return 1 <= len(room) <= 128 and is_plain(room) and nfc(room) == room
+    return 1 <= len(room) <= _LONGEST and is_plain(room) and nfc(room) == room
 
 
 class Topic(NamedTuple):

@@ -28,7 +28,7 @@ from channeld.plan.plan import ChannelPlan, Match, MessagePlan, NotInRoom, Plan
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, decode
-from channeld.protocol.names import Topic, nfc
+from channeld.protocol.names import Topic, room_name
 from channeld.schema.violations import Validator
 from channeld.server.handshake import judge_channel, judge_offer
 from channeld.server.origins import OriginCheck, origin_check
@@ -326,7 +326,11 @@ def _enter(session: Session, own: Session, room: str) -> bool:
 
 def _refuses_subscription(session: Session, own: Session, room: object) -> str | None:
     subscribe = session.channel.subscribe
-    if not isinstance(room, str) or subscribe is None or not may_subscribe(session, nfc(room)):
+    if (
+        not isinstance(room, str)
+        or subscribe is None
+        or not may_subscribe(session, room_name(room))
+    ):
         return ErrorCode.FORBIDDEN.value
     most = min(session.channel.limits.rooms_per_connection, subscribe.max or 1 << 31)
     if room not in session.rooms and len(own.rooms) > most:

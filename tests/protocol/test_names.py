@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.protocol.names import is_plain, is_room_name, nfc
+from channeld.protocol.names import is_plain, is_room_name, nfc, room_name
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "a b", "é", "日本", "*", "../x", "😀"])
@@ -31,6 +31,12 @@ def test_what_is_none(name: str) -> None:
 def test_what_looks_the_same_is_the_same_name() -> None:
     assert nfc("e\u0301") == "\u00e9" == nfc("\u00e9")
     assert nfc("abc") == "abc"
+
+
+def test_what_is_too_long_to_be_a_room_is_not_brought_into_form() -> None:
+    longest = "\u03b1\u0313\u0300\u0345" * 128
+    assert is_room_name(room_name(longest))
+    assert room_name(longest + "\u0323") == longest + "\u0323"
 
 
 @pytest.mark.parametrize("text", ["", "a b", "\u00e9", "\u65e5\u672c", "e\u0301"])

@@ -16,7 +16,7 @@ from channeld.plan.targets.target import Target, TargetKind, of_channel
 from channeld.plan.templates import CheckedTemplate
 from channeld.pointer import at
 from channeld.protocol.frames import Frame
-from channeld.protocol.names import Topic, is_room_name, nfc
+from channeld.protocol.names import Topic, is_room_name, room_name
 
 __all__ = ["RoomPlan", "ToRoom"]
 
@@ -34,7 +34,7 @@ class RoomPlan(TargetPlan):
         if self.room is None:
             return False
         room = self.room(sender, frame)
-        sender.room = None if room is MISSING else nfc(str(room))
+        sender.room = None if room is MISSING else room_name(str(room))
         return True
 
     def topic(self, sender: Sender, frame: Frame) -> Topic | None:
@@ -48,7 +48,7 @@ class RoomPlan(TargetPlan):
             rendered = self.room(sender, frame)
             if rendered is MISSING:
                 return None
-            room = sender.room = nfc(str(rendered))
+            room = sender.room = room_name(str(rendered))
         if room is None:
             return None
         own = sender.channel.name

@@ -33,6 +33,15 @@ def test_from_outside_any_room_name_will_do(name: str, admitted: bool) -> None:
             plan.topic(sender(), {})
 
 
+@pytest.mark.parametrize("members_only", [True, False])
+def test_marks_without_end_are_not_brought_into_order(members_only: bool) -> None:
+    marks = "a" + "\u0301\u0323" * 500
+    plan = RoomPlan(room=lambda *_: marks, members_only=members_only)
+    with pytest.raises(NotInRoom) as refused:
+        plan.topic(sender(), {})
+    assert refused.value.room == marks
+
+
 def test_a_room_of_the_same_name_elsewhere_is_another() -> None:
     plan = RoomPlan(room=lambda *_: "a", channel="d", members_only=False)
     assert plan.topic(sender("a"), {}) == Topic("room", "d", "a")
