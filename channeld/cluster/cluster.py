@@ -469,10 +469,17 @@ class Cluster:
         arguments: dict[str, Json] = {"connection": found[-1].id, "room": room, "state": shown}
         return any(row for _, row in await self._everywhere("show", arguments, bool))
 
-    async def post(self, stream: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
-        """Give a stream, wherever it is, what its client has posted: the answers, or an HTTP status."""
+    async def post(
+        self, stream: str, channel: str, user: str | None, texts: list[bytes]
+    ) -> list[bytes] | int:
+        """Give a stream of a channel, wherever it is, what its client has posted: the answers, or an HTTP status."""
         sent: list[Json] = [text.decode("utf-8", "replace") for text in texts]
-        arguments: dict[str, Json] = {"stream": stream, "user": user, "texts": sent}
+        arguments: dict[str, Json] = {
+            "stream": stream,
+            "channel": channel,
+            "user": user,
+            "texts": sent,
+        }
         rows, unheard = await self._ask_all("post", arguments, bool, patience=PATIENCE_FOR_POSTS)
         for _, row in rows:
             return row if isinstance(row, int) else [str(one).encode() for one in _items(row)]

@@ -30,7 +30,7 @@ MOST_ROOMS: Final = 1_000
 Arguments: TypeAlias = Mapping[str, Any]
 
 
-Post: TypeAlias = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
+Post: TypeAlias = Callable[[str, str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
 """Gives a stream of this node messages that its client posted elsewhere: the answers, or an HTTP status."""
 
 
@@ -228,7 +228,7 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     texts = [text.encode() for text in arguments["texts"]]
     # `Pending` is what drives it here: what is posted may have to wait.
     await yield_to_task()
-    found = await node.post(arguments["stream"], arguments["user"], texts)
+    found = await node.post(arguments["stream"], arguments["channel"], arguments["user"], texts)
     if isinstance(found, int):
         return [] if found == 404 else [found]
     return [[answer.decode() for answer in found]]

@@ -150,6 +150,7 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
     "post": (
         _object(
             stream={"type": "string", "minLength": 1, "maxLength": 128},
+            channel=_NAME,
             user=_MAYBE_NAME,
             texts={"type": "array", "items": {"type": "string"}, "maxItems": 100},
         ),

@@ -12,7 +12,7 @@ import trio
 from channeld.engine.ports import Runtime
 from channeld.plan.plan import Plan
 from channeld.server.exchange import Answer, refuse
-from channeld.server.handshake import Accept, Arrival, Condition, Rules, decide
+from channeld.server.handshake import Accept, Arrival, Condition, Rules, Seat, decide
 from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, StreamClient
@@ -20,7 +20,7 @@ from channeld.server.transports import CALLS, TRANSPORTS
 from channeld.server.transports.transport import Respond, Transport
 from channeld.telemetry import log
 
-__all__ = ["Admission", "Counters"]
+__all__ = ["Admission", "Counters", "Seat"]
 
 
 class Waiting(Protocol):
@@ -70,7 +70,8 @@ class Admission:
         transports: what clients may ask for; the first where they ask for none.
         answerer: answers calls; without one there are none.
         sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
-            these each address has.
+            these each address has. `calls` and `callers`: the same of POSTs and preflights, which clients make beside their
+            streams, so that they take no client's place.
     """
 
     engine: Engine
@@ -85,6 +86,8 @@ class Admission:
     sockets: int = 0
     open: int = 0
     addresses: dict[str, int] = attrs.field(factory=dict)
+    calls: int = 0
+    callers: dict[str, int] = attrs.field(factory=dict)
     waiting: dict[Waiting, None] = attrs.field(factory=dict)
     _rules_of: tuple[Plan, Rules] | None = None
     _empty: trio.Event = attrs.field(factory=trio.Event)
@@ -114,9 +117,7 @@ class Admission:
         else:
             verdict = decide(head, self._rules(), self._arrival(address, secure=secure))
         if isinstance(verdict, Accept):
-            self.open += 1
-            client = verdict.request.address
-            self.addresses[client] = self.addresses.get(client, 0) + 1
+            self._take(verdict.seat)
         return verdict
 
     def note_slow(self, connection: str, address: str, waiting: int, limit: int) -> None:
@@ -129,22 +130,34 @@ class Admission:
         """Count a handshake's answer."""
         self.counters.handshakes[status] = self.counters.handshakes.get(status, 0) + 1
 
-    def leave(self, address: str | None) -> None:
-        """A connection has ended; one that was accepted had this address."""
+    def leave(self, seat: Seat | None) -> None:
+        """A connection has ended; one that was accepted had this seat."""
         self.sockets -= 1
         if not self.sockets:
             self._empty.set()
-        if address is not None:
-            self.settle(address)
+        self.settle(seat)
 
-    def settle(self, address: str) -> None:
-        """What was accepted for this address is over, whether or not its connection is."""
-        self.open -= 1
-        left = self.addresses[address] - 1
+    def settle(self, seat: Seat | None) -> None:
+        """What was accepted for this seat is over, whether or not its connection is."""
+        if seat is None:
+            return
+        addresses = self._count(seat, -1)
+        left = addresses[seat.address] - 1
         if left:
-            self.addresses[address] = left
+            addresses[seat.address] = left
         else:
-            del self.addresses[address]
+            del addresses[seat.address]
+
+    def _take(self, seat: Seat) -> None:
+        addresses = self._count(seat, 1)
+        addresses[seat.address] = addresses.get(seat.address, 0) + 1
+
+    def _count(self, seat: Seat, change: int) -> dict[str, int]:
+        if seat.is_call:
+            self.calls += change
+            return self.callers
+        self.open += change
+        return self.addresses
 
     def is_draining(self) -> bool:
         """Whether nothing that has an end is to go on."""
@@ -177,4 +190,6 @@ class Admission:
             is_full=self.open >= limits.connections,
             condition=self.condition,
             is_crowded=lambda client: most is not None and self.addresses.get(client, 0) >= most,
+            is_busy=self.calls >= limits.connections,
+            is_calling=lambda client: most is not None and self.callers.get(client, 0) >= most,
         )

@@ -31,8 +31,8 @@ _METHODS: Final = (
 )
 
 
-Forward = Callable[[str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
-"""Asks the other nodes for a stream: its secret, who posts, and what; the answers, or an HTTP status."""
+Forward = Callable[[str, str, str | None, list[bytes]], Awaitable[list[bytes] | int]]
+"""Asks the other nodes for a stream: its secret, its channel, who posts, and what; the answers, or an HTTP status."""
 
 
 _CODES: Final = {
@@ -90,23 +90,32 @@ class Calls:
             data = problem_of(code, reason, error, *agreement.fields)[1]
             respond(_without_body(call, data))
 
-    async def take(self, secret: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
-        """Give a stream of this node what was posted for it; its answers, or an HTTP status."""
+    async def take(
+        self, secret: str, channel: str, user: str | None, texts: list[bytes]
+    ) -> list[bytes] | int:
+        """Give a stream of this node what was posted for it; its answers, or an HTTP status.
+
+        A POST to another channel finds no stream: that channel has judged it, with its own tokens and limits.
+        """
         stream = self.streams.get(secret)
-        if stream is None:
+        owner = None if stream is None else stream.owner
+        if stream is None or owner is None:
             return 404
-        return await stream.post(texts) if stream.user_id == user else 403
+        if owner.user != user:
+            return 403
+        return await stream.post(texts) if owner.channel == channel else 404
 
     async def _post(self, call: Accept, body: bytes) -> list[bytes]:
         texts = _split(body)
-        largest = call.match.channel.limits.message_size
+        channel = call.match.channel
+        largest = channel.limits.message_size
         if any(len(text) > largest for text in texts):
             raise _Wrong(413, f"A frame may have {largest} bytes")
         user = await self._caller(call)
         secret = call.request.headers["channeld-connection"]
-        taken = await self.take(secret, user, texts)
+        taken = await self.take(secret, channel.name, user, texts)
         if taken == 404 and self.forward is not None and self.engine.cluster.is_shared:
-            taken = await self.forward(secret, user, texts)
+            taken = await self.forward(secret, channel.name, user, texts)
         if taken == 504:
             raise _Wrong(503, "The connection's node did not answer", outcome="unknown")
         if isinstance(taken, int):

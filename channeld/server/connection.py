@@ -8,13 +8,13 @@ import attrs
 from channeld.later import Continuation
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
-from channeld.server.admission import Admission
+from channeld.server.admission import Admission, Seat
 from channeld.server.exchange import Answer, Refuse, refuse
 from channeld.server.flow import Flow
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
 from channeld.server.outbox import Outbox, Write, takes_nothing
-from channeld.server.ports import Driver, Session
+from channeld.server.ports import Driver, Owner, Session
 from channeld.server.stall import Stall
 from channeld.server.state import State
 from channeld.server.transports.call import KEPT_S, LONGEST_CALL, BodyReader, CallAgreement, Kept
@@ -58,11 +58,11 @@ class Connection(Outbox):
         "_ends",
         "_head",
         "_heard",
-        "_is_admitted",
         "_is_pending",
         "_kept",
         "_pinged",
         "_reader",
+        "_seat",
         "_secure",
         "_session",
         "_stall",
@@ -86,10 +86,10 @@ class Connection(Outbox):
         super().__init__(admission.fanout, write or takes_nothing)
         self._admission = admission
         self._driver = driver
-        self._address = address
-        self._secure = secure
+        self._address, self._secure = address, secure
         self.state = State.HEAD
-        self.paused = self._is_pending = self._is_admitted = False
+        self.paused = self._is_pending = False
+        self._seat: Seat | None = None
         self._head = bytearray()
         self._transport: Transport = admission.transports[0]
         self._encode: Encode = self.fanout.encode
@@ -257,7 +257,7 @@ class Connection(Outbox):
         self._linger()
 
     def _accept(self, accepted: Accept, rest: bytes, now: float) -> None:
-        self._is_admitted, peer, self._address = True, self._address, accepted.request.address
+        self._seat, peer, self._address = accepted.seat, self._address, accepted.request.address
         if isinstance(accepted.agreement, CallAgreement):
             self._kept = self._kept or Kept(peer, self._admission.is_draining)
             self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
@@ -315,9 +315,9 @@ class Connection(Outbox):
         if kept.is_over():
             self._end()
             return
-        self._admission.settle(self._address)
+        self._admission.settle(self._seat)
         self._admission.waiting[self] = None
-        self.state, self._reader, self._is_admitted = State.HEAD, None, False
+        self.state, self._reader, self._seat = State.HEAD, None, None
         self._address, self._head = kept.peer, bytearray()
         self._set_timer(now + KEPT_S)
         if rest:
@@ -350,9 +350,9 @@ class Connection(Outbox):
             self._admission.count(200)
 
     @property
-    def user_id(self) -> str | None:
+    def owner(self) -> Owner | None:
         """Whose it is, while its session lives."""
-        return None if self._session is None else self._session.user_id
+        return None if self._session is None else Owner.of(self._session)
 
     async def post(self, texts: list[bytes]) -> list[bytes]:
         """Take messages that the client of a stream has posted; what answered them. Those behind an end are dropped."""
@@ -591,7 +591,7 @@ class Connection(Outbox):
                 self._stall.cancel()
             self.let_go()
             self._driver.release(abort=abort)
-            self._admission.leave(self._address if self._is_admitted else None)
+            self._admission.leave(self._seat)
 
     def _fail(self, error: Exception) -> None:
         self._admission.counters.failures += 1

@@ -24,6 +24,7 @@ from channeld.server.origins import (
     origin_check,
     unmapped,
 )
+from channeld.server.transports.call import Post, Preflight
 from channeld.server.transports.transport import Agreement, Terms, Transport
 from channeld.server.transports.web import cors_fields
 
@@ -32,6 +33,7 @@ __all__ = [
     "Arrival",
     "Condition",
     "Rules",
+    "Seat",
     "decide",
     "judge_channel",
     "judge_offer",
@@ -90,15 +92,29 @@ class Arrival:
     """What the server knows of a request beside its bytes.
 
     `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `is_full` that
-    there are as many connections as allowed, `is_crowded(address)` that this client has as many as allowed, and
-    `condition()` how the server is.
+    there are as many connections as allowed, `is_crowded(address)` that this client has as many as allowed, `is_busy` and
+    `is_calling(address)` the same of POSTs and preflights, and `condition()` how the server is.
     """
 
     address: str
     secure: bool = False
     is_full: bool = False
     is_crowded: Callable[[str], bool] = lambda _address: False
+    is_busy: bool = False
+    is_calling: Callable[[str], bool] = lambda _address: False
     condition: Callable[[], Condition] = _is_well
+
+
+@attrs.frozen(slots=True)
+class Seat:
+    """A place among those that `limits.connections` and `connections_per_address` allow.
+
+    `is_call`: of a POST or a preflight, which a client makes beside its stream; they are counted apart from clients, since
+    where a stream took the last place its client could not send.
+    """
+
+    address: str
+    is_call: bool = False
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -109,6 +125,11 @@ class Accept:
     request: Request
     transport: Transport
     agreement: Agreement
+
+    @property
+    def seat(self) -> Seat:
+        """What it is counted as while it lasts."""
+        return Seat(self.request.address, isinstance(self.transport, Post | Preflight))
 
 
 def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer:
@@ -165,7 +186,9 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
     query = _read_query(asked.query)
-    refusal = judge_channel(match, transport.name, query, fields) or _judge_room(client)
+    refusal = judge_channel(match, transport.name, query, fields) or _judge_room(
+        client, is_call=isinstance(transport, Post | Preflight)
+    )
     if refusal is not None:
         return refusal
     terms = attrs.evolve(rules.terms, subprotocols=match.channel.subprotocols)
@@ -236,10 +259,10 @@ def judge_channel(
     return None
 
 
-def _judge_room(client: Arrival) -> Refuse | None:
-    if client.is_full:
+def _judge_room(client: Arrival, *, is_call: bool) -> Refuse | None:
+    if client.is_busy if is_call else client.is_full:
         return refuse(503, "The server has as many connections as it takes", "Retry-After: 5")
-    if client.is_crowded(client.address):
+    if (client.is_calling if is_call else client.is_crowded)(client.address):
         return refuse(429, "Close one of your connections first", "Retry-After: 5")
     return None
 

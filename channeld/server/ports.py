@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+import attrs
+
 from channeld.config.model import Limits
 from channeld.engine.ports import Peer
 from channeld.hooks import Request
@@ -10,7 +12,7 @@ from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 from channeld.server.flow import Flow
 
-__all__ = ["Driver", "Engine", "Session", "StreamClient"]
+__all__ = ["Driver", "Engine", "Owner", "Session", "StreamClient"]
 
 
 class Session(Protocol):
@@ -23,6 +25,10 @@ class Session(Protocol):
     @property
     def user_id(self) -> str | None:
         """Its user, once it was let in; None for an anonymous connection."""
+
+    @property
+    def channel(self) -> ChannelPlan:
+        """Whose connection it is."""
 
     @property
     def limits(self) -> Limits:
@@ -62,12 +68,25 @@ class Engine(Protocol):
         """A session for a good handshake. Does no I/O, and does not use the peer yet."""
 
 
+@attrs.frozen(slots=True)
+class Owner:
+    """Whose a stream is: the user (None: nobody known) of a channel. Only a POST that is theirs reaches it."""
+
+    channel: str
+    user: str | None
+
+    @classmethod
+    def of(cls, session: Session) -> "Owner":
+        """The client of this session."""
+        return cls(session.channel.name, session.user_id)
+
+
 class StreamClient(Protocol):
     """A connection whose client reads a stream of events, and sends by POST."""
 
     @property
-    def user_id(self) -> str | None:
-        """Whose it is."""
+    def owner(self) -> Owner | None:
+        """Whose it is; None once it has ended."""
 
     async def post(self, texts: list[bytes]) -> list[bytes]:
         """Take these messages in order, as if they had come over the connection; what answered them."""

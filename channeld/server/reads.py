@@ -21,7 +21,7 @@ from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.server.handshake import Accept
 from channeld.server.transports.transport import Respond
-from channeld.server.transports.web import answer
+from channeld.server.transports.web import EVENT_HEAD, answer
 
 __all__ = ["LONGEST_POLL", "LONGEST_STREAM", "Refused", "read"]
 
@@ -223,7 +223,7 @@ def _whole(
 async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
     # Before the head: an offset that is none is an HTTP status.
     chunk = await stream.chunk(offset)
-    head = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", *stream.lines)
+    head = (*EVENT_HEAD, *stream.lines)
     respond("\r\n".join((*head, "Connection: close", "", "")).encode("latin-1"))
     end = trio.current_time() + LONGEST_STREAM
     respond(_events(stream, chunk))

@@ -106,7 +106,10 @@ def test_every_verb_has_a_form() -> None:
 async def test_what_is_posted_reaches_the_stream_of_this_node(serve: Serve) -> None:
     async with serve(CHANNELS) as app:
 
-        async def post(stream: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
+        async def post(
+            stream: str, channel: str, user: str | None, texts: list[bytes]
+        ) -> list[bytes] | int:
+            assert (channel, user) == ("room", "ann")
             streams: dict[str, list[bytes] | int] = {
                 "hers": [b'{"type":"pong"}', *texts],
                 "his": 403,
@@ -115,7 +118,9 @@ async def test_what_is_posted_reaches_the_stream_of_this_node(serve: Serve) -> N
 
         async def found(stream: str) -> list[Any]:
             return await app.cluster.engine.runtime.within(
-                1, Pending, call(app, "post", stream=stream, user="ann", texts=["x"])
+                1,
+                Pending,
+                call(app, "post", stream=stream, channel="room", user="ann", texts=["x"]),
             )
 
         assert await found("hers") == []  # nobody is here to take it

@@ -5,7 +5,7 @@ import trio
 
 from channeld.config.model import Server
 from channeld.plan.plan import Plan
-from channeld.server.admission import Admission
+from channeld.server.admission import Admission, Seat
 from channeld.server.exchange import Refuse
 from channeld.server.handshake import Accept
 from channeld.server.outbox import Fanout
@@ -55,8 +55,8 @@ def test_good_handshakes_are_counted_by_address() -> None:
         Waits(admission)
         assert isinstance(admission.judge(request_bytes(), "192.0.2.1", secure=False), Accept)
     assert (admission.sockets, admission.open, admission.addresses) == (2, 2, {"192.0.2.1": 2})
-    admission.leave("192.0.2.1")
-    admission.leave("192.0.2.1")
+    admission.leave(Seat("192.0.2.1"))
+    admission.leave(Seat("192.0.2.1"))
     assert (admission.sockets, admission.open, admission.addresses) == (0, 0, {})
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from channeld.api.metrics import engine_samples
-from tests.server.web_kit import Site, site
+from tests.server.web_kit import CONFIG, Site, site
 
 
 @pytest.fixture
@@ -134,6 +134,48 @@ async def test_a_post_reaches_its_own_users_connection_only(served: Site) -> Non
     assert posted.status in (200, 404)
 
 
+async def test_a_post_to_another_channel_finds_no_stream(tmp_path: Path) -> None:
+    """That channel's limits and tokens have judged it, not those of the stream's."""
+    other = """\
+  large:
+    path: /large
+    auth: none
+    rooms: {subscribe: {allow: ["*"]}}
+"""
+    async with site(tmp_path, CONFIG + other) as served, served.lobby() as (_, secret):
+        frame = {"type": "ping", "id": 1, "padding": "x" * 2000}
+        assert (await served.post("/lobby", secret, frame)).status == 413
+        assert (await served.post("/large", secret, frame)).status == 404
+
+
+async def test_a_stream_that_took_the_last_place_leaves_room_for_its_posts(tmp_path: Path) -> None:
+    limits = "server: {limits: {connections: 2, connections_per_address: 1}, "
+    async with site(tmp_path, CONFIG.replace("server: {", limits)) as served:
+        async with served.lobby() as (_, secret):
+            for _ in range(3):
+                posted = await served.post("/lobby", secret, {"type": "ping"})
+                assert posted.status == 200
+            preflight = await served.ask("OPTIONS", "/lobby", Origin="https://listed.example")
+            assert preflight.status == 204
+            refused = await served.ask("GET", "/rooms/den?offset=-1")
+            assert refused.status == 429
+            # Posts are bounded by themselves.
+            async with await served.connect() as stream:
+                head = served.head(
+                    "POST",
+                    "/lobby",
+                    b"{}",
+                    {"Content_Type": "application/json", "Channeld_Connection": secret},
+                )
+                await stream.send_all(head)
+                while not served.app.server._admission.calls:
+                    await trio.lowlevel.checkpoint()
+                assert (await served.post("/lobby", secret, {"type": "ping"})).status == 429
+        while served.app.server._admission.open:
+            await trio.lowlevel.checkpoint()
+        assert served.app.server._admission.callers == {}
+
+
 async def test_the_secret_is_of_no_use_as_the_connections_id(served: Site) -> None:
     async with served.lobby() as (_, secret):
         assert secret not in served.app.engine.sessions
@@ -192,8 +234,10 @@ async def test_other_methods_are_not_allowed(served: Site, method: str) -> None:
 async def test_another_node_takes_what_is_posted_for_its_stream(served: Site) -> None:
     asked = []
 
-    async def forward(secret: str, user: str | None, texts: list[bytes]) -> list[bytes] | int:
-        asked.append((secret, user, texts))
+    async def forward(
+        secret: str, channel: str, user: str | None, texts: list[bytes]
+    ) -> list[bytes] | int:
+        asked.append((secret, channel, user, texts))
         streams: dict[str, list[bytes] | int] = {"there": [b'{"type":"pong"}'], "silent": 504}
         return streams.get(secret, 404)
 
@@ -204,7 +248,7 @@ async def test_another_node_takes_what_is_posted_for_its_stream(served: Site) ->
     served.app.engine.cluster = Shared()  # type: ignore[assignment]
     posted = await served.post("/lobby", "there", {"type": "ping"})
     assert posted.json() == {"frames": [{"type": "pong"}]}
-    assert asked == [("there", None, [b'{"type": "ping"}'])]
+    assert asked == [("there", "lobby", None, [b'{"type": "ping"}'])]
     silent = await served.post("/lobby", "silent", {"type": "ping"})
     assert (silent.status, silent.json()["outcome"]) == (503, "unknown")
     assert (await served.post("/lobby", "nowhere", {"type": "ping"})).status == 404

@@ -68,8 +68,8 @@ async def test_one_connection_carries_many_calls(driver: str) -> None:
             assert head.startswith(b"HTTP/1.1 200")
             assert b"\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75" in head
             assert body == b"%d" % number
-        await served.until(lambda: served.admission.open == 0)
-        assert (served.admission.sockets, served.admission.addresses) == (1, {})
+        await served.until(lambda: served.admission.calls == 0)
+        assert (served.admission.sockets, served.admission.callers) == (1, {})
 
 
 async def test_requests_ahead_of_their_time_are_answered_in_order(driver: str) -> None:
@@ -187,14 +187,14 @@ async def test_the_address_of_each_request_is_its_own(driver: str) -> None:
         echo.may_answer = trio.Event()
         client = await served.raw()
         await client.send(post(b"1"))
-        await served.until(lambda: served.admission.open == 1)
-        (address,) = served.admission.addresses
+        await served.until(lambda: served.admission.calls == 1)
+        (address,) = served.admission.callers
         echo.may_answer.set()
         await answered(client)
         echo.may_answer = trio.Event()
         await client.send(post(b"2"))
-        await served.until(lambda: served.admission.open == 1)
-        assert served.admission.addresses == {address: 1}
+        await served.until(lambda: served.admission.calls == 1)
+        assert served.admission.callers == {address: 1}
 
 
 async def pass_time(clock: trio.testing.MockClock, seconds: float) -> None:
@@ -232,7 +232,7 @@ async def test_a_slow_request_has_the_time_of_a_handshake(
         await pass_time(mock_clock, 4)
         assert await client.rest() == b""
         await served.until(lambda: served.admission.sockets == 0)
-        assert served.admission.open == 0
+        assert served.admission.calls == 0
 
 
 async def test_idle_connections_end_when_the_server_drains(driver: str) -> None:
@@ -266,6 +266,6 @@ async def test_idle_connections_make_room(driver: str) -> None:
         client = await served.raw()
         await client.send(post(b"1"))
         await answered(client)
-        await served.until(lambda: served.admission.open == 0)
+        await served.until(lambda: served.admission.calls == 0)
         assert served.admission.make_room()
         assert await client.rest() == b""

@@ -143,6 +143,7 @@ async def test_a_live_stream_brings_what_is_there_and_what_comes(
     await say(served, "1")
     async with served.events(den + "&offset=-1&live=sse") as events:
         assert events.fields["content-type"] == "text/event-stream"
+        assert events.fields["x-accel-buffering"] == "no"
         first, control = await events.event(), await events.event()
         assert (first["event"], [one["text"] for one in first["data"]]) == ("data", ["1"])
         assert (control["event"], control["data"]["upToDate"]) == ("control", True)

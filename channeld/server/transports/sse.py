@@ -22,6 +22,7 @@ from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import (
+    EVENT_HEAD,
     answer,
     judge_page,
     problem_of,
@@ -35,7 +36,6 @@ __all__ = ["ENDED", "EventReader", "EventStream", "ServerSentEvents"]
 ENDED: Final = "~ended"
 """The `id` of a stream's last event, where it is not to come back."""
 
-_HEAD: Final = ("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "X-Accel-Buffering: no")
 # What the server writes itself; a hook's frame of another order of keys moves no place, and neither do these in data.
 _POSITION: Final = b'"pos":"'
 # Bytes of frames whose events are kept to be shared: those of a few turns.
@@ -137,7 +137,9 @@ class EventStream:
     def begin(self) -> bytes:
         """The answer's head, the secret by which the client posts, and what it was sent meanwhile."""
         held, self._held = self._held or [], None
-        head = "\r\n".join((*_HEAD, *self._fields, "Connection: close", "", "")).encode("latin-1")
+        head = "\r\n".join((*EVENT_HEAD, *self._fields, "Connection: close", "", "")).encode(
+            "latin-1"
+        )
         hello = orjson.dumps({"type": "connection", "id": self.secret})
         return b"".join((head, b"data: ", hello, b"\n\n", *map(self.encode, held)))
 

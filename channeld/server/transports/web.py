@@ -14,6 +14,7 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
 
 __all__ = [
+    "EVENT_HEAD",
     "KEEP_ALIVE",
     "answer",
     "cors_fields",
@@ -24,8 +25,14 @@ __all__ = [
     "web_fields",
 ]
 
+EVENT_HEAD: Final = (
+    "HTTP/1.1 200 OK",
+    "Content-Type: text/event-stream",
+    "X-Accel-Buffering: no",
+)
+"""How a stream of events begins; nginx obeys the last line."""
 KEEP_ALIVE: Final = "Connection: keep-alive"
-_EXPOSED: Final = "ETag, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
+_EXPOSED: Final = "ETag, Retry-After, Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date"
 _STATUS_OF: Final[Mapping[int, int]] = {
     CloseCode.UNAUTHORIZED: 401,
     CloseCode.FORBIDDEN: 403,
