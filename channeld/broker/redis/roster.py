@@ -86,8 +86,10 @@ class Roster:
 
     def require(self, epoch: bytes, version: int) -> None:
         """This node has made a change with this version: it must be in what is shown from now on."""
-        if version:
-            self._floor = Position(epoch.decode(), version)
+        made = Position(epoch.decode(), version)
+        # The names of epochs begin with their time: in a later one is what there was before it.
+        if version and (self.version is None or self.version.epoch <= made.epoch):
+            self._floor = made
 
     def tear(self, *, numbers_go_on: bool) -> None:
         """A session has ended: what comes next may not follow. With `numbers_go_on` an equal version means the same."""
@@ -102,8 +104,8 @@ class Roster:
         self._wake()
 
     def begin(self) -> None:
-        """Read it, from the first page."""
-        self.is_reading, self._error = True, None
+        """Read it, from the first page: all that this node has done by now is in it, whatever its numbers were."""
+        self.is_reading, self._error, self._floor = True, None, None
         self.readings += 1
         self._read, self._read_from, self._after = {}, None, b""
 
@@ -197,6 +199,9 @@ class Roster:
         return [PresenceChange(change.event, user, change.info, change.skip)]
 
     def _wake(self) -> None:
+        if self.is_current:
+            # Later versions have it as well, also those of another epoch.
+            self._floor = None
         if self.is_current or self._error is not None:
             self._changed.set()
             self._changed = trio.Event()

@@ -176,6 +176,27 @@ def test_when_nobody_is_left_the_numbers_begin_again() -> None:
     assert roster.needs_reading
 
 
+def test_a_reading_has_all_that_was_done_before_it_under_whatever_numbers() -> None:
+    roster = read("ann", "bob", version=7)
+    roster.require(b"e", 7)
+    assert roster.take(change(1, "update", "ann", 5, epoch="f")) == []
+    roster.require(b"e", 8)
+    roster.begin()
+    assert roster.answer(page(1, "ann", "bob", epoch="f")) == []
+    assert roster.is_current
+
+
+def test_what_was_done_in_an_epoch_that_is_over_is_not_waited_for() -> None:
+    roster = Roster(ROOM)
+    roster.take(change(1, "join", "ann", epoch="f"))
+    roster.require(b"f", 1)
+    roster.take(attrs.evolve(change(2, "leave", "ann", epoch="f"), is_end=True))
+    roster.take(change(1, "join", "bob", epoch="g"))
+    assert roster.is_current
+    roster.require(b"f", 2)
+    assert (here(roster), roster.is_current) == (["bob"], True)
+
+
 def test_too_much_while_it_is_read_and_it_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roster_module, "MOST_HELD", 3)
     roster = Roster(ROOM)
@@ -191,10 +212,10 @@ async def test_who_waits_sees_what_has_come_by_the_time_it_goes_on(nursery: trio
     async def wait() -> None:
         seen.append([entry.user for entry in await Listing(roster)])
 
+    roster.begin()
     roster.require(b"e", 3)
     nursery.start_soon(wait)
     await trio.testing.wait_all_tasks_blocked()
-    roster.begin()
     roster.answer(page(2, "ann"))
     await trio.testing.wait_all_tasks_blocked()
     assert seen == []
