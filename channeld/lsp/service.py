@@ -95,6 +95,8 @@ class Service:
         for handle in (self._soon, self._later):
             if handle is not None:
                 handle.cancel()
+        # A process that is being started has to be there before it can be ended.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.checks.close()
 
     # ------------------------------------------------------------------------------------------------- findings
