@@ -65,6 +65,54 @@ async def test_a_room_that_was_joined_by_post_is_joined_again(served: Site) -> N
             assert (await events.frame())["text"] == "2"
 
 
+async def test_a_quiet_room_is_in_the_place_as_soon_as_it_was_joined(served: Site) -> None:
+    """The answer goes to the POST, so the stream says the new place by itself; a browser keeps it and tells no page."""
+    async with served.lobby() as (events, secret):
+        await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})
+        joined = await events.until(b"\n\n")
+        await served.post("/lobby", secret, {"type": "subscribe", "room": "den", "since": "?"})
+        await events.until(b"\n\n")
+        await served.post("/lobby", secret, {"type": "unsubscribe", "room": "news"})
+        last = await events.until(b"\n\n")
+    assert joined.startswith(b"id: ~")
+    assert b"data" not in joined
+    for place, room in ((joined, "news"), (last, "den")):
+        async with served.lobby(Last_Event_ID=place[4:].decode()) as (events, secret):
+            assert (await events.frame("subscribed"))["room"] == room
+            frames = [{"type": "unsubscribe", "room": one} for one in ("news", "den")]
+            answers = (await served.post("/lobby", secret, frames)).json()["frames"]
+            left = [answer["room"] for answer in answers if answer["type"] == "unsubscribed"]
+            assert left == [room]
+
+
+async def test_a_room_that_is_joined_from_a_place_is_kept_before_what_was_missed_has_come(
+    served: Site,
+) -> None:
+    async with served.lobby() as (events, secret):
+        await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})
+        top = (await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})).json()
+        await events.until(b"\n\n")
+        position = top["frames"][0]["pos"]
+    async with served.lobby() as (events, secret):
+        frame = {"type": "subscribe", "room": "news", "since": position}
+        (answer,) = (await served.post("/lobby", secret, frame)).json()["frames"]
+        assert answer["recovered"] is True
+        place = (await events.until(b"\n\n"))[4:].decode()
+    async with served.events("/lobby", Last_Event_ID=place) as events:
+        assert (await events.frame("subscribed"))["recovered"] is False
+
+
+async def test_rooms_without_a_history_are_joined_again(tmp_path: Path) -> None:
+    config = CONFIG.replace("    history: {size: 50, ttl: 1h}\n", "")
+    async with site(tmp_path, config) as served:
+        async with served.lobby() as (events, secret):
+            await served.post("/lobby", secret, {"type": "subscribe", "room": "news"})
+            place = (await events.until(b"\n\n"))[4:].decode()
+        async with served.events("/lobby", Last_Event_ID=place) as events:
+            frame = await events.frame("subscribed")
+            assert frame == {"type": "subscribed", "room": "news"}
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -89,7 +89,7 @@ class Events:
         while True:
             event = await self.event()
             self.ids += [event["id"]] if "id" in event else []
-            if type is None or event["data"]["type"] == type:
+            if "data" in event and (type is None or event["data"]["type"] == type):
                 frame: dict[str, Any] = event["data"]
                 return frame
 

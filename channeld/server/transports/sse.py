@@ -40,6 +40,9 @@ ENDED: Final = "~ended"
 _POSITION: Final = b'"pos":"'
 # Bytes of frames whose events are kept to be shared: those of a few turns.
 _KEPT: Final = 64 * 1024
+# Places of a room without a history, and of one where what was missed is still on its way.
+_NO_PLACE: Final = ""
+_UNKNOWN: Final = "?"
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -173,10 +176,18 @@ class EventStream:
         room = sys.intern(room)  # the same text for all members
         if room not in self._inside:
             self._inside = (*self._inside, room)
-        if told.get("recovered") is not True and isinstance(position, str):
-            # With `recovered: true` what was missed follows, and brings its own positions.
+        if not isinstance(position, str):
+            self._move(room, _NO_PLACE)
+        elif told.get("recovered") is not True:
             self._move(room, sys.intern(position))
+        elif room not in self.places:
+            # What was missed follows, and brings its own positions; who is cut off before that hears of a gap.
+            self._move(room, _UNKNOWN)
         return True
+
+    def place(self) -> bytes:
+        """An event of nothing but the client's place (HTML Standard, section 9.2.6): a browser keeps it, and tells no page."""
+        return b"id: %b\n\n" % _text_of(self.places)
 
     def outside(self) -> dict[str, str]:
         """The rooms that the client was in and is not in now, with its place in each."""
@@ -279,6 +290,7 @@ class EventReader:
         "_has_come_back",
         "_posted",
         "_receive",
+        "_respond",
         "_stream",
         "answering",
         "client",
@@ -287,8 +299,9 @@ class EventReader:
         "pending",
     )
 
-    def __init__(self, receive: Receive, stream: EventStream) -> None:
+    def __init__(self, receive: Receive, respond: Respond, stream: EventStream) -> None:
         self._receive = receive
+        self._respond = respond
         self._stream = stream
         self._has_come_back = False
         self._posted: deque[_Posted] | None = (
@@ -315,7 +328,7 @@ class EventReader:
             return False
         self._has_come_back = True
         texts = [
-            {"type": "subscribe", "room": room, "since": position}
+            {"type": "subscribe", "room": room} | ({"since": position} if position else {})
             for room, position in self._stream.outside().items()
         ]
         if texts:
@@ -365,7 +378,9 @@ class EventReader:
             one.done()
 
     def _keep(self, frame: bytes) -> None:
-        self._stream.track(frame)
+        if self._stream.track(frame):
+            # The answer goes to the POST: the stream itself says no place before its next frame, which may be long.
+            self._respond(self._stream.place())
         answers = self._posted[0].answers if self._posted else None
         if answers is not None:
             answers.append(frame)
@@ -381,7 +396,7 @@ class _Agreed:
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """See Agreement."""
-        reader = EventReader(receive, self.stream)
+        reader = EventReader(receive, respond, self.stream)
         return Wire(reader, self.stream.encode, self.stream)
 
 
