@@ -231,18 +231,23 @@ class AsyncioContext(_BaseContext):
 
 
 class InlineContext(_BaseContext):
-    """What a sync hook gets (`channeld.SyncContext`). With `later` its verbs are kept there, not done."""
+    """What a sync hook gets (`channeld.SyncContext`). With `later` its verbs are kept there, not done.
 
-    __slots__ = ("_later",)
+    `loop` is what the file's async hooks run on: its state and its server are this hook's.
+    """
+
+    __slots__ = ("_later", "_loop")
 
     def __init__(
         self,
         session: Session,
         id: str | int | None = None,
         later: list[Callable[[], None]] | None = None,
+        loop: str = "trio",
     ) -> None:
         super().__init__(session, id)
         self._later = later
+        self._loop = loop
 
     def send(self, frame: Mapping[str, Any]) -> None:
         self._do(lambda: self._send(frame))

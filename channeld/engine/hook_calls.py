@@ -136,11 +136,11 @@ async def _call_hook(
         context = (AsyncContext if hook.loop == "trio" else AsyncioContext)(session, id)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     elif hook.thread:
-        context = InlineContext(session, id, [])
+        context = InlineContext(session, id, [], hook.loop)
         result = await _call_in_thread(session, hook, seconds, context, *args)
         context.settle()
     else:
-        context = InlineContext(session, id)
+        context = InlineContext(session, id, None, hook.loop)
         result = await _call(session.engine, hook, seconds, session, context, *args)
     return result, context.replied
 

@@ -27,10 +27,21 @@ BLOCKING = {
 # Libraries that run on asyncio alone, by the names that they are imported under.
 ASYNCIO = ("asyncio", "aiohttp", "aioredis", "asyncpg", "redis.asyncio", "sqlalchemy.ext.asyncio")
 BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx"}
+ON_ASYNCIO = {
+    "await trio.sleep(…)": "await asyncio.sleep(…)",
+    "await trio.run_process(…)": "await asyncio.create_subprocess_exec(…)",
+}
 AWAITED = frozenset(
-    {"send", "reply", "to_room", "to_user", "to_all", "join", "leave", "close", "presence", "online", "history"}
+    {"send", "reply", "to_room", "to_user", "to_all", "join", "leave", "close", "presence", "online", "history", "set_presence"}
 )  # fmt: skip
 ASYNC_ONLY = frozenset({"presence", "online", "history"})
+OF_SERVER = frozenset(
+    {"publish", "disconnect", "revoke", "subscribe", "unsubscribe", "online", "presence", "set_presence", "history", "clear"}
+)  # fmt: skip
+# What takes a coroutine and sees to it.
+TAKERS = frozenset(
+    {"create_task", "ensure_future", "gather", "wait_for", "shield", "wait", "as_completed", "append", "run_coroutine_threadsafe"}
+)  # fmt: skip
 
 
 @attrs.frozen(slots=True)
@@ -93,17 +104,25 @@ class HookSource:
             if public and parameters in roles and not known:
                 yield function
 
-    def findings(self, function: Function, loop: str) -> Iterator[Finding]:
-        """What is wrong with the calls of a hook that runs on this loop, `trio` or `asyncio`."""
+    def findings(self, function: Function, loop: str, *, thread: bool = False) -> Iterator[Finding]:
+        """What is wrong with the calls of a hook that runs on this loop, `trio` or `asyncio`, or in a worker thread."""
         names = _aliases(self.tree)
         context = function.args.args[0].arg if function.args.args else ""
-        awaited = {id(node.value) for node in ast.walk(function) if isinstance(node, ast.Await)}
+        is_async = isinstance(function, ast.AsyncFunctionDef)
+        above = {
+            id(child): node for node in ast.walk(function) for child in ast.iter_child_nodes(node)
+        }
         for call in _calls(function):
-            yield from _blocking(call, names)
-            if isinstance(function, ast.AsyncFunctionDef):
+            if not thread:
+                yield from _blocking(call, names, loop if is_async else None)
+            if is_async:
                 yield from _of_other_loop(call, names, loop)
-            if context in ("ctx", "context"):
-                yield from _verb(call, context, function, awaited)
+            if context not in ("ctx", "context"):
+                continue
+            if is_async:
+                yield from _not_awaited(call, context, above)
+            else:
+                yield from _not_in_sync(call, context, function.name, thread=thread)
 
     def _functions(self) -> Iterator[Function]:
         for node in self.tree.body:
@@ -195,28 +214,67 @@ def _of_other_loop(call: ast.Call, names: dict[str, str], loop: str) -> Iterator
         yield Finding("CH513", message, call.lineno, "set `loop: trio`, or use asyncio's own")
 
 
-def _blocking(call: ast.Call, names: dict[str, str]) -> Iterator[Finding]:
+def _blocking(call: ast.Call, names: dict[str, str], loop: str | None) -> Iterator[Finding]:
+    """A call that holds up everybody on the hook's loop; None for a sync hook."""
     dotted = _called(call, names)
     instead = BLOCKING.get(dotted) or BLOCKING_MODULES.get(dotted.partition(".")[0])
-    if instead:
-        help = f"use {instead} in an `async def`, or set `thread: true`"
-        yield Finding(
-            "CH506", f"`{dotted}` blocks the whole server while it waits", call.lineno, help
-        )
+    if not instead:
+        return
+    held, help = "the whole server", f"use {instead} in an `async def`, or set `thread: true`"
+    if loop == "trio":
+        help = f"use {instead}, or `await trio.to_thread.run_sync(…)`"
+    elif loop == "asyncio":
+        held = "all asyncio hooks"
+        help = f"use {ON_ASYNCIO.get(instead, instead)}, or `await asyncio.to_thread(…)`"
+    yield Finding("CH506", f"`{dotted}` blocks {held} while it waits", call.lineno, help)
 
 
-def _verb(call: ast.Call, context: str, function: Function, awaited: set[int]) -> Iterator[Finding]:
+def _verb(call: ast.Call, context: str) -> tuple[str, str]:
+    """What is called of the hook's context: `ctx`, `ctx.server` or `ctx.server.from_thread`, and the verb."""
     match call.func:
-        case ast.Attribute(value=ast.Name(id=name), attr=verb) if name == context:
-            pass
-        case _:
-            return
-    is_async = isinstance(function, ast.AsyncFunctionDef)
-    if not is_async and verb in ASYNC_ONLY:
-        help = f"write `async def {function.name}`, and `await {context}.{verb}(…)`"
+        case ast.Attribute(value=value, attr=verb):
+            owner = ast.unparse(value)
+            if owner in (context, f"{context}.server", f"{context}.server.from_thread"):
+                return owner, verb
+    return "", ""
+
+
+def _not_awaited(call: ast.Call, context: str, above: dict[int, ast.AST]) -> Iterator[Finding]:
+    owner, verb = _verb(call, context)
+    verbs = {context: AWAITED, f"{context}.server": OF_SERVER}.get(owner, frozenset())
+    if verb in verbs and not _is_taken(call, above):
+        message = f"`{owner}.{verb}(…)` does nothing without `await`"
+        yield Finding("CH510", message, call.lineno, f"write `await {owner}.{verb}(…)`")
+
+
+def _is_taken(call: ast.Call, above: dict[int, ast.AST]) -> bool:
+    """Whether something awaits the coroutine of a call, or may do so later: it is an argument of such, or in a list."""
+    node: ast.AST | None = above.get(id(call))
+    if isinstance(node, ast.Await):
+        return True
+    while node is not None and not isinstance(node, ast.stmt):
+        match node:
+            case ast.List() | ast.Tuple() | ast.Set() | ast.ListComp() | ast.GeneratorExp():
+                return True
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in TAKERS:
+                return True
+        node = above.get(id(node))
+    return False
+
+
+def _not_in_sync(call: ast.Call, context: str, hook: str, *, thread: bool) -> Iterator[Finding]:
+    owner, verb = _verb(call, context)
+    if owner == context and verb in ASYNC_ONLY:
+        help = f"write `async def {hook}`, and `await {context}.{verb}(…)`"
         yield Finding("CH511", f"a sync hook has no `{context}.{verb}`", call.lineno, help)
-    if is_async and verb in AWAITED and id(call) not in awaited:
-        help = f"write `await {context}.{verb}(…)`"
+    elif owner == f"{context}.server" and verb in OF_SERVER:
+        help = f"write `async def {hook}`, and `await {owner}.{verb}(…)`"
+        if thread:
+            help = f"write `{owner}.from_thread.{verb}(…)`"
         yield Finding(
-            "CH510", f"`{context}.{verb}(…)` does nothing without `await`", call.lineno, help
+            "CH511", f"`{owner}.{verb}(…)` does nothing in a sync hook", call.lineno, help
         )
+    elif owner == f"{context}.server.from_thread" and not thread:
+        message = f"`{owner}` waits for the server, whose thread this hook runs on"
+        help = f"set `thread: true`, or write `async def {hook}`, and `await {context}.server.{verb}(…)`"
+        yield Finding("CH511", message, call.lineno, help)

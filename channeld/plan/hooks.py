@@ -171,9 +171,7 @@ class HookLoader:
         function = source.defines_only(name)
         if function is None:
             return True
-        for found in source.findings(function, ref.loop or self.loop):
-            if found.code == "CH506" and ref.thread:
-                continue
+        for found in source.findings(function, ref.loop or self.loop, thread=ref.thread):
             related = Related(place=self._line(source.path, found.line), message="here")
             label = f"line {found.line} of {source.path.name}"
             self._report(

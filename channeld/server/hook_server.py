@@ -188,10 +188,13 @@ class HookServer:
         return await Pending(resolved(self._engine.clear(plan, room, key)))
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run `await function(*args)` in a task that is cancelled when the lifespan ends."""
+        """Run `await function(*args)` in a task that is cancelled when the lifespan ends. From any thread."""
         if self._nursery is None:
             raise RuntimeError("tasks are started from a lifespan or a hook, while the server runs")
-        self._nursery.start_soon(self._contained, function, args)
+        if self._engine.runtime.is_own_thread():
+            self._begin(function, args)
+        else:
+            self.token.run_sync_soon(self._begin, function, args)
 
     # --------------------------------------------------------------------------------------------------- within
 
@@ -207,6 +210,10 @@ class HookServer:
         if channel is None:
             raise ValueError(f"there is no channel `{name}`")
         return channel
+
+    def _begin(self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._contained, function, args)
 
     async def _contained(
         self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]

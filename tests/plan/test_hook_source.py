@@ -40,6 +40,26 @@ def test_a_blocking_call_is_found(call: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "loop", "held", "help"),
+    [
+        ("def hook(ctx): time.sleep(1)", "asyncio", "the whole server", "`thread: true`"),
+        ("async def hook(ctx): time.sleep(1)", "trio", "the whole server", "trio.to_thread"),
+        ("async def hook(ctx): time.sleep(1)", "asyncio", "all asyncio hooks", "asyncio.sleep"),
+    ],
+)
+def test_what_to_write_instead_is_of_the_hooks_own_loop(
+    text: str, loop: str, held: str, help: str, tmp_path: Path
+) -> None:
+    module = source(f"import time\n{text}", tmp_path)
+    function = module.function("hook")
+    assert function is not None
+    (found,) = module.findings(function, loop)
+    assert held in found.message
+    assert help in found.help
+    assert not list(module.findings(function, loop, thread=True))
+
+
+@pytest.mark.parametrize(
     "call",
     [
         "def hook(ctx): time.sleep(1)",
@@ -49,6 +69,16 @@ def test_a_blocking_call_is_found(call: str, tmp_path: Path) -> None:
         "def hook(ctx): ctx.send({})",
         "async def hook(ctx): await ctx.send({})",
         "async def hook(ctx): x = await ctx.online('a')",
+        "async def hook(ctx): await gather(ctx.send({}), ctx.send({}))",
+        "async def hook(ctx): await gather(*(ctx.send({}) for _ in 'ab'))",
+        "async def hook(ctx): await gather(*[ctx.send({}) for _ in 'ab'])",
+        "async def hook(ctx): task = group.create_task(ctx.server.publish('a', {}))",
+        "async def hook(ctx): x = await wait_for(ctx.presence('a'), 1)",
+        "async def hook(ctx):\n  todo = [ctx.send({})]\n  todo.append(ctx.send({}))",
+        "async def hook(ctx): await ctx.server.publish('a', {}, everyone=True)",
+        "async def hook(ctx): ctx.server.start_soon(work)",
+        "def hook(ctx): ctx.server.start_soon(work)",
+        "def hook(ctx): other.server.publish('a')",
     ],
 )
 def test_what_is_fine_is_not(call: str, tmp_path: Path) -> None:
@@ -135,3 +165,23 @@ def test_a_call_of_the_other_loop_is_found(
 ) -> None:
     assert findings(call, tmp_path) == [("CH513", 2)] * trio
     assert findings(call, tmp_path, "asyncio") == [("CH513", 2)] * asyncio
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["ctx.server.publish('a', {})", "x = ctx.server.online('a', 'b')", "print(ctx.presence('a'))"],
+)
+def test_a_coroutine_that_nothing_takes_does_nothing(call: str, tmp_path: Path) -> None:
+    assert findings(f"async def hook(ctx):\n  {call}", tmp_path) == [("CH510", 2)]
+
+
+def test_a_sync_hook_acts_on_others_from_a_thread_only(tmp_path: Path) -> None:
+    verbs = "ctx.server.publish('a', {})", "ctx.server.from_thread.publish('a', {})"
+    for inline, threaded, verb in ((1, 1, verbs[0]), (1, 0, verbs[1])):
+        module = source(f"def hook(ctx): {verb}", tmp_path)
+        function = module.function("hook")
+        assert function is not None
+        assert [one.code for one in module.findings(function, "trio")] == ["CH511"] * inline
+        found = list(module.findings(function, "trio", thread=True))
+        assert [one.code for one in found] == ["CH511"] * threaded
+        assert all("from_thread.publish" in one.help for one in found)

@@ -350,6 +350,37 @@ async def do(ctx, message):
         assert (await ann.receive("result"))["words"]
 
 
+STARTS = """
+import threading
+import LOOP
+
+def do(ctx, message):
+    server = ctx.server
+    async def tell():
+        await LOOP.sleep(0)
+        await server.publish("room", {"type": "told", "by": message["verb"]}, room="den")
+    if message["verb"] == "a thread":
+        threading.Thread(target=server.start_soon, args=(tell,)).start()
+    else:
+        server.start_soon(tell)
+"""
+
+
+@pytest.mark.parametrize("hook", ["{call: MODULE:do}", "{call: MODULE:do, thread: true}"])
+async def test_a_task_is_started_from_any_thread_and_runs_on_the_files_loop(
+    run: Running, loop: str, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.CONFIG", CONFIG.replace('{call: "MODULE:do"}', hook))
+    async with run(f"{{loop: {loop}}}", STARTS.replace("LOOP", loop)) as app:
+        ann = await app.connect("/rooms/den", user="ann")
+        for verb in ("the hook", "a thread"):
+            await ann.send({"type": "do", "verb": verb})
+            told: list[Frame] = []
+            while not told:  # a thread of the hook's own is not waited for
+                told = [one for one in await ann.received() if one["type"] == "told"]
+            assert [one["by"] for one in told] == [verb]
+
+
 async def test_a_task_that_raises_is_told_and_ends_nothing(run: Running) -> None:
     text = """
 async def do(ctx, message):
