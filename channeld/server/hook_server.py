@@ -191,10 +191,7 @@ class HookServer:
         """Run `await function(*args)` in a task that is cancelled when the lifespan ends. From any thread."""
         if self._nursery is None:
             raise RuntimeError("tasks are started from a lifespan or a hook, while the server runs")
-        if self._engine.runtime.is_own_thread():
-            self._begin(function, args)
-        else:
-            self.token.run_sync_soon(self._begin, function, args)
+        self.soon(self._begin, function, args)
 
     # --------------------------------------------------------------------------------------------------- within
 
@@ -204,6 +201,13 @@ class HookServer:
         if self._token is None:
             raise RuntimeError("the server is not running")
         return self._token
+
+    def soon(self, function: Callable[..., object], *args: object) -> None:
+        """Call a function on the server's thread: at once, or soon where this is another."""
+        if self._engine.runtime.is_own_thread():
+            function(*args)
+        else:
+            self.token.run_sync_soon(function, *args)
 
     def _channel(self, name: str) -> ChannelPlan:
         channel = self._engine.plan.channels.get(name)
@@ -273,8 +277,11 @@ class AsyncioServer:
     clear = _on_the_loop("clear")
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run `await function(*args)` in a task of the loop, which is cancelled when the lifespan ends."""
-        self.loop.start_soon(function, *args)
+        """Run `await function(*args)` in a task of the loop, which is cancelled when the lifespan ends. From any thread."""
+        if self.loop.is_running:
+            self.loop.start_soon(function, *args)
+        else:
+            self.server.soon(self.loop.start_soon, function, *args)
 
 
 def _in_a_thread(verb: str) -> Any:

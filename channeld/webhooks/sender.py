@@ -97,7 +97,7 @@ class WebhookSender:
         self._draining = trio.Event()
         # Something has come; do not wait for the batch's end; nothing waits any more.
         self._news, self._hurry, self._rest = trio.Event(), trio.Event(), trio.Event()
-        self._unsaid = 0
+        self._unsaid: dict[str, int] = {}
         self._said_at: float | None = None
 
     def put(self, event: bytes) -> None:
@@ -145,9 +145,8 @@ class WebhookSender:
             left = self.waiting
             self._queue.take(left, MOST_BYTES * left)
             self._in_flight = 0
-            self._drop(left, "the server stopped", is_last=True)
-        elif self._unsaid:
-            self._drop(0, "too many events wait", is_last=True)
+            self._drop(left, "the server stopped")
+        self._say_dropped()
 
     async def _wait_for_events(self) -> None:
         while not self._queue:
@@ -237,11 +236,15 @@ class WebhookSender:
         if failures:
             log("webhook_recovered", url=self._webhook.url, attempts=failures + 1)
 
-    def _drop(self, events: int, reason: str, *, is_last: bool = False) -> None:
+    def _drop(self, events: int, reason: str) -> None:
         self.counters.dropped += events
-        self._unsaid += events
+        self._unsaid[reason] = self._unsaid.get(reason, 0) + events
         now = self._runtime.clock.monotonic()
-        if is_last or self._said_at is None or now - self._said_at >= _QUIET:
+        if self._said_at is None or now - self._said_at >= _QUIET:
             self._said_at = now
-            log("webhook_dropped", url=self._webhook.url, events=self._unsaid, reason=reason)
-            self._unsaid = 0
+            self._say_dropped()
+
+    def _say_dropped(self) -> None:
+        for reason, events in self._unsaid.items():
+            log("webhook_dropped", url=self._webhook.url, events=events, reason=reason)
+        self._unsaid.clear()

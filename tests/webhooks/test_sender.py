@@ -219,6 +219,24 @@ async def test_drops_are_logged_once_a_minute(autojump_clock: MockClock, lines: 
     assert [line["events"] for line in lines()] == [1, 60, 60, 29]
 
 
+async def test_each_reason_for_drops_is_said_with_its_own_number(
+    autojump_clock: MockClock, lines: Lines
+) -> None:
+    replies = [*[Reply(status=404, reason="the answer was HTTP 404")] * 2, AWAY]
+    async with sending(FakePoster(*replies), queue=EventQueue(most=2)) as sender:
+        for number in range(6):
+            sender.put(event(number))
+            await trio.sleep(0.1)
+        sender.give_up()
+    dropped = [line for line in lines() if line["event"] == "webhook_dropped"]
+    assert [(line["events"], line["reason"]) for line in dropped] == [
+        (1, "the answer was HTTP 404"),
+        (1, "the answer was HTTP 404"),
+        (1, "too many events wait"),
+        (3, "the server stopped"),
+    ]
+
+
 async def test_draining_ends_a_batch_and_a_pause(autojump_clock: MockClock) -> None:
     poster = FakePoster(Reply(status=503, retry_after="1000"))
     async with sending(poster, batch=60.0) as sender:
