@@ -103,7 +103,23 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command that `sys.argv` names, and end the process with its exit status."""
+    _open_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Put the null device where a standard stream is closed (`channeld run 2>&-`): else a socket would take its descriptor."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != descriptor:
+            os.dup2(null, descriptor)
+            os.close(null)
+        # Inherited by workers; and Python never closes it, as it never closes its own.
+        os.set_inheritable(descriptor, True)
+        stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
 
 
 def run(arguments: Sequence[str]) -> int:

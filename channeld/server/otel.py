@@ -83,10 +83,15 @@ class Spans:
             count = min(_BATCH, len(self._waiting))
             batch = [self._readable(self._waiting.popleft()) for _ in range(count)]
             try:
-                self._exporter.export(batch)
+                result = self._exporter.export(batch)
             except Exception as error:  # somebody else's code, on a thread of ours
+                why = type(error).__name__
+            else:
+                # The exporters tell a failure by what they return; why, they log themselves.
+                why = "the exporter failed" if getattr(result, "name", "") == "FAILURE" else ""
+            if why:
                 self.dropped += count
-                log("spans_lost", spans=count, reason=type(error).__name__)
+                log("spans_lost", spans=count, reason=why)
 
 
 def _translator(environ: Mapping[str, str]) -> "Callable[[Span], ReadableSpan]":

@@ -157,6 +157,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     "spans_lost": Event(
         "warning", ("spans", "reason"), "Spans could not be exported; they are lost."
     ),
+    "library_warned": Event(
+        "warning",
+        ("logger", "reason", "exception"),
+        "A library, or code of a hook, warned through Python's `logging`, for which no handler is set.",
+    ),
     "log_lines_dropped": Event(
         "warning",
         ("lines",),
@@ -284,6 +289,8 @@ def configure(
 def _apply(settings: _Settings, level: Level) -> None:
     import structlog  # noqa: PLC0415 - see bound()
 
+    from channeld.telemetry.unheard import listen  # noqa: PLC0415 - Python's logging, as little needed
+
     stream, worker = settings.stream, settings.worker
     output = stream if stream is not None else sys.stderr
     terminal = output.isatty()
@@ -294,6 +301,7 @@ def _apply(settings: _Settings, level: Level) -> None:
         else as_json
     )
     _State.threshold = _LEVELS[level]
+    listen(log)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -169,3 +169,21 @@ def test_every_command_takes_both_forms_of_help(
     assert run([command, "--help"]) == 0
     assert capsys.readouterr().out == short
     assert "-h, --help" in short
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_are_the_null_device(closed: str) -> None:
+    code = (
+        "import os, sys\n"
+        "from channeld.cli.main import main\n"
+        "sys.argv[1:] = ['explain', 'CH310']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as end:\n"
+        "    kinds = [os.fstat(number).st_mode for number in range(3)]\n"
+        "    ours = all((sys.stdin, sys.stdout, sys.stderr)) and not sys.stderr.isatty()\n"
+        "    os._exit(end.code or (0 if ours and len(kinds) == 3 else 9))\n"
+    )
+    # Python itself keeps closed descriptors closed, so the shell has to close them.
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
+    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from channeld.server.otel import MOST, Spans, tracing_from
@@ -162,3 +163,19 @@ def test_they_arrive_at_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     [span] = got
     assert span.name == "message say"
     assert span.attributes[0].value.string_value == "room"
+
+
+def test_spans_that_a_collector_refuses_are_told_and_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Refusing(InMemorySpanExporter):
+        def export(self, spans: Sequence[Any]) -> SpanExportResult:
+            return SpanExportResult.FAILURE
+
+    traced = tracing_from(ON, Refusing())
+    assert traced is not None
+    tracing, spans = traced
+    tracing.end(tracing.receive("message say", None, {}))
+    spans.flush()
+    assert spans.dropped == 1
+    assert "spans_lost" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 import ast
 import io
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from channeld.telemetry.events import _State
 def as_it_was() -> Iterator[None]:
     was_configured = structlog.is_configured()
     before, threshold, settings = structlog.get_config(), _State.threshold, _State.settings
+    last_resort = logging.lastResort
     yield
+    logging.lastResort = last_resort
     structlog.reset_defaults()
     if was_configured:
         structlog.configure(**before)
