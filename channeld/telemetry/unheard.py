@@ -10,7 +10,7 @@ __all__ = ["listen"]
 
 
 class _Write(Protocol):
-    def __call__(self, event: str, /, **fields: object) -> None: ...
+    def __call__(self, event: str, **fields: object) -> None: ...
 
 
 class _Unheard(logging.Handler):

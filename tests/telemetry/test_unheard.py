@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -10,25 +11,32 @@ from tests.telemetry.test_events import as_it_was, lines
 __all__ = ["as_it_was"]
 
 
-@pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest's own handlers are at the root, where these loggers do not reach."""
-    monkeypatch.setattr(logging.getLogger("tests"), "propagate", False)
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], logging.Logger]:
+    """Makes loggers that are not heard by pytest's own handlers at the root."""
+
+    def logger(name: str) -> logging.Logger:
+        made = logging.getLogger(name)
+        monkeypatch.setattr(made, "propagate", False)
+        monkeypatch.setattr(made, "handlers", [])
+        return made
+
+    return logger
 
 
 def written(stream: io.StringIO) -> list[dict[str, str]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_what_libraries_log_is_a_line_of_ours() -> None:
+def test_what_libraries_log_is_a_line_of_ours(library: Callable[[str], logging.Logger]) -> None:
     stream = lines(format="json")
-    library = logging.getLogger("tests.exporter")
+    exporter = library("tests.exporter")
     try:
         int("no route")
     except ValueError:
-        library.exception("sent to %s\nfailed", "https://me:hunter2@collector")
-    library.warning("%d of", "three")
-    library.info("nobody needs to know")
+        exporter.exception("sent to %s\nfailed", "https://me:hunter2@collector")
+    exporter.warning("%d of", "three")
+    exporter.info("nobody needs to know")
     first, second = written(stream)
     assert [first[name] for name in ("event", "level", "logger")] == [
         "library_warned",
@@ -40,13 +48,13 @@ def test_what_libraries_log_is_a_line_of_ours() -> None:
     assert second["reason"] == "%d of"
 
 
-def test_a_logger_with_a_handler_of_its_own_is_left_alone() -> None:
+def test_a_logger_with_a_handler_of_its_own_is_left_alone(
+    library: Callable[[str], logging.Logger],
+) -> None:
     stream, own = lines(format="json"), io.StringIO()
-    library = logging.getLogger("tests.app")
-    handler = logging.StreamHandler(own)
-    library.addHandler(handler)
-    library.warning("mine")
-    library.removeHandler(handler)
+    app = library("tests.app")
+    app.addHandler(logging.StreamHandler(own))
+    app.warning("mine")
     telemetry.log("config_reloaded")
     assert own.getvalue() == "mine\n"
     assert [line["event"] for line in written(stream)] == ["config_reloaded"]
