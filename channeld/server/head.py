@@ -22,6 +22,10 @@ _HEAD = re.compile(
 )
 
 
+# RFC 9112 sections 2.2, 5.2 and 6.3: what may be refused, and what proxies have read in more than one way.
+_UNCLEAR = re.compile(rb"\n[ \t]|(?<!\r)\n")
+_TWO_LENGTHS = re.compile(rb"(?is)\ncontent-length:(?:[^\n]*,|.*\ncontent-length:)")
+
 # RFC 9112 section 3.2 and RFC 3986 section 3.2.2: a name or an address, and perhaps a port.
 _HOST = re.compile(
     rb"(?:[-A-Za-z0-9._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
@@ -77,6 +81,10 @@ def _read(data: bytes) -> RequestHead | Malformed:
 
 
 def _read_with_h11(data: bytes) -> RequestHead | Malformed:
+    if _UNCLEAR.search(data):
+        return Malformed(400, "Each field is one line, which CR and LF end")
+    if _TWO_LENGTHS.search(data):
+        return Malformed(400, "The request has two lengths")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
     try:
         connection.receive_data(data)

@@ -1,6 +1,7 @@
 """Request heads: what the pattern takes, h11 reads the same; what neither takes is refused in words."""
 
 import random
+import re
 
 import h11
 import pytest
@@ -62,13 +63,22 @@ def test_fields_have_lower_case_names_and_trimmed_values() -> None:
     assert head == RequestHead(b"GET", b"/a", b"1.1", {b"host": b"x", b"x-a": b"one, two"})
 
 
+def is_unclear(data: bytes) -> bool:
+    """Whether a head says something that h11 takes and proxies have read in more than one way."""
+    lengths = re.findall(rb"(?i)\ncontent-length:([^\n]*)", data)
+    is_twice = len(lengths) > 1 or any(b"," in length for length in lengths)
+    return is_twice or any(bad in data.replace(b"\r\n", b"\r") for bad in (b"\r ", b"\r\t", b"\n"))
+
+
 def test_mutated_heads_are_read_as_h11_reads_them() -> None:
     rng = random.Random(5)
     for _ in range(3000):
         data = mutate(rng)
         found, expected = read_head(data), by_h11(data.removeprefix(b"\r\n"))
         host = b"" if expected is None else expected.fields.get(b"host", b"")
-        if set(host) & set(b" \t/@\x7f\x80\xa0\xff"):
+        if is_unclear(data):
+            assert isinstance(found, Malformed), data
+        elif set(host) & set(b" \t/@\x7f\x80\xa0\xff"):
             # h11 takes any text for a host.
             assert found == BAD_HOST, data
         elif found != BAD_HOST:

@@ -143,6 +143,17 @@ async def test_a_connection_carries_a_bounded_number_of_calls(
         (post(b"x", version="1.0").replace(b"Host: x", b"Connection: keep-alive"), 400),
         (post(b"x").replace(b"Content-Type:", b"Content-Type :"), 400),
         (post(b"x").replace(b"Host: x", b" folded"), 400),
+        (post(b"x").replace(b"Content-Length: ", b"Content-Length:\r\n "), 400),
+        (
+            post(b"x").replace(
+                b"Content-Type: ", b"X: y\r\n\tTransfer-Encoding: chunked\r\nContent-Type: "
+            ),
+            400,
+        ),
+        (post(b"x").replace(b"Content-Type: ", b"X: y\nContent-Type: "), 400),
+        (post(b"x", "Content-Length: 1"), 400),
+        (post(b"x", "content-length: 1"), 400),
+        (post(b"x", length="1, 1"), 400),
         (b"OPTIONS /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /", 400),
         (b"GARBAGE\r\n\r\n", 400),
         (b"x" * 20_000, 431),
