@@ -61,6 +61,7 @@ def load(
     )
     found = Report()
     config = structure(sources, found, read=read, missing_is_error=missing_is_error)
+    sources.is_sound = not (report.errors or found.errors)
     if config is not None:
         found.extend(check(config, sources))
     # What is read from now on (schema files) has its findings where these are.

@@ -148,6 +148,8 @@ def _call(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if ":" not in guess:
         guess = ":".join(guess.rsplit(".", 1))
     help = f"write `{guess}`" if re.search(rule["pattern"], guess) else "write `module:function`"
+    if re.match(r"https?://", value):
+        help = "name the URL under `backends`, and write `{backend: NAME, path: /…}`"
     checker.find(
         "CH120", f"{checker.quote(value, pointer)} is not `module:function`", pointer, help
     )

@@ -37,6 +37,7 @@ class Sources:
 
     `root` is the name of the main file; `value` the configuration, merged, with the environment's values in it. After a
     syntax error in one of them, or if one can't be read, `value` is None and `readable` false: there is nothing to check, only to show.
+    `is_sound`: every value has the form that it must have, so what a rule doesn't find is not there.
     `unset` holds the pointers of `value` that have no real value (a finding says so already): check nothing there.
     `from_environment` holds the pointers whose text came, at least in part, from a variable or its default.
     `report` takes what `read_document` finds: who goes on with another report than the one given to `read_sources`
@@ -46,6 +47,7 @@ class Sources:
     root: str
     report: Report = attrs.field(repr=False)
     readable: bool = False
+    is_sound: bool = True
     value: Json = attrs.field(default=None, repr=False)
     unset: set[str] = attrs.field(factory=set)
     from_environment: set[str] = attrs.field(factory=set)

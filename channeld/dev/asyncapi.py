@@ -229,13 +229,15 @@ class _Reader:
 
     def written(self, channels: list[_Gathered]) -> Schema:
         """`channels` of the file."""
-        by_path: dict[str, _Gathered] = {}
+        by_path: dict[str, tuple[str, _Gathered]] = {}
         for channel in channels:
             where = at("/channels", channel.key)
             if not any(channel.sides.values()):
                 self.notes.append(f"channel {channel.key} is left out: it has no messages")
                 continue
-            first = by_path.setdefault(self._path(channel, where), channel)
+            path = self._path(channel, where)
+            # What a parameter is called makes no other address.
+            _, first = by_path.setdefault(re.sub(r"\{[^{}]*\}", "{}", path), (path, channel))
             if first is not channel:
                 # Over a WebSocket, channels of one address are one connection.
                 self.notes.append(
@@ -245,7 +247,7 @@ class _Reader:
                     for name, message in held.items():
                         self._put(first.sides[side], name, message, where)
         found: Schema = {}
-        for path, channel in by_path.items():
+        for path, channel in by_path.values():
             found[named(channel.key, set(found))] = self._channel(channel, path)
         return found
 

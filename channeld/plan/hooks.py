@@ -235,7 +235,9 @@ class HookLoader:
         name = ref.call.partition(":")[2]
         generates = inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found)
         if role is Role.LIFESPAN:
-            if generates or inspect.iscoroutinefunction(found):
+            # `contextmanager` wraps a generator: what it makes is for `with`, not `async with`.
+            is_sync = inspect.isgeneratorfunction(inspect.unwrap(found))
+            if generates or is_sync or inspect.iscoroutinefunction(found):
                 finding = f"`{ref.call}` makes no async context manager"
                 help = "put `@contextlib.asynccontextmanager` above an `async def` that yields once"
                 self._report("CH507", finding, place, help=help)

@@ -191,6 +191,20 @@ def test_channels_of_one_address_are_one_connection(tmp_path: Path) -> None:
     assert errors(file, tmp_path) == []
 
 
+def test_addresses_that_differ_in_names_of_parameters_are_one(tmp_path: Path) -> None:
+    message = "{payload: {type: object, properties: {}}}"
+    file, said = made(
+        "{asyncapi: 3.0.0, channels: {"
+        f"one: {{address: 'users/{{id}}/in', messages: {{a: {message}}}}},"
+        f"two: {{address: '/users/{{user}}/in', messages: {{b: {message}}}}}"
+        "}}"
+    )
+    (channel,) = said["channels"].values()
+    assert (channel["path"], list(channel["messages"])) == ("/users/{id}/in", ["a", "b"])
+    assert "channel two is part of one: it has the same address" in file.notes
+    assert errors(file, tmp_path) == []
+
+
 def test_all_problems_are_said_at_once() -> None:
     text = "{asyncapi: 2.6.0, channels: {a: {publish: {message: {payload: {$ref: b.yaml}}}}, 'x{y': {publish: {message: {}}}}}"
     assert len(refused(text)) == 2

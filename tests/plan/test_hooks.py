@@ -182,7 +182,14 @@ def test_a_lifespan_is_a_context_manager(load: Callable[..., Any]) -> None:
     assert [one.name for one in outcome.compiled.plan.lifespans] == ["chat:life"]
 
 
-@pytest.mark.parametrize("body", ["async def life(server): yield 1", "async def life(server): ..."])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "async def life(server): yield 1",
+        "async def life(server): ...",
+        "import contextlib\n@contextlib.contextmanager\ndef life(server): yield 1",
+    ],
+)
 def test_a_bare_function_is_no_lifespan(body: str, load: Callable[..., Any]) -> None:
     found = load(HELLO + body + "\n", LIFESPAN).finding("CH507")
     assert "asynccontextmanager" in found.help

@@ -111,6 +111,27 @@ def test_one_that_no_hook_names(load_config: Load) -> None:
     assert found(load_config(text)) == [("CH436", "/backends/old")]
 
 
+@pytest.mark.parametrize("hook", ["{backend: old}", "old/say", "{backend: old, path: say}"])
+def test_a_backend_that_a_wrong_hook_may_have_meant_is_not_called_unused(
+    load_config: Load, hook: str
+) -> None:
+    text = BASE.replace("URL", "https://app.example").replace("{backend: app, path: /say}", hook)
+    text = text.replace(
+        "auth: {a", "  old: {url: 'https://o.example', secret: '${CHANNELD_JWT_SECRET}'}\nauth: {a"
+    )
+    report = load_config(text).report
+    assert report.errors
+    assert "CH436" not in {one.code for one in report}
+
+
+def test_a_url_where_a_function_stands_is_told_where_to_go(load_config: Load) -> None:
+    text = BASE.replace("URL", "https://app.example").replace(
+        "{backend: app, path: /say}", "http://127.0.0.1:8000/say"
+    )
+    (error,) = load_config(text).report.errors
+    assert (error.code, "under `backends`" in (error.help or "")) == ("CH120", True)
+
+
 @pytest.mark.parametrize(
     ("hook", "code"),
     [
