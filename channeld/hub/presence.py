@@ -165,13 +165,14 @@ class Presence:
         """A connection is going: its user's state goes with it, if it was the one that set it and others stay."""
         if self._states.get((topic, user)) != connection:
             return
-        del self._states[topic, user]
-        entry = await resolved(self._broker.entry(topic, user))
-        if entry is not None and entry.connections > lives:
-            shown = Shown.unpack(entry.info)
-            if shown.by == connection:
-                later = self._broker.enter(topic, user, connection, shown.info)
-                await resolved(later)
+        # While the broker is away the connection must leave all the same; Redis then takes the state away with it.
+        with suppress(BrokerUnavailable):
+            entry = await resolved(self._broker.entry(topic, user))
+            if entry is not None and entry.connections > lives:
+                shown = Shown.unpack(entry.info)
+                if shown.by == connection:
+                    later = self._broker.enter(topic, user, connection, shown.info)
+                    await resolved(later)
 
     async def leave(
         self,
@@ -187,6 +188,8 @@ class Presence:
         is_last = self._forget((topic, user), member.connection_id)
         seconds = stay(plan, away)
         if is_last and user != ANONYMOUS and seconds > 0:
+            # The user may have others on other nodes.
+            await self._take_state(topic, user, member.connection_id, lives=True)
             self._linger(topic, seconds, user, member.connection_id)
             later = self._broker.linger(topic, user, member.connection_id, seconds)
             await resolved(later)
@@ -226,6 +229,8 @@ class Presence:
 
     async def _left(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
         await self._take_state(topic, user, connection, lives=lives)
+        if self._states.get((topic, user)) == connection:
+            del self._states[topic, user]
         if await resolved(self._broker.leave(topic, user, connection)):
             self._note(topic, user, None)
 

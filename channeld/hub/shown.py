@@ -32,7 +32,7 @@ class Shown:
         return cls(value) if both is None else cls(**both)
 
     def packed(self) -> Mapping[str, Any]:
-        """The value that the broker keeps."""
+        """The value that the broker keeps. `by` stands last: Redis takes it off when that connection's node has died."""
         if self.by is None:
             return self.info
         return {_BOTH: {"info": dict(self.info), "state": self.state, "by": self.by}}

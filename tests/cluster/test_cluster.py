@@ -557,6 +557,7 @@ async def test_a_presence_state_goes_with_its_connection_and_survives_a_move_wit
         laptop = await b.connect("/desk", user="ann")
         assert await shown(bob) == {"n": 1}
         await phone.close()
+        assert await shown(bob) is None
         await a.advance(3)
         assert await shown(bob) is None
         await laptop.send({"type": "presence", "set": {"n": 2}})

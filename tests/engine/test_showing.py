@@ -136,6 +136,23 @@ async def test_a_state_survives_a_return_within_grace_and_is_then_the_new_connec
         assert await told(bob) == [("leave", "ann", "none")]
 
 
+async def test_who_has_a_state_leaves_also_while_the_broker_is_away(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object) -> None:
+        raise BrokerUnavailable
+
+    async with serve(STATES) as app:
+        ann, bob = await enter(app, "ann"), await enter(app, "bob")
+        await set_state(ann, {"n": 1})
+        await bob.received()
+        # A broker that is away says nothing, and takes note of who leaves.
+        monkeypatch.setattr(app.engine.hub.broker, "entry", away)
+        await ann.close()
+        await app.advance(6)
+        assert await told(bob) == [("leave", "ann", "none")]
+
+
 async def test_a_state_of_the_channel_s_presence_names_no_room(serve: Serve) -> None:
     async with serve(STATES) as app:
         ann, bob = await enter(app, "ann", "/hall"), await enter(app, "bob", "/hall")

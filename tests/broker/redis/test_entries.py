@@ -16,6 +16,7 @@ from channeld.broker.broker import (
 from channeld.broker.redis import broker, entries, roster, session
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.entries import Entries, read_last
+from channeld.hub.shown import Shown
 from tests.broker.conftest import settle
 
 ROOM = Topic("room", "lobby", "general")
@@ -191,6 +192,36 @@ async def test_who_lingers_outlives_the_node_and_leaves_in_time(
     assert two.told == [("lost", ROOM, "fay")]
     assert await users(two) == ["ann", "bob", "eve"]
     assert await two.broker.leave(ROOM, "ann", "c2") is False
+
+
+@pytest.mark.parametrize("ends", ["killed", "drained"])
+async def test_a_state_goes_with_its_connection_also_when_its_node_has_ended(
+    shared_servers: MakeServer, two_nodes: Any, ends: str
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    of_c1, of_c2 = (Shown({"n": 1.5, "x": []}, {"away": True}, by) for by in ("c1", "c2"))
+    other = Topic("room", "lobby", "other")
+    for topic, shown in ((ROOM, of_c1), (other, of_c2)):
+        two.broker.subscribe(topic)
+        await one.broker.enter(topic, "ann", "c1", shown.packed())
+        await two.broker.enter(topic, "ann", "c2", shown.packed())
+    if ends == "killed":
+        die(one)
+    else:
+        await one.broker.linger(ROOM, "ann", "c1", 1.0)
+        await one.broker.aclose()
+
+    async def shown_in(topic: Topic) -> tuple[int, Any]:
+        [entry] = await settle(two.broker.present(topic))
+        return entry.connections, Shown.unpack(entry.info).fields()
+
+    bare = {"info": {"n": 1.5, "x": []}}
+    with trio.fail_after(10):
+        while await shown_in(ROOM) != (1, bare) or (await shown_in(other))[0] != 1:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    assert await shown_in(other) == (1, {**bare, "state": {"away": True}})
+    last = [delivered for topic, delivered in two.delivered if topic == ROOM][-1]
+    assert (last.event, Shown.unpack(last.info).fields()) == ("update", bare)
 
 
 async def test_who_comes_is_listed_however_rooms_empty_and_fill(
