@@ -42,6 +42,8 @@ class Plan:
     fan_windows: tuple[int, ...] = (1, 2, 20)
     idle: int = 5000
     pace: float = 4000.0
+    low_connections: tuple[int, ...] = (1, 8, 50)
+    low_rate: float = 1000.0
     member_steps: tuple[int, ...] = ()
     connection_steps: tuple[int, ...] = ()
 
@@ -222,9 +224,9 @@ class Session:
         times = {"seconds": plan.seconds, "warmup": plan.warmup}
         return spent(load(peer, server, "fan", peer.fan, **sizes, **times, ignore=peer.ignore))
 
-    def pace(self, server: tuple[int, list[int]]) -> Result:
+    def pace(self, server: tuple[int, list[int]], connections: int, rate: float) -> Result:
         plan = self.plan
-        sizes = {"connections": plan.echo_connections, "rate": plan.pace}
+        sizes = {"connections": connections, "rate": rate}
         times = {"seconds": plan.seconds, "warmup": plan.warmup}
         return spent(load(self.peer, server, "pace", self.peer.echo, **sizes, **times))
 
@@ -252,7 +254,12 @@ class Session:
             for window in plan.echo_windows if "echo" in works else ():
                 self.attempt(f"echo_{window}", lambda w=window: self.echo(server, w))  # type: ignore[misc]
             if "echo" in works and plan.pace:
-                self.attempt("pace", lambda: self.pace(server))
+                self.attempt("pace", lambda: self.pace(server, plan.echo_connections, plan.pace))
+                for few in plan.low_connections:
+                    self.attempt(
+                        f"low_{few}",
+                        lambda n=few: self.pace(server, n, plan.low_rate),  # type: ignore[misc]
+                    )
             for window in plan.fan_windows:
                 self.attempt(
                     f"fan_{window}",

@@ -186,6 +186,16 @@ def latency_table(record: Record) -> str:
     return table(header, rows)
 
 
+def low_table(record: Record) -> str:
+    """What a message costs where few come at a time: each is a turn of its own, or almost."""
+    works = [work for work in ("low_1", "low_8", "low_50") if has_window(record, work)]
+    rows = [
+        [peer.title, *(number(middle(record, peer.name, of(work, "us"))) for work in works)]
+        for peer in measured(record)
+    ]
+    return table(["server", *(f"{work[4:]} connections" for work in works)], rows)
+
+
 def ratio_table(record: Record, base: Peer) -> str:
     """Each server's cost over the base's in the same run."""
     rows = []
@@ -297,6 +307,8 @@ def markdown(record: Record, *, pictures: bool = False) -> str:
     if errors(record):
         parts += ["**Failed:**", errors(record)]
     parts += ["### Latency", latency_table(record)]
+    if has_window(record, "low_1"):
+        parts += ["### Low load: µs per echo at 1,000 messages a second", low_table(record)]
     base = base_peer(record)
     if base:
         parts.append(f"### Cost against {base.title}, same run (1 = the same, more = dearer)")

@@ -68,7 +68,7 @@ def say(text: str) -> None:
 
 def estimate(peers: list[Peer], plan: Plan, runs: int) -> float:
     """Minutes that the run should take."""
-    works = len(plan.echo_windows) + len(plan.fan_windows) + 1
+    works = len(plan.echo_windows) + len(plan.fan_windows) + len(plan.low_connections) + 1
     each = works * (plan.seconds + plan.warmup + 0.7) + 6
     growing = 55.0 * sum(peer.growth for peer in peers) if plan.member_steps else 0.0
     return runs * (each * len(peers) + growing) / 60
