@@ -10,7 +10,6 @@ the library that really waits would take the caller's task for its own. The reas
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from types import coroutine
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 __all__ = [
@@ -31,14 +30,18 @@ Later: TypeAlias = T | Awaitable[T]
 class _YieldToTask:
     """What a started coroutine yields to its driver, and to nobody else."""
 
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield self
+
 
 _YIELD_TO_TASK = _YieldToTask()
 
 
-@coroutine
-def yield_to_task() -> Generator[Any, Any, None]:
+def yield_to_task() -> Awaitable[None]:
     """From here on the coroutine may wait for anything."""
-    yield _YIELD_TO_TASK
+    return _YIELD_TO_TASK
 
 
 async def resolved(later: Later[T]) -> T:
