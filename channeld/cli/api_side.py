@@ -51,7 +51,9 @@ def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket
         sockets, _moved = bind_nearby([api.bind])
         return sockets
     try:
-        return bind_or_explain([api.bind], beside=beside, listens=not beside)
+        return bind_or_explain(
+            [api.bind], beside=beside, listens=not beside, how="`api.bind` in the configuration"
+        )
     except click.ClickException:
         if beside or not is_left(api.bind):
             raise

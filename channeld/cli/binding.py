@@ -16,17 +16,16 @@ __all__ = ["bind_nearby", "bind_or_explain", "explained", "is_left"]
 
 _NEARBY: Final = 20
 _PATIENCE_S: Final = 1.0
-_ADVICE: Final = (
-    ". Is another server running? To replace it without a gap: --take-over. To use another address: --bind HOST:PORT, "
-    "or make run BIND=HOST:PORT"
-)
+_ADVICE: Final = ". Is another server running? To replace it without a gap: --take-over. To use another address: "
+BY_OPTION: Final = "--bind HOST:PORT, or make run BIND=HOST:PORT"
+"""How another address is given for clients."""
 _NOT_OURS: Final = ". What listens there is not a channeld server of the same user, so it cannot be taken over from"
 
 
 def bind_or_explain(
-    addresses: Sequence[str], *, beside: bool = False, listens: bool = True
+    addresses: Sequence[str], *, beside: bool = False, listens: bool = True, how: str = BY_OPTION
 ) -> list[socket]:
-    """Sockets as `bind` makes them.
+    """Sockets as `bind` makes them; `how` tells people to give another address.
 
     Raises:
         click.ClickException: an address cannot be used; the message says what to do.
@@ -34,14 +33,14 @@ def bind_or_explain(
     try:
         return bind(addresses, beside=beside, listens=listens)
     except BindError as error:
-        raise explained(error, beside=beside) from None
+        raise explained(error, beside=beside, how=how) from None
 
 
-def explained(error: BindError, *, beside: bool) -> click.ClickException:
+def explained(error: BindError, *, beside: bool, how: str = BY_OPTION) -> click.ClickException:
     """The error for people: where an address is taken, with what to do about it."""
     advice = ""
     if _is_taken(error):
-        advice = _NOT_OURS if beside else _ADVICE
+        advice = _NOT_OURS if beside else f"{_ADVICE}{how}"
     return click.ClickException(f"{error}{advice}")
 
 

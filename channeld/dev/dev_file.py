@@ -1,6 +1,7 @@
 """`.channeld/dev.json`: where a running `channeld run --dev` says its addresses and made-up secrets to other commands.
 
-The file is written beside the configuration, with mode 0600, and removed when the server ends. It is believed only if it is
+The file is written beside the configuration, with mode 0600, and removed when the server ends; that of a second server in the
+folder takes its place as long as that one runs. It is believed only if it is
 ours, nobody else can read it, its process lives, and its addresses are on this machine: a file that came with a checkout or
 was left behind by a crash opens nothing.
 """
@@ -49,7 +50,7 @@ class DevServer:
 
 
 def write(folder: Path, server: DevServer) -> Path:
-    """Write the file for a server into the folder of its configuration; the path of it.
+    """Write the file for a server into the folder of its configuration, over that of one that runs already; the path of it.
 
     Raises:
         OSError: the folder cannot be written.
@@ -58,6 +59,9 @@ def write(folder: Path, server: DevServer) -> Path:
     place.mkdir(mode=0o700, exist_ok=True)
     (place / ".gitignore").write_text("*\n", encoding="utf-8")
     path, fresh = place / NAME, place / f"{NAME}.{server.pid}"
+    former = read(folder)
+    if former is not None and former.pid != server.pid:
+        path.rename(place / f"{NAME}.{former.pid}")
     fresh.unlink(missing_ok=True)
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:  # noqa: PTH123 - mode at creation
         out.write(orjson.dumps(attrs.asdict(server), option=orjson.OPT_INDENT_2))
@@ -82,11 +86,24 @@ def read(folder: Path) -> DevServer | None:
 
 
 def remove(folder: Path, pid: int) -> None:
-    """Remove the file of a process that ends; one that another server has written since stays."""
+    """Remove the file of a process that ends; another server's stays, and one that it had replaced is found again."""
+    place = folder / FOLDER
     with contextlib.suppress(OSError):
-        server = _parsed((folder / FOLDER / NAME).read_bytes())
+        place.joinpath(f"{NAME}.{pid}").unlink(missing_ok=True)
+        server = _parsed(place.joinpath(NAME).read_bytes())
         if server is not None and server.pid == pid:
-            (folder / FOLDER / NAME).unlink()
+            place.joinpath(NAME).unlink()
+            _bring_back(folder)
+
+
+def _bring_back(folder: Path) -> None:
+    """Put the newest file of another server that still runs in its place, and remove those of servers that do not."""
+    place = folder / FOLDER
+    replaced = sorted(place.glob(f"{NAME}.*"), key=lambda path: path.stat().st_mtime_ns)
+    while replaced and read(folder) is None:
+        replaced.pop().replace(place / NAME)
+    if read(folder) is None:
+        place.joinpath(NAME).unlink(missing_ok=True)
 
 
 def _parsed(text: bytes) -> DevServer | None:

@@ -88,3 +88,12 @@ def test_only_development_mints_and_follows_links(plan: Plan, tmp_path: Path) ->
         code = code_of(KEY, "lobby")
         assert dev.opens(plan, code, "") == f"/#key={KEY}&view=playground%2Flobby%2F%2F"
         assert other.opens(plan, code, "") is None
+
+
+def test_a_taken_address_is_changed_in_the_configuration(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        plan = plan_of(tmp_path, named(other))
+        with pytest.raises(click.ClickException, match=r"another address: `api\.bind`"):
+            bind_api(plan, may_move=False)

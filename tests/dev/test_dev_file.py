@@ -101,3 +101,26 @@ def test_a_url_is_of_the_server_or_not() -> None:
     assert OURS.is_at("ws://127.0.0.1:4000/chat")
     assert not OURS.is_at("ws://127.0.0.1:40001/chat")
     assert not DevServer(pid=1).is_at("/chat")
+
+
+def test_of_two_servers_the_later_is_found_and_then_the_earlier_again(tmp_path: Path) -> None:
+    earlier = attrs.evolve(OURS, pid=os.getppid())
+    write(tmp_path, earlier)
+    write(tmp_path, OURS)
+    assert read(tmp_path) == OURS
+    remove(tmp_path, OURS.pid)
+    assert read(tmp_path) == earlier
+    remove(tmp_path, earlier.pid)
+    assert [path.name for path in tmp_path.joinpath(".channeld").iterdir()] == [".gitignore"]
+
+
+def test_an_earlier_server_that_has_ended_meanwhile_is_not_found(tmp_path: Path) -> None:
+    earlier = attrs.evolve(OURS, pid=os.getppid())
+    write(tmp_path, earlier)
+    write(tmp_path, OURS)
+    remove(tmp_path, earlier.pid)
+    assert read(tmp_path) == OURS
+    # One that was killed leaves its file behind.
+    tmp_path.joinpath(".channeld", "dev.json.7").write_text('{"pid": 2147483647}')
+    remove(tmp_path, OURS.pid)
+    assert [path.name for path in tmp_path.joinpath(".channeld").iterdir()] == [".gitignore"]

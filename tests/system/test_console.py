@@ -1,5 +1,6 @@
 """The console in Chromium, on the shipped configuration as `--dev` serves it."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -143,6 +144,29 @@ def test_somebody_is_disconnected(page: Page, dev: Served, room: str) -> None:
         page.driver.switch_to.alert.accept()
         page.wait_for("Nobody is here.")
         assert ann.until_closed()[1] == 4410
+
+
+def test_names_that_hide_or_turn_around_are_told_apart(page: Page, dev: Served, room: str) -> None:
+    names = ("\u202eevil", "a\u200bnn", "u" * 128)
+    with contextlib.ExitStack() as people:
+        for name in names:
+            people.enter_context(dev.enter(room, name, name="Somebody"))
+        page.go(f"#/rooms/room/{room}")
+        page.wait_for("Present: ")
+        page.wait_for("\\u202eevil")
+        page.wait_for("a\\u200bnn")
+        narrow = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": True}
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+        wide = page.driver.execute_script("return document.documentElement.scrollWidth")
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        assert wide == 320
+
+
+def test_what_one_view_cannot_show_is_said_there_only(page: Page) -> None:
+    page.wait_for("serving", "#state")
+    page.go("#/rooms/room/..")
+    page.wait_for('a browser cannot ask for what is called ".."')
+    page.wait_for("serving", "#state")
 
 
 def test_the_past_is_drawn_and_said(page: Page, dev: Served, room: str) -> None:

@@ -2,7 +2,7 @@
 
 import { get, key, Refused } from "./api.js";
 import { channels } from "./channels.js";
-import { h, put } from "./dom.js";
+import { h, put, visible } from "./dom.js";
 import { overview } from "./overview.js";
 import { people } from "./people.js";
 import { playground } from "./playground.js";
@@ -26,9 +26,11 @@ const app = {
   },
   failed(error, place) {
     if (error instanceof Refused && error.status === 401) return ask("The server does not know this key.");
-    state.className = "bad";
-    state.textContent = error instanceof TypeError ? "the server does not answer" : error.message;
     if (place) put(place, h("p", { class: "notice" }, error.message));
+    // What one view could not show says nothing of the server.
+    if (place && !(error instanceof TypeError)) return;
+    state.className = "bad";
+    state.textContent = error instanceof TypeError ? "the server does not answer" : visible(error.message);
   },
 };
 
@@ -58,6 +60,10 @@ async function enter() {
   }
   views.hidden = leave.hidden = false;
   show();
+  await feel();
+}
+
+async function feel() {
   try {
     app.say(await get("/console/pulse"));
   } catch (error) {
@@ -96,6 +102,8 @@ if (brought.get("key")) {
 leave.addEventListener("click", () => ask());
 addEventListener("hashchange", () => {
   show();
+  // What failed before may be well again.
+  if (state.className === "bad" && key.get()) feel();
   main.focus({ preventScroll: true });
 });
 if (key.get()) enter();

@@ -1,7 +1,7 @@
 // A user and their connections, and one connection: who, since when, where, what it may still send, what was refused.
 
 import { get, post, segment } from "./api.js";
-import { bytes, count, h, put, table } from "./dom.js";
+import { bytes, count, h, put, table, visible } from "./dom.js";
 
 const moment = (text) => new Date(text).toLocaleString();
 export const userLink = (user) => (user === null ? h("span", { class: "quiet" }, "nobody known") : h("a", { href: `#/people/user/${encodeURIComponent(user)}` }, user));
@@ -29,7 +29,7 @@ export function people(view, app, [kind, name]) {
 
 function kick(words, asked, look, app) {
   return h("button", { type: "button", class: "danger", onclick: async () => {
-    if (!confirm(`${words}?`)) return;
+    if (!confirm(visible(`${words}?`))) return;
     try {
       await post("/v1/disconnect", asked);
       look();

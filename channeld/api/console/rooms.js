@@ -1,7 +1,7 @@
 // Rooms, who is in them, and a room's frames as they come.
 
 import { get, post, segment, tail } from "./api.js";
-import { clock, count, h, json, put, table } from "./dom.js";
+import { clock, count, h, json, put, table, visible } from "./dom.js";
 import { connectionLink, userLink } from "./people.js";
 
 const PAGE = 50;
@@ -89,7 +89,7 @@ async function one(body, app, channel, room, signal) {
   }
 
   async function kick(member) {
-    if (!confirm(`Disconnect ${member.user ?? member.id}?`)) return;
+    if (!confirm(visible(`Disconnect ${member.user ?? member.id}?`))) return;
     try {
       await post("/v1/disconnect", { connection: member.id });
       await look();
