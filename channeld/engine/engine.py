@@ -160,15 +160,16 @@ class Engine:
         return self.servers[loop]
 
     def revoke(self, revocation: Revocation) -> int:
-        """Put a revocation in force on this node, and close the connections that it refuses (4401); how many.
+        """Put a revocation in force on this node, and close the connections and reads that it refuses (4401); how many.
 
         Raises:
             RevocationsFull: there are too many.
         """
         revocation = self.revocations.add(revocation, self.runtime.clock.wall())
+        reads = (one for one in self.over_http if one.transport == "streams")
         refused = [
             session
-            for session in self.sessions.values()
+            for session in (*self.sessions.values(), *reads)
             if session.user_id is not None and revocation.refuses(session.user_id, session.claims)
         ]
         for session in refused:

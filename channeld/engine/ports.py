@@ -277,10 +277,17 @@ class Held(Protocol):
 
 
 class OverHttp(Protocol):
-    """A connection or a read that was let in over plain HTTP, as far as it is counted."""
+    """A connection or a read that was let in over plain HTTP, as far as it is counted and sent away."""
 
     channel: ChannelPlan
     transport: str
+    user_id: str | None
+    claims: Mapping[str, Json]
+
+    def disconnect(
+        self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
+    ) -> None:
+        """Close it, for a reason of the server's own."""
 
 
 class Surroundings(Protocol):

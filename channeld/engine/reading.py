@@ -3,7 +3,7 @@
 It is not in presence, nobody is told of it, and no frame of its own is taken: a read over plain HTTP is one of these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import orjson
@@ -30,6 +30,7 @@ class _Refusals:
     def __init__(self) -> None:
         self.error: Mapping[str, object] | None = None
         self.ending: tuple[int, str] | None = None
+        self.then: Callable[[], object] = lambda: None
 
     def send(self, frame: bytes) -> None:
         """Keep an error; nothing else is for a reader."""
@@ -40,8 +41,9 @@ class _Refusals:
         """Nothing is kept for it."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """Keep the first."""
+        """Keep the first, and tell who reads."""
         self.ending = self.ending or (code, reason)
+        self.then()
 
 
 class Reading:
@@ -68,6 +70,10 @@ class Reading:
         """Why it may not read; None if it may."""
         ending = self._peer.ending
         return None if ending is None else (*ending, self._peer.error)
+
+    def when_refused(self, call: Callable[[], object]) -> None:
+        """Be called when a client that was let in may not read on: its token has ended, or was revoked."""
+        self._peer.then = call
 
     async def open(self) -> None:
         """Judge the client: who it is, what the channel requires, its room, the connect hook."""

@@ -263,11 +263,9 @@ class Connection(Outbox):
             self._take_call(accepted, self._kept.take(accepted.agreement), rest, now)
             return
         self._admission.waiting.pop(self, None)
-        match = accepted.match
+        engine, match = self._admission.engine, accepted.match
         try:
-            session = self._admission.engine.connect(
-                match.channel, match.params, accepted.request, self
-            )
+            session = engine.connect(match.channel, match.params, accepted.request, self)
         except Exception as error:  # a bug above ends this connection, not the server
             self._fail(error)
             self._refuse(refuse(500, "The server could not open a session"))
@@ -307,7 +305,7 @@ class Connection(Outbox):
         if agreement.expects and not rest:
             self.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
         run = partial(self._answer_call, attrs.evolve(call, agreement=agreement))
-        self._reader = BodyReader(agreement.length, rest, run, goes_on=agreement.keeps)
+        self._reader = agreement.reader(rest, run, hears=self._driver.hears)
         self._read_on(self._reader.feed(b"", now, FRAMES_A_TURN), now)
 
     def _await_call(self, kept: Kept, rest: bytes, now: float) -> None:
@@ -446,7 +444,8 @@ class Connection(Outbox):
     # ---- waiting, which others do
 
     def _wait_for(self, pending: Awaitable[None]) -> None:
-        self.paused = self._is_pending = True
+        self._is_pending = True
+        self.paused = not (isinstance(self._reader, BodyReader) and self._reader.listens)
         if isinstance(pending, Continuation):
             pending.then(self._go_on)
         else:

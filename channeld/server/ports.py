@@ -99,6 +99,10 @@ class Driver(Protocol):
     another's time.
     """
 
+    @property
+    def hears(self) -> bool:
+        """Whether a connection that waits for an answer may be left unpaused, so that it hears its peer leave."""
+
     def want_write(self) -> None:
         """The connection's outbox has more than could be written: write on as soon as the peer takes more."""
 

@@ -20,6 +20,7 @@ from channeld.hub.hub import with_position
 from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.server.handshake import Accept
+from channeld.server.transports.call import CallAgreement
 from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import EVENT_HEAD, answer
 
@@ -77,6 +78,7 @@ class _Stream:
     keep: History
     query: Mapping[str, str]
     lines: tuple[str, ...]
+    has_begun: bool = False
 
     async def top(self) -> str:
         """Where the stream ends now."""
@@ -111,7 +113,8 @@ class _Stream:
             Refused: 400 or 410, of the offset.
         """
         watcher = _Watcher()
-        await Pending(self.engine.hub.watch(self.topic, watcher))
+        with trio.CancelScope(shield=True):
+            await Pending(self.engine.hub.watch(self.topic, watcher))
         try:
             chunk = await self.chunk(offset)
             with trio.move_on_after(seconds):
@@ -180,7 +183,13 @@ async def read(
         topic = Topic("room", channel.name, reading.room)
         keep = engine.hub.kept(topic, channel.history) or channel.history
         stream = _Stream(engine, topic, keep, call.request.query, lines)
-        await _answer(stream, call, method, respond)
+        with trio.CancelScope() as scope:
+            reading.when_refused(scope.cancel)
+            if isinstance(call.agreement, CallAgreement) and call.agreement.ending is not None:
+                call.agreement.ending.then = scope.cancel
+            await _answer(stream, call, method, respond)
+        if scope.cancelled_caught and not stream.has_begun:
+            return reading.refusal
     finally:
         with trio.CancelScope(shield=True):
             await reading.close()
@@ -223,6 +232,7 @@ def _whole(
 async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
     # Before the head: an offset that is none is an HTTP status.
     chunk = await stream.chunk(offset)
+    stream.has_begun = True
     head = (*EVENT_HEAD, *stream.lines)
     respond("\r\n".join((*head, "Connection: close", "", "")).encode("latin-1"))
     end = trio.current_time() + LONGEST_STREAM

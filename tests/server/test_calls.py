@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from channeld.api.metrics import engine_samples
+from channeld.auth.authenticator import Denied
 from tests.server.web_kit import CONFIG, Site, site
 
 
@@ -229,6 +230,18 @@ async def test_the_secret_is_of_no_use_as_the_connections_id(served: Site) -> No
         assert secret not in served.app.engine.sessions
         (session,) = served.app.engine.sessions
         assert (await served.post("/lobby", session, {"type": "ping"})).status == 404
+
+
+async def test_a_post_whose_authenticator_is_away_may_be_tried_again(
+    served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> Denied:
+        return Denied("no key yet", is_final=False)
+
+    monkeypatch.setattr(served.app.engine, "find_user", away)
+    posted = await served.post("/rooms/den", "anybody's", {"type": "ping"})
+    assert (posted.status, posted.json()["code"]) == (503, "UNAVAILABLE")
+    assert posted.fields["retry-after"] == "1"
 
 
 async def test_a_renewal_by_post_is_answered_there(served: Site) -> None:

@@ -63,6 +63,8 @@ class Hand:
     def flow(self) -> Flow:
         return UNKNOWN
 
+    hears = False
+
     def half_close(self) -> None:
         pass
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from channeld.auth.revocations import Revocation
 from channeld.server import reads
 from tests.server.web_kit import CONFIG, Site, site
 
@@ -119,6 +120,65 @@ async def test_a_poll_waits_for_the_next_frame(served: Site, den: str) -> None:
         await say(served, "2")
     assert [[one["text"] for one in answer.json()] for answer in answers] == [["2"], ["2"]]
     assert all(answer.fields["stream-cursor"].isdecimal() for answer in answers)
+
+
+async def reading(served: Site) -> None:
+    """Wait until a read waits for the room's next frame."""
+    while not any(room.watchers for room in served.app.engine.hub._rooms.values()):
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("live", ["long-poll", "sse"])
+async def test_a_read_ends_as_soon_as_its_client_has_left(
+    served: Site, den: str, live: str
+) -> None:
+    stream = await served.connect()
+    target = f"{den}&offset=now&live={live}"
+    await stream.send_all(served.head("GET", target, None, {}))
+    await reading(served)
+    assert served.app.server._admission.open == 1
+    await stream.aclose()
+    with trio.fail_after(20):
+        while served.app.server._admission.open or served.app.engine.over_http:
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_request_ahead_of_a_poll_is_answered_after_it(served: Site, den: str) -> None:
+    async with await served.connect() as stream:
+        poll = served.head("GET", f"{den}&offset=now&live=long-poll", None, {})
+        await stream.send_all(poll)
+        await reading(served)
+        last = served.head("GET", f"{den}&offset=-1", None, {"Connection": "close"})
+        await stream.send_all(last)
+        await say(served, "1")
+        data = b"".join([part async for part in stream])
+    assert data.count(b"HTTP/1.1 200") == 2
+    assert data.count(b'"text":"1"') == 2
+
+
+async def test_too_much_ahead_of_a_poll_ends_it(served: Site, den: str) -> None:
+    async with await served.connect() as stream:
+        await stream.send_all(served.head("GET", f"{den}&offset=now&live=long-poll", None, {}))
+        await reading(served)
+        await stream.send_all(b"x" * 20_000)
+        with trio.fail_after(20):
+            while served.app.engine.over_http:
+                await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("live", ["long-poll", "sse"])
+async def test_a_revoked_user_reads_no_further(served: Site, live: str) -> None:
+    target = f"/rooms/den?token={served.token('ann', iat=1)}&offset=now&live={live}"
+    async with await served.connect() as stream:
+        await stream.send_all(served.head("GET", target, None, {"Connection": "close"}))
+        await reading(served)
+        now = served.app.runtime.clock.wall()
+        served.app.engine.revoke(Revocation(user="ann", before=now, until=now + 60))
+        with trio.fail_after(20):
+            data = b"".join([part async for part in stream])
+    assert data.startswith(b"HTTP/1.1 401" if live == "long-poll" else b"HTTP/1.1 200")
+    assert data.count(b"HTTP/1.1") == 1
+    assert not served.app.engine.over_http
 
 
 async def test_a_poll_in_vain_is_204_and_cursors_never_go_back(

@@ -76,6 +76,11 @@ class _LaneSocket:
         write, secure = socket_like.send, context is not None
         self.connection = Connection(lane.admission, self, write, address, secure=secure)
 
+    @property
+    def hears(self) -> bool:
+        """See Driver."""
+        return True
+
     def want_write(self) -> None:
         """See Driver."""
         self.watch(self.mask | _OUT)

@@ -56,6 +56,11 @@ class StreamDriver:
             self._admission.fanout.end()
             await self._close()
 
+    @property
+    def hears(self) -> bool:
+        """See Driver. Its task waits either for bytes or for `resume`."""
+        return False
+
     def want_write(self) -> None:
         """See Driver."""
         self._wanted.set()

@@ -12,6 +12,7 @@ import attrs
 
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
+from channeld.server.head import LARGEST_HEAD
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
 
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_CALLS",
     "BodyReader",
     "CallAgreement",
+    "Ending",
     "Kept",
     "Post",
     "Preflight",
@@ -55,6 +57,13 @@ class Kept:
         return agreement.last() if is_last else agreement.kept()
 
 
+@attrs.define(eq=False)
+class Ending:
+    """Of a call whose answer waits for something: what is to be done when its client has left. Who answers says it."""
+
+    then: Callable[[], object] = lambda: None
+
+
 class BodyReader:
     """Reads one body of a known length; then nothing is read until the call is answered.
 
@@ -63,16 +72,42 @@ class BodyReader:
         rest: what came of it with the head.
         run: answers the call.
         goes_on: whether another request may follow; it begins with `rest`. Else what follows means nothing.
+        ending: of an answer that waits, during which the client is listened to, so that it is known when it leaves.
     """
 
-    def __init__(self, length: int, rest: bytes, run: Run, *, goes_on: bool = False) -> None:
+    def __init__(
+        self,
+        length: int,
+        rest: bytes,
+        run: Run,
+        *,
+        goes_on: bool = False,
+        ending: Ending | None = None,
+    ) -> None:
         self._length = length
+        self._ending = ending
         self._body = bytearray(rest)
         self._run = run
         self._goes_on = goes_on
-        self.open = True
+        self._open = True
         self.pending: Awaitable[None] | None = None
         self.close: Closing | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether the client is heard while its call is answered."""
+        return self._ending is not None
+
+    @property
+    def open(self) -> bool:
+        """See FrameReader."""
+        return self._open
+
+    @open.setter  # noqa: A003 - as FrameReader calls it
+    def open(self, value: bool) -> None:
+        self._open = value
+        if not value and self._ending is not None:
+            self._ending.then()
 
     @property
     def rest(self) -> bytes:
@@ -81,6 +116,13 @@ class BodyReader:
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """See FrameReader."""
+        if self.pending is not None and data:
+            # Sent ahead of an answer that waits; without data the answer is given.
+            self._body += data
+            if len(self._body) - self._length <= LARGEST_HEAD:
+                return Stop.MORE
+            self.open = False
+            return Stop.VIOLATION
         if self.pending is not None:
             return Stop.ANSWERED if self._goes_on and self.open else Stop.VIOLATION
         self._body += data
@@ -101,10 +143,16 @@ class CallAgreement:
     keeps: bool = False
     response: bytes = b""
     since: str | None = None
+    ending: Ending | None = None
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
         """See Agreement. Nothing is opened: `Connection` answers by `calls.py`."""
         raise NotImplementedError
+
+    def reader(self, rest: bytes, run: Run, *, hears: bool) -> BodyReader:
+        """Reads the body; `hears`: whether more can be read while the answer waits."""
+        ending = self.ending if hears else None
+        return BodyReader(self.length, rest, run, goes_on=self.keeps, ending=ending)
 
     def kept(self) -> "CallAgreement":
         """The same, and its answer says how long the connection is kept, where the client wants it to be."""
@@ -131,7 +179,12 @@ class _Call:
         # A live stream has no length: it ends with its connection.
         is_last = "close" in tokens(fields.get("connection", "").lower())
         keeps = not is_last and ("live", "sse") not in query_of(head.target)
-        return CallAgreement(lines, head.method.decode(), length, expects, keeps)
+        ending = Ending() if self.waits(head) else None
+        return CallAgreement(lines, head.method.decode(), length, expects, keeps, ending=ending)
+
+    def waits(self, head: RequestHead) -> bool:
+        """Whether the answer may wait for something to happen."""
+        return False
 
     def encode(self, frame: bytes) -> bytes:
         """See Transport. No frame is ever sent."""
@@ -198,6 +251,10 @@ class Read(_Call):
     """A read of a room's history and what comes after it, as Durable Streams 1.0 has them."""
 
     name: str = "streams"
+
+    def waits(self, head: RequestHead) -> bool:
+        """See _Call."""
+        return "live" in query_names(head.target)
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
