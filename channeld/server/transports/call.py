@@ -12,7 +12,6 @@ import attrs
 
 from channeld.protocol.reader import Closing, FrameReader, Receive, Stop
 from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
-from channeld.server.head import LARGEST_HEAD
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
 
@@ -31,6 +30,8 @@ __all__ = [
 ]
 
 LARGEST_BODY: Final = 1024 * 1024
+MOST_AHEAD: Final = 16 * 1024
+"""Bytes that may be sent ahead of an answer that waits: a request head."""
 MOST_CALLS: Final = 1000
 """Calls over one connection."""
 KEPT_S: Final = 75.0
@@ -119,7 +120,7 @@ class BodyReader:
         if self.pending is not None and data:
             # Sent ahead of an answer that waits; without data the answer is given.
             self._body += data
-            if len(self._body) - self._length <= LARGEST_HEAD:
+            if len(self._body) - self._length <= MOST_AHEAD:
                 return Stop.MORE
             self.open = False
             return Stop.VIOLATION
