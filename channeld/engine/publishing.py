@@ -111,10 +111,11 @@ def check_publication(
 def _publish_to_room(
     plan: ChannelPlan, hub: Hub, room: str, frame: Frame, audience: Audience
 ) -> Later[Position | None]:
-    if plan.history is not None:
+    topic = Topic("room", plan.name, room)
+    if hub.is_numbered(topic, plan.history):
         frame["room"] = room
         frame.pop("pos", None)
-    topic, payload = Topic("room", plan.name, room), encoded(frame)
+    payload = encoded(frame)
     skip, once = audience.skip, audience.once
     event = (plan.events or {}).get(frame["type"])
     if event is None or (event.kept and event.newest is None):

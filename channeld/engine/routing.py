@@ -323,7 +323,7 @@ def _work_out(
     if topic.channel != channel.name:
         channel = session.engine.plan.channels[topic.channel]
     history = channel.history
-    named = topic.name if history is not None else None
+    named = topic.name if session.engine.hub.is_numbered(topic, history) else None
     payload = emitted(session, message, frame, named, target.channel)
     if message.newest is None:
         return _Publication(topic, payload, history if message.kept else None, skip)

@@ -262,6 +262,10 @@ class Hub:
         size, ttl = max(keep.size, other.history.size), max(keep.ttl, other.history.ttl)
         return attrs.evolve(keep, size=size, ttl=ttl)
 
+    def is_numbered(self, topic: Topic, keep: History | None) -> bool:
+        """Whether a topic's frames get positions, and so need their `room`: by this node's plan (`keep`), or by others'."""
+        return keep is not None or (bool(self.elsewhere) and self.kept(topic, None) is not None)
+
     def publish_newest(  # noqa: PLR0913 - as `publish`, and what makes it wait
         self,
         topic: Topic,

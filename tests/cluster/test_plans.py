@@ -122,12 +122,16 @@ async def test_a_rollout_with_less_history_neither_trims_nor_unnumbers_what_othe
         await ann.received()
         for number in range(6):
             await bob.send({"type": "say", "n": number})
+        sent = b.engine.publish("room", {"type": "say", "n": 6, "room": "z", "pos": "1"}, room="a")
+        assert sent is not None
         heard = [frame for frame in await ann.received() if frame["type"] == "say"]
-        assert [frame["n"] for frame in heard] == list(range(6))
-        assert all("pos" in frame for frame in heard)
+        assert [frame["n"] for frame in heard] == list(range(7))
+        # Who is in several rooms has to know whose position it is, also where the sender's node knows of none.
+        assert {frame["room"] for frame in heard} == {"a"}
+        assert all("pos" in frame and frame["pos"] != "1" for frame in heard)
         again = await a.connect("/rooms/a", user="eve", since=heard[0]["pos"])
         missed = [frame["n"] for frame in await again.received() if frame["type"] == "say"]
-        assert missed == [1, 2, 3, 4, 5]
+        assert missed == [1, 2, 3, 4, 5, 6]
         # Everybody has the new file: it is what holds from now on.
         a.engine.reload(attrs.evolve(later), {})
         a.cluster.announce()
