@@ -233,7 +233,9 @@ class Supervisor:
             status = await self._live(number, worker)
             lived = time.monotonic() - worker.started
             if self._stop.is_set():
-                if status not in (0, -signal.SIGTERM) and not self.is_forced:
+                # One that was told to end while it started had nobody to send away, and says that by its status.
+                is_well = status in (0, -signal.SIGTERM) or not worker.is_ready
+                if not is_well and not self.is_forced:
                     self._fail(f"worker {number} ended with status {status}")
                 return
             failures = 0 if worker.is_ready else failures + 1

@@ -170,6 +170,15 @@ async def test_one_that_ends_badly_is_named(make: Make) -> None:
     assert await watched.failure_after(watched.supervisor.stop) == "worker 0 ended with status 7"
 
 
+async def test_one_that_is_ended_while_it_starts_has_not_failed(make: Make) -> None:
+    watched = make(count=1, status=130, before="while True: signal.pause()")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watched.supervisor.run)
+        await watched.until(1, "start")
+        watched.supervisor.stop()
+    assert watched.lines() == ["0 start", "0 end"]
+
+
 async def test_the_second_time_they_are_ended_by_force(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
