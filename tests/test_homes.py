@@ -97,7 +97,7 @@ class Home:
 
 HOMES = {
     "the types of authenticators": Home(("auth/",), asks_for_auth_type, 0),
-    "the kinds of route targets": Home(("plan/targets/",), compares_target_kind, 10),
+    "the kinds of route targets": Home(("plan/targets/",), compares_target_kind, 6),
     "JSON pointers": Home(("pointer.py",), escapes_pointer, 0),
     "what somebody may have meant": Home(("suggest.py",), looks_for_close_name, 0),
     "where a bound address is reached": Home(("config/reachable.py",), knows_every_interface, 0),

@@ -234,7 +234,7 @@ class Hub:
         return [
             (topic.name, room.size())
             for topic, room in self._rooms.items()
-            if topic.kind == "room" and topic.channel == channel and room.size()
+            if topic.is_room and topic.channel == channel and room.size()
         ]
 
     # ------------------------------------------------------------------------------------------------- frames
@@ -365,7 +365,7 @@ class Hub:
     def tell_gap(self, topic: Topic, top: Position | None) -> None:
         """Frames of a room were missed, and no history can give them: tell its members, who go on from `top`."""
         room = self._rooms.get(topic)
-        if room is None or topic.kind != "room":
+        if room is None or not topic.is_room:
             return
         pos = {} if top is None else {"pos": str(top)}
         frame = encode({"type": "subscribed", "room": topic.name, "recovered": False, **pos})
@@ -402,7 +402,7 @@ class Hub:
         room = self._rooms.get(topic)
         if room is None:
             room = self._rooms[topic] = Room(topic)
-            self._room_count += topic.kind == "room"
+            self._room_count += topic.is_room
         return room
 
     def _seat(self, topic: Topic, member: Member) -> None:
@@ -435,7 +435,7 @@ class Hub:
     def _vacate(self, room: Room) -> None:
         if room.is_empty:
             del self._rooms[room.topic]
-            self._room_count -= room.topic.kind == "room"
+            self._room_count -= room.topic.is_room
             self.broker.unsubscribe(room.topic)
 
 

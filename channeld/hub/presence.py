@@ -373,5 +373,5 @@ def _encode(entry: PresenceEntry) -> bytes:
 
 def _presence(topic: Topic, **fields: object) -> Frame:
     # With `scope: channel` there is no room to name.
-    room = {"room": topic.name} if topic.kind == "room" else {}
+    room = {"room": topic.name} if topic.is_room else {}
     return {"type": "presence", **room, **fields}

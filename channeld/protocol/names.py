@@ -55,6 +55,11 @@ class Topic(NamedTuple):
     channel: str
     name: str
 
+    @property
+    def is_room(self) -> bool:
+        """Whether it is a room's."""
+        return self.kind == "room"
+
 
 EVERYONE: Final = Topic("all", "", "")
 """Every connection of every channel."""

@@ -130,7 +130,7 @@ class Webhooks:
 
     def presence_changed(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
         """A user has come (with `info`) to what has presence, or has left it (None), over all nodes."""
-        room = {"room": topic.name} if topic.kind == "room" else {}
+        room = {"room": topic.name} if topic.is_room else {}
         if info is None:
             self._tell("left", topic.channel, **room, user=user)
         else:
