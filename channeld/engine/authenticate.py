@@ -66,18 +66,29 @@ async def _ask_hook(
         return Denied(f"backend {hook.asks.name}: {error}", is_final=False)
     if user is None:
         return None
-    if not isinstance(user, User):
-        return Denied(f"hook {hook.name} returned no User")
+    wrong = _wrong_result(user)
+    if wrong is not None:
+        # The hook's bug says nothing of the client.
+        ref = engine.runtime.random_id()
+        log("hook_failed", hook=hook.name, ref=ref, reason=wrong)
+        raise HookFailed(ref)
     reason = accept_user(auth.compiled.claims, user) or _end_reason(engine, user)
     return Grant(user, user.expires, user.expires) if reason is None else Denied(reason)
+
+
+def _wrong_result(user: object) -> str | None:
+    """What is wrong with what a hook returned, which is not None."""
+    if not isinstance(user, User):
+        return f"the result is of type {type(user).__name__}, not a User or None"
+    if user.expires is not None and not is_time(user.expires):
+        return "the user's expires is not a number of seconds"
+    return None
 
 
 def _end_reason(engine: Surroundings, user: User) -> str | None:
     """Why the end that a hook gave its user is refused."""
     if user.expires is None:
         return None
-    if not is_time(user.expires):
-        return "the user's expires is not a number of seconds"
     return "the user has expired" if user.expires <= engine.runtime.clock.wall() else None
 
 

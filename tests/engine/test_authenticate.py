@@ -294,7 +294,8 @@ async def life(server):
     yield {"ends": %s}
 
 def who(request):
-    return User("ann", {"a": 1}, expires=request.state["ends"])
+    ends = request.state["ends"]
+    return ends if ends == "a name" else User("ann", {"a": 1}, expires=ends)
 """
 
 
@@ -324,14 +325,39 @@ async def test_a_user_of_a_hook_ends_as_a_token_does(
         assert (await client.wait_closed())[0] == 4401
 
 
-@pytest.mark.parametrize("ends", ["'soon'", "True", "0", "float('nan')"])
-async def test_an_end_that_is_none_lets_nobody_in(
-    hooked: Callable[[str], AbstractAsyncContextManager[TestApp]], ends: str
+async def test_an_end_that_is_over_lets_nobody_in(
+    hooked: Callable[[str], AbstractAsyncContextManager[TestApp]],
 ) -> None:
-    async with hooked(ends) as app:
+    async with hooked("0") as app:
         client = await app.connect("/private")
         assert (await client.receive())["code"] == "UNAUTHORIZED"
         assert (await client.wait_closed())[0] == 4401
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        ("'soon'", "expires"),
+        ("True", "expires"),
+        ("float('nan')", "expires"),
+        ("'a name'", "of type str"),
+    ],
+)
+async def test_a_hook_s_wrong_result_is_its_own_failure_and_not_the_client_s(
+    hooked: Callable[[str], AbstractAsyncContextManager[TestApp]],
+    ends: str,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with hooked(ends) as app:
+        client = await app.connect("/private")
+        error = await client.receive()
+        assert error["code"] == "INTERNAL_ERROR"
+        assert (await client.wait_closed())[0] == 1011
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (failed,) = [line for line in lines if line["event"] == "hook_failed"]
+    assert failed["ref"] == error["ref"]
+    assert reason in failed["reason"]
 
 
 REQUIRING = """
