@@ -537,8 +537,8 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
 RESERVED_CLIENT: Final = frozenset(frame.type for frame in FRAMES if frame.side == "client")
 """What a client may send on every channel."""
 
-RESERVED: Final = frozenset(frame.type for frame in FRAMES)
-"""The types that no configuration can declare."""
+RESERVED: Final = frozenset(frame.type for frame in FRAMES) | {"connection"}
+"""The types that no configuration can declare; `connection` is the first event of a stream, and comes in no other way."""
 
 ANSWERS: Final[Mapping[str, str]] = {frame.type: frame.answer for frame in FRAMES if frame.answer}
 """What answers each reserved client frame, unless it is an `error`."""

@@ -40,6 +40,9 @@ def test_each_form_is_told_in_words(frame: ReservedFrame) -> None:
 
 def test_client_types_are_reserved_and_each_has_an_answer() -> None:
     assert RESERVED_CLIENT < RESERVED
+    assert (
+        "connection" in RESERVED
+    )  # the first event of a stream: it brings a secret, and nobody may word another
     assert ANSWERS.keys() == RESERVED_CLIENT
     assert {*ANSWERS.values(), "ack", "reply"} == {*SETTLING}
 

@@ -118,7 +118,8 @@ def sent_frames() -> str:
     rows = [
         ["`{\"type\": T, …}`, a type that the channel declares", "what the configuration says of T", "nothing; `ack` where it has an `id`"],
         *(
-            [f"`{shown}`", asks, f"`{frame.answer}`"]
+            # What changes something of one's own is only acknowledged.
+            [f"`{shown}`", asks, "`ack`" if '"set"' in shown else f"`{frame.answer}`"]
             for frame in FRAMES
             if frame.side == "client"
             for shown, asks in frame.shown
