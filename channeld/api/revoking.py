@@ -22,7 +22,9 @@ async def revoke(control: Control, ask: ApiRequest) -> Result:
         reached = await control.cluster.revoke(revocation)
     except RevocationsFull as error:
         raise Problem(409, str(error)) from None
-    return told(reached, id=revocation.id, until=_text(revocation.until))
+    # The stricter of two for one user holds, so that what is in force may end later than what was asked for.
+    in_force = control.engine.revocations.get(revocation.id) or revocation
+    return told(reached, id=revocation.id, until=_text(in_force.until))
 
 
 async def revocations(control: Control, ask: ApiRequest) -> Json:

@@ -40,6 +40,15 @@ async def test_what_is_revoked_is_shown_and_taken_back(api: Start) -> None:
         assert (await it.app.connect("/feed", user="ann")).closed is None
 
 
+async def test_the_answer_tells_the_end_that_is_in_force(api: Start) -> None:
+    async with api() as it:
+        longer = await it.post("/v1/revoke", {"user": "ann", "for": "30d"})
+        shorter = await it.post("/v1/revoke", {"user": "ann", "for": "1h"})
+        assert shorter["until"] == longer["until"]
+        [row] = (await it.get("/v1/revocations"))["revocations"]
+        assert row["until"] == shorter["until"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
