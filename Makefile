@@ -1,8 +1,9 @@
 # `make run` and `make test` set up what they need; nothing else has to be installed first.
 PYTHON ?= python3
 BIN := .venv/bin
+COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub tests/engine tests/cluster tests/server tests/shadow tests/testing tests/system
 
-.PHONY: run docs test test-all lint types layers tests fix mirror mutants bench soak conformance chaos restarts clean
+.PHONY: run docs test test-all test-compiled lint types layers tests fix mirror mutants bench soak conformance chaos restarts clean
 
 # What serving needs, in an editable install; uv where it is there, which takes seconds.
 .venv/ready: pyproject.toml
@@ -47,6 +48,12 @@ tests: .venv/ready-to-test
 test-all: .venv/ready-to-test  ## what needs other people's programs: clients, deployment files (after make test)
 	$(BIN)/python tests/system_parts.py
 	$(BIN)/pytest -q -m wide
+
+test-compiled: .venv/ready-to-test  ## a wheel that mypyc compiled, and the tests of what is in it (needs a C compiler)
+	rm -rf build/compiled
+	CHANNELD_COMPILE=1 $(BIN)/python -m hatchling build -t wheel -d build/compiled
+	$(BIN)/python bench/compiled.py --lay-out build/compiled
+	cd build/compiled/tree && ../venv/bin/python -m pytest -q $(COMPILED)
 
 mirror: .venv/ready-to-test  ## how much of each module its own test module covers
 	$(BIN)/python -m tests.mirror

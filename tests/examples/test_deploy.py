@@ -207,6 +207,7 @@ def test_the_image_copies_all_that_the_wheel_is_built_of(tmp_path: Path) -> None
     for word, rest in build:
         if word == "COPY":
             *sources, target = rest.split()
+            (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
             for source in sources:
                 if (ROOT / source).is_dir():
                     shutil.copytree(ROOT / source, tmp_path / target)

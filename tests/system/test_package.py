@@ -15,7 +15,7 @@ import yaml
 
 from tests.system.kit import PATIENCE, ROOT
 
-IGNORED = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench", "build", "dist")
+IGNORED = shutil.ignore_patterns(".*", "__pycache__", "tests", "build", "dist")
 
 
 def built(folder: Path, *, umask: int, age: int) -> dict[str, bytes]:
@@ -64,7 +64,9 @@ def test_the_wheel_holds_what_it_should(releases: tuple[Path, dict[str, bytes]])
         manual = [name for name in names if "/share/man/man1/" in name]
     assert {"channeld/py.typed", f"{info}/licenses/LICENSE"} <= set(names)
     assert any(name.endswith("/channeld-run.1") for name in manual)
-    assert not [name for name in names if name.startswith(("tests/", "docs/", "examples/"))]
+    assert not [
+        name for name in names if name.startswith(("tests/", "docs/", "examples/", "bench/"))
+    ]
     assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "channeld")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     listed = [one["properties"][0]["value"] for one in bill["components"]]

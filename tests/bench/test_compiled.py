@@ -1,0 +1,64 @@
+"""The compiled wheel is made only where it is asked for, of modules that exist."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def compiled() -> ModuleType:
+    pytest.importorskip("hatchling")
+    spec = importlib.util.spec_from_file_location("compiled", ROOT / "bench" / "compiled.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def hook(compiled: ModuleType) -> Any:
+    made = compiled.CompileHook.__new__(compiled.CompileHook)
+    made.__dict__["_BuildHookInterface__metadata"] = SimpleNamespace(
+        core=SimpleNamespace(dependencies=["trio"])
+    )
+    return made
+
+
+def test_what_is_compiled_exists(compiled: ModuleType) -> None:
+    modules = cast("tuple[str, ...]", compiled.MODULES)
+    assert [one for one in modules if not (ROOT / one).is_file()] == []
+    assert list(modules) == sorted(set(modules))
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "yes"])
+def test_without_the_switch_nothing_is_done_or_needed(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv(compiled.SWITCH, raising=False)
+    if value is not None:
+        monkeypatch.setenv(compiled.SWITCH, value)
+    build_data: dict[str, Any] = {"pure_python": True}
+    hook(compiled).initialize("standard", build_data)
+    assert build_data == {"pure_python": True}
+    assert hook(compiled).dependencies() == []
+
+
+def test_with_it_the_types_of_the_dependencies_are_needed_and_mypyc(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(compiled.SWITCH, "1")
+    assert hook(compiled).dependencies() == ["trio", *compiled.TOOLS]
+
+
+def test_an_editable_installation_stays_pure(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(compiled.SWITCH, "1")
+    build_data: dict[str, Any] = {}
+    hook(compiled).initialize("editable", build_data)
+    assert build_data == {}
