@@ -11,10 +11,11 @@ from channeld.cli.trace import document
 from channeld.config.model import Channel, Event, Message
 from channeld.dev.routes_table import Row, rows
 from channeld.plan.load import Checked
-from channeld.plan.plan import MessagePlan, Plan
+from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Visitor, trace
 from channeld.schema.sample import sample
+from channeld.schema.violations import Validator
 from channeld.telemetry import silenced_here
 
 __all__ = ["describe", "follow", "make_console", "mint"]
@@ -114,7 +115,9 @@ def _type(plan: Plan, channel: Channel, row: Row) -> Json:
         declared = channel.messages[row.type]
     else:
         declared = (channel.events or {}).get(row.type)
-    message = plan.channels[channel.name].messages.get(row.type)
+    compiled = plan.channels[channel.name]
+    kinds = compiled.messages if row.direction == "in" else compiled.events or {}
+    kind = kinds.get(row.type)
     return {
         "type": row.type,
         "direction": row.direction,
@@ -122,12 +125,14 @@ def _type(plan: Plan, channel: Channel, row: Row) -> Json:
         "receivers": list[Json](row.receivers),
         "description": declared.description if declared is not None else "",
         "deprecated": isinstance(declared, Message) and declared.deprecated is not None,
-        "example": _example(plan, row.type, declared, message) if declared is not None else {},
+        "example": _example(plan, row.type, declared, kind.validator if kind is not None else None)
+        if declared is not None
+        else {},
     }
 
 
 def _example(
-    plan: Plan, type_: str, declared: Message | Event, message: MessagePlan | None
+    plan: Plan, type_: str, declared: Message | Event, validator: Validator | None
 ) -> Json:
     """The first that is declared, or one that the schema accepts, or an empty object to begin with."""
     if declared.examples:
@@ -136,7 +141,5 @@ def _example(
             return example
         masked = plan.sensitive.masked({"type": type_, **example})
         return {name: masked[name] for name in example}
-    guess = sample(declared.schema, "hello", plan.config.schemas)
-    if isinstance(guess, dict) and (message is None or message.accepts(guess)):
-        return guess
-    return {}
+    guess = sample(validator.schema, "hello") if validator is not None else {}
+    return guess if isinstance(guess, dict) else {}

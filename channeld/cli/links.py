@@ -16,11 +16,11 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from channeld.config.model import Config
 from channeld.dev.mint import CannotMint, choose
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
+from channeld.schema.violations import Validator
 
 __all__ = [
     "DEV_USERS",
@@ -122,7 +122,7 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     """
     try:
         minter = choose(plan.config.auth, auth.name)
-        claims = likely_claims(plan.config, auth.name, user)
+        claims = likely_claims(auth.compiled.claims, user)
         payload = minter.claims_for(user, claims, now=time.time(), lifetime=DEV_LIFETIME)
         token = minter.mint(payload)
     except CannotMint as error:
@@ -135,9 +135,9 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     return token
 
 
-def likely_claims(config: Config, auth: str, user: str) -> dict[str, Json]:
-    """Made-up claims that the schema of an authenticator's claims probably accepts."""
-    claims = sample(config.auth[auth].claims, user.capitalize(), config.schemas)
+def likely_claims(validator: Validator | None, user: str) -> dict[str, Json]:
+    """Made-up claims that the schema of an authenticator's claims accepts; none where there is no schema."""
+    claims = sample(validator.schema, user.capitalize()) if validator is not None else {}
     return claims if isinstance(claims, dict) else {}
 
 

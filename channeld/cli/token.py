@@ -11,6 +11,7 @@ from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid, env
 from channeld.config.scalars import BadScalar, parse_duration
 from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
 from channeld.protocol.frames import Json
+from channeld.schema.violations import Validator
 
 __all__ = ["ClaimType", "DurationType", "command", "minted"]
 
@@ -104,7 +105,7 @@ def minted(
     try:
         minter = choose(checked.config.auth, auth)
         if guesses:
-            claims = {**likely_claims(checked.config, minter.name, user), **claims}
+            claims = {**likely_claims(_validator(checked, minter), user), **claims}
         payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)
         token = minter.mint(payload)
     except CannotMint as error:
@@ -113,12 +114,17 @@ def minted(
     return token
 
 
-def _warn_of_claims(checked: Checked, minter: Minter, payload: dict[str, Json]) -> None:
+def _validator(checked: Checked, minter: Minter) -> Validator | None:
+    """Of the claims of tokens that channels take; None where no channel does, or without a schema."""
     plans = checked.plan.channels.values() if checked.plan is not None else ()
     schemas = (
         auth.compiled.claims for plan in plans for auth in plan.auth if auth.name == minter.name
     )
-    schema = next(schemas, None)
+    return next(schemas, None)
+
+
+def _warn_of_claims(checked: Checked, minter: Minter, payload: dict[str, Json]) -> None:
+    schema = _validator(checked, minter)
     for violation in schema.explain(payload) if schema is not None else ():
         where = f"{violation.path}: " if violation.path else ""
         click.echo(

@@ -31,11 +31,10 @@ def claims_meeting(
         user: the user's id, for templates.
         params: the path's, for templates.
     """
-    declared = getattr(auth.declared, "claims", None)
-    made = sample(declared, user.capitalize(), plan.config.schemas) if declared else {}
+    validator = auth.compiled.claims
+    made = sample(validator.schema, user.capitalize()) if validator is not None else {}
     claims: dict[str, Json] = dict(made) if isinstance(made, dict) else {}
     known = {"user.id": user, **{f"params.{name}": value for name, value in params.items()}}
-    validator = auth.compiled.claims
     for require in requires:
         for key, wanted in (require[0] if require else {}).items():
             value = _value(wanted, known, plan)

@@ -168,7 +168,9 @@ class _Trial:
         declared = plan.config.channels[channel.name].messages[message.type]
         maker = Maker(Random(f"{channel.name}/{message.type}"), plan.config.schemas)  # noqa: S311 - the same in every run
         made: list[Json] = [*declared.examples][:count]
-        made += [maker.make(declared.schema, message.accepts) for _ in range(count - len(made))]
+        made += [
+            maker.make(message.validator.schema, message.accepts) for _ in range(count - len(made))
+        ]
         found = [one for one in made if isinstance(one, dict)]
         if not found:
             raise LookupError("no message that its schema accepts comes to mind")

@@ -458,7 +458,9 @@ def _messages(
     declared = messages[message.type]
     maker = Maker(Random(message.type), plan.config.schemas)  # noqa: S311 - the same in every run
     made = [*declared.examples]
-    made += [maker.make(declared.schema, message.accepts) for _ in range(_MADE - len(made))]
+    made += [
+        maker.make(message.validator.schema, message.accepts) for _ in range(_MADE - len(made))
+    ]
     return [one for one in made if isinstance(one, dict)]
 
 

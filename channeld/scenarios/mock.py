@@ -16,7 +16,6 @@ import trio
 from channeld.app import App
 from channeld.auth.authenticator import Denied, Grant, accept_user
 from channeld.auth.places import find_token
-from channeld.config.model import Config
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import FrameRefused
 from channeld.hooks import Request, User
@@ -47,7 +46,7 @@ def mock_app(plan: Plan, on_ready: Callable[[Sequence[str]], None]) -> App:
     app = App(plan, on_ready=on_ready)
     app.engine.find_user = _find_user
     app.engine.verifiers = {
-        auth.name: _AnyToken(auth, plan.config)
+        auth.name: _AnyToken(auth)
         for channel in plan.channels.values()
         for auth in channel.auth
         if auth.name in app.engine.verifiers
@@ -60,7 +59,6 @@ class _AnyToken:
     """Takes any token: what a JWT says is believed, any other text is the user's id."""
 
     auth: AuthPlan
-    config: Config
 
     @property
     def token_from(self) -> Sequence[str]:
@@ -75,11 +73,11 @@ class _AnyToken:
 
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
         """The user, if the claims are such as the authenticator's schema wants; missing ones are made up."""
-        declared = getattr(self.auth.declared, "claims", None)
-        made_up = sample(declared, user.capitalize(), self.config.schemas) if declared else {}
+        schema = self.auth.compiled.claims
+        made_up = sample(schema.schema, user.capitalize()) if schema is not None else {}
         known = made_up if isinstance(made_up, dict) else {}
         found = User(user, {"sub": user, "exp": _NEVER, **known, **claims})
-        reason = accept_user(self.auth.compiled.claims, found)
+        reason = accept_user(schema, found)
         return Grant(found) if reason is None else Denied(reason, of_claims=True)
 
 
@@ -100,7 +98,7 @@ async def _find_user(
     """`?user=` and `?claims=` (JSON), else any token."""
     user, wall = request.query.get("user"), engine.runtime.clock.wall()
     for auth in channel.auth:
-        verifier = engine.verifiers.get(auth.name) or _AnyToken(auth, engine.plan.config)
+        verifier = engine.verifiers.get(auth.name) or _AnyToken(auth)
         if user:
             try:
                 claims = orjson.loads(request.query.get("claims", "{}"))
@@ -116,10 +114,11 @@ async def _find_user(
 # ------------------------------------------------------------------------------------------------------ made up events
 
 
-def samples_of(config: Config, channel: str) -> Iterator[dict[str, Json]]:
+def samples_of(plan: Plan, channel: str) -> Iterator[dict[str, Json]]:
     """A frame of each declared event: its examples, else one made up from its schema."""
-    for name, event in (config.channels[channel].events or {}).items():
-        values = list(event.examples) or [sample(event.schema, "text", config.schemas)]
+    declared = plan.config.channels[channel].events or {}
+    for name, event in (plan.channels[channel].events or {}).items():
+        values = list(declared[name].examples) or [sample(event.validator.schema)]
         for value in values:
             if isinstance(value, dict):
                 yield {"type": name, **value}
@@ -127,8 +126,8 @@ def samples_of(config: Config, channel: str) -> Iterator[dict[str, Json]]:
 
 async def make_up(app: App, every: float) -> None:
     """Publish the declared events in turn, one on each channel every `every` seconds, to all who are there."""
-    config = app.engine.plan.config
-    frames = {name: list(samples_of(config, name)) for name in config.channels}
+    plan = app.engine.plan
+    frames = {name: list(samples_of(plan, name)) for name in plan.channels}
     turn = 0
     while True:
         await trio.sleep(every)

@@ -18,6 +18,7 @@ __all__ = ["CompiledValidator", "compiled", "validator_of"]
 class CompiledValidator:
     """A `Validator`. `accepts` is the compiled schema's own bound method: nothing stands between it and the caller."""
 
+    schema: Json
     accepts: Callable[[Json], bool]
     explain: Callable[[Json], list[Violation]]
 
@@ -35,7 +36,9 @@ def compiled(schema: Json) -> CompiledValidator:
     if not isinstance(schema, dict | bool):
         raise TypeError(f"a schema is a mapping or a boolean, not {type_of(schema)}")
     validator = _built(schema)
-    return CompiledValidator(validator.is_valid, Explainer(schema, validator, _built).explain)
+    return CompiledValidator(
+        schema, validator.is_valid, Explainer(schema, validator, _built).explain
+    )
 
 
 def _built(schema: dict[str, Json] | bool) -> jsonschema_rs.Draft202012Validator:

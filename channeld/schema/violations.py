@@ -19,7 +19,11 @@ class Violation:
 
 
 class Validator(Protocol):
-    """A compiled JSON Schema; the two verbs agree."""
+    """A compiled JSON Schema, which holds all that it refers to; the two verbs agree."""
+
+    @property
+    def schema(self) -> Json:
+        """What was compiled."""
 
     def accepts(self, value: Json) -> bool:
         """Yes or no, fast."""

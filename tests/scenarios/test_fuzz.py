@@ -108,3 +108,9 @@ def test_hooks_are_selected_by_channel_and_type() -> None:
     Path("channels.yaml").write_text(CONFIG.format(hook='"fuzz_hooks:right"', schema="true"))
     checked = check("channels.yaml", environ=os.environ)
     assert list(fuzz(checked, 1, path_of, options=Options(select="room/other"))) == []
+
+
+def test_messages_are_made_up_from_a_schema_in_a_file() -> None:
+    tags = '{"type": "object", "properties": {"tags": {"items": {"$ref": "#/$defs/tag"}}}, "$defs": {"tag": {"type": "string"}}}'
+    Path("it.json").write_text(tags)
+    assert fuzzed("right", "it.json", 60).sent == 60

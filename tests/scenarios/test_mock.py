@@ -102,7 +102,6 @@ async def test_declared_events_are_made_up_for_who_is_there(site: Site) -> None:
 
 
 async def test_samples_are_examples_or_made_from_the_schema(site: Site) -> None:
-    config = site.app.engine.plan.config
-    found = {frame["type"]: frame for frame in samples_of(config, "room")}
+    found = {frame["type"]: frame for frame in samples_of(site.app.engine.plan, "room")}
     assert found["told"] == {"type": "told", "text": "an example"}
     assert isinstance(site.app, App)
