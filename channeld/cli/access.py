@@ -11,7 +11,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
-from channeld.cli.output import Unreadable
+from channeld.cli.output import Unreadable, one_document
 from channeld.cli.token import ClaimType
 from channeld.dev.rights import (
     TITLES,
@@ -58,7 +58,8 @@ def command(
 
     Everything is proven from the file; what a hook decides is said to be so.
     """
-    found = _found(file, user, dict(claims), anonymous=anonymous)
+    with one_document("channels", as_json=format == "json" and checked is None):
+        found = _found(file, user, dict(claims), anonymous=anonymous)
     if checked is not None:
         is_json = checked.suffix == ".json"
         _compare(checked, _json(found) if is_json else _markdown(found))
@@ -91,6 +92,8 @@ def _compare(file: Path, text: str) -> None:
         there = file.read_text("utf-8")
     except OSError as error:
         raise Unreadable(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{file}: it is not UTF-8 text") from None
     if there == text:
         click.echo(f"{file} is up to date", err=True)
         return

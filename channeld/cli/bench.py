@@ -16,7 +16,7 @@ import orjson
 import trio
 
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
-from channeld.cli.output import Unreadable
+from channeld.cli.output import Unreadable, one_document
 from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
 from channeld.dev.address import BadAddress, resolve
@@ -54,6 +54,25 @@ def command(  # noqa: PLR0913 - one for each option
     Clients whose claims meet each `require` send valid messages, at most one a second and never above their rates; every
     delivery is counted. Exit status: 1 if a delivery was lost or the server was away. Refusals are counted and are fine.
     """
+    with one_document("messages", as_json=as_json):
+        result = _loaded(file, clients, seconds, names, url, anywhere=anywhere)
+    _clear_progress()
+    if as_json:
+        click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(_text(result))
+    return 0 if result.is_good else 1
+
+
+def _loaded(
+    file: str,
+    clients: int,
+    seconds: float,
+    names: tuple[str, ...],
+    url: str | None,
+    *,
+    anywhere: bool,
+) -> LoadResult:
     base = _base(url, anywhere=anywhere) if url is not None else None
     environ = DevEnvironment(environ_of(file) if base is not None else os.environ)
     checked = check(file, environ=environ, import_hooks=False)
@@ -72,13 +91,7 @@ def command(  # noqa: PLR0913 - one for each option
         async with _server(file, environ.generated) as own:
             return await run_load(plan, channels, own, clients, seconds, progress=progress)
 
-    result = trio.run(load)
-    _clear_progress()
-    if as_json:
-        click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
-    else:
-        click.echo(_text(result))
-    return 0 if result.is_good else 1
+    return trio.run(load)
 
 
 def _show_progress(seconds: float, result: LoadResult) -> None:

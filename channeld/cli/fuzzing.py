@@ -11,7 +11,7 @@ import orjson
 
 from channeld.cli.links import NoLink, path_of
 from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
-from channeld.cli.output import has_colour
+from channeld.cli.output import has_colour, one_document
 from channeld.diagnostics.render.painter import Painter
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
@@ -59,10 +59,11 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
         raise click.UsageError("--fuzz takes one configuration")
     if format not in ("text", "json"):
         raise click.UsageError(f"--fuzz has no format {format}: text or json")
-    checked = check(files[0] if files else DEFAULT_FILE)
-    demand_valid(checked)
-    assert checked.plan is not None  # noqa: S101 - demanded
-    _demand_backends(checked, options.backends)
+    with one_document("hooks", as_json=format == "json"):
+        checked = check(files[0] if files else DEFAULT_FILE)
+        demand_valid(checked)
+        assert checked.plan is not None  # noqa: S101 - demanded
+        _demand_backends(checked, options.backends)
     found = []
     painter = Painter(has_colour(sys.stdout))
     for one in fuzz(checked, count, partial(_path, checked.plan), options=options):

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config
+from channeld.cli.output import one_document
 from channeld.dev.routes_table import Row, rows
 
 __all__ = ["command"]
@@ -20,7 +21,8 @@ _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(file: str, format: str) -> None:
     """Show which messages exist, who may send them and who receives them."""
-    found = list(rows(checked_config(file)))
+    with one_document("routes", as_json=format == "json"):
+        found = list(rows(checked_config(file)))
     if format == "json":
         document = {"version": 1, "routes": [attrs.asdict(row) for row in found]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -1,5 +1,6 @@
 """`channeld trace`: one handshake or one message, step by step, without a server."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +9,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
+from channeld.cli.output import one_document
 from channeld.cli.token import ClaimType
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
@@ -51,13 +53,14 @@ def command(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--claim needs --user USER")
     if not path.startswith("/"):
         raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
-    checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
-    demand_valid(checked)
+    with one_document("steps", as_json=format == "json"):
+        checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
+        demand_valid(checked)
     visitor = Visitor(user=user, claims=dict(claims), token=token)
     with silenced():  # what they would say is said by the steps, without what is sensitive
         found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
     if format == "json":
-        click.echo(orjson.dumps(document(found), option=orjson.OPT_INDENT_2).decode())
+        click.echo(json.dumps(document(found), indent=2))
     else:
         click.echo("\n".join(_text(found, is_message=frame is not None)))
     if found.refused is not None:

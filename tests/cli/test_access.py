@@ -93,3 +93,9 @@ def test_one_person(capsys: pytest.CaptureFixture[str], options: list[str], verd
 )
 def test_wrong_usage(options: list[str]) -> None:
     assert run(["access", *options]) == 2
+
+
+def test_what_is_compared_must_be_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.joinpath("access.md").write_bytes(b"\xa8")
+    assert run(["access", "--check", "access.md"]) == 2
+    assert capsys.readouterr().err == "Error: access.md: it is not UTF-8 text\n"

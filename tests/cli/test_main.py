@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,3 +188,22 @@ def test_closed_streams_are_the_null_device(closed: str) -> None:
     # Python itself keeps closed descriptors closed, so the shell has to close them.
     command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("routes", "none.yaml", "--format", "json"),
+        ("access", "none.yaml", "--format", "json"),
+        ("trace", "/x", "--config", "none.yaml", "--format", "json"),
+        ("test", "--fuzz", "3", "none.yaml", "--format", "json"),
+        ("bench", "none.yaml", "--json"),
+        ("diff", "none.yaml", "none.yaml", "--format", "json"),
+        ("validate", "none.yaml", "--format", "json"),
+    ],
+)
+def test_json_is_one_document_whatever_happens(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run([*arguments]) == 2
+    assert json.loads(capsys.readouterr().out)["version"] == 1

@@ -73,3 +73,10 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage(options: list[str]) -> None:
     assert run(["trace", *options]) == 2
+
+
+def test_a_file_whose_name_is_not_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "other\udcff.yaml"
+    folder.joinpath("other.yaml").rename(folder / name)
+    assert run(["trace", "/rooms/x", "--config", name, "--no-hooks", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["outcome"] == "refused"
