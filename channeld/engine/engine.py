@@ -13,7 +13,7 @@ from channeld.auth.authenticator import KeySet, Verifier
 from channeld.auth.revocations import Revocation, Revocations
 from channeld.broker.broker import Broker, Deliver, Networked, Position, Topic
 from channeld.broker.once import Once
-from channeld.engine import publishing, rooms, showing
+from channeld.engine import publishing, rooms, showing, steps
 from channeld.engine.allowances import Allowances
 from channeld.engine.authenticate import find_user
 from channeld.engine.budgets import Budgets
@@ -39,7 +39,7 @@ from channeld.hooks import Request, Server
 from channeld.hub.fanout import Fanout
 from channeld.hub.hub import Hub
 from channeld.hub.traced import TracedHub
-from channeld.later import Later
+from channeld.later import Later, start
 from channeld.plan.plan import ChannelPlan, Plan, PresencePlan
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
@@ -297,6 +297,7 @@ class Engine:
             old = self.plan.channels.get(name)
             if old is not None:
                 _carry_counters(old, channel)
+        self._let_go()
         self.plan = plan
         sent_away = 0
         for session in list(self.sessions.values()):
@@ -310,6 +311,14 @@ class Engine:
             if before.membership != new.membership:
                 self.runtime.spawn(revise(session, before))
         return sent_away
+
+    def _let_go(self) -> None:
+        # What a rate or `conflate` holds back: under another plan newer frames might not wait behind it.
+        for session in list(self.sessions.values()):
+            rest = start(steps.flush(session)) if session.held is not None else None
+            if rest is not None:
+                self.runtime.spawn(rest)
+        self.hub.conflation.flush_all()
 
     def drain(self, seconds: float) -> None:
         """Send every connection away, spread over `seconds`; each is told when to come back.

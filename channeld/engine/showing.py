@@ -89,9 +89,19 @@ def _tell(session: Session, held: HeldStates, plan: PresencePlan, now: float) ->
     states, held.states = held.states, {}
     held.arrival = max(now, held.arrival) + plan.rate.interval
     for topic, state in states.items():
+        if not _is_shown(session, topic, state):
+            continue
         rest = start(_contained(session, topic, state))
         if rest is not None:
             session.engine.runtime.spawn(rest)
+
+
+def _is_shown(session: Session, topic: Topic, state: Mapping[str, Json] | None) -> bool:
+    """Whether a state that was held may still be shown: there may have been a reload meanwhile."""
+    try:
+        return check_state(session.channel, topic.name or None, state) == topic
+    except FrameRefused:
+        return False
 
 
 async def _contained(session: Session, topic: Topic, state: Mapping[str, Json] | None) -> None:

@@ -35,7 +35,7 @@ async def take_message(
 
 
 async def flush(session: Session) -> None:
-    """The connection has ended: handle what it still holds."""
+    """The connection has ended, or its plan is about to change: handle what it still holds."""
     if session.held is not None:
         await session.held.flush()
     session.engine.hub.conflation.flush(session.connection_id)

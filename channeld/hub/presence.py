@@ -101,6 +101,10 @@ class Presence:
             raise
         if first:
             self._note(topic, user, info)
+        if shown.by is None and self._states.get(key) == member.connection_id:
+            # It has said a state, which a reload does away with; the others were told by the broker.
+            del self._states[key]
+            self._tell_update(topic, member, shown)
         back = self._lingering.pop(key, None)
         if back is not None:
             back.timer.cancel()
@@ -134,9 +138,13 @@ class Presence:
         shown = Shown(now) if state is None else Shown(now, dict(state), connection)
         self._note_state(topic, user, shown.by)
         await resolved(self._broker.enter(topic, user, connection, shown.packed()))
+        if tells_member:
+            self._tell_update(topic, member, shown)
+
+    def _tell_update(self, topic: Topic, member: Member, shown: Shown) -> None:
         plan = self.plan_of(topic.channel)
-        if tells_member and plan is not None and plan.events:
-            frame = _presence(topic, event="update", user=user, **shown.fields())
+        if plan is not None and plan.events:
+            frame = _presence(topic, event="update", user=member.user_id, **shown.fields())
             member.peer.send(encode(frame))
 
     def _note_state(self, topic: Topic, user: str, by: str | None) -> None:
@@ -146,13 +154,13 @@ class Presence:
             self._states[topic, user] = by
 
     async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> Shown:
-        """What is shown of a member's user with this info: the state that it has stays."""
+        """What is shown of a member's user with this info: a state stays, unless the schema refuses it since a reload."""
         plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
         if plan is None or plan.state is None or user == ANONYMOUS:
             return Shown(info)
         entry = await resolved(self._broker.entry(topic, user))
         known = Shown(info) if entry is None else Shown.unpack(entry.info)
-        if entry is None or known.by is None:
+        if entry is None or known.by is None or not plan.state.accepts(known.state):
             return Shown(info)
         back = self._lingering.get((topic, user))
         if entry.connections == 0 or (back is not None and back.connection == known.by):

@@ -253,3 +253,82 @@ async def test_where_the_broker_is_away_a_reload_sends_connections_away(
         reload(app, tmp_path, "team-{", "group-{")
         assert (await ann.wait_closed())[0] == 1012
         assert [type(failure) for failure in app.runtime.failures] == [BrokerUnavailable]
+
+
+BOARD = """
+  board:
+    path: /board
+    auth: session
+    rooms: board
+    presence: {grace: 0s, state: {type: object}, rate: {limit: 1/s, burst: 1}}
+    messages:
+      move: {schema: {type: object}, route: room, conflate: 10s}
+      turn: {schema: {type: object}, route: room, rate: {limit: 1/m, burst: 1, over: latest}}
+"""
+
+
+def take(app: TestApp, tmp_path: Path, old: str, new: str) -> None:
+    assert old in BOARD
+    file = tmp_path / "channels.yaml"
+    file.write_text(HEAD + "channels:\n" + BOARD.replace(old, new))
+    app.engine.reload(load_plan(str(file)), {})
+
+
+def states_told(frames: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [(f["event"], f.get("user"), f.get("state")) for f in frames if f["type"] == "presence"]
+
+
+@pytest.mark.parametrize(
+    "new",
+    ["", ", state: {type: object, properties: {away: {type: integer}}}"],
+    ids=["none", "other"],
+)
+async def test_a_reload_does_away_with_a_state_that_may_not_be_any_more(
+    serve: Serve, tmp_path: Path, new: str
+) -> None:
+    async with serve(BOARD) as app:
+        ann, bob = [await enter(app, "/board", user) for user in ("ann", "bob")]
+        for away in ("first", "held"):
+            await ann.send({"type": "presence", "room": "board", "set": {"away": away}})
+        await ann.received()
+        assert states_told(await bob.received()) == [("update", "ann", {"away": "first"})]
+        take(app, tmp_path, ", state: {type: object}", new)
+        assert states_told(await ann.received()) == [("update", "ann", None)]
+        assert states_told(await bob.received()) == [("update", "ann", None)]
+        await app.advance(2)
+        assert [*await ann.received(), *await bob.received()] == []
+        await bob.send({"type": "presence", "room": "board"})
+        users = (await bob.receive("presence"))["users"]
+        assert [one.get("state") for one in users] == [None, None]
+
+
+async def test_a_reload_keeps_a_state_that_may_still_be(serve: Serve, tmp_path: Path) -> None:
+    async with serve(BOARD) as app:
+        ann, bob = [await enter(app, "/board", user) for user in ("ann", "bob")]
+        for away in (True, False):
+            await ann.send({"type": "presence", "room": "board", "set": {"away": away}})
+        for client in (ann, bob):
+            await client.received()
+        take(app, tmp_path, "state: {type: object}", "state: {required: [away]}")
+        assert [*await ann.received(), *await bob.received()] == []
+        await app.advance(2)
+        assert states_told(await bob.received()) == [("update", "ann", {"away": False})]
+
+
+@pytest.mark.parametrize(
+    ("type_", "option"),
+    [("move", ", conflate: 10s"), ("turn", ", rate: {limit: 1/m, burst: 1, over: latest}")],
+)
+async def test_what_is_held_back_goes_at_a_reload_and_not_after_what_is_newer(
+    serve: Serve, tmp_path: Path, type_: str, option: str
+) -> None:
+    async with serve(BOARD) as app:
+        ann, bob = [await enter(app, "/board", user) for user in ("ann", "bob")]
+        for n in range(3):
+            await ann.send({"type": type_, "n": n})
+        assert [f["n"] for f in await bob.received() if f["type"] == type_] == [0]
+        take(app, tmp_path, option, "")
+        await ann.send({"type": type_, "n": 3})
+        assert [f["n"] for f in await bob.received() if f["type"] == type_] == [2, 3]
+        await app.advance(90)
+        assert [f["n"] for f in await bob.received() if f["type"] == type_] == []
