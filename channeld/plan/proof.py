@@ -1,5 +1,6 @@
 """What goes out, proven: whatever a message delivers satisfies the event of its type on every channel that it reaches."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.auth.types import authenticator
@@ -107,6 +108,7 @@ def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
         definitions=definitions,
         scope=scope,
         params=_params(message, definitions),
+        query=dict(_query(message, definitions)),
         claims=[*_claims(message)],
         message=root,
         hint="part",
@@ -142,6 +144,14 @@ def _params(message: MessageContext, definitions: Definitions) -> Mapping[str, J
             except Unframeable:
                 found[name] = True
     return found
+
+
+def _query(message: MessageContext, definitions: Definitions) -> Iterator[tuple[str, Json]]:
+    context = message.context
+    for name in context.channel.query:
+        root = context.schemas.resolved(at(context.pointer, "query", name))
+        with contextlib.suppress(Unframeable):
+            yield name, definitions.copy(root, root, name)
 
 
 def _claims(message: MessageContext) -> Iterator[Claims]:

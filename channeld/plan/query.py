@@ -1,5 +1,6 @@
 """The query parameters of a channel's URL: what each may be, and what a URL's query says of them."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from channeld.plan.template_scope import Resolved
 from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.protocol.frames import Json
+from channeld.schema.cases import type_of
 from channeld.schema.schemas import Schemas
 
 __all__ = ["QueryReader", "compile_query", "query_types"]
@@ -59,10 +61,32 @@ def compile_query(
             help = "give it `type: string`, `integer`, `number` or `boolean`"
             templates.report.add(diagnose("CH330", finding, place, help=help))
         validator = schemas.validator(pointer)
-        readers[name] = converter(types, validator.accepts if validator is not None else None)
+        accepts = validator.accepts if validator is not None else None
+        readers[name] = converter(types, accepts)
         if isinstance(schema, dict) and _has_default(schema):
-            defaults[name] = schema["default"]
+            defaults[name] = default = schema["default"]
+            if not _may_be(default, types & POSSIBLE, readers[name], accepts):
+                place = templates.sources.place(at(pointer, "default"))
+                finding = f"the default of the query parameter `{name}` is not one of its values"
+                help = "give a default that its own schema allows, and a URL could say"
+                templates.report.add(diagnose("CH355", finding, place, help=help))
     return _reader(readers, defaults)
+
+
+def _may_be(
+    value: Json,
+    types: frozenset[str],
+    read: Callable[[str], object],
+    accepts: Callable[[Json], bool] | None,
+) -> bool:
+    """Whether a default is a value that the parameter could have from a URL."""
+    if isinstance(value, str):
+        return "string" in types and read(value) == value
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    kinds = {"number", "integer"} if isinstance(value, int | float) else {type_of(value)}
+    kinds = {"boolean"} if isinstance(value, bool) else kinds
+    return not types.isdisjoint(kinds) and (accepts is None or accepts(value))
 
 
 def _reader(

@@ -36,6 +36,7 @@ class Scene:
     definitions: Definitions
     scope: TemplateScope
     params: Mapping[str, Json]
+    query: Mapping[str, Json] = attrs.field(factory=dict)
     claims: Sequence[Claims] = ()
     message: Json = None
     hint: str = ""
@@ -92,14 +93,19 @@ class Scene:
                 return {"const": type_} if type_ else {"type": "string"}
             case "message", path:
                 return self._declared(self.message, path) or _typed(found, self._looked_up(path))
-            case "params", (name,):
-                return self.params.get(name, {"type": "string"})
+            case ("params" | "query") as root, (name,):
+                return self._of_url(root, name, found)
             case "claims", path:
                 return self._claim(path) or _typed(found)
             case ("user", _) | ("room", _):
                 return ROOM
             case root, _:
-                return _typed(found) if root == "query" else _PLAIN.get(root, {"type": "string"})
+                return _PLAIN.get(root, {"type": "string"})
+
+    def _of_url(self, root: str, name: str, found: Resolved) -> Json:
+        if root == "params":
+            return self.params.get(name, {"type": "string"})
+        return _both(_typed(found), self.query.get(name, True))
 
     def _looked_up(self, path: Sequence[str]) -> Lookup | None:
         return self.scope.message.lookup(tuple(path)) if self.scope.message is not None else None
@@ -178,6 +184,12 @@ def _typed(found: Resolved, looked_up: Lookup | None = None) -> Json:
     if not names or len(names) >= 6:
         return True
     return {"type": names[0] if len(names) == 1 else names}
+
+
+def _both(typed: Json, declared: Json) -> Json:
+    if isinstance(declared, dict) and "type" in declared:
+        return declared
+    return typed if declared is True else {"allOf": [typed, declared]}
 
 
 # As JSON: 64 bits, or a double in the fewest digits that tell it from others.

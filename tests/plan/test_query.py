@@ -46,6 +46,18 @@ def test_what_a_url_says_is_converted_and_judged(compile_text: Compile) -> None:
         ("{view: {type: string}, key: {type: string}}", "lobby", "t", "CH353"),
         ("{view: {type: string}, key: {type: string}}", "lobby", "none", None),
         ("{view: {type: object}}", "lobby", "none", "CH330"),
+        ("{view: {type: string, enum: [map], default: globe}}", "lobby", "none", "CH355"),
+        ("{view: {type: integer, default: map}}", "lobby", "none", "CH355"),
+        ('{view: {type: integer, default: "3"}}', "lobby", "none", "CH355"),
+        ("{view: {default: {}}}", "lobby", "none", "CH355"),
+        ("{view: {type: [string, 'null'], default: null}}", "lobby", "none", "CH355"),
+        ("{view: {type: number, default: .inf}}", "lobby", "none", "CH355"),
+        ('{view: {type: string, default: "a\\u202eb"}}', "lobby", "none", "CH355"),
+        ("{view: {type: integer, default: true}}", "lobby", "none", "CH355"),
+        ("{view: {type: number, default: 1}}", "lobby", "none", None),
+        ("{view: {type: integer, default: 1.0}}", "lobby", "none", None),
+        ("{view: {type: boolean, default: false}}", "lobby", "none", None),
+        ("{view: {default: map}}", "lobby", "none", None),
     ],
 )
 def test_what_templates_may_name(
@@ -58,3 +70,22 @@ def test_what_templates_may_name(
 def test_without_a_declaration_there_is_nothing_to_name(compile_text: Compile) -> None:
     outcome = compile_text(text("{}"))
     assert "CH320" in outcome.codes()
+
+
+@pytest.mark.parametrize(
+    ("query", "event", "code"),
+    [
+        ("{type: string, maxLength: 5}", "{type: string, maxLength: 5}", None),
+        ("{type: string, maxLength: 5}", "{type: string, maxLength: 4}", "CH316"),
+        ("{type: integer, minimum: 1}", "{type: integer, minimum: 1}", None),
+        ("{type: integer, minimum: 1}", "{type: integer, minimum: 2}", "CH316"),
+        ("{}", "{type: integer}", "CH316"),
+    ],
+)
+def test_what_is_delivered_of_it_is_proven_by_its_schema(
+    compile_text: Compile, query: str, event: str, code: str | None
+) -> None:
+    events = f"    events: {{query: {{schema: {{properties: {{view: {event}}}}}}}}}\n"
+    outcome = compile_text(text(f"{{view: {query}}}") + events)
+    errors = [d.code for d in outcome.compiled.report.errors]
+    assert errors == ([] if code is None else [code])
