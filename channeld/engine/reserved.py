@@ -17,6 +17,7 @@ from channeld.engine.renewal import may_subscribe, renew
 from channeld.engine.session import Origin, Session
 from channeld.engine.showing import show
 from channeld.later import resolved
+from channeld.plan.plan import SubscribePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, with_id
 from channeld.protocol.names import is_room_name, room_name
@@ -65,12 +66,10 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
     if channel.subscribe is None or not may_subscribe(session, room):
         raise Forbidden("You may not join this room", room)
     if room not in session.rooms:
-        most = channel.limits.rooms_per_connection
-        if channel.subscribe.max is not None:
-            most = min(most, channel.subscribe.max)
-        if len(session.rooms) >= most:
-            text = f"A connection may be in {most} rooms"
-            return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, limit=most)
+        full = _full(session, channel.subscribe)
+        if full is not None:
+            text, limit = full
+            return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, limit=limit)
         for hook in (channel.subscribe.hook, channel.on_subscribe):
             if hook is not None:
                 await call_hook(session, hook, room)
@@ -78,7 +77,23 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
             # There was a reload meanwhile, or the token was renewed.
             raise Forbidden("You may not join this room", room)
         session.note_origin(room, Origin.SUBSCRIBED)
-    return await rooms.join(session, room, frame.get("since"), asked=True, id=id)
+    try:
+        await rooms.join(session, room, frame.get("since"), asked=True, id=id)
+    finally:
+        if room not in session.rooms:
+            session.forget_origin(room)
+
+
+def _full(session: Session, subscribe: SubscribePlan) -> tuple[str, int] | None:
+    """Why a connection may not be in one room more, and how many it may be in; None: it may."""
+    most, inside = session.channel.limits.rooms_per_connection, len(session.rooms)
+    if inside >= most:
+        return f"A connection may be in {most} rooms", most
+    # Where it is in fewer rooms than that they need not be counted.
+    max = subscribe.max
+    if max is not None and inside >= max and session.rooms_of(Origin.SUBSCRIBED) >= max:
+        return f"A connection may subscribe to {max} rooms", max
+    return None
 
 
 async def _unsubscribe(session: Session, frame: Frame, id: str | int | None) -> None:

@@ -180,6 +180,11 @@ class Session:
             self.origins = {}
         self.origins[room] = origin
 
+    def rooms_of(self, origin: Origin) -> int:
+        """How many rooms it is in for this reason."""
+        known = self.origins or {}
+        return sum(known[room] is origin and room in self.rooms for room in known)
+
     def forget_origin(self, room: str) -> None:
         """It has left a room. Idempotent."""
         if self.origins is not None:

@@ -105,9 +105,8 @@ class LoadRooms:
     def _wanted(self) -> list[str]:
         subscribe, known = self._known.channel.subscribe, self._known
         assert subscribe is not None  # noqa: S101 - the caller has looked
-        most = min(MOST, (subscribe.max or MOST), known.channel.limits.rooms_per_connection) - len(
-            known.rooms
-        )
+        room_for = known.channel.limits.rooms_per_connection - len(known.rooms)
+        most = min(MOST, subscribe.max or MOST, room_for)
         found: dict[str, None] = {}
         for type_, frames in self._made.items():
             for frame in frames:

@@ -332,8 +332,11 @@ def _refuses_subscription(session: Session, own: Session, room: object) -> str |
         or not may_subscribe(session, room_name(room))
     ):
         return ErrorCode.FORBIDDEN.value
-    most = min(session.channel.limits.rooms_per_connection, subscribe.max or 1 << 31)
-    if room not in session.rooms and len(own.rooms) > most:
+    most, max = session.channel.limits.rooms_per_connection, subscribe.max
+    subscribed = own.rooms_of(Origin.SUBSCRIBED)
+    if room not in session.rooms and (
+        len(own.rooms) > most or (max is not None and subscribed > max)
+    ):
         return ErrorCode.LIMIT_EXCEEDED.value
     return None
 

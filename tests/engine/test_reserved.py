@@ -2,6 +2,7 @@
 
 import pytest
 
+from channeld.broker.broker import BrokerUnavailable
 from channeld.testing import NotReceived
 from tests.engine.conftest import ROOM, Serve, joined
 
@@ -64,6 +65,45 @@ async def test_too_many_rooms_is_limit_exceeded(serve: Serve) -> None:
             await client.send({"type": "subscribe", "room": f"topic-{number}"})
         error = (await client.received())[-1]
         assert (error["code"], error["limit"]) == ("LIMIT_EXCEEDED", 3)
+
+
+async def test_rooms_that_one_did_not_subscribe_to_do_not_count_as_subscribed(serve: Serve) -> None:
+    channels = LOBBY.replace("{subscribe", "{join: [a, b, c, d], subscribe")
+    async with serve(channels) as app:
+        client = await app.connect("/lobby")
+        for room in ("topic-0", "topic-1", "general", "topic-0", "topic-3"):
+            await client.send({"type": "subscribe", "room": room})
+        assert [f.get("limit") for f in await client.received()] == [None] * 4 + [3]
+        await client.send({"type": "unsubscribe", "room": "a"})
+        await client.send({"type": "subscribe", "room": "topic-3"})
+        assert (await client.received())[-1]["limit"] == 3
+        await client.send({"type": "unsubscribe", "room": "general"})
+        await client.send({"type": "subscribe", "room": "topic-3"})
+        assert (await client.received())[-1] == {"type": "subscribed", "room": "topic-3"}
+
+
+async def test_all_rooms_together_are_no_more_than_the_limit(serve: Serve) -> None:
+    channels = LOBBY.replace("{subscribe", "{join: [a, b], subscribe").rstrip()
+    async with serve(channels + "\n    limits: {rooms_per_connection: 3}\n") as app:
+        client = await app.connect("/lobby")
+        for room in ("general", "topic-1"):
+            await client.send({"type": "subscribe", "room": room})
+        assert [f.get("limit") for f in await client.received()] == [None, 3]
+
+
+async def test_a_room_that_could_not_be_joined_is_forgotten(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise BrokerUnavailable("away")
+
+    async with serve(LOBBY) as app:
+        client = await app.connect("/lobby")
+        (session,) = app.engine.sessions.values()
+        monkeypatch.setattr(app.engine.hub, "join", fail)
+        await client.send({"type": "subscribe", "room": "topic-0"})
+        assert (await client.receive())["code"] == "UNAVAILABLE"
+        assert not session.origins
 
 
 async def test_sending_to_a_room_that_one_is_not_in_is_forbidden(serve: Serve) -> None:
