@@ -151,8 +151,9 @@ def _length(schema: Json) -> tuple[int, float]:
     if "const" in schema or isinstance(schema.get("enum"), list):
         listed = schema.get("enum")
         sizes = [
-            len(each if isinstance(each, str) else json.dumps(each))
+            size
             for each in (listed if isinstance(listed, list) else [schema.get("const")])
+            for size in _spelled(each)
         ]
         return min(sizes, default=0), max(sizes, default=0)
     kind, least, most = (schema.get(key) for key in ("type", "minLength", "maxLength"))
@@ -160,6 +161,14 @@ def _length(schema: Json) -> tuple[int, float]:
         low = int(least) if isinstance(least, int | float) else 0
         return low, int(most) if isinstance(most, int | float) else math.inf
     return _LENGTHS.get(str(kind), (0, math.inf))
+
+
+def _spelled(value: Json) -> tuple[int, int]:
+    """The lengths of the texts that mean one value: 1 may be written 1.0."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _LENGTHS["number"]
+    size = len(value if isinstance(value, str) else json.dumps(value))
+    return size, size
 
 
 def _property(root: Json, schema: Json, name: str) -> Json:
@@ -193,7 +202,7 @@ def _both(typed: Json, declared: Json) -> Json:
 
 
 # As JSON: 64 bits, or a double in the fewest digits that tell it from others.
-_LENGTHS: Mapping[str, tuple[int, float]] = {
+_LENGTHS: Mapping[str, tuple[int, int]] = {
     "integer": (1, 24),
     "number": (1, 24),
     "boolean": (4, 5),

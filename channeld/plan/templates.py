@@ -7,7 +7,7 @@ ends in `?`; whatever holds such an expression (an object's field, a list's elem
 
 import datetime as dt
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -31,8 +31,8 @@ from channeld.plan.expressions import (
 )
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
-from channeld.pointer import value_at
-from channeld.protocol.frames import Frame, Json
+from channeld.pointer import at, value_at
+from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
 
@@ -117,7 +117,11 @@ class TemplateCompiler:
             self.report.add(diagnose(code, mistake.message, place, help=mistake.help))
         for text, where, offset in literal_braces(value, pointer):
             self._warn_of_literal(text, self.sources.span(where, offset, len(text)))
-        return None if mistakes else node
+        too_large = [*_too_large(value, pointer)]
+        for number, where in too_large:
+            message, place = f"`{number}` is over 64 bits", self.sources.place(where)
+            self.report.add(diagnose("CH014", message, place, help="no frame can contain it"))
+        return None if mistakes or too_large else node
 
     def _warn_of_literal(self, text: str, place: Place) -> None:
         meant = "{" + text.strip("${}").strip() + "}"
@@ -231,6 +235,18 @@ def text_of(value: Any) -> str:
     if type(value) is str:
         return value
     return orjson.dumps(value).decode()
+
+
+def _too_large(value: Json, pointer: str) -> Iterator[tuple[int, str]]:
+    """The integers of a template that are out of a frame's range, and where they stand."""
+    if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
+        yield value, pointer
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from _too_large(child, at(pointer, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _too_large(child, at(pointer, index))
 
 
 def _same(value: Json) -> Template:

@@ -16,6 +16,8 @@ import orjson
 
 __all__ = [
     "DEEPEST",
+    "HIGHEST",
+    "LOWEST",
     "BadFrame",
     "Frame",
     "Json",
@@ -41,7 +43,8 @@ _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[}]")
 _LONG_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_LOWEST, _HIGHEST = -(2**63), 2**64 - 1
+LOWEST, HIGHEST = -(2**63), 2**64 - 1
+"""The integers that a frame may contain."""
 
 
 @attrs.frozen(slots=True)
@@ -132,6 +135,6 @@ def _depth(text: bytes) -> int:
 def _integers_fit(text: bytes) -> bool:
     # orjson turns a larger integer into a float without a word, so the rare numbers that may be are read again.
     return all(
-        len(digits) <= 20 and _LOWEST <= int(digits) <= _HIGHEST
+        len(digits) <= 20 and LOWEST <= int(digits) <= HIGHEST
         for digits in _LONG_NUMBER.findall(_STRINGS.sub(b"", text))
     )

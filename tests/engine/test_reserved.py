@@ -95,7 +95,7 @@ async def test_a_room_that_could_not_be_joined_is_forgotten(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
-        raise BrokerUnavailable("away")
+        raise BrokerUnavailable(1.0)
 
     async with serve(LOBBY) as app:
         client = await app.connect("/lobby")

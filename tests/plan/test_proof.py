@@ -52,6 +52,15 @@ def codes(compile_text: Compile, text: str) -> list[str]:
 NARROW = frame(text={"type": "string", "maxLength": 5})
 
 
+@pytest.mark.parametrize(("longest", "expected"), [(2, ["CH316"]), (25, [])])
+def test_a_number_of_an_enum_may_be_written_longer(
+    longest: int, expected: list[str], compile_text: Compile
+) -> None:
+    once = frame(text={"type": "string", "maxLength": longest})
+    say = {"schema": frame(n={"enum": [1, 2]}), "route": "room", "emit": {"text": "v{message.n}"}}
+    assert codes(compile_text, config(c=channel({"say": once}, say=say))) == expected
+
+
 @pytest.mark.parametrize(
     ("wanted", "delivery", "expected"),
     [

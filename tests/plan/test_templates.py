@@ -149,6 +149,8 @@ def test_a_constant_object_is_new_each_time(render: Callable[..., Any]) -> None:
         ("{nope", "CH318"),
         ({"{now}": 1}, "CH320"),
         ([{"a": "{message.to}"}], "CH310"),
+        (2**64, "CH014"),
+        ({"a": [-(2**63) - 1]}, "CH014"),
     ],
 )
 def test_a_template_that_could_fail_is_refused(
