@@ -49,6 +49,10 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __bool__(self) -> bool:
+        # As Python would by the length; what mypyc compiled is always true without this.
+        return bool(self._entries)
+
     def add(self, promise: Promise, finish: Finish) -> None:
         """Call `finish(error)`, which must not raise, when the promise is kept and nothing is in flight before it."""
         entry = _Unanswered(finish)
