@@ -88,11 +88,24 @@ class ChannelCompiler:
                 channel.params,
                 channel.query,
                 channel.subprotocols,
+                self._referred(channel),
             ),
             read_query=compile_query(self.config, channel, self.templates, self.schemas),
             subprotocols=channel.subprotocols,
-            membership=(channel.rooms, channel.presence, channel.history is None),
+            membership=(
+                channel.rooms,
+                channel.presence,
+                self.schemas.resolved(at("/channels", channel.name, "presence", "state")),
+                channel.history is None,
+            ),
         )
+
+    def _referred(self, channel: Channel) -> tuple[Json, ...]:
+        """The schemas that decide whom the channel lets in, with what their `$ref`s reach."""
+        pointers = [at("/auth", name, "claims") for name in channel.auth.names]
+        for section, schemas in (("params", channel.params), ("query", channel.query)):
+            pointers += [at("/channels", channel.name, section, name) for name in schemas]
+        return tuple(map(self.schemas.resolved, pointers))
 
     def _requires(self, scope: TemplateScope) -> RequireCompiler:
         return RequireCompiler(scope, self.templates, self.schemas)

@@ -332,3 +332,24 @@ async def test_what_is_held_back_goes_at_a_reload_and_not_after_what_is_newer(
         assert [f["n"] for f in await bob.received() if f["type"] == type_] == [2, 3]
         await app.advance(90)
         assert [f["n"] for f in await bob.received() if f["type"] == type_] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "new"),
+    [
+        ("auth: {use: s}", "type: object, required: [role]"),
+        ('auth: {use: s}\n    query: {q: {$ref: "#/schemas/one"}}', "type: string, minLength: 9"),
+    ],
+)
+async def test_a_reload_looks_through_references(tmp_path: Path, place: str, new: str) -> None:
+    head, file = conftest.HEAD.replace("session:", "s:"), tmp_path / "channels.yaml"
+    if "query" not in place:
+        head = head.replace("leeway", 'claims: {$ref: "#/schemas/one"}, leeway')
+    rest = f"schemas: {{one: {{type: [object, string]}}}}\nchannels:\n  board:\n    path: /board\n    {place}\n"
+    file.write_text(head + rest)
+    async with running(file) as app:
+        ann = await app.connect("/board", user="ann", claims={})
+        await ann.received()
+        assert app.engine.reload(load_plan(str(file)), {}) == 0
+        file.write_text(head + rest.replace("type: [object, string]", new))
+        assert app.engine.reload(load_plan(str(file)), {}) == 1
