@@ -366,7 +366,9 @@ class App:
         self._notify("STOPPING=1")
         self.cluster.announce()
         # Health checks fail from now on, and load balancers need a while to see that.
-        await trio.sleep(drain.delay)
+        if drain.delay:
+            log("drain_delayed", seconds=drain.delay)
+            await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
         # From now on another server can have the API's address; until it does, this one says that it is not ready.
         self._leaves.set()

@@ -287,7 +287,7 @@ async def test_a_lifespan_that_does_not_end_is_given_up(
 
 
 async def test_while_a_drain_is_delayed_everything_is_served_and_health_fails(
-    write: Write, mock_clock: trio.testing.MockClock
+    write: Write, mock_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = App(made(write(CHANNEL + "server: {drain: {over: 1s, delay: 100s}}\n")))
     async with trio.open_nursery() as nursery:
@@ -305,6 +305,8 @@ async def test_while_a_drain_is_delayed_everything_is_served_and_health_fails(
         app.stop()
         await trio.testing.wait_all_tasks_blocked()
         assert not app.is_ready
+        last = json.loads(capsys.readouterr().err.splitlines()[-1])
+        assert (last["event"], last["seconds"]) == ("drain_delayed", 100)
         assert await asks("/health") == b"HTTP/1.1 503"
         assert await asks("/a") == b"HTTP/1.1 426"
         mock_clock.autojump_threshold = 0.01

@@ -47,6 +47,11 @@ _HOOK = ("hook", "connection", "channel", "user", "type", "reason", "ref")
 
 EVENTS: Final[Mapping[str, Event]] = {
     "server_started": Event("info", ("bind", "workers", "pid", "url"), "Connections are accepted."),
+    "drain_delayed": Event(
+        "info",
+        ("seconds",),
+        "Health checks fail from now on; for `seconds` all is served as before.",
+    ),
     "server_draining": Event("info", ("connections", "seconds"), "No more are; clients leave."),
     "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
     "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
