@@ -177,8 +177,10 @@ class Checker:
             help = help if value else f"remove it, or {help}"
         elif "string" in types and isinstance(value, bool | int | float):
             help = "put it in quotes"
-        elif "array" in types and isinstance(value, str):
+        elif types == {"array"} and isinstance(value, str):
             help = "write a list: put it between `[` and `]`"
+        elif "examples" in rule:
+            help = f"write, for example, `{_yaml(rule['examples'][0])}`"
         message = f"{names_place(pointer)} takes {wanted(rule)}; got {what}"
         self.find("CH105", message, pointer, help)
         return INVALID

@@ -277,7 +277,8 @@ def _explain(inside: str) -> tuple[str, str]:
             "name a value, such as `{message.text}`; `{{}}` is a literal",
         )
     tidy = _EXPRESSION.fullmatch("".join(inside.split()))
-    if tidy is not None:
+    # Of several words (`a or b`) nothing is left that makes sense.
+    if tidy is not None and not re.search(r"[^\s.]\s+[^\s.]", inside.strip()):
         return (f"`{{{inside}}}` is not a template expression", f"write `{{{tidy[0]}}}`")
     return (
         f"`{{{inside}}}` is not a template expression",

@@ -156,6 +156,8 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
         offered = scope.roots()
         known = ", ".join(f"`{name}`" for name in offered) or "none"
         help = did_you_mean(root, offered, f"here a template may start with {known}")
+        if scope.params and root in scope.params:
+            help = f"write `{{params.{root}}}`"
         return TemplateError(
             "CH319", f"templates have no `{root}`", help=help or "`{{` writes a literal brace"
         )

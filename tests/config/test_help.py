@@ -55,6 +55,10 @@ def test_a_key_of_another_tool_leads_to_ours(
     ("part", "written", "help"),
     [
         ("CHANNEL", "history: true", "write, for example, `{size: 100, ttl: 1h}`"),
+        ("CHANNEL", "history: 100", "write, for example, `{size: 100, ttl: 1h}`"),
+        ("CHANNEL", "require: role=admin", "write, for example, `{role: admin}`"),
+        ("CHANNEL", "hooks: {disconnect: app:gone}", "did you mean `close`?"),
+        ("CHANNEL", "hooks: {on_disconnect: app:gone}", "did you mean `close`?"),
         (
             "CHANNEL",
             "history: false",

@@ -85,6 +85,11 @@ def test_blanks_are_told_to_go() -> None:
     assert mistake("{ message.x }").help == "write `{message.x}`"
 
 
+def test_several_words_are_not_joined_to_one_name() -> None:
+    help = mistake("{claims.name or user.id}").help
+    assert help == "write names joined by dots, such as `{message.text}`; `{{` is a literal brace"
+
+
 def test_a_key_takes_no_template() -> None:
     mistakes: list[TemplateSyntaxError] = []
     parse({"{user.id}": 1}, "/emit", mistakes)

@@ -119,6 +119,12 @@ def test_a_nested_field_is_explained(schema: Any, label: str | None) -> None:
     assert (found.label if isinstance(found, TemplateError) else None) == label
 
 
+def test_a_param_is_found_under_params() -> None:
+    found = ask("{id}", TemplateScope(place="rooms.join", params={"id": frozenset({"string"})}))
+    assert isinstance(found, TemplateError)
+    assert (found.code, found.help) == ("CH319", "write `{params.id}`")
+
+
 def test_a_word_that_is_no_root_is_compared() -> None:
     found = ask("{mesage.x}", TemplateScope(place="emit", message=NAMED))
     assert isinstance(found, TemplateError)
