@@ -78,4 +78,5 @@ def test_the_wheel_has_the_templates() -> None:
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
         "targets"
     ]["wheel"]
-    assert wheel == {"packages": ["channeld"]}
+    assert wheel["packages"] == ["channeld"]
+    assert not {"exclude", "include", "only-include"} & wheel.keys()
