@@ -122,9 +122,9 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
         told |= {sample.metric for sample in own_samples(it.app.engine.hub.broker)}
         told |= {sample.metric for sample in server_samples(Numbers())}
         told |= {sample.metric for sample in reload_samples(0, 0)}
-        # There are no hooks, backends, shards, shadow and deprecated types here, and webhooks tell their own.
+        # There are no hooks, backends, shards, shadow, other nodes and deprecated types here, and webhooks tell their own.
         elsewhere = (
-            *("channeld_webhooks", "channeld_backend_"),
+            *("channeld_webhooks", "channeld_backend_", "channeld_nodes_with"),
             *("channeld_shadow_", "channeld_broker_shard_"),
         )
         rest = {name for name in METRICS if not name.startswith(elsewhere)} - told

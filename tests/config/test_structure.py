@@ -396,7 +396,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
             ("CH106", 2, "write `same-origin`, `any` or a list"),
         ),
         ("server: {}", "server: {drain: 10}", ("CH107", 2, "write `10s`")),
-        ("server: {}", "server: {drain: [10s]}", ("CH105", 2, "")),
+        ("server: {}", "server: {drain: [10s]}", ("CH105", 2, "write, for example, `10s`")),
         (
             "server: {}",
             "server: {limits: {outbox: 1 MB}}",

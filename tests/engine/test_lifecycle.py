@@ -60,9 +60,9 @@ async def test_none_reject_and_a_bad_id_are_unauthorized(tmp_path: Path, name: s
         assert (await client.wait_closed())[0] == 4401
 
 
-async def test_what_is_no_user_is_unauthorized(tmp_path: Path) -> None:
+async def test_what_is_no_user_is_the_hooks_failure(tmp_path: Path) -> None:
     async with hooked(tmp_path) as app:
-        assert (await (await app.connect("/wrong")).wait_closed())[0] == 4401
+        assert (await (await app.connect("/wrong")).wait_closed())[0] == 1011
 
 
 async def test_authenticator_hook_that_raises_is_an_internal_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_neovim_shows_findings_and_asks(chat: Path) -> None:
     if nvim is None:
         pytest.skip("no Neovim here")
     (chat.parent / "try.lua").write_text(SCRIPT)
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
     command = [nvim, "--headless", "--clean", chat.name, "-S", "try.lua"]
     ended = subprocess.run(
         command, cwd=chat.parent, env=environ, capture_output=True, timeout=280, check=False

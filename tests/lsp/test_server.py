@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_modules_of_the_folder_are_not_taken_for_ours(tmp_path: Path) -> None:
     for name in ("yaml", "attrs", "click", "channeld"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
     root = str(Path(__file__).parents[2])
-    command = ["channeld", "lsp"]
+    command = [str(Path(sys.executable).parent / "channeld"), "lsp"]
     with editing(tmp_path, command, environ={**os.environ, "PYTHONPATH": root}) as editor:
         uri = editor.open(chat, "channeld: 2")
         editor.until_codes(uri, "CH102")

@@ -108,7 +108,7 @@ def test_a_scenario_asks_the_real_backend(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ((200, {"massage": {}}), "`massage` does not answer a message hook"),
+        ((200, {"massage": {}}), "`massage` does not answer hooks of the kind `message`"),
         ((418, {}), "the answer is HTTP 418"),
         ((200, {"message": {"type": "say"}}), "the schema refuses the result"),
         ((200, {"publish": [{"to": "user", "user": "bob", "event": {"no": "type"}}]}), "publish"),

@@ -55,8 +55,8 @@ class Spread:
             f"over {text}" if text else "over one server" for text in (stored, self.text)
         )
         return (
-            f"other nodes spread this prefix {there}, and this one {here}: "
-            "give all nodes the same `urls`; this one waits until the others have stopped"
+            "give all nodes the same `urls`; this one waits until the others have stopped: "
+            f"they spread this prefix {there}, and this one {here}"
         )
 
 
