@@ -46,6 +46,7 @@ tests: .venv/ready-to-test
 	$(BIN)/pytest -q -n auto --dist worksteal -m "not wide"
 
 test-all: .venv/ready-to-test  ## what needs other people's programs: clients, deployment files (after make test)
+	@$(BIN)/python -c "import furo, myst_parser" 2> /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	$(BIN)/python tests/system_parts.py
 	$(BIN)/pytest -q -m wide
 
