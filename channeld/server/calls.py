@@ -133,8 +133,6 @@ class Calls:
             raise _Wrong(500, "Something went wrong on the server", ref=error.ref) from error
         if isinstance(found, Denied) and not found.is_final:
             raise _Wrong(503, "Try again later", retry_after=RETRY_AFTER)
-        if isinstance(found, Denied) and not found.is_final:
-            raise _Wrong(503, "Try again later")
         if isinstance(found, Denied) or (found is None and not channel.auth_optional):
             raise _Wrong(401, "Unauthorized")
         return None if found is None else found.user.id

@@ -63,8 +63,7 @@ def drains(site: Site, line: Line, start: Start) -> None:
 
 def recovers(site: Site, line: Line, start: Start) -> None:
     """The line is cut while others talk: all that was said comes, once and in order, before what is said later."""
-    page = lobby(line.port, 'await lobby.subscribe("news"); report("ready");')
-    running = start(page.replace("...quick,", '...quick, transports: ["websocket"],'))
+    running = start(lobby(line.port, 'await lobby.subscribe("news"); report("ready");'))
     running.report("ready")
     site.say("news", "1")
     assert running.report("heard")["text"] == "1"

@@ -1,4 +1,4 @@
-"""The client in Chromium, as a page's module, against the real server."""
+"""The client in Chromium, as a page's module, with its WebSocket and without, against the real server."""
 
 import contextlib
 import functools
@@ -34,6 +34,7 @@ FLAGS = [
 PAGE = """<!doctype html><title>client</title><script type="module">
 import { connect, ChannelClient, ChannelError } from "./client.mjs";
 window.reports = [];
+HEAD
 const report = (step, more = {}) => window.reports.push(JSON.stringify({ step, ...more }));
 const quick = { backoff: { first: 20, most: 100 } };
 const states = (state, ending) => report(state, ending);
@@ -100,15 +101,18 @@ def pages(folder: Path) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.parametrize("head", ["", "window.WebSocket = undefined;"], ids=["websocket", "none"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_scenario(tmp_path: Path, driver: webdriver.Chrome, scenario: Scenario) -> None:
+def test_scenario(tmp_path: Path, driver: webdriver.Chrome, scenario: Scenario, head: str) -> None:
     with contextlib.ExitStack() as stack:
         base = stack.enter_context(pages(tmp_path))
         site = Site(tmp_path, stack)
         line = stack.enter_context(contextlib.closing(Line(site.port)))
 
         def start(text: str) -> Reporter:
-            tmp_path.joinpath("page.html").write_text(PAGE.replace("PROGRAM", text))
+            tmp_path.joinpath("page.html").write_text(
+                PAGE.replace("HEAD", head).replace("PROGRAM", text)
+            )
             driver.get(f"{base}/page.html")
             return Page(driver)
 

@@ -1,4 +1,4 @@
-"""The client in Node, with both kinds of WebSocket there, against the real server."""
+"""The client in Node, with both kinds of WebSocket there and with none, against the real server."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
         yield stack
 
 
-@pytest.mark.parametrize("socket", ["built-in", "ws"])
+@pytest.mark.parametrize("socket", ["built-in", "ws", "none"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_scenario(
     tmp_path: Path, stack: contextlib.ExitStack, scenario: Scenario, socket: str
@@ -27,6 +27,8 @@ def test_scenario(
     own = "const { WebSocket } = globalThis;"
     if socket == "ws":
         own = f'import WebSocket from "{npm_folder() / "ws" / "wrapper.mjs"}";'
+    if socket == "none":
+        own = "const WebSocket = (globalThis.WebSocket = undefined);"
     site = Site(tmp_path, stack)
     line = stack.enter_context(contextlib.closing(Line(site.port)))
 

@@ -40,7 +40,8 @@ export class ChannelClient {
     #transports;
     #handlers = new Map();
     #pending = new Map();
-    #subscribing = new Map();
+    #subscribing = new Set();
+    #held = new Map(); // what the stream brings of a room before the POST that joins it is answered
     #subscribed = new Set(); // rooms that we asked for
     #joined = new Set(); // rooms that the server put us into
     #positions = new Map();
@@ -189,6 +190,9 @@ export class ChannelClient {
     #receive(frame) {
         this.#heard = Date.now();
         this.#asked = false;
+        const held = this.#transport === "sse" ? this.#held.get(frame.room) : undefined;
+        if (held && !this.#subscribing.has(frame.id))
+            return void held.push(frame);
         if (frame.type === "authenticated") {
             this.#denials = 0;
             if (this.state === "connecting")
@@ -223,7 +227,7 @@ export class ChannelClient {
                 this.#call(() => handler(frame));
     }
     #enter(frame) {
-        const room = frame.room, before = this.#positions.get(room), asked = this.#subscribing.get(frame.id);
+        const room = frame.room, before = this.#positions.get(room), asked = this.#subscribing.has(frame.id);
         if (asked)
             this.#subscribed.add(room);
         else if (!this.#subscribed.has(room))
@@ -231,8 +235,7 @@ export class ChannelClient {
         // What was missed follows and brings its own positions; until then the old one stands.
         if (frame.recovered === true)
             return;
-        // An answer to a POST may come behind frames of the stream that are newer.
-        if (typeof frame.pos === "string" && (!asked || asked.before === before))
+        if (typeof frame.pos === "string")
             this.#positions.set(room, frame.pos);
         if (frame.recovered === false || (!asked && before !== undefined && before !== frame.pos))
             this.#call(() => this.#options.onGap?.(room));
@@ -271,8 +274,16 @@ export class ChannelClient {
         const since = again ? this.#positions.get(room) : undefined;
         const answer = this.#ask({ type: "subscribe", room, ...(since === undefined ? {} : { since }) });
         const id = this.#lastId;
-        this.#subscribing.set(id, { room, before: this.#positions.get(room) });
-        return answer.finally(() => this.#subscribing.delete(id));
+        this.#subscribing.add(id);
+        if (!this.#held.has(room))
+            this.#held.set(room, []);
+        return answer.finally(() => {
+            this.#subscribing.delete(id);
+            const held = this.#held.get(room) ?? [];
+            this.#held.delete(room);
+            for (const frame of held)
+                this.#receive(frame);
+        });
     }
     #ask(frame) {
         const id = ++this.#lastId;
@@ -364,6 +375,7 @@ export class ChannelClient {
             clearTimeout(timer);
         const socket = this.#socket;
         this.#socket = undefined;
+        this.#held.clear(); // the positions stand before these: they come again
         if (!socket)
             return;
         socket.onopen = socket.onmessage = socket.onclose = null;
@@ -471,7 +483,7 @@ class EventSocket {
             const response = await this.#fetch({ Accept: "text/event-stream" });
             const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
             if (!response.ok || !isStream || !response.body)
-                return this.#lose(response.status);
+                return await this.#refused(response);
             const reader = response.body.getReader(), decoder = new TextDecoder();
             let text = "";
             for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -485,7 +497,7 @@ class EventSocket {
             }
         }
         catch { /* it ends, for whatever reason */ }
-        this.#lose(0);
+        this.#lose();
     }
     #take(data) {
         if (this.#connection)
@@ -505,23 +517,29 @@ class EventSocket {
                     break;
             try {
                 const answer = await this.#fetch({ ...headers }, `[${this.#out.splice(0, count).join(",")}]`);
+                if (answer.status === 404)
+                    return this.#lose(); // the stream has ended, and its connection with it
                 if (!answer.ok)
-                    return this.#lose(answer.status === 404 ? 0 : answer.status);
+                    return await this.#refused(answer);
                 for (const frame of (await answer.json()).frames)
                     this.onmessage?.({ data: JSON.stringify(frame) });
             }
             catch {
-                return this.#lose(0);
+                return this.#lose();
             }
         }
         this.#isPosting = false;
     }
-    /** The end of it, as the close code of a WebSocket; 0 stands for none. */
-    #lose(status) {
-        const { onclose } = this;
+    /** A refusal, as the close code of a WebSocket: the server's own in its problem document, else what the status says. */
+    async #refused(response) {
+        const problem = await response.json().catch(() => null), { status } = response;
         const codes = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
+        this.#lose(problem?.close ?? codes[status], problem?.detail ?? `HTTP ${status}`);
+    }
+    #lose(code = 1006, reason = "the stream ended") {
+        const { onclose } = this;
         this.close();
-        onclose?.({ code: codes[status] ?? 1006, reason: status ? `HTTP ${status}` : "the stream ended" });
+        onclose?.({ code, reason });
     }
 }
 /** Whether a close code invites to come back: 45xx, 4900 to 4949, and the standard ones of a server in trouble. */

@@ -94,7 +94,8 @@ export class ChannelClient<C extends ChannelTypes> {
   readonly #transports: readonly Transport[];
   readonly #handlers = new Map<string, Set<(frame: any) => void>>();
   readonly #pending = new Map<number, Pending>();
-  readonly #subscribing = new Map<number, { room: string; before: string | undefined }>();
+  readonly #subscribing = new Set<number>();
+  readonly #held = new Map<string, Loose[]>(); // what the stream brings of a room before the POST that joins it is answered
   readonly #subscribed = new Set<string>(); // rooms that we asked for
   readonly #joined = new Set<string>(); // rooms that the server put us into
   readonly #positions = new Map<string, string>();
@@ -239,6 +240,8 @@ export class ChannelClient<C extends ChannelTypes> {
   #receive(frame: Loose): void {
     this.#heard = Date.now();
     this.#asked = false;
+    const held = this.#transport === "sse" ? this.#held.get(frame.room) : undefined;
+    if (held && !this.#subscribing.has(frame.id)) return void held.push(frame);
     if (frame.type === "authenticated") {
       this.#denials = 0;
       if (this.state === "connecting") this.#ready();
@@ -260,13 +263,12 @@ export class ChannelClient<C extends ChannelTypes> {
   }
 
   #enter(frame: Loose): void {
-    const room: string = frame.room, before = this.#positions.get(room), asked = this.#subscribing.get(frame.id);
+    const room: string = frame.room, before = this.#positions.get(room), asked = this.#subscribing.has(frame.id);
     if (asked) this.#subscribed.add(room);
     else if (!this.#subscribed.has(room)) this.#joined.add(room);
     // What was missed follows and brings its own positions; until then the old one stands.
     if (frame.recovered === true) return;
-    // An answer to a POST may come behind frames of the stream that are newer.
-    if (typeof frame.pos === "string" && (!asked || asked.before === before)) this.#positions.set(room, frame.pos);
+    if (typeof frame.pos === "string") this.#positions.set(room, frame.pos);
     if (frame.recovered === false || (!asked && before !== undefined && before !== frame.pos))
       this.#call(() => this.#options.onGap?.(room));
   }
@@ -303,8 +305,14 @@ export class ChannelClient<C extends ChannelTypes> {
     const since = again ? this.#positions.get(room) : undefined;
     const answer = this.#ask({ type: "subscribe", room, ...(since === undefined ? {} : { since }) });
     const id = this.#lastId;
-    this.#subscribing.set(id, { room, before: this.#positions.get(room) });
-    return answer.finally(() => this.#subscribing.delete(id));
+    this.#subscribing.add(id);
+    if (!this.#held.has(room)) this.#held.set(room, []);
+    return answer.finally(() => {
+      this.#subscribing.delete(id);
+      const held = this.#held.get(room) ?? [];
+      this.#held.delete(room);
+      for (const frame of held) this.#receive(frame);
+    });
   }
 
   #ask(frame: object): Promise<any> {
@@ -381,6 +389,7 @@ export class ChannelClient<C extends ChannelTypes> {
     for (const timer of [this.#openTimer, this.#probeTimer]) clearTimeout(timer);
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#held.clear(); // the positions stand before these: they come again
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close(1000, reason.slice(0, 40));
@@ -479,7 +488,7 @@ class EventSocket implements Socket {
     try {
       const response = await this.#fetch({ Accept: "text/event-stream" });
       const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
-      if (!response.ok || !isStream || !response.body) return this.#lose(response.status);
+      if (!response.ok || !isStream || !response.body) return await this.#refused(response);
       const reader = response.body.getReader(), decoder = new TextDecoder();
       let text = "";
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -491,7 +500,7 @@ class EventSocket implements Socket {
         }
       }
     } catch { /* it ends, for whatever reason */ }
-    this.#lose(0);
+    this.#lose();
   }
 
   #take(data: string): void {
@@ -510,19 +519,25 @@ class EventSocket implements Socket {
         if ((size += this.#out[count]!.length) > 250_000) break;
       try {
         const answer = await this.#fetch({ ...headers }, `[${this.#out.splice(0, count).join(",")}]`);
-        if (!answer.ok) return this.#lose(answer.status === 404 ? 0 : answer.status);
+        if (answer.status === 404) return this.#lose(); // the stream has ended, and its connection with it
+        if (!answer.ok) return await this.#refused(answer);
         for (const frame of (await answer.json()).frames) this.onmessage?.({ data: JSON.stringify(frame) });
-      } catch { return this.#lose(0); }
+      } catch { return this.#lose(); }
     }
     this.#isPosting = false;
   }
 
-  /** The end of it, as the close code of a WebSocket; 0 stands for none. */
-  #lose(status: number): void {
-    const { onclose } = this;
+  /** A refusal, as the close code of a WebSocket: the server's own in its problem document, else what the status says. */
+  async #refused(response: Response): Promise<void> {
+    const problem = await response.json().catch(() => null), { status } = response;
     const codes: Record<number, number> = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
+    this.#lose(problem?.close ?? codes[status], problem?.detail ?? `HTTP ${status}`);
+  }
+
+  #lose(code = 1006, reason = "the stream ended"): void {
+    const { onclose } = this;
     this.close();
-    onclose?.({ code: codes[status] ?? 1006, reason: status ? `HTTP ${status}` : "the stream ended" });
+    onclose?.({ code, reason });
   }
 }
 

@@ -149,7 +149,8 @@ class EventStream:
     def close(self, code: int, reason: str) -> tuple[int, bytes]:
         """The last words, and the HTTP status where the stream had not begun (else 0)."""
         if self._held is not None:
-            return problem_of(code, reason, self._error, *self._fields)
+            # A hook's own code says whether to come back, which a 403 does not.
+            return problem_of(code, reason, {**(self._error or {}), "close": code}, *self._fields)
         if self._is_told:
             return 0, b""
         frame = {

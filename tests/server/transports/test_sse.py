@@ -65,6 +65,7 @@ async def test_a_connect_hook_refuses_with_403_and_its_own_words(tmp_path: Path)
         assert answer.status == 403
         problem = answer.json()
         assert (problem["code"], problem["detail"], problem["until"]) == ("BANNED", "not you", 7)
+        assert problem["close"] == 4950
 
 
 @pytest.mark.parametrize(
