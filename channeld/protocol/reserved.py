@@ -163,7 +163,7 @@ def _presence_request(features: Features) -> tuple[Fields, ...]:
     asked = {"room": Field(ROOM, named), "only": Field({"const": "count"}, required=False)}
     if features.state is None:
         return (asked,)
-    words = "The user's state, in place of the last one; `null` takes it away."
+    words = "The user's state, replacing the previous one; `null` removes it."
     state: Json = {"description": words, "anyOf": [features.state, {"type": "null"}]}
     return ({**asked, "set": Field(state, required=False)},)
 
@@ -181,12 +181,12 @@ def _history_request(features: Features) -> tuple[Fields, ...]:
 
 def _ack(_features: Features) -> tuple[Fields, ...]:
     flags = {
-        "held": "It waits until the rate of its type lets it go.",
-        "dropped": "It is over the rate of its type, and was dropped.",
-        "repeated": "It was routed before: somebody sent the same `once` key.",
+        "held": "Held until the type's rate allows it to be sent.",
+        "dropped": "Dropped, because it exceeds the type's rate.",
+        "repeated": "Already routed: the same `once` key was sent earlier.",
     }
     deprecated: Json = {
-        "description": "Said once of a type that may go: until when, and what to send instead.",
+        "description": "Sent once for a deprecated type: until when it works, and what to send instead.",
         "type": "object",
         "properties": {"sunset": _TEXT, "use": _TEXT},
     }
@@ -201,8 +201,8 @@ def _ack(_features: Features) -> tuple[Fields, ...]:
 
 def _subscribed(features: Features) -> tuple[Fields, ...]:
     pos = {"pos": Field(_text("The newest position in the room."))} if features.history else {}
-    said = "Whether all that was missed follows; if not, fetch the state again."
-    replayed = {"replayed": Field(_count("How many kept frames follow."), required=False)}
+    said = "Whether every missed frame follows; if not, fetch the state again."
+    replayed = {"replayed": Field(_count("Number of stored frames that follow."), required=False)}
     recovered = {"recovered": Field(_flag(said), required=False)}
     return ({"room": _ROOM, **pos, **recovered, **(replayed if features.history else {})},)
 
@@ -233,16 +233,16 @@ def _is(event: str) -> Field:
 
 def _history(features: Features) -> tuple[Fields, ...]:
     frames: Json = {"type": "array", "items": features.routed}
-    more = Field(_flag("Whether there are earlier ones."))
+    more = Field(_flag("Whether there are earlier frames."))
     return ({"room": _ROOM, "frames": Field(frames), "more": more},)
 
 
 def _disconnect(_features: Features) -> tuple[Fields, ...]:
     return (
         {
-            "code": Field(_count("The close code that follows.")),
+            "code": Field(_count("Close code that follows.")),
             "reason": Field(_TEXT),
-            "reconnect": Field(_flag("Whether to come back.")),
+            "reconnect": Field(_flag("Whether to reconnect.")),
             "retry_after": _AFTER,
         },
     )
@@ -267,7 +267,7 @@ def _error(features: Features) -> tuple[Fields, ...]:
                 {"description": "It may have been routed.", "const": "unknown"}, required=False
             ),
             "limit": Field(dict(_COUNT), required=False),
-            "ref": Field(_text("What the server's log calls it."), required=False),
+            "ref": Field(_text("Reference of the error in the server's log."), required=False),
         },
     )
 
@@ -279,7 +279,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="ping",
         side="client",
         words="Asks for a `pong`.",
-        shown=(('{"type": "ping"}', "a sign of life from the server itself"),),
+        shown=(('{"type": "ping"}', "a liveness check that the server itself answers"),),
         when=lambda _: True,
         kinds=lambda _: ({},),
         answer="pong",
@@ -287,11 +287,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="authenticate",
         side="client",
-        words="Brings a token: the first one, or a new one of the same user.",
+        words="Presents a token: the first one, or a fresh one for the same user.",
         shown=(
             (
                 '{"type": "authenticate", "token": T}',
-                "to be let in, as the first frame; later, a new end for a token of the same user",
+                "as the first frame, to authenticate; later, to extend the session with a fresh token for the same user",
             ),
         ),
         when=lambda features: features.token_frames,
@@ -301,11 +301,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="subscribe",
         side="client",
-        words="Joins a room; `since` asks for what was missed after that position.",
+        words="Joins a room; `since` requests the frames missed after that position.",
         shown=(
             (
                 '{"type": "subscribe", "room": R, "since": POS?}',
-                "to join a room; with `since`, also what was missed",
+                "to join a room and, with `since`, to receive the frames missed",
             ),
         ),
         when=lambda features: features.subscribes,
@@ -316,7 +316,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         type="unsubscribe",
         side="client",
         words="Leaves a room.",
-        shown=(('{"type": "unsubscribe", "room": R}', "to leave it"),),
+        shown=(('{"type": "unsubscribe", "room": R}', "to leave a room"),),
         when=lambda features: features.rooms,
         kinds=lambda _: ({"room": _ROOM},),
         answer="unsubscribed",
@@ -324,15 +324,15 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="presence",
         side="client",
-        words="Asks who is here, or how many (`only: count`); says one's own state (`set`).",
+        words="Asks who is present, or how many (`only: count`), or sets one's own state (`set`).",
         shown=(
             (
                 '{"type": "presence", "room": R, "only": "count"?}',
-                "who is in a room that the client is in, or how many",
+                "to list, or only count, the users in one of the client's rooms",
             ),
             (
                 '{"type": "presence", "room": R, "set": {…}}',
-                "to change one's own state where the channel has `presence.state`; `null` takes it away",
+                "to set one's own state on a channel with `presence.state`; `null` removes it",
             ),
         ),
         when=lambda features: features.presence != "none",
@@ -343,11 +343,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="history",
         side="client",
-        words="Asks for earlier frames of a room, those before a position.",
+        words="Asks for earlier frames of a room, up to a position.",
         shown=(
             (
                 '{"type": "history", "room": R, "limit": N?, "before": POS?}',
-                "earlier frames of a room; default 50, at most 1,000, never more than the history's `size`",
+                "to read earlier frames of a room: 50 by default, at most 1,000 and never more than the history's `size`",
             ),
         ),
         when=lambda features: features.history,
@@ -362,14 +362,14 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         shown=(
             (
                 '{"type": "authenticated", "user": U, "expires": SECONDS?}',
-                "a token was accepted; before anything else",
+                "a token was accepted; sent before anything else",
             ),
         ),
         when=lambda features: features.users,
         kinds=lambda _: (
             {
                 "user": _USER_FIELD,
-                "expires": Field(_count("Seconds until the token ends."), required=False),
+                "expires": Field(_count("Seconds until the token expires."), required=False),
             },
         ),
         settles=True,
@@ -377,13 +377,13 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="ack",
         side="server",
-        words="A message that has an `id` was routed; or held, dropped or known already, where it says so.",
+        words="A message with an `id` was routed or, where the flags say so, held, dropped or recognised as a repeat.",
         shown=(
             (
                 '{"type": "ack", "id": ID, "held"?, "dropped"?, "repeated"?, "deprecated"?}',
                 (
-                    "the message was accepted and routed; or, with `true` in one of the first three, held back, dropped "
-                    "or known already, as its options say. `deprecated` tells once what to send instead"
+                    "the message was accepted and routed. One of the first three flags is `true` if it was instead held back, "
+                    "dropped or recognised as a repeat under the type's options. `deprecated` names the replacement, once"
                 ),
             ),
         ),
@@ -395,11 +395,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="reply",
         side="server",
-        words="A hook's own answer, with fields of its own, instead of `ack`.",
+        words="A hook's own answer, with its own fields, instead of `ack`.",
         shown=(
             (
                 '{"type": "reply", "id": ID, …}',
-                "a hook answered the message itself, in place of `ack`",
+                "instead of `ack`, when a hook answered the message itself",
             ),
         ),
         when=lambda features: features.replies,
@@ -419,14 +419,14 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="subscribed",
         side="server",
-        words="The connection is in a room now.",
+        words="The connection has joined a room.",
         shown=(
             (
                 '{"type": "subscribed", "room": R, "pos": POS?, "recovered": BOOL?, "replayed": N?}',
                 (
-                    "after `subscribe`; on connecting, once for each `rooms.join` room of a channel with history; when "
-                    "a hook or the API put the client into the room. `recovered` is there when `since` was: `true`, and "
-                    "all missed frames follow in order; or `false`, and the client fetches its state again"
+                    "after `subscribe`; on connecting, for each `rooms.join` room of a channel with history; when a hook or "
+                    "the API adds the client to a room. `recovered` answers `since`: `true` means that every missed frame "
+                    "follows in order, `false` that the client has to fetch its state again"
                 ),
             ),
         ),
@@ -438,11 +438,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="unsubscribed",
         side="server",
-        words="The connection has left a room, or was taken out of it.",
+        words="The connection has left a room, or was removed from it.",
         shown=(
             (
                 '{"type": "unsubscribed", "room": R, "reason": TEXT?}',
-                "after `unsubscribe`, and when the server took the client out of the room",
+                "after `unsubscribe`, and when the server removes the client from a room",
             ),
         ),
         when=lambda features: features.rooms,
@@ -452,31 +452,31 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="presence",
         side="server",
-        words="Who is here, who came, who left.",
+        words="Who is present, who joined, who left.",
         shown=(
             (
                 '{"type": "presence", "room": R, "event": "state", "users": [{"user", "info", "connections"}]}',
-                "on joining, and when asked",
+                "on joining, and on request",
             ),
             (
                 '{"type": "presence", "room": R, "event": "join", "user": U, "info": {…}}',
-                "to the others: a user's first connection came",
+                "to the other members, when a user's first connection joins",
             ),
             (
                 '{"type": "presence", "room": R, "event": "leave", "user": U}',
-                "a user's last connection has been gone for `presence.grace`",
+                "when a user's last connection has been gone for `presence.grace`",
             ),
             (
                 '{"type": "presence", "room": R, "event": "update", "user": U, "info": {…}, "state": {…}?}',
-                "to the others: a user who is there has another `info`, by a second connection or a renewed token, or another `state`; it also stands in `join` and `users` where it was set",
+                "to the other members, when a present user's `info` changes (a second connection, a renewed token) or their `state` does. A `state` that is set also appears in `join` and `users`",
             ),
             (
                 '{"type": "presence", "room": R, "event": "changes", "joins": […], "leaves": […]}',
-                "in place of `join` and `leave` where the channel says `presence.batch`",
+                "instead of `join` and `leave` on a channel with `presence.batch`",
             ),
             (
                 '{"type": "presence", "room": R, "event": "count", "users": N, "connections": N}',
-                'when asked with `"only": "count"`; anonymous connections count as connections',
+                'on request with `"only": "count"`; `connections` includes anonymous ones',
             ),
         ),
         when=lambda features: features.presence != "none",
@@ -491,7 +491,7 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
         shown=(
             (
                 '{"type": "history", "room": R, "frames": […], "more": BOOL}',
-                "after `history`, oldest first; fewer than asked for, and `more`, where they are more than half of `limits.outbox`",
+                "after `history`, oldest first. A page that would exceed half of `limits.outbox` is cut short, with `more`",
             ),
         ),
         when=lambda features: features.history,
@@ -502,8 +502,8 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="token_expiring",
         side="server",
-        words="The token ends soon, in `in` seconds: send a new one.",
-        shown=(('{"type": "token_expiring", "in": SECONDS}', "60 seconds before a token ends"),),
+        words="The token expires in `in` seconds: send a fresh one.",
+        shown=(('{"type": "token_expiring", "in": SECONDS}', "60 seconds before a token expires"),),
         when=lambda features: features.tokens_end,
         kinds=lambda _: ({"in": _NUMBER_OF},),
         id=False,
@@ -511,11 +511,11 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="disconnect",
         side="server",
-        words="The server is about to close for a reason of its own.",
+        words="The server is about to close the connection.",
         shown=(
             (
                 '{"type": "disconnect", "code": N, "reason": TEXT, "reconnect": BOOL, "retry_after": SECONDS?}',
-                "before the server closes for a reason of its own: proxies and browsers lose close codes",
+                "before the server closes the connection, since proxies and browsers may hide close codes",
             ),
         ),
         when=lambda _: True,
@@ -525,23 +525,23 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
     ReservedFrame(
         type="error",
         side="server",
-        words="Something was refused or went wrong; with `id`, the frame that had it.",
+        words="Something was refused or failed. `id` repeats that of the frame it answers.",
         shown=(('{"type": "error", "code": CODE, "message": TEXT, …}', "[see below](#errors)"),),
         when=lambda _: True,
         kinds=_error,
         own=True,
     ),
 )
-"""The frames in the order in which exports and the reference tell of them."""
+"""The frames, in the order in which exports and the reference list them."""
 
 RESERVED_CLIENT: Final = frozenset(frame.type for frame in FRAMES if frame.side == "client")
 """What a client may send on every channel."""
 
 RESERVED: Final = frozenset(frame.type for frame in FRAMES) | {"connection"}
-"""The types that no configuration can declare; `connection` is the first event of a stream, and comes in no other way."""
+"""Types that a configuration cannot declare; `connection` is only ever the first event of a stream."""
 
 ANSWERS: Final[Mapping[str, str]] = {frame.type: frame.answer for frame in FRAMES if frame.answer}
-"""What answers each reserved client frame, unless it is an `error`."""
+"""The frame that answers each reserved client frame, unless an `error` does."""
 
 SETTLING: Final = tuple(frame.type for frame in FRAMES if frame.settles)
 """The frames that end the wait for an answer, besides `error`."""

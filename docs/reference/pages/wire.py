@@ -1,6 +1,6 @@
 """The tables of `wire.md`: error codes, close codes, HTTP answers, reserved types.
 
-What the enumerations do not say stands here; a code that is missing stops the generator.
+Holds the words that the enumerations lack; a missing code stops the generator.
 """
 
 from collections.abc import Mapping
@@ -19,26 +19,26 @@ def error_codes() -> str:
 
 ERROR_CODES: Mapping[ErrorCode, tuple[str, str, str]] = {
     ErrorCode.INVALID_JSON: (
-        "The text is not one JSON object with a string `type`, is nested too deep, or holds a number that does not fit",
+        "The text is not a single JSON object with a string `type`, is nested too deeply, or contains a number out of range",
         "",
         "stays open",
     ),
-    ErrorCode.UNKNOWN_TYPE: ("The channel declares no such message type", "", "stays open"),
+    ErrorCode.UNKNOWN_TYPE: ("The channel does not declare this message type", "", "stays open"),
     ErrorCode.INVALID_MESSAGE: (
-        "The schema of the type refuses it, or a reserved frame or an `id` has the wrong form",
+        "The message does not match its type's schema, or a reserved frame or an `id` is malformed",
         "`errors`: at most 10 of `{path, message, keyword}`",
         "stays open",
     ),
     ErrorCode.UNAUTHORIZED: (
-        "No token, or one that does not pass. Never says why; the log does",
+        "No token, or one that was rejected. The reason is only in the log",
         "",
-        "close 4401, for a refused renewal too",
+        "close 4401, also after a refused renewal",
     ),
-    ErrorCode.TOKEN_EXPIRED: ("The token ended and was not renewed", "", "close 4401"),
+    ErrorCode.TOKEN_EXPIRED: ("The token expired and was not renewed", "", "close 4401"),
     ErrorCode.FORBIDDEN: (
-        "`require` is not met, or the room may not be joined, sent to or looked at",
-        "`room`, where it is about one",
-        "stays open; close 4403 where the channel refuses the connection",
+        "`require` is not met, or this client may not join, send to or inspect the room",
+        "`room`, if one is concerned",
+        "stays open; close 4403 if the channel itself is refused",
     ),
     ErrorCode.RATE_LIMITED: (
         "Over the type's `rate`, or over `limits.messages`",
@@ -47,60 +47,60 @@ ERROR_CODES: Mapping[ErrorCode, tuple[str, str, str]] = {
     ),
     ErrorCode.LIMIT_EXCEEDED: ("Too many rooms", "`limit`", "stays open"),
     ErrorCode.REJECTED: (
-        "A hook raised `Reject`; the hook may bring a code of its own",
+        "A hook raised `Reject`, possibly with its own code",
         "the hook's",
-        "stays open; a `connect` hook's closes",
+        "stays open; closes after a `connect` hook",
     ),
     ErrorCode.TOO_LARGE: ("Over `limits.message_size`", "`limit`: bytes", "close 1009"),
     ErrorCode.UNAVAILABLE: (
-        'The broker is away: the message was not routed, or, with `"outcome":"unknown"`, it may have been',
+        'The broker is unreachable: the message was not routed or, with `"outcome":"unknown"`, may have been',
         "`retry_after`: seconds; `outcome`",
         "stays open",
     ),
     ErrorCode.INTERNAL_ERROR: (
-        "A hook raised or took too long, or the server has a bug",
-        "`ref`: the id in the log's line",
+        "A hook raised or timed out, or the server has a bug",
+        "`ref`: identifies the log entry",
         "stays open; close 1011 while connecting",
     ),
 }
 
 CLOSE_CODES: Mapping[CloseCode, str] = {
-    CloseCode.NORMAL: "The client's own, or a hook's `ctx.close()`",
-    CloseCode.GOING_AWAY: "The server stops for good",
-    CloseCode.PROTOCOL_ERROR: "The bytes break RFC 6455: unmasked, reserved bits or opcodes, bad fragments",
+    CloseCode.NORMAL: "Closed by the client, or by a hook's `ctx.close()`",
+    CloseCode.GOING_AWAY: "The server is shutting down for good",
+    CloseCode.PROTOCOL_ERROR: "A violation of RFC 6455: an unmasked frame, reserved bits or opcodes, bad fragmentation",
     CloseCode.UNSUPPORTED_DATA: "A binary message",
-    CloseCode.NO_STATUS: "Seen, never sent: the Close frame had no code",
-    CloseCode.ABNORMAL: "Seen, never sent: the connection ended without a Close frame, or pings went unanswered",
+    CloseCode.NO_STATUS: "Never sent: the client's Close frame had no code",
+    CloseCode.ABNORMAL: "Never sent: the connection ended without a Close frame, or pings went unanswered",
     CloseCode.INVALID_DATA: "Text that is not UTF-8",
-    CloseCode.POLICY_VIOLATION: "A message in more fragments than sense makes",
+    CloseCode.POLICY_VIOLATION: "A message in an unreasonable number of fragments",
     CloseCode.MESSAGE_TOO_BIG: "A message over `limits.message_size`",
-    CloseCode.INTERNAL_ERROR: "A bug of the server, or a `connect` step that failed",
-    CloseCode.SERVICE_RESTART: "The server drains, or a reload changed this channel",
-    CloseCode.TRY_AGAIN_LATER: "The broker was away while connecting",
-    CloseCode.UNAUTHORIZED: "No token, a bad one, or one that ended: come back with a new one",
-    CloseCode.FORBIDDEN: "This user may not be on this channel, or a `connect` hook refused",
-    CloseCode.REPLACED: "A newer connection of this user took the place (`connections_per_user`)",
-    CloseCode.KICKED: "Sent away through the control API",
+    CloseCode.INTERNAL_ERROR: "A server bug, or a failed `connect` step",
+    CloseCode.SERVICE_RESTART: "The server is draining, or a reload changed this channel",
+    CloseCode.TRY_AGAIN_LATER: "The broker was unreachable while connecting",
+    CloseCode.UNAUTHORIZED: "No token, an invalid one, or an expired one: reconnect with a new token",
+    CloseCode.FORBIDDEN: "This user may not use the channel, or a `connect` hook refused",
+    CloseCode.REPLACED: "Replaced by a newer connection of the same user (`connections_per_user`)",
+    CloseCode.KICKED: "Disconnected through the control API",
     CloseCode.TOO_MANY_ERRORS: "Over `limits.errors`",
     CloseCode.TOO_SLOW: "More than `limits.outbox` was waiting for this client",
 }
 
 
 def close_codes() -> str:
-    """The close codes, and whether a client comes back after each."""
+    """The close codes, and whether a client should reconnect after each."""
     rows = [
         [str(int(code)), CLOSE_CODES[code], "yes" if may_come_back(code) else "no"]
         for code in CloseCode
     ]
-    return table(["code", "when", "come back unchanged"], rows)
+    return table(["code", "when", "reconnect unchanged"], rows)
 
 
 HTTP_STATUSES: Mapping[int, str] = {
-    400: "The handshake breaks RFC 6455 section 4.2 or HTTP itself",
+    400: "The request violates RFC 6455 section 4.2, or HTTP itself",
     403: "The `Origin` is not one of `server.allowed_origins`",
-    404: "No channel has this path, or a param does not satisfy its schema",
+    404: "No channel has this path, or a param does not match its schema",
     405: "A method other than GET, HEAD, POST and OPTIONS",
-    426: "A plain GET, or a version of the protocol other than 13",
+    426: "A plain GET, or a protocol version other than 13",
     429: "Over `limits.connections_per_address`; with `Retry-After`",
     431: "A request head over 16 KiB",
     503: "Over `limits.connections`; with `Retry-After`",
@@ -114,11 +114,11 @@ def http_answers() -> str:
 
 
 def sent_frames() -> str:
-    """What a client may send, each with its answer."""
+    """What a client may send, with the answer to each."""
     rows = [
-        ["`{\"type\": T, …}`, a type that the channel declares", "what the configuration says of T", "nothing; `ack` where it has an `id`"],
+        ["`{\"type\": T, …}`, a type that the channel declares", "whatever the configuration defines for T", "nothing, or `ack` if it has an `id`"],
         *(
-            # What changes something of one's own is only acknowledged.
+            # Setting one's own state is only acknowledged.
             [f"`{shown}`", asks, "`ack`" if '"set"' in shown else f"`{frame.answer}`"]
             for frame in FRAMES
             if frame.side == "client"
@@ -129,14 +129,14 @@ def sent_frames() -> str:
 
 
 def received_frames() -> str:
-    """What the server sends by itself, and what it routes."""
+    """What the server sends on its own, and what it routes."""
     rows = [
         [f"`{shown}`", comes]
         for frame in FRAMES
         if frame.side == "server"
         for shown, comes in frame.shown
     ]
-    other = "a routed message or an event; from a room with history it carries `room` and, where it is kept, `pos`"
+    other = "a routed message or an event. From a room with history it carries `room` and, if it is stored, `pos`"
     return table(["frame", "when"], [*rows, ["anything else", other]])
 
 
