@@ -2,7 +2,7 @@
 
 Read `broker.py` first: the contract, and the supervised task that keeps a session. Then, in the order in which a frame
 passes: `queue.py` (what waits to be sent, and its batches), `scripts.py` (what must be one step inside Redis),
-`newest.py` (of frames with keys, the newest), `single_calls.py` (verbs that are one call), `server_clock.py` (what the server's clock says),
+`newest.py` (of frames with keys, the newest), `presence.py` (the same for who is there), `single_calls.py` (verbs that are one call), `server_clock.py` (what the server's clock says),
 `encoding.py` (names and envelopes), `subscriptions.py` (what comes back, in order and without holes), `entries.py`
 (presence and leases), `roster.py` (who is present, as this node keeps it). Below them `session.py` (one session, from dialling
 to the first fault), `connection.py` (RESP3 over one socket, by callbacks), `dialect.py` (how a cluster's node is spoken to),

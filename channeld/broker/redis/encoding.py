@@ -180,7 +180,7 @@ class NumberedChange:
 
 
 def unpack_change(message: bytes) -> NumberedChange | None:
-    """The change in an envelope (`tell` in `scripts.py` writes it), or None for anything else."""
+    """The change in an envelope (`tell` in `presence.py` writes it), or None for anything else."""
     try:
         magic, kind, epoch_size, high, low, count, *sizes = _CHANGE.unpack_from(message)
         if magic != _CHANGE_MAGIC:

@@ -1,0 +1,287 @@
+"""Presence and leases inside Redis, as Lua: who comes, goes and is there, and which nodes count.
+
+A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
+whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest
+change), and for each user `pa` (all connections, each after its lease) and `pl` (those that live; the others linger).
+Every change increments the version and is published in the same step. `n` holds what one node's lease has entered,
+`leases` when each lease ends.
+"""
+
+from channeld.broker.redis.newest import DROP, GATE, TAKE_ALONG
+
+__all__ = ["NOW", "PRESENCE"]
+
+NOW = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+"""
+
+# `tell` numbers a change and publishes it: `j` came, `l` left, `e` left as the last one of all, `u` other info, `n` only
+# another number of connections. When nobody is left the numbers end too; the next ones are of another epoch.
+# When memory is full a leave still happens; it has the version 0, and who hears of it reads the whole again.
+_PRESENCE = (
+    DROP
+    + GATE
+    + TAKE_ALONG
+    + """
+local base = KEYS[1]
+
+local function key(kind, topic) return base .. ':p' .. kind .. ':' .. topic end
+
+local function connections(topic, user)
+  local name = topic .. ':' .. redis.sha1hex(user)
+  return key('a', name), key('l', name)
+end
+
+local function tell(kind, topic, user, info, skip)
+  local v = key('v', topic)
+  local epoch = redis.call('HGET', v, 'e')
+  local version = redis.pcall('HINCRBY', v, 'v', 1)
+  if type(version) ~= 'number' then
+    version = 0
+  elseif not epoch then
+    local clock = redis.call('TIME')
+    epoch = string.format('%x%05x', clock[1], clock[2])
+    redis.call('HSET', v, 'e', epoch)
+  end
+  if version > 0 then redis.call('PEXPIRE', v, 604800000) end
+  epoch = epoch or ''
+  local _, live = connections(topic, user)
+  local count = redis.call('SCARD', live)
+  redis.call('PUBLISH', base .. ':c:' .. topic, 'P1' .. kind .. struct.pack('>BI4I4I4I2I4I4', #epoch,
+    math.floor(version / 4294967296), version % 4294967296, count, #skip, #user, #info) .. epoch .. skip .. user .. info)
+  return epoch, version
+end
+
+-- Info that ends by naming the connection that goes (`hub/shown.py`), without the name: nobody else takes it back where a
+-- node has died. Nothing for other info. It is a cut in the text, since cjson would change other values.
+local function disown(info, connection)
+  local last = '"by":"' .. connection .. '"}}'
+  if string.sub(info, 1, 9) == '{"\\\\u0000"' and string.sub(info, -#last) == last then
+    return string.sub(info, 1, -#last - 1) .. '"by":null}}'
+  end
+end
+
+local function forget(lease, topic, user, connection)
+  local all, live = connections(topic, user)
+  if redis.call('SREM', all, lease .. connection) == 0 then return {0} end
+  local lived = redis.call('SREM', live, lease .. connection) == 1
+  if lived then redis.call('LPOP', key('t', topic)) end
+  if redis.call('EXISTS', all) == 1 then
+    local known = user ~= '' and redis.call('HGET', key('i', topic), user)
+    local info = known and disown(known, connection)
+    if info and type(redis.pcall('HSET', key('i', topic), user, info)) == 'number' then
+      return {0, tell('u', topic, user, info, '')}
+    end
+    if lived and user ~= '' then return {0, tell('n', topic, user, '', '')} end
+    return {0}
+  end
+  redis.call('HDEL', key('i', topic), user)
+  redis.call('ZREM', key('o', topic), user)
+  local is_empty = redis.call('EXISTS', key('o', topic)) == 0
+  local out = {1}
+  if user ~= '' then
+    take_along(base .. ':h:' .. topic, base .. ':m:' .. topic, user)
+    out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')}
+  end
+  if is_empty then redis.call('DEL', key('v', topic)) end
+  return out
+end
+"""
+)
+
+# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or ''.
+# The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
+# died. Returns whether the user was not there, then epoch and version if anything changed.
+_ENTER = (
+    _PRESENCE
+    + """
+local lease, topic, user, connection, before = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[8]
+local all, live = connections(topic, user)
+local first, gained, moved = redis.call('EXISTS', all) == 0, 0, false
+redis.call('SADD', all, lease .. connection)
+if ARGV[7] == '1' then gained = redis.call('SADD', live, lease .. connection) end
+if before ~= '' then
+  moved = redis.call('SREM', all, before .. connection) == 1
+  gained = gained - redis.call('SREM', live, before .. connection)
+  redis.call('SREM', base .. ':n:' .. before, ARGV[5])
+end
+redis.call('SADD', base .. ':n:' .. lease, ARGV[5])
+if gained > 0 then redis.call('RPUSH', key('t', topic), '') end
+if gained < 0 then redis.call('LPOP', key('t', topic)) end
+local known = redis.call('HGET', key('i', topic), user)
+local differs = known ~= ARGV[6] and not (known and moved)
+if differs then redis.call('HSET', key('i', topic), user, ARGV[6]) end
+if first then redis.call('ZADD', key('o', topic), redis.call('HINCRBY', KEYS[2], 'arrivals', 1), user) end
+if user == '' then return {first and 1 or 0} end
+local kind = first and 'j' or differs and 'u' or gained ~= 0 and 'n'
+if not kind then return {0} end
+return {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)}
+"""
+)
+
+_LINGER = (
+    _PRESENCE
+    + """
+local _, live = connections(ARGV[2], ARGV[3])
+if redis.call('SREM', live, ARGV[1] .. ARGV[4]) == 0 then return {0} end
+redis.call('LPOP', key('t', ARGV[2]))
+if ARGV[3] == '' then return {0} end
+return {0, tell('n', ARGV[2], ARGV[3], '', '')}
+"""
+)
+
+_LEAVE = (
+    _PRESENCE
+    + """
+redis.call('SREM', base .. ':n:' .. ARGV[1], ARGV[5])
+return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+"""
+)
+
+# KEYS: base. ARGV: topic key, the order after which the page begins or '', its length, the epoch and version that are
+# known or ''. Returns epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user,
+# info and live connections, in turn.
+_PRESENT = (
+    _PRESENCE
+    + """
+local topic = ARGV[1]
+local v = redis.call('HMGET', key('v', topic), 'e', 'v')
+local epoch, version = v[1] or '', tonumber(v[2] or 0)
+if ARGV[4] ~= '' and ARGV[4] == epoch and tonumber(ARGV[5]) == version then return {epoch, version, 'same'} end
+local after = ARGV[2] == '' and '-inf' or '(' .. ARGV[2]
+local rows = redis.call('ZRANGEBYSCORE', key('o', topic), after, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+local out = {epoch, version, #rows == 2 * ARGV[3] and rows[#rows] or ''}
+for i = 1, #rows, 2 do
+  local user = rows[i]
+  if user ~= '' then
+    local _, live = connections(topic, user)
+    out[#out + 1] = user
+    out[#out + 1] = redis.call('HGET', key('i', topic), user) or '{}'
+    out[#out + 1] = redis.call('SCARD', live)
+  end
+end
+return out
+"""
+)
+
+# KEYS: base. ARGV: topic key. Returns users and live connections.
+_COUNT = (
+    _PRESENCE
+    + """
+local anonymous = redis.call('ZSCORE', key('o', ARGV[1]), '') and 1 or 0
+return {redis.call('ZCARD', key('o', ARGV[1])) - anonymous, redis.call('LLEN', key('t', ARGV[1]))}
+"""
+)
+
+# KEYS: base. ARGV: a lease whose node stops, another that begins with this, its length (ms), entries that linger until it ends.
+_BEQUEATH = (
+    NOW
+    + _PRESENCE
+    + """
+local lease, heir = ARGV[1], ARGV[2]
+local held, taken = base .. ':n:' .. lease, base .. ':n:' .. heir
+redis.call('ZADD', base .. ':leases', now + ARGV[3], heir)
+for i = 4, #ARGV do
+  if redis.call('SMOVE', held, taken, ARGV[i]) == 1 then
+    local topic, fields = string.sub(ARGV[i], 1, 32), cjson.decode(string.sub(ARGV[i], 33))
+    local all, live = connections(topic, fields[4])
+    redis.call('SADD', all, heir .. fields[5])
+    redis.call('SREM', all, lease .. fields[5])
+    if redis.call('SREM', live, lease .. fields[5]) == 1 then redis.call('LPOP', key('t', topic)) end
+  end
+end
+return 0
+"""
+)
+
+# KEYS: base. ARGV: the lease, how many entries to undo, who undoes it: one at a time, so that the order is one's. Returns how
+# many are left, then the entries that were a user's last.
+_REAP = (
+    _PRESENCE
+    + """
+local entries, turn = base .. ':n:' .. ARGV[1], base .. ':reaping:' .. ARGV[1]
+local by = redis.call('GET', turn)
+if by and by ~= ARGV[3] then return {0} end
+redis.call('SET', turn, ARGV[3], 'EX', 10)
+redis.call('SET', base .. ':reaped:' .. ARGV[1], 1, 'EX', 86400)
+local out = {0}
+for _, entry in ipairs(redis.call('SPOP', entries, ARGV[2])) do
+  local fields = cjson.decode(string.sub(entry, 33))
+  if forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5])[1] == 1 then out[#out + 1] = string.sub(entry, 33) end
+end
+out[1] = redis.call('SCARD', entries)
+if out[1] == 0 then redis.call('ZREM', base .. ':leases', ARGV[1]) end
+return out
+"""
+)
+
+# KEYS: base. ARGV: lease, its length (ms). Returns -1: it is gone; 0: it had run out; 1: it was valid; then leases
+# that have ended.
+_RENEW = (
+    NOW
+    + """
+local leases = KEYS[1] .. ':leases'
+local ends = redis.call('ZSCORE', leases, ARGV[1])
+if not ends then return {-1} end
+redis.call('ZADD', leases, now + ARGV[2], ARGV[1])
+return {tonumber(ends) > now and 1 or 0, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 10))}
+"""
+)
+
+# How the prefix is spread, which nodes that are there have to agree on (`layout.py`). Where another layout was in force a topic
+# may have been elsewhere meanwhile: the `gen` gets another beginning, and histories from before are not found again.
+# KEYS: base, state. ARGV: lease, its length, the lease before or '', how it is spread, twelve letters, whether that is fixed.
+# Returns whether it is agreed to, and what is remembered.
+_VOUCH = (
+    NOW
+    + """
+local nodes = KEYS[1] .. ':nodes'
+redis.call('ZREMRANGEBYSCORE', nodes, '-inf', now)
+if ARGV[3] ~= '' then redis.call('ZREM', nodes, ARGV[3]) end
+local known = redis.call('HGET', KEYS[2], 'layout')
+if (known or '') ~= ARGV[4] then
+  local others = redis.call('ZCARD', nodes) - (redis.call('ZSCORE', nodes, ARGV[1]) and 1 or 0)
+  if others > 0 or (known and ARGV[6] == '1') then return {0, known or ''} end
+  redis.call('HSET', KEYS[2], 'layout', ARGV[4], 'cut', ARGV[5], 'gen', ARGV[5] .. ARGV[5])
+end
+redis.call('ZADD', nodes, now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', nodes, 86400000)
+return {1, ARGV[4]}
+"""
+)
+
+# KEYS: base, state. ARGV: lease, its length, the server's run id, a fresh gen, the lease it had before. Returns whether
+# the earlier lease was reaped by another.
+_ARRIVE = (
+    NOW
+    + """
+if redis.call('HGET', KEYS[2], 'run') ~= ARGV[3] then
+  redis.call('HSET', KEYS[2], 'run', ARGV[3], 'gen', (redis.call('HGET', KEYS[2], 'cut') or '') .. ARGV[4])
+end
+redis.call('ZADD', KEYS[1] .. ':leases', now + ARGV[2], ARGV[1])
+return redis.call('EXISTS', KEYS[1] .. ':reaped:' .. ARGV[5])
+"""
+)
+
+# KEYS: base. ARGV: lease. Whatever it still holds is reaped by the others at once.
+_DEPART = """
+redis.call('ZREM', KEYS[1] .. ':nodes', ARGV[1])
+redis.call('ZADD', KEYS[1] .. ':leases', 'XX', 0, ARGV[1])
+if redis.call('EXISTS', KEYS[1] .. ':n:' .. ARGV[1]) == 0 then redis.call('ZREM', KEYS[1] .. ':leases', ARGV[1]) end
+return 0
+"""
+
+PRESENCE = {
+    "enter": _ENTER,
+    "linger": _LINGER,
+    "leave": _LEAVE,
+    "present": _PRESENT,
+    "count": _COUNT,
+    "bequeath": _BEQUEATH,
+    "reap": _REAP,
+    "renew": _RENEW,
+    "vouch": _VOUCH,
+    "arrive": _ARRIVE,
+    "depart": _DEPART,
+}

@@ -1,0 +1,65 @@
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from channeld.broker.broker import History, Topic
+from channeld.broker.redis.encoding import topic_key
+from tests.broker.conftest import settle
+
+ROOM = Topic("room", "lobby", "general")
+MakeServer = Callable[[str], Any]
+KEEP = History(size=10, ttl=60.0)
+
+
+async def test_everybody_at_once_is_first_once(shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    answers = [
+        node.broker.enter(ROOM, "ann", f"c{number}", {})
+        for number in range(20)
+        for node in (one, two)
+    ]
+    assert sum([await answer for answer in answers]) == 1
+    leaving = [
+        node.broker.leave(ROOM, "ann", f"c{number}") for number in range(20) for node in (one, two)
+    ]
+    assert sum([await answer for answer in leaving]) == 1
+
+
+async def test_who_comes_is_listed_however_rooms_empty_and_fill(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    (one,) = await two_nodes(shared_servers("valkey").url, 1)
+    broker, inside = one.broker, dict.fromkeys(range(3), 0)
+
+    async def come_and_go(number: int) -> None:
+        for turn in range(60):
+            at = (number * 7 + turn * turn) % 3
+            topic, user = Topic("room", "lobby", f"busy{at}"), f"u{number % 4}"
+            inside[at] += 1
+            broker.subscribe(topic)
+            await broker.since(topic, None, KEEP)
+            await broker.enter(topic, user, f"{number}-{turn}", {})
+            assert user in [entry.user for entry in await settle(broker.present(topic))]
+            inside[at] -= 1
+            if not inside[at]:
+                broker.unsubscribe(topic)
+            await settle(broker.linger(topic, user, f"{number}-{turn}"))
+            await settle(broker.leave(topic, user, f"{number}-{turn}"))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for number in range(12):
+                nursery.start_soon(come_and_go, number)
+
+
+async def test_nothing_is_left_behind(make_server: MakeServer, two_nodes: Any) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    for node in (one, two):
+        await node.broker.enter(ROOM, "ann", "c1", {})
+        await node.broker.linger(ROOM, "ann", "c1")
+        await node.broker.leave(ROOM, "ann", "c1")
+    keys = await server.command("KEYS", "*")
+    assert topic_key(ROOM).encode() not in keys
+    assert b":n:" not in keys
