@@ -1,31 +1,11 @@
-import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from channeld.auth.jwk import read_keys
-
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-EC = ec.generate_private_key(ec.SECP256R1())
-ED = ed25519.Ed25519PrivateKey.generate()
-
-
-def rsa_jwk(kid: str = "r1", **members: object) -> dict[str, Any]:
-    return {**RSAAlgorithm.to_jwk(RSA.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def ec_jwk(kid: str = "e1", **members: object) -> dict[str, Any]:
-    return {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def ed_jwk(kid: str = "o1", **members: object) -> dict[str, Any]:
-    return {**OKPAlgorithm.to_jwk(ED.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def key_set(*keys: dict[str, Any]) -> bytes:
-    return json.dumps({"keys": keys}).encode()
+from tests.auth.jwk_kit import RSA, ec_jwk, ed_jwk, key_set, rsa_jwk
 
 
 def test_each_type_of_key_brings_its_algorithms() -> None:

@@ -7,11 +7,10 @@ import jwt
 import pytest
 import trio
 
-from channeld.app import App
 from channeld.cli.main import run
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.server.sockets import bind
+from tests.serving import served
 
 SECRET = "a secret of at least thirty-two bytes"
 CONFIG = f"""
@@ -40,14 +39,8 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 @pytest.fixture
 async def base(plan: Plan) -> AsyncIterator[str]:
-    ready = trio.Event()
-    app = App(plan, on_ready=lambda _addresses: ready.set())
-    sockets = bind(["127.0.0.1:0"])
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(app.run, sockets)
-        await ready.wait()
-        yield f"ws://127.0.0.1:{sockets[0].getsockname()[1]}"
-        nursery.cancel_scope.cancel()
+    async with served(plan) as url:
+        yield url
 
 
 async def connect(*arguments: str) -> tuple[int, str]:

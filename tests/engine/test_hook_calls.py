@@ -318,25 +318,14 @@ async def test_a_hook_that_would_end_the_server_does_not(start: Start, type: str
         assert [frame["type"] for frame in await answers(app, "rewrite")] == ["rewrite", "ack"]
 
 
-async def test_a_hook_that_would_end_the_server_when_its_time_is_over_does_not(
-    start: Start, mock_clock: MockClock
+@pytest.mark.parametrize("type", ["ends_when_cancelled", "stubborn"])
+async def test_a_hook_that_does_not_end_in_peace_when_its_time_is_over_is_late_all_the_same(
+    start: Start, mock_clock: MockClock, type: str
 ) -> None:
     async with start() as app:
         client = await app.connect("/rooms/a", user="ann")
         await client.received()
-        await client.send({"type": "ends_when_cancelled", "text": "hi", "id": 1})
-        await app.advance(61)
-        (error,) = await client.received()
-        assert error["code"] == "INTERNAL_ERROR"
-
-
-async def test_a_hook_that_will_not_be_cancelled_is_late_all_the_same(
-    start: Start, mock_clock: MockClock
-) -> None:
-    async with start() as app:
-        client = await app.connect("/rooms/a", user="ann")
-        await client.received()
-        await client.send({"type": "stubborn", "text": "hi", "id": 1})
+        await client.send({"type": type, "text": "hi", "id": 1})
         await app.advance(61)
         (error,) = await client.received()
         assert error["code"] == "INTERNAL_ERROR"

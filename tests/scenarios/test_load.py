@@ -8,11 +8,10 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from channeld.app import App
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.scenarios.load import Latency, LoadResult, cannot_load, run_load
-from channeld.server.sockets import bind
+from tests.serving import served
 
 CONFIG = """
 channeld: 1
@@ -55,14 +54,8 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.fixture
 async def base(plan: Plan) -> AsyncIterator[str]:
-    ready = trio.Event()
-    app = App(plan, on_ready=lambda _addresses: ready.set())
-    sockets = bind(["127.0.0.1:0"])
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(app.run, sockets)
-        await ready.wait()
-        yield f"ws://127.0.0.1:{sockets[0].getsockname()[1]}"
-        nursery.cancel_scope.cancel()
+    async with served(plan) as url:
+        yield url
 
 
 async def load(

@@ -1,5 +1,4 @@
 import http.server
-import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -16,32 +15,12 @@ import trio
 import trio.testing
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from channeld.auth.authenticator import KeySource
 from channeld.config.model import Jwks
 from channeld.server.jwks import SIZE_LIMIT, RemoteKeySet, keep_fresh
-
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-EC = ec.generate_private_key(ec.SECP256R1())
-ED = ed25519.Ed25519PrivateKey.generate()
-
-
-def rsa_jwk(kid: str = "r1", **members: object) -> dict[str, Any]:
-    return {**RSAAlgorithm.to_jwk(RSA.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def ec_jwk(kid: str = "e1", **members: object) -> dict[str, Any]:
-    return {**ECAlgorithm.to_jwk(EC.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def ed_jwk(kid: str = "o1", **members: object) -> dict[str, Any]:
-    return {**OKPAlgorithm.to_jwk(ED.public_key(), as_dict=True), "kid": kid, **members}
-
-
-def key_set(*keys: dict[str, Any]) -> bytes:
-    return json.dumps({"keys": keys}).encode()
+from tests.auth.jwk_kit import RSA, ec_jwk, ed_jwk, key_set, rsa_jwk
 
 
 @attrs.define

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import TallyKey
 from tests.shadow.conftest import Compare
@@ -28,32 +30,32 @@ async def test_a_connection_that_ends_leaves_nothing(compare: Compare) -> None:
         assert len(shadow.judge._engine.sessions) == 0
 
 
-async def test_a_message_whose_hook_rejects_it_was_not_taken(
-    compare: Compare, tmp_path: Path
-) -> None:
-    (tmp_path / "shy.py").write_text(
-        "from channeld import Reject\n\n\nasync def no(ctx, message):\n    raise Reject('no')\n"
-    )
-    served = ROOM.replace("route: room\n", "route: room\n        hook: shy:no\n")
-    strict = ROOM.replace("maxLength: 50", "maxLength: 3")
-    async with compare(served, strict) as (app, shadow):
-        heard = await said(app, {"type": "say", "text": "hello"})
-        assert heard[-1]["code"] == "REJECTED"
-        assert (shadow.tally.messages, shadow.tally.refused) == (1, {})
+REJECTS = "from channeld import Reject\n\n\nasync def it(ctx, message):\n    raise Reject('no')\n"
+WAITS = "import trio\n\n\nasync def it(ctx, message):\n    await trio.sleep(0)\n"
 
 
-async def test_a_message_that_a_hook_waits_for_is_told_of_afterwards(
-    compare: Compare, tmp_path: Path
+@pytest.mark.parametrize(
+    ("hook", "heard", "refused"),
+    [
+        pytest.param(REJECTS, "error", {}, id="one that the hook rejects was not taken"),
+        pytest.param(
+            WAITS,
+            "say",
+            {TallyKey("room", "say", "INVALID_MESSAGE"): 1},
+            id="one that the hook waits for is judged afterwards",
+        ),
+    ],
+)
+async def test_a_message_with_a_hook(
+    compare: Compare, tmp_path: Path, hook: str, heard: str, refused: dict[TallyKey, int]
 ) -> None:
-    (tmp_path / "slow.py").write_text(
-        "import trio\n\n\nasync def think(ctx, message):\n    await trio.sleep(0)\n"
-    )
-    served = ROOM.replace("route: room\n", "route: room\n        hook: slow:think\n")
+    (tmp_path / f"{heard}_hook.py").write_text(hook)
+    served = ROOM.replace("route: room\n", f"route: room\n        hook: {heard}_hook:it\n")
     strict = ROOM.replace("maxLength: 50", "maxLength: 3")
     async with compare(served, strict) as (app, shadow):
-        heard = await said(app, {"type": "say", "text": "hello"})
-        assert heard[-1]["type"] == "say"
-        assert shadow.tally.refused == {TallyKey("room", "say", "INVALID_MESSAGE"): 1}
+        frames = await said(app, {"type": "say", "text": "hello"})
+        assert frames[-1]["type"] == heard
+        assert (shadow.tally.messages, shadow.tally.refused) == (1, refused)
 
 
 async def test_a_judge_that_fails_is_not_asked_again(compare: Compare) -> None:
