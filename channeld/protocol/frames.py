@@ -102,12 +102,14 @@ def _reason_against(text: bytes, depth: int) -> str | None:
 
 
 def encode(frame: Frame) -> bytes:
-    """Encode a frame as compact JSON.
+    """Encode a frame as compact JSON, which may be kept: it holds no more memory than its bytes.
 
     Raises:
         TypeError: for what JSON cannot say (only a hook's frame can hold such a thing).
     """
-    return orjson.dumps(frame)
+    # A copy, for 0.08 µs: orjson does not give back what its buffer has too much, 4 KiB of a short text and 14 times
+    # a long one.
+    return b"%b" % orjson.dumps(frame)
 
 
 def with_id(frame: bytes, id: str | int | None) -> bytes:

@@ -1,4 +1,6 @@
 import json
+import sys
+import tracemalloc
 from datetime import datetime
 from typing import Any
 
@@ -100,6 +102,19 @@ def test_the_last_of_two_keys_is_what_goes_out() -> None:
 def test_what_json_cannot_say_raises(value: object) -> None:
     with pytest.raises(TypeError):
         encode({"type": "t", "value": value})
+
+
+@pytest.mark.parametrize("size", [10, 1_000, 50_000])
+def test_what_is_encoded_holds_no_more_memory_than_its_bytes(size: int) -> None:
+    frame = {"type": "t", "text": "x" * size}
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [encode(frame) for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1.1 * sum(map(sys.getsizeof, kept)) + 10_000
 
 
 def test_a_time_goes_out_as_text() -> None:

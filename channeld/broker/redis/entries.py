@@ -23,6 +23,7 @@ from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
+from channeld.protocol.frames import encode
 
 __all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last"]
 
@@ -61,7 +62,7 @@ class Entries:
         Raises:
             TypeError: the user, the connection or the info is no JSON.
         """
-        entry = _Entry(orjson.dumps(info))
+        entry = _Entry(encode(dict(info)))
         # First the call, which raises for what JSON cannot say: such a thing must not be in the record.
         script = self._enter(topic, user, connection, entry)
         self._entries[topic, user, connection] = entry
