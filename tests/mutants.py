@@ -7,19 +7,22 @@ and says which test is missing. Survivors that cannot matter stand in `tests/sur
 
 import argparse
 import ast
+import compileall
 import copy
 import os
+import py_compile
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
+import hypothesis  # noqa: F401  loaded once, before the forks
+import pytest
+import trio.testing  # noqa: F401  likewise
 
 from tests.mirror import PACKAGE, ROOT, own_test
 
@@ -31,7 +34,7 @@ MODULES: Final = (
     "plan/templates.py",
 )
 SURVIVORS: Final = ROOT / "tests" / "survivors.txt"
-TIMEOUT: Final = 120.0
+TIMEOUT: Final = 120
 
 SWAPS: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -54,6 +57,11 @@ class Mutant:
     def name(self) -> str:
         """What identifies it while lines move: the module, and both texts."""
         return f"{self.module.relative_to(ROOT)}: {self.was} -> {self.now}"
+
+    @property
+    def place(self) -> str:
+        """Where it is, for who goes there: the module, the line, and both texts."""
+        return f"{self.module.relative_to(ROOT)}:{self.line}: {self.was} -> {self.now}"
 
 
 def faults(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
@@ -103,23 +111,49 @@ def _mutant(
     return Mutant(module, getattr(node, "lineno", 0), was, now, text)
 
 
-def survives(mutant: Mutant, copy_of: Path) -> bool:
-    """Whether the module's own tests pass on a copy of the package with the fault."""
-    broken = copy_of / mutant.module.relative_to(ROOT)
-    whole = broken.read_text()
-    broken.write_text(mutant.text)
-    test = str(own_test(mutant.module).relative_to(ROOT))
-    run = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
-    environ = {**os.environ, "PYTHONPATH": str(copy_of)}
+def tried(these: list[Mutant], copies: list[Path]) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant, and whether its module's own tests pass with it on one of these copies of the repository.
+
+    They run in a fork of this process, which has pytest and its kind loaded already.
+    """
+    running: dict[int, tuple[Mutant, Path]] = {}
+    free = list(copies)
+    for mutant in these:
+        if not free:
+            yield _ended(running, free)
+        here = free.pop()
+        here.joinpath(mutant.module.relative_to(ROOT)).write_text(mutant.text)
+        child = os.fork()
+        if child == 0:
+            _test(here, str(own_test(mutant.module).relative_to(ROOT)))
+        running[child] = mutant, here
+    while running:
+        yield _ended(running, free)
+
+
+def _ended(running: dict[int, tuple[Mutant, Path]], free: list[Path]) -> tuple[Mutant, bool]:
+    child, status = os.wait()
+    mutant, here = running.pop(child)
+    shutil.copy(mutant.module, here / mutant.module.relative_to(ROOT))
+    free.append(here)
+    return mutant, status == 0
+
+
+def _test(here: Path, test: str) -> NoReturn:
+    """Run one test module on the package beside it, and end with its verdict, or killed at the deadline."""
+    signal.alarm(TIMEOUT)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.chdir(here)
+    os.environ["PYTHONPATH"] = sys.path[0] = str(here)
+    for name in [n for n in sys.modules if n.partition(".")[0] in {"channeld", "tests"}]:
+        del sys.modules[name]
+    loaded = "ignore::pytest.PytestAssertRewriteWarning"
     try:
-        done = subprocess.run(
-            run, cwd=copy_of, env=environ, capture_output=True, timeout=TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
+        os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-W", loaded, test]))
     finally:
-        broken.write_text(whole)
-    return done.returncode == 0
+        os._exit(1)
 
 
 def known() -> dict[str, str]:
@@ -133,34 +167,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("module", nargs="*", help="Paths of modules.")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--done", type=Path, help="A file of verdicts: what stands in it is not tried again."
+    )
     options = parser.parse_args()
     chosen = [Path(name).resolve() for name in options.module] or [PACKAGE / n for n in MODULES]
     every = [mutant for module in chosen for mutant in mutants(module)]
     reasons = known()
     left = [mutant for mutant in every if mutant.name not in reasons]
+    done = _verdicts(options.done) if options.done else {}
     with tempfile.TemporaryDirectory() as folder:
-        copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(options.jobs):
-            copies.put(_copied(Path(folder) / str(number)))
-
-        def tried(mutant: Mutant) -> bool:
-            here = copies.get()
-            try:
-                return survives(mutant, here)
-            finally:
-                copies.put(here)
-
-        with ThreadPoolExecutor(options.jobs) as pool:
-            alive = [m for m, is_alive in zip(left, pool.map(tried, left), strict=True) if is_alive]
+        copies = [_copied(Path(folder) / str(number)) for number in range(options.jobs)]
+        whole = [Mutant(module, 0, "as it", "is", module.read_text()) for module in chosen]
+        if failing := [mutant.name for mutant, passes in tried(whole, copies) if not passes]:
+            parser.error(f"tests that fail without a fault: {', '.join(failing)}")
+        for mutant, is_alive in tried([m for m in left if m.place not in done], copies):
+            done[mutant.place] = is_alive
+            if options.done:
+                with options.done.open("a") as file:
+                    print("alive" if is_alive else "dead", mutant.place, file=file)
+    alive = [mutant for mutant in left if done[mutant.place]]
     for mutant in alive:
-        print(f"{mutant.module.relative_to(ROOT)}:{mutant.line}: {mutant.was} -> {mutant.now}")
+        print(mutant.place)
     print(f"{len(every)} mutants, {len(every) - len(left)} known to survive, {len(alive)} more do")
     return int(bool(alive))
 
 
+def _verdicts(file: Path) -> dict[str, bool]:
+    """What an earlier run that did not come to its end found."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {
+        name: verdict == "alive" for verdict, _, name in (line.partition(" ") for line in lines)
+    }
+
+
 def _copied(folder: Path) -> Path:
+    """A copy of the repository, compiled so that only what was changed since is compiled again."""
     without = shutil.ignore_patterns(".git", ".venv", "*cache*", "node_modules", "bench", "docs")
     shutil.copytree(ROOT, folder, ignore=without, symlinks=True)
+    checked = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(folder / "channeld", quiet=1, invalidation_mode=checked)
     return folder
 
 
