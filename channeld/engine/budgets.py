@@ -23,15 +23,16 @@ AccountKey: TypeAlias = tuple[str, str | None, str]
 
 @attrs.frozen(slots=True)
 class Debt:
-    """Arrival times as `limits.take` returns them: of all messages, of errors, and of types (anonymous ones)."""
+    """Arrival times as `limits.take` returns them: of all messages, of errors, of types (anonymous ones); a flood's likewise."""
 
     messages: float = 0.0
     errors: float = 0.0
+    flood: float = 0.0
     types: dict[str, float] = attrs.field(factory=dict)
 
     def ends(self) -> float:
         """When all of it would be full again."""
-        return max(self.messages, self.errors, *self.types.values())
+        return max(self.messages, self.errors, self.flood, *self.types.values())
 
 
 @attrs.define(eq=False)

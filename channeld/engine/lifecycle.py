@@ -11,9 +11,9 @@ from typing import Any
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.broker.broker import BrokerUnavailable, Topic
-from channeld.engine import rates, rooms, steps
+from channeld.engine import rooms, steps
 from channeld.engine.authenticate import authenticated, deny, turn_away, verify_message_token
-from channeld.engine.budgets import Debt
+from channeld.engine.debts import leave_debt, take_over_debt
 from channeld.engine.errors import HookFailed, refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
@@ -31,12 +31,10 @@ __all__ = [
     "call_connect",
     "close_session",
     "contained",
-    "leave_debt",
     "meets_require",
     "on_timer",
     "open_session",
     "take_grant",
-    "take_over_debt",
 ]
 
 EXPIRING = 60.0
@@ -147,30 +145,6 @@ async def _attach(session: Session) -> None:
     if most is not None and user is not None:
         # After it can be found itself: of two that come at once on two nodes, both then see both.
         engine.cluster.replace_oldest(channel.name, user, most)
-
-
-def take_over_debt(session: Session) -> None:
-    """Begin with what the account has used up of its limits."""
-    debt = session.engine.budgets.inherit(session.account, session.opened_at)
-    session.message_arrival = debt.messages
-    session.error_arrival = max(session.error_arrival, debt.errors)
-    if debt.types and session.user_id is not None:
-        session.own_arrivals = debt.types
-    elif debt.types:
-        session.type_arrivals = debt.types
-
-
-def leave_debt(session: Session, now: float) -> None:
-    """Leave to the account what the connection has used up of its limits."""
-    budgets, types = session.engine.budgets, session.type_arrivals or {}
-    if session.user_id is not None and session.type_arrivals is not None:
-        budgets.release(session.account, now)
-    if session.user_id is not None:
-        types = session.own_arrivals or {}
-    if rates.leave_types(session, types, now):
-        types = {}
-    debt = Debt(session.message_arrival, session.error_arrival, types)
-    budgets.charge(session.account, debt, now)
 
 
 async def call_connect(

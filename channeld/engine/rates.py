@@ -3,14 +3,14 @@
 On one node a user's and a connection's are with the session, and outlive it in `Budgets`; an address's and a room's are in
 the engine's `Allowances`. What nodes share is counted by the broker, which is asked before anything else is done with the
 message. Until the time that it said, a node refuses by itself: a flood does not reach the broker. While that is away, each
-node counts alone. What a connection used up of rates of its own is left to the next one of its account at the broker as well.
+node counts alone. What a connection used up of rates of its own is left to the next one of its account (`debts.py`).
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 
 from channeld.broker.broker import BrokerUnavailable, Bucket, Networked
 from channeld.config.model import MessageRate
+from channeld.engine.debts import account_of
 from channeld.engine.limits import REFUSED, retry_after, take
 from channeld.engine.session import Session
 from channeld.later import resolved
@@ -18,7 +18,7 @@ from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.names import Topic
 
-__all__ = ["admit", "is_shared", "leave_types", "may_send", "refuse", "take_allowance"]
+__all__ = ["admit", "is_shared", "may_send", "refuse", "take_allowance"]
 
 
 def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
@@ -87,25 +87,6 @@ async def _take_over(session: Session, rate: MessageRate, broker: Networked, now
     with suppress(BrokerUnavailable):
         debt = await resolved(broker.redeem(account_of(session)))
         arrivals.update({type: now + left for type, left in debt.items()})
-
-
-def leave_types(session: Session, types: Mapping[str, float], now: float) -> bool:
-    """Leave what a connection has used up of its own rates to the next one of its account, on whichever node; False: not done."""
-    left = {type: arrival - now for type, arrival in types.items() if arrival > now}
-    broker = session.engine.shared
-    if broker is None or not left:
-        return False
-    try:
-        broker.owe(account_of(session), left)
-    except BrokerUnavailable:
-        return False
-    return True
-
-
-def account_of(session: Session) -> str:
-    """Whose connections take over from each other: a user's, or those of an address without one, on one channel."""
-    channel, user, address = session.account
-    return f"{channel}\0u{user}" if user is not None else f"{channel}\0a{address}"
 
 
 def _key_of(session: Session, message: MessagePlan, room: Topic | None) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from channeld.auth.authenticator import Grant, KeySet
 from channeld.broker.memory import MemoryBroker
 from channeld.engine import rates, rooms, routing
 from channeld.engine.authenticate import verify_message_token
+from channeld.engine.debts import leave_debt, take_over_debt
 from channeld.engine.engine import Engine
-from channeld.engine.lifecycle import leave_debt, take_over_debt
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.renewal import may_subscribe
 from channeld.engine.session import Origin, Session

@@ -1,11 +1,15 @@
 """A running engine from a few lines of YAML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
+import trio
 
+from channeld.broker.broker import BrokerUnavailable, Bucket
 from channeld.testing import Client, TestApp, running
 
 ROOM = """
@@ -43,3 +47,42 @@ def serve(tmp_path: Path) -> Serve:
 
 async def joined(app: TestApp, user: str, since: str | None = None) -> Client:
     return await app.connect("/rooms/a", user=user, claims={"name": user.title()}, since=since)
+
+
+@attrs.define
+class Shared:
+    """What nodes share; it answers `waits`, in turn, then 0. What is `held` back comes once that is set."""
+
+    waits: list[float | Exception] = attrs.field(factory=list)
+    asked: list[Bucket] = attrs.field(factory=list)
+    debts: dict[str, Mapping[str, float]] = attrs.field(factory=dict)
+    redeemed: list[str] = attrs.field(factory=list)
+    is_away: bool = False
+    held: trio.Event | None = None
+
+    def owe(self, account: str, debt: Mapping[str, float]) -> None:
+        if self.is_away:
+            raise BrokerUnavailable
+        self.debts[account] = debt
+
+    async def redeem(self, account: str) -> Mapping[str, float]:
+        self.redeemed.append(account)
+        if self.is_away:
+            raise BrokerUnavailable
+        debt = self.debts.pop(account, {})
+        if self.held is not None:
+            await self.held.wait()
+        return debt
+
+    async def spend(self, bucket: Bucket) -> float:
+        self.asked.append(bucket)
+        wait = self.waits.pop(0) if self.waits else 0.0
+        if isinstance(wait, Exception):
+            raise wait
+        return wait
+
+
+def share(app: TestApp, *waits: float | Exception) -> Shared:
+    shared: Any = Shared([*waits])
+    app.engine.shared = shared
+    return shared  # type: ignore[no-any-return]

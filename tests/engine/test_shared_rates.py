@@ -1,14 +1,11 @@
 """Rates that nodes share: the broker is asked, and each node counts alone while it is away."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import attrs
 import pytest
 
-from channeld.broker.broker import BrokerUnavailable, Bucket
-from channeld.testing import TestApp
-from tests.engine.conftest import Serve
+from channeld.broker.broker import BrokerUnavailable
+from tests.engine.conftest import Serve, share
 
 CHANNEL = """
   c:
@@ -23,41 +20,6 @@ CHANNEL = """
       move: {schema: true, route: room, rate: {limit: 1/m, over: latest}}
 broker: valkey
 """
-
-
-@attrs.define
-class Shared:
-    """What nodes share; it answers `waits`, in turn, then 0."""
-
-    waits: list[float | Exception] = attrs.field(factory=list)
-    asked: list[Bucket] = attrs.field(factory=list)
-    debts: dict[str, Mapping[str, float]] = attrs.field(factory=dict)
-    redeemed: list[str] = attrs.field(factory=list)
-    is_away: bool = False
-
-    def owe(self, account: str, debt: Mapping[str, float]) -> None:
-        if self.is_away:
-            raise BrokerUnavailable
-        self.debts[account] = debt
-
-    async def redeem(self, account: str) -> Mapping[str, float]:
-        self.redeemed.append(account)
-        if self.is_away:
-            raise BrokerUnavailable
-        return self.debts.pop(account, {})
-
-    async def spend(self, bucket: Bucket) -> float:
-        self.asked.append(bucket)
-        wait = self.waits.pop(0) if self.waits else 0.0
-        if isinstance(wait, Exception):
-            raise wait
-        return wait
-
-
-def share(app: TestApp, *waits: float | Exception) -> Shared:
-    shared: Any = Shared([*waits])
-    app.engine.shared = shared
-    return shared  # type: ignore[no-any-return]
 
 
 async def fate(client: Any, type: str, **fields: object) -> str:
@@ -95,14 +57,13 @@ async def test_what_a_connection_used_up_follows_it_to_another_node(serve: Serve
         first = await app.connect("/c/a", address="1")
         assert [await fate(first, "say") for _ in range(2)] == ["ack"] * 2
         await first.close()
-        (debt,) = shared.debts.values()
-        assert debt == {"say": pytest.approx(60.0)}
+        assert shared.debts["c\0a1"] == {"say": pytest.approx(60.0)}
         # Here nothing of it is left, so it comes from there.
         next_one = await app.connect("/c/a", address="1")
         assert await fate(next_one, "say") == "RATE_LIMITED"
         other = await app.connect("/c/a", address="2")
         assert [await fate(other, "say") for _ in range(2)] == ["ack"] * 2
-        assert shared.redeemed == ["c\0a1", "c\0a1", "c\0a2"]
+        assert shared.redeemed == ["\0c\0a1", "c\0a1"] * 2 + ["\0c\0a2", "c\0a2"]
 
 
 async def test_a_users_connection_leaves_its_own_rates(serve: Serve) -> None:
@@ -112,7 +73,7 @@ async def test_a_users_connection_leaves_its_own_rates(serve: Serve) -> None:
             client = await app.connect("/c/a", user="ann")
             assert [await fate(client, "hum") for _ in fates] == fates
             await client.close()
-        assert shared.redeemed == ["c\0uann"] * 2
+        assert shared.redeemed == ["\0c\0uann", "c\0uann"] * 2
 
 
 async def test_what_cannot_be_left_there_stays_here(serve: Serve) -> None:

@@ -1,0 +1,103 @@
+"""What a connection has used up of its limits and of rates of its own is left to the next one of its account when it ends.
+
+Where nodes share a broker it is left there, so that the next connection finds it on whichever node: of the limits it is asked
+when a connection begins, which does not wait for the answer; of rates before the first message that has one. What could
+not be left there stays on this node, in `Budgets`.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from channeld.broker.broker import BrokerUnavailable, Later
+from channeld.engine.budgets import Debt
+from channeld.engine.floods import Flood
+from channeld.engine.session import Session, State
+from channeld.later import resolved, start
+
+__all__ = ["account_of", "leave_debt", "limits_of", "take_over_debt"]
+
+LIMITS: Final = ("messages", "errors", "flood")
+
+
+def account_of(session: Session) -> str:
+    """Whose connections take over from each other: a user's, or those of an address without one, on one channel."""
+    channel, user, address = session.account
+    return f"{channel}\0u{user}" if user is not None else f"{channel}\0a{address}"
+
+
+def limits_of(session: Session) -> str:
+    """The same for what is left of `limits`, which is asked at another time than what is left of rates."""
+    return f"\0{account_of(session)}"
+
+
+def take_over_debt(session: Session) -> None:
+    """Begin with what the account has used up of its limits."""
+    engine = session.engine
+    debt = engine.budgets.inherit(session.account, session.opened_at)
+    _begin_with(session, debt, session.opened_at)
+    if debt.types and session.user_id is not None:
+        session.own_arrivals = debt.types
+    elif debt.types:
+        session.type_arrivals = debt.types
+    if engine.shared is None:
+        return
+    with suppress(BrokerUnavailable):
+        rest = start(_take_over_from_nodes(session, engine.shared.redeem(limits_of(session))))
+        if rest is not None:
+            engine.runtime.spawn(rest)
+
+
+async def _take_over_from_nodes(session: Session, later: Later[Mapping[str, float]]) -> None:
+    with suppress(BrokerUnavailable):
+        left = await resolved(later)
+        if not left:
+            return
+        now = session.engine.runtime.clock.monotonic()
+        messages, errors, flood = (now + left.get(limit, 0.0) for limit in LIMITS)
+        debt = Debt(messages, errors, flood)
+        if session.state is State.CLOSED:
+            _leave_limits(session, debt, now)
+        else:
+            _begin_with(session, debt, now)
+
+
+def _begin_with(session: Session, debt: Debt, now: float) -> None:
+    # What it has used up itself, before this was known, comes on top.
+    session.message_arrival = max(session.message_arrival, now) + max(0.0, debt.messages - now)
+    session.error_arrival = max(session.error_arrival, now) + max(0.0, debt.errors - now)
+    if debt.flood > now and session.flood is None:
+        session.flood = Flood(debt.flood)
+
+
+def leave_debt(session: Session, now: float) -> None:
+    """Leave to the account what the connection has used up of its limits."""
+    budgets, types = session.engine.budgets, session.type_arrivals or {}
+    if session.user_id is not None and session.type_arrivals is not None:
+        budgets.release(session.account, now)
+    if session.user_id is not None:
+        types = session.own_arrivals or {}
+    if _owe(session, account_of(session), types, now):
+        types = {}
+    flood = session.flood.repaid_at() if session.flood is not None else 0.0
+    _leave_limits(session, Debt(session.message_arrival, session.error_arrival, flood, types), now)
+
+
+def _leave_limits(session: Session, debt: Debt, now: float) -> None:
+    limits = dict(zip(LIMITS, (debt.messages, debt.errors, debt.flood), strict=True))
+    if _owe(session, limits_of(session), limits, now):
+        debt = Debt(types=debt.types)
+    session.engine.budgets.charge(session.account, debt, now)
+
+
+def _owe(session: Session, account: str, arrivals: Mapping[str, float], now: float) -> bool:
+    """Leave what is not full again at the broker; False: there is nothing to leave, or it could not be left."""
+    left = {name: arrival - now for name, arrival in arrivals.items() if arrival > now}
+    broker = session.engine.shared
+    if broker is None or not left:
+        return False
+    try:
+        broker.owe(account, left)
+    except BrokerUnavailable:
+        return False
+    return True
