@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from channeld.api.metrics import engine_samples, own_samples, reload_samples, server_samples
+from channeld.api.metrics import engine_samples, own_samples, process_samples, server_samples
 from channeld.auth.types import authenticator
 from channeld.broker.broker import BrokerFailed
 from channeld.config.model import Config
@@ -79,7 +79,7 @@ class App:
         on_ready: called with the addresses listened on.
         on_refused: called with the report of a plan that was not taken.
         place: where this process stands among workers.
-        console: what the control API's console shows; None: nothing of the configuration.
+        console: makes what the control API's console shows; None: nothing of the configuration.
         traced: spans and their way out; None: there are none.
 
     Raises:
@@ -95,7 +95,7 @@ class App:
         on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
         on_refused: Callable[[Report], None] = lambda _report: None,
         place: Place = ALONE,
-        console: "Console | None" = None,
+        console: "Callable[[], Console] | None" = None,
         traced: "tuple[Tracing, Spans] | None" = None,
     ) -> None:
         self._reloader = reloader
@@ -108,6 +108,7 @@ class App:
         self._stop = trio.Event()
         self._is_serving = self._is_forced = False
         self._leaves = trio.Event()
+        self._nursery: trio.Nursery | None = None
         self._tls: ssl.SSLContext | None = None
         # When the drain is over, once it has begun.
         self._ends = 0.0
@@ -167,7 +168,7 @@ class App:
     def _samples(self) -> Iterator[Sample]:
         yield from engine_samples(self.engine)
         yield from server_samples(self.server.statistics())
-        yield from reload_samples(self._reloads, self._refusals)
+        yield from process_samples(self._reloads, self._refusals)
         yield from self.backends.samples()
         if self.webhooks is not None:
             yield from self.webhooks.samples()
@@ -244,7 +245,7 @@ class App:
             self._addresses = addresses
             if api_sockets:
                 await nursery.start(self._serve_api, api_sockets)
-            self._is_serving = True
+            self._is_serving, self._nursery = True, nursery
             self.cluster.announce()
             log("server_started", bind=addresses, workers=plan.server.workers)
             if self.shadow is not None:
@@ -258,11 +259,30 @@ class App:
             await self.backends.aclose()
             if self._spans is not None:
                 await trio.to_thread.run_sync(self._spans.close, abandon_on_cancel=True)
+            self._nursery = None
             nursery.cancel_scope.cancel()
         log("server_stopped", connections=0, seconds=round(time.monotonic() - started, 3))
 
+    def take_api(self, sockets: Sequence[socket], measured: bytes) -> None:
+        """Serve the control API while this runs, for all processes of the group.
+
+        Args:
+            sockets: its own; closed in the end.
+            measured: what the process that served it before said last of the group's samples; empty where none did.
+        """
+        if self._nursery is None:
+            for sock in sockets:
+                release(sock)
+            return
+        if measured:
+            self.cluster.group_samples.go_on(measured)
+        self._nursery.start_soon(self._serve_api, sockets)
+
     async def _serve_api(
-        self, sockets: Sequence[socket], *, task_status: trio.TaskStatus[None]
+        self,
+        sockets: Sequence[socket],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         from channeld.api.app import make_app  # noqa: PLC0415 - 100 ms, only for the control API
         from channeld.api.control import Console, Control  # noqa: PLC0415 - likewise
@@ -276,7 +296,7 @@ class App:
             shards=lambda: self.node.shards,
             shadow_since=None if self.shadow is None else self.shadow.tally.since,
             samples=lambda: own_samples(self.engine.hub.broker),
-            console=attrs.evolve(self._console or Console(), urls=self._urls),
+            console=attrs.evolve((self._console or Console)(), urls=self._urls),
         )
         log("api_started", bind=[named(sock) for sock in sockets])
         async with trio.open_nursery() as nursery:

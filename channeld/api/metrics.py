@@ -1,6 +1,6 @@
 """From everyone's plain numbers to the samples of `telemetry`: what counts, and how it is named.
 
-Two kinds: what adds up over the processes of one machine (`engine_samples`, `server_samples`, `reload_samples`), and
+Two kinds: what adds up over the processes of one machine (`engine_samples`, `server_samples`, `process_samples`), and
 what each process can only say for itself (`own_samples`).
 """
 
@@ -22,7 +22,7 @@ __all__ = [
     "exposition",
     "is_broker_up",
     "own_samples",
-    "reload_samples",
+    "process_samples",
     "server_samples",
 ]
 
@@ -89,11 +89,12 @@ def server_samples(numbers: ServerNumbers) -> Iterator[Sample]:
     yield Sample("channeld_slow_consumers_total", numbers.slow_consumers)
 
 
-def reload_samples(taken: int, refused: int) -> Sequence[Sample]:
-    """Reloads of the configuration."""
+def process_samples(taken: int, refused: int) -> Sequence[Sample]:
+    """Reloads of the configuration, and log lines that were lost."""
     return (
         Sample("channeld_config_reloads_total", taken, ("ok",)),
         Sample("channeld_config_reloads_total", refused, ("refused",)),
+        Sample("channeld_log_lines_dropped_total", dropped()),
     )
 
 
@@ -101,7 +102,6 @@ def own_samples(broker: Broker) -> Iterator[Sample]:
     """The broker as this process sees it, and what runs here."""
     yield Sample("channeld_broker_up", int(is_broker_up(broker)))
     yield from broker.samples()
-    yield Sample("channeld_log_lines_dropped_total", dropped())
     yield Sample("channeld_build_info", 1, (__version__, platform.python_version()))
 
 

@@ -79,7 +79,7 @@ class Past:
         seconds, old = at - before[0], before[1]
 
         def rate(new: float, former: float) -> float:
-            # A process that went takes its counters along; that is not a negative rate.
+            # Of a process that went between two moments the last counts may be missing; that is not a negative rate.
             return round(max(0.0, new - former) / seconds, 3)
 
         counts = [

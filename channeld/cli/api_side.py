@@ -62,22 +62,15 @@ def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket
 
 def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     """Where the console is; for development with the key, which the page takes from the link. Empty: nowhere."""
-    addresses = [named(sock) for sock in sockets]
-    if not sockets and plan.config.api is not None:
-        addresses = [plan.config.api.bind]  # a worker will listen there
-    address = next(iter(addresses), "")
+    address = next(map(named, sockets), "")
     if not address or address.startswith("unix:"):
         return address
     keys = plan.config.api.keys if plan.config.api is not None and dev else ()
     return f"http://{reachable(address)}/" + (f"#key={keys[0].text}" if keys else "")
 
 
-def parts_of_console(
-    sockets: Sequence[socket], folder: Path, checked: Callable[[], Checked], *, dev: bool
-) -> "Console | None":
-    """What the console shows beside the API's answers; None where there is none."""
-    if not sockets:
-        return None
+def parts_of_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> "Console":
+    """What the console shows beside the API's answers."""
     from channeld.cli.console import make_console  # noqa: PLC0415 - 100 ms, only for the control API
 
     return make_console(folder, checked, dev=dev)

@@ -224,7 +224,7 @@ def command(  # noqa: PLR0913 - one for each option
     if take_over and parent is None:
         _judge_take_over(plan)
     tls = _tls(plan.server.tls)
-    api_sockets = _bind_api(plan, parent, dev=dev, beside=take_over)
+    api_sockets = [] if parent else bind_api(plan, may_move=dev, beside=take_over)
     is_leader = plan.server.workers > 1 and parent is None
     addresses = parent.spec.addresses if parent else binds or plan.server.bind
     sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev, beside=take_over)
@@ -238,7 +238,7 @@ def command(  # noqa: PLR0913 - one for each option
         if is_leader:
             options = _worker_options(loader, log_format, manner, take_over=take_over)
             line = worker_command(file, options)
-            lead(plan, line, addresses, made_up, announcer.ready, beside=take_over)
+            lead(plan, line, addresses, made_up, announcer.ready, api=api_sockets, beside=take_over)
             return
         shown.announcer = announcer
         app = _make_app(
@@ -248,7 +248,7 @@ def command(  # noqa: PLR0913 - one for each option
             on_refused=shown.report,
             parent=parent,
             shadow=loader.shadow,
-            console=parts_of_console(api_sockets, folder, lambda: shown.valid, dev=dev),
+            console=partial(parts_of_console, folder, lambda: shown.valid, dev=dev),
         )
         watched = loader.watched if manner.reloads else None
         _run(partial(_serve, app, sockets, tls, watched, parent, api_sockets))
@@ -339,7 +339,7 @@ def _make_app(  # noqa: PLR0913 - what it is made of
     on_refused: Callable[[Report], None],
     parent: WorkerChannel | None,
     shadow: Plan | None,
-    console: "Console | None",
+    console: "Callable[[], Console]",
 ) -> App:
     place = ALONE
     if parent is not None:
@@ -384,14 +384,6 @@ def _bind(
     return bind_or_explain(addresses, beside=beside, listens=not beside), []
 
 
-def _bind_api(plan: Plan, parent: WorkerChannel | None, *, dev: bool, beside: bool) -> list[socket]:
-    # The first of several workers has the API; what it is asked it answers for all of them.
-    number = parent.spec.place.number if parent is not None else None
-    if number != 0 and (parent is not None or plan.server.workers > 1):
-        return []
-    return bind_api(plan, may_move=dev, beside=beside)
-
-
 def _tls(tls: Tls | None) -> ssl.SSLContext | None:
     if tls is None:
         return None
@@ -430,7 +422,8 @@ async def _serve(
 
 
 async def _watch_parent(parent: WorkerChannel, app: App) -> None:
-    await parent.wait_orphaned()
+    app.cluster.keep_samples = parent.keep
+    await parent.obey(app.take_api)
     app.stop()
 
 

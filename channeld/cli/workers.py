@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from socket import socket
 
 import click
 import trio
@@ -13,8 +14,14 @@ from channeld.broker.brokers import kind_of
 from channeld.cli.binding import explained
 from channeld.plan.plan import Plan
 from channeld.server.log_writer import off_the_loop
-from channeld.server.sockets import BindError
-from channeld.server.workers import Supervisor, WorkerChannel, WorkersFailed, reserve
+from channeld.server.sockets import BindError, release
+from channeld.server.workers import (
+    Supervisor,
+    WorkerChannel,
+    WorkersFailed,
+    WorkerSpec,
+    reserve,
+)
 
 __all__ = ["lead", "report_for_duty", "worker_command"]
 
@@ -35,16 +42,17 @@ def worker_command(file: str, options: Sequence[str]) -> list[str]:
 
 
 @off_the_loop()
-def lead(
+def lead(  # noqa: PLR0913 - what a server of several processes is made of
     plan: Plan,
     command: Sequence[str],
     addresses: Sequence[str],
     generated: Mapping[str, str],
     on_ready: Callable[[Sequence[str]], None],
     *,
+    api: Sequence[socket] = (),
     beside: bool = False,
 ) -> None:
-    """Start the workers and keep them until all have drained; `on_ready` gets the addresses.
+    """Start the workers and keep them until all have drained; `on_ready` gets the addresses, one of them serves `api`.
 
     Raises:
         click.ClickException: an address is taken, the private server of the broker or a worker could not start.
@@ -61,16 +69,19 @@ def lead(
     supervisor = Supervisor(
         command,
         plan.server.workers,
-        addresses=names,
-        broker_url=server.url if server is not None else None,
-        generated=generated,
+        WorkerSpec(
+            addresses=names,
+            broker_url=server.url if server is not None else None,
+            generated=generated,
+        ),
+        api=api,
         on_ready=lambda: on_ready(names),
     )
     try:
         trio.run(_run, supervisor, server)
     finally:
-        for sock in reserved:
-            sock.close()
+        for sock in (*reserved, *api):
+            release(sock)
     if supervisor.is_forced:
         raise click.exceptions.Exit(INTERRUPTED)
 

@@ -12,7 +12,7 @@ The verbs are plain coroutines: await them in a task of your own. They raise `Br
 could not be asked; then nothing was done.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -90,6 +90,8 @@ class Cluster:
         node_id: this node.
         here: what this node can be asked; its `group` are the processes that were started together, on one machine.
         missing: the nodes that did not answer the latest question.
+        group_samples: what the processes of the group measured.
+        keep_samples: hands what packs them to where they outlive this process.
     """
 
     def __init__(self, engine: Engine, node_id: str, *, group: str = "") -> None:
@@ -103,7 +105,8 @@ class Cluster:
         self._ready: set[str] = set()
         # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
         self._silent: dict[str, float] = {}
-        self._group = GroupSamples()
+        self.group_samples = GroupSamples()
+        self.keep_samples: Callable[[Callable[[], bytes]], Awaitable[None]] = _keep_nowhere
         self.plans = self.here.plans
         self.plans.on_change = self._take_elsewhere
         self._is_comparing = False
@@ -522,7 +525,10 @@ class Cluster:
             if isinstance(row, list):
                 answers.setdefault(node, []).append(row)
         unpacked = {node: list(wire.unpack_samples(some)) for node, some in answers.items()}
-        return self._group.take(unpacked, {*self._heard, *self._silent})
+        taken = self.group_samples.take(unpacked, {*self._heard, *self._silent})
+        # Before anybody sees them: what has been shown must not be lost with this process.
+        await self.keep_samples(self.group_samples.packed)
+        return taken
 
     # ---------------------------------------------------------------------------------------------- for sessions
 
@@ -552,6 +558,10 @@ class Cluster:
                 )
         except BrokerUnavailable:
             return  # the next one of this user will look again
+
+
+async def _keep_nowhere(_pack: Callable[[], bytes]) -> None:
+    return
 
 
 def _pair(row: Json) -> tuple[str, int]:

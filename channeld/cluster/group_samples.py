@@ -1,12 +1,16 @@
 """What the processes of one machine measure, summed up so that a counter never falls.
 
 A process that is late is shown as it was the last time. One that is gone no longer has connections or rooms, but what it
-counted has happened: its counters and histograms stay.
+counted has happened: its counters and histograms stay. The process that is scraped may end as well: what `packed` returned
+lets another one go on.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+import orjson
+
+from channeld.cluster.wire import pack_samples, unpack_samples
 from channeld.telemetry import METRICS, Sample, summed
 
 __all__ = ["MOST_GONE", "GroupSamples"]
@@ -36,6 +40,16 @@ class GroupSamples:
         return [
             one for group in (self._last, self._gone) for each in group.values() for one in each
         ]
+
+    def packed(self) -> bytes:
+        """All that is known, for `go_on`."""
+        known = {**self._gone, **self._last}
+        return orjson.dumps({node: pack_samples(samples) for node, samples in known.items()})
+
+    def go_on(self, packed: bytes) -> None:
+        """Begin with what another process knew; who of it is gone, the next `take` finds out."""
+        for node, rows in orjson.loads(packed).items():
+            self._last[node] = list(unpack_samples(rows))
 
 
 def _stays(sample: Sample) -> bool:

@@ -5,10 +5,14 @@ fresh interpreter, and gives it its spec through a socket pair. A worker binds t
 kernel deals the connections out. `ready` comes back through the pair; its end tells a worker that the parent is gone
 (it drains), and the parent that a worker is.
 
+One worker serves the control API, on sockets that the parent made and passes through the pair. When it ends the next one gets
+them: a client of the API waits meanwhile, and is not refused. What it had measured, it gave to the parent to keep.
+
 A worker that ends is replaced: after a pause that grows while workers do not live long. One that cannot start at all,
 the first time or `MOST_FAILURES` times in a row, ends everything, with a message.
 """
 
+import array
 import secrets
 import signal
 import socket
@@ -16,14 +20,15 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 
 import attrs
 import orjson
 import trio
 
 from channeld.server.broker_link import Place
-from channeld.server.sockets import BindError, bind, named
+from channeld.server.sockets import BindError, bind, listen, named
 from channeld.server.systemd import notify
 from channeld.telemetry import log, toggle_debug
 
@@ -35,6 +40,9 @@ MOST_FAILURES = 5
 LONG_LIFE = 30.0
 # After the second signal a worker has this long.
 LAST_MERCY = 5.0
+# So long a scrape waits for a parent that does not read, and the parent for the last words of a worker that ended.
+PATIENCE = 1.0
+_READ, _MOST_SOCKETS = 65536, 64
 
 
 class WorkersFailed(Exception):
@@ -43,13 +51,16 @@ class WorkersFailed(Exception):
 
 @attrs.frozen(slots=True, kw_only=True)
 class WorkerSpec:
-    """What a worker is told: its place, where to listen, and secrets that were made up for all (`--dev`)."""
+    """What a worker is told: its place, where to listen, and secrets that were made up for all (`--dev`).
 
-    number: int
-    group: str
-    broker_url: str | None
-    addresses: Sequence[str]
-    generated: Mapping[str, str]
+    `addresses` are as `reserve` returned them; `broker_url` is of the Valkey that the parent runs for all.
+    """
+
+    number: int = 0
+    group: str = attrs.field(factory=partial(secrets.token_urlsafe, 12))
+    broker_url: str | None = None
+    addresses: Sequence[str] = ()
+    generated: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def place(self) -> Place:
@@ -78,22 +89,51 @@ class WorkerChannel:
             self._socket.setblocking(False)
             self.spec = WorkerSpec(**orjson.loads(text))
             undo.pop_all()
+        self._to_keep, self._kept = trio.open_memory_channel[tuple[bytes, trio.Event]](0)
 
     def say_ready(self) -> None:
         """It listens."""
         try:
             self._socket.send(b"ready\n")
         except OSError:
-            return  # the parent is gone; `wait_orphaned` tells
+            return  # the parent is gone; `obey` tells
 
-    async def wait_orphaned(self) -> None:
-        """Wait until the parent is gone."""
-        async with trio.SocketStream(trio.socket.from_stdlib_socket(self._socket)) as stream:
-            try:
-                while await stream.receive_some():
-                    pass
-            except trio.BrokenResourceError:
-                return
+    async def keep(self, pack: Callable[[], bytes]) -> None:
+        """Let the parent keep what this process measured; returns when it is underway, or after `PATIENCE`."""
+        is_sent = trio.Event()
+        with trio.move_on_after(PATIENCE):
+            await self._to_keep.send((pack(), is_sent))
+            await is_sent.wait()
+
+    async def obey(self, serve_api: Callable[[Sequence[socket.socket], bytes], None]) -> None:
+        """Take the API's sockets, and what was measured so far (nothing: empty), when they come; until the parent is gone."""
+        with trio.socket.from_stdlib_socket(self._socket) as line:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, trio.SocketStream(line))
+                text, sockets = bytearray(), list[socket.socket]()
+                with suppress(OSError):
+                    while data := await _receive(line, sockets):
+                        text += data
+                        if text.endswith(b"\n"):
+                            serve_api(sockets, bytes(text[:-1]))
+                            text, sockets = bytearray(), []
+                nursery.cancel_scope.cancel()
+
+    async def _write(self, line: trio.SocketStream) -> None:
+        # A task of its own: a scrape may be cancelled, and half of what it wanted kept must not stay on the line.
+        with suppress(trio.BrokenResourceError):
+            async for text, is_sent in self._kept:
+                await line.send_all(text + b"\n")
+                is_sent.set()
+
+
+async def _receive(line: trio.socket.SocketType, sockets: list[socket.socket]) -> bytes:
+    """The next bytes; sockets that come along are added."""
+    room = socket.CMSG_SPACE(_MOST_SOCKETS * array.array("i").itemsize)
+    data, extra, _flags, _address = await line.recvmsg(_READ, room)
+    for _level, _kind, packed in extra:
+        sockets += (socket.socket(fileno=number) for number in array.array("i", packed))
+    return data
 
 
 def reserve(
@@ -128,9 +168,14 @@ class _Worker:
     started: float
     is_ready: bool = False
     is_outdated: bool = False
+    has_ended: trio.Event = attrs.field(factory=trio.Event)
+
+    @property
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
 
     def tell(self, number: signal.Signals) -> None:
-        if self.process.poll() is None:
+        if not self.is_over:
             self.process.send_signal(number)
 
 
@@ -140,9 +185,8 @@ class Supervisor:
     Args:
         command: what starts a worker; the descriptor of its end of the pair is added.
         count: how many.
-        addresses: as `reserve` returned them.
-        broker_url: of the Valkey that the parent runs for all.
-        generated: values that were made up for missing environment variables.
+        spec: what each is told, but for its number.
+        api: the control API's sockets.
         on_ready: called once, when all workers serve.
     """
 
@@ -150,19 +194,19 @@ class Supervisor:
         self,
         command: Sequence[str],
         count: int,
+        spec: WorkerSpec,
         *,
-        addresses: Sequence[str],
-        broker_url: str | None = None,
-        generated: Mapping[str, str] | None = None,
+        api: Sequence[socket.socket] = (),
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._command = command
         self._count = count
-        self._addresses = addresses
-        self._broker_url = broker_url
-        self._generated = generated or {}
+        self._spec = spec
         self._on_ready = on_ready
-        self._group = secrets.token_urlsafe(12)
+        self._api = api
+        self._has_api: _Worker | None = None
+        self._to_see = trio.Event()
+        self._measured = b""
         self._workers: dict[int, _Worker] = {}
         self._been_ready: set[int] = set()
         self._stop = trio.Event()
@@ -179,6 +223,7 @@ class Supervisor:
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
+                nursery.start_soon(self._pass_api_on)
                 async with trio.open_nursery() as keepers:
                     for number in range(self._count):
                         keepers.start_soon(self._keep, number)
@@ -198,6 +243,10 @@ class Supervisor:
         else:
             notify("STOPPING=1")
         self._stop.set()
+        for sock in self._api:
+            # The worker's are left; while one of ours listens, a successor would not get all connections.
+            if sock.family != socket.AF_UNIX:
+                sock.close()
         for worker in self._workers.values():
             worker.tell(signal.SIGTERM)
 
@@ -231,6 +280,7 @@ class Supervisor:
         while not self._stop.is_set():
             worker = await self._start(number)
             status = await self._live(number, worker)
+            self._to_see.set()
             lived = time.monotonic() - worker.started
             if self._stop.is_set():
                 # One that was told to end while it started had nobody to send away, and says that by its status.
@@ -273,38 +323,40 @@ class Supervisor:
         return worker
 
     async def _live(self, number: int, worker: _Worker) -> int:
-        spec = WorkerSpec(
-            number=number,
-            group=self._group,
-            broker_url=self._broker_url,
-            addresses=self._addresses,
-            generated=self._generated,
-        )
         try:
             async with worker.line, trio.open_nursery() as nursery:
+                spec = attrs.evolve(self._spec, number=number)
                 text = orjson.dumps(attrs.asdict(spec)) + b"\n"
                 nursery.start_soon(self._listen, number, worker, text)
                 nursery.start_soon(self._hasten, worker)
                 status = await worker.process.wait()
+                with trio.move_on_after(PATIENCE):
+                    await worker.has_ended.wait()
                 nursery.cancel_scope.cancel()
             return status
         finally:
             with trio.CancelScope(shield=True):
-                if worker.process.poll() is None:
+                if not worker.is_over:
                     worker.process.kill()
                 await worker.process.wait()
 
     async def _listen(self, number: int, worker: _Worker, spec: bytes) -> None:
-        """Tell the worker its spec, and hear when it is ready."""
-        try:
+        """Tell the worker its spec, and hear when it is ready and what it measured, to its last word."""
+        with suppress(trio.BrokenResourceError):
             await worker.line.send_all(spec)
-            while await worker.line.receive_some():
-                self._note_ready(number, worker)
-        except trio.BrokenResourceError:
-            return
+            text = bytearray()
+            async for data in worker.line:
+                *lines, text = (text + data).split(b"\n")
+                for line in lines:
+                    if line == b"ready":
+                        self._note_ready(number, worker)
+                    else:
+                        self._measured = bytes(line)
+        worker.has_ended.set()
 
     def _note_ready(self, number: int, worker: _Worker) -> None:
         worker.is_ready = True
+        self._to_see.set()
         log("worker_started", number=number, pid=worker.process.pid)
         if worker.is_outdated:
             worker.tell(signal.SIGHUP)
@@ -313,6 +365,27 @@ class Supervisor:
             if len(self._been_ready) == self._count:
                 self._on_ready()
                 notify("READY=1")
+
+    async def _pass_api_on(self) -> None:
+        """Whenever the worker that serves the API has ended, or none did so far: let one that is ready do it."""
+        while True:
+            await self._to_see.wait()
+            self._to_see = trio.Event()
+            able = [one for one in self._workers.values() if one.is_ready and not one.is_over]
+            if self._api and able and self._has_api not in able and not self._stop.is_set():
+                self._has_api = able[0]
+                # It may have ended by now; then `_keep` has somebody look again.
+                with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._give_api(able[0].line)
+
+    async def _give_api(self, line: trio.SocketStream) -> None:
+        for sock in self._api:
+            listen(sock)
+        numbers = array.array("i", [sock.fileno() for sock in self._api])
+        text = self._measured + b"\n"
+        passed = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
+        sent = await line.socket.sendmsg([text], [passed])
+        await line.send_all(text[sent:])
 
     async def _hasten(self, worker: _Worker) -> None:
         # What a hook does in a thread may reserve it.

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from channeld.api.metrics import (
     is_broker_up,
     own_samples,
-    reload_samples,
+    process_samples,
     server_samples,
 )
 from channeld.broker.redis.broker import RedisBroker
 from channeld.server.runtime import TrioClock
-from channeld.telemetry import METRICS, Sample
+from channeld.telemetry import METRICS, Sample, dropped
 from tests.api.conftest import Api, Start
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +94,11 @@ def test_what_the_server_counts() -> None:
     ]
 
 
-def test_reloads() -> None:
-    assert [(sample.value, sample.labels) for sample in reload_samples(3, 1)] == [
+def test_reloads_and_lost_lines() -> None:
+    assert [(sample.value, sample.labels) for sample in process_samples(3, 1)] == [
         (3, ("ok",)),
         (1, ("refused",)),
+        (dropped(), ()),
     ]
 
 
@@ -109,9 +110,8 @@ def away() -> RedisBroker:
 def test_a_broker_that_may_be_away() -> None:
     broker = away()
     assert not is_broker_up(broker)
-    up, round_trip, lost, build = own_samples(broker)
+    up, round_trip, build = own_samples(broker)
     assert (up.value, round_trip.value) == (0, 0.0)
-    assert lost.metric == "channeld_log_lines_dropped_total"
     assert (build.value, len(build.labels)) == (1, 2)
 
 
@@ -121,7 +121,7 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
         told |= {sample.metric for sample in own_samples(away())}
         told |= {sample.metric for sample in own_samples(it.app.engine.hub.broker)}
         told |= {sample.metric for sample in server_samples(Numbers())}
-        told |= {sample.metric for sample in reload_samples(0, 0)}
+        told |= {sample.metric for sample in process_samples(0, 0)}
         # There are no hooks, backends, shards, shadow, other nodes and deprecated types here, and webhooks tell their own.
         elsewhere = (
             *("channeld_webhooks", "channeld_backend_", "channeld_nodes_with"),

@@ -61,11 +61,6 @@ def test_a_taken_address_is_an_error_where_it_was_declared(tmp_path: Path) -> No
             assert sock.getsockname()[1] != taken.getsockname()[1]
 
 
-def test_workers_listen_where_the_configuration_says(tmp_path: Path) -> None:
-    assert console_url(plan_of(tmp_path, "0.0.0.0:9"), [], dev=False) == "http://127.0.0.1:9/"
-    assert console_url(plan_of(tmp_path, "unix:x.sock"), [], dev=True).endswith("x.sock")
-
-
 def unread() -> Checked:
     raise AssertionError
 
@@ -76,18 +71,14 @@ def test_without_an_api_there_is_nothing(tmp_path: Path) -> None:
     plan = load_plan(str(file))
     assert bind_api(plan, may_move=True) == []
     assert console_url(plan, [], dev=True) == ""
-    assert parts_of_console([], tmp_path, unread, dev=True) is None
 
 
 def test_only_development_mints_and_follows_links(plan: Plan, tmp_path: Path) -> None:
-    with socket.socket() as sock:
-        dev, other = (parts_of_console([sock], tmp_path, unread, dev=dev) for dev in (True, False))
-        assert dev is not None
-        assert other is not None
-        assert (dev.mint is not None, other.mint is not None) == (True, False)
-        code = code_of(KEY, "lobby")
-        assert dev.opens(plan, code, "") == f"/#key={KEY}&view=playground%2Flobby%2F%2F"
-        assert other.opens(plan, code, "") is None
+    dev, other = (parts_of_console(tmp_path, unread, dev=dev) for dev in (True, False))
+    assert (dev.mint is not None, other.mint is not None) == (True, False)
+    code = code_of(KEY, "lobby")
+    assert dev.opens(plan, code, "") == f"/#key={KEY}&view=playground%2Flobby%2F%2F"
+    assert other.opens(plan, code, "") is None
 
 
 def test_a_taken_address_is_changed_in_the_configuration(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -28,7 +28,7 @@ SPEC = WorkerSpec(
 
 # What a worker does, without channeld: it reads its spec, says that it is ready and notes each signal in a file.
 WORKER = """
-import json, os, signal, socket, sys, threading
+import json, os, signal, socket, sys
 line = socket.socket(fileno=int(sys.argv[-1]))
 number = json.loads(line.makefile().readline())["number"]
 def note(text):
@@ -87,11 +87,14 @@ Make = Callable[..., Watched]
 def make(tmp_path: Path) -> Make:
     """Makes a supervisor of small workers; `before` is Python that a worker runs before it is ready."""
 
-    def made(count: int = 2, before: str = "", status: int = 0) -> Watched:
+    def made(
+        count: int = 2, before: str = "", status: int = 0, api: Sequence[socket.socket] = ()
+    ) -> Watched:
         notes, ready = tmp_path / "notes", trio.Event()
         script = WORKER.replace("BEFORE", before).replace("STATUS", str(status))
         command = [sys.executable, "-S", "-E", "-c", script, str(notes)]
-        return Watched(Supervisor(command, count, addresses=[], on_ready=ready.set), notes, ready)
+        supervisor = Supervisor(command, count, WorkerSpec(), api=api, on_ready=ready.set)
+        return Watched(supervisor, notes, ready)
 
     return made
 
@@ -193,6 +196,91 @@ async def test_the_second_time_they_are_ended_by_force(
     assert watched.lines() == ["0 start"]
 
 
+def _serve_no_api(sockets: Sequence[socket.socket], measured: bytes) -> None:
+    raise AssertionError
+
+
+SERVES_API = """
+def serve():
+    measured, (api,), _, _ = socket.recv_fds(line, 65536, 1)
+    note("has " + measured.decode().strip())
+    api = socket.socket(fileno=api)
+    client, _ = api.accept()
+    line.send(b'"all so far"\\n')
+    client.send(str(number).encode())
+    signal.pause()
+import threading
+threading.Thread(target=serve, daemon=True).start()
+"""
+
+
+async def test_the_api_is_passed_on_and_its_clients_wait_meanwhile(make: Make) -> None:
+    def ask() -> int:
+        with socket.create_connection(address, timeout=30) as client:
+            return int(client.recv(10))
+
+    [sock] = bind(["127.0.0.1:0"], listens=False)
+    address = sock.getsockname()
+    with sock:
+        watched = make(before=SERVES_API, api=[sock])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watched.supervisor.run)
+            await watched.ready.wait()
+            first = await trio.to_thread.run_sync(ask)
+            await watched.until(1, "has ")
+            watched.supervisor._workers[first].tell(signal.SIGKILL)
+            assert await trio.to_thread.run_sync(ask) == 1 - first
+            await watched.until(1, 'has "all so far"')
+            watched.supervisor.stop()
+            assert sock.fileno() == -1
+    [[first_has], [second_has]] = (
+        [line for line in watched.lines() if line.startswith(f"{number} has")]
+        for number in (first, 1 - first)
+    )
+    assert (first_has, second_has) == (f"{first} has ", f'{1 - first} has "all so far"')
+
+
+async def test_a_worker_takes_the_api_and_has_the_parent_keep_what_it_measured() -> None:
+    parent, ours = socket.socketpair()
+    parent.sendall(orjson.dumps(attrs.asdict(SPEC)) + b"\n")
+    channel = WorkerChannel(ours.detach())
+    taken: list[tuple[list[str], bytes]] = []
+    came = trio.Event()
+
+    def take(sockets: Sequence[socket.socket], measured: bytes) -> None:
+        taken.append(([named(sock) for sock in sockets], measured))
+        for sock in sockets:
+            sock.close()
+        came.set()
+
+    [sock] = bind(["127.0.0.1:0"])
+    with sock, parent:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(channel.obey, take)
+            socket.send_fds(parent, [b"12"], [sock.fileno()])
+            parent.sendall(b"3\n")
+            await came.wait()
+            await channel.keep(lambda: b"{}")
+            assert parent.recv(10) == b"{}\n"
+            parent.close()
+        assert taken == [([named(sock)], b"123")]
+
+
+async def test_a_scrape_does_not_wait_for_a_parent_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("channeld.server.workers.PATIENCE", 0.05)
+    parent, ours = socket.socketpair()
+    with parent:
+        parent.sendall(orjson.dumps(attrs.asdict(SPEC)) + b"\n")
+        channel = WorkerChannel(ours.detach())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(channel.obey, _serve_no_api)
+            for _ in range(2):
+                await channel.keep(lambda: bytes(10_000_000))
+            parent.close()
+
+
 async def test_a_worker_reads_its_briefing_and_notices_that_its_parent_is_gone() -> None:
     parent, ours = socket.socketpair()
     with parent:
@@ -204,7 +292,7 @@ async def test_a_worker_reads_its_briefing_and_notices_that_its_parent_is_gone()
         assert parent.recv(10) == b"ready\n"
     channel.say_ready()
     with trio.fail_after(5):
-        await channel.wait_orphaned()
+        await channel.obey(_serve_no_api)
 
 
 def test_a_worker_channel_without_a_parent_is_an_error() -> None:

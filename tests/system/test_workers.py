@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -40,9 +41,14 @@ def with_api(serve: Serve) -> Served:
 
 
 def application(served: Served) -> ApiClient:
-    """The control API's client; the API moves to another port when its worker is replaced."""
-    address = served.events("api_started")[-1]["bind"][0]
-    return ApiClient(f"http://{address}", KEY)
+    """The control API's client."""
+    return ApiClient(f"http://{api_address(served)}", KEY)
+
+
+def api_address(served: Served) -> str:
+    eventually(lambda: bool(served.events("api_started")))
+    [address] = {line["bind"][0] for line in served.events("api_started")}
+    return str(address)
 
 
 def kill(served: Served, number: int) -> None:
@@ -173,16 +179,23 @@ def test_a_revoked_token_is_refused_by_both_workers_and_by_one_that_comes_later(
 
 
 def metrics(served: Served) -> str:
-    address = served.events("api_started")[-1]["bind"][0]
-    return httpx.get(f"http://{address}/metrics", trust_env=False, timeout=PATIENCE).text
+    url = f"http://{api_address(served)}/metrics"
+    return httpx.get(url, trust_env=False, timeout=PATIENCE).text
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_the_api_answers_on_when_a_worker_was_replaced(with_api: Served, killed: int) -> None:
-    # The first worker has the API.
-    kill(with_api, killed)
-    apis = 2 if killed == 0 else 1
-    eventually(lambda: len(with_api.events("api_started")) >= apis)
+def counters(served: Served) -> dict[str, float]:
+    """All that may only grow, by name and labels."""
+    rows = (line.rpartition(" ") for line in metrics(served).splitlines() if line[:1] != "#")
+    return {
+        name: float(value) for name, _, value in rows if re.search(r"_(total|count|bucket)", name)
+    }
+
+
+@pytest.mark.parametrize("has_api", [True, False])
+def test_the_api_answers_on_when_a_worker_was_replaced(with_api: Served, has_api: bool) -> None:
+    api_address(with_api)
+    number = with_api.events("api_started")[0]["worker"]
+    kill(with_api, number if has_api else 1 - number)
     with (
         of_worker(with_api, 0, "ann") as ann,
         of_worker(with_api, 1, "bob") as bob,
@@ -192,6 +205,29 @@ def test_the_api_answers_on_when_a_worker_was_replaced(with_api: Served, killed:
         assert (ann.receive("news")["n"], bob.receive("news")["n"]) == (1, 1)
         assert {user.user for user in api.presence("room", "a").users} == {"ann", "bob"}
         assert {member.user for member in api.room("room", "a").members} == {"ann", "bob"}
+
+
+def test_counters_never_fall_and_no_scrape_is_refused_when_workers_are_killed(
+    with_api: Served,
+) -> None:
+    with of_worker(with_api, 0, "ann") as ann, of_worker(with_api, 1, "bob") as bob:
+        for n in range(3):
+            ann.ask("say", n=n)
+            bob.ask("say", n=n)
+    said = (
+        'channeld_messages_total{channel="room",result="accepted",transport="websocket",type="say"}'
+    )
+    before = counters(with_api)
+    assert before[said] == 6
+    for killed in (1, 2):
+        eventually(lambda n=killed: len(with_api.events("api_started")) == n)  # type: ignore[misc]
+        number = with_api.events("api_started")[-1]["worker"]
+        workers = [line for line in started(with_api) if line["number"] == number]
+        os.kill(workers[-1]["pid"], signal.SIGKILL)
+        after = counters(with_api)
+        fell = {name: after.get(name) for name in before if after.get(name, -1) < before[name]}
+        assert fell == {}
+        before = after
 
 
 def test_a_signal_drains_all_and_leaves_nothing_behind(served: Served) -> None:
