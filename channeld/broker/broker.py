@@ -42,7 +42,9 @@ __all__ = [
     "PrivateServer",
     "Publication",
     "Started",
+    "Told",
     "Topic",
+    "tell_nobody",
 ]
 
 
@@ -212,6 +214,16 @@ class PresenceCount:
 
 Delivered: TypeAlias = Publication | PresenceChange | PresenceMissed
 Deliver: TypeAlias = Callable[[Topic, Delivered], None]
+Told: TypeAlias = Callable[[Position], object]
+"""Gets the version of a topic's presence at which a user came or left, before the verb returns or its awaitable is done.
+
+A node's changes are told in the order in which they happened. Versions of a topic grow, also as text, over all nodes; one with
+the offset 0 says nothing: the broker had no memory left to count.
+"""
+
+
+def tell_nobody(_version: Position) -> None:
+    """Nobody asks whether it was the first or the last."""
 
 
 class Broker(Protocol):
@@ -288,9 +300,14 @@ class Broker(Protocol):
         """
 
     def enter(
-        self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
-    ) -> Later[bool]:
-        """Count a connection in a topic's presence. True: the user was not there before, not even lingering.
+        self,
+        topic: Topic,
+        user: str,
+        connection: str,
+        info: Mapping[str, Any],
+        told: Told = tell_nobody,
+    ) -> Later[None]:
+        """Count a connection in a topic's presence. `told` is called if the user was not there before, not even lingering.
 
         Connections of the user `""` are anonymous: counted, never listed, their changes not delivered.
         """
@@ -301,8 +318,10 @@ class Broker(Protocol):
         Should this node stop before, the others see to that after `seconds` from now.
         """
 
-    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
-        """Forget a connection. True: the user's last one, lingering ones included."""
+    def leave(
+        self, topic: Topic, user: str, connection: str, told: Told = tell_nobody
+    ) -> Later[None]:
+        """Forget a connection. `told` is called if it was the user's last one, lingering ones included."""
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, in the order they came.
@@ -337,15 +356,15 @@ class Networked(Broker, Protocol):
     """A broker between nodes: it may be away, and it tells of what happened on others. Nothing works until `run` runs.
 
     The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history cannot give
-    them. `on_presence_lost(topic, user)`: a user's last connection was on a node that died. `on_presence_back(topic,
-    user, info)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
+    them. `on_presence_lost(topic, user, version)`: a user's last connection was on a node that died. `on_presence_back(topic,
+    user, info, version)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
     `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings. `when_turn_ends(call)`:
     what is asked of the broker within a turn may leave together at its end.
     """
 
     on_gap: Callable[[Topic, Position | None], None]
-    on_presence_lost: Callable[[Topic, str], None]
-    on_presence_back: Callable[[Topic, str, Mapping[str, Any]], None]
+    on_presence_lost: Callable[[Topic, str, Position], None]
+    on_presence_back: Callable[[Topic, str, Mapping[str, Any], Position], None]
     on_health: Callable[[bool, str], None]
     begin_turn: Callable[[], None]
     end_turn: Callable[[], None]

@@ -18,7 +18,9 @@ from channeld.broker.broker import (
     PresenceCount,
     PresenceEntry,
     Publication,
+    Told,
     Topic,
+    tell_nobody,
 )
 from channeld.broker.histories import Histories, HistoryStatistics
 from channeld.broker.once import AlreadyTaken, Once, OnceKeys
@@ -69,6 +71,7 @@ class MemoryBroker:
         self._keys = OnceKeys(clock)
         self._subscribed: set[Topic] = set()
         self._here: dict[Topic, _Presence] = {}
+        self._epoch, self._turnouts = epoch, 0
 
     def publish(
         self,
@@ -139,8 +142,15 @@ class MemoryBroker:
         """Take kept frames away, all or those of keys; how many there were."""
         return self._histories.take_away(topic, keys)
 
-    def enter(self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]) -> bool:
-        """Count a connection. True: the user was not there before, not even lingering."""
+    def enter(
+        self,
+        topic: Topic,
+        user: str,
+        connection: str,
+        info: Mapping[str, Any],
+        told: Told = tell_nobody,
+    ) -> None:
+        """Count a connection; `told` is called if the user was not there before, not even lingering."""
         presence = self._here.setdefault(topic, _Presence())
         here = presence.users.get(user)
         first = here is None
@@ -153,9 +163,9 @@ class MemoryBroker:
         here.connections[connection] = True
         if first:
             self._tell(topic, PresenceChange("join", user, info, connection))
+            told(self._next_version())
         elif differs:
             self._tell(topic, PresenceChange("update", user, info, connection))
-        return first
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:
         """Count a connection no more, but keep its user until `leave`."""
@@ -166,23 +176,23 @@ class MemoryBroker:
             here.show(here.entry.info, here.entry.connections - 1)
             presence.alive -= 1
 
-    def leave(self, topic: Topic, user: str, connection: str) -> bool:
-        """Forget a connection. True: it was the user's last one, lingering ones included."""
+    def leave(self, topic: Topic, user: str, connection: str, told: Told = tell_nobody) -> None:
+        """Forget a connection; `told` is called if it was the user's last one, lingering ones included."""
         presence = self._here.get(topic)
         here = None if presence is None else presence.users.get(user)
         if presence is None or here is None or connection not in here.connections:
-            return False
+            return
         lived = here.connections.pop(connection)
         presence.alive -= lived
         if here.connections:
             here.show(here.entry.info, here.entry.connections - lived)
-            return False
+            return
         self._histories.forget(topic, user)
         del presence.users[user]
         if not presence.users:
             del self._here[topic]
         self._tell(topic, PresenceChange("leave", user, {}))
-        return True
+        told(self._next_version())
 
     def present(self, topic: Topic) -> list[PresenceEntry]:
         """Who is there, in the order they came."""
@@ -198,6 +208,10 @@ class MemoryBroker:
         """How many are there."""
         presence = self._here.get(topic, _NOBODY)
         return PresenceCount(len(presence.users) - ("" in presence.users), presence.alive)
+
+    def _next_version(self) -> Position:
+        self._turnouts += 1
+        return Position(self._epoch, self._turnouts)
 
     def _tell(self, topic: Topic, change: PresenceChange) -> None:
         if change.user and topic in self._subscribed:

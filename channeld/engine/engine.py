@@ -260,27 +260,29 @@ class Engine:
         plan = self.plan.channels.get(channel)
         return None if plan is None else plan.presence
 
-    def on_presence_lost(self, topic: Topic, user: str) -> None:
+    def on_presence_lost(self, topic: Topic, user: str, version: Position) -> None:
         """A user's last connection was on a node that died, or a room's last member."""
         if topic.kind == "occupied":
-            self._room_changed(topic, is_occupied=False)
+            self._room_changed(topic, version, is_occupied=False)
             return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
-            self.hub.presence.lost(topic, user)
+            self.hub.presence.lost(topic, user, version)
 
-    def on_presence_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
+    def on_presence_back(
+        self, topic: Topic, user: str, info: Mapping[str, Any], version: Position
+    ) -> None:
         """A user (or a room's member) was counted out while this node was cut off, and is here."""
         if topic.kind == "occupied":
-            self._room_changed(topic, is_occupied=True)
+            self._room_changed(topic, version, is_occupied=True)
             return
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.presence is not None:
-            self.hub.presence.back(topic, user, info)
+            self.hub.presence.back(topic, user, info, version)
 
-    def _room_changed(self, topic: Topic, *, is_occupied: bool) -> None:
+    def _room_changed(self, topic: Topic, version: Position, *, is_occupied: bool) -> None:
         if self.observer is not None:
-            self.observer.room_changed(topic, is_occupied)
+            self.observer.room_changed(topic, is_occupied, version)
 
     # --------------------------------------------------------------------------------------- reload and drain
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, TypeVarTuple
 import attrs
 
 from channeld.auth.authenticator import Denied, Grant, Verifier
-from channeld.broker.broker import BrokerUnavailable, Networked, Topic
+from channeld.broker.broker import BrokerUnavailable, Networked, Position, Topic
 from channeld.broker.once import Once
 from channeld.engine.allowances import Allowances
 from channeld.engine.budgets import Budgets
@@ -216,7 +216,7 @@ class Observer(Protocol):
     def left(self, session: Observed, room: Topic) -> None:
         """A connection has left a room, also one that it was not yet said to have joined."""
 
-    def room_changed(self, topic: Topic, is_occupied: bool) -> None:
+    def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
         """The broker has counted this, of a node that died or was cut off: a topic of kind `occupied`."""
 
 

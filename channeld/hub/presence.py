@@ -11,11 +11,13 @@ not do it at once. Anonymous connections are counted (user ""), never announced.
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from channeld.broker.broker import (
     Broker,
     BrokerUnavailable,
+    Position,
     PresenceChange,
     PresenceEntry,
     PresenceMissed,
@@ -36,7 +38,7 @@ AWAY = 10.0
 """Seconds in which anyone who was sent away, and asked to come back, is expected at the latest."""
 
 Tell = Callable[[Topic, bytes, str | None], None]
-OnChange = Callable[[Topic, str, Mapping[str, Any] | None], None]
+OnChange = Callable[[Topic, str, Mapping[str, Any] | None, Position], None]
 Spawn = Callable[[Awaitable[object]], None]
 
 
@@ -61,7 +63,7 @@ class Presence:
 
     `tell(topic, frame, skip)` gives a frame's JSON to this node's members of a topic, but not to the connection `skip`. `spawn`
     runs what a timer started and could not finish at once. To be set: `plan_of(channel)`, what a channel says of presence
-    now. May be set: `on_change(topic, user, info)`, called at once and not in batches for a user who came (with `info`) or
+    now. May be set: `on_change(topic, user, info, version)`, called at once and not in batches for a user who came (with `info`) or
     left (None), on one of the nodes.
     """
 
@@ -95,12 +97,11 @@ class Presence:
         try:
             shown = await self._with_state(topic, member, info)
             value = shown.packed()
-            first = await resolved(self._broker.enter(topic, user, member.connection_id, value))
+            told = partial(self._note, topic, user, info)
+            await resolved(self._broker.enter(topic, user, member.connection_id, value, told))
         except BrokerUnavailable:
             self._forget(key, member.connection_id)
             raise
-        if first:
-            self._note(topic, user, info)
         if shown.by is None and self._states.get(key) == member.connection_id:
             # It has said a state, which a reload does away with; the others were told by the broker.
             del self._states[key]
@@ -239,16 +240,16 @@ class Presence:
         await self._take_state(topic, user, connection, lives=lives)
         if self._states.get((topic, user)) == connection:
             del self._states[topic, user]
-        if await resolved(self._broker.leave(topic, user, connection)):
-            self._note(topic, user, None)
+        told = partial(self._note, topic, user, None)
+        await resolved(self._broker.leave(topic, user, connection, told))
 
-    def lost(self, topic: Topic, user: str) -> None:
+    def lost(self, topic: Topic, user: str, version: Position) -> None:
         """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
-        self._note(topic, user, None)
+        self._note(topic, user, None, version)
 
-    def back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
+    def back(self, topic: Topic, user: str, info: Mapping[str, Any], version: Position) -> None:
         """A user was counted out like that, but is here, and counted in again."""
-        self._note(topic, user, Shown.unpack(info).info)
+        self._note(topic, user, Shown.unpack(info).info, version)
 
     def changed(self, topic: Topic, change: PresenceChange | PresenceMissed) -> None:
         """The broker brings a change, in order, or says that some were missed: tell this node's members."""
@@ -306,9 +307,11 @@ class Presence:
             if rest is not None:
                 await rest
 
-    def _note(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
+    def _note(
+        self, topic: Topic, user: str, info: Mapping[str, Any] | None, version: Position
+    ) -> None:
         if self.on_change is not None and user != ANONYMOUS:
-            self.on_change(topic, user, info)
+            self.on_change(topic, user, info, version)
 
     def _batch(self, topic: Topic, plan: PresencePlan) -> _Batch:
         batch = self._batches.get(topic)

@@ -8,9 +8,10 @@ before the broker had answered is not mentioned.
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 
-from channeld.broker.broker import Broker, BrokerUnavailable, Later, Topic
+from channeld.broker.broker import Broker, BrokerUnavailable, Later, Position, Topic
 from channeld.engine.ports import Runtime
 from channeld.later import resolved, start
 from channeld.timers import Timer
@@ -28,11 +29,11 @@ class Occupancy:
     Args:
         broker: its presence is what counts.
         runtime: its timers, and tasks for what must wait.
-        tell: called with a room's topic of kind `occupied`, and whether it is occupied now.
+        tell: called with a room's topic of kind `occupied`, whether it is occupied now, and the version of that.
     """
 
     def __init__(
-        self, broker: Broker, runtime: Runtime, tell: Callable[[Topic, bool], None]
+        self, broker: Broker, runtime: Runtime, tell: Callable[[Topic, bool, Position], None]
     ) -> None:
         self._broker = broker
         self._runtime = runtime
@@ -134,29 +135,29 @@ class Occupancy:
         self._retry = None
         self._ask()
 
-    def _question(self, topic: Topic) -> "Later[bool] | BrokerUnavailable":
+    def _question(self, topic: Topic) -> "Later[None] | BrokerUnavailable":
         del self._changed[topic]
         is_wanted = self._is_wanted(topic)
         if is_wanted == (topic in self._entered):
-            return False
+            return None
+        told = partial(self._tell, topic, is_wanted)
         try:
             if is_wanted:
                 self._entered.add(topic)
-                return self._broker.enter(topic, "", self._node, {})
+                return self._broker.enter(topic, "", self._node, {}, told)
             self._entered.discard(topic)
-            return self._broker.leave(topic, "", self._node)
+            return self._broker.leave(topic, "", self._node, told)
         except BrokerUnavailable as error:
             return error
 
     async def _answer(
-        self, topic: Topic, question: "Later[bool] | BrokerUnavailable"
+        self, topic: Topic, question: "Later[None] | BrokerUnavailable"
     ) -> BrokerUnavailable | None:
         is_entered = topic in self._entered
         try:
             if isinstance(question, BrokerUnavailable):
                 raise question
-            if await resolved(question):
-                self._tell(topic, is_entered)
+            await resolved(question)
         except BrokerUnavailable as error:
             if not is_entered:
                 return None  # that it was left is told later by the broker, as by a node that died

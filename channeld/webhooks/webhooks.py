@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import trio
 
-from channeld.broker.broker import Topic
+from channeld.broker.broker import Position, Topic
 from channeld.config.model import Webhook
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Observed
@@ -123,18 +123,18 @@ class Webhooks:
         presence = session.channel.presence if _has_presence(session) else None
         self._occupancy.leave(room, session.connection_id, stay(presence, session.away))
 
-    def room_changed(self, topic: Topic, is_occupied: bool) -> None:
+    def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
         """A room has its first member over all nodes, or none any more."""
         event = "room_occupied" if is_occupied else "room_vacated"
-        self._tell(event, topic.channel, room=topic.name)
+        self._tell(event, topic.channel, room=topic.name, **_numbered(version))
 
-    def presence_changed(self, topic: Topic, user: str, info: Mapping[str, Any] | None) -> None:
+    def presence_changed(
+        self, topic: Topic, user: str, info: Mapping[str, Any] | None, version: Position
+    ) -> None:
         """A user has come (with `info`) to what has presence, or has left it (None), over all nodes."""
         room = {"room": topic.name} if topic.is_room else {}
-        if info is None:
-            self._tell("left", topic.channel, **room, user=user)
-        else:
-            self._tell("joined", topic.channel, **room, user=user, info=info)
+        event, shown = ("left", {}) if info is None else ("joined", {"info": info})
+        self._tell(event, topic.channel, **room, user=user, **shown, **_numbered(version))
 
     # ------------------------------------------------------------------------------------------- to the senders
 
@@ -160,6 +160,11 @@ class Webhooks:
         for only, sender in self._wishes[event]:
             if not only or channel in only:
                 sender.put(encoded)
+
+
+def _numbered(version: Position) -> dict[str, str]:
+    # Without a number nothing is known of the order.
+    return {"version": str(version)} if version.offset else {}
 
 
 def _has_presence(session: Observed) -> bool:

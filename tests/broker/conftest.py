@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.broker import Broker, Later, Publication, Topic
+from channeld.broker.broker import Broker, Later, Position, Publication, Topic
 from channeld.broker.brokers import BrokerSite, kind_of
 from channeld.broker.memory import MemoryBroker
 from channeld.config.model import RedisBroker as RedisSettings
@@ -42,6 +42,13 @@ async def settle(later: Later[T]) -> T:
     return later
 
 
+async def turnout(verb: Callable[..., Later[None]], *arguments: Any) -> list[Position]:
+    """What `enter` or `leave` tells: the version, if its user was the first or the last."""
+    told: list[Position] = []
+    await settle(verb(*arguments, told.append))
+    return told
+
+
 @attrs.define(eq=False)
 class Rig:
     """A broker, what it delivered, and a way to let time pass."""
@@ -60,6 +67,10 @@ class Rig:
     async def call(self, verb: str, *arguments: Any) -> Any:
         """Call a verb of the broker and wait for what it answers."""
         return await settle(getattr(self.broker, verb)(*arguments))
+
+    async def turnout(self, verb: str, *arguments: Any) -> list[Position]:
+        """The same of `enter` or `leave`: what they tell."""
+        return await turnout(getattr(self.broker, verb), *arguments)
 
 
 def memory_rig() -> Rig:
@@ -211,8 +222,8 @@ class Node:
         settings = RedisSettings(urls=listed, prefix=prefix, shards=shards)
         broker: Any = kind_of(settings).open(settings, site)
         broker.on_gap = lambda *gap: told.append(("gap", *gap))
-        broker.on_presence_lost = lambda *lost: told.append(("lost", *lost))
-        broker.on_presence_back = lambda *back: told.append(("back", *back))
+        broker.on_presence_lost = lambda *lost: told.append(("lost", *lost[:-1]))
+        broker.on_presence_back = lambda *back: told.append(("back", *back[:-1]))
         return cls(broker, prefix, delivered, told)
 
     async def start(self, nursery: trio.Nursery) -> "Node":

@@ -1,5 +1,6 @@
 """The contract of brokers, run on every implementation."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
+from tests.broker.conftest import settle
 
 ROOM = Topic("room", "lobby", "general")
 OTHER = Topic("room", "lobby", "general2")
@@ -205,37 +207,52 @@ async def test_histories_do_not_mix(rig: Rig) -> None:
 
 
 async def test_a_user_enters_and_leaves_once(rig: Rig) -> None:
-    assert await rig.call("enter", ROOM, "ann", "c1", {"n": 1})
-    assert not await rig.call("enter", ROOM, "ann", "c2", {"n": 2})
+    assert await rig.turnout("enter", ROOM, "ann", "c1", {"n": 1})
+    assert not await rig.turnout("enter", ROOM, "ann", "c2", {"n": 2})
     assert await rig.call("present", ROOM) == [PresenceEntry("ann", {"n": 2}, 2)]
-    assert not await rig.call("leave", ROOM, "ann", "c1")
-    assert await rig.call("leave", ROOM, "ann", "c2")
-    assert not await rig.call("leave", ROOM, "ann", "c2")
+    assert not await rig.turnout("leave", ROOM, "ann", "c1")
+    assert await rig.turnout("leave", ROOM, "ann", "c2")
+    assert not await rig.turnout("leave", ROOM, "ann", "c2")
     assert await rig.call("present", ROOM) == []
+
+
+async def test_what_turns_out_is_told_in_order_with_versions_that_grow_as_text(rig: Rig) -> None:
+    told: list[tuple[int, str]] = []
+    later = []
+    for turn in range(40):
+        # Nobody waits between the two, and rooms empty meanwhile: it is the broker that keeps the order.
+        verb = rig.broker.leave if turn % 2 else partial(rig.broker.enter, info={})
+        note = lambda version, turn=turn: told.append((turn, str(version)))  # noqa: E731 - one a turn
+        later.append(verb(ROOM, "" if turn % 8 < 4 else "ann", "c1", told=note))
+    for one in later:
+        await settle(one)
+    assert [turn for turn, _ in told] == list(range(40))
+    versions = [version for _, version in told]
+    assert versions == sorted(set(versions))
 
 
 async def test_a_lingering_user_is_there_without_connections(rig: Rig) -> None:
     await rig.call("enter", ROOM, "ann", "c1", {})
     await rig.call("linger", ROOM, "ann", "c1")
     assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 0)]
-    assert not await rig.call("enter", ROOM, "ann", "c2", {})
-    assert not await rig.call("leave", ROOM, "ann", "c1")
+    assert not await rig.turnout("enter", ROOM, "ann", "c2", {})
+    assert not await rig.turnout("leave", ROOM, "ann", "c1")
     assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 1)]
 
 
 async def test_a_user_who_lingers_to_the_end_leaves(rig: Rig) -> None:
     await rig.call("enter", ROOM, "ann", "c1", {})
     await rig.call("linger", ROOM, "ann", "c1")
-    assert await rig.call("leave", ROOM, "ann", "c1")
-    assert await rig.call("enter", ROOM, "ann", "c1", {})
+    assert await rig.turnout("leave", ROOM, "ann", "c1")
+    assert await rig.turnout("enter", ROOM, "ann", "c1", {})
 
 
 async def test_strangers_change_nothing(rig: Rig) -> None:
     await rig.call("linger", ROOM, "bob", "c1")
-    assert not await rig.call("leave", ROOM, "bob", "c1")
+    assert not await rig.turnout("leave", ROOM, "bob", "c1")
     await rig.call("enter", ROOM, "ann", "c1", {})
     await rig.call("linger", ROOM, "ann", "c9")
-    assert not await rig.call("leave", ROOM, "ann", "c9")
+    assert not await rig.turnout("leave", ROOM, "ann", "c9")
     assert await rig.call("present", ROOM) == [PresenceEntry("ann", {}, 1)]
 
 
@@ -324,8 +341,8 @@ async def test_connections_are_counted_as_they_live(rig: Rig) -> None:
 async def test_anonymous_connections_are_never_told(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
     assert await rig.call("present", ROOM) == []
-    assert await rig.call("enter", ROOM, "", "n1", {})
-    assert await rig.call("leave", ROOM, "", "n1")
+    assert await rig.turnout("enter", ROOM, "", "n1", {})
+    assert await rig.turnout("leave", ROOM, "", "n1")
     await rig.call("enter", ROOM, "ann", "c1", {})
     assert [change.user for _, change in await rig.until(1)] == ["ann"]
 
@@ -333,7 +350,7 @@ async def test_anonymous_connections_are_never_told(rig: Rig) -> None:
 async def test_presences_do_not_mix(rig: Rig) -> None:
     await rig.call("enter", ROOM, "ann", "c1", {"deep": {"list": [1, None, "\u00e9"]}})
     assert await rig.call("present", OTHER) == []
-    assert await rig.call("enter", OTHER, "ann", "c1", {})
+    assert await rig.turnout("enter", OTHER, "ann", "c1", {})
     assert (await rig.call("present", ROOM))[0].info == {"deep": {"list": [1, None, "\u00e9"]}}
 
 

@@ -505,12 +505,12 @@ async def test_users_of_a_dead_node_leave_where_the_channel_has_presence(
         a.end.enter(topic, "bob", "c", {"n": 1})
         a.end.leave(topic, "bob", "c")
         a.end.enter(Topic("room", "one", "x"), "bob", "c", {})
-        told = []
+        told, two, three = [], Position("e", 2), Position("e", 3)
         a.engine.hub.presence.on_change = lambda *change: told.append(change)
-        a.engine.on_presence_lost(topic, "bob")
-        a.engine.on_presence_back(topic, "bob", {"n": 1})
-        a.engine.on_presence_lost(Topic("room", "one", "x"), "bob")
-        assert told == [(topic, "bob", None), (topic, "bob", {"n": 1})]
+        a.engine.on_presence_lost(topic, "bob", two)
+        a.engine.on_presence_back(topic, "bob", {"n": 1}, three)
+        a.engine.on_presence_lost(Topic("room", "one", "x"), "bob", two)
+        assert told == [(topic, "bob", None, two), (topic, "bob", {"n": 1}, three)]
         assert [(f["event"], f["user"]) for f in await ann.received()] == [
             ("join", "bob"),
             ("leave", "bob"),

@@ -157,5 +157,5 @@ async def test_what_the_broker_tells_reaches_the_engine(write: Write) -> None:
     # A topic of a channel that a reload took away is nobody's.
     gone = Topic("room", "gone", "x")
     broker.on_gap(gone, Position("e", 1))
-    broker.on_presence_lost(gone, "ann")
-    broker.on_presence_back(gone, "ann", {})
+    broker.on_presence_lost(gone, "ann", Position("e", 2))
+    broker.on_presence_back(gone, "ann", {}, Position("e", 3))

@@ -64,7 +64,9 @@ async def rig(kind: type[MemoryBroker], count: int = 1) -> AsyncIterator[Rig]:
         runtime = VirtualRuntime(nursery, 0)
         broker = kind(lambda _topic, _publication: None, runtime.clock, "e")
         nodes = [
-            Occupancy(broker, runtime, lambda topic, is_in: told.append((topic.name, is_in)))
+            Occupancy(
+                broker, runtime, lambda topic, is_in, _version: told.append((topic.name, is_in))
+            )
             for _ in range(count)
         ]
         yield Rig(broker, told, nodes, runtime)

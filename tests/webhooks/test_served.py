@@ -3,7 +3,7 @@
 import base64
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -46,8 +46,11 @@ class Heard:
             wanted = {"event": event, **fields}
             return any({key: one.get(key) for key in wanted} == wanted for one in self.events)
 
+        self.until(has_come)
+
+    def until(self, is_enough: Callable[[], bool]) -> None:
         with self._news:
-            assert self._news.wait_for(has_come, 60), self.names()
+            assert self._news.wait_for(is_enough, 60), self.names()
 
     def names(self) -> list[str]:
         return [event["event"] for event in self.events]
@@ -161,6 +164,13 @@ def test_over_two_nodes_each_thing_is_told_once(fleet: Fleet) -> None:
         assert counts == {
             "connected": 2, "disconnected": 2, "joined": 1, "left": 1, "room_occupied": 1, "room_vacated": 1,
         }  # fmt: skip
+        enter(here, "ann").close()
+        heard.until(lambda: heard.names().count("left") == heard.names().count("room_vacated") == 2)
+        # Two nodes have told of the room, each over a connection of its own.
+        for names in (("joined", "left"), ("room_occupied", "room_vacated")):
+            events = [event for event in heard.events if event["event"] in names]
+            versions = {event["version"]: event["event"] for event in events}
+            assert [versions[version] for version in sorted(versions)] == [*names] * 2
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from channeld.broker.broker import Topic
+from channeld.broker.broker import Position, Topic
 from channeld.config.model import Webhook
 from channeld.testing import START, TestApp, running
 from channeld.webhooks import Webhooks
@@ -58,6 +58,10 @@ class Listener(WebhookSender):
     def take(self, *fields: str) -> list[Any]:
         events, self.events = self.events, []
         return [tuple(event.get(field) for field in ("event", *fields)) for event in events]
+
+
+def version(number: int) -> Position:
+    return Position("e", number)
 
 
 def listen(app: TestApp, **changes: Any) -> Listener:
@@ -311,16 +315,35 @@ async def test_one_node_tells_of_a_user_on_two(
     assert [row[0] for row in there.take()] == ["disconnected", "left", "room_vacated"]
 
 
+async def test_versions_tell_the_order_in_which_nodes_tell_side_by_side(
+    pair: tuple[Node, Node, Listener, Listener],
+) -> None:
+    one, other, here, there = pair
+    for node in (one, other, one):
+        ann = await node.connect("/chat/a", user="ann")
+        await ann.close()
+        await node.advance(6)
+    # As a backend may hear them: all of one node before all of the other.
+    heard = [event for told in (there, here) for event in told.events if event.get("version")]
+    for names in (("joined", "left"), ("room_occupied", "room_vacated")):
+        events = sorted((e for e in heard if e["event"] in names), key=lambda e: str(e["version"]))
+        assert [event["event"] for event in events] == [*names] * 3
+        assert [event in there.events for event in events] == [False] * 2 + [True] * 2 + [False] * 2
+
+
 async def test_a_survivor_tells_of_a_node_that_died(
     pair: tuple[Node, Node, Listener, Listener],
 ) -> None:
     one, _, here, _ = pair
     room = Topic("room", "chat", "a")
-    one.engine.on_presence_lost(room, "ann")
-    one.engine.on_presence_lost(Topic("occupied", "chat", "a"), "")
-    assert here.take("room", "user") == [("left", "a", "ann"), ("room_vacated", "a", None)]
-    one.engine.on_presence_back(Topic("occupied", "chat", "a"), "", {})
-    one.engine.on_presence_back(room, "ann", {})
+    one.engine.on_presence_lost(room, "ann", version(2))
+    one.engine.on_presence_lost(Topic("occupied", "chat", "a"), "", version(2))
+    assert here.take("room", "user", "version") == [
+        ("left", "a", "ann", "e-0000000002"),
+        ("room_vacated", "a", None, "e-0000000002"),
+    ]
+    one.engine.on_presence_back(Topic("occupied", "chat", "a"), "", {}, version(3))
+    one.engine.on_presence_back(room, "ann", {}, version(3))
     assert here.take("room") == [("room_occupied", "a"), ("joined", "a")]
 
 
@@ -328,6 +351,6 @@ async def test_a_node_without_webhooks_tells_nobody(serve: Serve) -> None:
     async with serve() as app:
         ann = await app.connect("/chat/a", user="ann")
         frames = len(await ann.received())
-        app.engine.on_presence_lost(Topic("occupied", "chat", "a"), "")
+        app.engine.on_presence_lost(Topic("occupied", "chat", "a"), "", version(2))
         assert len(await ann.received()) == 0
         assert frames

@@ -28,12 +28,14 @@ from channeld.broker.broker import (
     Position,
     PresenceEntry,
     Started,
+    Told,
     Topic,
+    tell_nobody,
 )
 from channeld.broker.once import Once
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place
-from channeld.broker.redis.entries import Entries, Leases
+from channeld.broker.redis.entries import Entries, Leases, read_version
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
 from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
@@ -78,9 +80,9 @@ class RedisBroker(SingleCalls):
             ValueError: the URL is none that is known.
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
-        self.on_presence_lost: Callable[[Topic, str], None] = lambda _topic, _user: None
-        self.on_presence_back: Callable[[Topic, str, Mapping[str, Any]], None] = (
-            lambda _topic, _user, _info: None
+        self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
+        self.on_presence_back: Callable[[Topic, str, Mapping[str, Any], Position], None] = (
+            lambda *_back: None
         )
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
         self.begin_turn: Callable[[], None] = lambda: None
@@ -231,11 +233,16 @@ class RedisBroker(SingleCalls):
         return self._ask("before", topic, keep, where, read)
 
     def enter(
-        self, topic: Topic, user: str, connection: str, info: Mapping[str, Any]
-    ) -> Answer[bool]:
-        """Count a connection in a topic's presence. True: the user was on no node, not even lingering."""
+        self,
+        topic: Topic,
+        user: str,
+        connection: str,
+        info: Mapping[str, Any],
+        told: Told = tell_nobody,
+    ) -> Answer[None]:
+        """Count a connection in a topic's presence; `told` is called if the user was on no node, not even lingering."""
         script = self._entries.enter(topic, user, connection, info)
-        script.read = partial(self._read_change, topic)
+        script.read = partial(self._read_change, topic, told)
         script.answer.on_failure = lambda: self._entries.undo(topic, user, connection)
         try:
             self._put(script)
@@ -253,10 +260,12 @@ class RedisBroker(SingleCalls):
         script = self._entries.linger(topic, user, connection, ends)
         return None if script is None else self._tell(topic, script)
 
-    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
-        """Forget a connection. While Redis is away this raises, and `on_presence_lost` comes later instead of True."""
+    def leave(
+        self, topic: Topic, user: str, connection: str, told: Told = tell_nobody
+    ) -> Later[None]:
+        """Forget a connection. While Redis is away this raises, and `on_presence_lost` is called later instead of `told`."""
         script = self._entries.leave(topic, user, connection)
-        return False if script is None else self._tell(topic, script)
+        return None if script is None else self._tell(topic, script, told)
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, on all nodes, in the order they came: as this node keeps it, where it subscribes to the topic."""
@@ -482,20 +491,24 @@ class RedisBroker(SingleCalls):
     def _tell_gap(self, topic: Topic, top: Position | None) -> None:
         self.on_gap(topic, top)
 
-    def _tell_lost(self, topic: Topic, user: str) -> None:
-        self.on_presence_lost(topic, user)
+    def _tell_lost(self, topic: Topic, user: str, version: Position) -> None:
+        self.on_presence_lost(topic, user, version)
 
-    def _tell_back(self, topic: Topic, user: str, info: Mapping[str, Any]) -> None:
-        self.on_presence_back(topic, user, info)
+    def _tell_back(
+        self, topic: Topic, user: str, info: Mapping[str, Any], version: Position
+    ) -> None:
+        self.on_presence_back(topic, user, info, version)
 
     # What the verbs share.
 
-    def _read_change(self, topic: Topic, reply: Reply) -> bool:
-        """Whether the call made its user the first or the last; what it changed must be in what is shown from now on."""
-        if len(reply) > 1:
-            self._inbox.require(topic, *reply[1:])
+    def _read_change(self, topic: Topic, told: Told, reply: Reply) -> None:
+        """Tell if its user was the first or the last; what it changed must be in what is shown from now on."""
+        is_turnout, *version = reply
+        if version:
+            self._inbox.require(topic, *version)
         self._inbox.look(topic)
-        return bool(reply[0])
+        if is_turnout:
+            told(read_version(*version))
 
     def _read_roster(self, roster: Roster) -> None:
         put = partial(self._outgoing.put, urgent=True)
@@ -511,8 +524,8 @@ class RedisBroker(SingleCalls):
             found.update((entry.user, entry) for entry in entries)
         return list(found.values())
 
-    def _tell(self, topic: Topic, script: Script) -> Answer[Any]:
-        script.read = partial(self._read_change, topic)
+    def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Any]:
+        script.read = partial(self._read_change, topic, told)
         # The record says so already: if Redis is not told, only a new session makes the two agree.
         script.answer.on_failure = self._doubt_presence
         self._put(script, urgent=True)

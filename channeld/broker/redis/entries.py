@@ -17,7 +17,7 @@ import orjson
 import trio
 from coredis.exceptions import RedisError
 
-from channeld.broker.broker import Topic
+from channeld.broker.broker import Position, Topic
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.layout import ALONE, Spread
@@ -25,7 +25,7 @@ from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
 from channeld.protocol.frames import encode
 
-__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last"]
+__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last", "read_version"]
 
 LEASE = 10.0
 RENEWAL = 3.0
@@ -35,6 +35,7 @@ _AT_ONCE = 200
 
 
 _Key: TypeAlias = tuple[Topic, str, str]
+_Lost: TypeAlias = tuple[Topic, str, Position]
 
 
 @attrs.define(eq=False)
@@ -128,8 +129,8 @@ class Leases:
 
     _names: Names
     entries: Entries
-    on_lost: Callable[[Topic, str], None]
-    on_back: Callable[[Topic, str, Mapping[str, Any]], None]
+    on_lost: Callable[[Topic, str, Position], None]
+    on_back: Callable[[Topic, str, Mapping[str, Any], Position], None]
     _spread: Spread = ALONE
     _run_id: str = attrs.field(default="", init=False)
     # Whether the session before this one was with the same run of the server, so that its numbers go on.
@@ -212,32 +213,32 @@ class Leases:
             for (key, enters, _), reply in zip(some, replies, strict=True):
                 topic, user, _ = key
                 state = states[key]
-                changed = bool(reply[0])
+                changed = read_version(*reply[1:]) if reply[0] else None
                 if not enters or state is None:
                     del told[key]
-                    if changed:
-                        self.on_lost(topic, user)
+                    if changed is not None:
+                        self.on_lost(topic, user, changed)
                     continue
                 told[key] = state[0]
-                if changed and back:
-                    self.on_back(topic, user, state[1])
+                if changed is not None and back:
+                    self.on_back(topic, user, state[1], changed)
 
     async def _reap(self, session: Session, lease: str) -> None:
-        left, rooms = 1, list[tuple[Topic, str]]()
+        left, rooms = 1, list[_Lost]()
         try:
             while left:
                 arguments = (lease, _AT_ONCE, self.entries.lease)
                 reply = await session.call("reap", (self._names.base,), arguments)
                 left, lost = read_last(reply)
-                for topic, user in lost:
+                for topic, user, version in lost:
                     if user:
-                        self.on_lost(topic, user)
+                        self.on_lost(topic, user, version)
                     else:
-                        rooms.append((topic, user))
+                        rooms.append((topic, user, version))
         finally:
             # A room is vacated after its last user has left.
-            for topic, user in rooms:
-                self.on_lost(topic, user)
+            for gone in rooms:
+                self.on_lost(*gone)
 
 
 def _chunks(packed: list[str]) -> Iterator[list[str]]:
@@ -248,13 +249,19 @@ def _unread(reply: Reply) -> Reply:
     return reply
 
 
-def read_last(reply: Reply) -> tuple[int, list[tuple[Topic, str]]]:
-    """How many entries are left to undo, and whose last ones were undone, out of the `reap` script's reply."""
+def read_version(epoch: bytes, version: int) -> Position:
+    """The version of a presence, as scripts give it."""
+    return Position(epoch.decode(), version)
+
+
+def read_last(reply: Reply) -> tuple[int, list[_Lost]]:
+    """How many entries are left to undo, and whose last ones were undone at which version, out of the `reap` script's reply."""
+    left, *rows = reply
     lost = []
-    for packed in reply[1:]:
+    for packed, epoch, version in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
         kind, channel, name, user, _ = orjson.loads(packed)
-        lost.append((Topic(kind, channel, name), user))
-    return reply[0], lost
+        lost.append((Topic(kind, channel, name), user, read_version(epoch, version)))
+    return left, lost
 
 
 def _pack(topic: Topic, user: str, connection: str) -> bytes:

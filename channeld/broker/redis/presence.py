@@ -3,8 +3,8 @@
 A topic's presence is `pi` (user to info), `po` (user to order of arrival), `pt` (one item for each live connection: a list
 whose length is read in one step, and that shrinks even when memory is full), `pv` (epoch and version of the latest
 change), and for each user `pa` (all connections, each after its lease) and `pl` (those that live; the others linger).
-Every change increments the version and is published in the same step. `n` holds what one node's lease has entered,
-`leases` when each lease ends.
+Every change increments the version and is published in the same step; the first and the last of anonymous connections
+count apart, and unpublished. `n` holds what one node's lease has entered, `leases` when each lease ends.
 """
 
 from channeld.broker.redis.newest import DROP, GATE, TAKE_ALONG
@@ -33,10 +33,10 @@ local function connections(topic, user)
   return key('a', name), key('l', name)
 end
 
-local function tell(kind, topic, user, info, skip)
+local function number(topic, stream)
   local v = key('v', topic)
   local epoch = redis.call('HGET', v, 'e')
-  local version = redis.pcall('HINCRBY', v, 'v', 1)
+  local version = redis.pcall('HINCRBY', v, stream, 1)
   if type(version) ~= 'number' then
     version = 0
   elseif not epoch then
@@ -45,7 +45,11 @@ local function tell(kind, topic, user, info, skip)
     redis.call('HSET', v, 'e', epoch)
   end
   if version > 0 then redis.call('PEXPIRE', v, 604800000) end
-  epoch = epoch or ''
+  return epoch or '', version
+end
+
+local function tell(kind, topic, user, info, skip)
+  local epoch, version = number(topic, 'v')
   local _, live = connections(topic, user)
   local count = redis.call('SCARD', live)
   redis.call('PUBLISH', base .. ':c:' .. topic, 'P1' .. kind .. struct.pack('>BI4I4I4I2I4I4', #epoch,
@@ -79,8 +83,10 @@ local function forget(lease, topic, user, connection)
   redis.call('HDEL', key('i', topic), user)
   redis.call('ZREM', key('o', topic), user)
   local is_empty = redis.call('EXISTS', key('o', topic)) == 0
-  local out = {1}
-  if user ~= '' then
+  local out
+  if user == '' then
+    out = {1, number(topic, 'a')}
+  else
     take_along(base .. ':h:' .. topic, base .. ':m:' .. topic, user)
     out = {1, tell(is_empty and 'e' or 'l', topic, user, '', '')}
   end
@@ -113,7 +119,10 @@ local known = redis.call('HGET', key('i', topic), user)
 local differs = known ~= ARGV[6] and not (known and moved)
 if differs then redis.call('HSET', key('i', topic), user, ARGV[6]) end
 if first then redis.call('ZADD', key('o', topic), redis.call('HINCRBY', KEYS[2], 'arrivals', 1), user) end
-if user == '' then return {first and 1 or 0} end
+if user == '' then
+  if first then return {1, number(topic, 'a')} end
+  return {0}
+end
 local kind = first and 'j' or differs and 'u' or gained ~= 0 and 'n'
 if not kind then return {0} end
 return {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)}
@@ -196,7 +205,7 @@ return 0
 )
 
 # KEYS: base. ARGV: the lease, how many entries to undo, who undoes it: one at a time, so that the order is one's. Returns how
-# many are left, then the entries that were a user's last.
+# many are left, then each entry that was a user's last, with epoch and version.
 _REAP = (
     _PRESENCE
     + """
@@ -208,7 +217,10 @@ redis.call('SET', base .. ':reaped:' .. ARGV[1], 1, 'EX', 86400)
 local out = {0}
 for _, entry in ipairs(redis.call('SPOP', entries, ARGV[2])) do
   local fields = cjson.decode(string.sub(entry, 33))
-  if forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5])[1] == 1 then out[#out + 1] = string.sub(entry, 33) end
+  local gone = forget(ARGV[1], string.sub(entry, 1, 32), fields[4], fields[5])
+  if gone[1] == 1 then
+    for _, part in ipairs({string.sub(entry, 33), gone[2], gone[3]}) do out[#out + 1] = part end
+  end
 end
 out[1] = redis.call('SCARD', entries)
 if out[1] == 0 then redis.call('ZREM', base .. ':leases', ARGV[1]) end

@@ -39,7 +39,9 @@ from channeld.broker.broker import (
     PresenceEntry,
     Publication,
     Started,
+    Told,
     Topic,
+    tell_nobody,
 )
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis.broker import RedisBroker
@@ -84,10 +86,8 @@ class ShardedBroker:
             ValueError: a URL is none that is known.
         """
         self.on_gap: Callable[[Topic, Position | None], None] = lambda _topic, _top: None
-        self.on_presence_lost: Callable[[Topic, str], None] = lambda _topic, _user: None
-        self.on_presence_back: Callable[[Topic, str, Info], None] = lambda _topic, _user, _info: (
-            None
-        )
+        self.on_presence_lost: Callable[[Topic, str, Position], None] = lambda *_lost: None
+        self.on_presence_back: Callable[[Topic, str, Info, Position], None] = lambda *_back: None
         self.on_health: Callable[[bool, str], None] = lambda _healthy, _reason: None
         self.begin_turn: Callable[[], None] = lambda: None
         self.end_turn: Callable[[], None] = lambda: None
@@ -282,17 +282,21 @@ class ShardedBroker:
         """Take kept frames away, at the topic's home."""
         return self._at(topic).clear(topic, keys)
 
-    def enter(self, topic: Topic, user: str, connection: str, info: Info) -> Later[bool]:
+    def enter(
+        self, topic: Topic, user: str, connection: str, info: Info, told: Told = tell_nobody
+    ) -> Later[None]:
         """Count a connection in a topic's presence, at its home."""
-        return self._asked(topic).enter(topic, user, connection, info)
+        return self._asked(topic).enter(topic, user, connection, info, told)
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
         """Count it no more, but keep its user until `leave`."""
         return self._at(topic).linger(topic, user, connection, seconds)
 
-    def leave(self, topic: Topic, user: str, connection: str) -> Later[bool]:
+    def leave(
+        self, topic: Topic, user: str, connection: str, told: Told = tell_nobody
+    ) -> Later[None]:
         """Forget a connection."""
-        return self._at(topic).leave(topic, user, connection)
+        return self._at(topic).leave(topic, user, connection, told)
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
         """Who is there, as the topic's home knows it."""

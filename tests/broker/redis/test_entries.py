@@ -7,6 +7,7 @@ import trio
 
 from channeld.broker.broker import (
     BrokerUnavailable,
+    Position,
     PresenceChange,
     PresenceEntry,
     PresenceMissed,
@@ -16,7 +17,7 @@ from channeld.broker.redis import broker, entries, roster, session
 from channeld.broker.redis.encoding import Names
 from channeld.broker.redis.entries import Entries, read_last
 from channeld.hub.shown import Shown
-from tests.broker.conftest import settle
+from tests.broker.conftest import settle, turnout
 
 ROOM = Topic("room", "lobby", "general")
 MakeServer = Callable[[str], Any]
@@ -77,9 +78,9 @@ def test_redis_is_told_what_differs() -> None:
 
 
 def test_replies_are_read() -> None:
-    assert read_last([3, b'["room","lobby","a","ann","c1"]']) == (
+    assert read_last([3, b'["room","lobby","a","ann","c1"]', b"e", 7]) == (
         3,
-        [(Topic("room", "lobby", "a"), "ann")],
+        [(Topic("room", "lobby", "a"), "ann", Position("e", 7))],
     )
 
 
@@ -88,11 +89,11 @@ async def test_a_user_on_two_nodes_enters_and_leaves_once(
     kind: str, shared_servers: MakeServer, two_nodes: Any
 ) -> None:
     one, two = await two_nodes(shared_servers(kind).url)
-    assert await one.broker.enter(ROOM, "ann", "c1", {"n": 1})
-    assert not await two.broker.enter(ROOM, "ann", "c1", {"n": 2})
+    assert await turnout(one.broker.enter, ROOM, "ann", "c1", {"n": 1})
+    assert not await turnout(two.broker.enter, ROOM, "ann", "c1", {"n": 2})
     assert await one.broker.present(ROOM) == [PresenceEntry("ann", {"n": 2}, 2)]
-    assert not await one.broker.leave(ROOM, "ann", "c1")
-    assert await two.broker.leave(ROOM, "ann", "c1")
+    assert not await turnout(one.broker.leave, ROOM, "ann", "c1")
+    assert await turnout(two.broker.leave, ROOM, "ann", "c1")
     assert await users(one) == []
 
 
@@ -171,11 +172,11 @@ async def test_who_lingers_outlives_the_node_and_leaves_in_time(
     for user, seconds in (("ann", 60.0), ("bob", 60.0), ("eve", 60.0), ("fay", 1.0)):
         await one.broker.linger(ROOM, user, "c1", seconds)
     await one.broker.aclose()
-    assert not await two.broker.enter(ROOM, "ann", "c2", {})
+    assert not await turnout(two.broker.enter, ROOM, "ann", "c2", {})
     await two.until(lambda: bool(two.told))
     assert two.told == [("lost", ROOM, "fay")]
     assert await users(two) == ["ann", "bob", "eve"]
-    assert await two.broker.leave(ROOM, "ann", "c2") is False
+    assert await turnout(two.broker.leave, ROOM, "ann", "c2") == []
 
 
 @pytest.mark.parametrize("ends", ["killed", "drained"])
@@ -380,3 +381,20 @@ async def test_an_emptied_server_ends_with_the_truth(
 def cut(node: Any) -> None:
     """Break a node's connections to Redis."""
     node.broker._current.connection.fail("cut")
+
+
+async def test_versions_grow_over_all_nodes_also_by_the_end_of_one(
+    shared_servers: MakeServer, two_nodes: Any
+) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    told: list[Any] = []
+    two.broker.on_presence_lost = lambda *lost: told.append(lost[-1])
+    versions = await turnout(one.broker.enter, ROOM, "ann", "c1", {})
+    versions += await turnout(two.broker.enter, ROOM, "bob", "c2", {})
+    await one.broker.aclose()
+    await two.until(lambda: bool(told))
+    versions += told + await turnout(two.broker.leave, ROOM, "bob", "c2")
+    versions += await turnout(two.broker.enter, ROOM, "bob", "c2", {})
+    texts = [str(version) for version in versions]
+    assert len(texts) == 5
+    assert texts == sorted(set(texts))

@@ -14,7 +14,7 @@ from channeld.broker.broker import BrokerUnavailable, Bucket, History, Position,
 from channeld.broker.once import AlreadyTaken, Once
 from channeld.broker.redis import broker, session
 from channeld.broker.redis.shards import ShardedBroker
-from tests.broker.conftest import Node, Server
+from tests.broker.conftest import Node, Server, turnout
 
 KEEP = History(size=100, ttl=60.0)
 EVERYBODY = Topic("node", "", "*")
@@ -92,7 +92,7 @@ async def test_a_shard_that_is_away_takes_its_own_topics_alone(
     for server in others:
         for room in at(node, server):
             await node.broker.publish(room, b"1", KEEP)
-            assert await node.broker.enter(room, "ann", "c1", {})
+            assert await turnout(node.broker.enter, room, "ann", "c1", {})
     samples = {tuple(sample.labels): sample.value for sample in node.broker.samples()}
     assert samples[str(frozen.socket),] == 0
     assert samples[str(others[0].socket),] == 1
