@@ -1,21 +1,22 @@
 """A hub whose publications and deliveries are spans. Used only while tracing is on.
 
-A broker on the network brings a publication back in a task that knows nothing of its sender, so the spans of what this node
-published are remembered by their bytes, the latest `MOST`. What other nodes published is delivered without a span.
+What a broker carries along with a publication for the node of its sender, the connection that is to be left out, carries the
+span for all nodes: a space and its `traceparent` behind. A node without tracing has no connection of that name, and delivers to all of its own,
+which is right: the sender is not there.
 """
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import Final, cast
+from typing import TypeVar, cast
 
 from channeld.broker.broker import Delivered, History, Placing, Position, Publication, Topic
 from channeld.broker.once import Once
 from channeld.hub.hub import Hub
 from channeld.later import Later, Promise
-from channeld.telemetry.tracing import Span, Tracing, current
+from channeld.telemetry.tracing import Span, Tracing, attached
 
-__all__ = ["MOST", "TracedHub", "TracedPromise"]
+__all__ = ["TracedHub", "TracedPromise"]
 
-MOST: Final = 1024
+T = TypeVar("T")
 
 
 class TracedPromise:
@@ -62,7 +63,6 @@ class TracedHub(Hub):
     def trace(self, tracing: Tracing) -> None:
         """Make spans from now on; called once, before anything is published."""
         self.tracing = tracing
-        self._sent: dict[bytes, Span] = {}
 
     def publish(
         self,
@@ -74,44 +74,66 @@ class TracedHub(Hub):
         placing: Placing | None = None,
     ) -> Later[Position | None]:
         """See Hub."""
-        where: dict[str, str | int] = {
-            "channeld.channel": topic.channel,
-            "channeld.target": topic.kind,
-        }
-        span = self.tracing.child("publish", where, "producer")
+        publish = super().publish
+        return self._spanned(
+            topic, skip, lambda skip: publish(topic, payload, keep, skip, once, placing)
+        )
+
+    def publish_newest(  # noqa: PLR0913 - see Hub
+        self,
+        topic: Topic,
+        payload: bytes,
+        placing: Placing,
+        keep: History | None,
+        skip: str | None,
+        once: Once | None,
+        *,
+        connection: str = "",
+    ) -> Later[bool]:
+        """See Hub."""
+        publish = super().publish_newest
+        return self._spanned(
+            topic,
+            skip,
+            lambda skip: publish(topic, payload, placing, keep, skip, once, connection=connection),
+        )
+
+    def _spanned(
+        self, topic: Topic, skip: str | None, publish: Callable[[str | None], Later[T]]
+    ) -> Later[T]:
+        is_for_clients = topic.kind != "node"
+        span = self.tracing.child("publish", _about(topic), "producer") if is_for_clients else None
         if span is None:
-            return super().publish(topic, payload, keep, skip, once, placing)
-        if len(self._sent) >= MOST:
-            del self._sent[next(iter(self._sent))]
-        self._sent[payload] = span
-        token = current.set(span)
+            return publish(skip)
         try:
-            later = super().publish(topic, payload, keep, skip, once, placing)
+            with attached(span):
+                later = publish(f"{skip or ''} {span.traceparent}")
         except BaseException as error:
             self.tracing.end(span, type(error).__name__)
             raise
-        finally:
-            current.reset(token)
         if hasattr(later, "__await__"):
             promise = TracedPromise(cast("Awaitable[object]", later), self.tracing, span)
-            return cast("Awaitable[Position | None]", promise)
+            return cast("Awaitable[T]", promise)
         self.tracing.end(span)
         return later
 
     def deliver(self, topic: Topic, delivered: Delivered) -> None:
         """See Hub."""
-        parent = (
-            self._sent.pop(delivered.payload, None) if isinstance(delivered, Publication) else None
-        )
-        if parent is None:
+        skip = delivered.skip if isinstance(delivered, Publication) else None
+        if not isinstance(delivered, Publication) or skip is None or " " not in skip:
             super().deliver(topic, delivered)
             return
+        connection, _, caller = skip.partition(" ")
+        own = Publication(
+            delivered.payload, delivered.position, connection or None, delivered.clears
+        )
+        span = self.tracing.follow("deliver", caller, _about(topic), "consumer")
         before = self._deliveries
-        where: dict[str, str | int] = {
-            "channeld.channel": topic.channel,
-            "channeld.target": topic.kind,
-        }
-        span = self.tracing.child("deliver", where, "consumer", parent)
-        super().deliver(topic, delivered)
-        where["channeld.recipients"] = self._deliveries - before
+        super().deliver(topic, own)
+        if span is not None:
+            span.attributes["channeld.recipients"] = self._deliveries - before
         self.tracing.end(span)
+
+
+def _about(topic: Topic) -> dict[str, str | int]:
+    return {"channeld.channel": topic.channel, "channeld.target": topic.kind}

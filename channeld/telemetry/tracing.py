@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import attrs
 
@@ -70,6 +70,22 @@ def traceparent() -> str | None:
     return None if span is None else span.traceparent
 
 
+class _Context(NamedTuple):
+    """Where a span belongs; `is_sampled` is the caller's decision, if there is a caller."""
+
+    trace: int
+    parent: int | None
+    is_sampled: bool | None
+
+
+def _context(caller: object) -> _Context | None:
+    """What a `traceparent` says; None of nonsense."""
+    found = _TRACEPARENT.fullmatch(caller) if isinstance(caller, str) else None
+    if found is None or not int(found[1], 16) or not int(found[2], 16):
+        return None
+    return _Context(int(found[1], 16), int(found[2], 16), bool(int(found[3], 16) & 1))
+
+
 class Tracing:
     """Begins and ends spans.
 
@@ -108,18 +124,30 @@ class Tracing:
         link: tuple[int, int] | None = None,
     ) -> Span | None:
         """Begin what a client asked for; `caller` is its `traceparent`, None or nonsense. None: it is not recorded."""
-        found = _TRACEPARENT.fullmatch(caller) if isinstance(caller, str) else None
-        parent = None
-        if found is not None and int(found[1], 16) and int(found[2], 16):
-            trace, parent = int(found[1], 16), int(found[2], 16)
-            follows = self._follows
-            is_sampled = bool(int(found[3], 16) & 1) if follows else self._chooses(trace)
-        else:
-            trace = self._random_bits(128) or 1
-            is_sampled = self._chooses(trace)
-        if not is_sampled:
+        if (context := _context(caller)) is None:
+            context = _Context(self._random_bits(128) or 1, None, is_sampled=None)
+        return self._begin(context, name, "server", attributes, link)
+
+    def follow(
+        self, name: str, caller: str, attributes: dict[str, str | int], kind: Kind
+    ) -> Span | None:
+        """Begin a part of a span of another process, by its `traceparent`. None: it is not recorded, or nonsense."""
+        context = _context(caller)
+        return None if context is None else self._begin(context, name, kind, attributes)
+
+    def _begin(
+        self,
+        context: "_Context",
+        name: str,
+        kind: Kind,
+        attributes: dict[str, str | int],
+        link: tuple[int, int] | None = None,
+    ) -> Span | None:
+        is_sampled = context.is_sampled if self._follows else None
+        if not (self._chooses(context.trace) if is_sampled is None else is_sampled):
             return None
-        return Span(trace, self._new_id(), parent, name, "server", self._now(), attributes, link)
+        now, id = self._now(), self._new_id()
+        return Span(context.trace, id, context.parent, name, kind, now, attributes, link)
 
     def child(
         self,

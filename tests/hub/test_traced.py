@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from channeld.broker.broker import BrokerUnavailable, Delivered, Publication
-from channeld.hub.traced import MOST, TracedHub, TracedPromise
+from channeld.broker.broker import BrokerUnavailable, Delivered, Publication, Topic
+from channeld.hub.hub import Hub
+from channeld.hub.traced import TracedHub, TracedPromise
 from channeld.later import run_sync
 from channeld.telemetry.tracing import Span, Tracing, attached
 from channeld.timers import Timers
-from tests.hub.kit import HandClock, Kit, room
+from tests.hub.kit import FakeMember, HandClock, Kit, room
 
 
 class Promised:
@@ -90,11 +91,54 @@ def test_what_was_published_elsewhere_is_delivered_without_a_span() -> None:
     assert spans == []
 
 
-def test_a_delivery_that_never_comes_is_forgotten() -> None:
-    tracing = made([])
-    hub = traced(Kit(), tracing)
-    hub.broker.publish = lambda *_: Promised()  # type: ignore[method-assign]
+def delivered_by(hub: TracedHub) -> Publication:
+    """What comes back of a publication, as all nodes get it."""
+    taken: list[Publication] = []
+    hub.broker.publish = lambda _topic, payload, _keep, skip, *_: taken.append(  # type: ignore[method-assign]
+        Publication(payload, None, skip)
+    )
+    with attached(hub.tracing.receive("message say", None, {})):
+        hub.publish(room("x"), b'{"type":"hi"}', None, "ann")
+    return taken[0]
+
+
+def joined(hub: Hub, name: str) -> FakeMember:
+    member = FakeMember(name, name)
+    run_sync(hub.attach(member, "room"))
+    run_sync(hub.join(member, room("x")))
+    return member
+
+
+def test_a_delivery_on_another_node_is_a_part_of_the_publication() -> None:
+    here: list[Span] = []
+    there: list[Span] = []
+    kit = Kit()
+    hub = traced(kit, made(there))
+    ann, bob = joined(hub, "ann"), joined(hub, "bob")
+    hub.deliver(room("x"), delivered_by(traced(Kit(), made(here))))
+    [publish], [deliver] = here, there
+    assert (deliver.trace, deliver.parent) == (publish.trace, publish.id)
+    assert (deliver.name, deliver.kind) == ("deliver", "consumer")
+    assert (ann.peer.take(), bob.peer.take()) == ([], [{"type": "hi"}])
+
+
+def test_a_node_without_tracing_delivers_what_a_traced_one_published() -> None:
+    kit = Kit()
+    bob = joined(kit.hub, "bob")
+    kit.hub.deliver(room("x"), delivered_by(traced(Kit(), made([]))))
+    assert bob.peer.take() == [{"type": "hi"}]
+
+
+def test_nonsense_behind_the_connection_makes_no_span() -> None:
+    spans: list[Span] = []
+    hub = traced(Kit(), made(spans))
+    hub.deliver(room("x"), Publication(b"{}", None, "ann 00-nonsense"))
+    assert spans == []
+
+
+def test_what_nodes_tell_each_other_has_no_span() -> None:
+    spans: list[Span] = []
+    tracing = made(spans)
     with attached(tracing.receive("message say", None, {})):
-        for number in range(MOST + 10):
-            hub.publish(room("x"), b"%d" % number)
-    assert len(hub._sent) == MOST
+        traced(Kit(), tracing).publish(Topic("node", "", "*"), b"{}")
+    assert spans == []
