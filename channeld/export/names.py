@@ -13,14 +13,17 @@ LONGEST: Final = 80
 # Words that mean something else in one of the targets, in the client or in the generated modules' imports.
 TAKEN: Final = frozenset(
     {
-        "Answer", "Answers", "Any", "AnyFrame", "Array", "Boolean", "ChannelClient",
-        "ChannelError", "ChannelMap", "ChannelTypes", "Date", "Ending", "Error", "Exception",
-        "Exclude", "Extract", "False", "Final", "Function", "Generic", "JSON",
-        "List", "Literal", "Map", "Mapping", "Math", "Never", "None",
-        "NotRequired", "Number", "Object", "Omit", "Options", "Partial", "Pending",
-        "Pick", "Promise", "Protocol", "Readonly", "Record", "Required", "Set",
-        "Socket", "SocketClass", "State", "String", "Symbol", "Token", "True",
-        "Type", "TypeAlias", "TypedDict", "URL", "Union", "WebSocket",
+        "ANSWERS", "AbortController", "Answer", "Answers", "Any", "AnyFrame", "Array",
+        "BaseException", "Boolean", "CHANNELS", "ChannelClient", "ChannelError", "ChannelMap",
+        "ChannelNames", "ChannelTypes", "Date", "Ending", "Error", "EventSocket", "Exception",
+        "Exclude", "Extract", "False", "Final", "Function", "Generic", "JSON", "List", "Listener",
+        "Literal", "Loose", "Map", "Mapping", "Math", "Never", "NoReturn", "None", "NotRequired",
+        "Number", "OSError", "Object", "Omit", "Options", "PATHS", "Partial", "Pending", "Pick",
+        "Present", "Promise", "Protocol", "Readonly", "ReadonlyMap", "Record",
+        "RequestCredentials", "Required", "Response", "ReturnType", "Set", "Socket",
+        "SocketClass", "SplitResult", "State", "StopAsyncIteration", "String", "Symbol",
+        "TextDecoder", "TimeoutError", "Timer", "Token", "Transport", "True", "Type", "TypeAlias",
+        "TypeError", "TypedDict", "URL", "Union", "ValueError", "Waiting", "WebSocket",
     }
 )  # fmt: skip
 

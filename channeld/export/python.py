@@ -39,7 +39,9 @@ from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 _CLIENT_IMPORTS: Final = """\
 import contextlib
 import dataclasses
+import functools
 import json
+import math
 import random
 import re
 import ssl
@@ -49,10 +51,11 @@ import typing
 from collections import abc
 """
 _CLIENT_LIBRARIES: Final = """\
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import anyio
 import anyio.abc
+import h11
 import wsproto
 import wsproto.utilities
 from wsproto import events

@@ -55,6 +55,12 @@ channels:
     history: {size: 50, ttl: 1h}
     messages:
       order: {schema: {type: object, required: [item], properties: {item: {type: string}}, additionalProperties: false}, once: 10m, route: room}
+  desk:
+    path: /desk
+    auth: session
+    rooms: desk
+    presence: {grace: 0s, state: {type: object, properties: {mood: {type: string}}, additionalProperties: false}}
+    messages: {say: {schema: true, route: room}}
   gate:
     path: /gate/{code}
     params: {code: {type: integer}}

@@ -17,7 +17,7 @@ from tests.export.kit import contract_of_file
 from tests.system.kit import Client, token
 
 pytestmark = pytest.mark.slow
-Run = Callable[[str], Program]
+Run = Callable[..., Program]
 
 HEAD = """
 import json, sys
@@ -31,7 +31,7 @@ def report(step, **more):
 def states(state, ending):
     report(state, **({} if ending is None else {"code": ending.code, "reason": ending.reason}))
 
-quick = {"backoff": (0.02, 0.1), "on_state": states, "on_gap": lambda room: report("gap", room=room)}
+quick = {"transports": TRANSPORTS, "backoff": (0.02, 0.1), "on_state": states, "on_gap": lambda room: report("gap", room=room)}
 
 async def hear(client):
     async for frame in client:
@@ -69,12 +69,24 @@ def line(site: Site) -> Iterator[Line]:
 @pytest.fixture(params=["asyncio", "trio"])
 def run(request: pytest.FixtureRequest, site: Site) -> Iterator[Run]:
     with contextlib.ExitStack() as stack:
-        yield lambda body: stack.enter_context(running(site.folder, body, request.param))
+        yield lambda body, *transports: stack.enter_context(
+            running(site.folder, body, request.param, transports or ("websocket", "sse"))
+        )
+
+
+@pytest.fixture(params=["websocket", "sse"])
+def run_over(request: pytest.FixtureRequest, run: Run) -> Run:
+    """One that has this transport only."""
+    return lambda body: run(body, request.param)
 
 
 @contextlib.contextmanager
-def running(folder: Path, body: str, backend: str) -> Iterator[Program]:
-    text = HEAD + textwrap.indent(textwrap.dedent(body), "    ")
+def running(
+    folder: Path, body: str, backend: str, transports: tuple[str, ...]
+) -> Iterator[Program]:
+    text = HEAD.replace("TRANSPORTS", repr(transports)) + textwrap.indent(
+        textwrap.dedent(body), "    "
+    )
     folder.joinpath("program.py").write_text(f"{text}\n\nanyio.run(main, backend={backend!r})\n")
     process = subprocess.Popen(
         [sys.executable, "program.py"],
@@ -98,8 +110,8 @@ def lobby(port: int) -> str:
     return LOBBY.replace("PORT", str(port))
 
 
-def test_rooms_are_joined_again_after_a_restart(site: Site, run: Run) -> None:
-    program = run(lobby(site.port))
+def test_rooms_are_joined_again_after_a_restart(site: Site, run_over: Run) -> None:
+    program = run_over(lobby(site.port))
     program.report("ready")
     site.say("news", "before")
     assert program.report("say")["text"] == "before"
@@ -111,8 +123,8 @@ def test_rooms_are_joined_again_after_a_restart(site: Site, run: Run) -> None:
     assert program.report("say") == {"step": "say", "room": "news", "text": "after"}
 
 
-def test_what_was_missed_comes_once_and_in_order(site: Site, line: Line, run: Run) -> None:
-    program = run(lobby(line.port))
+def test_what_was_missed_comes_once_and_in_order(site: Site, line: Line, run_over: Run) -> None:
+    program = run_over(lobby(line.port))
     program.report("ready")
     site.say("news", "1")
     assert program.report("say")["text"] == "1"
@@ -127,8 +139,8 @@ def test_what_was_missed_comes_once_and_in_order(site: Site, line: Line, run: Ru
     assert program.report("say")["text"] == "4"
 
 
-def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run: Run) -> None:
-    program = run(
+def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run_over: Run) -> None:
+    program = run_over(
         f"""
         options = {{**quick, "token": "{token("ann")}"}}
         base = "ws://127.0.0.1:{line.port}"
@@ -148,8 +160,8 @@ def test_a_joined_room_is_recovered_by_the_url(site: Site, line: Line, run: Run)
 
 
 @pytest.mark.parametrize("place", ["header", "query", "subprotocol", "message"])
-def test_a_token_is_renewed_before_it_ends(site: Site, run: Run, place: str) -> None:
-    program = run(
+def test_a_token_is_renewed_before_it_ends(site: Site, run_over: Run, place: str) -> None:
+    program = run_over(
         f"""
         tokens = [{token("ann", lifetime=20)!r}, {token("ann")!r}]
         async def fresh():
@@ -169,8 +181,74 @@ def test_a_token_is_renewed_before_it_ends(site: Site, run: Run, place: str) -> 
     assert program.report("closed")["code"] == 1000
 
 
-def test_what_ends_for_good_ends_the_iteration(site: Site, run: Run) -> None:
+def test_where_a_proxy_lets_no_websocket_through_it_falls_back(site: Site, run: Run) -> None:
+    with contextlib.closing(Line(site.port, blocks_upgrades=True)) as proxy:
+        program = run(lobby(proxy.port) + '    report("over", transport=lobby.transport)\n')
+        assert program.report("over")["transport"] == "sse"
+        proxy.cut()
+        program.report("waiting")
+        site.say("news", "missed")
+        proxy.restore()
+        assert program.report("say")["text"] == "missed"
+        site.say("news", "later")
+        assert program.report("say")["text"] == "later"
+
+
+def test_many_frames_travel_in_posts_that_the_server_takes(site: Site, run: Run) -> None:
     program = run(
+        f"""
+        async with connect("ws://127.0.0.1:{site.port}", "lobby", {{}}, **quick) as lobby:
+            answers = []
+            await lobby.subscribe("bulk")
+            async def say():
+                answer = await lobby.send({{"type": "say", "room": "bulk", "text": "x" * 10_000}})
+                answers.append(answer["type"])
+            async with anyio.create_task_group() as group:
+                for _ in range(40):
+                    group.start_soon(say)
+            report("answers", count=len(answers), types=sorted(set(answers)))
+        """,
+        "sse",
+    )
+    assert program.report("answers") == {"step": "answers", "count": 40, "types": ["ack"]}
+
+
+def test_who_is_there_is_kept_and_ones_own_state_is_said_again(
+    site: Site, line: Line, run_over: Run
+) -> None:
+    def heard_of_ann(event: str) -> dict[str, object]:
+        while (frame := bob.receive("presence")).get("event") != event:
+            pass
+        return frame
+
+    def present(users: dict[str, object]) -> None:
+        while program.report("present")["users"] != users:
+            pass
+
+    with Client(f"ws://127.0.0.1:{site.port}/desk?token={token('bob')}") as bob:
+        program = run_over(
+            f"""
+            async with connect("ws://127.0.0.1:{line.port}", "desk", {{}}, **quick, token={token("ann")!r}) as desk:
+                await desk.set_state({{"mood": "busy"}}, "desk")
+                async for frame in desk:
+                    if frame["type"] == "presence":
+                        report("present", users={{user: each.get("state") for user, each in desk.present("desk").items()}})
+            """
+        )
+        assert heard_of_ann("update")["state"] == {"mood": "busy"}
+        present({"ann": None, "bob": None})
+        line.cut()
+        heard_of_ann("leave")
+        assert bob.ask("presence", room="desk", set={"mood": "calm"})["type"] == "ack"
+        line.restore()
+        assert heard_of_ann("update")["state"] == {"mood": "busy"}
+        present({"ann": None, "bob": {"mood": "calm"}})
+        assert bob.ask("presence", room="desk", set=None)["type"] == "ack"
+        present({"ann": None, "bob": None})
+
+
+def test_what_ends_for_good_ends_the_iteration(site: Site, run_over: Run) -> None:
+    program = run_over(
         f"""
         base = "ws://127.0.0.1:{site.port}"
         async with connect(base, "room", {{"room_id": "den"}}, **quick, token="nonsense") as room:
@@ -204,7 +282,7 @@ def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) ->
         """
     )
     words = [program.report("wrong")["words"] for _ in range(6)]
-    assert words[0] == "there is no channel 'rooom', but gate, lobby, room, shop"
+    assert words[0] == "there is no channel 'rooom', but desk, gate, lobby, room, shop"
     assert words.pop(4) == "'shop' has no query parameter 'flor', but floor"
     assert words[1] == words[3] == "the path of 'room' needs the param 'room_id'"
     assert words[2] == "the path of 'room' has no param 'id', but room_id"
@@ -212,8 +290,8 @@ def test_wrong_names_are_told_with_those_that_there_are(site: Site, run: Run) ->
     assert "say" in words[4]
 
 
-def test_query_parameters_are_sent(site: Site, run: Run) -> None:
-    program = run(
+def test_query_parameters_are_sent(site: Site, run_over: Run) -> None:
+    program = run_over(
         f"""
         async with connect("ws://127.0.0.1:{site.port}", "shop", {{}}, query={{"floor": 3}}) as shop:
             await shop.send({{"type": "order", "item": "tea"}})
@@ -255,8 +333,8 @@ def test_a_frame_without_one_is_not(run: Run) -> None:
         assert len(server.frames) == 1
 
 
-def test_a_refused_frame_raises_with_its_code(site: Site, run: Run) -> None:
-    program = run(
+def test_a_refused_frame_raises_with_its_code(site: Site, run_over: Run) -> None:
+    program = run_over(
         f"""
         async with connect("ws://127.0.0.1:{site.port}", "lobby", {{}}, **quick) as lobby:
             try:

@@ -119,11 +119,11 @@ export class ChannelClient {
     }
     /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
     async setState(state, room) {
+        await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
         if (state === null)
             this.#states.delete(room);
         else
             this.#states.set(room, state);
-        await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
     }
     /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
     present(room) { return this.#present.get(room) ?? new Map(); }

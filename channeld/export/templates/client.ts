@@ -180,9 +180,9 @@ export class ChannelClient<C extends ChannelTypes> {
 
   /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
   async setState(state: object | null, room?: string): Promise<void> {
+    await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
     if (state === null) this.#states.delete(room);
     else this.#states.set(room, state);
-    await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
   }
 
   /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
