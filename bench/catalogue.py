@@ -1,47 +1,77 @@
 """Who is measured: channeld, its peers and the floors, how each is started and what each does with a message."""
 
 import resource
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from install import BENCH, BUILD, DEBIAN, PYTHON, VENV, compile_c
-from tokens import SECRET
+from install import BENCH, BUILD, DEBIAN, PYTHON, VENV, certificate, compile_c
+from tokens import SECRET, USERS, secure_paths
 
 ROOT = BENCH.parent
 PEERS = BENCH / "peers"
+Command = Callable[[int, str], list[str]]
+"""Starts a server on a port, in a flavour: `plain`, `tls` or `deflate`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """One server. `command` gets the port; `does` is what it does with a message, for the table's reader."""
+    """One server; `does` is what it does with a message, for the table's reader."""
 
     name: str
     title: str
     does: str
-    command: Callable[[int], list[str]]
+    command: Command
     packages: tuple[str, ...] = ()
     protocol: str = "plain"
-    works: frozenset[str] = frozenset({"echo", "fan", "open"})
-    echo: str = "/echo"
-    fan: str = "/fan"
-    idle: str = "/idle"
+    paths: dict[str, str] = field(default_factory=dict)
     ready: str | None = None
-    ignore: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
-    growth: bool = False
-    quick: bool = False
     ours: bool = False
     floor: bool = False
 
+    def path(self, place: str) -> str | None:
+        """The path of a place, or the file of paths; None where there is no such place."""
+        if self.ours and place in SECURE:
+            return str(secure_paths(BUILD / f"{place}-paths.txt", SECURE[place]))
+        return (PLACES | self.paths).get(place) or None
 
-def python_peer(script: str, *arguments: str) -> Callable[[int], list[str]]:
-    return lambda port: [str(PYTHON), str(PEERS / script), str(port), *arguments]
+
+PLACES = {"echo": "/echo", "fan": "/fan", "idle": "/idle", "bare": "/idle"} | dict.fromkeys(
+    ("event", "document"), "/echo"
+)
+"""Where a peer is asked, unless it says otherwise; nowhere is the empty text."""
+SECURE = {"idle": 4, "presence": USERS}
+"""channeld's places that take a token, and how many users share a room there."""
 
 
-def node_peer(script: str) -> Callable[[int], list[str]]:
-    return lambda port: ["node", str(PEERS / script), str(port)]
+def security(flavour: str) -> dict[str, str]:
+    """What tells a peer's script of its flavour."""
+    if flavour != "tls":
+        return {"BENCH_FLAVOUR": flavour}
+    paths = map(str, certificate())
+    return {"BENCH_FLAVOUR": flavour} | dict(
+        zip(("BENCH_CERTIFICATE", "BENCH_KEY"), paths, strict=True)
+    )
+
+
+def in_environment(variables: dict[str, str], command: list[str]) -> list[str]:
+    return ["env", *(f"{name}={value}" for name, value in variables.items()), *command]
+
+
+def python_peer(script: str, *arguments: str) -> Command:
+    command = [str(PYTHON), str(PEERS / script)]
+    return lambda port, flavour: in_environment(
+        security(flavour), [*command, str(port), *arguments]
+    )
+
+
+def node_peer(script: str) -> Command:
+    command = ["node", str(PEERS / script)]
+    return lambda port, flavour: in_environment(security(flavour), [*command, str(port)])
 
 
 def channeld_python() -> str:
@@ -52,24 +82,29 @@ def channeld_python() -> str:
     return sys.executable
 
 
-def channeld(port: int) -> list[str]:
-    return [
-        "env",
-        f"CHANNELD_BENCH_PORT={port}",
-        channeld_python(),
-        "-m",
-        "channeld",
-        "run",
-        str(BENCH / "channels.yaml"),
-    ]
+FLAVOURS = {"plain": "", "deflate": "compression: true"}
 
 
-def c_floor(flush: str) -> Callable[[int], list[str]]:
-    return lambda port: [str(compile_c(BENCH / "floors" / "floor.c")), str(port), flush]
+def channeld(python: str, source: Path | None, port: int, flavour: str) -> list[str]:
+    """Runs channeld of a checkout, or the one that the interpreter has."""
+    if flavour == "tls":
+        extra = "tls: {{certificate: {}, key: {}}}".format(*certificate())
+    else:
+        extra = FLAVOURS[flavour]
+    config = BUILD / "state" / f"channels-{flavour}.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    text = (BENCH / "channels.yaml").read_text(encoding="utf-8")
+    config.write_text(text.replace("server:\n", f"server:\n  {extra}\n"), encoding="utf-8")
+    variables = {"CHANNELD_BENCH_PORT": str(port), "PYTHONPATH": str(source) if source else ""}
+    return in_environment(variables, [python, "-P", "-m", "channeld", "run", str(config)])
 
 
-def python_floor(flush: str) -> Callable[[int], list[str]]:
-    return lambda port: [channeld_python(), str(BENCH / "floors" / "floor.py"), str(port), flush]
+def c_floor(flush: str) -> Command:
+    return lambda port, _: [str(compile_c(BENCH / "floors" / "floor.c")), str(port), flush]
+
+
+def python_floor(flush: str) -> Command:
+    return lambda port, _: [channeld_python(), str(BENCH / "floors" / "floor.py"), str(port), flush]
 
 
 def written(template: str, port: int) -> Path:
@@ -92,31 +127,61 @@ def written(template: str, port: int) -> Path:
     return target
 
 
-def nchan(port: int) -> list[str]:
+def nchan(port: int, _: str) -> list[str]:
     config = written("nginx.conf.in", port)
     return [str(DEBIAN / "root/usr/sbin/nginx"), "-p", str(config.parent), "-c", str(config)]
 
 
-def nats(port: int) -> list[str]:
+def nats(port: int, _: str) -> list[str]:
     return [str(VENV / "bin" / "nats-server"), "-c", str(written("nats.conf.in", port))]
 
 
+OURS = {
+    "does": "parses, validates against the JSON Schema, counts, limits, routes, re-encodes; connects and idles "
+    "with a verified JWT, a room and presence; logs at `info`",
+    "paths": {"fan": "/fan/bench", "bare": "/echo", "event": "/event", "document": "/document"},
+    "ready": '"authenticated"',
+    "environment": {"CHANNELD_BENCH_SECRET": SECRET},
+    "ours": True,
+}
+
+ASK = """
+import platform, importlib.util as it
+found = it.find_spec("channeld.hub.hub") if it.find_spec("channeld") else None
+print(platform.python_version(), not found and "source" or found.origin.endswith(".so") and "compiled" or "installed")
+"""
+
+
+def another_channeld(path: Path) -> Peer:
+    """channeld of another checkout, or on another interpreter (with the channeld that it has, or else this source)."""
+    if path.is_dir():
+        ask = ["git", "-C", str(path), "rev-parse", "--short=8", "HEAD"]
+        title = "channeld at " + subprocess.check_output(ask, text=True).strip()
+        command = partial(channeld, channeld_python(), path)
+    else:
+        answer = subprocess.check_output(
+            in_environment({"PYTHONPATH": ""}, [str(path), "-P", "-c", ASK]), text=True
+        )
+        version, kind = answer.split()
+        title = f"channeld on Python {version} ({path})" + ", compiled" * (kind == "compiled")
+        command = partial(channeld, str(path), ROOT if kind == "source" else None)
+    return Peer(name=f"channeld:{path}", title=title, command=command, **OURS)  # type: ignore[arg-type]
+
+
 NODE_SEARCH = {"NODE_PATH": str(BUILD / "node_modules")}
+SOCKETIO = {
+    "echo": "/socket.io/?EIO=4&transport=websocket",
+    "fan": "/socket.io/?EIO=4&transport=websocket&fan=1",
+    "idle": "/socket.io/?EIO=4&transport=websocket",
+}
 BYTES = "echoes or copies the text; looks at nothing in it"
 
 CATALOGUE: tuple[Peer, ...] = (
     Peer(
         name="channeld",
         title="**channeld**",
-        does="parses, validates against the JSON Schema, counts, limits, routes, re-encodes; connects and idles "
-        "with a verified JWT, a room and presence",
-        command=channeld,
-        fan="/fan/bench",
-        ready='"authenticated"',
-        environment={"CHANNELD_BENCH_SECRET": SECRET},
-        growth=True,
-        quick=True,
-        ours=True,
+        command=partial(channeld, channeld_python(), ROOT),
+        **OURS,  # type: ignore[arg-type]
     ),
     Peer(
         name="websockets",
@@ -124,8 +189,6 @@ CATALOGUE: tuple[Peer, ...] = (
         does=BYTES + "; its own `broadcast`, which frames once",
         packages=("pypi:websockets",),
         command=python_peer("websockets_peer.py", "asyncio"),
-        growth=True,
-        quick=True,
     ),
     Peer(
         name="websockets-uvloop",
@@ -140,6 +203,7 @@ CATALOGUE: tuple[Peer, ...] = (
         does=BYTES + "; a loop of `send_text` over the members",
         packages=("pypi:starlette", "pypi:uvicorn[standard]"),
         command=python_peer("starlette_peer.py", "auto"),
+        paths={"event": "/parsed", "document": "/parsed"},
     ),
     Peer(
         name="starlette-wsproto",
@@ -163,9 +227,7 @@ CATALOGUE: tuple[Peer, ...] = (
         packages=("pypi:python-socketio", "pypi:uvicorn[standard]"),
         command=python_peer("python_socketio_peer.py"),
         protocol="socketio",
-        echo="/socket.io/?EIO=4&transport=websocket",
-        fan="/socket.io/?EIO=4&transport=websocket&fan=1",
-        idle="/socket.io/?EIO=4&transport=websocket",
+        paths=SOCKETIO,
     ),
     Peer(
         name="trio-websocket",
@@ -173,8 +235,6 @@ CATALOGUE: tuple[Peer, ...] = (
         does=BYTES + "; a loop of `send_message` over the members",
         packages=("pypi:trio-websocket",),
         command=python_peer("trio_websocket_peer.py", "plain"),
-        growth=True,
-        quick=True,
     ),
     Peer(
         name="trio-websocket-validated",
@@ -182,7 +242,6 @@ CATALOGUE: tuple[Peer, ...] = (
         does="parses, validates against the same schema and re-encodes; nothing else",
         packages=("pypi:trio-websocket", "pypi:jsonschema"),
         command=python_peer("trio_websocket_peer.py", "validated"),
-        quick=True,
     ),
     Peer(
         name="picows",
@@ -197,8 +256,7 @@ CATALOGUE: tuple[Peer, ...] = (
         does="copies the bytes; looks at nothing; keeps no history (`nchan_store_messages off`); has no echo",
         packages=("debian:nginx", "debian:libnginx-mod-nchan", "folder:/var/lib/nginx"),
         command=nchan,
-        works=frozenset({"fan", "open"}),
-        growth=True,
+        paths={"echo": ""},
     ),
     Peer(
         name="nats",
@@ -216,7 +274,6 @@ CATALOGUE: tuple[Peer, ...] = (
         packages=("node:", "npm:ws"),
         command=node_peer("ws_peer.js"),
         environment=NODE_SEARCH,
-        growth=True,
     ),
     Peer(
         name="socket.io",
@@ -225,9 +282,7 @@ CATALOGUE: tuple[Peer, ...] = (
         packages=("node:", "npm:socket.io"),
         command=node_peer("socketio_peer.js"),
         protocol="socketio",
-        echo="/socket.io/?EIO=4&transport=websocket",
-        fan="/socket.io/?EIO=4&transport=websocket&fan=1",
-        idle="/socket.io/?EIO=4&transport=websocket",
+        paths=SOCKETIO,
         environment=NODE_SEARCH,
     ),
     Peer(
@@ -237,14 +292,12 @@ CATALOGUE: tuple[Peer, ...] = (
         packages=("node:", "npm:uwebsockets"),
         command=node_peer("uwebsockets_peer.js"),
         environment=NODE_SEARCH,
-        growth=True,
     ),
     Peer(
         name="c-floor",
         title="floor: C, one write per delivery",
         does="epoll, recv, unmask, send; no server",
         command=c_floor("message"),
-        quick=True,
         floor=True,
     ),
     Peer(
@@ -252,8 +305,6 @@ CATALOGUE: tuple[Peer, ...] = (
         title="floor: C, one write per member and turn",
         does="epoll, recv, unmask, send; no server; what one turn brought goes out in one write",
         command=c_floor("turn"),
-        growth=True,
-        quick=True,
         floor=True,
     ),
     Peer(

@@ -13,6 +13,8 @@ VENV = BUILD / "venv"
 PYTHON = VENV / "bin" / "python"
 DEBIAN = BUILD / "debian"
 TIME_LIMIT = 300
+C_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra")
+TLS_FLAGS = ("-DTLS", "-lssl", "-lcrypto", "-lz")
 
 
 class NotInstalledError(Exception):
@@ -40,9 +42,17 @@ def compile_c(source: Path) -> Path:
     target = BUILD / source.stem
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(exist_ok=True)
-        flags = ["-std=c11", "-O2", "-Wall", "-Wextra"]
-        run(["cc", *flags, "-o", str(target), str(source)], source.name, cwd=BENCH)
+        command = ["cc", *C_FLAGS, "-o", str(target), str(source)]
+        run([*command, *TLS_FLAGS] if has_openssl() else command, source.name, cwd=BENCH)
     return target
+
+
+def has_openssl() -> bool:
+    """Whether what the load client needs for TLS and compression can be compiled here."""
+    headers = "#include <openssl/ssl.h>\n#include <zlib.h>\n"
+    command = ["cc", "-E", "-x", "c", "-"]
+    done = subprocess.run(command, input=headers, capture_output=True, text=True, check=False)
+    return done.returncode == 0
 
 
 def pypi(requirement: str) -> str:
@@ -106,6 +116,17 @@ def folder(name: str) -> str:
     except OSError as error:
         raise NotInstalledError(f"{name} is needed: {error.strerror}") from None
     return ""
+
+
+def certificate() -> tuple[Path, Path]:
+    """A certificate and its key for 127.0.0.1, made once."""
+    made = BUILD / "certificate.pem", BUILD / "key.pem"
+    if not made[0].exists():
+        BUILD.mkdir(exist_ok=True)
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
+        command = ["openssl", "req", "-x509", *kind, "-subj", "/CN=127.0.0.1"]
+        run([*command, "-out", str(made[0]), "-keyout", str(made[1])], "a certificate")
+    return made
 
 
 INSTALLERS = {"pypi": pypi, "npm": npm, "debian": debian, "node": node, "folder": folder}

@@ -10,6 +10,10 @@
  * With several `--ports` a room's members are dealt out over them in turn, the first to the first port; deliveries to
  * another port than the sender's are `far`, and have their latency apart.
  *
+ * `--message` names a file with the message to send, whose `text` starts with 16 digits' room for who sent it and which it
+ * is. `--tls 1` speaks TLS and looks at no certificate; `--deflate` offers permessage-deflate in the words it is given, and
+ * sends uncompressed, as RFC 7692 allows. `--talkers` of a paced echo are those that speak, the rest only listens.
+ *
  * A lost, doubled, altered or overtaken delivery, a close, or 20 seconds without progress end it with status 1 and a
  * sentence on stderr. The server's CPU is the kernel's own clock of its processes (clock_getcpuclockid, nanoseconds,
  * user and system, all threads), read here at the very ends of each measurement, and said of each process as well. */
@@ -19,6 +23,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#ifdef TLS
+#include <openssl/ssl.h>
+#include <zlib.h>
+#endif
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,17 +38,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE = 100, MAX_FRAME = 160, READ_SIZE = 1 << 18, EVENTS = 1024, RING = 64 };
+enum { MESSAGE = 100, READ_SIZE = 1 << 20, EVENTS = 1024, RING = 64, AROUND = 64, DIGITS = 17 };
 enum { MAX_PIDS = 16, MAX_PORTS = 16, MAX_STEPS = 64 };
 static const double STALL = 20.0; /* seconds without progress before we give up */
 
-#define HEAD "{\"type\":\"chat\",\"text\":\""
-#define TAIL "\"}"
-enum { HEAD_LEN = sizeof HEAD - 1, TAIL_LEN = sizeof TAIL - 1, TEXT = MESSAGE - HEAD_LEN - TAIL_LEN, DIGITS = 17 };
+#define KEY "\"text\":\""
 
 enum mode { ECHO_, FAN, PACE, OPEN };
 enum protocol { PLAIN, NATS, SOCKETIO };
-enum state { CONNECTING, UPGRADING, GREETING, READY };
+enum state { CONNECTING, SHAKING, UPGRADING, GREETING, READY };
 
 struct conn {
     int fd, id;
@@ -51,6 +57,10 @@ struct conn {
     uint64_t sent, received; /* echo: messages of this connection */
     uint64_t due[RING];      /* echo: when each message in flight was sent, or was due */
     uint64_t began;
+#ifdef TLS
+    SSL *tls;
+    z_stream *inflater;
+#endif
 };
 
 struct snapshot {
@@ -61,9 +71,9 @@ struct snapshot {
 static struct {
     enum mode mode;
     enum protocol protocol;
-    int ports[MAX_PORTS], n_ports, connections, window, senders, concurrency;
+    int ports[MAX_PORTS], n_ports, connections, window, senders, concurrency, talkers, tls;
     double seconds, warmup, rate;
-    const char *ready, *ignore;
+    const char *ready, *deflate;
     char **paths;
     int n_paths, steps[MAX_STEPS], n_steps, cores[2], n_cores;
     clockid_t clocks[MAX_PIDS];
@@ -72,7 +82,12 @@ static struct {
 
 static struct conn *conns;
 static int epfd, opened, n_ready;
-static char pad[TEXT + 1], *buffer;
+static char *buffer, *frames; /* what was read; the frames of one write */
+/* The message as it is sent but for the digits, which stand at `text_at`; its type in quotes. */
+static struct {
+    char *bytes, type[64];
+    size_t size, text_at, text_size;
+} message;
 static uint64_t deliveries, now, histogram[64 * 48], far[64 * 48], rewritten;
 static int sending, closing, n_closed; /* whether new messages may still be sent; whether we say goodbye */
 /* fan: what each member has of each sender; how many members still miss a message; when it was sent */
@@ -170,12 +185,55 @@ static void watch(struct conn *c, uint32_t events, int operation) {
     if (epoll_ctl(epfd, operation, c->fd, &e)) fail("epoll_ctl: %s", strerror(errno));
 }
 
+#ifdef TLS
+static SSL_CTX *context;
+
+/* What a call of OpenSSL that did not succeed wants: 0 to wait, or -1 for the end. */
+static ssize_t wait_or_end(struct conn *c, int result) {
+    int why = SSL_get_error(c->tls, result);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return 0;
+    if (why == SSL_ERROR_SYSCALL || why == SSL_ERROR_ZERO_RETURN || closing) return -1;
+    fail("connection %d: TLS error %d", c->id, why);
+}
+#endif
+
+/* Sends what the kernel takes of it; returns how much that is. While we say goodbye it does not matter. */
+static size_t send_some(struct conn *c, const char *data, size_t size) {
+    ssize_t n;
+#ifdef TLS
+    if (c->tls) {
+        size_t sent = 0, part;
+        while (sent < size && SSL_write_ex(c->tls, data + sent, size - sent, &part)) sent += part;
+        if (sent < size && wait_or_end(c, 0) && !closing) fail("connection %d: send: end of stream", c->id);
+        return sent;
+    }
+#endif
+    n = send(c->fd, data, size, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && !closing) fail("connection %d: send: %s", c->id, strerror(errno));
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* Reads; returns 0 when nothing has come yet. */
+static size_t receive_some(struct conn *c, char *to, size_t size) {
+    ssize_t n;
+#ifdef TLS
+    if (c->tls) {
+        size_t got;
+        if (SSL_read_ex(c->tls, to, size, &got)) return got;
+        if (wait_or_end(c, 0)) fail("connection %d: ended by the server: end of stream", c->id);
+        return 0;
+    }
+#endif
+    n = recv(c->fd, to, size, 0);
+    if (n < 0 && errno == EAGAIN) return 0;
+    if (n <= 0) fail("connection %d: ended by the server: %s", c->id, n ? strerror(errno) : "end of stream");
+    return (size_t)n;
+}
+
 static void write_bytes(struct conn *c, const char *data, size_t size) {
     if (!c->out_len) {
-        ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN) fail("connection %d: send: %s", c->id, strerror(errno));
-        if (n < 0) n = 0;
-        data += n, size -= (size_t)n;
+        size_t n = send_some(c, data, size);
+        data += n, size -= n;
         if (!size) return;
         watch(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
     }
@@ -185,26 +243,38 @@ static void write_bytes(struct conn *c, const char *data, size_t size) {
 }
 
 static void flush(struct conn *c) {
-    ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN) fail("connection %d: send: %s", c->id, strerror(errno));
-    if (n <= 0) return;
-    memmove(c->out, c->out + n, c->out_len - (size_t)n);
-    if (!(c->out_len -= (size_t)n)) watch(c, EPOLLIN, EPOLL_CTL_MOD);
+    size_t n = send_some(c, c->out, c->out_len);
+    memmove(c->out, c->out + n, c->out_len - n);
+    if (!(c->out_len -= n)) watch(c, EPOLLIN, EPOLL_CTL_MOD);
 }
 
-/* Writes a masked frame of at most 125 bytes to `to`; returns its size. */
-static size_t put_frame(struct conn *c, char *to, int opcode, const char *payload, size_t size) {
-    const unsigned char *mask = (const unsigned char *)&c->mask;
-    if (size > 125) fail("a client frame is too long");
+/* Writes the header of a masked frame to `to`; returns its size. */
+static size_t put_header(struct conn *c, char *to, int opcode, size_t size) {
+    size_t at = 2;
     to[0] = (char)(0x80 | opcode);
-    to[1] = (char)(0x80 | size);
-    memcpy(to + 2, mask, 4);
-    for (size_t i = 0; i < size; i++) to[6 + i] = (char)((unsigned char)payload[i] ^ mask[i & 3]);
-    return size + 6;
+    to[1] = (char)(0x80 | (size < 126 ? size : size < 65536 ? 126 : 127));
+    for (int bytes = size < 126 ? 0 : size < 65536 ? 2 : 8; bytes--;) to[at++] = (char)((uint64_t)size >> 8 * bytes);
+    memcpy(to + at, &c->mask, 4);
+    return at + 4;
+}
+
+static void apply_mask(struct conn *c, char *data, size_t size) {
+    uint64_t wide = (uint64_t)c->mask << 32 | c->mask, word;
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) memcpy(&word, data + at, 8), word ^= wide, memcpy(data + at, &word, 8);
+    for (; at < size; at++) data[at] ^= (char)(wide >> 8 * (at & 7));
+}
+
+static size_t put_frame(struct conn *c, char *to, int opcode, const char *payload, size_t size) {
+    size_t header = put_header(c, to, opcode, size);
+    memcpy(to + header, payload, size);
+    apply_mask(c, to + header, size);
+    return header + size;
 }
 
 static void send_frame(struct conn *c, int opcode, const char *payload, size_t size) {
-    char frame[MAX_FRAME];
+    char frame[256];
+    if (size + 14 > sizeof frame) fail("a client's control frame is too long");
     write_bytes(c, frame, put_frame(c, frame, opcode, payload, size));
 }
 
@@ -212,30 +282,26 @@ static void put_digits(char *to, int width, uint64_t value) {
     while (width--) to[width] = (char)('0' + value % 10), value /= 10;
 }
 
-/* The text of a message: five digits for who sent it, ten for which it is, then a fixed rest. */
-static void put_text(char *to, int who, uint64_t which) {
-    memcpy(to, pad, TEXT);
-    put_digits(to, 5, (uint64_t)who);
-    put_digits(to + 6, 10, which);
-}
-
+/* A message's frame: its text begins with five digits for who sent it and ten for which it is. */
 static size_t put_message(struct conn *c, char *to, int who, uint64_t which) {
-    char payload[MAX_FRAME], *p = payload;
-    if (opt.protocol == SOCKETIO) p += sprintf(p, "42[\"chat\",");
-    if (opt.protocol == NATS && opt.mode == FAN) p += sprintf(p, "PUB fan %d\r\n", MESSAGE);
-    if (opt.protocol == NATS && opt.mode != FAN) p += sprintf(p, "PUB e.%05d %d\r\n", c->id, MESSAGE);
-    memcpy(p, HEAD, HEAD_LEN);
-    put_text(p + HEAD_LEN, who, which);
-    memcpy(p + HEAD_LEN + TEXT, TAIL, TAIL_LEN);
-    p += MESSAGE;
-    if (opt.protocol == SOCKETIO) *p++ = ']';
-    if (opt.protocol == NATS) *p++ = '\r', *p++ = '\n';
-    return put_frame(c, to, opt.protocol == NATS ? 2 : 1, payload, (size_t)(p - payload));
+    char around[AROUND];
+    int before = 0, nats = opt.protocol == NATS, after = nats ? 2 : opt.protocol == SOCKETIO;
+    if (opt.protocol == SOCKETIO) before = sprintf(around, "42[\"chat\",");
+    if (nats && opt.mode == FAN) before = sprintf(around, "PUB fan %zu\r\n", message.size);
+    if (nats && opt.mode != FAN) before = sprintf(around, "PUB e.%05d %zu\r\n", c->id, message.size);
+    size_t size = (size_t)before + message.size + (size_t)after, header = put_header(c, to, nats ? 2 : 1, size);
+    char *payload = to + header, *text = payload + before + message.text_at;
+    memcpy(payload, around, (size_t)before);
+    memcpy(payload + before, message.bytes, message.size);
+    memcpy(payload + size - after, nats ? "\r\n" : "]", (size_t)after);
+    put_digits(text, 5, (uint64_t)who);
+    put_digits(text + 6, 10, which);
+    apply_mask(c, payload, size);
+    return header + size;
 }
 
 /* Sends the next `count` messages of an echo connection in one write. */
 static void send_echoes(struct conn *c, int count, uint64_t due) {
-    char frames[RING * MAX_FRAME];
     size_t size = 0;
     for (int i = 0; i < count; i++) {
         size += put_message(c, frames + size, c->id, c->sent);
@@ -254,7 +320,6 @@ static int members_of(int room) {
 
 static void publish(int sender, int count) {
     struct conn *c = &conns[sender];
-    char frames[RING * MAX_FRAME];
     size_t size = 0;
     for (int i = 0; i < count; i++) {
         uint64_t which = published[sender]++;
@@ -279,18 +344,20 @@ static uint64_t digits(const char *p, int width) {
 /* The message's text. A server that writes the JSON again may order or space its keys otherwise: that is allowed, and
  * counted; the text must be there to the byte. */
 static const char *text_of(struct conn *c, const char *payload, size_t size) {
-    const char *text = payload + HEAD_LEN;
-    if (size != MESSAGE || memcmp(payload, HEAD, HEAD_LEN) || memcmp(text + TEXT, TAIL, TAIL_LEN)) {
+    size_t at = message.text_at, rest = at + message.text_size;
+    const char *text = payload + at, *expected = message.bytes + at;
+    if (size != message.size || memcmp(payload, message.bytes, at) ||
+        memcmp(payload + rest, message.bytes + rest, size - rest)) {
         const char *key = memmem(payload, size, "\"text\":", 7);
         if (key) key += 7;
         if (key && *key == ' ') key++;
-        if (!key || *key != '"' || key + TEXT + 2 > payload + size || key[TEXT + 1] != '"' ||
-            !memmem(payload, size, "\"chat\"", 6))
+        if (!key || *key != '"' || key + message.text_size + 2 > payload + size || key[message.text_size + 1] != '"' ||
+            !memmem(payload, size, message.type, strlen(message.type)))
             fail("connection %d: not the message that was sent: %.*s", c->id, (int)(size < 300 ? size : 300), payload);
         text = key + 1;
         rewritten++;
     }
-    if (memcmp(text + DIGITS, pad + DIGITS, TEXT - DIGITS))
+    if (memcmp(text + DIGITS, expected + DIGITS, message.text_size - DIGITS))
         fail("connection %d: altered text: %.*s", c->id, (int)size, payload);
     return text;
 }
@@ -353,7 +420,7 @@ static int take_message(struct conn *c, const char *payload, size_t size) {
         if (opt.ready && memmem(payload, size, opt.ready, strlen(opt.ready))) become_ready(c);
         return 0;
     }
-    if (opt.mode == OPEN || (opt.ignore && starts(payload, size, opt.ignore))) return 0;
+    if (opt.mode == OPEN) return 0;
     if (opt.mode == FAN) return take_delivery(c, payload, size), 0;
     return take_echo(c, payload, size);
 }
@@ -400,6 +467,30 @@ static int take_nats(struct conn *c, const char *data, size_t size) {
     return echoes;
 }
 
+#ifdef TLS
+/* Inflates a message in the connection's window; returns where it stands, and sets its size. */
+static const char *inflated(struct conn *c, const char *payload, size_t *size) {
+    static unsigned char plain[READ_SIZE];
+    unsigned char tail[] = {0, 0, 0xff, 0xff};
+    z_stream *z = c->inflater;
+    if (!z) fail("connection %d: a compressed frame, which was not agreed", c->id);
+    z->next_out = plain, z->avail_out = sizeof plain;
+    z->next_in = (unsigned char *)(uintptr_t)payload, z->avail_in = (unsigned)*size;
+    if (inflate(z, Z_SYNC_FLUSH) < 0 || z->avail_in) fail("connection %d: cannot inflate", c->id);
+    z->next_in = tail, z->avail_in = sizeof tail;
+    if (inflate(z, Z_SYNC_FLUSH) < 0) fail("connection %d: cannot inflate", c->id);
+    *size = sizeof plain - z->avail_out;
+    return (const char *)plain;
+}
+
+/* Takes note of what the server agreed to. */
+static void agree(struct conn *c, const char *head, size_t size) {
+    if (!memmem(head, size, "permessage-deflate", 18)) fail("connection %d: compression was not agreed", c->id);
+    c->inflater = calloc(1, sizeof *c->inflater);
+    if (!c->inflater || inflateInit2(c->inflater, -15) != Z_OK) fail("out of memory");
+}
+#endif
+
 static int take_frame(struct conn *c, int first, const char *payload, size_t size) {
     int opcode = first & 15;
     if (opcode == 9) return send_frame(c, 10, payload, size), 0;
@@ -410,6 +501,9 @@ static int take_frame(struct conn *c, int first, const char *payload, size_t siz
              size >= 2 ? (unsigned char)payload[0] << 8 | (unsigned char)payload[1] : 1005,
              size > 2 ? (int)size - 2 : 0, payload + 2);
     if (opt.protocol == NATS) return take_nats(c, payload, size);
+#ifdef TLS
+    if (first == 0xc1) payload = inflated(c, payload, &size), first = 0x81;
+#endif
     if (first != 0x81 && first != 0x82) fail("connection %d: unexpected frame, first byte %02x", c->id, first);
     return opt.protocol == SOCKETIO ? take_socketio(c, payload, size) : take_message(c, payload, size);
 }
@@ -441,6 +535,9 @@ static size_t take_upgrade(struct conn *c, const char *data, size_t size) {
     if (!end) return 0;
     if (!starts(data, size, "HTTP/1.1 101") || !memmem(data, size, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28))
         fail("connection %d: not upgraded: %.*s", c->id, (int)(size < 400 ? size : 400), data);
+#ifdef TLS
+    if (opt.deflate) agree(c, data, (size_t)(end - data));
+#endif
     greet(c);
     return (size_t)(end + 4 - data);
 }
@@ -452,25 +549,30 @@ static void drain(struct conn *c) {
     n_closed++;
 }
 
-static void read_conn(struct conn *c) {
-    size_t size = c->in_len, used = 0;
+/* Returns 0 when nothing had come. */
+static int read_once(struct conn *c) {
+    size_t size = c->in_len, used = 0, n;
     int echoes = 0;
-    if (closing) {
-        drain(c);
-        return;
-    }
     if (size) memcpy(buffer, c->in, size);
-    ssize_t n = recv(c->fd, buffer + size, READ_SIZE - size, 0);
-    if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0) fail("connection %d: ended by the server: %s", c->id, n ? strerror(errno) : "end of stream");
+    if (!(n = receive_some(c, buffer + size, READ_SIZE - size))) return 0;
     now = nanoseconds(CLOCK_MONOTONIC);
-    size += (size_t)n;
+    size += n;
     if (c->state == UPGRADING) used = take_upgrade(c, buffer, size);
     if (c->state != UPGRADING) used += take_frames(c, buffer + used, size - used, &echoes);
     c->in_len = size - used;
     if (c->in_len == READ_SIZE) fail("connection %d: a frame is larger than %d bytes", c->id, READ_SIZE);
     if (c->in_len) c->in = grow(c->in, c->in_len), memcpy(c->in, buffer + used, c->in_len);
     if (opt.mode == ECHO_ && echoes && sending) send_echoes(c, echoes, now);
+    return 1;
+}
+
+static void read_conn(struct conn *c) {
+    if (closing) drain(c);
+    else if (read_once(c)) {
+#ifdef TLS
+        while (c->tls && SSL_has_pending(c->tls) && read_once(c)) continue;
+#endif
+    }
 }
 
 /* ---- connecting ---- */
@@ -491,18 +593,43 @@ static void dial(int id) {
 
 static void upgrade(struct conn *c) {
     char request[4096];
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error) fail("connection %d: connect: %s", c->id, strerror(error));
     int n = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.paths[room_of(c->id)], port_of(c->id));
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s\r\n",
+                     opt.paths[room_of(c->id)], port_of(c->id), opt.deflate ? "Sec-WebSocket-Extensions: " : "",
+                     opt.deflate ? opt.deflate : "", opt.deflate ? "\r\n" : "");
     if (n >= (int)sizeof request) fail("connection %d: path too long", c->id);
     c->state = UPGRADING;
     watch(c, EPOLLIN, EPOLL_CTL_MOD);
     write_bytes(c, request, (size_t)n);
+}
+
+/* The TCP connection is there. */
+static void come_in(struct conn *c) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error) fail("connection %d: connect: %s", c->id, strerror(error));
+    if (!opt.tls) {
+        upgrade(c);
+        return;
+    }
+#ifdef TLS
+    if (!(c->tls = SSL_new(context)) || !SSL_set_fd(c->tls, c->fd)) fail("out of memory");
+    c->state = SHAKING;
+    watch(c, EPOLLIN, EPOLL_CTL_MOD);
+#endif
+}
+
+/* One step of the TLS handshake, in which no write of a client is too long for the kernel. */
+static void shake(struct conn *c) {
+#ifdef TLS
+    int done = SSL_connect(c->tls);
+    if (done == 1) upgrade(c);
+    else if (wait_or_end(c, done)) fail("connection %d: ended in the TLS handshake", c->id);
+#else
+    (void)c;
+#endif
 }
 
 /* One turn of the loop; waits at most `milliseconds`. */
@@ -512,7 +639,11 @@ static void turn(int milliseconds) {
     for (int i = 0; i < n; i++) {
         struct conn *c = &conns[events[i].data.u32];
         if (c->state == CONNECTING) {
-            if (events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) upgrade(c);
+            if (events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) come_in(c);
+            if (c->state != SHAKING) continue;
+        }
+        if (c->state == SHAKING) {
+            shake(c);
             continue;
         }
         if (events[i].events & EPOLLOUT && c->out_len && !closing) flush(c);
@@ -584,7 +715,7 @@ static int run_paced(double seconds) {
         t = nanoseconds(CLOCK_MONOTONIC);
         for (; sent < total; sent++) {
             uint64_t due = start + (uint64_t)((double)sent / opt.rate * 1e9);
-            struct conn *c = &conns[sent % (uint64_t)opt.connections];
+            struct conn *c = &conns[sent % (uint64_t)opt.talkers];
             if (due > t) break;
             if (c->sent - c->received >= RING) return 0;
             send_echoes(c, 1, due);
@@ -652,9 +783,9 @@ static void say_goodbye(void) {
     fflush(stdout);
     closing = 1;
     for (int i = 0; i < opened; i++) {
-        char frame[MAX_FRAME];
+        char frame[16];
         size_t size = put_frame(&conns[i], frame, 8, "\x03\xe8", 2);
-        if (!conns[i].out_len) (void)!send(conns[i].fd, frame, size, MSG_NOSIGNAL);
+        if (!conns[i].out_len) send_some(&conns[i], frame, size);
     }
     while (n_closed < opened && nanoseconds(CLOCK_MONOTONIC) < end) turn(50);
 }
@@ -674,6 +805,31 @@ static void read_paths(const char *name) {
     fclose(f);
 }
 
+/* Takes the message to send, or the bench's own of 100 bytes. */
+static void read_message(const char *name) {
+    const char *own = "{\"type\":\"chat\"," KEY, *fox = "the quick brown fox jumps over the lazy dog ";
+    message.bytes = grow(NULL, READ_SIZE);
+    if (name) {
+        FILE *f = fopen(name, "r");
+        if (!f) fail("cannot open %s: %s", name, strerror(errno));
+        message.size = fread(message.bytes, 1, READ_SIZE - AROUND, f);
+        fclose(f);
+    } else {
+        size_t head = strlen(own);
+        memcpy(message.bytes, own, head);
+        for (int i = 0; i < MESSAGE; i++) message.bytes[head + (size_t)i] = i < DIGITS ? ' ' : fox[i % 44];
+        memcpy(message.bytes + MESSAGE - 2, "\"}", 2);
+        message.size = MESSAGE;
+    }
+    const char *key = memmem(message.bytes, message.size, KEY, sizeof KEY - 1);
+    const char *text = key ? key + sizeof KEY - 1 : NULL;
+    const char *end = text ? memchr(text, '"', message.size - (size_t)(text - message.bytes)) : NULL;
+    if (!end || end - text < DIGITS) fail("the message has no text of at least %d bytes", DIGITS);
+    if (sscanf(message.bytes, "{\"type\":%60[^,]", message.type) != 1) fail("the message does not begin with its type");
+    message.text_at = (size_t)(text - message.bytes), message.text_size = (size_t)(end - text);
+    message.bytes[message.text_at + 5] = ' ';
+}
+
 static void read_numbers(char *list, int *to, int *count, int most) {
     for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
         if (*count == most) fail("too many numbers");
@@ -687,13 +843,16 @@ static void read_option(const char *name, char *value) {
     else if (!strcmp(name, "--paths")) read_paths(value);
     else if (!strcmp(name, "--connections")) opt.connections = atoi(value);
     else if (!strcmp(name, "--window")) opt.window = atoi(value);
+    else if (!strcmp(name, "--talkers")) opt.talkers = atoi(value);
+    else if (!strcmp(name, "--tls")) opt.tls = atoi(value);
+    else if (!strcmp(name, "--deflate")) opt.deflate = value;
+    else if (!strcmp(name, "--message")) read_message(value);
     else if (!strcmp(name, "--senders")) opt.senders = atoi(value);
     else if (!strcmp(name, "--concurrency")) opt.concurrency = atoi(value);
     else if (!strcmp(name, "--seconds")) opt.seconds = atof(value);
     else if (!strcmp(name, "--warmup")) opt.warmup = atof(value);
     else if (!strcmp(name, "--rate")) opt.rate = atof(value);
     else if (!strcmp(name, "--ready")) opt.ready = value;
-    else if (!strcmp(name, "--ignore")) opt.ignore = value;
     else if (!strcmp(name, "--pids")) read_numbers(value, opt.pids, &opt.n_pids, MAX_PIDS);
     else if (!strcmp(name, "--cores")) read_numbers(value, opt.cores, &opt.n_cores, 2);
     else if (!strcmp(name, "--steps")) read_numbers(value, opt.steps, &opt.n_steps, MAX_STEPS);
@@ -711,10 +870,22 @@ static void read_arguments(int argc, char **argv) {
     for (int i = 2; i < argc; i += 2) read_option(argv[i], argv[i + 1]);
     if (!opt.n_paths) add_path("/");
     if (!opt.n_ports) fail("which port?");
+    if (!opt.talkers) opt.talkers = opt.connections;
+    if (!message.size) read_message(NULL);
     if (opt.mode == OPEN && opt.n_steps) opt.connections = opt.steps[opt.n_steps - 1];
     if (opt.connections < 1 || opt.window < 1 || opt.window > RING || opt.senders < 1 || opt.window % opt.senders ||
         opt.senders > opt.connections)
         fail("window: 1 to %d, a multiple of the senders; senders: 1 to the connections", RING);
+    if (opt.talkers < 1 || opt.talkers > opt.connections) fail("talkers: 1 to the connections");
+#ifdef TLS
+    if (opt.tls) {
+        context = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_read_ahead(context, 1);
+    }
+#else
+    if (opt.tls || opt.deflate) fail("built without OpenSSL and zlib");
+#endif
     if (opt.mode == FAN && opt.n_paths > opt.connections) fail("there are more rooms than connections");
     for (int i = 0; i < opt.n_pids; i++)
         if (clock_getcpuclockid(opt.pids[i], &opt.clocks[i])) fail("no CPU clock for process %d", opt.pids[i]);
@@ -736,8 +907,8 @@ static void allocate(void) {
     missing = calloc(senders * RING, sizeof *missing);
     sent_at = calloc(senders * RING, sizeof *sent_at);
     buffer = grow(NULL, READ_SIZE);
+    frames = grow(NULL, RING * (message.size + AROUND));
     if (!conns || !seen || !published || !completed || !finished || !missing || !sent_at) fail("out of memory");
-    for (int i = 0; i < TEXT; i++) pad[i] = i < DIGITS ? ' ' : "the quick brown fox jumps over the lazy dog "[i % 44];
     epfd = epoll_create1(0);
 }
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalogue import ROOT, Peer
+from catalogue import ROOT, SECURE, Peer
 from install import BENCH, BUILD, compile_c
-from tokens import secure_paths
+from works import Part, Work, message_file
 
 START_LIMIT = 20.0
 LOAD_LIMIT = (
@@ -30,22 +30,12 @@ class FailedError(Exception):
     """A server did not start, or did not do what was asked; the text says so in one line."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How much is measured: seconds of each measurement, and the sizes."""
+@dataclass(frozen=True)
+class Times:
+    """Seconds that a load of messages is measured, and those before."""
 
-    seconds: float = 2.0
-    warmup: float = 0.5
-    echo_connections: int = 50
-    echo_windows: tuple[int, ...] = (1, 8)
-    members: int = 500
-    fan_windows: tuple[int, ...] = (1, 2, 20)
-    idle: int = 5000
-    pace: float = 4000.0
-    low_connections: tuple[int, ...] = (1, 8, 50)
-    low_rate: float = 1000.0
-    member_steps: tuple[int, ...] = ()
-    connection_steps: tuple[int, ...] = ()
+    seconds: float = 0.8
+    warmup: float = 0.2
 
 
 def cores() -> tuple[int, int]:
@@ -119,14 +109,14 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def serving(peer: Peer) -> Iterator[tuple[int, list[int]]]:
+def serving(peer: Peer, flavour: str = "plain") -> Iterator[tuple[int, list[int]]]:
     """Runs the peer's server on the first core while the block lasts; gives its port and process ids."""
     port = free_port()
-    log = BUILD / "logs" / f"{peer.name}.log"
+    log = BUILD / "logs" / f"{peer.name.replace('/', '-')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         server = subprocess.Popen(
-            peer.command(port),
+            peer.command(port, flavour),
             cwd=ROOT,
             env=os.environ | peer.environment,
             stdin=subprocess.DEVNULL,
@@ -198,108 +188,47 @@ def spent(result: Result) -> Result:
     return result
 
 
-class Session:
-    """All works of one peer in one run; what fails is kept as text under `errors`."""
+def perform(
+    peer: Peer, server: tuple[int, list[int]], part: Part, work: Work, times: Times
+) -> Result:
+    """Does one work on a running server."""
+    path = peer.path(work.place)
+    assert path is not None
+    options: dict[str, Any] = {"tls": int(part.flavour == "tls")} | work.options
+    if work.message:
+        options["message"] = message_file(work.message)
+    if work.mode != "open":
+        return spent(load(peer, server, work.mode, path, **vars(times) | options))
+    steps = options.pop("steps")
+    ready = peer.ready if work.place in SECURE else None
+    result = load(
+        peer, server, "open", path, **options, steps=",".join(map(str, steps)), ready=ready
+    )
+    first, last = result["steps"][0], result["steps"][-1]
+    for step in result["steps"]:
+        spent(step)
+    kib = (last["resident_kib"] - first["resident_kib"]) / max(last["open"] - first["open"], 1)
+    return result | {name: last[name] for name in KEPT} | {"kib": kib}
 
-    def __init__(self, peer: Peer, plan: Plan) -> None:
-        self.peer = peer
-        self.plan = plan
-        self.results: Result = {"errors": {}}
 
-    def attempt(self, name: str, work: Callable[[], Result]) -> None:
+KEPT = ("rate", "us", "server_busy", "client_busy", "foreign")
+
+
+def measure(peer: Peer, part: Part, times: Times) -> Result:
+    """All works of a part that the peer can do, once; what fails is kept as text under `errors`."""
+    results: Result = {"errors": {}}
+    for session in part.sessions:
+        works = [work for work in session if peer.path(work.place) is not None]
+        if not works:
+            continue
         try:
-            self.results[name] = work()
+            with serving(peer, part.flavour) as server:
+                for work in works:
+                    try:
+                        results[work.name] = perform(peer, server, part, work, times)
+                    except FailedError as error:
+                        results["errors"][work.name] = str(error)
         except FailedError as error:
-            self.results["errors"][name] = str(error)
-
-    def echo(self, server: tuple[int, list[int]], window: int) -> Result:
-        plan = self.plan
-        sizes = {"connections": plan.echo_connections, "window": window}
-        times = {"seconds": plan.seconds, "warmup": plan.warmup}
-        return spent(load(self.peer, server, "echo", self.peer.echo, **sizes, **times))
-
-    def fan(self, server: tuple[int, list[int]], members: int, window: int) -> Result:
-        plan, peer = self.plan, self.peer
-        sizes = {"connections": members, "window": window}
-        times = {"seconds": plan.seconds, "warmup": plan.warmup}
-        return spent(load(peer, server, "fan", peer.fan, **sizes, **times, ignore=peer.ignore))
-
-    def pace(self, server: tuple[int, list[int]], connections: int, rate: float) -> Result:
-        plan = self.plan
-        sizes = {"connections": connections, "rate": rate}
-        times = {"seconds": plan.seconds, "warmup": plan.warmup}
-        return spent(load(self.peer, server, "pace", self.peer.echo, **sizes, **times))
-
-    def open(self, server: tuple[int, list[int]], steps: tuple[int, ...]) -> Result:
-        """Connects and holds; a step's `kib` is memory per connection since the start."""
-        peer = self.peer
-        path = str(secure_paths(BUILD / "secure-paths.txt")) if peer.ours else peer.idle
-        result = load(
-            peer,
-            server,
-            "open",
-            path,
-            steps=",".join(map(str, steps)),
-            warmup=0.5,
-            ready=peer.ready if peer.ours else None,
-        )
-        for step in result["steps"]:
-            spent(step)
-            step["kib"] = (step["resident_kib"] - result["resident_kib"]) / step["open"]
-        return result
-
-    def messages(self) -> None:
-        plan, works = self.plan, self.peer.works
-        with serving(self.peer) as server:
-            for window in plan.echo_windows if "echo" in works else ():
-                self.attempt(f"echo_{window}", lambda w=window: self.echo(server, w))  # type: ignore[misc]
-            if "echo" in works and plan.pace:
-                self.attempt("pace", lambda: self.pace(server, plan.echo_connections, plan.pace))
-                for few in plan.low_connections:
-                    self.attempt(
-                        f"low_{few}",
-                        lambda n=few: self.pace(server, n, plan.low_rate),  # type: ignore[misc]
-                    )
-            for window in plan.fan_windows:
-                self.attempt(
-                    f"fan_{window}",
-                    lambda w=window: self.fan(server, plan.members, w),  # type: ignore[misc]
-                )
-
-    def opening(self) -> None:
-        """A warm-up of a few hundred first, so that what is loaded lazily is not counted as memory per connection."""
-        steps = (200, 200 + self.plan.idle)
-        with serving(self.peer) as server:
-            self.attempt("open", lambda: self.open(server, steps))
-        if "open" in self.results:
-            first, last = self.results["open"]["steps"]
-            held = last["open"] - first["open"]
-            self.results["open"]["kib"] = (last["resident_kib"] - first["resident_kib"]) / held
-
-    def growth(self) -> None:
-        with serving(self.peer) as server:
-            for members in self.plan.member_steps:
-                self.attempt(
-                    f"members_{members}",
-                    lambda m=members: self.fan(server, m, 1),  # type: ignore[misc]
-                )
-        with serving(self.peer) as server:
-            self.attempt("connections", lambda: self.open(server, self.plan.connection_steps))
-
-    def run(self) -> Result:
-        """Everything the plan asks; a server that does not start is one error under `start`."""
-        parts = [self.messages, self.opening]
-        if self.peer.growth and self.plan.member_steps:
-            parts.append(self.growth)
-        for part in parts:
-            try:
-                part()
-            except FailedError as error:
-                self.results["errors"]["start"] = str(error)
-                break
-        return self.results
-
-
-def measure(peer: Peer, plan: Plan) -> Result:
-    """All works of one peer, once."""
-    return Session(peer, plan).run()
+            results["errors"][f"{part.name}: start"] = str(error)
+            break
+    return results

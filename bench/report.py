@@ -4,6 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -11,7 +12,8 @@ from typing import Any
 
 from catalogue import CATALOGUE, ROOT, Peer
 from chart import Series, line_chart
-from targets import targets
+from targets import Figures, targets
+from works import PARTS, Column, Part
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "benchmarks"
@@ -65,19 +67,25 @@ def of(work: str, field: str) -> Callable[[Record], float]:
     return lambda result: float(result[work][field])
 
 
-def connect_of(field: str) -> Callable[[Record], float]:
-    return lambda result: float(result["open"]["steps"][-1][field])
-
-
-MEASURES: dict[str, Callable[[Record], float]] = {
+COMPARED = {
     "echo, W=1": of("echo_1", "us"),
     "echo, W=8": of("echo_8", "us"),
     "delivery, W=1": of("fan_1", "us"),
-    "delivery, W=2": of("fan_2", "us"),
     "delivery, W=20": of("fan_20", "us"),
-    "connect": connect_of("us"),
+    "connect": of("open", "us"),
     "idle memory": of("open", "kib"),
 }
+
+
+def merged(records: list[Record]) -> Record:
+    """One record of several; the runs stand side by side, and a peer is absent that none of them has."""
+    all_of: Record = {**records[-1], "runs": [run for one in records for run in one["runs"]]}
+    for key in ("builds", "versions", "absent"):
+        all_of[key] = {name: text for one in records for name, text in one[key].items()}
+    for name in all_of["versions"]:
+        all_of["absent"].pop(name, None)
+    all_of["commit"] = ", ".join(dict.fromkeys(one["commit"] for one in records))
+    return all_of
 
 
 def rate(record: Record, name: str, pick: Callable[[str], Callable[[Record], float]]) -> str:
@@ -104,10 +112,6 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def has_window(record: Record, work: str) -> bool:
-    return any(work in result for run in record["runs"] for result in run.values())
-
-
 def joined(record: Record, name: str, works: list[str], field: str) -> str:
     """`a / b / c` over the works; one dash when none was measured."""
     if field == "rate":
@@ -125,52 +129,61 @@ def title(record: Record, peer: Peer) -> str:
     return f"{text}: **failed, see below**" if failed else text
 
 
-def measured(record: Record) -> list[Peer]:
-    names = {name for run in record["runs"] for name in run}
-    return [peer for peer in CATALOGUE if peer.name in names]
+def measured(record: Record, part: Part | None = None) -> list[Peer]:
+    """Who was measured, in the part if there is one: channeld first, then its other builds, then the peers."""
+    works = {work.name for work in part.works} if part else None
+    names = {
+        name
+        for run in record["runs"]
+        for name, result in run.items()
+        if works is None or works & result.keys()
+    }
+    others = [
+        replace(CATALOGUE[0], name=name, title=text)
+        for name, text in record["builds"].items()
+        if name != "channeld"
+    ]
+    return [peer for peer in (CATALOGUE[0], *others, *CATALOGUE[1:]) if peer.name in names]
 
 
-def main_row(record: Record, peer: Peer, echoes: list[str], fans: list[str]) -> list[str]:
+def main_row(record: Record, peer: Peer) -> list[str]:
     name = peer.name
+    echoes, fans = ["echo_1", "echo_8"], ["fan_1", "fan_20"]
     return [
         title(record, peer),
         joined(record, name, echoes, "rate"),
         joined(record, name, echoes, "us"),
         joined(record, name, fans, "rate"),
         joined(record, name, fans, "us"),
-        rate(record, name, connect_of),
-        number(middle(record, name, connect_of("us")), 0),
+        rate(record, name, partial(of, "open")),
+        number(middle(record, name, of("open", "us")), 0),
         number(middle(record, name, of("open", "kib"))),
     ]
 
 
-def main_table(record: Record) -> str:
+def main_table(record: Record, part: Part) -> str:
     """Rates, CPU and memory of each server; those that are absent say why."""
-    echoes = [work for work in ("echo_1", "echo_8") if has_window(record, work)] or ["echo_1"]
-    fans = [work for work in ("fan_1", "fan_2", "fan_20") if has_window(record, work)]
-    echo_windows = " / ".join(work.rpartition("_")[2] for work in echoes)
-    fan_windows = " / ".join(work.rpartition("_")[2] for work in fans)
     header = [
         "server",
-        f"echo/s, W={echo_windows}",
+        "echo/s, W=1 / 8",
         "µs per echo",
-        f"deliveries/s, W={fan_windows}",
+        "deliveries/s, W=1 / 20",
         "µs per delivery",
         "connects/s",
         "µs per connect",
         "KiB per idle connection",
     ]
-    rows = [main_row(record, peer, echoes, fans) for peer in measured(record)]
+    rows = [main_row(record, peer) for peer in measured(record, part)]
     titles = {peer.name: peer.title for peer in CATALOGUE}
     for name, why in record["absent"].items():
         rows.append([f"{titles[name]}: not measured, not installed: {why}", *["–"] * 7])
     return table(header, rows)
 
 
-def latency_table(record: Record) -> str:
+def latency_table(record: Record, part: Part) -> str:
     """Latency at a fixed rate, and of a lone message to a full room."""
     rows = []
-    for peer in measured(record):
+    for peer in measured(record, part):
         row = [peer.title]
         for work, field in (
             ("pace", "p50_us"),
@@ -186,38 +199,62 @@ def latency_table(record: Record) -> str:
     return table(header, rows)
 
 
-def low_table(record: Record) -> str:
-    """What a message costs where few come at a time: each is a turn of its own, or almost."""
-    works = [work for work in ("low_1", "low_8", "low_50") if has_window(record, work)]
-    rows = [
-        [peer.title, *(number(middle(record, peer.name, of(work, "us"))) for work in works)]
-        for peer in measured(record)
-    ]
-    return table(["server", *(f"{work[4:]} connections" for work in works)], rows)
-
-
-def ratio_table(record: Record, base: Peer) -> str:
+def ratio_table(record: Record, base: Peer, part: Part) -> str:
     """Each server's cost over the base's in the same run."""
+    rows = [
+        [peer.title]
+        + [number(ratio(record, peer.name, base.name, pick), 2) for pick in COMPARED.values()]
+        for peer in measured(record, part)
+        if peer is not base
+    ]
+    return table(["server", *COMPARED], rows)
+
+
+def cell(record: Record, peer: Peer, column: Column) -> str:
+    """What was measured, and in brackets how much that is of channeld's in the same run."""
+    pick = of(column.work, column.field)
+    text = number(middle(record, peer.name, pick))
+    times = None if peer.name == "channeld" else ratio(record, peer.name, "channeld", pick)
+    return text if times is None else f"{text} ({number(times, 2)})"
+
+
+def part_table(record: Record, part: Part) -> str:
+    rows = [
+        [title(record, peer), *(cell(record, peer, column) for column in part.columns)]
+        for peer in measured(record, part)
+    ]
+    return table(["server", *(column.title for column in part.columns)], rows)
+
+
+def build_table(record: Record, names: list[str]) -> str:
+    """channeld's works beside those of its other builds: CPU of each, and how much of theirs channeld's is."""
     rows = []
-    for peer in measured(record):
-        if peer is not base:
-            cells = [
-                number(ratio(record, peer.name, base.name, pick), 2) for pick in MEASURES.values()
-            ]
-            rows.append([peer.title, *cells])
-    return table(["server", *MEASURES], rows)
+    for work in (work for part in PARTS for work in part.works):
+        own, pick = middle(record, "channeld", of(work.name, "us")), of(work.name, "us")
+        cells = [number(own, 2)]
+        for name in names:
+            share = number(ratio(record, "channeld", name, pick), 2)
+            cells.append(f"{number(middle(record, name, pick), 2)} ({share})")
+        if own is not None:
+            rows.append([f"`{work.name}`", *cells])
+    return table(
+        ["µs per operation", "channeld", *(record["builds"][name] for name in names)], rows
+    )
 
 
 def target_table(record: Record) -> str:
+    builds = record["builds"]
+    figures = Figures(
+        middle=lambda name, work, field: middle(record, name, of(work, field)),
+        ratio=lambda top, bottom, work: ratio(record, top, bottom, of(work, "us")),
+        curve=lambda name, kind: curve(record, name, kind),
+        compiled=next((name for name, text in builds.items() if "compiled" in text), None),
+    )
     rows = [
-        [target.work, target.text, number(target.value, 2), target.verdict]
-        for target in targets(
-            middle=lambda name, key: middle(record, name, MEASURES[key]),
-            ratio=lambda top, bottom, key: ratio(record, top, bottom, MEASURES[key]),
-            growth=lambda name, kind: curve(record, name, kind),
-        )
+        [one.work, one.text, number(one.value, 2), number(one.floor, 2), one.verdict]
+        for one in targets(figures)
     ]
-    return table(["work", "target", "measured", "met"], rows)
+    return table(["work", "target", "measured", "floor", "met"], rows)
 
 
 def curve(record: Record, name: str, kind: str) -> list[tuple[float, float]]:
@@ -266,12 +303,6 @@ def notes(record: Record) -> str:
     return "\n".join(f"- {peer.title}: {peer.does}." for peer in measured(record))
 
 
-def base_peer(record: Record) -> Peer | None:
-    """What the ratios refer to: channeld, or else the first server that was measured."""
-    works = {name for run in record["runs"] for name, result in run.items() if len(result) > 1}
-    return next((peer for peer in measured(record) if peer.name in works), None)
-
-
 def foreign_share(record: Record) -> float:
     """The median share of the two cores that other processes took while messages were measured."""
     shares = [
@@ -292,35 +323,52 @@ def disturbance(record: Record) -> str:
 
 def heading(record: Record) -> str:
     m = record["machine"]
-    runs = len(record["runs"])
-    how = f"medians of {runs} interleaved runs" if runs > 1 else "one run"
     return (
-        f"{m['date']}, {record['mode']} mode, {how}; {m['cpu']}, {m['cores']} cores, {m['system']}, "
-        f"Python {m['python']}. Server on one core, load client on the other. {disturbance(record)}"
+        f"{m['date']}, commit {record['commit']}; {m['cpu']}, {m['cores']} cores, {m['system']}, "
+        f"Python {m['python']}. {record['seconds']} s for each measurement, up to {len(record['runs'])} interleaved runs. "
+        f"Server on one core, load client on the other. {disturbance(record)}"
     )
+
+
+def headline(record: Record, part: Part) -> list[str]:
+    """The tables of the part that everybody takes part in."""
+    parts = [main_table(record, part)]
+    parts.append("`≥`: the load client was the limit there, the server had time to spare.")
+    parts += ["### Latency", latency_table(record, part)]
+    base = measured(record, part)[0]
+    parts.append(f"### Cost against {base.title}, same run (1 = the same, more = dearer)")
+    return [*parts, ratio_table(record, base, part)]
+
+
+def growth(record: Record, *, pictures: bool) -> list[str]:
+    parts = []
+    for kind, (text, _, _) in CURVES.items():
+        if pictures:
+            parts.append(f"![{text}](benchmarks/{kind}.svg)")
+        parts.append(growth_table(record, kind))
+    return parts
 
 
 def markdown(record: Record, *, pictures: bool = False) -> str:
     """The whole report."""
-    parts = [heading(record), main_table(record)]
-    parts.append("`≥`: the load client was the limit there, the server had time to spare.")
+    parts = [heading(record)]
     if errors(record):
         parts += ["**Failed:**", errors(record)]
-    parts += ["### Latency", latency_table(record)]
-    if has_window(record, "low_1"):
-        parts += ["### Low load: µs per echo at 1,000 messages a second", low_table(record)]
-    base = base_peer(record)
-    if base:
-        parts.append(f"### Cost against {base.title}, same run (1 = the same, more = dearer)")
-        parts.append(ratio_table(record, base))
-    if base and base.ours:
+    if any("channeld" in run for run in record["runs"]):
         parts += ["### Targets", target_table(record)]
-    if any(curve(record, peer.name, "members") for peer in measured(record)):
-        parts.append("### Growth")
-        for kind, (text, _, _) in CURVES.items():
-            if pictures:
-                parts.append(f"![{text}](benchmarks/{kind}.svg)")
-            parts.append(growth_table(record, kind))
+    for part in PARTS:
+        if not measured(record, part):
+            continue
+        parts.append(f"### {part.title}")
+        if part.columns:
+            parts += [part.about, part_table(record, part)]
+        elif part.name == "growth":
+            parts += growth(record, pictures=pictures)
+        else:
+            parts += headline(record, part)
+    if others := [name for name in record["builds"] if name != "channeld"]:
+        parts += ["### Other builds of channeld (in brackets: channeld's over it, same run)"]
+        parts.append(build_table(record, others))
     parts += ["### What each does with a message", notes(record)]
     return "\n\n".join(parts) + "\n"
 

@@ -1,77 +1,92 @@
-"""Measures channeld and its peers in one run: `python bench/run.py [--quick] [--peers a,b] [--runs N] [--json OUT]`."""
+"""Measures channeld and its peers in one run: `python bench/run.py [--quick] [--parts a,b] [--peers a,b] [--against PATH]`.
+
+Each run leaves its measurements in a file (`--json`); `--from` makes one report of several of them, without measuring.
+"""
 
 import argparse
 import json
+import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from catalogue import CATALOGUE, Peer
-from install import BENCH, NotInstalledError, compile_c, install
-from measure import SPARE_FILES, Plan, measure, raise_file_limit
-from report import machine, markdown, write_document
+from catalogue import CATALOGUE, ROOT, Peer, another_channeld
+from install import BENCH, BUILD, NotInstalledError, compile_c, install
+from measure import Times, measure, raise_file_limit
+from report import Record, machine, markdown, merged, write_document
+from works import NEAR, PARTS, Part
 
-QUICK = Plan(seconds=0.8, warmup=0.2, fan_windows=(1, 20), idle=2000)
-FULL = Plan()
-MEMBER_STEPS = (10, 30, 100, 300, 1000, 3000, 10_000)
-CONNECTION_STEPS = (1000, 2000, 5000, 10_000, 15_000, 20_000)
+QUICK = Times(0.5, 0.1)
+Named = TypeVar("Named")
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="one short run of a few peers: about a minute"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--peers", help="names, separated by commas; channeld is not added by itself"
+    add = parser.add_argument
+    add("--quick", action="store_true", help="one short run of the near peers, no growth curves")
+    add("--parts", help="their names, separated by commas (all)")
+    add("--works", help="only these rows of the parts (all)")
+    add("--peers", help="their names, separated by commas (all); channeld is not added by itself")
+    add(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="another channeld: a checkout, or an interpreter with a channeld or what it needs",
     )
-    parser.add_argument(
-        "--runs", type=int, help="interleaved runs whose medians are shown (3; quick: 1)"
-    )
-    parser.add_argument("--no-growth", action="store_true", help="leave the growth curves out")
-    parser.add_argument("--json", type=Path, help="also write every single measurement there")
-    parser.add_argument(
-        "--docs", action="store_true", help="write docs/benchmarks.md even from a partial run"
-    )
-    parser.add_argument("--list", action="store_true", help="name the peers and end")
+    add("--runs", type=int, help="how often each part is measured, in turn (1 or 3, by part)")
+    add("--seconds", type=float, help="of each measurement of messages (0.8; quick: 0.5)")
+    add("--json", type=Path, help="where the measurements go (bench/build/results/)")
+    add("--from", type=Path, nargs="+", dest="sources", help="report these; measure nothing")
+    add("--docs", action="store_true", help="write the report into docs/benchmarks.md")
+    add("--list", action="store_true", help="name parts, works and peers, and end")
     return parser.parse_args()
 
 
-def chosen(options: argparse.Namespace) -> list[Peer]:
-    """The peers to measure; ends the program on an unknown name."""
-    if not options.peers:
-        return [peer for peer in CATALOGUE if peer.quick or not options.quick]
-    names = options.peers.split(",")
-    unknown = set(names) - {peer.name for peer in CATALOGUE}
-    if unknown:
-        known = ", ".join(peer.name for peer in CATALOGUE)
-        sys.exit(f"no peer is called {', '.join(sorted(unknown))}; there are: {known}")
-    return [peer for peer in CATALOGUE if peer.name in names]
+def chosen(wanted: str | None, known: Mapping[str, Named], what: str) -> list[Named]:
+    """What was asked for by name, or everything; ends the program on an unknown name."""
+    names = wanted.split(",") if wanted else list(known)
+    if unknown := set(names) - known.keys():
+        sys.exit(f"no {what} is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    return [known[name] for name in known if name in names]
 
 
-def chosen_plan(options: argparse.Namespace, files: int) -> Plan:
-    """How much to measure; the curves end where the limit of open files does."""
-    if options.quick:
-        return QUICK
-    if options.no_growth:
-        return FULL
-    most = files - SPARE_FILES
-    steps = tuple(sorted({min(step, most) for step in CONNECTION_STEPS}))
-    members = tuple(step for step in MEMBER_STEPS if step <= most)
-    return Plan(member_steps=members, connection_steps=steps)
+def chosen_parts(options: argparse.Namespace) -> list[Part]:
+    """The parts to measure, with the works that were asked for."""
+    parts = chosen(options.parts, {part.name: part for part in PARTS}, "part")
+    if options.works:
+        works = {work.name: work.name for part in parts for work in part.works}
+        wanted = chosen(options.works, works, "work")
+        parts = [part.only(wanted) for part in parts]
+    elif options.quick and not options.parts:
+        parts = [part for part in parts if part.quick]
+    if options.runs or options.quick:
+        parts = [replace(part, runs=options.runs or 1) for part in parts]
+    return [part for part in parts if part.sessions]
+
+
+def chosen_peers(options: argparse.Namespace) -> list[Peer]:
+    """The peers to measure, and what else is called channeld."""
+    peers = chosen(options.peers, {peer.name: peer for peer in CATALOGUE}, "peer")
+    return [*map(another_channeld, options.against), *peers]
+
+
+def servers(part: Part, peers: list[Peer], number: int, options: argparse.Namespace) -> list[Peer]:
+    """Who is measured in a part's run of that number: those who are not near only in the first, if everybody is asked."""
+    if part.peers:
+        return [peer for peer in peers if peer.ours or peer.name in part.peers]
+    everybody = options.peers or not (number or options.quick)
+    return [peer for peer in peers if everybody or peer.ours or peer.name in NEAR]
 
 
 def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def estimate(peers: list[Peer], plan: Plan, runs: int) -> float:
-    """Minutes that the run should take."""
-    works = len(plan.echo_windows) + len(plan.fan_windows) + len(plan.low_connections) + 1
-    each = works * (plan.seconds + plan.warmup + 0.7) + 6
-    growing = 55.0 * sum(peer.growth for peer in peers) if plan.member_steps else 0.0
-    return runs * (each * len(peers) + growing) / 60
 
 
 def bring(peers: list[Peer]) -> tuple[dict[str, str], dict[str, str]]:
@@ -86,46 +101,91 @@ def bring(peers: list[Peer]) -> tuple[dict[str, str], dict[str, str]]:
     return versions, absent
 
 
-def report_errors(name: str, result: dict[str, Any]) -> None:
-    for work, error in result["errors"].items():
-        say(f"  {name}, {work}: {error}")
+def commit() -> str:
+    """The commit that is measured, and whether the source differs from it."""
+    try:
+        git = [
+            "git",
+            "-C",
+            str(ROOT),
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=8",
+            "--exclude=*",
+        ]
+        return subprocess.check_output(git, text=True, stderr=subprocess.DEVNULL).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def run(options: argparse.Namespace) -> Record:
+    """Measures what was asked for, run by run, and in each part by part."""
+    parts, peers = chosen_parts(options), chosen_peers(options)
+    times = QUICK if options.quick else Times()
+    if options.seconds:
+        times = replace(times, seconds=options.seconds)
+    raise_file_limit()
+    for source in (BENCH / "load.c", BENCH / "floors" / "floor.c"):
+        compile_c(source)
+    asked = {peer.name: peer for part in parts for peer in servers(part, peers, 0, options)}
+    versions, absent = bring(list(asked.values()))
+    runs = max(part.runs for part in parts)
+    jobs = [
+        (
+            number,
+            part,
+            [peer for peer in servers(part, peers, number, options) if peer.name not in absent],
+        )
+        for number in range(runs)
+        for part in parts
+        if number < part.runs
+    ]
+    measuring = times.seconds + times.warmup
+    minutes = sum(part.seconds(measuring) * len(those) for _, part, those in jobs) / 60
+    say(f"{len(asked) - len(absent)} servers, {runs} runs: about {minutes:.0f} minutes")
+    results: list[dict[str, Any]] = [{} for _ in range(runs)]
+    for number, part, those in jobs:
+        for peer in those:
+            say(f"run {number + 1} of {runs}: {part.name}: {peer.name}")
+            found = measure(peer, part, times)
+            for work, error in found["errors"].items():
+                say(f"  {peer.name}, {work}: {error}")
+            kept = results[number].setdefault(peer.name, {"errors": {}})
+            kept["errors"] |= found.pop("errors")
+            kept |= found
+    return {
+        "machine": machine(),
+        "commit": commit(),
+        "builds": {peer.name: peer.title for peer in peers if peer.ours},
+        "seconds": times.seconds,
+        "versions": versions,
+        "absent": absent,
+        "runs": results,
+    }
 
 
 def main() -> int:
     """Runs the bench; returns 1 when a server failed at something it was asked."""
     options = arguments()
-    peers = chosen(options)
     if options.list:
-        print("\n".join(f"{peer.name:26}{peer.title}" for peer in peers))
+        for part in PARTS:
+            print(f"part {part.name:14}{part.title}: {', '.join(work.name for work in part.works)}")
+        for peer in CATALOGUE:
+            print(f"peer {peer.name:26}{peer.title}")
         return 0
-    plan = chosen_plan(options, raise_file_limit())
-    runs = options.runs or (1 if options.quick else 3)
-    for source in (BENCH / "load.c", BENCH / "floors" / "floor.c"):
-        compile_c(source)
-    versions, absent = bring(peers)
-    present = [peer for peer in peers if peer.name not in absent]
-    say(f"{len(present)} servers, {runs} runs: about {estimate(present, plan, runs):.0f} minutes")
-    results: list[dict[str, Any]] = []
-    for number in range(runs):
-        results.append({})
-        for peer in present:
-            say(f"run {number + 1} of {runs}: {peer.name}")
-            results[-1][peer.name] = measure(peer, plan)
-            report_errors(peer.name, results[-1][peer.name])
-    mode = "quick" if options.quick else "full"
-    record = {
-        "machine": machine(),
-        "mode": mode,
-        "versions": versions,
-        "absent": absent,
-        "runs": results,
-    }
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1))
+    if options.sources:
+        record = merged([json.loads(path.read_text()) for path in options.sources])
+    else:
+        record = run(options)
+        target = options.json or BUILD / "results" / time.strftime("%Y%m%d-%H%M%S.json")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(record, indent=1))
+        say(f"the measurements are in {target}")
     print(markdown(record))
-    if options.docs or not (options.quick or options.peers):
+    if options.docs:
         write_document(record)
-    return int(any(result["errors"] for run in results for result in run.values()))
+    return int(any(result["errors"] for run in record["runs"] for result in run.values()))
 
 
 if __name__ == "__main__":

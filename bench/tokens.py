@@ -1,4 +1,4 @@
-"""Writes the URLs of channeld's authenticated connections: one user and one HS256 JWT each, four users to a room."""
+"""Writes the URLs of channeld's authenticated connections: one user and one HS256 JWT each, and how many share a room."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def token(user: str, expires: int) -> str:
     return f"{head}.{body}.{encoded(signature)}"
 
 
-def secure_paths(target: Path) -> Path:
+def secure_paths(target: Path, users_per_room: int = USERS_PER_ROOM) -> Path:
     """Writes one path a line, unless the file is from the last half day; returns the file."""
     if target.exists() and time.time() - target.stat().st_mtime < LIFETIME / 2:
         return target
@@ -33,7 +33,7 @@ def secure_paths(target: Path) -> Path:
     target.parent.mkdir(exist_ok=True)
     target.write_text(
         "".join(
-            f"/secure/r{n // USERS_PER_ROOM}?token={token(f'user-{n}', expires)}\n"
+            f"/secure/r{n // users_per_room}?token={token(f'user-{n}', expires)}\n"
             for n in range(USERS)
         )
     )

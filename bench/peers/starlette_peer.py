@@ -1,5 +1,6 @@
 """Peer: Starlette on uvicorn; echoes, or sends to each member in turn, as its documentation shows."""
 
+import os
 import sys
 
 import uvicorn
@@ -16,6 +17,12 @@ async def echo(ws: WebSocket) -> None:
         await ws.send_text(text)
 
 
+async def parsed(ws: WebSocket) -> None:
+    await ws.accept()
+    async for value in ws.iter_json():
+        await ws.send_json(value)
+
+
 async def fan(ws: WebSocket) -> None:
     await ws.accept()
     ROOM.add(ws)
@@ -30,6 +37,7 @@ async def fan(ws: WebSocket) -> None:
 app = Starlette(
     routes=[
         WebSocketRoute("/echo", echo),
+        WebSocketRoute("/parsed", parsed),
         WebSocketRoute("/fan", fan),
         WebSocketRoute("/idle", echo),
     ]
@@ -42,4 +50,6 @@ uvicorn.run(
     log_level="warning",
     backlog=4096,
     ws_per_message_deflate=False,
+    ssl_certfile=os.environ.get("BENCH_CERTIFICATE"),
+    ssl_keyfile=os.environ.get("BENCH_KEY"),
 )

@@ -1,6 +1,8 @@
 """Peer: `websockets` on asyncio or uvloop; echoes, or broadcasts with the library's own `broadcast`."""
 
 import asyncio
+import os
+import ssl
 import sys
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
@@ -21,8 +23,20 @@ async def connection(ws: ServerConnection) -> None:
             await ws.send(message)
 
 
+def context() -> ssl.SSLContext | None:
+    if os.environ["BENCH_FLAVOUR"] != "tls":
+        return None
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(os.environ["BENCH_CERTIFICATE"], os.environ["BENCH_KEY"])
+    return found
+
+
 async def main() -> None:
-    async with serve(connection, "127.0.0.1", int(sys.argv[1]), compression=None, backlog=4096):
+    compression = "deflate" if os.environ["BENCH_FLAVOUR"] == "deflate" else None
+    port = int(sys.argv[1])
+    async with serve(
+        connection, "127.0.0.1", port, compression=compression, backlog=4096, ssl=context()
+    ):
         await asyncio.get_running_loop().create_future()
 
 
