@@ -39,7 +39,7 @@ from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.server.sockets import is_shared, named, release
-from channeld.server.systemd import notify
+from channeld.server.systemd import keep_watchdog, notify, reloading
 from channeld.shadow import Shadow
 from channeld.telemetry import Sample, log, reconfigure, toggle_debug
 
@@ -79,6 +79,7 @@ class App:
         on_ready: called with the addresses listened on.
         on_refused: called with the report of a plan that was not taken.
         place: where this process stands among workers.
+        notify: gets the states that a service manager wants to hear.
         console: makes what the control API's console shows; None: nothing of the configuration.
         traced: spans and their way out; None: there are none.
 
@@ -95,6 +96,7 @@ class App:
         on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,
         on_refused: Callable[[Report], None] = lambda _report: None,
         place: Place = ALONE,
+        notify: Callable[[str], None] = notify,
         console: "Callable[[], Console] | None" = None,
         traced: "tuple[Tracing, Spans] | None" = None,
     ) -> None:
@@ -102,6 +104,7 @@ class App:
         self._on_ready = on_ready
         self._on_refused = on_refused
         self._console = console
+        self._notify = notify
         self._addresses: Sequence[str] = ()
         self._reloads = self._refusals = 0
         self._reloading = trio.Lock()
@@ -215,6 +218,8 @@ class App:
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, nursery)
+                if self.node.place is ALONE:
+                    nursery.start_soon(keep_watchdog)
                 try:
                     await nursery.start(self.runtime.run)
                     await nursery.start(self.node.run)
@@ -315,11 +320,6 @@ class App:
         scheme = "ws" if self._tls is None else "wss"
         tcp = [address for address in self._addresses if not address.startswith("unix:")]
         return [f"{scheme}://{address}" for address in tcp]
-
-    def _notify(self, state: str) -> None:
-        # Of several workers their parent speaks.
-        if self.node.place is ALONE:
-            notify(state)
 
     def _condition(self) -> Condition:
         return Condition(
@@ -435,6 +435,7 @@ class App:
         if self._reloader is None:
             return False
         async with self._reloading:
+            self._notify(reloading())
             try:
                 plan = await trio.to_thread.run_sync(self._reloader, abandon_on_cancel=True)
                 if isinstance(plan, Report):
@@ -447,6 +448,9 @@ class App:
                 self._refusals += 1
                 log("config_refused", reason=_named(error))
                 return False
+            finally:
+                if not self._stop.is_set():
+                    self._notify("READY=1")
             return True
 
     async def _take(self, plan: Plan) -> None:

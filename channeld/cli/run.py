@@ -35,6 +35,7 @@ from channeld.server.broker_link import ALONE
 from channeld.server.listener import tls_context
 from channeld.server.log_writer import off_the_loop
 from channeld.server.otel import tracing_from
+from channeld.server.systemd import notify
 from channeld.server.workers import WorkerChannel
 from channeld.telemetry import configure, put
 
@@ -342,9 +343,10 @@ def _make_app(  # noqa: PLR0913 - what it is made of
     console: "Callable[[], Console]",
 ) -> App:
     place = ALONE
+    say: Callable[[str], None] = notify
     if parent is not None:
-        place = parent.spec.place
-        on_ready = lambda _addresses: parent.say_ready()  # noqa: E731
+        place, say = parent.spec.place, parent.say
+        on_ready = lambda _addresses: None  # noqa: E731 - the parent announces
         if place.number:
             on_refused = lambda _report: None  # noqa: E731 - one of them shows it
     try:
@@ -354,6 +356,7 @@ def _make_app(  # noqa: PLR0913 - what it is made of
             on_ready=on_ready,
             on_refused=on_refused,
             place=place,
+            notify=say,
             console=console,
             traced=tracing_from(os.environ),
         )

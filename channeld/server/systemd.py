@@ -7,9 +7,12 @@ outlives this process, and its successor gets it too, so no connection is refuse
 import contextlib
 import os
 import socket
-from collections.abc import MutableMapping
+import time
+from collections.abc import Mapping, MutableMapping
 
-__all__ = ["InheritedSocket", "inherited_sockets", "notify"]
+import trio
+
+__all__ = ["InheritedSocket", "inherited_sockets", "keep_watchdog", "notify", "reloading"]
 
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -46,8 +49,23 @@ def inherited_sockets(
     return sockets
 
 
-def notify(state: str, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Tell the service manager, if there is one: `READY=1`, `STOPPING=1`. Never raises."""
+def reloading() -> str:
+    """The state that a reload begins with; `READY=1` ends it. systemd looks at the time to tell reloads apart."""
+    return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+
+
+async def keep_watchdog(environ: Mapping[str, str] = os.environ) -> None:
+    """Say twice in each of the service manager's watchdog intervals that this loop turns; return at once if it has no watchdog."""
+    interval, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not interval.isdecimal() or not int(interval) or pid not in ("", str(os.getpid())):
+        return
+    while True:
+        notify("WATCHDOG=1", environ)
+        await trio.sleep(int(interval) / 2_000_000)
+
+
+def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the service manager, if there is one: `READY=1`, `STOPPING=1`, `reloading()`. Never raises."""
     address = environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return

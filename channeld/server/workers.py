@@ -2,8 +2,8 @@
 
 The parent serves nobody. It holds the addresses (bound with SO_REUSEPORT, not listened on), starts each worker as a
 fresh interpreter, and gives it its spec through a socket pair. A worker binds the addresses for itself, and the
-kernel deals the connections out. `ready` comes back through the pair; its end tells a worker that the parent is gone
-(it drains), and the parent that a worker is.
+kernel deals the connections out. A worker tells its states through the pair as a service does to systemd, and the parent tells systemd what
+they come to; the pair's end tells a worker that the parent is gone (it drains), and the parent that a worker is.
 
 One worker serves the control API, on sockets that the parent made and passes through the pair. When it ends the next one gets
 them: a client of the API waits meanwhile, and is not refused. What it had measured, it gave to the parent to keep.
@@ -29,7 +29,7 @@ import trio
 
 from channeld.server.broker_link import Place
 from channeld.server.sockets import BindError, bind, listen, named
-from channeld.server.systemd import notify
+from channeld.server.systemd import keep_watchdog, notify, reloading
 from channeld.telemetry import log, toggle_debug
 
 __all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
@@ -42,7 +42,7 @@ LONG_LIFE = 30.0
 LAST_MERCY = 5.0
 # So long a scrape waits for a parent that does not read, and the parent for the last words of a worker that ended.
 PATIENCE = 1.0
-_READ, _MOST_SOCKETS = 65536, 64
+_READ, _MOST_SOCKETS, _WAITING = 65536, 64, 16
 
 
 class WorkersFailed(Exception):
@@ -89,20 +89,18 @@ class WorkerChannel:
             self._socket.setblocking(False)
             self.spec = WorkerSpec(**orjson.loads(text))
             undo.pop_all()
-        self._to_keep, self._kept = trio.open_memory_channel[tuple[bytes, trio.Event]](0)
+        self._to_write, self._written = trio.open_memory_channel[tuple[bytes, trio.Event]](_WAITING)
 
-    def say_ready(self) -> None:
-        """It listens."""
-        try:
-            self._socket.send(b"ready\n")
-        except OSError:
-            return  # the parent is gone; `obey` tells
+    def say(self, state: str) -> None:
+        """Tell a state as `systemd.notify` takes it. Never raises: from a parent that hangs nothing can be hoped for."""
+        with suppress(trio.WouldBlock):
+            self._to_write.send_nowait((state.encode(), trio.Event()))
 
     async def keep(self, pack: Callable[[], bytes]) -> None:
         """Let the parent keep what this process measured; returns when it is underway, or after `PATIENCE`."""
         is_sent = trio.Event()
         with trio.move_on_after(PATIENCE):
-            await self._to_keep.send((pack(), is_sent))
+            await self._to_write.send((pack(), is_sent))
             await is_sent.wait()
 
     async def obey(self, serve_api: Callable[[Sequence[socket.socket], bytes], None]) -> None:
@@ -122,7 +120,7 @@ class WorkerChannel:
     async def _write(self, line: trio.SocketStream) -> None:
         # A task of its own: a scrape may be cancelled, and half of what it wanted kept must not stay on the line.
         with suppress(trio.BrokenResourceError):
-            async for text, is_sent in self._kept:
+            async for text, is_sent in self._written:
                 await line.send_all(text + b"\n")
                 is_sent.set()
 
@@ -168,6 +166,7 @@ class _Worker:
     started: float
     is_ready: bool = False
     is_outdated: bool = False
+    is_reloading: bool = False
     has_ended: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -207,6 +206,7 @@ class Supervisor:
         self._has_api: _Worker | None = None
         self._to_see = trio.Event()
         self._measured = b""
+        self._is_reloading = False
         self._workers: dict[int, _Worker] = {}
         self._been_ready: set[int] = set()
         self._stop = trio.Event()
@@ -224,6 +224,7 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
                 nursery.start_soon(self._pass_api_on)
+                nursery.start_soon(keep_watchdog)
                 async with trio.open_nursery() as keepers:
                     for number in range(self._count):
                         keepers.start_soon(self._keep, number)
@@ -259,8 +260,10 @@ class Supervisor:
             if number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
                 self.stop()
                 continue
+            self._note_reloading()
             for worker in self._workers.values():
                 if worker.is_ready:
+                    worker.is_reloading = True
                     worker.tell(signal.SIGHUP)
                 else:
                     # It may have read the old files already; and before it is ready SIGHUP would end it.
@@ -280,7 +283,9 @@ class Supervisor:
         while not self._stop.is_set():
             worker = await self._start(number)
             status = await self._live(number, worker)
+            worker.is_reloading = False
             self._to_see.set()
+            self._note_reloaded()
             lived = time.monotonic() - worker.started
             if self._stop.is_set():
                 # One that was told to end while it started had nobody to send away, and says that by its status.
@@ -348,11 +353,30 @@ class Supervisor:
             async for data in worker.line:
                 *lines, text = (text + data).split(b"\n")
                 for line in lines:
-                    if line == b"ready":
-                        self._note_ready(number, worker)
-                    else:
-                        self._measured = bytes(line)
+                    self._hear(number, worker, bytes(line))
         worker.has_ended.set()
+
+    def _hear(self, number: int, worker: _Worker, line: bytes) -> None:
+        if line.startswith(b"{"):
+            self._measured = line
+        elif line == b"RELOADING=1":
+            self._note_reloading()
+            worker.is_reloading = True
+        elif line == b"READY=1" and worker.is_ready:
+            worker.is_reloading = False
+            self._note_reloaded()
+        elif line == b"READY=1":
+            self._note_ready(number, worker)
+
+    def _note_reloading(self) -> None:
+        if not self._is_reloading:
+            self._is_reloading = True
+            notify(reloading())
+
+    def _note_reloaded(self) -> None:
+        if self._is_reloading and not any(one.is_reloading for one in self._workers.values()):
+            self._is_reloading = False
+            notify("READY=1")
 
     def _note_ready(self, number: int, worker: _Worker) -> None:
         worker.is_ready = True

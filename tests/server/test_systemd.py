@@ -2,13 +2,22 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from channeld.server.sockets import BindError, bind
-from channeld.server.systemd import InheritedSocket, inherited_sockets, notify
+from channeld.server.systemd import (
+    InheritedSocket,
+    inherited_sockets,
+    keep_watchdog,
+    notify,
+    reloading,
+)
 
 # High numbers, so that nothing of the test's own process is taken.
 FIRST = 700
@@ -79,6 +88,38 @@ def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         notify("READY=1")
         assert manager.recv(100) == b"READY=1"
+
+
+def test_a_reload_is_told_with_its_time(tmp_path: Path) -> None:
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(environ["NOTIFY_SOCKET"])
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        notify(reloading(), environ)
+        first, _, moment = manager.recv(100).decode().partition("\nMONOTONIC_USEC=")
+        assert first == "RELOADING=1"
+        assert before <= int(moment) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
+async def test_the_watchdog_is_told_twice_in_its_interval(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(environ["NOTIFY_SOCKET"])
+        with trio.move_on_after(40):
+            await keep_watchdog(environ | {"WATCHDOG_PID": str(os.getpid())})
+        assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"}]
+)
+async def test_without_a_watchdog_nobody_is_told(variables: dict[str, str]) -> None:
+    await keep_watchdog(variables)
 
 
 def test_an_abstract_address_is_one() -> None:

@@ -37,11 +37,14 @@ def end(*_):
     note("end")
     os._exit(STATUS)
 signal.signal(signal.SIGTERM, end)
-signal.signal(signal.SIGHUP, lambda *_: note("reload"))
+def reload(*_):
+    note("reload")
+    line.send(b"RELOADING=1\\nMONOTONIC_USEC=1\\nREADY=1\\n")
+signal.signal(signal.SIGHUP, reload)
 signal.signal(signal.SIGUSR1, lambda *_: note("debug"))
 note("start")
 BEFORE
-line.send(b"ready\\n")
+line.send(b"READY=1\\n")
 while True: signal.pause()
 """
 
@@ -122,6 +125,27 @@ async def test_a_signal_reaches_every_worker(make: Make) -> None:
         await watched.until(4, "debug")
         signal.raise_signal(signal.SIGINT)
     assert sorted(set(watched.lines()))[:4] == ["0 debug", "0 end", "0 reload", "0 start"]
+
+
+async def test_the_service_manager_hears_of_a_reload_when_all_are_done(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path := str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "3600000000")
+        heard = trio.socket.from_stdlib_socket(manager)
+        watched = make()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watched.supervisor.run)
+            states = [await heard.recv(100) for _ in range(2)]
+            signal.raise_signal(signal.SIGHUP)
+            states += [(await heard.recv(100)).partition(b"\n")[0] for _ in range(2)]
+            watched.supervisor.stop()
+        states.append(await heard.recv(100))
+    assert states == [b"WATCHDOG=1", b"READY=1", b"RELOADING=1", b"READY=1", b"STOPPING=1"]
+    assert sum(line.endswith("reload") for line in watched.lines()) == 2
 
 
 async def test_a_reload_before_a_worker_is_ready_is_made_up_for(make: Make) -> None:
@@ -206,7 +230,7 @@ def serve():
     note("has " + measured.decode().strip())
     api = socket.socket(fileno=api)
     client, _ = api.accept()
-    line.send(b'"all so far"\\n')
+    line.send(b'{"all": "so far"}\\n')
     client.send(str(number).encode())
     signal.pause()
 import threading
@@ -230,14 +254,14 @@ async def test_the_api_is_passed_on_and_its_clients_wait_meanwhile(make: Make) -
             await watched.until(1, "has ")
             watched.supervisor._workers[first].tell(signal.SIGKILL)
             assert await trio.to_thread.run_sync(ask) == 1 - first
-            await watched.until(1, 'has "all so far"')
+            await watched.until(1, 'has {"all": "so far"}')
             watched.supervisor.stop()
             assert sock.fileno() == -1
     [[first_has], [second_has]] = (
         [line for line in watched.lines() if line.startswith(f"{number} has")]
         for number in (first, 1 - first)
     )
-    assert (first_has, second_has) == (f"{first} has ", f'{1 - first} has "all so far"')
+    assert (first_has, second_has) == (f"{first} has ", f'{1 - first} has {{"all": "so far"}}')
 
 
 async def test_a_worker_takes_the_api_and_has_the_parent_keep_what_it_measured() -> None:
@@ -257,11 +281,12 @@ async def test_a_worker_takes_the_api_and_has_the_parent_keep_what_it_measured()
     with sock, parent:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(channel.obey, take)
+            channel.say("READY=1")
             socket.send_fds(parent, [b"12"], [sock.fileno()])
             parent.sendall(b"3\n")
             await came.wait()
             await channel.keep(lambda: b"{}")
-            assert parent.recv(10) == b"{}\n"
+            assert parent.recv(20) == b"READY=1\n{}\n"
             parent.close()
         assert taken == [([named(sock)], b"123")]
 
@@ -288,9 +313,9 @@ async def test_a_worker_reads_its_briefing_and_notices_that_its_parent_is_gone()
         channel = WorkerChannel(ours.detach())
         assert channel.spec == SPEC
         assert (channel.spec.place.number, channel.spec.place.group) == (1, "g")
-        channel.say_ready()
-        assert parent.recv(10) == b"ready\n"
-    channel.say_ready()
+        channel.say("READY=1")
+    for _ in range(100):
+        channel.say("READY=1")
     with trio.fail_after(5):
         await channel.obey(_serve_no_api)
 
