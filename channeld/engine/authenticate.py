@@ -128,7 +128,7 @@ def turn_away(session: Session, denied: Denied, id: str | int | None = None) -> 
         address=session.address,
         reason=denied.reason,
     )
-    session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, retry_after=RETRY_AFTER)
+    session.refuse(ErrorCode.UNAVAILABLE, "Try again later", id, {"retry_after": RETRY_AFTER})
     return session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
 
 

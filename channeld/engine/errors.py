@@ -63,10 +63,10 @@ def refuse_for(
     if isinstance(error, Forbidden):
         counters.forbidden += 1
         room = {} if error.room is None else {"room": error.room}
-        session.refuse(ErrorCode.FORBIDDEN, error.message, id, **room)
+        session.refuse(ErrorCode.FORBIDDEN, error.message, id, room)
     elif isinstance(error, Reject):
         counters.rejected += 1
-        session.refuse(error.code, error.message, id, **error.fields)
+        session.refuse(error.code, error.message, id, error.fields)
     elif isinstance(error, BrokerUnavailable):
         counters.unavailable += 1
         text, outcome = "The message was not routed; try again", {}
@@ -75,7 +75,7 @@ def refuse_for(
         elif error.is_unknown:
             text, outcome = "The message may have been routed", {"outcome": "unknown"}
         after = error.retry_after
-        session.refuse(ErrorCode.UNAVAILABLE, text, id, retry_after=after, **outcome)
+        session.refuse(ErrorCode.UNAVAILABLE, text, id, {"retry_after": after, **outcome})
     else:
         counters.failed += 1
         session.fail(id, error.ref if isinstance(error, HookFailed) else None)

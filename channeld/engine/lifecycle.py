@@ -161,7 +161,7 @@ async def call_connect(
             session.end(CloseCode.TRY_AGAIN_LATER, "try again later")
             return False
     except Reject as error:
-        session.refuse(error.code, error.message, None, **error.fields)
+        session.refuse(error.code, error.message, None, error.fields)
         session.end(error.close or CloseCode.FORBIDDEN, error.message)
         return False
     except HookFailed as error:

@@ -115,7 +115,7 @@ def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: f
         return
     message.counted(session.transport).rate_limited += 1
     text = f"Too many messages of type `{message.type}`"
-    session.refuse(ErrorCode.RATE_LIMITED, text, id, retry_after=wait)
+    session.refuse(ErrorCode.RATE_LIMITED, text, id, {"retry_after": wait})
 
 
 def _arrivals(session: Session, rate: MessageRate) -> dict[str, float]:

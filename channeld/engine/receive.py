@@ -113,12 +113,14 @@ class Receiver(Session):
             id = id_of(text)
         wait = retry_after(self.message_arrival, now, rate)
         id = id if is_id(id) else None
-        self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, retry_after=wait)
+        self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, {"retry_after": wait})
 
     def too_large(self, now: float) -> None:
         """A message is over `limits.message_size`: say so and close."""
         limit = self.channel.limits.message_size
-        self.refuse(ErrorCode.TOO_LARGE, f"A message may have {limit} bytes", limit=limit)
+        self.refuse(
+            ErrorCode.TOO_LARGE, f"A message may have {limit} bytes", None, {"limit": limit}
+        )
         self.end(CloseCode.MESSAGE_TOO_BIG, "message too large")
 
     def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:

@@ -69,7 +69,7 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
         full = _full(session, channel.subscribe)
         if full is not None:
             text, limit = full
-            return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, limit=limit)
+            return session.refuse(ErrorCode.LIMIT_EXCEEDED, text, id, {"limit": limit})
         for hook in (channel.subscribe.hook, channel.on_subscribe):
             if hook is not None:
                 await call_hook(session, hook, room)

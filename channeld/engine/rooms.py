@@ -28,7 +28,7 @@ def wanted(session: Session) -> list[str] | None:
     for room in names:
         if not is_room_name(room):
             session.refuse(
-                ErrorCode.FORBIDDEN, "This is not a valid room name", None, room=room[:128]
+                ErrorCode.FORBIDDEN, "This is not a valid room name", None, {"room": room[:128]}
             )
             session.end(CloseCode.FORBIDDEN, "forbidden")
             return None
@@ -38,7 +38,7 @@ def wanted(session: Session) -> list[str] | None:
         session.home = session.room = None
     most = session.channel.limits.rooms_per_connection
     if len(names) > most:
-        session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, limit=most)
+        session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, {"limit": most})
     return names[:most]
 
 

@@ -32,7 +32,7 @@ from channeld.schema.violations import Violation
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["HeldStates", "Origin", "Session", "State", "is_id"]
+__all__ = ["NO_FIELDS", "HeldStates", "Origin", "Session", "State", "is_id"]
 
 # Errors that are the server's own, or that have a limit of their own, are not counted against a client.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
@@ -66,6 +66,8 @@ class HeldStates:
         self.states: dict[Topic, Mapping[str, Json] | None] = {}
         self.timer: Timer | None = None
 
+
+NO_FIELDS: Final[Mapping[str, object]] = {}
 
 MOST_REFUSALS: Final = 5
 """Of a connection's error frames that are remembered."""
@@ -217,9 +219,13 @@ class Session:
         self.respond = to
 
     def refuse(
-        self, code: str, message: str, id: str | int | None = None, /, **fields: object
+        self,
+        code: str,
+        message: str,
+        id: str | int | None = None,
+        fields: Mapping[str, object] = NO_FIELDS,
     ) -> None:
-        """Send an error frame, and count it: too many end the connection with 4429.
+        """Send an error frame with these fields, and count it: too many end the connection with 4429.
 
         A field that has the name of one of the frame's own is left out.
         """
@@ -257,7 +263,7 @@ class Session:
         """Send INVALID_MESSAGE with its reasons."""
         errors = [{"path": v.path, "message": v.message, "keyword": v.keyword} for v in violations]
         text = f"Not valid: {errors[0]['message']}" if errors else "Not valid"
-        self.refuse(ErrorCode.INVALID_MESSAGE, text, id, errors=errors)
+        self.refuse(ErrorCode.INVALID_MESSAGE, text, id, {"errors": errors})
 
     def refuse_id(self) -> None:
         """Send INVALID_MESSAGE for an `id` that cannot be repeated."""
@@ -270,7 +276,7 @@ class Session:
             ref = self.engine.runtime.random_id()
             log("internal_error", ref=ref, connection=self.connection_id, exc_info=True)
         text = "Something went wrong on the server"
-        self.refuse(ErrorCode.INTERNAL_ERROR, text, id, ref=ref)
+        self.refuse(ErrorCode.INTERNAL_ERROR, text, id, {"ref": ref})
 
     def retire(self) -> None:
         """Close since the connection is as old as `server.connection_age` allows; the client comes back within a second."""

@@ -4,10 +4,11 @@ A message's span goes on while the rest of it waits: `Pending` and `Continuation
 the span again.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TypeAlias, cast
 
 from channeld.engine.receive import Receiver
+from channeld.engine.session import NO_FIELDS
 from channeld.later import Continuation, Pending
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
@@ -41,13 +42,17 @@ class TracedReceiver(Receiver):
         return cast("Pending[None] | None", _ended_later(rest, self, span))
 
     def refuse(
-        self, code: str, message: str, id: str | int | None = None, /, **fields: object
+        self,
+        code: str,
+        message: str,
+        id: str | int | None = None,
+        fields: Mapping[str, object] = NO_FIELDS,
     ) -> None:
         """See Session."""
         span = current.get()
         if span is not None:
             span.error = str(code)
-        super().refuse(code, message, id, **fields)
+        super().refuse(code, message, id, fields)
 
     def _receive_message(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float

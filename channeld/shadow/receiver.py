@@ -9,7 +9,7 @@ from typing import Protocol
 
 from channeld.engine.ports import Peer, Surroundings
 from channeld.engine.receive import Receiver
-from channeld.engine.session import State
+from channeld.engine.session import NO_FIELDS, State
 from channeld.hooks import Request
 from channeld.later import Continuation, Pending
 from channeld.plan.plan import ChannelPlan, MessagePlan
@@ -80,11 +80,15 @@ class ShadowedReceiver(Receiver):
         return pending
 
     def refuse(
-        self, code: str, message: str, id: str | int | None = None, /, **fields: object
+        self,
+        code: str,
+        message: str,
+        id: str | int | None = None,
+        fields: Mapping[str, object] = NO_FIELDS,
     ) -> None:
         """As it is; that it happened is noted."""
         self._refusals += 1
-        super().refuse(code, message, id, **fields)
+        super().refuse(code, message, id, fields)
 
     # -------------------------------------------------------------------------------------------------- asking
 

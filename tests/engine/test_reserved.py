@@ -94,15 +94,15 @@ async def test_all_rooms_together_are_no_more_than_the_limit(serve: Serve) -> No
 async def test_a_room_that_could_not_be_joined_is_forgotten(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise BrokerUnavailable(1.0)
 
-    async with serve(LOBBY) as app:
+    async with serve(LOBBY.rstrip() + "\n    presence: true\n") as app:
         client = await app.connect("/lobby")
         (session,) = app.engine.sessions.values()
-        monkeypatch.setattr(app.engine.hub, "join", fail)
+        monkeypatch.setattr(app.engine.hub.broker, "enter", fail)
         await client.send({"type": "subscribe", "room": "topic-0"})
-        assert (await client.receive())["code"] == "UNAVAILABLE"
+        assert (await client.received())[-1]["code"] == "UNAVAILABLE"
         assert not session.origins
 
 

@@ -17,7 +17,7 @@ async def test_an_error_frame_keeps_its_own_fields(serve: Serve) -> None:
     async with serve(ECHO) as app:
         client = await app.connect("/echo")
         assert client.session is not None
-        client.session.refuse("OWN", "no", 7, type="ack", hint=1)
+        client.session.refuse("OWN", "no", 7, {"type": "ack", "hint": 1})
         assert await client.receive() == {
             "type": "error", "code": "OWN", "message": "no", "hint": 1, "id": 7,
         }  # fmt: skip

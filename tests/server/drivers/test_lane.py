@@ -5,7 +5,6 @@ import os
 import resource
 import select
 import socket
-import types
 from collections.abc import Awaitable
 
 import attrs
@@ -16,7 +15,6 @@ import trio.testing
 from channeld.config.model import Limits, Server
 from channeld.server.admission import Admission
 from channeld.server.connection import FRAMES_A_TURN
-from channeld.server.drivers import lane as lane_module
 from channeld.server.drivers.lane import ACCEPTS_A_TURN, SOCKETS_A_TURN, Lane, is_supported
 from channeld.server.outbox import TURN_S, Fanout
 from channeld.server.runtime import TrioRuntime
@@ -442,5 +440,5 @@ async def test_a_socket_that_cannot_be_watched_is_dropped(turning: Turning) -> N
 
 def test_where_there_is_no_epoll_there_is_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_supported()
-    monkeypatch.setattr(lane_module, "select", types.SimpleNamespace())
+    monkeypatch.delattr(select, "epoll")
     assert not is_supported()
