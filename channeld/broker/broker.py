@@ -283,6 +283,13 @@ class Broker(Protocol):
     def unsubscribe(self, topic: Topic) -> None:
         """No more of them. Idempotent, never waits."""
 
+    def number(self, channel: str, is_numbered: bool) -> None:
+        """Whether rooms of a channel have a history from now on, or are published to without. Idempotent, never waits.
+
+        Without a word they have one. When they have one again it is another: who comes with a position from before has missed
+        what was not kept. Remembered while the broker is away.
+        """
+
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:

@@ -55,6 +55,8 @@ class Histories:
         self._channels: dict[str, _Channel] = {}
         self._leftovers: OrderedDict[Topic, int] = OrderedDict()
         self._floor = self._dropped = 0
+        # Where channels begin whose frames were not kept for a while, if that is higher.
+        self._floors: dict[str, int] = {}
         self._expiries = Timers()
 
     def append(
@@ -66,7 +68,7 @@ class Histories:
         channel = self._channels.setdefault(topic.channel, _Channel())
         entry = channel.streams.pop(topic, None)
         if entry is None:
-            stream = Stream(self._epoch, self._leftovers.pop(topic, self._floor))
+            stream = Stream(self._epoch, self._leftovers.pop(topic, self._floor_of(topic)))
             expire = partial(self._expire, topic)
             entry = stream, self._expiries.at(now + keep.ttl, expire)
             channel.bytes += ROOM_COST
@@ -99,6 +101,17 @@ class Histories:
         channel.bytes += stream.bytes - size
         return count - len(stream)
 
+    def end(self, channel: str) -> None:
+        """Frames of a channel's rooms are not kept any more: forget them, and let no position from before be good for anything."""
+        for topic in list(self._channels.get(channel, _Channel()).streams):
+            self._remove(self._channels[channel], topic)
+        left = [topic for topic in self._leftovers if topic.channel == channel]
+        tops = [self._leftovers.pop(topic) for topic in left]
+        self._floors[channel] = max([self._floor, self._floors.get(channel, 0), *tops]) + 1
+
+    def _floor_of(self, topic: Topic) -> int:
+        return max(self._floor, self._floors.get(topic.channel, 0))
+
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Page:
@@ -122,6 +135,7 @@ class Histories:
         """Forget everything."""
         self._channels.clear()
         self._leftovers.clear()
+        self._floors.clear()
         self._expiries = Timers()
 
     def _bound(self, channel: _Channel, topic: Topic, stream: Stream, keep: History) -> None:
@@ -140,7 +154,7 @@ class Histories:
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
         if channel is None or entry is None:
-            return Stream(self._epoch, self._leftovers.get(topic, self._floor))
+            return Stream(self._epoch, self._leftovers.get(topic, self._floor_of(topic)))
         stream = entry[0]
         before = stream.bytes
         stream.trim(keep, self._clock.monotonic())

@@ -128,6 +128,11 @@ class MemoryBroker:
         """Deliver them no more."""
         self._subscribed.discard(topic)
 
+    def number(self, channel: str, is_numbered: bool) -> None:
+        """Whether rooms of a channel have a history; what was kept goes with it."""
+        if not is_numbered:
+            self._histories.end(channel)
+
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Page:

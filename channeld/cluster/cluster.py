@@ -233,7 +233,7 @@ class Cluster:
         self.plans.learn(rows)
 
     def _take_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
-        self.engine.hub.elsewhere = kept
+        self.engine.hub.keep_as_elsewhere(kept)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """At once as far as it goes, the rest in a task of its own."""

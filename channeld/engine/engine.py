@@ -107,10 +107,16 @@ class Engine:
         broker = self.hub.broker
         self.shared = broker if isinstance(broker, Networked) else None
         self.spent = Allowances()
-        self.plan = plan
+        self._serve(plan)
         self.revocations = Revocations()
         self.verifiers: Mapping[str, Verifier] = {}
         self._take_verifiers(plan, key_sets or {})
+
+    def _serve(self, plan: Plan) -> None:
+        self.plan = plan
+        self.hub.keep_histories(
+            name for name, channel in plan.channels.items() if channel.history is not None
+        )
 
     def _take_verifiers(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> None:
         auths = {auth.name: auth for channel in plan.channels.values() for auth in channel.auth}
@@ -300,7 +306,7 @@ class Engine:
             if old is not None:
                 _carry_counters(old, channel)
         self._let_go()
-        self.plan = plan
+        self._serve(plan)
         sent_away = 0
         for session in list(self.sessions.values()):
             new = plan.channels.get(session.channel.name)

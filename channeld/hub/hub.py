@@ -89,6 +89,9 @@ class Hub:
         self._room_count = self._publications = self._deliveries = 0
         # By kind of topic and channel, while other nodes' plans differ.
         self.elsewhere: Mapping[tuple[str, str], KeptElsewhere] = {}
+        # Channels whose rooms have a history by this node's plan; of which the broker was told whether they have one.
+        self._kept_here: frozenset[str] = frozenset()
+        self._told: set[str] = set()
         self.on_control: Callable[[bytes], None] = lambda _payload: None
         self.holders: set[Holder] = set()
         self.conflation = Conflation(clock, timers, spawn)
@@ -249,8 +252,34 @@ class Hub:
         placing: Placing | None = None,
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
-        keep = self.kept(topic, keep) if self.elsewhere else keep
+        if self.elsewhere or keep is None:
+            keep = self._kept_now(topic, keep)
         return self.broker.publish(topic, payload, keep, skip, once, placing)
+
+    def keep_histories(self, channels: Iterable[str]) -> None:
+        """These are the channels whose rooms have a history, by this node's plan."""
+        self._kept_here = frozenset(channels)
+        self._number()
+
+    def keep_as_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
+        """This is what nodes with another plan keep, by kind of topic and channel."""
+        self.elsewhere = kept
+        self._number()
+
+    def _number(self) -> None:
+        elsewhere = {channel for kind, channel in self.elsewhere if kind == "room"}
+        self._told = {*self._kept_here, *elsewhere}
+        for channel in sorted(self._told):
+            self.broker.number(channel, True)
+
+    def _kept_now(self, topic: Topic, keep: History | None) -> History | None:
+        """How a frame is kept that is published now. The first of a channel without a history ends the one it had."""
+        keep = self.kept(topic, keep)
+        # Not before, by a plan alone: one that is served for a moment does no harm.
+        if keep is None and topic.channel not in self._told and topic.is_room:
+            self._told.add(topic.channel)
+            self.broker.number(topic.channel, False)
+        return keep
 
     def kept(self, topic: Topic, keep: History | None) -> History | None:
         """How a topic's history is kept on all nodes, where this node's plan asks for `keep`."""
@@ -284,7 +313,7 @@ class Hub:
             data = b"" if is_asking else payload
             return self.broker.publish_newest(topic, data, placed, keep, skip, once)
 
-        keep = self.kept(topic, keep)
+        keep = self._kept_now(topic, keep)
         assert placing.conflated is not None  # noqa: S101 - the caller has looked
         held = self.conflation.offer(topic, placing.conflated, connection, publish, once)
         # What waits here has not been to the broker, which takes the key with what goes there.

@@ -199,6 +199,30 @@ async def test_positions_go_on_after_all_frames_expired(rig: Rig) -> None:
     assert (page.recovered, payloads(page)) == (True, [b"next"])
 
 
+async def test_positions_from_before_a_time_without_history_are_good_for_nothing(rig: Rig) -> None:
+    other = Topic("room", "den", "general")
+    before = await fill(rig, 2)
+    elsewhere = await rig.call("publish", other, b"1", KEEP)
+    rig.broker.number("lobby", True)
+    assert (await rig.call("since", ROOM, before[0], KEEP)).recovered
+    rig.broker.number("lobby", False)
+    await rig.call("publish", ROOM, b"not kept")
+    rig.broker.number("lobby", True)
+    missed = await rig.call("since", ROOM, before[0], KEEP)
+    assert (missed.recovered, missed.frames) == (False, ())
+    page = await rig.call("since", ROOM, before[1], KEEP)
+    assert (page.recovered, page.frames) == (False, ())
+    assert str(page.top) > str(before[1])
+    assert (await rig.call("since", other, elsewhere, KEEP)).recovered
+    [after] = await fill(rig, 1)
+    assert str(after) > str(page.top)
+    page = await rig.call("since", ROOM, page.top, KEEP)
+    assert (page.recovered, [kept.position for kept in page.frames]) == (True, [after])
+    # Of a room that nobody has spoken in since.
+    quiet = await rig.call("since", OTHER, before[0], KEEP)
+    assert not quiet.recovered
+
+
 async def test_histories_do_not_mix(rig: Rig) -> None:
     await rig.call("publish", ROOM, b"1", KEEP)
     await rig.call("publish", OTHER, b"2", KEEP)

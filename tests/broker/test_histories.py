@@ -160,3 +160,17 @@ def test_memory_stays_in_proportion_to_the_bound(payload: bytes) -> None:
     leftovers = kept_here.statistics().leftovers * 400
     assert kept_here.statistics().bytes <= keep.bytes
     assert taken - leftovers < 1.5 * keep.bytes
+
+
+def test_a_channel_whose_frames_are_not_kept_any_more_frees_what_it_kept() -> None:
+    histories, _ = made()
+    for number in range(3):
+        histories.append(Topic("room", "chat", str(number)), b"1", kept())
+    other = histories.append(Topic("room", "den", "a"), b"1", kept())
+    histories.end("chat")
+    held = histories.statistics()
+    assert (held.histories, held.leftovers) == (1, 0)
+    # No offset is given twice.
+    again = [histories.append(Topic("room", "chat", "0"), b"2", kept()) for _ in range(2)]
+    assert [position.offset for position in again] == [3, 4]
+    assert histories.since(Topic("room", "den", "a"), other, kept()).recovered

@@ -138,3 +138,30 @@ async def test_a_rollout_with_less_history_neither_trims_nor_unnumbers_what_othe
         await a.rest()
         assert (a.cluster.plans.differing, b.cluster.plans.differing) == ({}, {})
         assert (a.engine.hub.elsewhere, b.engine.hub.elsewhere) == ({}, {})
+
+
+async def test_who_comes_back_after_a_time_without_history_is_told_what_was_missed(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    kept = plan(tmp_path, "{size: 20, ttl: 60s}")
+    without = plan(tmp_path, "", name="two")
+    async with cluster_of(tmp_path / "one.yaml", 1) as (_, [a]):
+        ann = await a.connect("/rooms/a", user="ann")
+        await ann.send({"type": "say", "n": 1})
+        [position] = [frame["pos"] for frame in await ann.received() if frame["type"] == "say"]
+
+        async def comes_back() -> bool:
+            client = await a.connect("/rooms/a", user="bob", since=position)
+            [frame] = [f for f in await client.received() if f["type"] == "subscribed"]
+            await client.close()
+            return bool(frame["recovered"])
+
+        a.engine.reload(without, {})
+        a.engine.reload(kept, {})
+        # Nothing was said meanwhile.
+        assert await comes_back()
+        a.engine.reload(without, {})
+        await ann.send({"type": "say", "n": 2})
+        a.engine.reload(kept, {})
+        await a.rest()
+        assert not await comes_back()

@@ -90,6 +90,8 @@ class RedisBroker(SingleCalls):
         self.when_turn_ends: Callable[[Callable[[], None]], None] = lambda call: call()
         self._dialler = Dialler(url, prefix, f"channeld-{secrets.token_hex(4)}")
         self._names = self._dialler.names
+        # In place of a history's keys, where nothing is kept.
+        self._blank = (self._names.state,) * 3
         self._clock = clock
         self.node_id = node_id
         self._outgoing = Outgoing()
@@ -110,6 +112,7 @@ class RedisBroker(SingleCalls):
         self._is_sending = self._is_stirred = False
         # Channels that are to be subscribed to, or not any more, when the turn ends.
         self._asked: list[tuple[bool, bytes]] = []
+        self._numbered: dict[str, bool] = {}
         self._healthy = False
         self._refuse_after = float("-inf")
         self._pause = FIRST_PAUSE
@@ -137,7 +140,7 @@ class RedisBroker(SingleCalls):
     ) -> Answer[Position | None]:
         """Queue a publication; the answer comes when Redis has it."""
         channel = self._names.channel(topic)
-        history = self._names.history(topic) if keep else (self._names.state, self._names.state)
+        history = self._names.history(topic) if keep else self._blank
         taking = (self._names.once(once.owner), once) if once is not None else None
         placing = placing if keep else None
         entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
@@ -181,6 +184,19 @@ class RedisBroker(SingleCalls):
         if channel is not None and self._current is not None:
             self._asked.append((False, channel))
             self._stir()
+
+    def number(self, channel: str, is_numbered: bool) -> None:
+        """Whether rooms of a channel have a history; Redis is told now, and with each new session."""
+        if self._numbered.get(channel) is not is_numbered:
+            self._numbered[channel] = is_numbered
+            self._inbox.forget_positions(channel)
+            if self._current is not None:
+                self._outgoing.put(self._numbering(channel, is_numbered), urgent=True)
+
+    def _numbering(self, channel: str, is_numbered: bool) -> Script:
+        arguments = (int(is_numbered), secrets.token_hex(6))
+        key = self._names.mark(channel)
+        return Script("number", (key,), arguments, lambda _reply: None, bound=True)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
@@ -379,6 +395,7 @@ class RedisBroker(SingleCalls):
         if self.refusal:
             raise Lost(self.refusal)
         await self._leases.arrive(session)
+        await session.call_all([self._numbering(*one) for one in self._numbered.items()])
         self._heard = self._clock.monotonic()
         self._current, self._asked = session, []
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)
@@ -462,9 +479,8 @@ class RedisBroker(SingleCalls):
             if self._presence_in_doubt:
                 raise Lost("Redis may have missed who left")
             self._echo_sent = now
-            blank = (self._names.state, self._names.state)
-            self._outgoing.put(Publish(echo, blank, b"", None, None), urgent=True)
-            asking = Script("time", blank[:1], (), partial(self._note_time, now), bound=True)
+            self._outgoing.put(Publish(echo, self._blank, b"", None, None), urgent=True)
+            asking = Script("time", self._blank[:1], (), partial(self._note_time, now), bound=True)
             self._outgoing.put(asking, urgent=True)
             await trio.sleep(ECHO)
 

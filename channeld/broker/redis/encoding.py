@@ -93,13 +93,18 @@ class Names:
         """What connections of an account have left to the next ones."""
         return self.bucket(f"debts\0{account}")
 
-    def history(self, topic: Topic) -> tuple[str, str]:
-        """The list of kept frames, and the hash with epoch and top."""
+    def mark(self, channel: str) -> str:
+        """What tells the histories of a channel's rooms from those before a time without."""
+        digest = hashlib.blake2b(channel.encode("utf-8", "surrogatepass"), digest_size=16)
+        return f"{self.base}:k:{digest.hexdigest()}"
+
+    def history(self, topic: Topic) -> tuple[str, str, str]:
+        """The list of kept frames, the hash with epoch and top, and the channel's mark."""
         key = topic_key(topic)
         if topic.kind == "node":
             # What nodes keep for each other is found whatever the layout (`find` in `scripts.py`).
             key = f"node:{key}"
-        return f"{self.base}:h:{key}", f"{self.base}:m:{key}"
+        return f"{self.base}:h:{key}", f"{self.base}:m:{key}", self.mark(topic.channel)
 
 
 def slot_of(key: str) -> int:

@@ -144,7 +144,7 @@ end
 """
 )
 
-# KEYS: state, list, meta. ARGV after the first two: channel, size (0: not kept), ttl (ms), skip, payload, the frame's key or
+# KEYS: state, list, meta, mark. ARGV after the first two: channel, size (0: not kept), ttl (ms), skip, payload, the frame's key or
 # '', its owner or '', 1 if a replay shows it, the node it came to, how long what it clears may wait (ms), how many keys it
 # clears, and these.
 _PLACED = """
@@ -179,7 +179,7 @@ local function shut(slot)
 end
 
 local function keep(payload, owner)
-  local epoch, top, marks = number(list, meta, 1)
+  local epoch, top, marks = number(list, meta, KEYS[4], 1)
   if not epoch then return nil, top end
   marks = marks or mix(top)
   local offset, stamp = top + 1, string.format('%013.0f', now)
@@ -269,10 +269,10 @@ return out
 """
 )
 
-# KEYS: state, list, meta. ARGV: the keys whose frames go; without any, all go. Returns how many there were.
+# KEYS: state, list, meta, mark. ARGV: the keys whose frames go; without any, all go. Returns how many there were.
 CLEAR = """
 local list, meta, count = KEYS[2], KEYS[3], 0
-local epoch, top, _, _, marks = find(meta)
+local epoch, top, _, _, marks = find(meta, KEYS[4])
 if not epoch then return 0 end
 if #ARGV == 0 then
   count = redis.call('LLEN', list) + redis.call('ZCARD', list .. ':y')

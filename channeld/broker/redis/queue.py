@@ -84,14 +84,14 @@ class Answer(Generic[T]):
 
 @attrs.define(eq=False)
 class Publish:
-    """One publication to send. `history` is its list and meta key, used with `keep`; `once` the key it takes, and where.
+    """One publication to send. `history` are its keys, used with `keep`; `once` the key it takes, and where.
 
     One with a `placing` shares no envelope; `node` is whose it is. One that is conflated is answered with its wait in seconds;
     `came` is when it came to the node, by the server's clock.
     """
 
     channel: bytes
-    history: tuple[str, str]
+    history: tuple[str, ...]
     payload: bytes
     keep: History | None
     skip: str | None

@@ -1,8 +1,9 @@
 """What must be one step inside Redis, as Lua: keep-and-publish, reading a history, keys, allowances; and the table of it all.
 
 `state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
-stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset) and `b` (the epochs before,
-newest first, each with its last offset). Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a
+stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset), `b` (the epochs before,
+newest first, each with its last offset) and `k`: what stood in its channel's mark `k`, which is another after each time in
+which frames of the channel went out without being kept. A history with another one has missed them, and is not found again. Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a
 client at the top recovers; when `m` is gone too the next epoch is another. Frames that stand to others are in `newest.py`,
 presence and leases in `presence.py`.
 
@@ -25,10 +26,17 @@ _HISTORY = (
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
 local cut = string.sub(gen, 1, -13)
 
+-- A mark is whether frames are kept, and letters that are others after each time in which they were not.
+local function kept_since(mark)
+  return string.sub(redis.call('GET', mark) or '', 2)
+end
+
 -- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
-local function find(meta)
-  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x')
-  if m[1] and string.sub(m[4] or '', 1, -13) ~= cut and not string.find(meta, ':m:node:', 1, true) then
+local function find(meta, mark)
+  local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x', 'k')
+  if not m[1] then return end
+  local is_moved = string.sub(m[4] or '', 1, -13) ~= cut and not string.find(meta, ':m:node:', 1, true)
+  if is_moved or (m[6] or '') ~= kept_since(mark) then
     redis.call('DEL', meta)
     return
   end
@@ -37,7 +45,7 @@ local function find(meta)
     local floor, row, key = string.match(marks, '^(%d+) (%d+) (%d+)$')
     marks = {floor = tonumber(floor), row = tonumber(row), key = tonumber(key)}
   end
-  if m[1] then return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks end
+  return m[1], tonumber(m[2]), m[3] or '', m[4] == gen, marks
 end
 
 -- The last offset that an epoch gave, or nothing for an epoch that is not known.
@@ -81,11 +89,11 @@ local function after(list, top, offset, marks)
   return redis.call('LRANGE', list, offset - top, -1), offset + 1
 end
 
-local function open(list, meta, candidate, lifetime)
-  local epoch, top, before, _, marks = find(meta)
+local function open(list, meta, mark, candidate, lifetime)
+  local epoch, top, before, _, marks = find(meta, mark)
   if epoch then return epoch, top, before, marks end
   epoch = name_of(candidate)
-  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0)
+  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', kept_since(mark))
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
     forget_all(list)
@@ -99,8 +107,8 @@ end
 _KEEP = (
     _HISTORY
     + """
-local function number(list, meta, count)
-  local epoch, top, before, is_of_this_run, marks = find(meta)
+local function number(list, meta, mark, count)
+  local epoch, top, before, is_of_this_run, marks = find(meta, mark)
   local fresh = not epoch
   if fresh then
     epoch, top, before = name_of(ARGV[1]), 0, ''
@@ -110,7 +118,10 @@ local function number(list, meta, count)
   end
   local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
-  if fresh then forget_all(list) end
+  if fresh then
+    redis.call('HSET', meta, 'k', kept_since(mark))
+    forget_all(list)
+  end
   if marks then keyed().lapse(list, marks) end
   return epoch, top, marks
 end
@@ -125,13 +136,13 @@ end
 """
 )
 
-# KEYS: state, then list and meta of each run. ARGV after the first two, for each run: its channel, size (0: not kept), ttl
+# KEYS: state, then list, meta and mark of each run. ARGV after the first two, for each run: its channel, size (0: not kept), ttl
 # (ms), count, and skip and payload of each publication.
 _PUBLISH = (
     _KEEP
     + """
-local function keep(list, meta, size, ttl, first, count)
-  local epoch, top, marks = number(list, meta, count)
+local function keep(list, meta, mark, size, ttl, first, count)
+  local epoch, top, marks = number(list, meta, mark, count)
   if not epoch then return nil, top end
   local stamp, of_keys = string.format('%013.0f', now), marks and keyed()
   for i = 1, count do
@@ -149,11 +160,12 @@ local function keep(list, meta, size, ttl, first, count)
 end
 
 local out, a = {0}, 3
-for run = 1, (#KEYS - 1) / 2 do
+for run = 1, (#KEYS - 1) / 3 do
   local size, count = tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3])
   local epoch, offset = '', 0
   if size > 0 then
-    epoch, offset = keep(KEYS[2 * run], KEYS[2 * run + 1], size, tonumber(ARGV[a + 2]), a + 4, count)
+    local at = 3 * run - 1
+    epoch, offset = keep(KEYS[at], KEYS[at + 1], KEYS[at + 2], size, tonumber(ARGV[a + 2]), a + 4, count)
   end
   if epoch then
     local parts = {head('C1', epoch, offset, count)}
@@ -238,12 +250,12 @@ return (ends and tonumber(ends) > now) and 1 or 0
 """
 )
 
-# KEYS: state, list, meta. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset. Returns
+# KEYS: state, list, meta, mark. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset. Returns
 # epoch, top, whether nothing is missing, the frames, the epochs before, and the first frame's offset or a list of all.
 _SINCE = (
     _HISTORY
     + """
-local epoch, top, before, marks = open(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+local epoch, top, before, marks = open(KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[4])
 if ARGV[5] == '' then return {epoch, top, 1, {}, before, 0} end
 local floor = floor_of(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
 local offset, given = tonumber(ARGV[6]), last_of(ARGV[5], epoch, top, before)
@@ -258,7 +270,7 @@ _BEFORE = (
     _HISTORY
     + """
 local list, limit = KEYS[2], tonumber(ARGV[7])
-local epoch, top, before, marks = open(list, KEYS[3], ARGV[1], ARGV[4])
+local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
 if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, before, 0, 0} end
 local stop = ARGV[5] == '' and top + 1 or tonumber(ARGV[6])
 if marks then
@@ -276,14 +288,14 @@ return {epoch, top, 1, frames, before, top - length + 1 + first, first > 0 and 1
 """
 )
 
-# KEYS: state, then list and meta of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset. An empty
+# KEYS: state, then list, meta and mark of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset. An empty
 # epoch in a fill: there was no history then, so all there is was missed. Makes nothing; a missing history is ''.
 _FILL = (
     _HISTORY
     + """
 local out = {}
-for i = 1, (#KEYS - 1) / 2 do
-  local list, epoch, top, before, _, marks = KEYS[2 * i], find(KEYS[2 * i + 1])
+for i = 1, (#KEYS - 1) / 3 do
+  local list, epoch, top, before, _, marks = KEYS[3 * i - 1], find(KEYS[3 * i], KEYS[3 * i + 1])
   local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
   if ARGV[3 * i - 2] == 't' or not epoch then
     out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or '', 0}
@@ -301,7 +313,16 @@ return out
 """
 )
 
+# KEYS: a channel's mark. ARGV: 1 if frames of its rooms are kept from now on, 0 if they are not, and letters.
+_NUMBER = """
+local mark = redis.call('GET', KEYS[1])
+local is_kept, since = string.sub(mark or '1', 1, 1), string.sub(mark or '', 2)
+if is_kept ~= ARGV[1] then redis.call('SET', KEYS[1], ARGV[1] .. (is_kept == '0' and ARGV[2] or since)) end
+return 0
+"""
+
 SCRIPTS = {
+    "number": _NUMBER,
     "publish": _PUBLISH,
     "publish_once": _PUBLISH_ONCE,
     "place": _KEEP + PLACE,

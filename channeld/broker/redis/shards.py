@@ -242,6 +242,11 @@ class ShardedBroker:
         for shard in self._carriers if topic.kind == _CONTROL else (self._at(topic),):
             shard.unsubscribe(topic)
 
+    def number(self, channel: str, is_numbered: bool) -> None:
+        """Whether rooms of a channel have a history: they are on all shards."""
+        for shard in self._shards:
+            shard.number(channel, is_numbered)
+
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:

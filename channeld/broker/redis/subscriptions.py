@@ -225,6 +225,12 @@ class Inbox:
                 arguments += ("f", last.epoch, last.offset)
         return keys, arguments
 
+    def forget_positions(self, channel: str) -> None:
+        """Rooms of a channel begin to be numbered, or end: what comes next need not follow what came last."""
+        for subscription in self._wanted.values():
+            if subscription.topic.is_room and subscription.topic.channel == channel:
+                subscription.last = None
+
     def is_asked(self, topic: Topic) -> None:
         """A reader asks for the topic's top, behind what was subscribed to: nobody else has to."""
         subscription = self._wanted.get(self._names.channel(topic))

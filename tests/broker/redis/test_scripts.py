@@ -74,3 +74,35 @@ async def test_somebody_elses_data_under_our_keys_is_unavailable(
         await node.broker.publish(ROOM, b"1", History(size=5, ttl=60.0))
     assert await node.broker.publish(ROOM, b"1") is None
     assert node.broker.healthy
+
+
+async def test_a_time_without_history_on_one_node_is_one_for_all_and_told_after_an_outage(
+    make_server: MakeServer, two_nodes: Any
+) -> None:
+    server = make_server("valkey")
+    one, two = await two_nodes(server.url)
+    keep = History(size=5, ttl=60.0)
+    await two.broker.subscribe(ROOM)
+    before = await one.broker.publish(ROOM, b"1", keep)
+    one.broker.number("lobby", False)
+    await one.broker.publish(ROOM, b"not kept")
+    for node in (one, two):
+        node.broker.number("lobby", True)
+    assert not (await two.broker.since(ROOM, before, keep)).recovered
+    after = await one.broker.publish(ROOM, b"2", keep)
+    await two.until(lambda: two.payloads[-1:] == [b"2"])
+    # Who was there all the time has missed nothing.
+    assert (two.payloads, two.told) == ([b"1", b"not kept", b"2"], [])
+    # Another session says again what holds, and changes nothing by it.
+    one.broker._current.connection.fail("cut")
+    await one.until(lambda: one.broker.healthy and one.broker.statistics().sessions == 2)
+    assert (await one.broker.since(ROOM, after, keep)).recovered
+    # What is said while Redis is away is said when it is back.
+    one.broker._current.connection.fail("cut")
+    one.broker.number("lobby", False)
+    one.broker.number("lobby", True)
+    one.broker.number("lobby", False)
+    await one.until(lambda: one.broker.healthy and one.broker.statistics().sessions == 3)
+    two.broker.number("lobby", False)
+    two.broker.number("lobby", True)
+    assert not (await two.broker.since(ROOM, after, keep)).recovered
