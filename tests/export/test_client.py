@@ -83,6 +83,29 @@ def test_waiting_doubles_up_to_a_limit_and_is_spread(folder: Path) -> None:
     assert report["waits"] == [100, 200, 400, 500, 250, 0]
 
 
+def test_a_connection_that_stood_for_a_while_starts_the_waiting_over(folder: Path) -> None:
+    text = """
+    Math.random = () => 1;
+    let now = Date.now();
+    Date.now = () => now;
+    const waits = [];
+    const client = new ChannelClient("ws://x/", { ...quiet, backoff: { first: 1, most: 64 }, onState: (state, ending) => {
+      if (state === "waiting") waits.push(ending.retry);
+    } });
+    for (const stood of [0, 9_000, 11_000, 0]) {
+      while (client.state !== "connecting" || !sockets.length) await turn(1);
+      await turn();
+      const socket = sockets.pop().open();
+      now += stood;
+      socket.lose(1006);
+    }
+    client.close();
+    report("waits", { waits });
+    """
+    (report,) = run(folder, text)
+    assert report["waits"] == [1, 2, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("frame", "outcome"),
     [

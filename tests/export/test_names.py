@@ -15,7 +15,7 @@ from channeld.export.typescript import client_source
 
 NONE = Contract(addresses=(), channels=(), definitions={})
 # Type parameters hide nothing that the clients need, and a keyword of a call nothing at all.
-LOCAL = {"C", "F", "K", "T", "Accept"}
+LOCAL = {"C", "F", "K", "S", "T", "U", "Accept"}
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ function narrowed(frame: RoomReceive): string {
     default: return frame.type;
   }
 }
+// @ts-expect-error the channel has no state of presence
+room.setState({ mood: "busy" });
+const info: string | undefined = room.present().get("ann")?.info.name;
 main().catch((error: unknown) => { if (error instanceof ChannelError) error.frame?.type; });
 // @ts-expect-error no such type
 room.push({ type: "nope" });
@@ -54,6 +57,24 @@ connect("wss://x", "room", {});
 connect("wss://x", "rom", {});
 // @ts-expect-error no such frame comes
 room.on("nope", () => {});
+"""
+WITH_STATE = """
+channels:
+  desk:
+    path: /desk
+    auth: none
+    rooms: desk
+    presence: {state: {type: object, properties: {mood: {type: string}}, additionalProperties: false}}
+"""
+USE_STATE = """
+import { connect } from "./desk.js";
+
+const desk = connect("wss://x", "desk", {});
+desk.setState({ mood: "busy" }, "desk");
+desk.setState(null);
+const mood: string | undefined = desk.present("desk").get("ann")?.state?.mood;
+// @ts-expect-error no such field of a state
+desk.setState({ mod: "busy" });
 """
 
 
@@ -74,14 +95,16 @@ def examples(contract: Contract, module: str) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_types_client_examples_and_use_compile(
-    shipped: Contract, nasty: Contract, tmp_path: Path
+    shipped: Contract, nasty: Contract, contract_of: ContractOf, tmp_path: Path
 ) -> None:
-    for name, contract in (("shipped", shipped), ("nasty", nasty)):
+    desk = contract_of(WITH_STATE)
+    for name, contract in (("shipped", shipped), ("nasty", nasty), ("desk", desk)):
         tmp_path.joinpath(f"{name}.ts").write_text(typescript(contract, client=True))
         text = "\n".join(examples(contract, name))
         tmp_path.joinpath(f"{name}_examples.ts").write_text(text)
     tmp_path.joinpath("types.ts").write_text(typescript(nasty))
     tmp_path.joinpath("use.ts").write_text(USE)
+    tmp_path.joinpath("use_state.ts").write_text(USE_STATE)
     files = sorted(path.name for path in tmp_path.glob("*.ts"))
     assert tsc("--lib", "es2022,dom", *STRICTER, *files, folder=tmp_path) == ""
 

@@ -21,7 +21,12 @@ interface Socket {
 export interface SocketClass { new (url: string, protocols?: string[]): Socket }
 export type Transport = "websocket" | "sse";
 /** A user who is in a room, as presence tells it. */
-export interface Present { user: string; info: unknown; state?: unknown; connections?: number }
+export type Present<C extends ChannelTypes> = Shown<C["receive"]>;
+type Shown<F> = F extends { type: "presence"; users: Array<infer U extends { info: unknown; state?: unknown }> }
+  ? { user: string; info: U["info"]; state?: U["state"]; connections?: number } : never;
+/** What a user may say of itself; `null` takes it away. A channel without `presence.state` has none. */
+export type OwnState<C extends ChannelTypes> = Setting<C["send"]>;
+type Setting<F> = F extends { type: "presence"; set?: infer S } ? ("set" extends keyof F ? Exclude<S, undefined> : never) : never;
 
 export interface Options {
   token?: Token;
@@ -100,7 +105,7 @@ export class ChannelClient<C extends ChannelTypes> {
   readonly #joined = new Set<string>(); // rooms that the server put us into
   readonly #positions = new Map<string, string>();
   readonly #states = new Map<string | undefined, unknown>(); // what presence says of ourselves
-  readonly #present = new Map<string | undefined, Map<string, Present>>();
+  readonly #present = new Map<string | undefined, Map<string, any>>();
   readonly #warned = new Set<string>();
   #queue: Waiting[] = [];
   #socket: Socket | undefined;
@@ -179,14 +184,14 @@ export class ChannelClient<C extends ChannelTypes> {
   }
 
   /** Say one's own presence state, now and after each reconnection; `null` takes it away. */
-  async setState(state: object | null, room?: string): Promise<void> {
+  async setState(state: OwnState<C>, room?: string): Promise<void> {
     await this.#ask({ type: "presence", ...(room === undefined ? {} : { room }), set: state });
     if (state === null) this.#states.delete(room);
     else this.#states.set(room, state);
   }
 
   /** Who is in a room, as presence told it so far, by user; without a room where presence is the channel's. */
-  present(room?: string): ReadonlyMap<string, Present> { return this.#present.get(room) ?? new Map(); }
+  present(room?: string): ReadonlyMap<string, Present<C>> { return this.#present.get(room) ?? new Map(); }
 
   /** End it for good; the reason is told to the server and to `onState`. */
   close(reason = "closed by the client"): void { this.#end({ code: 1000, reason }); }
@@ -232,7 +237,7 @@ export class ChannelClient<C extends ChannelTypes> {
     this.state = "open";
     for (const room of this.#subscribed)
       this.#subscribe(room, true).catch((error) => void (error.frame && this.#leave(room)));
-    for (const [room, state] of this.#states) this.setState(state as object, room).catch(() => {});
+    for (const [room, state] of this.#states) this.setState(state as OwnState<C>, room).catch(() => {});
     for (const { text } of this.#queue.splice(0)) this.#socket?.send(text);
     this.#set("open");
   }
@@ -280,8 +285,8 @@ export class ChannelClient<C extends ChannelTypes> {
   #meet(frame: Loose): void {
     if (frame.event === "count") return;
     const room: string | undefined = frame.room, { joins = [], leaves = [], users = [] } = frame as any;
-    const known = frame.event === "state" ? new Map<string, Present>() : (this.#present.get(room) ?? new Map<string, Present>());
-    const came: Present[] = frame.event === "join" || frame.event === "update" ? [frame as any] : [...users, ...joins];
+    const known = frame.event === "state" ? new Map<string, any>() : (this.#present.get(room) ?? new Map<string, any>());
+    const came = frame.event === "join" || frame.event === "update" ? [frame as any] : [...users, ...joins];
     for (const { user, info, state, connections } of came)
       known.set(user, { user, info, ...(state === undefined ? {} : { state }), ...(connections === undefined ? {} : { connections }) });
     for (const { user } of frame.event === "leave" ? [frame as any] : leaves) known.delete(user);
