@@ -237,7 +237,10 @@ def accept_user(claims: Validator | None, user: User) -> str | None:
     if claims is not None:
         violations = claims.explain(dict(user.claims))
         if violations:
-            return f"claims refused at {violations[0].path or '/'}: {violations[0].keyword}"
+            first = violations[0]
+            # The words of a missing property hold its name; those of other keywords may hold a value.
+            words = f" ({first.message})" if first.keyword == "required" else ""
+            return f"claims refused at {first.path or '/'}: {first.keyword}{words}"
     return None
 
 

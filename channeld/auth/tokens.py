@@ -55,11 +55,17 @@ class TokensAuthenticator(Authenticator[TokensAuth]):
 
 
 def _changed(name: str, was: TokensAuth, now: TokensAuth) -> Iterator[AuthChange]:
-    """Tokens that are still there, but whose user or claims are others. No token is shown."""
+    """New tokens, and those that are still there, but whose user or claims are others. No token is shown."""
     before = {_entry_digest(entry): entry for entry in was.tokens}
     for entry in now.tokens:
         known = before.get(_entry_digest(entry))
-        if known is None or (known.user, known.claims) == (entry.user, entry.claims):
+        if known is None:
+            message = f"a new token of `{name}` lets in `{entry.user}`"
+            yield AuthChange(
+                code="D404", level="safe", message=message, key="tokens", security=True
+            )
+            continue
+        if (known.user, known.claims) == (entry.user, entry.claims):
             continue
         if known.user != entry.user:
             message = f"a token of `{name}` lets in `{entry.user}` now"

@@ -22,6 +22,7 @@ from channeld.dev.rights import (
     rights,
     rights_of,
 )
+from channeld.diagnostics.render.markdown import cell, code, table
 from channeld.protocol.frames import Json
 
 __all__ = ["command"]
@@ -130,35 +131,27 @@ def _right_json(right: Right) -> dict[str, object]:
 def _markdown(found: Sequence[ChannelRights]) -> str:
     lines = ["# Who may do what", ""]
     for channel in found:
-        lines += [f"## `{channel.channel}`: `{channel.path}`", ""]
+        lines += [f"## {code(channel.channel)}: {code(channel.path)}", ""]
         judged = any(right.verdict is not None for right in channel.rights)
         head = ["", "what", "who", "requires", "comes of it", *(["verdict"] if judged else [])]
-        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        for right in channel.rights:
-            cells = [TITLES[right.what], _code(right.of), *_details(right)]
-            cells += [_verdict(right)] if judged else []
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        lines.append("")
+        rows = [
+            [*_cells(right), *([cell(_verdict(right))] if judged else [])]
+            for right in channel.rights
+        ]
+        lines += [table(head, rows), ""]
     return "\n".join(lines)
 
 
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
-def _details(right: Right) -> list[str]:
-    asked = [*(f"`{one}`" for one in right.requires), *(f"hook `{one}`" for one in right.hooks)]
+def _cells(right: Right) -> list[str]:
+    hooks = ", ".join(map(code, right.hooks))
+    asked = [" or ".join(map(code, right.requires)), f"hook {hooks} agrees" if hooks else ""]
     return [
-        right.who,
-        " or ".join(asked[: len(right.requires)]) + _hooks(right),
-        "; ".join(right.effect),
+        TITLES[right.what],
+        code(right.of),
+        cell(right.who),
+        " and ".join(filter(None, asked)),
+        cell("; ".join(right.effect)),
     ]
-
-
-def _hooks(right: Right) -> str:
-    words = ", ".join(f"`{one}`" for one in right.hooks)
-    joined = " and " if right.requires and words else ""
-    return f"{joined}hook {words} agrees" if words else ""
 
 
 def _verdict(right: Right) -> str:

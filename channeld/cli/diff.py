@@ -6,8 +6,9 @@ from typing import Final
 
 import click
 
-from channeld.cli.loading import DEFAULT_FILE
+from channeld.cli.loading import DEFAULT_FILE, check
 from channeld.cli.output import Unreadable, has_colour
+from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import Joined, render_text
 from channeld.diff.accept import accept
@@ -85,10 +86,11 @@ def _sides(old: str, new: str) -> tuple[Side, Side]:
     now = _loaded(after)
     was = _loaded(before)
     if isinstance(now, Unloaded) or now.report.errors:
-        _show(now)
+        _show(now.report, now.sources)
         raise click.ClickException(f"{new} is not valid")
+    _demand_compiled(after)
     if isinstance(was, Unloaded):
-        _show(was)
+        _show(was.report, was.sources)
         raise Unreadable(f"{old} can't be compared: nothing of it can be understood")
     if was.report.errors:
         _note_errors(was)
@@ -102,10 +104,22 @@ def _loaded(located: Located) -> Side | Unloaded:
     return side
 
 
-def _show(side: Side | Unloaded) -> None:
+def _demand_compiled(new: Located) -> None:
+    """Refuse a new file with which no server would start: what it means for clients is unknown."""
+    checked = check(new.file, import_hooks=False, files=new.files)
+    # Hook modules are those of the working folder, whatever the revision.
+    errors = [one for one in checked.report.errors if not (new.prefix and one.code[:3] == "CH5")]
+    if errors:
+        report = Report()
+        report.extend(errors)
+        _show(report, checked.sources)
+        raise click.ClickException(f"{new.name} is not valid")
+
+
+def _show(report: Report, sources: Sources) -> None:
     errors = Report()
-    errors.extend(side.report.errors)
-    click.echo(render_text(errors, side.sources, colour=has_colour(sys.stderr)), err=True)
+    errors.extend(report.errors)
+    click.echo(render_text(errors, sources, colour=has_colour(sys.stderr)), err=True)
 
 
 def _note_errors(was: Side) -> None:

@@ -1,10 +1,12 @@
 """The command group, its exit codes, and the one place where an error becomes output.
 
 Exit status: 0 fine; 1 the thing checked is bad; 2 wrong usage, a file that cannot be read, or a bug of ours; 130
-interrupted. To add a command, add its row to `COMMANDS` and a module that defines `command`.
+interrupted; 141 nobody reads the output any more. To add a command, add its row to `COMMANDS` and a module that defines `command`.
 """
 
+import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -126,6 +128,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; every error has become output on stderr. Never raises."""
     # `--debug` is known to the group only, but people add it at the end of the line that failed.
     debug = "--debug" in arguments or bool(os.environ.get("CHANNELD_DEBUG"))
+    stdout = sys.stdout
     try:
         status = cli.main(
             [argument for argument in arguments if argument != "--debug"],
@@ -136,7 +139,9 @@ def run(arguments: Sequence[str]) -> int:
     except (
         BaseException
     ) as error:  # the one place: whatever ended the command becomes output and a status
-        return _status(error, debug=debug)
+        # click wraps the streams when it meets a broken pipe, and exits with 1, which would say "bad".
+        broken = isinstance(error, SystemExit) and sys.stdout is not stdout
+        return _status(BrokenPipeError() if broken else error, debug=debug)
     return status if isinstance(status, int) else 0
 
 
@@ -146,10 +151,11 @@ def _status(error: BaseException, *, debug: bool) -> int:
     match error:
         case KeyboardInterrupt() | click.Abort():
             status = 130
+        case BrokenPipeError():
+            _drop_output()
+            status = 128 + signal.SIGPIPE
         case SystemExit(code=int(code)):
             status = code
-        case BrokenPipeError():
-            status = _quiet_pipe()
         case click.exceptions.Exit():
             status = error.exit_code
         case click.ClickException():
@@ -157,6 +163,9 @@ def _status(error: BaseException, *, debug: bool) -> int:
             status = error.exit_code
         case OSError(filename=str()):
             status = _failed(f"{error.filename}: {error.strerror}")
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
+            _drop_output()
+            status = _failed(f"the output cannot be written: {error.strerror}")
         case _:
             status = _internal(error, debug=debug)
     return status
@@ -175,7 +184,6 @@ def _internal(error: BaseException, *, debug: bool) -> int:
     return _failed(f"internal error: {type(error).__name__}: {words}{hint}")
 
 
-def _quiet_pipe() -> int:
-    # The reader is gone, as in `channeld routes | head`; Python must not complain when it flushes at exit.
+def _drop_output() -> None:
+    """Stdout takes no more, as in `channeld routes | head -1`: Python must not complain when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1

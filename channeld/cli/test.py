@@ -1,10 +1,10 @@
 """`channeld test`: runs scenario files against the real engine in virtual time, and tells what they did not reach."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -94,20 +94,20 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
     if messages is not None:
         return fuzz_hooks(paths, messages, format, options)
     started = time.perf_counter()
-    try:
-        files = _find(paths or (".",))
-    except Unreadable:
-        if format == "json":
-            _show_all(format, (), 0.0, None)
-        raise
     view = _View(options=options, verbose=verbose, colour=has_colour(sys.stdout))
-    results = []
-    for result in run_files(files, options, jobs=jobs):
-        results.append(result)
-        if format == "text":
-            view.show(result)
-    _demand_scenarios(results, select)
-    _demand_backends(results, backends)
+    results: list[FileResult] = []
+    try:
+        for result in run_files(_find(paths or (".",)), options, jobs=jobs):
+            results.append(result)
+            if format == "text":
+                view.show(result)
+        _demand_scenarios(results, select)
+        _demand_backends(results, backends)
+    except click.ClickException:
+        # Anyone who parses the output still gets one document.
+        if format in {"json", "junit"}:
+            _show_all(format, results, 0.0, None)
+        raise
     seconds = time.perf_counter() - started
     covered = None
     if coverage or min_coverage is not None:
@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
 
 
 def _find(paths: Sequence[str]) -> list[str]:
-    missing = next((path for path in paths if not Path(path).exists()), None)
+    missing = next((path for path in paths if not os.path.exists(path)), None)  # noqa: PTH110 - Path.exists raises for a name that is too long
     if missing is not None:
         raise Unreadable(f"{missing}: there is no such file or folder")
     files = find_files(paths)

@@ -47,13 +47,13 @@ def command(  # noqa: PLR0913 - one for each option
     PATH alone is the handshake; FRAME is a message as JSON, sent by the client that was let in. No server is needed: the
     engine runs in memory. Exit 1 when it is refused.
     """
-    if token is not None and user is not None:
-        raise click.UsageError("--token says who connects, and so does --user: give one of them")
-    if claims and user is None:
-        raise click.UsageError("--claim needs --user USER")
-    if not path.startswith("/"):
-        raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
     with one_document("steps", as_json=format == "json"):
+        if token is not None and user is not None:
+            raise click.UsageError("--token says who connects, and so does --user: give only one")
+        if claims and user is None:
+            raise click.UsageError("--claim needs --user USER")
+        if not path.startswith("/"):
+            raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
         checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
         demand_valid(checked)
     visitor = Visitor(user=user, claims=dict(claims), token=token)

@@ -91,9 +91,11 @@ def _seeded() -> Iterator[None]:
     """The same order of tasks, and the same random numbers for hooks that ask for some, in every run.
 
     trio turns the order of tasks that are ready round at random, and has no public way to say otherwise; hypothesis and
-    pytest-trio set the same two names.
+    pytest-trio set the same two names. Hooks call the functions of `random` itself, so it is that which is seeded; the program that
+    runs the scenarios gets its own sequence back.
     """
     scheduler = import_module("trio._core._run")
+    numbers = random.getstate()
     random.seed(0)
     before = getattr(scheduler, _DETERMINISTIC, False)
     setattr(scheduler, _DETERMINISTIC, True)
@@ -104,6 +106,7 @@ def _seeded() -> Iterator[None]:
         yield
     finally:
         setattr(scheduler, _DETERMINISTIC, before)
+        random.setstate(numbers)
 
 
 _DETERMINISTIC: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"

@@ -15,20 +15,25 @@ import trio.testing
 
 from channeld.auth.authenticator import Denied, Grant
 from channeld.auth.places import Carried, carry
+from channeld.broker.broker import Publication
 from channeld.dev.routes_table import requirement_words
 from channeld.engine.ports import Surroundings
 from channeld.engine.receive import Receiver
 from channeld.engine.session import State
 from channeld.hooks import Request
 from channeld.plan.load import Checked
+from channeld.plan.path_syntax import parse_path
+from channeld.plan.paths import PathTable
 from channeld.plan.plan import ChannelPlan, Hook, MessagePlan, NotInRoom, Plan, TargetPlan
 from channeld.plan.requires import unmet
 from channeld.pointer import at
+from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
 from channeld.scenarios.instrumentation import ORIGIN, FrameOrigin, HookWitness, instrument, rebuilt
 from channeld.scenarios.mock import agreeing
 from channeld.scenarios.secrets import scrub, value_texts
+from channeld.suggest import did_you_mean
 from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
 
 __all__ = ["Outcome", "Step", "Trace", "TracedDelivery", "Visitor", "trace"]
@@ -166,9 +171,11 @@ class _TraceRun:
 
         return attrs.evolve(message, accepts=noting)
 
-    def _note_publication(self, topic: Topic, payload: bytes, skip: str | None) -> None:
-        frame = orjson.loads(payload)
-        self._published.append(_Traced(topic, frame, skip is not None, ORIGIN.get()))
+    def _note_publication(self, topic: Topic, publication: Publication) -> None:
+        frame = orjson.loads(publication.payload)
+        if publication.position is not None:
+            frame["pos"] = str(publication.position)
+        self._published.append(_Traced(topic, frame, publication.skip is not None, ORIGIN.get()))
 
     def _watch_users(self, app: TestApp) -> None:
         find = app.engine.find_user
@@ -223,8 +230,7 @@ class _TraceRun:
     async def _connect(self, app: TestApp, path: str) -> Client | None:
         match = app.plan.match(path.partition("?")[0])
         if match is None:
-            known = ", ".join(channel.path for channel in app.plan.channels.values())
-            self._refuse("path", f"404: no channel has this path; there are {known}", "/channels")
+            self._refuse("path", *_unmatched(app.plan, path.partition("?")[0]))
             return None
         channel = match.channel
         own = at("/channels", channel.name)
@@ -346,7 +352,12 @@ class _TraceRun:
         """A frame that got to no message type: not one, of none, or the protocol's own."""
         pointer = at("/channels", session.channel.name, "messages")
         if error is not None:
-            self._refuse("frame", _said(error), pointer, _violations(error))
+            details = _violations(error)
+            if error["code"] == ErrorCode.UNKNOWN_TYPE:
+                names = session.channel.messages
+                known = ", ".join(f"`{name}`" for name in names) or "none"
+                details = [did_you_mean(str(kind), names, f"its messages: {known}")]
+            self._refuse("frame", _said(error), pointer, details)
         else:
             self._step("frame", f"`{kind}` is the protocol's own; the server answers it")
 
@@ -466,6 +477,23 @@ class _TraceRun:
         for frame in client.inbox:
             self._keep_secrets(app.plan, frame)
             self._deliveries.append(TracedDelivery(to="the sender", frame=masked(frame)))
+
+
+def _unmatched(plan: Plan, path: str) -> tuple[str, str]:
+    """Why no channel is at a path, and where in the file: a param that is not as declared, or another path altogether."""
+    shapes: PathTable[ChannelPlan] = PathTable()
+    for channel in plan.channels.values():
+        pattern = parse_path(channel.path, [])
+        if pattern is not None:
+            shapes.add(pattern, channel, dict.fromkeys(pattern.params, str))
+    found = shapes.match(path)
+    if found is None:
+        known = ", ".join(channel.path for channel in plan.channels.values())
+        return f"404: no channel has this path; there are {known}", "/channels"
+    channel, values = found
+    params = ", ".join(f"{name}={value}" for name, value in values.items())
+    words = f"404: the params of `{channel.name}` do not allow {params}"
+    return words, at("/channels", channel.name, "params")
 
 
 def _session(client: Client) -> Receiver:

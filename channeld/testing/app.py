@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from channeld.auth.authenticator import Denied, Grant, accept_user
-from channeld.broker.broker import Deliver, History, Placing, Position, Topic
+from channeld.broker.broker import Deliver, History, Placing, Position, Publication, Topic
 from channeld.broker.memory import MemoryBroker
 from channeld.broker.once import Once
 from channeld.cluster.cluster import Cluster
@@ -61,7 +61,7 @@ class TestApp:
     """A running engine.
 
     `on_frame(client, frame)` sees everything that clients receive, `on_close(client, code, reason)` every end, and
-    `on_publication(topic, payload, skip)` everything that is published, whether or not anybody is there.
+    `on_publication(topic, publication)` everything that is published, whether or not anybody is there.
     """
 
     __test__ = False
@@ -71,7 +71,9 @@ class TestApp:
         self.runtime = runtime
         self.on_frame: Callable[[Client, Frame], None] = lambda _client, _frame: None
         self.on_close: Callable[[Client, int, str], None] = lambda _client, _code, _reason: None
-        self.on_publication: Callable[[Topic, bytes, str | None], None] = lambda *_all: None
+        self.on_publication: Callable[[Topic, Publication], None] = lambda _topic, _publication: (
+            None
+        )
         self.engine = Engine(
             plan,
             lambda deliver: _ToldBroker(self, deliver),
@@ -215,7 +217,7 @@ class _ToldBroker(MemoryBroker):
         placing: Placing | None = None,
     ) -> Position | None:
         position = super().publish(topic, payload, keep, skip, once, placing)
-        self._app.on_publication(topic, payload, skip)
+        self._app.on_publication(topic, Publication(payload, position, skip))
         return position
 
 

@@ -32,7 +32,12 @@ def test_a_user_id_has_1_to_128_characters(id: str) -> None:
 def test_claims_are_held_against_the_schema() -> None:
     schema = validator_of({"required": ["name"]})
     assert accept_user(schema, User("ann", {"name": "Ann"})) is None
-    assert accept_user(schema, User("ann")) == "claims refused at /: required"
+    assert accept_user(schema, User("ann")) == 'claims refused at /: required ("name" is required)'
+
+
+def test_no_value_of_a_claim_is_told() -> None:
+    schema = validator_of({"properties": {"name": {"enum": ["Bob"]}}})
+    assert accept_user(schema, User("ann", {"name": "Ann"})) == "claims refused at /name: enum"
 
 
 @pytest.mark.parametrize("value", [True, "1", None, float("nan"), float("inf"), 2**53 + 2])

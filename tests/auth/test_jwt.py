@@ -171,7 +171,7 @@ def test_secrets_are_compared_and_never_shown() -> None:
     assert codes(old, rotated) == []
 
 
-def test_tokens_that_are_gone_are_counted() -> None:
+def test_tokens_that_are_gone_or_new_are_told() -> None:
     def text(*tokens: str) -> str:
         entries = ", ".join(f"{{token: {token}, user: ann}}" for token in tokens)
         return (
@@ -180,4 +180,4 @@ def test_tokens_that_are_gone_are_counted() -> None:
         )
 
     assert codes(text(*SECRETS), text(SECRETS[0])) == [("D413", "dangerous")]
-    assert codes(text(SECRETS[0]), text(*SECRETS)) == []
+    assert codes(text(SECRETS[0]), text(*SECRETS)) == [("D404", "safe")]

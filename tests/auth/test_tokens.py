@@ -60,3 +60,11 @@ def test_other_claims_of_a_token_are_told() -> None:
     assert found.message == "the token of `a` in `s` has other claims now"
     assert "x" in found.label
     assert list(TokensAuthenticator(was).compare("s", was)) == []
+
+
+def test_a_new_token_is_told_and_not_shown() -> None:
+    was = TokensAuth(tokens=(TokenEntry(user="a", token=Secret(text="t" * 16)),))
+    now = TokensAuth(tokens=(*was.tokens, TokenEntry(user="b", token=Secret(text="u" * 16))))
+    (found,) = TokensAuthenticator(was).compare("s", now)
+    assert (found.code, found.level, found.security) == ("D404", "safe", True)
+    assert (found.message, found.label) == ("a new token of `s` lets in `b`", "")

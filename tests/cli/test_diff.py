@@ -149,6 +149,26 @@ def test_a_new_file_with_errors_is_not_compared(capsys: pytest.CaptureFixture[st
     assert json.loads(captured.out)["error"] == "new.yaml is not valid"
 
 
+def test_a_new_file_that_no_server_starts_with_is_not_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("new.yaml").write_text(OLD.replace("route: sender", "route: room"))
+    assert run(["diff", "channels.yaml", "new.yaml", "--format", "json"]) == 1
+    captured = capsys.readouterr()
+    assert "error[CH321]" in captured.err
+    assert json.loads(captured.out)["error"] == "new.yaml is not valid"
+
+
+def test_hooks_of_a_new_revision_are_not_looked_for() -> None:
+    Path("gone.py").write_text("x = 1\n")
+    Path("new.yaml").write_text(OLD.replace("route: sender", "route: sender, hook: gone:f"))
+    assert run(["diff", "channels.yaml", "new.yaml"]) == 1
+    subprocess.run(["git", "add", "new.yaml"], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", *identity, "commit", "-qm", "two"], check=True)
+    assert run(["diff", "HEAD:channels.yaml", "HEAD:new.yaml"]) == 0
+
+
 def test_the_formats_of_pull_requests(capsys: pytest.CaptureFixture[str]) -> None:
     run(["diff", "git:main", "--format", "github"])
     assert capsys.readouterr().out.startswith("::error file=")

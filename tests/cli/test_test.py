@@ -66,6 +66,17 @@ def test_no_scenario_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -
     )
 
 
+@pytest.mark.parametrize("arguments", [["-k", "nothing"], ["nowhere"], ["x" * 300]])
+def test_a_run_without_a_scenario_leaves_one_document(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(GOOD)
+    assert run(["test", *arguments, "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out)["scenarios"] == []
+    assert run(["test", *arguments, "--format", "junit"]) == 2
+    assert ET.fromstring(capsys.readouterr().out.encode()).tag == "testsuites"
+
+
 def test_what_passes_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     write(GOOD)
     run(["test"])

@@ -71,8 +71,12 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
         [],
     ],
 )
-def test_wrong_usage(options: list[str]) -> None:
+def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["trace", *options]) == 2
+    if options:
+        capsys.readouterr()
+        assert run(["trace", *options, "--format", "json"]) == 2
+        assert json.loads(capsys.readouterr().out)["steps"] == []
 
 
 def test_a_file_whose_name_is_not_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

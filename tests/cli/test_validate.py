@@ -61,6 +61,8 @@ def test_a_missing_file_is_unreadable_in_every_format(capsys: pytest.CaptureFixt
     assert run(["validate", "none.yaml", "channels.yaml", "--format", "json"]) == 2
     found = json.loads(capsys.readouterr().out)["diagnostics"]
     assert [each["code"] for each in found] == ["CH401", "CH117"]
+    assert run(["validate", "x" * 300, "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out)["summary"]["errors"] == 1
 
 
 def test_several_files_give_one_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import random
 import signal
 from types import FrameType
 
@@ -43,6 +44,12 @@ def test_ids_and_randomness_are_the_same_in_every_run() -> None:
     first, second = outcome(steps), outcome(steps)
     assert [one.text for one in first.timeline] == [one.text for one in second.timeline]
     assert any("ref" in one.text for one in first.timeline)
+
+
+def test_a_run_leaves_the_program_its_own_random_numbers() -> None:
+    before = random.getstate()
+    outcome("- ann: {send: {type: say, text: boom}}\n- ann: absent")
+    assert random.getstate() == before
 
 
 def test_a_wait_takes_virtual_time_only() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from channeld.plan.load import Checked, check
 from channeld.scenarios.trace import Trace, Visitor, trace
+from channeld.testing import START
 
 SECRET = "s" * 40
 CONFIG = """channeld: 1
@@ -120,6 +121,7 @@ def test_a_handshake_alone(checked: Checked) -> None:
     ("path", "who", "step", "words"),
     [
         ("/nowhere", {}, "path", "404"),
+        ("/rooms/" + "x" * 200, {}, "path", "the params of `room` do not allow id=xxx"),
         ("/rooms/x", {"user": None}, "who", "no token"),
         ("/rooms/x", {"user": None, "token": "nonsense"}, "who", "DecodeError"),
         ("/rooms/x", {"team": "b"}, "require", "claim `team`"),
@@ -232,3 +234,20 @@ def test_nothing_sensitive_is_told(checked: Checked) -> None:
     assert found.refused is not None
     assert found.refused.name == "hook"
     assert "4111-2222" not in repr(found)
+
+
+def test_an_unknown_type_is_told_which_was_meant(checked: Checked) -> None:
+    for type, words in (("sya", "did you mean `say`?"), ("zzz", "its messages: `say`, `rule`")):
+        refused = run(checked, frame=f'{{"type":"{type}"}}').refused
+        assert refused is not None
+        assert refused.details[0].startswith(words)
+
+
+def test_kept_frames_have_their_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("channels.yaml").write_text(
+        "channeld: 1\nchannels:\n  a:\n    path: /a\n    auth: none\n    rooms: main\n"
+        "    history: {size: 5, ttl: 1m}\n    messages:\n      say: {schema: true, route: room}\n"
+    )
+    found = trace(check("channels.yaml"), "/a", '{"type":"say"}', Visitor(), wall=START)
+    assert [one.frame["pos"][-1] for one in found.deliveries] == ["1", "1"]

@@ -134,6 +134,6 @@ channels:
 async def test_what_is_published_is_told_whether_or_not_anybody_is_there(config: Path) -> None:
     async with running(config) as app:
         seen: list[tuple[str, bytes]] = []
-        app.on_publication = lambda topic, payload, _skip: seen.append((topic.name, payload))
+        app.on_publication = lambda topic, sent: seen.append((topic.name, sent.payload))
         await app.publish("room", {"type": "say"}, room="77")
         assert seen == [("77", b'{"type":"say","room":"77"}')]

@@ -19,6 +19,7 @@ else on stderr, and colours only on a terminal (and not where `NO_COLOR` is set)
 | 1 | the thing that was checked is bad: an invalid configuration, a failed scenario, a breaking change |
 | 2 | wrong usage, a file that can't be read, or a bug of channeld |
 | 130 | interrupted |
+| 141 | the reader of the output went away, as in `channeld routes` into `head -1` |
 """
 
 

@@ -14,6 +14,7 @@ _EXITS = (
     ("1", "the thing that was checked is bad"),
     ("2", "wrong usage, or a file that can't be read"),
     ("130", "interrupted"),
+    ("141", "the reader of the output went away"),
 )
 
 
