@@ -50,19 +50,27 @@ EVENTS: Final[Mapping[str, Event]] = {
     "drain_delayed": Event(
         "info",
         ("seconds",),
-        "Health checks fail from now on; for `seconds` all is served as before.",
+        "Health checks fail from now on; for `seconds` everything else is served as before.",
     ),
-    "server_draining": Event("info", ("connections", "seconds"), "No more are; clients leave."),
+    "server_draining": Event(
+        "info",
+        ("connections", "seconds"),
+        "No further connections are accepted; clients are disconnected.",
+    ),
     "server_stopped": Event("info", ("connections", "seconds"), "The last connection is gone."),
     "config_reloaded": Event("info", ("file", "channels", "closed"), "A new plan is in force."),
     "config_refused": Event("error", ("file", "errors", "reason"), "The old plan stays in force."),
     "restart_needed": Event(
-        "warning", ("setting",), "A reload cannot change it; it stays as it was."
+        "warning",
+        ("setting",),
+        "A reload cannot change this setting; the old value stays in force.",
     ),
-    "lifespan_changed": Event("warning", ("hook",), "Needs a restart: a reload keeps the old one."),
+    "lifespan_changed": Event(
+        "warning", ("hook",), "A reload keeps the old lifespan; restart to change it."
+    ),
     "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
     "connection_closed": Event(
-        "info", (*_WHO, "code", "reason", "seconds"), "A connection ended, from either side."
+        "info", (*_WHO, "code", "reason", "seconds"), "A connection was closed, by either side."
     ),
     "handshake_refused": Event(
         "info", ("status", "reason", "path", "origin", "address"), "Answered without an upgrade."
@@ -70,35 +78,39 @@ EVENTS: Final[Mapping[str, Event]] = {
     "auth_refused": Event(
         "info",
         (*_WHO, "authenticator", "reason", "path"),
-        "No token, or one that does not pass; the client is not told why.",
+        "No token, or an invalid one; the client is not told why.",
     ),
     "auth_unavailable": Event(
         "warning",
         (*_WHO, "reason"),
-        "A token could not be verified for a reason of the server's; the client is told to come back (1013).",
+        "A token could not be verified because of a problem on the server's side; the client is told to reconnect (1013).",
     ),
     "require_unmet": Event(
         "info",
         (*_WHO, "message", "claim"),
-        "The claims do not meet the `require` of the channel or of the message; `claim` is the entry that they lack.",
+        "The claims do not meet the `require` of the channel or message; `claim` is the missing entry.",
     ),
     "revoked": Event(
         "info",
         ("revocation", "connections"),
-        "Tokens of a user, or one token, are refused from now on; `connections` were closed.",
+        "Tokens of a user, or a single token, are refused from now on; `connections` were closed.",
     ),
     "message_refused": Event(
         "debug", (*_WHO, "code"), "A client's frame was answered with an error frame of this code."
     ),
-    "token_expired": Event("info", _WHO, "A token ended and was not renewed."),
+    "token_expired": Event("info", _WHO, "A token expired and was not renewed."),
     "slow_consumer": Event(
-        "warning", (*_WHO, "bytes", "limit"), "An outbox went over its limit; closed with 4508."
+        "warning", (*_WHO, "bytes", "limit"), "An outbox exceeded its limit; closed with 4508."
     ),
     "accept_failed": Event(
-        "error", ("bind", "reason", "errno", "exception"), "The system gave no more sockets."
+        "error",
+        ("bind", "reason", "errno", "exception"),
+        "The operating system provides no more sockets.",
     ),
     "connection_failed": Event(
-        "error", (*_WHO, "reason", "exception", "ref"), "A connection's code raised; only it ends."
+        "error",
+        (*_WHO, "reason", "exception", "ref"),
+        "An error while serving a connection; only that connection is closed.",
     ),
     "task_failed": Event(
         "error", ("task", "reason", "exception", "ref"), "A background task raised."
@@ -106,30 +118,32 @@ EVENTS: Final[Mapping[str, Event]] = {
     "hook_failed": Event(
         "error",
         (*_HOOK, "exception", "backend"),
-        "A hook raised something else than Reject, or a backend answered what means nothing.",
+        "A hook raised something other than Reject, or a backend's answer was malformed.",
     ),
     "backend_failed": Event(
         "warning",
         ("backend", "path", "reason"),
-        "A backend gave no answer to a hook: no connection, too late, or no free place in time.",
+        "A backend did not answer a hook: no connection, too late, or no free slot in time.",
     ),
     "backend_away": Event(
         "warning",
         ("backend", "reason", "seconds"),
         "A backend failed five times in a row; calls fail at once for `seconds`.",
     ),
-    "backend_recovered": Event("info", ("backend",), "A backend that was away answers again."),
+    "backend_recovered": Event(
+        "info", ("backend",), "A backend that was unreachable answers again."
+    ),
     "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),
-    "hook_slow": Event("warning", (*_HOOK, "seconds"), "A sync hook held everybody up."),
+    "hook_slow": Event("warning", (*_HOOK, "seconds"), "A synchronous hook blocked all clients."),
     "deprecated_message": Event(
         "info",
         ("connection", "channel", "user", "message"),
-        "A connection sent a deprecated type, for the first time.",
+        "A connection sent a deprecated type for the first time.",
     ),
     "internal_error": Event(
         "error",
         (*_WHO, "type", "ref", "reason", "exception"),
-        "A bug of the server; the client was told the ref.",
+        "A server bug; the client was given the `ref`.",
     ),
     "broker_unavailable": Event(
         "error", ("reason", "retry_after", "exception"), "Messages are not routed."
@@ -140,24 +154,26 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "broker_shard_recovered": Event("info", ("shard", "seconds"), "This shard answers again."),
     "broker_restarted": Event(
-        "error", ("status", "reason"), "The embedded Valkey ended, and is started again."
+        "error", ("status", "reason"), "The embedded Valkey exited and is being restarted."
     ),
     "node_silent": Event(
-        "warning", ("nodes", "question"), "Other nodes did not answer; an answer is without them."
+        "warning",
+        ("nodes", "question"),
+        "Other nodes did not answer and are left out of an answer.",
     ),
     "plans_differ": Event(
-        "warning", ("nodes", "channels"), "These nodes declare these channels in another way."
+        "warning", ("nodes", "channels"), "These nodes declare these channels differently."
     ),
     "plans_agree": Event("info", (), "All nodes serve the same channels again."),
     "log_level_changed": Event(
         "info",
         ("threshold",),
-        "SIGUSR1 came, or a reload: lines of this level and above are written.",
+        "SIGUSR1 or a reload: lines of this level and above are written from now on.",
     ),
     "tracing_off": Event(
         "warning",
         ("reason",),
-        "An endpoint for traces is set, and what would send them is not installed.",
+        "An endpoint for traces is set, but the packages to send them are not installed.",
     ),
     "spans_lost": Event(
         "warning", ("spans", "reason"), "Spans could not be exported; they are lost."
@@ -165,57 +181,59 @@ EVENTS: Final[Mapping[str, Event]] = {
     "library_warned": Event(
         "warning",
         ("logger", "reason", "exception"),
-        "A library, or code of a hook, warned through Python's `logging`, for which no handler is set.",
+        "A library or a hook warned through Python's `logging`, for which no handler is set.",
     ),
     "log_lines_dropped": Event(
         "warning",
         ("lines",),
-        "The log was not read, or could not be written; these lines are lost.",
+        "The log was not read fast enough, or could not be written; these lines are lost.",
     ),
     "worker_ended": Event(
-        "error", ("number", "pid", "status", "seconds"), "A worker process ended by itself."
+        "error", ("number", "pid", "status", "seconds"), "A worker process exited unexpectedly."
     ),
-    "worker_started": Event("info", ("number", "pid"), "A worker process serves."),
-    "api_started": Event("info", ("bind",), "The control API listens."),
+    "worker_started": Event("info", ("number", "pid"), "A worker process is serving."),
+    "api_started": Event("info", ("bind",), "The control API is listening."),
     "api_refused": Event(
         "warning",
         ("status", "reason", "method", "path", "origin", "address"),
-        "A request to the control API without a good key, or from another site.",
+        "A request to the control API without a valid key, or from another site.",
     ),
     "jwks_refreshed": Event("info", ("authenticator", "url", "keys", "skipped"), "Keys were read."),
     "webhook_failed": Event(
         "warning",
         ("url", "delivery", "reason", "attempts", "retry_in", "waiting"),
-        "A backend was not told; the same request is sent again.",
+        "A request failed and will be sent again.",
     ),
-    "webhook_recovered": Event("info", ("url", "attempts"), "A backend takes requests again."),
+    "webhook_recovered": Event("info", ("url", "attempts"), "A webhook's requests succeed again."),
     "webhook_dropped": Event(
         "error",
         ("url", "events", "reason"),
-        "Events will not be told: refused, too many, or the server stopped. At most once a minute.",
+        "Events were dropped: refused, too many, or the server stopped. At most once a minute.",
     ),
     "shadow_started": Event(
         "info",
         ("version", "against", "hooks_not_called"),
-        "Another configuration is asked about what comes; the versions are those of the files of both.",
+        "Traffic is also checked against another configuration; the versions identify the files of both.",
     ),
     "shadow_refused": Event(
         "info",
         ("channel", "message", "reason", "why", "example", "user", "connection"),
-        "It would have refused what was taken; at most once a minute for a channel, type and reason.",
+        "The other configuration would have refused something that was accepted; at most once a minute per channel, type and reason.",
     ),
     "shadow_summary": Event(
         "info",
         ("since", "messages", "handshakes", "refused", "reasons"),
-        "What it would have refused since the start, the most frequent first.",
+        "What the other configuration would have refused since the start, most frequent first.",
     ),
     "shadow_failed": Event(
         "error",
         ("channel", "exception"),
-        "It could not be asked about a connection; a bug of the server, of which clients notice nothing.",
+        "The other configuration could not be checked for a connection: a server bug that clients do not notice.",
     ),
     "jwks_failed": Event(
-        "warning", ("authenticator", "url", "reason"), "Keys were not read; the old ones stay."
+        "warning",
+        ("authenticator", "url", "reason"),
+        "Keys could not be read; the old ones stay in use.",
     ),
 }
 """Every line that channeld itself writes; hook authors' own events are theirs."""
@@ -260,7 +278,7 @@ def log(event: str, **fields: object) -> None:
         getattr(bound(), declared.level)(event, **fields)
 
 
-_UNDECLARED = Event("warning", (), "An event that is missing in the table.")
+_UNDECLARED = Event("warning", (), "An event that is missing from the table.")
 
 
 def bound(**fields: object) -> Any:

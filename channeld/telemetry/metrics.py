@@ -37,20 +37,20 @@ METRICS: Final[Mapping[str, Metric]] = {
     "channeld_connections": Metric(
         "gauge",
         ("channel", "transport"),
-        "Connections that are open, by `websocket` or `sse`; reads under way, by `streams`.",
+        "Open connections (`websocket`, `sse`) and reads in progress (`streams`).",
     ),
     "channeld_handshakes_total": Metric(
         "counter",
         ("result",),
-        "Opening handshakes, a stream's first answer included, by `accepted` or the HTTP status of the refusal.",
+        "Opening handshakes, including the start of a stream, by `accepted` or the HTTP status of the refusal.",
     ),
     "channeld_messages_total": Metric(
         "counter",
         ("channel", "type", "transport", "result"),
-        "Frames of declared types that clients sent, over `websocket` or by the POST of `sse`.",
+        "Frames of declared types received from clients, over `websocket` or the POSTs of `sse`.",
     ),
     "channeld_deprecated_messages_total": Metric(
-        "counter", ("channel", "type"), "Frames of deprecated types that clients sent."
+        "counter", ("channel", "type"), "Frames of deprecated types received from clients."
     ),
     "channeld_frames_out_total": Metric("counter", (), "Frames published, before fan-out."),
     "channeld_deliveries_total": Metric("counter", (), "Frames put into an outbox."),
@@ -62,62 +62,64 @@ METRICS: Final[Mapping[str, Metric]] = {
         "From a frame's arrival to its last delivery being queued; one frame in sixteen is measured.",
     ),
     "channeld_hook_seconds": Metric("histogram", ("hook",), "Time spent in a hook."),
-    "channeld_outbox_bytes": Metric("gauge", (), "Bytes that wait for slow sockets."),
+    "channeld_outbox_bytes": Metric("gauge", (), "Bytes waiting for slow sockets."),
     "channeld_slow_consumers_total": Metric("counter", (), "Connections closed with 4508."),
     "channeld_rooms": Metric("gauge", (), "Rooms with a member on this node."),
-    "channeld_broker_up": Metric("gauge", (), "1 while the broker answers, 0 while it is away."),
+    "channeld_broker_up": Metric(
+        "gauge", (), "1 while the broker answers, 0 while it is unreachable."
+    ),
     "channeld_broker_shard_up": Metric(
-        "gauge", ("shard",), "1 while this shard of the broker answers, 0 while it is away."
+        "gauge", ("shard",), "1 while this shard of the broker answers, 0 while it is unreachable."
     ),
     "channeld_broker_round_trip_seconds": Metric(
-        "gauge", (), "The broker's latest round trip; with shards the longest of theirs."
+        "gauge", (), "The broker's latest round trip; with several shards, the longest of theirs."
     ),
     "channeld_nodes_with_another_plan": Metric(
-        "gauge", (), "Other nodes that declare channels in another way than this one."
+        "gauge", (), "Other nodes whose channels are declared differently from this one's."
     ),
     "channeld_history_bytes": Metric(
         "gauge",
         (),
-        "Memory that kept frames take, as `history.bytes` counts it (`broker: memory`).",
+        "Memory used by stored frames, as `history.bytes` counts it (`broker: memory`).",
     ),
     "channeld_histories_dropped_total": Metric(
         "counter", (), "Histories dropped to stay within `history.rooms` and `history.bytes`."
     ),
     "channeld_config_reloads_total": Metric("counter", ("result",), "Reloads: `ok` or `refused`."),
     "channeld_backend_away": Metric(
-        "gauge", ("backend",), "1 while a backend counts as away and is not asked."
+        "gauge", ("backend",), "1 while a backend counts as unreachable and is not called."
     ),
     "channeld_backend_calls_total": Metric(
         "counter",
         ("backend", "result"),
-        "Hooks sent to a backend: `ok` (answered), `failed`, `late` or `away` (not asked).",
+        "Hooks sent to a backend: `ok` (answered), `failed`, `late` or `away` (not called).",
     ),
     "channeld_webhooks_delivered_total": Metric(
-        "counter", ("webhook",), "Events that a backend has taken; webhooks count from 0."
+        "counter", ("webhook",), "Events delivered; webhooks are numbered from 0."
     ),
     "channeld_webhooks_dropped_total": Metric(
-        "counter", ("webhook",), "Events that were refused, or too many."
+        "counter", ("webhook",), "Events dropped because they were refused or too many."
     ),
     "channeld_webhooks_requests_total": Metric(
         "counter", ("webhook", "result"), "Requests: `ok`, `failed` (sent again) or `refused`."
     ),
-    "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet taken."),
+    "channeld_webhooks_waiting": Metric("gauge", ("webhook",), "Events not yet delivered."),
     "channeld_shadow_asked_total": Metric(
         "counter",
         ("kind",),
-        "What `run --shadow` asked about: each `handshake` and `message`.",
+        "What `run --shadow` checked, by kind: `handshake` or `message`.",
     ),
     "channeld_shadow_refused_total": Metric(
         "counter",
         ("channel", "type", "reason"),
-        "What was taken and the shadow configuration would refuse, by error code or HTTP status; `type` is empty for handshakes.",
+        "What was accepted but the shadow configuration would refuse, by error code or HTTP status; `type` is empty for handshakes.",
     ),
     "channeld_log_lines_dropped_total": Metric(
         "counter",
         (),
-        "Log lines that were lost because nobody read the log or it could not be written.",
+        "Log lines lost because the log was not read fast enough or could not be written.",
     ),
-    "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; the labels tell."),
+    "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; see the labels."),
 }
 
 BUCKETS: Final[Sequence[float]] = (
