@@ -370,7 +370,7 @@ class _Composer:
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)
-        # Where the language wants a date, one is no other thing to any reader.
+        # Where the language wants a date, every reader takes it for one.
         if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
             return
         value = resolve(raw)

@@ -2,7 +2,7 @@
 
 import itertools
 
-from tests.hostile.floods import all_answers, flood, head_and_frames, packed
+from tests.hostile.floods import STRANGE, all_answers, flood, head_and_frames, packed
 from tests.hostile.ground import Ground
 from tests.hostile.wire import GOODBYE, Answers, Raw, say
 
@@ -22,8 +22,8 @@ def large_echoes(ground: Ground, count: int) -> Answers:
 
 
 def few_large_echoes(ground: Ground, count: int) -> Answers:
-    """As many as an attack can make before its errors end it."""
-    return large_echoes(ground, min(count, _ERRORS))
+    """As many as its errors leave to each of an attack's connections."""
+    return large_echoes(ground, min(count, _ERRORS) * len(STRANGE))
 
 
 def steady_echoes(ground: Ground, count: int) -> Answers:
