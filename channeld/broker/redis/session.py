@@ -135,9 +135,11 @@ class Session:
     dialect: Dialect = PLAIN
     # Channels that were asked for no more, until that is acknowledged.
     _left: Counter[bytes] = attrs.field(factory=Counter, init=False)
-    # What a moving slot has refused, since when, for how long that is borne, and what is to be done after it.
+    # What was refused and not done, since when, for how long that is borne, and what is to be done after it: a slot moves, or
+    # the scripts were forgotten, all of them.
     _again: list[Command] = attrs.field(factory=list, init=False)
-    _moves_since: float | None = attrs.field(default=None, init=False)
+    _forgot_scripts: bool = attrs.field(default=False, init=False)
+    _refused_since: float | None = attrs.field(default=None, init=False)
     _patience: float = attrs.field(default=0.0, init=False)
     _then: Callable[[], object] = attrs.field(default=_no_turn, init=False)
     _refused_some: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -196,7 +198,12 @@ class Session:
             Lost: no answer.
             RedisError: Redis refused it.
         """
-        return await self.connection.ask(*self.dialect.words(script, keys, arguments))
+        words = self.dialect.words(script, keys, arguments)
+        try:
+            return await self.connection.ask(*words)
+        except NoScriptError:
+            await self.load()
+        return await self.connection.ask(*words)
 
     async def call_all(self, scripts: Sequence[Script]) -> list[Reply]:
         """Several script calls at once; their replies.
@@ -221,7 +228,7 @@ class Session:
     def perform(self, commands: Sequence[Command], then: Callable[[], object]) -> None:
         """Send all, and give each its reply or its error when it comes; `then()` after the last.
 
-        Those that are refused because their slot is moving are sent again by `send_again`, in their order.
+        Those that are refused though they can be done soon are sent again by `send_again`, in their order.
         """
         left = len(commands)
 
@@ -233,11 +240,13 @@ class Session:
             elif isinstance(reply, Lost):
                 # Whether Redis did it is not known.
                 command.fail(BrokerUnavailable(is_unknown=True))
-            elif isinstance(reply, SlotMoving):
+            elif isinstance(reply, SlotMoving | NoScriptError):
                 self._again.append(command)
+                self._forgot_scripts |= isinstance(reply, NoScriptError)
             else:
                 command.fail(BrokerUnavailable())
-                self._refused(reply)
+                if isinstance(reply, NoLongerPrimary):
+                    self.connection.fail(str(reply))
             if not left:
                 self._then = then
                 self._performed()
@@ -250,10 +259,10 @@ class Session:
     def _performed(self) -> None:
         now = trio.current_time()
         if not self._again:
-            self._moves_since = None
-        elif self._moves_since is None:
-            self._moves_since = now
-        if self._moves_since is not None and now - self._moves_since > self._patience:
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        if self._refused_since is not None and now - self._refused_since > self._patience:
             self.give_up()
         if self._again:
             self._refused_some.set()
@@ -261,12 +270,17 @@ class Session:
             self._then()
 
     async def send_again(self, patience: float) -> NoReturn:
-        """Send what was refused because its slot is moving, until it has been moving for `patience` seconds."""
+        """Send what was refused and not done, until that has gone on for `patience` seconds."""
         self._patience = patience
         while True:
             await self._refused_some.wait()
             self._refused_some = trio.Event()
-            await trio.sleep(_AGAIN)
+            if self._forgot_scripts:
+                self._forgot_scripts = False
+                for text in self.dialect.scripts.values():
+                    self.connection.call(("SCRIPT", "LOAD", text), _ignore)
+            else:
+                await trio.sleep(_AGAIN)
             commands, self._again = self._again, []
             self.perform(commands, self._then)
 
@@ -321,14 +335,6 @@ class Session:
             self._left += Counter()  # without those that are at zero
         else:
             self.connection.fail("the slot has moved to another node")
-
-    def _refused(self, error: Exception) -> None:
-        if isinstance(error, NoLongerPrimary):
-            self.connection.fail(str(error))
-        elif isinstance(error, NoScriptError):
-            # They were forgotten, all of them; what comes after these finds them again.
-            for text in self.dialect.scripts.values():
-                self.connection.call(("SCRIPT", "LOAD", text), _ignore)
 
 
 def _marking(mark: bytes) -> bytes:

@@ -1,6 +1,7 @@
 import itertools
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import trio
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.redis import broker, queue, session
 from channeld.broker.redis.broker import RedisBroker
+from channeld.broker.redis.encoding import topic_key
 
 ROOM = Topic("room", "lobby", "general")
 KEEP = History(size=100, ttl=60.0)
@@ -459,8 +461,17 @@ async def test_a_flushed_script_cache_is_loaded_again(
 ) -> None:
     server = shared_servers("redis")
     node = await one_node(server.url)
+    await node.broker.subscribe(ROOM)
     await server.command("SCRIPT", "FLUSH")
-    await publish(node, b"1")
+    # Nobody is refused, and the order is kept: nothing of these was done.
+    answers = [node.broker.publish(ROOM, b"%d" % number, KEEP) for number in range(3)]
+    answers.append(node.broker.enter(ROOM, "ann", "c1", {}))
+    for answer in answers:
+        await answer
+    await node.until(lambda: node.payloads == [b"0", b"1", b"2"])
+    await server.command("SCRIPT", "FLUSH")
+    script = partial(node.broker._current.call, "count", (node.broker._names.base,))
+    assert await script((topic_key(ROOM),)) == [1, 1]
     assert node.broker.statistics().sessions == 1
 
 
