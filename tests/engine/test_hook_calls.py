@@ -238,6 +238,7 @@ async def test_hooks_bug_is_an_internal_error_with_a_ref_and_nothing_else(
         await client.send({"type": type, "text": "hi", "id": 1})
         error = await client.receive()
         assert (error["code"], error["id"]) == ("INTERNAL_ERROR", 1)
+        assert error.keys() == {"type", "code", "message", "id", "ref"}
         assert "secret" not in str(error)
         assert error["ref"] in capsys.readouterr().err
         await client.send({"type": "ping"})
