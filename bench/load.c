@@ -873,9 +873,9 @@ static void read_arguments(int argc, char **argv) {
     if (!opt.talkers) opt.talkers = opt.connections;
     if (!message.size) read_message(NULL);
     if (opt.mode == OPEN && opt.n_steps) opt.connections = opt.steps[opt.n_steps - 1];
-    if (opt.connections < 1 || opt.window < 1 || opt.window > RING || opt.senders < 1 || opt.window % opt.senders ||
-        opt.senders > opt.connections)
-        fail("window: 1 to %d, a multiple of the senders; senders: 1 to the connections", RING);
+    if (opt.connections < 1 || opt.window < 1 || opt.senders < 1 || opt.window % opt.senders ||
+        opt.window / opt.senders > RING || opt.senders > opt.connections)
+        fail("window: 1 to %d for each sender, a multiple of the senders; senders: 1 to the connections", RING);
     if (opt.talkers < 1 || opt.talkers > opt.connections) fail("talkers: 1 to the connections");
 #ifdef TLS
     if (opt.tls) {

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from install import BENCH, NotInstalledError, compile_c, install
-from measure import FailedError, Result, cores, drive, spent
+from joins import join
+from measure import FailedError, Result, cores, drive, raise_file_limit, spent
 from nodes_report import markdown, write_document
 from report import QUIET, machine
 from setups import KEY, SETUPS, Servers, SetUp, cores_of, name_of, serving
 
-MEMBERS, SENDERS, ROOMS, WARMUP, RING = 200, 20, 30, 0.5, 64
+MEMBERS, SENDERS, ROOMS, MANY, WARMUP, RING = 200, 20, 30, 1000, 0.5, 64
 REQUESTS, BATCHES, BATCH, API_WARMUP = 1500, 200, 100, 0.1
 TRIES = 3
 PUBLISH = {"channel": "fan", "to": "room", "room": "nobody"}
@@ -28,12 +29,16 @@ EVENT = {"type": "chat", "text": "x" * 75}
 
 @dataclass(frozen=True, kw_only=True)
 class Fan:
-    """A load: members in rooms of one size, the first of whom send, and how many messages are in flight in all."""
+    """A load: members in rooms of one size, the first of whom send, and how many messages are in flight in all.
+
+    `of_users`: a room is a user, its members that user's devices.
+    """
 
     members: int
     rooms: int = 1
     senders: int = 1
     window: int = 1
+    of_users: bool = False
 
 
 def fans(senders: int) -> dict[str, Fan]:
@@ -44,6 +49,8 @@ def fans(senders: int) -> dict[str, Fan]:
         "senders": Fan(members=MEMBERS, senders=senders, window=senders),
         "pair": Fan(members=2),
         "rooms": Fan(members=2 * ROOMS, rooms=ROOMS, senders=ROOMS, window=ROOMS),
+        "many": Fan(members=2 * MANY, rooms=MANY, senders=MANY, window=MANY),
+        "users": Fan(members=2 * ROOMS, rooms=ROOMS, senders=ROOMS, window=ROOMS, of_users=True),
     }
 
 
@@ -52,8 +59,9 @@ def fan(setup: SetUp, servers: Servers, work: Fan, seconds: float) -> Result:
     options = {
         "ports": ",".join(map(str, servers.ports)),
         "pids": ",".join(map(str, servers.pids)),
-        "path": setup.paths(work.rooms),
+        "path": setup.of_users(work.rooms) if work.of_users else setup.paths(work.rooms),
         "protocol": setup.protocol,
+        "ready": '"authenticated"' if work.of_users and setup.has_users else None,
         "connections": work.members,
         "senders": work.senders,
         "window": work.window,
@@ -81,7 +89,7 @@ def clock(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def busy() -> float:
+def busy_cores() -> float:
     """Seconds that the two cores were busy since boot, in the kernel's ticks; as the load client counts them."""
     names, ticks = {f"cpu{core}" for core in cores()}, 0
     for line in Path("/proc/stat").read_text().splitlines():
@@ -119,7 +127,7 @@ def requests(servers: Servers, path: str, body: str, count: int, events: int) ->
     pids, shared, took = [*servers.pids, os.getpid()], len({*cores()}), []
 
     def clocks() -> list[float]:
-        return [busy(), time.perf_counter(), *map(clock, pids)]
+        return [busy_cores(), time.perf_counter(), *map(clock, pids)]
 
     with contextlib.closing(connection), on_core(cores()[1]):
         for _ in range(round(count * API_WARMUP)):
@@ -141,6 +149,23 @@ def requests(servers: Servers, path: str, body: str, count: int, events: int) ->
         "p50_us": cuts[49],
         "p99_us": cuts[98],
         "foreign": max(whole - sum(each), 0.0) / seconds / shared,
+    }
+
+
+def coming(setup: SetUp, servers: Servers, seconds: float, *, busy: bool) -> Result:
+    """What it costs that one client comes to a room and leaves it again."""
+    pids, shared = [*servers.pids, os.getpid()], len({*cores()})
+    with on_core(cores()[1]):
+        result = join(servers, setup, seconds, lambda: [busy_cores(), *map(clock, pids)], busy=busy)
+    whole, *each = result.pop("clocks")
+    apart = split(servers, each[:-1])
+    foreign = max(whole - sum(each), 0.0) * result["count"] / 1e6 / result["seconds"] / shared
+    servers_us, valkey_us = sum(apart[:-1]), apart[-1]
+    return result | {
+        "us": servers_us + valkey_us,
+        "servers_us": servers_us,
+        "valkey_us": valkey_us,
+        "foreign": foreign,
     }
 
 
@@ -172,6 +197,10 @@ def works(setup: SetUp, options: argparse.Namespace) -> dict[str, Callable[[Serv
     found: dict[str, Callable[[Servers], Result]] = {
         name: lambda servers, load=load: fan(setup, servers, load, options.seconds)  # type: ignore[misc]
         for name, load in fans(options.senders).items()
+    }
+    found |= {
+        name: lambda servers, busy=busy: coming(setup, servers, options.seconds, busy=busy)  # type: ignore[misc]
+        for name, busy in (("join", False), ("churn", True))
     }
     return found | ({"publish": publish, "batch": batch} if setup.api else {})
 
@@ -248,10 +277,11 @@ def bring(setups: list[SetUp]) -> tuple[dict[str, str], dict[str, str]]:
 def measured(options: argparse.Namespace) -> dict[str, Any]:
     """The record of a measurement of all chosen set-ups: all once, then all again."""
     setups = chosen(options)
+    raise_file_limit()
     compile_c(BENCH / "load.c")
     versions, absent = bring(setups)
     present = [setup for setup in setups if setup.name not in absent]
-    each = 5 * (options.seconds + WARMUP + 0.4) + 6
+    each = 9 * (options.seconds + WARMUP + 0.4) + 8
     minutes = options.runs * len(present) * each / 60
     say(f"{len(present)} set-ups, {options.runs} runs: about {minutes:.0f} minutes")
     runs: list[dict[str, Any]] = []

@@ -1,19 +1,34 @@
 """Turns what `nodes.py` measured into tables, and writes them into docs/topics/capacity.md between its markers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
 from capacity import sums
 from catalogue import ROOT
-from report import QUIET, Record, disturbance, errors, middle, number, of, rate, table, values
+from report import (
+    QUIET,
+    Record,
+    disturbance,
+    errors,
+    middle,
+    number,
+    of,
+    rate,
+    ratio,
+    table,
+    values,
+)
 from setups import SETUPS, SetUp
 
 PAGE = ROOT / "docs" / "topics" / "capacity.md"
 MEASURED = ("<!-- nodes: begin -->", "<!-- nodes: end -->")
 COMPUTED = ("<!-- sums: begin -->", "<!-- sums: end -->")
-LOADS = ("one", "twenty", "senders", "pair", "rooms")
-WORKS = (*LOADS, "publish", "batch")
+LOADS = ("one", "twenty", "senders", "pair", "rooms", "many", "users")
+COMING = ("join", "churn")
+WORKS = (*LOADS, *COMING, "publish", "batch")
+# What others' CPU is compared with, in the same run.
+COMPARED = ("memory", "starlette", "socket.io")
 Cell = tuple[str, Callable[[SetUp], str]]
 
 
@@ -89,9 +104,35 @@ def rows(record: Record, setups: list[SetUp], cells: list[Cell], *, why: bool = 
 def load_cells(record: Record, cell: Callable[[Record, SetUp, str], str]) -> list[Cell]:
     heads = ["one sender, W=1", "one sender, W=20"]
     heads += [f"{record['senders']} senders, W=1 each", "room of two, W=1", "30 rooms of two"]
+    heads += ["1,000 rooms of two", "30 users with two devices"]
+    return _cells(record, cell, heads, LOADS)
+
+
+def coming_cells(record: Record) -> list[Cell]:
+    heads = ["to a room of its own, and out again", "to a room with 40 others, and out again"]
+    return _cells(record, cpu_cell, heads, COMING)
+
+
+def ratio_cells(record: Record, other: str) -> list[Cell]:
+    """All CPU of a set-up divided by that of another, run by run."""
+
+    def cell(record: Record, setup: SetUp, work: str) -> str:
+        share = ratio(record, setup.name, other, of(work, "us"))
+        return checked(record, setup.name, work, number(share, 2))
+
+    heads = [head for head, _ in (*load_cells(record, cell), *coming_cells(record))]
+    return _cells(record, cell, heads, (*LOADS, *COMING))
+
+
+def _cells(
+    record: Record,
+    cell: Callable[[Record, SetUp, str], str],
+    heads: Sequence[str],
+    works: Sequence[str],
+) -> list[Cell]:
     return [
         (head, lambda setup, work=work: cell(record, setup, work))  # type: ignore[misc]
-        for head, work in zip(heads, LOADS, strict=True)
+        for head, work in zip(heads, works, strict=True)
     ]
 
 
@@ -194,6 +235,13 @@ def tables(record: Record) -> str:
         parts += ["**Failed:**", errors(record)]
     parts += ["### CPU µs per delivery: servers + Valkey"]
     parts += [rows(record, setups, load_cells(record, cpu_cell))]
+    parts += ["### A client that comes and goes: CPU µs, servers + Valkey"]
+    parts += [rows(record, setups, coming_cells(record))]
+    ours = [setup for setup in setups if setup.has_users and setup.name not in record["absent"]]
+    for other in setups:
+        if other.name in COMPARED and other.name not in record["absent"]:
+            parts += [f"### CPU as a multiple of: {other.title}"]
+            parts += [rows(record, ours, ratio_cells(record, other.name))]
     parts += ["### Latency, p50 / p99 ms", rows(record, setups, latency_cells(record))]
     parts += ["### Publishing through the API: servers + Valkey", api_table(record)]
     parts += ["### CPU µs for a message: sender's node / other node / Valkey"]

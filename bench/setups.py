@@ -14,6 +14,7 @@ from pathlib import Path
 from catalogue import NODE_SEARCH, PEERS, ROOT, channeld_python
 from install import BENCH, BUILD, PYTHON, NotInstalledError, run
 from measure import FailedError, cores, family, is_listening, last_words, pin, stop
+from tokens import LIFETIME, SECRET, token
 
 START_LIMIT = 20.0
 KEY = "a-key-for-the-bench-of-32-letters"
@@ -26,6 +27,7 @@ server:
 log: {{format: json, level: warning}}
 broker: {broker}
 api: {{bind: "127.0.0.1:{api}", keys: ["{key}"]}}
+auth: {{bench: {{type: jwt, algorithms: [HS256], secret: "{secret}"}}}}
 channels:
   fan:
     path: /fan/{{room}}
@@ -41,6 +43,26 @@ channels:
           properties: {{text: {{type: string, maxLength: 2000}}}}
           additionalProperties: false
         route: room
+  hall:
+    path: /hall/{{room}}
+    description: Who comes is told what was said and who is there, and the others of it.
+    auth: bench
+    params: {{room: {{type: string, pattern: "^[a-z0-9-]{{1,64}}$"}}}}
+    rooms: "{{params.room}}"
+    presence: {{grace: 0s}}
+    history: {{size: 10, ttl: 1m}}
+  me:
+    path: /me
+    description: What one device of a user says, all of them get.
+    auth: bench
+    messages:
+      chat:
+        schema:
+          type: object
+          required: [text]
+          properties: {{text: {{type: string, maxLength: 2000}}}}
+          additionalProperties: false
+        route: {{to: user, user: "{{user.id}}"}}
 """
 
 
@@ -61,7 +83,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class SetUp:
-    """Servers that are one to their clients. `command` starts one node; `path` is a room's, `does` is for the reader."""
+    """Servers that are one to their clients. `command` starts one node; `path` is a room's, `does` is for the reader.
+
+    `has_users`: it knows users and presence; to the others a user is a room, and who comes to a room is not told of. A client says
+    `greeting` when it has heard `opened`, and is in its room when it has heard `joined`.
+    """
 
     name: str
     title: str
@@ -75,11 +101,30 @@ class SetUp:
     packages: tuple[str, ...] = ()
     protocol: str = "plain"
     path: str = "/fan/{room}"
+    has_users: bool = False
+    opened: bytes = b""
+    greeting: bytes = b""
+    joined: bytes = b"\r\n\r\n"
     environment: dict[str, str] = field(default_factory=dict)
 
     def paths(self, rooms: int) -> list[str]:
         """A path for each room."""
         return [self.path.format(room=f"r{number}") for number in range(rooms)]
+
+    def of_users(self, users: int) -> list[str]:
+        """A path for each user, whose devices get what one of them says."""
+        paths = self.paths(users)
+        return [f"/me?{_credentials(f'm{at}')}" for at in range(users)] if self.has_users else paths
+
+    def hall(self, room: str, user: str) -> str:
+        """The path of a room with history and presence, for a user."""
+        if self.has_users:
+            return f"/hall/{room}?{_credentials(user)}"
+        return self.path.format(room=room)
+
+
+def _credentials(user: str) -> str:
+    return f"token={token(user, int(time.time()) + LIFETIME)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +148,8 @@ def channeld(broker: str, workers: int = 1) -> Callable[[Place], list[str]]:
     def command(place: Place) -> list[str]:
         config = BUILD / "state" / f"nodes-{place.number}.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
-        values = {"port": place.port, "api": place.api, "key": KEY, "workers": workers}
+        values = {"port": place.port, "api": place.api, "key": KEY, "secret": SECRET}
+        values["workers"] = workers
         config.write_text(CONFIG.format(broker=broker.replace("{urls}", place.urls), **values))
         return [channeld_python(), "-m", "channeld", "run", str(config)]
 
@@ -116,7 +162,8 @@ def peer(program: str, script: str) -> Callable[[Place], list[str]]:
 
 
 VALIDATES = "parses, validates against the JSON Schema, counts, limits, routes, re-encodes"
-OURS = {"api": True, "says": "channeld serves", "does": VALIDATES}
+OURS = {"api": True, "says": "channeld serves", "does": VALIDATES, "has_users": True}
+OURS["joined"] = b'"event":"state"'
 SHARED = "{redis: {urls: {urls}, prefix: bench}}"
 
 SETUPS: tuple[SetUp, ...] = (
@@ -178,6 +225,9 @@ SETUPS: tuple[SetUp, ...] = (
         valkeys=1,
         packages=("node:", "npm:socket.io", "npm:@socket.io/redis-adapter", "npm:redis"),
         protocol="socketio",
+        opened=b'0{"sid"',
+        greeting=b"\x81\x82\0\0\0\x0040",
+        joined=b'40{"sid"',
         path="/socket.io/?EIO=4&transport=websocket&fan={room}",
         environment=NODE_SEARCH,
     ),

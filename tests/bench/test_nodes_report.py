@@ -27,6 +27,7 @@ def fan(rate: float, parts: list[float]) -> dict[str, Any]:
 def result(rate: float, parts: list[float]) -> dict[str, Any]:
     """What one run of a set-up gave."""
     works: dict[str, Any] = {name: fan(rate, parts) for name in nodes_report.LOADS}
+    works |= {name: fan(rate, parts) for name in nodes_report.COMING}
     api: dict[str, Any] = {
         "us": 400.0,
         "servers_us": 350.0,
@@ -55,7 +56,7 @@ def row(text: str, title: str) -> str:
 
 def test_shows_medians_and_how_far_the_runs_lie_apart() -> None:
     text = nodes_report.tables(record(90_000, 100_000, 200_000))
-    assert row(text, "### Deliveries").count("100k") == 5
+    assert row(text, "### Deliveries").count("100k") == 7
     assert "medians of 3 interleaved runs of 3 s" in text
     assert "A rate differed between the runs by 110% (median), 110% at most." in text
     assert "Cores: every server process: core 0; load client and the API's caller: core 1." in text
@@ -67,9 +68,18 @@ def test_says_how_much_others_took_and_what_was_measured_again() -> None:
     assert "6 measurements were thrown away for more than 10%." in text
 
 
+def test_ratios_are_those_of_one_run() -> None:
+    it = record(1000)
+    for work in ("join", "churn"):
+        it["runs"][0]["nodes"][work]["us"] = 7.5
+    text = nodes_report.tables(it)
+    assert row(text, "### CPU as a multiple of: **channeld**, one node").endswith("| 1.50 | 1.50 |")
+    assert row(text, "### A client that comes and goes").endswith("| 4.00 + 1.00 | 4.00 + 1.00 |")
+
+
 def test_servers_and_valkey_are_apart() -> None:
     text = nodes_report.tables(record(1000))
-    assert row(text, "### CPU µs per delivery").count("| 4.00 + 1.00 ") == 5
+    assert row(text, "### CPU µs per delivery").count("| 4.00 + 1.00 ") == 7
     assert "| 100 / 50 / 22 |" in row(text, "### CPU µs for a message")
     assert "| 4.00 |" in next(
         line for line in text.splitlines() if "memory" in line and "4" in line
@@ -93,7 +103,7 @@ def test_servers_that_did_not_start_failed_at_everything() -> None:
     it = record(1000)
     it["runs"][0]["nodes"] = {"errors": {"start": "nodes-0 did not start: why"}}
     text = nodes_report.markdown(it)
-    assert row(text, "### Deliveries").count("**failed**") == 5
+    assert row(text, "### Deliveries").count("**failed**") == 7
     assert "Not computed: `rooms` of the set-up `worker`" not in text
     assert "Not computed: `rooms` of the set-up `nodes` was not measured." in text
 

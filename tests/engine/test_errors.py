@@ -1,6 +1,5 @@
 """Exceptions become error frames and counts."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -11,8 +10,6 @@ from channeld.engine.session import Session
 from channeld.hooks import Reject
 from channeld.plan.plan import MessageCounters
 
-NO_FIELDS: Mapping[str, object] = {}
-
 
 class Recorder:
     """As much of a session as is asked for."""
@@ -20,9 +17,7 @@ class Recorder:
     def __init__(self) -> None:
         self.said: list[tuple[object, ...]] = []
 
-    def refuse(
-        self, code: str, message: str, id: object = None, fields: Mapping[str, object] = NO_FIELDS
-    ) -> None:
+    def refuse(self, code: str, message: str, id: object = None, **fields: object) -> None:
         self.said.append((str(code), fields))
 
     def is_in(self, *states: object) -> bool:
