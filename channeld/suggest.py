@@ -1,19 +1,21 @@
 """What was probably meant: the nearest of the legal names to a misspelt one, and the help that says so."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["candidates", "closest", "did_you_mean"]
+__all__ = ["candidates", "closest", "did_you_mean", "folded"]
 
 # Longer names are cut: the time that a comparison takes grows with both lengths.
 _LONGEST: Final = 64
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def candidates(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> list[str]:
     """Up to three of `names` that `name` may be a typo of, the nearest first. `-` and `_`, and case, do not count."""
-    folded = {_folded(known): known for known in reversed(list(names))}
-    return [folded[near] for near in difflib.get_close_matches(_folded(name), folded, 3, cutoff)]
+    known = {folded(known): known for known in reversed(list(names))}
+    return [known[near] for near in difflib.get_close_matches(folded(name), known, 3, cutoff)]
 
 
 def closest(
@@ -32,7 +34,7 @@ def closest(
         cutoff: how alike two names have to be, from 0 to 1.
     """
     legal = list(names)
-    for alias in (aliases or {}).get(_folded(name), ()):
+    for alias in (aliases or {}).get(folded(name), ()):
         if alias in legal:
             return alias
     return next(iter(candidates(name, legal, cutoff=cutoff)), None)
@@ -44,5 +46,6 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
     return f"did you mean `{match}`?" if match else otherwise
 
 
-def _folded(name: str) -> str:
-    return name[:_LONGEST].lower().replace("-", "_")
+def folded(name: str) -> str:
+    """A name as it is compared: lower case with `_`, whether it was written so, with `-`, or in camel case."""
+    return _HUMP.sub("_", name[:_LONGEST]).lower().replace("-", "_").replace(" ", "_")

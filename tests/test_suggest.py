@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.config.language import ALIASES
+from channeld.config.aliases import ALIASES
 from channeld.suggest import candidates, closest, did_you_mean
 
 

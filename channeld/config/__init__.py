@@ -2,7 +2,7 @@
 
 Reading order: `model.py` (what a configuration says), `load.py` (the way there). Then along it: `letters.py`, `yaml.py`, `syntax.py` and
 `tree.py` (text to values with places), `source.py` and `environment.py` (files and variables), `language.py` (the table of keys),
-`checker.py`, `normalizers.py`, `scalars.py` and `structure.py` (checked and made into the model), `rules/` (what a schema cannot
-say), `ignores.py` (findings that are silenced), `redact.py` (secrets that are not shown). `reachable.py` says where a bound
+`checker.py`, `normalizers.py`, `scalars.py` and `structure.py` (checked and made into the model), `meant.py` and `aliases.py` (what
+was meant by what is wrong), `rules/` (what a schema cannot say), `ignores.py` (findings that are silenced), `redact.py` (secrets that are not shown). `reachable.py` says where a bound
 address is reached, `writing.py` writes values as YAML.
 """

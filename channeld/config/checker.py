@@ -12,24 +12,25 @@ from typing import Final, Protocol, TypeAlias
 
 import attrs
 
+from channeld.config.aliases import ALIASES, NESTED, NOTES, WORDS
 from channeld.config.language import (
-    ALIASES,
-    NESTED,
     Rule,
-    dotted,
-    elsewhere,
     got,
     has_key,
+    homes_of,
     joined,
+    last_key,
     names_place,
     wanted,
 )
+from channeld.config.meant import MEANT, entry
 from channeld.config.redact import without_password
+from channeld.config.writing import short
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
-from channeld.suggest import closest
+from channeld.suggest import closest, folded
 
 __all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "shown"]
 
@@ -71,17 +72,19 @@ def shown(text: str) -> str:
     return f"`{flat[:40]}…`" if len(flat) > 40 else f"`{flat}`"
 
 
-def _yaml(value: Json) -> str:
-    """A value on one line, as it is written in the language."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
 def _fits(value: Json, rule: Rule) -> bool:
     return type(value) in _TYPE_OF[rule["type"]]
+
+
+def _is_template(value: Mapping[str, Json]) -> bool:
+    """Whether a mapping is what YAML makes of `{name}` without quotes."""
+    return len(value) == 1 and None in value.values()
+
+
+def _fits_items(value: Json, rule: Rule) -> bool:
+    """Whether a value could be one of a list."""
+    branches = rule["items"].get("anyOf", [rule["items"]])
+    return any("type" not in branch or _fits(value, branch) for branch in branches)
 
 
 def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> str | None:
@@ -89,6 +92,29 @@ def _misspelt(tag: str, value: Mapping[str, Json], branches: Sequence[Rule]) -> 
     known = {key for branch in branches for key in branch["properties"]}
     unknown = [key for key in value if key not in known and isinstance(value[key], str)]
     return next((key for key in unknown if closest(key, [tag]) == tag), None)
+
+
+def _told_by_keys(value: Mapping[str, Json], branches: Sequence[Rule]) -> Rule | None:
+    """The one of several mappings that has a key of the value's which no other has."""
+    for branch in branches:
+        others = {key for other in branches if other is not branch for key in other["properties"]}
+        if any(key in branch["properties"] and key not in others for key in value):
+            return branch
+    return None
+
+
+def _example(value: Json, rule: Rule, key: str) -> str:
+    """The help that shows what a key takes: a mapping, if there is one, where more than a word was written."""
+    if "examples" not in rule:
+        known = [f"`{name}`" for name in rule.get("properties", ())]
+        usual = f", such as `{rule['default']}`" if isinstance(rule.get("default"), int) else ""
+        return f"its keys are {joined(known, 'and')}" if known else f"write {wanted(rule)}{usual}"
+    examples: list[Json] = rule["examples"]
+    is_more = isinstance(value, dict | list | bool)
+    example = next((one for one in examples if is_more and isinstance(one, dict)), examples[0])
+    shown = f"`{short(example)}`" if key.isdecimal() else entry(key, example)
+    help = f"write, for example, {shown}"
+    return f"remove it, or {help}" if value is False else help
 
 
 class NamedFiles(Protocol):
@@ -105,6 +131,7 @@ class NamedFiles(Protocol):
 class Checker:
     """The pass over one document. `place(pointer, key)` finds things; `silent` pointers hold values that are not known.
 
+    `refused` takes the pointers of what is left out, so that later checks don't call it missing.
     `is_hidden` says whether a value came from the environment or another file: it is neither quoted nor called inline.
     """
 
@@ -114,6 +141,7 @@ class Checker:
     notations: Mapping[str, Notation]
     normalizers: Mapping[str, Normalizer]
     silent: frozenset[str] = frozenset()
+    refused: set[str] = attrs.field(factory=set)
     is_hidden: Callable[[str], bool] = lambda pointer: False
 
     def find(
@@ -124,7 +152,7 @@ class Checker:
 
     def quote(self, value: Json, pointer: str) -> str:
         """A scalar as a message may show it: not where it is, or may be, a secret."""
-        if self.is_hidden(pointer) or not _SECRET_KEYS.isdisjoint(tokens(pointer)):
+        if self.is_secret(pointer):
             return f"the value of {names_place(pointer)}"
         if isinstance(value, bool):
             return "`true`" if value else "`false`"
@@ -133,11 +161,23 @@ class Checker:
 
     def check(self, value: Json, rule: Rule, pointer: str) -> object:
         """The value in the form that the model takes, or INVALID."""
-        if pointer in self.silent:
-            return INVALID
+        clean = INVALID if pointer in self.silent else self._checked(value, rule, pointer)
+        if clean is INVALID:
+            self.refused.add(pointer)
+        return clean
+
+    def _checked(self, value: Json, rule: Rule, pointer: str) -> object:
+        if "x-meant" in rule:
+            meant = MEANT[rule["x-meant"]](value, last_key(pointer))
+            if meant is not None:
+                message = f"{names_place(pointer)} {meant.message}"
+                self.find(meant.code, message, pointer, meant.help, meant.is_key)
+                value = meant.value
+                if value is None:
+                    return INVALID
         kind = rule.get("x-kind", "")
         if value is None and ("type" in rule or "anyOf" in rule):
-            return self._empty(pointer)
+            return self._empty(rule, pointer)
         if kind == "json":
             return self._json(value, rule, pointer)
         if kind in self.notations:
@@ -163,27 +203,37 @@ class Checker:
     def wrong_type(self, value: Json, rule: Rule, pointer: str) -> object:
         """Report CH105, with what to write where that can be told."""
         word = _BOOLEAN_WORDS.get(value.lower()) if isinstance(value, str) else None
-        branches = rule.get("anyOf", [rule])
-        types = {branch.get("type") for branch in branches}
-        help = ""
+        types = {branch.get("type") for branch in rule.get("anyOf", [rule])}
         what = got(value)
         if word and "boolean" in types:
             what = f"the string {self.quote(value, pointer)}"
             help = f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2"
-        elif isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+", value):
-            help = "remove the quotes"
-        elif isinstance(value, bool) and "examples" in rule:
-            help = f"write, for example, `{_yaml(rule['examples'][-1])}`"
-            help = help if value else f"remove it, or {help}"
-        elif "string" in types and isinstance(value, bool | int | float):
-            help = "put it in quotes"
-        elif types == {"array"} and isinstance(value, str):
-            help = "write a list: put it between `[` and `]`"
-        elif "examples" in rule:
-            help = f"write, for example, `{_yaml(rule['examples'][0])}`"
+        else:
+            help = self._instead(value, rule, types, pointer)
         message = f"{names_place(pointer)} takes {wanted(rule)}; got {what}"
         self.find("CH105", message, pointer, help)
         return INVALID
+
+    def _instead(self, value: Json, rule: Rule, types: set[str | None], pointer: str) -> str:
+        """What to write in place of a value of another type."""
+        key = last_key(pointer)
+        if isinstance(value, str) and "integer" in types and re.fullmatch("[0-9]+[kK]?", value):
+            number = value.lower().replace("k", "000")
+            return "remove the quotes" if value.isdecimal() else f"write `{number}`"
+        if isinstance(value, float) and types == {"integer"} and value.is_integer():
+            return f"write `{value:.0f}`"
+        if "string" in types and type(value) in {int, float}:
+            return "put it in quotes"
+        if "string" in types and isinstance(value, dict) and _is_template(value):
+            return f"put it in quotes: {entry(key, '{' + ', '.join(value) + '}')}"
+        if types == {"array"} and _fits_items(value, rule):
+            is_hidden = self.is_secret(pointer)
+            return f"write a list: {'put it in `[ ]`' if is_hidden else entry(key, [value])}"
+        return _example(value, rule, key)
+
+    def is_secret(self, pointer: str) -> bool:
+        """Whether what stands at a pointer may be a secret, or came from outside of the file."""
+        return self.is_hidden(pointer) or not _SECRET_KEYS.isdisjoint(tokens(pointer))
 
     def out_of_range(self, value: Json, pointer: str, least: str, most: str) -> object:
         """Report CH601."""
@@ -201,8 +251,11 @@ class Checker:
             return value
         return self.wrong_type(value, rule, pointer)
 
-    def _empty(self, pointer: str) -> object:
+    def _empty(self, rule: Rule, pointer: str) -> object:
         help = "indent what belongs under it, add a value, or remove it"
+        if "examples" in rule:
+            example = entry(last_key(pointer), rule["examples"][0])
+            help = f"indent what belongs under it, remove it, or write {example}"
         self.find("CH110", f"{names_place(pointer)} is empty", pointer, help, key=True)
         return INVALID
 
@@ -239,12 +292,15 @@ class Checker:
             if misspelt is not None and value[misspelt] in by_tag:
                 # The rest is checked as what was meant; there the key is found unknown.
                 return by_tag[str(value[misspelt])]
+            told = _told_by_keys(value, branches)
+            if told is not None:
+                return told
             help = f"add `{tag}:` {joined([f'`{name}`' for name in by_tag])}"
             self.find("CH104", f"{names_place(pointer)} has no `{tag}`", pointer, help, key=True)
         elif below in self.silent:
             pass
         elif value[tag] is None:
-            self._empty(below)
+            self._empty({}, below)
         elif isinstance(value[tag], str) and value[tag] in by_tag:
             return by_tag[str(value[tag])]
         else:
@@ -255,10 +311,8 @@ class Checker:
         self, value: Json, legal: list[str], pointer: str, others: Sequence[str] = ()
     ) -> object:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
-        meant = closest(value, legal) if isinstance(value, str) else None
+        meant = closest(value, legal, aliases=WORDS) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
-        if pointer == "/broker" and isinstance(value, str) and "://" in value:
-            help = "write `broker: {redis: {url: …}}`"
         message = f"{self.quote(value, pointer)} is not a valid value for {names_place(pointer)}"
         self.find("CH106", message, pointer, help)
         return INVALID
@@ -273,9 +327,13 @@ class Checker:
         for key in written:
             below = at(pointer, key)
             child_rule = self._rule_of(key, written, rule, pointer, meant)
-            named = self._is_named(key, rule, below)
-            result = INVALID if child_rule is None else self.check(value[key], child_rule, below)
-            if result is INVALID or not named:
+            is_named = self._is_named(key, rule, below)
+            if child_rule is None or (key.startswith("/") and not is_named):
+                # Of a path in place of a name the rest would only lack its path.
+                result: object = INVALID
+            else:
+                result = self.check(value[key], child_rule, below)
+            if result is INVALID or not is_named:
                 whole = whole and key not in required
             else:
                 clean[key] = result
@@ -300,6 +358,7 @@ class Checker:
         more = rule.get("additionalProperties", {})
         if isinstance(more, dict):
             return more
+        self.refused.add(at(pointer, key))
         meant.add(self._unknown(key, rule, [k for k in properties if k not in written], pointer))
         return None
 
@@ -308,17 +367,25 @@ class Checker:
         below = at(pointer, key)
         where = "at the top level" if not pointer else f"in {names_place(pointer)}"
         named = "key" if not _SECRET_KEYS.isdisjoint(tokens(pointer)) else f"key {shown(key)}"
-        homes = [home for home in elsewhere(key) if home != dotted(pointer)][:2]
-        nested = NESTED.get(key.lower().replace("-", "_"))
+        homes = homes_of(key, pointer)
+        nested = NESTED.get(folded(key))
         meant = closest(key, legal, aliases=ALIASES, cutoff=0.85 if homes or nested else 0.6)
+        note = next((note for note in NOTES.get(folded(key), ()) if note.fits(pointer)), None)
         help = "remove it, or write `x-` before its name"
-        if meant:
+        if note is not None:
+            meant, help = None, note.help
+        elif key != key.strip():
+            help = f"remove the character before it, which only looks like a space, and write `{meant or key.strip()}`"
+        elif key.startswith("-"):
+            help = f"write `- {key[1:]}` for an entry of a list"
+        elif ":" in key:
+            help = f"put a space after the `:` of `{key.partition(':')[0]}`"
+        elif meant:
             help = f"did you mean `{meant}`?"
         elif nested is not None and has_key(rule, *nested):
             help = f"did you mean `{nested[0]}: {{{nested[1]}: …}}`?"
         elif homes:
-            named_homes = [f"under `{home}`" if home else "at the top level" for home in homes]
-            help = f"`{key}` belongs {joined(named_homes)}"
+            help = f"`{homes[0][0]}` belongs {joined([home for _, home in homes])}"
         self.find("CH103", f"unknown {named} {where}", below, help, key=True)
         return meant
 
@@ -327,7 +394,11 @@ class Checker:
         if names is None or (re.search(names["pattern"], key) and not key.endswith("\n")):
             return True
         message = f"{shown(key)} cannot be a name here"
-        self.find("CH118", message, pointer, f"a name is {names['x-wants']}", key=True)
+        help = f"a name is {names['x-wants']}"
+        if pointer.startswith("/channels/") and key.startswith("/"):
+            name = re.sub(r"\{.*?\}|[^a-z0-9]+", " ", key.lower()).split()
+            help = f"name the channel: `{name[0] if name else 'room'}: {{path: {short(key)}, …}}`"
+        self.find("CH118", message, pointer, help, key=True)
         return False
 
     def _one_of(self, keys: list[str], value: dict[str, Json], pointer: str) -> list[str]:
@@ -342,14 +413,16 @@ class Checker:
     def _missing(self, key: str, rule: Rule, pointer: str) -> None:
         if not pointer and key == "channeld":
             return  # CH101, which `structure` reports
-        others = rule.get("properties", {}).get(key, {}).get("examples", ())
+        held = rule.get("properties", {}).get(key, {})
         help = f"add `{key}:`"
         if key == "auth":
             help = (
                 "add `auth:` with the name of an authenticator, or `auth: none` to let everyone in"
             )
-        elif others and isinstance(others[0], str | int):
-            help = f"add `{key}: {others[0]}`"
+        elif "const" in held or "examples" in held:
+            help = f"add {entry(key, held['const'] if 'const' in held else held['examples'][0])}"
+        elif "enum" in held:
+            help = f"add `{key}:` {wanted(held)}"
         message = f"{names_place(pointer)} has no `{key}`"
         self.find(rule.get("x-missing", "CH104"), message, pointer, help, key=True)
 

@@ -20,9 +20,13 @@ SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks", "bac
 _TEXTS = ("/auth/", "/api/keys", "/webhooks/")
 
 _REFERENCE = re.compile(r"\$\$|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
+_OF_ACTIONS = re.compile(r"\$\{\{\s*(?:[a-z]+\.)*([A-Z_][A-Z0-9_]*)\s*\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # `$NAME`, as a shell writes it. Capitals only: `$` also ends patterns.
-_UNBRACED = re.compile(r"(?<!\$)\$([A-Z_][A-Z0-9_]+)")
+_UNBRACED = re.compile(
+    r"(?<!\$)\$([A-Z_][A-Z0-9_]+)"
+    r"|(?<!\$)\$\(([A-Z_][A-Z0-9_]+)\)|\{\{\s*(?:env\.)?([A-Z_][A-Z0-9_]+)\s*\}\}|%([A-Z_][A-Z0-9_]+)%"
+)
 _HOLD_SECRETS = frozenset({"auth", "api", "broker", "webhooks", "backends"})
 _SECRET = re.compile(r"/(?:secret|token|tokens|keys)(?:/[0-9]+)?(?:/token)?$")
 
@@ -64,8 +68,12 @@ class Environment:
         """CH125 for a `$NAME`: an error where a secret stands, since those letters would be the secret."""
         for match in _UNBRACED.finditer(raw):
             place = tree.span(pointer, match.start(), len(match[0]))
-            message = f"`{match[0]}` is not replaced, because it has no braces"
-            help = f"write `${{{match[1]}}}`; `$${match[1]}` is literal text"
+            name = match[1] or match[2] or match[3] or match[4]
+            message = f"`{match[0]}` is not replaced by the variable"
+            help = f"write `${{{name}}}`"
+            if match[1]:
+                message = f"`{match[0]}` is not replaced, because it has no braces"
+                help += f"; `$${name}` is literal text"
             finding = diagnose("CH125", message, place, help=help)
             if _is_secret(pointer):
                 finding = attrs.evolve(finding, severity=Severity.ERROR)
@@ -104,7 +112,11 @@ class Environment:
         if match[1] is None:
             end += rest.find("}") + 1 or len(name[0] if name else "")
         place = tree.span(pointer, match.start(), end - match.start())
+        named = _OF_ACTIONS.match(match.string, match.start())
         help = "write `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`"
+        if named is not None:
+            message = f"`{named[0]}` is the way of GitHub Actions, and not replaced here"
+            help = f"write `${{{named[1]}}}`"
         self.report.add(diagnose("CH112", message, place, help=help))
 
     def _missing(self, match: re.Match[str], tree: Tree, pointer: str) -> None:

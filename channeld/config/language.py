@@ -9,19 +9,20 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
+from channeld.config.aliases import ALIASES
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
+from channeld.suggest import folded
 
 __all__ = [
-    "ALIASES",
     "LANGUAGE",
-    "NESTED",
     "Rule",
-    "dotted",
     "elsewhere",
     "got",
     "has_key",
+    "homes_of",
     "joined",
+    "last_key",
     "names_place",
     "schema_text",
     "wanted",
@@ -29,109 +30,6 @@ __all__ = [
 
 Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
-
-ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "acl": ("require", "allow"),
-    "alg": ("algorithms",),
-    "algo": ("algorithms",),
-    "algorithm": ("algorithms",),
-    "address": ("bind",),
-    "allow_origins": ("allowed_origins",),
-    "authenticator": ("auth", "use"),
-    "authenticators": ("auth",),
-    "authentication": ("auth",),
-    "aud": ("audience",),
-    "backlog": ("history",),
-    "body": ("schema",),
-    "broadcast": ("route",),
-    "buffer_size": ("outbox",),
-    "cert": ("certificate",),
-    "claim": ("claims", "require"),
-    "cors": ("allowed_origins",),
-    "count": ("size", "limit"),
-    "desc": ("description",),
-    "doc": ("description",),
-    "deflate": ("compression",),
-    "disconnect": ("close",),
-    "endpoint": ("path",),
-    "event": ("events",),
-    "exclude_self": ("except_sender",),
-    "exclude_sender": ("except_sender",),
-    "exp": ("expiry",),
-    "expires": ("expiry", "ttl"),
-    "frame": ("emit",),
-    "function": ("call", "hook"),
-    "handler": ("hook",),
-    "heartbeat": ("ping",),
-    "host": ("bind",),
-    "iss": ("issuer",),
-    "jwks_uri": ("jwks",),
-    "jwks_url": ("jwks",),
-    "keepalive": ("ping",),
-    "length": ("size",),
-    "listen": ("bind",),
-    "logging": ("log",),
-    "max_connections": ("connections", "connections_per_user"),
-    "max_message_size": ("message_size",),
-    "max_payload": ("message_size",),
-    "max_rooms": ("rooms_per_connection",),
-    "max_size": ("message_size", "size"),
-    "msgs": ("messages",),
-    "name": ("user",),
-    "on_connect": ("connect",),
-    "on_disconnect": ("close",),
-    "origin": ("allowed_origins",),
-    "origins": ("allowed_origins",),
-    "output": ("emit",),
-    "parameters": ("params",),
-    "payload": ("schema",),
-    "pem": ("public_key", "certificate"),
-    "permissions": ("require",),
-    "permessage_deflate": ("compression",),
-    "ping_interval": ("interval",),
-    "ping_timeout": ("timeout",),
-    "port": ("bind",),
-    "processes": ("workers",),
-    "proxies": ("trusted_proxies",),
-    "rate_limit": ("rate", "messages"),
-    "redis": ("broker",),
-    "role": ("require",),
-    "roles": ("require",),
-    "room": ("rooms", "join"),
-    "scopes": ("require",),
-    "send_queue": ("outbox",),
-    "send_to": ("route",),
-    "skip_sender": ("except_sender",),
-    "ssl": ("tls",),
-    "target": ("route", "to"),
-    "throttle": ("rate",),
-    "timeout": ("hook_timeout",),
-    "threads": ("workers",),
-    "to": ("route",),
-    "token": ("tokens",),
-    "topic": ("rooms", "room"),
-    "topics": ("rooms",),
-    "url": ("path", "jwks"),
-    "version": ("channeld",),
-}
-
-NESTED: Final[Mapping[str, tuple[str, str]]] = {
-    "connections": ("limits", "connections"),
-    "heartbeat_interval": ("ping", "interval"),
-    "history_size": ("history", "size"),
-    "history_ttl": ("history", "ttl"),
-    "max_connections": ("limits", "connections"),
-    "max_message_size": ("limits", "message_size"),
-    "max_payload": ("limits", "message_size"),
-    "message_size": ("limits", "message_size"),
-    "outbox": ("limits", "outbox"),
-    "ping_interval": ("ping", "interval"),
-    "ping_timeout": ("ping", "timeout"),
-    "rate_limit": ("limits", "messages"),
-    "ssl_cert": ("tls", "certificate"),
-    "ssl_key": ("tls", "key"),
-}
-"""Flat keys of other tools, lower case with `_`, and the key of the mapping that holds them here."""
 
 _KINDS: Final[Mapping[str, str]] = {
     "duration": "a duration such as `10s`",
@@ -280,9 +178,51 @@ def joined(words: list[str], last: str = "or") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def dotted(pointer: str) -> str:
-    """A pointer as people write it: `server.limits.outbox`."""
-    return ".".join(tokens(pointer))
+def last_key(pointer: str) -> str:
+    """The key that a value stands under; empty for the whole file."""
+    return tokens(pointer)[-1] if pointer else ""
+
+
+def homes_of(key: str, pointer: str) -> list[tuple[str, str]]:
+    """Where a key that is unknown at a pointer is legal near it, in words, at most two; with the name it has there."""
+    here = ".".join(_generic(tokens(pointer)))
+    for name in (key, *ALIASES.get(folded(key), ())):
+        if here in elsewhere(name):
+            return []
+        homes = [home for home in elsewhere(name) if _is_near(home, pointer)]
+        if homes:
+            return [(name, _home_in_words(home, pointer)) for home in homes[:2]]
+    return []
+
+
+def _is_near(home: str, pointer: str) -> bool:
+    """Whether a key that was written at a pointer may have been meant for a home in another mapping."""
+    here, there = tokens(pointer), home.split(".") if home else []
+    is_wider = len(there) < 2 or there == ["channels", "NAME"]
+    return is_wider or here[:1] == there[:1] or here[-1:] == there[-1:]
+
+
+def _generic(parts: list[str]) -> list[str]:
+    """A place with `NAME` for the names that a file chooses."""
+    named = (
+        {1, 3}
+        if parts[:1] == ["channels"]
+        else {1}
+        if parts[:1] in (["auth"], ["backends"])
+        else {}
+    )
+    return ["NAME" if index in named else part for index, part in enumerate(parts)]
+
+
+def _home_in_words(home: str, pointer: str) -> str:
+    if not home:
+        return "at the top level"
+    here, there = tokens(pointer), home.split(".")
+    shared = [own if part == "NAME" else part for part, own in zip(there, here, strict=False)]
+    known = shared if _generic(shared) == there[: len(shared)] else []
+    if len(known) == len(there):
+        return f"in {names_place('/' + '/'.join(known))}"
+    return f"under `{'.'.join([*known, *there[len(known) :]])}`"
 
 
 def names_place(pointer: str) -> str:
@@ -292,6 +232,8 @@ def names_place(pointer: str) -> str:
         return "the file"
     if len(parts) in {2, 4} and parts[-2] in _NAMES and parts[0] in _NAMES:
         return f"{_NAMES[parts[-2]]} `{parts[-1][:_LONGEST]}`"
+    if len(parts) > 1 and parts[-1].isdecimal():
+        return f"entry {int(parts[-1]) + 1} of {names_place(pointer.rpartition('/')[0])}"
     if parts[0] in {"channels", "auth"} and len(parts) > 2:
         kept = 4 if len(parts) > 4 and parts[2] in {"messages", "events"} else 2
         return f"`{'.'.join(parts[kept:])}` of {names_place('/' + '/'.join(parts[:kept]))}"

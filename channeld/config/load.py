@@ -3,7 +3,7 @@
 import glob
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -15,6 +15,8 @@ from channeld.diagnostics.diagnostic import Report
 
 __all__ = ["FileSystem", "Loaded", "file_system", "load"]
 
+_OF_VALUES: Final = frozenset({"CH005", "CH013"})
+_OF_ABSENCE: Final = frozenset({"CH101", "CH104"})
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -70,11 +72,13 @@ def load(
 
 
 def _together(read: Report, understood: Report) -> Report:
-    """Both reports, without the doubts about a YAML 1.1 value at a place that is wrong anyway."""
+    """Both reports, one finding a mistake: none about a value as YAML where what was meant by it is known better."""
     wrong = {finding.place for finding in understood.errors}
+    is_cut = any(finding.code == "CH003" for finding in read)
     report = Report()
-    report.extend(d for d in read if d.code != "CH005" or d.place not in wrong)
-    report.extend(understood)
+    report.extend(d for d in read if d.code not in _OF_VALUES or d.place not in wrong)
+    # What is missing may stand in a further document.
+    report.extend(d for d in understood if not (is_cut and d.code in _OF_ABSENCE))
     return report
 
 

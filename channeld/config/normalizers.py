@@ -34,11 +34,30 @@ def beside(path: str, file: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
 
 
-def _bad(checker: Checker, code: str, value: Json, problem: BadScalar, pointer: str) -> object:
+def _bad(
+    checker: Checker, code: str, value: Json, problem: BadScalar, pointer: str, help: str = ""
+) -> object:
     message = f"{checker.quote(value, pointer)} {problem.why}"
     write = problem.write if "," in problem.write else f"`{problem.write}`"
-    checker.find(code, message, pointer, f"write {write}")
+    checker.find(code, message, pointer, help or f"write {write}")
     return INVALID
+
+
+def _duration_help(value: Json, rule: Rule, problem: BadScalar) -> str:
+    """What to write for a duration: a bare number is in the unit that the rule's range leaves, or in either."""
+    if type(value) is not int:
+        usual = rule.get("examples", [rule.get("default", "10s")])[0]
+        return f"write a duration such as `{usual}`" if "," in problem.write else ""
+    fitting = [text for text in (f"{value}s", f"{value}ms") if not any(_duration_range(text, rule))]
+    if len(fitting) == 2 and value >= 1000:
+        return f"write `{fitting[0]}`, or `{scalars.format_duration(value / 1000)}` if it is in milliseconds"
+    if fitting and value >= 1000:
+        fitting = [scalars.format_duration(value / 1000)]
+    return f"write `{fitting[0]}`" if fitting else ""
+
+
+def _duration_range(text: str, rule: Rule) -> tuple[str, str]:
+    return _between(scalars.parse_duration)(scalars.parse_duration(text), rule)
 
 
 def _scalar(
@@ -51,7 +70,8 @@ def _scalar(
             return checker.wrong_type(value, rule, pointer)
         parsed = parse(value)
         if isinstance(parsed, BadScalar):
-            return _bad(checker, code, value, parsed, pointer)
+            help = _duration_help(value, rule, parsed) if code == "CH107" else ""
+            return _bad(checker, code, value, parsed, pointer, help)
         ends = range_of(parsed, rule)
         return checker.out_of_range(value, pointer, *ends) if any(ends) else parsed
 

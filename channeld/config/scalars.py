@@ -55,7 +55,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 _LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)[\s_]*([a-zµ]{0,12})\.?[\s,]*")
 _LOOSE_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)[\s_]*([a-z]{1,9})")
-_LOOSE_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|per|a|an|each|every|\s)\s*1?\s*([a-z]{1,8})")
+_LOOSE_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|r?p|hz|per|a|an|each|every|\s)\s*1?\s*([a-z]{0,8})")
 _UNIT_WORDS: Final = {
     "": "s",
     "ms": "ms",

@@ -39,6 +39,7 @@ class Sources:
     syntax error in one of them, or if one can't be read, `value` is None and `readable` false: there is nothing to check, only to show.
     `is_sound`: every value has the form that it must have, so what a rule doesn't find is not there.
     `unset` holds the pointers of `value` that have no real value (a finding says so already): check nothing there.
+    `refused` holds the pointers of what the checker left out after a finding: don't call it missing.
     `from_environment` holds the pointers whose text came, at least in part, from a variable or its default.
     `report` takes what `read_document` finds: who goes on with another report than the one given to `read_sources`
     sets it here.
@@ -50,6 +51,7 @@ class Sources:
     is_sound: bool = True
     value: Json = attrs.field(default=None, repr=False)
     unset: set[str] = attrs.field(factory=set)
+    refused: set[str] = attrs.field(factory=set)
     from_environment: set[str] = attrs.field(factory=set)
     unreadable: dict[str, str] = attrs.field(factory=dict)
     _read: Callable[[str], bytes] = attrs.field(repr=False)

@@ -12,8 +12,9 @@ import attrs
 import cattrs
 from cattrs.strategies import configure_tagged_union, configure_union_passthrough
 
+from channeld.config.aliases import FOREIGN
 from channeld.config.checker import INVALID, Checker
-from channeld.config.language import LANGUAGE, Rule
+from channeld.config.language import LANGUAGE, Rule, joined
 from channeld.config.model import Auth, Config, MessageRate, Rate, Secret
 from channeld.config.normalizers import NORMALIZERS, NOTATIONS, beside
 from channeld.config.source import Sources
@@ -25,6 +26,7 @@ from channeld.protocol.frames import Json
 __all__ = ["VERSION", "make_model", "structure"]
 
 VERSION: Final = 1
+_VERSION_KEYS: Final = frozenset({"version", "chaneld", "channelds", "channel_d", "channled"})
 _MAX_FILE = 1024 * 1024
 _TOKEN_LIST: Rule = next(
     branch["properties"]["tokens"]["anyOf"][0]
@@ -57,11 +59,13 @@ def structure(
     if not sources.readable or (value is None and "" in sources.unset):
         return None
     if not isinstance(value, dict):
-        help = "a configuration starts with `channeld: 1`"
+        help = f"a configuration starts with `channeld: {VERSION}`"
+        if isinstance(value, str) and "=" in value:
+            help += ": a `:` and a space are between a key and its value"
         place = sources.place("")
         report.add(diagnose("CH105", "the file must hold a mapping", place, help=help))
         return None
-    if not _is_our_version(value, sources, report):
+    if not _is_our_version(value, sources, report) or _is_unindented(value, sources, report):
         return None
     checker = Checker(
         place=lambda pointer, key: sources.place(pointer, key=key),
@@ -72,8 +76,10 @@ def structure(
         silent=frozenset(sources.unset),
         is_hidden=sources.from_environment.__contains__,
     )
-    rest: Json = {key: part for key, part in value.items() if key != "channeld"}
+    named = _VERSION_KEYS if "channeld" not in value else {"channeld"}
+    rest: Json = {key: part for key, part in value.items() if key not in named}
     clean = cast("dict[str, Any]", checker.check(rest, LANGUAGE, ""))
+    sources.refused |= checker.refused
     clean.pop("include", None)
     for name, channel in clean.get("channels", {}).items():
         channel["name"] = name
@@ -85,19 +91,49 @@ def _is_our_version(value: Mapping[str, Json], sources: Sources, report: Report)
     """Whether the rest of the file is worth checking."""
     help = f"write `channeld: {VERSION}`"
     if "channeld" not in value:
-        message = "the file does not say which language version it uses"
-        first = sources.place(at("", next(iter(value), "")), key=True)
-        report.add(diagnose("CH101", message, first, help=f"{help} on the first line"))
-        return True
+        return _without_version(value, sources, report)
     written = value["channeld"]
     if written == VERSION and type(written) is int:
         return True
-    newer = type(written) is int and written > VERSION
+    is_newer = type(written) is int and written > VERSION
     message = f"this channeld understands version {VERSION} of the language"
-    if newer:
+    if is_newer:
         help = f"upgrade channeld, or {help}"
+    elif isinstance(written, dict):
+        message = "`channeld` takes the version of the language; got a mapping"
+        help = f"{help}, and everything else next to it at the left margin"
     report.add(diagnose("CH102", message, sources.place("/channeld"), help=help))
-    return not newer
+    return not is_newer and not isinstance(written, dict)
+
+
+def _without_version(value: Mapping[str, Json], sources: Sources, report: Report) -> bool:
+    """Report CH101; whether the file may be a configuration at all."""
+    foreign = next((key for key in FOREIGN if key in value), None)
+    key = next((key for key in value if key in _VERSION_KEYS), next(iter(value), ""))
+    message = "the file does not say which language version it uses"
+    help = f"write `channeld: {VERSION}` on the first line"
+    if foreign is not None:
+        key = foreign
+        message = f"this is {FOREIGN[foreign]}, not a channeld configuration"
+        help = "name the configuration's file, or write `channeld init DIR` for a new one"
+        if foreign == "asyncapi":
+            help = "`channeld init --from FILE DIR` makes a configuration of it"
+    elif key in _VERSION_KEYS:
+        help = f"write `channeld: {VERSION}` in place of `{key}`"
+    report.add(diagnose("CH101", message, sources.place(at("", key), key=True), help=help))
+    return foreign is None
+
+
+def _is_unindented(value: Mapping[str, Json], sources: Sources, report: Report) -> bool:
+    """Report channels that stand next to an empty `channels:` in place of under it."""
+    beside = [k for k, held in value.items() if isinstance(held, dict) and "path" in held]
+    if "channels" not in value or value["channels"] is not None or not beside:
+        return False
+    listed = joined([f"`{key}`" for key in beside], "and")
+    message = f"`channels` is empty, and {listed} not under it"
+    help = f"indent {listed} by two spaces"
+    report.add(diagnose("CH110", message, sources.place("/channels", key=True), help=help))
+    return True
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)

@@ -76,8 +76,12 @@ _WITHIN_LINE = {
         "quote the whole text, or remove the rest",
     ),
 }
-_BARE_TEMPLATE = re.compile(r"(?:^|[\s:\[,-])(?![\"'#])[^\s\"'#]*\{[a-z_]+(?:\.[\w.]+)?\??\}")
-_QUOTE_TEMPLATE = 'quote text that contains a template, such as `"{params.room_id}"`'
+_BARE_TEMPLATE = re.compile(
+    r"(?:^|[\s:\[,-])(?![\"'#])([^\s\"'#,]*\{[a-z_]+(?:\.[\w.]+)?\??\}[^\s\"'#,}\]]*)"
+)
+# `path:/chat`, though not `https://…`; and a key alone.
+_GLUED = re.compile(r"([A-Za-z_][\w-]*)(?::(?!//)[^\S ]*|\s*=\s*)([^ \t:=].*)")
+_WORD = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 def syntax_error(
@@ -117,9 +121,53 @@ def syntax_error(
     before = lines.text[start:at].strip(" -")
     if (": " in before) if message == _WORDING[0][1] else before:
         message, help = _WITHIN_LINE.get(message, (message, help))
-    if _BARE_TEMPLATE.search(line):
-        help = _QUOTE_TEMPLATE
+    template = _BARE_TEMPLATE.search(line)
+    if template is not None:
+        message = "a template without quotes is not text"
+        help = f'put the whole text in quotes, as in `"{template[1]}"`'
+    elif message == _WORDING[0][1]:
+        return _misplaced_colon(lines, place, line)
+    elif _comment_of_json(line.lstrip()):
+        message, help = "a comment starts with `#` in YAML", "write `#` before the comment"
     return diagnose("CH001", message, place, help=help)
+
+
+def _misplaced_colon(lines: Lines, place: Place, line: str) -> Diagnostic:
+    """A `:` that YAML can't read as a key's: mostly the line above is wrong, and only this one shows it."""
+    number, above = place.line - 1, ""
+    while number > 0 and not (above := _line(lines, number)).strip():
+        number -= 1
+    text = above.strip().removeprefix("- ").strip()
+    start = lines.offset(number) + len(above) - len(above.lstrip()) if number else 0
+    here = lines.place(start, start + len(above.strip())) if number else place
+    if _comment_of_json(text):
+        return diagnose(
+            "CH001", "a comment starts with `#` in YAML", here, help="write `#` before the comment"
+        )
+    if glued := _GLUED.fullmatch(text):
+        help = f"write `{glued[1]}: {glued[2].strip()}`"
+        return diagnose("CH001", "there is no `:` and space after the key", here, help=help)
+    if _WORD.fullmatch(text):
+        help = f"write `{text}:`"
+        return diagnose("CH001", "this line has no `:` after its key", here, help=help)
+    if _indent(line) > _indent(above) and ": " in text:
+        key = text.partition(":")[0]
+        message = f"`{key}` above has a value already, so nothing can be under it"
+        return diagnose("CH001", message, place, help=f"indent this line like `{key}`")
+    return diagnose("CH001", _WORDING[0][1], place, help=_WORDING[0][2])
+
+
+def _comment_of_json(text: str) -> bool:
+    return text.startswith(("//", "/*"))
+
+
+def _line(lines: Lines, number: int) -> str:
+    start = lines.offset(number)
+    return lines.text[start : start + _LOOKED_AT].split("\n", 1)[0].rstrip("\r")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _character(lines: Lines, at: int) -> Place:

@@ -7,12 +7,15 @@ from typing import Final
 
 from channeld.protocol.frames import Json
 
-__all__ = ["block", "comment", "flow"]
+__all__ = ["block", "comment", "flow", "short"]
 
 _UNPRINTABLE: Final = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
 )
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*|/[A-Za-z0-9_./-]*|\$(ref|defs)")
+_PLAIN: Final = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.-]*(?::[A-Za-z_][A-Za-z0-9_.]*)?|/[A-Za-z0-9_./-]*|\$(?:ref|defs)"
+    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+|[0-9]+(?:ms|[smhd]|KiB|MiB|/[smh])|https?://[A-Za-z0-9_./:-]*[A-Za-z0-9_/-]"
+)
 # Other readers of YAML take these for values, whatever their letters' case.
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _WIDTH: Final = 100
@@ -32,11 +35,11 @@ def comment(text: str) -> str:
 def block(value: Mapping[str, Json], indent: int = 0) -> Iterator[str]:
     """The lines of a mapping: what fits on a line is on one, without quotes where they are not needed."""
     for key, held in value.items():
-        yield from _entry(f"{' ' * indent}{_short(key)}:", held, indent + 2)
+        yield from _entry(f"{' ' * indent}{short(key)}:", held, indent + 2)
 
 
 def _entry(head: str, value: Json, indent: int) -> Iterator[str]:
-    line = f"{head} {_short(value)}"
+    line = f"{head} {short(value)}"
     if len(line) <= _WIDTH or not value or not isinstance(value, dict | list):
         yield line
     elif isinstance(value, dict):
@@ -48,11 +51,12 @@ def _entry(head: str, value: Json, indent: int) -> Iterator[str]:
             yield from _entry(f"{' ' * indent}-", held, indent + 2)
 
 
-def _short(value: Json) -> str:
+def short(value: Json) -> str:
+    """A JSON value on one line, without quotes where they are not needed."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_short(k)}: {_short(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{short(k)}: {short(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_short, value)) + "]"
+        return "[" + ", ".join(map(short, value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
     return flow(value)

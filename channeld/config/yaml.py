@@ -45,6 +45,7 @@ _TEMPLATE = re.compile(
     r"(?:message|event|params|query|user|claims|connection|room|now|now_ms|uuid|[A-Za-z_]\w*\.[\w.-]+)\??"
 )
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
+_ENVIRONMENT = re.compile(r"(?i)env|secret|sub|ref|var")
 _TAG = re.compile(r"(?:&\S+\s+)?(![^\s,\[\]{}]*)")
 
 
@@ -52,6 +53,11 @@ def parse(text: bytes | str, file: str, report: Report) -> Tree | None:
     """Read one document, adding what is wrong to `report`; None when there is no value to go on with."""
     lines = readable(text, file, report)
     return None if lines is None else _Composer(lines, report).tree()
+
+
+def name_of_tag(tag: str) -> str:
+    """What a core tag is called, such as `int`; empty for one of somebody's own."""
+    return tag.removeprefix(_CORE_TAG) if tag.startswith(_CORE_TAG) else ""
 
 
 class _Mark(Protocol):
@@ -218,6 +224,7 @@ class _Composer:
         broken = False
         if event.tag not in (None, "!"):
             value = self._tagged(event, pointer)
+            broken = value is None and name_of_tag(event.tag) != "null"
         elif style == "plain" and event.tag is None:
             value = resolve(event.value)
             self._check_yaml11(event.value, (start, end), pointer)
@@ -235,8 +242,7 @@ class _Composer:
 
     def _tagged(self, event: yaml.ScalarEvent, pointer: str) -> Json:
         """The value of a scalar whose tag tells its type; CH006 when the tag is foreign or does not fit."""
-        tag = event.tag or ""
-        name = tag.removeprefix(_CORE_TAG) if tag.startswith(_CORE_TAG) else ""
+        name = name_of_tag(event.tag or "")
         if name == "str":
             return str(event.value)
         value = resolve(event.value)
@@ -245,7 +251,7 @@ class _Composer:
         if name == "float" and type(value) is int and len(event.value) < 300:
             return float(value)
         self._bad_tag(event, pointer)
-        return value if event.style is None else str(event.value)
+        return None
 
     def _list(self, event: yaml.SequenceStartEvent, pointer: str, depth: int) -> ListNode:
         start, end = self._span(event)
@@ -364,6 +370,8 @@ class _Composer:
         written = _TAG.match(self.lines.text, start)
         below, name = (written.start(1), written[1]) if written else (start, "!")
         help = "remove it: the type of a value follows from how it is written"
+        if _ENVIRONMENT.search(name):
+            help = "write `${NAME}` for a variable of the environment"
         message = f"tag `{_short(name)}` is not allowed here"
         self._add("CH006", message, (below, below + len(name)), pointer, help=help)
 

@@ -11,8 +11,9 @@ from channeld.auth.types import authenticator
 from channeld.config.model import Config
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
-from channeld.diagnostics.diagnostic import Report
+from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.plan.channels import ChannelCompiler
+from channeld.plan.expressions import Literal
 from channeld.plan.hooks import HookLoader, Role
 from channeld.plan.path_checks import PathBook
 from channeld.plan.paths import PathTable
@@ -104,6 +105,11 @@ def _auth(
             place="user", identity=Identity(((declared, shape),)), user=False, moment=False
         )
         checked = templates.compile_name(template, at(pointer, "user"), scope)
+        if checked is not None and isinstance(checked.node, Literal):
+            place = templates.sources.place(at(pointer, "user"))
+            message = f"every client would be the one user `{template}`"
+            finding = diagnose("CH340", message, place, help=f'write `"{{claims.{template}}}"`')
+            templates.report.add(attrs.evolve(finding, severity=Severity.ERROR))
     return AuthPlan(
         name=name,
         declared=declared,

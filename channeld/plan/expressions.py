@@ -22,6 +22,7 @@ __all__ = [
     "Object",
     "TemplateSyntaxError",
     "Text",
+    "bare_expressions",
     "expressions",
     "literal_braces",
     "parse",
@@ -37,6 +38,9 @@ _EXPRESSION = re.compile(rf"(?P<path>{_NAME}(?:\.{_NAME}|{_QUOTED})*)(?P<optiona
 _PLAIN = re.compile(_NAME)
 _VALUE = r"(?:(?:message|event|params|query|claims)\.[^\s{}]+|user\.id\??|connection\.id|room\??|now|now_ms|uuid)"
 _LITERAL = re.compile(rf"(?<!\{{)\{{\{{\s*{_VALUE}\s*\}}\}}|\$\{{{_VALUE}\}}")
+_BARE = re.compile(
+    r"(?:(?:message|event|params|query|claims)(?:\.[A-Za-z_]\w*)+|user\.id|connection\.id|now|now_ms|uuid)\??"
+)
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
 
 
@@ -203,6 +207,19 @@ def literal_braces(value: Json, pointer: str) -> Iterator[tuple[str, str, int]]:
             yield from literal_braces(child, at(pointer, index))
 
 
+def bare_expressions(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
+    """Strings that would be expressions in braces, such as `message.text`, each with its pointer."""
+    if isinstance(value, str):
+        if _BARE.fullmatch(value):
+            yield value, pointer
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from bare_expressions(child, at(pointer, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from bare_expressions(child, at(pointer, index))
+
+
 def _parts(
     text: str, pointer: str, mistakes: list[TemplateSyntaxError]
 ) -> Iterator[str | Expression]:
@@ -276,6 +293,9 @@ def _explain(inside: str) -> tuple[str, str]:
             "empty template expression",
             "name a value, such as `{message.text}`; `{{}}` is a literal",
         )
+    if indexed := re.match(r"([\w.]+)(?:\[[0-9*]*\]|\.[0-9]+)", inside):
+        help = f"name the whole list, `{{{indexed[1]}}}`, or take it apart in a `hook`"
+        return f"`{{{inside}}}` has an index, and templates have none", help
     tidy = _EXPRESSION.fullmatch("".join(inside.split()))
     # Of several words (`a or b`) nothing is left that makes sense.
     if tidy is not None and not re.search(r"[^\s.]\s+[^\s.]", inside.strip()):

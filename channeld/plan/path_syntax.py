@@ -24,6 +24,11 @@ __all__ = [
 MAX_SEGMENTS = 64
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_OF_OTHER_ROUTERS = re.compile(
+    r"[:$<{]{1,2}(?:params\.|(?P<before>[a-z]+):)?(?P<name>[A-Za-z_][A-Za-z0-9_-]*)"
+    r"(?::(?P<behind>[a-z]+))?\??[>}]{0,2}"
+)
+_OTHER_TYPES = {"int": "integer", "integer": "integer", "float": "number", "bool": "boolean"}
 _REST = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\.\.\.\}")
 
 
@@ -127,9 +132,8 @@ def _within(one: PathPattern, other: PathPattern) -> bool:
 
 def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
     if not text.startswith("/"):
-        mistakes.append(
-            PathSlip("CH301", "a path starts with `/`", 0, len(text), f"write `/{text}`")
-        )
+        message, help = _without_slash(text)
+        mistakes.append(PathSlip("CH301", message, 0, len(text), help))
         return PathPattern(text, ())
     for sign, what in (("?", "a query"), ("#", "a fragment")):
         offset = text.find(sign)
@@ -188,8 +192,7 @@ def _literal_mistake(part: str, last: bool) -> tuple[str, str] | None:
             None if last else ("a segment of the path is empty", "write one `/` between segments")
         )
     if part.startswith((":", "<", "*")) or part.endswith("*"):
-        name = part.strip(":<>*") or "name"
-        return f"`{part}` is not a param", f"write `{{{name}}}`, or `{{rest...}}` at the end"
+        return f"`{part}` is not a param", _as_param(part, "write `{name}`")
     if "{" in part or "}" in part:
         return _brace_slip(part)
     if decode(part) is None:
@@ -203,8 +206,37 @@ def _brace_slip(part: str) -> tuple[str, str]:
     if part == "{}":
         return "a param has no name", "write `{name}`"
     if re.fullmatch(r"\{[^{}]*\}", part):
-        return f"`{part[1:-1]}` is not a valid param name", "use letters, digits, `_` and `-`"
-    return f"a param is a whole segment; `{part}` is not", "write `{name}` between slashes"
+        help = _as_param(part, "use letters, digits, `_` and `-`")
+        return f"`{part[1:-1]}` is not a valid param name", help
+    help = _as_param(part, "write `{name}` between slashes")
+    return f"a param is a whole segment; `{part}` is not", help
+
+
+def _as_param(part: str, otherwise: str) -> str:
+    """What to write for a param in the way of another router: `:id`, `<int:id>`, `{id:int}`, `{{id}}`, `${id}`."""
+    found = _OF_OTHER_ROUTERS.fullmatch(part)
+    if part.strip("*") == "":
+        return "write `{name}`, or `{rest...}` at the end for all that follows"
+    if found is None:
+        return otherwise
+    name = found["name"]
+    type_ = _OTHER_TYPES.get(found["before"] or found["behind"] or "")
+    typed = f", and `params: {{{name}: {{type: {type_}}}}}`" if type_ else ""
+    rest = "..." if found["before"] == "path" or found["behind"] == "path" else ""
+    return f"write `{{{name}{rest}}}`{typed}"
+
+
+def _without_slash(text: str) -> tuple[str, str]:
+    example = "write segments between slashes, such as `/rooms/{room_id}`"
+    url = re.match(r"(?:wss?|https?)://[^/]*(/.*)?$", text)
+    if url is not None:
+        return "a path has no scheme and no host", f"write `{url[1] or '/'}`"
+    if text.startswith("^") or text.endswith("$"):
+        return "a path is not a regular expression", example
+    bare = text.strip("\u201c\u201d\u2018\u2019\u00ab\u00bb")
+    if bare != text:
+        return "the quotes around the path are not YAML's", f"write `{bare}`, or straight quotes"
+    return "a path starts with `/`", example if ":" in text or "*" in text else f"write `/{text}`"
 
 
 def _refuse_repeats(pattern: PathPattern, mistakes: list[PathSlip]) -> None:

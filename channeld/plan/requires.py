@@ -6,11 +6,13 @@ list any will do; a mapping is a JSON Schema that the claim must satisfy.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from channeld.config.meant import entry
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.claim_paths import parse_claim_path
 from channeld.plan.expressions import Literal, TemplateSyntaxError
@@ -34,6 +36,16 @@ __all__ = ["RequireCompiler", "meets", "unmet", "with_type_spoken_of"]
 _KNOWN: Final = frozenset(KEYWORDS) | {
     *("id", "definitions", "dependencies", "additionalItems", "$recursiveRef", "$recursiveAnchor"),
 }
+# A claim is named without `claims.`; one that is called so is written `["claims"].role`.
+_OF_TEMPLATES: Final = re.compile(r"\{?(?:claims\.([\w.-]+)|user\.id)\??\}?")
+_COMPARISON: Final = re.compile(r"\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*")
+_BOUNDS: Final = {
+    ">=": "minimum",
+    "<=": "maximum",
+    ">": "exclusiveMinimum",
+    "<": "exclusiveMaximum",
+}
+_ANY_OF: Final = frozenset({"in", "any", "one_of", "anyof", "oneof", "eq", "equals", "is"})
 _SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     "string": ("minLength", "maxLength", "pattern", "format", "contentEncoding"),
@@ -92,6 +104,14 @@ class RequireCompiler:
 
     def _path(self, key: str, pointer: str) -> tuple[str | Template, ...] | None:
         mistakes: list[TemplateSyntaxError] = []
+        meant = _OF_TEMPLATES.fullmatch(key)
+        if meant is not None:
+            place = self.templates.sources.place(pointer, key=True)
+            name = "sub" if meant[0].strip("{}") == "user.id" else meant[1]
+            self._report(
+                "CH318", f"`{key}` names a claim as a template does", place, f"write `{name}`"
+            )
+            return None
         steps = parse_claim_path(key, pointer, mistakes)
         for mistake in mistakes:
             place = self.templates.sources.place(pointer, key=True)
@@ -141,6 +161,12 @@ class RequireCompiler:
     ) -> "Callable[[Json, Scope, Frame], bool] | None":
         if isinstance(value, dict):
             return self._schema(value, pointer, asked)
+        compared = _COMPARISON.fullmatch(value) if isinstance(value, str) else None
+        if compared is not None:
+            message = f"`{value}` is not a comparison: a claim is compared with this text"
+            help = f"write `{asked.key}: {{{_BOUNDS[compared[1]]}: {compared[2]}}}`"
+            self._report("CH441", message, self.templates.sources.place(pointer), help)
+            return None
         checked = self.templates.compile(value, pointer, self.scope)
         if checked is None:
             return None
@@ -233,7 +259,9 @@ class RequireCompiler:
     def _note_unknown(self, name: str, value: Json, pointer: str, key: str) -> None:
         """CH440: a mapping that was meant as a path, or a misspelt keyword."""
         meant = nearest_keyword(name, value)
-        if meant is not None:
+        if name.strip("$").lower() in _ANY_OF:
+            help = f"write {entry(key, value)}: any of a list will do"
+        elif meant is not None:
             help = f"did you mean `{meant}`?"
         else:
             help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"

@@ -14,7 +14,7 @@ from channeld.config.model import Auth
 from channeld.plan.expressions import Expression, spelled
 from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Lookup, Shape
-from channeld.suggest import did_you_mean
+from channeld.suggest import did_you_mean, folded
 
 __all__ = ["ANY", "SCALARS", "Identity", "Resolved", "TemplateError", "TemplateScope", "resolve"]
 
@@ -155,15 +155,65 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
     if root not in ROOTS:
         offered = scope.roots()
         known = ", ".join(f"`{name}`" for name in offered) or "none"
-        help = did_you_mean(root, offered, f"here a template may start with {known}")
-        if scope.params and root in scope.params:
-            help = f"write `{{params.{root}}}`"
+        meant = _spelled_here(expression, scope)
+        help = f"here a template may start with {known}"
+        help = f"write `{{{meant}}}`" if meant else did_you_mean(root, offered, help)
         return TemplateError(
             "CH319", f"templates have no `{root}`", help=help or "`{{` writes a literal brace"
         )
     if root not in scope.roots():
         return _out_of_place(root, scope)
     return _RESOLVERS[root](expression, scope)
+
+
+def _spelled_here(expression: Expression, scope: TemplateScope) -> str | None:
+    """What an expression of another tool, or one without its first word, is called here; None if nothing is known of it."""
+    root, offered = expression.root, scope.roots()
+    optional = "?" if expression.optional else ""
+    message = "event" if scope.is_event else "message"
+    if scope.params and root in scope.params:
+        return f"params.{root}{optional}"
+    if scope.message is not None and scope.message.lookup((root,)).declared:
+        return f"{message}.{expression.source}{optional}"
+    if scope.identity is not None and scope.identity.claim((root,)).guaranteed:
+        return f"claims.{expression.source}{optional}"
+    name = folded(root.removesuffix("()"))
+    for meant, words in _ELSEWHERE.items():
+        if name in words and meant.partition(".")[0] in offered:
+            return f"{meant}{optional}"
+    held = next((holder for holder, words in _HOLDERS.items() if name in words), "")
+    held = message if held == "message" else held
+    return (
+        f"{spelled((held, *expression.path))}{optional}"
+        if held in offered and expression.path
+        else None
+    )
+
+
+_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "now": (
+        *("now", "timestamp", "time", "date", "datetime", "utcnow", "today", "iso", "iso8601"),
+        *("created_at", "sent_at", "at"),
+    ),
+    "now_ms": ("ts", "epoch", "unix", "millis", "epoch_ms", "timestamp_ms"),
+    "user.id": (
+        *("user_id", "userid", "uid", "username", "sender", "sender_id", "author", "from", "me"),
+        *("current_user", "identity", "client"),
+    ),
+    "claims.sub": ("sub", "subject"),
+    "connection.id": ("connection_id", "conn_id", "socket_id", "sid", "client_id", "session_id"),
+    "uuid": ("id", "uuid4", "guid", "ulid", "message_id", "random"),
+    "room": ("room_id", "room_name", "channel", "topic", "channel_name"),
+}
+"""The names of other tools for what a template may hold."""
+
+_HOLDERS: Mapping[str, tuple[str, ...]] = {
+    "message": ("payload", "data", "msg", "body", "frame", "event", "content", "fields"),
+    "params": ("param", "path", "url"),
+    "claims": ("claim", "token", "jwt", "auth", "session", "context"),
+    "query": ("args", "querystring", "query_string", "search"),
+    "user": ("current_user", "sender", "author"),
+}
 
 
 def _out_of_place(root: str, scope: TemplateScope) -> TemplateError:

@@ -24,6 +24,7 @@ from channeld.plan.expressions import (
     Object,
     TemplateSyntaxError,
     Text,
+    bare_expressions,
     expressions,
     literal_braces,
     parse,
@@ -66,7 +67,12 @@ class TemplateCompiler:
     def compile(self, value: Json, pointer: str, scope: TemplateScope) -> CheckedTemplate | None:
         """A template of any JSON type, or None when a finding says why not."""
         node = self.parse(value, pointer)
-        return None if node is None else self.compile_node(node, scope)
+        if node is None:
+            return None
+        for text, where in bare_expressions(value, pointer):
+            if "." in text or scope.place == "stamp":
+                self.warn_of_text(text, where, text)
+        return self.compile_node(node, scope)
 
     def compile_node(self, node: Node, scope: TemplateScope) -> CheckedTemplate | None:
         """As `compile`, of a tree that is parsed already."""
@@ -87,6 +93,8 @@ class TemplateCompiler:
         if isinstance(checked.node, Literal) and not is_room_name(str(checked.node.value)):
             self._refuse_name(str(checked.node.value), pointer)
             return None
+        if isinstance(checked.node, Literal) and text.strip(":<>$") in (scope.params or ()):
+            self.warn_of_text(text, pointer, f"params.{text.strip(':<>$')}")
         each = [one for one in expressions(checked.node) if one.is_each]
         if len(each) > 1:
             label = "one list has been named before"
@@ -132,6 +140,12 @@ class TemplateCompiler:
             message = f"`{text}` is literal text: doubled braces are not replaced"
             help = f"write `{meant}`"
         self.report.add(diagnose("CH340", message, place, help=help))
+
+    def warn_of_text(self, text: str, pointer: str, meant: str) -> None:
+        """CH340 for an expression without its braces."""
+        message = f"`{text}` without braces is that text itself"
+        help = f'write `"{{{meant}}}"`'
+        self.report.add(diagnose("CH340", message, self.sources.place(pointer), help=help))
 
     def written(self, pointer: str) -> Json:
         """What the file says at a pointer, short forms as they are; None where it says nothing."""

@@ -215,6 +215,8 @@ class Documents:
         if reason is None:
             return None
         help = f"paths are relative to `{beside}`"
+        if path in self._config.schemas:
+            help = f'write `{{$ref: "#/schemas/{path}"}}`, or `"#/schemas/{path}"`'
         message = f"the schema file `{path}` can't be read: {reason}"
         return SchemaError(code="CH203", pointer=here, message=message, help=help)
 

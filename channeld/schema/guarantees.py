@@ -108,6 +108,15 @@ class Shape:
         return Expansion(lambda reference: pointed(self._schema, reference))
 
 
+class RefusedShape(Shape):
+    """The guarantees of a schema with a finding of its own: all that is asked for, so that one mistake is one finding."""
+
+    __slots__ = ()
+
+    def lookup(self, path: tuple[str, ...]) -> Lookup:
+        return Lookup(guaranteed=True, possible=True, declared=True, types=frozenset({"string"}))
+
+
 def _step(expansion: Expansion, cases: Iterable[Case], name: str) -> list[Case]:
     # By identity: Python holds `{const: 1}` and `{const: true}` for equal.
     seen: dict[tuple[int, ...], Conjunction] = {}

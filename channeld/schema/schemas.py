@@ -6,6 +6,8 @@ from typing import Final
 
 import attrs
 
+from channeld.config.language import joined, last_key
+from channeld.config.meant import entry
 from channeld.config.model import Config
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
@@ -15,14 +17,20 @@ from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
 from channeld.schema.compiled import compiled, validator_of
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
-from channeld.schema.guarantees import Shape
+from channeld.schema.guarantees import RefusedShape, Shape
 from channeld.schema.metaschema import against_meta_schema
 from channeld.schema.violations import Validator
-from channeld.schema.vocabulary import SchemaError, is_from_another_draft, schema_errors, subschemas
+from channeld.schema.vocabulary import (
+    SchemaError,
+    fields_as_properties,
+    is_from_another_draft,
+    schema_errors,
+    subschemas,
+)
 
 __all__ = ["Schemas", "Surveyed", "declared_schemas", "validator_of"]
 
-_UNKNOWN: Final = Shape(True, known=False)
+_REFUSED: Final = RefusedShape(True)
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -82,7 +90,7 @@ class Schemas:
                 of_object = not _is_of_url(pointer) and not pointer.startswith("/schemas/")
                 self._shapes[pointer] = Shape(self._bundles[pointer], of_object=of_object)
             else:
-                self._shapes[pointer] = _UNKNOWN
+                self._shapes[pointer] = _REFUSED
         return self._shapes[pointer]
 
     def resolved(self, pointer: str) -> Json:
@@ -114,6 +122,10 @@ class Schemas:
         return self._surveyed.get((document.uri, pointer))
 
     def _root(self, pointer: str, schema: Json) -> SchemaTarget | None:
+        fields = None if pointer.startswith("/schemas/") else fields_as_properties(schema)
+        if fields is not None:
+            self._refuse_fields(pointer, fields)
+            return None
         if not isinstance(schema, str) or not _may_be_path(pointer):
             return SchemaTarget(self.documents.inline(pointer, schema), "")
         found = self.documents.entry(pointer, schema)
@@ -122,6 +134,17 @@ class Schemas:
             self._report.add(diagnose(found.code, found.message, place, help=found.help))
             return None
         return found
+
+    def _refuse_fields(self, pointer: str, fields: dict[str, Json]) -> None:
+        """CH201 for a schema that is only fields."""
+        key = last_key(pointer)
+        listed = joined([f"`{name}`" for name in fields], "and")
+        if key == "schema" or len(fields) > 1 or not _is_of_url(pointer):
+            help = f"write {entry(key, {'type': 'object', 'properties': fields})}"
+        else:
+            help = f"write {entry(key, next(iter(fields.values())))}"
+        message = f"{listed} {'stand' if len(fields) > 1 else 'stands'} in place of keywords"
+        self._report.add(diagnose("CH201", message, self._sources.place(pointer), help=help))
 
     def _survey(self, target: SchemaTarget) -> None:
         waiting = [target]

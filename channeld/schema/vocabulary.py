@@ -188,7 +188,10 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
     if not isinstance(schema, dict):
         got = "a string" if isinstance(schema, str) else _name(schema)
         message = f"a schema is a mapping, `true` or `false`; got {got}"
-        yield SchemaError(code="CH201", pointer=pointer, message=message)
+        help = ""
+        if isinstance(schema, str) and schema.lower() in {*TYPES, *_OTHER_LANGUAGES}:
+            help = f"write `{{type: {_OTHER_LANGUAGES.get(schema.lower(), schema.lower())}}}`"
+        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
         return
     for keyword, value in schema.items():
         kind = KEYWORDS.get(keyword)
@@ -197,6 +200,24 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
         yield from _value_errors(keyword, kind, value, at(pointer, keyword))
     yield from _dialect_errors(schema, pointer)
     yield from _pattern_errors(schema, pointer)
+
+
+def fields_as_properties(schema: Json) -> dict[str, Json] | None:
+    """The properties that somebody wrote straight into a schema, without `properties`; None where there are others.
+
+    That is a schema with no keyword in it, whose entries are all types or schemas: it would accept anything.
+    """
+    if not isinstance(schema, dict) or not schema or any(key in KEYWORDS for key in schema):
+        return None
+    fields: dict[str, Json] = {}
+    for name, held in schema.items():
+        if isinstance(held, str) and held.lower() in {*TYPES, *_OTHER_LANGUAGES}:
+            fields[name] = {"type": _OTHER_LANGUAGES.get(held.lower(), held.lower())}
+        elif has_keyword(held):
+            fields[name] = held
+        else:
+            return None
+    return fields
 
 
 @functools.lru_cache(maxsize=1024)
@@ -241,7 +262,12 @@ def _value_errors(keyword: str, kind: str, value: Json, pointer: str) -> Iterato
         )
         return
     message = f"`{keyword}` takes {wanted}; got {_name(value)}"
-    yield SchemaError(code="CH201", pointer=pointer, message=message)
+    help = ""
+    if kind == "list of names" and isinstance(value, str):
+        help = f"write `{keyword}: [{value}]`"
+    elif value is None and kind == "text":
+        help = "put it in quotes: a `#` after a space starts a comment"
+    yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
 
 
 def _type_errors(value: Json, pointer: str) -> Iterator[SchemaError]:

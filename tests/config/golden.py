@@ -83,7 +83,7 @@ def outcome_of(case: Case, folder: Path) -> Outcome:
     """What comes of an example, in a folder of its own with all that it speaks of."""
     is_scenario = case.entry.code.startswith("CH8")
     _write("# chat.py: def bot(request): return None\n" if is_scenario else case.example, folder)
-    with _inside(folder):
+    with inside(folder):
         if is_scenario:
             Path("channels.yaml").write_text(PLAYED)
             return _scenarios(case.example)
@@ -138,7 +138,7 @@ def _write(example: str, folder: Path) -> None:
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
     before = Path.cwd()
     os.chdir(folder)
     try:

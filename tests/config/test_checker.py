@@ -72,7 +72,7 @@ def test_what_is_not_known_is_left_out_without_a_word() -> None:
 def test_a_list_loses_its_broken_items() -> None:
     found, messages = checked([1, "?", 3], {"type": "array", "items": {"type": "integer"}})
     assert found == [1, 3]
-    assert messages == ["`server.1` takes a whole number; got text"]
+    assert messages == ["entry 2 of `server` takes a whole number; got text"]
 
 
 @pytest.mark.parametrize(("value", "findings"), [("", 1), ("abc", 0), ("abcd", 1), ("ab\n", 1)])

@@ -54,18 +54,22 @@ def test_a_key_of_another_tool_leads_to_ours(
 @pytest.mark.parametrize(
     ("part", "written", "help"),
     [
-        ("CHANNEL", "history: true", "write, for example, `{size: 100, ttl: 1h}`"),
-        ("CHANNEL", "history: 100", "write, for example, `{size: 100, ttl: 1h}`"),
-        ("CHANNEL", "require: role=admin", "write, for example, `{role: admin}`"),
+        ("CHANNEL", "history: true", "write, for example, `history: {size: 100, ttl: 1h}`"),
+        ("CHANNEL", "history: 100", "write, for example, `history: {size: 100, ttl: 1h}`"),
+        ("CHANNEL", "require: role=admin", "name the claim: `require: {role: admin}`"),
         ("CHANNEL", "hooks: {disconnect: app:gone}", "did you mean `close`?"),
         ("CHANNEL", "hooks: {on_disconnect: app:gone}", "did you mean `close`?"),
         (
             "CHANNEL",
             "history: false",
-            "remove it, or write, for example, `{size: 100, ttl: 1h}`",
+            "remove it, or write, for example, `history: {size: 100, ttl: 1h}`",
         ),
-        ("AUTH", "true", "write, for example, `{use: session, optional: true}`"),
-        ("SERVER", "broker: redis://host:1", "write `broker: {redis: {url: …}}`"),
+        (
+            "AUTH",
+            "true",
+            "name an authenticator of the file's `auth`, such as `auth: session`",
+        ),
+        ("SERVER", "broker: redis://host:1", 'write `broker: {redis: {url: "${REDIS_URL}"}}`'),
     ],
 )
 def test_a_value_of_another_type_leads_to_one_that_is_right(

@@ -21,7 +21,13 @@ def found(text: str) -> Diagnostic:
     ("text", "message", "place"),
     [
         ("a: b: c\n", "a second `: ` on this line", (1, 5)),
-        ("a: 1\n  b: 2\n", "a `:` where no key can be", (2, 4)),
+        ("a: 1\n  b: 2\n", "`a` above has a value already, so nothing can be under it", (2, 4)),
+        ("a:1\nb: 2\n", "there is no `:` and space after the key", (1, 1)),
+        ("a:\u00a01\nb: 2\n", "there is no `:` and space after the key", (1, 1)),
+        ("a = 1\nb: 2\n", "there is no `:` and space after the key", (1, 1)),
+        ("a\nb: 2\n", "this line has no `:` after its key", (1, 1)),
+        ("// a\nb: 2\n", "a comment starts with `#` in YAML", (1, 1)),
+        ("a b\n\nc: 2\n", "a `:` where no key can be", (3, 2)),
         ("a: [1, 2\nb: 3\n", "this bracket is not closed, or a comma is missing in it", (1, 4)),
         ("a: {x: 1\n", "this bracket is not closed, or a comma is missing in it", (1, 4)),
         ("a: 1\nbcd\ne: 3\n", "this line has no `:` after its key", (2, 1)),
@@ -67,10 +73,11 @@ def test_a_tab_has_a_code_of_its_own(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x: {a: room-{params.x}}\n", "x: {user.id}-inbox\n", "x: room-{params.x}: y\n"],
+    ["x: {a: room-{params.x}}\n", "x: {params.x}-inbox\n", "x: room-{params.x}: y\n"],
 )
 def test_a_bare_template_is_told_to_be_quoted(text: str) -> None:
-    assert found(text).help.startswith("quote text that contains a template")
+    assert found(text).message == "a template without quotes is not text"
+    assert "{params.x}" in found(text).help
 
 
 def test_the_place_at_the_end_of_the_text_is_inside_it() -> None:

@@ -14,6 +14,7 @@ from channeld.config.rules.evidence import (
     channel_names,
     entries,
     finding,
+    is_doubtful,
     is_written,
     secrets,
     texts,
@@ -56,6 +57,9 @@ PUBLIC: Final = (
 ALGORITHMS: Final = (*HMAC, *PUBLIC)
 """The signature algorithms that an authenticator may accept (RFC 7518 section 3, RFC 8037, RFC 8812)."""
 
+_OPEN: Final = frozenset(
+    {"anonymous", "public", "open", "anyone", "everyone", "guest", "no", "off", "none"}
+)
 _LEAST_SECRET = 32
 _LEAST_TOKEN = 16
 
@@ -63,6 +67,8 @@ _LEAST_TOKEN = 16
 def authenticator_undefined(config: Config, sources: Sources) -> Findings:
     """CH401: a channel names an authenticator that is not there."""
     defined = entries(sources, "/auth")
+    if "/auth" in sources.refused:
+        return
     for channel, name, pointer in channel_names(sources):
         if name in defined:
             continue
@@ -74,6 +80,11 @@ def authenticator_undefined(config: Config, sources: Sources) -> Findings:
             )
         elif meant:
             help = f"did you mean `{meant}`?"
+        elif name.lower() in _OPEN:
+            help = "write `auth: none` to let everyone in"
+        elif defined:
+            listed = joined([f"`{one}`" for one in defined])
+            help = f"name one that the file defines: {listed}"
         yield finding("CH401", f"there is no authenticator {shown(name)}", sources, pointer, help)
 
 
@@ -90,7 +101,7 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
     ]
     # So may one that names an authenticator which is not there.
     misspelt = used - set(entries(sources, "/auth"))
-    if not channels or unclear or misspelt:
+    if not channels or unclear or misspelt or "/auth" in sources.refused:
         return
     for name in entries(sources, "/auth"):
         if name not in used:
@@ -154,7 +165,7 @@ def key_missing(config: Config, sources: Sources) -> Findings:
     for name, auth in authenticators(config, JwtAuth):
         families = _families(auth)
         keys = {key for key in _KEYS if is_written(sources, at("/auth", name, key))}
-        if len(families) == 1 and not keys:
+        if len(families) == 1 and not keys and not is_doubtful(sources, at("/auth", name)):
             message = f"authenticator `{name}` has no key to verify tokens with"
             help = _HMAC_KEY if families == {"hmac"} else _PUBLIC_KEY
             yield finding("CH420", message, sources, at("/auth", name), help, key=True)

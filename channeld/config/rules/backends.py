@@ -120,6 +120,8 @@ def backend_undefined(config: Config, sources: Sources) -> Findings:
     """CH435: a hook is sent to a backend that is not there."""
     known = entries(sources, "/backends")
     for hook, pointer in remote_hooks(config):
+        if "/backends" in sources.refused:
+            return
         if hook.backend is not None and hook.backend not in known:
             message = f"there is no backend `{hook.backend}`"
             help = did_you_mean(hook.backend, known, "define it under `backends`")

@@ -15,6 +15,7 @@ __all__ = [
     "channel_names",
     "entries",
     "finding",
+    "is_doubtful",
     "is_written",
     "secrets",
     "texts",
@@ -33,6 +34,11 @@ def is_written(sources: Sources, pointer: str) -> bool:
     parent, _, _ = pointer.rpartition("/")
     holder = written(sources, parent)
     return isinstance(holder, dict) and tokens(pointer)[-1] in holder
+
+
+def is_doubtful(sources: Sources, pointer: str) -> bool:
+    """Whether a key in the mapping there was refused, which may be what would otherwise be called missing."""
+    return any(refused.rpartition("/")[0] == pointer for refused in sources.refused)
 
 
 def texts(sources: Sources, pointer: str) -> Iterator[tuple[str, str]]:

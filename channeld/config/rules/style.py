@@ -74,7 +74,7 @@ def reserved_type(config: Config, sources: Sources) -> Findings:
 def no_description(config: Config, sources: Sources) -> Findings:
     """CH701: a channel without a word about it."""
     for name, channel in config.channels.items():
-        if not channel.description:
+        if not (channel.description or is_written(sources, at("/channels", name, "description"))):
             message = f"channel `{name}` has no description"
             help = "add `description:`; exports and the console show it"
             yield finding("CH701", message, sources, at("/channels", name), help, key=True)

@@ -39,6 +39,9 @@ def compile_newest(message: MessageContext) -> tuple[NewestPlan | None, Template
         pointer = at(message.pointer, "key")
         checked = message.context.templates.compile_name(declared.key, pointer, scope)
         key = checked.render if checked is not None else None
+        if declared.key.isidentifier() and message.shape.lookup((declared.key,)).declared:
+            field = "event" if message.section == "events" else "message"
+            message.context.templates.warn_of_text(declared.key, pointer, f"{field}.{declared.key}")
     clears = declared.clears
     is_latest = declared.history == "latest"
     if not (is_latest or clears or declared.conflate):

@@ -102,6 +102,8 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
         scope = message.scope("route.room", room=context.has_one_room)
         return context.templates.compile_name(route.room, at(pointer, "room"), scope)
     joins = context.channel.rooms.join
+    if at("/channels", context.channel.name, "rooms") in context.sources.refused:
+        return None
     if route.channel not in (None, context.channel.name):
         label = f"a room of `{route.channel}` has to be named"
     elif not joins:

@@ -1,0 +1,570 @@
+"""What was meant by a value of the wrong form: habits of other tools and first guesses, each answered with what to write.
+
+The language's schema names a reading here at each place where newcomers write something else (`x-meant`). A reading takes
+what was written and the key it stands under; it returns None where nothing is known to be wrong. One mistake is one
+finding: the checker goes on with the value that was meant, or leaves the whole out where a rest is not worth a look.
+No help repeats a value that may be a secret.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+import attrs
+
+from channeld.config.writing import short
+from channeld.protocol.frames import Json
+
+__all__ = ["MEANT", "Meant", "Reading", "entry"]
+
+_LONGEST: Final = 160
+_TYPE_WORDS: Final[Mapping[str, str]] = {
+    **{name: name for name in ("string", "integer", "number", "boolean", "array", "object")},
+    **dict.fromkeys(("str", "text", "uuid", "date", "datetime", "timestamp"), "string"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("dict", "map", "json"), "object"),
+    "int": "integer",
+    "bool": "boolean",
+    "list": "array",
+}
+_ANYTHING: Final = frozenset({"any", "*", "anything", "none", "null", "true"})
+# Keys of a schema that no option of a message or an event is called.
+_SCHEMA_KEYS: Final = frozenset(
+    {
+        *("type", "properties", "required", "additionalProperties", "$ref", "$schema", "$id"),
+        *("allOf", "anyOf", "oneOf", "enum", "const", "title", "items", "$defs"),
+    }
+)
+_TARGETS: Final = ("room", "user", "global", "sender", "none")
+_TARGET_WORDS: Final[Mapping[str, Json]] = {
+    **dict.fromkeys(("all", "everyone", "everybody", "channel", "public", "*"), "global"),
+    **dict.fromkeys(("echo", "self", "me", "reply", "client", "caller", "back"), "sender"),
+    **dict.fromkeys(("nobody", "noone", "no", "off", "drop", "noop", "null", "server"), "none"),
+    **dict.fromkeys(("rooms", "topic", "group", "members"), "room"),
+    **{
+        word: {"to": "room", "except_sender": True}
+        for word in ("broadcast", "others", "other", "everyone_else", "broadcast_from")
+    },
+}
+_AUTHENTICATOR_KEYS: Final = frozenset(
+    {
+        "type",
+        "algorithms",
+        "algorithm",
+        "secret",
+        "jwks",
+        "public_key",
+        "issuer",
+        "audience",
+        "tokens",
+    }
+)
+_SCHEMA_WORDS: Final = frozenset({"payload", "body", "data", "fields", "validate", "validation"})
+_CHANNEL_KEYS: Final = frozenset({"path", "auth", "rooms", "messages", "events", "description"})
+_OPTION_KEYS: Final = frozenset({"schema", "route", "emit", "stamp", "hook", "rate", "require"})
+_NAMING: Final = ("name", "id", "type", "event", "key")
+_PLACEHOLDER: Final = re.compile(r"[:$@]?\{?<?\{?([A-Za-z_]\w*)\}?>?\}?")
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Meant:
+    """A mistake about a form. `message` goes on from the words for the place; `value` is what the checker goes on with.
+
+    `code` is the diagnostic's, CH105 unless another says more. `is_key`: the finding stands at the key.
+    """
+
+    message: str
+    help: str
+    value: Json = None
+    code: str = "CH105"
+    is_key: bool = True
+
+
+Reading: TypeAlias = "Callable[[Json, str], Meant | None]"
+"""`(what was written, its key)` → what it was meant to be; None where it may be right."""
+
+
+def entry(key: str, value: Json) -> str:
+    """`key: value` in backquotes, as it is written in the file; what is long is left out at the end."""
+    text = f"{key}: {short(value)}"
+    return f"`{text}`" if len(text) <= _LONGEST else f"`{text[:_LONGEST]}…`"
+
+
+def _named(value: list[Json], section: str, sample: str) -> Meant:
+    """A list where names are keys: the names of the list, if it has them, as keys."""
+    names = [name for one in value if (name := _name_of(one))]
+    first = names[0] if names else "NAME"
+    more = ", …" if len(value) > 1 else ""
+    help = f"make each name a key: `{section}: {{{first}: {sample}{more}}}`"
+    return Meant(message="takes names and what belongs to each, not a list", help=help)
+
+
+def _name_of(one: Json) -> str:
+    if isinstance(one, str):
+        return one if re.fullmatch(r"[\w.:/-]{1,64}", one) else ""
+    found = (one.get(key) for key in _NAMING) if isinstance(one, dict) else ()
+    return next((name for name in found if isinstance(name, str) and name), "")
+
+
+def _beside(value: Json, keys: frozenset[str]) -> Meant | None:
+    """`room:` without a value, and what belongs to it beside it in place of under it."""
+    if not isinstance(value, dict):
+        return None
+    name = next((name for name, held in value.items() if held is None), None)
+    beside = [key for key in value if key in keys and key != name]
+    if name is None or not beside:
+        return None
+    listed = ", ".join(f"`{key}`" for key in beside)
+    message = f"has {listed} next to `{name}`, not under it"
+    return Meant(message=message, help=f"indent {listed} by two more spaces than `{name}`")
+
+
+# ------------------------------------------------------------------------------------------------- authenticators
+
+_JWT: Final = "{type: jwt, algorithms: [HS256], secret: …}"
+
+
+def _auth(value: Json, key: str) -> Meant | None:
+    if isinstance(value, list):
+        return _named(value, "auth", _JWT)
+    if value == "none":
+        return Meant(
+            message="declares authenticators, and there are none",
+            help="remove it: `auth: none` stands in each channel",
+        )
+    if not isinstance(value, dict):
+        return None
+    kind = value.get("type")
+    if isinstance(kind, str) or (not isinstance(kind, dict) and _is_authenticator(value)):
+        kind = kind if kind in ("jwt", "tokens", "hook") else "jwt"
+        help = f"write `auth: {{session: {{type: {kind}, …}}}}`, and `auth: session` in the channel"
+        return Meant(message="describes an authenticator and gives it no name", help=help)
+    return None
+
+
+def _is_authenticator(value: Mapping[str, Json]) -> bool:
+    return any(key in _AUTHENTICATOR_KEYS and not isinstance(value[key], dict) for key in value)
+
+
+def _channel_auth(value: Json, key: str) -> Meant | None:
+    anyone = "write `auth: none` to let everyone in, or the name of an authenticator"
+    if value is None or value is False:
+        what = "is empty" if value is None else "takes a name; got `false`"
+        code = "CH110" if value is None else "CH105"
+        return Meant(message=what, help=anyone, value="none", code=code)
+    if value is True:
+        help = "name an authenticator of the file's `auth`, such as `auth: session`"
+        return Meant(message="does not say how clients are identified", help=help)
+    if not isinstance(value, dict) or "use" in value:
+        return _optional(value)
+    if len(_AUTHENTICATOR_KEYS & value.keys()) > 1 or value.get("type") in ("jwt", "hook"):
+        help = "move it: `auth: {session: {…}}` at the top level of the file, `auth: session` here"
+        return Meant(message="declares an authenticator, which only the top level does", help=help)
+    for word in ("type", "name", "authenticator", "with"):
+        name = value.get(word)
+        if isinstance(name, str) and len(value) == 1:
+            help = f"write {entry('auth', name)}"
+            return Meant(message="takes the name of an authenticator", help=help, value=name)
+    return None
+
+
+def _optional(value: Json) -> Meant | None:
+    """`required: false` beside `use`."""
+    if not isinstance(value, dict) or not isinstance(value.get("required"), bool):
+        return None
+    rest = {k: v for k, v in value.items() if k != "required"}
+    help = "remove `required`: a channel with an authenticator requires a token"
+    if value["required"] is False:
+        rest["optional"] = True
+        help = f"write {entry('auth', rest)}"
+    return Meant(message="has no `required`", help=help, value=rest, code="CH103")
+
+
+def _secret(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, dict) or "file" in value:
+        return None
+    name = next((value[word] for word in ("env", "var", "from_env") if word in value), "NAME")
+    held = name if isinstance(name, str) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) else "NAME"
+    message = "takes the secret itself, or the file that holds it"
+    return Meant(message=message, help=f"write `{key}: ${{{held}}}`, or `{key}: {{file: PATH}}`")
+
+
+def _tokens(value: Json, key: str) -> Meant | None:
+    entries = value if isinstance(value, list) else [value]
+    form = "`tokens: [{token: …, user: ann}]`"
+    if isinstance(value, dict) and "file" not in value:
+        return Meant(message="takes a list", help=f"write {form}, one entry a token")
+    if entries and all(isinstance(one, str) for one in entries):
+        return Meant(message="does not say whose each token is", help=f"write {form}")
+    return None
+
+
+def _claims(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return None
+    fields: dict[str, Json] = {str(name): {"type": "string"} for name in value}
+    schema: Json = {"type": "object", "required": value, "properties": fields}
+    return Meant(message="is a JSON Schema; got a list", help=f"write {entry(key, schema)}")
+
+
+# ------------------------------------------------------------------------------------------- channels and rooms
+
+
+def _channels(value: Json, key: str) -> Meant | None:
+    if isinstance(value, list):
+        return _named(value, "channels", "{path: /chat, auth: none, …}")
+    return _beside(value, _CHANNEL_KEYS)
+
+
+def _rooms(value: Json, key: str) -> Meant | None:
+    if isinstance(value, bool):
+        forms = (
+            f"{entry(key, '{params.room_id}')} for the room of the path, or {entry(key, 'lobby')}"
+        )
+        got = "`true`" if value else "`false`"
+        return Meant(message=f"takes the rooms to join; got {got}", help=f"write {forms}")
+    if not isinstance(value, dict) or not value or value.keys() & {"join", "subscribe"}:
+        return None
+    if len(value) == 1:
+        ((word, held),) = value.items()
+        return _one_of_rooms(word, held, key)
+    return _declared_rooms(value, key)
+
+
+def _one_of_rooms(word: str, held: Json, key: str) -> Meant | None:
+    if held is None:
+        meant: Json = f"{{params.{word}}}"
+        message = f"takes a template; `{{{word}}}` without quotes is a mapping"
+        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
+    if word in ("room", "rooms", "name", "on_connect") and isinstance(held, str | list):
+        meant = {"join": held}
+        return Meant(message=f"has no `{word}`", help=f"write {entry(key, meant)}", value=meant)
+    return _declared_rooms({word: held}, key)
+
+
+def _declared_rooms(value: dict[str, Json], key: str) -> Meant | None:
+    if value.keys() <= {"allow", "max", "hook"}:
+        meant: Json = {"subscribe": value}
+        message = "says what clients may subscribe to, without `subscribe`"
+        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
+    if all(held is None or isinstance(held, dict) for held in value.values()):
+        allowed: Json = {"subscribe": {"allow": list(value)}}
+        message = "declares rooms, which exist as soon as somebody is in them"
+        return Meant(message=message, help=f"to let clients subscribe, write {entry(key, allowed)}")
+    return None
+
+
+def _subscribe(value: Json, key: str) -> Meant | None:
+    if value is True:
+        value = ["*"]
+    if isinstance(value, str | list):
+        meant: Json = {"allow": value}
+        message = "takes a mapping that says which rooms"
+        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
+    return None
+
+
+def _presence(value: Json, key: str) -> Meant | None:
+    names = value if isinstance(value, list) else []
+    info: dict[str, Json] = {str(name): f"{{claims.{name}}}" for name in names}
+    if isinstance(value, dict):
+        info = {k: v for k, v in value.items() if isinstance(v, str) and v.startswith("{")}
+    if not info:
+        return None
+    message = "has fields for others to see outside of `info`"
+    return Meant(message=message, help=f"write {entry(key, {'info': info})}")
+
+
+# -------------------------------------------------------------------------------------------- messages and events
+
+
+def _messages(value: Json, key: str) -> Meant | None:
+    if isinstance(value, list):
+        more = ", route: room" if key == "messages" else ""
+        return _named(value, key, f"{{schema: {{…}}{more}}}")
+    return _beside(value, _OPTION_KEYS)
+
+
+def _type(value: Json, key: str, *, route: str) -> Meant | None:
+    """A message or an event: what should stand under `schema` stands in its place."""
+    form = f"{key}: {{schema: {{type: object, properties: {{…}}}}{route}}}"
+    if value is None or value is True:
+        message = "is empty" if value is None else "takes a mapping; got `true`"
+        help = f"write `{form}`; `schema: true` accepts any fields"
+        return Meant(message=message, help=help, code="CH110" if value is None else "CH105")
+    if isinstance(value, str):
+        return Meant(message="takes a mapping; got text", help=f"write `{form}`")
+    if not isinstance(value, dict) or "schema" in value:
+        return None
+    if (
+        value.keys() & {"properties", "$ref", "allOf", "anyOf", "oneOf"}
+        or value.get("type") == "object"
+    ):
+        moved = [name for name in value if name in _SCHEMA_KEYS]
+        listed = ", ".join(f"`{name}`" for name in moved)
+        message = "has a JSON Schema in place of its options"
+        return Meant(message=message, help=f"indent {listed} under `schema:`, as in `{form}`")
+    rest = {k: v for k, v in value.items() if k not in _OPTION_KEYS}
+    fields = _fields(rest)
+    if fields is None or any(k in _SCHEMA_WORDS and isinstance(rest[k], dict) for k in rest):
+        return None
+    schema: Json = {"type": "object", "properties": fields}
+    message = "has fields in place of its options"
+    return Meant(message=message, help=f"declare them: {entry('schema', schema)}")
+
+
+def _fields(value: Mapping[str, Json]) -> dict[str, Json] | None:
+    """Fields written as `text: string` or `text: {type: string}`, as properties; None where one is something else."""
+    fields: dict[str, Json] = {}
+    for name, held in value.items():
+        if isinstance(held, str) and held.rstrip("?!") in _TYPE_WORDS:
+            fields[name] = {"type": _TYPE_WORDS[held.rstrip("?!")]}
+        elif isinstance(held, dict) and held.keys() & _SCHEMA_KEYS:
+            fields[name] = held
+        else:
+            return None
+    return fields or None
+
+
+def _message(value: Json, key: str) -> Meant | None:
+    return _type(value, key, route=", route: room")
+
+
+def _event(value: Json, key: str) -> Meant | None:
+    return _type(value, key, route="")
+
+
+def _schema(value: Json, key: str) -> Meant | None:
+    """The schema of a message or an event, which describes an object; or of a param, which does not."""
+    if isinstance(value, str) and value.lower() in _ANYTHING:
+        message = f"takes a JSON Schema; got `{value}`"
+        return Meant(message=message, help=f"write `{key}: true` to accept anything", value=True)
+    if isinstance(value, str) and value.lower() in _TYPE_WORDS:
+        meant: Json = {"type": _TYPE_WORDS[value.lower()]}
+        form = "schema: {type: object, properties: {text: {type: string}}}"
+        help = f"write `{form}`" if key == "schema" else f"write {entry(key, meant)}"
+        return Meant(message=f"takes a JSON Schema; got `{value}`", help=help)
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        fields: dict[str, Json] = {str(name): {"type": "string"} for name in value}
+        schema: Json = {"type": "object", "required": value, "properties": fields}
+        return Meant(message="takes a JSON Schema; got a list", help=f"write {entry(key, schema)}")
+    return None
+
+
+def _inline_schema(value: Json, key: str) -> Meant | None:
+    if isinstance(value, str) and value.startswith("^"):
+        meant: Json = {"type": "string", "pattern": value}
+        return Meant(message="takes a JSON Schema; got text", help=f"write {entry(key, meant)}")
+    return _schema(value, key) or _claims(value, key)
+
+
+def _params(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, list):
+        return None
+    names = [name for one in value if (name := _name_of(one))]
+    schemas: Json = {name: {"type": "string"} for name in names or ["NAME"]}
+    return Meant(
+        message="takes a schema for each name; got a list", help=f"write {entry(key, schemas)}"
+    )
+
+
+def _route(value: Json, key: str) -> Meant | None:
+    meant: Json = None
+    if isinstance(value, str):
+        meant = _target(value)
+    elif isinstance(value, dict) and "to" not in value:
+        meant = _without_to(value)
+    elif isinstance(value, dict) and isinstance(value["to"], list):
+        rest = {k: v for k, v in value.items() if k != "to"}
+        meant = [{"to": to, **rest} if rest else to for to in value["to"]]
+    elif isinstance(value, dict) and isinstance(value["to"], str):
+        target = _target(value["to"])
+        meant = (
+            {**value, **target} if isinstance(target, dict) else target and {**value, "to": target}
+        )
+    if meant is None:
+        return None
+    message = "does not name a target"
+    return Meant(
+        message=message, help=f"write {entry(key, meant)}", value=meant, code="CH106", is_key=False
+    )
+
+
+def _target(text: str) -> Json:
+    """What a word other than a target's name stands for; None where it is one, or nothing is known of it."""
+    word = text.lower().replace("-", "_").removeprefix("to_")
+    kind, _, name = text.partition(":")
+    if text in _TARGETS:
+        return None
+    if word in _TARGET_WORDS:
+        return _TARGET_WORDS[word]
+    if name and kind in ("room", "user"):
+        return {"to": kind, kind: name}
+    if "{" not in text:
+        return None
+    bare = text.strip("{}")
+    if bare in ("room", "user"):
+        return _with_name(bare)
+    kind = "user" if bare.startswith("user.") else "room"
+    return {"to": kind, kind: text}
+
+
+def _with_name(kind: str) -> Json:
+    return {"to": "user", "user": "{user.id}"} if kind == "user" else kind
+
+
+def _without_to(value: Mapping[str, Json]) -> Json:
+    if len(value) == 1 and None in value.values():
+        return _with_name(next(iter(value)))
+    kind = next((kind for kind in ("room", "user") if kind in value), None)
+    if kind is None:
+        return {"to": "global", **value} if "channel" in value else None
+    return {"to": kind, **value}
+
+
+def _rate(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, dict) or isinstance(value.get("limit"), str):
+        return None
+    words = ("limit", "count", "max", "requests", "messages", "rate", "points")
+    count = next((value[word] for word in words if isinstance(value.get(word), int)), None)
+    if count is None:
+        return None
+    every = [
+        value[word] for word in ("per", "window", "interval", "every", "duration") if word in value
+    ]
+    unit = next((str(one).lower().lstrip("1 ")[:1] for one in every), "s")
+    rate = f"{count}/{unit if unit in 'smh' and unit else 's'}"
+    return Meant(
+        message="takes a count and a time in one", help=f"write {entry(key, rate)}", value=rate
+    )
+
+
+def _hook(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, dict) or value.keys() & {"call", "backend"}:
+        return None
+    module, function = value.get("module"), value.get("function")
+    if not isinstance(module, str) or not isinstance(function, str):
+        return None
+    call = f"{module.removesuffix('.py').replace('/', '.')}:{function}"
+    return Meant(message="takes `module:function`", help=f"write {entry(key, call)}", value=call)
+
+
+def _require(value: Json, key: str) -> Meant | None:
+    words = value if isinstance(value, list) else [value]
+    if not words or not all(isinstance(word, str) for word in words):
+        return None
+    plain = [word for word in words if re.fullmatch(r"[\w:-]+", str(word))]
+    meant: Json = (
+        {"role": plain[0] if len(plain) == 1 else list(plain)} if plain else {"role": "admin"}
+    )
+    message = "takes claims and what each must be"
+    return Meant(message=message, help=f"name the claim: {entry(key, meant)}")
+
+
+# --------------------------------------------------------------------------------------------- the server's parts
+
+
+def _server(value: Json, key: str) -> Meant | None:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        meant: Json = {"bind": value if ":" in str(value) else f"127.0.0.1:{value}"}
+        return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+    if not isinstance(value, dict) or "bind" in value or not value.keys() & {"port", "host"}:
+        return None
+    host, port = value.get("host", value.get("address", "127.0.0.1")), value.get("port", 4000)
+    if not isinstance(host, str) or not isinstance(port, int | str):
+        return None
+    bind = f"[{host}]:{port}" if host.count(":") > 1 else f"{host}:{port}"
+    rest = {k: v for k, v in value.items() if k not in ("host", "port", "address")}
+    message = "takes host and port as one address"
+    return Meant(message=message, help=f"write {entry('bind', bind)}", value={**rest, "bind": bind})
+
+
+def _ping(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    text = (
+        value if isinstance(value, str) else f"{value}s" if value < 1000 else f"{value / 1000:g}s"
+    )
+    return Meant(message="takes a mapping", help=f"write {entry(key, {'interval': text})}")
+
+
+def _broker(value: Json, key: str) -> Meant | None:
+    url = value.get("url") if isinstance(value, dict) else value
+    inner = value.get("redis") if isinstance(value, dict) else None
+    if isinstance(inner, dict) and "host" in inner and not inner.keys() & {"url", "urls"}:
+        help = f'write `broker: {{redis: {{url: "redis://{inner["host"]}:{inner.get("port", 6379)}/0"}}}}`'
+        return Meant(message="takes the server as a URL", help=help)
+    is_flat = isinstance(inner, str) or (isinstance(value, dict) and inner is None)
+    if is_flat or (isinstance(url, str) and (url in ("redis", "keydb") or "://" in url)):
+        message = "names a Redis server in another form"
+        return Meant(message=message, help='write `broker: {redis: {url: "${REDIS_URL}"}}`')
+    return None
+
+
+def _log(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, str):
+        return None
+    word = "format" if value in ("auto", "console", "json") else "level"
+    meant: Json = {word: value}
+    return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+
+
+def _webhooks(value: Json, key: str) -> Meant | None:
+    form = "`webhooks: [{url: …, secret: …, events: [connected, disconnected]}]`"
+    if isinstance(value, dict):
+        return Meant(
+            message="takes a list; got one mapping", help=f"write {form}, one entry an endpoint"
+        )
+    if isinstance(value, list) and any(isinstance(one, str) for one in value):
+        return Meant(
+            message="does not say which events go where, and what signs them", help=f"write {form}"
+        )
+    return None
+
+
+def _backends(value: Json, key: str) -> Meant | None:
+    form = "{url: …, secret: …}"
+    if isinstance(value, list):
+        return _named(value, "backends", form)
+    if isinstance(value, dict) and isinstance(value.get("url"), str):
+        return Meant(
+            message="describes a backend and gives it no name",
+            help=f"write `backends: {{app: {form}}}`",
+        )
+    return None
+
+
+def _deprecated(value: Json, key: str) -> Meant | None:
+    if not isinstance(value, str):
+        return None
+    meant: Json = {"note": value}
+    return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+
+
+MEANT: Final[Mapping[str, Reading]] = {
+    "auth": _auth,
+    "backends": _backends,
+    "broker": _broker,
+    "channel_auth": _channel_auth,
+    "channels": _channels,
+    "deprecated": _deprecated,
+    "event": _event,
+    "hook": _hook,
+    "inline_schema": _inline_schema,
+    "log": _log,
+    "message": _message,
+    "messages": _messages,
+    "params": _params,
+    "ping": _ping,
+    "presence": _presence,
+    "rate": _rate,
+    "require": _require,
+    "rooms": _rooms,
+    "route": _route,
+    "schema": _schema,
+    "secret": _secret,
+    "server": _server,
+    "subscribe": _subscribe,
+    "tokens": _tokens,
+    "webhooks": _webhooks,
+}
