@@ -172,7 +172,7 @@ def test_refusals(schema: str, code: str, words: str, help: str) -> None:
     assert (found.place.file, found.place.line) == ("conf/channels.yaml", 11)
     assert schemas.validator(SAY) is None
     assert schemas.resolved(SAY) is None
-    assert not schemas.shape(SAY).lookup(("a",)).known
+    assert schemas.shape(SAY).lookup(("a",)).guaranteed
 
 
 def test_a_finding_in_a_file_points_into_it() -> None:
