@@ -6,7 +6,7 @@ Whatever may wait is followed by a look at the state: the connection may have en
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from types import MethodType
 from typing import Any
 
 from channeld.auth.authenticator import Denied, Grant
@@ -87,7 +87,7 @@ def _takes_message(session: Session) -> bool:
 def _wait_for_token(session: Session, now: float) -> None:
     session.state = State.AUTHENTICATING
     deadline = now + session.engine.plan.limits.auth_timeout
-    session.timer = session.engine.runtime.timers.at(deadline, partial(on_timer, session))
+    session.timer = session.engine.runtime.timers.at(deadline, MethodType(on_timer, session))
 
 
 async def authenticate_first(
@@ -219,7 +219,7 @@ def _watch_token(session: Session) -> None:
 
 
 def _set_timer(session: Session, deadline: float) -> None:
-    session.timer = session.engine.runtime.timers.at(deadline, partial(on_timer, session))
+    session.timer = session.engine.runtime.timers.at(deadline, MethodType(on_timer, session))
 
 
 def on_timer(session: Session, now: float) -> None:

@@ -4,7 +4,7 @@ The server has a faster way (`server/outbox.py`): it joins the frames that one t
 members. So anyone who changes a room's members says `settle()` first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 __all__ = ["DirectFanout", "Fanout", "Recipient"]
@@ -21,12 +21,12 @@ class Fanout(Protocol):
     """Deliver one frame, given as its JSON, to many. Every recipient gets what it is sent in the order of the calls."""
 
     def publish(
-        self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
+        self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
     ) -> None:
-        """Send `frame` to every key of the mapping but `skip`. The mapping must not change before `settle()`."""
+        """Send `frame` to all of them but `skip`. The collection must not change before `settle()`."""
 
     def settle(self) -> None:
-        """Whatever was published has been queued; mappings may change now."""
+        """Whatever was published has been queued; collections may change now."""
 
     def begin(self) -> None:
         """A turn begins: what is published may wait until `end`."""
@@ -42,9 +42,9 @@ class DirectFanout:
     """One `send` after the other: for tests and in-memory peers."""
 
     def publish(
-        self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
+        self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
     ) -> None:
-        """Send `frame` to every key of the mapping but `skip`."""
+        """Send `frame` to all of them but `skip`."""
         for recipient in list(recipients):
             if recipient is not skip:
                 recipient.send(frame)

@@ -139,7 +139,7 @@ class Hub:
         room = self._room(topic)
         entry = CatchingUp(member)
         self._fanout.settle()
-        room.members.pop(member.peer, None)
+        room.unseat(member.peer)
         room.catching_up = room.catching_up or {}
         room.catching_up[member.peer] = entry
         page = None
@@ -229,7 +229,7 @@ class Hub:
         """This node's members of a topic, oldest first."""
         room = self._rooms.get(topic)
         if room is not None:
-            yield from list(room.members.values())
+            yield from room.members()
             yield from [entry.member for entry in (room.catching_up or {}).values()]
 
     def topics(self, channel: str) -> list[tuple[str, int]]:
@@ -359,8 +359,8 @@ class Hub:
         if publication.clears:
             self.clear(topic, publication.clears)
         self._publications += 1
-        self._deliveries += len(room.members)
-        self._fanout.publish(room.members, payload, skip)
+        self._deliveries += len(room.recipients)
+        self._fanout.publish(room.recipients, payload, skip)
         if room.catching_up:
             self._deliver_late(room, position, payload, skip)
         if room.watchers:
@@ -388,7 +388,7 @@ class Hub:
         if room.catching_up and room.catching_up.get(peer) is entry:
             del room.catching_up[peer]
             self._fanout.settle()
-            room.members[peer] = entry.member
+            room.seat(entry.member)
             room.catching_up = room.catching_up or None
 
     def tell_gap(self, topic: Topic, top: Position | None) -> None:
@@ -399,7 +399,7 @@ class Hub:
         pos = {} if top is None else {"pos": str(top)}
         frame = encode({"type": "subscribed", "room": topic.name, "recovered": False, **pos})
         room.last = top
-        self._fanout.publish(room.members, frame)
+        self._fanout.publish(room.recipients, frame)
         for peer, entry in list((room.catching_up or {}).items()):
             if entry.top is None:
                 # What waited lies before the gap; if the page reaches over it, the page says all.
@@ -437,7 +437,7 @@ class Hub:
     def _seat(self, topic: Topic, member: Member) -> None:
         room = self._room(topic)
         self._fanout.settle()
-        room.members[member.peer] = member
+        room.seat(member)
 
     async def _subscribe(self, topic: Topic) -> None:
         await resolved(await self._ask_for(topic))
@@ -456,7 +456,7 @@ class Hub:
         if room is None:
             return
         self._fanout.settle()
-        room.members.pop(member.peer, None)
+        room.unseat(member.peer)
         if room.catching_up:
             room.catching_up.pop(member.peer, None)
         self._vacate(room)

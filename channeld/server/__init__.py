@@ -4,7 +4,8 @@ Rules: `connection.py` knows what a connection may do, a transport what its byte
 and never ask what bytes mean; whatever is written goes through an outbox; an exception from above or below ends one
 connection.
 
-Reading order: `ports.py` (what is asked of others), `connection.py` and `state.py` (the map of its states), `outbox.py`,
+Reading order: `ports.py` (what is asked of others), `connection.py` and `state.py` (the map of its states), `watched.py` (its
+clock), `outbox.py`,
 `transports/`, `drivers/`, `sockets.py`, `listener.py`. The opening handshake: `head.py`, `exchange.py`, `handshake.py`, `origins.py`,
 `admission.py`. Over plain HTTP: `calls.py`, `reads.py`. Slow readers: `flow.py`, `stall.py`. Next to them: `runtime.py`,
 `asyncio_loop.py`, `hook_server.py`, `backends.py`, `http_client.py`, `jwks.py`, `log_writer.py`, `otel.py`, `systemd.py`, `http.py` for ASGI applications, `workers.py` and

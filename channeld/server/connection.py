@@ -10,18 +10,16 @@ from channeld.protocol.codes import CloseCode
 from channeld.protocol.reader import Closing, FrameReader, Stop
 from channeld.server.admission import Admission, Seat
 from channeld.server.exchange import Answer, Refuse, refuse
-from channeld.server.flow import Flow
 from channeld.server.handshake import Accept
 from channeld.server.head import find_end
-from channeld.server.outbox import Outbox, Write, takes_nothing
+from channeld.server.outbox import Write, takes_nothing
 from channeld.server.ports import Driver, Owner, Session
-from channeld.server.stall import Stall
 from channeld.server.state import State
 from channeld.server.transports.call import KEPT_S, LONGEST_CALL, BodyReader, CallAgreement, Kept
 from channeld.server.transports.sse import EventReader
-from channeld.server.transports.transport import Encode, Stream, Transport
+from channeld.server.transports.transport import Encode, Stream
+from channeld.server.watched import WatchedOutbox
 from channeld.telemetry import log
-from channeld.timers import Timer
 
 __all__ = ["FRAMES_A_TURN", "Connection"]
 
@@ -33,7 +31,7 @@ _MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
 
 
-class Connection(Outbox):
+class Connection(WatchedOutbox):
     """A `Peer` for its session, a reader and an outbox for its driver.
 
     Args:
@@ -43,35 +41,21 @@ class Connection(Outbox):
         address: the peer's address, empty for a Unix socket.
         secure: whether it came over TLS.
 
-    Attributes:
-        state: where it is.
-        paused: nothing may be fed for now.
     """
 
     __slots__ = (
         "_address",
-        "_admission",
         "_close",
-        "_driver",
         "_due",
         "_encode",
-        "_ends",
         "_head",
-        "_heard",
         "_is_pending",
         "_kept",
-        "_pinged",
         "_reader",
         "_seat",
         "_secure",
         "_session",
-        "_stall",
         "_stream",
-        "_taken",
-        "_timer",
-        "_transport",
-        "paused",
-        "state",
     )
 
     def __init__(
@@ -83,29 +67,19 @@ class Connection(Outbox):
         *,
         secure: bool,
     ) -> None:
-        super().__init__(admission.fanout, write or takes_nothing)
-        self._admission = admission
-        self._driver = driver
+        super().__init__(admission, driver, write or takes_nothing)
         self._address, self._secure = address, secure
-        self.state = State.HEAD
-        self.paused = self._is_pending = False
+        self._is_pending = False
         self._seat: Seat | None = None
         self._head = bytearray()
-        self._transport: Transport = admission.transports[0]
         self._encode: Encode = self.fanout.encode
         self._reader: FrameReader | None = None
         self._session: Session | None = None
         self._stream: Stream | None = None
         self._close = _NO_CLOSE
         self._due: Stop | None = None  # what is seen to when all that was taken has been answered
-        self._heard = admission.now()
-        self._pinged = self._ends = float("inf")
-        self._taken = 0  # by the peer, when it was pinged
-        self._stall: Stall | None = None
         self._kept: Kept | None = None
         admission.arrive(self)
-        timeout = admission.plan_source().limits.handshake_timeout
-        self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
 
     # ---- what the session asks (engine.peer.Peer)
 
@@ -191,24 +165,6 @@ class Connection(Outbox):
         """See Waiting."""
         return self._kept is not None and self.state is State.HEAD and not self._head
 
-    def want_write(self) -> None:
-        """The peer takes no more for now."""
-        self._driver.want_write()
-        self._watch_reader()
-
-    def _watch_reader(self) -> None:
-        if self.state is State.OPEN and (self._stall is None or self._stall.is_over):
-            self._stall = Stall(self, self._admission.runtime.timers, self._admission.now())
-
-    @property
-    def is_stuck(self) -> bool:
-        """See Blocked."""
-        return self.state is State.OPEN and (self.blocked or self.flow().waiting > 0)
-
-    def flow(self) -> Flow:
-        """See Blocked: the driver knows."""
-        return self._driver.flow()
-
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
         if self.state is State.OPEN and self._session is not None:
@@ -275,13 +231,13 @@ class Connection(Outbox):
             self.queue(accepted.agreement.response)
         self.state, self._session, self.limit = State.OPEN, session, session.limits.outbox
         largest = session.limits.message_size
-        wire = accepted.agreement.open(session.receive, self._respond, largest, rest)
+        wire = accepted.agreement.open(session.receive, self.respond, largest, rest)
         self._transport, self._reader, self._encode = accepted.transport, wire.reader, wire.encode
         if wire.stream is not None:
             self._prepare(wire.stream, wire.reader, session)
         if wire.encode is self.fanout.encode and self.write is not takes_nothing:
             self.direct = self.write
-        self._watch_from(now)
+        self._watch(now)
         pending = session.open(now)
         if pending is not None:
             self._wait_for(pending)
@@ -289,15 +245,6 @@ class Connection(Outbox):
             self._begin()
         elif rest:
             self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
-
-    def _watch_from(self, now: float) -> None:
-        """Set the timer for the first ping, or for the end of a short life."""
-        server = self._admission.plan_source().server
-        age = server.connection_age
-        if age is not None:
-            self._ends = now + age.max * (1 - age.jitter * self._admission.runtime.random())
-        if self._timer.deadline > min(now + server.ping.interval, self._ends):
-            self._set_timer(now + server.ping.interval)
 
     def _take_call(self, call: Accept, agreement: CallAgreement, rest: bytes, now: float) -> None:
         """A request that is answered as a whole: its body is awaited under the deadline of a head."""
@@ -327,7 +274,7 @@ class Connection(Outbox):
         self.state = State.OPEN
         self._admission.waiting.pop(self, None)
         self._set_timer(self._admission.now() + LONGEST_CALL)
-        return answerer.answer(call, body, self._respond)
+        return answerer.answer(call, body, self.respond)
 
     def _prepare(self, stream: Stream, reader: FrameReader, session: Session) -> None:
         """The answer waits until the session has let the client in."""
@@ -466,63 +413,32 @@ class Connection(Outbox):
         if self.state is not State.GONE:
             self._driver.resume()
 
-    def _on_time(self, now: float) -> None:
-        if self.state is State.OPEN:
-            self._keep_alive(now)
-            return
+    # ---- what the watch says
+
+    def expired(self) -> None:
+        """See WatchedOutbox."""
         if self.state is State.HEAD and not self.is_idle:
             self._admission.counters.handshake_timeouts += 1
         self._release(abort=self.out is not None or self.state is State.CLOSING)
 
-    def _keep_alive(self, now: float) -> None:
-        ping = self._admission.plan_source().server.ping
-        if now >= self._ends and self._session is not None:
-            self._ends = float("inf")
+    def aged(self) -> None:
+        """See WatchedOutbox."""
+        if self._session is not None:
             self._session.retire()
-            if self.state is not State.OPEN:
-                return
-        if self.paused:
-            # It is not the client's silence: nobody listens.
-            self._heard = now
-        if self.flow().waiting:
-            # All may still fit into the kernel's buffers, so that nothing is blocked.
-            self._watch_reader()
-        if not self._transport.is_answered:
-            self._respond(self._transport.ping)
-            self._set_timer(now + ping.interval)
-        elif self._pinged > self._heard and self._pinged <= now and not self._is_catching_up():
-            self._admission.counters.ping_timeouts += 1
-            self._leave(Closing(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
-            self._release(abort=True)
-        elif self._pinged > self._heard and self._pinged <= now:
-            self._set_timer(now + ping.timeout)
-        elif now - self._heard >= ping.interval:
-            self._pinged, self._taken = now, self._driver.flow().taken
-            self._respond(self._transport.ping)
-            self._set_timer(now + ping.timeout)
-        else:
-            self._set_timer(self._heard + ping.interval)
 
-    def _is_catching_up(self) -> bool:
-        """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
-        flow = self.flow()
-        before, self._taken = self._taken, flow.taken
-        return self.blocked or (flow.waiting > 0 and flow.taken != before)  # the stall is watched
+    def lost(self) -> None:
+        """See WatchedOutbox."""
+        self._admission.counters.ping_timeouts += 1
+        self._leave(Closing(CloseCode.ABNORMAL, "ping timeout"), State.ENDING)
+        self._release(abort=True)
 
-    def _set_timer(self, deadline: float) -> None:
-        """Be called at this time, or when an open connection has reached its age."""
-        self._timer.cancel()
-        if self._ends < deadline and self.state is State.OPEN:
-            deadline = self._ends
-        self._timer = self._admission.runtime.timers.at(deadline, self._on_time)
-
-    # ---- parting
-
-    def _respond(self, data: bytes) -> None:
+    def respond(self, data: bytes) -> None:
         """Queue bytes of the transport's own, behind what a room's batch holds."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
             self.queue(data)
+
+    # ---- parting
 
     def _say_close(self, close: Closing) -> None:
         if self._stream is not None:
@@ -584,10 +500,8 @@ class Connection(Outbox):
         if self.state is not State.GONE:
             self.state, self._reader, self.direct, self.out = State.GONE, None, None, None
             self.paused = True
-            self._timer.cancel()
+            self._unwatch()
             self._admission.waiting.pop(self, None)
-            if self._stall is not None:
-                self._stall.cancel()
             self.let_go()
             self._driver.release(abort=abort)
             self._admission.leave(self._seat)

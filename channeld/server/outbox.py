@@ -11,7 +11,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import TypeAlias, cast
 
 import trio
@@ -260,7 +260,7 @@ class Fanout:
         self.ended: list[Callable[[], None]] = []
         self.in_turn = False
         self.bytes_out = 0
-        self.recipients: Mapping[Recipient, object] | None = None
+        self.recipients: Collection[Recipient] | None = None
         self._batch: list[bytes] = []
         self._encoded: list[bytes] = []
         self._ahead: dict[Recipient, int] = {}
@@ -269,9 +269,9 @@ class Fanout:
     # ---- what the hub asks
 
     def publish(
-        self, recipients: Mapping[Recipient, object], frame: bytes, skip: Recipient | None = None
+        self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
     ) -> None:
-        """Send a frame's JSON to every key of the mapping but `skip`. Keys must be connections of this server."""
+        """Send a frame's JSON to all of them but `skip`. They must be connections of this server."""
         if self.recipients is not recipients:
             self.settle()
             self.recipients = recipients
@@ -284,7 +284,7 @@ class Fanout:
         self._encoded.append(self.encode(frame))
 
     def settle(self) -> None:
-        """Queue the batch for its recipients; their mapping may change afterwards."""
+        """Queue the batch for its recipients; their collection may change afterwards."""
         recipients, batch, encoded, ahead = self.recipients, self._batch, self._encoded, self._ahead
         if recipients is None:
             return
@@ -377,7 +377,7 @@ class Fanout:
         data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
         size, written = len(data), 0
         late: dict[Recipient, None] = {}
-        for recipient in cast("Mapping[Outbox, object]", recipients):
+        for recipient in cast("Collection[Outbox]", recipients):
             direct = recipient.direct
             if direct is None or recipient.out is not None or (ahead and recipient in ahead):
                 late[recipient] = None

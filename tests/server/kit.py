@@ -402,3 +402,24 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
         certificate, key = write_certificate(Path(folder))
         server = tls_context(Tls(certificate=str(certificate), key=str(key)))
         return server, ssl.create_default_context(cafile=str(certificate))
+
+
+async def gone(served: Served) -> None:
+    """Everything of the last connection has been dropped, and its session was told once."""
+    await served.until(lambda: served.admission.sockets == 0)
+    await served.until(lambda: all(session.ends for session in served.engine.sessions))
+    assert served.admission.open == 0
+    assert served.admission.addresses == {}
+
+
+async def echoes(client: Client) -> bool:
+    await client.send(frame(b"alive?"))
+    return await client.text() == b"alive?"
+
+
+async def pass_time(clock: trio.testing.MockClock, seconds: float) -> None:
+    """Let virtual time pass, second by second, and everything run that it wakes."""
+    for _ in range(int(seconds)):
+        clock.jump(1)
+        for _ in range(30):
+            await trio.lowlevel.checkpoint()

@@ -60,7 +60,7 @@ def is_supported() -> bool:
 class _LaneSocket:
     """Carries one connection: a socket, plain or with TLS, and what the epoll watches it for."""
 
-    __slots__ = ("_is_half_closed", "_lane", "_socket", "connection", "fd", "mask", "recv", "tls")
+    __slots__ = ("_is_half_closed", "_lane", "_socket", "connection", "fd", "mask", "reads", "tls")
 
     def __init__(
         self, lane: "Lane", sock: socket.socket, address: str, context: ssl.SSLContext | None
@@ -71,9 +71,8 @@ class _LaneSocket:
         self.fd = sock.fileno()
         self.mask = 0
         self.tls = None if context is None else TlsSocket(sock, context, self.want_write)
-        socket_like = sock if self.tls is None else self.tls
-        self.recv = socket_like.recv
-        write, secure = socket_like.send, context is not None
+        self.reads = sock if self.tls is None else self.tls
+        write, secure = self.reads.send, context is not None
         self.connection = Connection(lane.admission, self, write, address, secure=secure)
 
     @property
@@ -312,7 +311,7 @@ class Lane:
                 driver.pause()
                 continue
             try:
-                data = driver.recv(_READ)
+                data = driver.reads.recv(_READ)
             except BlockingIOError:
                 continue
             except OSError:

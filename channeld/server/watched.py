@@ -1,0 +1,149 @@
+"""A connection's clock: the deadline of each state, and of an open one its pings, its age and whether its peer reads on."""
+
+from math import inf
+
+from channeld.server.admission import Admission
+from channeld.server.flow import Flow
+from channeld.server.outbox import Outbox, Write
+from channeld.server.ports import Driver
+from channeld.server.stall import Stall
+from channeld.server.state import State
+from channeld.server.transports.transport import Transport
+from channeld.timers import Timer
+
+__all__ = ["WatchedOutbox"]
+
+
+class WatchedOutbox(Outbox):
+    """An outbox whose peer has to show that it is there. `connection.py` makes a connection of it.
+
+    Attributes:
+        state: where it is.
+        paused: nothing may be fed for now.
+    """
+
+    __slots__ = (
+        "_admission",
+        "_driver",
+        "_ends",
+        "_heard",
+        "_pinged",
+        "_stall",
+        "_taken",
+        "_timer",
+        "_transport",
+        "paused",
+        "state",
+    )
+
+    def __init__(self, admission: Admission, driver: Driver, write: Write) -> None:
+        super().__init__(admission.fanout, write)
+        self._admission = admission
+        self._driver = driver
+        self._transport: Transport = admission.transports[0]
+        self.state = State.HEAD
+        self.paused = False
+        self._heard = admission.now()
+        self._pinged = self._ends = inf
+        self._taken = 0  # by the peer, when it was pinged
+        self._stall: Stall | None = None
+        timeout = admission.plan_source().limits.handshake_timeout
+        self._timer: Timer = admission.runtime.timers.at(self._heard + timeout, self._on_time)
+
+    # ---- whether the peer reads
+
+    def want_write(self) -> None:
+        """See Outbox."""
+        self._driver.want_write()
+        self._watch_reader()
+
+    @property
+    def is_stuck(self) -> bool:
+        """See Blocked."""
+        return self.state is State.OPEN and (self.blocked or self.flow().waiting > 0)
+
+    def flow(self) -> Flow:
+        """See Blocked: the driver knows."""
+        return self._driver.flow()
+
+    def _watch_reader(self) -> None:
+        if self.state is State.OPEN and (self._stall is None or self._stall.is_over):
+            self._stall = Stall(self, self._admission.runtime.timers, self._admission.now())
+
+    # ---- time
+
+    def _watch(self, now: float) -> None:
+        """It is open: set the timer for the first ping, or for the end of a short life."""
+        server = self._admission.plan_source().server
+        age = server.connection_age
+        if age is not None:
+            self._ends = now + age.max * (1 - age.jitter * self._admission.runtime.random())
+        if self._timer.deadline > min(now + server.ping.interval, self._ends):
+            self._set_timer(now + server.ping.interval)
+
+    def _unwatch(self) -> None:
+        """It is gone."""
+        self._timer.cancel()
+        if self._stall is not None:
+            self._stall.cancel()
+
+    def _set_timer(self, deadline: float) -> None:
+        """Be called at this time, or when an open connection has reached its age."""
+        self._timer.cancel()
+        if self._ends < deadline and self.state is State.OPEN:
+            deadline = self._ends
+        self._timer = self._admission.runtime.timers.at(deadline, self._on_time)
+
+    def _on_time(self, now: float) -> None:
+        if self.state is State.OPEN:
+            self._keep_alive(now)
+        else:
+            self.expired()
+
+    def _keep_alive(self, now: float) -> None:
+        ping = self._admission.plan_source().server.ping
+        if now >= self._ends:
+            self._ends = inf
+            self.aged()
+            if self.state is not State.OPEN:
+                return
+        if self.paused:
+            # It is not the client's silence: nobody listens.
+            self._heard = now
+        if self.flow().waiting:
+            # All may still fit into the kernel's buffers, so that nothing is blocked.
+            self._watch_reader()
+        is_asked = self._pinged > self._heard and self._pinged <= now
+        if not self._transport.is_answered:
+            self.respond(self._transport.ping)
+            self._set_timer(now + ping.interval)
+        elif is_asked and not self._is_catching_up():
+            self.lost()
+        elif is_asked:
+            self._set_timer(now + ping.timeout)
+        elif now - self._heard >= ping.interval:
+            self._pinged, self._taken = now, self.flow().taken
+            self.respond(self._transport.ping)
+            self._set_timer(now + ping.timeout)
+        else:
+            self._set_timer(self._heard + ping.interval)
+
+    def _is_catching_up(self) -> bool:
+        """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
+        flow = self.flow()
+        before, self._taken = self._taken, flow.taken
+        return self.blocked or (flow.waiting > 0 and flow.taken != before)  # the stall is watched
+
+    # ---- what a subclass does about it
+
+    def respond(self, data: bytes) -> None:
+        """Called with a ping to send."""
+
+    def expired(self) -> None:
+        """Called when the time of a state other than OPEN is over."""
+
+    def aged(self) -> None:
+        """Called when an open connection is as old as it may get."""
+
+    def lost(self) -> None:
+        """Called when the peer of an open connection has not answered a ping."""
