@@ -12,7 +12,7 @@ from channeld.cli.main import cli
 from tests.docs.blocks import PAGES, ROOT, name_of
 
 PATTERNS = re.compile(
-    r"(?<![Tt]here )\b(?:is|are|was) no (?!longer\b|more\b|less\b)[a-z]+"
+    r"(?<![Tt]here\s)\b(?:is|are|was) no (?!longer\b|more\b|less\b)[a-z]+"
     r"|\b[Ww]hoever\b|\b[Ss]o many\b|\bunless it is given\b|\b[Mm]end(?:s|ed|ing)?\b|\banew\b|, too[.;:)]"
 )
 # Places that are still allowed. Nothing may be added.
