@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import click
 
-from channeld.cli.binding import bind_nearby, bind_or_explain, is_left
+from channeld.cli.binding import BY_CONFIG, bind_nearby, bind_or_explain, is_left
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
 from channeld.plan.load import Checked
@@ -51,9 +51,7 @@ def bind_api(plan: Plan, *, may_move: bool, beside: bool = False) -> list[socket
         sockets, _moved = bind_nearby([api.bind])
         return sockets
     try:
-        return bind_or_explain(
-            [api.bind], beside=beside, listens=not beside, how="`api.bind` in the configuration"
-        )
+        return bind_or_explain([api.bind], beside=beside, listens=not beside, how=BY_CONFIG)
     except click.ClickException:
         if beside or not is_left(api.bind):
             raise

@@ -12,20 +12,22 @@ from channeld.config.reachable import reachable
 from channeld.config.scalars import TcpAddress, format_address, parse_address
 from channeld.server.sockets import BindError, bind, named
 
-__all__ = ["bind_nearby", "bind_or_explain", "explained", "is_left"]
+__all__ = ["BY_CONFIG", "BY_OPTION", "bind_nearby", "bind_or_explain", "explained", "is_left"]
 
 _NEARBY: Final = 20
 _PATIENCE_S: Final = 1.0
-_ADVICE: Final = ". Is another server running? To replace it without a gap: --take-over. To use another address: "
-BY_OPTION: Final = "--bind HOST:PORT, or make run BIND=HOST:PORT"
-"""How another address is given for clients."""
+_ADVICE: Final = ". Is another server running? "
+_REPLACE: Final = "To replace it without a gap: --take-over. To use another address: "
+BY_OPTION: Final = f"{_REPLACE}--bind HOST:PORT, or make run BIND=HOST:PORT"
+BY_CONFIG: Final = f"{_REPLACE}`api.bind` in the configuration"
+"""What to do about an address that is taken."""
 _NOT_OURS: Final = ". What listens there is not a channeld server of the same user, so it cannot be taken over from"
 
 
 def bind_or_explain(
     addresses: Sequence[str], *, beside: bool = False, listens: bool = True, how: str = BY_OPTION
 ) -> list[socket]:
-    """Sockets as `bind` makes them; `how` tells people to give another address.
+    """Sockets as `bind` makes them; `how` tells people what to do about an address that is taken.
 
     Raises:
         click.ClickException: an address cannot be used; the message says what to do.

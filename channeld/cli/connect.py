@@ -157,7 +157,7 @@ def _text(given: str) -> str:
 
 
 def _wait(given: str | None) -> int | str | None:
-    if given is not None and given.isascii() and given.isdigit():
+    if given is not None and given.isascii() and given.removeprefix("-").isdigit():
         if int(given) < 1:
             raise click.UsageError("--wait counts frames from 1")
         return int(given)

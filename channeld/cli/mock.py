@@ -52,7 +52,7 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
     demand_valid(checked)
     assert checked.plan is not None  # noqa: S101 - demanded
     configure("auto", "warning")
-    sockets = bind_or_explain([bind])
+    sockets = bind_or_explain([bind], how="To use another address: --bind HOST:PORT")
     app = mock_app(agreeing(checked.plan), partial(_say, sorted(checked.plan.channels)))
     try:
         off_the_loop()(trio.run)(partial(_serve, app, sockets, every))

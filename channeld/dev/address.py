@@ -31,7 +31,7 @@ def resolve(address: str, server: Server | None = None) -> Opening:
     """An address as people write it: a URL, `host:port/path`, or a bare path on the server that a config declares.
 
     Raises:
-        BadAddress: it is no WebSocket address, or a bare path and there is no server to put before it.
+        BadAddress: it is not a WebSocket address, or it is a bare path and there is no server to put before it.
     """
     if address.startswith("/"):
         if server is None:
@@ -41,10 +41,15 @@ def resolve(address: str, server: Server | None = None) -> Opening:
         address = _base(server) + address
     elif "://" not in address:
         address = f"ws://{address}"
-    parts = urlsplit(address)
+    wrong = BadAddress(f"'{address}' is not a WebSocket address: write ws://HOST:PORT/PATH")
+    try:
+        parts = urlsplit(address)
+        has_port = parts.port != 0
+    except ValueError:  # brackets that do not close, a port over 65,535
+        raise wrong from None
     scheme = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}.get(parts.scheme)
-    if scheme is None or not parts.hostname:
-        raise BadAddress(f"'{address}' is no WebSocket address: write ws://HOST:PORT/PATH")
+    if scheme is None or not parts.hostname or not has_port:
+        raise wrong
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     return Opening(url=urlunsplit((scheme, parts.netloc, path, parts.query, "")))
 

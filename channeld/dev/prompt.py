@@ -97,8 +97,8 @@ def _parse_json(line: str) -> Typed:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         if line[0] not in '{["':
-            return Say('that is no JSON: write {"type": "message", "text": "hi"}, or /help')
-        return Say(f"that is no JSON: {error.msg}, at character {error.pos + 1}")
+            return Say('that is not JSON: write {"type": "message", "text": "hi"}, or /help')
+        return Say(f"that is not JSON: {error.msg}, at character {error.pos + 1}")
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         return Say('a frame is an object with a string "type"; /raw sends anything')
     return SendCommand(line)

@@ -1,7 +1,7 @@
-"""`FILE`, `git:REV` and `REV:PATH`: where a side of the comparison is, and its files read out of git.
+"""Where each side of a comparison is read from: `FILE`, `git:REV` or `REV:PATH`.
 
-Inside a revision paths are those of the repository; what a configuration there refers to is read from the same revision.
-Git is asked for names and contents only: nothing is checked out, and nothing is fetched that a full clone has.
+Within a revision, paths are relative to the top of the repository, and every file that a configuration refers to is read
+from that revision. Git is asked only for names and contents: nothing is checked out or fetched.
 """
 
 import fnmatch
@@ -19,16 +19,16 @@ from channeld.config.load import MAX_BYTES, FileSystem, file_system
 __all__ = ["Located", "NoRevision", "file_of", "locate"]
 
 _SECONDS: Final = 60.0
-_DEEPEN: Final = "the clone is shallow: fetch more of it (`fetch-depth: 0` for actions/checkout)"
+_DEEPEN: Final = "the clone is shallow: fetch its history (`fetch-depth: 0` for actions/checkout)"
 
 
 class NoRevision(Exception):
-    """A revision can't be had; the text says why, and what to do."""
+    """A revision that cannot be read; the text says why, and what to do about it."""
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Located:
-    """A side: its main file, how its files are reached, and how they are shown: `prefix` before their names."""
+    """One side: its main file, how its files are read, and the `prefix` under which they are shown."""
 
     name: str
     file: str
@@ -37,14 +37,15 @@ class Located:
 
 
 def locate(name: str, other: str) -> Located:
-    """Where a side is.
+    """Find one side.
 
     Args:
-        name: `FILE`, `git:REV` or `REV:PATH` (`REV:./PATH` relative to the working folder); a file of that very name wins.
-        other: the file of the other side, which `git:REV` stands for at its revision.
+        name: `FILE`, `git:REV` or `REV:PATH` (`REV:./PATH` is relative to the working folder). An existing file with that
+            name takes precedence.
+        other: the file on the other side, which is what `git:REV` reads at its revision.
 
     Raises:
-        NoRevision: there is no git, no repository, or no such revision.
+        NoRevision: git is not installed, or there is no repository or no such revision.
     """
     if Path(name).exists() or ":" not in name:
         return Located(name=name, file=name, files=file_system())
@@ -55,7 +56,7 @@ def locate(name: str, other: str) -> Located:
 
 
 def file_of(name: str, default: str) -> str:
-    """The file that `git:REV` on the other side stands for: a plain file is itself, `REV:PATH` is the path."""
+    """The file that `git:REV` on the other side reads: a file itself, or the path of `REV:PATH`."""
     if Path(name).exists() or ":" not in name:
         return name
     revision, _, path = name.partition(":")
@@ -65,10 +66,10 @@ def file_of(name: str, default: str) -> str:
 def _in_git(revision: str, path: str, name: str, *, is_named: bool) -> Located:
     if not revision or revision.startswith("-") or not path:
         hint = "write git:REV or REV:PATH, such as git:main or main:channels.yaml"
-        raise NoRevision(f"{name} names no revision and no file; {hint}")
-    # A path in `REV:PATH` is one of the repository, as git has it; a file of the other side may be anywhere.
+        raise NoRevision(f"{name} is neither a file nor a revision; {hint}")
+    # As in git, `REV:PATH` starts at the top of the repository; the other side's file is relative to the working folder.
     relative = is_named and not path.startswith(("./", "../"))
-    folder = "." if is_named else os.path.dirname(path) or "."  # noqa: PTH120 - a name, not a file that is there
+    folder = "." if is_named else os.path.dirname(path) or "."  # noqa: PTH120 - a name; the file may not exist
     repository = _Repository.at(folder if Path(folder).is_dir() else ".", revision)
     file = path if relative else repository.inside(path)
     files = FileSystem(read=repository.read, list_files=repository.list_files)
@@ -77,7 +78,7 @@ def _in_git(revision: str, path: str, name: str, *, is_named: bool) -> Located:
 
 @attrs.define(eq=False)
 class _Repository:
-    """One revision of one repository."""
+    """A commit in a repository."""
 
     git: str
     root: str
@@ -87,17 +88,17 @@ class _Repository:
 
     @classmethod
     def at(cls, folder: str, revision: str) -> "_Repository":
-        """The revision in the repository that a folder belongs to.
+        """Resolve a revision in the repository that contains a folder.
 
         Raises:
             NoRevision: as `locate`.
         """
         git = shutil.which("git")
         if git is None:
-            raise NoRevision("git is not installed, and only git knows revisions")
+            raise NoRevision("git is not installed; it is needed to read revisions")
         root = _run(git, folder, "rev-parse", "--show-toplevel")
         if root.returncode:
-            raise NoRevision(f"no revision can be read here: {_said(root)}")
+            raise NoRevision(f"revisions cannot be read here: {_error(root)}")
         top = os.fsdecode(root.stdout).rstrip("\n")
         commit = _run(git, top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         if commit.returncode:
@@ -105,27 +106,27 @@ class _Repository:
         return cls(git, top, commit.stdout.decode().strip(), revision)
 
     def inside(self, path: str) -> str:
-        """A file's path in the repository.
+        """A file's path relative to the top of the repository.
 
         Raises:
-            NoRevision: it lies outside.
+            NoRevision: the file is outside the repository.
         """
-        # The folder's links are followed, since git gives the repository's real path; the file itself may be gone.
+        # Symbolic links of the folder are resolved because git reports the repository's real path. The file may be gone.
         folder = os.path.realpath(os.path.dirname(path) or ".")  # noqa: PTH120 - a name
         whole = os.path.join(folder, os.path.basename(path))  # noqa: PTH118, PTH119 - names
         relative = os.path.relpath(whole, self.root).replace(os.sep, "/")
         if relative.startswith("../"):
-            raise NoRevision(f"{path} lies outside of the repository {self.root}")
+            raise NoRevision(f"{path} is outside the repository {self.root}")
         return relative
 
     def read(self, file: str) -> bytes:
-        """A file's bytes at the revision.
+        """The contents of a file at the revision.
 
         Raises:
-            OSError: it is not there, or too large.
+            OSError: the file does not exist there, or is too large.
         """
         if file.startswith(("../", "/")):
-            raise OSError(f"it lies outside of the repository, so not in {self.revision}")
+            raise OSError(f"it is outside the repository, so {self.revision} does not contain it")
         found = _run(self.git, self.root, "cat-file", "-s", f"{self.commit}:{file}")
         if found.returncode:
             raise OSError(f"there is no such file in {self.revision}{self._near(file)}")
@@ -133,11 +134,11 @@ class _Repository:
             raise OSError(f"it is over {MAX_BYTES // 1024**2} MiB")
         shown = _run(self.git, self.root, "show", "--no-textconv", f"{self.commit}:{file}")
         if shown.returncode:
-            raise OSError(_said(shown))
+            raise OSError(_error(shown))
         return shown.stdout
 
     def list_files(self, pattern: str) -> list[str]:
-        """The files that match an include pattern: `*` within a name, `**` over folders, hidden ones only by a dot."""
+        """The files that match an include pattern: `*` within a name, `**` across folders, hidden files only by a leading dot."""
         wanted = posixpath.normpath(pattern).split("/")
         return [name for name in self._all() if _matches(name.split("/"), wanted)]
 
@@ -148,7 +149,7 @@ class _Repository:
         return self._names
 
     def _near(self, file: str) -> str:
-        """A hint where a file of that name lies elsewhere in the revision."""
+        """A hint if the revision has a file with this name in another folder."""
         name = posixpath.basename(file)
         same = [each for each in self._all() if posixpath.basename(each) == name]
         return f"; there is {self.revision}:{same[0]}" if same else ""
@@ -168,28 +169,28 @@ def _matches(name: list[str], wanted: list[str]) -> bool:
 def _no_such(git: str, root: str, revision: str) -> str:
     shallow = _run(git, root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
     if shallow:
-        return f"there is no revision {revision} here; {_DEEPEN}"
+        return f"revision {revision} not found; {_DEEPEN}"
     remote = _run(git, root, "rev-parse", "--verify", "--quiet", f"origin/{revision}^{{commit}}")
     if not remote.returncode:
-        return f"there is no revision {revision} here; did you mean origin/{revision}?"
-    return f"there is no revision {revision} here; `git fetch` it, or check its name"
+        return f"revision {revision} not found; did you mean origin/{revision}?"
+    return f"revision {revision} not found; `git fetch` it, or check its name"
 
 
-def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """The first line of git's own words."""
+def _error(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """The first line of git's error message."""
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[0].removeprefix("fatal: ") if lines else f"git ended with {done.returncode}"
+    return lines[0].removeprefix("fatal: ") if lines else f"git exited with {done.returncode}"
 
 
 def _run(git: str, folder: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run git, which asks nobody for anything.
+    """Run git without prompts.
 
     Raises:
-        NoRevision: it takes too long, or can't be started.
+        NoRevision: git cannot be started, or takes too long.
     """
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        return subprocess.run(  # noqa: S603 - git, and revisions that don't start with a dash
+        return subprocess.run(  # noqa: S603 - git, with revisions that do not start with a dash
             [git, "-C", folder, *arguments],
             capture_output=True,
             check=False,
@@ -198,4 +199,4 @@ def _run(git: str, folder: str, *arguments: str) -> "subprocess.CompletedProcess
             timeout=_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
-        raise NoRevision(f"git can't be asked: {problem}") from problem
+        raise NoRevision(f"git cannot be run: {problem}") from problem

@@ -103,8 +103,10 @@ async def _find_user(
             try:
                 claims = orjson.loads(request.query.get("claims", "{}"))
             except ValueError:
-                return Denied("`claims` in the query is not JSON")
-            return verifier.vouch(user, claims if isinstance(claims, dict) else {}, wall)
+                claims = None
+            if not isinstance(claims, dict):
+                return Denied("`claims` in the query is not a JSON object")
+            return verifier.vouch(user, claims, wall)
         token = find_token(verifier.token_from, request)
         if token is not None:
             return await verifier.verify(token, wall)

@@ -85,7 +85,7 @@ def test_nobody_at_the_url(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "status", "words"),
     [
         (["--url", "ws://example.com/"], 2, "--anywhere"),
-        (["--url", "ftp://x/"], 2, "is no WebSocket address"),
+        (["--url", "ftp://x/"], 2, "is not a WebSocket address"),
         (["--channel", "nowhere"], 2, "has no such channel"),
         (["--channel", "mute"], 2, "there is no channel to load"),
         (["nothing.yaml"], 2, "No such file"),

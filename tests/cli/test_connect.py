@@ -138,7 +138,7 @@ async def test_piped_lines_are_sent(server: Server) -> None:
     )
     assert found.returncode == 0
     assert found.stdout == b'{"type":"hello"}\n{"type":"a"}\n{"type":"b"}\n'
-    assert found.stderr.startswith(b"that is no JSON")
+    assert found.stderr.startswith(b"that is not JSON")
 
 
 async def test_a_token_for_a_user_of_the_channel(
@@ -172,9 +172,11 @@ async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ftp://x/"], "is no WebSocket address"),
-        (["ws://x/", "--send", "nonsense"], "that is no JSON"),
+        (["ftp://x/"], "is not a WebSocket address"),
+        (["ws://x/", "--send", "nonsense"], "that is not JSON"),
         (["ws://x/", "--wait", "0"], "counts frames from 1"),
+        (["ws://x/", "--wait", "-1"], "counts frames from 1"),
+        (["ws://x:99999/"], "is not a WebSocket address"),
         (["ws://x/", "--timeout", "soon"], "is not a valid duration"),
         (["/chat"], "channels.yaml: No such file"),
         ([], "Missing argument 'URL'"),
@@ -252,7 +254,7 @@ async def test_by_hand(terminal: Terminal, key: bytes, status: int) -> None:
     terminal.type(b'{"type":"a"}\n')
     await terminal.until('\x1b[32;1m←\x1b[0m {\x1b[36m"type"\x1b[0m: \x1b[32m"a"\x1b[0m}'.encode())
     terminal.type(b"nonsense\n")
-    await terminal.until(b"that is no JSON")
+    await terminal.until(b"that is not JSON")
     terminal.type(key)
     assert await terminal.end() == status
     assert b"Traceback" not in terminal.shown

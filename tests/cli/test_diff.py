@@ -106,10 +106,10 @@ def test_what_is_accepted_does_not_fail(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("old", "words"),
     [
-        ("git:none", "there is no revision none here"),
+        ("git:none", "revision none not found"),
         ("main:none.yaml", "main:none.yaml: there is no such file in main"),
         ("none.yaml", "none.yaml: No such file or directory"),
-        ("git:", "names no revision"),
+        ("git:", "is neither a file nor a revision"),
     ],
 )
 def test_what_cannot_be_read_is_status_2(

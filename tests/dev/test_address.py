@@ -41,8 +41,11 @@ def test_a_server_with_a_certificate_is_reached_over_tls() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("ftp://x/y", "no WebSocket address"),
-        ("ws:///chat", "no WebSocket address"),
+        ("ftp://x/y", "not a WebSocket address"),
+        ("ws:///chat", "not a WebSocket address"),
+        ("ws://x:99999/", "not a WebSocket address"),
+        ("ws://x:0/", "not a WebSocket address"),
+        ("ws://[::1/", "not a WebSocket address"),
         ("/chat", "which server"),
     ],
 )

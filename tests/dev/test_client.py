@@ -235,7 +235,7 @@ async def test_an_error_among_piped_answers_fails() -> None:
 async def test_what_cannot_be_sent_is_explained_and_the_talk_goes_on() -> None:
     screen = Record()
     assert await talk(typed("hello", '{"type":"a"}'), screen, piped=True) == 0
-    assert "that is no JSON" in screen.notices[0]
+    assert "that is not JSON" in screen.notices[0]
     assert screen.came == [{"type": "a"}]
 
 

@@ -50,7 +50,7 @@ def test_an_empty_line_is_nothing(line: str) -> None:
     ("line", "words"),
     [
         ("hello", 'write {"type": "message", "text": "hi"}'),
-        ('{"type": "message"', "that is no JSON: .* at character"),
+        ('{"type": "message"', "that is not JSON: .* at character"),
         ("[1]", 'an object with a string "type"'),
         ('{"text": "hi"}', 'an object with a string "type"'),
         ('{"type": 5}', 'an object with a string "type"'),

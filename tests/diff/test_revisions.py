@@ -91,11 +91,11 @@ def test_what_a_pattern_matches(pattern: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("git:none", "there is no revision none here; `git fetch` it"),
-        (":app/channels.yaml", "names no revision"),
-        ("git:", "names no revision"),
-        ("--output=x:y", "names no revision"),
-        ("HEAD:", "names no revision"),
+        ("git:none", "revision none not found; `git fetch` it"),
+        (":app/channels.yaml", "is neither a file nor a revision"),
+        ("git:", "is neither a file nor a revision"),
+        ("--output=x:y", "is neither a file nor a revision"),
+        ("HEAD:", "is neither a file nor a revision"),
     ],
 )
 def test_bad_revisions(name: str, words: str) -> None:
@@ -107,7 +107,7 @@ def test_a_file_that_a_revision_does_not_have() -> None:
     files = locate("HEAD:channels.yaml", "x").files
     with pytest.raises(OSError, match="no such file in HEAD; there is HEAD:app/channels"):
         files.read("channels.yaml")
-    with pytest.raises(OSError, match="outside of the repository"):
+    with pytest.raises(OSError, match="outside the repository"):
         files.read("../secret.yaml")
 
 

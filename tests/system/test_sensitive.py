@@ -10,7 +10,17 @@ import jwt
 import pytest
 
 from channeld.cli.main import COMMANDS, run
-from tests.system.kit import PATIENCE, SECRET, Served, eventually
+from tests.lsp.editor import editing
+from tests.server.test_otel import receiver
+from tests.system.kit import (
+    PATIENCE,
+    SECRET,
+    Served,
+    command,
+    environment,
+    eventually,
+    process_of,
+)
 
 Serve = Callable[..., Served]
 
@@ -172,13 +182,8 @@ def test_what_the_server_and_its_clients_say(
     served = serve(yaml, "--shadow", str(project / "new.yaml"), SECRET=SECRET, API_KEY=KEY)
     claims = {"sub": "ann", "aud": "a", "exp": 4_102_444_800, "ssn": MARKED}
     token = jwt.encode(claims, SECRET, "HS256")
-    with served.connect(f"/rooms/a?token={token}") as client:
-        for text in (SENT, SHADOWED, REFUSED, FAILS):
-            client.send(**json.loads(text))
-        client.send("presence", set={"mood": MARKED})
-        client.receive("error")
-        client.ask("ping")
-        said = [*_api(served, token)]
+    _sent(served)
+    said = [*_api(served, token)]
     url = f"ws://{served.events('server_started')[0]['bind'][0]}/rooms/a?token={token}"
     record = project / "recorded.test.yaml"
     status = run(["connect", url, "--send", SENT, "--wait", "pay", "--record", str(record)])
@@ -192,6 +197,61 @@ def test_what_the_server_and_its_clients_say(
     assert served.events("hook_failed")
     assert MARKED not in log
     assert [one for one in said if MARKED in one] == []
+
+
+def _sent(served: Served) -> None:
+    """A client with a marked claim sends every frame."""
+    claims = {"sub": "ann", "aud": "a", "exp": 4_102_444_800, "ssn": MARKED}
+    with served.connect(f"/rooms/a?token={jwt.encode(claims, SECRET, 'HS256')}") as client:
+        for text in (SENT, SHADOWED, REFUSED, FAILS):
+            client.send(**json.loads(text))
+        client.send("presence", set={"mood": MARKED})
+        client.receive("error")
+        client.ask("ping")
+
+
+def test_what_a_collector_of_traces_gets(serve: Serve, project: Path) -> None:
+    with receiver() as (endpoint, spans):
+        yaml = f"{CONFIG}hooks: {{path: {project}}}\n"
+        how = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "SECRET": SECRET, "API_KEY": KEY}
+        served = serve(yaml, **how)
+        _sent(served)
+        served.process.send_signal(signal.SIGTERM)
+        served.wait()
+    assert {"handshake", "message pay", "hook marked_hooks:fail"} <= {one.name for one in spans}
+    assert [one for one in spans if MARKED in str(one)] == []
+    assert MARKED not in served.err.text()
+
+
+def test_what_a_mock_says(project: Path) -> None:
+    line = command("mock", "--bind", "127.0.0.1:0", "--every", "50ms")
+    with process_of(line, project, environment(SECRET=SECRET, API_KEY=KEY)) as mocked:
+        said = mocked.out.wait_for(lambda text: text.startswith("channeld mocks"))
+        mocked.address = said.rpartition(" on ")[2]
+        _sent(mocked)
+        mocked.process.send_signal(signal.SIGTERM)
+        assert mocked.wait() == 0
+    assert MARKED not in mocked.out.text() + mocked.err.text()
+
+
+@pytest.mark.parametrize("name", ["channels.yaml", "bad.yaml", "it.test.yaml"])
+def test_what_an_editor_shows(project: Path, name: str) -> None:
+    with editing(project) as editor:
+        uri = editor.open(project / name)
+        if name != "it.test.yaml":  # there is nothing wrong with it
+            editor.until(lambda: uri in editor.findings)
+        lines = (project / name).read_text().splitlines()
+        # Beside the value itself, which the editor shows anyway, nothing may repeat it.
+        shown = [
+            editor.at(method, uri, number, text.rindex(":") if ":" in text else 0)
+            for number, text in enumerate(lines)
+            for method in ("hover", "completion")
+        ]
+        found = editor.findings.get(uri, [])
+        said = json.dumps([found, editor.logged, shown])
+    severities = [one["severity"] for one in found]
+    assert (1 in severities) == (name == "bad.yaml")
+    assert MARKED not in said
 
 
 def _api(served: Served, token: str) -> list[str]:
