@@ -30,7 +30,7 @@ _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}
 _NEXT: Final[Schema] = {
     "type": "string",
-    "description": "Where the next page begins: its `after`. Left out on the last page.",
+    "description": "Pass as `after` to get the next page. Absent on the last page.",
 }
 
 
@@ -71,15 +71,15 @@ PROBLEM: Final = _object(
                 {
                     "path": {
                         "type": "string",
-                        "description": "A JSON pointer: into the body, or with 422 into the event.",
+                        "description": "A JSON pointer into the body or, with 422, into the event.",
                     },
                     "message": _TEXT,
                     "keyword": _TEXT,
                 }
             )
         ),
-        "outcome": {"const": "unknown", "description": "It may have been done."},
-        "ref": {"type": "string", "description": "What the log's line carries."},
+        "outcome": {"const": "unknown", "description": "The request may have been carried out."},
+        "ref": {"type": "string", "description": "Identifies the log entry."},
     },
     "detail",
     "errors",
@@ -89,8 +89,12 @@ PROBLEM: Final = _object(
 
 PUBLISHED: Final = _object(
     {
-        "pos": {"type": "string", "description": "Its place in the room's history."},
-        "nodes": {"type": "integer", "minimum": 1, "description": "How many nodes it went to."},
+        "pos": {"type": "string", "description": "Its position in the room's history."},
+        "nodes": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Number of nodes it was sent to.",
+        },
     },
     "pos",
 )
@@ -161,8 +165,8 @@ ROOM: Final = _object(
 PRESENCE: Final = _object(
     {
         "room": _TEXT,
-        "count": {**_COUNT, "description": "Users."},
-        "connections": {**_COUNT, "description": "Theirs, and those of nobody known."},
+        "count": {**_COUNT, "description": "Number of users."},
+        "connections": {**_COUNT, "description": "Their connections, plus anonymous ones."},
         "users": _list(
             _object(
                 {
@@ -170,7 +174,7 @@ PRESENCE: Final = _object(
                     "info": {"type": "object"},
                     "state": {
                         "type": "object",
-                        "description": "What the user has set, if anything.",
+                        "description": "The state that the user has set, if any.",
                     },
                     "connections": _COUNT,
                 },

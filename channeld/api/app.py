@@ -76,13 +76,7 @@ async def _openapi(control: Control, _ask: ApiRequest) -> Json:
 
 TABLE: Final[Sequence[Route]] = (
     *ROUTES,
-    Route(
-        method="GET",
-        path="/openapi.json",
-        handler=_openapi,
-        summary="The description of all this",
-        answer={"type": "object"},
-    ),
+    Route("GET", "/openapi.json", _openapi, "This description", answer={"type": "object"}),
 )
 """Every request that is answered."""
 
@@ -103,7 +97,7 @@ async def _answer(control: Control, request: Request) -> Response:
         raise
     except (
         Exception
-    ) as error:  # a bug of ours: the client is told the log line's ref and nothing more
+    ) as error:  # a server bug: the client is given the log line's ref and nothing more
         return _failure(control, error)
     if isinstance(result, Response):
         return result

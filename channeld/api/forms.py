@@ -79,7 +79,7 @@ PUBLISH: Final = _object(
     {
         "channel": {
             **_CHANNEL,
-            "description": "A declared channel; `*`, together with `to: global`, is every channel.",
+            "description": "A declared channel; with `to: global`, `*` means every channel.",
         },
         "to": {"enum": ["room", "user", "global"]},
         "room": {**_NAME, "description": "With `to: room`: NFC, no control characters."},
@@ -88,13 +88,13 @@ PUBLISH: Final = _object(
             "type": "object",
             "required": ["type"],
             "properties": {"type": {"type": "string"}},
-            "description": "What clients get; checked against the channel's `events`.",
+            "description": "The frame sent to clients; checked against the channel's `events`.",
         },
         "idempotency_key": {
             **_NAME,
-            "description": "Within five minutes the same key on the same channel publishes once.",
+            "description": "Publishes only once per key and channel within five minutes.",
         },
-        "except": {**_NAME, "description": "The id of a connection that is left out."},
+        "except": {**_NAME, "description": "The id of a connection to exclude."},
     },
     allOf=[_only_with("room", "room"), _only_with("user", "user")],
 )
@@ -108,7 +108,7 @@ BATCH: Final[Schema] = {
         "properties": {
             "publish": {
                 "type": "object",
-                "description": "As the body of `/v1/publish`; one of another form gets a `problem`.",
+                "description": "Like the body of `/v1/publish`; a malformed one gets a `problem`.",
             }
         },
         "additionalProperties": False,
@@ -124,7 +124,7 @@ DISCONNECT: Final = _object(
             "minimum": 1000,
             "maximum": 4999,
             "default": 4410,
-            "description": "A close code that may be sent (RFC 6455 section 7.4).",
+            "description": "A close code that a server may send (RFC 6455 section 7.4).",
         },
         "reason": {"type": "string", "maxLength": _LONGEST_REASON, "default": ""},
     },
@@ -147,22 +147,22 @@ REVOKE: Final = _object(
     {
         "user": {
             **_NAME,
-            "description": "Whose JWTs are refused that were issued at `before` or earlier.",
+            "description": "The user whose JWTs issued at `before` or earlier are refused.",
         },
-        "before": {**_MOMENT, "description": "Unix seconds, or RFC 3339; now, if it is left out."},
+        "before": {**_MOMENT, "description": "Unix seconds, or RFC 3339. Default: now."},
         "for": {
             "type": "string",
             "maxLength": 32,
             "default": "24h",
-            "description": "How long to refuse them: the longest lifetime of your tokens.",
+            "description": "How long to refuse them. Use the longest lifetime of your tokens.",
         },
         "token_id": {
             "type": "string",
             "minLength": 1,
             "maxLength": 512,
-            "description": "The `jti` of the one JWT that is refused.",
+            "description": "The `jti` of the JWT to refuse.",
         },
-        "until": {**_MOMENT, "description": "The end of that token: its `exp`."},
+        "until": {**_MOMENT, "description": "The expiry of that token: its `exp`."},
     },
     oneOf=[
         {
@@ -185,12 +185,12 @@ PAGE_QUERY: Final = _object(
             "minimum": 1,
             "maximum": 1000,
             "default": 100,
-            "description": "How many at most.",
+            "description": "Maximum number of entries.",
         },
         "after": {
             "type": "string",
             "maxLength": 512,
-            "description": "The `next` of the page before.",
+            "description": "The `next` of the previous page.",
         },
     },
 )
@@ -202,12 +202,12 @@ HISTORY_QUERY: Final = _object(
             "minimum": 1,
             "maximum": 1000,
             "default": 50,
-            "description": "How many at most.",
+            "description": "Maximum number of entries.",
         },
         "before": {
             "type": "string",
             "maxLength": 128,
-            "description": "A frame's `pos`: the frames before it.",
+            "description": "Return frames before this `pos`.",
         },
     },
 )
@@ -219,7 +219,7 @@ CLEAR_QUERY: Final = _object(
             "type": "string",
             "minLength": 1,
             "maxLength": 4096,
-            "description": "Only the newest frame of this key, of whatever types.",
+            "description": "Only the newest frame with this key, of any type.",
         },
     },
 )

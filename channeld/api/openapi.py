@@ -17,21 +17,21 @@ __all__ = ["describe"]
 
 # What any request may be answered with; whether it takes a body adds to it.
 _ANY: Final = (400, 403, 405)
-_PENDING: Final = "Accepted: the nodes in `pending` have not said that they did it, and do it when they are heard of again, within 60 s."
+_PENDING: Final = "Accepted: the nodes in `pending` have not confirmed; each carries it out when it is heard from again, within 60 s."
 _WITH_BODY: Final = (413, 415)
 
 _MEANINGS: Final[Mapping[int, str]] = {
-    400: "Not JSON, or of another form.",
-    401: "No key, or a wrong one.",
+    400: "Not JSON, or not in the expected form.",
+    401: "No key, or an invalid one.",
     403: "The request comes from a page of another site.",
-    404: "There is no such channel, or it has no such thing.",
-    409: "As many revocations are in force as are kept.",
-    405: "Another method is wanted.",
-    413: "The body has over 1 MiB.",
-    415: "The body is not announced as JSON.",
-    422: "The event is undeclared, or refused by its schema.",
-    500: "A bug of the server's; `ref` is in its log.",
-    503: "The broker is away, or the server drains.",
+    404: "The channel does not exist, or has no such thing.",
+    409: "The maximum number of revocations is in force.",
+    405: "The path does not support this method.",
+    413: "The body exceeds 1 MiB.",
+    415: "The body's content type is not JSON.",
+    422: "The event is undeclared, or does not match its schema.",
+    500: "A server bug; `ref` identifies it in the log.",
+    503: "The broker is unreachable, or the server is draining.",
 }
 
 _PARAMETERS: Final[Mapping[str, Schema]] = {
