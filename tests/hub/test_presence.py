@@ -1,8 +1,12 @@
 """Joins and leaves as others are told of them: grace, batches, anonymous connections."""
 
+from typing import Any
+
+import attrs
 import pytest
 
-from channeld.broker.broker import PresenceMissed
+from channeld.broker.broker import Position, PresenceMissed
+from channeld.hub.shown import Shown
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
 from tests.hub.kit import CHANNEL, FakeMember, Kit, presence, room
@@ -195,3 +199,126 @@ def test_rooms_that_missed_changes_are_told_at_different_moments() -> None:
         told.append(len(member.peer.take()))
     assert sum(told) == 50
     assert max(told) < 20
+
+
+@attrs.frozen
+class Words:
+    """A schema that refuses some states."""
+
+    refused: tuple[object, ...] = ()
+
+    def accepts(self, state: object) -> bool:
+        return state not in self.refused
+
+
+def with_state(*refused: object, grace: float = 5.0) -> PresencePlan:
+    words: Any = Words(refused)
+    return attrs.evolve(presence(grace=grace), state=words)
+
+
+def say(kit: Kit, member: FakeMember, state: dict[str, Any] | None, **more: bool) -> None:
+    run_sync(kit.hub.presence.show(room("x"), member, state, **more))
+
+
+def states(kit: Kit) -> dict[str, object]:
+    return {u["user"]: u.get("state") for u in run_sync(kit.hub.presence.users(room("x")))}
+
+
+def updates(member: FakeMember) -> list[object]:
+    return [f.get("state") for f in member.peer.take() if f["event"] == "update"]
+
+
+def leave(kit: Kit, plan: PresencePlan, *members: FakeMember) -> None:
+    for member in members:
+        run_sync(kit.hub.drop(member, CHANNEL, plan))
+
+
+def test_a_state_is_told_to_the_others_and_shown_until_it_is_cleared() -> None:
+    kit, plan = Kit(), with_state()
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    ann.peer.take()
+    say(kit, ann, {"away": True})
+    assert (updates(ann), updates(bob)) == ([], [{"away": True}])
+    assert states(kit) == {"ann": {"away": True}, "bob": None}
+    say(kit, ann, None, tells_member=True)
+    assert (updates(ann), updates(bob)) == ([None], [None])
+    assert states(kit) == {"ann": None, "bob": None}
+
+
+def test_who_is_not_there_shows_no_state() -> None:
+    kit, plan = Kit(), with_state(grace=0)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    leave(kit, plan, ann)
+    say(kit, ann, {"away": True})
+    assert (updates(bob), states(kit)) == ([], {"bob": None})
+
+
+def test_a_state_goes_with_the_connection_that_said_it_and_no_other() -> None:
+    kit, plan = Kit(), with_state()
+    bob, first = enter(kit, plan, "b", "bob"), enter(kit, plan, "a1", "ann")
+    say(kit, first, {"n": 1})
+    second, third = enter(kit, plan, "a2", "ann"), enter(kit, plan, "a3", "ann")
+    assert states(kit)["ann"] == {"n": 1}
+    leave(kit, plan, second)
+    assert states(kit)["ann"] == {"n": 1}
+    bob.peer.take()
+    leave(kit, plan, first)
+    assert (updates(bob), states(kit)["ann"]) == ([None], None)
+    say(kit, third, {"n": 3})
+    assert states(kit)["ann"] == {"n": 3}
+
+
+def test_a_state_survives_a_return_within_grace_and_is_the_new_connections() -> None:
+    kit, plan = Kit(), with_state()
+    bob, first = enter(kit, plan, "b", "bob"), enter(kit, plan, "a1", "ann")
+    say(kit, first, {"n": 1})
+    leave(kit, plan, first)
+    kit.advance(4)
+    assert states(kit)["ann"] == {"n": 1}
+    back, other = enter(kit, plan, "a2", "ann"), enter(kit, plan, "a3", "ann")
+    kit.advance(4)
+    assert states(kit)["ann"] == {"n": 1}
+    bob.peer.take()
+    leave(kit, plan, back)
+    assert (updates(bob), states(kit)["ann"]) == ([None], None)
+    leave(kit, plan, other)
+    kit.advance(5)
+    assert states(kit) == {"bob": None}
+    enter(kit, plan, "a4", "ann")
+    assert states(kit)["ann"] is None
+
+
+def test_a_state_that_a_reload_does_away_with_is_gone_for_its_sender_as_well() -> None:
+    kit, plan = Kit(), with_state()
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    say(kit, ann, {"n": 1})
+    for member in (ann, bob):
+        member.peer.take()
+    kit.hub.presence.plan_of = lambda _channel: with_state({"n": 1})
+    run_sync(kit.hub.enter_presence(ann, room("x"), {"of": "a"}))
+    assert (updates(ann), updates(bob), states(kit)["ann"]) == ([None], [None], None)
+
+
+def test_nobody_knows_a_state_of_an_anonymous_connection() -> None:
+    kit, plan = Kit(), with_state()
+    enter(kit, plan, "b", "bob")
+    unknown, other = enter(kit, plan, "u", None), enter(kit, plan, "v", None)
+    leave(kit, plan, unknown, other)
+    assert states(kit) == {"bob": None}
+
+
+def test_who_came_and_who_left_is_told_at_once_and_once() -> None:
+    kit, plan = Kit(), presence(grace=0)
+    seen: list[tuple[str, object]] = []
+    kit.hub.presence.on_change = lambda _topic, user, info, _version: seen.append((user, info))
+    ann = [enter(kit, plan, f"a{number}", "ann") for number in range(3)]
+    enter(kit, plan, "u", None)
+    assert seen == [("ann", {"of": "a0"})]
+    leave(kit, plan, ann[1], ann[0], ann[0])
+    assert len(seen) == 1
+    leave(kit, plan, ann[2])
+    assert seen[1:] == [("ann", None)]
+    at = Position("e", 1)
+    kit.hub.presence.lost(room("x"), "bob", at)
+    kit.hub.presence.back(room("x"), "bob", Shown({"n": 1}, {"away": True}, "b").packed(), at)
+    assert seen[2:] == [("bob", None), ("bob", {"n": 1})]

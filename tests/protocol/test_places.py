@@ -53,3 +53,10 @@ def test_places_say_which_room_each_position_is_of() -> None:
 def test_rooms_that_did_not_fit_are_told_as_lost() -> None:
     text = Places({"news": "a-1"}, is_whole=False).text()
     assert since_of(text, ["news", "den"]) == {"news": "a-1", "den": ""}
+
+
+def test_what_fits_to_the_last_character_is_whole() -> None:
+    fitting = next(
+        p for n in range(LONGEST) if len((p := Places({"r" * n: "x"})).text()) == LONGEST
+    )
+    assert Places.parse(fitting.text()) == fitting
