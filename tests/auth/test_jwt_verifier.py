@@ -72,21 +72,28 @@ def test_public_key_algorithms(algorithm: str) -> None:
     assert (granted.user.id, granted.expires, granted.ends) == ("ann", NOW + 60, NOW + 90)
 
 
+def signed_with_text(key: str, algorithm: str) -> str:
+    """A token whose HMAC key is a text that PyJWT would not sign with."""
+    header, payload, _ = signed(SECRET * 2, algorithm).split(".")
+    hashed = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[algorithm]
+    mac = hmac.digest(key.encode(), f"{header}.{payload}".encode(), hashed)
+    return f"{header}.{payload}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
 def test_public_key_taken_for_a_secret_is_refused() -> None:
-    declared = JwtAuth(algorithms=("RS256",), public_key=public_pem("RS256"))
-    forged = jwt.api_jws.PyJWS().encode(b'{"sub":"ann","exp":1000060}', b"k" * 32, "HS256")
-    assert isinstance(verify(plan_of(declared), forged), Denied)
+    pem = public_pem("RS256")
+    denied = verify(
+        plan_of(JwtAuth(algorithms=("RS256",), public_key=pem)), signed_with_text(pem, "HS256")
+    )
+    assert isinstance(denied, Denied)
+    assert denied.reason == "token refused: InvalidAlgorithmError"
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_a_secret_that_is_a_public_key_verifies_nothing(algorithm: str) -> None:
     pem = public_pem("RS256")
     plan = plan_of(JwtAuth(algorithms=(algorithm,), secrets=(Secret(text=pem),)))
-    header, payload, _ = signed(SECRET * 2, algorithm).split(".")
-    hashed = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[algorithm]
-    mac = hmac.digest(pem.encode(), f"{header}.{payload}".encode(), hashed)
-    forged = f"{header}.{payload}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
-    denied = verify(plan, forged)
+    denied = verify(plan, signed_with_text(pem, algorithm))
     assert isinstance(denied, Denied)
     assert denied.reason == "token refused: InvalidKeyError"
 
