@@ -29,7 +29,7 @@ class Loaded:
     """
 
     config: Config | None
-    sources: Sources | None
+    sources: Sources
     report: Report
 
 

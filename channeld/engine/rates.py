@@ -25,12 +25,13 @@ def take_allowance(session: Session, message: MessagePlan, room: Topic | None, n
     """Take one of a type's allowance.
 
     Returns:
-        0 if there was one, else the seconds until there is.
+        0 if there was one, or the type has no rate; else the seconds until there is.
     """
     rate = message.rate
-    assert rate is not None  # noqa: S101 - the caller has looked
+    if rate is None:
+        return 0.0
     if rate.per in ("address", "room"):
-        key = _key_of(session, message, room)
+        key = _key_of(session, message, rate, room)
         return session.engine.allowances.take(key, now, rate)
     arrivals = _arrivals(session, rate)
     before = arrivals.get(message.type, 0.0)
@@ -58,13 +59,12 @@ async def admit(session: Session, message: MessagePlan, room: Topic | None, now:
         0 if there was one, else the seconds until there is.
     """
     rate, broker = message.rate, session.engine.shared
-    assert rate is not None  # noqa: S101 - the caller has looked
-    if broker is None or not message.is_rate_asked:
+    if rate is None or broker is None or not message.is_rate_asked:
         return take_allowance(session, message, room, now)
     if not is_shared(session, message):
         await _take_over(session, rate, broker, now)
         return take_allowance(session, message, room, now)
-    key = _key_of(session, message, room)
+    key = _key_of(session, message, rate, room)
     wait = session.engine.spent.left(key, now)
     if wait:
         return wait
@@ -89,9 +89,10 @@ async def _take_over(session: Session, rate: MessageRate, broker: Networked, now
         arrivals.update({type: now + left for type, left in debt.items()})
 
 
-def _key_of(session: Session, message: MessagePlan, room: Topic | None) -> tuple[str, ...]:
-    assert message.rate is not None  # noqa: S101 - the caller has looked
-    per = message.rate.per or "user"
+def _key_of(
+    session: Session, message: MessagePlan, rate: MessageRate, room: Topic | None
+) -> tuple[str, ...]:
+    per = rate.per or "user"
     whose = {"address": session.address, "room": room.name if room is not None else ""}
     return per, session.channel.name, message.type, whose.get(per, session.user_id or "")
 
@@ -107,8 +108,7 @@ def may_send(session: Session, message: MessagePlan, id: str | int | None, now: 
 
 def refuse(session: Session, message: MessagePlan, id: str | int | None, wait: float) -> None:
     """Answer a message that is over its rate, and is not held."""
-    assert message.rate is not None  # noqa: S101 - the caller has looked
-    if message.rate.over == "drop":
+    if message.rate is not None and message.rate.over == "drop":
         message.counted(session.transport).dropped += 1
         if id is not None:
             session.answer({"type": "ack", "dropped": True}, id)

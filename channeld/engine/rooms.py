@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from channeld.broker.broker import BrokerUnavailable, Position, Topic
+from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import with_position
@@ -91,7 +91,7 @@ async def join(
             lost = {"recovered": False} if since is not None else {}
             session.answer({"type": "subscribed", "room": room, **lost}, id)
     else:
-        await _join_with_history(session, topic, since, asked, id)
+        await _join_with_history(session, topic, channel.history, since, asked, id)
     observer = session.engine.observer
     if is_new and observer is not None and room in session.rooms:
         observer.joined(session, topic)
@@ -110,10 +110,13 @@ async def join(
 
 
 async def _join_with_history(
-    session: Session, topic: Topic, since: str | None, asked: bool, id: str | int | None
+    session: Session,
+    topic: Topic,
+    keep: History,
+    since: str | None,
+    asked: bool,
+    id: str | int | None,
 ) -> None:
-    keep = session.channel.history
-    assert keep is not None  # noqa: S101 - the caller has looked
     position = Position.parse(since) if since is not None else None
     catching = await session.engine.hub.join_with_history(session, topic, keep, position)
     page = catching.page

@@ -18,7 +18,7 @@ from channeld.engine.publishing import check_foreign, placed
 from channeld.engine.session import Session
 from channeld.later import Continuation, Later, Pending, Promise, resolved
 from channeld.plan.options.deprecated import deprecation_note
-from channeld.plan.plan import MISSING, MessagePlan, NotInRoom, TargetPlan
+from channeld.plan.plan import MISSING, Hook, MessagePlan, NotInRoom, TargetPlan
 from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
@@ -156,7 +156,8 @@ async def deliver_message(
         replied = False
         afterwards: list[Callable[[], Awaitable[None]]] = []
         if message.hook is not None:
-            frame, replied = await _call_message_hook(session, message, frame, id, afterwards)
+            called = _call_message_hook(session, message, message.hook, frame, id, afterwards)
+            frame, replied = await called
         held = await _publish_all(session, message, frame, once)
         for publish in afterwards:
             await publish()
@@ -174,26 +175,26 @@ async def deliver_message(
 async def _call_message_hook(
     session: Session,
     message: MessagePlan,
+    hook: Hook,
     frame: Frame,
     id: str | int | None,
     afterwards: list[Callable[[], Awaitable[None]]],
 ) -> tuple[Frame, bool]:
-    assert message.hook is not None  # noqa: S101 - the caller has looked
     # The hook gets a copy: only what it returns is routed, and only after the schema has seen it.
     shown = {"type": message.type, **_copy(frame)}
     problem_of = partial(_reason_against, message)
     result, replied = await call_hook(
-        session, message.hook, shown, id=id, afterwards=afterwards, problem_of=problem_of
+        session, hook, shown, id=id, afterwards=afterwards, problem_of=problem_of
     )
     if result is None:
         return frame, replied
-    reason = None if message.hook.asks is not None else problem_of(result)
+    reason = None if hook.asks is not None else problem_of(result)
     if reason is None:
         return _payload_of(result), replied
     ref = session.engine.runtime.random_id()
     log(
         "hook_failed",
-        hook=message.hook.name,
+        hook=hook.name,
         connection=session.connection_id,
         channel=session.channel.name,
         type=message.type,
@@ -273,7 +274,7 @@ async def _publish_all(
             session.peer.send(publication.payload)
         else:
             try:
-                is_held |= await _publish(session, publication, once)
+                is_held |= await _publish(session, publication.topic, publication, once)
                 once = None
             except BrokerUnavailable as error:
                 # To some of its targets it went: to send it again may deliver it twice.
@@ -285,10 +286,11 @@ async def _publish_all(
     return is_held
 
 
-async def _publish(session: Session, publication: _Publication, once: Once | None) -> bool:
+async def _publish(
+    session: Session, topic: Topic, publication: _Publication, once: Once | None
+) -> bool:
     """Publish to one topic; True where it waits, and goes by itself when its time comes."""
-    hub, topic, placing = session.engine.hub, publication.topic, publication.placing
-    assert topic is not None  # noqa: S101 - the caller has looked
+    hub, placing = session.engine.hub, publication.placing
     payload, keep, skip = publication.payload, publication.keep, publication.skip
     if placing is None or placing.conflated is None:
         await resolved(hub.publish(topic, payload, keep, skip, once, placing))
@@ -327,22 +329,10 @@ def _work_out(
     payload = emitted(session, message, frame, named, target.channel)
     if message.newest is None:
         return _Publication(topic, payload, history if message.kept else None, skip)
-    return _newest(session, message, frame, _Publication(topic, payload, history, skip))
-
-
-def _newest(
-    session: Session, message: MessagePlan, frame: Frame, publication: _Publication
-) -> _Publication:
-    """A publication with its place among others about the same thing."""
-    newest = message.newest
-    assert newest is not None and publication.topic is not None  # noqa: S101, PT018 - the caller has looked
     key = key_of(session, message, frame)
-    placing = placed(session.engine.hub, newest, publication.topic, key, session.user_id)
-    return attrs.evolve(
-        publication,
-        keep=publication.keep if message.kept or placing.clears else None,
-        placing=placing,
-    )
+    placing = placed(session.engine.hub, message.newest, topic, key, session.user_id)
+    keep = history if message.kept or placing.clears else None
+    return _Publication(topic, payload, keep, skip, placing)
 
 
 def _topic(session: Session, target: TargetPlan, frame: Frame) -> Topic | None:

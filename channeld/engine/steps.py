@@ -77,10 +77,9 @@ async def _admits(
     once: Once | None,
 ) -> bool:
     """Whether the rate lets a message go on now; if not, it is held or answered."""
-    assert message.rate is not None  # noqa: S101 - the caller has looked
     check_require(session, message, frame)
     room = room_of(session, message, frame)
-    if message.rate.over != "latest":
+    if message.rate is None or message.rate.over != "latest":
         wait = await rates.admit(session, message, room, now)
         if wait:
             rates.refuse(session, message, id, wait)

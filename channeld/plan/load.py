@@ -65,8 +65,7 @@ def check(
         list_files=files.list_files,
         missing_is_error=missing_is_error,
     )
-    assert loaded.sources is not None  # noqa: S101 - there always are some
-    plan, report = _compiled(loaded, loaded.sources, import_hooks, fresh)
+    plan, report = _compiled(loaded, import_hooks, fresh)
     return Checked(
         file=name,
         plan=plan,
@@ -101,8 +100,9 @@ def check_any(
 
 
 def _compiled(
-    loaded: Loaded, sources: Sources, import_hooks: bool, fresh: AbstractSet[str]
+    loaded: Loaded, import_hooks: bool, fresh: AbstractSet[str]
 ) -> tuple[Plan | None, Report]:
+    sources = loaded.sources
     if loaded.config is None:
         return None, apply_ignores(loaded.report, sources)
     from channeld.plan.compile import compile  # noqa: A004, PLC0415 - not for a file with a syntax error

@@ -51,10 +51,15 @@ class RateOption(MessageOption):
             return
         if rate.per == "user" and not message.context.channel.auth.names:
             label = "every connection of this channel is anonymous"
-            _refuse(message, label, "write `per: connection`, or give the channel an authenticator")
+            _refuse(
+                message,
+                rate,
+                label,
+                "write `per: connection`, or give the channel an authenticator",
+            )
         elif rate.per == "room" and not any(kind_of(r).in_room for r in message.message.route):
             label = f"`{message.type}` goes to no room"
-            _refuse(message, label, "route it to a room, or write `per: user`")
+            _refuse(message, rate, label, "route it to a room, or write `per: user`")
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Less is worse; so is another share, or another fate of what is over it."""
@@ -114,9 +119,7 @@ def _is_lower(old: MessageRate, new: MessageRate) -> bool:
     return new.limit * old.period < old.limit * new.period or new.burst < old.burst
 
 
-def _refuse(message: MessageContext, label: str, help: str) -> None:
-    rate = message.message.rate
-    assert rate is not None  # noqa: S101 - the caller has looked
+def _refuse(message: MessageContext, rate: MessageRate, label: str, help: str) -> None:
     place = message.context.sources.place(at(message.pointer, "rate", "per"))
     finding = f"no {rate.per} can share this rate"
     message.context.add(diagnose("CH343", finding, place, label=label, help=help))
