@@ -155,8 +155,7 @@ def read(projects: Projects, name: str, text: str) -> View | None:
     files_of = projects.configuration_files(root)
     files = projects.around(root, name).with_text(name, text)
     loaded = load(root, environ=os.environ, read=files.read, list_files=files.list_files)
-    sources = loaded.sources
-    own = sources.tree(name) if sources is not None else None
+    own = loaded.sources.tree(name)
     if own is None:
         own = parse(text, name, Report())
     if own is None:
@@ -164,7 +163,7 @@ def read(projects: Projects, name: str, text: str) -> View | None:
     cuts = filter(None, map(projects.blocks, files_of))
     channels = tuple(channel for blocks in cuts for channel in blocks.channels)
     return View(
-        name=name, root=root, tree=own, sources=sources, config=loaded.config, channels=channels,
+        name=name, root=root, tree=own, sources=loaded.sources, config=loaded.config, channels=channels,
         is_schema_file=name not in files_of,
     )  # fmt: skip
 

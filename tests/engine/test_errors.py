@@ -1,5 +1,6 @@
 """Exceptions become error frames and counts."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -17,8 +18,8 @@ class Recorder:
     def __init__(self) -> None:
         self.said: list[tuple[object, ...]] = []
 
-    def refuse(self, code: str, message: str, id: object = None, **fields: object) -> None:
-        self.said.append((str(code), fields))
+    def refuse(self, code: str, message: str, id: object, fields: Mapping[str, object]) -> None:
+        self.said.append((str(code), dict(fields)))
 
     def is_in(self, *states: object) -> bool:
         return False

@@ -171,11 +171,7 @@ def configurations(draw: st.DrawFn) -> str:
 
 def plan_of(text: str) -> Plan | None:
     loaded = load("c.yaml", environ={}, read=lambda _: text.encode(), list_files=lambda _: [])
-    if (
-        loaded.config is None
-        or loaded.sources is None
-        or any(f.severity is Severity.ERROR for f in loaded.report)
-    ):
+    if loaded.config is None or any(f.severity is Severity.ERROR for f in loaded.report):
         return None
     compiled = compile(loaded.config, loaded.sources)
     # What can't be told is only ever checked as it goes out, so it may be refused there.
