@@ -49,7 +49,7 @@ class ApiServer:
         Raises:
             click.ClickException: the server refused (exit 1), or does not answer (exit 2).
         """
-        import httpx  # noqa: PLC0415 - with the client 150 ms, which `--help` does not need
+        import httpx2  # noqa: PLC0415 - with the client 150 ms, which `--help` does not need
 
         from channeld.client import ApiError, Client, Unreachable  # noqa: PLC0415 - likewise
 
@@ -59,7 +59,7 @@ class ApiServer:
             path = url.removeprefix("unix:")
             if not Path(path).is_socket():
                 raise _Unreached(f"{url} does not answer (there is no such socket); {_HINT}")
-            transport = httpx.HTTPTransport(uds=path)
+            transport = httpx2.HTTPTransport(uds=path)
             url = "http://localhost"
         try:
             with Client(url, self.key, transport=transport) as client:

@@ -6,7 +6,7 @@
 A refused request raises `ApiError` with the problem document; a server that cannot be reached raises `Unreachable`.
 Nothing is sent twice, but for `publish` with an `idempotency_key`, or a batch in which each has one: those are repeated
 while the server cannot be reached or says 503, since they can only publish once. `AsyncClient` works on asyncio and on
-trio. Beside httpx nothing of channeld is needed. Reading order: `answers.py`, `requests.py`, `sync.py`, `aio.py`.
+trio. Beside httpx2 nothing of channeld is needed. Reading order: `answers.py`, `requests.py`, `sync.py`, `aio.py`.
 """
 
 from channeld.client.aio import AsyncClient

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
-import httpx
+import httpx2
 
 from channeld.client.answers import (
     ApiError,
@@ -47,10 +47,10 @@ class AsyncClient:
         key: str,
         *,
         timeout: float = 10.0,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._http = httpx.AsyncClient(transport=transport, **options(base_url, key, timeout))
+        self._http = httpx2.AsyncClient(transport=transport, **options(base_url, key, timeout))
         self._sleep = sleep
 
     async def __aenter__(self) -> Self:
@@ -205,9 +205,9 @@ class AsyncClient:
             await self._sleep(pause)
             attempt += 1
 
-    async def _request(self, ask: ClientRequest[T]) -> httpx.Response:
+    async def _request(self, ask: ClientRequest[T]) -> httpx2.Response:
         body = {} if ask.body is None else {"json": ask.body}
         try:
             return await self._http.request(ask.method, ask.path, params=ask.query, **body)  # type: ignore[arg-type]
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise Unreachable(f"{self._http.base_url}: {error}") from error

@@ -5,7 +5,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
-import httpx
+import httpx2
 
 from channeld.client.answers import (
     ApiError,
@@ -192,7 +192,7 @@ def target_of(user: str | None, connection: str | None) -> dict[str, str]:
     raise ValueError("name a user or a connection")
 
 
-def read(ask: ClientRequest[T], response: httpx.Response) -> T:
+def read(ask: ClientRequest[T], response: httpx2.Response) -> T:
     """The answer's value.
 
     Raises:
@@ -220,7 +220,7 @@ def pause_before(
 
 
 def options(base_url: str, key: str, timeout: float) -> dict[str, Any]:
-    """How both clients set up httpx."""
+    """How both clients set up httpx2."""
     # A key is for its own server: no proxy out of the environment, no redirect.
     headers = {b"authorization": b"Bearer " + key.encode(), b"accept": b"application/json"}
     return {"base_url": base_url, "headers": headers, "timeout": timeout, "trust_env": False}

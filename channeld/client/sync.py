@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
-import httpx
+import httpx2
 
 from channeld.client.answers import (
     ApiError,
@@ -45,7 +45,7 @@ class Client:
         base_url: such as `http://127.0.0.1:4001`.
         key: one of the server's `api.keys`.
         timeout: seconds for one answer.
-        transport: httpx's, such as `httpx.HTTPTransport(uds=PATH)` for a Unix socket.
+        transport: httpx2's, such as `httpx2.HTTPTransport(uds=PATH)` for a Unix socket.
         sleep: how a pause between two tries is made.
 
     Every method raises `ApiError` when the server refuses, and `Unreachable` when it does not answer.
@@ -57,10 +57,10 @@ class Client:
         key: str,
         *,
         timeout: float = 10.0,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._http = httpx.Client(transport=transport, **options(base_url, key, timeout))
+        self._http = httpx2.Client(transport=transport, **options(base_url, key, timeout))
         self._sleep = sleep
 
     def __enter__(self) -> Self:
@@ -211,9 +211,9 @@ class Client:
             self._sleep(pause)
             attempt += 1
 
-    def _request(self, ask: ClientRequest[T]) -> httpx.Response:
+    def _request(self, ask: ClientRequest[T]) -> httpx2.Response:
         body = {} if ask.body is None else {"json": ask.body}
         try:
             return self._http.request(ask.method, ask.path, params=ask.query, **body)  # type: ignore[arg-type]
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise Unreachable(f"{self._http.base_url}: {error}") from error

@@ -26,7 +26,7 @@ BLOCKING = {
 }
 # Libraries that run on asyncio alone, by the names that they are imported under.
 ASYNCIO = ("asyncio", "aiohttp", "aioredis", "asyncpg", "redis.asyncio", "sqlalchemy.ext.asyncio")
-BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx"}
+BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx2"}
 ON_ASYNCIO = {
     "await trio.sleep(…)": "await asyncio.sleep(…)",
     "await trio.run_process(…)": "await asyncio.create_subprocess_exec(…)",

@@ -195,7 +195,7 @@ def _lifetime(headers: Mapping[str, str]) -> float:
 
 
 def _words(error: BaseException) -> str:
-    """What an error says; httpx often leaves that to the one underneath."""
+    """What an error says; httpx2 often leaves that to the one underneath."""
     deeper: BaseException | None = error
     while deeper is not None:
         if str(deeper):
@@ -205,10 +205,10 @@ def _words(error: BaseException) -> str:
 
 
 async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:
-    import httpx  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
+    import httpx2  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
     # A proxy from the environment is the operator's wish, but not for this machine itself.
-    client = httpx.AsyncClient(
+    client = httpx2.AsyncClient(
         verify=tls if tls is not None else True,
         follow_redirects=False,
         trust_env=not is_loopback(urlsplit(url).hostname or ""),
@@ -224,7 +224,7 @@ async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise _Unusable("the answer is compressed, which was not asked for")
         content = bytearray()
-        # Cancelled rather than left: httpx's nested generators are finished from the inside then, not by the garbage
+        # Cancelled rather than left: httpx2's nested generators are finished from the inside then, not by the garbage
         # collector.
         with trio.CancelScope() as too_large:
             async for chunk in answer.aiter_raw():

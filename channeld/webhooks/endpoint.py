@@ -16,7 +16,7 @@ from channeld import __version__
 from channeld.config.scalars import is_loopback
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 __all__ = ["Endpoint", "Reply"]
 
@@ -50,18 +50,18 @@ class Endpoint:
             raise ValueError("a webhook has an https URL, or http on a loopback address")
         self._url = url
         self._tls = tls
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
-        import httpx  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
+        import httpx2  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
         # A proxy from the environment is the operator's wish, but not for this machine itself.
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             verify=self._tls if self._tls is not None else True,
             follow_redirects=False,
             trust_env=not self._is_local,
-            timeout=None,  # noqa: S113 - the sender's own covers all of it
-            limits=httpx.Limits(max_connections=1, keepalive_expiry=15),
+            timeout=None,  # the sender's own covers all of it
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=15),
             headers={"User-Agent": f"channeld/{__version__}", "Accept-Encoding": "identity"},
         )
         return self
@@ -96,8 +96,8 @@ class Endpoint:
             reason=f"the answer was HTTP {answer.status_code}",
         )
 
-    async def _skip(self, answer: "httpx.Response") -> None:
-        # Read to its end the connection serves for the next request as well. Cancelled rather than left: httpx's nested
+    async def _skip(self, answer: "httpx2.Response") -> None:
+        # Read to its end the connection serves for the next request as well. Cancelled rather than left: httpx2's nested
         # generators are finished from the inside then, not by the garbage collector.
         size = 0
         with trio.CancelScope() as too_long:
@@ -108,7 +108,7 @@ class Endpoint:
 
 
 def _words(error: BaseException) -> str:
-    """What an error says; httpx often leaves that to the one underneath."""
+    """What an error says; httpx2 often leaves that to the one underneath."""
     deeper: BaseException | None = error
     while deeper is not None:
         if str(deeper):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import httpx
+import httpx2
 import pytest
 
 from channeld.api.app import make_app
@@ -55,7 +55,7 @@ channels:
 class Api:
     app: TestApp
     control: Control
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def get(self, path: str, status: int = 200, **query: str | int) -> Any:
         response = await self.http.get(path, params=query or None)
@@ -100,8 +100,8 @@ def api(tmp_path: Path) -> Start:
             options.setdefault("samples", lambda: own_samples(app.engine.hub.broker))
             options.setdefault("console", Console())
             control = Control(engine=app.engine, cluster=app.cluster, **options)
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(make_app(control)),
+            async with httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(make_app(control)),
                 base_url="http://localhost:4001",
                 headers={"authorization": f"Bearer {KEY}"},
             ) as http:

@@ -2,7 +2,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from channeld.api.app import LARGEST_BODY, make_app
@@ -14,7 +14,7 @@ PUBLISH = {"channel": "lobby", "to": "global", "event": {"type": "note", "text":
 JSON = {"content-type": "application/json"}
 
 
-def is_problem(response: httpx.Response, status: int) -> bool:
+def is_problem(response: httpx2.Response, status: int) -> bool:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     told = response.json()

@@ -163,7 +163,7 @@ def test_a_small_file_is_checked_without_what_is_heavy(tmp_path: Path) -> None:
     )
     program = (
         "import sys\nfrom channeld.cli.main import run\nstatus = run(['validate'])\n"
-        "heavy = {'trio', 'httpx', 'coredis', 'cryptography', 'rich', 'structlog', 'prometheus_client'}\n"
+        "heavy = {'trio', 'httpx2', 'coredis', 'cryptography', 'rich', 'structlog', 'prometheus_client'}\n"
         "print(status, sorted(heavy & sys.modules.keys()), file=sys.stderr)"
     )
     found = subprocess.run(

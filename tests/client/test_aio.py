@@ -1,6 +1,6 @@
 import inspect
 
-import httpx
+import httpx2
 import pytest
 
 from channeld.client import ApiError, AsyncClient, Client, Publish, Unreachable
@@ -55,14 +55,14 @@ async def test_every_view_asks_its_own() -> None:
 
 
 async def test_with_a_key_it_tries_again() -> None:
-    server = Server((503, {}), httpx.ConnectError("refused"), (200, {"nodes": 1}))
+    server = Server((503, {}), httpx2.ConnectError("refused"), (200, {"nodes": 1}))
     async with client_of(server) as client:
         await client.publish("x", {"type": "y"}, idempotency_key="k")
     assert server.pauses == [2.0, 0.4]
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"), [((422, PROBLEM), ApiError), (httpx.ReadError("lost"), Unreachable)]
+    ("answer", "error"), [((422, PROBLEM), ApiError), (httpx2.ReadError("lost"), Unreachable)]
 )
 async def test_errors(answer: tuple[int, object] | Exception, error: type[Exception]) -> None:
     async with client_of(Server(answer)) as client:

@@ -1,6 +1,6 @@
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from channeld.client import (
@@ -20,7 +20,7 @@ from tests.client.kit import CHANNEL, CONNECTION, MEMBER, PROBLEM, ROOM
 
 
 def answer(ask: ClientRequest[Any], body: object, status: int = 200, **headers: str) -> Any:
-    return read(ask, httpx.Response(status, json=body, headers=headers))
+    return read(ask, httpx2.Response(status, json=body, headers=headers))
 
 
 def test_published() -> None:
@@ -104,7 +104,7 @@ def test_a_refusal_is_raised_with_its_document() -> None:
 @pytest.mark.parametrize("content", [b"<html>", b"[1]", b""])
 def test_a_refusal_that_is_no_document(content: bytes) -> None:
     with pytest.raises(ApiError) as caught:
-        read(requests.channels(), httpx.Response(502, content=content))
+        read(requests.channels(), httpx2.Response(502, content=content))
     assert caught.value.status == 502
 
 

@@ -1,4 +1,4 @@
-import httpx
+import httpx2
 import pytest
 
 from channeld.client import ApiError, Client, Publish, Unreachable
@@ -74,7 +74,7 @@ def test_a_refusal_is_raised() -> None:
 
 
 def test_with_a_key_it_tries_again() -> None:
-    server = Server((503, {}), httpx.ConnectError("refused"), (200, {"nodes": 1}))
+    server = Server((503, {}), httpx2.ConnectError("refused"), (200, {"nodes": 1}))
     with client_of(server) as client:
         assert client.publish("x", {"type": "y"}, idempotency_key="k").nodes == 1
     assert server.pauses == [2.0, 0.4]
@@ -82,14 +82,14 @@ def test_with_a_key_it_tries_again() -> None:
 
 
 def test_without_one_it_does_not() -> None:
-    server = Server(httpx.ReadTimeout("slow"))
+    server = Server(httpx2.ReadTimeout("slow"))
     with client_of(server) as client, pytest.raises(Unreachable, match="slow"):
         client.publish("x", {"type": "y"})
     assert (len(server.asked), server.pauses) == (1, [])
 
 
 def test_in_the_end_it_gives_up() -> None:
-    server = Server(httpx.ConnectError("refused"))
+    server = Server(httpx2.ConnectError("refused"))
     with client_of(server) as client, pytest.raises(Unreachable):
         client.publish("x", {"type": "y"}, idempotency_key="k")
     assert len(server.asked) == 4

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
-import httpx
+import httpx2
 import trio
 
 from channeld.server.http import serve_http
@@ -81,8 +81,8 @@ class Stream:
 class Shim:
     """An ASGI application in front of one server."""
 
-    server: httpx.AsyncClient
-    api: httpx.AsyncClient
+    server: httpx2.AsyncClient
+    api: httpx2.AsyncClient
     streams: dict[str, Stream] = attrs.field(factory=dict)
     made: int = 0
 
@@ -179,7 +179,7 @@ def _as_stream(
     return [(name, kind if name.lower() == b"content-type" else value) for name, value in lines]
 
 
-async def _events(answer: httpx.Response, stream: Stream) -> AsyncIterator[bytes]:
+async def _events(answer: httpx2.Response, stream: Stream) -> AsyncIterator[bytes]:
     waiting = b""
     async for part in answer.aiter_bytes():
         *whole, waiting = (waiting + part).split(b"\n\n")
@@ -232,10 +232,10 @@ def serving(folder: Path) -> Iterator[str]:
 
 async def beside(base: str, api: str, program: list[str], environ: dict[str, str]) -> int:
     """Run a program against a shim of this server, whose address it finds in CONFORMANCE_TEST_URL; its status."""
-    key, patience = {"Authorization": f"Bearer {KEY}"}, httpx.Timeout(60.0)
+    key, patience = {"Authorization": f"Bearer {KEY}"}, httpx2.Timeout(60.0)
     async with (
-        httpx.AsyncClient(base_url=base, timeout=patience) as server,
-        httpx.AsyncClient(base_url=api, headers=key, timeout=patience) as control,
+        httpx2.AsyncClient(base_url=base, timeout=patience) as server,
+        httpx2.AsyncClient(base_url=api, headers=key, timeout=patience) as control,
         trio.open_nursery() as nursery,
     ):
         sockets = bind(["127.0.0.1:0"])

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from durable_streams import stream
 
@@ -42,7 +42,7 @@ class Room:
 
     def __init__(self, folder: Path, base: str) -> None:
         self.url = f"{base}/streams/den"
-        self._api = httpx.Client(
+        self._api = httpx2.Client(
             base_url=(folder / "api.txt").read_text(), headers={"Authorization": f"Bearer {KEY}"}
         )
 

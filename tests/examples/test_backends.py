@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-import httpx
+import httpx2
 import pytest
 
 from channeld.protocol.standard_webhooks import signed_headers
@@ -78,8 +78,8 @@ def answering(make: Callable[[int, Path], Backend], folder: Path) -> Iterator[st
 
 def is_answering(url: str) -> bool:
     try:
-        httpx.get(url, trust_env=False)
-    except httpx.TransportError:
+        httpx2.get(url, trust_env=False)
+    except httpx2.TransportError:
         return False
     return True
 
@@ -107,9 +107,9 @@ def test_the_chat_asks_it(url: str) -> None:
             assert eve.until_closed()[1] == 4401
 
 
-def post(url: str, headers: dict[str, str], body: bytes = WHO) -> httpx.Response:
+def post(url: str, headers: dict[str, str], body: bytes = WHO) -> httpx2.Response:
     fields = {"content-type": "application/json", **headers}
-    return httpx.post(f"{url}/hooks/who", content=body, headers=fields, trust_env=False)
+    return httpx2.post(f"{url}/hooks/who", content=body, headers=fields, trust_env=False)
 
 
 def test_it_takes_what_was_signed_a_moment_ago_and_nothing_else(url: str) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from channeld.client import Client, Publish
@@ -43,7 +43,7 @@ class Api:
         self.served = served
         self.address = served.event("api_started")["bind"][0]
         self.url = f"http://{self.address}"
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE)
+        self.http = httpx2.Client(base_url=self.url, trust_env=False, timeout=PATIENCE)
 
     def status(self, path: str = "/v1/channels", key: str | None = KEY) -> int:
         headers = {} if key is None else {b"authorization": b"Bearer " + key.encode()}
@@ -199,7 +199,7 @@ def test_while_it_drains_it_is_not_ready(api: Api) -> None:
 def test_on_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
     yaml = YAML.replace("127.0.0.1:0", f"unix:{tmp_path}/api.sock", 1)
     serve(yaml.replace(', "${OLD_KEY:-}"', ""), API_KEY=KEY, SECRET=SECRET)
-    transport = httpx.HTTPTransport(uds=f"{tmp_path}/api.sock")
+    transport = httpx2.HTTPTransport(uds=f"{tmp_path}/api.sock")
     with Client("http://localhost", KEY, transport=transport) as client:
         assert client.channel("feed").connections == 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.npm_parts import npm_folder, skip
@@ -146,7 +146,7 @@ def test_nginx_passes_events_on_as_they_come(room: Room) -> None:
     url = f"http://127.0.0.1:{port}/rooms/den"
     with (
         process_of(run, room.folder, environment()) as proxy,
-        httpx.Client(timeout=PATIENCE) as http,
+        httpx2.Client(timeout=PATIENCE) as http,
     ):
         eventually(lambda: _answers(http, f"{url}?offset=-1"))
         with http.stream("GET", url, headers={"Accept": "text/event-stream"}) as stream:
@@ -169,8 +169,8 @@ def test_nginx_passes_events_on_as_they_come(room: Room) -> None:
         proxy.wait()
 
 
-def _answers(http: httpx.Client, url: str) -> bool:
+def _answers(http: httpx2.Client, url: str) -> bool:
     try:
         return http.get(url).status_code == 200
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False

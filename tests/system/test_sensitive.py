@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -257,7 +257,7 @@ def test_what_an_editor_shows(project: Path, name: str) -> None:
 def _api(served: Served, token: str) -> list[str]:
     """What the control API and the console tell people of it: metrics, numbers, channels, the trace of a message."""
     base = f"http://{served.events('api_started')[-1]['bind'][0]}"
-    with httpx.Client(
+    with httpx2.Client(
         base_url=base,
         headers={"authorization": f"Bearer {KEY}"},
         trust_env=False,

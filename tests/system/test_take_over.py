@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 
@@ -111,13 +111,13 @@ def test_the_addresses_are_free_from_the_begin_of_the_drain(serve: Serve) -> Non
         first.event("server_draining")
         # Until another server comes there, the first one tells its load balancer on the API's address, too.
         ready = f"http://127.0.0.1:{api}/health/ready"
-        assert httpx.get(ready, trust_env=False).status_code == 503
+        assert httpx2.get(ready, trust_env=False).status_code == 503
         second = serve(yaml)
-        eventually(lambda: httpx.get(ready, trust_env=False).status_code == 200)
+        eventually(lambda: httpx2.get(ready, trust_env=False).status_code == 200)
         second.event("api_started")
         # From now on nobody reaches the first.
         eventually(lambda: listeners(api) == 1)
-        assert {httpx.get(ready, trust_env=False).status_code for _ in range(9)} == {200}
+        assert {httpx2.get(ready, trust_env=False).status_code for _ in range(9)} == {200}
         assert first.process.poll() is None
         with second.connect("/room") as client:
             assert client.ask("ping")["type"] == "pong"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from channeld.client import Client as ApiClient
@@ -180,7 +180,7 @@ def test_a_revoked_token_is_refused_by_both_workers_and_by_one_that_comes_later(
 
 def metrics(served: Served) -> str:
     url = f"http://{api_address(served)}/metrics"
-    return httpx.get(url, trust_env=False, timeout=PATIENCE).text
+    return httpx2.get(url, trust_env=False, timeout=PATIENCE).text
 
 
 def counters(served: Served) -> dict[str, float]:
