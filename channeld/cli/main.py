@@ -5,12 +5,14 @@ interrupted; 141 nobody reads the output any more. To add a command, add its row
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Final, NoReturn
 
 import click
@@ -53,6 +55,16 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """Name → (module whose `command` it is, or `module:name`, and the line that `--help` shows without importing the module)."""
 
 
+def _imported(module: str) -> ModuleType:
+    """A command's module. What is imported lives to the end, so to look at it for garbage meanwhile is for nothing."""
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 class _Commands(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -64,7 +76,7 @@ class _Commands(click.Group):
         if row is None:
             return None
         module, _, name = row[0].partition(":")
-        command = getattr(import_module(module), name or "command")
+        command = getattr(_imported(module), name or "command")
         if not isinstance(command, click.Command):
             raise TypeError(f"{row[0]}.command is not a click command")
         return command
