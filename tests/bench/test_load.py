@@ -1,6 +1,7 @@
 """The load client believes no server: a spoilt delivery ends the measurement."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -10,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
+
+import install  # type: ignore[import-not-found]
+
 HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parents[1] / "bench" / "load.c"
+SOURCE = install.BENCH / "load.c"
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
@@ -19,7 +24,8 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C co
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("bench") / "load"
-    subprocess.run(["cc", "-std=c11", "-Werror", "-Wall", "-o", target, SOURCE], check=True)
+    command = ["cc", "-std=c11", "-Werror", "-Wall", "-o", target, SOURCE]
+    subprocess.run([*command, *(install.TLS_FLAGS if install.has_openssl() else ())], check=True)
     return target
 
 
@@ -101,3 +107,43 @@ def test_fails_loudly_on_a_spoilt_delivery(client: Path, ports: list[int], compl
     done = fan(client, "--port", f"{ports[0]}", "--path", "/fan")
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+@pytest.mark.skipif(
+    not install.has_openssl() or shutil.which("openssl") is None, reason="needs OpenSSL and zlib"
+)
+@pytest.mark.parametrize(
+    ("flavour", "options"),
+    [
+        ("tls", ["--tls", "1"]),
+        ("deflate", ["--deflate", "permessage-deflate; client_max_window_bits"]),
+        ("deflate", ["--deflate", "permessage-deflate; server_no_context_takeover"]),
+    ],
+)
+def test_checks_every_delivery_over_tls_and_compressed(
+    client: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flavour: str, options: list[str]
+) -> None:
+    monkeypatch.setattr(install, "BUILD", tmp_path)
+    certificate, key = map(str, install.certificate())
+    message = tmp_path / "message.json"
+    message.write_text('{"type":"big","text":"' + "#" * 40 + '","more":[' + "1," * 40_000 + "1]}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    security = {"BENCH_CERTIFICATE": certificate, "BENCH_KEY": key, "BENCH_FLAVOUR": flavour}
+    command = [
+        sys.executable,
+        str(install.BENCH / "peers" / "websockets_peer.py"),
+        str(port),
+        "asyncio",
+    ]
+    with subprocess.Popen(command, env=os.environ | security) as server:
+        while server.poll() is None and not is_listening(port):
+            pass
+        where = ["--port", f"{port}", "--path", "/fan", "--message", str(message), *options]
+        done = fan(client, *where)
+        refused = fan(client, "--port", f"{port}", "--path", "/fan", "--deflate", "unknown")
+        server.kill()
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert (result["rewritten"], result["count"] > 0) == (0, True)
+    assert refused.returncode == 1
