@@ -394,6 +394,7 @@ class App:
         self._leaves.set()
         await self.server.stop_accepting(drain.over)
         self.engine.drain(drain.over)
+        self.calls.waits.end()
         await self.server.drain(drain.over)
         await self._see_off()
         if self.webhooks is not None:

@@ -17,6 +17,7 @@ __all__ = [
     "Later",
     "Pending",
     "Promise",
+    "in_task",
     "resolved",
     "run_sync",
     "start",
@@ -66,6 +67,11 @@ class Pending(Generic[T]):
     def close(self) -> None:
         """Give it up: what it holds is released (PEP 342)."""
         self._coroutine.close()
+
+
+def in_task(pending: Awaitable[T]) -> Awaitable[T]:
+    """The same, to be awaited in a task: also a coroutine that was made for `start`, and has not begun."""
+    return Pending(pending) if isinstance(pending, Coroutine) else pending
 
 
 class Promise(Protocol):

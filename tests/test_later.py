@@ -8,7 +8,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from channeld.later import Continuation, Pending, resolved, run_sync, start, yield_to_task
+from channeld.later import Continuation, Pending, in_task, resolved, run_sync, start, yield_to_task
 
 
 async def test_coroutine_that_waits_for_nothing_is_done_at_once() -> None:
@@ -168,3 +168,15 @@ async def test_a_continuation_can_be_awaited_too(error: Exception | None) -> Non
     promise.error = error
     await Continuation(promise, seen.append)
     assert seen == [error]
+
+
+async def test_a_task_may_run_what_was_made_to_be_started() -> None:
+    async def slow() -> int:
+        await trio.lowlevel.checkpoint()
+        return 2
+
+    async def work() -> int:
+        return await resolved(slow())
+
+    assert await in_task(work()) == 2
+    assert await in_task(Pending(work())) == 2

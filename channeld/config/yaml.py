@@ -39,6 +39,7 @@ MAX_DEPTH = 64
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STYLES: dict[str | None, Style] = {"'": "single", '"': "double", "|": "literal", ">": "folded"}
+_DATES = ("/deprecated/since", "/deprecated/sunset")
 _CORE_TAG = "tag:yaml.org,2002:"
 _TAG_TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
 _TEMPLATE = re.compile(
@@ -377,7 +378,8 @@ class _Composer:
 
     def _check_yaml11(self, raw: str, span: tuple[int, int], pointer: str) -> None:
         meaning = yaml11_reading(raw)
-        if meaning is None:
+        # Where the language wants a date, every reader takes it for one.
+        if meaning is None or (meaning == "a date" and pointer.endswith(_DATES)):
             return
         value = resolve(raw)
         now = "a string" if isinstance(value, str) else f"the number {value}"

@@ -13,7 +13,7 @@ from channeld.broker.once import Once
 from channeld.engine import rates
 from channeld.engine.ports import Waiting
 from channeld.engine.session import Session, State
-from channeld.later import Pending, resolved
+from channeld.later import resolved
 from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
@@ -99,11 +99,11 @@ class Holding:
         if rates.is_shared(self._session, message):
             # No other is asked for until this one is answered.
             self._asked.add(type)
-            return self._session.engine.runtime.spawn(Pending(self._ask(slot, message, now)))
+            return self._session.engine.runtime.spawn(self._ask(slot, message, now))
         wait = rates.take_allowance(self._session, message, slot[1], now)
         if wait:
             return self._wake(type, now + wait)
-        return self._session.engine.runtime.spawn(Pending(self._release(slot, now)))
+        return self._session.engine.runtime.spawn(self._release(slot, now))
 
     async def _ask(self, slot: Slot, message: MessagePlan, now: float) -> None:
         wait = await rates.admit(self._session, message, slot[1], now)

@@ -124,7 +124,7 @@ class Runtime(Protocol):
         """Let everybody else have a turn."""
 
     def spawn(self, pending: Awaitable[object]) -> None:
-        """Await it in a task of its own; an exception in it is logged, never let out."""
+        """Await it in a task of its own, `in_task`; an exception in it is logged, never let out."""
 
 
 @attrs.frozen(slots=True)

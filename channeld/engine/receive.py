@@ -78,6 +78,19 @@ class Receiver(Session):
             return Pending(self._receive_when_idle(self.in_flight, handle))
         return self._handle(kind, frame, id, now)
 
+    def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
+        """Take what a client that comes back had asked for before; what is refused of it now is not counted as its error."""
+        arrival, self.error_arrival = self.error_arrival, 0.0
+        pending = self.receive(text, now)
+        if pending is not None:
+            return Pending(self._restore_errors(pending, arrival))
+        self.error_arrival = arrival
+        return None
+
+    async def _restore_errors(self, pending: Awaitable[None], arrival: float) -> None:
+        await pending
+        self.error_arrival = arrival
+
     def _handle(
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | Continuation | None:

@@ -17,7 +17,7 @@ from channeld.hub.presence import nobody_in
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
 
-__all__ = ["may_subscribe", "renew", "revise"]
+__all__ = ["may_subscribe", "renew", "revise", "verify_renewal"]
 
 
 def may_subscribe(session: Session, room: str) -> bool:
@@ -28,7 +28,7 @@ def may_subscribe(session: Session, room: str) -> bool:
 
 async def renew(session: Session, token: str, id: str | int | None) -> None:
     """A live connection brought a new token: the same user's, or the connection ends."""
-    found = await _verify(session, token)
+    found = await verify_renewal(session, token)
     if not session.is_in(State.OPEN):
         return None
     if isinstance(found, Denied):
@@ -42,7 +42,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     return await _revise(session, session.channel, "renewed", asks_hook=True)
 
 
-async def _verify(session: Session, token: str) -> Grant | Denied:
+async def verify_renewal(session: Session, token: str) -> Grant | Denied:
     """Ask every authenticator of the channel, wherever it looks for the tokens of handshakes."""
     engine, channel = session.engine, session.channel
     outcome = Denied("no authenticator takes this token")

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.engine.errors import refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
 from channeld.hub.hub import with_position
@@ -188,4 +189,7 @@ async def leave(
         frame["reason"] = reason
     session.answer(frame, id)
     if channel.on_unsubscribe is not None:
-        await call_hook(session, channel.on_unsubscribe, room)
+        try:
+            await call_hook(session, channel.on_unsubscribe, room)
+        except Exception as error:  # it cannot refuse, and the client's frame has been answered
+            refuse_for(session, error, None)

@@ -24,7 +24,7 @@ from channeld.engine.in_flight import InFlight
 from channeld.engine.limits import REFUSED, take
 from channeld.engine.ports import Held, Peer, Surroundings
 from channeld.hooks import Request
-from channeld.later import Pending, start
+from channeld.later import start
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, Json, encode
@@ -330,8 +330,7 @@ class Session:
             await verb
         finally:
             if self.chores:
-                rest = self._perform_rest(Pending(self.chores.popleft()))
-                self.engine.runtime.spawn(rest)
+                self.engine.runtime.spawn(self._perform_rest(self.chores.popleft()))
             else:
                 self.chores = None
 

@@ -35,9 +35,13 @@ Frame: TypeAlias = dict[str, Any]
 # orjson encodes 254 levels and decodes 1,024; what was accepted must go out again, in an `emit` or a `history` frame.
 DEEPEST = 200
 
-# Every digit as `0`, anything else as a space: a number with 19 digits is then found by one search for a text.
-_AS_ZEROS = bytes(ord("0") if 48 <= byte <= 57 else ord(" ") for byte in range(256))
-_NINETEEN = b"0" * 19
+# Every digit as `0`, what may stand before a number in an object as a space: a number with 19 digits is then found by one
+# search for a text, and one that is a whole string, as long ids are, is not.
+_AS_ZEROS = bytes(
+    ord("0") if byte in b"0123456789" else ord(" ") if byte in b"[:,- \t\r\n" else ord("x")
+    for byte in range(256)
+)
+_NINETEEN = b" " + b"0" * 19
 # What opens as one step down, what closes as one up (255 is -1 as a signed byte).
 _AS_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{[}]")

@@ -16,7 +16,7 @@ from channeld.later import Pending
 from channeld.protocol.codes import CloseCode
 from channeld.server.handshake import Accept
 from channeld.server.ports import StreamClient
-from channeld.server.reads import Refused, read
+from channeld.server.reads import Refused, Waits, read
 from channeld.server.transports.call import CallAgreement, Post, Preflight
 from channeld.server.transports.transport import Agreement, Respond
 from channeld.server.transports.web import answer, problem_of
@@ -53,11 +53,12 @@ class _Wrong(Exception):
 
 @attrs.define(eq=False)
 class Calls:
-    """One per server. `streams` are this node's connections that read events, by their secrets."""
+    """One per server. `streams` are this node's connections that read events, by their secrets; `waits` its long-polls."""
 
     engine: Engine
     streams: dict[str, StreamClient] = attrs.field(factory=dict)
     forward: Forward | None = None
+    waits: Waits = attrs.field(factory=Waits)
 
     async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
         """Answer a call whose body is whole; it never raises for what a client sent."""
@@ -84,7 +85,7 @@ class Calls:
     async def _read(self, call: Accept, agreement: Agreement, respond: Respond) -> None:
         if not isinstance(agreement, CallAgreement):
             return
-        why = await read(self.engine, call, agreement.fields, agreement.method, respond)
+        why = await read(self.engine, self.waits, call, agreement.fields, agreement.method, respond)
         if why is not None:
             code, reason, error = why
             data = problem_of(code, reason, error, *agreement.fields)[1]

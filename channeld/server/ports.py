@@ -46,6 +46,9 @@ class Session(Protocol):
         Without one the next message may come, even if the answer to this one is still to come.
         """
 
+    def receive_again(self, text: bytes, now: float, /) -> Awaitable[None] | None:
+        """Likewise of what a client that comes back had asked for before."""
+
     def settled(self) -> Awaitable[None] | None:
         """Wait until every message that was taken has been answered; None: it has been."""
 

@@ -5,7 +5,8 @@ they are delivered. Reading changes nothing. Sections are those of the Durable S
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -24,7 +25,7 @@ from channeld.server.transports.call import CallAgreement
 from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import EVENT_HEAD, answer
 
-__all__ = ["LONGEST_POLL", "LONGEST_STREAM", "Refused", "read"]
+__all__ = ["LONGEST_POLL", "LONGEST_STREAM", "Refused", "Waits", "read"]
 
 LONGEST_POLL: Final = 30.0
 LONGEST_STREAM: Final = 60.0
@@ -58,6 +59,30 @@ class _Chunk:
         return b"[" + b",".join(self.frames) + b"]"
 
 
+class Waits:
+    """The reads that wait for something to come; a drain ends their waiting, and they are answered."""
+
+    def __init__(self) -> None:
+        self._scopes: set[trio.CancelScope] = set()
+        self.are_over = False
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Wait that long at most."""
+        with trio.move_on_after(0 if self.are_over else seconds) as scope:
+            self._scopes.add(scope)
+            try:
+                yield
+            finally:
+                self._scopes.discard(scope)
+
+    def end(self) -> None:
+        """End them all, and those that come."""
+        self.are_over = True
+        for scope in self._scopes:
+            scope.cancel()
+
+
 class _Watcher:
     """Hears what is delivered to the room, bounded: who reads on finds the rest in the history."""
 
@@ -76,6 +101,7 @@ class _Stream:
     engine: Engine
     topic: Topic
     keep: History
+    waits: Waits
     query: Mapping[str, str]
     lines: tuple[str, ...]
     has_begun: bool = False
@@ -117,7 +143,7 @@ class _Stream:
             await Pending(self.engine.hub.watch(self.topic, watcher))
         try:
             chunk = await self.chunk(offset)
-            with trio.move_on_after(seconds):
+            with self.waits.within(seconds):
                 while not chunk.frames:
                     await watcher.heard.wait()
                     watcher.heard = trio.Event()
@@ -161,7 +187,12 @@ def _bounded(page: Page) -> _Chunk:
 
 
 async def read(
-    engine: Engine, call: Accept, lines: tuple[str, ...], method: str, respond: Respond
+    engine: Engine,
+    waits: Waits,
+    call: Accept,
+    lines: tuple[str, ...],
+    method: str,
+    respond: Respond,
 ) -> tuple[int, str, Mapping[str, object] | None] | None:
     """Answer a read.
 
@@ -182,7 +213,7 @@ async def read(
             return reading.refusal or (CloseCode.FORBIDDEN, "forbidden", None)
         topic = Topic("room", channel.name, reading.room)
         keep = engine.hub.kept(topic, channel.history) or channel.history
-        stream = _Stream(engine, topic, keep, call.request.query, lines)
+        stream = _Stream(engine, topic, keep, waits, call.request.query, lines)
         with trio.CancelScope() as scope:
             reading.when_refused(scope.cancel)
             if isinstance(call.agreement, CallAgreement) and call.agreement.ending is not None:
@@ -237,7 +268,7 @@ async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
     respond("\r\n".join((*head, "Connection: close", "", "")).encode("latin-1"))
     end = trio.current_time() + LONGEST_STREAM
     respond(_events(stream, chunk))
-    while (left := end - trio.current_time()) > 0:
+    while (left := end - trio.current_time()) > 0 and not stream.waits.are_over:
         chunk = await (stream.wait(chunk.next, left) if chunk.is_last else stream.chunk(chunk.next))
         if chunk.frames:
             respond(_events(stream, chunk))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import trio
 
 from channeld.groups import leaves
-from channeld.later import Pending
+from channeld.later import Pending, in_task
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 from channeld.timers import Timers
@@ -160,7 +160,7 @@ class TrioRuntime:
 
     async def _contain(self, pending: Awaitable[object]) -> None:
         try:
-            await pending
+            await in_task(pending)
         except Exception as error:  # its spawner is not there to be told
             log("task_failed", task=getattr(pending, "__qualname__", None), exception=error)
 

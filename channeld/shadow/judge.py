@@ -12,14 +12,14 @@ from typing import Final
 
 import attrs
 
-from channeld.auth.authenticator import Grant, KeySet
+from channeld.auth.authenticator import Denied, Grant, KeySet
 from channeld.broker.memory import MemoryBroker
 from channeld.engine import rates, rooms, routing
 from channeld.engine.authenticate import verify_message_token
 from channeld.engine.debts import leave_debt, take_over_debt
 from channeld.engine.engine import Engine
 from channeld.engine.limits import REFUSED, take
-from channeld.engine.renewal import may_subscribe
+from channeld.engine.renewal import may_subscribe, verify_renewal
 from channeld.engine.session import Origin, Session
 from channeld.hooks import Request
 from channeld.hub.fanout import DirectFanout
@@ -40,6 +40,11 @@ Crowd = Callable[[str], tuple[int, int]]
 
 DROPPED: Final = "dropped"
 """The reason for a message that `over: drop` would not have routed: nobody would have been told."""
+HELD: Final = "held"
+"""The reason for a message that `over: latest` would have kept for later, and a newer one would replace."""
+
+
+_OVER: Final = {"drop": DROPPED, "latest": HELD}
 
 
 @attrs.frozen(slots=True)
@@ -134,16 +139,27 @@ class Judge:
         outcome = await self._identify(session, request, own, token)
         if outcome is not None:
             return outcome if isinstance(outcome, Turned) else None
-        claim = unmet(match.channel.require, session)
-        if claim is not None:
-            return Turned(ErrorCode.FORBIDDEN.value, f"require: {claim}")
-        names = rooms.wanted(session)
-        if names is None:
-            return Turned(ErrorCode.FORBIDDEN.value, "rooms: not a valid name")
-        session.rooms = {name: Topic("room", match.channel.name, name) for name in names}
+        refusal = _settle(session)
+        if refusal is not None:
+            return refusal
         take_over_debt(session)
         session.request = None
         return session
+
+    async def renew(self, session: ShadowSession, own: Session, token: str) -> Turned | None:
+        """Why a new token, which the configuration that serves has taken, would have ended the connection; None if not."""
+        channel = session.channel
+        if _is_same_auth(channel, own.channel) or any(auth.hook for auth in channel.auth):
+            session.claims = own.claims
+        elif channel.auth:
+            found = await verify_renewal(session, token)
+            if isinstance(found, Denied):
+                reason = found.reason if found.is_final else None
+                return None if reason is None else Turned(ErrorCode.UNAUTHORIZED.value, reason)
+            if found.user.id != session.user_id:
+                return Turned(ErrorCode.UNAUTHORIZED.value, "renewal for another user")
+            session.claims = found.user.claims
+        return _settle(session)
 
     def _match(self, request: Request) -> Match | Turned:
         """The channel, where the server would open a session."""
@@ -223,9 +239,7 @@ class Judge:
             return reason
         if not message.accepts(frame):
             return ErrorCode.INVALID_MESSAGE.value
-        if message.require and unmet(message.require, session, frame) is not None:
-            return ErrorCode.FORBIDDEN.value
-        return _routes(session, own, message, frame)
+        return _refuses_valid(session, own, message, frame, now)
 
     def refuses_verb(self, session: Session, own: Session, kind: str, frame: Frame) -> str | None:
         """Why one of the protocol's own frames would be refused; None if it would not be."""
@@ -252,11 +266,35 @@ class Judge:
         return f"require: {claim}" if reason == ErrorCode.FORBIDDEN and claim is not None else ""
 
 
+def _settle(session: Session) -> Turned | None:
+    """Let a user in whose claims are known, or say why not."""
+    claim = unmet(session.channel.require, session)
+    if claim is not None:
+        return Turned(ErrorCode.FORBIDDEN.value, f"require: {claim}")
+    names = rooms.wanted(session)
+    if names is None:
+        return Turned(ErrorCode.FORBIDDEN.value, "rooms: not a valid name")
+    session.rooms = {name: Topic("room", session.channel.name, name) for name in names}
+    return None
+
+
 def _is_same_auth(one: ChannelPlan, other: ChannelPlan) -> bool:
     """Whether the same authenticators are asked, in the same order: then they say the same."""
     return [(auth.name, auth.declared) for auth in one.auth] == [
         (auth.name, auth.declared) for auth in other.auth
     ]
+
+
+def _refuses_valid(
+    session: Session, own: Session, message: MessagePlan, frame: Frame, now: float
+) -> str | None:
+    """What comes after the schema."""
+    if message.require and unmet(message.require, session, frame) is not None:
+        return ErrorCode.FORBIDDEN.value
+    reason = _routes(session, own, message, frame)
+    if reason is None and message.rate_looks_inside:
+        return _take(session, message, _room_of(session, message, frame), now)
+    return reason
 
 
 def _routes(session: Session, own: Session, message: MessagePlan, frame: Frame) -> str | None:
@@ -304,13 +342,20 @@ def _without_key(message: MessagePlan, frame: Frame) -> Frame:
 
 
 def _over_rate(session: Session, message: MessagePlan, now: float) -> str | None:
-    rate = message.rate
-    if rate is None or message.rate_looks_inside:
-        # A held message is not refused, and a room's rate depends on everybody in it, on every node.
+    # One that has to know the room, or that holds the newest, is asked when the rest is known to be good.
+    return None if message.rate_looks_inside else _take(session, message, None, now)
+
+
+def _take(session: Session, message: MessagePlan, room: Topic | None, now: float) -> str | None:
+    if message.rate is None or not rates.take_allowance(session, message, room, now):
         return None
-    if not rates.take_allowance(session, message, None, now):
-        return None
-    return DROPPED if rate.over == "drop" else ErrorCode.RATE_LIMITED.value
+    return _OVER.get(message.rate.over, ErrorCode.RATE_LIMITED.value)
+
+
+def _room_of(session: Session, message: MessagePlan, frame: Frame) -> Topic | None:
+    """The room whose rate is meant; `_routes` has seen to it that the client is there."""
+    inside = next((target for target in message.targets if target.in_room), None)
+    return None if inside is None else inside.topic(session, frame)
 
 
 def _enter(session: Session, own: Session, room: str) -> bool:

@@ -33,6 +33,12 @@ class Asked(Protocol):
     def tell(self, session: "ShadowedReceiver", kind: str, frame: Frame, reason: str) -> None:
         """A frame was taken that would have been refused."""
 
+    def renew(self, session: "ShadowedReceiver", token: str) -> None:
+        """A new token was taken: ask whether it would have been, and take `shadow` away where not."""
+
+    def leave(self, session: "ShadowedReceiver", now: float) -> None:
+        """The connection has ended, and its shadow with it."""
+
     def give_up(self, session: "ShadowedReceiver", error: Exception) -> None:
         """The judge has failed: this connection is not asked about any more."""
 
@@ -74,9 +80,7 @@ class ShadowedReceiver(Receiver):
         """As it is; the shadow goes with it."""
         pending = super().closed(code, reason, now)
         self._handshake = None
-        if self.shadow is not None:
-            self._asked.judge.leave(self.shadow, now)
-            self.shadow = None
+        self._asked.leave(self, now)
         return pending
 
     def refuse(
@@ -125,7 +129,10 @@ class ShadowedReceiver(Receiver):
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
         if kind == "authenticate":
-            return _after(super()._receive_control(kind, frame, id, now), self._renewed)
+            token = frame.get("token")
+            return _after(
+                super()._receive_control(kind, frame, id, now), lambda: self._renewed(token)
+            )
         asks = kind in RESERVED_CLIENT and kind != "ping"
         reason, before = self._ask(kind, frame, now) if asks else None, self._refusals
         pending = super()._receive_control(kind, frame, id, now)
@@ -144,10 +151,9 @@ class ShadowedReceiver(Receiver):
             asked.give_up(self, error)
             return None
 
-    def _renewed(self) -> None:
-        """A new token: the other configuration knows the user by the claims that were verified here."""
-        if self.shadow is not None and self.shadow.user_id == self.user_id:
-            self.shadow.claims = self.claims
+    def _renewed(self, token: Json) -> None:
+        if self.shadow is not None and self.state is State.OPEN and isinstance(token, str):
+            self._asked.renew(self, token)
 
     def _tell(
         self,

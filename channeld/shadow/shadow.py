@@ -1,21 +1,27 @@
 """The other configuration as the server holds it: makes the sessions that ask, counts, shows examples, sums up."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from channeld.auth.authenticator import KeySet
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.engine import Engine
 from channeld.engine.ports import Peer, Surroundings
+from channeld.engine.session import State
 from channeld.hooks import Request
 from channeld.later import start
 from channeld.plan.plan import ChannelPlan, Plan
+from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Frame, Json
-from channeld.shadow.judge import Crowd, Judge, ShadowSession
+from channeld.shadow.judge import Crowd, Judge, ShadowSession, Turned
 from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import HANDSHAKE, Tally, TallyKey
 from channeld.telemetry import Sample, log
 
 __all__ = ["Shadow"]
+
+
+_REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_user")
 
 
 def _nobody(_address: str) -> tuple[int, int]:
@@ -43,6 +49,7 @@ class Shadow:
         self.judge = Judge(plan, engine, key_sets or {}, crowd)
         clock = engine.runtime.clock
         self.tally = Tally(clock, clock.wall())
+        self._of_users: dict[tuple[str, str], list[ShadowedReceiver]] = {}
         engine.make_session = self._make_session
 
     def begin(self) -> None:
@@ -90,17 +97,67 @@ class Shadow:
         self.tally.handshakes += 1
         if isinstance(outcome, ShadowSession):
             session.shadow = outcome
+            self._replace_oldest(session, outcome)
+        else:
+            self._turn(session, HANDSHAKE, outcome)
+
+    def renew(self, session: ShadowedReceiver, token: str) -> None:
+        """A new token was taken: ask whether it would have been, and take `shadow` away where not."""
+        rest = start(self._renew(session, token))
+        if rest is not None:
+            self._engine.runtime.spawn(rest)
+
+    async def _renew(self, session: ShadowedReceiver, token: str) -> None:
+        if session.shadow is None:
             return
-        key = TallyKey(session.channel.name, HANDSHAKE, outcome.reason)
-        if self.tally.count(key):
-            log(
-                "shadow_refused",
-                channel=key.channel,
-                reason=key.reason,
-                why=outcome.why,
-                user=session.user_id,
-                connection=session.connection_id,
-            )
+        try:
+            refusal = await self.judge.renew(session.shadow, session, token)
+        except Exception as error:  # whatever the other configuration brings, this one serves on
+            self.give_up(session, error)
+            return
+        if refusal is not None:
+            self._turn(session, "authenticate", refusal)
+
+    def _replace_oldest(self, session: ShadowedReceiver, shadow: ShadowSession) -> None:
+        """One more connection of a user: the oldest over `connections_per_user` would have been closed."""
+        most = shadow.channel.limits.connections_per_user
+        if most is None or shadow.user_id is None:
+            return
+        others = self._of_users.setdefault((shadow.channel.name, shadow.user_id), [])
+        others.append(session)
+        for oldest in others[: max(0, len(others) - most)]:
+            # One that the configuration that serves has just closed is news to nobody.
+            if oldest.is_in(State.OPEN):
+                self._turn(oldest, HANDSHAKE, _REPLACED)
+
+    def _turn(self, session: ShadowedReceiver, kind: str, refusal: Turned) -> None:
+        """The connection would not be there: count that, show an example, and ask nothing more about it."""
+        self.leave(session, self._engine.runtime.clock.monotonic())
+        key = TallyKey(session.channel.name, kind, refusal.reason)
+        if not self.tally.count(key):
+            return
+        log(
+            "shadow_refused",
+            channel=key.channel,
+            **({"message": kind} if kind else {}),
+            reason=key.reason,
+            why=refusal.why,
+            user=session.user_id,
+            connection=session.connection_id,
+        )
+
+    def leave(self, session: ShadowedReceiver, now: float) -> None:
+        """The connection has ended, or would have: its shadow goes."""
+        shadow, session.shadow = session.shadow, None
+        if shadow is None:
+            return
+        self.judge.leave(shadow, now)
+        user = (shadow.channel.name, shadow.user_id or "")
+        others = self._of_users.get(user, [])
+        if session in others:
+            others.remove(session)
+        if not others:
+            self._of_users.pop(user, None)
 
     def tell(self, session: ShadowedReceiver, kind: str, frame: Frame, reason: str) -> None:
         """A frame was taken that would have been refused: count it, and show one a minute of each kind."""
@@ -121,7 +178,7 @@ class Shadow:
 
     def give_up(self, session: ShadowedReceiver, error: Exception) -> None:
         """The judge has failed: the connection is not asked about any more."""
-        session.shadow = None
+        self.leave(session, self._engine.runtime.clock.monotonic())
         log("shadow_failed", channel=session.channel.name, exception=error)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import trio
 import trio.testing
 
+from channeld.later import in_task
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.server.runtime import own_cancellation
 from channeld.timers import Timers
@@ -128,7 +129,7 @@ class VirtualRuntime:
 
     async def _contained(self, pending: Awaitable[object]) -> None:
         try:
-            await pending
+            await in_task(pending)
         except Exception as error:  # shown by the test's runner, at its end
             self.failures.append(error)
 

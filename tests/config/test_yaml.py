@@ -64,6 +64,11 @@ def test_the_text_and_the_number_are_one_key() -> None:
     assert codes("1: a\n'1': b\n") == ["CH004"]
 
 
+def test_a_date_where_one_is_wanted_is_none() -> None:
+    assert codes("m: {deprecated: {since: 2026-11-01, sunset: 2027-06-30}}") == []
+    assert codes("m: {deprecated: {note: 2026-11-01, since: 1:30}}") == ["CH005", "CH005"]
+
+
 @pytest.mark.parametrize("value", ["yes", "NO", "on", "010", "1_000", "12:30", "2026-01-01"])
 def test_a_value_that_yaml11_reads_otherwise_is_a_warning(value: str) -> None:
     assert codes(f"a: {value}") == ["CH005"]

@@ -11,6 +11,8 @@ from channeld.engine.session import Session
 from channeld.hooks import Reject
 from channeld.plan.plan import MessageCounters
 
+NO_FIELDS: Mapping[str, object] = {}
+
 
 class Recorder:
     """As much of a session as is asked for."""
@@ -18,7 +20,9 @@ class Recorder:
     def __init__(self) -> None:
         self.said: list[tuple[object, ...]] = []
 
-    def refuse(self, code: str, message: str, id: object, fields: Mapping[str, object]) -> None:
+    def refuse(
+        self, code: str, message: str, id: object = None, fields: Mapping[str, object] = NO_FIELDS
+    ) -> None:
         self.said.append((str(code), dict(fields)))
 
     def is_in(self, *states: object) -> bool:

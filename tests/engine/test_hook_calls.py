@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from channeld.testing import TestApp, VirtualRuntime, running
+from tests.engine.conftest import Serve
 
 HOOKS = """
 from contextlib import asynccontextmanager
@@ -237,6 +238,7 @@ async def test_hooks_bug_is_an_internal_error_with_a_ref_and_nothing_else(
         await client.send({"type": type, "text": "hi", "id": 1})
         error = await client.receive()
         assert (error["code"], error["id"]) == ("INTERNAL_ERROR", 1)
+        assert error.keys() == {"type", "code", "message", "id", "ref"}
         assert "secret" not in str(error)
         assert error["ref"] in capsys.readouterr().err
         await client.send({"type": "ping"})
@@ -523,3 +525,30 @@ async def test_a_hook_s_number_that_json_cannot_say_is_its_failure(shared: Path)
         client = await app.connect("/shared")
         await client.send({"type": "nothing", "id": 1})
         assert (await client.receive())["code"] == "INTERNAL_ERROR"
+
+
+async def test_what_an_unsubscribe_hook_raises_answers_no_frame(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.joinpath("leaving_hooks.py").write_text(
+        "from channeld import Reject\n"
+        "def left(ctx, room):\n"
+        "    raise Reject('stay', code='STAY') if room == 'a' else ValueError('oops')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = """
+  lobby:
+    path: /lobby
+    auth: session
+    rooms: {subscribe: {allow: ["*"]}}
+    hooks: {unsubscribe: "leaving_hooks:left"}
+"""
+    async with serve(config) as app:
+        client = await app.connect("/lobby", user="ann")
+        for room, code in (("a", "STAY"), ("b", "INTERNAL_ERROR")):
+            await client.send({"type": "subscribe", "room": room})
+            await client.received()
+            await client.send({"type": "unsubscribe", "room": room, "id": 1})
+            left, error = await client.received()
+            assert left == {"type": "unsubscribed", "room": room, "id": 1}
+            assert (error["code"], "id" in error) == (code, False)

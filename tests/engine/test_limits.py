@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channeld.config.model import Rate
-from channeld.engine.limits import REFUSED, retry_after, take
+from channeld.engine.limits import REFUSED, retry_after, retry_until, take
 
 
 def test_burst_passes_then_one_a_period() -> None:
@@ -46,3 +46,16 @@ def test_waiting_as_told_is_enough(limit: int, period: float, burst: int) -> Non
     while (after := take(arrival, now, rate)) != REFUSED:
         arrival = after
     assert take(arrival, now + retry_after(arrival, now, rate), rate) != REFUSED
+
+
+def test_a_client_that_is_exactly_on_time_passes_and_an_early_one_does_not() -> None:
+    rate = Rate(limit=1, period=1.0, burst=1)
+    arrival = take(0.0, 100.0, rate)
+    assert arrival == 101.0
+    assert take(arrival, 101.0, rate) == 102.0
+    assert take(arrival, 101.0 - 1e-6, rate) == REFUSED
+
+
+def test_the_time_to_wait_is_in_whole_milliseconds_and_never_none() -> None:
+    waits = [retry_until(100.0 + left, 100.0) for left in (-1.0, 0.0, 0.0005, 0.0625, 2.0)]
+    assert waits == [0.001, 0.001, 0.001, 0.063, 2.0]

@@ -6,8 +6,10 @@ from typing import Any
 
 import jwt
 import pytest
+import trio
 
 from channeld.broker.broker import BrokerUnavailable
+from channeld.later import resolved
 from channeld.plan.load import load_plan
 from channeld.testing import Client, TestApp, running
 from tests.engine import conftest
@@ -253,6 +255,26 @@ async def test_where_the_broker_is_away_a_reload_sends_connections_away(
         reload(app, tmp_path, "team-{", "group-{")
         assert (await ann.wait_closed())[0] == 1012
         assert [type(failure) for failure in app.runtime.failures] == [BrokerUnavailable]
+
+
+async def test_a_reload_moves_connections_also_where_the_broker_takes_its_time(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="a")
+        broker = app.engine.hub.broker
+        at_once = broker.since
+
+        async def later(*asked: Any) -> object:
+            await trio.lowlevel.checkpoint()
+            return await resolved(at_once(*asked))
+
+        monkeypatch.setattr(broker, "since", later)
+        reload(app, tmp_path, "team-{", "group-{")
+        assert rooms_told(await ann.received()) == [
+            ("unsubscribed", "team-a", "reloaded"),
+            ("subscribed", "group-a", None),
+        ]
 
 
 BOARD = """

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -19,8 +20,8 @@ START, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 # Cut by the keep-alive, which takes 45 s as shipped.
 _KEPT_ALIVE = ("frozen", "vanished")
 _HEAD = """\
-| attack | size | p50 before / during / after, ms | p99 | longest | RSS before / peak / after, MiB | files | CPU of time, s |
-|---|---|---|---|---|---|---|---|"""
+| attack | size | p50 alone / equal load / during / after, ms | p99 | during ÷ equal load | longest | RSS before / peak / after, MiB | files | CPU of time, s |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 @attrs.define
@@ -31,13 +32,20 @@ class Record:
     full: Siege
     times: int = 1
 
+    def share(self) -> str:
+        """How much longer the bystander's round trips were than beside good clients, p50 and p99."""
+        if self.scenario.twin is None:
+            return "–"
+        _, level, during, _ = self.full.spells
+        return f"{during.p50 / level.p50:.1f}, {during.p99 / level.p99:.1f}"
+
     def row(self) -> str:
         siege = self.full
         before, after = siege.before, siege.after
         p50 = " / ".join(f"{spell.p50:.1f}" for spell in siege.spells)
         p99 = " / ".join(f"{spell.p99:.1f}" for spell in siege.spells)
         return (
-            f"| {self.scenario.name} | {self.scenario.long:,} | {p50} | {p99} | {siege.spells[1].longest:.0f} "
+            f"| {self.scenario.name} | {self.scenario.long:,} | {p50} | {p99} | {self.share()} | {siege.spells[2].longest:.0f} "
             f"| {before.rss:.0f} / {siege.peak:.0f} / {after.rss:.0f} "
             f"| {before.files} → {after.files} | {after.cpu - before.cpu:.1f} of {siege.seconds:.1f} |"
         )
@@ -58,7 +66,8 @@ def soak(grounds: dict[bool, Ground], minutes: float) -> tuple[list[Record], lis
     for scenario in SCENARIOS:
         ground = grounds[scenario.name in _KEPT_ALIVE]
         size = scenario.long
-        siege = ground.besiege(lambda g, s=scenario, n=size: s.attack(g, n), lambda: pause.wait(1))  # type: ignore[misc]
+        twin = partial(scenario.twin, count=size) if scenario.twin is not None else None
+        siege = ground.besiege(partial(scenario.attack, count=size), lambda: pause.wait(1), twin)
         records.append(Record(scenario, siege))
         problems += problems_of(scenario, siege, lines=scenario.lines)
         print(records[-1].row(), flush=True)
@@ -69,7 +78,7 @@ def soak(grounds: dict[bool, Ground], minutes: float) -> tuple[list[Record], lis
                 break
             ground = grounds[scenario.brisk]
             size = scenario.short
-            siege = ground.besiege(lambda g, s=scenario, n=size: s.attack(g, n), lambda: None)  # type: ignore[misc]
+            siege = ground.besiege(partial(scenario.attack, count=size), lambda: None)
             record.times += 1
             problems += problems_of(scenario, siege, lines=scenario.lines)
     return records, problems

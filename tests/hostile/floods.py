@@ -12,7 +12,7 @@ from tests.system.kit import eventually
 _KIB = 1024
 
 
-def _packed(piece: bytes, count: int) -> Iterator[bytes]:
+def packed(piece: bytes, count: int) -> Iterator[bytes]:
     """`count` copies of a piece, in portions of about 64 KiB."""
     each = max(1, 64 * _KIB // len(piece))
     while count > 0:
@@ -20,7 +20,7 @@ def _packed(piece: bytes, count: int) -> Iterator[bytes]:
         count -= each
 
 
-def _flood(ground: Ground, path: str, pieces: Iterator[bytes]) -> Answers:
+def flood(ground: Ground, path: str, pieces: Iterator[bytes]) -> Answers:
     """Send them all, reading the answers, and say goodbye."""
     with Raw(ground.port).open(path) as client:
         client.pour(itertools.chain(pieces, [GOODBYE]))
@@ -28,26 +28,26 @@ def _flood(ground: Ground, path: str, pieces: Iterator[bytes]) -> Answers:
 
 
 def tiny_frames(ground: Ground, count: int) -> Answers:
-    return _flood(ground, "/echo", _packed(say("echo"), count))
+    return flood(ground, "/echo", packed(say("echo"), count))
 
 
 def tiny_frames_unread(ground: Ground, count: int) -> Answers:
     """Nothing is read until the server takes no more."""
     start = len(ground.served.err.lines)
     with Raw(ground.port, buffer=4096).open("/echo") as client:
-        client.pour(_packed(say("echo", id="x" * 64), count), reads=False)
+        client.pour(packed(say("echo", id="x" * 64), count), reads=False)
         answers = client.read_out().answers
     return answers + _cut(ground, start)
 
 
 def pings(ground: Ground, count: int) -> Answers:
-    return _flood(ground, "/echo", _packed(frame(b"p" * 125, PING), count))
+    return flood(ground, "/echo", packed(frame(b"p" * 125, PING), count))
 
 
 def pings_unread(ground: Ground, count: int) -> Answers:
     start = len(ground.served.err.lines)
     with Raw(ground.port, buffer=4096).open("/echo") as client:
-        client.pour(_packed(frame(b"p" * 125, PING), count), reads=False)
+        client.pour(packed(frame(b"p" * 125, PING), count), reads=False)
         answers = client.read_out().answers
     return answers + _cut(ground, start)
 
@@ -55,7 +55,7 @@ def pings_unread(ground: Ground, count: int) -> Answers:
 def large_frames(ground: Ground, count: int) -> Answers:
     """As large as allowed, over and over."""
     room = 64 * _KIB - len('{"type": "echo", "text": ""}')
-    return _flood(ground, "/echo", itertools.repeat(say("echo", text="x" * room), count))
+    return flood(ground, "/echo", itertools.repeat(say("echo", text="x" * room), count))
 
 
 def huge_frame(ground: Ground, count: int) -> Answers:
@@ -69,19 +69,21 @@ def huge_frame(ground: Ground, count: int) -> Answers:
 def byte_by_byte(ground: Ground, count: int) -> Answers:
     """`count` clients whose every byte travels alone, from the first of the head to the last of the Close frame."""
     clients = [Raw(ground.port) for _ in range(count)]
-    script = _head_and_frames()
+    script = head_and_frames()
     for at in range(len(script)):
         for client in clients:
             client.pour([script[at : at + 1]])
     return all_answers(clients)
 
 
-def _head_and_frames() -> bytes:
+def head_and_frames() -> bytes:
+    """What a client says from beginning to end."""
     text = say("echo", text="é" * 40, id=7)
     return head("/echo") + text + frame(b"beat", PING) + text + GOODBYE
 
 
 def all_answers(clients: list[Raw]) -> Answers:
+    """What all of them are answered until their ends."""
     total: Answers = Counter()
     for client in clients:
         with client:
@@ -95,32 +97,32 @@ def fragments(ground: Ground, count: int) -> Answers:
     for payload in (b"", b"x"):
         start, more = frame(payload, 0x01), frame(payload, 0x00)
         with Raw(ground.port).open("/echo") as client:
-            client.pour(itertools.chain([start], _packed(more, count)))
+            client.pour(itertools.chain([start], packed(more, count)))
             answers += client.read_out().answers
     return answers
 
 
 def binary(ground: Ground, count: int) -> Answers:
-    return _flood(ground, "/echo", _packed(frame(bytes(1000), BINARY), count))
+    return flood(ground, "/echo", packed(frame(bytes(1000), BINARY), count))
 
 
 def strange_json(ground: Ground, count: int) -> Answers:
     """What parsers stumble over: each a flood of its own, ended by the limit of errors."""
     answers: Answers = Counter()
     for text in STRANGE:
-        answers += _flood(ground, "/echo", _packed(frame(text.encode()), count))
+        answers += flood(ground, "/echo", packed(frame(text.encode()), count))
     return answers
 
 
 def refusals(ground: Ground, count: int) -> Answers:
     """As many things that the schema refuses as a message can hold, ended by the limit of errors."""
-    return _flood(ground, "/lists", itertools.repeat(say("list", list=["x"] * 12_000), count))
+    return flood(ground, "/lists", itertools.repeat(say("list", list=["x"] * 12_000), count))
 
 
 def containers(ground: Ground, count: int) -> Answers:
     """As many lists as a message can hold, beside a number that must be looked at twice."""
     text = say("list", more=[[1]] * 9_000, number=1234567890123456789)
-    return _flood(ground, "/lists", itertools.repeat(text, count))
+    return flood(ground, "/lists", itertools.repeat(text, count))
 
 
 STRANGE = (
@@ -141,13 +143,13 @@ STRANGE = (
 def duplicate_keys(ground: Ground, count: int) -> Answers:
     """The last one counts, in all that is decided: what is echoed was checked."""
     text = '{"type":"nothing",' + '"text":1,' * 6_000 + '"text":"last","type":"echo"}'
-    return _flood(ground, "/echo", _packed(frame(text.encode()), count))
+    return flood(ground, "/echo", packed(frame(text.encode()), count))
 
 
 def room_names(ground: Ground, count: int) -> Answers:
     """A name after the other, by a client that leaves each room again and one that does not, without a rate."""
-    cycle = _flood(ground, "/many", _names(count, leaves=True))
-    return cycle + _flood(ground, "/many", _names(max(200, count // 100), leaves=False))
+    cycle = flood(ground, "/many", _names(count, leaves=True))
+    return cycle + flood(ground, "/many", _names(max(200, count // 100), leaves=False))
 
 
 def _names(count: int, *, leaves: bool) -> Iterator[bytes]:
@@ -162,14 +164,14 @@ def _names(count: int, *, leaves: bool) -> Iterator[bytes]:
 
 
 def room_names_as_shipped(ground: Ground, count: int) -> Answers:
-    return _flood(ground, "/rooms", _names(count, leaves=False))
+    return flood(ground, "/rooms", _names(count, leaves=False))
 
 
 def named_rooms(ground: Ground, count: int) -> Answers:
     """Leave 8 KiB of history in each of `count` rooms that nobody else will ever be in."""
     text = "x" * 8 * _KIB
     rooms = (f"{number:08}" for number in range(count))
-    return _flood(
+    return flood(
         ground,
         "/named",
         (
@@ -186,7 +188,7 @@ def reconnects(ground: Ground, count: int) -> Answers:
     answers: Answers = Counter()
     began = time.monotonic()
     for _ in range(count):
-        answers += _flood(ground, "/again", _packed(say("echo"), 200))
+        answers += flood(ground, "/again", packed(say("echo"), 200))
     # An upper bound, which a slow machine only raises: the server cannot have counted more time than passed here.
     allowed = 200 + 100 * (time.monotonic() - began)
     assert answers["echo"] <= allowed + 1, f"reconnecting gained {answers['echo'] - allowed:.0f}"
@@ -200,7 +202,7 @@ def archives(ground: Ground, count: int) -> Answers:
         writer.pour(itertools.repeat(say("say", text=text), 100))
         writer.read_until("say", count=100)
     with Raw(ground.port, buffer=4096).open(room) as reader:
-        reader.pour(_packed(say("history", limit=100), count), reads=False)
+        reader.pour(packed(say("history", limit=100), count), reads=False)
         reader.read_until("history", count=count)
         reader.pour([GOODBYE])
         return reader.read_out().answers

@@ -82,6 +82,27 @@ channels:
           required: [into]
           additionalProperties: false
         route: {{to: room, room: "{{message.into}}"}}
+  good:
+    path: /good
+    auth: none
+    rooms: {{subscribe: {{allow: ["*"]}}}}
+    history: {{size: 100, ttl: 60s}}
+    limits: {{messages: 1000000/s}}
+    messages:
+      echo:
+        schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: sender
+      list:
+        schema: {{type: object, properties: {{list: {{type: array, items: {{type: integer}}}}}}}}
+        route: sender
+        emit: {{done: true}}
+      say:
+        schema:
+          type: object
+          properties: {{text: {{type: string}}, into: {{type: string, maxLength: 64}}}}
+          required: [into]
+          additionalProperties: false
+        route: {{to: room, room: "{{message.into}}"}}
   private:
     path: /private
     auth: session
@@ -110,10 +131,13 @@ class Reading:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Siege:
-    """An attack as seen from outside. `lines` and `cpu` are of the attack alone; the readings before, and after it."""
+    """An attack as seen from outside. `lines` and `cpu` are of the attack alone; the readings before, and after it.
+
+    The spells: alone, beside good clients that ask as much as the attackers do, during the attack, and after it.
+    """
 
     answers: Answers
-    spells: tuple[Spell, Spell, Spell]
+    spells: tuple[Spell, Spell, Spell, Spell]
     before: Reading
     after: Reading
     peak: float
@@ -154,18 +178,26 @@ class Ground:
         lines = self.served.err.lines[start:]
         return sum(1 for line in lines if "connection_closed" in line and closed.search(line))
 
-    def besiege(self, attack: Callable[["Ground"], Answers], pause: Callable[[], object]) -> Siege:
-        """Watch an attack; `pause` passes the time that is measured before and after it.
+    def besiege(
+        self,
+        attack: Callable[["Ground"], Answers],
+        pause: Callable[[], object],
+        twin: Callable[["Ground"], Answers] | None = None,
+    ) -> Siege:
+        """Watch an attack; `pause` passes the time that is measured before and after it, `twin` what good clients load.
 
         Raises:
             AssertionError: the server or the bystander did not live through it, or it keeps files open.
         """
+        self.bystander.ask()
+        pause()
+        calm = level = self.bystander.ask()
+        if twin is not None:
+            twin(self)
+            level = self.bystander.ask()
         before, lines = self.read(), len(self.served.err.lines)
         # The kernel forgets the largest size so far (proc(5), clear_refs).
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-        self.bystander.ask()
-        pause()
-        calm = self.bystander.ask()
         start = os.times().elapsed
         answers = attack(self)
         seconds = os.times().elapsed - start
@@ -178,7 +210,7 @@ class Ground:
         assert self.served.process.poll() is None, self.served.err.text()[-2000:]
         return Siege(
             answers=answers,
-            spells=(calm, during, self.bystander.ask()),
+            spells=(calm, level, during, self.bystander.ask()),
             before=before,
             after=after,
             peak=after.peak,

@@ -1,22 +1,28 @@
 """The table of attacks: how large in the tests and in the soak, and what an attacker may and must be answered."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
-from tests.hostile import floods, handshakes
+from tests.hostile import floods, handshakes, twins
 from tests.hostile.ground import Ground
 from tests.hostile.wire import Answers
 
-Attack = Callable[[Ground, int], Answers]
+
+class Attack(Protocol):
+    """What attackers do on a ground, so many times."""
+
+    __name__: str
+
+    def __call__(self, ground: Ground, count: int) -> Answers:
+        """What they were answered."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Scenario:
     """An attack. `must` are answers that have to occur, `may` others that can; `growth` is in MiB, `lines` of the log.
 
-    `brisk` attacks are about waiting, and in the tests are made where it takes a second.
+    The `twin` is what good clients do as often, where they could. `brisk` attacks are about waiting, and in the tests are made where it takes a second.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Scenario:
     growth: float = 64.0
     lines: int = 50
     brisk: bool = False
+    twin: Attack | None = None
 
     def judge(self, answers: Answers) -> list[str]:
         """What was answered against the documents."""
@@ -40,13 +47,20 @@ class Scenario:
 
 
 def _row(
-    attack: Attack, sizes: tuple[int, int], must: str, *, may: str = "", **more: Any
+    attack: Attack,
+    sizes: tuple[int, int],
+    twin: Attack | None,
+    must: str,
+    *,
+    may: str = "",
+    **more: Any,
 ) -> Scenario:
     return Scenario(
         name=attack.__name__.replace("_", " "),
         attack=attack,
         short=sizes[0],
         long=sizes[1],
+        twin=twin,
         must=frozenset(must.split(", ")),
         may=frozenset(may.split(", ")) if may else frozenset(),
         **more,
@@ -61,6 +75,7 @@ SCENARIOS = (
     _row(
         floods.tiny_frames,
         (20_000, 1_000_000),
+        twins.echoes,
         "HTTP 101, echo, RATE_LIMITED",
         # 4429 only for a flood that takes ten seconds.
         may="close 1000, disconnect, close 4429, end, reset",
@@ -68,62 +83,109 @@ SCENARIOS = (
     _row(
         floods.tiny_frames_unread,
         (150_000, 400_000),
+        twins.echoes,
         _UNREAD,
         may=_UNREAD_MAY,
     ),
-    _row(floods.pings, (20_000, 1_000_000), f"{_LET_IN}, PONG, close 1000"),
-    _row(floods.pings_unread, (100_000, 400_000), _UNREAD, may=_UNREAD_MAY),
-    _row(floods.large_frames, (300, 10_000), f"{_LET_IN}, echo, RATE_LIMITED, close 1000"),
-    _row(floods.huge_frame, (200, 10_000), "HTTP 101, TOO_LARGE, close 1009", may="end, reset"),
-    _row(floods.byte_by_byte, (10, 300), f"{_LET_IN}, echo, ack, PONG, close 1000", lines=700),
-    _row(floods.fragments, (20_000, 1_000_000), "HTTP 101, close 1008", may="end, reset"),
-    _row(floods.binary, (100, 10_000), "HTTP 101, close 1003", may="end, reset"),
+    _row(floods.pings, (20_000, 1_000_000), twins.echoes, f"{_LET_IN}, PONG, close 1000"),
+    _row(floods.pings_unread, (100_000, 400_000), twins.echoes, _UNREAD, may=_UNREAD_MAY),
+    _row(
+        floods.large_frames,
+        (300, 10_000),
+        twins.large_echoes,
+        f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
+    ),
+    _row(
+        floods.huge_frame, (200, 10_000), None, "HTTP 101, TOO_LARGE, close 1009", may="end, reset"
+    ),
+    _row(
+        floods.byte_by_byte,
+        (10, 300),
+        twins.steady_echoes,
+        f"{_LET_IN}, echo, ack, PONG, close 1000",
+        lines=700,
+    ),
+    _row(floods.fragments, (20_000, 1_000_000), None, "HTTP 101, close 1008", may="end, reset"),
+    _row(floods.binary, (100, 10_000), None, "HTTP 101, close 1003", may="end, reset"),
     _row(
         floods.strange_json,
         (60, 2000),
+        twins.few_large_echoes,
         "HTTP 101, INVALID_JSON, disconnect, close 4429",
         may="end, reset",
     ),
     _row(
         floods.refusals,
         (40, 2000),
+        twins.few_lists,
         "HTTP 101, INVALID_MESSAGE, disconnect, close 4429",
         may="end, reset, RATE_LIMITED",
     ),
-    _row(floods.containers, (40, 2000), f"{_LET_IN}, list, close 1000", may="RATE_LIMITED"),
-    _row(floods.duplicate_keys, (50, 5000), f"{_LET_IN}, echo, close 1000", may="RATE_LIMITED"),
+    _row(
+        floods.containers,
+        (40, 2000),
+        twins.lists,
+        f"{_LET_IN}, list, close 1000",
+        may="RATE_LIMITED",
+    ),
+    _row(
+        floods.duplicate_keys,
+        (50, 5000),
+        twins.large_echoes,
+        f"{_LET_IN}, echo, close 1000",
+        may="RATE_LIMITED",
+    ),
     _row(
         floods.room_names_as_shipped,
         (1000, 100_000),
+        twins.one_room,
         "HTTP 101, subscribed, LIMIT_EXCEEDED, disconnect, close 4429",
         may="end, reset",
     ),
     _row(
         floods.room_names,
         (5000, 1_000_000),
+        twins.one_room,
         f"{_LET_IN}, subscribed, unsubscribed, LIMIT_EXCEEDED, close 1000",
     ),
     _row(
         floods.named_rooms,
         (5000, 100_000),
+        twins.one_history,
         f"{_LET_IN}, subscribed, say, unsubscribed, close 1000",
         growth=32.0,
     ),
     _row(
         floods.reconnects,
         (30, 3000),
+        twins.visits,
         f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
         may="disconnect, close 4429, reset",
         lines=6100,
     ),
-    _row(floods.archives, (64, 200), f"{_LET_IN}, history, close 1000", may="subscribed"),
-    _row(floods.never_reading, (5, 100), "closed 4508", growth=60.0, lines=350),
-    _row(floods.stalled_readers, (20, 300), "closed 4508", growth=60.0, lines=1000),
-    _row(handshakes.unfinished, (500, 5000), _LET_IN, may="reset", brisk=True, lines=5100),
-    _row(handshakes.silent_sockets, (100, 5000), "end", may="reset", brisk=True),
+    _row(
+        floods.archives,
+        (64, 200),
+        twins.histories,
+        f"{_LET_IN}, history, close 1000",
+        may="subscribed",
+    ),
+    _row(floods.never_reading, (5, 100), twins.readers, "closed 4508", growth=60.0, lines=350),
+    _row(floods.stalled_readers, (20, 300), twins.readers, "closed 4508", growth=60.0, lines=1000),
+    _row(
+        handshakes.unfinished,
+        (500, 5000),
+        twins.short_visits,
+        _LET_IN,
+        may="reset",
+        brisk=True,
+        lines=5100,
+    ),
+    _row(handshakes.silent_sockets, (100, 5000), None, "end", may="reset", brisk=True),
     _row(
         handshakes.silent_clients,
         (50, 2000),
+        None,
         f"{_LET_IN}, UNAUTHORIZED, close 4401",
         may="PING, reset",
         brisk=True,
@@ -132,6 +194,7 @@ SCENARIOS = (
     _row(
         handshakes.bad_heads,
         (100, 5000),
+        twins.short_visits,
         f"{_LET_IN}, HTTP 400, HTTP 404, HTTP 405, HTTP 431, close 1000",
         may="HTTP 426, reset",
         lines=5100,
@@ -139,14 +202,22 @@ SCENARIOS = (
     _row(
         handshakes.bad_tokens,
         (60, 3000),
+        twins.short_visits,
         "HTTP 101, UNAUTHORIZED, close 4401",
         may="end, reset",
         lines=6100,
     ),
-    _row(handshakes.churn, (100, 10_000), "HTTP 101, say", may="RATE_LIMITED", lines=20_100),
-    _row(handshakes.frozen, (20, 200), "closed 1006", brisk=True, lines=450),
+    _row(
+        handshakes.churn,
+        (100, 10_000),
+        twins.short_visits,
+        "HTTP 101, say",
+        may="RATE_LIMITED",
+        lines=20_100,
+    ),
+    _row(handshakes.frozen, (20, 200), None, "closed 1006", brisk=True, lines=450),
     *(
-        [_row(handshakes.vanished, (20, 500), "closed 1006", brisk=True, lines=1100)]
+        [_row(handshakes.vanished, (20, 500), None, "closed 1006", brisk=True, lines=1100)]
         if handshakes.can_vanish()
         else []
     ),

@@ -13,6 +13,7 @@ from tests.hostile.scenarios import SCENARIOS, Scenario
 from tests.hostile.wire import GOODBYE, PING, Answers, Raw, frame, say
 
 NAMES = [scenario.name for scenario in SCENARIOS]
+TWINS = {scenario.twin.__name__: scenario for scenario in SCENARIOS if scenario.twin is not None}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
@@ -83,3 +84,25 @@ def test_a_siege_of_a_server_that_dies_is_no_success(pause: threading.Event) -> 
         with pytest.raises((AssertionError, OSError)):
             ground.besiege(kill, lambda: pause.wait(0))
         assert ground.served.wait() != 0
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_good_clients_are_refused_nothing(name: str, ground: Ground) -> None:
+    scenario = TWINS[name]
+    assert scenario.twin is not None
+    answers = scenario.twin(ground, min(scenario.short, 50))
+    good = {
+        "HTTP 101",
+        "end",
+        "reset",
+        "close 1000",
+        "echo",
+        "list",
+        "say",
+        "history",
+        "subscribed",
+        "unsubscribed",
+    }
+    # Speakers of a hall are charged what others of their address used up.
+    assert set(answers) <= good | ({"RATE_LIMITED"} if name == "readers" else set())
+    assert answers.total() > 10

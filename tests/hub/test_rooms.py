@@ -1,5 +1,7 @@
 """Rooms and members that catch up."""
 
+import attrs
+
 from channeld.broker.broker import Position
 from channeld.hub.rooms import CatchingUp, Room
 from tests.hub.kit import FakeMember, room
@@ -18,3 +20,14 @@ def test_what_the_page_held_has_been_seen_within_its_epoch_only() -> None:
     entry.top = Position("e", 2)
     seen = [entry.has_seen(p) for p in (Position("e", 2), Position("e", 3), Position("f", 1), None)]
     assert seen == [True, False, False, False]
+
+
+def test_half_an_outbox_may_wait_for_the_page_and_not_a_byte_more() -> None:
+    member = FakeMember("a", None)
+    member.limits = attrs.evolve(member.limits, outbox=8)
+    entry = CatchingUp(member)
+    entry.keep(None, b"12")
+    entry.keep(None, b"34")
+    assert (entry.waiting, member.is_too_slow) == ([(None, b"12"), (None, b"34")], False)
+    entry.keep(None, b"5")
+    assert (entry.waiting, member.is_too_slow) == ([], True)

@@ -2,11 +2,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channeld.config.model import TokensAuth
 from channeld.plan.expressions import Literal
 from channeld.plan.plan import MISSING
 from channeld.plan.template_scope import Identity, TemplateScope
@@ -290,3 +292,61 @@ channels:
     )
     assert outcome.codes() == ["CH318"]
     assert "change the value in a `hook`" in outcome.finding("CH318").help
+
+
+LISTED = attrs.evolve(
+    REACH,
+    place="rooms.join",
+    message=None,
+    identity=Identity(authenticators=((TokensAuth(tokens=()), None),), names=("s",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("claims", "names"),
+    [
+        ({"teams": ["a", "b"]}, ["t-a-3", "t-b-3"]),
+        ({"teams": ["x" * 128, "x" * 129, "", 5, None, ["a"], "b"]}, [f"t-{'x' * 128}-3", "t-b-3"]),
+        ({"teams": "a"}, []),
+        ({"teams": []}, []),
+        ({}, []),
+    ],
+)
+def test_a_list_claim_names_a_room_for_each_of_its_texts(
+    claims: Any, names: list[str], templates: TemplateCompiler, session: Callable[..., Any]
+) -> None:
+    checked = templates.compile_name("t-{claims.teams.*?}-{params.id}", "", LISTED)
+    assert checked is not None, [d.message for d in templates.report]
+    assert checked.render(session(params={"id": 3}, claims=claims, user_id="ann"), {}) == names
+
+
+def test_one_list_alone_names_its_texts(
+    templates: TemplateCompiler, session: Callable[..., Any]
+) -> None:
+    checked = templates.compile_name("{claims.teams.*?}", "", LISTED)
+    assert checked is not None
+    assert checked.render(session(claims={"teams": ["a", 1]}, user_id="ann"), {}) == ["a"]
+
+
+def test_two_lists_in_one_name_are_refused(templates: TemplateCompiler) -> None:
+    assert templates.compile_name("{claims.a.*?}-{claims.b.*?}", "", LISTED) is None
+    assert [finding.code for finding in templates.report] == ["CH320"]
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63)])
+def test_the_largest_numbers_of_a_frame_may_stand_in_a_template(
+    number: int, templates: TemplateCompiler
+) -> None:
+    assert templates.compile({"n": number}, "", REACH) is not None
+
+
+@pytest.mark.parametrize("name", ["", "a" * 129, "a\u202eb"])
+def test_a_constant_name_must_be_possible(name: str, templates: TemplateCompiler) -> None:
+    assert templates.compile_name(name, "", REACH) is None
+    assert [finding.code for finding in templates.report] == ["CH336"]
+
+
+def test_what_a_name_cannot_be_is_said_as_a_sentence(templates: TemplateCompiler) -> None:
+    templates.compile_name("{message.flag}", "", REACH)
+    [finding] = templates.report
+    assert "a boolean or null" in f"{finding.message} {finding.label}"

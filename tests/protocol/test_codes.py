@@ -1,6 +1,13 @@
 import pytest
 
-from channeld.protocol.codes import REFUSALS, CloseCode, ErrorCode, Refusal, may_come_back
+from channeld.protocol.codes import (
+    REFUSALS,
+    CloseCode,
+    ErrorCode,
+    Refusal,
+    may_close_with,
+    may_come_back,
+)
 
 
 def test_an_error_code_is_its_own_text() -> None:
@@ -61,3 +68,15 @@ def test_refusals_are_found_by_status() -> None:
     assert set(REFUSALS) == {400, 403, 404, 405, 426, 429, 431, 503}
     assert REFUSALS[404] == Refusal(404, "No such channel")
     assert all(status == refusal.status and refusal.title for status, refusal in REFUSALS.items())
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 1013, 3000, 4401, 4999])
+def test_a_hook_may_close_with(code: int) -> None:
+    assert may_close_with(code)
+
+
+@pytest.mark.parametrize(
+    "code", [999, 1002, 1005, 1006, 1015, 2999, 5000, 70_000, 1000.0, "1000", None, True]
+)
+def test_a_hook_may_not_close_with(code: object) -> None:
+    assert not may_close_with(code)

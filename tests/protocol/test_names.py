@@ -1,6 +1,6 @@
 import pytest
 
-from channeld.protocol.names import is_plain, is_room_name, nfc, room_name
+from channeld.protocol.names import Topic, is_plain, is_room_name, nfc, room_name
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "a b", "é", "日本", "*", "../x", "😀"])
@@ -42,3 +42,13 @@ def test_what_is_too_long_to_be_a_room_is_not_brought_into_form() -> None:
 @pytest.mark.parametrize("text", ["", "a b", "\u00e9", "\u65e5\u672c", "e\u0301"])
 def test_plain_text_can_be_seen(text: str) -> None:
     assert is_plain(text)
+
+
+@pytest.mark.parametrize("text", ["a\x00", "\x1b[2J", "a\u202eb", "\u200b"])
+def test_what_cannot_be_seen_is_not_plain(text: str) -> None:
+    assert not is_plain(text)
+
+
+def test_a_topic_knows_whether_it_is_a_room() -> None:
+    kinds = ("room", "user", "channel", "all", "node")
+    assert [Topic(kind, "c", "n").is_room for kind in kinds] == [True, False, False, False, False]

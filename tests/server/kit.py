@@ -162,6 +162,8 @@ class RecordingSession:
             self.messages.append(payload)
         return self.engine.on_message(self, payload)
 
+    receive_again = receive
+
     def settled(self) -> Awaitable[None] | None:
         return None if self.in_flight is None else self.in_flight.wait()
 

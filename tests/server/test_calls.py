@@ -9,6 +9,7 @@ import trio
 
 from channeld.api.metrics import engine_samples
 from channeld.auth.authenticator import Denied
+from channeld.protocol.places import Places
 from tests.server.web_kit import CONFIG, Site, site
 
 
@@ -101,6 +102,22 @@ async def test_a_room_that_is_joined_from_a_place_is_kept_before_what_was_missed
         place = (await events.until(b"\n\n"))[4:].decode()
     async with served.events("/lobby", Last_Event_ID=place) as events:
         assert (await events.frame("subscribed"))["recovered"] is False
+
+
+async def test_rooms_that_one_may_not_come_back_to_are_not_its_errors(tmp_path: Path) -> None:
+    rooms = {f"r{number}": "" for number in range(40)}
+    config = CONFIG.replace('allow: ["*"]', 'allow: ["news"]')
+    async with (
+        site(tmp_path, config) as served,
+        served.lobby(Last_Event_ID=Places(rooms).text()) as (events, secret),
+    ):
+        refused = [await events.frame("error") for _ in rooms]
+        assert {frame["code"] for frame in refused} == {"FORBIDDEN"}
+        assert {frame["room"] for frame in refused} == set(rooms)
+        asked = [{"type": "subscribe", "room": "den"}] * 31
+        answers = (await served.post("/lobby", secret, asked)).json()["frames"]
+        assert [answer["code"] for answer in answers] == ["FORBIDDEN"] * 31
+        assert (await events.frame("disconnect"))["code"] == 4429
 
 
 async def test_rooms_without_a_history_are_joined_again(tmp_path: Path) -> None:

@@ -112,19 +112,16 @@ async def test_a_poll_waits_for_the_next_frame(served: Site, den: str) -> None:
         nursery.start_soon(poll, "now")
         nursery.start_soon(poll, position)
         with trio.fail_after(30):
-            topic_heard = 0
-            while topic_heard < 2:
-                rooms = served.app.engine.hub._rooms.values()
-                topic_heard = sum(len(room.watchers or ()) for room in rooms)
-                await trio.lowlevel.checkpoint()
+            await reading(served, 2)
         await say(served, "2")
     assert [[one["text"] for one in answer.json()] for answer in answers] == [["2"], ["2"]]
     assert all(answer.fields["stream-cursor"].isdecimal() for answer in answers)
 
 
-async def reading(served: Site) -> None:
-    """Wait until a read waits for the room's next frame."""
-    while not any(room.watchers for room in served.app.engine.hub._rooms.values()):
+async def reading(served: Site, count: int = 1) -> None:
+    """Wait until that many reads wait for the room's next frame."""
+    rooms = served.app.engine.hub._rooms
+    while sum(len(room.watchers or ()) for room in rooms.values()) < count:
         await trio.lowlevel.checkpoint()
 
 
@@ -195,6 +192,25 @@ async def test_a_poll_in_vain_is_204_and_cursors_never_go_back(
         assert answer.fields["stream-up-to-date"] == "true"
         assert int(answer.fields["stream-cursor"]) > cursor
         cursor = int(answer.fields["stream-cursor"])
+
+
+async def test_a_drain_answers_those_who_wait(served: Site, den: str) -> None:
+    position = await say(served, "1")
+    answers = []
+
+    async def poll() -> None:
+        answers.append(await served.ask("GET", f"{den}&offset={position}&live=long-poll"))
+
+    async with trio.open_nursery() as nursery, served.events(den + "&offset=now&live=sse") as live:
+        await live.until(b"\n\n")
+        nursery.start_soon(poll)
+        with trio.fail_after(30):
+            await reading(served, 2)
+            served.app.stop()
+            assert await live.rest() == b""
+    assert [(answer.status, answer.fields["stream-next-offset"]) for answer in answers] == [
+        (204, position)
+    ]
 
 
 async def test_a_live_stream_brings_what_is_there_and_what_comes(

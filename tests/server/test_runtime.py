@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.later import Pending
+from channeld.later import Pending, yield_to_task
 from channeld.server.runtime import TrioRuntime
 
 
@@ -94,14 +94,19 @@ async def test_a_task_that_fails_is_logged_and_hurts_nobody(
         await trio.lowlevel.checkpoint()
         done.append(True)
 
+    async def wait() -> None:
+        await yield_to_task()
+        done.append(True)
+
     runtime = TrioRuntime()
     async with trio.open_nursery() as nursery:
         await nursery.start(runtime.run)
         runtime.spawn(fail())
         runtime.spawn(Pending(work()))
+        runtime.spawn(wait())
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert done == [True]
+    assert done == [True, True]
     assert "a bug above" in capsys.readouterr().err
 
 

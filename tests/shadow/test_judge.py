@@ -3,6 +3,7 @@ import pytest
 
 from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import TallyKey
+from channeld.testing import TestApp
 from tests.shadow.conftest import HEAD, Compare
 from tests.shadow.kit import ROOM, said
 
@@ -22,6 +23,9 @@ async def test_nothing_is_refused_by_the_same_configuration(compare: Compare) ->
         (("route: room\n", "route: room\n        require: {role: admin}\n"), "FORBIDDEN"),
         (("route: room\n", "route: {to: room, room: other}\n"), "FORBIDDEN"),
         (("route: room\n", "route: room\n        rate: {limit: 1/m, burst: 1}\n"), "RATE_LIMITED"),
+        (("route: room\n", "route: room\n        rate: {limit: 1/m, per: room}\n"), "RATE_LIMITED"),
+        (("route: room\n", "route: room\n        rate: {limit: 1/m, over: drop}\n"), "dropped"),
+        (("route: room\n", "route: room\n        rate: {limit: 1/m, over: latest}\n"), "held"),
         (("    messages:", "    limits: {message_size: 64B}\n    messages:"), "TOO_LARGE"),
         (("    messages:", "    limits: {json_depth: 1}\n    messages:"), "INVALID_JSON"),
         (
@@ -39,7 +43,8 @@ async def test_a_message_that_would_be_refused(
         frame = {"type": "say", "text": "hello", "more": ["x" * 40]}
         heard = await said(app, frame, frame)
         assert [one["type"] for one in heard if one["type"] == "say"] == ["say", "say"]
-        both = {TallyKey("room", "say", reason): 1 if reason == "RATE_LIMITED" else 2}
+        of_rates = reason in {"RATE_LIMITED", "dropped", "held"}
+        both = {TallyKey("room", "say", reason): 1 if of_rates else 2}
         assert shadow.tally.refused == both
 
 
@@ -141,3 +146,49 @@ async def test_a_message_whose_text_is_gone_is_not_measured(compare: Compare) ->
         deep = b'{"type": "say", "more": [1]}'
         assert refuses(session.shadow, session, "say", frame, deep, 1.0) == "INVALID_JSON"
         assert refuses(session.shadow, session, "say", frame, b"", 1.0) is None
+
+
+async def test_a_room_s_rate_is_everyone_s_in_it(compare: Compare) -> None:
+    slower = ROOM.replace("route: room\n", "route: room\n        rate: {limit: 1/m, per: room}\n")
+    async with compare(ROOM, slower) as (app, shadow):
+        for room in ("a", "a", "b"):
+            await said(app, {"type": "say", "text": "hi"}, path=f"/rooms/{room}")
+        assert shadow.tally.refused == {TallyKey("room", "say", "RATE_LIMITED"): 1}
+
+
+BY_ROLE = "user: '{claims.role}', claims: {required: [role], properties: {role: {type: string}}}"
+
+
+def renewal(app: TestApp, **claims: str) -> str:
+    secret = "a secret of at least thirty-two bytes"
+    exp = app.runtime.clock.wall() + 900
+    return jwt.encode({"sub": "ann", "exp": exp, **claims}, secret, "HS256")
+
+
+@pytest.mark.parametrize(
+    ("head", "change", "role", "reason"),
+    [
+        (
+            HEAD,
+            ("auth: session", "auth: session\n    require: {role: member}"),
+            "guest",
+            "FORBIDDEN",
+        ),
+        (HEAD.replace("leeway", "audience: shop, leeway"), ("", ""), "member", "UNAUTHORIZED"),
+        (HEAD.replace("leeway", f"{BY_ROLE}, leeway"), ("", ""), "guest", "UNAUTHORIZED"),
+        (HEAD, ("auth: session", "auth: session\n    require: {role: member}"), "member", None),
+    ],
+)
+async def test_a_new_token_is_asked_about(
+    compare: Compare, head: str, change: tuple[str, str], role: str, reason: str | None
+) -> None:
+    async with compare(ROOM, ROOM.replace(*change), head) as (app, shadow):
+        client = await app.connect("/rooms/a", user="ann", claims={"role": "member"})
+        assert shadow.tally.refused == {}
+        await client.send({"type": "authenticate", "token": renewal(app, role=role)})
+        await client.send({"type": "whisper"})
+        await app.rest()
+        assert client.inbox[-1]["type"] == "whisper"
+        told = {} if reason is None else {TallyKey("room", "authenticate", reason): 1}
+        assert shadow.tally.refused == told
+        assert shadow.tally.messages == (1 if reason is None else 0)

@@ -265,6 +265,9 @@ class Answering(Protocol):
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
         """Let the session's answers go there: a list's `append`, or None for the stream."""
 
+    def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
+        """Take what the client of an earlier stream had asked for."""
+
 
 class _NoClient:
     """Before the session is there."""
@@ -274,6 +277,9 @@ class _NoClient:
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
         """There are no answers."""
+
+    def receive_again(self, text: bytes, now: float) -> None:
+        """Nobody comes back."""
 
 
 _NOBODY: Final = _NoClient()
@@ -362,7 +368,10 @@ class EventReader:
                     return Stop.BUDGET
                 budget -= 1
                 self.answering.redirect(None if posted.answers is None else self._keep)
-                self.pending = self._receive(posted.texts.popleft(), now)
+                receive = (
+                    self._receive if posted.answers is not None else self.answering.receive_again
+                )
+                self.pending = receive(posted.texts.popleft(), now)
                 if self.pending is not None:
                     return Stop.PENDING
             else:

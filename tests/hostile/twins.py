@@ -1,0 +1,106 @@
+"""What good clients may ask of the server as often as an attack does: the load that its effect on others is measured against."""
+
+import itertools
+
+from tests.hostile.floods import STRANGE, all_answers, flood, head_and_frames, packed
+from tests.hostile.ground import Ground
+from tests.hostile.wire import GOODBYE, Answers, Raw, say
+
+_KIB = 1024
+# What is allowed to be wrong before the connection is closed, and so the most that an attack of that kind is answered.
+_ERRORS = 31
+
+
+def echoes(ground: Ground, count: int) -> Answers:
+    """Small messages, of which none is over a rate."""
+    return flood(ground, "/good", packed(say("echo"), min(count, 300_000)))
+
+
+def large_echoes(ground: Ground, count: int) -> Answers:
+    text = "x" * (64 * _KIB - len('{"type": "echo", "text": ""}'))
+    return flood(ground, "/good", itertools.repeat(say("echo", text=text), min(count, 3_000)))
+
+
+def few_large_echoes(ground: Ground, count: int) -> Answers:
+    """As many as its errors leave to each of an attack's connections."""
+    return large_echoes(ground, min(count, _ERRORS) * len(STRANGE))
+
+
+def steady_echoes(ground: Ground, count: int) -> Answers:
+    """Clients that stay, with a message after the other."""
+    clients = [Raw(ground.port).open("/good") for _ in range(count)]
+    for _ in range(len(head_and_frames())):
+        for client in clients:
+            client.pour([say("echo")])
+    for client in clients:
+        client.pour([GOODBYE])
+    return all_answers(clients)
+
+
+def few_lists(ground: Ground, count: int) -> Answers:
+    """What the schema accepts, as large as what `refusals` sends."""
+    text = say("list", list=[1] * 20_000)
+    return flood(ground, "/good", itertools.repeat(text, min(count, _ERRORS)))
+
+
+def lists(ground: Ground, count: int) -> Answers:
+    """Lists of lists, which the schema looks into."""
+    text = say("list", more=[[1]] * 9_000, number=7)
+    return flood(ground, "/good", itertools.repeat(text, count))
+
+
+def one_room(ground: Ground, count: int) -> Answers:
+    """A room joined and left again, with a message kept for each that an attack leaves."""
+    piece = say("subscribe", room="one") + say("unsubscribe", room="one")
+    return flood(ground, "/good", packed(piece, count))
+
+
+def one_history(ground: Ground, count: int) -> Answers:
+    piece = (
+        say("subscribe", room="one")
+        + say("say", into="one", text="x" * 8 * _KIB)
+        + say("unsubscribe", room="one")
+    )
+    return flood(ground, "/good", itertools.repeat(piece, count))
+
+
+def visits(ground: Ground, count: int) -> Answers:
+    """Connections one after the other, each with as many messages as the attack's."""
+    return _visits(ground, count, say("echo") * 200)
+
+
+def short_visits(ground: Ground, count: int) -> Answers:
+    return _visits(ground, count, say("echo"))
+
+
+def _visits(ground: Ground, count: int, text: bytes) -> Answers:
+    return sum((flood(ground, "/good", iter([text])) for _ in range(count)), Answers())
+
+
+def readers(ground: Ground, count: int) -> Answers:
+    """Members of a busy room that read all they get."""
+    room = f"/hall/{ground.read().cpu}"
+    members = [Raw(ground.port).open(room) for _ in range(count)]
+    with Raw(ground.port).open(room) as speaker:
+        for said in range(1, 100):
+            speaker.pour([say("say", text="x" * 50_000)])
+            # Its address is charged what the speakers before it used up.
+            speaker.read_until("say", "RATE_LIMITED", count=said)
+            for member in members:
+                member.read_until("say", count=speaker.answers["say"])
+    for member in members:
+        member.pour([GOODBYE])
+    return all_answers(members)
+
+
+def histories(ground: Ground, count: int) -> Answers:
+    """Histories that are read as they come."""
+    with Raw(ground.port).open("/good") as client:
+        client.pour([say("subscribe", room="shelf")])
+        client.pour(itertools.repeat(say("say", into="shelf", text="x" * 60_000), 100))
+        client.read_until("say", count=100)
+        for number in range(count):
+            client.pour([say("history", room="shelf", limit=100)])
+            client.read_until("history", count=number + 1)
+        client.pour([GOODBYE])
+        return client.read_out().answers
