@@ -3,17 +3,24 @@ PYTHON ?= python3
 BIN := .venv/bin
 COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub tests/engine tests/cluster tests/server tests/shadow tests/testing tests/system
 
-.PHONY: run docs test test-all test-compiled lint types layers tests fix mirror mutants bench soak conformance chaos restarts clean
+.PHONY: run docs test test-all test-compiled lint types layers tests fix mirror mutants bench soak threats conformance chaos restarts clean
 
-# What serving needs, in an editable install; uv where it is there, which takes seconds.
+# What serving needs, in an editable install: by uv where it is there, else by the pip of $(PYTHON), which need not be copied then, else by
+# one of its own. Nothing is compiled ahead: Python does that at the first import, and most modules are never imported. A .venv that was
+# left half-made is made again.
 .venv/ready: pyproject.toml
-	@echo "Setting up .venv with what channeld needs (once; with pip about half a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "channeld needs Python 3.11 or later: make run PYTHON=python3.13" >&2; exit 1; }
+	@if [ -e .venv/unfinished ]; then rm -rf .venv; fi
+	@mkdir -p .venv && touch .venv/unfinished
+	@echo "Setting up .venv with what channeld needs (once; with pip 10 to 30 seconds)"
 	@if command -v uv > /dev/null; then \
 	  uv venv --quiet --seed --allow-existing --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python --editable .; \
+	elif $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python --version > /dev/null 2>&1; then \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-compile --editable .; \
 	else \
-	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
+	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable .; \
 	fi
-	@touch $@
+	@mv .venv/unfinished $@
 
 # What tests, types and lint need as well.
 .venv/ready-to-test: .venv/ready
@@ -21,7 +28,7 @@ COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub te
 	@if command -v uv > /dev/null; then \
 	  uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
 	else \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+	  $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
 	fi
 	@touch $@
 
@@ -65,6 +72,9 @@ mutants: .venv/ready-to-test  ## small faults that no test notices
 fix: .venv/ready-to-test  ## what ruff can fix by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+threats: .venv/ready-to-test  ## every test that docs/threat-tests.md names, and the line at its head
+	$(BIN)/python -m tests.docs.threats
 
 conformance: .venv/ready-to-test  ## all 517 Autobahn cases over every path, and docs/conformance.md
 	$(BIN)/python -m tests.conformance

@@ -17,7 +17,7 @@ from install import BENCH, NotInstalledError, compile_c, install
 from joins import join
 from measure import FailedError, Result, cores, drive, raise_file_limit, spent
 from nodes_report import markdown, write_document
-from report import QUIET, machine
+from report import QUIET, commit, machine
 from setups import KEY, SETUPS, Servers, SetUp, cores_of, name_of, serving
 
 MEMBERS, SENDERS, ROOMS, MANY, WARMUP, RING = 200, 20, 30, 1000, 0.5, 64
@@ -294,6 +294,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
                 say(f"  {setup.name}, {work}: {error}")
     return {
         "machine": machine(),
+        "commit": commit(),
         "client_core": cores()[1],
         "seconds": options.seconds,
         "senders": options.senders,

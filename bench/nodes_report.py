@@ -213,7 +213,7 @@ def heading(record: Record) -> str:
     m, runs = record["machine"], len(record["runs"])
     how = f"medians of {runs} interleaved runs" if runs > 1 else "one run"
     return (
-        f"{m['date']}, {how} of {record['seconds']:g} s a measurement; {m['cpu']}, {m['cores']} cores, {m['system']}, "
+        f"{m['date']}, commit {record['commit']}; {how} of {record['seconds']:g} s a measurement; {m['cpu']}, {m['cores']} cores, {m['system']}, "
         f"Python {m['python']}. {placement(record)} {disturbance(record)} {worst(record)} {spread(record)}"
     )
 

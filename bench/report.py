@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,24 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 Record = dict[str, Any]
 QUIET = 0.1  # more of the cores taken by others than this, and the figures are not worth keeping
 BUSY = 0.9  # a core with this much of its time used has little to spare
+
+
+def commit() -> str:
+    """The commit that is measured, and whether the source differs from it."""
+    try:
+        git = [
+            "git",
+            "-C",
+            str(ROOT),
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=8",
+            "--exclude=*",
+        ]
+        return subprocess.check_output(git, text=True, stderr=subprocess.DEVNULL).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def machine() -> dict[str, str]:

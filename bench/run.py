@@ -5,7 +5,6 @@ Each run leaves its measurements in a file (`--json`); `--from` makes one report
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from catalogue import CATALOGUE, ROOT, Peer, another_channeld
+from catalogue import CATALOGUE, Peer, another_channeld
 from install import BENCH, BUILD, NotInstalledError, compile_c, install
 from measure import Times, measure, raise_file_limit
-from report import Record, machine, markdown, merged, write_document
+from report import Record, commit, machine, markdown, merged, write_document
 from works import NEAR, PARTS, Part
 
 QUICK = Times(0.5, 0.1)
@@ -99,24 +98,6 @@ def bring(peers: list[Peer]) -> tuple[dict[str, str], dict[str, str]]:
             absent[peer.name] = str(error)
             say(f"{peer.name}: not installed: {error}")
     return versions, absent
-
-
-def commit() -> str:
-    """The commit that is measured, and whether the source differs from it."""
-    try:
-        git = [
-            "git",
-            "-C",
-            str(ROOT),
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=8",
-            "--exclude=*",
-        ]
-        return subprocess.check_output(git, text=True, stderr=subprocess.DEVNULL).strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def run(options: argparse.Namespace) -> Record:

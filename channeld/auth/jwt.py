@@ -141,7 +141,7 @@ class JwtAuthenticator(Authenticator[JwtAuth]):
         secret = self.declared.secrets[0].text if self.declared.secrets else ""
         if not secret:
             raise CannotMint(
-                f"the secret of '{name}' is empty; set the environment variable that it is read from"
+                f"the secret of '{name}' is empty; set its environment variable, or start `channeld run --dev`, which makes one up"
             )
         if len(secret.encode()) < SHORTEST_SECRET:
             raise CannotMint(

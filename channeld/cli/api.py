@@ -119,7 +119,9 @@ def _server(file: str, url: str | None, key: str | None) -> ApiServer:
         url = url or (api.bind if api.bind.startswith("unix:") else f"http://{reachable(api.bind)}")
         key = key or next((secret.text for secret in api.keys if secret.text), None)
     if not key:
-        raise click.UsageError(f"there is no key: set {_KEY}, or give --key")
+        raise click.UsageError(
+            f"there is no key: start `channeld run --dev`, set {_KEY}, or give --key"
+        )
     assert url is not None  # noqa: S101 - set above
     return ApiServer(url=url.rstrip("/"), key=key)
 

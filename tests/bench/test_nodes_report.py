@@ -45,7 +45,7 @@ def record(*rates: float) -> dict[str, Any]:
     machine = {"date": "2026-11-24", "cpu": "a CPU", "cores": "2", "system": "x", "python": "3"}
     runs = [{name: result(rate, parts) for name, parts in PARTS.items()} for rate in rates]
     told = {"seconds": 3.0, "senders": 20, "client_core": 1, "versions": {}, "absent": {}}
-    return {"machine": machine, "runs": runs} | told
+    return {"machine": machine, "commit": "abcdef12", "runs": runs} | told
 
 
 def row(text: str, title: str) -> str:

@@ -101,7 +101,7 @@ def test_for_development_a_secret_is_made_up(
 ) -> None:
     assert start(SIGNED, "--dev") == 0
     out = capsys.readouterr().out
-    assert "a secret was made up for JWT_SECRET" in out
+    assert "made up until it stops: JWT_SECRET" in out
     assert "?token=" in out
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import trio
 
 from tests.conformance.suite import PATHS, Result, play
+from tests.made import made
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 GROUPS = {
@@ -27,8 +28,8 @@ HEAD = """\
 # Conformance
 
 Every case of the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite), played by
-[kosoku](https://pypi.org/project/kosoku/) against an echo server on channeld's server layer. Written by
-`make conformance`; `make test` plays the short groups over every path again.
+[kosoku](https://pypi.org/project/kosoku/) against an echo server on channeld's server layer. `make test` plays the short
+groups over every path again.
 
 `INFORMATIONAL` cases ask what the RFC leaves open. Compression is the same code on every path, so its 216 cases are played
 in the lane only. channeld itself refuses binary messages (close 1003); here, and only here, they are echoed.
@@ -41,7 +42,7 @@ def count(results: list[Result], group: str) -> list[int]:
 
 
 def render(played: dict[str, list[Result]]) -> str:
-    lines = [HEAD]
+    lines = [HEAD, made("make conformance")]
     for path, results in played.items():
         lines += [f"\n## {path}: {len(results)} cases\n", f"| group | {' | '.join(VERDICTS)} |"]
         lines.append("|---" * (len(VERDICTS) + 1) + "|")

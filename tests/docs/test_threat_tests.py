@@ -7,7 +7,8 @@ import pytest
 from tests.docs.blocks import ROOT
 from tests.docs.test_wire_tests import functions_of
 
-TEXT = (ROOT / "docs/threat-tests.md").read_text()
+PAGE = ROOT / "docs/threat-tests.md"
+TEXT = PAGE.read_text()
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", TEXT)))
 ROWS = [row for row in re.findall(r"^\| (.*) \|$", TEXT, re.MULTILINE) if "shown by" not in row]
 

@@ -14,6 +14,7 @@ import attrs
 
 from tests.hostile.ground import BRISK, Ground, Siege, opened
 from tests.hostile.scenarios import SCENARIOS, Scenario
+from tests.made import made
 
 PAGE = Path(__file__).parents[2] / "docs" / "topics" / "hostile-clients.md"
 START, END = "<!-- soak: begin -->", "<!-- soak: end -->"
@@ -91,7 +92,7 @@ def render(records: list[Record], problems: list[str], ends: str, minutes: float
         "\n".join(f"- {problem}" for problem in problems) or "Every answer was a documented one."
     )
     return (
-        f"{sieges} attacks in {minutes:.0f} minutes, {len(records)} kinds, Python "
+        f"{made('make soak')}\n\n{sieges} attacks in {minutes:.0f} minutes, {len(records)} kinds, Python "
         f"{sys.version.split()[0]}, {os.cpu_count()} cores that server, attackers, bystander and other people's work "
         f"shared, so single latencies say little.\n\n{_HEAD}\n{rows}\n\n{ends}\n\n{wrong}"
     )
