@@ -322,3 +322,48 @@ def test_who_came_and_who_left_is_told_at_once_and_once() -> None:
     kit.hub.presence.lost(room("x"), "bob", at)
     kit.hub.presence.back(room("x"), "bob", Shown({"n": 1}, {"away": True}, "b").packed(), at)
     assert seen[2:] == [("bob", None), ("bob", {"n": 1})]
+
+
+def test_who_comes_back_within_a_batch_is_told_as_an_update() -> None:
+    kit, plan = Kit(), presence(grace=0, batch=1)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    kit.advance(1)
+    ann.peer.take()
+    leave(kit, plan, bob)
+    enter(kit, plan, "b2", "bob")
+    told = [(f["event"], f.get("user"), f.get("info")) for f in ann.peer.take()]
+    assert told == [("update", "bob", {"of": "b2"})]
+    kit.advance(1)
+    assert ann.peer.take() == []
+
+
+def test_a_leave_within_a_batch_is_told_at_its_end() -> None:
+    kit, plan = Kit(), presence(grace=0, batch=1)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    kit.advance(1)
+    ann.peer.take()
+    leave(kit, plan, bob)
+    kit.advance(1)
+    assert [(f["joins"], f["leaves"]) for f in ann.peer.take()] == [([], [{"user": "bob"}])]
+
+
+def test_when_the_node_stops_who_lingers_leaves_at_once_and_once() -> None:
+    kit, plan = Kit(), presence(grace=5)
+    ann = enter(kit, plan, "a", "ann")
+    leave(kit, plan, enter(kit, plan, "b", "bob"), enter(kit, plan, "c", "cat"))
+    ann.peer.take()
+    run_sync(kit.hub.presence.end_grace())
+    assert [(f["event"], f["user"]) for f in ann.peer.take()] == [
+        ("leave", "bob"),
+        ("leave", "cat"),
+    ]
+    kit.advance(5)
+    assert ann.peer.take() == []
+
+
+def test_without_events_a_state_is_told_to_nobody() -> None:
+    kit = Kit()
+    plan = attrs.evolve(with_state(), events=False)
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    say(kit, ann, {"n": 1}, tells_member=True)
+    assert (ann.peer.take(), bob.peer.take(), states(kit)["ann"]) == ([], [], {"n": 1})

@@ -1,3 +1,5 @@
+from typing import Any
+
 import attrs
 import pytest
 from jsonschema import Draft202012Validator
@@ -56,3 +58,83 @@ def test_a_channel_that_offers_nothing_has_the_bare_protocol() -> None:
 def test_the_engine_has_a_verb_for_each_client_frame_but_the_one_of_the_session() -> None:
     assert SCHEMAS.keys() == RESERVED_CLIENT
     assert VERBS.keys() == RESERVED_CLIENT - {"ping"}
+
+
+def forms(type: str, side: str, **features: Any) -> list[tuple[list[str], list[str]]]:
+    """The required and the other fields of each form of a frame; an event's name stands for `event`."""
+    (frame,) = (one for one in FRAMES if (one.type, one.side) == (type, side))
+    found = []
+    for schema in frame.schemas(attrs.evolve(EVERYTHING, **features)):
+        properties: Any = schema["properties"]
+        event = properties.get("event", {}).get("const", "event")
+        required: Any = schema["required"]
+        needs = [event if name == "event" else name for name in required]
+        found.append((needs, [name for name in properties if name not in required]))
+    return found
+
+
+WHO = ["user", "info"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ("none", []),
+        ("each", [["room", "join", *WHO], ["room", "leave", "user"], ["room", "update", *WHO]]),
+        ("gathered", [["room", "changes", "joins", "leaves"], ["room", "update", *WHO]]),
+    ],
+)
+def test_presence_frames_tell_of_changes_as_the_channel_says(
+    changes: str, told: list[list[str]]
+) -> None:
+    asked = [["room", "state", "users"], ["room", "count", "users", "connections"]]
+    found = [required for required, _ in forms("presence", "server", changes=changes, state=None)]
+    assert found == asked + told
+
+
+def test_presence_of_a_whole_channel_names_no_room() -> None:
+    for required, others in forms("presence", "server", presence="channel"):
+        assert "room" not in required + others
+    assert forms("presence", "client", presence="channel", one_room=False, state=None) == [
+        ([], ["room", "only"])
+    ]
+
+
+@pytest.mark.parametrize("one_room", [True, False])
+def test_where_there_is_one_room_it_need_not_be_named(one_room: bool) -> None:
+    assert forms("presence", "client", one_room=one_room) == [
+        ([], ["room", "only", "set"]) if one_room else (["room"], ["only", "set"])
+    ]
+    assert forms("history", "client", one_room=one_room) == [
+        ([], ["room", "limit", "before"]) if one_room else (["room"], ["limit", "before"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "form"),
+    [(True, (["room", "pos"], ["recovered", "replayed"])), (False, (["room"], ["recovered"]))],
+)
+def test_positions_are_told_where_there_is_a_history(
+    history: bool, form: tuple[list[str], list[str]]
+) -> None:
+    assert forms("subscribed", "server", history=history) == [form]
+
+
+def test_what_an_ack_and_an_error_may_say_besides() -> None:
+    assert forms("ack", "server") == [(["id"], ["held", "dropped", "repeated", "deprecated"])]
+    others = ["errors", "room", "retry_after", "outcome", "limit", "ref"]
+    assert forms("error", "server") == [(["code", "message"], others)]
+    assert forms("disconnect", "server") == [(["code", "reason", "reconnect"], ["retry_after"])]
+
+
+@EACH
+def test_only_a_clients_frame_is_closed(frame: ReservedFrame) -> None:
+    for schema in frame.schemas(EVERYTHING):
+        assert (schema.get("additionalProperties") is False) == (frame.side == "client")
+
+
+@pytest.mark.parametrize(("limit", "good"), [(0, False), (1, True), (1000, True), (1001, False)])
+def test_a_page_of_history_has_1_to_1000_frames(limit: int, good: bool) -> None:
+    (frame,) = (one for one in FRAMES if (one.type, one.side) == ("history", "client"))
+    (schema,) = frame.schemas(EVERYTHING)
+    assert Draft202012Validator(schema).is_valid({"limit": limit}) == good
