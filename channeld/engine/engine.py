@@ -53,6 +53,8 @@ MakeSession: TypeAlias = Callable[
 """What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
 
 AT_ONCE: Final = 0.199
+# The longest that a connection about to be closed waits for what the broker has been given, in seconds.
+GOODBYE_WAITS: Final = 1.0
 """Seconds within which anyone who is sent to another node is asked to come there."""
 
 
@@ -345,6 +347,12 @@ class Engine:
                 timers.at(now + delay, goodbye)
             else:
                 goodbye(now)
+
+    def time_to_part(self) -> float:
+        """Seconds that a goodbye may wait for what is in flight; in a drain there must be time for it to be answered."""
+        if self._drain is None:
+            return GOODBYE_WAITS
+        return min(GOODBYE_WAITS, max(0.0, self._drain[1] - self.runtime.clock.monotonic()) / 2)
 
     def _send_away_late(self, session: Session, last: float, end: float) -> None:
         # A connection that was on its way when the drain began; before the last one, in time for its Close frame.

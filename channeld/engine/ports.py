@@ -325,6 +325,9 @@ class Surroundings(Protocol):
     def forget(self, connection_id: str) -> None:
         """A connection has ended. Idempotent."""
 
+    def time_to_part(self) -> float:
+        """Seconds that a goodbye may wait for what is in flight."""
+
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
         """Make room for one more connection of a user on this node."""
 

@@ -14,6 +14,7 @@ here knows of them. A session is also the `Scope` in which templates are rendere
 import enum
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from channeld.broker.broker import Topic
@@ -229,7 +230,8 @@ class Session:
 
         A field that has the name of one of the frame's own is left out.
         """
-        if self.state in (State.ENDING, State.CLOSED):
+        # What is in flight is answered also where the connection is about to be closed.
+        if self.state is State.CLOSED or (self.state is State.ENDING and not self.in_flight):
             return
         frame: Frame = {"type": "error", "code": code, "message": message}
         own = {*frame, "id"}
@@ -287,7 +289,10 @@ class Session:
     def disconnect(
         self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
     ) -> None:
-        """Close for a reason of the server's own, said in a `disconnect` frame first."""
+        """Close for a reason of the server's own, said in a `disconnect` frame first.
+
+        What the broker has been given is answered before that, for at most a second, unless the client takes nothing.
+        """
         if self.state in (State.ENDING, State.CLOSED):
             return
         frame: Frame = {
@@ -298,8 +303,20 @@ class Session:
         }
         if retry_after is not None:
             frame["retry_after"] = self.away = retry_after
-        self.send(frame)
-        self.end(code, reason)
+        if self.in_flight and code != CloseCode.TOO_SLOW:
+            # Nothing more is read meanwhile.
+            self.state = State.ENDING
+            self.engine.runtime.spawn(self._part(self.in_flight, frame, code, reason))
+        else:
+            self.send(frame)
+            self.end(code, reason)
+
+    async def _part(self, in_flight: InFlight, frame: Frame, code: int, reason: str) -> None:
+        with suppress(TimeoutError):
+            await self.engine.runtime.within(self.engine.time_to_part(), in_flight.idle)
+        if self.state is not State.CLOSED:
+            self.send(frame)
+            self.end(code, reason)
 
     def too_slow(self) -> None:
         """More waits for it than may, behind a recovery that it does not take."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from trio.testing import MockClock
 
 from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.in_flight import MOST
@@ -145,3 +146,46 @@ async def test_who_is_gone_was_answered_to_the_end_before_it_is_forgotten(
         await app.rest()
         assert (app.engine.leaving, len(session.rooms)) == (0, 0)
         assert session.settled() is None
+
+
+async def test_who_is_sent_away_has_all_answers_before_the_goodbye(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(CHANNELS) as app:
+        client = await app.connect("/rooms/a", user="ann")
+        await client.received()
+        broker = LateBroker(app, monkeypatch)
+        await say(client, 1, 2)
+        app.engine.drain(4.0)
+        # Nothing more is read.
+        await say(client, 3)
+        assert await answers(client) == []
+        assert len(broker.promises) == 2
+        broker.promises[0].keep()
+        broker.promises[1].keep(BrokerUnavailable(2.0))
+        assert await answers(client) == [("ack", 1), ("error", 2), ("disconnect", None)]
+        assert client.closed is not None
+
+
+async def test_a_goodbye_waits_for_answers_no_longer_than_there_is_time(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with serve(CHANNELS) as app:
+        clients = [await app.connect("/rooms/a", user=user) for user in ("ann", "bob")]
+        for client in clients:
+            await client.received()
+        broker = LateBroker(app, monkeypatch)
+        for client in clients:
+            await say(client, 1)
+        assert clients[1].session is not None
+        clients[1].session.retire()
+        await app.advance(0.9)
+        assert await answers(clients[1]) == []
+        await app.advance(0.2)
+        assert await answers(clients[1]) == [("disconnect", None)]
+        app.engine.drain(0.5)
+        await app.advance(0.3)
+        assert await answers(clients[0]) == [("disconnect", None)]
+        # What comes too late is for nobody.
+        broker.promises[0].keep()
+        await app.rest()
