@@ -170,6 +170,8 @@ def _call(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     help = f"write `{guess}`" if re.search(rule["pattern"], guess) else "write `module:function`"
     if re.match(r"https?://", value):
         help = "name the URL under `backends`, and write `{backend: NAME, path: /…}`"
+    elif path := re.fullmatch(r"([A-Za-z][\w-]*)?:?(/(?:[\w-]+/?)+)", value):
+        help += f", or `{{backend: {path[1] or 'NAME'}, path: {path[2]}}}` for one over HTTP"
     checker.find(
         "CH120", f"{checker.quote(value, pointer)} is not `module:function`", pointer, help
     )

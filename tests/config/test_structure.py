@@ -435,6 +435,16 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
         ("{schema: true}", "{schema: true, hook: chat.hooks.f}", ("CH120", 11, "write `chat.hooks:f`")),
         ("{schema: true}", "{schema: true, hook: 'chat/hooks.py::f()'}", ("CH120", 11, "write `chat.hooks:f`")),
         ("{schema: true}", "{schema: true, hook: a-b}", ("CH120", 11, "write `module:function`")),
+        (
+            "{schema: true}",
+            "{schema: true, hook: app/say}",
+            ("CH120", 11, "write `app:say`, or `{backend: app, path: /say}` for one over HTTP"),
+        ),
+        (
+            "{schema: true}",
+            "{schema: true, hook: /say}",
+            ("CH120", 11, "write `module:function`, or `{backend: NAME, path: /say}` for one over HTTP"),
+        ),
         ("audience: chat", "audience: []", ("CH121", 4, "add at least one entry, or remove it")),
         (
             "audience: chat",
