@@ -7,14 +7,22 @@ import sys
 from collections.abc import AsyncIterator
 
 import uvicorn
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
 from redis.asyncio.client import PubSub
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 ROOMS: dict[str, set[WebSocket]] = {}
-REDIS = Redis(unix_socket_path=sys.argv[2], protocol=2)
+# More messages at a time than connections wait for one; without that the client refuses them.
+POOL = BlockingConnectionPool(
+    max_connections=100,
+    timeout=None,
+    connection_class=UnixDomainSocketConnection,
+    path=sys.argv[2],
+    protocol=2,
+)
+REDIS = Redis(connection_pool=POOL)
 
 
 async def listen(pubsub: PubSub) -> None:

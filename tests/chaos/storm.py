@@ -1,4 +1,4 @@
-"""Three nodes and a Redis server, what happens to them, and the clients meanwhile; all is written down for the checker."""
+"""Three nodes and the Redis servers between them, what happens to them, and the clients meanwhile; all is written down for the checker."""
 
 import json
 import random
@@ -11,8 +11,11 @@ from typing import Any
 import attrs
 import trio
 
+from channeld.broker.redis.encoding import SLOTS, slot_of
+from channeld.broker.redis.layout import of_cluster
 from channeld.server.sockets import bind, named
 from tests.broker.conftest import Server, _binary
+from tests.broker.redis.groups import Cluster, start_cluster
 from tests.chaos.client import Diary, Sailor
 from tests.chaos.partition import Direction, Partition
 from tests.system.kit import SECRET, command, environment
@@ -20,7 +23,7 @@ from tests.system.kit import SECRET, command, environment
 CHANNELS = """
 channeld: 1
 server: {drain: 500ms}
-broker: {redis: {url: "${REDIS_URL}"}}
+broker: {redis: BROKER}
 auth:
   who: {type: jwt, algorithms: [HS256], secret: "${SECRET}", audience: chat}
 channels:
@@ -42,6 +45,8 @@ channels:
     messages: {say: {schema: true, route: room, stamp: {from: "{user.id}"}}}
 """
 PERSISTENT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
+# Of Debian's package `libfaketime`.
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 PATHS = ("/long/a", "/long/b", "/short/a")
 NODES = 3
 HELD: dict[str, frozenset[Direction]] = {
@@ -53,13 +58,17 @@ HELD: dict[str, frozenset[Direction]] = {
 
 @attrs.define(eq=False)
 class Storm:
-    """One run. `faults` counts what was done."""
+    """One run. `networks` lie between each node and the server, or between all nodes and each shard; `faults` counts what was done."""
 
     folder: Path
     chance: random.Random
-    server: Server
+    servers: list[Server]
     ports: list[int]
     networks: list[Partition]
+    skew: float = 0.0
+    cluster: Cluster | None = None
+    # Where the cluster's slots are that hold our shards.
+    slots: dict[int, int] = attrs.field(factory=dict)
     nodes: list[subprocess.Popen[bytes]] = attrs.field(factory=list)
     sailors: list[Sailor] = attrs.field(factory=list)
     faults: dict[str, int] = attrs.field(factory=dict)
@@ -68,7 +77,16 @@ class Storm:
 
     def start_node(self, number: int) -> None:
         arguments = command("run", "--bind", f"127.0.0.1:{self.ports[number]}")
-        environ = environment(SECRET=SECRET, REDIS_URL=f"unix://{self.networks[number].front}")
+        # With one server each node has a network of its own to it; else the configuration says it all.
+        front = self.networks[number].front if len(self.servers) == 1 else ""
+        environ = environment(SECRET=SECRET, REDIS_URL=f"unix://{front}")
+        if self.skew:
+            # One node's clock is behind, one's is ahead; time goes on as fast on all.
+            environ |= {
+                "LD_PRELOAD": FAKETIME,
+                "FAKETIME": f"{(number - 1) * self.skew:+g}s",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
         with self.folder.joinpath(f"node{number}.log").open("ab") as log:
             node = subprocess.Popen(arguments, cwd=self.folder, env=environ, stdout=log, stderr=log)
         if number < len(self.nodes):
@@ -115,14 +133,26 @@ class Storm:
         node.send_signal(signal.SIGCONT)
 
     async def freeze_redis(self) -> None:
-        self.server.signal(signal.SIGSTOP)
+        server = self.chance.choice(self.servers)
+        server.signal(signal.SIGSTOP)
         await trio.sleep(self.chance.choice((0.2, 1.5, 4.5)))
-        self.server.signal(signal.SIGCONT)
+        server.signal(signal.SIGCONT)
 
     async def restart_redis(self) -> None:
-        self.server.kill()
+        server = self.chance.choice(self.servers)
+        server.kill()
         await trio.sleep(self.chance.uniform(0, 1.5))
-        await trio.to_thread.run_sync(self.server.start)
+        await trio.to_thread.run_sync(server.start)
+
+    async def move_slot(self) -> None:
+        """A slot with a shard's keys moves to another primary of the cluster, a few keys at a time."""
+        assert self.cluster is not None
+        slot, source = self.chance.choice(sorted(self.slots.items()))
+        target = self.slots[slot] = (source + 1) % len(self.servers)
+        await self.cluster.begin_move(slot, source, target)
+        while await self.cluster.move_keys(slot, source, target, most=3):  # noqa: ASYNC110 - it is other processes that are watched
+            await trio.sleep(self.chance.uniform(0, 0.05))
+        await self.cluster.end_move(slot, target)
 
     async def part_network(self) -> None:
         """A node and Redis hear each other late, in one direction, not at all, or have to connect again."""
@@ -153,7 +183,7 @@ class Storm:
             self.freeze_redis,
             self.restart_redis,
             self.cut_clients,
-            self.part_network,
+            self.part_network if self.networks else self.move_slot,
         ]
         end = trio.current_time() + seconds
         order: list[Callable[[], Awaitable[None]]] = []
@@ -255,21 +285,59 @@ class Storm:
             node.wait()
 
 
-async def raise_storm(folder: Path, place: Path, seed: int, seconds: float, count: int) -> None:
-    """Let it rage in a folder that gets all histories; `place` is a short path for the server's socket."""
-    folder.joinpath("channels.yaml").write_text(CHANNELS)
+@attrs.frozen
+class Between:
+    """What is between the nodes: one server, several `shards`, or a cluster of three primaries; `skew`: seconds of their clocks."""
+
+    shards: int = 1
+    is_cluster: bool = False
+    skew: float = 0.0
+
+
+async def raise_storm(
+    folder: Path, place: Path, seed: int, seconds: float, count: int, between: Between
+) -> None:
+    """Let it rage in a folder that gets all histories; `place` is a short path for the servers' sockets."""
     sockets = bind(["127.0.0.1:0"] * NODES)
     ports = [int(named(sock).rpartition(":")[2]) for sock in sockets]
     for sock in sockets:
         sock.close()
-    server = Server(_binary("valkey"), place)
-    server.start(*PERSISTENT)
-    networks = [Partition(str(place / f"n{n}"), str(server.socket)) for n in range(NODES)]
-    storm = Storm(folder, random.Random(seed), server, ports, networks)
+    storm = Storm(folder, random.Random(seed), [], ports, [], skew=between.skew)
+
+    def make_server(kind: str) -> Server:
+        home = place / str(len(storm.servers))
+        home.mkdir()
+        storm.servers.append(Server(_binary(kind), home))
+        storm.servers[-1].start(*PERSISTENT)
+        return storm.servers[-1]
+
     try:
+        settings = await _build(storm, make_server, place, between)
+        folder.joinpath("channels.yaml").write_text(CHANNELS.replace("BROKER", settings))
         await storm.run(seconds, count)
     finally:
         storm.end()
-        if server.process is not None:
-            server.signal(signal.SIGCONT)
-            server.kill()
+        for server in storm.servers:
+            if server.process is not None:
+                server.signal(signal.SIGCONT)
+                server.kill()
+
+
+async def _build(
+    storm: Storm, make_server: Callable[[str], Server], place: Path, between: Between
+) -> str:
+    """Start the servers; what the configuration says of them."""
+    if between.is_cluster:
+        storm.cluster = await start_cluster(make_server, "valkey", 3, 0, *PERSISTENT[2:])
+        for shard in of_cluster(storm.cluster.url, "channeld", 64).shards:
+            slot = slot_of(shard.name)
+            storm.slots[slot] = next(n for n in range(3) if slot < SLOTS * (n + 1) // 3)
+        return f'{{url: "{storm.cluster.url}"}}'
+    backs = [str(make_server("valkey").socket) for _ in range(between.shards)]
+    if between.shards == 1:
+        storm.networks += [Partition(str(place / f"n{n}"), backs[0]) for n in range(NODES)]
+        return '{url: "${REDIS_URL}"}'
+    # A shard is its address, which must be the same for all nodes.
+    storm.networks += [Partition(str(place / f"n{n}"), back) for n, back in enumerate(backs)]
+    fronts = ", ".join(f'"unix://{network.front}"' for network in storm.networks)
+    return f"{{urls: [{fronts}]}}"
