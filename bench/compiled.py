@@ -51,6 +51,7 @@ MODULES = (
     "channeld/server/drivers/lane.py",
     "channeld/server/outbox.py",
     "channeld/server/transports/websocket.py",
+    "channeld/server/watched.py",
     "channeld/shadow/judge.py",
     "channeld/shadow/receiver.py",
     "channeld/timers.py",

@@ -5,6 +5,7 @@
   with the same frames pending share even the joined buffer (`docs/topics/performance.md`: 0.14 µs a delivery, 2.4 alone).
 - Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
 - What another task writes, outside of a turn, wakes `Fanout.run`, which ends a turn of its own.
+- A turn writes for `TURN_S`. What is left then, of a room of thousands, is written in turns to come: others are read in between.
 - An outbox that holds more than its limit belongs to a slow consumer: the frame that is partly sent is finished, the
   rest is dropped for the last words. Nobody else waits.
 """
@@ -12,6 +13,7 @@
 import sys
 import time
 from collections.abc import Callable, Collection
+from itertools import islice
 from typing import TypeAlias, cast
 
 import trio
@@ -24,7 +26,11 @@ from channeld.server.transports.transport import Encode
 __all__ = ["TURN_S", "Fanout", "Outbox", "Write", "takes_nothing"]
 
 TURN_S = 0.002
-"""Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer."""
+"""Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer; and seconds
+for which it then writes."""
+
+_SENDS_A_LOOK = 64
+"""After this many the clock is looked at."""
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
@@ -228,7 +234,8 @@ class Fanout:
 
     A batch is the frames that one turn brings to one room. It ends when another room is published to, when members
     change (`settle`), or with the turn. `ahead` says which members have had how many of its frames: those that were sent
-    something else in between, and those that a frame skipped.
+    something else in between, and those that a frame skipped. Of a room that is too large for one turn, those who are still to
+    come are a collection of their own (`_is_rest`), which nobody changes.
 
     Args:
         encode: how the frames of `direct` members are framed: once a frame, however many they are.
@@ -240,6 +247,7 @@ class Fanout:
         "_batch",
         "_encoded",
         "_ends",
+        "_is_rest",
         "_poked",
         "_tick",
         "bytes_out",
@@ -264,6 +272,7 @@ class Fanout:
         self._batch: list[bytes] = []
         self._encoded: list[bytes] = []
         self._ahead: dict[Recipient, int] = {}
+        self._is_rest = False
         self._poked = trio.Event()
 
     # ---- what the hub asks
@@ -273,7 +282,7 @@ class Fanout:
     ) -> None:
         """Send a frame's JSON to all of them but `skip`. They must be connections of this server."""
         if self.recipients is not recipients:
-            self.settle()
+            self._close_batch()
             self.recipients = recipients
             if not self.in_turn:
                 self.wake()
@@ -285,10 +294,15 @@ class Fanout:
 
     def settle(self) -> None:
         """Queue the batch for its recipients; their collection may change afterwards."""
+        if not self._is_rest:
+            self._close_batch()
+
+    def _close_batch(self) -> None:
         recipients, batch, encoded, ahead = self.recipients, self._batch, self._encoded, self._ahead
         if recipients is None:
             return
         self.recipients, self._batch, self._encoded, self._ahead = None, [], [], {}
+        self._is_rest = False
         if not recipients:
             return
         data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
@@ -298,6 +312,10 @@ class Fanout:
             if start or outbox.direct is None:
                 for frame, one in zip(batch[start:], encoded[start:], strict=True):
                     outbox.relay(frame, one)
+            elif outbox.out is None and self.in_turn:
+                # `queue`, written out: of thousands in a turn each call counts.
+                outbox.out = [data]
+                self.dirty.append(outbox)
             else:
                 outbox.queue(data)
 
@@ -344,7 +362,7 @@ class Fanout:
         return self._tick() >= self._ends
 
     def end(self) -> None:
-        """Write everything, and call what waits for that, until nothing is left."""
+        """Write everything, or for as long as a turn may, and call what waits for that."""
         self.in_turn = True
         try:
             self._write_all()
@@ -359,39 +377,67 @@ class Fanout:
             self.end()
 
     def _write_all(self) -> None:
-        while self.recipients is not None or self.dirty or self.ended:
+        ends, is_over = self._tick() + TURN_S, False
+        while not is_over and (self.recipients is not None or self.dirty or self.ended):
             if self.recipients is not None:
-                self._write_batch()
-            dirty, self.dirty = self.dirty, []
-            for outbox in dirty:
-                if outbox.out is not None and not outbox.blocked:
-                    outbox.flush()
-            if not self.dirty and self.recipients is None:
+                is_over = self._write_batch(ends)
+            # Some of them in any case: answers do not wait until a large room has been served.
+            is_over = self._flush_some(ends) or is_over
+            if is_over or (not self.dirty and self.recipients is None):
                 ended, self.ended = self.ended, []
                 for call in ended:
                     call()
+        if is_over:
+            self.wake()
 
-    def _write_batch(self) -> None:
-        """Write the batch straight to every recipient whose outbox is empty; queue it for the others."""
-        recipients, encoded, ahead = self.recipients, self._encoded, self._ahead
+    def _flush_some(self, ends: float) -> bool:
+        """Flush outboxes; whether the time was over before the last of them."""
+        dirty, self.dirty = self.dirty, []
+        for start in range(0, len(dirty), _SENDS_A_LOOK):
+            if start and self._tick() >= ends:
+                self.dirty[:0] = dirty[start:]
+                return True
+            for outbox in dirty[start : start + _SENDS_A_LOOK]:
+                if outbox.out is not None and not outbox.blocked:
+                    outbox.flush()
+        return False
+
+    def _write_batch(self, ends: float) -> bool:
+        """Write the batch straight to every recipient whose outbox is empty, and queue it for the others.
+
+        Returns:
+            Whether the time was over before the last of them; the rest are recipients now.
+        """
+        batch, encoded, ahead = self._batch, self._encoded, self._ahead
+        to_come = iter(cast("Collection[Outbox]", self.recipients))
         data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
         size, written = len(data), 0
         late: dict[Recipient, None] = {}
-        for recipient in cast("Collection[Outbox]", recipients):
-            direct = recipient.direct
-            if direct is None or recipient.out is not None or (ahead and recipient in ahead):
-                late[recipient] = None
-                continue
-            try:
-                sent = direct(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                recipient.broken()
-                continue
-            written += sent
-            if sent != size:
-                recipient.keep_unsent(data, sent)
+        rest: dict[Recipient, None] = {}
+        left = len(self.recipients or ())
+        while left > 0 and not rest:
+            for recipient in islice(to_come, _SENDS_A_LOOK):
+                direct = recipient.direct
+                if direct is None or recipient.out is not None or (ahead and recipient in ahead):
+                    late[recipient] = None
+                    continue
+                try:
+                    sent = direct(data)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    recipient.broken()
+                    continue
+                written += sent
+                if sent != size:
+                    recipient.keep_unsent(data, sent)
+            left -= _SENDS_A_LOOK
+            if left > 0 and self._tick() >= ends:
+                rest = dict.fromkeys(to_come)
         self.bytes_out += written
         self.recipients = late
-        self.settle()
+        self._close_batch()
+        if rest:
+            self.recipients, self._is_rest = rest, True
+            self._batch, self._encoded, self._ahead = batch, encoded, ahead
+        return bool(rest)

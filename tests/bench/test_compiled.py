@@ -1,5 +1,6 @@
 """The compiled wheel is made only where it is asked for, of modules that exist."""
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -33,6 +34,24 @@ def test_what_is_compiled_exists(compiled: ModuleType) -> None:
     modules = cast("tuple[str, ...]", compiled.MODULES)
     assert [one for one in modules if not (ROOT / one).is_file()] == []
     assert list(modules) == sorted(set(modules))
+
+
+def test_what_a_compiled_class_inherits_from_is_compiled(compiled: ModuleType) -> None:
+    names = {one.removesuffix(".py").replace("/", ".") for one in compiled.MODULES}
+    classes = [
+        found
+        for name in names
+        for found in vars(importlib.import_module(name)).values()
+        if isinstance(found, type) and found.__module__ == name
+    ]
+    bases = {
+        base
+        for found in classes
+        for base in found.__mro__
+        if not getattr(base, "_is_protocol", False)
+    }
+    ours = {base.__module__ for base in bases if base.__module__.startswith("channeld")}
+    assert ours - names == set()
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "yes"])

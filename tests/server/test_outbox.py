@@ -1,5 +1,7 @@
 """Outboxes and the fan-out: order, joining, partial writes, slow peers, turns."""
 
+import itertools
+
 import pytest
 import trio
 import trio.testing
@@ -452,6 +454,101 @@ def test_a_failure_ends_the_turn() -> None:
     assert not fanout.in_turn
 
 
+# ---- rooms that are too large for one turn
+
+LOOK = 64
+
+
+def slow_fanout() -> Fanout:
+    """Of which each look at the clock says that the turn is over."""
+    return Fanout(bytes, itertools.count().__next__)
+
+
+def crowd(fanout: Fanout, size: int = 3 * LOOK) -> tuple[list[Peer], dict[Recipient, None]]:
+    peers = [Peer(fanout) for _ in range(size)]
+    return peers, dict.fromkeys(peers)
+
+
+def test_a_large_room_is_written_to_in_several_turns() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    fanout.publish(room, b"a", skip=peers[-1])
+    seen = []
+    for _ in range(3):
+        fanout.end()
+        seen.append(sum(peer.bytes == b"a" for peer in peers))
+    assert seen == [LOOK, 2 * LOOK, 3 * LOOK - 1]
+    assert (peers[-1].bytes, fanout.recipients, fanout.dirty) == (b"", None, [])
+
+
+async def test_the_rest_of_a_large_room_comes_by_itself() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fanout.run)
+        fanout.begin()
+        fanout.publish(room, b"a")
+        fanout.end()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert {peer.bytes for peer in peers} == {b"a"}
+
+
+def test_who_is_still_to_come_gets_everything_in_order_and_once() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    fanout.publish(room, b"a")
+    fanout.end()
+    first, last = peers[0], peers[-1]
+    last.send(b"b")
+    first.send(b"b")
+    fanout.publish(room, b"c", skip=first)
+    while fanout.recipients is not None or fanout.dirty:
+        fanout.end()
+    assert (first.bytes, peers[LOOK].bytes, last.bytes) == (b"ab", b"ac", b"abc")
+
+
+def test_a_large_room_may_change_meanwhile() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    fanout.publish(room, b"a")
+    fanout.end()
+    fanout.settle()
+    del room[peers[-1]]
+    late = Peer(fanout)
+    room[late] = None
+    while fanout.recipients is not None or fanout.dirty:
+        fanout.end()
+    assert {peer.bytes for peer in peers} == {b"a"}
+    assert late.bytes == b""
+
+
+def test_answers_and_ends_do_not_wait_for_a_large_room() -> None:
+    fanout = slow_fanout()
+    _, room = crowd(fanout)
+    other = Peer(fanout)
+    ended: list[bool] = []
+    fanout.begin()
+    fanout.publish(room, b"a")
+    fanout.when_turn_ends(lambda: ended.append(True))
+    other.send(b"answer")
+    fanout.end()
+    assert (other.bytes, ended, fanout.recipients is None) == (b"answer", [True], False)
+
+
+def test_many_answers_leave_in_several_turns() -> None:
+    fanout = slow_fanout()
+    peers, _ = crowd(fanout)
+    fanout.begin()
+    for peer in peers:
+        peer.send(b"a")
+    seen = []
+    for _ in range(3):
+        fanout.end()
+        seen.append(sum(peer.bytes == b"a" for peer in peers))
+    assert seen == [LOOK, 2 * LOOK, 3 * LOOK]
+
+
 actions = st.lists(
     st.tuples(
         st.sampled_from(["red", "blue", "send", "skip", "join", "leave", "end"]), st.integers(0, 2)
@@ -460,15 +557,19 @@ actions = st.lists(
 )
 
 
-@given(actions, st.lists(st.integers(0, 30), min_size=3, max_size=3))
+@given(actions, st.lists(st.integers(0, 30), min_size=3, max_size=3), st.booleans())
 @settings(max_examples=150)
 def test_everybody_gets_what_a_plain_loop_would_have_sent(
-    steps: list[tuple[str, int]], rooms_left: list[int]
+    steps: list[tuple[str, int]], rooms_left: list[int], is_crowded: bool
 ) -> None:
-    fanout = Fanout(bytes)
+    fanout = slow_fanout() if is_crowded else Fanout(bytes)
+    others = [Peer(fanout) for _ in range(LOOK if is_crowded else 0)]
     peers = [Peer(fanout, room) for room in rooms_left]
     expected = [b""] * 3
-    rooms: dict[str, dict[Recipient, None]] = {"red": dict.fromkeys(peers), "blue": {}}
+    rooms: dict[str, dict[Recipient, None]] = {
+        "red": dict.fromkeys([peers[0], *others, *peers[1:]]),
+        "blue": {},
+    }
     fanout.begin()
     for number, (verb, who) in enumerate(steps):
         text = b"%d," % number
@@ -490,6 +591,8 @@ def test_everybody_gets_what_a_plain_loop_would_have_sent(
             if verb == "join":
                 rooms["blue"][peers[who]] = None
     fanout.end()
+    while fanout.recipients is not None or fanout.dirty:
+        fanout.end()
     for peer in peers:
         peer.room = 1 << 30
         while peer.out is not None:
