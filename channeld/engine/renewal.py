@@ -117,12 +117,14 @@ async def _revise_presence(
     now, hub = session.channel.presence, session.engine.hub
     everyone = Topic("channel", session.channel.name, "")
     if before is not None and (now is None or now.scope != before.scope):
-        for topic in stayed if before.scope == "room" else [everyone]:
+        for done, topic in enumerate(stayed if before.scope == "room" else [everyone]):
+            await rooms.share_turn(session, done)
             await hub.presence.leave(topic, None, session)
             session.send(nobody_in(topic))
     if now is None or not session.is_in(State.OPEN):
         return
-    for topic in stayed if now.scope == "room" else [everyone]:
+    for done, topic in enumerate(stayed if now.scope == "room" else [everyone]):
+        await rooms.share_turn(session, done)
         if before is None or before.scope != now.scope:
             await rooms.enter(session, topic, now)
         else:

@@ -21,11 +21,19 @@ __all__ = ["enter", "join", "leave", "leave_most", "put", "share_turn", "update"
 AT_ONCE: Final = 100
 """Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
 
+FRAMES_AT_ONCE: Final = 500
+"""Frames of a history that are sent in one turn: they take about a millisecond."""
+
 
 def wanted(session: Session) -> list[str] | None:
     """The rooms that `rooms.join` gives a connection now; None where one has no name, and the connection is closed."""
     rendered = [template(session, {}) for template in session.channel.join]
-    names = list(dict.fromkeys(_named(rendered)))
+    most = session.channel.limits.rooms_per_connection
+    names: dict[str, None] = {}
+    for room in _named(rendered):
+        names[room] = None
+        if len(names) > most:
+            break  # a token may list more than there is time to look at
     for room in names:
         if not is_room_name(room):
             session.refuse(
@@ -37,10 +45,9 @@ def wanted(session: Session) -> list[str] | None:
         session.home = session.room = room_name(rendered[0])
     else:
         session.home = session.room = None
-    most = session.channel.limits.rooms_per_connection
     if len(names) > most:
         session.refuse(ErrorCode.LIMIT_EXCEEDED, "Too many rooms to join", None, {"limit": most})
-    return names[:most]
+    return list(names)[:most]
 
 
 def _named(rendered: list[object]) -> Iterator[str]:
@@ -128,7 +135,8 @@ async def _join_with_history(
         if keep.replay and not frame.get("recovered"):
             frame["replayed"] = len(page.frames)
         session.answer(frame, id)
-    for kept in page.frames:
+    for done, kept in enumerate(page.frames):
+        await share_turn(session, done, FRAMES_AT_ONCE)
         await resolved(session.peer.ready())
         session.peer.send(with_position(kept.payload, kept.position))
     await resolved(session.peer.ready())
@@ -150,9 +158,9 @@ async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
     await session.engine.hub.enter_presence(session, topic, info)
 
 
-async def share_turn(session: Session, done: int) -> None:
-    """Let others have a turn, if this connection has joined or left as many rooms as it may in one; `done`: so far."""
-    if done and not done % AT_ONCE:
+async def share_turn(session: Session, done: int, at_once: int = AT_ONCE) -> None:
+    """Let others have a turn, if this connection has done as much as it may in one (join a room, say); `done`: so far."""
+    if done and not done % at_once:
         await yield_to_task()
         await session.engine.runtime.give_way()
 

@@ -251,3 +251,24 @@ async def test_a_connection_in_many_rooms_joins_and_leaves_them_in_several_turns
         await client.close()
         assert inside == [100, 200, 150, 50]
         assert app.engine.hub.statistics().rooms == 0
+
+
+async def test_a_long_history_is_replayed_in_several_turns(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = "connection: 3, messages: {limit: 9999/s, burst: 9999}"
+    teams = TEAMS.replace("size: 5", "size: 1200, replay: 1200").replace("connection: 3", rate)
+    said = "    messages: {say: {schema: {type: object}, route: {to: room, room: team-a}}}\n"
+    async with serve(teams + said) as app:
+        ann = await app.connect("/teams", user="ann", claims={"teams": ["a"]})
+        for _ in range(1200):
+            await ann.send({"type": "say"})
+        turns: list[bool] = []
+
+        async def give_way() -> None:
+            turns.append(True)
+
+        monkeypatch.setattr(app.runtime, "give_way", give_way)
+        bob = await app.connect("/teams", user="bob", claims={"teams": ["a"]})
+        offsets = [frame["pos"] for frame in await bob.received() if frame["type"] == "say"]
+        assert (len(turns), len(offsets), len(set(offsets))) == (2, 1200, 1200)
