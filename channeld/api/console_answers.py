@@ -66,9 +66,21 @@ async def follow(control: Control, ask: ApiRequest) -> Response:
     url = next(iter(_urls(control, ask)), "")
     target = control.console.opens(control.engine.plan, ask.params["code"], url)
     if target is None:
-        raise Problem(404, "this link is of another run of `channeld run --dev`")
+        return _stale(ask)
     headers = {"location": target, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return Response(status_code=303, headers=headers)
+
+
+def _stale(ask: ApiRequest) -> Response:
+    if "text/html" not in ask.request.headers.get("accept", ""):
+        raise Problem(404, "this link is of another run of `channeld run --dev`")
+    answer = _answer(ask, "stale.html")
+    answer.status_code = 404
+    answer.headers["cache-control"] = "no-store"
+    answer.headers["content-security-policy"] = (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return answer
 
 
 async def chat(control: Control, ask: ApiRequest) -> Response:

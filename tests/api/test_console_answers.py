@@ -35,6 +35,16 @@ async def test_the_page_trusts_only_itself_and_the_server(api: Start) -> None:
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_an_old_link_is_explained_to_browsers_as_a_page(api: Start) -> None:
+    async with api(YAML, console=CONSOLE) as it:
+        page = await it.http.get("/go/old", headers={"accept": "text/html,*/*"})
+        assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "an earlier run of <code>channeld run --dev</code>" in page.text
+        assert "unsafe" not in page.headers["content-security-policy"]
+        told = await it.http.get("/go/old")
+        assert (told.status_code, told.json()["status"]) == (404, 404)
+
+
 @pytest.mark.parametrize("host", ["evil.example; script-src *", "a b", "localhost:4001'", "x,y"])
 async def test_a_host_is_no_part_of_the_policy_unless_it_is_one(api: Start, host: str) -> None:
     async with api(YAML, console=CONSOLE) as it:

@@ -59,7 +59,7 @@ export const rate = (value) => (value >= 1000 ? whole.format(value) : fine.forma
 
 export function bytes(value) {
   for (const unit of ["B", "KiB", "MiB"]) {
-    if (value < 1024) return `${fine.format(value)} ${unit}`;
+    if (value < 1024) return `${(unit === "B" ? whole : fine).format(value)} ${unit}`;
     value /= 1024;
   }
   return `${fine.format(value)} GiB`;
