@@ -136,16 +136,22 @@ def _entries(node: Node) -> list[tuple[str, Node]]:
 
 
 def _refuse_position(message: MessageContext, targets: Sequence[Target]) -> None:
-    """CH347: fields of the message that never arrive, since frames of the channel have others of these names."""
-    if message.context.channel.history is None:
-        return
-    to_rooms = [target for target in targets if target.kind.in_room]
+    """CH347: fields of the message that never arrive, since frames of the channel, or of one it goes to, have others."""
+    to_rooms = [target for target in targets if _is_numbered(message, target)]
     # A room that is named by the field itself gets the same value again.
     named = bool(to_rooms) and all(t.route.room == "{message.room}" for t in to_rooms)
-    lost = {"pos": bool(targets), "room": bool(to_rooms) and not named}
+    own = message.context.channel.history is not None
+    lost = {"pos": bool(to_rooms or (own and targets)), "room": bool(to_rooms) and not named}
     for field, is_lost in lost.items():
         if is_lost and field in message.shape.property_names():
             refuse_position(message.context, message.type, at(message.pointer, "schema"), field)
+
+
+def _is_numbered(message: MessageContext, target: Target) -> bool:
+    """Whether frames get a room and a position there."""
+    context = message.context
+    reached = context.config.channels.get(target.route.channel or context.channel.name)
+    return target.kind.in_room and reached is not None and reached.history is not None
 
 
 def refuse_position(context: ChannelContext, type: str, pointer: str, field: str) -> None:
@@ -164,10 +170,9 @@ def refuse_position(context: ChannelContext, type: str, pointer: str, field: str
 def _warn_of_position(
     message: MessageContext, field: str, pointer: str, targets: Sequence[Target]
 ) -> None:
-    kept = message.context.channel.history is not None and message.message.history
-    if field not in POSITION_FIELDS or not kept:
+    if field not in POSITION_FIELDS or not message.message.history:
         return
-    if any(target.kind.in_room for target in targets):
+    if any(_is_numbered(message, target) for target in targets):
         message.context.add(
             diagnose(
                 "CH329",

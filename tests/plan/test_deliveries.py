@@ -168,3 +168,16 @@ def test_events_lose_them_as_well(compile_text: Compile) -> None:
     text = POSITIONS.format(field="x", route="room", history="history: {size: 9, ttl: 1h}")
     text += "    events: {spawn: {schema: {properties: {pos: true, room: true}}}}\n"
     assert compile_text(text).codes().count("CH347") == 1
+
+
+@pytest.mark.parametrize(("delivery", "code"), [("", "CH347"), ("stamp: {pos: x}", "CH329")])
+@pytest.mark.parametrize("history", [True, False])
+def test_another_channels_history_overwrites_them_as_well(
+    compile_text: Compile, delivery: str, code: str, history: bool
+) -> None:
+    there = "{to: room, room: hall, channel: d, members_only: false}"
+    text = POSITIONS.format(field="x" if delivery else "pos", route=there, history="")
+    text += f"        {delivery}\n" if delivery else ""
+    kept = ", history: {size: 9, ttl: 1h}" if history else ""
+    text += f"  d: {{path: /d, auth: none, rooms: hall{kept}}}\n"
+    assert (code in compile_text(text).codes()) is history

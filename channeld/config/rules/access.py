@@ -146,7 +146,11 @@ def _origin_problem(origin: str) -> _OriginProblem | None:
     match = _ORIGIN.fullmatch(origin)
     if match is None:
         return _OriginProblem("has no scheme, so it never matches", f"https://{origin}")
-    return _never_sent(match[1], match[2], match[3])
+    _, at_sign, host = match[2].rpartition("@")
+    if at_sign:
+        why = "has a user name, which no origin has, so it never matches"
+        return _OriginProblem(why, f"{match[1]}://{host}".lower())
+    return _never_sent(match[1], host, match[3])
 
 
 def _never_sent(scheme: str, host: str, rest: str | None) -> _OriginProblem | None:

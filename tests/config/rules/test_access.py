@@ -57,6 +57,7 @@ def test_good_origins(load_config: Load, origin: str) -> None:
         ("https://münchen.example", "write `https://xn--mnchen-3ya.example`"),
         ("https://Bücher.example:8443", "write `https://xn--bcher-kva.example:8443`"),
         ("ws://chat.example.com", "write `http://chat.example.com`"),
+        ("https://me@chat.example.com", "write `https://chat.example.com`"),
         ("https://Chat.example.com", "write `https://chat.example.com`"),
         ("https://chat.example.com:443", "write `https://chat.example.com`"),
         ("http://chat.example.com:80", "write `http://chat.example.com`"),
