@@ -1,6 +1,7 @@
 """Rooms and members that catch up."""
 
 import attrs
+import pytest
 
 from channeld.broker.broker import Position
 from channeld.hub.rooms import CatchingUp, Room
@@ -31,3 +32,21 @@ def test_half_an_outbox_may_wait_for_the_page_and_not_a_byte_more() -> None:
     assert (entry.waiting, member.is_too_slow) == ([(None, b"12"), (None, b"34")], False)
     entry.keep(None, b"5")
     assert (entry.waiting, member.is_too_slow) == ([], True)
+
+
+@pytest.mark.parametrize("names", ["", "a", "ab", "abc"])
+def test_members_are_who_was_seated_and_not_taken_out_oldest_first(names: str) -> None:
+    place = Room(room("x"))
+    members = [FakeMember(name, None) for name in names]
+    for member in [*members, *members]:
+        place.seat(member)
+    assert place.members() == members
+    assert [*place.recipients] == [member.peer for member in members]
+    assert (place.size(), place.is_empty) == (len(members), not members)
+    stranger = FakeMember("z", None)
+    place.unseat(stranger.peer)
+    for count in range(len(members)):
+        place.unseat(members[count].peer)
+        assert place.members() == members[count + 1 :]
+    place.seat(stranger)
+    assert (place.members(), place.size()) == ([stranger], 1)
