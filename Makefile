@@ -81,7 +81,7 @@ conformance: .venv/ready-to-test  ## all 517 Autobahn cases over every path, and
 	$(BIN)/python -m tests.conformance
 
 bench: .venv/ready-to-test  ## channeld and its peers in one run, and docs/benchmarks.md
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py --docs
 
 chaos: .venv/ready-to-test  ## five minutes of nodes that die and a Redis that stops, with a checker
 	$(BIN)/python -m tests.chaos --seconds 300

@@ -13,7 +13,6 @@ NEAR = (
     "channeld",
     "websockets",
     "starlette",
-    "trio-websocket-validated",
     "picows",
     "nchan",
     "c-floor-turn",
@@ -149,6 +148,7 @@ PARTS: tuple[Part, ...] = (
         ),
         peers=("channeld", "websockets", "starlette", "ws"),
         flavour="tls",
+        runs=2,
         columns=(
             *columns(
                 tls_echo_1="echo, W=1",
@@ -173,6 +173,7 @@ PARTS: tuple[Part, ...] = (
             ),
         ),
         peers=("channeld", "starlette", "websockets", "picows"),
+        runs=2,
         columns=columns(
             event="nested event, 3 KB",
             meter="OCPP MeterValues",
@@ -200,7 +201,7 @@ PARTS: tuple[Part, ...] = (
         name="low",
         title="Low load: 1,000 messages a second",
         sessions=((pace("low_1", 1, 1000), pace("low_8", 8, 1000), pace("low_50", 50, 1000)),),
-        peers=("channeld", "websockets", "picows", "c-floor-turn"),
+        peers=("channeld", "websockets", "c-floor-turn"),
         columns=columns(low_1="1 connection", low_8="8", low_50="50"),
         about="µs per echo, where hardly two messages come in one turn of the server.",
     ),
@@ -239,7 +240,7 @@ PARTS: tuple[Part, ...] = (
             tuple(fan(f"members_{members}", members) for members in MEMBER_STEPS),
             (opening("connections", "idle", *CONNECTION_STEPS),),
         ),
-        peers=("channeld", "websockets", "nchan", "uwebsockets", "c-floor-turn"),
+        peers=("channeld", "websockets", "uwebsockets", "c-floor-turn"),
         runs=1,
         quick=False,
     ),
