@@ -36,7 +36,7 @@ class Peer:
     def path(self, place: str) -> str | None:
         """The path of a place, or the file of paths; None where there is no such place."""
         if self.ours and place in SECURE:
-            return str(secure_paths(BUILD / f"{place}-paths.txt", SECURE[place]))
+            return str(secure_paths(BUILD / f"{place}-paths.txt", *SECURE[place]))
         return (PLACES | self.paths).get(place) or None
 
 
@@ -44,8 +44,8 @@ PLACES = {"echo": "/echo", "fan": "/fan", "idle": "/idle", "bare": "/idle"} | di
     ("event", "document"), "/echo"
 )
 """Where a peer is asked, unless it says otherwise; nowhere is the empty text."""
-SECURE = {"idle": 4, "presence": USERS}
-"""channeld's places that take a token, and how many users share a room there."""
+SECURE = {"idle": ("secure", 4), "presence": ("crowded", USERS)}
+"""channeld's places that take a token: the channel, and how many users share a room there."""
 
 
 def security(flavour: str) -> dict[str, str]:

@@ -84,10 +84,7 @@ def message_targets(it: Figures) -> list[Target]:
 def capacity_targets(it: Figures) -> list[Target]:
     """Connecting, memory and growth."""
     plain, secure = (it.middle("channeld", work, "kib") for work in ("open", "tls_open"))
-    few, many = (it.middle("channeld", f"join_{there}", "us") for there in (100, 4000))
-    delivery = it.middle("channeld", "fan_1", "us")
-    # What is left of a join when the frames that tell the others of it are taken off.
-    beside = few and many and delivery and (many - 4050 * delivery) / max(few - 150 * delivery, 1)
+    joining = it.middle("channeld", "join_4000", "us")
     return [
         it.against("websockets", 0.6, "new", "connect with a JWT (`websockets` without)"),
         it.against("websockets", 0.5, "again", "the same JWT again (`websockets` without)"),
@@ -105,12 +102,7 @@ def capacity_targets(it: Figures) -> list[Target]:
             it.growth("connections", 0),
             1.2,
         ),
-        Target(
-            "a presence join, less its deliveries, 4,000 there",
-            "at most 2 of 100",
-            beside or None,
-            2,
-        ),
+        Target("joining a room of 4,000 with presence", "at most 2,000 µs", joining, 2000),
     ]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 SECRET = "only-for-the-bench-" + "0123456789abcdef" * 2
 USERS = 20_000
-USERS_PER_ROOM = 4
 LIFETIME = 24 * 3600
 
 
@@ -25,7 +24,7 @@ def token(user: str, expires: int) -> str:
     return f"{head}.{body}.{encoded(signature)}"
 
 
-def secure_paths(target: Path, users_per_room: int = USERS_PER_ROOM) -> Path:
+def secure_paths(target: Path, channel: str, users_per_room: int) -> Path:
     """Writes one path a line, unless the file is from the last half day; returns the file."""
     if target.exists() and time.time() - target.stat().st_mtime < LIFETIME / 2:
         return target
@@ -33,7 +32,7 @@ def secure_paths(target: Path, users_per_room: int = USERS_PER_ROOM) -> Path:
     target.parent.mkdir(exist_ok=True)
     target.write_text(
         "".join(
-            f"/secure/r{n // users_per_room}?token={token(f'user-{n}', expires)}\n"
+            f"/{channel}/r{n // users_per_room}?token={token(f'user-{n}', expires)}\n"
             for n in range(USERS)
         )
     )

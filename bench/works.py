@@ -230,8 +230,8 @@ PARTS: tuple[Part, ...] = (
         peers=("channeld",),
         runs=1,
         columns=columns(join_100="100 are there", join_1000="1,000", join_4000="4,000"),
-        about="µs per connect with a JWT, of the next 100 to come. Everyone who is there is told of each of them at once (`batch: 0s`, the "
-        "default), one `send` for each: the room's size times the price of a delivery is in it.",
+        about="µs per connect with a JWT, of the next 100 to come, each of whom is told who is there. Everyone else hears of them once a "
+        "second (`batch: 1s`), as large rooms need: by default each of them is a frame to everyone.",
     ),
     Part(
         name="growth",
