@@ -72,7 +72,7 @@ class Refusal:
 REFUSALS = {
     refusal.status: refusal
     for refusal in (
-        Refusal(400, "Malformed WebSocket handshake"),
+        Refusal(400, "Malformed request"),
         Refusal(403, "Origin not allowed"),
         Refusal(404, "No such channel"),
         Refusal(405, "Method not allowed"),

@@ -536,7 +536,7 @@ class EventSocket {
         const codes = { 400: 1008, 401: 4401, 403: 4403, 404: 1008, 413: 1009, 429: 1013, 500: 1011, 503: 1013 };
         this.#lose(problem?.close ?? codes[status], problem?.detail ?? `HTTP ${status}`);
     }
-    #lose(code = 1006, reason = "the stream ended") {
+    #lose(code = 1006, reason = this.#connection ? "the stream ended" : "no connection") {
         const { onclose } = this;
         this.close();
         onclose?.({ code, reason });

@@ -539,7 +539,7 @@ class EventSocket implements Socket {
     this.#lose(problem?.close ?? codes[status], problem?.detail ?? `HTTP ${status}`);
   }
 
-  #lose(code = 1006, reason = "the stream ended"): void {
+  #lose(code = 1006, reason = this.#connection ? "the stream ended" : "no connection"): void {
     const { onclose } = this;
     this.close();
     onclose?.({ code, reason });
