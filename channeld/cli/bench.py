@@ -3,14 +3,15 @@
 import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager, nullcontext
 from subprocess import PIPE
 from urllib.parse import urlsplit
 
+import attrs
 import click
 import orjson
 import trio
@@ -21,7 +22,7 @@ from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
 from channeld.dev.address import BadAddress, resolve
 from channeld.plan.plan import ChannelPlan, Plan
-from channeld.scenarios.load import Latency, LoadResult, cannot_load, run_load
+from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
 
 __all__ = ["command"]
 
@@ -52,7 +53,8 @@ def command(  # noqa: PLR0913 - one for each option
     """Load a server with what the configuration allows.
 
     Clients whose claims meet each `require` send valid messages, at most one a second and never above their rates; every
-    delivery is counted. Exit status: 1 if a delivery was lost or the server was away. Refusals are counted and are fine.
+    delivery is counted. Ctrl-C ends it and shows what came so far. Exit status: 1 if a delivery was lost or the server was
+    away. Refusals are counted and are fine.
     """
     with one_document("messages", as_json=as_json):
         result = _loaded(file, clients, seconds, names, url, anywhere=anywhere)
@@ -61,6 +63,8 @@ def command(  # noqa: PLR0913 - one for each option
         click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
     else:
         click.echo(_text(result))
+    if result.is_interrupted:
+        return 130
     return 0 if result.is_good else 1
 
 
@@ -83,15 +87,39 @@ def _loaded(
     if base is None and plan.server.tls is not None:
         raise click.ClickException("the server speaks TLS: start it, and load it with --url")
 
-    progress = partial(_show_progress, seconds)
-
     async def load() -> LoadResult:
-        if base is not None:
-            return await run_load(plan, channels, base, clients, seconds, progress=progress)
-        async with _server(file, environ.generated) as own:
-            return await run_load(plan, channels, own, clients, seconds, progress=progress)
+        stopping = _Stopping()
+
+        def progress(result: LoadResult) -> None:
+            stopping.has_begun = True
+            _show_progress(seconds, result)
+
+        own = nullcontext(base) if base is not None else _server(file, environ.generated)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stopping.watch)
+            async with own as server:
+                watch = LoadWatch(progress, stopping.stop)
+                result = await run_load(plan, channels, server, clients, seconds, watch)
+            nursery.cancel_scope.cancel()
+        return result
 
     return trio.run(load)
+
+
+@attrs.define(eq=False)
+class _Stopping:
+    """What Ctrl-C does: the first one ends a load that has begun, and any other ends the command."""
+
+    stop: trio.Event = attrs.field(factory=trio.Event)
+    has_begun: bool = False
+
+    async def watch(self) -> None:
+        """Wait for it."""
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                if self.stop.is_set() or not self.has_begun:
+                    raise KeyboardInterrupt
+                self.stop.set()
 
 
 def _show_progress(seconds: float, result: LoadResult) -> None:
@@ -155,6 +183,7 @@ async def _server(file: str, secrets: Mapping[str, str]) -> AsyncIterator[str]:
             stdout=PIPE,
             stderr=said.fileno(),
             env={**os.environ, **secrets},
+            start_new_session=True,  # so that Ctrl-C is not also its own, while what is on its way is waited for
         )
         try:
             address = await _address(process)
@@ -209,6 +238,7 @@ def _document(result: LoadResult) -> dict[str, object]:
         "deliveries_per_second": round(result.deliveries / seconds, 1),
         "lost": result.lost,
         "away": result.is_away or not result.connected,
+        "interrupted": result.is_interrupted,
         "errors": dict(result.errors),
         "closed": dict(result.closed),
         "delivery_ms": {
@@ -236,7 +266,8 @@ def _histogram(latency: Latency) -> list[str]:
 def _text(result: LoadResult) -> str:
     told = _document(result)
     lines = [
-        f"{result.connected} of {result.clients} clients, {result.seconds:.1f} s",
+        f"{result.connected} of {result.clients} clients, {result.seconds:.1f} s"
+        + (", interrupted" if result.is_interrupted else ""),
         f"  messages    {result.messages:>9}  {told['messages_per_second']:>9} a second",
         f"  deliveries  {result.deliveries:>9}  {told['deliveries_per_second']:>9} a second",
         f"  lost        {result.lost:>9}",

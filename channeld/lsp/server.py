@@ -89,7 +89,7 @@ class _Wired(LanguageServer):
 
 
 def start() -> int:
-    """Serve on standard input and output until the client ends it; 0 if it said goodbye, else 1."""
+    """Serve on standard input and output until the client ends it; 0 if it asked for the end first, else 1."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = _Wired(
         "channeld",

@@ -31,7 +31,7 @@ from channeld.scenarios.load_rooms import LoadRooms, routed_fields
 from channeld.scenarios.made_up import Maker
 from channeld.schema.sample import sample
 
-__all__ = ["Latency", "LoadResult", "cannot_load", "run_load"]
+__all__ = ["Latency", "LoadResult", "LoadWatch", "cannot_load", "run_load"]
 
 _GROUP: Final = 10
 """Clients that share a path's params, and so a room."""
@@ -89,7 +89,7 @@ class Latency:
 @attrs.define
 class LoadResult:
     """What came of a load: `errors` are refusals by code, `closed` ends by close code or HTTP status;
-    `is_away`: the server has ended every connection.
+    `is_away`: the server has ended every connection; `is_interrupted`: it was stopped before its time.
     """
 
     clients: int = 0
@@ -99,6 +99,7 @@ class LoadResult:
     deliveries: int = 0
     lost: int = 0
     is_away: bool = False
+    is_interrupted: bool = False
     errors: Counter[str] = attrs.field(factory=Counter)
     closed: Counter[str] = attrs.field(factory=Counter)
     delivery: Latency = attrs.field(factory=Latency)
@@ -108,6 +109,16 @@ class LoadResult:
     def is_good(self) -> bool:
         """Whether the server was there and nothing was lost."""
         return self.connected > 0 and not self.is_away and not self.lost
+
+
+@attrs.define(eq=False)
+class LoadWatch:
+    """Who looks on: `progress` hears every half second what has come so far; `stop` ends it before its time, and what is
+    on its way is still waited for.
+    """
+
+    progress: Callable[[LoadResult], None] = lambda _result: None
+    stop: trio.Event = attrs.field(factory=trio.Event)
 
 
 def cannot_load(plan: Plan, channel: ChannelPlan) -> str:
@@ -125,8 +136,7 @@ async def run_load(
     base: str,
     count: int,
     seconds: float,
-    *,
-    progress: Callable[[LoadResult], None] = lambda _result: None,
+    watch: LoadWatch | None = None,
 ) -> LoadResult:
     """Load a running server.
 
@@ -136,9 +146,9 @@ async def run_load(
         base: the server's URL without a path.
         count: how many clients.
         seconds: how long messages are sent.
-        progress: told of what has come so far, every half second.
+        watch: who looks on, and may end it.
     """
-    result = LoadResult(clients=count)
+    result, watch = LoadResult(clients=count), watch or LoadWatch()
     shared = _Shared(result, count)
     clients = [
         _Client(plan, channels[index % len(channels)], index // len(channels), shared)
@@ -158,9 +168,10 @@ async def run_load(
         shared.clients = {id(client.known): client for client in here}
         shared.audience = Receivers(client.known for client in here)
         started = trio.current_time()
-        nursery.start_soon(_tell, result, started, progress)
+        nursery.start_soon(_tell, result, started, watch.progress)
         if here:
-            with trio.move_on_after(seconds):
+            with trio.move_on_after(seconds) as sending:
+                nursery.start_soon(_end_on, watch.stop, sending, result)
                 shared.go.set()
                 await shared.wait_all_gone(here)
                 result.is_away = True
@@ -178,6 +189,12 @@ async def _tell(result: LoadResult, started: float, progress: Callable[[LoadResu
         await trio.sleep(_TOLD_EVERY)
         result.seconds = trio.current_time() - started
         progress(result)
+
+
+async def _end_on(stop: trio.Event, sending: trio.CancelScope, result: LoadResult) -> None:
+    await stop.wait()
+    result.is_interrupted = True
+    sending.cancel()
 
 
 @attrs.define(eq=False)

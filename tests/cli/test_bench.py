@@ -1,10 +1,13 @@
 """`channeld bench`."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
+import trio
 
 from channeld.cli.bench import _show_progress
 from channeld.cli.main import run
@@ -97,3 +100,30 @@ def test_wrong_usage(
 ) -> None:
     assert run(["bench", *arguments]) == status
     assert words in capsys.readouterr().err
+
+
+def test_ctrl_c_shows_what_came_so_far(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float, result: LoadResult) -> None:
+        if result.messages:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("channeld.cli.bench._show_progress", interrupt)
+    assert run(["bench", "--clients", "2", "--for", "1000s", "--json"]) == 130
+    told = json.loads(capsys.readouterr().out)
+    assert told["interrupted"] is True
+    assert told["messages"] > 0
+    assert (told["lost"], told["away"]) == (0, False)
+
+
+def test_ctrl_c_before_the_load_ends_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("channeld.cli.bench.run_load", never)
+    assert run(["bench", "--clients", "2", "--url", "ws://127.0.0.1:9"]) == 130
+    assert capsys.readouterr().out == ""

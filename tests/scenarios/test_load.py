@@ -10,7 +10,7 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
-from channeld.scenarios.load import Latency, LoadResult, cannot_load, run_load
+from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
 from tests.serving import served
 
 CONFIG = """
@@ -83,7 +83,12 @@ async def test_progress_is_told(plan: Plan, base: str, monkeypatch: pytest.Monke
     monkeypatch.setattr("channeld.scenarios.load._TOLD_EVERY", 0.05)
     told: list[float] = []
     await run_load(
-        plan, [plan.channels["room"]], base, 2, SECONDS, progress=lambda so: told.append(so.seconds)
+        plan,
+        [plan.channels["room"]],
+        base,
+        2,
+        SECONDS,
+        LoadWatch(lambda so: told.append(so.seconds)),
     )
     assert told == sorted(told) != []
 
@@ -176,3 +181,12 @@ def test_a_histogram_has_every_step_between_the_least_and_the_most() -> None:
         latency.add(seconds)
     told = [(round(bound * 1000, 6), count) for bound, count in latency.histogram()]
     assert told == [(1, 1), (2, 2), (5, 0), (10, 0), (20, 1)]
+
+
+async def test_a_load_that_is_stopped_has_lost_nothing(plan: Plan, base: str) -> None:
+    watch = LoadWatch()
+    watch.progress = lambda so: watch.stop.set() if so.messages else None
+    result = await run_load(plan, [plan.channels["room"]], base, 2, 10_000.0, watch)
+    assert result.is_interrupted
+    assert result.is_good
+    assert result.messages > 0
