@@ -10,6 +10,7 @@ from tests.made import made
 # Each with the command that its text names.
 PAGES = {
     "docs/conformance.md": "make conformance",
+    "docs/threat-tests.md": "make threats",
     "docs/topics/hostile-clients.md": "make soak",
     "docs/topics/capacity.md": "python bench/nodes.py --docs",
 }
