@@ -92,9 +92,12 @@ async def _take_over(session: Session, rate: MessageRate, broker: Networked, now
 def _key_of(
     session: Session, message: MessagePlan, rate: MessageRate, room: Topic | None
 ) -> tuple[str, ...]:
-    per = rate.per or "user"
-    whose = {"address": session.address, "room": room.name if room is not None else ""}
-    return per, session.channel.name, message.type, whose.get(per, session.user_id or "")
+    per, whose = rate.per or "user", session.user_id or ""
+    if per == "address":
+        whose = session.address
+    elif per == "room":
+        whose = room.name if room is not None else ""
+    return per, session.channel.name, message.type, whose
 
 
 def may_send(session: Session, message: MessagePlan, id: str | int | None, now: float) -> bool:

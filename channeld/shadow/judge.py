@@ -69,15 +69,19 @@ class _Deaf:
 
 
 class ShadowSession(Session):
-    """The session that a connection would have. `is_stricter`: a limit of its channel is not that of `compared`."""
+    """The session that a connection would have. `is_stricter`: a limit of its channel is not that of `compared`.
 
-    __slots__ = ("compared", "is_stricter")
+    `first_room`: the first that the message goes to, whose rate is meant.
+    """
+
+    __slots__ = ("compared", "first_room", "is_stricter")
 
     def __init__(self, engine: Engine, match: Match, request: Request, own: Session) -> None:
         super().__init__(engine, match.channel, match.params, request, _Deaf())
         self.connection_id = own.connection_id
         self.opened_at = own.opened_at
         self.compared: ChannelPlan | None = None
+        self.first_room: Topic | None = None
         self.is_stricter = True
 
     def compare(self, channel: ChannelPlan) -> None:
@@ -286,19 +290,19 @@ def _is_same_auth(one: ChannelPlan, other: ChannelPlan) -> bool:
 
 
 def _refuses_valid(
-    session: Session, own: Session, message: MessagePlan, frame: Frame, now: float
+    session: ShadowSession, own: Session, message: MessagePlan, frame: Frame, now: float
 ) -> str | None:
     """What comes after the schema."""
     if message.require and unmet(message.require, session, frame) is not None:
         return ErrorCode.FORBIDDEN.value
     reason = _routes(session, own, message, frame)
     if reason is None and message.rate_looks_inside:
-        return _take(session, message, _room_of(session, message, frame), now)
+        return _take(session, message, session.first_room, now)
     return reason
 
 
-def _routes(session: Session, own: Session, message: MessagePlan, frame: Frame) -> str | None:
-    session.room = session.home
+def _routes(session: ShadowSession, own: Session, message: MessagePlan, frame: Frame) -> str | None:
+    session.room, session.first_room = session.home, None
     for target in message.targets:
         if not (target.in_room or message.out is not None or target.channel is not None):
             continue
@@ -308,6 +312,8 @@ def _routes(session: Session, own: Session, message: MessagePlan, frame: Frame) 
             if not _enter(session, own, error.room):
                 return ErrorCode.FORBIDDEN.value
             topic = target.topic(session, frame)
+        if target.in_room and session.first_room is None:
+            session.first_room = topic
         if (message.out is not None or target.channel is not None) and message.hook is None:
             try:
                 room = topic.name if topic is not None and target.in_room else None
@@ -350,12 +356,6 @@ def _take(session: Session, message: MessagePlan, room: Topic | None, now: float
     if message.rate is None or not rates.take_allowance(session, message, room, now):
         return None
     return _OVER.get(message.rate.over, ErrorCode.RATE_LIMITED.value)
-
-
-def _room_of(session: Session, message: MessagePlan, frame: Frame) -> Topic | None:
-    """The room whose rate is meant; `_routes` has seen to it that the client is there."""
-    inside = next((target for target in message.targets if target.in_room), None)
-    return None if inside is None else inside.topic(session, frame)
 
 
 def _enter(session: Session, own: Session, room: str) -> bool:
