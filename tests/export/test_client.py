@@ -83,6 +83,33 @@ def test_waiting_doubles_up_to_a_limit_and_is_spread(folder: Path) -> None:
     assert report["waits"] == [100, 200, 400, 500, 250, 0]
 
 
+def test_a_room_that_cannot_be_joined_again_just_now_is_joined_when_the_server_says(
+    folder: Path,
+) -> None:
+    text = """
+    const client = new ChannelClient("ws://x/", quiet);
+    await turn();
+    const answer = (socket, frame) => socket.say({ ...frame, room: "r", id: socket.sent.at(-1).id });
+    const first = sockets[0].open();
+    client.subscribe("r");
+    answer(first, { type: "subscribed", pos: "1" });
+    first.lose(1006);
+    await turn(10);
+    const second = sockets.at(-1).open();
+    for (const code of ["UNAVAILABLE", "RATE_LIMITED", "FORBIDDEN"]) {
+      answer(second, { type: "error", code, message: "no", ...(code === "FORBIDDEN" ? {} : { retry_after: 0.001 }) });
+      await turn(10);
+      report(code, { sent: second.sent });
+    }
+    client.close();
+    """
+    asked = {"type": "subscribe", "room": "r", "since": "1"}
+    for count, report in zip([2, 3, 3], run(folder, text), strict=True):
+        sent = report["sent"]
+        assert isinstance(sent, list)
+        assert [{key: frame[key] for key in asked} for frame in sent] == [asked] * count
+
+
 def test_a_connection_that_stood_for_a_while_starts_the_waiting_over(folder: Path) -> None:
     text = """
     Math.random = () => 1;

@@ -1,13 +1,17 @@
 """The exported Python client, on asyncio and on trio, against a server that is restarted under it."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 from channeld.export.contract import Contract
 from channeld.export.python import python
@@ -331,6 +335,36 @@ def test_a_frame_without_one_is_not(run: Run) -> None:
         )
         assert program.report("lost")["code"] == "CONNECTION_LOST"
         assert len(server.frames) == 1
+
+
+def test_a_room_that_cannot_be_joined_again_just_now_is_joined_when_the_server_says(
+    run: Run,
+) -> None:
+    frames: list[dict[str, Any]] = []
+
+    def talk(connection: ServerConnection) -> None:
+        for text in connection:
+            frames.append(json.loads(text))
+            answer: dict[str, Any] = {"type": "subscribed", "room": "r", "id": frames[-1]["id"]}
+            if len(frames) == 2:
+                answer |= {
+                    "type": "error",
+                    "code": "UNAVAILABLE",
+                    "message": "",
+                    "retry_after": 0.01,
+                }
+            connection.send(json.dumps(answer))
+            if len(frames) == 1:
+                connection.close(1012)
+            elif len(frames) == 3:
+                connection.send('{"type":"say","room":"r","text":"in"}')
+
+    with serve(talk, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        program = run(lobby(server.socket.getsockname()[1]).replace("news", "r"))
+        assert program.report("say")["text"] == "in"
+        server.shutdown()
+    assert [frame["type"] for frame in frames] == ["subscribe"] * 3
 
 
 def test_a_refused_frame_raises_with_its_code(site: Site, run_over: Run) -> None:

@@ -180,7 +180,7 @@ export class ChannelClient {
     #ready() {
         this.state = "open";
         for (const room of this.#subscribed)
-            this.#subscribe(room, true).catch((error) => void (error.frame && this.#leave(room)));
+            void this.#joinAgain(room);
         for (const [room, state] of this.#states)
             this.setState(state, room).catch(() => { });
         for (const { text } of this.#queue.splice(0))
@@ -285,6 +285,20 @@ export class ChannelClient {
                 this.#receive(frame);
         });
     }
+    /** Where the server can't just now (its broker is away, a rate is used up), it says when. */
+    async #joinAgain(room) {
+        const socket = this.#socket;
+        try {
+            await this.#subscribe(room, true);
+        }
+        catch (error) {
+            const { frame } = error, after = frame?.["retry_after"];
+            if (typeof after !== "number")
+                return void (frame && this.#leave(room));
+            setTimeout(() => { if (this.#socket === socket && this.#subscribed.has(room))
+                void this.#joinAgain(room); }, after * 1000);
+        }
+    }
     #ask(frame) {
         const id = ++this.#lastId;
         return new Promise((resolve, reject) => {
@@ -326,9 +340,12 @@ export class ChannelClient {
             code = 4401;
         this.#detach();
         const queued = new Set(this.#queue.map((waiting) => waiting.id));
-        for (const id of [...this.#pending.keys()])
-            if (!queued.has(id))
-                this.#unanswered(id);
+        for (const [id, { again }] of [...this.#pending]) {
+            if (again && !queued.has(id))
+                this.#queue.push(again);
+            else if (!queued.has(id))
+                this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
+        }
         const { token, backoff: { first = 500, most = 30_000 } = {} } = this.#options;
         const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (told?.reconnect ?? mayComeBack(code));
         if (!back)
@@ -350,13 +367,6 @@ export class ChannelClient {
         if (next)
             void this.#connect();
         return next !== undefined;
-    }
-    #unanswered(id) {
-        const again = this.#pending.get(id)?.again;
-        if (again)
-            this.#queue.push(again);
-        else
-            this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
     }
     #end(ending) {
         if (this.state === "closed")

@@ -235,8 +235,7 @@ export class ChannelClient<C extends ChannelTypes> {
 
   #ready(): void {
     this.state = "open";
-    for (const room of this.#subscribed)
-      this.#subscribe(room, true).catch((error) => void (error.frame && this.#leave(room)));
+    for (const room of this.#subscribed) void this.#joinAgain(room);
     for (const [room, state] of this.#states) this.setState(state as OwnState<C>, room).catch(() => {});
     for (const { text } of this.#queue.splice(0)) this.#socket?.send(text);
     this.#set("open");
@@ -320,6 +319,16 @@ export class ChannelClient<C extends ChannelTypes> {
     });
   }
 
+  /** Where the server can't just now (its broker is away, a rate is used up), it says when. */
+  async #joinAgain(room: string): Promise<void> {
+    const socket = this.#socket;
+    try { await this.#subscribe(room, true); } catch (error) {
+      const { frame } = error as ChannelError, after = frame?.["retry_after"];
+      if (typeof after !== "number") return void (frame && this.#leave(room));
+      setTimeout(() => { if (this.#socket === socket && this.#subscribed.has(room)) void this.#joinAgain(room); }, after * 1000);
+    }
+  }
+
   #ask(frame: object): Promise<any> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
@@ -350,8 +359,10 @@ export class ChannelClient<C extends ChannelTypes> {
     else if (this.#denied && code < 1007) code = 4401;
     this.#detach();
     const queued = new Set(this.#queue.map((waiting) => waiting.id));
-    for (const id of [...this.#pending.keys()])
-      if (!queued.has(id)) this.#unanswered(id);
+    for (const [id, { again }] of [...this.#pending]) {
+      if (again && !queued.has(id)) this.#queue.push(again);
+      else if (!queued.has(id)) this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
+    }
     const { token, backoff: { first = 500, most = 30_000 } = {} } = this.#options;
     const back = code === 4401 ? typeof token === "function" && ++this.#denials < 2 : (told?.reconnect ?? mayComeBack(code));
     if (!back) return this.#end({ code, reason });
@@ -371,12 +382,6 @@ export class ChannelClient<C extends ChannelTypes> {
     this.#isFallback = next !== undefined;
     if (next) void this.#connect();
     return next !== undefined;
-  }
-
-  #unanswered(id: number): void {
-    const again = this.#pending.get(id)?.again;
-    if (again) this.#queue.push(again);
-    else this.#settle(id)?.reject(new ChannelError("CONNECTION_LOST", "the connection was lost"));
   }
 
   #end(ending: Ending): void {
@@ -451,15 +456,12 @@ export class ChannelClient<C extends ChannelTypes> {
   async #token(): Promise<string | undefined> {
     return typeof this.#options.token === "function" ? this.#options.token() : this.#options.token;
   }
-
 }
 
 /** Server-sent events and POST behind the face of a WebSocket. */
 class EventSocket implements Socket {
-  onopen: Listener = null;
-  onmessage: Listener = null;
-  onclose: Listener = null;
-  onerror: Listener = null;
+  onopen: Listener = null; onmessage: Listener = null;
+  onclose: Listener = null; onerror: Listener = null;
   readonly #out: string[] = [];
   readonly #ended = new AbortController();
   #connection = "";
