@@ -55,6 +55,20 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 """Name → (module whose `command` it is, or `module:name`, and the line that `--help` shows without importing the module)."""
 
 
+_FILE_FIRST: Final = (
+    " The file has no option: write it behind the command, as in 'run channels.yaml'."
+)
+_OTHER_OPTIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("--config", "--file", "-c", "-f"), _FILE_FIRST),
+    **dict.fromkeys(("--port", "--host", "-p"), " Write '--bind HOST:PORT'."),
+    **dict.fromkeys(("--ttl", "--expiry", "--lifetime"), " Write '--expires 1h'."),
+    **dict.fromkeys(("--reload", "--hot", "--auto-reload"), " Write '--watch'."),
+    **dict.fromkeys(("--json", "--output-format"), " Write '--format json'."),
+    "--log-level": " Write 'log: {level: debug}' in the file.",
+}
+"""Options of other tools, and what is written here."""
+
+
 def _imported(module: str) -> ModuleType:
     """A command's module. What is imported lives to the end, so to look at it for garbage meanwhile is for nothing."""
     gc.disable()
@@ -171,6 +185,8 @@ def _status(error: BaseException, *, debug: bool) -> int:
         case click.exceptions.Exit():
             status = error.exit_code
         case click.ClickException():
+            if isinstance(error, click.NoSuchOption) and not error.possibilities:
+                error.message += _OTHER_OPTIONS.get(error.option_name, "")
             error.show()
             status = error.exit_code
         case OSError(filename=str()):

@@ -255,7 +255,7 @@ class Checker:
         help = "indent what belongs under it, add a value, or remove it"
         if "examples" in rule:
             example = entry(last_key(pointer), rule["examples"][0])
-            help = f"indent what belongs under it, remove it, or write {example}"
+            help = f"indent what belongs under it, add a value such as {example}, or remove it"
         self.find("CH110", f"{names_place(pointer)} is empty", pointer, help, key=True)
         return INVALID
 

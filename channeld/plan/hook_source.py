@@ -15,22 +15,27 @@ __all__ = ["Finding", "HookSource", "find_module"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 BLOCKING = {
-    "time.sleep": "await trio.sleep(…)",
+    "time.sleep": "`await trio.sleep(…)`",
     "urllib.request.urlopen": "an async HTTP client",
-    "subprocess.run": "await trio.run_process(…)",
-    "subprocess.call": "await trio.run_process(…)",
-    "subprocess.check_call": "await trio.run_process(…)",
-    "subprocess.check_output": "await trio.run_process(…)",
-    "os.system": "await trio.run_process(…)",
+    "subprocess.run": "`await trio.run_process(…)`",
+    "subprocess.call": "`await trio.run_process(…)`",
+    "subprocess.check_call": "`await trio.run_process(…)`",
+    "subprocess.check_output": "`await trio.run_process(…)`",
+    "os.system": "`await trio.run_process(…)`",
     "input": "nothing: a server has no keyboard",
 }
 # Libraries that run on asyncio alone, by the names that they are imported under.
 ASYNCIO = ("asyncio", "aiohttp", "aioredis", "asyncpg", "redis.asyncio", "sqlalchemy.ext.asyncio")
 BLOCKING_MODULES = {"requests": "an async HTTP client such as httpx2"}
 ON_ASYNCIO = {
-    "await trio.sleep(…)": "await asyncio.sleep(…)",
-    "await trio.run_process(…)": "await asyncio.create_subprocess_exec(…)",
+    "`await trio.sleep(…)`": "`await asyncio.sleep(…)`",
+    "`await trio.run_process(…)`": "`await asyncio.create_subprocess_exec(…)`",
 }
+# Expressions whose kind of value can be told without running them.
+_PLAIN_VALUES = (
+    *(ast.Constant, ast.JoinedStr, ast.Compare, ast.BoolOp, ast.UnaryOp),
+    *(ast.Dict, ast.List, ast.Tuple, ast.Set, ast.ListComp),
+)
 AWAITED = frozenset(
     {"send", "reply", "to_room", "to_user", "to_all", "join", "leave", "close", "presence", "online", "history", "set_presence"}
 )  # fmt: skip
@@ -124,6 +129,16 @@ class HookSource:
             else:
                 yield from _not_in_sync(call, context, function.name, thread=thread)
 
+    def results(self, function: Function, expected: str, help: str) -> Iterator[Finding]:
+        """What a hook returns and nobody takes: a value that is told by its form, such as `False` or `room in allowed`."""
+        for node in _within(function):
+            if not isinstance(node, ast.Return) or not isinstance(node.value, _PLAIN_VALUES):
+                continue
+            is_none = isinstance(node.value, ast.Constant) and node.value.value is None
+            if not is_none and not (isinstance(node.value, ast.Dict) and "dict" in expected):
+                message = f"the hook returns `{_brief(node.value)}` where {expected} is expected"
+                yield Finding("CH517", message, node.lineno, help)
+
     def _functions(self) -> Iterator[Function]:
         for node in self.tree.body:
             if isinstance(node, Function):
@@ -163,16 +178,24 @@ def _bound(body: list[ast.stmt]) -> Iterator[str]:
                 pass
 
 
-def _calls(function: Function) -> Iterator[ast.Call]:
-    # A function within may run elsewhere (a thread), so its calls are not the hook's.
+def _within(function: Function) -> Iterator[ast.AST]:
+    # A function within may run elsewhere (a thread), so what it does is not the hook's.
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop(0)
         if isinstance(node, Function | ast.Lambda | ast.ClassDef):
             continue
-        if isinstance(node, ast.Call):
-            yield node
+        yield node
         waiting.extend(ast.iter_child_nodes(node))
+
+
+def _calls(function: Function) -> Iterator[ast.Call]:
+    return (node for node in _within(function) if isinstance(node, ast.Call))
+
+
+def _brief(value: ast.expr) -> str:
+    text = ast.unparse(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _aliases(tree: ast.Module) -> dict[str, str]:

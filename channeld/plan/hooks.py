@@ -62,6 +62,22 @@ _KINDS: Final = {
 }
 
 
+_REFUSES: Final = ("`None`", 'to refuse write `raise Reject("…")`')
+_RESULTS: Final = {
+    Role.MESSAGE: (
+        "a dict or `None`",
+        'to refuse write `raise Reject("…")`, to go on `return None`',
+    ),
+    Role.CONNECT: _REFUSES,
+    Role.SUBSCRIBE: _REFUSES,
+    Role.CLOSE: ("`None`", "remove the value"),
+    Role.UNSUBSCRIBE: ("`None`", "remove the value"),
+    Role.AUTHENTICATOR: ("a `User` or `None`", "write `return User(id)`, or `return None`"),
+    Role.LIFESPAN: ("`None`", "yield the state once"),
+}
+"""What each kind of hook may return, and what to write in place of another value."""
+
+
 @attrs.define(eq=False)
 class HookLoader:
     """Loads the hooks of one configuration; findings go to the report of the templates."""
@@ -171,7 +187,8 @@ class HookLoader:
         function = source.defines_only(name)
         if function is None:
             return True
-        for found in source.findings(function, ref.loop or self.loop, thread=ref.thread):
+        told = source.findings(function, ref.loop or self.loop, thread=ref.thread)
+        for found in (*told, *source.results(function, *_RESULTS[role])):
             related = Related(place=self._line(source.path, found.line), message="here")
             label = f"line {found.line} of {source.path.name}"
             self._report(
@@ -253,7 +270,10 @@ class HookLoader:
         name = ref.call.partition(":")[2]
         wanted = role.parameters
         names = tuple(signature.parameters)
-        help = f"write `def {name}{role.signature}`"
+        is_async = self._is_async(ref.call.partition(":")[0], name)
+        help = f"write `{'async ' * is_async}def {name}{role.signature}`"
+        if "." in name:
+            help = f"write a function `{role.signature}` at the top of the module: a hook has no object"
         swapped = names != wanted and sorted(names) == sorted(wanted)
         try:
             signature.bind(*wanted)

@@ -25,6 +25,25 @@ from channeld.suggest import closest
 __all__ = ["Reader"]
 
 LONGEST_WAIT: Final = 366 * 86_400.0
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "assert": ("expect",),
+    "await": ("expect",),
+    "cases": ("scenarios",),
+    "code": ("expect_close",),
+    "disconnect": ("close",),
+    "error": ("refused",),
+    "message": ("event", "send"),
+    "not": ("absent",),
+    "receive": ("expect",),
+    "recv": ("expect",),
+    "status": ("refused",),
+    "tests": ("scenarios",),
+    "timeout": ("within",),
+    "title": ("name",),
+    "type": ("event",),
+    "url": ("path",),
+}
+"""What other tools call a key, and what it is called here."""
 
 
 @attrs.define(eq=False)
@@ -45,7 +64,8 @@ class Reader:
 
     def wrong(self, value: Json, pointer: str, wants: str, help: str = "") -> None:
         """Report CH801: a value of another kind than the one that is wanted."""
-        self.find("CH801", f"{named(pointer)} takes {wants}; got {got(value)}", pointer, help)
+        message = f"{named(pointer)} takes {wants}; got {got(value)}"
+        self.find("CH801", message, pointer, help or _form(pointer))
 
     # ----------------------------------------------------------------------------------------------- containers
 
@@ -56,15 +76,19 @@ class Reader:
         if not isinstance(value, dict):
             self.wrong(value, pointer, "a mapping")
             return None
+        all_meant: set[str | None] = set()
         for key in value:
             if key not in legal and not key.startswith("x-"):
-                meant = closest(key, [one for one in legal if one not in value])
+                meant = closest(key, [one for one in legal if one not in value], aliases=_ALIASES)
+                all_meant.add(meant)
                 allowed = joined([f"`{one}`" for one in legal])
                 help = f"did you mean `{meant}`?" if meant else f"it takes {allowed}"
                 message = f"unknown key `{key[:40]}` in {named(pointer)}"
                 self.find("CH802", message, at(pointer, key), help, key=True)
         missing = [key for key in required if key not in value]
         for key in missing:
+            if key in all_meant:
+                continue
             message = f"{named(pointer)} has no `{key}`"
             self.find("CH803", message, pointer, f"add `{key}:`", key=True)
         return None if missing else value
@@ -238,6 +262,23 @@ def _schema_wants(argument: Json) -> str:
             else f"a JSON Schema ({' '.join(str(error).split())[:80]})"
         )
     return ""
+
+
+def _form(pointer: str) -> str:
+    """What to write where a value of another kind stands; empty where the words for it are enough."""
+    match tokens(pointer):
+        case [] | ["scenarios"]:
+            return (
+                "write `scenarios:`, and under it `- name: …` with `clients:` and `steps:` for each"
+            )
+        case [*_, "clients"]:
+            return "make each name a key: `clients: {ann: {path: /chat}}`"
+        case [*_, "clients", name]:
+            return f"write `{name[:40]}: {{path: /chat}}`"
+        case [*_, "steps"]:
+            return "write a list: `steps: [{ann: {send: {type: say}}}]`"
+        case _:
+            return ""
 
 
 def named(pointer: str) -> str:

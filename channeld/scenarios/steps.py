@@ -44,6 +44,7 @@ MODIFIERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Each verb of a client, and the keys that may stand beside it."""
 BARE: Final = ("absent", "close", "connect", "expect_close")
+_WAITS: Final = frozenset({"sleep", "wait", "pause", "delay", "after", "timeout"})
 PUBLISH_KEYS: Final = ("channel", "to", "room", "user", "event", "refused")
 TARGETS: Final = ("room", "user", "global")
 
@@ -122,6 +123,10 @@ class StepReader:
         if len(value) != 1:
             message = "a step is about one client, `advance` or `publish`"
             help = "start a line of its own, with `- `, for each of them"
+            client = value.get("client")
+            verb = next((key for key in MODIFIERS if key in value), "send")
+            if isinstance(client, str):
+                help = f"write `{client[:40]}: {{{verb}: …}}`"
             self.reader.find("CH805", message, pointer, help)
             return None
         name, said = next(iter(value.items()))
@@ -135,6 +140,11 @@ class StepReader:
             meant = closest(name, known)
             names = joined([f"`{one}`" for one in known])
             help = f"did you mean `{meant}`?" if meant else f"a step starts with one of {names}"
+            if name in MODIFIERS:
+                first = next(iter(self.clients), "CLIENT")
+                help = f"name the client first: `{first}: {{{name}: …}}`"
+            elif name in _WAITS:
+                help = "let time pass with `advance: 5s`"
             message = f"the scenario has no client `{name[:40]}`"
             self.reader.find("CH804", message, below, help, key=True)
             return None

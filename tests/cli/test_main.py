@@ -222,3 +222,19 @@ def test_json_is_one_document_whatever_happens(
 ) -> None:
     assert run([*arguments]) == 2
     assert json.loads(capsys.readouterr().out)["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "--port", "4000"], "Write '--bind HOST:PORT'."),
+        (["run", "--config", "channels.yaml"], "The file has no option"),
+        (["token", "--ttl", "1h"], "Write '--expires 1h'."),
+        (["run", "--reload"], "Write '--watch'."),
+    ],
+)
+def test_an_option_of_another_tool_leads_to_ours(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert hint in capsys.readouterr().err

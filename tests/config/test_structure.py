@@ -422,7 +422,7 @@ def test_x_keys_are_ignored_everywhere(load_config: Load) -> None:
             (
                 "CH110",
                 2,
-                "indent what belongs under it, remove it, or write `server: {bind: 127.0.0.1:4000}`",
+                "indent what belongs under it, add a value such as `server: {bind: 127.0.0.1:4000}`, or remove it",
             ),
         ),
         ("say:", '"say it":', ("CH118", 11, "a name is 1 to 128 letters, digits, `_`, `.`, `:`, `/` or `-`")),

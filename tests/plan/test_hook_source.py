@@ -185,3 +185,28 @@ def test_a_sync_hook_acts_on_others_from_a_thread_only(tmp_path: Path) -> None:
         found = list(module.findings(function, "trio", thread=True))
         assert [one.code for one in found] == ["CH511"] * threaded
         assert all("from_thread.publish" in one.help for one in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "found"),
+    [
+        ("False", "`None`", True),
+        ("room in {'a'}", "`None`", True),
+        ("not room", "`None`", True),
+        ("f'{room}'", "a dict or `None`", True),
+        ("[room]", "a dict or `None`", True),
+        ("{'text': room}", "`None`", True),
+        ("{'text': room}", "a dict or `None`", False),
+        ("None", "`None`", False),
+        ("changed(room)", "a dict or `None`", False),
+        ("", "`None`", False),
+    ],
+)
+def test_a_value_that_nobody_takes_is_found(
+    value: str, expected: str, found: bool, tmp_path: Path
+) -> None:
+    module = source(f"def hook(ctx, room):\n    return {value}", tmp_path)
+    function = module.function("hook")
+    assert function is not None
+    told = [(one.code, one.line) for one in module.results(function, expected, "help")]
+    assert told == ([("CH517", 2)] if found else [])

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "channeld/scenarios/scenario.schema.json").read_text())
 
 
+ANN = "clients: {ann: {path: /a}}"
+
+
 def read(text: str, file: str = "tests/it.test.yaml") -> tuple[ScenarioFile | None, Report, Any]:
     report = Report()
     tree = parse(text.encode(), file, report)
@@ -112,9 +115,41 @@ def test_all_mistakes_are_told_at_once() -> None:
     _, report, _ = read(
         "config: 1\nscenarios:\n  - {nam: x, steps: [1]}\n  - {name: b, steps: [{bob: close}]}"
     )
-    assert [one.code for one in report.sorted()] == ["CH801", "CH803", "CH802", "CH804"]
+    assert [one.code for one in report.sorted()] == ["CH801", "CH802", "CH804"]
 
 
 def test_unknown_keys_suggest_what_was_meant() -> None:
     _, report, _ = read("scenario: []")
-    assert [one.help for one in report] == ["did you mean `scenarios`?", "add `scenarios:`"]
+    assert [one.help for one in report] == ["did you mean `scenarios`?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("- {name: a, steps: []}", "write `scenarios:`, and under it"),
+        ("scenarios: {a: {steps: []}}", "write `scenarios:`, and under it"),
+        ("scenarios: [{name: a, clients: [ann], steps: []}]", "make each name a key: `clients:"),
+        ("scenarios: [{name: a, clients: {ann: /a}, steps: []}]", "write `ann: {path: /chat}`"),
+        (f"scenarios: [{{name: a, {ANN}, steps: {{}}}}]", "write a list: `steps:"),
+        (
+            f"scenarios: [{{name: a, {ANN}, steps: [{{send: {{}}}}]}}]",
+            "name the client first: `ann: {send: …}`",
+        ),
+        (
+            f"scenarios: [{{name: a, {ANN}, steps: [{{client: ann, send: {{}}}}]}}]",
+            "write `ann: {send: …}`",
+        ),
+        (
+            f"scenarios: [{{name: a, {ANN}, steps: [{{sleep: 5}}]}}]",
+            "let time pass with `advance: 5s`",
+        ),
+        (
+            f"scenarios: [{{name: a, {ANN}, steps: [{{ann: {{receive: {{}}}}}}]}}]",
+            "did you mean `expect`?",
+        ),
+    ],
+)
+def test_a_guess_at_the_form_leads_to_the_form(text: str, help: str) -> None:
+    _, report, _ = read(text)
+    (found,) = report
+    assert found.help.startswith(help)
