@@ -186,7 +186,8 @@ def _status(error: BaseException, *, debug: bool) -> int:
             status = error.exit_code
         case click.ClickException():
             if isinstance(error, click.NoSuchOption) and not error.possibilities:
-                error.message += _OTHER_OPTIONS.get(error.option_name, "")
+                words = error.message + _OTHER_OPTIONS.get(error.option_name, "")
+                error = click.NoSuchOption(error.option_name, words, ctx=error.ctx)
             error.show()
             status = error.exit_code
         case OSError(filename=str()):
