@@ -163,7 +163,7 @@ def another_channeld(path: Path) -> Peer:
             in_environment({"PYTHONPATH": ""}, [str(path), "-P", "-c", ASK]), text=True
         )
         version, kind = answer.split()
-        title = f"channeld on Python {version} ({path})" + ", compiled" * (kind == "compiled")
+        title = f"channeld on Python {version}" + ", compiled" * (kind == "compiled")
         command = partial(channeld, str(path), ROOT if kind == "source" else None)
     return Peer(name=f"channeld:{path}", title=title, command=command, **OURS)  # type: ignore[arg-type]
 
