@@ -1,5 +1,6 @@
 """`channeld routes`: a table of channel, path, auth, type, who may send and who receives."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from channeld.dev.routes_table import Row, rows
 __all__ = ["command"]
 
 _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
+_NARROW = 72
+"""Columns below which six cells beside each other would break words; lines that the terminal wraps can still be read."""
 
 
 @click.command("routes")
@@ -26,7 +29,7 @@ def command(file: str, format: str) -> None:
     if format == "json":
         document = {"version": 1, "routes": [attrs.asdict(row) for row in found]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-    elif sys.stdout.isatty():
+    elif sys.stdout.isatty() and shutil.get_terminal_size().columns >= _NARROW:
         _show_table(found)
     else:
         for line in _aligned([_HEAD, *map(_cells, found)]):

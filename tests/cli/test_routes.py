@@ -60,6 +60,9 @@ def test_a_table_on_a_terminal(
     assert out.count("/chat") == 1
     assert "─" in out
     assert "← news" in out
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run(["routes"]) == 0
+    assert "who receives" in capsys.readouterr().out
 
 
 def test_a_bad_file_is_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
