@@ -5,6 +5,7 @@ the span again.
 """
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import TypeAlias, cast
 
 from channeld.engine.receive import Receiver
@@ -29,17 +30,10 @@ class TracedReceiver(Receiver):
     def open(self, now: float) -> Pending[None] | None:
         """See Receiver."""
         asked = self.request.headers.get("traceparent") if self.request is not None else None
-        about = _about(self, "")
-        span = _tracing(self).receive("handshake", asked, about)
+        span = _tracing(self).receive("handshake", asked, _about(self))
         self._handshake = None if span is None else (span.trace, span.id)
-        if span is None:
-            return super().open(now)
-        token = current.set(span)
-        try:
-            rest = super().open(now)
-        finally:
-            current.reset(token)
-        return cast("Pending[None] | None", _ended_later(rest, self, span))
+        rest = self._within(span, partial(super().open, now))
+        return cast("Pending[None] | None", rest)
 
     def refuse(
         self,
@@ -57,33 +51,35 @@ class TracedReceiver(Receiver):
     def _receive_message(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | Continuation | None:
-        # The field is the protocol's own: it is neither validated nor routed.
-        asked = frame.pop("traceparent", None)
-        about = _about(self, message.type)
-        span = _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
-        if span is None:
-            return super()._receive_message(message, frame, id, now)
-        token = current.set(span)
-        try:
-            rest = super()._receive_message(message, frame, id, now)
-        finally:
-            current.reset(token)
-        return _ended_later(rest, self, span)
+        span = self._begin(message, frame)
+        return self._within(span, partial(super()._receive_message, message, frame, id, now))
 
     def _take_steps(
         self, message: MessagePlan, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | None:
+        span = self._begin(message, frame)
+        rest = self._within(span, partial(super()._take_steps, message, frame, id, now))
+        return cast("Pending[None] | None", rest)
+
+    def _begin(self, message: MessagePlan, frame: Frame) -> Span | None:
+        # The field is the protocol's own: it is neither validated nor routed.
         asked = frame.pop("traceparent", None)
-        about = _about(self, message.type)
-        span = _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
+        about = _about(self) | {"channeld.message": message.type}
+        return _tracing(self).receive(f"message {message.type}", asked, about, self._handshake)
+
+    def _within(self, span: Span | None, take: Callable[[], Rest]) -> Rest:
+        """What a call returns; its span ends when that is over, now or later."""
         if span is None:
-            return super()._take_steps(message, frame, id, now)
-        token = current.set(span)
-        try:
-            rest = super()._take_steps(message, frame, id, now)
-        finally:
-            current.reset(token)
-        return cast("Pending[None] | None", _ended_later(rest, self, span))
+            return take()
+        with attached(span):
+            rest = take()
+        tracing = _tracing(self)
+        if rest is None:
+            tracing.end(span)
+            return None
+        if isinstance(rest, Continuation):
+            return _TracedContinuation(rest, tracing, span)
+        return _TracedPending(rest, tracing, span)
 
 
 def _tracing(session: Receiver) -> Tracing:
@@ -92,25 +88,11 @@ def _tracing(session: Receiver) -> Tracing:
     return tracing
 
 
-def _about(session: Receiver, kind: str) -> dict[str, str | int]:
-    about: dict[str, str | int] = {
+def _about(session: Receiver) -> dict[str, str | int]:
+    return {
         "channeld.channel": session.channel.name,
         "channeld.connection": session.connection_id,
     }
-    if kind:
-        about["channeld.message"] = kind
-    return about
-
-
-def _ended_later(rest: Rest, session: Receiver, span: Span) -> Rest:
-    """What a call returned; its span ends now, or with the rest of it."""
-    tracing = _tracing(session)
-    if rest is None:
-        tracing.end(span)
-        return None
-    if isinstance(rest, Continuation):
-        return _TracedContinuation(rest, tracing, span)
-    return _TracedPending(rest, tracing, span)
 
 
 async def _finish(rest: Pending[None], tracing: Tracing, span: Span) -> None:
