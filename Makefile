@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILED := tests/test_later.py tests/test_timers.py tests/protocol tests/hub tests/engine tests/cluster tests/server tests/shadow tests/testing tests/system \
-  --ignore=tests/server/test_outbox.py --ignore=tests/system/test_package.py --ignore=tests/system/test_wheel.py
+  --ignore=tests/system/test_package.py --ignore=tests/system/test_wheel.py
 
 .PHONY: run docs test test-all test-compiled lint types layers tests fix mirror mutants bench soak threats conformance chaos restarts clean
 

@@ -34,6 +34,9 @@ def test_what_is_compiled_exists(compiled: ModuleType) -> None:
     modules = cast("tuple[str, ...]", compiled.MODULES)
     assert [one for one in modules if not (ROOT / one).is_file()] == []
     assert list(modules) == sorted(set(modules))
+    for module, name in compiled.OPEN.items():
+        assert module in modules
+        assert f"\nclass {name}:" in (ROOT / module).read_text()
 
 
 def test_what_a_compiled_class_inherits_from_is_compiled(compiled: ModuleType) -> None:
