@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from channeld.broker.broker import Position, PresenceMissed
+from channeld.broker.broker import BrokerUnavailable, Position, PresenceMissed
 from channeld.hub.shown import Shown
 from channeld.later import run_sync
 from channeld.plan.plan import PresencePlan
@@ -251,6 +251,28 @@ def test_who_is_not_there_shows_no_state() -> None:
     leave(kit, plan, ann)
     say(kit, ann, {"away": True})
     assert (updates(bob), states(kit)) == ([], {"bob": None})
+
+
+def test_a_connection_that_has_left_says_nothing_for_its_user() -> None:
+    kit, plan = Kit(), with_state()
+    gone, _stays = enter(kit, plan, "a1", "ann"), enter(kit, plan, "a2", "ann")
+    leave(kit, plan, gone)
+    say(kit, gone, {"away": True})
+    assert states(kit) == {"ann": None}
+
+
+def test_who_could_not_be_counted_in_has_nothing_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_args: object) -> None:
+        raise BrokerUnavailable
+
+    kit, plan, left = Kit(), presence(grace=0), []
+    with monkeypatch.context() as patch:
+        patch.setattr(kit.hub.broker, "enter", away)
+        with pytest.raises(BrokerUnavailable):
+            enter(kit, plan, "a", "ann")
+    monkeypatch.setattr(kit.hub.broker, "leave", lambda *asked: left.append(asked))
+    run_sync(kit.hub.presence.leave(room("x"), plan, FakeMember("a", "ann")))
+    assert left == []
 
 
 def test_a_state_goes_with_the_connection_that_said_it_and_no_other() -> None:

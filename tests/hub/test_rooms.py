@@ -45,6 +45,7 @@ def test_members_are_who_was_seated_and_not_taken_out_oldest_first(names: str) -
     assert (place.size(), place.is_empty) == (len(members), not members)
     stranger = FakeMember("z", None)
     place.unseat(stranger.peer)
+    assert place.members() == members
     for count in range(len(members)):
         place.unseat(members[count].peer)
         assert place.members() == members[count + 1 :]

@@ -60,3 +60,9 @@ def test_what_fits_to_the_last_character_is_whole() -> None:
         p for n in range(LONGEST) if len((p := Places({"r" * n: "x"})).text()) == LONGEST
     )
     assert Places.parse(fitting.text()) == fitting
+
+
+def test_a_text_with_another_mark_is_none() -> None:
+    text = Places({"r": "x"}).text()
+    assert Places.parse(text) is not None
+    assert Places.parse("!" + text[1:]) is None
