@@ -82,7 +82,8 @@ class Announcer:
         try:
             dev_file.write(self.folder, server)
         except OSError as error:
-            click.echo(f"Warning: other commands will not find this server: {error}", err=True)
+            why = f"{error.filename}: {error.strerror}"
+            click.echo(f"Warning: other commands will not find this server: {why}", err=True)
 
 
 def _reached(plan: Plan) -> list[tuple[str, str, tuple[str, ...]]]:
