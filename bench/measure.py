@@ -199,7 +199,8 @@ def perform(
         options["message"] = message_file(work.message)
     if work.mode != "open":
         return spent(load(peer, server, work.mode, path, **vars(times) | options))
-    steps = options.pop("steps")
+    most = raise_file_limit() - SPARE_FILES
+    steps = sorted({min(step, most) for step in options.pop("steps")})
     ready = peer.ready if work.place in SECURE else None
     result = load(
         peer, server, "open", path, **options, steps=",".join(map(str, steps)), ready=ready
