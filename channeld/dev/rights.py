@@ -137,7 +137,7 @@ def _connecting(config: Config, channel: Channel) -> Iterator[Right]:
         yield Right(
             what="connect",
             of=name,
-            who=f"users of `{name}` ({kind})",
+            who=f"users of `{name}` ({kind}){_claims_words(config.auth[name].claims)}",
             requires=requires,
             hooks=hooks,
         )
@@ -145,6 +145,15 @@ def _connecting(config: Config, channel: Channel) -> Iterator[Right]:
         # An absent claim meets nothing.
         who = _NOBODY if requires else "anyone, without a token"
         yield Right(what="connect", of="anonymous", who=who, requires=requires, hooks=hooks)
+
+
+def _claims_words(schema: Json) -> str:
+    """The claims that a token must have at all, as the `claims` schema itself lists them."""
+    required = schema.get("required") if isinstance(schema, dict) else None
+    if not isinstance(required, list) or not required:
+        return ""
+    names = [str(name) for name in required]
+    return f" with {'claim' if len(names) == 1 else 'claims'} {', '.join(names)}"
 
 
 def _subscribing(channel: Channel) -> Iterator[Right]:

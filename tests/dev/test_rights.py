@@ -216,3 +216,21 @@ def test_for_any_configuration_and_anybody(
     assert checked.plan is not None
     with silenced():
         trio.run(compared, checked.plan, claims, clock=trio.testing.MockClock())
+
+
+@pytest.mark.parametrize(
+    ("claims", "who"),
+    [
+        ("{type: object}", "users of `session` (jwt)"),
+        ("{type: object, required: [name], properties: {name: {type: string}}}", "users of `session` (jwt) with claim name"),
+        ("{type: object, required: [name, role]}", "users of `session` (jwt) with claims name, role"),
+        ("true", "users of `session` (jwt)"),
+    ],
+)  # fmt: skip
+def test_claims_that_every_token_must_have_are_named(tmp_path: Path, claims: str, who: str) -> None:
+    old = "claims: {type: object, properties: {level: {type: integer}, team: {type: string}}}"
+    assert old in CONFIG
+    (tmp_path / "channels.yaml").write_text(CONFIG.replace(old, f"claims: {claims}"))
+    config = check(str(tmp_path / "channels.yaml")).config
+    assert config is not None
+    assert found(rights(config), "staff", "connect").who == who
