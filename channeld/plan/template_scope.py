@@ -321,8 +321,10 @@ def _query(expression: Expression, scope: TemplateScope) -> Resolved | TemplateE
 
 def _user(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     if expression.path != ("id",):
-        path = ".".join(expression.path)
-        help = f"write `{{user.id}}`, or `{{claims.{path}}}`" if path else "write `{user.id}`"
+        # A claim, with or without the word itself.
+        steps = expression.path[1:] if expression.path[:1] == ("claims",) else expression.path
+        claim = f", or `{{claims.{'.'.join(steps)}}}`" if steps else ""
+        help = f"write `{{user.id}}`{claim}"
         return TemplateError(
             "CH309", "template names an unknown field", "a user has only an `id`", help
         )

@@ -137,3 +137,18 @@ def test_the_authenticators_that_do_not_guarantee_a_claim_are_named() -> None:
     assert isinstance(error, TemplateError)
     assert error.label == "no `claims` schema of `robots` guarantees `name`"
     assert "`required: [name]` to the `claims` schema of `robots`" in error.help
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("{user.name}", "write `{user.id}`, or `{claims.name}`"),
+        ("{user.claims.name}", "write `{user.id}`, or `{claims.name}`"),
+        ("{user.claims}", "write `{user.id}`"),
+        ("{user}", "write `{user.id}`"),
+    ],
+)
+def test_other_fields_of_a_user_lead_to_claims(text: str, advice: str) -> None:
+    found = ask(text, of((JWT, NAMED)))
+    assert isinstance(found, TemplateError)
+    assert (found.code, found.help) == ("CH309", advice)
