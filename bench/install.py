@@ -23,6 +23,7 @@ class NotInstalledError(Exception):
 
 def run(command: list[str], what: str, cwd: Path = BUILD) -> str:
     """Runs an installer; returns its output, or raises `NotInstalledError` with its last line."""
+    cwd.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
@@ -122,7 +123,6 @@ def certificate() -> tuple[Path, Path]:
     """A certificate and its key for 127.0.0.1, made once."""
     made = BUILD / "certificate.pem", BUILD / "key.pem"
     if not made[0].exists():
-        BUILD.mkdir(exist_ok=True)
         kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
         command = ["openssl", "req", "-x509", *kind, "-subj", "/CN=127.0.0.1"]
         run([*command, "-out", str(made[0]), "-keyout", str(made[1])], "a certificate")

@@ -133,7 +133,10 @@ def syntax_error(
 
 
 def _misplaced_colon(lines: Lines, place: Place, line: str) -> Diagnostic:
-    """A `:` that YAML can't read as a key's: mostly the line above is wrong, and only this one shows it."""
+    """A `:` that YAML can't read as a key's: mostly the line above is wrong, and only this one shows it.
+
+    Nothing of the line is repeated: any file can be named as a schema, and a value may be a secret.
+    """
     number, above = place.line - 1, ""
     while number > 0 and not (above := _line(lines, number)).strip():
         number -= 1
@@ -144,16 +147,14 @@ def _misplaced_colon(lines: Lines, place: Place, line: str) -> Diagnostic:
         return diagnose(
             "CH001", "a comment starts with `#` in YAML", here, help="write `#` before the comment"
         )
-    if glued := _GLUED.fullmatch(text):
-        help = f"write `{glued[1]}: {glued[2].strip()}`"
+    if _GLUED.fullmatch(text):
+        help = "write `:` and a space after the key"
         return diagnose("CH001", "there is no `:` and space after the key", here, help=help)
     if _WORD.fullmatch(text):
-        help = f"write `{text}:`"
-        return diagnose("CH001", "this line has no `:` after its key", here, help=help)
+        return diagnose("CH001", "this line has no `:` after its key", here, help="end it with `:`")
     if _indent(line) > _indent(above) and ": " in text:
-        key = text.partition(":")[0]
-        message = f"`{key}` above has a value already, so nothing can be under it"
-        return diagnose("CH001", message, place, help=f"indent this line like `{key}`")
+        message = "the key above has a value already, so nothing can be under it"
+        return diagnose("CH001", message, place, help="indent this line like the one above")
     return diagnose("CH001", _WORDING[0][1], place, help=_WORDING[0][2])
 
 

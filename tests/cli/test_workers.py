@@ -22,7 +22,7 @@ channels:
   a: {path: /a, auth: none, messages: {say: {schema: true, route: global}}}
 """
 READY = (
-    "import socket, sys; line = socket.socket(fileno=int(sys.argv[-1])); line.send(b'ready\\n');"
+    "import socket, sys; line = socket.socket(fileno=int(sys.argv[-1])); line.send(b'READY=1\\n');"
     "import signal; signal.pause()"
 )
 

@@ -21,7 +21,7 @@ def found(text: str) -> Diagnostic:
     ("text", "message", "place"),
     [
         ("a: b: c\n", "a second `: ` on this line", (1, 5)),
-        ("a: 1\n  b: 2\n", "`a` above has a value already, so nothing can be under it", (2, 4)),
+        ("a: 1\n  b: 2\n", "the key above has a value already, so nothing can be under it", (2, 4)),
         ("a:1\nb: 2\n", "there is no `:` and space after the key", (1, 1)),
         ("a:\u00a01\nb: 2\n", "there is no `:` and space after the key", (1, 1)),
         ("a = 1\nb: 2\n", "there is no `:` and space after the key", (1, 1)),

@@ -1,5 +1,6 @@
 """Hooks as their authors meet them: sync, async, threaded; refusing, replying, failing, too slow."""
 
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -535,7 +536,7 @@ async def test_what_an_unsubscribe_hook_raises_answers_no_frame(
         "def left(ctx, room):\n"
         "    raise Reject('stay', code='STAY') if room == 'a' else ValueError('oops')\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     config = """
   lobby:
     path: /lobby

@@ -39,6 +39,6 @@ def test_a_broken_extension_is_not_taken(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     folder.joinpath("__init__.py").touch()
     folder.joinpath(f"speedups{EXTENSION_SUFFIXES[0]}").write_bytes(b"no library")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert find_accelerated("websockets_broken") is None
     assert "websockets_broken" not in sys.modules

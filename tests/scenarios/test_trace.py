@@ -1,5 +1,6 @@
 """One message followed through the engine: which step ends it, and who gets what."""
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checked:
 
 def checked_in(folder: Path, monkeypatch: pytest.MonkeyPatch, token_from: str) -> Checked:
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     folder.joinpath("trace_hooks.py").write_text(HOOKS)
     folder.joinpath("channels.yaml").write_text(CONFIG.replace("TOKEN_FROM", token_from))
     found = check("channels.yaml", fresh={"trace_hooks"})
