@@ -50,7 +50,11 @@ def demand_valid(checked: Checked) -> None:
 
 
 def _hint(file: str) -> str:
-    return "; name the file, or go to its folder" if file == DEFAULT_FILE else ""
+    return (
+        "; name the file, go to its folder, or create a project with `channeld init`"
+        if file == DEFAULT_FILE
+        else ""
+    )
 
 
 def dev_server(file: str) -> DevServer | None:

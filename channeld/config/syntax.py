@@ -65,6 +65,8 @@ _WORDING: tuple[tuple[str, str, str, bool], ...] = (
         False,
     ),
 )
+# The parser has one problem for two: at the end of the file a bracket is open.
+_UNCLOSED, _UNSTARTED = 1, 6
 # Two of these mean something else where they stand within a line.
 _WITHIN_LINE = {
     _WORDING[0][1]: (
@@ -115,6 +117,8 @@ def syntax_error(
     )
     if opener and problem.context_mark is not None:
         at = min(offset(problem.context_mark.index), len(lines.text))
+    if message == _WORDING[_UNSTARTED][1] and not lines.text[at:].strip():
+        message, help = _WORDING[_UNCLOSED][1:3]
     place = _character(lines, at)
     start = lines.offset(place.line)
     line = lines.text[start : start + _LOOKED_AT].split("\n", 1)[0]

@@ -90,6 +90,8 @@ def test_a_valid_file_is_demanded(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_missing_default_file_says_what_to_do() -> None:
-    with pytest.raises(click.ClickException, match="name the file, or go to its folder") as raised:
+    with pytest.raises(
+        click.ClickException, match="name the file, go to its folder, or create a project"
+    ) as raised:
         checked_config("channels.yaml")
     assert raised.value.exit_code == 2

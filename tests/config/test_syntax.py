@@ -29,6 +29,8 @@ def found(text: str) -> Diagnostic:
         ("// a\nb: 2\n", "a comment starts with `#` in YAML", (1, 1)),
         ("a b\n\nc: 2\n", "a `:` where no key can be", (3, 2)),
         ("a: [1, 2\nb: 3\n", "this bracket is not closed, or a comma is missing in it", (1, 4)),
+        ("a: [", "this bracket is not closed, or a comma is missing in it", (1, 5)),
+        ("a: [1,\n", "this bracket is not closed, or a comma is missing in it", (2, 1)),
         ("a: {x: 1\n", "this bracket is not closed, or a comma is missing in it", (1, 4)),
         ("a: 1\nbcd\ne: 3\n", "this line has no `:` after its key", (2, 1)),
         ("a: 'abc\nb: 1\n", "this quoted text is not closed", (1, 4)),
