@@ -1,8 +1,10 @@
 """JSON pointers (RFC 6901): made of keys, taken apart into keys, followed into a value."""
 
+from collections.abc import Iterator
+
 from channeld.protocol.frames import Json
 
-__all__ = ["at", "tokens", "unescaped", "value_at"]
+__all__ = ["at", "leaves", "tokens", "unescaped", "value_at"]
 
 
 def at(pointer: str, *keys: str | int) -> str:
@@ -13,6 +15,18 @@ def at(pointer: str, *keys: str | int) -> str:
             text = text.replace("~", "~0").replace("/", "~1")
         pointer = f"{pointer}/{text}"
     return pointer
+
+
+def leaves(value: Json, pointer: str = "") -> Iterator[tuple[Json, str]]:
+    """Everything in a value that is neither an object nor a list, each with its pointer, in the value's order."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from leaves(child, at(pointer, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from leaves(child, at(pointer, index))
+    else:
+        yield value, pointer
 
 
 def tokens(pointer: str) -> list[str]:

@@ -1,4 +1,4 @@
-from channeld.pointer import at, tokens, value_at
+from channeld.pointer import at, leaves, tokens, value_at
 from channeld.protocol.frames import Json
 
 
@@ -21,3 +21,9 @@ def test_nothing_is_found_where_nothing_is() -> None:
 def test_a_pointer_is_taken_apart_into_its_keys() -> None:
     assert tokens("") == []
     assert tokens(at("", "a/b~c", "~1", 0)) == ["a/b~c", "~1", "0"]
+
+
+def test_leaves_are_told_with_their_pointers_in_order() -> None:
+    value: Json = {"a": [1, {"b/c": None}], "d": "x", "e": {}, "f": []}
+    assert list(leaves(value)) == [(1, "/a/0"), (None, "/a/1/b~1c"), ("x", "/d")]
+    assert list(leaves(True, "/here")) == [(True, "/here")]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
-from channeld.pointer import at
+from channeld.pointer import at, leaves
 from channeld.protocol.frames import Json
 
 __all__ = [
@@ -196,28 +196,17 @@ def expressions(node: Node) -> Iterator[Expression]:
 
 def literal_braces(value: Json, pointer: str) -> Iterator[tuple[str, str, int]]:
     """What looks like an expression and is sent as it stands: its text, the string's pointer, where it starts in it."""
-    if isinstance(value, str):
-        for found in _LITERAL.finditer(value):
-            yield found[0], pointer, found.start()
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from literal_braces(child, at(pointer, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from literal_braces(child, at(pointer, index))
+    for leaf, where in leaves(value, pointer):
+        if isinstance(leaf, str):
+            for found in _LITERAL.finditer(leaf):
+                yield found[0], where, found.start()
 
 
 def bare_expressions(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
     """Strings that would be expressions in braces, such as `message.text`, each with its pointer."""
-    if isinstance(value, str):
-        if _BARE.fullmatch(value):
-            yield value, pointer
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from bare_expressions(child, at(pointer, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from bare_expressions(child, at(pointer, index))
+    for leaf, where in leaves(value, pointer):
+        if isinstance(leaf, str) and _BARE.fullmatch(leaf):
+            yield leaf, where
 
 
 def _parts(

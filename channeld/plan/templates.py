@@ -32,7 +32,7 @@ from channeld.plan.expressions import (
 )
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
-from channeld.pointer import at, value_at
+from channeld.pointer import leaves, value_at
 from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
@@ -253,14 +253,9 @@ def text_of(value: Any) -> str:
 
 def _too_large(value: Json, pointer: str) -> Iterator[tuple[int, str]]:
     """The integers of a template that are out of a frame's range, and where they stand."""
-    if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
-        yield value, pointer
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from _too_large(child, at(pointer, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _too_large(child, at(pointer, index))
+    for leaf, where in leaves(value, pointer):
+        if isinstance(leaf, int) and not LOWEST <= leaf <= HIGHEST:
+            yield leaf, where
 
 
 def _same(value: Json) -> Template:
