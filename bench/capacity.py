@@ -104,8 +104,11 @@ def thousands(value: float) -> str:
     return f"{round(value, digits):,.{max(digits, 0)}f}"
 
 
-def sizes(it: Connecting, nodes: int) -> str:
-    """The part of the sums that does not depend on CPU prices."""
+def sizes(record: Record, it: Connecting, nodes: int) -> str:
+    """The part of the sums that does not depend on the price of a message."""
+    joined, valkey = (
+        known(record, "nodes", "join", field) for field in ("servers_us", "valkey_us")
+    )
     processes, kernel = (CONNECTIONS * kib / 2**20 for kib in (it.kib, KERNEL_KIB))
     source = f"[benchmarks](../benchmarks.md) of {it.date}"
     sums = [
@@ -137,9 +140,19 @@ def sizes(it: Connecting, nodes: int) -> str:
             f"**{math.ceil(CONNECTIONS / FILES)}**",
         ],
         [
-            "everybody comes back at once",
+            "everybody comes back at once, without rooms",
             f"connections × {it.us:.0f} µs ({source}) ÷ nodes",
             f"{CONNECTIONS * it.us / 1e6 / nodes:.0f} s on {nodes} nodes, and drain spreads it",
+        ],
+        [
+            "the same, each to a room with history and presence",
+            f"connections × {joined:.0f} µs (one that comes and goes, two nodes) ÷ nodes",
+            f"{CONNECTIONS * joined / 1e6 / nodes:.0f} s on {nodes} nodes",
+        ],
+        [
+            "Valkey's part of that",
+            f"connections × {valkey:.0f} µs ÷ Valkeys",
+            f"{CONNECTIONS * valkey / 1e6:.0f} s of one Valkey, {CONNECTIONS * valkey / 4e6:.0f} s of four",
         ],
     ]
     return table(["what", "formula", "comes to"], sums)
@@ -267,12 +280,13 @@ def sums(record: Record) -> str:
         busy, alone = price(record, "rooms"), price(record, "pair")
         it = connecting(BENCHMARKS.read_text(encoding="utf-8"))
         stops = limits(record, busy)
+        nodes = max(math.ceil(CONNECTIONS / FILES), math.ceil(busy.servers(ROOM) / USED))
+        sized = sizes(record, it, nodes)
     except NotMeasuredError as error:
         return f"Not computed: {error} was not measured."
-    nodes = max(math.ceil(CONNECTIONS / FILES), math.ceil(busy.servers(ROOM) / USED))
     parts = [f"Computed from the run of {record['machine']['date']} above.", ASSUMED]
     parts += [
-        sizes(it, nodes),
+        sized,
         PRICES.format(share=second_node(record)),
         work(busy, alone),
         verdict(busy, it, nodes),

@@ -143,6 +143,10 @@ def test_the_sums_follow_from_the_prices() -> None:
     assert "| cores, members on 10 nodes | the first two | 9.2 | 9.2 |" in text
     assert "So about 20 cores" in text
     assert "| one node, publishes | 1 s ÷ 100 µs | 10,000 |" in text
+    assert (
+        "| Valkey's part of that | connections × 1 µs ÷ Valkeys | 1 s of one Valkey, 0 s of four |"
+        in text
+    )
 
 
 def test_reads_what_a_connection_takes_off_the_benchmarks_page() -> None:
