@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["candidates", "closest", "did_you_mean", "folded"]
+__all__ = ["candidates", "closest", "did_you_mean", "folded", "synonyms"]
 
 # Longer names are cut: the time that a comparison takes grows with both lengths.
 _LONGEST: Final = 64
@@ -49,3 +49,8 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
 def folded(name: str) -> str:
     """A name as it is compared: lower case with `_`, whether it was written so, with `-`, or in camel case."""
     return _HUMP.sub("_", name[:_LONGEST]).lower().replace("-", "_").replace(" ", "_")
+
+
+def synonyms(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The `aliases` of a table of legal names (several, the likeliest first, for words that may mean each) to words for them."""
+    return {word: tuple(names.split()) for names, words in table.items() for word in words.split()}

@@ -20,8 +20,8 @@ from channeld.auth.authenticator import (
 )
 from channeld.auth.places import compare_places, words_for
 from channeld.config.model import JwtAuth, Secret
+from channeld.config.scalars import format_duration
 from channeld.protocol.frames import Json
-from channeld.schema.compare.words import duration
 
 if TYPE_CHECKING:
     from channeld.auth.jwt_verifier import JwtVerifier
@@ -225,8 +225,8 @@ def _end(name: str, was: JwtAuth, now: JwtAuth) -> Iterator[AuthChange]:
         ends = "end with" if strict else "outlive"
         yield _judged(strict, f"connections {ends} their token of `{name}` now", "on_expiry")
     if was.leeway != now.leeway:
-        message = f"the leeway for tokens of `{name}` is {duration(now.leeway)} now"
-        label = f"{duration(was.leeway)} before"
+        message = f"the leeway for tokens of `{name}` is {format_duration(now.leeway)} now"
+        label = f"{format_duration(was.leeway)} before"
         if now.leeway > was.leeway:
             yield _wider(message, "leeway", label)
         else:

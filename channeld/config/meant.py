@@ -6,6 +6,7 @@ finding: the checker goes on with the value that was meant, or leaves the whole 
 No help repeats a value that may be a secret.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
@@ -48,15 +49,8 @@ _TARGET_WORDS: Final[Mapping[str, Json]] = {
 }
 _AUTHENTICATOR_KEYS: Final = frozenset(
     {
-        "type",
-        "algorithms",
-        "algorithm",
-        "secret",
-        "jwks",
-        "public_key",
-        "issuer",
-        "audience",
-        "tokens",
+        *("type", "algorithms", "algorithm", "secret", "jwks", "public_key"),
+        *("issuer", "audience", "tokens"),
     }
 )
 _SCHEMA_WORDS: Final = frozenset({"payload", "body", "data", "fields", "validate", "validation"})
@@ -66,7 +60,7 @@ _NAMING: Final = ("name", "id", "type", "event", "key")
 _PLACEHOLDER: Final = re.compile(r"[:$@]?\{?<?\{?([A-Za-z_]\w*)\}?>?\}?")
 
 
-@attrs.frozen(slots=True, kw_only=True)
+@attrs.frozen(slots=True)
 class Meant:
     """A mistake about a form. `message` goes on from the words for the place; `value` is what the checker goes on with.
 
@@ -76,8 +70,8 @@ class Meant:
     message: str
     help: str
     value: Json = None
-    code: str = "CH105"
-    is_key: bool = True
+    code: str = attrs.field(default="CH105", kw_only=True)
+    is_key: bool = attrs.field(default=True, kw_only=True)
 
 
 Reading: TypeAlias = "Callable[[Json, str], Meant | None]"
@@ -90,13 +84,23 @@ def entry(key: str, value: Json) -> str:
     return f"`{text}`" if len(text) <= _LONGEST else f"`{text[:_LONGEST]}…`"
 
 
+def _shown(message: str, key: str, value: Json) -> Meant:
+    """A mistake whose help shows what to write; of what was written nothing is looked at."""
+    return Meant(message, f"write {entry(key, value)}")
+
+
+def _replaced(message: str, key: str, value: Json) -> Meant:
+    """As `_shown`, and the checker goes on with the value that is shown."""
+    return Meant(message, f"write {entry(key, value)}", value)
+
+
 def _named(value: list[Json], section: str, sample: str) -> Meant:
     """A list where names are keys: the names of the list, if it has them, as keys."""
     names = [name for one in value if (name := _name_of(one))]
     first = names[0] if names else "NAME"
     more = ", …" if len(value) > 1 else ""
     help = f"make each name a key: `{section}: {{{first}: {sample}{more}}}`"
-    return Meant(message="takes names and what belongs to each, not a list", help=help)
+    return Meant("takes names and what belongs to each, not a list", help)
 
 
 def _name_of(one: Json) -> str:
@@ -115,8 +119,8 @@ def _beside(value: Json, keys: frozenset[str]) -> Meant | None:
     if name is None or not beside:
         return None
     listed = ", ".join(f"`{key}`" for key in beside)
-    message = f"has {listed} next to `{name}`, not under it"
-    return Meant(message=message, help=f"indent {listed} by two more spaces than `{name}`")
+    help = f"indent {listed} by two more spaces than `{name}`"
+    return Meant(f"has {listed} next to `{name}`, not under it", help)
 
 
 # ------------------------------------------------------------------------------------------------- authenticators
@@ -128,22 +132,17 @@ def _auth(value: Json, key: str) -> Meant | None:
     if isinstance(value, list):
         return _named(value, "auth", _JWT)
     if value == "none":
-        return Meant(
-            message="declares authenticators, and there are none",
-            help="remove it: `auth: none` stands in each channel",
-        )
+        help = "remove it: `auth: none` stands in each channel"
+        return Meant("declares authenticators, and there are none", help)
     if not isinstance(value, dict):
         return None
     kind = value.get("type")
-    if isinstance(kind, str) or (not isinstance(kind, dict) and _is_authenticator(value)):
+    is_one = any(k in _AUTHENTICATOR_KEYS and not isinstance(value[k], dict) for k in value)
+    if isinstance(kind, str) or (not isinstance(kind, dict) and is_one):
         kind = kind if kind in ("jwt", "tokens", "hook") else "jwt"
         help = f"write `auth: {{session: {{type: {kind}, …}}}}`, and `auth: session` in the channel"
-        return Meant(message="describes an authenticator and gives it no name", help=help)
+        return Meant("describes an authenticator and gives it no name", help)
     return None
-
-
-def _is_authenticator(value: Mapping[str, Json]) -> bool:
-    return any(key in _AUTHENTICATOR_KEYS and not isinstance(value[key], dict) for key in value)
 
 
 def _channel_auth(value: Json, key: str) -> Meant | None:
@@ -151,20 +150,19 @@ def _channel_auth(value: Json, key: str) -> Meant | None:
     if value is None or value is False:
         what = "is empty" if value is None else "takes a name; got `false`"
         code = "CH110" if value is None else "CH105"
-        return Meant(message=what, help=anyone, value="none", code=code)
+        return Meant(what, anyone, "none", code=code)
     if value is True:
         help = "name an authenticator of the file's `auth`, such as `auth: session`"
-        return Meant(message="does not say how clients are identified", help=help)
+        return Meant("does not say how clients are identified", help)
     if not isinstance(value, dict) or "use" in value:
         return _optional(value)
     if len(_AUTHENTICATOR_KEYS & value.keys()) > 1 or value.get("type") in ("jwt", "hook"):
         help = "move it: `auth: {session: {…}}` at the top level of the file, `auth: session` here"
-        return Meant(message="declares an authenticator, which only the top level does", help=help)
+        return Meant("declares an authenticator, which only the top level does", help)
     for word in ("type", "name", "authenticator", "with"):
         name = value.get(word)
         if isinstance(name, str) and len(value) == 1:
-            help = f"write {entry('auth', name)}"
-            return Meant(message="takes the name of an authenticator", help=help, value=name)
+            return _replaced("takes the name of an authenticator", "auth", name)
     return None
 
 
@@ -177,7 +175,7 @@ def _optional(value: Json) -> Meant | None:
     if value["required"] is False:
         rest["optional"] = True
         help = f"write {entry('auth', rest)}"
-    return Meant(message="has no `required`", help=help, value=rest, code="CH103")
+    return Meant("has no `required`", help, rest, code="CH103")
 
 
 def _secret(value: Json, key: str) -> Meant | None:
@@ -186,25 +184,29 @@ def _secret(value: Json, key: str) -> Meant | None:
     name = next((value[word] for word in ("env", "var", "from_env") if word in value), "NAME")
     held = name if isinstance(name, str) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) else "NAME"
     message = "takes the secret itself, or the file that holds it"
-    return Meant(message=message, help=f"write `{key}: ${{{held}}}`, or `{key}: {{file: PATH}}`")
+    return Meant(message, f"write `{key}: ${{{held}}}`, or `{key}: {{file: PATH}}`")
 
 
 def _tokens(value: Json, key: str) -> Meant | None:
     entries = value if isinstance(value, list) else [value]
     form = "`tokens: [{token: …, user: ann}]`"
     if isinstance(value, dict) and "file" not in value:
-        return Meant(message="takes a list", help=f"write {form}, one entry a token")
+        return Meant("takes a list", f"write {form}, one entry a token")
     if entries and all(isinstance(one, str) for one in entries):
-        return Meant(message="does not say whose each token is", help=f"write {form}")
+        return Meant("does not say whose each token is", f"write {form}")
     return None
 
 
 def _claims(value: Json, key: str) -> Meant | None:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         return None
-    fields: dict[str, Json] = {str(name): {"type": "string"} for name in value}
-    schema: Json = {"type": "object", "required": value, "properties": fields}
-    return Meant(message="is a JSON Schema; got a list", help=f"write {entry(key, schema)}")
+    return _shown("is a JSON Schema; got a list", key, _of_texts(value))
+
+
+def _of_texts(names: list[Json]) -> Json:
+    """The schema of an object that must have these fields, each a text."""
+    fields: dict[str, Json] = {str(name): {"type": "string"} for name in names}
+    return {"type": "object", "required": names, "properties": fields}
 
 
 # ------------------------------------------------------------------------------------------- channels and rooms
@@ -218,11 +220,10 @@ def _channels(value: Json, key: str) -> Meant | None:
 
 def _rooms(value: Json, key: str) -> Meant | None:
     if isinstance(value, bool):
-        forms = (
-            f"{entry(key, '{params.room_id}')} for the room of the path, or {entry(key, 'lobby')}"
-        )
+        of_path = f"{entry(key, '{params.room_id}')} for the room of the path"
         got = "`true`" if value else "`false`"
-        return Meant(message=f"takes the rooms to join; got {got}", help=f"write {forms}")
+        help = f"write {of_path}, or {entry(key, 'lobby')}"
+        return Meant(f"takes the rooms to join; got {got}", help)
     if not isinstance(value, dict) or not value or value.keys() & {"join", "subscribe"}:
         return None
     if len(value) == 1:
@@ -233,35 +234,30 @@ def _rooms(value: Json, key: str) -> Meant | None:
 
 def _one_of_rooms(word: str, held: Json, key: str) -> Meant | None:
     if held is None:
-        meant: Json = f"{{params.{word}}}"
         message = f"takes a template; `{{{word}}}` without quotes is a mapping"
-        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
+        return _replaced(message, key, f"{{params.{word}}}")
     if word in ("room", "rooms", "name", "on_connect") and isinstance(held, str | list):
-        meant = {"join": held}
-        return Meant(message=f"has no `{word}`", help=f"write {entry(key, meant)}", value=meant)
+        return _replaced(f"has no `{word}`", key, {"join": held})
     return _declared_rooms({word: held}, key)
 
 
 def _declared_rooms(value: dict[str, Json], key: str) -> Meant | None:
     if value.keys() <= {"allow", "max", "hook"}:
-        meant: Json = {"subscribe": value}
         message = "says what clients may subscribe to, without `subscribe`"
-        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
+        return _replaced(message, key, {"subscribe": value})
     if all(held is None or isinstance(held, dict) for held in value.values()):
         allowed: Json = {"subscribe": {"allow": list(value)}}
         message = "declares rooms, which exist as soon as somebody is in them"
-        return Meant(message=message, help=f"to let clients subscribe, write {entry(key, allowed)}")
+        return Meant(message, f"to let clients subscribe, write {entry(key, allowed)}")
     return None
 
 
 def _subscribe(value: Json, key: str) -> Meant | None:
     if value is True:
         value = ["*"]
-    if isinstance(value, str | list):
-        meant: Json = {"allow": value}
-        message = "takes a mapping that says which rooms"
-        return Meant(message=message, help=f"write {entry(key, meant)}", value=meant)
-    return None
+    if not isinstance(value, str | list):
+        return None
+    return _replaced("takes a mapping that says which rooms", key, {"allow": value})
 
 
 def _presence(value: Json, key: str) -> Meant | None:
@@ -269,10 +265,8 @@ def _presence(value: Json, key: str) -> Meant | None:
     info: dict[str, Json] = {str(name): f"{{claims.{name}}}" for name in names}
     if isinstance(value, dict):
         info = {k: v for k, v in value.items() if isinstance(v, str) and v.startswith("{")}
-    if not info:
-        return None
     message = "has fields for others to see outside of `info`"
-    return Meant(message=message, help=f"write {entry(key, {'info': info})}")
+    return _shown(message, key, {"info": info}) if info else None
 
 
 # -------------------------------------------------------------------------------------------- messages and events
@@ -291,26 +285,22 @@ def _type(value: Json, key: str, *, route: str) -> Meant | None:
     if value is None or value is True:
         message = "is empty" if value is None else "takes a mapping; got `true`"
         help = f"write `{form}`; `schema: true` accepts any fields"
-        return Meant(message=message, help=help, code="CH110" if value is None else "CH105")
+        return Meant(message, help, code="CH110" if value is None else "CH105")
     if isinstance(value, str):
-        return Meant(message="takes a mapping; got text", help=f"write `{form}`")
+        return Meant("takes a mapping; got text", f"write `{form}`")
     if not isinstance(value, dict) or "schema" in value:
         return None
-    if (
-        value.keys() & {"properties", "$ref", "allOf", "anyOf", "oneOf"}
-        or value.get("type") == "object"
-    ):
-        moved = [name for name in value if name in _SCHEMA_KEYS]
-        listed = ", ".join(f"`{name}`" for name in moved)
-        message = "has a JSON Schema in place of its options"
-        return Meant(message=message, help=f"indent {listed} under `schema:`, as in `{form}`")
+    words = value.keys() & {"properties", "$ref", "allOf", "anyOf", "oneOf"}
+    if words or value.get("type") == "object":
+        listed = ", ".join(f"`{name}`" for name in value if name in _SCHEMA_KEYS)
+        help = f"indent {listed} under `schema:`, as in `{form}`"
+        return Meant("has a JSON Schema in place of its options", help)
     rest = {k: v for k, v in value.items() if k not in _OPTION_KEYS}
     fields = _fields(rest)
     if fields is None or any(k in _SCHEMA_WORDS and isinstance(rest[k], dict) for k in rest):
         return None
     schema: Json = {"type": "object", "properties": fields}
-    message = "has fields in place of its options"
-    return Meant(message=message, help=f"declare them: {entry('schema', schema)}")
+    return Meant("has fields in place of its options", f"declare them: {entry('schema', schema)}")
 
 
 def _fields(value: Mapping[str, Json]) -> dict[str, Json] | None:
@@ -326,35 +316,25 @@ def _fields(value: Mapping[str, Json]) -> dict[str, Json] | None:
     return fields or None
 
 
-def _message(value: Json, key: str) -> Meant | None:
-    return _type(value, key, route=", route: room")
-
-
-def _event(value: Json, key: str) -> Meant | None:
-    return _type(value, key, route="")
-
-
 def _schema(value: Json, key: str) -> Meant | None:
     """The schema of a message or an event, which describes an object; or of a param, which does not."""
     if isinstance(value, str) and value.lower() in _ANYTHING:
-        message = f"takes a JSON Schema; got `{value}`"
-        return Meant(message=message, help=f"write `{key}: true` to accept anything", value=True)
+        help = f"write `{key}: true` to accept anything"
+        return Meant(f"takes a JSON Schema; got `{value}`", help, value=True)
     if isinstance(value, str) and value.lower() in _TYPE_WORDS:
         meant: Json = {"type": _TYPE_WORDS[value.lower()]}
         form = "schema: {type: object, properties: {text: {type: string}}}"
         help = f"write `{form}`" if key == "schema" else f"write {entry(key, meant)}"
-        return Meant(message=f"takes a JSON Schema; got `{value}`", help=help)
+        return Meant(f"takes a JSON Schema; got `{value}`", help)
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        fields: dict[str, Json] = {str(name): {"type": "string"} for name in value}
-        schema: Json = {"type": "object", "required": value, "properties": fields}
-        return Meant(message="takes a JSON Schema; got a list", help=f"write {entry(key, schema)}")
+        return _shown("takes a JSON Schema; got a list", key, _of_texts(value))
     return None
 
 
 def _inline_schema(value: Json, key: str) -> Meant | None:
     if isinstance(value, str) and value.startswith("^"):
-        meant: Json = {"type": "string", "pattern": value}
-        return Meant(message="takes a JSON Schema; got text", help=f"write {entry(key, meant)}")
+        pattern: Json = {"type": "string", "pattern": value}
+        return _shown("takes a JSON Schema; got text", key, pattern)
     return _schema(value, key) or _claims(value, key)
 
 
@@ -363,9 +343,7 @@ def _params(value: Json, key: str) -> Meant | None:
         return None
     names = [name for one in value if (name := _name_of(one))]
     schemas: Json = {name: {"type": "string"} for name in names or ["NAME"]}
-    return Meant(
-        message="takes a schema for each name; got a list", help=f"write {entry(key, schemas)}"
-    )
+    return _shown("takes a schema for each name; got a list", key, schemas)
 
 
 def _route(value: Json, key: str) -> Meant | None:
@@ -382,12 +360,8 @@ def _route(value: Json, key: str) -> Meant | None:
         meant = (
             {**value, **target} if isinstance(target, dict) else target and {**value, "to": target}
         )
-    if meant is None:
-        return None
-    message = "does not name a target"
-    return Meant(
-        message=message, help=f"write {entry(key, meant)}", value=meant, code="CH106", is_key=False
-    )
+    found = _replaced("does not name a target", key, meant)
+    return None if meant is None else attrs.evolve(found, code="CH106", is_key=False)
 
 
 def _target(text: str) -> Json:
@@ -434,9 +408,7 @@ def _rate(value: Json, key: str) -> Meant | None:
     ]
     unit = next((str(one).lower().lstrip("1 ")[:1] for one in every), "s")
     rate = f"{count}/{unit if unit in 'smh' and unit else 's'}"
-    return Meant(
-        message="takes a count and a time in one", help=f"write {entry(key, rate)}", value=rate
-    )
+    return _replaced("takes a count and a time in one", key, rate)
 
 
 def _hook(value: Json, key: str) -> Meant | None:
@@ -446,19 +418,16 @@ def _hook(value: Json, key: str) -> Meant | None:
     if not isinstance(module, str) or not isinstance(function, str):
         return None
     call = f"{module.removesuffix('.py').replace('/', '.')}:{function}"
-    return Meant(message="takes `module:function`", help=f"write {entry(key, call)}", value=call)
+    return _replaced("takes `module:function`", key, call)
 
 
 def _require(value: Json, key: str) -> Meant | None:
     words = value if isinstance(value, list) else [value]
     if not words or not all(isinstance(word, str) for word in words):
         return None
-    plain = [word for word in words if re.fullmatch(r"[\w:-]+", str(word))]
-    meant: Json = (
-        {"role": plain[0] if len(plain) == 1 else list(plain)} if plain else {"role": "admin"}
-    )
-    message = "takes claims and what each must be"
-    return Meant(message=message, help=f"name the claim: {entry(key, meant)}")
+    plain = [word for word in words if re.fullmatch(r"[\w:-]+", str(word))] or ["admin"]
+    meant: Json = {"role": plain[0] if len(plain) == 1 else plain}
+    return Meant("takes claims and what each must be", f"name the claim: {entry(key, meant)}")
 
 
 # --------------------------------------------------------------------------------------------- the server's parts
@@ -466,8 +435,8 @@ def _require(value: Json, key: str) -> Meant | None:
 
 def _server(value: Json, key: str) -> Meant | None:
     if isinstance(value, str | int) and not isinstance(value, bool):
-        meant: Json = {"bind": value if ":" in str(value) else f"127.0.0.1:{value}"}
-        return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+        address = value if ":" in str(value) else f"127.0.0.1:{value}"
+        return _replaced("takes a mapping", key, {"bind": address})
     if not isinstance(value, dict) or "bind" in value or not value.keys() & {"port", "host"}:
         return None
     host, port = value.get("host", value.get("address", "127.0.0.1")), value.get("port", 4000)
@@ -475,17 +444,16 @@ def _server(value: Json, key: str) -> Meant | None:
         return None
     bind = f"[{host}]:{port}" if host.count(":") > 1 else f"{host}:{port}"
     rest = {k: v for k, v in value.items() if k not in ("host", "port", "address")}
-    message = "takes host and port as one address"
-    return Meant(message=message, help=f"write {entry('bind', bind)}", value={**rest, "bind": bind})
+    help = f"write {entry('bind', bind)}"
+    return Meant("takes host and port as one address", help, {**rest, "bind": bind})
 
 
 def _ping(value: Json, key: str) -> Meant | None:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return None
-    text = (
-        value if isinstance(value, str) else f"{value}s" if value < 1000 else f"{value / 1000:g}s"
-    )
-    return Meant(message="takes a mapping", help=f"write {entry(key, {'interval': text})}")
+    if not isinstance(value, str):
+        value = f"{value}s" if value < 1000 else f"{value / 1000:g}s"
+    return _shown("takes a mapping", key, {"interval": value})
 
 
 def _broker(value: Json, key: str) -> Meant | None:
@@ -493,11 +461,11 @@ def _broker(value: Json, key: str) -> Meant | None:
     inner = value.get("redis") if isinstance(value, dict) else None
     if isinstance(inner, dict) and "host" in inner and not inner.keys() & {"url", "urls"}:
         help = f'write `broker: {{redis: {{url: "redis://{inner["host"]}:{inner.get("port", 6379)}/0"}}}}`'
-        return Meant(message="takes the server as a URL", help=help)
+        return Meant("takes the server as a URL", help)
     is_flat = isinstance(inner, str) or (isinstance(value, dict) and inner is None)
     if is_flat or (isinstance(url, str) and (url in ("redis", "keydb") or "://" in url)):
-        message = "names a Redis server in another form"
-        return Meant(message=message, help='write `broker: {redis: {url: "${REDIS_URL}"}}`')
+        help = 'write `broker: {redis: {url: "${REDIS_URL}"}}`'
+        return Meant("names a Redis server in another form", help)
     return None
 
 
@@ -505,20 +473,15 @@ def _log(value: Json, key: str) -> Meant | None:
     if not isinstance(value, str):
         return None
     word = "format" if value in ("auto", "console", "json") else "level"
-    meant: Json = {word: value}
-    return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+    return _replaced("takes a mapping", key, {word: value})
 
 
 def _webhooks(value: Json, key: str) -> Meant | None:
     form = "`webhooks: [{url: …, secret: …, events: [connected, disconnected]}]`"
     if isinstance(value, dict):
-        return Meant(
-            message="takes a list; got one mapping", help=f"write {form}, one entry an endpoint"
-        )
+        return Meant("takes a list; got one mapping", f"write {form}, one entry an endpoint")
     if isinstance(value, list) and any(isinstance(one, str) for one in value):
-        return Meant(
-            message="does not say which events go where, and what signs them", help=f"write {form}"
-        )
+        return Meant("does not say which events go where, and what signs them", f"write {form}")
     return None
 
 
@@ -527,18 +490,13 @@ def _backends(value: Json, key: str) -> Meant | None:
     if isinstance(value, list):
         return _named(value, "backends", form)
     if isinstance(value, dict) and isinstance(value.get("url"), str):
-        return Meant(
-            message="describes a backend and gives it no name",
-            help=f"write `backends: {{app: {form}}}`",
-        )
+        help = f"write `backends: {{app: {form}}}`"
+        return Meant("describes a backend and gives it no name", help)
     return None
 
 
 def _deprecated(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str):
-        return None
-    meant: Json = {"note": value}
-    return Meant(message="takes a mapping", help=f"write {entry(key, meant)}", value=meant)
+    return _replaced("takes a mapping", key, {"note": value}) if isinstance(value, str) else None
 
 
 MEANT: Final[Mapping[str, Reading]] = {
@@ -548,11 +506,11 @@ MEANT: Final[Mapping[str, Reading]] = {
     "channel_auth": _channel_auth,
     "channels": _channels,
     "deprecated": _deprecated,
-    "event": _event,
+    "event": functools.partial(_type, route=""),
     "hook": _hook,
     "inline_schema": _inline_schema,
     "log": _log,
-    "message": _message,
+    "message": functools.partial(_type, route=", route: room"),
     "messages": _messages,
     "params": _params,
     "ping": _ping,

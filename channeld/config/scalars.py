@@ -6,6 +6,7 @@ the shortest text that gives the same value again). Durations are exact to the m
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,14 +33,8 @@ __all__ = [
 ]
 
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_BYTES: Final = {
-    "B": 1,
-    "kB": 1000,
-    "KiB": 1024,
-    "MB": 1000**2,
-    "MiB": 1024**2,
-    "GB": 1000**3,
-    "GiB": 1024**3,
+_BYTES: Final[Mapping[str, int]] = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3} | {
+    unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB"), 1)
 }
 _PERIODS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -56,50 +51,22 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)[\s_]*([a-zµ]{0,12})\.?[\s,]*")
 _LOOSE_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)[\s_]*([a-z]{1,9})")
 _LOOSE_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|r?p|hz|per|a|an|each|every|\s)\s*1?\s*([a-z]{0,8})")
-_UNIT_WORDS: Final = {
-    "": "s",
-    "ms": "ms",
-    "msec": "ms",
-    "msecs": "ms",
-    "milli": "ms",
-    "millis": "ms",
-    "millisecond": "ms",
-    "milliseconds": "ms",
-    "s": "s",
-    "sec": "s",
-    "secs": "s",
-    "second": "s",
-    "seconds": "s",
-    "m": "m",
-    "min": "m",
-    "mins": "m",
-    "minute": "m",
-    "minutes": "m",
-    "h": "h",
-    "hr": "h",
-    "hrs": "h",
-    "hour": "h",
-    "hours": "h",
-    "d": "d",
-    "day": "d",
-    "days": "d",
+# Lower case, as people write the units that follow.
+_UNIT_WORDS: Final = {"": "s"} | {
+    word: unit
+    for unit, words in {
+        "ms": "ms msec msecs milli millis millisecond milliseconds",
+        "s": "s sec secs second seconds",
+        "m": "m min mins minute minutes",
+        "h": "h hr hrs hour hours",
+        "d": "d day days",
+    }.items()
+    for word in words.split()
 }
-_SIZE_WORDS: Final = {
-    "b": "B",
-    "byte": "B",
-    "bytes": "B",
-    "k": "KiB",
-    "kb": "KiB",
-    "ki": "KiB",
-    "kib": "KiB",
-    "m": "MiB",
-    "mb": "MiB",
-    "mi": "MiB",
-    "mib": "MiB",
-    "g": "GiB",
-    "gb": "GiB",
-    "gi": "GiB",
-    "gib": "GiB",
+_SIZE_WORDS: Final = dict.fromkeys(("b", "byte", "bytes"), "B") | {
+    word: unit
+    for unit in ("KiB", "MiB", "GiB")
+    for word in (unit[0].lower(), f"{unit[0]}b".lower(), f"{unit[0]}i".lower(), unit.lower())
 }
 
 
@@ -177,11 +144,11 @@ def parse_rate(written: Json, burst: int | None = None) -> Rate | BadScalar:
     return BadScalar("is not a valid rate", _rate_to_write(written))
 
 
-def format_rate(rate: Rate) -> str | dict[str, Json]:
-    """`10/s`, or `{limit: 10/s, burst: 30}` where the burst differs from the count."""
+def format_rate(rate: Rate) -> str:
+    """`10/s`, or `10/s (burst 30)` where the burst differs from the count."""
     unit = next(unit for unit, period in _PERIODS.items() if period == rate.period)
-    text = f"{rate.limit}/{unit}"
-    return text if rate.burst == rate.limit else {"limit": text, "burst": rate.burst}
+    burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
+    return f"{rate.limit}/{unit}{burst}"
 
 
 def parse_address(written: Json) -> TcpAddress | UnixAddress | BadScalar:

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from channeld.config.model import Channel, History, Presence, Rate
-from channeld.config.scalars import format_size
+from channeld.config.scalars import format_duration, format_rate, format_size
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison, Use
 from channeld.diff.delivered import fields, source
 from channeld.diff.severity import Direction
 from channeld.pointer import at
-from channeld.schema.compare.words import duration
 
 __all__ = ["channel_limits", "histories", "presences", "rates", "server_limits", "server_operation"]
 
@@ -40,8 +39,8 @@ def server_limits(comparison: Comparison) -> Iterator[Change]:
     for name in ("interval", "timeout"):
         before, after = getattr(was.ping, name), getattr(now.ping, name)
         if after < before:
-            words = f"`ping.{name}` is {duration(after)} now"
-            label = f"{duration(before)} before"
+            words = f"`ping.{name}` is {format_duration(after)} now"
+            label = f"{format_duration(before)} before"
             yield comparison.change(
                 "D502", Level.DANGEROUS, words, at("/server/ping", name), label=label
             )
@@ -52,8 +51,8 @@ def server_operation(comparison: Comparison) -> Iterator[Change]:
     was, now = comparison.old.config.server, comparison.new.config.server
     before, after = was.connection_age, now.connection_age
     if after is not None and (before is None or after.max < before.max):
-        words = f"connections end after {duration(after.max)} now"
-        label = "never before" if before is None else f"{duration(before.max)} before"
+        words = f"connections end after {format_duration(after.max)} now"
+        label = "never before" if before is None else f"{format_duration(before.max)} before"
         pointer = "/server/connection_age/max"
         yield comparison.change("D520", Level.DANGEROUS, words, pointer, label=label)
     if was.health is not None and now.health != was.health:
@@ -152,7 +151,7 @@ def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> I
     every = "the channel's histories take at most"
     kept: tuple[tuple[str, float, float, Callable[[Any], str], str], ...] = (
         ("size", was.size, now.size, "{:g} frames".format, "a room's history keeps"),
-        ("ttl", was.ttl, now.ttl, duration, "a room's history keeps"),
+        ("ttl", was.ttl, now.ttl, format_duration, "a room's history keeps"),
         ("rooms", was.rooms, now.rooms, "{:g} rooms".format, every),
         ("bytes", was.bytes, now.bytes, format_size, every),
     )
@@ -237,19 +236,13 @@ def _states(
 
 
 def _rate(rate: Rate | None) -> str:
-    if rate is None:
-        return "unlimited"
-    unit = {1.0: "s", 60.0: "m", 3600.0: "h"}.get(rate.period, f"{rate.period:g}s")
-    burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
-    return f"{rate.limit}/{unit}{burst}"
+    return "unlimited" if rate is None else format_rate(rate)
 
 
 def _number(name: str, value: float | None) -> str:
     if value is None:
         return "unlimited"
     if name in ("message_size", "outbox"):
-        for size, unit in ((1024**2, "MiB"), (1024, "KiB")):
-            if value >= size and value % size == 0:
-                return f"{value // size:g}{unit}"
-        return f"{value:g} bytes"
-    return duration(value) if name.endswith("timeout") else f"{value:g}"
+        text = format_size(int(value))
+        return f"{text} bytes" if text.isdecimal() else text
+    return format_duration(value) if name.endswith("timeout") else f"{value:g}"

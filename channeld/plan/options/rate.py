@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from channeld.config.model import Message, MessageRate
+from channeld.config.scalars import format_rate
 from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
@@ -11,7 +12,7 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["RateOption", "is_rate_asked", "rate_words"]
+__all__ = ["RateOption", "is_rate_asked"]
 
 _PER: Final[Mapping[str | None, str]] = {
     None: "from one user, or one anonymous connection",
@@ -30,13 +31,6 @@ _OVER: Final = {
 def is_rate_asked(message: MessageContext) -> bool:
     """Whether a message type has a rate, and other nodes have a part in it: the broker is one between nodes."""
     return message.message.rate is not None and message.context.config.broker != "memory"
-
-
-def rate_words(rate: MessageRate) -> str:
-    """A rate as the language writes it."""
-    unit = {1.0: "s", 60.0: "m", 3600.0: "h"}.get(rate.period, f"{rate.period:g}s")
-    burst = f" (burst {rate.burst})" if rate.burst != rate.limit else ""
-    return f"{rate.limit}/{unit}{burst}"
 
 
 class RateOption(MessageOption):
@@ -66,7 +60,7 @@ class RateOption(MessageOption):
         old, new = was.rate, now.rate
         if (old is None) != (new is None) or (old and new and _bucket(old) != _bucket(new)):
             lower = new is not None and (old is None or _is_lower(old, new))
-            before, after = ("unlimited" if r is None else rate_words(r) for r in (old, new))
+            before, after = ("unlimited" if r is None else format_rate(r) for r in (old, new))
             yield Difference(
                 code="D501" if lower else "D507",
                 level="breaking" if lower else "safe",
@@ -103,7 +97,7 @@ class RateOption(MessageOption):
         if rate is None:
             return ""
         over = "" if rate.over == "refuse" else f"; {_OVER[rate.over]}"
-        return f"At most {rate_words(rate)} {_PER[rate.per]}{over}."
+        return f"At most {format_rate(rate)} {_PER[rate.per]}{over}."
 
     def outcomes(self, type: str, message: Message) -> Iterator[MessageOutcome]:
         """A refusal, where it refuses."""

@@ -6,7 +6,7 @@ from typing import Final
 from channeld.protocol.frames import Json
 from channeld.schema.compare.difference import SchemaPosition
 
-__all__ = ["choices", "duration", "shown", "subject", "types_in_words", "unit"]
+__all__ = ["choices", "shown", "subject", "types_in_words", "unit"]
 
 _LONGEST: Final = 60
 _NAMES: Final = {
@@ -53,14 +53,6 @@ def types_in_words(types: frozenset[str]) -> str:
     if "null" in types:
         named.append(named.pop(named.index("null")))
     return " or ".join(named) or "nothing"
-
-
-def duration(seconds: float) -> str:
-    """`250ms`, `10s`, `5m`, `1h`, `7d`: as the language writes it, in the largest unit that needs no fraction."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{name}"
-    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
 
 
 def unit(kind: str, count: Json) -> str:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from channeld.config.model import Message, MessageRate
-from channeld.plan.options.rate import RateOption, rate_words
+from channeld.plan.options.rate import RateOption
 from tests.plan.options.kit import Compile, channel, codes
 
 
@@ -56,7 +56,6 @@ def test_it_is_shown_to_machines_and_people() -> None:
     assert option.words(message(per="room", over="drop")).endswith("; further ones are dropped.")
     assert option.shown(Message(schema=True)) is None
     assert option.words(Message(schema=True)) == ""
-    assert rate_words(MessageRate(limit=9, period=60.0, burst=3)) == "9/m (burst 3)"
 
 
 def test_only_what_refuses_is_a_refusal_to_cover() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from channeld.protocol.frames import Json
 from channeld.schema.compare.difference import SchemaPosition
-from channeld.schema.compare.words import choices, duration, shown, subject, types_in_words, unit
+from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 from tests.diff.kit import node_of
 
 NODE = node_of(True)
@@ -21,14 +21,6 @@ ROOT = SchemaPosition(None, None, NODE, NODE)
 )
 def test_choices(values: list[Json], expected: str) -> None:
     assert choices(values) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0.25, "250ms"), (1.5, "1.5s"), (90, "90s"), (120, "2m"), (7200, "2h"), (604800, "7d")],
-)
-def test_durations(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
 
 
 def test_types() -> None:
