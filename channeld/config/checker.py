@@ -150,6 +150,11 @@ class Checker:
         """Report a finding at a value, or at its key."""
         self.report.add(diagnose(code, message, self.place(pointer, key), help=help))
 
+    def refuse(self, code: str, value: Json, words: str, pointer: str, help: str) -> object:
+        """Report a scalar that is not what it should be."""
+        self.find(code, f"{self.quote(value, pointer)} {words}", pointer, help)
+        return INVALID
+
     def quote(self, value: Json, pointer: str) -> str:
         """A scalar as a message may show it: not where it is, or may be, a secret."""
         if self.is_secret(pointer):
@@ -313,9 +318,8 @@ class Checker:
         quoted = joined([*(f"`{name}`" for name in legal), *others])
         meant = closest(value, legal, aliases=WORDS) if isinstance(value, str) else None
         help = f"did you mean `{meant}`? It takes {quoted}" if meant else f"write {quoted}"
-        message = f"{self.quote(value, pointer)} is not a valid value for {names_place(pointer)}"
-        self.find("CH106", message, pointer, help)
-        return INVALID
+        words = f"is not a valid value for {names_place(pointer)}"
+        return self.refuse("CH106", value, words, pointer, help)
 
     def _mapping(self, value: dict[str, Json], rule: Rule, pointer: str) -> object:
         clean: dict[str, object] = {}
@@ -459,7 +463,5 @@ class Checker:
             return INVALID
         if "pattern" in rule and (not re.search(rule["pattern"], value) or value.endswith("\n")):
             wants = rule["x-wants"]
-            message = f"{self.quote(value, pointer)} is not {wants}"
-            self.find("CH120", message, pointer, f"write {wants}")
-            return INVALID
+            return self.refuse("CH120", value, f"is not {wants}", pointer, f"write {wants}")
         return value

@@ -37,10 +37,8 @@ def beside(path: str, file: str) -> str:
 def _bad(
     checker: Checker, code: str, value: Json, problem: BadScalar, pointer: str, help: str = ""
 ) -> object:
-    message = f"{checker.quote(value, pointer)} {problem.why}"
     write = problem.write if "," in problem.write else f"`{problem.write}`"
-    checker.find(code, message, pointer, help or f"write {write}")
-    return INVALID
+    return checker.refuse(code, value, problem.why, pointer, help or f"write {write}")
 
 
 def _duration_help(value: Json, rule: Rule, problem: BadScalar) -> str:
@@ -100,29 +98,20 @@ def _above_zero(parsed: object, rule: Rule) -> tuple[str, str]:
 _rate_text = _scalar("CH109", scalars.parse_rate, _above_zero)
 
 
-def _rate(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
-    if not isinstance(value, dict):
-        return _rate_text(checker, value, rule, pointer)
-    parts = checker.check_form(value, rule, pointer)
-    if not isinstance(parts, dict):
-        return INVALID
-    limit: Rate = parts["limit"]
-    return Rate(limit=limit.limit, period=limit.period, burst=parts.get("burst", limit.limit))
+def _rate(made: type[Rate]) -> Notation:
+    """A rate as text, or a mapping with that as its `limit`."""
 
+    def notation(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+        if isinstance(value, dict):
+            parts = checker.check_form(value, rule, pointer)
+        else:
+            parts = {"limit": _rate_text(checker, value, rule, pointer)}
+        if not isinstance(parts, dict) or parts["limit"] is INVALID:
+            return INVALID
+        limit: Rate = parts.pop("limit")
+        return made(limit=limit.limit, period=limit.period, **{"burst": limit.limit, **parts})
 
-def _message_rate(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
-    found = _rate_text(checker, value, rule, pointer) if not isinstance(value, dict) else None
-    parts = {} if found is not None else checker.check_form(value, rule, pointer)
-    if found is INVALID or not isinstance(parts, dict):
-        return INVALID
-    limit = cast("Rate", found or parts["limit"])
-    return MessageRate(
-        limit=limit.limit,
-        period=limit.period,
-        burst=parts.get("burst", limit.limit),
-        per=parts.get("per"),
-        over=parts.get("over", "refuse"),
-    )
+    return notation
 
 
 def _address(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
@@ -146,11 +135,8 @@ def _network(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     try:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
-        message = f"{checker.quote(value, pointer)} is not an address or a network"
-        checker.find(
-            "CH119", message, pointer, "write an address such as `127.0.0.1`, or `10.0.0.0/8`"
-        )
-        return INVALID
+        help = "write an address such as `127.0.0.1`, or `10.0.0.0/8`"
+        return checker.refuse("CH119", value, "is not an address or a network", pointer, help)
 
 
 def _path(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
@@ -172,10 +158,7 @@ def _call(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
         help = "name the URL under `backends`, and write `{backend: NAME, path: /…}`"
     elif path := re.fullmatch(r"([A-Za-z][\w-]*)?:?(/(?:[\w-]+/?)+)", value):
         help += f", or `{{backend: {path[1] or 'NAME'}, path: {path[2]}}}` for one over HTTP"
-    checker.find(
-        "CH120", f"{checker.quote(value, pointer)} is not `module:function`", pointer, help
-    )
-    return INVALID
+    return checker.refuse("CH120", value, "is not `module:function`", pointer, help)
 
 
 def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
@@ -188,10 +171,7 @@ def _token_source(checker: Checker, value: Json, rule: Rule, pointer: str) -> ob
     help = f"did you mean `{meant}`?" if meant else f"write one of {legal}"
     if value.partition(":")[0] == "cookie":
         help = "write `cookie:` and the cookie's name"
-    checker.find(
-        "CH106", f"{checker.quote(value, pointer)} is not a valid token source", pointer, help
-    )
-    return INVALID
+    return checker.refuse("CH106", value, "is not a valid token source", pointer, help)
 
 
 def _percentage(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
@@ -200,9 +180,8 @@ def _percentage(checker: Checker, value: Json, rule: Rule, pointer: str) -> obje
     match = _PERCENTAGE.fullmatch(value)
     if match is not None:
         return int(match[1]) / 100
-    message = f"{checker.quote(value, pointer)} is not a percentage from 0% to 100%"
-    checker.find("CH120", message, pointer, "write a share such as `20%`")
-    return INVALID
+    words = "is not a percentage from 0% to 100%"
+    return checker.refuse("CH120", value, words, pointer, "write a share such as `20%`")
 
 
 def _health(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
@@ -213,16 +192,15 @@ def _health(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if _HEALTH.fullmatch(value):
         return value
     help = "write a path such as `/health`, or `none`"
-    checker.find("CH120", f"{checker.quote(value, pointer)} is not a path", pointer, help)
-    return INVALID
+    return checker.refuse("CH120", value, "is not a path", pointer, help)
 
 
 NOTATIONS: Final[Mapping[str, Notation]] = {
     "duration": _scalar("CH107", scalars.parse_duration, _between(scalars.parse_duration)),
     "size": _scalar("CH108", scalars.parse_size, _between(scalars.parse_size)),
     "rate_text": _rate_text,
-    "rate": _rate,
-    "message_rate": _message_rate,
+    "rate": _rate(Rate),
+    "message_rate": _rate(MessageRate),
     "address": _address,
     "listen": _listen,
     "network": _network,
@@ -271,12 +249,16 @@ def _secrets(checker: Checker, value: object, pointer: str) -> object:
     return [] if secret is INVALID else [secret]
 
 
-def _drain(checker: Checker, value: object, pointer: str) -> object:
-    return value if isinstance(value, dict) else {"over": value}
+def _as(key: str) -> Normalizer:
+    """What may be written without its mapping, as the value of one of its keys."""
+    return lambda checker, value, pointer: value if isinstance(value, dict) else {key: value}
 
 
-def _jwks(checker: Checker, value: object, pointer: str) -> object:
-    return value if isinstance(value, dict) else {"url": value}
+def _switch(checker: Checker, value: object, pointer: str) -> object:
+    """`true` for a mapping with every default, `false` for none."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
 
 
 def _token_entry(checker: Checker, value: object, pointer: str) -> object:
@@ -332,22 +314,10 @@ def _rooms(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"join": _list(checker, value, pointer)}
 
 
-def _presence(checker: Checker, value: object, pointer: str) -> object:
-    if isinstance(value, bool):
-        return {} if value else None
-    return value
-
-
 def _clears(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, dict):
         return {"on_leave": True}
     return {"types": _list(checker, value, pointer)}
-
-
-def _deprecated(checker: Checker, value: object, pointer: str) -> object:
-    if isinstance(value, bool):
-        return {} if value else None
-    return value
 
 
 def _route(checker: Checker, value: object, pointer: str) -> object:
@@ -372,15 +342,15 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "file_text": _file_text,
     "secret": _secret,
     "secrets": _secrets,
-    "drain": _drain,
-    "jwks": _jwks,
+    "drain": _as("over"),
+    "jwks": _as("url"),
     "token_entry": _token_entry,
     "tokens": _tokens,
     "authenticator": _authenticator,
     "channel_auth": _channel_auth,
     "rooms": _rooms,
-    "presence": _presence,
-    "deprecated": _deprecated,
+    "presence": _switch,
+    "deprecated": _switch,
     "clears": _clears,
     "route": _route,
     "broker": _broker,
