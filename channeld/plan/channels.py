@@ -140,12 +140,9 @@ class ChannelCompiler:
         pointer = at(context.pointer, "rooms")
         declared = self.templates.written(pointer)
         join = at(pointer, "join") if isinstance(declared, dict) else pointer
-        listed = isinstance(self.templates.written(join), list)
         joins = [
-            self.templates.compile_name(
-                text, at(join, index) if listed else join, context.scope("rooms.join")
-            )
-            for index, text in enumerate(context.channel.rooms.join)
+            self.templates.compile_name(text, place, context.scope("rooms.join"))
+            for text, place in self.templates.each(context.channel.rooms.join, join)
         ]
         sound = [checked for checked in joins if checked is not None]
         return attrs.evolve(context, joins=sound, allowed=self._allowed(context, pointer))
@@ -154,16 +151,14 @@ class ChannelCompiler:
         subscribe = context.channel.rooms.subscribe
         if subscribe is None:
             return []
-        allow = at(pointer, "subscribe", "allow")
-        listed = isinstance(self.templates.written(allow), list)
         scope = context.scope("rooms.subscribe.allow")
-        patterns: list[Tokens] = []
-        for index, text in enumerate(subscribe.allow):
-            place = at(allow, index) if listed else allow
-            checked = self.templates.compile_name(text, place, scope)
-            if checked is not None:
-                patterns.append(tokens(checked.node, stars=True))
-        return patterns
+        checked = (
+            self.templates.compile_name(text, place, scope)
+            for text, place in self.templates.each(
+                subscribe.allow, at(pointer, "subscribe", "allow")
+            )
+        )
+        return [tokens(one.node, stars=True) for one in checked if one is not None]
 
     def _subscribe(self, context: ChannelContext) -> SubscribePlan | None:
         declared = context.channel.rooms.subscribe

@@ -123,17 +123,13 @@ def _auth(
 
 
 def _lifespans(config: Config, hooks: HookLoader, templates: TemplateCompiler) -> tuple[Hook, ...]:
-    declared = config.hooks.lifespan
-    is_list = isinstance(templates.written("/hooks/lifespan"), list)
     found: dict[str, Hook] = {}
-    for number, ref in enumerate(declared):
-        pointer = f"/hooks/lifespan/{number}" if is_list else "/hooks/lifespan"
+    for ref, pointer in templates.each(config.hooks.lifespan, "/hooks/lifespan"):
         loop = ref.loop or config.hooks.loop
         if loop in found:
             finding = f"`{ref.call}` is a second lifespan for {loop}"
-            place = templates.sources.place(pointer)
             help = f"write the `loop` that `{ref.call}` is written for, or enter one in the other"
-            templates.report.add(diagnose("CH515", finding, place, help=help))
+            templates.find("CH515", finding, pointer, help)
             continue
         hook = hooks.load(ref, pointer, Role.LIFESPAN)
         if hook is not None:
@@ -144,13 +140,8 @@ def _lifespans(config: Config, hooks: HookLoader, templates: TemplateCompiler) -
 def _matcher(
     table: PathTable[str], channels: Mapping[str, ChannelPlan]
 ) -> Callable[[str], Match | None]:
-    find = table.match
-
     def match(path: str) -> Match | None:
-        found = find(path)
-        if found is None:
-            return None
-        name, params = found
-        return Match(channels[name], params)
+        found = table.match(path)
+        return None if found is None else Match(channels[found[0]], found[1])
 
     return match

@@ -7,7 +7,7 @@ import attrs
 
 from channeld.config.model import Channel, Config, Message
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
+from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.rooms import Tokens
 from channeld.plan.template_scope import Identity, Resolved, TemplateScope
 from channeld.plan.templates import CheckedTemplate, TemplateCompiler
@@ -64,9 +64,18 @@ class ChannelContext:
             room=room,
         )
 
-    def add(self, finding: Diagnostic) -> None:
-        """Report a finding."""
-        self.templates.report.add(finding)
+    def find(
+        self,
+        code: str,
+        message: str,
+        where: str | Place,
+        help: str = "",
+        *,
+        label: str = "",
+        related: tuple[Related, ...] = (),
+    ) -> None:
+        """Report a finding, as the compiler of templates does."""
+        self.templates.find(code, message, where, help, label=label, related=related)
 
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
@@ -86,13 +95,5 @@ class MessageContext:
 
     def scope(self, place: str, *, room: bool | None = None) -> TemplateScope:
         """What templates of the message may name."""
-        context = self.context
-        return TemplateScope(
-            place=place,
-            message=self.shape,
-            message_type=self.type,
-            params=context.params,
-            query=context.query,
-            identity=context.identity,
-            room=room,
-        )
+        scope = self.context.scope(place, room=room)
+        return attrs.evolve(scope, message=self.shape, message_type=self.type)

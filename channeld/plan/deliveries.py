@@ -4,13 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import ChannelContext, MessageContext
-from channeld.plan.expressions import (
-    Literal,
-    Node,
-    Object,
-)
+from channeld.plan.expressions import Literal, Node, Object
 from channeld.plan.plan import Template
 from channeld.plan.proof import prove
 from channeld.plan.targets.target import Target
@@ -81,21 +76,18 @@ def _emit(
 
 def _emitted_type(message: MessageContext, emit: Mapping[str, Json], pointer: str) -> str | None:
     type_ = emit.get("type", message.type)
-    context = message.context
-    place = context.sources.place(at(pointer, "type"))
+    context, where = message.context, at(pointer, "type")
     if not isinstance(type_, str) or "{" in type_ or not type_:
         finding = "the type of an emitted frame must be constant"
-        context.add(diagnose("CH334", finding, place, help=f"write `type: {message.type}`"))
+        context.find("CH334", finding, where, f"write `type: {message.type}`")
         return None
     if type_ in RESERVED:
-        finding = f"`{type_}` is used by channeld itself"
-        context.add(diagnose("CH313", finding, place, help="pick another type"))
+        context.find("CH313", f"`{type_}` is used by channeld itself", where, "pick another type")
         return None
     events = context.channel.events
     if events is not None and type_ not in events and type_ not in context.channel.messages:
         help = did_you_mean(type_, events, f"declare `{type_}` under `events`")
-        finding = f"`{type_}` is not one of the channel's events"
-        context.add(diagnose("CH328", finding, place, help=help))
+        context.find("CH328", f"`{type_}` is not one of the channel's events", where, help)
         return None
     return type_
 
@@ -108,10 +100,9 @@ def _check_other_channels(message: MessageContext, type_: str, targets: Sequence
             reached = target.route.channel in (name, "*") and name != own
             if not reached or channel.events is None or type_ in channel.events:
                 continue
-            place = message.context.sources.place(at(target.pointer, "channel"))
             finding = f"the route reaches `{name}`, which declares no event `{type_}`"
             help = f"declare `{type_}` under the `events` of `{name}`"
-            message.context.add(diagnose("CH335", finding, place, help=help))
+            message.context.find("CH335", finding, at(target.pointer, "channel"), help)
 
 
 def _proven(
@@ -156,29 +147,24 @@ def _is_numbered(message: MessageContext, target: Target) -> bool:
 
 def refuse_position(context: ChannelContext, type: str, pointer: str, field: str) -> None:
     """Report that frames of a type lose a field that their schema declares."""
-    context.add(
-        diagnose(
-            "CH347",
-            f"the field `{field}` of `{type}` never arrives",
-            context.sources.place(pointer, key=True),
-            label=f"a channel with history gives its frames a `{field}` of its own",
-            help="give the field another name",
-        )
+    finding = f"the field `{field}` of `{type}` never arrives"
+    label = f"a channel with history gives its frames a `{field}` of its own"
+    context.find(
+        "CH347",
+        finding,
+        context.sources.place(pointer, key=True),
+        "give the field another name",
+        label=label,
     )
 
 
 def _warn_of_position(
     message: MessageContext, field: str, pointer: str, targets: Sequence[Target]
 ) -> None:
-    if field not in POSITION_FIELDS or not message.message.history:
-        return
-    if any(_is_numbered(message, target) for target in targets):
-        message.context.add(
-            diagnose(
-                "CH329",
-                f"`{field}` is overwritten in a channel that keeps history",
-                message.context.sources.place(pointer, key=True),
-                label="every kept frame gets its `room` and `pos`",
-                help="give the field another name",
-            )
+    is_kept = bool(message.message.history) and any(_is_numbered(message, one) for one in targets)
+    if field in POSITION_FIELDS and is_kept:
+        finding = f"`{field}` is overwritten in a channel that keeps history"
+        label, help = "every kept frame gets its `room` and `pos`", "give the field another name"
+        message.context.find(
+            "CH329", finding, message.context.sources.place(pointer, key=True), help, label=label
         )

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 import attrs
 
 from channeld.config.model import Backend, HookRef
-from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.plan.hook_import import import_module, module_names, raised_at
 from channeld.plan.hook_source import HookSource, find_module
@@ -109,7 +108,7 @@ class HookLoader:
         module, _, function = ref.call.partition(":")
         if not module or not function:
             finding = f"`{ref.call}` names no function"
-            self._report("CH503", finding, place, help="write `module:function`")
+            self.templates.find("CH503", finding, place, "write `module:function`")
             return None
         self._wired.setdefault(module, set()).add(function)
         if not self._read(module, place) or not self._judge_source(ref, role, place):
@@ -148,7 +147,7 @@ class HookLoader:
                 help = (
                     f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
                 )
-                self._report("CH508", finding, place, help=help)
+                self.templates.find("CH508", finding, place, help)
 
     def _read(self, module: str, place: Place) -> bool:
         """Read a module's source once; False when it has none and that is already known to be wrong."""
@@ -167,7 +166,7 @@ class HookLoader:
             source = HookSource.read(path)
         except OSError as error:
             self._modules[module] = None
-            self._report("CH502", f"`{module}` can't be read: {error.strerror}", place)
+            self.templates.find("CH502", f"`{module}` can't be read: {error.strerror}", place)
             return False
         if isinstance(source, SyntaxError):
             self._modules[module] = None
@@ -191,8 +190,8 @@ class HookLoader:
         for found in (*told, *source.results(function, *_RESULTS[role])):
             related = Related(place=self._line(source.path, found.line), message="here")
             label = f"line {found.line} of {source.path.name}"
-            self._report(
-                found.code, found.message, place, help=found.help, label=label, related=(related,)
+            self.templates.find(
+                found.code, found.message, place, found.help, label=label, related=(related,)
             )
         if not self.imports and role is not Role.LIFESPAN:
             # Without the real object its parameters are all there is to see.
@@ -209,14 +208,14 @@ class HookLoader:
         except AttributeError:
             names = [key for key, value in vars(module).items() if callable(value)]
             help = did_you_mean(name, names, f"define `{name}`, or name another function")
-            self._report("CH503", f"`{module_name}` has no `{name}`", place, help=help)
+            self.templates.find("CH503", f"`{module_name}` has no `{name}`", place, help)
             return None
         return self._judge(found, ref, role, place)
 
     def _judge(self, found: object, ref: HookRef, role: Role, place: Place) -> Hook | None:
         if not callable(found):
             finding = f"`{ref.call}` is not a function but {_article(type(found).__name__)}"
-            self._report("CH505", finding, place, help=f"name a function `{role.signature}`")
+            self.templates.find("CH505", finding, place, f"name a function `{role.signature}`")
             return None
         is_async = _is_async(found)
         if not self._shape_fits(found, ref, role, place):
@@ -230,10 +229,10 @@ class HookLoader:
             return None
         if ref.thread and is_async:
             finding = f"`{ref.call}` is async, so `thread: true` has no effect"
-            self._report("CH509", finding, place, help="remove `thread: true`, or the `async`")
+            self.templates.find("CH509", finding, place, "remove `thread: true`, or the `async`")
         if ref.loop is not None and not is_async and role is not Role.LIFESPAN:
             finding = f"`{ref.call}` is not async, so `loop` has no effect"
-            self._report("CH516", finding, place, help="remove `loop`, or write `async def`")
+            self.templates.find("CH516", finding, place, "remove `loop`, or write `async def`")
         return self._made(ref, found, is_async=is_async)
 
     def _made(self, ref: HookRef, call: Callable[..., Any], *, is_async: bool) -> Hook:
@@ -257,12 +256,12 @@ class HookLoader:
             if generates or is_sync or inspect.iscoroutinefunction(found):
                 finding = f"`{ref.call}` makes no async context manager"
                 help = "put `@contextlib.asynccontextmanager` above an `async def` that yields once"
-                self._report("CH507", finding, place, help=help)
+                self.templates.find("CH507", finding, place, help)
                 return False
             return True
         if generates:
             finding = f"`{ref.call}` is a generator: it would never run"
-            self._report("CH507", finding, place, help=f"remove the `yield` from `{name}`")
+            self.templates.find("CH507", finding, place, f"remove the `yield` from `{name}`")
             return False
         return True
 
@@ -286,7 +285,7 @@ class HookLoader:
         finding = f"{shown} cannot be called with `{role.signature}`"
         if swapped:
             finding = f"{shown} has its parameters in another order than `{role.signature}`"
-        self._report("CH504", finding, place, help=help)
+        self.templates.find("CH504", finding, place, help)
         return False
 
     def _module(self, name: str, place: Place) -> ModuleType | None:
@@ -315,7 +314,7 @@ class HookLoader:
         help = did_you_mean(
             module, module_names(self.root), f"looked in {self.root.name or '.'}/ and on `sys.path`"
         )
-        self._report("CH501", f"there is no module `{module}`", place, help=help)
+        self.templates.find("CH501", f"there is no module `{module}`", place, help)
 
     def _report_failure(self, module: str, place: Place, error: BaseException) -> None:
         words = traceback.format_exception_only(error)[-1].strip()
@@ -328,7 +327,7 @@ class HookLoader:
             related = (Related(place=self._line(file, line), message="raised here"),)
         help = f"try `python -c 'import {module}'`"
         finding = f"`{module}` cannot be imported"
-        self._report("CH502", finding, place, help=help, label=label, related=related)
+        self.templates.find("CH502", finding, place, help, label=label, related=related)
 
     def _report_unknown(self, source: HookSource, module: str, name: str, place: Place) -> None:
         names = source.function_names()
@@ -340,7 +339,7 @@ class HookLoader:
             self._wired.setdefault(module, set()).add(function.name)
             there = self._line(source.path, function.lineno)
             related = (Related(place=there, message="defined here"),)
-        self._report("CH503", f"`{module}` has no `{name}`", place, help=help, related=related)
+        self.templates.find("CH503", f"`{module}` has no `{name}`", place, help, related=related)
 
     def _line(self, file: Path | str, number: int) -> Place:
         """The code in a line of a module, which the report can then show."""
@@ -353,14 +352,6 @@ class HookLoader:
         line = "".join(text.splitlines()[number - 1 : number])
         start = len(line) - len(line.lstrip()) + 1
         return Place(name, number, start, number, max(start, len(line.rstrip()) + 1))
-
-    def _report(
-        self, code: str, message: str, place: Place, *, help: str = "", label: str = "",
-        related: tuple[Related, ...] = (),
-    ) -> None:  # fmt: skip
-        self.templates.report.add(
-            diagnose(code, message, place, help=help, label=label, related=related)
-        )
 
 
 def _is_async(found: Callable[..., Any]) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from channeld.config.model import Channel, Config
-from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.path_syntax import PathParam, PathPattern, PathSlip, compare, parse_path
 from channeld.plan.paths import PathTable, converter
@@ -58,9 +57,7 @@ class PathBook:
         pattern = parse_path(channel.path, mistakes)
         for mistake in mistakes:
             place = self.templates.sources.span(at(pointer, "path"), mistake.offset, mistake.length)
-            self.templates.report.add(
-                diagnose(mistake.code, mistake.message, place, help=mistake.help)
-            )
+            self.templates.find(mistake.code, mistake.message, place, mistake.help)
         if pattern is None:
             self._types[channel.name] = _Unknown()
             return
@@ -75,12 +72,15 @@ class PathBook:
         lost = [name for name in channel.params if name not in inside]
         open_ = [name for name in inside if name not in channel.params]
         for name in lost:
-            place = self.templates.sources.place(at(pointer, "params", name), key=True)
             known = ", ".join(f"`{{{param}}}`" for param in inside)
             otherwise = f"the path has {known}" if known else f"write `{{{name}}}` in the path"
             help = did_you_mean(name, open_ or inside, otherwise)
-            self.templates.report.add(
-                diagnose("CH302", f"the path has no `{{{name}}}`", place, help=help)
+            where = at(pointer, "params", name)
+            self.templates.find(
+                "CH302",
+                f"the path has no `{{{name}}}`",
+                self.templates.sources.place(where, key=True),
+                help,
             )
         if not channel.params or lost:
             return
@@ -89,7 +89,7 @@ class PathBook:
             place = self.templates.sources.span(at(pointer, "path"), offset, len(name) + 2)
             finding = f"`{name}` is any text of 1–128 characters"
             help = f"add it to `params`, as the others: `{name}: {{type: string, pattern: …}}`"
-            self.templates.report.add(diagnose("CH303", finding, place, help=help))
+            self.templates.find("CH303", finding, place, help)
 
     def _readers(self, channel: Channel, pattern: PathPattern, pointer: str) -> dict[str, Reader]:
         readers: dict[str, Reader] = {}
@@ -109,32 +109,25 @@ class PathBook:
         return readers
 
     def _refuse_schema(self, pointer: str, name: str, types: frozenset[str]) -> None:
-        place = self.templates.sources.place(pointer)
         finding = f"no segment of a URL can be the `{name}` that this schema wants"
         label = f"it allows only {' or '.join(f'`{one}`' for one in sorted(types))}"
         help = "give it `type: string`, `integer`, `number` or `boolean`"
-        self.templates.report.add(diagnose("CH330", finding, place, help=help, label=label))
+        self.templates.find("CH330", finding, pointer, help, label=label)
 
     def _is_free(self, channel: Channel, pattern: PathPattern, pointer: str) -> bool:
-        sources = self.templates.sources
-        place = sources.place(at(pointer, "path"))
         for other, name in self.table.overlaps(pattern):
             relation = compare(pattern, other)
             if relation not in ("equal", "crossed"):
                 continue
-            elsewhere = sources.place(at("/channels", name, "path"))
+            elsewhere = self.templates.sources.place(at("/channels", name, "path"))
             related = (Related(place=elsewhere, message=f"the path of `{name}`"),)
-            if relation == "equal":
-                finding = f"`{channel.name}` and `{name}` have the same path"
-                help = "give one of them another path, or merge the two channels"
-                code = "CH305"
-            else:
-                finding = (
-                    f"`{pattern.text}` and `{other.text}` both match `{_witness(pattern, other)}`"
-                )
+            code, finding = "CH305", f"`{channel.name}` and `{name}` have the same path"
+            help = "give one of them another path, or merge the two channels"
+            if relation == "crossed":
+                url = _witness(pattern, other)
+                code, finding = "CH306", f"`{pattern.text}` and `{other.text}` both match `{url}`"
                 help = "neither is more specific: change a literal segment of one"
-                code = "CH306"
-            self.templates.report.add(diagnose(code, finding, place, help=help, related=related))
+            self.templates.find(code, finding, at(pointer, "path"), help, related=related)
             return False
         return True
 
@@ -152,10 +145,9 @@ class PathBook:
         literal = {other.segments for other, _ in self.table.overlaps(pattern)}
         spelled = [_spell(pattern, text) for text in texts]
         if all(segments in literal for segments in spelled):
-            place = self.templates.sources.place(at(pointer, "path"))
             finding = f"`{pattern.text}` is never reached"
             help = "other channels have each of its paths: remove it, or widen its `enum`"
-            self.templates.report.add(diagnose("CH307", finding, place, help=help))
+            self.templates.find("CH307", finding, at(pointer, "path"), help)
 
 
 def _given(allowed: frozenset[str]) -> frozenset[str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import ChannelContext
 from channeld.plan.expressions import Expression, parse
@@ -21,7 +20,7 @@ __all__ = ["check_private_rooms"]
 USERS = ("ann", "1", "Ann_7", "7f3c2a9e", "ann@example.com", "0b8f6c1e-4a7d-4f5e-9c3b-2d1a0e9f8b7c")
 
 
-@attrs.frozen(slots=True, kw_only=True)
+@attrs.frozen(slots=True)
 class _Named:
     """One template that names rooms, and where it stands; `guarded` where a hook or a claim decides besides."""
 
@@ -56,18 +55,12 @@ def check_private_rooms(context: ChannelContext) -> None:
         )
         if promised is None:
             continue
-        place = context.sources.place(free.pointer)
-        there = context.sources.place(promised.pointer)
-        context.add(
-            diagnose(
-                "CH354",
-                "a client can name a room that is promised to another user",
-                place,
-                label="this can spell the name of such a room",
-                help="give one of them a prefix that the other cannot have, or the param a `pattern`",
-                related=(Related(place=there, message="promised to one user here"),),
-            )
-        )
+        finding = "a client can name a room that is promised to another user"
+        label = "this can spell the name of such a room"
+        help = "give one of them a prefix that the other cannot have, or the param a `pattern`"
+        place = context.sources.place(promised.pointer)
+        there = (Related(place=place, message="promised to one user here"),)
+        context.find("CH354", finding, free.pointer, help, label=label, related=there)
 
 
 def _joined(context: ChannelContext) -> Iterator[_Named]:
@@ -89,11 +82,8 @@ def _allowed(context: ChannelContext) -> Iterator[_Named]:
 def _each(
     context: ChannelContext, texts: Sequence[str], pointer: str, guarded: bool, *, stars: bool
 ) -> Iterator[_Named]:
-    listed = isinstance(context.templates.written(pointer), list)
-    for index, text in enumerate(texts):
-        found = tokens(parse(text, pointer, []), stars=stars)
-        place = at(pointer, index) if listed else pointer
-        yield _Named(tokens=found, pointer=place, guarded=guarded)
+    for text, place in context.templates.each(texts, pointer):
+        yield _Named(tokens(parse(text, place, []), stars=stars), place, guarded)
 
 
 def _sent(context: ChannelContext) -> Iterator[_Named]:
@@ -101,13 +91,11 @@ def _sent(context: ChannelContext) -> Iterator[_Named]:
     for type, message in context.channel.messages.items():
         guarded = bool(message.require) or message.hook is not None
         pointer = at(context.pointer, "messages", type, "route")
-        listed = isinstance(context.templates.written(pointer), list)
-        for index, route in enumerate(message.route):
+        for route, place in context.templates.each(message.route, pointer):
             own = route.channel in (None, context.channel.name)
             if route.room is not None and not route.members_only and own:
-                found = tokens(parse(route.room, pointer, []), stars=False)
-                place = at(at(pointer, index) if listed else pointer, "room")
-                yield _Named(tokens=found, pointer=place, guarded=guarded)
+                found = tokens(parse(route.room, place, []), stars=False)
+                yield _Named(found, at(place, "room"), guarded)
 
 
 def _spells(context: ChannelContext, free: _Named, promised: _Named) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel
-from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import MessageContext
 from channeld.plan.rendered import Claims, Scene, rendered_fields
@@ -38,9 +37,8 @@ def prove(
             continue
         if delivered is None:
             delivered = _delivered(message, scope)
-        if delivered is None:
-            found = Inclusion(undecided="the schema of the message can't be rewritten")
-        else:
+        found = Inclusion(undecided="the schema of the message can't be rewritten")
+        if delivered is not None:
             found = inclusion(delivered, wanted)
         own = channel is message.context.channel
         if found.refuted is not None or found.undecided:
@@ -62,40 +60,32 @@ def _report(
     message: MessageContext, type_: str, channel: Channel, pointer: str, found: Inclusion
 ) -> None:
     context = message.context
-    declared = next(
-        (name for name in ("emit", "stamp") if getattr(message.message, name) is not None), ""
-    )
-    place = (
-        context.sources.place(at(message.pointer, declared), key=True)
-        if declared
-        else context.sources.place(message.pointer, key=True)
-    )
-    where = "" if channel is context.channel else f" of channel `{channel.name}`"
-    there = Related(
-        place=context.sources.place(pointer, key=True), message="the event is declared here"
-    )
+    made = (name for name in ("emit", "stamp") if getattr(message.message, name) is not None)
+    where = at(message.pointer, *made)
+    event = f"the event `{type_}`"
+    if channel is not context.channel:
+        event += f" of channel `{channel.name}`"
+    place = context.sources.place(pointer, key=True)
+    there = (Related(place=place, message="the event is declared here"),)
     if found.refuted is None:
-        context.add(
-            diagnose(
-                "CH337",
-                f"it can't be told whether the event `{type_}`{where} accepts what `{message.type}` delivers",
-                place,
-                label=found.undecided,
-                help="it is checked as it is delivered; simpler schemas can be compared",
-                related=(there,),
-            )
+        finding = f"it can't be told whether {event} accepts what `{message.type}` delivers"
+        help = "it is checked as it is delivered; simpler schemas can be compared"
+        label = found.undecided
+        context.find(
+            "CH337",
+            finding,
+            context.sources.place(where, key=True),
+            help,
+            label=label,
+            related=there,
         )
         return
     value, words = found.refuted
-    context.add(
-        diagnose(
-            "CH316",
-            f"the event `{type_}`{where} can't be relied on: `{message.type}` may deliver what it refuses",
-            place,
-            label=f"`{shown(value)}` would be refused: {words}",
-            help=f"narrow the schema of `{message.type}`, `emit` what fits, or widen that of the event",
-            related=(there,),
-        )
+    finding = f"{event} can't be relied on: `{message.type}` may deliver what it refuses"
+    label = f"`{shown(value)}` would be refused: {words}"
+    help = f"narrow the schema of `{message.type}`, `emit` what fits, or widen that of the event"
+    context.find(
+        "CH316", finding, context.sources.place(where, key=True), help, label=label, related=there
     )
 
 

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from channeld.auth.places import placed
 from channeld.auth.types import authenticator
 from channeld.config.model import Channel, Config
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.paths import converter, is_refused
 from channeld.plan.template_scope import Resolved
 from channeld.plan.templates import TemplateCompiler
@@ -49,27 +48,28 @@ def compile_query(
     for name, schema in channel.query.items():
         pointer = at("/channels", channel.name, "query", name)
         if name in taken:
-            place = templates.sources.place(pointer, key=True)
             finding = f"the query parameter `{name}` is channeld's own"
-            help = "give the parameter another name"
-            templates.report.add(diagnose("CH353", finding, place, help=help))
+            templates.find(
+                "CH353",
+                finding,
+                templates.sources.place(pointer, key=True),
+                "give the parameter another name",
+            )
         shape = schemas.shape(pointer).lookup(())
         types = shape.types if shape.known and shape.types else TEXT
         if not types & POSSIBLE:
-            place = templates.sources.place(pointer)
             finding = f"a query parameter cannot be the `{name}` that this schema wants"
             help = "give it `type: string`, `integer`, `number` or `boolean`"
-            templates.report.add(diagnose("CH330", finding, place, help=help))
+            templates.find("CH330", finding, pointer, help)
         validator = schemas.validator(pointer)
         accepts = validator.accepts if validator is not None else None
         readers[name] = converter(types, accepts)
         if isinstance(schema, dict) and _has_default(schema):
             defaults[name] = default = schema["default"]
             if not _may_be(default, types & POSSIBLE, readers[name], accepts):
-                place = templates.sources.place(at(pointer, "default"))
                 finding = f"the default of the query parameter `{name}` is not one of its values"
                 help = "give a default that its own schema allows, and a URL could say"
-                templates.report.add(diagnose("CH355", finding, place, help=help))
+                templates.find("CH355", finding, at(pointer, "default"), help)
     return _reader(readers, defaults)
 
 

@@ -8,12 +8,11 @@ list any will do; a mapping is a JSON Schema that the claim must satisfy.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from channeld.config.meant import entry
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.claim_paths import parse_claim_path
 from channeld.plan.expressions import Literal, TemplateSyntaxError
 from channeld.plan.plan import MISSING, Require, Requirement, Scope, Template
@@ -26,11 +25,10 @@ from channeld.schema.compare.emptiness import leaves_nothing
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Book, Node, Part
 from channeld.schema.schemas import Schemas
-from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["RequireCompiler", "meets", "unmet", "with_type_spoken_of"]
+__all__ = ["RequireCompiler", "unmet", "with_type_spoken_of"]
 
 # Those of older drafts have findings of their own.
 _KNOWN: Final = frozenset(KEYWORDS) | {
@@ -60,6 +58,9 @@ _SPEAKS_OF: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+_Accepts: TypeAlias = Callable[[Json, Scope, Frame], bool]
+
+
 @attrs.frozen(slots=True)
 class _AskedClaim:
     """A claim that an entry asks for; `names` lead to it where none is a template and something is `known` of it."""
@@ -79,11 +80,8 @@ class RequireCompiler:
 
     def compile(self, require: Sequence[Mapping[str, Json]], pointer: str) -> Require:
         """The alternatives of a `require` that stands at `pointer`; none where nothing is required."""
-        listed = isinstance(self.templates.written(pointer), list)
-        return tuple(
-            tuple(self._entries(entries, at(pointer, index) if listed else pointer))
-            for index, entries in enumerate(require)
-        )
+        written = self.templates.each(require, pointer)
+        return tuple(tuple(self._entries(entries, place)) for entries, place in written)
 
     def _entries(self, entries: Mapping[str, Json], pointer: str) -> Iterator[Requirement]:
         for key, wanted in entries.items():
@@ -106,16 +104,20 @@ class RequireCompiler:
         mistakes: list[TemplateSyntaxError] = []
         meant = _OF_TEMPLATES.fullmatch(key)
         if meant is not None:
-            place = self.templates.sources.place(pointer, key=True)
             name = "sub" if meant[0].strip("{}") == "user.id" else meant[1]
-            self._report(
-                "CH318", f"`{key}` names a claim as a template does", place, f"write `{name}`"
+            finding = f"`{key}` names a claim as a template does"
+            self.templates.find(
+                "CH318", finding, self.templates.sources.place(pointer, key=True), f"write `{name}`"
             )
             return None
         steps = parse_claim_path(key, pointer, mistakes)
         for mistake in mistakes:
-            place = self.templates.sources.place(pointer, key=True)
-            self._report("CH318", mistake.message, place, mistake.help)
+            self.templates.find(
+                "CH318",
+                mistake.message,
+                self.templates.sources.place(pointer, key=True),
+                mistake.help,
+            )
         if mistakes:
             return None
         path: list[str | Template] = []
@@ -127,13 +129,18 @@ class RequireCompiler:
             if checked is None:
                 return None
             if not checked.types <= SCALARS:
-                place = self.templates.sources.place(pointer, key=True)
-                self._report("CH311", "a step of a path must be a scalar", place, "name a scalar")
+                message = "a step of a path must be a scalar"
+                self.templates.find(
+                    "CH311",
+                    message,
+                    self.templates.sources.place(pointer, key=True),
+                    "name a scalar",
+                )
                 return None
             path.append(checked.render)
         return tuple(path)
 
-    def _asked(self, key: str, path: Sequence[str | Template], pointer: str) -> "_AskedClaim":
+    def _asked(self, key: str, path: Sequence[str | Template], pointer: str) -> _AskedClaim:
         names = tuple(step for step in path if isinstance(step, str))
         identity = self.scope.identity
         if len(names) < len(path) or identity is None or not identity.authenticators:
@@ -152,30 +159,28 @@ class RequireCompiler:
         meant = next(filter(None, (did_you_mean(step, known.names, "") for step in steps)), "")
         help = meant or "declare it in the authenticator's `claims` schema"
         message = f"no token can have the claim `{key}`"
-        self._report("CH416", message, self.templates.sources.place(pointer, key=True), help)
+        self.templates.find("CH416", message, self.templates.sources.place(pointer, key=True), help)
 
     # --------------------------------------------------------------------------------------------------- values
 
-    def _wanted(
-        self, value: Json, pointer: str, asked: "_AskedClaim"
-    ) -> "Callable[[Json, Scope, Frame], bool] | None":
+    def _wanted(self, value: Json, pointer: str, asked: _AskedClaim) -> _Accepts | None:
         if isinstance(value, dict):
             return self._schema(value, pointer, asked)
         compared = _COMPARISON.fullmatch(value) if isinstance(value, str) else None
         if compared is not None:
             message = f"`{value}` is not a comparison: a claim is compared with this text"
             help = f"write `{asked.key}: {{{_BOUNDS[compared[1]]}: {compared[2]}}}`"
-            self._report("CH441", message, self.templates.sources.place(pointer), help)
+            self.templates.find("CH441", message, pointer, help)
             return None
         checked = self.templates.compile(value, pointer, self.scope)
         if checked is None:
             return None
         if not isinstance(checked.node, Literal):
-            return _Rendered(checked.render)
+            return _rendered(checked.render)
         constant = checked.node.value
         if asked.known is not None and self._excludes(asked, constant):
             self._note_never(constant, pointer, asked.key, asked.known)
-        return _Constant(constant)
+        return lambda claim, scope, frame: _holds(claim, constant)
 
     def _note_never(self, value: Json, pointer: str, key: str, known: Claim) -> None:
         """CH441: a value that the claims schemas exclude."""
@@ -188,11 +193,9 @@ class RequireCompiler:
         otherwise = f"it may be {listed}" if listed else "correct it, or the `claims` schema"
         help = did_you_mean(value, names, otherwise) if isinstance(value, str) else otherwise
         message = f"the claim `{key}` can never be {_shown(value)}"
-        self._report("CH441", message, self.templates.sources.place(pointer), help)
+        self.templates.find("CH441", message, pointer, help)
 
-    def _schema(
-        self, schema: dict[str, Json], pointer: str, asked: "_AskedClaim"
-    ) -> "Callable[[Json, Scope, Frame], bool] | None":
+    def _schema(self, schema: dict[str, Json], pointer: str, asked: _AskedClaim) -> _Accepts | None:
         if self._notes_unknown(schema, pointer, asked.key):
             return None
         validator = self.schemas.compile_at(pointer, with_type_spoken_of(schema))
@@ -201,13 +204,12 @@ class RequireCompiler:
         values = asked.known.values if asked.known is not None else None
         is_excluded = values is not None and not any(map(validator.accepts, values))
         if is_excluded or self._leaves_nothing(asked, pointer):
-            place = self.templates.sources.place(pointer)
             message = f"the claim `{asked.key}` can never satisfy this schema"
             help = "correct it, or the `claims` schema, which allows no such value"
-            self._report("CH441", message, place, help)
-        return _Satisfies(validator)
+            self.templates.find("CH441", message, pointer, help)
+        return lambda claim, scope, frame: validator.accepts(claim)
 
-    def _leaves_nothing(self, asked: "_AskedClaim", pointer: str) -> bool:
+    def _leaves_nothing(self, asked: _AskedClaim, pointer: str) -> bool:
         """Whether no claim that the authenticators let in satisfies the schema at `pointer`."""
         nodes = self._claims(asked)
         (wanted,) = self._parts(pointer)
@@ -215,7 +217,7 @@ class RequireCompiler:
             leaves_nothing(Node(node.book, (*node.parts, wanted))) for node in nodes
         )
 
-    def _excludes(self, asked: "_AskedClaim", constant: Json) -> bool:
+    def _excludes(self, asked: _AskedClaim, constant: Json) -> bool:
         """Whether no claim can be a constant; a text may also be a word of it, and anything an element."""
         if asked.known is None:
             return False
@@ -226,7 +228,7 @@ class RequireCompiler:
         nodes = self._claims(asked)
         return bool(nodes) and not any(node.accepts(constant) for node in nodes)
 
-    def _claims(self, asked: "_AskedClaim") -> list[Node]:
+    def _claims(self, asked: _AskedClaim) -> list[Node]:
         """What the `claims` schema of each authenticator says of a claim; nothing where it is not known of all."""
         identity = self.scope.identity
         if asked.known is None or identity is None or identity.is_unknown:
@@ -265,11 +267,10 @@ class RequireCompiler:
             help = f"did you mean `{meant}`?"
         else:
             help = f"for the claim `{name}` inside of `{key}` write `{key}.{name}`"
-        place = self.templates.sources.place(at(pointer, name), key=True)
-        self._report("CH440", f"`{name}` is not a keyword of JSON Schema", place, help)
-
-    def _report(self, code: str, message: str, place: object, help: str) -> None:
-        self.templates.report.add(diagnose(code, message, place, help=help))  # type: ignore[arg-type]
+        message = f"`{name}` is not a keyword of JSON Schema"
+        self.templates.find(
+            "CH440", message, self.templates.sources.place(at(pointer, name), key=True), help
+        )
 
 
 def with_type_spoken_of(schema: dict[str, Json]) -> dict[str, Json]:
@@ -301,11 +302,6 @@ def _can_hold(known: Claim, value: Json) -> bool:
 # ------------------------------------------------------------------------------------------------- while frames travel
 
 
-def meets(require: Require, scope: Scope, frame: Frame | None = None) -> bool:
-    """Whether claims satisfy a `require`; a message's templates also see the message."""
-    return not require or unmet(require, scope, frame) is None
-
-
 def unmet(require: Require, scope: Scope, frame: Frame | None = None) -> str | None:
     """The claim that a `require` asks for in vain, as it is written there (of several alternatives, the last one's); None
     where it is met.
@@ -331,29 +327,12 @@ def _is_met(requirement: Requirement, scope: Scope, frame: Frame) -> bool:
     return any(accepts(claim, scope, frame) for accepts in requirement.accepts)
 
 
-@attrs.frozen(slots=True)
-class _Constant:
-    wanted: Json
-
-    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
-        return _holds(claim, self.wanted)
-
-
-@attrs.frozen(slots=True)
-class _Rendered:
-    template: Template
-
-    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
-        value = self.template(scope, frame)
+def _rendered(template: Template) -> _Accepts:
+    def accepts(claim: Json, scope: Scope, frame: Frame) -> bool:
+        value = template(scope, frame)
         return value is not MISSING and _holds(claim, value)
 
-
-@attrs.frozen(slots=True)
-class _Satisfies:
-    validator: Validator
-
-    def __call__(self, claim: Json, scope: Scope, frame: Frame) -> bool:
-        return self.validator.accepts(claim)
+    return accepts
 
 
 def _holds(claim: Json, wanted: Json) -> bool:

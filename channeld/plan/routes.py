@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Sequence
 
 from channeld.config.model import Route
-from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Related
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.targets.kinds import kind_of
@@ -17,31 +16,29 @@ from channeld.plan.targets.target import Target, TargetKind
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
 
-__all__ = ["compile_targets", "route_pointers"]
+__all__ = ["compile_targets"]
 
 
 def compile_targets(message: MessageContext) -> tuple[Target, ...]:
     """The targets of a message, `none` left out; those with findings as well."""
     routes = message.message.route
-    pointers = route_pointers(message, len(routes))
-    targets = []
-    for route, pointer in zip(routes, pointers, strict=True):
-        target = _target(message, route, pointer)
-        if target is not None:
-            targets.append(target)
+    written = message.context.templates.each(routes, at(message.pointer, "route"))
+    found = (_target(message, route, pointer) for route, pointer in written)
+    targets = [target for target in found if target is not None]
     nothing = not any(kind_of(route).delivers for route in routes) and message.message.hook is None
     if nothing and not _is_in_doubt(message):
-        _warn_of_nothing(message)
+        label = "it has no route and no hook"
+        help = "add `route: room` (or another target), or a `hook` that does the work"
+        finding = f"`{message.type}` goes nowhere"
+        message.context.find(
+            "CH315",
+            finding,
+            message.context.sources.place(message.pointer, key=True),
+            help,
+            label=label,
+        )
     _warn_of_twice(message, targets)
     return tuple(targets)
-
-
-def route_pointers(message: MessageContext, count: int) -> list[str]:
-    """Where each route stands: `route` takes one target or a list of them."""
-    pointer = at(message.pointer, "route")
-    if isinstance(message.context.templates.written(pointer), list):
-        return [at(pointer, index) for index in range(count)]
-    return [pointer] * count
 
 
 def _target(message: MessageContext, route: Route, pointer: str) -> Target | None:
@@ -55,23 +52,22 @@ def _target(message: MessageContext, route: Route, pointer: str) -> Target | Non
 def _channel_exists(context: ChannelContext, route: Route, kind: TargetKind, pointer: str) -> bool:
     if route.channel is None or "channel" not in kind.keys:
         return True
-    place = context.sources.place(at(pointer, "channel"))
+    where = at(pointer, "channel")
     if "{" in route.channel:
         message = "`route.channel` takes no template"
-        context.add(diagnose("CH320", message, place, help="write the channel's name"))
+        context.find("CH320", message, where, "write the channel's name")
         return False
     if route.channel == "*":
         if kind.everywhere:
             return True
         message = f'`channel: "*"` goes with `global`, not with `{route.to}`'
-        context.add(diagnose("CH312", message, place, help="name one channel"))
+        context.find("CH312", message, where, "name one channel")
         return False
     if route.channel in context.config.channels:
         return True
-    message = f"there is no channel `{route.channel}`"
     known = ", ".join(f"`{name}`" for name in itertools.islice(context.config.channels, 8))
     help = did_you_mean(route.channel, context.config.channels, f"there are {known}")
-    context.add(diagnose("CH312", message, place, help=help))
+    context.find("CH312", f"there is no channel `{route.channel}`", where, help)
     return False
 
 
@@ -79,18 +75,6 @@ def _is_in_doubt(message: MessageContext) -> bool:
     """Whether a finding says already that something in the message is wrong: it may be the route."""
     errors = message.context.sources.report.errors
     return any(one.place.path.startswith(f"{message.pointer}/") for one in errors)
-
-
-def _warn_of_nothing(message: MessageContext) -> None:
-    message.context.add(
-        diagnose(
-            "CH315",
-            f"`{message.type}` goes nowhere",
-            message.context.sources.place(message.pointer, key=True),
-            label="it has no route and no hook",
-            help="add `route: room` (or another target), or a `hook` that does the work",
-        )
-    )
 
 
 def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, pointer: str) -> None:
@@ -101,16 +85,11 @@ def _warn_of_unused(context: ChannelContext, route: Route, kind: TargetKind, poi
         "except_sender": route.except_sender,
         "members_only": not route.members_only,
     }
-    unused = {key: found and key not in kind.keys for key, found in given.items()}
-    for key, found in unused.items():
-        if found:
-            context.add(
-                diagnose(
-                    "CH333",
-                    f"`{key}` has no effect with `to: {route.to}`",
-                    context.sources.place(at(pointer, key), key=True),
-                    help="remove it",
-                )
+    for key, is_given in given.items():
+        if is_given and key not in kind.keys:
+            finding = f"`{key}` has no effect with `to: {route.to}`"
+            context.find(
+                "CH333", finding, context.sources.place(at(pointer, key), key=True), "remove it"
             )
 
 
@@ -119,18 +98,11 @@ def _warn_of_twice(message: MessageContext, targets: Sequence[Target]) -> None:
     for first, second in itertools.combinations(targets, 2):
         who = _gets_twice(context, first, second) or _gets_twice(context, second, first)
         if who:
-            earlier = Related(
-                place=context.sources.place(first.pointer), message="first delivered here"
-            )
-            context.add(
-                diagnose(
-                    "CH325",
-                    f"{who} gets the frame twice",
-                    context.sources.place(second.pointer),
-                    help="remove one of the two, or add `except_sender: true` to the wider one",
-                    related=(earlier,),
-                )
-            )
+            place = context.sources.place(first.pointer)
+            earlier = (Related(place=place, message="first delivered here"),)
+            help = "remove one of the two, or add `except_sender: true` to the wider one"
+            finding = f"{who} gets the frame twice"
+            context.find("CH325", finding, second.pointer, help, related=earlier)
 
 
 def _gets_twice(context: ChannelContext, wide: Target, narrow: Target) -> str | None:

@@ -7,15 +7,15 @@ ends in `?`; whatever holds such an expression (an object's field, a list's elem
 
 import datetime as dt
 import functools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import attrs
 import orjson
 
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
-from channeld.diagnostics.diagnostic import Place, Report
+from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.plan.expressions import (
     Array,
     Expression,
@@ -32,7 +32,7 @@ from channeld.plan.expressions import (
 )
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.template_scope import SCALARS, Resolved, TemplateError, TemplateScope, resolve
-from channeld.pointer import leaves, value_at
+from channeld.pointer import at, leaves, value_at
 from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
@@ -40,6 +40,7 @@ from channeld.schema.cases import type_of
 __all__ = ["CheckedTemplate", "TemplateCompiler", "build", "text_of"]
 
 NAME_TYPES = frozenset({"string", "integer", "number"})
+_T = TypeVar("_T")
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -88,10 +89,12 @@ class TemplateCompiler:
         if checked is None:
             return None
         if not checked.types <= NAME_TYPES:
-            self._refuse_types(checked, pointer, "a name must be a string", NAME_TYPES)
+            self._refuse_types(checked, pointer)
             return None
         if isinstance(checked.node, Literal) and not is_room_name(str(checked.node.value)):
-            self._refuse_name(str(checked.node.value), pointer)
+            finding = f"{str(checked.node.value)[:40]!a} is not a possible name"
+            help = "a name has 1 to 128 characters, in Unicode form NFC, and no control characters"
+            self.find("CH336", finding, pointer, help)
             return None
         if isinstance(checked.node, Literal) and text.strip(":<>$") in (scope.params or ()):
             self.warn_of_text(text, pointer, f"params.{text.strip(':<>$')}")
@@ -105,12 +108,6 @@ class TemplateCompiler:
             return checked
         return attrs.evolve(checked, render=_as_text(checked.render))
 
-    def _refuse_name(self, name: str, pointer: str) -> None:
-        place = self.sources.place(pointer)
-        finding = f"{name[:40]!a} is not a possible name"
-        help = "a name has 1 to 128 characters, in Unicode form NFC, and no control characters"
-        self.report.add(diagnose("CH336", finding, place, help=help))
-
     def parse(self, value: Json, pointer: str) -> Node | None:
         """The tree of a template, or None after findings about its syntax."""
         mistakes: list[TemplateSyntaxError] = []
@@ -122,13 +119,12 @@ class TemplateCompiler:
                 else self.sources.span(mistake.pointer, mistake.offset, mistake.length)
             )
             code = "CH320" if mistake.offset < 0 else "CH318"
-            self.report.add(diagnose(code, mistake.message, place, help=mistake.help))
+            self.find(code, mistake.message, place, mistake.help)
         for text, where, offset in literal_braces(value, pointer):
             self._warn_of_literal(text, self.sources.span(where, offset, len(text)))
         too_large = [*_too_large(value, pointer)]
         for number, where in too_large:
-            message, place = f"`{number}` is over 64 bits", self.sources.place(where)
-            self.report.add(diagnose("CH014", message, place, help="no frame can contain it"))
+            self.find("CH014", f"`{number}` is over 64 bits", where, "no frame can contain it")
         return None if mistakes or too_large else node
 
     def _warn_of_literal(self, text: str, place: Place) -> None:
@@ -139,13 +135,33 @@ class TemplateCompiler:
         else:
             message = f"`{text}` is literal text: doubled braces are not replaced"
             help = f"write `{meant}`"
-        self.report.add(diagnose("CH340", message, place, help=help))
+        self.find("CH340", message, place, help)
 
     def warn_of_text(self, text: str, pointer: str, meant: str) -> None:
         """CH340 for an expression without its braces."""
         message = f"`{text}` without braces is that text itself"
-        help = f'write `"{{{meant}}}"`'
-        self.report.add(diagnose("CH340", message, self.sources.place(pointer), help=help))
+        self.find("CH340", message, pointer, f'write `"{{{meant}}}"`')
+
+    def find(
+        self,
+        code: str,
+        message: str,
+        where: str | Place,
+        help: str = "",
+        *,
+        label: str = "",
+        related: tuple[Related, ...] = (),
+    ) -> None:
+        """Report a finding at what stands at a pointer, or at a place."""
+        place = self.sources.place(where) if isinstance(where, str) else where
+        found = diagnose(code, message, place, help=help, label=label, related=related)
+        self.report.add(found)
+
+    def each(self, values: Iterable[_T], pointer: str) -> Iterator[tuple[_T, str]]:
+        """Each of some values with its pointer: where only one is written it need not be in a list."""
+        listed = isinstance(self.written(pointer), list)
+        for index, value in enumerate(values):
+            yield value, at(pointer, index) if listed else pointer
 
     def written(self, pointer: str) -> Json:
         """What the file says at a pointer, short forms as they are; None where it says nothing."""
@@ -200,31 +216,16 @@ class TemplateCompiler:
         return Resolved(frozenset({"string"}), maybe) if sound else None
 
     def _refuse(self, expression: Expression, error: TemplateError) -> None:
-        self.report.add(
-            diagnose(
-                error.code,
-                error.message,
-                self.place(expression),
-                help=error.help,
-                label=error.label,
-            )
-        )
+        place = self.place(expression)
+        self.find(error.code, error.message, place, error.help, label=error.label)
 
-    def _refuse_types(
-        self, checked: CheckedTemplate, pointer: str, message: str, wanted: frozenset[str]
-    ) -> None:
+    def _refuse_types(self, checked: CheckedTemplate, pointer: str) -> None:
         found = next(expressions(checked.node), None)
         source = f"`{found.source}`" if found is not None else "this"
-        place = self.place(found) if found is not None else self.sources.place(pointer)
-        self.report.add(
-            diagnose(
-                "CH311",
-                message,
-                place,
-                label=f"{source} may be {_listed(checked.types - wanted)}",
-                help="give the property `type: string` in the schema",
-            )
-        )
+        label = f"{source} may be {_listed(checked.types - NAME_TYPES)}"
+        help = "give the property `type: string` in the schema"
+        where = self.place(found) if found is not None else pointer
+        self.find("CH311", "a name must be a string", where, help, label=label)
 
 
 def build(node: Node) -> Template:

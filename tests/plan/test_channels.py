@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from channeld.plan.requires import meets, unmet
+from channeld.plan.requires import unmet
 
 Compile = Callable[..., Any]
 
@@ -106,8 +106,8 @@ def test_requirements_of_channel_and_message(
         "require: {role: [a, b]}\n    messages: {say: {schema: true, route: sender, require: {n: 1}}}"
     )
     found = channel(compile_text(text))
-    assert meets(found.require, session(claims={"role": "b"}))
-    assert not meets(found.require, session(claims={"role": "c"}))
+    assert unmet(found.require, session(claims={"role": "b"})) is None
+    assert unmet(found.require, session(claims={"role": "c"})) == "role"
     assert unmet(found.messages["say"].require, session(claims={"n": 2})) == "n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from channeld.plan.plan import Plan
-from channeld.plan.requires import meets, unmet
+from channeld.plan.requires import unmet
 from tests.plan.conftest import Compile, Outcome
 
 TEXT = """channeld: 1
@@ -43,7 +43,7 @@ def met(compile_text: Compile, session: Callable[..., Any]) -> Callable[..., boo
     def ask(require: str, claims: Any, id: str = "general") -> bool:
         plan = plan_of(compile_text(text_of(require)))
         scope = session(params={"id": id}, claims=claims)
-        return meets(plan.channels["c"].require, scope)
+        return unmet(plan.channels["c"].require, scope) is None
 
     return ask
 
@@ -197,4 +197,4 @@ def test_a_schema_may_refer_to_a_named_one(
     )
     plan = plan_of(compile_text(text))
     require = plan.channels["c"].require
-    assert [meets(require, session(claims={"level": n})) for n in (2, 3)] == [False, True]
+    assert [unmet(require, session(claims={"level": n})) is None for n in (2, 3)] == [False, True]

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Iterator
 
 from channeld.config.model import Deprecation, Message
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.options.option import Difference, MessageOption
 from channeld.pointer import at
@@ -47,18 +46,15 @@ class DeprecatedOption(MessageOption):
         channel = context.channel
         declared = channel.messages if message.section == "messages" else channel.events or {}
         if found.use is not None and (found.use not in declared or found.use == message.type):
-            help = did_you_mean(
-                found.use, [name for name in declared if name != message.type], "name another type"
-            )
+            others = [name for name in declared if name != message.type]
+            help = did_you_mean(found.use, others, "name another type")
             finding = f"`{found.use}` is not another type of the channel"
-            place = context.sources.place(at(pointer, "use"))
-            context.add(diagnose("CH345", finding, place, help=help))
+            context.find("CH345", finding, at(pointer, "use"), help)
         # The one check that depends on the day; it changes no plan.
         if is_past(found, dt.datetime.now(dt.UTC).date()):
             finding = f"the sunset of `{message.type}` was on {found.sunset}"
             help = "remove the message type, or move the date"
-            place = context.sources.place(at(pointer, "sunset"))
-            context.add(diagnose("CH346", finding, place, help=help))
+            context.find("CH346", finding, at(pointer, "sunset"), help)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Nothing stops working by being deprecated."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from channeld.config.model import Channel, Message
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.options.option import Difference, MessageOption
 from channeld.plan.plan import NewestPlan, Template
@@ -95,7 +94,7 @@ def check_agreement(context: ChannelContext) -> None:
                 finding = f"the event `{name}` is kept in another way than the message `{type}`"
                 label = "both are frames of one type in the same rooms"
                 help = "give both the same `history`, `key`, `clears` and `conflate`"
-                context.add(diagnose("CH352", finding, place, label=label, help=help))
+                context.find("CH352", finding, place, help, label=label)
 
 
 def _kept_as(message: Message) -> tuple[object, ...]:
@@ -114,13 +113,12 @@ class HistoryOption(MessageOption):
         context, declared = message.context, message.message
         if declared.history != "latest":
             return
-        place = context.sources.place(at(message.pointer, "history"))
         reached = [*_room_channels(message)]
         if all(channel.history is None for channel in reached):
             label = "the channel has no `history`" if reached else "it goes to no room"
             finding = f"the newest `{message.type}` cannot be kept"
             help = "give the channel a `history`, and route the message to a room"
-            context.add(diagnose("CH348", finding, place, label=label, help=help))
+            context.find("CH348", finding, at(message.pointer, "history"), help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Told only where the newest is concerned; that nothing is kept is told with the channel's history."""
@@ -159,7 +157,7 @@ class KeyOption(MessageOption):
         place = message.context.sources.place(at(message.pointer, "key"), key=True)
         finding = f"nothing asks for the key of `{message.type}`"
         help = "remove it, or add `history: latest`, `clears`, `conflate` or `rate: {over: latest}`"
-        message.context.add(diagnose("CH349", finding, place, help=help))
+        message.context.find("CH349", finding, place, help)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Another key, other frames are replaced."""
@@ -211,8 +209,7 @@ class ClearsOption(MessageOption):
 
     def _refuse(self, message: MessageContext, pointer: str, label: str, help: str) -> None:
         finding = f"`{message.type}` clears nothing"
-        place = message.context.sources.place(pointer)
-        message.context.add(diagnose("CH350", finding, place, label=label, help=help))
+        message.context.find("CH350", finding, pointer, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames go."""
@@ -248,16 +245,16 @@ class ConflateOption(MessageOption):
         declared, channel = message.message, message.context.channel
         if declared.conflate is None:
             return
-        place = message.context.sources.place(at(message.pointer, "conflate"))
+        where = at(message.pointer, "conflate")
         if not _to_room(declared):
             finding = f"the newest `{message.type}` cannot be waited for"
             label, help = "it goes to no room", "route the message to a room"
-            message.context.add(diagnose("CH348", finding, place, label=label, help=help))
+            message.context.find("CH348", finding, where, help, label=label)
         elif declared.history is True and channel.history is not None and channel.history.replay:
             finding = f"a replay shows `{message.type}` with gaps"
             label = "only the frames that were delivered are kept"
             help = "write `history: latest`, so that the replay shows the newest of each key"
-            message.context.add(diagnose("CH349", finding, place, label=label, help=help))
+            message.context.find("CH349", finding, where, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Other frames are left out."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from channeld.config.model import Message
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.options.option import Difference, MessageOption
 from channeld.pointer import at
@@ -28,7 +27,7 @@ class OnceOption(MessageOption):
         finding = f"the schema of `{message.type}` declares a field `once` of its own"
         help = "give the schema's field another name, or leave the option out"
         label = "the key of a retry travels in it, and is taken off before the schema looks"
-        message.context.add(diagnose("CH344", finding, place, label=label, help=help))
+        message.context.find("CH344", finding, place, help, label=label)
 
     def differences(self, type: str, was: Message, now: Message) -> Iterator[Difference]:
         """Clients that retry trust in it."""
@@ -41,14 +40,12 @@ class OnceOption(MessageOption):
             words = f"`{type}` may be sent with a `once` key now"
             yield Difference(code="D512", level="safe", words=words)
         else:
-            less = now.once < was.once
             words = f"the `once` key of `{type}` is remembered for {now.once:g} s now"
-            yield Difference(
-                code="D511" if less else "D512",
-                level="dangerous" if less else "safe",
-                words=words,
-                label=f"{was.once:g} s before",
-            )
+            label = f"{was.once:g} s before"
+            if now.once < was.once:
+                yield Difference(code="D511", level="dangerous", words=words, label=label)
+            else:
+                yield Difference(code="D512", level="safe", words=words, label=label)
 
     def shown(self, message: Message) -> Json:
         """The seconds for which a key is remembered."""

@@ -5,7 +5,6 @@ from typing import Final
 
 from channeld.config.model import Message, MessageRate
 from channeld.config.scalars import format_rate
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
 from channeld.plan.targets.kinds import kind_of
@@ -45,12 +44,8 @@ class RateOption(MessageOption):
             return
         if rate.per == "user" and not message.context.channel.auth.names:
             label = "every connection of this channel is anonymous"
-            _refuse(
-                message,
-                rate,
-                label,
-                "write `per: connection`, or give the channel an authenticator",
-            )
+            help = "write `per: connection`, or give the channel an authenticator"
+            _refuse(message, rate, label, help)
         elif rate.per == "room" and not any(kind_of(r).in_room for r in message.message.route):
             label = f"`{message.type}` goes to no room"
             _refuse(message, rate, label, "route it to a room, or write `per: user`")
@@ -114,6 +109,5 @@ def _is_lower(old: MessageRate, new: MessageRate) -> bool:
 
 
 def _refuse(message: MessageContext, rate: MessageRate, label: str, help: str) -> None:
-    place = message.context.sources.place(at(message.pointer, "rate", "per"))
-    finding = f"no {rate.per} can share this rate"
-    message.context.add(diagnose("CH343", finding, place, label=label, help=help))
+    where = at(message.pointer, "rate", "per")
+    message.context.find("CH343", f"no {rate.per} can share this rate", where, help, label=label)

@@ -6,8 +6,6 @@ from typing import ClassVar
 import attrs
 
 from channeld.config.model import Channel, Message, Route
-from channeld.diagnostics.catalogue import diagnose
-from channeld.diagnostics.diagnostic import Place
 from channeld.plan.context import ChannelContext, MessageContext
 from channeld.plan.expressions import Expression, Text, expressions
 from channeld.plan.plan import MISSING, NotInRoom, Sender, TargetPlan, Template
@@ -118,24 +116,23 @@ def _room_name(message: MessageContext, route: Route, pointer: str) -> CheckedTe
     help = 'name it: `{to: room, room: "…"}`'
     if route.channel is None and not joins:
         help += ', or join one: `rooms: "…"`'
-    place = context.sources.place(pointer)
-    context.add(diagnose("CH321", "the route names no room", place, label=label, help=help))
+    context.find("CH321", "the route names no room", pointer, help, label=label)
     return None
 
 
 def _refuse_outsiders(
     context: ChannelContext, route: Route, name: CheckedTemplate, pointer: str
 ) -> None:
-    place = context.sources.place(at(pointer, "room") if route.room is not None else pointer)
+    where = at(pointer, "room") if route.room is not None else pointer
     if route.channel not in (None, context.channel.name):
         label = f"a connection is only in rooms of its own channel, `{context.channel.name}`"
-        _add_outsider(context, place, label)
+        _add_outsider(context, where, label)
         return
     if context.has_hooks or context.config.api is not None:
         return
     rooms = context.channel.rooms
     if not rooms.join and rooms.subscribe is None:
-        _add_outsider(context, place, "the channel joins no room and allows no `subscribe`")
+        _add_outsider(context, where, "the channel joins no room and allows no `subscribe`")
         return
     if route.room is None or (rooms.subscribe is not None and rooms.subscribe.hook is not None):
         return
@@ -145,12 +142,12 @@ def _refuse_outsiders(
     if len(known) == declared and not any(may_meet(wanted, pattern) for pattern in known):
         help = "add it to `rooms.subscribe.allow` or `rooms.join`, or set `members_only: false`"
         message = f"no connection can be in the room `{route.room}`"
-        context.add(diagnose("CH324", message, place, help=help))
+        context.find("CH324", message, where, help)
 
 
-def _add_outsider(context: ChannelContext, place: Place, label: str) -> None:
+def _add_outsider(context: ChannelContext, where: str, label: str) -> None:
     help = "let it join or subscribe (`rooms:`), or set `members_only: false`"
-    context.add(diagnose("CH323", "the sender can't be in the room", place, label=label, help=help))
+    context.find("CH323", "the sender can't be in the room", where, help, label=label)
 
 
 def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
@@ -158,20 +155,15 @@ def _note_injection(message: MessageContext, name: CheckedTemplate) -> None:
     if not isinstance(name.node, Text):
         return
     for expression in expressions(name.node):
-        if expression.root != "message" or not message.shape.lookup(expression.path).types & {
-            "string"
-        }:
+        if expression.root != "message":
             continue
-        if message.shape.lookup(expression.path).values or _has_pattern(message, expression):
-            continue
-        message.context.add(
-            diagnose(
-                "CH317",
-                "arbitrary client text becomes part of a room name",
-                message.context.templates.place(expression),
-                help=f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema",
+        found = message.shape.lookup(expression.path)
+        if "string" in found.types and not found.values and not _has_pattern(message, expression):
+            finding = "arbitrary client text becomes part of a room name"
+            help = f"give `{'.'.join(expression.path)}` a `pattern` or an `enum` in the schema"
+            message.context.find(
+                "CH317", finding, message.context.templates.place(expression), help
             )
-        )
 
 
 def _has_pattern(message: MessageContext, expression: Expression) -> bool:

@@ -6,7 +6,6 @@ from typing import ClassVar
 import attrs
 
 from channeld.config.model import Channel, Message, Route
-from channeld.diagnostics.catalogue import diagnose
 from channeld.plan.context import MessageContext
 from channeld.plan.expressions import expressions
 from channeld.plan.plan import MISSING, Sender, TargetPlan, Template
@@ -52,9 +51,8 @@ class ToUser(TargetKind):
         """Names the user; warns where the receiver can't tell who sent it."""
         context = message.context
         if route.user is None:
-            place = context.sources.place(pointer)
             help = 'name one: `{to: user, user: "{message.to}"}`'
-            context.add(diagnose("CH322", "the route names no user", place, help=help))
+            context.find("CH322", "the route names no user", pointer, help)
             return None
         scope = message.scope("route.user", room=context.has_one_room)
         name = context.templates.compile_name(route.user, at(pointer, "user"), scope)
@@ -71,14 +69,9 @@ def _warn_of_unsigned(message: MessageContext, name: CheckedTemplate) -> None:
     guards = (*declared.require, *message.context.channel.require, declared.hook)
     if chosen is None or any(guard is not None for guard in guards) or _names_sender(message):
         return
-    message.context.add(
-        diagnose(
-            "CH327",
-            "the sender chooses the receiver, who can't tell who sent it",
-            message.context.templates.place(chosen),
-            help='add `stamp: {from: "{user.id}"}`, or restrict senders with `require`',
-        )
-    )
+    finding = "the sender chooses the receiver, who can't tell who sent it"
+    help = 'add `stamp: {from: "{user.id}"}`, or restrict senders with `require`'
+    message.context.find("CH327", finding, message.context.templates.place(chosen), help)
 
 
 def _names_sender(message: MessageContext) -> bool:
