@@ -19,11 +19,13 @@ from channeld.config.language import (
     has_key,
     homes_of,
     joined,
+    kinds_with,
     last_key,
     names_place,
     wanted,
 )
-from channeld.config.meant import MEANT, entry
+from channeld.config.letters import resolve
+from channeld.config.meant import MEANT, OFF_WORDS, entry
 from channeld.config.redact import without_password
 from channeld.config.writing import short
 from channeld.diagnostics.catalogue import diagnose
@@ -32,7 +34,7 @@ from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.suggest import closest, folded
 
-__all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "shown"]
+__all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "is_off", "shown"]
 
 
 class _Invalid:
@@ -103,18 +105,26 @@ def _told_by_keys(value: Mapping[str, Json], branches: Sequence[Rule]) -> Rule |
     return None
 
 
+def is_off(value: Json, rule: Rule) -> bool:
+    """Whether a value was to switch off what is off where nothing is written."""
+    is_word = isinstance(value, str) and value.lower() in OFF_WORDS
+    defaults = [branch.get("default") for branch in (rule, *rule.get("anyOf", ()))]
+    return (value is False or is_word) and not any(defaults) and rule.get("type") != "integer"
+
+
 def _example(value: Json, rule: Rule, key: str) -> str:
     """The help that shows what a key takes: a mapping, if there is one, where more than a word was written."""
     if "examples" not in rule:
         known = [f"`{name}`" for name in rule.get("properties", ())]
-        usual = f", such as `{rule['default']}`" if isinstance(rule.get("default"), int) else ""
-        return f"its keys are {joined(known, 'and')}" if known else f"write {wanted(rule)}{usual}"
+        usual = f", such as `{rule['default']}`" if type(rule.get("default")) is int else ""
+        return (
+            f"write its keys, {joined(known, 'and')}" if known else f"write {wanted(rule)}{usual}"
+        )
     examples: list[Json] = rule["examples"]
     is_more = isinstance(value, dict | list | bool)
     example = next((one for one in examples if is_more and isinstance(one, dict)), examples[0])
     shown = f"`{short(example)}`" if key.isdecimal() else entry(key, example)
-    help = f"write, for example, {shown}"
-    return f"remove it, or {help}" if value is False else help
+    return f"write, for example, {shown}"
 
 
 class NamedFiles(Protocol):
@@ -198,7 +208,11 @@ class Checker:
             branch = self._branch(value, rule, pointer)
             return INVALID if branch is None else self.check(value, branch, pointer)
         if "type" in rule and not _fits(value, rule):
-            return self.wrong_type(value, rule, pointer)
+            # In a flow mapping a reference needs quotes, which don't make its value a text.
+            meant = resolve(value) if isinstance(value, str) and self.is_hidden(pointer) else None
+            if not _fits(meant, rule):
+                return self.wrong_type(value, rule, pointer)
+            value = meant
         if isinstance(value, dict):
             return self._mapping(value, rule, pointer)
         if isinstance(value, list):
@@ -211,8 +225,11 @@ class Checker:
         types = {branch.get("type") for branch in rule.get("anyOf", [rule])}
         what = got(value)
         if word and "boolean" in types:
-            what = f"the string {self.quote(value, pointer)}"
+            if not self.is_secret(pointer):
+                what = f"the string {self.quote(value, pointer)}"
             help = f"write `{word}`, without quotes; `yes` and `on` are strings in YAML 1.2"
+        elif is_off(value, rule):
+            help = f"remove it, or {_example(value, rule, last_key(pointer))}"
         else:
             help = self._instead(value, rule, types, pointer)
         message = f"{names_place(pointer)} takes {wanted(rule)}; got {what}"
@@ -376,12 +393,17 @@ class Checker:
         meant = closest(key, legal, aliases=ALIASES, cutoff=0.85 if homes or nested else 0.6)
         note = next((note for note in NOTES.get(folded(key), ()) if note.fits(pointer)), None)
         help = "remove it, or write `x-` before its name"
+        kinds = kinds_with(key, pointer)
         if note is not None:
             meant, help = None, note.help
+        elif kinds:
+            meant, help = None, f"remove it: `{key}` is for `type: {joined(kinds)}`"
         elif key != key.strip():
             help = f"remove the character before it, which only looks like a space, and write `{meant or key.strip()}`"
         elif key.startswith("-"):
             help = f"write `- {key[1:]}` for an entry of a list"
+        elif key.startswith("${"):
+            help = "write the key itself: variables stand for values"
         elif ":" in key:
             help = f"put a space after the `:` of `{key.partition(':')[0]}`"
         elif meant:
@@ -458,8 +480,9 @@ class Checker:
     def _text(self, value: str, rule: Rule, pointer: str) -> object:
         least, most = rule.get("minLength", 0), rule.get("maxLength")
         if len(value) < least or (most is not None and len(value) > most):
-            ends = f"{least} to {most}" if most is not None else f"at least {least}"
-            self.find("CH120", f"{names_place(pointer)} takes {ends} characters", pointer)
+            ends = f"{least} to {most}" if most is not None else f"{least} or more"
+            message = f"{names_place(pointer)} takes {ends} characters"
+            self.find("CH120", message, pointer, f"write {ends} characters")
             return INVALID
         if "pattern" in rule and (not re.search(rule["pattern"], value) or value.endswith("\n")):
             wants = rule["x-wants"]

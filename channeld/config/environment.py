@@ -25,7 +25,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # `$NAME`, as a shell writes it. Capitals only: `$` also ends patterns.
 _UNBRACED = re.compile(
     r"(?<!\$)\$([A-Z_][A-Z0-9_]+)"
-    r"|(?<!\$)\$\(([A-Z_][A-Z0-9_]+)\)|\{\{\s*(?:env\.)?([A-Z_][A-Z0-9_]+)\s*\}\}|%([A-Z_][A-Z0-9_]+)%"
+    r"|(?<!\$)\$\(([A-Z_][A-Z0-9_]+)\)|(?<!\$)\{\{\s*(?:env\.)?([A-Z_][A-Z0-9_]+)\s*\}\}|%([A-Z_][A-Z0-9_]+)%"
+)
+# Texts for people, schemas, and templates, whose own checks find a `{NAME}`.
+_FREE_TEXTS = re.compile(
+    r"/(?:x-[^/]*|description|schemas?|examples|params|query|state|info|emit|stamp|require|rooms|route|key|note|auth/[a-z][^/]*)(?:/|$)"
 )
 _HOLD_SECRETS = frozenset({"auth", "api", "broker", "webhooks", "backends"})
 _SECRET = re.compile(r"/(?:secret|token|tokens|keys)(?:/[0-9]+)?(?:/token)?$")
@@ -63,6 +67,19 @@ class Environment:
         if pointer in self.used and node.scalar.style == "plain" and not _is_text(pointer):
             return _finite(text)
         return text
+
+    def refuse(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
+        """A scalar of a section where nothing is replaced; CH112 for a reference, which would be taken literally."""
+        raw = node.scalar.raw
+        found = _REFERENCE.search(raw) if isinstance(node.value, str) and "${" in raw else None
+        if found and found[1] and found[1].isupper() and not _FREE_TEXTS.search(pointer):
+            place = tree.span(pointer, found.start(), len(found[0]))
+            message = f"`{found[0]}` is not replaced here"
+            listed = ", ".join(f"`{section}`" for section in sorted(SECTIONS))
+            help = f"write the value itself: variables are for values under {listed}"
+            self.report.add(diagnose("CH112", message, place, help=help))
+            self.unset.add(pointer)
+        return node.value
 
     def _check_unbraced(self, raw: str, tree: Tree, pointer: str) -> None:
         """CH125 for a `$NAME`: an error where a secret stands, since those letters would be the secret."""

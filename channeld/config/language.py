@@ -22,6 +22,7 @@ __all__ = [
     "has_key",
     "homes_of",
     "joined",
+    "kinds_with",
     "last_key",
     "names_place",
     "schema_text",
@@ -43,6 +44,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "network": "an address or a network",
     "call": "`module:function`",
     "path": "a path",
+    "day": "a day such as `2027-06-30`",
 }
 _TYPES: Final[Mapping[str, str]] = {
     "string": "text",
@@ -195,6 +197,14 @@ def homes_of(key: str, pointer: str) -> list[tuple[str, str]]:
     return []
 
 
+def kinds_with(key: str, pointer: str) -> list[str]:
+    """The types of authenticators that have a key which the one at a pointer does not take."""
+    if tokens(pointer)[:1] != ["auth"] or len(tokens(pointer)) != 2:
+        return []
+    kinds = LANGUAGE["properties"]["auth"]["additionalProperties"]["anyOf"]
+    return [kind["properties"]["type"]["const"] for kind in kinds if key in kind["properties"]]
+
+
 def _is_near(home: str, pointer: str) -> bool:
     """Whether a key that was written at a pointer may have been meant for a home in another mapping."""
     here, there = tokens(pointer), home.split(".") if home else []
@@ -218,7 +228,11 @@ def _home_in_words(home: str, pointer: str) -> str:
     if not home:
         return "at the top level"
     here, there = tokens(pointer), home.split(".")
-    shared = [own if part == "NAME" else part for part, own in zip(there, here, strict=False)]
+    is_inside = here[:1] == there[:1]
+    shared = [
+        own if part == "NAME" and is_inside else part
+        for part, own in zip(there, here, strict=False)
+    ]
     known = shared if _generic(shared) == there[: len(shared)] else []
     if len(known) == len(there):
         return f"in {names_place('/' + '/'.join(known))}"
@@ -230,7 +244,8 @@ def names_place(pointer: str) -> str:
     parts = tokens(pointer)
     if not parts:
         return "the file"
-    if len(parts) in {2, 4} and parts[-2] in _NAMES and parts[0] in _NAMES:
+    is_name = len(parts) == 2 or (len(parts) == 4 and parts[2] != "auth")
+    if is_name and parts[-2] in _NAMES and parts[0] in _NAMES:
         return f"{_NAMES[parts[-2]]} `{parts[-1][:_LONGEST]}`"
     if len(parts) > 1 and parts[-1].isdecimal():
         return f"entry {int(parts[-1]) + 1} of {names_place(pointer.rpartition('/')[0])}"

@@ -16,7 +16,10 @@ import attrs
 from channeld.config.writing import short
 from channeld.protocol.frames import Json
 
-__all__ = ["MEANT", "Meant", "Reading", "entry"]
+__all__ = ["MEANT", "OFF_WORDS", "Meant", "Reading", "entry"]
+
+OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled", "unlimited"})
+"""What stands for nothing in other tools, in lower case."""
 
 _LONGEST: Final = 160
 _TYPE_WORDS: Final[Mapping[str, str]] = {
@@ -92,6 +95,10 @@ def _shown(message: str, key: str, value: Json) -> Meant:
 def _replaced(message: str, key: str, value: Json) -> Meant:
     """As `_shown`, and the checker goes on with the value that is shown."""
     return Meant(message, f"write {entry(key, value)}", value)
+
+
+def _is_off(value: Json) -> bool:
+    return isinstance(value, str) and value.lower() in OFF_WORDS
 
 
 def _named(value: list[Json], section: str, sample: str) -> Meant:
@@ -264,7 +271,11 @@ def _presence(value: Json, key: str) -> Meant | None:
     names = value if isinstance(value, list) else []
     info: dict[str, Json] = {str(name): f"{{claims.{name}}}" for name in names}
     if isinstance(value, dict):
-        info = {k: v for k, v in value.items() if isinstance(v, str) and v.startswith("{")}
+        info = {
+            k: v
+            for k, v in value.items()
+            if isinstance(v, str) and v.startswith("{") and k != "info"
+        }
     message = "has fields for others to see outside of `info`"
     return _shown(message, key, {"info": info}) if info else None
 
@@ -423,7 +434,7 @@ def _hook(value: Json, key: str) -> Meant | None:
 
 def _require(value: Json, key: str) -> Meant | None:
     words = value if isinstance(value, list) else [value]
-    if not words or not all(isinstance(word, str) for word in words):
+    if not words or not all(isinstance(one, str) and not _is_off(one) for one in words):
         return None
     plain = [word for word in words if re.fullmatch(r"[\w:-]+", str(word))] or ["admin"]
     meant: Json = {"role": plain[0] if len(plain) == 1 else plain}
@@ -449,7 +460,7 @@ def _server(value: Json, key: str) -> Meant | None:
 
 
 def _ping(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or _is_off(value):
         return None
     if not isinstance(value, str):
         value = f"{value}s" if value < 1000 else f"{value / 1000:g}s"
@@ -462,6 +473,9 @@ def _broker(value: Json, key: str) -> Meant | None:
     if isinstance(inner, dict) and "host" in inner and not inner.keys() & {"url", "urls"}:
         help = f'write `broker: {{redis: {{url: "redis://{inner["host"]}:{inner.get("port", 6379)}/0"}}}}`'
         return Meant("takes the server as a URL", help)
+    word = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else ""
+    if word in ("memory", "valkey"):
+        return _shown(f"takes `{word}` as a word", key, word)
     is_flat = isinstance(inner, str) or (isinstance(value, dict) and inner is None)
     if is_flat or (isinstance(url, str) and (url in ("redis", "keydb") or "://" in url)):
         help = 'write `broker: {redis: {url: "${REDIS_URL}"}}`'
@@ -470,7 +484,7 @@ def _broker(value: Json, key: str) -> Meant | None:
 
 
 def _log(value: Json, key: str) -> Meant | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _is_off(value):
         return None
     word = "format" if value in ("auto", "console", "json") else "level"
     return _replaced("takes a mapping", key, {word: value})
@@ -496,7 +510,9 @@ def _backends(value: Json, key: str) -> Meant | None:
 
 
 def _deprecated(value: Json, key: str) -> Meant | None:
-    return _replaced("takes a mapping", key, {"note": value}) if isinstance(value, str) else None
+    if not isinstance(value, str) or _is_off(value):
+        return None
+    return _replaced("takes a mapping", key, {"note": value})
 
 
 MEANT: Final[Mapping[str, Reading]] = {

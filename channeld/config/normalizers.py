@@ -4,6 +4,7 @@
 out in full: `rooms: "{params.x}"` as `{join: [...]}`, `auth: none` as no names, a secret as a `Secret`.
 """
 
+import datetime as dt
 import hashlib
 import ipaddress
 import posixpath
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from channeld.config import scalars
-from channeld.config.checker import INVALID, Checker, Normalizer, Notation
+from channeld.config.checker import INVALID, Checker, Normalizer, Notation, is_off
 from channeld.config.language import Rule
 from channeld.config.model import MessageRate, Rate, Secret
 from channeld.config.scalars import BadScalar, UnixAddress
@@ -69,6 +70,8 @@ def _scalar(
         parsed = parse(value)
         if isinstance(parsed, BadScalar):
             help = _duration_help(value, rule, parsed) if code == "CH107" else ""
+            if is_off(value, rule):
+                help = f"remove it, or {help or f'write {parsed.write}'}"
             return _bad(checker, code, value, parsed, pointer, help)
         ends = range_of(parsed, rule)
         return checker.out_of_range(value, pointer, *ends) if any(ends) else parsed
@@ -119,7 +122,8 @@ def _address(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
         return checker.wrong_type(value, rule, pointer)
     parsed = scalars.parse_address(value)
     if isinstance(parsed, BadScalar):
-        return _bad(checker, "CH119", value, parsed, pointer)
+        help = "write an address such as `127.0.0.1:4001`" if value == "systemd" else ""
+        return _bad(checker, "CH119", value, parsed, pointer, help)
     if isinstance(parsed, UnixAddress):
         parsed = UnixAddress(beside(parsed.path, checker.place(pointer, False).file))
     return scalars.format_address(parsed)
@@ -130,7 +134,7 @@ def _listen(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
 
 
 def _network(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or is_off(value, rule):
         return checker.wrong_type(value, rule, pointer)
     try:
         return str(ipaddress.ip_network(value, strict=False))
@@ -146,7 +150,7 @@ def _path(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
 
 
 def _call(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or is_off(value, rule):
         return checker.wrong_type(value, rule, pointer)
     if re.search(rule["pattern"], value) and not value.endswith("\n"):
         return value
@@ -184,6 +188,18 @@ def _percentage(checker: Checker, value: Json, rule: Rule, pointer: str) -> obje
     return checker.refuse("CH120", value, words, pointer, "write a share such as `20%`")
 
 
+def _day(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
+    if not isinstance(value, str):
+        return checker.wrong_type(value, rule, pointer)
+    try:
+        dt.date.fromisoformat(value if re.fullmatch(rule["pattern"], value) else "")
+    except ValueError:
+        message = f"{checker.quote(value, pointer)} is not a day such as `2027-06-30`"
+        checker.find("CH120", message, pointer, "write a day such as `2027-06-30`")
+        return INVALID
+    return value
+
+
 def _health(checker: Checker, value: Json, rule: Rule, pointer: str) -> object:
     if not isinstance(value, str):
         return checker.wrong_type(value, rule, pointer)
@@ -208,6 +224,7 @@ NOTATIONS: Final[Mapping[str, Notation]] = {
     "call": _call,
     "token_source": _token_source,
     "percentage": _percentage,
+    "day": _day,
     "health": _health,
 }
 

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LOOSE_UNITS: Final = _MILLISECONDS | {"w": 604_800_000}
 _BYTES: Final[Mapping[str, int]] = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3} | {
     unit: 1024**power for power, unit in enumerate(("KiB", "MiB", "GiB"), 1)
 }
@@ -48,7 +49,7 @@ _SIZE = re.compile(r"(-?[0-9]{1,15})(B|kB|KiB|MB|MiB|GB|GiB)", re.ASCII)
 _RATE = re.compile(r"(-?[0-9]{1,9})/([smh])", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
-_LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)[\s_]*([a-zµ]{0,12})\.?[\s,]*")
+_LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(?![0-9])[\s_]*([a-zµ]{0,12})\.?[\s,]*")
 _LOOSE_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)[\s_]*([a-z]{1,9})")
 _LOOSE_RATE = re.compile(r"([0-9]{1,9})\s*(?:/|r?p|hz|per|a|an|each|every|\s)\s*1?\s*([a-z]{0,8})")
 # Lower case, as people write the units that follow.
@@ -60,6 +61,7 @@ _UNIT_WORDS: Final = {"": "s"} | {
         "m": "m min mins minute minutes",
         "h": "h hr hrs hour hours",
         "d": "d day days",
+        "w": "w week weeks",
     }.items()
     for word in words.split()
 }
@@ -229,9 +231,9 @@ def _duration_to_write(written: Json) -> str:
         unit = _UNIT_WORDS.get(match[2])
         if unit is None:
             break
-        total += float(match[1]) * _MILLISECONDS[unit]
+        total += float(match[1]) * _LOOSE_UNITS[unit]
         rest = rest[match.end() :]
-    if rest or not total:
+    if rest or total < 1:
         return "250ms, 10s, 5m, 1h or 7d"
     return format_duration(round(total) / 1000)
 

@@ -197,17 +197,15 @@ def read_sources(
 
 
 def _value(tree: Tree, environment: Environment) -> Json:
-    """The document's value with references replaced in the sections that take them."""
+    """The document's value, with references replaced in the sections that take them and refused in the others."""
     if not isinstance(tree.root, MapNode) or not isinstance(tree.value, dict):
         return tree.value
-    value = dict(tree.value)
-    for section in SECTIONS & value.keys():
-        value[section] = _replaced(tree, at("", section), environment)
-    return value
+    return {key: _replaced(tree, at("", key), environment) for key in tree.value}
 
 
 def _replaced(tree: Tree, pointer: str, environment: Environment) -> Json:
-    return build(tree.node(pointer), pointer, lambda n, below: environment.value(tree, n, below))
+    read = environment.value if pointer[1:] in SECTIONS else environment.refuse
+    return build(tree.node(pointer), pointer, lambda n, below: read(tree, n, below))
 
 
 def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str]]) -> list[Tree]:
@@ -215,7 +213,7 @@ def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str
     patterns = main.value.get("include") if isinstance(main.value, dict) else None
     found: list[Tree] = []
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
-        if not isinstance(pattern, str):
+        if not isinstance(pattern, str) or "${" in pattern:
             continue
         place = main.place(f"/include/{index}")
         names = sorted(list_files(posixpath.join(posixpath.dirname(main.file), pattern)))
@@ -284,7 +282,7 @@ def _add_names(
     into = value.get(section)
     if into is None:
         into = value[section] = {}
-    read = _replaced(tree, pointer, environment) if section in SECTIONS else tree.at(pointer)
+    read = _replaced(tree, pointer, environment)
     if not isinstance(into, dict) or not isinstance(read, dict):
         return
     for name, named in read.items():

@@ -671,3 +671,12 @@ def test_a_wrong_value_anywhere_is_reported_or_harmless(
     holder[key] = data.draw(st.sampled_from([None, 5, -1, 0.5, "?", True, [], {}, [[]], {"q": 1}]))
     config, report = structured(value)
     assert config is not None or report.errors
+
+
+@pytest.mark.parametrize("written", ['"${N:-2}"', "'${N:-2}'", "${N:-2}"])
+def test_a_variable_is_a_number_where_one_is_wanted_also_in_quotes(
+    load_config: Load, written: str
+) -> None:
+    config = load_config(BASE.replace("server: {}", f"server:\n  workers: {written}")).config
+    assert config is not None
+    assert config.server.workers == 2
