@@ -141,17 +141,17 @@ def drive(
 
 
 @contextlib.contextmanager
-def serving(broker: str) -> Iterator[tuple[int, int]]:
-    """The port and the process of a server."""
+def serving(config: str, source: Path = ROOT) -> Iterator[tuple[int, int]]:
+    """The port and the process of a server that serves the configuration, in which `PORT` stands for its port."""
     with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
         file = Path(folder, "channels.yaml")
-        file.write_text(CONFIG.replace("PORT", str(port)).replace("BROKER", broker))
+        file.write_text(config.replace("PORT", str(port)))
         command = [channeld_python(), "-m", "channeld", "run", str(file)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        environment = os.environ | {"PYTHONPATH": str(source)}
+        process = subprocess.Popen(command, cwd=source, env=environment, stdout=subprocess.PIPE)
         try:
             assert process.stdout is not None
             while not process.stdout.readline().startswith(b"channeld serves"):
@@ -168,7 +168,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for number in range(options.runs):
         for broker in ("memory", "valkey"):
-            with serving(broker) as (port, pid):
+            with serving(CONFIG.replace("BROKER", broker)) as (port, pid):
                 for rate in options.rates:
                     for work, (path, type, _) in WORKS.items():
                         found = drive(port, pid, path, type, rate, options.seconds)

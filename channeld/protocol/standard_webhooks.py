@@ -4,7 +4,6 @@ Hooks over HTTP and webhooks share it, so a backend verifies both with one libra
 """
 
 import base64
-import hashlib
 import hmac
 
 __all__ = ["signature", "signed_headers", "signing_key"]
@@ -34,7 +33,7 @@ def signature(secret: str, id: str, moment: int, body: bytes) -> str:
         body: the request's.
     """
     signed = f"{id}.{moment}.".encode() + body
-    digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
+    digest = hmac.digest(signing_key(secret), signed, "sha256")
     return f"v1,{base64.b64encode(digest).decode()}"
 
 

