@@ -1,7 +1,5 @@
 """`channeld access`: who may do what, proven from the file, for reviews, machines, or one person."""
 
-import difflib
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -10,8 +8,8 @@ import attrs
 import click
 import orjson
 
-from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
-from channeld.cli.output import Unreadable, one_document
+from channeld.cli.loading import DEFAULT_FILE, demand_valid
+from channeld.cli.output import JsonCommand, Unreadable, compare
 from channeld.cli.token import ClaimType
 from channeld.dev.rights import (
     TITLES,
@@ -23,6 +21,7 @@ from channeld.dev.rights import (
     rights_of,
 )
 from channeld.diagnostics.render.markdown import cell, code, table
+from channeld.plan.load import check
 from channeld.protocol.frames import Json
 
 __all__ = ["command"]
@@ -30,7 +29,7 @@ __all__ = ["command"]
 _MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
 
 
-@click.command("access")
+@click.command("access", cls=JsonCommand, empty={"channels": []})
 @click.argument("file", default=DEFAULT_FILE, type=click.Path())
 @click.option(
     "--format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True
@@ -54,22 +53,21 @@ def command(
     user: str | None,
     anonymous: bool,
     claims: Sequence[tuple[str, Json]],
-) -> None:
+) -> int:
     """Show who may connect, send, join, hear and read what.
 
     Everything is proven from the file; what a hook decides is said to be so.
     """
-    with one_document("channels", as_json=format == "json" and checked is None):
-        found = _found(file, user, dict(claims), anonymous=anonymous)
+    found = _found(file, user, dict(claims), anonymous=anonymous)
     if checked is not None:
-        is_json = checked.suffix == ".json"
-        _compare(checked, _json(found) if is_json else _markdown(found))
-    elif format == "json":
+        return _compare(checked, _json(found) if checked.suffix == ".json" else _markdown(found))
+    if format == "json":
         click.echo(_json(found), nl=False)
     elif format == "markdown":
         click.echo(_markdown(found), nl=False)
     else:
         click.echo("\n".join(_text(found)))
+    return 0
 
 
 def _found(
@@ -79,32 +77,21 @@ def _found(
         raise click.UsageError("--anonymous is for a client without a user and claims")
     if claims and user is None:
         raise click.UsageError("--claim needs --as USER")
-    outcome = check(file, import_hooks=False)
-    demand_valid(outcome)
-    assert outcome.config is not None  # noqa: S101 - demanded
+    plan = demand_valid(check(file, import_hooks=False))
     if user is None and not anonymous:
-        return rights(outcome.config)
-    assert outcome.plan is not None  # noqa: S101 - demanded
-    return rights_of(outcome.plan, Person(user=user, claims=claims))
+        return rights(plan.config)
+    return rights_of(plan, Person(user=user, claims=claims))
 
 
-def _compare(file: Path, text: str) -> None:
+def _compare(file: Path, text: str) -> int:
     try:
         there = file.read_text("utf-8")
     except OSError as error:
         raise Unreadable(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{file}: it is not UTF-8 text") from None
-    if there == text:
-        click.echo(f"{file} is up to date", err=True)
-        return
-    lines = difflib.unified_diff(
-        there.splitlines(keepends=True), text.splitlines(keepends=True), str(file), "now"
-    )
-    sys.stdout.writelines(lines)
-    raise click.ClickException(
-        f"{file} no longer says who may do what: review the change and write the file again"
-    )
+    refusal = f"{file} no longer says who may do what: review the change and write the file again"
+    return compare(file, there, text, refusal)
 
 
 def _json(found: Sequence[ChannelRights]) -> str:

@@ -14,7 +14,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config, dev_server
-from channeld.cli.output import Unreadable
+from channeld.cli.output import JsonCommand, Unreadable
 from channeld.config.reachable import reachable
 from channeld.protocol.frames import Json
 from channeld.telemetry import escaped
@@ -185,20 +185,20 @@ def publish(  # noqa: PLR0913 - one for each option
     click.echo(orjson.dumps({**told, "nodes": out.nodes}).decode())
 
 
-@click.command("presence")
+@click.command("presence", cls=JsonCommand, empty={"users": []})
 @click.argument("channel")
 @click.argument("room")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option("--format", type=click.Choice(["text", "json"]), default="text")
 @_with_server
 def presence(
-    *, channel: str, room: str, form: str, file: str, url: str | None, key: str | None
+    *, channel: str, room: str, format: str, file: str, url: str | None, key: str | None
 ) -> None:
     """Show who is in a room of a running server."""
     with _server(file, url, key).client() as client:
         pages = [client.presence(channel, room, limit=_PAGE)]
         while pages[-1].next is not None:
             pages.append(client.presence(channel, room, limit=_PAGE, after=pages[-1].next))
-    if form == "json":
+    if format == "json":
         click.echo(orjson.dumps(_as_json(pages), option=orjson.OPT_INDENT_2).decode())
         return
     for user in (user for page in pages for user in page.users):

@@ -16,11 +16,12 @@ import click
 import orjson
 import trio
 
-from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
-from channeld.cli.output import Unreadable, one_document
+from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
+from channeld.cli.output import JsonCommand, Unreadable
 from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
 from channeld.dev.address import BadAddress, resolve
+from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
 
@@ -32,7 +33,7 @@ _BAR = "▇"
 _LONGEST_BAR = 40
 
 
-@click.command("bench")
+@click.command("bench", cls=JsonCommand, empty={"messages": []})
 @click.argument("file", default=DEFAULT_FILE, type=click.Path())
 @click.option("--clients", type=click.IntRange(1, 20_000), default=100, show_default=True)
 @click.option("--for", "seconds", type=DurationType(), default="10s", show_default=True)
@@ -56,8 +57,7 @@ def command(  # noqa: PLR0913 - one for each option
     delivery is counted. Ctrl-C ends it and shows what came so far. Exit status: 1 if a delivery was lost or the server was
     away. Refusals are counted and are fine.
     """
-    with one_document("messages", as_json=as_json):
-        result = _loaded(file, clients, seconds, names, url, anywhere=anywhere)
+    result = _loaded(file, clients, seconds, names, url, anywhere=anywhere)
     _clear_progress()
     if as_json:
         click.echo(orjson.dumps(_document(result), option=orjson.OPT_INDENT_2))
@@ -79,10 +79,7 @@ def _loaded(
 ) -> LoadResult:
     base = _base(url, anywhere=anywhere) if url is not None else None
     environ = DevEnvironment(environ_of(file) if base is not None else os.environ)
-    checked = check(file, environ=environ, import_hooks=False)
-    demand_valid(checked)
-    plan = checked.plan
-    assert plan is not None  # noqa: S101 - demanded
+    plan = demand_valid(check(file, environ=environ, import_hooks=False))
     channels = _channels(plan, names)
     if base is None and plan.server.tls is not None:
         raise click.ClickException("the server speaks TLS: start it, and load it with --url")

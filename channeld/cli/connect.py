@@ -10,8 +10,10 @@ import attrs
 import click
 
 from channeld.auth.types import authenticator
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid, dev_server, environ_of
+from channeld.cli.loading import DEFAULT_FILE, demand_valid, dev_server, environ_of
 from channeld.cli.token import ClaimType, DurationType, minted
+from channeld.plan.load import check
+from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def command(ctx: click.Context, /, **options: object) -> int:
 
     demand_new_file(file)
     url = start.here.url
-    with recorded(file, ctx.params["config"], start.checked, url, start.token) as recording:
+    with recorded(file, ctx.params["config"], start.plan, url, start.token) as recording:
         return _connect(ctx, start.opening, lambda screen: RecordingScreen(screen, recording))
 
 
@@ -99,7 +101,7 @@ class _Start:
     here: "Opening"
     opening: "Opening"
     token: str | None = attrs.field(default=None, repr=False)
-    checked: Checked | None = None
+    plan: Plan | None = None
 
 
 def _start(ctx: click.Context) -> _Start:
@@ -114,36 +116,36 @@ def _start(ctx: click.Context) -> _Start:
     # Made-up secrets sign for the server that made them up, and for no other.
     is_there = running is not None and running.is_at(url)
     environ = environ_of(given["config"]) if is_there else os.environ
-    checked = check(given["config"], import_hooks=False, environ=environ) if needs_config else None
-    if checked is not None:
-        demand_valid(checked)
+    plan = None
+    if needs_config:
+        plan = demand_valid(check(given["config"], import_hooks=False, environ=environ))
     try:
-        here = address.resolve(url, checked.config.server if checked and checked.config else None)
+        here = address.resolve(url, plan.config.server if plan is not None else None)
     except address.BadAddress as error:
         raise click.UsageError(str(error)) from None
     token, auth = given["token"], given["auth"]
-    if given["user"] is not None and checked is not None:
-        auth = auth or _authenticator(checked, here.url)
-        token = minted(checked, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
+    if given["user"] is not None and plan is not None:
+        auth = auth or _authenticator(plan, here.url)
+        token = minted(plan, auth, given["user"], dict(given["claims"]), 3600, guesses=is_there)
     opening = here
     if token is not None:
-        opening = address.with_token(here, token, _token_from(checked, auth))
-    return _Start(here=here, opening=opening, token=token, checked=checked)
+        opening = address.with_token(here, token, _token_from(plan, auth))
+    return _Start(here=here, opening=opening, token=token, plan=plan)
 
 
-def _authenticator(checked: Checked, url: str) -> str | None:
+def _authenticator(plan: Plan, url: str) -> str | None:
     """The first authenticator of the channel at that URL that signs with a secret; None: let the token tool choose."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - with the client
 
-    match = checked.plan.match(urlsplit(url).path) if checked.plan is not None else None
+    match = plan.match(urlsplit(url).path)
     for auth in match.channel.auth if match is not None else ():
         if auth.type.can_mint():
             return auth.name
     return None
 
 
-def _token_from(checked: Checked | None, auth: str | None) -> tuple[str, ...]:
-    declared = checked.config.auth.get(auth or "") if checked and checked.config else None
+def _token_from(plan: Plan | None, auth: str | None) -> tuple[str, ...]:
+    declared = plan.config.auth.get(auth or "") if plan is not None else None
     return authenticator(declared).token_from() if declared is not None else ("query",)
 
 

@@ -6,25 +6,21 @@ from typing import Final
 
 import click
 
-from channeld.cli.loading import DEFAULT_FILE, check
-from channeld.cli.output import Unreadable, has_colour
+from channeld.cli.loading import DEFAULT_FILE
+from channeld.cli.output import JsonCommand, Unreadable, has_colour
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import Joined, render_text
 from channeld.diff.accept import accept
 from channeld.diff.change import Change, Level
 from channeld.diff.changes import changes
-from channeld.diff.render import (
-    render_failure,
-    render_github,
-    render_json,
-    render_markdown,
-)
+from channeld.diff.render import EMPTY, render_github, render_json, render_markdown
 from channeld.diff.revisions import Located, NoRevision, file_of, locate
 from channeld.diff.rights import right_changes
 from channeld.diff.side import Side, Unloaded, load_side
 from channeld.diff.text import Outcome
 from channeld.diff.text import render_text as render_changes
+from channeld.plan.load import check
 
 __all__ = ["command"]
 
@@ -32,7 +28,7 @@ FORMATS: Final = ("text", "json", "github", "markdown")
 FAILS: Final = ("breaking", "dangerous", "security", "never")
 
 
-@click.command("diff")
+@click.command("diff", cls=JsonCommand, empty=EMPTY)
 @click.argument("old")
 @click.argument("new", default=DEFAULT_FILE)
 @click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
@@ -50,18 +46,9 @@ def command(old: str, new: str, format: str, fail_on: str, everything: bool) -> 
     Each is a file, REV:PATH (a file in a git revision), or git:REV (the other one's file at that revision). Exit status: 1
     if a change breaks clients and is not listed in diff.accept, 2 if either cannot be read.
     """
-    try:
-        was, now = _sides(old, new)
-        outcome = _outcome(was, now, everything)
-        text = _rendered(format, outcome, was, now)
-    except (
-        Exception
-    ) as error:  # a bug of ours as well: anyone who parses the output still gets one document
-        if format == "json":
-            reason = error.message if isinstance(error, click.ClickException) else "internal error"
-            click.echo(render_failure(old, new, reason), nl=False)
-        raise
-    click.echo(text, nl=False)
+    was, now = _sides(old, new)
+    outcome = _outcome(was, now, everything)
+    click.echo(_rendered(format, outcome, was, now), nl=False)
     return 1 if any(_fails(change, fail_on) for change in outcome.changes) else 0
 
 
@@ -110,15 +97,12 @@ def _demand_compiled(new: Located) -> None:
     # Hook modules are those of the working folder, whatever the revision.
     errors = [one for one in checked.report.errors if not (new.prefix and one.code[:3] == "CH5")]
     if errors:
-        report = Report()
-        report.extend(errors)
-        _show(report, checked.sources)
+        _show(Report(errors), checked.sources)
         raise click.ClickException(f"{new.name} is not valid")
 
 
 def _show(report: Report, sources: Sources) -> None:
-    errors = Report()
-    errors.extend(report.errors)
+    errors = Report(report.errors)
     click.echo(render_text(errors, sources, colour=has_colour(sys.stderr)), err=True)
 
 

@@ -10,9 +10,10 @@ import click
 import orjson
 
 from channeld.cli.links import NoLink, path_of
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
-from channeld.cli.output import has_colour, one_document
+from channeld.cli.loading import DEFAULT_FILE, demand_valid
+from channeld.cli.output import has_colour
 from channeld.diagnostics.render.painter import Painter
+from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.outcome import Status
@@ -41,12 +42,12 @@ def parse_backends(
     return found
 
 
-def _demand_backends(checked: Checked, backends: Mapping[str, str]) -> None:
-    known = checked.config.backends if checked.config is not None else {}
+def _demand_backends(file: str, plan: Plan, backends: Mapping[str, str]) -> None:
+    known = plan.config.backends
     for name in backends:
         if name not in known:
             hint = did_you_mean(name, known) or f"there are {', '.join(known) or 'none'}"
-            raise click.UsageError(f"{checked.file} has no backend '{name}': {hint}")
+            raise click.UsageError(f"{file} has no backend '{name}': {hint}")
 
 
 def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) -> int:
@@ -59,14 +60,12 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
         raise click.UsageError("--fuzz takes one configuration")
     if format not in ("text", "json"):
         raise click.UsageError(f"--fuzz has no format {format}: text or json")
-    with one_document("hooks", as_json=format == "json"):
-        checked = check(files[0] if files else DEFAULT_FILE)
-        demand_valid(checked)
-        assert checked.plan is not None  # noqa: S101 - demanded
-        _demand_backends(checked, options.backends)
+    checked = check(files[0] if files else DEFAULT_FILE)
+    plan = demand_valid(checked)
+    _demand_backends(checked.file, plan, options.backends)
     found = []
     painter = Painter(has_colour(sys.stdout))
-    for one in fuzz(checked, count, partial(_path, checked.plan), options=options):
+    for one in fuzz(checked, count, partial(_path, plan), options=options):
         found.append(one)
         if format == "text":
             click.echo(_shown(one, painter))

@@ -14,47 +14,29 @@ from channeld.config.model import Config
 from channeld.dev import dev_file
 from channeld.dev.dev_file import DevServer
 from channeld.diagnostics.diagnostic import Report
-from channeld.plan.load import STDIN, Checked, check, check_any
-
-__all__ = [
-    "DEFAULT_FILE",
-    "STDIN",
-    "Checked",
-    "check",
-    "check_any",
-    "checked_config",
-    "demand_valid",
-    "dev_server",
-    "environ_of",
-]
+from channeld.plan.load import STDIN, Checked, check
+from channeld.plan.plan import Plan
 
 DEFAULT_FILE: Final = "channels.yaml"
 
 
-def demand_valid(checked: Checked) -> None:
-    """For commands that need a valid configuration: show its errors on stderr and end the command.
+def demand_valid(checked: Checked) -> Plan:
+    """The plan, for commands that need a valid configuration; where it is not, its errors are shown on stderr.
 
     Raises:
         click.ClickException: there are errors (exit 1), or the file cannot be read (exit 2).
     """
     if checked.unreadable:
-        raise Unreadable(f"{checked.file}: {checked.unreadable}{_hint(checked.file)}")
-    if not checked.report.errors and checked.config is not None:
-        return
+        hint = "; name the file, go to its folder, or create a project with `channeld init`"
+        hint = hint if checked.file == DEFAULT_FILE else ""
+        raise Unreadable(f"{checked.file}: {checked.unreadable}{hint}")
+    if checked.plan is not None:
+        return checked.plan
     from channeld.diagnostics.render import render_text  # noqa: PLC0415 - only when there is something to show
 
-    errors = Report()
-    errors.extend(checked.report.errors)
+    errors = Report(checked.report.errors)
     click.echo(render_text(errors, checked.sources, colour=has_colour(sys.stderr)), err=True)
     raise click.ClickException(f"{checked.file} is not valid")
-
-
-def _hint(file: str) -> str:
-    return (
-        "; name the file, go to its folder, or create a project with `channeld init`"
-        if file == DEFAULT_FILE
-        else ""
-    )
 
 
 def dev_server(file: str) -> DevServer | None:
@@ -74,7 +56,4 @@ def checked_config(file: str) -> Config:
     Raises:
         click.ClickException: as `demand_valid`.
     """
-    checked = check(file, import_hooks=False, environ=environ_of(file))
-    demand_valid(checked)
-    assert checked.config is not None  # noqa: S101 - demanded
-    return checked.config
+    return demand_valid(check(file, import_hooks=False, environ=environ_of(file))).config

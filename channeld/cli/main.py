@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 import click
 
 from channeld import __version__
+from channeld.cli.interrupt import raise_again
 from channeld.groups import only
 from channeld.suggest import closest
 
@@ -77,6 +78,7 @@ def _imported(module: str) -> ModuleType:
     finally:
         gc.freeze()
         gc.enable()
+        raise_again()
 
 
 class _Commands(click.Group):

@@ -9,10 +9,11 @@ import trio
 
 from channeld.app import App, Forced
 from channeld.cli.binding import bind_or_explain
-from channeld.cli.loading import DEFAULT_FILE, check, demand_valid
+from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.run import DevEnvironment
 from channeld.cli.token import DurationType
 from channeld.config.scalars import TcpAddress, parse_address
+from channeld.plan.load import check
 from channeld.scenarios.mock import agreeing, make_up, mock_app
 from channeld.server.log_writer import off_the_loop
 from channeld.telemetry import configure
@@ -48,12 +49,10 @@ def command(*, file: str, bind: str, public: bool, every: float) -> None:
         raise click.UsageError(
             f"{bind} can be reached from other machines, and a mock lets anyone in: add --public if that is meant"
         )
-    checked = check(file, environ=DevEnvironment(os.environ), import_hooks=False)
-    demand_valid(checked)
-    assert checked.plan is not None  # noqa: S101 - demanded
+    plan = demand_valid(check(file, environ=DevEnvironment(os.environ), import_hooks=False))
     configure("auto", "warning")
     sockets = bind_or_explain([bind], how="To use another address: --bind HOST:PORT")
-    app = mock_app(agreeing(checked.plan), partial(_say, sorted(checked.plan.channels)))
+    app = mock_app(agreeing(plan), partial(_say, sorted(plan.channels)))
     try:
         off_the_loop()(trio.run)(partial(_serve, app, sockets, every))
     except Forced:

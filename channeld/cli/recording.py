@@ -12,9 +12,10 @@ import click
 
 from channeld.auth.places import placed
 from channeld.auth.types import authenticator
-from channeld.cli.loading import Checked, check
 from channeld.cli.run import DevEnvironment
 from channeld.dev.client import Screen
+from channeld.plan.load import check
+from channeld.plan.plan import Plan
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
 from channeld.scenarios.recording import Recording, client_of
@@ -63,22 +64,22 @@ def demand_new_file(file: str) -> None:
 
 @contextmanager
 def recorded(
-    file: str, config: str, checked: Checked | None, url: str, token: str | None
+    file: str, config: str, plan: Plan | None, url: str, token: str | None
 ) -> Iterator[Recording]:
     """A recording that is written to `file` at the end, whatever ends it.
 
     Args:
         file: where to; it must not exist.
         config: the configuration's file, of which the scenario is.
-        checked: what is known of it; None: it has not been read yet, and need not be there.
+        plan: what it says; None: it has not been read yet, and need not be there.
         url: what is connected to, without the token that the command adds.
         token: that token.
     """
-    found = checked or check(config, import_hooks=False, environ=DevEnvironment(os.environ))
-    plan = found.plan
+    if plan is None:
+        plan = check(config, import_hooks=False, environ=DevEnvironment(os.environ)).plan
     if plan is None and Path(config).is_file():
         click.echo(f"Warning: {config} is not valid, so sensitive values are not masked", err=True)
-    client = client_of(url, token, _token_places(found))
+    client = client_of(url, token, _token_places(plan))
     match = plan.match(urlsplit(url).path) if plan is not None else None
     if match is not None and not match.channel.auth:
         client = {"path": client["path"]}
@@ -103,8 +104,8 @@ def recorded(
         click.echo(f"recorded in {file}", err=True)
 
 
-def _token_places(checked: Checked) -> set[str]:
+def _token_places(plan: Plan | None) -> set[str]:
     """The query parameters in which authenticators look for tokens."""
-    auths = checked.config.auth.values() if checked.config is not None else ()
+    auths = plan.config.auth.values() if plan is not None else ()
     places = [placed(word) for auth in auths for word in authenticator(auth).token_from()]
     return {name for kind, name in places if kind == "query"}

@@ -9,7 +9,7 @@ import click
 import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, checked_config
-from channeld.cli.output import one_document
+from channeld.cli.output import JsonCommand
 from channeld.dev.routes_table import Row, rows
 
 __all__ = ["command"]
@@ -19,13 +19,12 @@ _NARROW = 72
 """Columns below which six cells beside each other would break words; lines that the terminal wraps can still be read."""
 
 
-@click.command("routes")
+@click.command("routes", cls=JsonCommand, empty={"routes": []})
 @click.argument("file", default=DEFAULT_FILE, type=click.Path())
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(file: str, format: str) -> None:
     """Show which messages exist, who may send them and who receives them."""
-    with one_document("routes", as_json=format == "json"):
-        found = list(rows(checked_config(file)))
+    found = list(rows(checked_config(file)))
     if format == "json":
         document = {"version": 1, "routes": [attrs.asdict(row) for row in found]}
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))

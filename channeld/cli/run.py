@@ -22,7 +22,7 @@ from channeld.broker.brokers import kind_of
 from channeld.cli.announcer import Announcer
 from channeld.cli.api_side import bind_api, console_url, parts_of_console, with_dev_api
 from channeld.cli.binding import bind_nearby, bind_or_explain
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid
+from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import Unreadable, has_colour
 from channeld.cli.ready import Manner
 from channeld.cli.watching import Watched, watch
@@ -30,6 +30,7 @@ from channeld.cli.workers import lead, report_for_duty, worker_command
 from channeld.config.model import Drain, Tls
 from channeld.config.scalars import BadScalar, parse_address
 from channeld.diagnostics.diagnostic import Report
+from channeld.plan.load import Checked, check
 from channeld.plan.plan import Plan
 from channeld.server.broker_link import ALONE
 from channeld.server.listener import tls_context
@@ -98,10 +99,8 @@ class _Loader:
         self.watched.take(files, checked.plan)
         return checked
 
-    def plan_of(self, checked: Checked) -> Plan:
-        assert checked.plan is not None  # noqa: S101 - the caller has looked
-        server = checked.plan.server
-        config = checked.plan.config
+    def plan_of(self, plan: Plan) -> Plan:
+        server, config = plan.server, plan.config
         if self.dev:
             # Nobody waits for a development server to say goodbye.
             server = attrs.evolve(server, allowed_origins="localhost", drain=Drain(over=0.0))
@@ -110,7 +109,7 @@ class _Loader:
             config = attrs.evolve(config, log=attrs.evolve(config.log, format=self.log_format))
         if self.workers is not None:
             server = attrs.evolve(server, workers=self.workers)
-        return attrs.evolve(checked.plan, server=server, config=config)
+        return attrs.evolve(plan, server=server, config=config)
 
     def reload(self, shown: "_Shown") -> Plan | Report:
         checked = self.check()
@@ -118,7 +117,7 @@ class _Loader:
         if checked.plan is None:
             return checked.report
         shown.valid = checked
-        plan = self.plan_of(checked)
+        plan = self.plan_of(checked.plan)
         if shown.announcer is not None:
             shown.announcer.reloaded(plan)
         return plan
@@ -218,8 +217,7 @@ def command(  # noqa: PLR0913 - one for each option
     loader = _Loader(
         file=file, environ=known, dev=dev, workers=workers, other=other, log_format=log_format
     )
-    shown = _first_check(loader, is_worker=parent is not None)
-    plan = loader.plan_of(shown.checked)
+    shown, plan = _first_check(loader, is_worker=parent is not None)
     number = parent.spec.number if parent else None
     configure(plan.config.log.format, plan.config.log.level, worker=number)
     if take_over and parent is None:
@@ -282,18 +280,17 @@ def _judge_take_over(plan: Plan) -> None:
         click.echo(_APART, err=True)
 
 
-def _first_check(loader: _Loader, *, is_worker: bool) -> _Shown:
+def _first_check(loader: _Loader, *, is_worker: bool) -> tuple[_Shown, Plan]:
     """The valid configuration, its warnings shown; the one to compare with is valid as well."""
     checked = loader.check()
-    _demand_valid(checked, dev=loader.dev)
+    plan = loader.plan_of(_demand_valid(checked, dev=loader.dev))
     loader.shadow = _plan_of_shadow(loader.other, loader)
     shown = _Shown(checked, checked)
     if checked.report.warnings and not is_worker:
-        shown.report(_warnings(checked.report))
-    plan = loader.plan_of(checked)
+        shown.report(Report(checked.report.warnings))
     if plan.server.workers > 1 and not kind_of(plan.config.broker).is_shared:
         raise click.UsageError("--workers over 1 needs a broker that processes share")
-    return shown
+    return shown, plan
 
 
 def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
@@ -303,12 +300,10 @@ def _plan_of_shadow(file: str | None, loader: _Loader) -> Plan | None:
     if file == "-":
         raise click.UsageError("--shadow takes the name of a file")
     checked = check(file, environ=loader.environ, import_hooks=False, missing_is_error=True)
-    demand_valid(checked)
-    assert checked.plan is not None  # noqa: S101 - demanded
+    plan = demand_valid(checked)
     if not loader.dev:
-        return checked.plan
-    server = attrs.evolve(checked.plan.server, allowed_origins="localhost")
-    return attrs.evolve(checked.plan, server=server)
+        return plan
+    return attrs.evolve(plan, server=attrs.evolve(plan.server, allowed_origins="localhost"))
 
 
 def spare_collector() -> None:
@@ -367,9 +362,9 @@ def _make_app(  # noqa: PLR0913 - what it is made of
     return app
 
 
-def _demand_valid(checked: Checked, *, dev: bool) -> None:
+def _demand_valid(checked: Checked, *, dev: bool) -> Plan:
     try:
-        demand_valid(checked)
+        return demand_valid(checked)
     except click.ClickException:
         if not dev and any(found.code == UNSET_VARIABLE for found in checked.report.errors):
             hint = "For development, `channeld run --dev` makes up each secret that is not set."
@@ -439,9 +434,3 @@ def _program() -> str:
         return f"{Path(sys.executable).name} -m channeld"
     here = called.absolute()
     return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
-
-
-def _warnings(report: Report) -> Report:
-    warnings = Report()
-    warnings.extend(report.warnings)
-    return warnings

@@ -11,7 +11,7 @@ import attrs
 import click
 
 from channeld.cli.fuzzing import fuzz_hooks, parse_backends
-from channeld.cli.output import Unreadable, has_colour
+from channeld.cli.output import JsonCommand, Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
 from channeld.diagnostics.render.painter import Painter
@@ -19,10 +19,9 @@ from channeld.scenarios.coverage import Coverage, cover, percent
 from channeld.scenarios.github import render_github_outcomes
 from channeld.scenarios.json import render_json_outcomes
 from channeld.scenarios.junit import render_junit_outcomes
-from channeld.scenarios.outcome import FileResult, Status
+from channeld.scenarios.outcome import FileResult, Status, texts_of
 from channeld.scenarios.suite import Options, find_files, run_files
 from channeld.scenarios.text import render_outcome, summary
-from channeld.scenarios.texts import FileTexts
 from channeld.suggest import did_you_mean
 
 __all__ = ["command"]
@@ -30,7 +29,7 @@ __all__ = ["command"]
 FORMATS: Final = ("text", "json", "junit", "github")
 
 
-@click.command("test")
+@click.command("test", cls=JsonCommand, empty={"scenarios": [], "hooks": [], "summary": None})
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option(
     "-k", "select", metavar="TEXT", default="", help="Run only scenarios whose name contains TEXT."
@@ -103,11 +102,13 @@ def command(  # noqa: PLR0913, PLR0917 - click hands over each option by itself
                 view.show(result)
         _demand_scenarios(results, select)
         _demand_backends(results, backends)
-    except click.ClickException:
-        # Anyone who parses the output still gets one document.
-        if format in {"json", "junit"}:
-            _show_all(format, results, 0.0, None)
-        raise
+    except click.ClickException as error:
+        if format not in {"json", "junit"}:
+            raise
+        # Anyone who parses the output still gets one document, with what there is.
+        _show_all(format, results, 0.0, None)
+        error.show()
+        return error.exit_code
     seconds = time.perf_counter() - started
     covered = None
     if coverage or min_coverage is not None:
@@ -156,9 +157,8 @@ class _View:
         if result.unreadable:
             click.echo(f"{result.file}: {result.unreadable}", err=True)
         if result.diagnostics:
-            report = Report()
-            report.extend(result.diagnostics)
-            click.echo(render_text(report, FileTexts((result,)), colour=self.colour))
+            report = Report(result.diagnostics)
+            click.echo(render_text(report, texts_of([result]), colour=self.colour))
         for outcome in result.outcomes:
             if self.verbose or outcome.status is not Status.PASS:
                 text = render_outcome(outcome, result.text, painter)

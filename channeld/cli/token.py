@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from channeld.cli.links import likely_claims
-from channeld.cli.loading import DEFAULT_FILE, Checked, check, demand_valid, environ_of
+from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
 from channeld.config.scalars import BadScalar, parse_duration
 from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
+from channeld.plan.load import check
+from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Validator
 
@@ -80,13 +82,12 @@ def command(
 
     Claim values are parsed as JSON if possible: --claim admin=true --claim 'rooms=["a"]' --claim name=Ann
     """
-    checked = check(file, import_hooks=False, environ=environ_of(file))
-    demand_valid(checked)
-    click.echo(minted(checked, auth, user, dict(claims), expires))
+    plan = demand_valid(check(file, import_hooks=False, environ=environ_of(file)))
+    click.echo(minted(plan, auth, user, dict(claims), expires))
 
 
 def minted(
-    checked: Checked,
+    plan: Plan,
     auth: str | None,
     user: str,
     claims: Mapping[str, Json],
@@ -101,30 +102,26 @@ def minted(
     Raises:
         click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
     """
-    assert checked.config is not None  # noqa: S101 - the caller has demanded a valid configuration
     try:
-        minter = choose(checked.config.auth, auth)
+        minter = choose(plan.config.auth, auth)
         if guesses:
-            claims = {**likely_claims(_validator(checked, minter), user), **claims}
+            claims = {**likely_claims(_validator(plan, minter), user), **claims}
         payload = minter.claims_for(user, claims, now=time.time(), lifetime=lifetime)
         token = minter.mint(payload)
     except CannotMint as error:
         raise click.ClickException(str(error)) from None
-    _warn_of_claims(checked, minter, payload)
+    _warn_of_claims(plan, minter, payload)
     return token
 
 
-def _validator(checked: Checked, minter: Minter) -> Validator | None:
+def _validator(plan: Plan, minter: Minter) -> Validator | None:
     """Of the claims of tokens that channels take; None where no channel does, or without a schema."""
-    plans = checked.plan.channels.values() if checked.plan is not None else ()
-    schemas = (
-        auth.compiled.claims for plan in plans for auth in plan.auth if auth.name == minter.name
-    )
-    return next(schemas, None)
+    auths = (auth for channel in plan.channels.values() for auth in channel.auth)
+    return next((auth.compiled.claims for auth in auths if auth.name == minter.name), None)
 
 
-def _warn_of_claims(checked: Checked, minter: Minter, payload: dict[str, Json]) -> None:
-    schema = _validator(checked, minter)
+def _warn_of_claims(plan: Plan, minter: Minter, payload: dict[str, Json]) -> None:
+    schema = _validator(plan, minter)
     for violation in schema.explain(payload) if schema is not None else ():
         where = f"{violation.path}: " if violation.path else ""
         click.echo(

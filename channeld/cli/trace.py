@@ -8,9 +8,10 @@ import attrs
 import click
 import orjson
 
-from channeld.cli.loading import DEFAULT_FILE, check, demand_valid, environ_of
-from channeld.cli.output import one_document
+from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
+from channeld.cli.output import JsonCommand
 from channeld.cli.token import ClaimType
+from channeld.plan.load import check
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
 from channeld.telemetry import silenced
@@ -20,7 +21,7 @@ __all__ = ["command", "document"]
 _MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
 
 
-@click.command("trace")
+@click.command("trace", cls=JsonCommand, empty={"steps": []})
 @click.argument("path")
 @click.argument("frame", required=False)
 @click.option("--config", "file", default=DEFAULT_FILE, type=click.Path(), metavar="FILE")
@@ -41,21 +42,20 @@ def command(  # noqa: PLR0913 - one for each option
     claims: Sequence[tuple[str, Json]],
     no_hooks: bool,
     format: str,
-) -> None:
+) -> int:
     """Follow one handshake, or one message, step by step.
 
     PATH alone is the handshake; FRAME is a message as JSON, sent by the client that was let in. No server is needed: the
     engine runs in memory. Exit 1 when it is refused.
     """
-    with one_document("steps", as_json=format == "json"):
-        if token is not None and user is not None:
-            raise click.UsageError("--token says who connects, and so does --user: give only one")
-        if claims and user is None:
-            raise click.UsageError("--claim needs --user USER")
-        if not path.startswith("/"):
-            raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
-        checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
-        demand_valid(checked)
+    if token is not None and user is not None:
+        raise click.UsageError("--token says who connects, and so does --user: give only one")
+    if claims and user is None:
+        raise click.UsageError("--claim needs --user USER")
+    if not path.startswith("/"):
+        raise click.BadParameter(f"'{path}' does not begin with '/'", param_hint="PATH")
+    checked = check(file, import_hooks=not no_hooks, environ=environ_of(file))
+    demand_valid(checked)
     visitor = Visitor(user=user, claims=dict(claims), token=token)
     with silenced():  # what they would say is said by the steps, without what is sensitive
         found = trace(checked, path, frame, visitor, wall=time.time(), run_hooks=not no_hooks)
@@ -63,8 +63,7 @@ def command(  # noqa: PLR0913 - one for each option
         click.echo(json.dumps(document(found), indent=2))
     else:
         click.echo("\n".join(_text(found, is_message=frame is not None)))
-    if found.refused is not None:
-        raise click.exceptions.Exit(1)
+    return 0 if found.refused is None else 1
 
 
 def document(found: Trace) -> dict[str, Json]:

@@ -11,12 +11,13 @@ import attrs
 import click
 
 from channeld import __version__
-from channeld.cli.loading import DEFAULT_FILE, Checked, check_any
-from channeld.cli.output import has_colour
+from channeld.cli.loading import DEFAULT_FILE
+from channeld.cli.output import JsonCommand, has_colour
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.diagnostics.render import (
     Joined,
+    OneText,
     render_github,
     render_json,
     render_junit,
@@ -24,6 +25,7 @@ from channeld.diagnostics.render import (
     render_text,
     summary,
 )
+from channeld.plan.load import Checked, check_any
 
 __all__ = ["command", "configurations"]
 
@@ -33,7 +35,7 @@ _SCENARIOS: Final = (".test.yaml", ".test.yml")
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
 
 
-@click.command("validate")
+@click.command("validate", cls=JsonCommand, empty={"files": [], "diagnostics": [], "summary": None})
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @click.option("--format", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings, not only on errors.")
@@ -53,15 +55,10 @@ def command(
     """
     names = list(dict.fromkeys(configurations(files or (DEFAULT_FILE,))))
     colour = output is None and has_colour(sys.stdout)
-    try:
-        checked = list(_checked(names, import_hooks=not no_hooks))
-        report, texts = _joined(checked)
-        text = _rendered(format, report, texts, strict=strict, colour=colour)
-    except Exception:
-        # A bug of ours: anyone who parses the output still gets one document, and never takes it for a good result.
-        if format == "json":
-            click.echo('{"version": 1, "files": [], "diagnostics": [], "summary": null}')
-        raise
+    checked = list(_checked(names, import_hooks=not no_hooks))
+    report = Report(found for each in checked for found in each.report)
+    texts = Joined(tuple(each.sources for each in checked))
+    text = _rendered(format, report, texts, strict=strict, colour=colour)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -75,25 +72,8 @@ class _ScenarioFile:
     """A scenario file that was read and not run: what a report needs of it, as `Checked` has it."""
 
     report: Report
-    sources: "_OneText"
+    sources: OneText
     unreadable: str
-
-
-@attrs.frozen
-class _OneText:
-    """A scenario file's text as `diagnostics.render.Texts`."""
-
-    _file: str
-    _text: str
-
-    @property
-    def files(self) -> list[str]:
-        """The file itself."""
-        return [self._file]
-
-    def text(self, file: str) -> str | None:
-        """Its text; None for any other file."""
-        return self._text if file == self._file else None
 
 
 def _checked(names: list[str], *, import_hooks: bool) -> Iterator[Checked | _ScenarioFile]:
@@ -118,14 +98,7 @@ def _scenario_files(
             help = "check its name, and that this user may read it"
             parsed.report.add(diagnose("CH117", message, Place(name), help=help))
         report = runs.check(parsed, told)
-        yield _ScenarioFile(report, _OneText(name, parsed.text), parsed.unreadable)
-
-
-def _joined(checked: Iterable[Checked | _ScenarioFile]) -> tuple[Report, Joined]:
-    report = Report()
-    for each in checked:
-        report.extend(each.report)
-    return report, Joined(tuple(each.sources for each in checked))
+        yield _ScenarioFile(report, OneText(name, parsed.text), parsed.unreadable)
 
 
 def _rendered(format: str, report: Report, texts: Joined, *, strict: bool, colour: bool) -> str:

@@ -59,19 +59,16 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
 
 
-@attrs.define(eq=False)
 class Report:
     """Findings in the order they were made; `sorted()` gives file order. Adding never raises."""
 
-    _diagnostics: list[Diagnostic] = attrs.field(factory=list, init=False)
-    _seen: set[tuple[str, Place]] = attrs.field(factory=set, init=False)
+    def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        self._found: dict[tuple[str, Place], Diagnostic] = {}
+        self.extend(diagnostics)
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a finding, unless the same one (code and place) is there already."""
-        key = (diagnostic.code, diagnostic.place)
-        if key not in self._seen:
-            self._seen.add(key)
-            self._diagnostics.append(diagnostic)
+        self._found.setdefault((diagnostic.code, diagnostic.place), diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep several findings."""
@@ -79,24 +76,21 @@ class Report:
             self.add(diagnostic)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._diagnostics)
+        return iter(self._found.values())
 
     def __len__(self) -> int:
-        return len(self._diagnostics)
+        return len(self._found)
 
     def sorted(self) -> list[Diagnostic]:
         """The findings by file, line and column."""
-        return sorted(
-            self._diagnostics,
-            key=lambda d: (d.place.file, d.place.line, d.place.column, d.code),
-        )
+        return sorted(self, key=lambda d: (d.place.file, d.place.line, d.place.column, d.code))
 
     @property
     def errors(self) -> list[Diagnostic]:
         """The findings that stop the server."""
-        return [d for d in self._diagnostics if d.severity is Severity.ERROR]
+        return [d for d in self if d.severity is Severity.ERROR]
 
     @property
     def warnings(self) -> list[Diagnostic]:
         """The findings that fail with `--strict`."""
-        return [d for d in self._diagnostics if d.severity is Severity.WARNING]
+        return [d for d in self if d.severity is Severity.WARNING]

@@ -16,7 +16,7 @@ from channeld.diff.change import Change, Level
 from channeld.diff.rights import RightChange
 from channeld.diff.text import Outcome, counted, shortened, summary
 
-__all__ = ["render_failure", "render_github", "render_json", "render_markdown"]
+__all__ = ["EMPTY", "render_github", "render_json", "render_markdown"]
 
 _LEVELS: Final[Mapping[Level, AnnotationLevel]] = {
     Level.BREAKING: "error",
@@ -30,6 +30,12 @@ _TITLES: Final = {
 }
 
 
+EMPTY: Final[Mapping[str, object]] = {
+    "old": "", "new": "", "access": [], "changes": [], "diagnostics": [], "summary": None,
+}  # fmt: skip
+"""What the JSON document has besides its version where nothing could be compared."""
+
+
 def render_json(outcome: Outcome) -> str:
     """The document, in ASCII; later versions only add fields."""
     document = {
@@ -40,21 +46,6 @@ def render_json(outcome: Outcome) -> str:
         "changes": [_object(change) for change in outcome.changes],
         "diagnostics": [finding_fields(each) for each in outcome.warnings],
         "summary": counted(outcome.changes),
-    }
-    return json.dumps(document, indent=2) + "\n"
-
-
-def render_failure(old: str, new: str, reason: str) -> str:
-    """The JSON document where nothing could be compared."""
-    document = {
-        "version": 1,
-        "old": old,
-        "new": new,
-        "error": reason,
-        "access": [],
-        "changes": [],
-        "diagnostics": [],
-        "summary": None,
     }
     return json.dumps(document, indent=2) + "\n"
 

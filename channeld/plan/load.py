@@ -92,8 +92,7 @@ def check_any(
 
     if not is_schema_file(tree.value):
         return checked
-    report = Report()
-    report.extend(finding for finding in checked.report if finding.code < _STRUCTURE)
+    report = Report(finding for finding in checked.report if finding.code < _STRUCTURE)
     report.extend(check_schema_file(checked.sources))
     report = apply_ignores(report, checked.sources)
     return attrs.evolve(checked, plan=None, config=None, report=report)
@@ -109,9 +108,7 @@ def _compiled(
 
     compiled = compile(loaded.config, sources, import_hooks=import_hooks, fresh=fresh)
     # The compiler may read schema files, whose findings go to the report of the sources.
-    together = Report()
-    together.extend(loaded.report)
-    together.extend(compiled.report)
+    together = Report([*loaded.report, *compiled.report])
     # What needs an imported module finds nothing without one, so nothing is said of its ignores.
     report = apply_ignores(together, sources, unchecked=() if import_hooks else ("CH5",))
     if report.errors or compiled.plan is None:

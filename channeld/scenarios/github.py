@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.diagnostics.render.github import annotation, render_github
-from channeld.scenarios.outcome import FileResult, Outcome, Problem
+from channeld.scenarios.outcome import FileResult, Outcome, Problem, texts_of
 from channeld.scenarios.text import summary
-from channeld.scenarios.texts import FileTexts
 
 __all__ = ["render_github_outcomes"]
 
@@ -19,14 +18,13 @@ def render_github_outcomes(results: Sequence[FileResult], seconds: float) -> str
         for outcome in result.outcomes
         for problem in outcome.problems
     ]
-    report = Report()
+    report = Report(found for result in results for found in result.diagnostics)
     for result in results:
-        report.extend(result.diagnostics)
         if result.unreadable:
             place = Place(result.file)
             lines.append(annotation("error", place, "file cannot be read", [result.unreadable]))
     if len(report):
-        lines += render_github(report, FileTexts(tuple(results))).splitlines()[:-1]
+        lines += render_github(report, texts_of(results)).splitlines()[:-1]
     return "\n".join([*lines, summary(results, seconds)]) + "\n"
 
 

@@ -4,11 +4,10 @@ import json
 from collections.abc import Sequence
 
 from channeld.diagnostics.diagnostic import Report
-from channeld.diagnostics.render.json import place_fields, render_json
+from channeld.diagnostics.render.json import finding_fields, place_fields
 from channeld.scenarios.coverage import Coverage
 from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status
 from channeld.scenarios.text import counts, rerun
-from channeld.scenarios.texts import FileTexts
 
 __all__ = ["render_json_outcomes"]
 
@@ -17,17 +16,14 @@ def render_json_outcomes(
     results: Sequence[FileResult], seconds: float, coverage: Sequence[Coverage] | None = None
 ) -> str:
     """The document, in ASCII. `coverage` is in it only where it was asked for."""
-    report = Report()
-    for result in results:
-        report.extend(result.diagnostics)
-    findings = json.loads(render_json(report, FileTexts(tuple(results))))["diagnostics"]
+    findings = Report(found for one in results for found in one.diagnostics)
     number = counts(results)
     document: dict[str, object] = {
         "version": 1,
         "files": [one.file for one in results],
         "unreadable": {one.file: one.unreadable for one in results if one.unreadable},
         "scenarios": [_outcome(outcome) for one in results for outcome in one.outcomes],
-        "diagnostics": findings,
+        "diagnostics": [finding_fields(one) for one in findings.sorted()],
         "summary": {
             "passed": number[Status.PASS],
             "failed": number[Status.FAIL],

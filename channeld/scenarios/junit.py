@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render.junit import JunitCase, JunitSuite, write_junit
 from channeld.diagnostics.render.text import render_text
-from channeld.scenarios.outcome import FileResult, Outcome, Status
+from channeld.scenarios.outcome import FileResult, Outcome, Status, texts_of
 from channeld.scenarios.text import render_outcome
-from channeld.scenarios.texts import FileTexts
 
 __all__ = ["render_junit_outcomes"]
 
@@ -43,11 +42,10 @@ def _case(outcome: Outcome, result: FileResult) -> JunitCase:
 
 
 def _broken(result: FileResult) -> JunitCase:
-    report = Report()
-    report.extend(result.diagnostics)
+    report = Report(result.diagnostics)
     return JunitCase(
         name=result.file,
         outcome="error",
         message=result.unreadable or "the file is not valid",
-        body=result.unreadable or render_text(report, FileTexts((result,)), colour=False),
+        body=result.unreadable or render_text(report, texts_of([result]), colour=False),
     )

@@ -1,10 +1,12 @@
 """What came of scenarios: passed, failed, not run, and why, in values that can cross processes."""
 
 import enum
+from collections.abc import Iterable
 
 import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place
+from channeld.diagnostics.render.texts import Joined, OneText
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.matching import Deviation
 
@@ -87,6 +89,11 @@ class FileResult:
     def is_broken(self) -> bool:
         """Whether the file itself is wrong, so that nothing of it was run."""
         return bool(self.unreadable) or any(d.severity == "error" for d in self.diagnostics)
+
+
+def texts_of(results: Iterable[FileResult]) -> Joined:
+    """The texts of scenario files, for renderings of their findings."""
+    return Joined(tuple(OneText(one.file, one.text) for one in results))
 
 
 def shown_seconds(seconds: float) -> str:

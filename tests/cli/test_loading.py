@@ -4,7 +4,8 @@ from pathlib import Path
 import click
 import pytest
 
-from channeld.cli.loading import check, checked_config, demand_valid
+from channeld.cli.loading import checked_config, demand_valid
+from channeld.plan.load import check
 
 GOOD = """\
 channeld: 1

@@ -215,6 +215,8 @@ def test_closed_streams_are_the_null_device(closed: str) -> None:
         ("bench", "none.yaml", "--json"),
         ("diff", "none.yaml", "none.yaml", "--format", "json"),
         ("validate", "none.yaml", "--format", "json"),
+        ("validate", "--format", "json", "--loud"),
+        ("presence", "room", "general", "--config", "none.yaml", "--format", "json"),
     ],
 )
 def test_json_is_one_document_whatever_happens(

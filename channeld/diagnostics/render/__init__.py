@@ -9,10 +9,11 @@ from channeld.diagnostics.render.json import render_json
 from channeld.diagnostics.render.junit import render_junit
 from channeld.diagnostics.render.sarif import render_sarif
 from channeld.diagnostics.render.text import render_one, render_text
-from channeld.diagnostics.render.texts import Joined, Texts, summary
+from channeld.diagnostics.render.texts import Joined, OneText, Texts, summary
 
 __all__ = [
     "Joined",
+    "OneText",
     "Texts",
     "render_github",
     "render_json",

@@ -8,7 +8,16 @@ import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Severity
 
-__all__ = ["Joined", "Texts", "by_severity", "one_line", "paragraphs", "split_lines", "summary"]
+__all__ = [
+    "Joined",
+    "OneText",
+    "Texts",
+    "by_severity",
+    "one_line",
+    "paragraphs",
+    "split_lines",
+    "summary",
+]
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _BREAK = re.compile(r"\r\n|\n|\r")
@@ -42,6 +51,23 @@ class Joined:
         """The text of a file from the first configuration that has it."""
         texts = (member.text(file) for member in self._members)
         return next((text for text in texts if text is not None), None)
+
+
+@attrs.frozen
+class OneText:
+    """One file and its text."""
+
+    _file: str
+    _text: str
+
+    @property
+    def files(self) -> list[str]:
+        """The file itself."""
+        return [self._file]
+
+    def text(self, file: str) -> str | None:
+        """Its text; None for any other file."""
+        return self._text if file == self._file else None
 
 
 def one_line(text: str) -> str:
