@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from channeld.api.metrics import engine_samples, own_samples, process_samples, server_samples
+from channeld.api.metrics import engine_samples, own_samples, process_samples
 from channeld.auth.types import authenticator
 from channeld.broker.broker import BrokerFailed
 from channeld.config.model import Config
@@ -170,7 +170,7 @@ class App:
 
     def _samples(self) -> Iterator[Sample]:
         yield from engine_samples(self.engine)
-        yield from server_samples(self.server.statistics())
+        yield from self.server.statistics().samples()
         yield from process_samples(self._reloads, self._refusals)
         yield from self.backends.samples()
         if self.webhooks is not None:

@@ -7,7 +7,7 @@ all nodes. Nothing here binds a socket, and nothing is kept but what `Control` h
 Reading order: `control.py` (what the API works on), `routes.py` (the table of requests), `app.py` (how one is answered),
 `forms.py` (what it must look like), `verbs.py` and `publishing.py` (what it does), `views.py` (what it shows),
 `metrics.py`, `openapi.py`, `console_answers.py` (the console's side), `revoking.py` (tokens). Beside them: `access.py` (keys, origins,
-hosts), `answers.py` (schemas of answers), `pending.py` (what other nodes have not confirmed), `problems.py` (refusals as
+hosts), `answers.py` (schemas of answers), `responses.py` (JSON; what other nodes have not confirmed), `problems.py` (refusals as
 documents), `idempotency.py`, `refusals.py` (which are logged), `tails.py` (watching a room), `past.py` (the last
 minutes' numbers), `insight.py` (what the console shows of them, of rooms and of connections).
 """

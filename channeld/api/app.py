@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,8 +18,9 @@ from channeld.api.access import has_key, is_own_origin, is_private_host
 from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema, read_body, read_query
 from channeld.api.openapi import describe
-from channeld.api.problems import Problem, document
+from channeld.api.problems import Problem
 from channeld.api.publishing import away
+from channeld.api.responses import as_response
 from channeld.api.routes import ROUTES, Route, find
 from channeld.broker.broker import BrokerUnavailable
 from channeld.protocol.frames import Json
@@ -71,12 +71,13 @@ class _Sending:
 
 
 async def _openapi(control: Control, _ask: ApiRequest) -> Json:
+    """This description."""
     return describe(TABLE, control.engine.plan)
 
 
 TABLE: Final[Sequence[Route]] = (
     *ROUTES,
-    Route("GET", "/openapi.json", _openapi, "This description", answer={"type": "object"}),
+    Route("GET", "/openapi.json", _openapi, answer={"type": "object"}),
 )
 """Every request that is answered."""
 
@@ -101,10 +102,7 @@ async def _answer(control: Control, request: Request) -> Response:
         return _failure(control, error)
     if isinstance(result, Response):
         return result
-    return Response(orjson.dumps(result), headers=_PRIVATE, media_type="application/json")
-
-
-_PRIVATE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return as_response(result)
 
 
 def _admit(control: Control, request: Request) -> tuple[Route, dict[str, str]]:
@@ -167,10 +165,7 @@ async def _read(request: Request) -> bytes:
 def _failure(control: Control, error: Exception) -> Response:
     ref = control.engine.runtime.random_id()
     log("internal_error", ref=ref, exception=error)
-    told = {**document(500, "something went wrong on the server"), "ref": ref}
-    return Response(
-        orjson.dumps(told), 500, headers=_PRIVATE, media_type="application/problem+json"
-    )
+    return Problem(500, "something went wrong on the server", ref=ref).response()
 
 
 def _log_refusal(control: Control, request: Request, status: int, reason: str) -> None:

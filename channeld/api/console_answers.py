@@ -20,15 +20,13 @@ from starlette.types import Receive, Scope, Send
 
 from channeld import __version__
 from channeld.api.control import ApiRequest, Control
-from channeld.api.problems import Problem
+from channeld.api.problems import Problem, listed
 from channeld.api.tails import Tail
 from channeld.broker.broker import Topic
 from channeld.config.reachable import is_every_interface
-from channeld.plan.plan import MessagePlan
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json, encode
 from channeld.protocol.reserved import RESERVED_CLIENT
-from channeld.schema.violations import Violation
 from channeld.telemetry import Histogram, Sample
 
 __all__ = ["chat", "check", "file", "follow", "page", "pulse", "setup", "tail", "token", "trace"]
@@ -227,17 +225,9 @@ async def check(control: Control, ask: ApiRequest) -> Json:
     message = plan.messages.get(ask.body["type"])
     if message is None:
         raise Problem(404, "this channel declares no such message type")
-    found = _violations(message, ask.body["message"])
-    return {
-        "errors": [
-            {"path": one.path, "message": one.message, "keyword": one.keyword} for one in found
-        ]
-    }
-
-
-def _violations(message: MessagePlan, value: dict[str, Json]) -> list[Violation]:
-    fields = {name: field for name, field in value.items() if name not in ("type", "id")}
-    return [] if message.accepts(fields) else message.validator.explain(fields)
+    asked = ask.body["message"]
+    fields = {name: field for name, field in asked.items() if name not in ("type", "id")}
+    return {"errors": listed([] if message.accepts(fields) else message.validator.explain(fields))}
 
 
 async def trace(control: Control, ask: ApiRequest) -> Json:

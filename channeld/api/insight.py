@@ -7,7 +7,7 @@ from typing import Final
 from channeld.api.control import ApiRequest, Control
 from channeld.api.past import EVERY, KEPT
 from channeld.api.problems import Problem
-from channeld.api.views import moment
+from channeld.api.views import moment, row_of
 from channeld.config.model import Rate
 from channeld.engine.session import Session
 from channeld.protocol.frames import Json
@@ -60,15 +60,7 @@ async def connection(control: Control, ask: ApiRequest) -> Json:
     for channel in control.engine.plan.channels:
         for one in await control.cluster.connections(channel=channel):
             if one.id == id:
-                return {
-                    "id": one.id,
-                    "user": one.user,
-                    "channel": one.channel,
-                    "rooms": list(one.rooms),
-                    "since": moment(one.since),
-                    "address": one.address,
-                    "node": one.node,
-                }
+                return row_of(one)
     raise Problem(404, "there is no such connection")
 
 

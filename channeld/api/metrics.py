@@ -1,56 +1,26 @@
 """From everyone's plain numbers to the samples of `telemetry`: what counts, and how it is named.
 
-Two kinds: what adds up over the processes of one machine (`engine_samples`, `server_samples`, `process_samples`), and
+Two kinds: what adds up over the processes of one machine (`engine_samples`, `process_samples`, and what the server itself tells), and
 what each process can only say for itself (`own_samples`).
 """
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterator, Sequence
 
 import attrs
 
 from channeld import __version__
 from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
-from channeld.telemetry import Collector, Sample, counted, dropped
+from channeld.telemetry import Sample, counted, dropped
 
 __all__ = [
-    "ServerNumbers",
     "engine_samples",
-    "exposition",
     "is_broker_up",
     "own_samples",
     "process_samples",
-    "server_samples",
 ]
-
-_ACCEPTED: Final = (101, 200)
-
-
-class ServerNumbers(Protocol):
-    """What is read of a server's statistics."""
-
-    @property
-    def outbox_bytes(self) -> int:
-        """Bytes that wait for slow sockets."""
-
-    @property
-    def bytes_in(self) -> int:
-        """Bytes read."""
-
-    @property
-    def bytes_out(self) -> int:
-        """Bytes written."""
-
-    @property
-    def slow_consumers(self) -> int:
-        """Connections closed with 4508."""
-
-    @property
-    def handshakes(self) -> Mapping[int, int]:
-        """Answers by HTTP status."""
 
 
 def engine_samples(engine: Engine) -> Iterator[Sample]:
@@ -78,17 +48,6 @@ def engine_samples(engine: Engine) -> Iterator[Sample]:
         yield Sample("channeld_hook_seconds", seconds, (name,))
 
 
-def server_samples(numbers: ServerNumbers) -> Iterator[Sample]:
-    """Handshakes, bytes, outboxes."""
-    for status, count in numbers.handshakes.items():
-        result = "accepted" if status in _ACCEPTED else str(status)
-        yield Sample("channeld_handshakes_total", count, (result,))
-    yield Sample("channeld_received_bytes_total", numbers.bytes_in)
-    yield Sample("channeld_sent_bytes_total", numbers.bytes_out)
-    yield Sample("channeld_outbox_bytes", numbers.outbox_bytes)
-    yield Sample("channeld_slow_consumers_total", numbers.slow_consumers)
-
-
 def process_samples(taken: int, refused: int) -> Sequence[Sample]:
     """Reloads of the configuration, and log lines that were lost."""
     return (
@@ -108,8 +67,3 @@ def own_samples(broker: Broker) -> Iterator[Sample]:
 def is_broker_up(broker: Broker) -> bool:
     """Whether the broker answers; one in this process always does."""
     return broker.healthy if isinstance(broker, Networked) else True
-
-
-def exposition(samples: Iterable[Sample]) -> bytes:
-    """The Prometheus text; samples with the same labels add up."""
-    return Collector(lambda: samples).text()

@@ -1,16 +1,16 @@
 """What the API says when it does not do what was asked: problem documents (RFC 9457), with `errors` as on the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
-import orjson
 from starlette.responses import Response
 
+from channeld.api.responses import as_response
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-__all__ = ["MEDIA_TYPE", "Problem", "document"]
+__all__ = ["MEDIA_TYPE", "Problem", "listed"]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -27,7 +27,7 @@ class Problem(Exception):
         detail: what is wrong, and what to do.
         errors: where in the request, and why.
         headers: of the answer.
-        outcome: `unknown` where it may have been done.
+        more: fields of the document, such as `outcome: unknown` where it may have been done.
     """
 
     def __init__(
@@ -36,38 +36,28 @@ class Problem(Exception):
         detail: str,
         errors: Sequence[Violation] = (),
         headers: Mapping[str, str] | None = None,
-        outcome: str | None = None,
+        **more: Json,
     ) -> None:
         super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
-        self.outcome = outcome
+        self.status, self.detail, self.errors = status, detail, tuple(errors)
+        self._headers, self._more = headers, more
 
     def document(self) -> dict[str, Json]:
-        """The problem as JSON."""
-        told = document(self.status, self.detail, self.errors)
-        return told if self.outcome is None else {**told, "outcome": self.outcome}
+        """The problem as JSON; `errors` is left out where there are none."""
+        return {
+            "type": "about:blank",
+            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **({"errors": listed(self.errors)} if self.errors else {}),
+            **self._more,
+        }
 
     def response(self) -> Response:
         """The whole answer."""
-        body = orjson.dumps(self.document())
-        return Response(
-            body, self.status, {**self.headers, "cache-control": "no-store"}, MEDIA_TYPE
-        )
+        return as_response(self.document(), self.status, self._headers, MEDIA_TYPE)
 
 
-def document(status: int, detail: str, errors: Sequence[Violation] = ()) -> dict[str, Json]:
-    """A problem document; `errors` is left out where there are none."""
-    told: dict[str, Json] = {
-        "type": "about:blank",
-        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        told["errors"] = [
-            {"path": one.path, "message": one.message, "keyword": one.keyword} for one in errors
-        ]
-    return told
+def listed(errors: Iterable[Violation]) -> list[Json]:
+    """Violations as the wire and the API tell them."""
+    return [{"path": one.path, "message": one.message, "keyword": one.keyword} for one in errors]

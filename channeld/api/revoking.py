@@ -4,8 +4,8 @@ import datetime as dt
 from typing import Any
 
 from channeld.api.control import ApiRequest, Control
-from channeld.api.pending import Result, told
 from channeld.api.problems import Problem
+from channeld.api.responses import Result, told
 from channeld.api.views import paged
 from channeld.auth.revocations import Revocation, RevocationsFull
 from channeld.config.scalars import BadScalar, parse_duration
@@ -16,7 +16,7 @@ __all__ = ["restore", "revocations", "revoke"]
 
 
 async def revoke(control: Control, ask: ApiRequest) -> Result:
-    """Refuse tokens, and close the connections that have one."""
+    """Refuse the JWTs of a user, or a single JWT, from now on, and close their connections."""
     revocation = _read(ask.body, control.engine.runtime.clock.wall())
     try:
         reached = await control.cluster.revoke(revocation)
@@ -28,12 +28,13 @@ async def revoke(control: Control, ask: ApiRequest) -> Result:
 
 
 async def revocations(control: Control, ask: ApiRequest) -> Json:
-    """A page of what is revoked."""
-    return paged("revocations", ask, control.engine.revocations, lambda one: one.id, _row)
+    """List revocations, by id."""
+    by_id = {one.id: one for one in control.engine.revocations}
+    return paged("revocations", ask, by_id, lambda _, one: _row(one))
 
 
 async def restore(control: Control, ask: ApiRequest) -> Json:
-    """Take a revocation back."""
+    """Withdraw a revocation."""
     id = ask.params["id"]
     if not await control.cluster.restore(id):
         raise Problem(404, "there is no such revocation")
@@ -65,9 +66,8 @@ def _moment(body: Any, name: str, default: float) -> float:
 
 
 def _bad(name: str, words: str) -> Problem:
-    return Problem(
-        400, f"the body is not valid: `/{name}` {words}", [Violation(f"/{name}", words, "format")]
-    )
+    found = [Violation(f"/{name}", words, "format")]
+    return Problem(400, f"the body is not valid: `/{name}` {words}", found)
 
 
 def _row(one: Revocation) -> Json:

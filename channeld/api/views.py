@@ -1,14 +1,14 @@
 """What the API shows: channels, rooms and who is in them, presence, history, users, health and metrics."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import attrs
 import orjson
 from starlette.responses import Response
 
 from channeld.api.control import ApiRequest, Control
-from channeld.api.metrics import exposition
 from channeld.api.problems import Problem
 from channeld.broker.broker import Position, Topic
 from channeld.cluster.cluster import ConnectionInfo
@@ -17,7 +17,7 @@ from channeld.later import Pending, resolved
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
-from channeld.telemetry import CONTENT_TYPE, Sample
+from channeld.telemetry import CONTENT_TYPE, Sample, exposition
 
 __all__ = [
     "channel",
@@ -31,6 +31,7 @@ __all__ = [
     "ready",
     "room",
     "rooms",
+    "row_of",
     "user",
 ]
 
@@ -41,14 +42,14 @@ T = TypeVar("T")
 
 
 async def channels(control: Control, _ask: ApiRequest) -> Json:
-    """Every declared channel, and how many connections and rooms it has."""
+    """List the declared channels, with their numbers of connections and rooms."""
     counts = await control.cluster.counts()
     plans = list(control.engine.plan.channels.values())
     return {"channels": [_channel(control, plan, counts) for plan in plans]}
 
 
 async def channel(control: Control, ask: ApiRequest) -> Json:
-    """One of them."""
+    """Show one channel."""
     plan = control.channel(ask.params["channel"])
     return _channel(control, plan, await control.cluster.counts())
 
@@ -72,26 +73,26 @@ def _channel(control: Control, plan: ChannelPlan, counts: dict[str, tuple[int, i
 
 
 async def rooms(control: Control, ask: ApiRequest) -> Json:
-    """The rooms of a channel that somebody is in, by name."""
+    """List the rooms that have members, by name."""
     plan = control.channel(ask.params["channel"])
     found = await control.cluster.rooms(plan.name)
-    return paged("rooms", ask, found.items(), lambda row: row[0], _room_row)
-
-
-def _room_row(row: tuple[str, int]) -> Json:
-    return {"room": row[0], "connections": row[1]}
+    return paged("rooms", ask, found, lambda name, count: {"room": name, "connections": count})
 
 
 async def room(control: Control, ask: ApiRequest) -> Json:
-    """The connections that are in a room."""
+    """List the connections in a room; an empty room has none."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     found = await control.cluster.connections(channel=plan.name, room=name)
-    page = paged("members", ask, found, lambda one: one.id, _member)
+    by_id = {one.id: one for one in found}
+    page = paged("members", ask, by_id, lambda _, one: row_of(one, "channel", "rooms"))
     return {"room": name, "connections": len(found), **page}
 
 
 async def presence(control: Control, ask: ApiRequest) -> Json:
-    """Who is in a room (or on the channel, where presence is the channel's), by user."""
+    """List the users in a room, as its members see them.
+
+    Where presence is the channel's, they are all of its users.
+    """
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.presence is None:
         raise Problem(404, f"channel `{plan.name}` has no presence")
@@ -103,10 +104,9 @@ async def presence(control: Control, ask: ApiRequest) -> Json:
     page = paged(
         "users",
         ask,
-        users,
-        lambda one: one.user,
-        lambda one: {
-            "user": one.user,
+        {one.user: one for one in users},
+        lambda user, one: {
+            "user": user,
             **Shown.unpack(one.info).fields(),
             "connections": one.connections,
         },
@@ -115,7 +115,7 @@ async def presence(control: Control, ask: ApiRequest) -> Json:
 
 
 async def history(control: Control, ask: ApiRequest) -> Json:
-    """The latest frames of a room, or those before a position; oldest first."""
+    """Read the latest frames of a room, oldest first."""
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.history is None:
         raise Problem(404, f"channel `{plan.name}` keeps no history")
@@ -131,34 +131,20 @@ async def history(control: Control, ask: ApiRequest) -> Json:
 
 
 async def user(control: Control, ask: ApiRequest) -> Json:
-    """Whether a user is online, and through which connections."""
+    """Show whether a user is online, and through which connections."""
     name = ask.params["user"]
     if not 1 <= len(name) <= 128:
         raise Problem(404, "no such user: an id has 1 to 128 characters")
     found = await control.cluster.connections(user=name)
-    page = paged("connections", ask, found, lambda one: one.id, _connection)
+    by_id = {one.id: one for one in found}
+    page = paged("connections", ask, by_id, lambda _, one: row_of(one, "user"))
     return {"user": name, "online": bool(found), **page}
 
 
-def _member(one: ConnectionInfo) -> Json:
-    return {
-        "id": one.id,
-        "user": one.user,
-        "since": moment(one.since),
-        "address": one.address,
-        "node": one.node,
-    }
-
-
-def _connection(one: ConnectionInfo) -> Json:
-    return {
-        "id": one.id,
-        "channel": one.channel,
-        "rooms": list(one.rooms),
-        "since": moment(one.since),
-        "address": one.address,
-        "node": one.node,
-    }
+def row_of(one: ConnectionInfo, *without: str) -> dict[str, Json]:
+    """A connection's fields but for those that go without saying."""
+    fields = {**attrs.asdict(one), "since": moment(one.since)}
+    return {name: value for name, value in fields.items() if name not in without}
 
 
 def moment(seconds: float) -> str:
@@ -168,31 +154,25 @@ def moment(seconds: float) -> str:
 
 
 def paged(
-    name: str,
-    ask: ApiRequest,
-    rows: Iterable[T],
-    key: Callable[[T], str],
-    show: Callable[[T], Json],
+    name: str, ask: ApiRequest, rows: Mapping[str, T], show: Callable[[str, T], Json]
 ) -> dict[str, Json]:
     """One page of rows in the order of their keys, and `next` where there are more."""
     limit, after = ask.query["limit"], ask.query.get("after")
-    waiting: Sequence[T] = sorted(
-        (row for row in rows if after is None or key(row) > after), key=key
-    )
-    more: dict[str, Json] = {"next": key(waiting[limit - 1])} if len(waiting) > limit else {}
-    return {name: [show(row) for row in waiting[:limit]], **more}
+    keys = sorted(key for key in rows if after is None or key > after)
+    more: dict[str, Json] = {"next": keys[limit - 1]} if len(keys) > limit else {}
+    return {name: [show(key, rows[key]) for key in keys[:limit]], **more}
 
 
 # ----------------------------------------------------------------------------------------------------- health
 
 
 async def live(_control: Control, _ask: ApiRequest) -> Json:
-    """The process answers."""
+    """Whether the process is alive."""
     return {"status": "live"}
 
 
 async def ready(control: Control, _ask: ApiRequest) -> Json:
-    """Clients can be sent here."""
+    """Whether the server accepts clients: not while draining, nor while the broker is unreachable."""
     if control.is_draining():
         raise Problem(503, "draining", headers={"retry-after": "10"})
     if not control.is_broker_up():
@@ -204,7 +184,7 @@ async def ready(control: Control, _ask: ApiRequest) -> Json:
 
 
 async def metrics(control: Control, _ask: ApiRequest) -> Response:
-    """Prometheus."""
+    """Metrics for Prometheus."""
     samples = await control.cluster.samples()
     others = Sample("channeld_nodes_with_another_plan", len(control.cluster.plans.differing))
     text = exposition([*samples, *control.samples(), others])

@@ -11,7 +11,7 @@ Who closes what: `serve` closes the sockets it was given, and removes a Unix soc
 import contextlib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -24,7 +24,7 @@ from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S, Lane, is_suppo
 from channeld.server.drivers.stream import StreamDriver
 from channeld.server.sockets import bind, is_ours, listen, named, release, retire, waited_on
 from channeld.server.state import State
-from channeld.telemetry import bound, log
+from channeld.telemetry import Sample, bound, log
 
 __all__ = ["Server", "ServerStatistics", "TlsError", "tls_context"]
 
@@ -58,6 +58,16 @@ class ServerStatistics:
     handshake_timeouts: int
     failures: int
     handshakes: dict[int, int]
+
+    def samples(self) -> Iterator[Sample]:
+        """Handshakes, bytes, outboxes, as metrics."""
+        for status, count in self.handshakes.items():
+            result = "accepted" if status in (101, 200) else str(status)
+            yield Sample("channeld_handshakes_total", count, (result,))
+        yield Sample("channeld_received_bytes_total", self.bytes_in)
+        yield Sample("channeld_sent_bytes_total", self.bytes_out)
+        yield Sample("channeld_outbox_bytes", self.outbox_bytes)
+        yield Sample("channeld_slow_consumers_total", self.slow_consumers)
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

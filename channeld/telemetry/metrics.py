@@ -1,12 +1,12 @@
-"""The table of metrics, and a Prometheus collector that reads plain integers when it is scraped.
+"""The table of metrics, and the Prometheus text of samples of them.
 
 A labelled counter of prometheus_client costs a microsecond per count, a plain integer 0.04: so the code that counts keeps
-integers, and hands over a source of samples. prometheus_client is imported with the first scrape.
+integers, and makes samples of them when it is scraped. prometheus_client is imported with the first scrape.
 """
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import attrs
 
@@ -14,12 +14,11 @@ __all__ = [
     "BUCKETS",
     "CONTENT_TYPE",
     "METRICS",
-    "Collector",
     "Histogram",
     "Metric",
     "Sample",
-    "Source",
     "counted",
+    "exposition",
     "summed",
 ]
 
@@ -128,7 +127,7 @@ BUCKETS: Final[Sequence[float]] = (
 """Upper bounds in seconds: a message takes microseconds, a hook milliseconds, a stuck one seconds."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of `Collector.text()`: the Prometheus text format."""
+"""Of an `exposition`: the Prometheus text format."""
 
 
 @attrs.define(slots=True, eq=False)
@@ -152,10 +151,6 @@ class Sample(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-Source: TypeAlias = Callable[[], Iterable[Sample]]
-"""What is asked at scrape time; usually an adapter over somebody's `statistics()`."""
-
-
 def counted(
     metric: str, labels: tuple[str, ...], counters: attrs.AttrsInstance
 ) -> Iterator[Sample]:
@@ -173,32 +168,27 @@ def summed(samples: Iterable[Sample]) -> list[Sample]:
     return [Sample(name, value, labels) for (name, labels), value in sums.items()]
 
 
-class Collector:
-    """A Prometheus collector (and all of a registry that `generate_latest` needs) over plain integers.
+def exposition(samples: Iterable[Sample]) -> bytes:
+    """The Prometheus text of samples; those of the same labels add up. Its type is `CONTENT_TYPE`."""
+    from prometheus_client import generate_latest  # noqa: PLC0415 - 90 ms, only for /metrics
 
-    Samples of several sources with the same labels add up. There is no process-wide registry: anyone who serves
-    `/metrics` makes one of these.
-    """
+    return generate_latest(_Families(samples))  # type: ignore[arg-type,no-any-return,unused-ignore]
 
-    def __init__(self, *sources: Source) -> None:
-        self._sources = sources
 
-    def collect(self) -> Iterator[Any]:
+@attrs.frozen
+class _Families:
+    """All of a registry that `generate_latest` needs; there is no process-wide one."""
+
+    samples: Iterable[Sample]
+
+    def collect(self) -> Iterator[object]:
         """The metric families of prometheus_client, in the table's order, without those that nobody counts."""
         series: dict[str, dict[tuple[str, ...], float | Histogram]] = {}
-        for source in self._sources:
-            for name, value, labels in summed(source()):
-                known = series.setdefault(name, {})
-                known[labels] = _sum(known[labels], value) if labels in known else value
+        for name, value, labels in summed(self.samples):
+            series.setdefault(name, {})[labels] = value
         for name, metric in METRICS.items():
             if name in series:
                 yield _family(name, metric, series[name])
-
-    def text(self) -> bytes:
-        """The exposition; its type is `CONTENT_TYPE`."""
-        from prometheus_client import generate_latest  # noqa: PLC0415 - 90 ms, only for /metrics
-
-        return generate_latest(self)  # type: ignore[arg-type,no-any-return,unused-ignore]
 
 
 def _sum(one: float | Histogram, other: float | Histogram) -> float | Histogram:

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
 from prometheus_client.parser import text_string_to_metric_families
 
 from channeld.api.metrics import (
     is_broker_up,
     own_samples,
     process_samples,
-    server_samples,
 )
 from channeld.broker.redis.broker import RedisBroker
+from channeld.server import ServerStatistics
 from channeld.server.runtime import TrioClock
 from channeld.telemetry import METRICS, Sample, dropped
 from tests.api.conftest import Api, Start
@@ -74,17 +73,22 @@ async def test_hostile_names_make_no_series(api: Start) -> None:
         assert after - before == set()
 
 
-@attrs.frozen
-class Numbers:
-    outbox_bytes: int = 5
-    bytes_in: int = 7
-    bytes_out: int = 11
-    slow_consumers: int = 1
-    handshakes: dict[int, int] = attrs.field(factory=lambda: {101: 3, 403: 2})
+NUMBERS = ServerStatistics(
+    connections=3,
+    sockets=4,
+    outbox_bytes=5,
+    bytes_in=7,
+    bytes_out=11,
+    slow_consumers=1,
+    ping_timeouts=0,
+    handshake_timeouts=0,
+    failures=0,
+    handshakes={101: 3, 403: 2},
+)
 
 
 def test_what_the_server_counts() -> None:
-    assert list(server_samples(Numbers())) == [
+    assert list(NUMBERS.samples()) == [
         Sample("channeld_handshakes_total", 3, ("accepted",)),
         Sample("channeld_handshakes_total", 2, ("403",)),
         Sample("channeld_received_bytes_total", 7),
@@ -120,7 +124,7 @@ async def test_every_metric_of_the_table_is_told_by_somebody(api: Start) -> None
         told = {sample.metric for sample in await it.app.cluster.samples()}
         told |= {sample.metric for sample in own_samples(away())}
         told |= {sample.metric for sample in own_samples(it.app.engine.hub.broker)}
-        told |= {sample.metric for sample in server_samples(Numbers())}
+        told |= {sample.metric for sample in NUMBERS.samples()}
         told |= {sample.metric for sample in process_samples(0, 0)}
         # There are no hooks, backends, shards, shadow, other nodes and deprecated types here, and webhooks tell their own.
         elsewhere = (

@@ -1,9 +1,9 @@
-from channeld.api.problems import MEDIA_TYPE, Problem, document
+from channeld.api.problems import MEDIA_TYPE, Problem
 from channeld.schema.violations import Violation
 
 
 def test_a_problem_says_where() -> None:
-    told = document(422, "no", [Violation("/text", "is too long", "maxLength")])
+    told = Problem(422, "no", [Violation("/text", "is too long", "maxLength")]).document()
     assert told == {
         "type": "about:blank",
         "title": "Unprocessable Content",
@@ -14,7 +14,7 @@ def test_a_problem_says_where() -> None:
 
 
 def test_without_violations_there_are_no_errors() -> None:
-    assert "errors" not in document(404, "no")
+    assert "errors" not in Problem(404, "no").document()
 
 
 def test_the_answer_has_its_type_and_headers() -> None:

@@ -20,6 +20,7 @@ def handler() -> Iterator[None]:
 def test_it_ends_the_process_without_a_word() -> None:
     code = (
         "import signal; from channeld.cli.interrupt import leave_quietly\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # not so in the background\n"
         "leave_quietly(); signal.raise_signal(signal.SIGINT)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)

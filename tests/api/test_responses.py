@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from channeld.api.pending import told
+from channeld.api.responses import told
 from channeld.cluster.cluster import Reached
 from tests.api.conftest import Start
 
