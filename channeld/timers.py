@@ -7,6 +7,7 @@ when a new deadline comes before the one that was being waited for.
 import heapq
 import itertools
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 __all__ = ["Clock", "Timer", "Timers"]
@@ -75,14 +76,14 @@ class Timers:
             self._cancelled -= 1
         return self._heap[0][0] if self._heap else None
 
-    def run(self, now: float) -> None:
-        """Call everything that is due, earliest first; what these calls add waits for the next run.
+    def run(self, now: float, most: float = inf) -> None:
+        """Call what is due, earliest first, `most` of it; what these calls add waits for the next run.
 
         Raises:
             ExceptionGroup: what the calls raised, after the last of them.
         """
         due: list[Timer] = []
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and len(due) < most:
             timer = heapq.heappop(self._heap)[2]
             if timer.call is None:
                 self._cancelled -= 1

@@ -30,6 +30,17 @@ def test_equal_deadlines_run_in_the_order_made() -> None:
     assert calls == list(range(20))
 
 
+def test_a_run_calls_so_many_and_the_next_one_goes_on() -> None:
+    timers, calls = Timers(), list[int]()
+    for number in range(5):
+        timers.at(1.0, lambda _, number=number: calls.append(number))  # type: ignore[misc]
+    timers.run(2.0, 2)
+    assert (calls, len(timers), timers.next_deadline()) == ([0, 1], 3, 1.0)
+    timers.run(2.0, 2)
+    timers.run(2.0, 2)
+    assert (calls, len(timers)) == ([0, 1, 2, 3, 4], 0)
+
+
 def test_a_cancelled_timer_is_not_waited_for() -> None:
     timers, calls = Timers(), list[float]()
     timer = timers.at(1.0, calls.append)

@@ -168,8 +168,9 @@ class Connection(WatchedOutbox):
     def overflowed(self) -> None:
         """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
         if self.state is State.OPEN and self._session is not None:
-            slow = self._session.connection_id
-            self._admission.note_slow(slow, self._address, self.queued, self.limit)
+            slow, note = self._session.connection_id, self._admission.note_slow
+            # Of a room that nobody reads all are too slow at once; the lines of log have their time at the turn's end.
+            self.fanout.when_turn_ends(partial(note, slow, self._address, self.queued, self.limit))
             self.cut()
             self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
 

@@ -29,8 +29,8 @@ TURN_S = 0.002
 """Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer; and seconds
 for which it then writes."""
 
-_SENDS_A_LOOK = 64
-"""After this many the clock is looked at."""
+_SENDS_A_LOOK, _BYTES_A_LOOK = 64, 64 * 1024
+"""After this many sends, or about as many bytes, the clock is looked at: a large frame takes the kernel 0.1 ms and more."""
 
 Write: TypeAlias = Callable[[bytes | memoryview], int]
 """Takes bytes without waiting and returns how many; 0 or BlockingIOError for none, another OSError for a lost peer."""
@@ -352,10 +352,10 @@ class Fanout:
 
     # ---- turns
 
-    def begin(self) -> None:
-        """A turn begins: nothing is written until `end`."""
+    def begin(self, seconds: float = TURN_S) -> None:
+        """A turn begins, or another part of it, and may read for so long: nothing is written until `end`."""
         self.in_turn = True
-        self._ends = self._tick() + TURN_S
+        self._ends = self._tick() + seconds
 
     def is_over(self) -> bool:
         """Whether the turn has taken its time: what is left to read has to wait for the next one."""
@@ -379,27 +379,41 @@ class Fanout:
     def _write_all(self) -> None:
         ends, is_over = self._tick() + TURN_S, False
         while not is_over and (self.recipients is not None or self.dirty or self.ended):
-            if self.recipients is not None:
+            if self._is_rest:
+                # Answers do not wait until a large room has been served.
+                is_over = self._flush_some(ends)
+            if self.recipients is not None and not is_over:
                 is_over = self._write_batch(ends)
-            # Some of them in any case: answers do not wait until a large room has been served.
+            # Some of them in any case.
             is_over = self._flush_some(ends) or is_over
             if is_over or (not self.dirty and self.recipients is None):
-                ended, self.ended = self.ended, []
-                for call in ended:
-                    call()
+                is_over = self._call_some(ends) or is_over
         if is_over:
             self.wake()
 
     def _flush_some(self, ends: float) -> bool:
         """Flush outboxes; whether the time was over before the last of them."""
         dirty, self.dirty = self.dirty, []
-        for start in range(0, len(dirty), _SENDS_A_LOOK):
-            if start and self._tick() >= ends:
-                self.dirty[:0] = dirty[start:]
+        sends, written = 0, self.bytes_out
+        for number, outbox in enumerate(dirty):
+            if sends == _SENDS_A_LOOK or self.bytes_out - written > _BYTES_A_LOOK:
+                if self._tick() >= ends:
+                    self.dirty[:0] = dirty[number:]
+                    return True
+                sends, written = 0, self.bytes_out
+            if outbox.out is not None and not outbox.blocked:
+                outbox.flush()
+                sends += 1
+        return False
+
+    def _call_some(self, ends: float) -> bool:
+        """Call what waits for the turn's end, one in any case; whether the time was over before the last of them."""
+        ended, self.ended = self.ended, []
+        for number, call in enumerate(ended):
+            if number and self._tick() >= ends:
+                self.ended[:0] = ended[number:]
                 return True
-            for outbox in dirty[start : start + _SENDS_A_LOOK]:
-                if outbox.out is not None and not outbox.blocked:
-                    outbox.flush()
+            call()
         return False
 
     def _write_batch(self, ends: float) -> bool:
@@ -415,8 +429,9 @@ class Fanout:
         late: dict[Recipient, None] = {}
         rest: dict[Recipient, None] = {}
         left = len(self.recipients or ())
+        look = max(1, min(_SENDS_A_LOOK, _BYTES_A_LOOK // size))
         while left > 0 and not rest:
-            for recipient in islice(to_come, _SENDS_A_LOOK):
+            for recipient in islice(to_come, look):
                 direct = recipient.direct
                 if direct is None or recipient.out is not None or (ahead and recipient in ahead):
                     late[recipient] = None
@@ -431,7 +446,7 @@ class Fanout:
                 written += sent
                 if sent != size:
                     recipient.keep_unsent(data, sent)
-            left -= _SENDS_A_LOOK
+            left -= look
             if left > 0 and self._tick() >= ends:
                 rest = dict.fromkeys(to_come)
         self.bytes_out += written

@@ -18,6 +18,8 @@ from channeld.timers import Timers
 
 __all__ = ["TrioClock", "TrioRuntime", "own_cancellation"]
 
+_TIMERS_A_TURN = 16
+"""Of thousands that are due at once, such as the deadlines of handshakes that came together; others are served in between."""
 
 T = TypeVar("T")
 
@@ -154,7 +156,7 @@ class TrioRuntime:
 
     def _run_timers(self) -> None:
         try:
-            self.timers.run(trio.current_time())
+            self.timers.run(trio.current_time(), _TIMERS_A_TURN)
         except Exception as error:  # what a timer raised; the others were called all the same
             log("task_failed", task="timers", exception=error)
 

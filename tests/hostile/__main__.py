@@ -21,8 +21,8 @@ START, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 # Cut by the keep-alive, which takes 45 s as shipped.
 _KEPT_ALIVE = ("frozen", "vanished")
 _HEAD = """\
-| attack | size | p50 alone / equal load / during / after, ms | p99 | during ÷ equal load | longest | RSS before / peak / after, MiB | files | CPU of time, s |
-|---|---|---|---|---|---|---|---|---|"""
+| attack | size | p50 alone / equal load / during / after, ms | p99 | work before an echo, ms: p50 | p99 | during ÷ equal load | RSS before / peak / after, MiB | files | log lines | CPU of time, s |
+|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 @attrs.define
@@ -34,21 +34,23 @@ class Record:
     times: int = 1
 
     def share(self) -> str:
-        """How much longer the bystander's round trips were than beside good clients, p50 and p99."""
+        """How much more the server did before it answered the bystander than beside good clients, p50 and p99."""
         if self.scenario.twin is None:
             return "–"
         _, level, during, _ = self.full.spells
-        return f"{during.p50 / level.p50:.1f}, {during.p99 / level.p99:.1f}"
+        return f"{during.work50 / level.work50:.1f}, {during.work99 / level.work99:.1f}"
 
     def row(self) -> str:
         siege = self.full
         before, after = siege.before, siege.after
-        p50 = " / ".join(f"{spell.p50:.1f}" for spell in siege.spells)
-        p99 = " / ".join(f"{spell.p99:.1f}" for spell in siege.spells)
+        waits, works = (
+            [" / ".join(f"{getattr(spell, name):.1f}" for spell in siege.spells) for name in names]
+            for names in (("p50", "p99"), ("work50", "work99"))
+        )
         return (
-            f"| {self.scenario.name} | {self.scenario.long:,} | {p50} | {p99} | {self.share()} | {siege.spells[2].longest:.0f} "
+            f"| {self.scenario.name} | {self.scenario.long:,} | {' | '.join(waits + works)} | {self.share()} "
             f"| {before.rss:.0f} / {siege.peak:.0f} / {after.rss:.0f} "
-            f"| {before.files} → {after.files} | {after.cpu - before.cpu:.1f} of {siege.seconds:.1f} |"
+            f"| {before.files} → {after.files} | {siege.lines:,} | {after.cpu - before.cpu:.1f} of {siege.seconds:.1f} |"
         )
 
 

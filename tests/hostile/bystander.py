@@ -1,4 +1,4 @@
-"""A client that wants nothing but its echo, in a process of its own: `python -m tests.hostile.bystander PORT`.
+"""A client that wants nothing but its echo, in a process of its own: `python -m tests.hostile.bystander PORT PID`.
 
 Each line on stdin asks how it has gone since the last one; the answer is a line of JSON. A last echo is awaited for it,
 so an answer means that the server still serves.
@@ -22,20 +22,26 @@ _PAUSE = 0.015
 
 @attrs.frozen(slots=True, kw_only=True)
 class Spell:
-    """How a stretch of time went: round trips, and of their milliseconds the middle and the 99th of a hundred."""
+    """How a stretch of time went: round trips, and of their milliseconds the middle and the 99th of a hundred.
+
+    `work50` and `work99` are of the milliseconds of CPU that the server took meanwhile: what stood before an echo, which a
+    busy machine makes no longer.
+    """
 
     count: int
     p50: float
     p99: float
     longest: float
+    work50: float
+    work99: float
 
 
 class Bystander:
     """The process, from outside."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.bystander", str(port)],
+            [sys.executable, "-m", "tests.hostile.bystander", str(port), str(pid)],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,
@@ -66,34 +72,44 @@ class Bystander:
         return Spell(**json.loads(line))
 
 
-def _spell(times: list[float]) -> Spell:
-    ordered = sorted(time * 1000 for time in times)
-    at = [ordered[int(len(ordered) * share)] for share in (0.5, 0.99)]
-    return Spell(count=len(ordered), p50=at[0], p99=at[1], longest=ordered[-1])
+def _spell(times: list[tuple[float, float]]) -> Spell:
+    waits, works = (sorted(1000 * time for time in column) for column in zip(*times, strict=True))
+    middle, high = int(len(waits) * 0.5), int(len(waits) * 0.99)
+    return Spell(
+        count=len(waits),
+        p50=waits[middle],
+        p99=waits[high],
+        longest=waits[-1],
+        work50=works[middle],
+        work99=works[high],
+    )
 
 
-def _echo(client: Raw, number: int) -> float:
-    start = time.perf_counter()
+def _echo(client: Raw, number: int, clock: int) -> tuple[float, float]:
+    """Seconds that it took, and seconds of the server's CPU."""
+    start, work = time.perf_counter(), time.clock_gettime(clock)
     client.answers.clear()
     client.pour([say("echo", text=str(number))])
     client.read_until("echo")
     assert client.answers["echo"] == 1, dict(client.answers)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.clock_gettime(clock) - work
 
 
 def main() -> None:
     client = Raw(int(sys.argv[1])).open("/echo")
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    times: list[float] = []
+    # The clock of another process's CPU (clock_getcpuclockid(3)).
+    clock = (~int(sys.argv[2]) << 3) | 2
+    times: list[tuple[float, float]] = []
     number = 0
     while True:
         number += 1
-        times.append(_echo(client, number))
+        times.append(_echo(client, number, clock))
         if select.select([sys.stdin], [], [], _PAUSE)[0]:
             if not sys.stdin.readline():
                 return
             number += 1
-            times.append(_echo(client, number))
+            times.append(_echo(client, number, clock))
             print(json.dumps(attrs.asdict(_spell(times))), flush=True)
             times.clear()
 

@@ -22,7 +22,7 @@ def packed(piece: bytes, count: int) -> Iterator[bytes]:
 
 def flood(ground: Ground, path: str, pieces: Iterator[bytes]) -> Answers:
     """Send them all, reading the answers, and say goodbye."""
-    with Raw(ground.port).open(path) as client:
+    with ground.raw().open(path) as client:
         client.pour(itertools.chain(pieces, [GOODBYE]))
         return client.read_out().answers
 
@@ -34,7 +34,7 @@ def tiny_frames(ground: Ground, count: int) -> Answers:
 def tiny_frames_unread(ground: Ground, count: int) -> Answers:
     """Nothing is read until the server takes no more."""
     start = len(ground.served.err.lines)
-    with Raw(ground.port, buffer=4096).open("/echo") as client:
+    with ground.raw(buffer=4096).open("/echo") as client:
         client.pour(packed(say("echo", id="x" * 64), count), reads=False)
         answers = client.read_out().answers
     return answers + _cut(ground, start)
@@ -46,21 +46,21 @@ def pings(ground: Ground, count: int) -> Answers:
 
 def pings_unread(ground: Ground, count: int) -> Answers:
     start = len(ground.served.err.lines)
-    with Raw(ground.port, buffer=4096).open("/echo") as client:
+    with ground.raw(buffer=4096).open("/echo") as client:
         client.pour(packed(frame(b"p" * 125, PING), count), reads=False)
         answers = client.read_out().answers
     return answers + _cut(ground, start)
 
 
 def large_frames(ground: Ground, count: int) -> Answers:
-    """As large as allowed, over and over."""
+    """As large as allowed, over and over, at a rate that the slowest machine is over."""
     room = 64 * _KIB - len('{"type": "echo", "text": ""}')
-    return flood(ground, "/echo", itertools.repeat(say("echo", text="x" * room), count))
+    return flood(ground, "/narrow", itertools.repeat(say("echo", text="x" * room), count))
 
 
 def huge_frame(ground: Ground, count: int) -> Answers:
     """A header that announces a GiB, and as much of it as the server takes: 64 KiB, `count` times."""
-    with Raw(ground.port).open("/echo") as client:
+    with ground.raw().open("/echo") as client:
         header = bytes((TEXT, 255)) + (1 << 30).to_bytes(8, "big") + bytes(4)
         client.pour(itertools.chain([header], itertools.repeat(bytes(64 * _KIB), count)))
         return client.read_out().answers
@@ -68,7 +68,7 @@ def huge_frame(ground: Ground, count: int) -> Answers:
 
 def byte_by_byte(ground: Ground, count: int) -> Answers:
     """`count` clients whose every byte travels alone, from the first of the head to the last of the Close frame."""
-    clients = [Raw(ground.port) for _ in range(count)]
+    clients = [ground.raw() for _ in range(count)]
     script = head_and_frames()
     for at in range(len(script)):
         for client in clients:
@@ -96,7 +96,7 @@ def fragments(ground: Ground, count: int) -> Answers:
     answers: Answers = Counter()
     for payload in (b"", b"x"):
         start, more = frame(payload, 0x01), frame(payload, 0x00)
-        with Raw(ground.port).open("/echo") as client:
+        with ground.raw().open("/echo") as client:
             client.pour(itertools.chain([start], packed(more, count)))
             answers += client.read_out().answers
     return answers
@@ -198,10 +198,10 @@ def reconnects(ground: Ground, count: int) -> Answers:
 def archives(ground: Ground, count: int) -> Answers:
     """Asking for half a megabyte of history with every few bytes, `count` times, before anything of it is read."""
     room, text = f"/archive/{ground.pid}", "x" * 60_000
-    with Raw(ground.port).open(room) as writer:
+    with ground.raw().open(room) as writer:
         writer.pour(itertools.repeat(say("say", text=text), 100))
         writer.read_until("say", count=100)
-    with Raw(ground.port, buffer=4096).open(room) as reader:
+    with ground.raw(buffer=4096).open(room) as reader:
         reader.pour(packed(say("history", limit=100), count), reads=False)
         reader.read_until("history", count=count)
         reader.pour([GOODBYE])
@@ -220,8 +220,8 @@ def stalled_readers(ground: Ground, count: int) -> Answers:
 
 def _deaf(ground: Ground, count: int, beat: bytes) -> Answers:
     start, room = len(ground.served.err.lines), f"/hall/{ground.read().cpu}"
-    silent = [Raw(ground.port, buffer=4096).open(room) for _ in range(count)]
-    with Raw(ground.port).open(room) as reader, Raw(ground.port).open(room) as speaker:
+    silent = [ground.raw(buffer=4096).open(room) for _ in range(count)]
+    with ground.raw().open(room) as reader, ground.raw().open(room) as speaker:
         said = 0
         while ground.closed_with(4508, start) < count:
             assert said < 20_000, "slow consumers are not cut off"

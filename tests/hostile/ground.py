@@ -1,6 +1,7 @@
 """Where attacks are let loose: the real command under a configuration of its own, and what `/proc` says of it."""
 
 import contextlib
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from tests.hostile.bystander import Bystander, Spell
-from tests.hostile.wire import Answers
+from tests.hostile.wire import GOODBYE, Answers, Raw
 from tests.system.kit import SECRET, Served, command, environment, eventually, process_of
 
 CONFIG = """\
@@ -33,6 +34,14 @@ channels:
         schema: {{type: object, properties: {{list: {{type: array, items: {{type: integer}}}}}}}}
         route: sender
         emit: {{done: true}}
+  narrow:
+    path: /narrow
+    auth: none
+    limits: {{messages: {{limit: 1/s, burst: 200}}}}
+    messages:
+      echo:
+        schema: {{type: object, properties: {{text: {{type: string}}}}, additionalProperties: false}}
+        route: sender
   hall:
     path: /hall/{{room}}
     auth: none
@@ -158,8 +167,30 @@ class Ground:
         self.bystander = bystander
         self.port = served.port
         self.pid = served.process.pid
+        self.source = ""
+        self._moves = 0
+        self.move()
         # What is loaded with the first connection is not an attack's doing.
         bystander.ask()
+
+    def move(self) -> None:
+        """Come from another address from now on: what was used up at the last one is charged to nobody else."""
+        self._moves += 1
+        self.source = str(ipaddress.IPv4Address("127.1.0.0") + self._moves)
+
+    def raw(self, *, buffer: int = 0) -> Raw:
+        """A connection from the address of now."""
+        return Raw(self.port, self.source, buffer=buffer)
+
+    def lines(self) -> int:
+        """Lines of log, after what happened until now is among them: ends are told one by one, by a thread of its own."""
+        self.move()
+        start = len(self.served.err.lines)
+        with self.raw().open("/echo") as client:
+            client.pour([GOODBYE])
+            client.read_out()
+        self.served.event("connection_closed", start, address=self.source)
+        return len(self.served.err.lines)
 
     def read(self) -> Reading:
         proc = Path(f"/proc/{self.pid}")
@@ -189,13 +220,18 @@ class Ground:
         Raises:
             AssertionError: the server or the bystander did not live through it, or it keeps files open.
         """
+        self.move()
         self.bystander.ask()
         pause()
         calm = level = self.bystander.ask()
         if twin is not None:
+            files = self.read().files
             twin(self)
             level = self.bystander.ask()
-        before, lines = self.read(), len(self.served.err.lines)
+            eventually(lambda: self.read().files <= files)
+        lines = self.lines()
+        before = self.read()
+        self.move()
         # The kernel forgets the largest size so far (proc(5), clear_refs).
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
         start = os.times().elapsed
@@ -206,6 +242,7 @@ class Ground:
             lambda: self.read().files <= before.files or self.served.process.poll() is not None
         )
         pause()
+        told = self.lines()
         after = self.read()
         assert self.served.process.poll() is None, self.served.err.text()[-2000:]
         return Siege(
@@ -214,7 +251,7 @@ class Ground:
             before=before,
             after=after,
             peak=after.peak,
-            lines=len(self.served.err.lines) - lines,
+            lines=told - lines - 2,
             seconds=seconds,
         )
 
@@ -229,6 +266,6 @@ def opened(folder: Path, server: str = SHIPPED, *, files: int = 0) -> Iterator[G
     environ = environment(CHANNELD_JWT_SECRET=SECRET)
     with (
         process_of(arguments, folder, environ) as served,
-        Bystander(served.wait_ready().port) as bystander,
+        Bystander(served.wait_ready().port, served.process.pid) as bystander,
     ):
         yield Ground(served, bystander)

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 from tests.hostile.floods import all_answers
 from tests.hostile.ground import CANARY, Ground
-from tests.hostile.wire import GOODBYE, PATIENCE, Answers, Raw, head, say
+from tests.hostile.wire import GOODBYE, PATIENCE, Answers, head, say
 from tests.system.kit import ROOT, environment, token
 
 _STUBBORN = """\
 import sys, socket
 from tests.hostile.wire import Raw
-clients = [Raw(int(sys.argv[1])).open("/echo") for _ in range(int(sys.argv[2]))]
+port, source, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+clients = [Raw(port, source).open("/echo") for _ in range(count)]
 print("open", flush=True)
 sys.stdin.read()
 """
@@ -26,15 +27,16 @@ sys.stdin.read()
 def unfinished(ground: Ground, count: int) -> Answers:
     """`count` handshakes at once; every other one never ends, and dribbles a byte now and then."""
     whole = head("/echo")
-    clients = [Raw(ground.port) for _ in range(count)]
+    clients = [ground.raw() for _ in range(count)]
     for client in clients:
         client.pour([whole[:60]], reads=False)
     finishing, dribbling = clients[::2], clients[1::2]
     for client in finishing:
         client.pour([whole[60:]])
+    answers: Answers = Counter()
     for client in finishing:
-        assert client.read_until("HTTP").answers["HTTP 101"] == 1
-    answers: Answers = Counter({"HTTP 101": len(finishing)})
+        # On a slow machine the last of them may be too late as well.
+        answers += client.read_until("HTTP").answers
     for number in range(60, len(whole) - 1):
         # In turn, so a byte is as late as it takes to serve the others; the last one never comes.
         for client in dribbling:
@@ -50,12 +52,12 @@ def unfinished(ground: Ground, count: int) -> Answers:
 
 def silent_sockets(ground: Ground, count: int) -> Answers:
     """TCP connections on which nothing is ever said."""
-    return all_answers([Raw(ground.port) for _ in range(count)])
+    return all_answers([ground.raw() for _ in range(count)])
 
 
 def silent_clients(ground: Ground, count: int) -> Answers:
     """Let in as far as to say who they are, and then they do not."""
-    clients = [Raw(ground.port).open("/private") for _ in range(count)]
+    clients = [ground.raw().open("/private") for _ in range(count)]
     answers: Answers = Counter()
     for client in clients:
         with client:
@@ -67,7 +69,7 @@ def bad_heads(ground: Ground, count: int) -> Answers:
     """Heads that are too large, too many, of bytes that do not belong there, or no heads at all."""
     answers: Answers = Counter()
     for bad in (*BAD_HEADS, *_any_byte(count)):
-        with Raw(ground.port) as client:
+        with ground.raw() as client:
             client.pour([bad])
             client.read_until("HTTP")
             if client.answers["HTTP 101"]:
@@ -115,7 +117,7 @@ def bad_tokens(ground: Ground, count: int) -> Answers:
             1: [f"Authorization: Bearer {bad}"],
             2: [f"Sec-WebSocket-Protocol: channeld, bearer.{bad}"],
         }
-        with Raw(ground.port).open(f"/private{query}", *fields.get(way, ())) as client:
+        with ground.raw().open(f"/private{query}", *fields.get(way, ())) as client:
             if way == 3:
                 client.pour([say("authenticate", token=bad)])
             answers += client.part().answers
@@ -126,7 +128,7 @@ def churn(ground: Ground, count: int) -> Answers:
     """Come, join, speak, and go: with a Close frame, without, by reset, or before the answer."""
     answers: Answers = Counter()
     for number in range(count):
-        client = Raw(ground.port)
+        client = ground.raw()
         if number % 5 == 4:
             client.pour([head(f"/hall/{number % 7}")])
             client.reset()
@@ -145,7 +147,7 @@ def churn(ground: Ground, count: int) -> Answers:
 def frozen(ground: Ground, count: int) -> Answers:
     """A process with open connections is stopped: TCP still answers for it, but nobody pongs."""
     start = len(ground.served.err.lines)
-    arguments = [sys.executable, "-c", _STUBBORN, str(ground.port), str(count)]
+    arguments = [sys.executable, "-c", _STUBBORN, str(ground.port), ground.source, str(count)]
     with subprocess.Popen(
         arguments,
         cwd=ROOT,
@@ -168,7 +170,7 @@ def vanished(ground: Ground, count: int) -> Answers:
     """Connections whose other end is gone without a FIN."""
     start = len(ground.served.err.lines)
     for _ in range(count):
-        Raw(ground.port).open("/echo").vanish()
+        ground.raw().open("/echo").vanish()
     _wait_closed(ground, count, start)
     return Counter({"closed 1006": ground.closed_with(1006, start)})
 
@@ -183,7 +185,7 @@ def can_vanish() -> bool:
 
 def too_many_files(ground: Ground, count: int) -> Answers:
     """More connections than the server may have descriptors; then most of them go, and others can come."""
-    clients = [Raw(ground.port) for _ in range(count)]
+    clients = [ground.raw() for _ in range(count)]
     for client in clients:
         client.pour([head("/echo")], reads=False)
     answers: Answers = Counter(accept_failed=bool(ground.served.event("accept_failed")))
@@ -192,7 +194,7 @@ def too_many_files(ground: Ground, count: int) -> Answers:
     deadline = time.monotonic() + PATIENCE
     while not answers["echo"]:
         assert time.monotonic() < deadline
-        with contextlib.suppress(OSError), Raw(ground.port) as late:
+        with contextlib.suppress(OSError), ground.raw() as late:
             late.open("/echo", rest=say("echo"))
             answers += late.read_until("echo").answers
     return answers

@@ -93,7 +93,8 @@ SCENARIOS = (
         floods.large_frames,
         (300, 10_000),
         twins.large_echoes,
-        f"{_LET_IN}, echo, RATE_LIMITED, close 1000",
+        "HTTP 101, echo, RATE_LIMITED",
+        may="close 1000, disconnect, close 4429, end, reset",
     ),
     _row(
         floods.huge_frame, (200, 10_000), None, "HTTP 101, TOO_LARGE, close 1009", may="end, reset"

@@ -4,7 +4,7 @@ import itertools
 
 from tests.hostile.floods import STRANGE, all_answers, flood, head_and_frames, packed
 from tests.hostile.ground import Ground
-from tests.hostile.wire import GOODBYE, Answers, Raw, say
+from tests.hostile.wire import GOODBYE, Answers, say
 
 _KIB = 1024
 # What is allowed to be wrong before the connection is closed, and so the most that an attack of that kind is answered.
@@ -28,7 +28,7 @@ def few_large_echoes(ground: Ground, count: int) -> Answers:
 
 def steady_echoes(ground: Ground, count: int) -> Answers:
     """Clients that stay, with a message after the other."""
-    clients = [Raw(ground.port).open("/good") for _ in range(count)]
+    clients = [ground.raw().open("/good") for _ in range(count)]
     for _ in range(len(head_and_frames())):
         for client in clients:
             client.pour([say("echo")])
@@ -78,24 +78,26 @@ def _visits(ground: Ground, count: int, text: bytes) -> Answers:
 
 
 def readers(ground: Ground, count: int) -> Answers:
-    """Members of a busy room that read all they get."""
-    room = f"/hall/{ground.read().cpu}"
-    members = [Raw(ground.port).open(room) for _ in range(count)]
-    with Raw(ground.port).open(room) as speaker:
+    """Members of a busy room that read all they get, as fast as those of the attack write their Pongs."""
+    room, size = f"/hall/{ground.read().cpu}", 50_000
+    members = [ground.raw().open(room) for _ in range(count)]
+    with ground.raw().open(room) as speaker:
         for said in range(1, 100):
-            speaker.pour([say("say", text="x" * 50_000)])
-            # Its address is charged what the speakers before it used up.
-            speaker.read_until("say", "RATE_LIMITED", count=said)
+            speaker.pour([say("say", text="x" * size)])
+            speaker.read_until("say", count=said)
             for member in members:
-                member.read_until("say", count=speaker.answers["say"])
+                member.skip(size)
+        answers = speaker.answers
     for member in members:
-        member.pour([GOODBYE])
-    return all_answers(members)
+        with member:
+            member.pour([GOODBYE])
+            answers += member.answers
+    return answers
 
 
 def histories(ground: Ground, count: int) -> Answers:
     """Histories that are read as they come."""
-    with Raw(ground.port).open("/good") as client:
+    with ground.raw().open("/good") as client:
         client.pour([say("subscribe", room="shelf")])
         client.pour(itertools.repeat(say("say", into="shelf", text="x" * 60_000), 100))
         client.read_until("say", count=100)

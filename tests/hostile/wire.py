@@ -17,6 +17,8 @@ PATIENCE = 60.0
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _TCP_REPAIR = 19
+_IP_BIND_ADDRESS_NO_PORT = 24
+_SCRATCH = bytearray(1 << 20)
 
 Answers = collections.Counter[str]
 """What attackers got, and how often: a frame's type, an error's code, `close 4508`, `HTTP 431`, `end`, `reset`."""
@@ -53,9 +55,9 @@ GOODBYE = frame((1000).to_bytes(2, "big"), CLOSE)
 
 
 class Raw:
-    """One TCP connection. `answers` counts what came; `ended` is true when nothing more will."""
+    """One TCP connection, from a loopback address. `answers` counts what came; `ended` is true when nothing more will."""
 
-    def __init__(self, port: int, *, buffer: int = 0) -> None:
+    def __init__(self, port: int, source: str = "127.0.0.1", *, buffer: int = 0) -> None:
         self.answers: Answers = collections.Counter()
         self.ended = False
         self._inbox = bytearray()
@@ -64,6 +66,9 @@ class Raw:
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.settimeout(PATIENCE)
+        # The port is chosen with `connect`: so each source has as many as there are.
+        self.socket.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        self.socket.bind((source, 0))
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -109,6 +114,14 @@ class Raw:
     def read_out(self) -> Self:
         """Read until the server ends the connection."""
         return self.read_until("never")
+
+    def skip(self, size: int) -> Self:
+        """Read that many bytes, or to the end, without a look at them: as cheaply as a client can."""
+        self.socket.setblocking(True)
+        self.socket.settimeout(PATIENCE)
+        while size > 0 and (taken := self.socket.recv_into(_SCRATCH)):
+            size -= taken
+        return self
 
     def counted(self, *names: str) -> int:
         return sum(count for key, count in self.answers.items() if key.startswith(names))

@@ -1,6 +1,7 @@
 """Outboxes and the fan-out: order, joining, partial writes, slow peers, turns."""
 
 import itertools
+from functools import partial
 
 import pytest
 import trio
@@ -534,6 +535,46 @@ def test_answers_and_ends_do_not_wait_for_a_large_room() -> None:
     other.send(b"answer")
     fanout.end()
     assert (other.bytes, ended, fanout.recipients is None) == (b"answer", [True], False)
+
+
+def test_answers_leave_before_the_rest_of_a_large_room() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    other = Peer(fanout)
+    served: list[int] = []
+
+    def write(data: bytes | memoryview) -> int:
+        served.append(sum(peer.bytes == b"a" for peer in peers))
+        return len(data)
+
+    other.write = write
+    fanout.publish(room, b"a")
+    fanout.end()
+    other.send(b"answer")
+    fanout.end()
+    assert (served, sum(peer.bytes == b"a" for peer in peers)) == ([LOOK], 2 * LOOK)
+
+
+def test_a_turn_looks_at_the_clock_after_so_many_bytes() -> None:
+    fanout = slow_fanout()
+    peers, room = crowd(fanout)
+    large = b"x" * 65536
+    fanout.publish(room, large)
+    for turn in range(1, 4):
+        fanout.end()
+        assert sum(peer.bytes == large for peer in peers) == turn
+
+
+def test_what_waits_for_the_turns_end_has_its_time_too() -> None:
+    fanout = slow_fanout()
+    ended: list[int] = []
+    for number in range(3):
+        fanout.when_turn_ends(partial(ended.append, number))
+    fanout.end()
+    assert ended == [0]
+    while fanout.ended:
+        fanout.end()
+    assert ended == [0, 1, 2]
 
 
 def test_many_answers_leave_in_several_turns() -> None:

@@ -15,8 +15,9 @@ Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
     taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
     between them.
-7.  A turn accepts at most `ACCEPTS_A_TURN` connections of a listener; without file descriptors it stops accepting for a
-    second, and says so once.
+7.  Who comes and who goes has `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a whole
+    handshake wait in an epoll of their own, and a peer's end is seen to when those who stay have been read. Without file
+    descriptors the lane stops accepting for a second, and says so once.
 8.  An exception from above ends one connection, never the lane.
 """
 
@@ -37,12 +38,21 @@ from channeld.server.flow import Flow, flow_of
 from channeld.server.state import State
 from channeld.telemetry import log
 
-__all__ = ["ACCEPTS_A_TURN", "NO_DESCRIPTORS", "RETRY_S", "SOCKETS_A_TURN", "Lane", "is_supported"]
+__all__ = [
+    "ACCEPTS_A_TURN",
+    "NO_DESCRIPTORS",
+    "RETRY_S",
+    "SHARE_S",
+    "SOCKETS_A_TURN",
+    "Lane",
+    "is_supported",
+]
 
 SOCKETS_A_TURN = 128
-ACCEPTS_A_TURN = 64
+ACCEPTS_A_TURN = 16
+SHARE_S = 0.001
 # Of a queue that is emptied in one turn: more than a backlog, so that clients that connect faster do not hold up its end.
-_ROUNDS = 32
+_ROUNDS = 128
 
 # A larger read costs more than it brings: 64 KiB take 1 µs like 4 KiB, 256 KiB take 10.
 _READ = 65536
@@ -60,12 +70,23 @@ def is_supported() -> bool:
 class _LaneSocket:
     """Carries one connection: a socket, plain or with TLS, and what the epoll watches it for."""
 
-    __slots__ = ("_is_half_closed", "_lane", "_socket", "connection", "fd", "mask", "reads", "tls")
+    __slots__ = (
+        "_epoll",
+        "_is_half_closed",
+        "_lane",
+        "_socket",
+        "connection",
+        "fd",
+        "mask",
+        "reads",
+        "tls",
+    )
 
     def __init__(
         self, lane: "Lane", sock: socket.socket, address: str, context: ssl.SSLContext | None
     ) -> None:
         self._lane = lane
+        self._epoll = lane.arrivals
         self._socket = sock
         self._is_half_closed = False
         self.fd = sock.fileno()
@@ -126,7 +147,7 @@ class _LaneSocket:
     def watch(self, mask: int) -> None:
         """Be told of these events, of none with 0."""
         before, self.mask = self.mask, mask
-        epoll = self._lane.epoll
+        epoll = self._epoll
         if mask == before:
             return
         if not mask:
@@ -136,6 +157,13 @@ class _LaneSocket:
             epoll.modify(self.fd, mask)
         else:
             epoll.register(self.fd, mask)
+
+    def come_in(self) -> None:
+        """It has shaken hands: from now on it waits with those that stay."""
+        mask = self.mask
+        self.watch(0)
+        self._epoll = self._lane.epoll
+        self.watch(mask)
 
     def pause(self) -> None:
         """The connection takes nothing for now."""
@@ -178,7 +206,8 @@ class Lane:
 
     def __init__(self, admission: Admission, most: int) -> None:
         self.admission = admission
-        self.epoll = select.epoll()
+        self.epoll, self.arrivals = select.epoll(), select.epoll()
+        self.epoll.register(self.arrivals.fileno(), _IN)
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
         # Whose connections are gone, and whose last words are encrypted and have not all left.
@@ -186,6 +215,8 @@ class Lane:
         self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
         # Of a turn whose time was over: what it did not come to. (Asking the epoll again might never come to them.)
         self._left: list[tuple[int, int]] = []
+        # Whose peers have ended, or are lost.
+        self._departures: collections.deque[tuple[_LaneSocket, bool]] = collections.deque()
         self._resumed: collections.deque[_LaneSocket] = collections.deque()
         self._has_resumed = trio.Event()
 
@@ -198,14 +229,14 @@ class Lane:
         """Accept this socket's connections, with TLS or without. It stays the caller's to close, after `ignore`."""
         listener.setblocking(False)
         self._listeners[listener.fileno()] = listener, tls
-        self.epoll.register(listener.fileno(), _IN)
+        self.arrivals.register(listener.fileno(), _IN)
 
     def ignore(self, listener: socket.socket) -> None:
         """Accept no more. Idempotent."""
         if self._listeners.pop(listener.fileno(), None) is not None:
             # It is not registered while file descriptors are lacking, or when the lane has ended.
             with contextlib.suppress(OSError, ValueError):
-                self.epoll.unregister(listener.fileno())
+                self.arrivals.unregister(listener.fileno())
 
     def accept_rest(self, listener: socket.socket) -> None:
         """Accept what waits in its queue, before `ignore` and its end; `retire` sees to it that this is all."""
@@ -280,6 +311,7 @@ class Lane:
             for driver in list(self._finishing.values()):
                 self._finish(driver, is_late=True)
             self.epoll.close()
+            self.arrivals.close()
 
     async def _run_resumed(self) -> None:
         while True:
@@ -288,42 +320,79 @@ class Lane:
             self._turn_of_resumed()
 
     def _turn(self) -> None:
-        admission, sockets = self.admission, self._sockets
-        fanout = admission.fanout
-        now, received = admission.now(), 0
+        fanout, now = self.admission.fanout, self.admission.now()
         fanout.begin()
         ready, self._left = self._left or self.epoll.poll(0, SOCKETS_A_TURN), []
         for number, (fd, events) in enumerate(ready):
             if number and fanout.is_over():
                 self._left = ready[number:]
                 break
-            driver = sockets.get(fd)
-            if driver is None:
-                self._serve_other(fd)
-                continue
-            if events & _OUT:
-                driver.write_on()
-            connection = driver.connection
-            if events == _OUT:
-                continue
-            if connection.paused:
-                # Looked at only now, so that most pauses cost no system call. One that is gone is paused as well.
-                driver.pause()
-                continue
-            try:
-                data = driver.reads.recv(_READ)
-            except BlockingIOError:
-                continue
-            except OSError:
-                connection.broken()
-                continue
-            received += len(data)
+            self._serve(fd, events, now)
+        self._take_turns_end(now)
+
+    def _serve(self, fd: int, events: int, now: float) -> None:
+        driver = self._sockets.get(fd)
+        if driver is None:
+            if fd in self._finishing:
+                self._finish(self._finishing[fd])
+            return
+        if events & _OUT:
+            driver.write_on()
+        connection = driver.connection
+        if events == _OUT:
+            return
+        if connection.paused:
+            # Looked at only now, so that most pauses cost no system call. One that is gone is paused as well.
+            driver.pause()
+            return
+        try:
+            data = driver.reads.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._depart(driver, is_lost=True)
+            return
+        if data:
+            self.admission.counters.bytes_in += len(data)
             connection.feed(data, now)
-            if data and driver.tls is not None and driver.tls.ended and not connection.paused:
-                # The end came in the same read; the socket need not be readable again.
-                connection.feed(b"", now)
-        admission.counters.bytes_in += received
+        if not data or (driver.tls is not None and driver.tls.ended):
+            # Over TLS the end may have come in the same read; the socket need not be readable again.
+            self._depart(driver, is_lost=False)
+
+    def _depart(self, driver: _LaneSocket, *, is_lost: bool) -> None:
+        if driver.connection.state is not State.GONE:
+            driver.watch(driver.mask & _OUT)
+            self._departures.append((driver, is_lost))
+
+    def _take_turns_end(self, now: float) -> None:
+        """Give their share to those who go and those who come, then write."""
+        fanout, departures = self.admission.fanout, self._departures
+        fanout.begin(SHARE_S)
+        while departures:
+            driver, is_lost = departures.popleft()
+            if is_lost:
+                driver.connection.broken()
+            elif not driver.connection.paused:
+                driver.connection.feed(b"", now)
+            if fanout.is_over():
+                break
+        # One by one: the epoll returns those first that have waited longest.
+        while ready := self.arrivals.poll(0, 1):
+            self._serve_arrival(*ready[0], now)
+            if fanout.is_over():
+                break
+        if departures:
+            self._has_resumed.set()
         fanout.end()
+
+    def _serve_arrival(self, fd: int, events: int, now: float) -> None:
+        if fd in self._listeners:
+            self._accept(*self._listeners[fd])
+            return
+        self._serve(fd, events, now)
+        driver = self._sockets.get(fd)
+        if driver is not None and driver.connection.state is not State.HEAD:
+            driver.come_in()
 
     def _turn_of_resumed(self) -> None:
         now = self.admission.now()
@@ -339,13 +408,7 @@ class Lane:
                 driver.watch(driver.mask | _IN)
         if self._resumed:
             self._has_resumed.set()
-        self.admission.fanout.end()
-
-    def _serve_other(self, fd: int) -> None:
-        if fd in self._finishing:
-            self._finish(self._finishing[fd])
-        elif fd in self._listeners:
-            self._accept(*self._listeners[fd])
+        self._take_turns_end(now)
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
         """Accept as many as a turn may; whether there may be more."""
@@ -364,10 +427,10 @@ class Lane:
         return True
 
     def _pause_accepting(self, listener: socket.socket) -> None:
-        self.epoll.unregister(listener.fileno())
+        self.arrivals.unregister(listener.fileno())
         timers, clock = self.admission.runtime.timers, self.admission.runtime.clock
         timers.at(clock.monotonic() + RETRY_S, lambda _now: self._accept_again(listener))
 
     def _accept_again(self, listener: socket.socket) -> None:
         if listener.fileno() in self._listeners:
-            self.epoll.register(listener.fileno(), _IN)
+            self.arrivals.register(listener.fileno(), _IN)

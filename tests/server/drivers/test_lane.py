@@ -15,7 +15,7 @@ import trio.testing
 from channeld.config.model import Limits, Server
 from channeld.server.admission import Admission
 from channeld.server.connection import FRAMES_A_TURN
-from channeld.server.drivers.lane import ACCEPTS_A_TURN, SOCKETS_A_TURN, Lane, is_supported
+from channeld.server.drivers.lane import ACCEPTS_A_TURN, SHARE_S, SOCKETS_A_TURN, Lane, is_supported
 from channeld.server.outbox import TURN_S, Fanout
 from channeld.server.runtime import TrioRuntime
 from tests.server.kit import (
@@ -69,6 +69,7 @@ async def turning() -> object:
         for connection in made.lane.connections:
             connection.abandon(1001)
         made.lane.epoll.close()
+        made.lane.arrivals.close()
         for peer in made.peers:
             peer.close()
         nursery.cancel_scope.cancel()
@@ -209,10 +210,12 @@ async def test_6_a_turn_takes_so_many_frames_of_a_socket_and_loses_none(turning:
 
 
 async def test_6_a_turn_serves_so_many_sockets_and_the_others_next(turning: Turning) -> None:
-    many = SOCKETS_A_TURN + 10
-    clients = [turning.connect(request_bytes() + frame(b"x")) for _ in range(many)]
+    clients = [turning.connect() for _ in range(SOCKETS_A_TURN + 10)]
     turning.turn()
-    assert len(turning.engine.sessions) == SOCKETS_A_TURN
+    for client in clients:
+        client.send(frame(b"x"))
+    turning.turn()
+    assert sum(session.messages == [b"x"] for session in turning.engine.sessions) == SOCKETS_A_TURN
     turning.turn()
     assert all(texts(client) == [b"x"] for client in clients)
 
@@ -287,13 +290,64 @@ async def test_6_other_tasks_run_while_a_client_floods() -> None:
                 assert await client.text() == b"%d" % i
 
 
-async def test_7_a_turn_accepts_so_many_and_the_others_next(turning: Turning) -> None:
+async def test_7_handshakes_have_a_share_of_a_turn_and_keep_no_message_waiting(
+    turning: Turning,
+) -> None:
+    def spend(_session: RecordingSession) -> None:
+        turning.spent += SHARE_S
+
+    inside = turning.connect()
+    turning.turn()
+    received(inside)
+    turning.engine.on_open = spend
+    comers = [turning.connect() for _ in range(5)]
+    inside.send(frame(b"first"))
+    turning.turn()
+    assert texts(inside) == [b"first"]
+    assert len(turning.engine.sessions) == 2
+    for _ in range(4):
+        turning.turn()
+    assert all(received(comer).startswith(b"HTTP/1.1 101") for comer in comers)
+
+
+async def test_7_ends_have_a_share_of_a_turn_and_are_seen_to_in_order(turning: Turning) -> None:
+    def spend(_session: RecordingSession) -> None:
+        turning.spent += SHARE_S
+
+    inside, *leavers = [turning.connect() for _ in range(6)]
+    turning.turn()
+    received(inside)
+    turning.engine.on_closed = spend
+    for leaver in leavers:
+        leaver.close()
+    inside.send(frame(b"still"))
+    turning.turn()
+    assert texts(inside) == [b"still"]
+    assert any(not session.ends for session in turning.engine.sessions[1:])
+    while turning.lane._departures or turning.lane.admission.fanout.ended:
+        turning.lane._turn_of_resumed()
+    assert [session.ends for session in turning.engine.sessions[1:]] == [[(1006, "")]] * 5
+    assert [connection.state.name for connection in turning.lane.connections] == ["OPEN"]
+
+
+async def test_7_who_is_sent_away_before_its_end_is_seen_to_ends_once(turning: Turning) -> None:
+    client = turning.connect()
+    turning.turn()
+    (connection,) = turning.lane.connections
+    client.close()
+    turning.lane._serve(*turning.lane.epoll.poll(0)[0], now=0.0)
+    connection.abandon(1001)
+    turning.turn()
+    assert turning.engine.session.ends == [(1001, "")]
+
+
+async def test_7_an_accepting_takes_so_many_and_the_others_next(turning: Turning) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=200)
     turning.peers.append(listener)
     turning.lane.listen(listener)
     address = listener.getsockname()
     turning.peers += [socket.create_connection(address) for _ in range(ACCEPTS_A_TURN + 5)]
-    turning.turn()
+    turning.lane._serve_arrival(listener.fileno(), select.EPOLLIN, 0.0)
     assert len(turning.lane.connections) == ACCEPTS_A_TURN
     turning.turn()
     assert len(turning.lane.connections) == ACCEPTS_A_TURN + 5
@@ -430,7 +484,7 @@ async def test_a_thousand_connections_come_and_go() -> None:
 async def test_a_socket_that_cannot_be_watched_is_dropped(turning: Turning) -> None:
     near, far = socket.socketpair()
     duplicate = socket.socket(fileno=os.dup(far.fileno()))
-    turning.lane.epoll.register(far.fileno(), select.EPOLLIN)
+    turning.lane.arrivals.register(far.fileno(), select.EPOLLIN)
     connection = turning.lane.adopt(far, "")
     assert connection.state.name == "GONE"
     assert turning.lane.connections == []
