@@ -16,10 +16,10 @@ from pathlib import Path
 
 from catalogue import ROOT
 from newest import cpu, join, serving
-from report import machine
+from pages import write_into
+from report import commit, machine
 
 PAGE = ROOT / "docs" / "guides" / "backends.md"
-BEGIN, END = "<!-- hooks: begin -->", "<!-- hooks: end -->"
 ROUNDS, MESSAGES = 60, 160
 CLIENTS = (1, 8)
 ANSWERS = {
@@ -128,8 +128,8 @@ def table(found: dict[tuple[str, int], float]) -> str:
     about = machine()
     return "\n".join(
         [
-            f"Microseconds of channeld's CPU for one message, the least of {ROUNDS} rounds; {about['date']}, {about['cpu']}, Python {about['python']},",
-            "`python bench/hook_cost.py --docs`.",
+            f"Microseconds of channeld's CPU for one message, the least of {ROUNDS} rounds; {about['date']}, commit {commit()}, {about['cpu']}, Python",
+            f"{about['python']}, by `python bench/hook_cost.py --docs`.",
             "",
             "| | one client that waits for each answer | eight clients |",
             "|---|---|---|",
@@ -139,13 +139,6 @@ def table(found: dict[tuple[str, int], float]) -> str:
             ),
         ]
     )
-
-
-def write_document(text: str) -> None:
-    """Replaces what stands between the markers of docs/guides/backends.md."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -158,7 +151,7 @@ def main() -> None:
     text = table(measure(ROOT))
     print(text)
     if options.docs:
-        write_document(text)
+        write_into(PAGE, "hooks", text)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ from statistics import median
 from typing import Any
 
 from catalogue import ROOT, channeld_python
-from report import machine
+from pages import write_into
+from report import commit, machine
 
 PAGE = ROOT / "docs" / "topics" / "message-options.md"
-BEGIN, END = "<!-- newest: begin -->", "<!-- newest: end -->"
 MEMBERS, WARMUP = 50, 0.5
 SCHEMA = "{type: object, required: [k, x], properties: {k: {type: integer}, x: {type: integer}}, additionalProperties: false}"
 CONFIG = f"""
@@ -186,7 +186,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     about = machine()
     lines = [
         f"{MEMBERS} members of one room, each of whom sends its own cursor at a rate; CPU milliseconds a second of channeld, and its Valkey,",
-        f"and in brackets the frames a second that each member gets. Measured on {about['date']}, {about['cpu']}, {about['cores']} cores, Python {about['python']}, by",
+        f"and in brackets the frames a second that each member gets. Measured on {about['date']}, commit {commit()}, {about['cpu']}, {about['cores']} cores, Python {about['python']}, by",
         "`python bench/newest.py --docs`.",
         "",
         "| | " + " | ".join(titles) + " |",
@@ -200,13 +200,6 @@ def table(rows: list[dict[str, Any]]) -> str:
             cells.append(f"{median(row['cpu_ms'] for row in some):.0f} ({frames:.0f})")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def write_document(text: str) -> None:
-    """Replaces what stands between the markers of docs/topics/message-options.md."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -229,7 +222,7 @@ def main() -> None:
     text = table(measure(options))
     print(text)
     if options.docs:
-        write_document(text)
+        write_into(PAGE, "newest", text)
 
 
 if __name__ == "__main__":

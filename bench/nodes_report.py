@@ -6,6 +6,7 @@ from statistics import median
 
 from capacity import sums
 from catalogue import ROOT
+from pages import write_into
 from report import (
     QUIET,
     Record,
@@ -22,8 +23,6 @@ from report import (
 from setups import SETUPS, SetUp
 
 PAGE = ROOT / "docs" / "topics" / "capacity.md"
-MEASURED = ("<!-- nodes: begin -->", "<!-- nodes: end -->")
-COMPUTED = ("<!-- sums: begin -->", "<!-- sums: end -->")
 LOADS = ("one", "twenty", "senders", "pair", "rooms", "many", "users")
 COMING = ("join", "churn")
 WORKS = (*LOADS, *COMING, "publish", "batch")
@@ -254,16 +253,7 @@ def markdown(record: Record) -> str:
     return f"{tables(record)}\n\n{sums(record)}\n"
 
 
-def replaced(page: str, marks: tuple[str, str], text: str) -> str:
-    """The page with `text` between the two marks; raises `ValueError` when one is not there."""
-    before, begin, rest = page.partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} has no {marks[0]} … {marks[1]}")
-    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
-
-
 def write_document(record: Record) -> None:
     """Replaces what stands between the markers of docs/topics/capacity.md."""
-    page = replaced(PAGE.read_text(encoding="utf-8"), MEASURED, tables(record))
-    PAGE.write_text(replaced(page, COMPUTED, sums(record)), encoding="utf-8")
+    write_into(PAGE, "nodes", tables(record))
+    write_into(PAGE, "sums", sums(record))

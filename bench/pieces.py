@@ -17,7 +17,8 @@ from typing import Any
 
 import trio
 from catalogue import ROOT, SECRET
-from report import machine, number, table
+from pages import write_into
+from report import commit, machine, number, table
 from works import message_file
 
 from channeld.engine.limits import take
@@ -28,7 +29,6 @@ from channeld.protocol.websocket import Scanner, encode_text
 from channeld.testing import running
 
 PAGE = ROOT / "docs" / "topics" / "performance.md"
-BEGIN, END = "<!-- pieces: begin -->", "<!-- pieces: end -->"
 PIECES = {
     "scan": ("scan and unmask the WebSocket frame", "`protocol/websocket.py`"),
     "decode": ("decode the JSON, strictly", "`protocol/frames.py`"),
@@ -112,7 +112,8 @@ def shown(all_of: list[dict[str, Any]]) -> str:
     sums = [number(sum(found.values()), 1) for one in all_of for found in one["measured"]]
     about = machine()
     text = (
-        f"µs, the least of 200 rounds; {about['date']}, {about['cpu']}, `python bench/pieces.py`."
+        f"µs, the least of 200 rounds; {about['date']}, commit {commit()}, {about['cpu']}, "
+        "by `python bench/pieces.py --docs`."
     )
     return f"{text}\n\n{table([*header, 'where'], [*rows, ['together', *sums, '']])}"
 
@@ -129,9 +130,7 @@ def main() -> None:
     text = shown([own(), *map(of_another, options.others)])
     print(text)
     if options.docs:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+        write_into(PAGE, "pieces", text)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from typing import Any
 
 from catalogue import CATALOGUE, ROOT, Peer
 from chart import Series, line_chart
+from pages import write_into
 from targets import Figures, targets
 from works import PARTS, Column, Part
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "benchmarks"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 Record = dict[str, Any]
 QUIET = 0.1  # more of the cores taken by others than this, and the figures are not worth keeping
 BUSY = 0.9  # a core with this much of its time used has little to spare
@@ -414,6 +414,4 @@ def draw(record: Record) -> None:
 def write_document(record: Record) -> None:
     """Replaces what stands between the markers of docs/benchmarks.md."""
     draw(record)
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{markdown(record, pictures=True)}\n{END}{after}")
+    write_into(DOCUMENT, "bench", markdown(record, pictures=True))

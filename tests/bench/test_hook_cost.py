@@ -1,4 +1,4 @@
-"""The bench of hooks over HTTP: its backend answers by path, and the page between its markers."""
+"""The bench of hooks over HTTP: its backend answers by path, and its table."""
 
 import socket
 import sys
@@ -20,12 +20,6 @@ def test_the_backend_answers_by_path_and_again(path: bytes) -> None:
             assert sock.recv(65536) == hook_cost.ANSWERS[path]
 
 
-def test_the_page_has_a_row_for_each_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_has_a_row_for_each_work() -> None:
     found = {(work, clients): 12.4 for work in hook_cost.WORKS for clients in hook_cost.CLIENTS}
-    page = tmp_path / "page.md"
-    page.write_text(f"before {hook_cost.BEGIN} old {hook_cost.END} after")
-    monkeypatch.setattr(hook_cost, "PAGE", page)
-    hook_cost.write_document(hook_cost.table(found))
-    assert page.read_text().count("| 12 | 12 |") == len(hook_cost.WORKS)
-    assert page.read_text().endswith(f"{hook_cost.END} after")
-    assert hook_cost.BEGIN in (ROOT / "docs" / "guides" / "backends.md").read_text()
+    assert hook_cost.table(found).count("| 12 | 12 |") == len(hook_cost.WORKS)

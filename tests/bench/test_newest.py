@@ -1,10 +1,8 @@
-"""The bench of the newest: medians by broker and rate, and the page between its markers."""
+"""The bench of the newest: medians by broker and rate."""
 
 import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "bench"))
@@ -24,17 +22,6 @@ def test_a_cell_is_the_median_and_what_each_member_gets() -> None:
     text = newest.table(rows(10.0, 90.0, 20.0))
     assert "| | `memory`, 20 Hz |" in text
     assert "| `history: latest` | 20 (1000) |" in text
-
-
-def test_the_page_is_replaced_between_its_markers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"before {newest.BEGIN} old {newest.END} after")
-    monkeypatch.setattr(newest, "PAGE", page)
-    newest.write_document("new")
-    assert page.read_text() == f"before {newest.BEGIN}\n\nnew\n\n{newest.END} after"
-    assert newest.BEGIN in (ROOT / "docs" / "topics" / "message-options.md").read_text()
 
 
 def test_a_frame_is_masked_and_counted() -> None:

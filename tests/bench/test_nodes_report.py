@@ -115,19 +115,6 @@ def test_what_is_not_installed_says_so() -> None:
     assert "Redis adapter: not installed: there is no `node` here | – | – |" in text
 
 
-def test_replaces_what_is_between_the_marks_and_nothing_else() -> None:
-    page = "a\n<b>\nold\n<e>\nz\n"
-    assert nodes_report.replaced(page, ("<b>", "<e>"), "new") == "a\n<b>\n\nnew\n\n<e>\nz\n"
-    with pytest.raises(ValueError, match="has no <x> … <e>"):
-        nodes_report.replaced(page, ("<x>", "<e>"), "new")
-
-
-def test_the_page_has_its_marks() -> None:
-    page = nodes_report.PAGE.read_text(encoding="utf-8")
-    for marks in (nodes_report.MEASURED, nodes_report.COMPUTED):
-        assert "\n\nnew\n\n" in nodes_report.replaced(page, marks, "new")
-
-
 def test_prices_come_from_the_record() -> None:
     it = capacity.price(record(1000), "rooms")
     assert (it.sender, it.other, it.valkey, it.member) == (100, 50, 20, 5)
