@@ -7,6 +7,7 @@ What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays a
 files are read again, so that a renewed one is served. A plan that is not valid changes nothing.
 """
 
+import os
 import signal
 import ssl
 import sys
@@ -39,7 +40,7 @@ from channeld.server.listener import Server, tls_context
 from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.server.sockets import is_shared, named, release
-from channeld.server.systemd import keep_watchdog, notify, reloading
+from channeld.server.systemd import keep_watchdog, notify, reloading, watchdog_interval
 from channeld.shadow import Shadow
 from channeld.telemetry import Sample, log, reconfigure, toggle_debug
 
@@ -218,8 +219,9 @@ class App:
         with trio.open_signal_receiver(*kinds) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, nursery)
-                if self.node.place is ALONE:
-                    nursery.start_soon(keep_watchdog)
+                # A worker's parent is the process that the service manager watches, and watches the worker.
+                watched = os.getpid() if self.node.place is ALONE else os.getppid()
+                nursery.start_soon(keep_watchdog, self._notify, watchdog_interval(watched))
                 try:
                     await nursery.start(self.runtime.run)
                     await nursery.start(self.node.run)

@@ -8,11 +8,18 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 
 import trio
 
-__all__ = ["InheritedSocket", "inherited_sockets", "keep_watchdog", "notify", "reloading"]
+__all__ = [
+    "InheritedSocket",
+    "inherited_sockets",
+    "keep_watchdog",
+    "notify",
+    "reloading",
+    "watchdog_interval",
+]
 
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -54,14 +61,19 @@ def reloading() -> str:
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 
-async def keep_watchdog(environ: Mapping[str, str] = os.environ) -> None:
-    """Say twice in each of the service manager's watchdog intervals that this loop turns; return at once if it has no watchdog."""
-    interval, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
-    if not interval.isdecimal() or not int(interval) or pid not in ("", str(os.getpid())):
-        return
-    while True:
-        notify("WATCHDOG=1", environ)
-        await trio.sleep(int(interval) / 2_000_000)
+def watchdog_interval(pid: int, environ: Mapping[str, str] = os.environ) -> float:
+    """In how many seconds the service manager wants to hear of the process `pid` again; 0 if it has no watchdog."""
+    interval, watched = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not interval.isdecimal() or watched not in ("", str(pid)):
+        return 0.0
+    return int(interval) / 1_000_000
+
+
+async def keep_watchdog(tell: Callable[[str], object], interval: float) -> None:
+    """Tell twice in each interval (seconds) that this loop turns; return at once if it is 0."""
+    while interval:
+        tell("WATCHDOG=1")
+        await trio.sleep(interval / 2)
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:

@@ -8,11 +8,13 @@ they come to; the pair's end tells a worker that the parent is gone (it drains),
 One worker serves the control API, on sockets that the parent made and passes through the pair. When it ends the next one gets
 them: a client of the API waits meanwhile, and is not refused. What it had measured, it gave to the parent to keep.
 
-A worker that ends is replaced: after a pause that grows while workers do not live long. One that cannot start at all,
+Where the service manager has a watchdog, a worker whose loop does not turn is ended as the service manager would end a single
+process. A worker that ends is replaced: after a pause that grows while workers do not live long. One that cannot start at all,
 the first time or `MOST_FAILURES` times in a row, ends everything, with a message.
 """
 
 import array
+import os
 import secrets
 import signal
 import socket
@@ -29,7 +31,7 @@ import trio
 
 from channeld.server.broker_link import Place
 from channeld.server.sockets import BindError, bind, listen, named
-from channeld.server.systemd import keep_watchdog, notify, reloading
+from channeld.server.systemd import keep_watchdog, notify, reloading, watchdog_interval
 from channeld.telemetry import log, toggle_debug
 
 __all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
@@ -167,6 +169,7 @@ class _Worker:
     is_ready: bool = False
     is_outdated: bool = False
     is_reloading: bool = False
+    is_heard: bool = False  # since the last look, for the watchdog
     has_ended: trio.Event = attrs.field(factory=trio.Event)
 
     @property
@@ -209,6 +212,7 @@ class Supervisor:
         self._is_reloading = False
         self._workers: dict[int, _Worker] = {}
         self._been_ready: set[int] = set()
+        self._watchdog = watchdog_interval(os.getpid())
         self._stop = trio.Event()
         self._forced = trio.Event()
         self._failure = ""
@@ -224,7 +228,7 @@ class Supervisor:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
                 nursery.start_soon(self._pass_api_on)
-                nursery.start_soon(keep_watchdog)
+                nursery.start_soon(keep_watchdog, notify, self._watchdog)
                 async with trio.open_nursery() as keepers:
                     for number in range(self._count):
                         keepers.start_soon(self._keep, number)
@@ -334,6 +338,7 @@ class Supervisor:
                 text = orjson.dumps(attrs.asdict(spec)) + b"\n"
                 nursery.start_soon(self._listen, number, worker, text)
                 nursery.start_soon(self._hasten, worker)
+                nursery.start_soon(self._guard, number, worker)
                 status = await worker.process.wait()
                 with trio.move_on_after(PATIENCE):
                     await worker.has_ended.wait()
@@ -359,6 +364,8 @@ class Supervisor:
     def _hear(self, number: int, worker: _Worker, line: bytes) -> None:
         if line.startswith(b"{"):
             self._measured = line
+        elif line == b"WATCHDOG=1":
+            worker.is_heard = True
         elif line == b"RELOADING=1":
             self._note_reloading()
             worker.is_reloading = True
@@ -410,6 +417,20 @@ class Supervisor:
         passed = (socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)
         sent = await line.socket.sendmsg([text], [passed])
         await line.send_all(text[sent:])
+
+    async def _guard(self, number: int, worker: _Worker) -> None:
+        """End a worker that says nothing for two looks, so that it is replaced. Two: this process may have been stopped for one."""
+        missed = 0
+        while self._watchdog:
+            await trio.sleep(self._watchdog / 2)
+            missed = 0 if worker.is_heard or not worker.is_ready else missed + 1
+            worker.is_heard = False
+            if missed == 2:
+                log("worker_hung", number=number, pid=worker.process.pid, seconds=self._watchdog)
+                # As the service manager does: with PYTHONFAULTHANDLER the log shows where it hung.
+                worker.tell(signal.SIGABRT)
+            elif missed > 2:
+                worker.tell(signal.SIGKILL)
 
     async def _hasten(self, worker: _Worker) -> None:
         # What a hook does in a thread may reserve it.

@@ -191,6 +191,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     "worker_ended": Event(
         "error", ("number", "pid", "status", "seconds"), "A worker process exited unexpectedly."
     ),
+    "worker_hung": Event(
+        "error",
+        ("number", "pid", "seconds"),
+        "A worker's loop has not turned for as long as the service manager's watchdog allows; it is ended and replaced.",
+    ),
     "worker_started": Event("info", ("number", "pid"), "A worker process is serving."),
     "api_started": Event("info", ("bind",), "The control API is listening."),
     "api_refused": Event(

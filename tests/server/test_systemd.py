@@ -17,6 +17,7 @@ from channeld.server.systemd import (
     keep_watchdog,
     notify,
     reloading,
+    watchdog_interval,
 )
 
 # High numbers, so that nothing of the test's own process is taken.
@@ -105,10 +106,11 @@ async def test_the_watchdog_is_told_twice_in_its_interval(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+    environ["WATCHDOG_PID"] = "7"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(environ["NOTIFY_SOCKET"])
         with trio.move_on_after(40):
-            await keep_watchdog(environ | {"WATCHDOG_PID": str(os.getpid())})
+            await keep_watchdog(lambda said: notify(said, environ), watchdog_interval(7, environ))
         assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
         manager.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -119,7 +121,8 @@ async def test_the_watchdog_is_told_twice_in_its_interval(
     "variables", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "9", "WATCHDOG_PID": "1"}]
 )
 async def test_without_a_watchdog_nobody_is_told(variables: dict[str, str]) -> None:
-    await keep_watchdog(variables)
+    assert watchdog_interval(7, variables) == 0
+    await keep_watchdog(pytest.fail, 0)
 
 
 def test_an_abstract_address_is_one() -> None:

@@ -173,6 +173,19 @@ async def test_one_that_was_killed_is_replaced(
     assert '"event":"worker_ended","number":1' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("before", ["", "signal.signal(signal.SIGABRT, signal.SIG_IGN)"])
+async def test_one_that_hangs_is_ended_and_replaced(
+    make: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    watched = make(before=before)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watched.supervisor.run)
+        await watched.until(4, "start")
+        watched.supervisor.stop()
+    assert '"event":"worker_hung","number":1' in capsys.readouterr().err
+
+
 async def test_one_that_cannot_start_ends_all(make: Make) -> None:
     watched = make(before="if number == 1: sys.exit(3)")
     with pytest.raises(WorkersFailed, match="worker 1 could not start: it ended with status 3"):
