@@ -13,7 +13,7 @@ import attrs
 from channeld import __version__
 from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
-from channeld.telemetry import Sample, counted, dropped
+from channeld.telemetry import Sample, counted, dropped, left_out
 
 __all__ = [
     "engine_samples",
@@ -54,6 +54,7 @@ def process_samples(taken: int, refused: int) -> Sequence[Sample]:
         Sample("channeld_config_reloads_total", taken, ("ok",)),
         Sample("channeld_config_reloads_total", refused, ("refused",)),
         Sample("channeld_log_lines_dropped_total", dropped()),
+        Sample("channeld_log_lines_left_out_total", left_out()),
     )
 
 

@@ -5,12 +5,13 @@ line says how many were lost. A line that cannot be written (a full disk, a clos
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from channeld.telemetry import log
+from channeld.telemetry import LineRates, bound_lines, log
 from channeld.telemetry.output import write, writing_to
 
 __all__ = ["MOST_BYTES", "MOST_LINES", "LineWriter", "off_the_loop"]
@@ -90,7 +91,11 @@ class LineWriter:
 
 @contextmanager
 def off_the_loop() -> Iterator[None]:
-    """Write log lines in a thread meanwhile: a log that nobody reads, or a slow disk, holds up nobody."""
+    """Write log lines in a thread meanwhile, no more of a kind than `LineRates` allow.
+
+    A log that nobody reads, or a slow disk, holds up nobody, and no client fills the disk.
+    """
+    bound_lines(LineRates(time.monotonic))
     writer = LineWriter(tell_lost=lambda lost: log("log_lines_dropped", lines=lost))
     writer.start()
     try:
@@ -98,3 +103,4 @@ def off_the_loop() -> Iterator[None]:
             yield
     finally:
         writer.close()
+        bound_lines(None)

@@ -1,21 +1,24 @@
 """One table of log events, one of metrics; anyone who decides something says so here, by name.
 
 `log("connection_opened", connection=…)` writes one line; an event that is not in the table is a bug. Reading order:
-`events.py` (what is logged), `unheard.py` (what libraries log), `lines.py` (what a line may hold), `output.py` (where it
-goes), `metrics.py` (what is counted), `tracing.py` (what takes how long, and because of what).
+`events.py` (what is logged), `line_rates.py` (how often at most), `unheard.py` (what libraries log), `lines.py` (what a line
+may hold), `output.py` (where it goes), `metrics.py` (what is counted), `tracing.py` (what takes how long, and because of what).
 """
 
 from channeld.telemetry.events import (
     EVENTS,
     Event,
     bound,
+    bound_lines,
     configure,
+    left_out,
     log,
     reconfigure,
     silenced,
     silenced_here,
     toggle_debug,
 )
+from channeld.telemetry.line_rates import LineRates
 from channeld.telemetry.lines import escaped, one_line
 from channeld.telemetry.metrics import (
     BUCKETS,
@@ -37,14 +40,17 @@ __all__ = [
     "METRICS",
     "Event",
     "Histogram",
+    "LineRates",
     "Metric",
     "Sample",
     "bound",
+    "bound_lines",
     "configure",
     "counted",
     "dropped",
     "escaped",
     "exposition",
+    "left_out",
     "log",
     "one_line",
     "put",

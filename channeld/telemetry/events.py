@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import attrs
 
+from channeld.telemetry.line_rates import LineRates, Source
 from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, with_traceback
 from channeld.telemetry.output import put
 
@@ -20,7 +21,9 @@ __all__ = [
     "EVENTS",
     "Event",
     "bound",
+    "bound_lines",
     "configure",
+    "left_out",
     "log",
     "reconfigure",
     "silenced",
@@ -35,11 +38,15 @@ _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "er
 
 @attrs.frozen(slots=True)
 class Event:
-    """What one kind of log line is called, how loud it is, what it may carry and what it means."""
+    """What one kind of log line is called, how loud it is, what it may carry and what it means.
+
+    `source` is the field that says because of whom it is written, where clients can cause such lines cheaply.
+    """
 
     level: Level
     fields: tuple[str, ...]
     meaning: str
+    source: Source | None = None
 
 
 _WHO = ("connection", "channel", "user", "address")
@@ -68,17 +75,26 @@ EVENTS: Final[Mapping[str, Event]] = {
     "lifespan_changed": Event(
         "warning", ("hook",), "A reload keeps the old lifespan; restart to change it."
     ),
-    "connection_opened": Event("info", (*_WHO, "path"), "A handshake was accepted."),
+    "connection_opened": Event(
+        "info", (*_WHO, "path"), "A handshake was accepted.", source="address"
+    ),
     "connection_closed": Event(
-        "info", (*_WHO, "code", "reason", "seconds"), "A connection was closed, by either side."
+        "info",
+        (*_WHO, "code", "reason", "seconds"),
+        "A connection was closed, by either side.",
+        source="address",
     ),
     "handshake_refused": Event(
-        "info", ("status", "reason", "path", "origin", "address"), "Answered without an upgrade."
+        "info",
+        ("status", "reason", "path", "origin", "address"),
+        "Answered without an upgrade.",
+        source="address",
     ),
     "auth_refused": Event(
         "info",
         (*_WHO, "authenticator", "reason", "path"),
         "No token, or an invalid one; the client is not told why.",
+        source="address",
     ),
     "auth_unavailable": Event(
         "warning",
@@ -89,6 +105,7 @@ EVENTS: Final[Mapping[str, Event]] = {
         "info",
         (*_WHO, "message", "claim"),
         "The claims do not meet the `require` of the channel or message; `claim` is the missing entry.",
+        source="address",
     ),
     "revoked": Event(
         "info",
@@ -100,7 +117,10 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     "token_expired": Event("info", _WHO, "A token expired and was not renewed."),
     "slow_consumer": Event(
-        "warning", (*_WHO, "bytes", "limit"), "An outbox exceeded its limit; closed with 4508."
+        "warning",
+        (*_WHO, "bytes", "limit"),
+        "An outbox exceeded its limit; closed with 4508.",
+        source="address",
     ),
     "accept_failed": Event(
         "error",
@@ -119,6 +139,7 @@ EVENTS: Final[Mapping[str, Event]] = {
         "error",
         (*_HOOK, "exception", "backend"),
         "A hook raised something other than Reject, or a backend's answer was malformed.",
+        source="hook",
     ),
     "backend_failed": Event(
         "warning",
@@ -133,8 +154,12 @@ EVENTS: Final[Mapping[str, Event]] = {
     "backend_recovered": Event(
         "info", ("backend",), "A backend that was unreachable answers again."
     ),
-    "hook_timeout": Event("error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout."),
-    "hook_slow": Event("warning", (*_HOOK, "seconds"), "A synchronous hook blocked all clients."),
+    "hook_timeout": Event(
+        "error", (*_HOOK, "seconds"), "A hook took longer than hook_timeout.", source="hook"
+    ),
+    "hook_slow": Event(
+        "warning", (*_HOOK, "seconds"), "A synchronous hook blocked all clients.", source="hook"
+    ),
     "deprecated_message": Event(
         "info",
         ("connection", "channel", "user", "message"),
@@ -187,6 +212,11 @@ EVENTS: Final[Mapping[str, Event]] = {
         "warning",
         ("lines",),
         "The log was not read fast enough, or could not be written; these lines are lost.",
+    ),
+    "log_lines_left_out": Event(
+        "warning",
+        ("line", "address", "hook", "lines"),
+        "A client's address or a hook writes this line faster than a disk should have it; these were left out. At most once a minute.",
     ),
     "worker_ended": Event(
         "error", ("number", "pid", "status", "seconds"), "A worker process exited unexpectedly."
@@ -253,6 +283,7 @@ class _State:
     threshold = 20
     is_silent = False
     settings: "_Settings | None" = None
+    rates: "LineRates | None" = None
     is_debugging = False
 
 
@@ -280,10 +311,28 @@ def log(event: str, **fields: object) -> None:
     if _LEVELS[declared.level] >= _State.threshold and not _State.is_silent:
         if _is_silent_here.get():
             return
+        source, rates = declared.source, _State.rates
+        if rates is not None and source is not None and source in fields:
+            lines = rates.take(event, source, str(fields[source]))
+            if lines is not None:
+                if lines:
+                    told = {"line": event, source: fields[source], "lines": lines}
+                    log("log_lines_left_out", **told)
+                return
         getattr(bound(), declared.level)(event, **fields)
 
 
 _UNDECLARED = Event("warning", (), "An event that is missing from the table.")
+
+
+def left_out() -> int:
+    """Lines that this process has not written since there were too many of their kind."""
+    return _State.rates.left_out if _State.rates is not None else 0
+
+
+def bound_lines(rates: LineRates | None) -> None:
+    """Write no more lines than these rates allow from now on; None: as many as there are."""
+    _State.rates = rates
 
 
 def bound(**fields: object) -> Any:

@@ -118,6 +118,11 @@ METRICS: Final[Mapping[str, Metric]] = {
         (),
         "Log lines lost because the log was not read fast enough or could not be written.",
     ),
+    "channeld_log_lines_left_out_total": Metric(
+        "counter",
+        (),
+        "Log lines that were not written since a client's address or a hook had written too many of their kind.",
+    ),
     "channeld_build_info": Metric("gauge", ("version", "python"), "Always 1; see the labels."),
 }
 

@@ -15,7 +15,7 @@ from channeld.api.metrics import (
 from channeld.broker.redis.broker import RedisBroker
 from channeld.server import ServerStatistics
 from channeld.server.runtime import TrioClock
-from channeld.telemetry import METRICS, Sample, dropped
+from channeld.telemetry import METRICS, Sample, dropped, left_out
 from tests.api.conftest import Api, Start
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +103,7 @@ def test_reloads_and_lost_lines() -> None:
         (3, ("ok",)),
         (1, ("refused",)),
         (dropped(), ()),
+        (left_out(), ()),
     ]
 
 

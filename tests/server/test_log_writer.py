@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from channeld.server.log_writer import MOST_BYTES, MOST_LINES, LineWriter, off_the_loop
-from channeld.telemetry import bound, configure, dropped, log
+from channeld.telemetry import bound, configure, dropped, left_out, log
 from tests.telemetry.test_events import as_it_was
 
 __all__ = ["as_it_was"]
@@ -110,3 +110,11 @@ def test_hook_authors_lines_are_written_apart_as_well(monkeypatch: pytest.Monkey
     with full_pipe(monkeypatch) as reading, off_the_loop():
         bound(connection="c1").info("welcomed")
         read_until(reading, b"welcomed")
+
+
+def test_one_address_writes_no_more_lines_than_a_disk_should_have() -> None:
+    configure(format="json", stream=io.StringIO())
+    with off_the_loop():
+        for _ in range(10_000):
+            log("handshake_refused", status=404, address="192.0.2.1")
+        assert left_out() > 0

@@ -10,8 +10,18 @@ import structlog
 
 import channeld
 from channeld import telemetry
-from channeld.telemetry import EVENTS, bound, configure, log, reconfigure, toggle_debug
+from channeld.telemetry import (
+    EVENTS,
+    bound,
+    bound_lines,
+    configure,
+    left_out,
+    log,
+    reconfigure,
+    toggle_debug,
+)
 from channeld.telemetry.events import _State
+from channeld.telemetry.line_rates import LineRates
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +35,7 @@ def as_it_was() -> Iterator[None]:
     if was_configured:
         structlog.configure(**before)
     _State.threshold, _State.settings, _State.is_debugging = threshold, settings, False
+    bound_lines(None)
 
 
 def lines(**how: object) -> io.StringIO:
@@ -125,6 +136,28 @@ def test_structlogs_own_test_kit_sees_the_events() -> None:
     with structlog.testing.capture_logs() as captured:
         log("slow_consumer", connection="c1")
     assert captured == [{"event": "slow_consumer", "connection": "c1", "log_level": "warning"}]
+
+
+def test_a_flood_from_one_address_is_told_once_and_leaves_the_others_their_lines() -> None:
+    stream = lines()
+    bound_lines(LineRates(lambda: 0.0))
+    for number in range(6000):
+        log("handshake_refused", status=404, address="192.0.2.1", reason=str(number))
+    log("handshake_refused", status=404, address="192.0.2.2")
+    log("connection_closed", code=1000, address="192.0.2.1")
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    *_, summary, other, closed = written
+    assert len(written) == 5000 + 3
+    assert summary["event"] == "log_lines_left_out"
+    assert (summary["line"], summary["address"]) == ("handshake_refused", "192.0.2.1")
+    assert (other["address"], closed["event"]) == ("192.0.2.2", "connection_closed")
+    assert left_out() == 1000
+    bound_lines(None)
+    assert left_out() == 0
+
+
+def test_a_source_is_one_of_the_events_fields() -> None:
+    assert all(event.source is None or event.source in event.fields for event in EVENTS.values())
 
 
 def test_no_event_carries_a_field_that_every_line_has() -> None:

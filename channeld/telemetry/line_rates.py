@@ -1,0 +1,80 @@
+"""How many lines of one kind a client's address or a hook may write: what a client can do cheaply must not fill a disk.
+
+An access log has a line for each request, and so has ours, up to a rate that only a flood is over: of one address, for each
+event, 50 lines a second after the first 5,000 (of an IPv6 address the /64 counts, which one client has to itself); of one hook
+5 a second after the first 500, since their lines hold tracebacks. What is left out is counted and told, once a minute.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+__all__ = ["MOST_SOURCES", "LineRates", "Source"]
+
+Source: TypeAlias = Literal["address", "hook"]
+"""The field of a line that says because of whom it is written."""
+
+MOST_SOURCES: Final = 10_000
+_TELL_S: Final = 60.0
+# Lines a second, and lines at once before that counts.
+_RATES: Final[dict[Source, tuple[float, int]]] = {"address": (50.0, 5000), "hook": (5.0, 500)}
+
+
+@attrs.define(slots=True)
+class _Account:
+    """`full_at`: when all of the burst is there again. `left_out` lines are not told yet; they may be from `tell_at` on."""
+
+    full_at: float = 0.0
+    left_out: int = 0
+    tell_at: float = 0.0
+
+
+class LineRates:
+    """The accounts; the one that has been quiet longest gives way to one too many.
+
+    Args:
+        tick: seconds of a clock that only grows.
+
+    Attributes:
+        left_out: lines that were not written.
+    """
+
+    def __init__(self, tick: Callable[[], float]) -> None:
+        self.left_out = 0
+        self._tick = tick
+        self._accounts: OrderedDict[tuple[str, str], _Account] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    def take(self, event: str, source: Source, who: str) -> int | None:
+        """Whether a line may be written: None. Else how many lines were left out since that was told last; 0 to say nothing."""
+        rate, burst = _RATES[source]
+        now, key = self._tick(), (event, _network(who))
+        account = self._accounts.get(key)
+        if account is None:
+            if len(self._accounts) >= MOST_SOURCES:
+                self._accounts.popitem(last=False)
+            account = self._accounts[key] = _Account()
+        else:
+            self._accounts.move_to_end(key)
+        full_at = max(account.full_at, now) + 1 / rate
+        if full_at - now <= burst / rate:
+            account.full_at = full_at
+            return None
+        self.left_out += 1
+        account.left_out += 1
+        if now < account.tell_at:
+            return 0
+        account.tell_at, told, account.left_out = now + _TELL_S, account.left_out, 0
+        return told
+
+
+def _network(who: str) -> str:
+    """An IPv6 address' /64, as far as its text says; anything else as it is."""
+    if who.count(":") < 2:
+        return who
+    groups = who.partition("::")[0].split(":")
+    return ":".join(groups[:4])
