@@ -185,20 +185,22 @@ class MemoryBroker:
         told: Told = tell_nobody,
     ) -> None:
         """Count a connection; `told` is called if the user was not there before, not even lingering."""
-        presence = self._here.setdefault(topic, _Presence())
+        presence = self._here.get(topic)
+        if presence is None:
+            presence = self._here[topic] = _Presence()
         here = presence.users.get(user)
-        first = here is None
         if here is None:
-            here = presence.users[user] = _Here(PresenceEntry(user, info, 0))
+            presence.users[user] = _Here(PresenceEntry(user, info, 1), connection)
+            presence.alive += 1
+            self._tell(topic, PresenceChange("join", user, info, connection))
+            told(self._next_version())
+            return
         differs, is_new = here.entry.info != info, not here.alive(connection)
         if differs or is_new:
             here.show(info, here.entry.connections + is_new)
         presence.alive += is_new
         here.note(connection, alive=True)
-        if first:
-            self._tell(topic, PresenceChange("join", user, info, connection))
-            told(self._next_version())
-        elif differs:
+        if differs:
             self._tell(topic, PresenceChange("update", user, info, connection))
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:

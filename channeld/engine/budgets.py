@@ -82,11 +82,11 @@ class Budgets:
         if len(self._accounts) > self._sweep_at:
             self._sweep(now)
 
-    def inherit(self, key: AccountKey, now: float) -> Debt:
-        """What a new connection begins with: the largest debt that nobody has taken over."""
+    def inherit(self, key: AccountKey, now: float) -> Debt | None:
+        """What a new connection begins with: the largest debt that nobody has taken over; None where there is none."""
         account = self._accounts.get(key)
         if account is None or not account.debts:
-            return Debt()
+            return None
         debt = max(account.debts, key=Debt.ends)
         account.debts.remove(debt)
         self._forget(key, account, now)

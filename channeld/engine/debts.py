@@ -35,11 +35,12 @@ def take_over_debt(session: Session) -> None:
     """Begin with what the account has used up of its limits."""
     engine = session.engine
     debt = engine.budgets.inherit(session.account, session.opened_at)
-    _begin_with(session, debt, session.opened_at)
-    if debt.types and session.user_id is not None:
-        session.own_arrivals = debt.types
-    elif debt.types:
-        session.type_arrivals = debt.types
+    if debt is not None:
+        _begin_with(session, debt, session.opened_at)
+        if debt.types and session.user_id is not None:
+            session.own_arrivals = debt.types
+        elif debt.types:
+            session.type_arrivals = debt.types
     if engine.shared is None:
         return
     with suppress(BrokerUnavailable):

@@ -108,6 +108,4 @@ def say(status: int, told: Mapping[str, object]) -> Answer:
 
 def tokens(field: str) -> list[str]:
     """The members of a comma-separated field."""
-    return (
-        [token for token in (part.strip() for part in field.split(",")) if token] if field else []
-    )
+    return [token for part in field.split(",") if (token := part.strip())]

@@ -43,6 +43,7 @@ __all__ = [
 _MOST_QUERY_FIELDS = 100
 # What `transports` may name; any other row is always offered.
 _OFFERED = frozenset(Server().transports)
+_BESIDE_STREAMS = (Post, Preflight)
 
 
 @attrs.frozen(slots=True)
@@ -119,17 +120,16 @@ class Seat:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Accept:
-    """A good handshake: the channel and its params, what hooks see of the request, and how it goes on."""
+    """A good handshake: the channel and its params, what hooks see of the request, and how it goes on.
+
+    `seat` is what it is counted as while it lasts.
+    """
 
     match: Match
     request: Request
     transport: Transport
     agreement: Agreement
-
-    @property
-    def seat(self) -> Seat:
-        """What it is counted as while it lasts."""
-        return Seat(self.request.address, isinstance(self.transport, Post | Preflight))
+    seat: Seat
 
 
 def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer:
@@ -186,12 +186,13 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
     query = _read_query(asked.query)
+    seat = Seat(client.address, isinstance(transport, _BESIDE_STREAMS))
     refusal = judge_channel(match, transport.name, query, fields) or _judge_room(
-        client, is_call=isinstance(transport, Post | Preflight)
+        client, is_call=seat.is_call
     )
     if refusal is not None:
         return refusal
-    terms = attrs.evolve(rules.terms, subprotocols=match.channel.subprotocols)
+    terms = Terms(rules.terms.compress, rules.terms.lists_origins, match.channel.subprotocols)
     agreement = transport.accept(head, fields, terms)
     # Over plain HTTP a browser sends cookies with what any page asks for.
     reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins
@@ -208,7 +209,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
         address=client.address,
         transport=transport.name,
     )
-    return Accept(match=match, request=request, transport=transport, agreement=agreement)
+    return Accept(match=match, request=request, transport=transport, agreement=agreement, seat=seat)
 
 
 def _judge_transport(

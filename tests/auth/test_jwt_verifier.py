@@ -225,6 +225,23 @@ def test_pyjwt_itself_is_left_as_it_is() -> None:
 HMAC = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))
 
 
+@pytest.mark.parametrize(
+    "segment",
+    [
+        *(b"", b"QQ", b"QR", b"QQ==", b"QQ=", b"QQ===", b"Q", b"QUI", b"QUI=", b"QUJD" * 40),
+        *(b"-_-_", b"+/+/", b"QQ.Q", b"Q Q", b"QQ\n", b"!!!!", b"QUJ\xc3", b"=", b"==", b"Q=Q="),
+    ],
+)
+def test_segments_are_read_as_pyjwt_reads_them(segment: bytes) -> None:
+    def read(signatures: jwt.PyJWS) -> bytes | str:
+        try:
+            return signatures._decode_base64url_segment(segment, "payload")
+        except jwt.DecodeError as error:
+            return str(error)
+
+    assert read(jwt_verifier._SIGNATURES) == read(jwt.PyJWS())
+
+
 def test_a_remembered_token_is_worth_what_it_is_worth_now() -> None:
     verifier, token = plan_of(HMAC), signed(SECRET, "HS256", name="Ann")
     first = verify(verifier, token)
@@ -283,6 +300,7 @@ def test_few_signatures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (b"[1]", "the payload is not a JSON object"),
         (b"{", "the payload is not JSON"),
+        ('{"sub": "a"}'.encode("utf-16"), "the payload is not JSON"),
         (b'{"sub": "a", "x": NaN}', "the payload is not JSON"),
         (b'{"sub": 5}', "sub is not a string"),
         (b'{"sub": "a", "jti": 5}', "jti is not a string"),

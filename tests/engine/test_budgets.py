@@ -90,15 +90,16 @@ def test_an_account_is_forgotten_when_all_is_full_again() -> None:
     assert len(budgets) == 0
     budgets.charge(KEY, Debt(messages=7.0), 6.0)
     assert budgets.inherit(KEY, 6.5) == Debt(messages=7.0)
-    assert (budgets.inherit(KEY, 6.5), len(budgets)) == (Debt(), 0)
+    assert (budgets.inherit(KEY, 6.5), len(budgets)) == (None, 0)
 
 
 def test_of_many_debts_of_one_account_the_largest_stay_and_go_first() -> None:
     budgets = Budgets()
     for number in range(MOST_DEBTS + 5):
         budgets.charge(KEY, Debt(messages=10.0 + number), 1.0)
-    taken = [budgets.inherit(KEY, 1.0).messages for _ in range(MOST_DEBTS + 1)]
-    assert taken == [10.0 + number for number in range(MOST_DEBTS + 4, 4, -1)] + [0.0]
+    taken = [budgets.inherit(KEY, 1.0) for _ in range(MOST_DEBTS + 1)]
+    left = [Debt(messages=10.0 + number) for number in range(MOST_DEBTS + 4, 4, -1)]
+    assert taken == [*left, None]
 
 
 def test_accounts_that_are_full_again_are_swept_out() -> None:
