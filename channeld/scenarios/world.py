@@ -222,10 +222,8 @@ class Stage:
             fields["origin"] = spec.origin
         fields |= spec.headers
         target = "?".join([path, "&".join(parts)]) if parts else path
-        encoded = {name.encode(): value.encode() for name, value in fields.items()}
-        return RequestHead(
-            b"GET", quote(target, safe="/?&=%:+,;@!$'()*~-._").encode(), b"1.1", encoded
-        )
+        encoded = {name: value.encode().decode("latin-1") for name, value in fields.items()}
+        return RequestHead("GET", quote(target, safe="/?&=%:+,;@!$'()*~-._"), "1.1", encoded)
 
     # ------------------------------------------------------------------------------------------------ what comes
 

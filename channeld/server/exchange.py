@@ -22,15 +22,15 @@ ALWAYS: Final = (
 
 @attrs.frozen(slots=True)
 class RequestHead:
-    """A well-formed request head: field names in lower case, repeated ones joined.
+    """A well-formed request head, its bytes as Latin-1: field names in lower case, repeated ones joined.
 
     By a comma (RFC 9110 section 5.3), cookies by a semicolon (RFC 9113 section 8.2.3).
     """
 
-    method: bytes
-    target: bytes
-    version: bytes
-    fields: Mapping[bytes, bytes]
+    method: str
+    target: str
+    version: str
+    fields: Mapping[str, str]
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -134,17 +134,15 @@ class Accept:
 
 def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer:
     """Judge a request head. Never raises, whatever the client sent."""
-    path, _, query = _origin_form(head.target).decode("latin-1").partition("?")
-    fields = {
-        name.decode("latin-1"): value.decode("latin-1") for name, value in head.fields.items()
-    }
+    path, _, query = _origin_form(head.target).partition("?")
+    fields = head.fields
     address, secure = unmapped(arrival.address), arrival.secure
     if rules.trusted and is_trusted(address, rules.trusted):
         address = address_of(address, fields.get("x-forwarded-for", ""), rules.trusted)
         secure = _forwarded_secure(fields, secure)
     if (address, secure) != (arrival.address, arrival.secure):
         arrival = attrs.evolve(arrival, address=address, secure=secure)
-    verdict = _judge(_Asked(head, path, query, fields, arrival), rules)
+    verdict = _judge(_Asked(head, path, query, arrival), rules)
     if isinstance(verdict, Refuse):
         origin = named_origin(fields["origin"]) if "origin" in fields else None
         # What is nobody's path may be anything, also a token in the wrong place.
@@ -155,7 +153,7 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
         ):
             lines = cors_fields(fields, is_listed=rules.terms.lists_origins)
             verdict = verdict.with_lines(lines)
-    if isinstance(verdict, Answer) and head.method == b"HEAD":
+    if isinstance(verdict, Answer) and head.method == "HEAD":
         return verdict.without_body()
     return verdict
 
@@ -167,19 +165,18 @@ class _Asked:
     head: RequestHead
     path: str
     query: str
-    fields: Mapping[str, str]
     client: Arrival
 
 
 def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
-    head, fields, client = asked.head, asked.fields, asked.client
+    head, fields, client = asked.head, asked.head.fields, asked.client
     match = rules.match(asked.path)
     if asked.path == rules.health and (match is None or match.channel.path != rules.health):
         return _tell_health(asked)
     if match is None:
         return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
-    refusal = _judge_transport(transport, match, head, fields)
+    refusal = _judge_transport(transport, match, head)
     if refusal is not None:
         return refusal
     origin, host = fields.get("origin"), fields.get("host", "")
@@ -193,7 +190,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     if refusal is not None:
         return refusal
     terms = Terms(rules.terms.compress, rules.terms.lists_origins, match.channel.subprotocols)
-    agreement = transport.accept(head, fields, terms)
+    agreement = transport.accept(head, terms)
     # Over plain HTTP a browser sends cookies with what any page asks for.
     reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins
     if agreement.since is not None:
@@ -212,10 +209,8 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     return Accept(match=match, request=request, transport=transport, agreement=agreement, seat=seat)
 
 
-def _judge_transport(
-    transport: Transport, match: Match, head: RequestHead, fields: Mapping[str, str]
-) -> Refuse | None:
-    refusal = transport.judge(head, fields)
+def _judge_transport(transport: Transport, match: Match, head: RequestHead) -> Refuse | None:
+    refusal = transport.judge(head)
     is_good = refusal is None or refusal.status == 204
     return (judge_offer(match, transport.name) or refusal) if is_good else refusal
 
@@ -229,7 +224,7 @@ def judge_offer(match: Match, transport: str) -> Refuse | None:
 
 
 def _tell_health(asked: _Asked) -> Answer:
-    if asked.head.method not in (b"GET", b"HEAD"):
+    if asked.head.method not in ("GET", "HEAD"):
         return refuse(405, "Health is asked for with GET or HEAD", "Allow: GET, HEAD")
     condition = asked.client.condition()
     if condition.is_draining:
@@ -268,12 +263,12 @@ def _judge_room(client: Arrival, *, is_call: bool) -> Refuse | None:
     return None
 
 
-def _origin_form(target: bytes) -> bytes:
+def _origin_form(target: str) -> str:
     # RFC 9112 section 3.2.2: servers accept the absolute form as well.
-    if target[:1] == b"/" or b"://" not in target:
+    if target[:1] == "/" or "://" not in target:
         return target
-    _, slash, path = target.partition(b"://")[2].partition(b"/")
-    return slash + path if slash else b"/"
+    _, slash, path = target.partition("://")[2].partition("/")
+    return slash + path if slash else "/"
 
 
 def _forwarded_secure(fields: Mapping[str, str], secure: bool) -> bool:

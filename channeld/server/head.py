@@ -17,8 +17,8 @@ MOST_FIELDS = 100
 
 # RFC 9112 section 3 and RFC 9110 section 5.5. Every repetition is possessive, so a head that fails does so in one pass.
 _HEAD = re.compile(
-    rb"([A-Z]++) ([!-~]++) HTTP/1\.1\r\n"
-    rb"((?:[-!#$%&'*+.^_`|~0-9A-Za-z]++:[^\x00\x0b\x0c\r\n]*+\r\n)*+)\r\n"
+    r"([A-Z]++) ([!-~]++) HTTP/1\.1\r\n"
+    r"((?:[-!#$%&'*+.^_`|~0-9A-Za-z]++:[^\x00\x0b\x0c\r\n]*+\r\n)*+)\r\n"
 )
 
 
@@ -28,7 +28,7 @@ _TWO_LENGTHS = re.compile(rb"(?is)\ncontent-length:(?:[^\n]*,|.*\ncontent-length
 
 # RFC 9112 section 3.2 and RFC 3986 section 3.2.2: a name or an address, and perhaps a port.
 _HOST = re.compile(
-    rb"(?:[-A-Za-z0-9._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
+    r"(?:[-A-Za-z0-9._~!$&'()*+,;=%]*|\[[0-9A-Fa-f:.]++(?:%[-A-Za-z0-9._~%]++)?\])(?::[0-9]{0,5})?"
 )
 
 
@@ -53,7 +53,7 @@ def find_end(data: bytes | bytearray) -> int:
 def read_head(data: bytes) -> RequestHead | Malformed:
     """Read one whole head, the empty line included. Never raises."""
     head = _read(data.removeprefix(b"\r\n"))
-    if isinstance(head, RequestHead) and not _HOST.fullmatch(head.fields.get(b"host", b"")):
+    if isinstance(head, RequestHead) and not _HOST.fullmatch(head.fields.get("host", "")):
         return Malformed(400, "The Host field is not a host and perhaps a port")
     return head
 
@@ -61,23 +61,23 @@ def read_head(data: bytes) -> RequestHead | Malformed:
 def _read(data: bytes) -> RequestHead | Malformed:
     if data.count(b"\r\n") > MOST_FIELDS + 2:
         return Malformed(431, f"More than {MOST_FIELDS} header fields")
-    match = _HEAD.fullmatch(data)
+    match = _HEAD.fullmatch(data.decode("latin-1"))
     if match is None:
         return _read_with_h11(data)
     method, target, lines = match.groups()
-    fields: dict[bytes, bytes] = {}
-    for line in lines.split(b"\r\n")[:-1]:
-        name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip(b" \t")
+    fields: dict[str, str] = {}
+    for line in lines.split("\r\n")[:-1]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         if name not in fields:
             fields[name] = value
-        elif name == b"host":
+        elif name == "host":
             return _read_with_h11(data)
         else:
-            fields[name] += (b"; " if name == b"cookie" else b", ") + value
-    if b"host" not in fields or b"content-length" in fields or b"transfer-encoding" in fields:
+            fields[name] += ("; " if name == "cookie" else ", ") + value
+    if "host" not in fields or "content-length" in fields or "transfer-encoding" in fields:
         return _read_with_h11(data)
-    return RequestHead(method, target, b"1.1", fields)
+    return RequestHead(method, target, "1.1", fields)
 
 
 def _read_with_h11(data: bytes) -> RequestHead | Malformed:
@@ -95,8 +95,10 @@ def _read_with_h11(data: bytes) -> RequestHead | Malformed:
         return Malformed(431 if error.error_status_hint == 431 else 400, words)
     if not isinstance(event, h11.Request):
         return Malformed(400, "Not an HTTP/1.1 request")
-    fields: dict[bytes, bytes] = {}
+    fields: dict[str, str] = {}
     for name, value in event.headers:
-        between = b"; " if name == b"cookie" else b", "
-        fields[name] = fields[name] + between + value if name in fields else value
-    return RequestHead(event.method, event.target, event.http_version, fields)
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        between = "; " if key == "cookie" else ", "
+        fields[key] = fields[key] + between + text if key in fields else text
+    method, version = event.method.decode("latin-1"), event.http_version.decode("latin-1")
+    return RequestHead(method, event.target.decode("latin-1"), version, fields)

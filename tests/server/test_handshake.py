@@ -192,7 +192,7 @@ def test_a_channel_with_that_path_wins_and_one_that_only_matches_it_does_not() -
 
     echo = attrs.evolve(channel("echo"), path="/{room}")
     rules = attrs.evolve(Rules.of(plan(), TRANSPORTS), match=match)
-    head = RequestHead(b"GET", b"/health", b"1.1", {b"host": b"x"})
+    head = RequestHead("GET", "/health", "1.1", {"host": "x"})
     verdict = decide(head, rules, LOCAL)
     assert isinstance(verdict, Answer)
     assert verdict.status == 200

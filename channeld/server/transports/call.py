@@ -5,7 +5,7 @@ the answer another request may come over the same connection (RFC 9112 section 9
 body ends where its Content-Length says, and whatever is refused by its head closes the connection.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import attrs
@@ -172,8 +172,9 @@ class _Call:
     ping: bytes = b""
     is_answered: bool = False
 
-    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> CallAgreement:
+    def accept(self, head: RequestHead, terms: Terms) -> CallAgreement:
         """See Transport."""
+        fields = head.fields
         length = int(fields.get("content-length", "0"))
         expects = fields.get("expect", "").lower() == "100-continue"
         lines = web_fields(fields, is_listed=terms.lists_origins)
@@ -181,7 +182,7 @@ class _Call:
         is_last = "close" in tokens(fields.get("connection", "").lower())
         keeps = not is_last and ("live", "sse") not in query_of(head.target)
         ending = Ending() if self.waits(head) else None
-        return CallAgreement(lines, head.method.decode(), length, expects, keeps, ending=ending)
+        return CallAgreement(lines, head.method, length, expects, keeps, ending=ending)
 
     def waits(self, head: RequestHead) -> bool:
         """Whether the answer may wait for something to happen."""
@@ -212,12 +213,13 @@ class Post(_Call):
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
-        return head.method == b"POST"
+        return head.method == "POST"
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """See Transport."""
+        fields = head.fields
         kind = fields.get("content-type", "").partition(";")[0].strip().lower()
-        if (refusal := judge_page(head, fields)) is not None:
+        if (refusal := judge_page(head)) is not None:
             return refusal
         if kind != "application/json":
             return refuse(415, "Send application/json")
@@ -240,11 +242,11 @@ class Preflight(_Call):
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
-        return head.method == b"OPTIONS"
+        return head.method == "OPTIONS"
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """See Transport."""
-        return _judge_bodiless(head, fields)
+        return _judge_bodiless(head)
 
 
 @attrs.frozen(slots=True)
@@ -259,13 +261,13 @@ class Read(_Call):
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
-        return head.method == b"HEAD" or (
-            head.method == b"GET" and bool({"offset", "live"} & {*query_names(head.target)})
+        return head.method == "HEAD" or (
+            head.method == "GET" and bool({"offset", "live"} & {*query_names(head.target)})
         )
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """See Transport."""
-        return _judge_bodiless(head, fields) or _judge_query(query_of(head.target))
+        return _judge_bodiless(head) or _judge_query(query_of(head.target))
 
 
 def _judge_query(pairs: list[tuple[str, str]]) -> Refuse | None:
@@ -280,8 +282,9 @@ def _judge_query(pairs: list[tuple[str, str]]) -> Refuse | None:
     return None
 
 
-def _judge_bodiless(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+def _judge_bodiless(head: RequestHead) -> Refuse | None:
+    fields = head.fields
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
         return refuse(400, "This request has no body")
     # A preflight has an origin; its browser says nothing of the site.
-    return judge_page(head, fields)
+    return judge_page(head)

@@ -423,17 +423,18 @@ class ServerSentEvents:
         """See Transport."""
         fields = head.fields
         return (
-            head.method == b"GET"
-            and b"text/event-stream" in fields.get(b"accept", b"").lower()
-            and b"websocket" not in fields.get(b"upgrade", b"").lower()
+            head.method == "GET"
+            and "text/event-stream" in fields.get("accept", "").lower()
+            and "websocket" not in fields.get("upgrade", "").lower()
             and not query_names(head.target) & {"offset", "live"}
         )
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """See Transport."""
+        fields = head.fields
         if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
             return refuse(400, "A request for events has no body")
-        if (refusal := judge_page(head, fields)) is not None:
+        if (refusal := judge_page(head)) is not None:
             return refusal
         if fields.get("last-event-id") == ENDED:
             # HTML Standard, section 9.2.3: this status, and nothing else, ends an EventSource for good.
@@ -445,10 +446,10 @@ class ServerSentEvents:
             )
         return None
 
-    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> _Agreed:
+    def accept(self, head: RequestHead, terms: Terms) -> _Agreed:
         """See Transport."""
-        since = fields.get("last-event-id") or dict(query_of(head.target)).get("since")
-        lines = web_fields(fields, is_listed=terms.lists_origins)
+        since = head.fields.get("last-event-id") or dict(query_of(head.target)).get("since")
+        lines = web_fields(head.fields, is_listed=terms.lists_origins)
         return _Agreed(EventStream(lines, self._shared, since), since)
 
     def encode(self, frame: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What a transport is: how a request asks for it, how it is agreed on, and how frames travel then."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -92,10 +92,10 @@ class Transport(Protocol):
     def is_asked(self, head: RequestHead) -> bool:
         """Whether a request asks for this transport."""
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """What is wrong with a request that asks for it."""
 
-    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> Agreement:
+    def accept(self, head: RequestHead, terms: Terms) -> Agreement:
         """Agree with a request that was judged good."""
 
     def encode(self, frame: bytes) -> bytes:

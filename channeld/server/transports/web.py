@@ -47,9 +47,10 @@ _CODES_OF: Final[Mapping[int, ErrorCode]] = {
 }
 
 
-def judge_page(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+def judge_page(head: RequestHead) -> Refuse | None:
     """What is wrong with a request of any of them, whatever it asks for."""
-    if head.version != b"1.1" or "host" not in fields:
+    fields = head.fields
+    if head.version != "1.1" or "host" not in fields:
         return refuse(400, "A request is HTTP/1.1 with one Host field")
     if "origin" not in fields and fields.get("sec-fetch-site", "none") not in (
         "same-origin",
@@ -119,13 +120,13 @@ def problem_of(
     return status, answer(status, body, "application/problem+json", *lines, *retry, *challenge)
 
 
-def query_of(target: bytes) -> list[tuple[str, str]]:
+def query_of(target: str) -> list[tuple[str, str]]:
     """The names and values in a request target's query."""
-    query = target.partition(b"?")[2].decode("latin-1")
+    query = target.partition("?")[2]
     pairs = [pair.partition("=") for pair in query.split("&", 100)[:100]] if query else []
     return [(unquote(name), unquote(value)) for name, _, value in pairs]
 
 
-def query_names(target: bytes) -> set[str]:
+def query_names(target: str) -> set[str]:
     """The names in it."""
     return {name for name, _ in query_of(target)}

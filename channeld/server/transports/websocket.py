@@ -19,7 +19,7 @@ from channeld.server.transports.transport import Respond, Terms, Wire
 
 __all__ = ["WebSocket", "WebSocketAgreement"]
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SUBPROTOCOL = "channeld"
 _SWITCHING = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -57,20 +57,19 @@ class WebSocket:
 
     def is_asked(self, head: RequestHead) -> bool:
         """See Transport."""
-        return b"websocket" in head.fields.get(b"upgrade", b"").lower()
+        return "websocket" in head.fields.get("upgrade", "").lower()
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
+    def judge(self, head: RequestHead) -> Refuse | None:
         """See Transport. The checks stand in the order in which a client can fix them."""
-        return _judge_http(head, fields) or _judge_upgrade(fields)
+        return _judge_http(head) or _judge_upgrade(head.fields)
 
-    def accept(
-        self, head: RequestHead, fields: Mapping[str, str], terms: Terms
-    ) -> WebSocketAgreement:
+    def accept(self, head: RequestHead, terms: Terms) -> WebSocketAgreement:
         """See Transport."""
+        fields = head.fields
         extensions = fields.get("sec-websocket-extensions", "") if terms.compress else ""
         deflate = negotiate(extensions) if extensions else None
-        key = head.fields[b"sec-websocket-key"] + _GUID
-        digest = hashlib.sha1(key, usedforsecurity=False).digest()
+        key = fields["sec-websocket-key"] + _GUID
+        digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
         answer = _SWITCHING + binascii.b2a_base64(digest, newline=False) + b"\r\n"
         offered = tokens(fields.get("sec-websocket-protocol", ""))
         # A bearer token may stand in the offer too: only names that are ours are ever echoed.
@@ -107,10 +106,11 @@ class WebSocket:
         return start
 
 
-def _judge_http(head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
-    if head.method != b"GET":
+def _judge_http(head: RequestHead) -> Refuse | None:
+    fields = head.fields
+    if head.method != "GET":
         return refuse(405, "A channel has no such method", "Allow: GET, HEAD, POST, OPTIONS")
-    if head.version != b"1.1" or "host" not in fields:
+    if head.version != "1.1" or "host" not in fields:
         return refuse(400, "A WebSocket handshake is HTTP/1.1 with one Host field")
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
         return refuse(400, "A WebSocket handshake has no body")

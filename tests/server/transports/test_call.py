@@ -9,22 +9,20 @@ from channeld.server.exchange import RequestHead
 from channeld.server.transports.call import BodyReader, Post, Preflight, Read
 
 
-def head(method: bytes, target: bytes = b"/x", **fields: bytes) -> RequestHead:
-    return RequestHead(
-        method, target, b"1.1", {b"host": b"x", **{k.encode(): v for k, v in fields.items()}}
-    )
+def head(method: str, target: str = "/x", **fields: str) -> RequestHead:
+    return RequestHead(method, target, "1.1", {"host": "x", **fields})
 
 
 @pytest.mark.parametrize(
     ("request_head", "asked"),
     [
-        (head(b"POST"), Post),
-        (head(b"OPTIONS"), Preflight),
-        (head(b"HEAD"), Read),
-        (head(b"GET", b"/x?offset=-1"), Read),
-        (head(b"GET", b"/x?live=sse", accept=b"text/event-stream"), Read),
-        (head(b"GET"), None),
-        (head(b"PUT"), None),
+        (head("POST"), Post),
+        (head("OPTIONS"), Preflight),
+        (head("HEAD"), Read),
+        (head("GET", "/x?offset=-1"), Read),
+        (head("GET", "/x?live=sse", accept="text/event-stream"), Read),
+        (head("GET"), None),
+        (head("PUT"), None),
     ],
 )
 def test_which_call_is_asked(request_head: RequestHead, asked: type | None) -> None:

@@ -158,8 +158,7 @@ def test_a_frame_is_cut_between_events_only() -> None:
 
 def begun(transport: ServerSentEvents, **fields: str) -> Callable[[bytes], bytes]:
     """What encodes frames for one more client of a transport."""
-    head = RequestHead(b"GET", b"/x", b"1.1", {})
-    agreed = transport.accept(head, fields, Terms())
+    agreed = transport.accept(RequestHead("GET", "/x", "1.1", fields), Terms())
     wire = agreed.open(lambda _data, _now: None, lambda _data: None, 1000, b"")
     assert wire.stream is not None
     wire.stream.begin()

@@ -1,6 +1,6 @@
 """The seam: a second transport, frames as lines over a socket, is one small class and one row, over every driver."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 
 import attrs
 import pytest
@@ -72,12 +72,12 @@ class Lines:
     is_answered: bool = True
 
     def is_asked(self, head: RequestHead) -> bool:
-        return head.fields.get(b"accept") == b"application/x-ndjson"
+        return head.fields.get("accept") == "application/x-ndjson"
 
-    def judge(self, head: RequestHead, fields: Mapping[str, str]) -> Refuse | None:
-        return None if head.method == b"GET" else refuse(405, "GET only", "Allow: GET")
+    def judge(self, head: RequestHead) -> Refuse | None:
+        return None if head.method == "GET" else refuse(405, "GET only", "Allow: GET")
 
-    def accept(self, head: RequestHead, fields: Mapping[str, str], terms: Terms) -> LinesAgreed:
+    def accept(self, head: RequestHead, terms: Terms) -> LinesAgreed:
         return LinesAgreed()
 
     def encode(self, frame: bytes) -> bytes:

@@ -20,11 +20,10 @@ from tests.server.kit import frame, request_bytes
 def agreed(data: bytes, *, compress: bool = False) -> WebSocketAgreement:
     head = read_head(data)
     assert isinstance(head, RequestHead)
-    fields = {name.decode(): value.decode() for name, value in head.fields.items()}
     transport = WebSocket()
     assert transport.is_asked(head)
-    assert transport.judge(head, fields) is None
-    return transport.accept(head, fields, Terms(compress))
+    assert transport.judge(head) is None
+    return transport.accept(head, Terms(compress))
 
 
 def test_the_answer_is_that_of_the_rfc() -> None:
