@@ -1,40 +1,21 @@
 """Hook modules imported: the configuration's own folder first, and afresh what has changed or came from elsewhere."""
 
-import functools
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
 from channeld.plan.hook_source import find_module
 
-__all__ = ["hook_modules", "import_hook", "import_module", "module_names", "raised_at"]
+__all__ = ["hook_modules", "import_module", "module_names", "raised_at"]
 
 # As `sys.modules` is the process's, so is the knowledge of which folders gave some of it.
 _FOLDERS: set[Path] = set()
-
-
-def import_hook(name: str, root: str, fresh: AbstractSet[str] = frozenset()) -> object:
-    """Import `module:function` with the folder `root` first on `sys.path`.
-
-    Args:
-        name: the hook's name; the function may be dotted.
-        root: the folder of the configuration's own modules.
-        fresh: modules to import again although they are known.
-
-    Raises:
-        ModuleNotFoundError: there is no such module, or one that it imports.
-        AttributeError: the module has no such function.
-        Exception: whatever the module's own code raises.
-    """
-    module_name, _, function = name.partition(":")
-    module = import_module(module_name, Path(root), fresh)
-    return functools.reduce(getattr, function.split("."), module)
+_MOST = 500
 
 
 def hook_modules(root: str) -> dict[str, Path]:
@@ -49,14 +30,23 @@ def hook_modules(root: str) -> dict[str, Path]:
 
 
 def import_module(name: str, root: Path, fresh: AbstractSet[str]) -> ModuleType:
-    """Import one module as `import_hook` does."""
+    """Import a module with the folder `root` first on `sys.path`, those that `fresh` names again although they are known.
+
+    Raises:
+        ModuleNotFoundError: there is no such module, or one that it imports.
+        Exception: whatever the module's own code raises.
+    """
     folder = str(root)
     if sys.path[:1] != [folder]:
         sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
     _forget(root, fresh)
     importlib.invalidate_caches()
-    with _no_bytecode():
+    # A cached module is known by its time in whole seconds: a change within one would go unnoticed on a reload.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
         return importlib.import_module(name)
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _forget(root: Path, fresh: AbstractSet[str]) -> None:
@@ -79,17 +69,6 @@ def _is_replaced(name: str, module: ModuleType, root: Path, others: set[Path]) -
     return not file.startswith(f"{root}{os.sep}") and root.joinpath(*name.split(".")).is_dir()
 
 
-@contextmanager
-def _no_bytecode() -> Iterator[None]:
-    # A cached module is known by its time in whole seconds: a change within one would go unnoticed on a reload.
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
-
-
 def raised_at(error: BaseException, root: Path) -> tuple[str, int] | None:
     """The file and line of a hook author's own code that raised; None where it was not theirs."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
@@ -105,18 +84,6 @@ def raised_at(error: BaseException, root: Path) -> tuple[str, int] | None:
 
 def module_names(root: Path) -> list[str]:
     """The modules under a folder, three levels deep, as they are named in an import."""
-    return [".".join(_module_name(path, root)) for path in _python_files(root)]
-
-
-def _python_files(root: Path, at_most: int = 500) -> Iterator[Path]:
-    for pattern in ("*.py", "*/*.py", "*/*/*.py"):
-        for path in root.glob(pattern):
-            at_most -= 1
-            if at_most < 0:
-                return
-            yield path
-
-
-def _module_name(path: Path, root: Path) -> list[str]:
-    parts = list(path.relative_to(root).with_suffix("").parts)
-    return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
+    found = (path for pattern in ("*.py", "*/*.py", "*/*/*.py") for path in root.glob(pattern))
+    parts = [path.relative_to(root).with_suffix("").parts for path in islice(found, _MOST)]
+    return [".".join(p[:-1] if p[-1] == "__init__" and len(p) > 1 else p) for p in parts]

@@ -1,13 +1,13 @@
 """Which values of the frames that travel are marked `x-sensitive`, those that templates copy included."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
 from channeld.config.model import Channel, Config
 from channeld.config.source import Sources
 from channeld.plan.expressions import expressions, parse
-from channeld.pointer import at
+from channeld.pointer import at, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.schemas import Schemas
 from channeld.schema.sensitive import Marks, marks_of
@@ -86,19 +86,9 @@ def hide_examples(config: Config, schemas: Schemas, sources: Sources) -> None:
 def _marked(marks: Marks | None, examples: Sequence[Json]) -> Iterator[str]:
     if marks is not None:
         for index, example in enumerate(examples):
-            yield from (f"/{index}{below}" for below in _leaves(example) if marks.is_at(below))
-
-
-def _leaves(value: Json, pointer: str = "") -> Iterator[str]:
-    children: Iterable[tuple[str | int, Json]] = ()
-    if isinstance(value, dict):
-        children = value.items()
-    elif isinstance(value, list):
-        children = enumerate(value)
-    else:
-        yield pointer
-    for key, child in children:
-        yield from _leaves(child, at(pointer, key))
+            for _, below in leaves(example):
+                if marks.is_at(below):
+                    yield f"/{index}{below}"
 
 
 def _declared(channel: Channel, schemas: Schemas) -> Iterator[tuple[str, Marks]]:

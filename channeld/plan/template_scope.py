@@ -134,35 +134,21 @@ class TemplateScope:
 EACH_PLACES = ("rooms.join", "rooms.subscribe.allow")
 """Where `*` may stand for each element of a list."""
 
-ROOTS = (
-    "message",
-    "event",
-    "params",
-    "query",
-    "user",
-    "claims",
-    "connection",
-    "room",
-    "now",
-    "now_ms",
-    "uuid",
-)
-
 
 def resolve(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     """What an expression gives in a place, or why it can't stand there."""
     root = expression.root
-    if root not in ROOTS:
-        offered = scope.roots()
-        known = ", ".join(f"`{name}`" for name in offered) or "none"
+    if root not in _RESOLVERS:
+        known = ", ".join(f"`{name}`" for name in scope.roots()) or "none"
         meant = _spelled_here(expression, scope)
         help = f"here a template may start with {known}"
-        help = f"write `{{{meant}}}`" if meant else did_you_mean(root, offered, help)
-        return TemplateError(
-            "CH319", f"templates have no `{root}`", help=help or "`{{` writes a literal brace"
-        )
+        help = f"write `{{{meant}}}`" if meant else did_you_mean(root, scope.roots(), help)
+        help = help or "`{{` writes a literal brace"
+        return TemplateError("CH319", f"templates have no `{root}`", help=help)
     if root not in scope.roots():
-        return _out_of_place(root, scope)
+        offered = ", ".join(f"`{name}`" for name in scope.roots())
+        help = f"use {offered}" if offered else "write the value itself"
+        return TemplateError("CH320", f"`{root}` can't be used in `{scope.place}`", help=help)
     return _RESOLVERS[root](expression, scope)
 
 
@@ -183,11 +169,9 @@ def _spelled_here(expression: Expression, scope: TemplateScope) -> str | None:
             return f"{meant}{optional}"
     held = next((holder for holder, words in _HOLDERS.items() if name in words), "")
     held = message if held == "message" else held
-    return (
-        f"{spelled((held, *expression.path))}{optional}"
-        if held in offered and expression.path
-        else None
-    )
+    if held not in offered or not expression.path:
+        return None
+    return f"{spelled((held, *expression.path))}{optional}"
 
 
 _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
@@ -216,10 +200,12 @@ _HOLDERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _out_of_place(root: str, scope: TemplateScope) -> TemplateError:
-    offered = ", ".join(f"`{name}`" for name in scope.roots())
-    help = f"use {offered}" if offered else "write the value itself"
-    return TemplateError("CH320", f"`{root}` can't be used in `{scope.place}`", help=help)
+def _unknown(label: str, help: str) -> TemplateError:
+    return TemplateError("CH309", "template names an unknown field", label, help)
+
+
+def _unsure(label: str, help: str) -> TemplateError:
+    return TemplateError("CH310", "template field is not guaranteed", label, help)
 
 
 def _message(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -227,20 +213,19 @@ def _message(expression: Expression, scope: TemplateScope) -> Resolved | Templat
         return _whole(expression, expression.root, "text")
     if expression.path == ("type",):
         return Resolved(TEXT)
-    assert scope.message is not None  # noqa: S101 - `resolve` asked the scope
-    found = scope.message.lookup(expression.path)
+    found = _message_shape(scope).lookup(expression.path)
     if found.guaranteed:
         return Resolved(found.types or ANY)
     if expression.optional and (found.possible or not found.known):
         return Resolved((found.types if found.known else ANY) or ANY, maybe=True)
     if not found.known:
-        return TemplateError(
-            "CH310",
-            "template field is not guaranteed",
-            f"the schema can't be analysed as far as `{_dotted(expression)}`",
-            f"write `{{{expression.source}?}}`",
-        )
+        label = f"the schema can't be analysed as far as `{_dotted(expression)}`"
+        return _unsure(label, f"write `{{{expression.source}?}}`")
     return _missing_field(expression, scope, found)
+
+
+def _message_shape(scope: TemplateScope) -> Shape:
+    return scope.message or Shape(True)
 
 
 def _missing_field(expression: Expression, scope: TemplateScope, found: Lookup) -> TemplateError:
@@ -250,20 +235,15 @@ def _missing_field(expression: Expression, scope: TemplateScope, found: Lookup) 
     otherwise = f"declare `{dotted}` in the schema"
     if found.possible:
         otherwise += f", or write `{{{expression.source}?}}`"
-    return TemplateError(
-        "CH309",
-        "template names an unknown field",
-        f"`{scope.message_type}` has no `{dotted}`",
-        did_you_mean(found.missing or expression.path[-1], found.names, otherwise),
-    )
+    help = did_you_mean(found.missing or expression.path[-1], found.names, otherwise)
+    return _unknown(f"`{scope.message_type}` has no `{dotted}`", help)
 
 
 def _not_required(expression: Expression, scope: TemplateScope, missing: str) -> TemplateError:
     above = expression.path[: expression.path.index(missing)] if missing in expression.path else ()
     optional = f"or write `{{{expression.source}?}}`"
     holder = ".".join(above)
-    assert scope.message is not None  # noqa: S101 - `resolve` asked the scope
-    if above and scope.message.lookup(above).types != {"object"}:
+    if above and _message_shape(scope).lookup(above).types != {"object"}:
         label = f"`{holder}` need not be an object"
         help = f"give `{holder}` `type: object` in the schema, {optional}"
     elif above:
@@ -272,7 +252,7 @@ def _not_required(expression: Expression, scope: TemplateScope, missing: str) ->
     else:
         label = f"`{missing}` is not in the schema's `required`"
         help = f"add `required: [{missing}]` to the schema, {optional}"
-    return TemplateError("CH310", "template field is not guaranteed", label, help)
+    return _unsure(label, help)
 
 
 def _params(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -283,16 +263,10 @@ def _params(expression: Expression, scope: TemplateScope) -> Resolved | Template
     if name not in params:
         known = ", ".join(f"`{{{param}}}`" for param in params)
         otherwise = f"the path has {known}" if known else f"write `{{{name}}}` as a segment of it"
-        return TemplateError(
-            "CH302", f"the path has no `{{{name}}}`", help=did_you_mean(name, params, otherwise)
-        )
+        help = did_you_mean(name, params, otherwise)
+        return TemplateError("CH302", f"the path has no `{{{name}}}`", help=help)
     if deeper:
-        return TemplateError(
-            "CH309",
-            "template names an unknown field",
-            f"`params.{name}` is not an object",
-            f"write `{{params.{name}}}`",
-        )
+        return _unknown(f"`params.{name}` is not an object", f"write `{{params.{name}}}`")
     return Resolved(params[name])
 
 
@@ -302,20 +276,13 @@ def _query(expression: Expression, scope: TemplateScope) -> Resolved | TemplateE
         return _whole(expression, "query", next(iter(declared), "view"))
     name, *deeper = expression.path
     if name not in declared or deeper:
-        label = (
-            f"`query` declares no `{name}`" if not deeper else f"`query.{name}` is not an object"
-        )
+        label = f"`query.{name}` is not an object" if deeper else f"`query` declares no `{name}`"
         known = f"write one of {', '.join(f'`{{query.{one}}}`' for one in declared)}"
-        help = did_you_mean(name, declared, known)
-        return TemplateError("CH309", "template names an unknown field", label, help)
+        return _unknown(label, did_you_mean(name, declared, known))
     found = declared[name]
     if found.maybe and not expression.optional:
-        return TemplateError(
-            "CH310",
-            "template field is not guaranteed",
-            f"a URL may leave `{name}` out",
-            f"give its schema a `default`, or write `{{{expression.source}?}}`",
-        )
+        help = f"give its schema a `default`, or write `{{{expression.source}?}}`"
+        return _unsure(f"a URL may leave `{name}` out", help)
     return found
 
 
@@ -324,35 +291,29 @@ def _user(expression: Expression, scope: TemplateScope) -> Resolved | TemplateEr
         # A claim, with or without the word itself.
         steps = expression.path[1:] if expression.path[:1] == ("claims",) else expression.path
         claim = f", or `{{claims.{'.'.join(steps)}}}`" if steps else ""
-        help = f"write `{{user.id}}`{claim}"
-        return TemplateError(
-            "CH309", "template names an unknown field", "a user has only an `id`", help
-        )
+        return _unknown("a user has only an `id`", f"write `{{user.id}}`{claim}")
     return _of_identity(expression, scope, Resolved(TEXT))
 
 
 def _claims(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
-    assert scope.identity is not None  # noqa: S101 - `resolve` asked the scope
+    identity = scope.identity or Identity()
     if not expression.path:
         return _whole(expression, "claims", "sub")
     if expression.is_each:
         return _each_claim(expression, scope)
-    claim = scope.identity.claim(expression.path)
+    claim = identity.claim(expression.path)
     dotted = _dotted(expression)
     if claim.guaranteed or expression.optional:
         types = claim.types or ANY
         return _of_identity(expression, scope, Resolved(types, maybe=not claim.guaranteed))
-    if not scope.identity.certain and scope.user:
+    if not identity.certain and scope.user:
         return _of_identity(expression, scope, Resolved(ANY))
     where = " and ".join(f"`{name}`" for name in claim.lacking) or "the authenticator"
     schema = f"`required: [{expression.path[-1]}]` to the `claims` schema of {where}"
     help = f"add {schema}, or write `{{{expression.source}?}}`"
-    return TemplateError(
-        "CH310",
-        "template field is not guaranteed",
-        f"no `claims` schema of {where} guarantees `{dotted}`",
-        did_you_mean(dotted, [name for name in claim.names if name != dotted], help),
-    )
+    others = [name for name in claim.names if name != dotted]
+    label = f"no `claims` schema of {where} guarantees `{dotted}`"
+    return _unsure(label, did_you_mean(dotted, others, help))
 
 
 def _each_claim(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -365,9 +326,8 @@ def _each_claim(expression: Expression, scope: TemplateScope) -> Resolved | Temp
         return TemplateError("CH320", message, help=help)
     found = _claims(whole, scope) if whole.path else _whole(expression, "claims", "teams.*")
     if isinstance(found, TemplateError):
-        return attrs.evolve(
-            found, help=found.help.replace(f"{{{whole.source}?}}", f"{{{expression.source}?}}")
-        )
+        help = found.help.replace(f"{{{whole.source}?}}", f"{{{expression.source}?}}")
+        return attrs.evolve(found, help=help)
     if "array" not in found.types:
         label = f"`{_dotted(whole)}` is not a list"
         help = f"write `{{{whole.source}}}`, or give it `type: array` in the `claims` schema"
@@ -397,12 +357,7 @@ def _of_identity(
 def _connection(expression: Expression, _reach: TemplateScope) -> Resolved | TemplateError:
     if expression.path == ("id",):
         return Resolved(TEXT)
-    return TemplateError(
-        "CH309",
-        "template names an unknown field",
-        "a connection has only an `id`",
-        "write `{connection.id}`",
-    )
+    return _unknown("a connection has only an `id`", "write `{connection.id}`")
 
 
 def _room(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
@@ -425,22 +380,12 @@ def _moment(expression: Expression, _reach: TemplateScope) -> Resolved | Templat
 
 
 def _no_fields(expression: Expression) -> TemplateError:
-    root = expression.root
-    return TemplateError(
-        "CH309",
-        "template names an unknown field",
-        f"`{root}` has no fields",
-        f"write `{{{root}}}`",
-    )
+    return _unknown(f"`{expression.root}` has no fields", f"write `{{{expression.root}}}`")
 
 
 def _whole(expression: Expression, root: str, example: str) -> TemplateError:
-    return TemplateError(
-        "CH309",
-        "template names an unknown field",
-        f"`{expression.root}` is not a value by itself",
-        f"name a field of it, such as `{{{root}.{example}}}`",
-    )
+    label = f"`{expression.root}` is not a value by itself"
+    return _unknown(label, f"name a field of it, such as `{{{root}.{example}}}`")
 
 
 def _dotted(expression: Expression) -> str:
@@ -448,25 +393,26 @@ def _dotted(expression: Expression) -> str:
 
 
 def _claim(auth: Auth, shape: Shape | None, path: tuple[str, ...]) -> Claim:
-    found = shape.lookup(path) if shape is not None else None
-    certain = found is not None and found.known and found.guaranteed
-    types = found.types if found is not None and found.known else ANY
-    names = tuple(found.names) if found is not None else ()
     standard = authenticator(auth).standard_claims()
-    names = (*names, *standard)
+    found = shape.lookup(path) if shape is not None else None
+    names = (*(found.names if found is not None else ()), *standard)
+    if found is None or not found.known:
+        claim = Claim(guaranteed=False, possible=True, types=ANY, names=names)
+    else:
+        claim = Claim(
+            guaranteed=found.guaranteed,
+            possible=found.possible or found.guaranteed,
+            types=found.types,
+            values=found.values,
+            elements=found.elements,
+            names=names,
+        )
     if len(path) == 1 and path[0] in standard:
         known = standard[path[0]]
-        certain, types = certain or known.guaranteed, known.types
-    possible = found is None or not found.known or found.possible
-    is_known = found is not None and found.known
-    return Claim(
-        guaranteed=certain,
-        possible=possible or certain,
-        types=types,
-        values=found.values if found is not None and is_known else None,
-        elements=found.elements if found is not None and is_known else None,
-        names=names,
-    )
+        certain = claim.guaranteed or known.guaranteed
+        possible = claim.possible or certain
+        return attrs.evolve(claim, guaranteed=certain, possible=possible, types=known.types)
+    return claim
 
 
 def _together(several: Iterable[tuple[Json, ...] | None]) -> tuple[Json, ...] | None:

@@ -46,20 +46,17 @@ class Lookup:
 
 
 class Shape:
-    """The guarantees of one self-contained schema (`$ref` only to its own pointers); None: it is not known.
+    """The guarantees of one self-contained schema (`$ref` only to its own pointers).
 
     `of_object` says that only objects are ever asked about, as with frames and claims.
     """
 
     __slots__ = ("_roots", "_schema")
 
-    def __init__(self, schema: Json, *, of_object: bool = False, known: bool = True) -> None:
+    def __init__(self, schema: Json, *, of_object: bool = False) -> None:
         self._schema = schema
         root: Conjunction = (schema, {"type": "object"}) if of_object else (schema,)
         self._roots = self._expansion().cases(root)
-        if not known:
-            for case in self._roots:
-                case.known = False
 
     def lookup(self, path: tuple[str, ...]) -> Lookup:
         """What is known of the value at a path of property names; the empty path is the whole value."""

@@ -84,7 +84,7 @@ def test_an_optional_expression_may_be_missing() -> None:
 
 
 def test_an_unanalysed_schema_asks_for_the_question_mark() -> None:
-    scope = TemplateScope(place="emit", message=Shape(True, known=False), message_type="say")
+    scope = TemplateScope(place="emit", message=Shape({"$dynamicRef": "#any"}), message_type="say")
     found = ask("{message.x}", scope)
     assert isinstance(found, TemplateError)
     assert (found.code, found.help) == ("CH310", "write `{message.x?}`")
