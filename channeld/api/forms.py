@@ -14,7 +14,7 @@ import orjson
 from channeld.api.problems import Problem
 from channeld.protocol.frames import BadFrame, Json, decode
 from channeld.protocol.names import is_room_name
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.violations import Violation
 
 __all__ = [
@@ -240,7 +240,7 @@ TRACE: Final = _object(
 TOKEN: Final = _object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
 
 _VALIDATORS: Final = {
-    id(schema): validator_of(schema)
+    id(schema): compiled(schema)
     for schema in (
         PUBLISH,
         BATCH,

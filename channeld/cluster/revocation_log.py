@@ -15,7 +15,7 @@ from channeld.config.model import History
 from channeld.hub.hub import Hub
 from channeld.later import Pending, resolved
 from channeld.protocol.frames import Json
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 
 __all__ = ["append", "from_row", "replay", "row_of"]
 
@@ -33,7 +33,7 @@ _ROW: Final[Json] = {
     "maxItems": 4,
 }
 # Any program that can write to the broker can write here.
-_ENTRY: Final = validator_of(
+_ENTRY: Final = compiled(
     {
         "type": "object",
         "minProperties": 2,

@@ -17,7 +17,7 @@ import orjson
 
 from channeld.broker.broker import Topic
 from channeld.protocol.frames import Json
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator
 from channeld.telemetry import BUCKETS, METRICS, Histogram, Sample
 
@@ -183,9 +183,7 @@ _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
 
 
 def _message(kind: str, **properties: Json) -> Validator:
-    return validator_of(
-        _object(v={"const": VERSION}, kind={"const": kind}, node=_NODE, **properties)
-    )
+    return compiled(_object(v={"const": VERSION}, kind={"const": kind}, node=_NODE, **properties))
 
 
 _HERE = _message("here", greeting={"type": "boolean"}, ready={"type": "boolean"}, plan=_DIGEST)

@@ -22,13 +22,13 @@ from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame, with_id
 from channeld.protocol.names import is_room_name, room_name
 from channeld.protocol.reserved import EVERYTHING, FRAMES
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
 
 __all__ = ["SCHEMAS", "receive"]
 
 SCHEMAS: Mapping[str, Validator] = {
-    frame.type: validator_of(schema)
+    frame.type: compiled(schema)
     for frame in FRAMES
     if frame.side == "client"
     for schema in frame.schemas(EVERYTHING)

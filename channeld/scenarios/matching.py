@@ -13,7 +13,7 @@ import attrs
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.compiled import validator_of
+from channeld.schema.compiled import compiled
 
 __all__ = ["MATCHERS", "MISSING", "TYPES", "Deviation", "Env", "compare", "fill", "same", "shown"]
 
@@ -201,7 +201,7 @@ def _schema(argument: Json, value: Any, env: Env, path: str) -> list[Deviation]:
     elif isinstance(argument, dict):
         schema = {**named, **argument}
     try:
-        violations = validator_of(schema).explain(value)
+        violations = compiled(schema).explain(value)
     except (TypeError, ValueError) as error:
         # Whether `#/schemas/NAME` exists is only known with the configuration.
         words = " ".join(str(error).split())[:LONGEST]

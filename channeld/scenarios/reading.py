@@ -19,7 +19,7 @@ from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.scenarios.matching import MATCHERS, TYPES
 from channeld.scenarios.model import Pattern
-from channeld.schema.compiled import validator_of
+from channeld.schema.compiled import compiled
 from channeld.suggest import closest
 
 __all__ = ["Reader"]
@@ -253,7 +253,7 @@ def _schema_wants(argument: Json) -> str:
     if not isinstance(argument, dict | bool):
         return "a JSON Schema, or `#/schemas/NAME`"
     try:
-        validator_of({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
+        compiled({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
     except (TypeError, ValueError) as error:
         # A reference into the configuration's schemas is looked up when the configuration is known.
         return (

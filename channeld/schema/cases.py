@@ -13,11 +13,10 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 import attrs
-import jsonschema_rs
 
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
-from channeld.schema.vocabulary import TYPES
+from channeld.schema.vocabulary import TYPES, linear, listed, mapping
 
 __all__ = [
     "ALL",
@@ -82,36 +81,30 @@ class Case:
     def _leaves_nothing_over(self) -> bool:
         # `unevaluatedProperties: false` refuses only what nothing else looked at, and here not all is looked into.
         closed = any(schema.get("unevaluatedProperties") is False for schema in self.objects)
-        return (
-            closed
-            and self.known
-            and not any("dependentSchemas" in schema for schema in self.objects)
-            and all(
-                schema.get(keyword, False) is False
-                for schema in self.objects
-                for keyword in ("additionalProperties", "unevaluatedProperties")
-            )
-        )
+        depends = any("dependentSchemas" in schema for schema in self.objects)
+        return closed and self.known and not depends and all(one is False for one in self._rest())
 
-    def declares(self, name: str) -> bool:
-        """Whether some schema names the property."""
-        return any(
-            name in _mapping(schema, "properties")
-            or any(_matches(p, name) for p in _mapping(schema, "patternProperties"))
-            for schema in self.objects
-        )
-
-    def is_open(self, *, unless_said: bool = False) -> bool:
-        """Whether a property that nobody declared may exist; `unless_said`: only where nothing is said of it."""
-        if "object" not in self.types:
-            return False
-        rest = [
+    def _rest(self) -> list[Json]:
+        """What is said of properties that nobody declared."""
+        return [
             schema[keyword]
             for schema in self.objects
             for keyword in ("additionalProperties", "unevaluatedProperties")
             if keyword in schema
         ]
-        return not rest if unless_said else False not in rest
+
+    def declares(self, name: str) -> bool:
+        """Whether some schema names the property."""
+        return any(
+            name in mapping(schema, "properties")
+            or any(_matches(p, name) for p in mapping(schema, "patternProperties"))
+            for schema in self.objects
+        )
+
+    def is_open(self, *, unless_said: bool = False) -> bool:
+        """Whether a property that nobody declared may exist; `unless_said`: only where nothing is said of it."""
+        rest = self._rest()
+        return "object" in self.types and (not rest if unless_said else False not in rest)
 
 
 def type_of(value: object) -> str:
@@ -127,9 +120,8 @@ def restrict(case: Case, schema: Mapping[str, Json]) -> list[Case]:
     if "$dynamicRef" in schema:
         grown.known = False
     grown.types = grown.types & declared_types(schema)
-    required = schema.get("required")
-    if isinstance(required, list):
-        grown.required = grown.required | {name for name in required if isinstance(name, str)}
+    names = {name for name in listed(schema, "required") if isinstance(name, str)}
+    grown.required = grown.required | names
     cases = [grown] if grown.types else []
     if "const" in schema:
         cases = [narrow for each in cases for narrow in _equal_to(each, [schema["const"]])]
@@ -205,7 +197,7 @@ def closure(case: Case) -> frozenset[str]:
     while size != len(required):
         size = len(required)
         for schema in case.objects:
-            for name, needs in _mapping(schema, "dependentRequired").items():
+            for name, needs in mapping(schema, "dependentRequired").items():
                 if name in required and isinstance(needs, list):
                     required.update(need for need in needs if isinstance(need, str))
     return frozenset(required)
@@ -214,7 +206,7 @@ def closure(case: Case) -> frozenset[str]:
 def _dependents(case: Case) -> Iterator[Json]:
     """The schemas of `dependentSchemas` that the required names bring in."""
     for schema in case.objects:
-        for name, dependent in _mapping(schema, "dependentSchemas").items():
+        for name, dependent in mapping(schema, "dependentSchemas").items():
             if name in case.required:
                 yield dependent
 
@@ -222,55 +214,36 @@ def _dependents(case: Case) -> Iterator[Json]:
 def speaking_of(schema: Mapping[str, Json], name: str) -> list[tuple[str, ...]]:
     """The ways (keyword, key) to the schemas inside this one that a property must satisfy."""
     found: list[tuple[str, ...]] = []
-    if name in _mapping(schema, "properties"):
+    if name in mapping(schema, "properties"):
         found.append(("properties", name))
-    patterns = _mapping(schema, "patternProperties")
+    patterns = mapping(schema, "patternProperties")
     found += [("patternProperties", pattern) for pattern in patterns if _matches(pattern, name)]
     if not found and "additionalProperties" in schema:
         found.append(("additionalProperties",))
     return found
 
 
-def _mapping(schema: Mapping[str, Json], keyword: str) -> Mapping[str, Json]:
-    value = schema.get(keyword)
-    return value if isinstance(value, dict) else {}
-
-
 @functools.lru_cache(maxsize=4096)
 def _matches(pattern: str, name: str) -> bool:
-    options = jsonschema_rs.RegexOptions()
     try:
-        matcher = jsonschema_rs.Draft202012Validator(
-            {"pattern": pattern}, pattern_options=options, offline=True
-        )
+        return linear(pattern).is_valid(name)
     except ValueError:
         return True
-    return matcher.is_valid(name)
 
 
 def names_of(cases: Iterable[Case]) -> tuple[str, ...]:
     """The properties that any of the cases declares, in the schemas' order."""
-    ordered = {
-        name: None
-        for case in cases
-        for schema in case.objects
-        for name, below in _mapping(schema, "properties").items()
-        if below is not False
-    }
-    return tuple(ordered)
+    declared = (mapping(schema, "properties") for case in cases for schema in case.objects)
+    named = (name for one in declared for name, below in one.items() if below is not False)
+    return tuple(dict.fromkeys(named))
 
 
 def values_of(cases: Sequence[Case]) -> tuple[Json, ...] | None:
     """All values that any of the cases allows; None unless each lists them."""
     if not cases or any(case.values is None for case in cases):
         return None
-    found = {
-        identity(value): value
-        for case in cases
-        for value in case.values or ()
-        if type_of(value) in case.types
-    }
-    return tuple(found.values())
+    values = ((case, value) for case in cases for value in case.values or ())
+    return tuple({identity(v): v for case, v in values if type_of(v) in case.types}.values())
 
 
 @attrs.define(eq=False)
@@ -301,8 +274,7 @@ class Expansion:
         cases = restrict(case, schema)
         if isinstance(reference := schema.get("$ref"), str):
             cases = [grown for each in cases for grown in self._refer(each, reference)]
-        all_of = schema.get("allOf")
-        cases = self._grow_all(cases, all_of if isinstance(all_of, list) else [])
+        cases = self._grow_all(cases, listed(schema, "allOf"))
         for branches in _disjunctions(schema):
             wider = [grown for branch in branches for grown in self._grow_all(cases, branch)]
             cases = self._bounded(cases, wider)
@@ -352,8 +324,7 @@ class Expansion:
 
 def _disjunctions(schema: Mapping[str, Json]) -> Iterator[list[Conjunction]]:
     for keyword in ("anyOf", "oneOf"):
-        branches = schema.get(keyword)
-        if isinstance(branches, list) and branches:
+        if branches := listed(schema, keyword):
             yield [(branch,) for branch in branches]
     if "if" in schema:
         yield [(schema["if"], schema.get("then", True)), (schema.get("else", True),)]

@@ -14,7 +14,8 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.lint import is_shut_out, lint
 from channeld.schema.schemas import Schemas, Surveyed
-from channeld.schema.vocabulary import IN_PLACE, KEYWORDS, SchemaError, subschemas
+from channeld.schema.violations import Validator
+from channeld.schema.vocabulary import IN_PLACE, KEYWORDS, SchemaError, listed, mapping, subschemas
 from channeld.suggest import did_you_mean
 
 __all__ = ["check_schemas"]
@@ -63,10 +64,8 @@ class _Checks:
                 reference = closing.schema.get("$ref") if isinstance(closing.schema, dict) else ""
                 message = f"`$ref: {reference}` refers to itself"
                 help = "refer to it from `properties` or `items`, or remove the reference"
-                error = SchemaError(
-                    code="CH216", pointer=at(closing.pointer, "$ref"), message=message, help=help
-                )
-                yield self._found(error, closing)
+                where = at(closing.pointer, "$ref")
+                yield self._found(SchemaError("CH216", where, message, help), closing)
 
     def of_required_names(self) -> Iterator[Diagnostic]:
         """Names in `required` that no property of the same object has."""
@@ -74,7 +73,7 @@ class _Checks:
             together = list(self._in_place(head))
             if any(_speaks_of_any_name(one.schema) for one in together):
                 continue
-            names = {name for one in together for name in _names_in(one.schema, "properties")}
+            names = {name for one in together for name in mapping(one.schema, "properties")}
             for one in together:
                 yield from self._undeclared(one, names)
 
@@ -168,18 +167,13 @@ class _Checks:
         yield from (one for one in self.schemas.surveyed() if one.key not in inner)
 
     def _undeclared(self, one: Surveyed, names: set[str]) -> Iterator[Diagnostic]:
-        required = one.schema.get("required") if isinstance(one.schema, dict) else None
-        if not isinstance(required, list) or not isinstance(one.schema, dict):
-            return
-        for index, name in enumerate(required):
+        for index, name in enumerate(listed(one.schema, "required")):
             if not isinstance(name, str) or name in names or is_shut_out(one.schema, name):
                 continue
             message = f"`{name}` is required, but there is no such property"
             help = did_you_mean(name, sorted(names), f"declare `{name}` under `properties`")
             pointer = at(one.pointer, "required", index)
-            yield self._found(
-                SchemaError(code="CH208", pointer=pointer, message=message, help=help), one
-            )
+            yield self._found(SchemaError("CH208", pointer, message, help), one)
 
     def _never_an_object(self, pointer: str) -> bool:
         known = self.schemas.resolved(pointer) is not None
@@ -213,15 +207,12 @@ class _Checks:
         for one in self._in_place(head):
             where = _spelled(one, keyword, name)
             if where is not None:
-                error = SchemaError(code=code, pointer=where, message=message, help=help, key=True)
-                yield self._found(error, one)
+                yield self._found(SchemaError(code, where, message, help, key=True), one)
                 return
 
     def _is_silently_open(self, pointer: str) -> bool:
-        return (
-            self.schemas.resolved(pointer) is not True
-            and self.schemas.shape(pointer).is_silently_open
-        )
+        is_anything = self.schemas.resolved(pointer) is True
+        return not is_anything and self.schemas.shape(pointer).is_silently_open
 
     def _unbounded(self, channel: Channel, pointer: str) -> Iterator[Diagnostic]:
         size = channel.limits.message_size or self.config.server.limits.message_size
@@ -230,16 +221,12 @@ class _Checks:
         if size <= USUAL_MESSAGE_SIZE or head is None:
             return
         for one in self._in_place(head):
-            for name, field in _properties(one.schema).items():
+            for name, field in mapping(one.schema, "properties").items():
                 if _is_unbounded(field):
                     where = at(one.pointer, "properties", name)
-                    message = (
-                        f"`{name}` has no `maxLength`, and messages may have {format_size(size)}"
-                    )
-                    help = "add `maxLength: N`"
-                    error = SchemaError(
-                        code="CH211", pointer=where, message=message, help=help, key=True
-                    )
+                    most = f"messages may have {format_size(size)}"
+                    message = f"`{name}` has no `maxLength`, and {most}"
+                    error = SchemaError("CH211", where, message, "add `maxLength: N`", key=True)
                     yield self._found(error, one)
 
     def _examples(self, below: str, what: str, examples: Iterable[Json]) -> Iterator[Diagnostic]:
@@ -247,7 +234,7 @@ class _Checks:
         if validator is None:
             return
         for index, example in enumerate(examples):
-            first = self._violation(at(below, "schema"), example)
+            first = _violation(validator, example)
             if first is None:
                 continue
             path, words = first
@@ -264,14 +251,16 @@ class _Checks:
                 help=help,
             )
 
-    def _violation(self, pointer: str, example: Json) -> tuple[str, str] | None:
-        if not isinstance(example, dict):
-            return "", f"it must be an object, not {type_of(example)}"
-        validator = self.schemas.validator(pointer)
-        if validator is None or validator.accepts(example):
-            return None
-        found = validator.explain(example)
-        return (found[0].path, found[0].message) if found else ("", "it is refused")
+
+def _violation(validator: Validator, example: Json) -> tuple[str, str] | None:
+    if not isinstance(example, dict):
+        return "", f"it must be an object, not {type_of(example)}"
+    found = [] if validator.accepts(example) else validator.explain(example)
+    return (found[0].path, found[0].message) if found else None
+
+
+def _under(pointers: list[str]) -> Callable[[str], bool]:
+    return lambda here: any(p == here or p.startswith(here + "/") for p in pointers)
 
 
 def _checks_nothing(error: SchemaError) -> bool:
@@ -280,23 +269,9 @@ def _checks_nothing(error: SchemaError) -> bool:
     return is_old or error.code in _IDLE_WORDS
 
 
-def _under(pointers: list[str]) -> Callable[[str], bool]:
-    return lambda here: any(p == here or p.startswith(here + "/") for p in pointers)
-
-
 def _reaches_others(message: Message) -> bool:
     others = any(route.to in {"room", "user", "global"} for route in message.route)
     return others and message.emit is None
-
-
-def _properties(schema: Json) -> dict[str, Json]:
-    found = schema.get("properties") if isinstance(schema, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _names_in(schema: Json, keyword: str) -> Iterable[str]:
-    found = schema.get(keyword) if isinstance(schema, dict) else None
-    return found if isinstance(found, dict) else ()
 
 
 def _speaks_of_any_name(schema: Json) -> bool:

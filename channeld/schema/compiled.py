@@ -1,29 +1,17 @@
 """Compiled JSON Schemas: yes or no in a fraction of a microsecond."""
 
-from collections.abc import Callable
-
-import attrs
 import jsonschema_rs
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.explain import Explainer
 from channeld.schema.large_enum import KEYWORD, LargeEnum, with_sets
-from channeld.schema.violations import Validator, Violation
+from channeld.schema.violations import Validator
 
-__all__ = ["CompiledValidator", "compiled", "validator_of"]
-
-
-@attrs.frozen(slots=True, eq=False)
-class CompiledValidator:
-    """A `Validator`. `accepts` is the compiled schema's own bound method: nothing stands between it and the caller."""
-
-    schema: Json
-    accepts: Callable[[Json], bool]
-    explain: Callable[[Json], list[Violation]]
+__all__ = ["compiled"]
 
 
-def compiled(schema: Json) -> CompiledValidator:
+def compiled(schema: Json) -> Validator:
     """Compile a self-contained schema (dialect 2020-12), `format` asserted, patterns matched in linear time.
 
     Nothing is ever fetched, whatever the schema refers to.
@@ -36,9 +24,7 @@ def compiled(schema: Json) -> CompiledValidator:
     if not isinstance(schema, dict | bool):
         raise TypeError(f"a schema is a mapping or a boolean, not {type_of(schema)}")
     validator = _built(schema)
-    return CompiledValidator(
-        schema, validator.is_valid, Explainer(schema, validator, _built).explain
-    )
+    return Validator(schema, validator.is_valid, Explainer(schema, validator, _built).explain)
 
 
 def _built(schema: dict[str, Json] | bool) -> jsonschema_rs.Draft202012Validator:
@@ -51,12 +37,3 @@ def _built(schema: dict[str, Json] | bool) -> jsonschema_rs.Draft202012Validator
         registry=jsonschema_rs.Registry([]),
         pattern_options=jsonschema_rs.RegexOptions(),
     )
-
-
-def validator_of(schema: Json) -> Validator:
-    """The validator of a built-in schema, such as those of the reserved client frames.
-
-    Raises:
-        TypeError, ValueError: as `compiled`; for a built-in schema that is a mistake in the program.
-    """
-    return compiled(schema)

@@ -15,7 +15,7 @@ import attrs
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed
-from channeld.schema.compiled import validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.vocabulary import IN_PLACE, subschemas
 
 __all__ = ["PREFIX", "Definitions", "Namer", "Numbers", "Unframeable", "references"]
@@ -210,7 +210,7 @@ class _Copy:
         return PREFIX + name
 
     def _apart(self, pattern: str) -> str:
-        validator = validator_of({"pattern": pattern})
+        validator = compiled({"pattern": pattern})
         if not any(validator.accepts(name) for name in self.fields):
             return pattern
         # Anyone who reads an export knows look-ahead, though a configuration's own patterns may not use it.

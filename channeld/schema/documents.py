@@ -7,7 +7,7 @@ pointer in it, to a `SchemaError` that says why not, or to None where the report
 import posixpath
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urljoin
 
 import attrs
@@ -84,6 +84,10 @@ class SchemaTarget:
     pointer: str
 
 
+Resolution: TypeAlias = SchemaTarget | SchemaError | None
+"""What a reference means, or why it means nothing; None where the report says so already."""
+
+
 class Documents:
     """All documents of a configuration; files are read when they are first referred to."""
 
@@ -139,7 +143,7 @@ class Documents:
             return pointer in document.tree.unknown
         return (document.base or "") + pointer in self._sources.unset
 
-    def entry(self, pointer: str, reference: str) -> SchemaTarget | SchemaError | None:
+    def entry(self, pointer: str, reference: str) -> Resolution:
         """What a message's `schema: PATH[#/pointer]` means."""
         file = self._sources.place(pointer).file
         path, _, fragment = reference.partition("#")
@@ -148,12 +152,10 @@ class Documents:
         if not path:
             help = "write `PATH#/pointer`, or `#/schemas/NAME` for a named schema"
             message = f"`{reference}` names no file"
-            return SchemaError(code="CH203", pointer=pointer, message=message, help=help)
+            return SchemaError("CH203", pointer, message, help)
         return self._in_file(path, fragment, file, pointer)
 
-    def resolve(
-        self, reference: str, document: Document, pointer: str
-    ) -> SchemaTarget | SchemaError | None:
+    def resolve(self, reference: str, document: Document, pointer: str) -> Resolution:
         """What a `$ref` means that stands in the schema at `pointer` of a document; errors point at the `$ref`."""
         here = at(pointer, "$ref")
         uri, _, fragment = reference.partition("#")
@@ -175,9 +177,7 @@ class Documents:
                     return each, resource
         return None
 
-    def _local(
-        self, fragment: str, document: Document, resource: str, here: str
-    ) -> SchemaTarget | SchemaError | None:
+    def _local(self, fragment: str, document: Document, resource: str, here: str) -> Resolution:
         decoded = unquote(fragment)
         if decoded.startswith("/schemas/") and document.base is not None:
             top = document.value
@@ -187,26 +187,23 @@ class Documents:
             return _anchored(decoded, document, resource, here)
         return _pointed(document, resource, decoded, here)
 
-    def _in_named(self, fragment: str, here: str) -> SchemaTarget | SchemaError | None:
+    def _in_named(self, fragment: str, here: str) -> Resolution:
         token, *rest = fragment.removeprefix("/schemas/").split("/")
         name = unescaped(token)
         document = self.named(name)
         if document is None:
             known = [f"#/schemas/{each}" for each in self._config.schemas]
-            help = did_you_mean(
-                f"#/schemas/{name}", known, "declare it under the top-level `schemas`"
-            )
+            otherwise = "declare it under the top-level `schemas`"
+            help = did_you_mean(f"#/schemas/{name}", known, otherwise)
             message = f"there is no schema `{name}` under `schemas`"
-            return SchemaError(code="CH203", pointer=here, message=message, help=help)
+            return SchemaError("CH203", here, message, help)
         return _pointed(document, "", "".join("/" + step for step in rest), here)
 
-    def _in_file(
-        self, uri: str, fragment: str, beside: str, here: str
-    ) -> SchemaTarget | SchemaError | None:
+    def _in_file(self, uri: str, fragment: str, beside: str, here: str) -> Resolution:
         if _SCHEME.match(uri):
             help = "save a copy next to the configuration and refer to its path"
             message = f"`{uri}` is remote; schemas are never fetched"
-            return SchemaError(code="CH204", pointer=here, message=message, help=help)
+            return SchemaError("CH204", here, message, help)
         path = posixpath.normpath(posixpath.join(posixpath.dirname(beside), unquote(uri)))
         document = self.file(path)
         if document is not None:
@@ -218,7 +215,7 @@ class Documents:
         if path in self._config.schemas:
             help = f'write `{{$ref: "#/schemas/{path}"}}`, or `"#/schemas/{path}"`'
         message = f"the schema file `{path}` can't be read: {reason}"
-        return SchemaError(code="CH203", pointer=here, message=message, help=help)
+        return SchemaError("CH203", here, message, help)
 
 
 def _of_file(path: str, tree: Tree) -> Document:
@@ -239,21 +236,17 @@ def _is_published(schema: Json) -> bool:
     return isinstance(named, str) and named.startswith(("http://", "https://"))
 
 
-def _anchored(
-    name: str, document: Document, resource: str, here: str
-) -> SchemaTarget | SchemaError | None:
+def _anchored(name: str, document: Document, resource: str, here: str) -> Resolution:
     pointer = document.anchors.get((resource, name))
     if pointer is not None:
         return SchemaTarget(document, pointer)
     known = [f"#{anchor}" for of, anchor in document.anchors if of == resource]
     help = did_you_mean(f"#{name}", known, f"write `#/{name}` if it is a pointer")
     message = f"`#{name}` is not an anchor in `{document.file}`"
-    return SchemaError(code="CH203", pointer=here, message=message, help=help)
+    return SchemaError("CH203", here, message, help)
 
 
-def _pointed(
-    document: Document, resource: str, fragment: str, here: str
-) -> SchemaTarget | SchemaError | None:
+def _pointed(document: Document, resource: str, fragment: str, here: str) -> Resolution:
     pointer, value = resource, value_at(document, resource)
     now = document.origin.now(document.origin.then(resource) + fragment)
     for key in tokens(now.removeprefix(resource)):
@@ -262,14 +255,11 @@ def _pointed(
             written = pointer[len(resource) :]
             close = [f"#{at(written, each)}" for each in below]
             help = did_you_mean(f"#{at(written, key)}", close, "check the pointer, step by step")
-            message = f"`#{fragment}` does not exist in {_called(document)}"
-            return SchemaError(code="CH203", pointer=here, message=message, help=help)
+            called = "this schema" if document.base is not None else f"`{document.file}`"
+            message = f"`#{fragment}` does not exist in {called}"
+            return SchemaError("CH203", here, message, help)
         pointer, value = at(pointer, key), below[key]
     return SchemaTarget(document, pointer)
-
-
-def _called(document: Document) -> str:
-    return "this schema" if document.base is not None else f"`{document.file}`"
 
 
 def _children(value: Json) -> Iterator[tuple[str, Json]]:

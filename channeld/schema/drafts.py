@@ -4,120 +4,60 @@ What a draft does not know is left out where 2020-12 does, since the draft's own
 at another pointer is noted, so that references find it and findings show where it really stands.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final, TypeAlias
 
 import attrs
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
-from channeld.schema.vocabulary import KEYWORDS
+from channeld.schema.vocabulary import FORMATS, KEYWORDS, mapping
 
 __all__ = ["Draft", "Modern", "draft_of", "modern"]
 
-_KNOWN_IN_04: Final = frozenset(
-    [
-        "$schema",
-        "$ref",
-        "title",
-        "description",
-        "default",
-        "multipleOf",
-        "maximum",
-        "exclusiveMaximum",
-        "minimum",
-        "exclusiveMinimum",
-        "maxLength",
-        "minLength",
-        "pattern",
-        "items",
-        "maxItems",
-        "minItems",
-        "uniqueItems",
-        "maxProperties",
-        "minProperties",
-        "required",
-        "additionalProperties",
-        "properties",
-        "patternProperties",
-        "enum",
-        "type",
-        "format",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "$defs",
-    ]
-)
 _BESIDE_REFERENCES: Final = frozenset(
-    ["$ref", "definitions", "$defs", "title", "description", "default"]
+    {"$ref", "definitions", "$defs", "title", "description", "default"}
 )
-_NEW_IN_06: Final = frozenset(["$id", "const", "contains", "propertyNames", "examples"])
-_NEW_IN_07: Final = frozenset(
-    [
-        "if",
-        "then",
-        "else",
-        "$comment",
-        "readOnly",
-        "writeOnly",
-        "contentMediaType",
-        "contentEncoding",
-    ]
-)
-_NEW_IN_2019: Final = frozenset(
-    [
-        "$anchor",
-        "dependentRequired",
-        "dependentSchemas",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-        "maxContains",
-        "minContains",
-        "deprecated",
-        "contentSchema",
-        "$vocabulary",
-    ]
-)
-_FORMATS_IN_04: Final = frozenset(["date-time", "email", "hostname", "ipv4", "ipv6", "uri"])
-_FORMATS_IN_06: Final = _FORMATS_IN_04 | {"uri-reference", "uri-template", "json-pointer"}
-_FORMATS_IN_07: Final = _FORMATS_IN_06 | frozenset(
-    [
-        "idn-email",
-        "idn-hostname",
-        "iri",
-        "iri-reference",
-        "relative-json-pointer",
-        "regex",
-        "date",
-        "time",
-    ]
-)
+
+# What each draft knows is what the next one knows, without the words that came with that.
+_IN_2019: Final = KEYWORDS.keys() - {"prefixItems", "$dynamicRef", "$dynamicAnchor"}
+_IN_07: Final = _IN_2019 - {
+    *("$anchor", "dependentRequired", "dependentSchemas", "unevaluatedItems"),
+    *("unevaluatedProperties", "maxContains", "minContains", "deprecated", "contentSchema"),
+    "$vocabulary",
+}
+_IN_06: Final = _IN_07 - {
+    *("if", "then", "else", "$comment", "readOnly", "writeOnly"),
+    *("contentMediaType", "contentEncoding"),
+}
+_IN_04: Final = _IN_06 - {"$id", "const", "contains", "propertyNames", "examples"}
+_FORMATS_IN_07: Final = FORMATS - {"duration", "uuid"}
+_FORMATS_IN_06: Final = _FORMATS_IN_07 - {
+    *("idn-email", "idn-hostname", "iri", "iri-reference", "relative-json-pointer", "regex"),
+    *("date", "time"),
+}
+_FORMATS_IN_04: Final = _FORMATS_IN_06 - {"uri-reference", "uri-template", "json-pointer"}
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Draft:
     """What an older draft knows: its keywords and formats; `lone_references`: whatever stands beside `$ref` is ignored."""
 
-    keywords: frozenset[str]
-    formats: frozenset[str]
+    keywords: AbstractSet[str]
+    formats: AbstractSet[str]
     lone_references: bool = True
     identifier: str = "$id"
 
 
-_06: Final = _KNOWN_IN_04 | _NEW_IN_06
-_07: Final = _06 | _NEW_IN_07
 _DRAFTS: Final[Mapping[str, Draft]] = {
     "http://json-schema.org/draft-04/schema": Draft(
-        keywords=_KNOWN_IN_04, formats=_FORMATS_IN_04, identifier="id"
+        keywords=_IN_04, formats=_FORMATS_IN_04, identifier="id"
     ),
-    "http://json-schema.org/draft-06/schema": Draft(keywords=_06, formats=_FORMATS_IN_06),
-    "http://json-schema.org/draft-07/schema": Draft(keywords=_07, formats=_FORMATS_IN_07),
+    "http://json-schema.org/draft-06/schema": Draft(keywords=_IN_06, formats=_FORMATS_IN_06),
+    "http://json-schema.org/draft-07/schema": Draft(keywords=_IN_07, formats=_FORMATS_IN_07),
     "https://json-schema.org/draft/2019-09/schema": Draft(
-        keywords=_07 | _NEW_IN_2019,
-        formats=_FORMATS_IN_07 | {"duration", "uuid"},
-        lone_references=False,
+        keywords=_IN_2019, formats=FORMATS, lone_references=False
     ),
 }
 
@@ -186,6 +126,11 @@ def _translated(pointer: str, ways: Mapping[str, str]) -> str:
     return ways.get(above, above) + pointer[len(above) :]
 
 
+_Schema: TypeAlias = Mapping[str, Json]
+_Words: TypeAlias = Iterator[tuple[str, Json]]
+"""Keywords of 2020-12, with what they hold."""
+
+
 @attrs.frozen(eq=False)
 class _Rewriter:
     draft: Draft
@@ -211,7 +156,10 @@ class _Rewriter:
                 continue
             rewrite = _REWRITES.get(keyword)
             if rewrite is not None:
-                rewrite(self, schema, written, old, new)
+                for word, held in rewrite(self, schema, old, new):
+                    # `dependencies` may stand beside what it is called now.
+                    before = written.get(word) if isinstance(held, dict) else None
+                    written[word] = {**before, **held} if isinstance(before, dict) else held  # type: ignore[dict-item]
             elif keyword not in KEYWORDS or keyword in self.draft.keywords:
                 written[keyword] = self.below(keyword, value, (old, keyword), (new, keyword))
         return written
@@ -235,85 +183,68 @@ class _Rewriter:
 
     # ----------------------------------------------------------------------------------------------- other words
 
-    def identifier(
-        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
-    ) -> None:
+    def identifier(self, schema: _Schema, _old: str, _new: str) -> _Words:
         """`id`, or an `$id` that is an anchor."""
         value = schema.get(self.draft.identifier)
-        if not isinstance(value, str):
-            return
-        uri, _, anchor = value.partition("#")
+        uri, _, anchor = value.partition("#") if isinstance(value, str) else ("", "", "")
         if uri:
-            written["$id"] = uri
+            yield "$id", uri
         if anchor and not anchor.startswith("/"):
-            written["$anchor"] = anchor
+            yield "$anchor", anchor
 
-    def items(
-        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
-    ) -> None:
+    def items(self, schema: _Schema, old: str, new: str) -> _Words:
         """A list under `items` is `prefixItems`, and `additionalItems` what comes after."""
         items = schema["items"]
         if not isinstance(items, list):
-            written["items"] = self.schema(items, at(old, "items"), at(new, "items"))
+            yield "items", self.schema(items, at(old, "items"), at(new, "items"))
             return
         if items:
             ways = (old, "items"), (new, "prefixItems")
-            written["prefixItems"] = self.below("prefixItems", items, *ways)
+            yield "prefixItems", self.below("prefixItems", items, *ways)
         if "additionalItems" in schema:
             rest = schema["additionalItems"]
-            written["items"] = self.schema(rest, at(old, "additionalItems"), at(new, "items"))
+            yield "items", self.schema(rest, at(old, "additionalItems"), at(new, "items"))
 
-    def dependencies(
-        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
-    ) -> None:
+    def dependencies(self, schema: _Schema, old: str, new: str) -> _Words:
         """Lists of names are `dependentRequired`, schemas `dependentSchemas`."""
-        value = schema["dependencies"]
-        for name, needs in value.items() if isinstance(value, dict) else ():
+        for name, needs in mapping(schema, "dependencies").items():
             keyword = "dependentRequired" if isinstance(needs, list) else "dependentSchemas"
             here, there = at(old, "dependencies", name), at(new, keyword, name)
-            into = written.setdefault(keyword, {})
-            if isinstance(into, dict):
-                into[name] = self.schema(needs, here, there)
+            yield keyword, {name: self.schema(needs, here, there)}
 
-    def exclusive(
-        self, schema: Mapping[str, Json], written: dict[str, Json], old: str, new: str
-    ) -> None:
+    def exclusive(self, schema: _Schema, old: str, new: str) -> _Words:
         """In draft 04 `exclusiveMinimum: true` says that `minimum` itself is outside."""
         for keyword, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
             value, limit = schema.get(keyword), schema.get(bound)
             is_open = self.draft.identifier == "id" and value is True and limit is not None
             if is_open:
-                written[keyword] = limit
+                yield keyword, limit
                 self.moved[at(old, bound)] = at(new, keyword)
             elif limit is not None:
-                written[bound] = limit
+                yield bound, limit
             if value is not None and not isinstance(value, bool):
-                written[keyword] = value
+                yield keyword, value
 
-    def format(
-        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
-    ) -> None:
+    def format(self, schema: _Schema, _old: str, _new: str) -> _Words:
         """A format that the draft does not know checks nothing."""
         if schema["format"] in self.draft.formats or not isinstance(schema["format"], str):
-            written["format"] = schema["format"]
+            yield "format", schema["format"]
 
-    def recursive(self, _s: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str) -> None:
+    def recursive(self, _schema: _Schema, _old: str, _new: str) -> _Words:
         """`$recursiveRef: "#"`."""
-        if not self.draft.lone_references:
-            written.update(self.recursion)
+        return iter(() if self.draft.lone_references else self.recursion.items())
 
-    def anchor(
-        self, schema: Mapping[str, Json], written: dict[str, Json], _o: str, _n: str
-    ) -> None:
+    def anchor(self, schema: _Schema, _old: str, _new: str) -> _Words:
         """`$recursiveAnchor: true`."""
         if schema["$recursiveAnchor"] is True and not self.draft.lone_references:
-            written["$dynamicAnchor"] = "recursive"
+            yield "$dynamicAnchor", "recursive"
 
-    def nothing(self, _s: Mapping[str, Json], _w: dict[str, Json], _o: str, _n: str) -> None:
+    def nothing(self, _schema: _Schema, _old: str, _new: str) -> _Words:
         """A keyword whose work is done, or that is looked at with another."""
+        return iter(())
 
 
-_Rewrite = Callable[[_Rewriter, Mapping[str, Json], dict[str, Json], str, str], None]
+_Rewrite = Callable[[_Rewriter, _Schema, str, str], _Words]
 _REWRITES: Final[Mapping[str, _Rewrite]] = {
     "$schema": _Rewriter.nothing,
     "id": _Rewriter.identifier,

@@ -11,6 +11,8 @@ from channeld.schema.vocabulary import (
     FORMATS,
     KEYWORDS,
     SchemaError,
+    as_number,
+    mapping,
     nearest_keyword,
     why_not_linear,
 )
@@ -62,24 +64,20 @@ def _drafts(schema: Schema, pointer: str) -> Iterator[SchemaError]:
             written = f"`{keyword}: {_brief(value)}`" if keyword in KEYWORDS else f"`{keyword}`"
             message = f"{written} is from an older draft of JSON Schema"
             help = f"in 2020-12 write {advice}"
-            here = at(pointer, keyword)
-            yield SchemaError(code="CH206", pointer=here, message=message, help=help, key=True)
+            yield SchemaError("CH206", at(pointer, keyword), message, help, key=True)
 
 
 def _former_value(keyword: str, value: Json) -> str | None:
     if keyword == "items" and isinstance(value, list):
         return "`prefixItems: [...]`; `items` is the schema of the rest"
     if keyword in {"exclusiveMinimum", "exclusiveMaximum"} and isinstance(value, bool):
-        return f"`{keyword}: NUMBER` in place of `{_inclusive(keyword)}`"
+        inclusive = "minimum" if keyword == "exclusiveMinimum" else "maximum"
+        return f"`{keyword}: NUMBER` in place of `{inclusive}`"
     if keyword == "required" and isinstance(value, bool):
         return "`required: [NAME]` beside `properties`"
     if keyword == "id" and isinstance(value, str):
         return "`$id`"
     return None
-
-
-def _inclusive(keyword: str) -> str:
-    return "minimum" if keyword == "exclusiveMinimum" else "maximum"
 
 
 def _brief(value: Json) -> str:
@@ -97,12 +95,11 @@ def _keywords(
         match = nearest_keyword(keyword, value)
         message = f"`{keyword}` is not a JSON Schema keyword"
         if match is not None and match not in schema:
-            help = f"did you mean `{match}`?"
-            yield SchemaError(code="CH202", pointer=here, message=message, help=help, key=True)
+            yield SchemaError("CH202", here, message, f"did you mean `{match}`?", key=True)
         else:
             help = _advice(keyword, value, schema)
             message = f"{message}, so it checks nothing"
-            yield SchemaError(code="CH219", pointer=here, message=message, help=help, key=True)
+            yield SchemaError("CH219", here, message, help, key=True)
 
 
 def _advice(keyword: str, value: Json, schema: Schema) -> str:
@@ -115,7 +112,7 @@ def _advice(keyword: str, value: Json, schema: Schema) -> str:
 
 def _bounds(schema: Schema, pointer: str) -> Iterator[SchemaError]:
     for low, high in _BOUNDS:
-        least, most = _number(schema.get(low)), _number(schema.get(high))
+        least, most = as_number(schema.get(low)), as_number(schema.get(high))
         if least is not None and most is not None and least > most:
             yield _never(at(pointer, low), f"`{low}: {least:g}` is above `{high}: {most:g}`")
     for low, high in (
@@ -123,11 +120,10 @@ def _bounds(schema: Schema, pointer: str) -> Iterator[SchemaError]:
         ("minimum", "exclusiveMaximum"),
         ("exclusiveMinimum", "maximum"),
     ):
-        least, most = _number(schema.get(low)), _number(schema.get(high))
+        least, most = as_number(schema.get(low)), as_number(schema.get(high))
         if least is not None and most is not None and least >= most:
-            yield _never(
-                at(pointer, low), f"no number fits `{low}: {least:g}` and `{high}: {most:g}`"
-            )
+            message = f"no number fits `{low}: {least:g}` and `{high}: {most:g}`"
+            yield _never(at(pointer, low), message)
 
 
 def _constants(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -143,13 +139,11 @@ def _constants(schema: Schema, pointer: str) -> Iterator[SchemaError]:
         if not _has_type(value, schema):
             message = f"`const` is of type {type_of(value)}, but `type` is {_types(schema)}"
             yield _never(at(pointer, "const"), message)
-        elif isinstance(options, list) and not _is_among(value, options):
+        # An empty `enum` has its own finding.
+        elif (
+            isinstance(options, list) and options and identity(value) not in map(identity, options)
+        ):
             yield _never(at(pointer, "const"), "`const` is not one of the values of `enum`")
-
-
-def _is_among(value: Json, options: list[Json]) -> bool:
-    # An empty `enum` has its own finding.
-    return not options or identity(value) in set(map(identity, options))
 
 
 def _impossible_names(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -166,21 +160,18 @@ def _impossible_names(schema: Schema, pointer: str) -> Iterator[SchemaError]:
             help = did_you_mean(name, properties, f"declare `{name}` under `properties`")
             message = f"`{name}` is required, but `additionalProperties: false` forbids it"
             yield _never(here, message, help)
-    most = _number(schema.get("maxProperties"))
+    most = as_number(schema.get("maxProperties"))
     if most is not None and len(required) > most:
         message = f"{len(required)} properties are required, but `maxProperties` is {most:g}"
         yield _never(at(pointer, "maxProperties"), message)
 
 
-def is_shut_out(schema: Schema, name: str) -> bool:
+def is_shut_out(schema: Json, name: str) -> bool:
     """Whether `additionalProperties: false` of the schema keeps an object from having the property."""
-    properties = schema.get("properties")
-    declared = isinstance(properties, dict) and name in properties
-    return (
-        schema.get("additionalProperties") is False
-        and not declared
-        and "patternProperties" not in schema
-    )
+    if not isinstance(schema, dict) or "patternProperties" in schema:
+        return False
+    is_closed = schema.get("additionalProperties") is False
+    return is_closed and name not in mapping(schema, "properties")
 
 
 def _formats(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -188,13 +179,11 @@ def _formats(schema: Schema, pointer: str) -> Iterator[SchemaError]:
     if isinstance(name, str) and name not in FORMATS:
         usual = {"url": "uri", "datetime": "date-time", "timestamp": "date-time", "ip": "ipv4"}
         known = f"the formats are {', '.join(sorted(FORMATS))}"
-        help = (
-            f"did you mean `{usual[name]}`?"
-            if name in usual
-            else did_you_mean(name, FORMATS, known)
-        )
+        help = did_you_mean(name, FORMATS, known)
+        if name in usual:
+            help = f"did you mean `{usual[name]}`?"
         message = f"the format `{name}` is unknown, so it is not checked"
-        yield SchemaError(code="CH212", pointer=at(pointer, "format"), message=message, help=help)
+        yield SchemaError("CH212", at(pointer, "format"), message, help)
 
 
 def _nested_quantifiers(schema: Schema, pointer: str) -> Iterator[SchemaError]:
@@ -204,20 +193,15 @@ def _nested_quantifiers(schema: Schema, pointer: str) -> Iterator[SchemaError]:
     found = _NESTED_QUANTIFIER.search(pattern)
     if found is not None:
         message = f"the pattern repeats `{found[0][:-1]}`, which repeats inside"
-        help = (
-            "use one repetition instead of two; clients with a backtracking engine can hang on it"
-        )
-        yield SchemaError(code="CH218", pointer=at(pointer, "pattern"), message=message, help=help)
+        clients = "clients with a backtracking engine can hang on it"
+        help = f"use one repetition instead of two; {clients}"
+        yield SchemaError("CH218", at(pointer, "pattern"), message, help)
 
 
 def _never(
     pointer: str, message: str, help: str = "no value can match; change one of the two"
 ) -> SchemaError:
-    return SchemaError(code="CH209", pointer=pointer, message=message, help=help)
-
-
-def _number(value: Json) -> int | float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return SchemaError("CH209", pointer, message, help)
 
 
 def _types(schema: Schema) -> str:

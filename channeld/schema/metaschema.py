@@ -28,5 +28,4 @@ def against_meta_schema(schema: Json, pointer: str = "") -> Iterator[SchemaError
     for error in itertools.islice(errors, MAX_FINDINGS):
         words = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
         keyword = f"`{error.path[-1]}`: " if error.path else ""
-        here = at(pointer, *error.absolute_path)
-        yield SchemaError(code="CH201", pointer=here, message=f"{keyword}{words}")
+        yield SchemaError("CH201", at(pointer, *error.absolute_path), f"{keyword}{words}")

@@ -15,7 +15,7 @@ from channeld.diagnostics.diagnostic import Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
-from channeld.schema.compiled import compiled, validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.guarantees import RefusedShape, Shape
 from channeld.schema.metaschema import against_meta_schema
@@ -28,7 +28,7 @@ from channeld.schema.vocabulary import (
     subschemas,
 )
 
-__all__ = ["Schemas", "Surveyed", "declared_schemas", "validator_of"]
+__all__ = ["Schemas", "Surveyed", "declared_schemas"]
 
 _REFUSED: Final = RefusedShape(True)
 

@@ -1,5 +1,6 @@
 """The keywords of JSON Schema 2020-12: what each takes, and where in a schema other schemas stand."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +20,13 @@ __all__ = [
     "KEYWORDS",
     "TYPES",
     "SchemaError",
+    "as_number",
     "has_keyword",
     "is_from_another_draft",
     "is_schema_like",
+    "linear",
+    "listed",
+    "mapping",
     "nearest_keyword",
     "rebuilt",
     "schema_errors",
@@ -32,89 +37,50 @@ __all__ = [
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TYPES: Final = ("null", "boolean", "object", "array", "number", "string", "integer")
 FORMATS: Final = frozenset(
-    [
-        "date-time",
-        "date",
-        "time",
-        "duration",
-        "email",
-        "idn-email",
-        "hostname",
-        "idn-hostname",
-        "ipv4",
-        "ipv6",
-        "uri",
-        "uri-reference",
-        "iri",
-        "iri-reference",
-        "uuid",
-        "uri-template",
-        "json-pointer",
-        "relative-json-pointer",
-        "regex",
-    ]
+    {
+        *(
+            "date-time",
+            "date",
+            "time",
+            "duration",
+            "email",
+            "idn-email",
+            "hostname",
+            "idn-hostname",
+        ),
+        *("ipv4", "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template"),
+        *("json-pointer", "relative-json-pointer", "regex"),
+    }
 )
 
-# What a keyword takes, by the names of the checks below.
-KEYWORDS: Final[Mapping[str, str]] = {
-    "$schema": "text",
-    "$id": "text",
-    "$ref": "text",
-    "$anchor": "text",
-    "$dynamicRef": "text",
-    "$dynamicAnchor": "text",
-    "$vocabulary": "anything",
-    "$comment": "text",
-    "$defs": "schemas by name",
-    "prefixItems": "list of schemas",
-    "items": "schema",
-    "contains": "schema",
-    "additionalProperties": "schema",
-    "properties": "schemas by name",
-    "patternProperties": "schemas by name",
-    "dependentSchemas": "schemas by name",
-    "propertyNames": "schema",
-    "if": "schema",
-    "then": "schema",
-    "else": "schema",
-    "allOf": "list of schemas",
-    "anyOf": "list of schemas",
-    "oneOf": "list of schemas",
-    "not": "schema",
-    "unevaluatedItems": "schema",
-    "unevaluatedProperties": "schema",
-    "type": "type",
-    "enum": "list",
-    "const": "anything",
-    "multipleOf": "number above 0",
-    "maximum": "number",
-    "exclusiveMaximum": "number",
-    "minimum": "number",
-    "exclusiveMinimum": "number",
-    "maxLength": "count",
-    "minLength": "count",
-    "pattern": "text",
-    "maxItems": "count",
-    "minItems": "count",
-    "uniqueItems": "true or false",
-    "maxContains": "count",
-    "minContains": "count",
-    "maxProperties": "count",
-    "minProperties": "count",
-    "required": "list of names",
-    "dependentRequired": "lists of names by name",
-    "title": "text",
-    "description": "text",
-    "default": "anything",
-    "deprecated": "true or false",
-    "readOnly": "true or false",
-    "writeOnly": "true or false",
-    "examples": "list",
-    "format": "text",
-    "contentEncoding": "text",
-    "contentMediaType": "text",
-    "contentSchema": "schema",
+_TAKING: Final = {
+    "text": (
+        *("$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$comment"),
+        *("pattern", "title", "description", "format", "contentEncoding", "contentMediaType"),
+    ),
+    "anything": ("$vocabulary", "const", "default"),
+    "schema": (
+        *("items", "contains", "additionalProperties", "propertyNames", "if", "then", "else"),
+        *("not", "unevaluatedItems", "unevaluatedProperties", "contentSchema"),
+    ),
+    "schemas by name": ("$defs", "properties", "patternProperties", "dependentSchemas"),
+    "list of schemas": ("prefixItems", "allOf", "anyOf", "oneOf"),
+    "type": ("type",),
+    "list": ("enum", "examples"),
+    "number": ("maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+    "number above 0": ("multipleOf",),
+    "count": (
+        *("maxLength", "minLength", "maxItems", "minItems"),
+        *("maxContains", "minContains", "maxProperties", "minProperties"),
+    ),
+    "true or false": ("uniqueItems", "deprecated", "readOnly", "writeOnly"),
+    "list of names": ("required",),
+    "lists of names by name": ("dependentRequired",),
 }
+KEYWORDS: Final[Mapping[str, str]] = {
+    keyword: kind for kind, keywords in _TAKING.items() for keyword in keywords
+}
+"""What a keyword takes, by the names of the checks below."""
 
 IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
 """The keywords whose schemas speak of the same value as the schema they stand in (`$ref` beside)."""
@@ -123,7 +89,7 @@ IN_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "depe
 _CONTAINERS: Final = {"definitions": "schemas by name"}
 
 
-@attrs.frozen(slots=True, kw_only=True)
+@attrs.frozen(slots=True)
 class SchemaError:
     """What is wrong at `pointer` of a schema's document: a code of the catalogue, the words, what to write.
 
@@ -134,7 +100,24 @@ class SchemaError:
     pointer: str
     message: str
     help: str = ""
-    key: bool = False
+    key: bool = attrs.field(default=False, kw_only=True)
+
+
+def mapping(schema: Json | Mapping[str, Json], keyword: str) -> Mapping[str, Json]:
+    """What a keyword that takes a mapping holds; an empty one where it is not there, or holds something else."""
+    value = schema.get(keyword) if isinstance(schema, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def listed(schema: Json | Mapping[str, Json], keyword: str) -> list[Json]:
+    """What a keyword that takes a list holds; an empty one where it is not there, or holds something else."""
+    value = schema.get(keyword) if isinstance(schema, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def as_number(value: Json) -> int | float | None:
+    """A value that is a number, else None; true and false are none."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def subschemas(
@@ -191,7 +174,7 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
         help = ""
         if isinstance(schema, str) and schema.lower() in {*TYPES, *_OTHER_LANGUAGES}:
             help = f"write `{{type: {_OTHER_LANGUAGES.get(schema.lower(), schema.lower())}}}`"
-        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+        yield SchemaError("CH201", pointer, message, help)
         return
     for keyword, value in schema.items():
         kind = KEYWORDS.get(keyword)
@@ -220,16 +203,23 @@ def fields_as_properties(schema: Json) -> dict[str, Json] | None:
     return fields
 
 
+def linear(pattern: str) -> jsonschema_rs.Draft202012Validator:
+    """What matches a pattern in linear time.
+
+    Raises:
+        ValueError: it is not a regular expression, or cannot be matched so.
+    """
+    options = jsonschema_rs.RegexOptions()
+    return jsonschema_rs.Draft202012Validator(
+        {"pattern": pattern}, pattern_options=options, offline=True
+    )
+
+
 @functools.lru_cache(maxsize=1024)
 def why_not_linear(pattern: str) -> str | None:
     """Why a pattern can't be compiled without backtracking; None when it can."""
-    try:
-        jsonschema_rs.Draft202012Validator(
-            {"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions(), offline=True
-        )
-    except ValueError:
-        pass
-    else:
+    with contextlib.suppress(ValueError):
+        linear(pattern)
         return None
     try:
         jsonschema_rs.Draft202012Validator({"pattern": pattern}, offline=True)
@@ -253,13 +243,11 @@ def _value_errors(keyword: str, kind: str, value: Json, pointer: str) -> Iterato
     if _CHECKS[kind](value):
         return
     wanted = _WANTED[kind]
-    if kind == "list of names" and isinstance(value, list) and _CHECKS["names"](value):
+    if kind == "list of names" and isinstance(value, list) and _is_names(value):
         twice = next(name for i, name in enumerate(value) if name in value[:i])
         index = len(value) - 1 - value[::-1].index(twice)
         message = f"`{keyword}` names `{twice}` twice"
-        yield SchemaError(
-            code="CH201", pointer=at(pointer, index), message=message, help="keep one"
-        )
+        yield SchemaError("CH201", at(pointer, index), message, "keep one")
         return
     message = f"`{keyword}` takes {wanted}; got {_name(value)}"
     help = ""
@@ -267,19 +255,17 @@ def _value_errors(keyword: str, kind: str, value: Json, pointer: str) -> Iterato
         help = f"write `{keyword}: [{value}]`"
     elif value is None and kind == "text":
         help = "put it in quotes: a `#` after a space starts a comment"
-    yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+    yield SchemaError("CH201", pointer, message, help)
 
 
 def _type_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
     if isinstance(value, list):
         if not value:
-            message = "`type` is an empty list"
-            yield SchemaError(code="CH201", pointer=pointer, message=message, help="name a type")
+            yield SchemaError("CH201", pointer, "`type` is an empty list", "name a type")
         for index, name in enumerate(value):
             yield from _type_name_errors(name, at(pointer, index))
             if name in value[:index]:
-                message = f"`type` names `{name}` twice"
-                yield SchemaError(code="CH201", pointer=at(pointer, index), message=message)
+                yield SchemaError("CH201", at(pointer, index), f"`type` names `{name}` twice")
     else:
         yield from _type_name_errors(value, pointer)
 
@@ -287,39 +273,33 @@ def _type_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
 def _type_name_errors(value: Json, pointer: str) -> Iterator[SchemaError]:
     known = f"the types are {', '.join(TYPES)}"
     if value is None:
-        message = "`type` takes a name; got null"
         help = "write `type: 'null'` in quotes for the type null"
-        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+        yield SchemaError("CH201", pointer, "`type` takes a name; got null", help)
     elif not isinstance(value, str):
         message = f"`type` takes a name or a list of names; got {_name(value)}"
-        yield SchemaError(code="CH201", pointer=pointer, message=message, help=known)
+        yield SchemaError("CH201", pointer, message, known)
     elif value not in TYPES:
         message = f"`{value}` is not a JSON Schema type"
         # difflib finds no likeness between these, but everybody means the same by them.
         usual = _OTHER_LANGUAGES.get(value.lower())
         help = f"did you mean `{usual}`?" if usual else did_you_mean(value, TYPES, known)
-        yield SchemaError(code="CH201", pointer=pointer, message=message, help=help)
+        yield SchemaError("CH201", pointer, message, help)
 
 
 def _dialect_errors(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
     dialect = schema.get("$schema")
     if isinstance(dialect, str) and dialect.removesuffix("#") != DIALECT:
-        yield SchemaError(
-            code="CH205",
-            pointer=at(pointer, "$schema"),
-            message=f"the dialect `{dialect}` is not supported",
-            help=f"write `$schema: {DIALECT}`, leave it out, or name draft 04, 06, 07 or 2019-09",
-        )
+        message = f"the dialect `{dialect}` is not supported"
+        help = f"write `$schema: {DIALECT}`, leave it out, or name draft 04, 06, 07 or 2019-09"
+        yield SchemaError("CH205", at(pointer, "$schema"), message, help)
 
 
 def _pattern_errors(schema: dict[str, Json], pointer: str) -> Iterator[SchemaError]:
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         yield from _one_pattern(pattern, at(pointer, "pattern"), key=False)
-    by_pattern = schema.get("patternProperties")
-    if isinstance(by_pattern, dict):
-        for text in by_pattern:
-            yield from _one_pattern(text, at(pointer, "patternProperties", text), key=True)
+    for text in mapping(schema, "patternProperties"):
+        yield from _one_pattern(text, at(pointer, "patternProperties", text), key=True)
 
 
 def _one_pattern(pattern: str, pointer: str, *, key: bool) -> Iterator[SchemaError]:
@@ -327,21 +307,12 @@ def _one_pattern(pattern: str, pointer: str, *, key: bool) -> Iterator[SchemaErr
     if reason is not None:
         help = "use plain groups, classes, repeats and anchors (ECMA 262 syntax); quote it in YAML"
         message = f"the pattern `{pattern}` {reason}"
-        yield SchemaError(code="CH210", pointer=pointer, message=message, help=help, key=key)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        yield SchemaError("CH210", pointer, message, help, key=key)
 
 
 def _is_count(value: Json) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-        and value == int(value)
-    )
+    number = as_number(value)
+    return number is not None and math.isfinite(number) and number >= 0 and number == int(number)
 
 
 def _is_names(value: Json) -> bool:
@@ -352,23 +323,18 @@ def _is_distinct_names(value: Json) -> bool:
     return isinstance(value, list) and _is_names(value) and len(set(map(str, value))) == len(value)
 
 
-def _are_lists_of_names(value: Json) -> bool:
-    return isinstance(value, dict) and all(_is_distinct_names(names) for names in value.values())
-
-
 _CHECKS: Final[Mapping[str, Callable[[Json], bool]]] = {
     "anything": lambda _: True,
     "text": lambda value: isinstance(value, str),
     "true or false": lambda value: isinstance(value, bool),
     "list": lambda value: isinstance(value, list),
-    "number": _is_number,
-    "number above 0": lambda value: (
-        _is_number(value) and isinstance(value, int | float) and value > 0
-    ),
+    "number": lambda value: as_number(value) is not None,
+    "number above 0": lambda value: (as_number(value) or 0) > 0,
     "count": _is_count,
-    "names": _is_names,
     "list of names": _is_distinct_names,
-    "lists of names by name": _are_lists_of_names,
+    "lists of names by name": lambda value: (
+        isinstance(value, dict) and all(map(_is_distinct_names, value.values()))
+    ),
     # What stands inside is checked as a schema of its own.
     "schema": lambda _: True,
     "schemas by name": lambda value: isinstance(value, dict),
@@ -387,17 +353,12 @@ _WANTED: Final[Mapping[str, str]] = {
     "list of schemas": "a list of at least one schema",
 }
 _OTHER_LANGUAGES: Final = {
-    "str": "string",
-    "text": "string",
+    **dict.fromkeys(("str", "text"), "string"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("dict", "map", "mapping"), "object"),
     "int": "integer",
-    "float": "number",
-    "double": "number",
-    "decimal": "number",
     "bool": "boolean",
     "list": "array",
-    "dict": "object",
-    "map": "object",
-    "mapping": "object",
     "none": "null",
 }
 

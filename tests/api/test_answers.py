@@ -6,7 +6,7 @@ import pytest
 
 from channeld.api import answers
 from channeld.api.forms import Schema
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 from tests.api.conftest import Api, Start
 
 
@@ -35,7 +35,7 @@ async def test_what_is_shown(api: Start, path: str, schema: Schema) -> None:
     async with api() as it:
         await prepare(it)
         response = await it.http.get(path)
-        assert validator_of(schema).explain(response.json()) == []
+        assert compiled(schema).explain(response.json()) == []
 
 
 POSTED: list[tuple[str, Any, Schema]] = [
@@ -54,4 +54,4 @@ POSTED: list[tuple[str, Any, Schema]] = [
 async def test_what_is_done(api: Start, path: str, body: Any, schema: Schema) -> None:
     async with api() as it:
         response = await it.http.post(path, json=body)
-        assert validator_of(schema).explain(response.json()) == []
+        assert compiled(schema).explain(response.json()) == []

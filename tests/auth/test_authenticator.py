@@ -8,7 +8,7 @@ from channeld.auth.authenticator import (
     is_time,
 )
 from channeld.hooks import User
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 
 
 def test_a_type_says_only_what_is_its_own() -> None:
@@ -30,13 +30,13 @@ def test_a_user_id_has_1_to_128_characters(id: str) -> None:
 
 
 def test_claims_are_held_against_the_schema() -> None:
-    schema = validator_of({"required": ["name"]})
+    schema = compiled({"required": ["name"]})
     assert accept_user(schema, User("ann", {"name": "Ann"})) is None
     assert accept_user(schema, User("ann")) == 'claims refused at /: required ("name" is required)'
 
 
 def test_no_value_of_a_claim_is_told() -> None:
-    schema = validator_of({"properties": {"name": {"enum": ["Bob"]}}})
+    schema = compiled({"properties": {"name": {"enum": ["Bob"]}}})
     assert accept_user(schema, User("ann", {"name": "Ann"})) == "claims refused at /name: enum"
 
 

@@ -15,7 +15,7 @@ from channeld.auth.authenticator import CompiledAuth, Denied, Grant
 from channeld.auth.jwt_verifier import JwtVerifier
 from channeld.config.model import JwtAuth, Secret
 from channeld.later import run_sync
-from channeld.schema.schemas import validator_of
+from channeld.schema.compiled import compiled
 
 NOW = 1_000_000.0
 SECRET = "a secret of at least thirty-two bytes"
@@ -28,7 +28,7 @@ def plan_of(
         declared,
         CompiledAuth(
             user=lambda scope, _message: scope.claims.get("sub"),
-            claims=validator_of(claims) if claims is not None else None,
+            claims=compiled(claims) if claims is not None else None,
         ),
         keys,
         is_revoked or never,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from channeld.protocol.frames import Json
 from channeld.schema import explain
-from channeld.schema.compiled import compiled, validator_of
+from channeld.schema.compiled import compiled
 from channeld.schema.explain import shown
 from tests.schema.test_compiled import VALUES, groups, names_a_remote, schemas
 
@@ -18,7 +18,7 @@ NONE = "fits none of the allowed forms"
 
 
 def _why(schema: Json, value: Json) -> list[tuple[str, str, str]]:
-    return [(v.path, v.message, v.keyword) for v in validator_of(schema).explain(value)]
+    return [(v.path, v.message, v.keyword) for v in compiled(schema).explain(value)]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
 """A schema, or several that hold together, at one place of one configuration: what it accepts, and whether two are the same."""
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 import attrs
 
 from channeld.protocol.frames import Json
 from channeld.schema.bundle import bundle
-from channeld.schema.compiled import CompiledValidator, compiled
+from channeld.schema.compiled import compiled
 from channeld.schema.documents import Document, SchemaTarget
 from channeld.schema.schemas import Schemas, Surveyed
-from channeld.schema.violations import Violation
+from channeld.schema.violations import Validator, Violation
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, subschemas
 
 __all__ = ["IMPLIED", "Book", "Node", "Part", "canonical", "implied"]
@@ -62,9 +62,7 @@ class Book:
     schemas: Schemas
     forms: dict[object, object] = attrs.field(factory=dict, init=False)
     _wholes: dict[tuple[str, str], Json] = attrs.field(factory=dict, init=False)
-    _validators: dict[tuple[str, str], CompiledValidator | None] = attrs.field(
-        factory=dict, init=False
-    )
+    _validators: dict[tuple[str, str], Validator | None] = attrs.field(factory=dict, init=False)
 
     def whole(self, part: Part) -> Json:
         """The schema with all it refers to.
@@ -97,7 +95,7 @@ class Book:
         plain = {k: v for k, v in schema.items() if k in keywords and k not in holders}
         return "\n".join((*sorted(below), _text(plain)))
 
-    def validator(self, part: Part) -> CompiledValidator | None:
+    def validator(self, part: Part) -> Validator | None:
         """The compiled schema; None when it is not sound."""
         if part.key not in self._validators:
             try:
@@ -129,21 +127,10 @@ class Node:
 
     def accepts(self, value: Json) -> bool:
         """Whether a value satisfies all of it; no for a schema that can't be compiled."""
-        return all(check(value) for check in self._checks())
+        validators = map(self.book.validator, self.parts)
+        return all(each is not None and each.accepts(value) for each in validators)
 
     def explain(self, value: Json) -> list[Violation]:
         """Why it does not."""
-        found: list[Violation] = []
-        for part in self.parts:
-            validator = self.book.validator(part)
-            found += validator.explain(value) if validator is not None else []
-        return found
-
-    def _checks(self) -> Iterable[Callable[[Json], bool]]:
-        for part in self.parts:
-            validator = self.book.validator(part)
-            yield validator.accepts if validator is not None else _never
-
-
-def _never(_: Json) -> bool:
-    return False
+        validators = filter(None, map(self.book.validator, self.parts))
+        return [found for validator in validators for found in validator.explain(value)]
