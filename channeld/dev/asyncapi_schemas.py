@@ -88,7 +88,7 @@ class AsyncapiSchemas:
         ref = kept.get("$ref")
         if isinstance(ref, str):
             kept["$ref"] = f"#/schemas/{self._name(ref, where)}"
-        return rebuilt(kept, lambda child, _: self.changed(child, where))
+        return rebuilt(kept, lambda child, *_: self.changed(child, where))
 
     def shared(self) -> Iterator[tuple[str, Json]]:
         """Each schema that was referred to, by its name; those that it refers to follow."""

@@ -15,7 +15,7 @@ import attrs
 from channeld.pointer import at, unescaped
 from channeld.protocol.frames import Json
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
-from channeld.schema.vocabulary import subschemas
+from channeld.schema.vocabulary import SchemaError, mapping, rebuilt
 
 __all__ = ["bundle"]
 
@@ -51,16 +51,12 @@ class _Bundle:
     def plain(self) -> Json:
         """Every target by itself under `$defs`, reached by local pointers."""
         value = _value(self.root)
-        own = value.get("$defs") if isinstance(value, dict) else None
-        own = own if isinstance(own, dict) else {}
-        self._taken.update(own)
+        self._taken.update(mapping(value, "$defs"))
         body = self._copy(self.root, value)
         if not isinstance(body, dict):
             return body
         added = dict(self._drain())
-        kept = body.get("$defs")
-        kept = kept if isinstance(kept, dict) else {}
-        return {**body, "$defs": {**kept, **added}} if added else body
+        return {**body, "$defs": {**mapping(body, "$defs"), **added}} if added else body
 
     def compound(self) -> Json:
         """Every document whole under `$defs` with an `$id`, reached by absolute URIs."""
@@ -81,52 +77,32 @@ class _Bundle:
             raise _Dynamic
         if not isinstance(schema, dict):
             return schema
-        below = {
-            where: self._copy(SchemaTarget(document, where), child)
-            for where, child, _ in subschemas(schema, pointer)
-        }
-        copied: dict[str, Json] = {}
-        for keyword, value in schema.items():
-            if keyword not in _DONE or (self._whole and keyword == "$anchor"):
-                copied[keyword] = self._value(keyword, value, target, below)
+        copied = rebuilt(
+            schema,
+            lambda child, _, below: self._copy(SchemaTarget(document, pointer + below), child),
+        )
+        for keyword in ("$ref", "$dynamicRef"):
+            if isinstance(reference := copied.get(keyword), str):
+                found = self.documents.resolve(reference, document, pointer)
+                if found is None or isinstance(found, SchemaError):
+                    raise LookupError(reference)
+                if found.document is not None:
+                    is_dynamic = keyword == "$dynamicRef"
+                    copied[keyword] = self._reference(found, reference if is_dynamic else "")
+        done = _DONE - {"$anchor"} if self._whole else _DONE
+        kept = {keyword: value for keyword, value in copied.items() if keyword not in done}
         if self._whole and pointer in document.resources:
-            copied["$id"] = document.resource_uri(pointer)
-        return copied
+            kept["$id"] = document.resource_uri(pointer)
+        return kept
 
-    def _value(
-        self, keyword: str, value: Json, target: SchemaTarget, below: dict[str, Json]
-    ) -> Json:
-        document, pointer = _held(target)
-        if keyword in {"$ref", "$dynamicRef"} and isinstance(value, str):
-            found = self.documents.resolve(value, document, pointer)
-            if not isinstance(found, SchemaTarget):
-                raise LookupError(value)
-            if found.document is None:
-                return value
-            return (
-                self._dynamic(value, found) if keyword == "$dynamicRef" else self._reference(found)
-            )
-        here = at(pointer, keyword)
-        if here in below:
-            return below[here]
-        if isinstance(value, dict):
-            return {key: below.get(at(here, key), child) for key, child in value.items()}
-        if isinstance(value, list):
-            return [below.get(at(here, index), child) for index, child in enumerate(value)]
-        return value
-
-    def _dynamic(self, reference: str, found: SchemaTarget) -> str:
-        self._reference(found)
-        document, pointer = _held(found)
-        fragment = reference.partition("#")[2]
-        if not fragment or fragment.startswith("/"):
-            return self._reference(found)
-        return f"{document.resource_uri(document.resource_of(pointer))}#{fragment}"
-
-    def _reference(self, target: SchemaTarget) -> str:
+    def _reference(self, target: SchemaTarget, dynamic: str = "") -> str:
+        """How a target is referred to; `dynamic` is what was written, where its anchor is looked up by name."""
         document, pointer = _held(target)
         if self._whole:
             self._name(SchemaTarget(document, ""))
+            anchor = dynamic.partition("#")[2]
+            if anchor and not anchor.startswith("/"):
+                return f"{document.resource_uri(document.resource_of(pointer))}#{anchor}"
             # By the nearest `$id`: a pointer across one would leave it out of the dynamic scope.
             resource = document.resource_of(pointer)
             fragment = _fragment(pointer[len(resource) :])

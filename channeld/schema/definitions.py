@@ -16,7 +16,7 @@ import attrs
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed
 from channeld.schema.compiled import compiled
-from channeld.schema.vocabulary import IN_PLACE, subschemas
+from channeld.schema.vocabulary import IN_PLACE, listed, mapping, rebuilt, subschemas
 
 __all__ = ["PREFIX", "Definitions", "Namer", "Numbers", "Unframeable", "references"]
 
@@ -154,12 +154,10 @@ class _Copy:
             elif not (self.loose and (keyword in _CONDITIONS or keyword in _UNSURE)):
                 copied[keyword] = self._keyword(keyword, value)
         if _closes(schema):
-            own = copied.get("properties")
             open_: Schema = dict.fromkeys(sorted(self.fields), True)
-            copied["properties"] = {**(own if isinstance(own, dict) else {}), **open_}
+            copied["properties"] = {**mapping(copied, "properties"), **open_}
         if also:
-            before = copied.get("allOf")
-            copied["allOf"] = [*(before if isinstance(before, list) else []), *also]
+            copied["allOf"] = [*listed(copied, "allOf"), *also]
         return copied
 
     def _keyword(self, keyword: str, value: Json) -> Json:  # noqa: PLR0911 - one return a keyword
@@ -182,14 +180,7 @@ class _Copy:
 
     def _below(self, keyword: str, value: Json, *, framed: bool) -> Json:
         copy = self.in_place if framed else self.nested
-        below = {pointer: child for pointer, child, _ in subschemas({keyword: value})}
-        if not below:
-            return value
-        if isinstance(value, dict) and f"/{keyword}" not in below:
-            return {name: copy(child) for name, child in value.items()}
-        if isinstance(value, list):
-            return [copy(child) for child in value]
-        return copy(value)
+        return rebuilt({keyword: value}, lambda child, *_: copy(child))[keyword]
 
     def _reference(self, reference: Json, *, framed: bool) -> Json:
         if isinstance(reference, str) and reference.startswith("channeld:"):
@@ -223,13 +214,9 @@ class _Copy:
             if isinstance(value, dict):
                 kept = {name: child for name, child in value.items() if name not in self.fields}
                 constants: Schema = {name: {"const": child} for name, child in kept.items()}
-                exact.append(
-                    {
-                        "required": [*kept],
-                        "properties": {**constants, **dict.fromkeys(sorted(self.fields), True)},
-                        "additionalProperties": False,
-                    }
-                )
+                open_: Schema = dict.fromkeys(sorted(self.fields), True)
+                body: Schema = {"required": [*kept], "properties": {**constants, **open_}}
+                exact.append({**body, "additionalProperties": False})
         return exact[0] if len(exact) == 1 else {"anyOf": exact} if exact else False
 
 
@@ -266,16 +253,11 @@ def _mentions(root: Json, names: frozenset[str]) -> bool:
 def _named(schema: Mapping[str, Json]) -> frozenset[str]:
     names: set[str] = set()
     for keyword in ("properties", "dependentRequired", "dependentSchemas"):
-        value = schema.get(keyword)
-        names.update(value if isinstance(value, dict) else ())
-    for listed in (schema.get("required"), *_values(schema.get("dependentRequired"))):
-        if isinstance(listed, list):
-            names.update(name for name in listed if isinstance(name, str))
+        names.update(mapping(schema, keyword))
+    for needed in (listed(schema, "required"), *mapping(schema, "dependentRequired").values()):
+        if isinstance(needed, list):
+            names.update(name for name in needed if isinstance(name, str))
     return frozenset(names)
-
-
-def _values(value: Json) -> Iterable[Json]:
-    return value.values() if isinstance(value, dict) else ()
 
 
 def _closure(root: Json, reference: str) -> Mapping[str, Json]:
@@ -287,15 +269,11 @@ def _closure(root: Json, reference: str) -> Mapping[str, Json]:
         if here in reached:
             continue
         target = pointed(root, here)
-        reached[here] = _without_definitions(target)
+        reached[here] = target
+        if isinstance(target, dict):
+            reached[here] = {k: v for k, v in target.items() if k != "$defs"}
         waiting.extend(_local_references(target))
     return reached
-
-
-def _without_definitions(schema: Json) -> Json:
-    if not isinstance(schema, dict):
-        return schema
-    return {keyword: value for keyword, value in schema.items() if keyword != "$defs"}
 
 
 def _local_references(schema: Json) -> Iterator[str]:

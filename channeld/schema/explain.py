@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import jsonschema_rs
@@ -20,7 +20,7 @@ from channeld.schema.cases import pointed, type_of
 from channeld.schema.large_enum import KEYWORD as LARGE_ENUM
 from channeld.schema.sensitive import Marks, marks_of
 from channeld.schema.violations import Violation
-from channeld.schema.vocabulary import rebuilt, subschemas
+from channeld.schema.vocabulary import listed, rebuilt, subschemas
 
 __all__ = ["Explainer", "shown"]
 
@@ -30,6 +30,7 @@ MAX_WEIGHT: Final = 300
 """The heaviest value that is explained in full: values in it, and every 64 characters of text."""
 MAX_EXPANSION: Final = 2_000
 """The most schemas that one value may be asked of, references followed, for a full explanation."""
+_Error: TypeAlias = jsonschema_rs.ValidationError
 _UNIONS: Final = ("anyOf", "oneOf")
 _DECIDED: Final = frozenset({"not", "if", "contains"})
 """Keywords whose schemas are only decided, never explained."""
@@ -64,7 +65,7 @@ class Explainer:
             return self._told(error)
         return Violation("", "has a field or an item that is not allowed", "unevaluatedProperties")
 
-    def _told(self, error: jsonschema_rs.ValidationError) -> Violation:
+    def _told(self, error: _Error) -> Violation:
         """The violation, without the values that a schema lists for what it marks as sensitive."""
         found = Violation(at("", *error.instance_path), *_words(error))
         if self._marks is None:
@@ -128,20 +129,17 @@ def _without_branches(schema: Json, *, hide_references: bool, is_root: bool = Fa
     hides = (*_UNIONS, "$ref", "$dynamicRef") if hide_references and not is_root else _UNIONS
     if not isinstance(schema, dict):
         return schema
-    kept = rebuilt(
-        schema,
-        lambda child, keyword: (
-            child
-            if keyword in _DECIDED
-            else _without_branches(child, hide_references=hide_references)
-        ),
-    )
+
+    def inner(child: Json, keyword: str, _: str) -> Json:
+        decided = keyword in _DECIDED
+        return child if decided else _without_branches(child, hide_references=hide_references)
+
+    kept = rebuilt(schema, inner)
     hidden: list[Json] = [{"not": {"not": {key: schema[key]}}} for key in schema if key in hides]
     for keyword in kept.keys() & {*hides, *_UNEVALUATED}:
         del kept[keyword]
     if hidden:
-        before = kept.get("allOf")
-        kept["allOf"] = [*(before if isinstance(before, list) else []), *hidden]
+        kept["allOf"] = [*listed(kept, "allOf"), *hidden]
     return kept
 
 
@@ -153,7 +151,7 @@ def shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
+def _words(error: _Error) -> tuple[str, str]:
     keyword = error.kind.name
     last = next((step for step in reversed(error.schema_path) if isinstance(step, str)), "")
     if keyword == "falseSchema" and last in {"additionalProperties", "unevaluatedProperties"}:
@@ -169,35 +167,35 @@ def _words(error: jsonschema_rs.ValidationError) -> tuple[str, str]:
     return (wording(error) if wording else f"is refused by `{keyword}`"), keyword
 
 
-def _asked(error: jsonschema_rs.ValidationError, name: str) -> object:
+def _asked(error: _Error, name: str) -> object:
     return error.kind.as_dict().get(name)
 
 
-def _names(error: jsonschema_rs.ValidationError, name: str) -> list[object]:
+def _names(error: _Error, name: str) -> list[object]:
     found = _asked(error, name)
     return found if isinstance(found, list) else []
 
 
-def _type(error: jsonschema_rs.ValidationError) -> str:
+def _type(error: _Error) -> str:
     wanted = [_ARTICLES.get(str(name), str(name)) for name in _names(error, "types")]
     got = _ARTICLES[type_of(error.instance)]
     return f"must be {' or '.join(wanted)}, not {'a number' if 'an integer' in got else got}"
 
 
-def _enum(error: jsonschema_rs.ValidationError) -> str:
+def _enum(error: _Error) -> str:
     options = [shown(option) for option in _names(error, "options")]
     listed = ", ".join(options[:8]) + (", …" if len(options) > 8 else "")
     return f"must be one of {listed}" if len(options) != 1 else f"must be {listed}"
 
 
-def _unexpected(error: jsonschema_rs.ValidationError) -> str:
+def _unexpected(error: _Error) -> str:
     names = _names(error, "unexpected")
     listed = ", ".join(shown(name) for name in names[:5]) + (", …" if len(names) > 5 else "")
     many = len(names) > 1
     return f"{listed} {'are' if many else 'is'} not allowed here"
 
 
-def _no_branch(error: jsonschema_rs.ValidationError) -> str:
+def _no_branch(error: _Error) -> str:
     branches = [branch for branch in _branches(error) if branch]
     closest = min(branches, key=_distance, default=[])
     if not closest:
@@ -216,12 +214,12 @@ def shown_path(path: list[str | int]) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def _branches(error: jsonschema_rs.ValidationError) -> list[list[jsonschema_rs.ValidationError]]:
-    context = error.kind.as_dict().get("context")
+def _branches(error: _Error) -> list[list[_Error]]:
+    context = _asked(error, "context")
     return context if isinstance(context, list) else []
 
 
-def _hidden(error: jsonschema_rs.ValidationError) -> str:
+def _hidden(error: _Error) -> str:
     """The keyword that a double negation stands for; empty for any other `not`."""
     match _asked(error, "schema"):
         case {"not": {"anyOf": _}}:
@@ -242,35 +240,30 @@ _HIDDEN_WORDS: Final = {
 }
 
 
-def _distance(branch: list[jsonschema_rs.ValidationError]) -> tuple[bool, int]:
+def _distance(branch: list[_Error]) -> tuple[bool, int]:
     # A wrong constant is how most unions say "not this form at all".
     other = any(error.kind.name in {"const", "enum", "type", "falseSchema"} for error in branch)
     return other, len(branch)
 
 
-def _property_name(error: jsonschema_rs.ValidationError) -> str:
-    inner = error.kind.as_dict().get("error")
+def _property_name(error: _Error) -> str:
+    inner = _asked(error, "error")
     name = shown(getattr(inner, "instance", None))
     words = _words(inner)[0] if isinstance(inner, jsonschema_rs.ValidationError) else "is invalid"
     return f"the field name {name} {words}"
 
 
-def _counted(
-    word: str, singular: str, plural: str
-) -> Callable[[jsonschema_rs.ValidationError], str]:
-    def words(error: jsonschema_rs.ValidationError) -> str:
+def _counted(word: str, noun: str) -> Callable[[_Error], str]:
+    def words(error: _Error) -> str:
         limit = _asked(error, "limit")
-        return f"must have {word} {limit} {singular if limit == 1 else plural}"
+        return f"must have {word} {limit} {noun}{'' if limit == 1 else 's'}"
 
     return words
 
 
-def _limited(words: str) -> Callable[[jsonschema_rs.ValidationError], str]:
-    return lambda error: f"{words} {_asked(error, 'limit')}"
-
-
-def _plain(words: str) -> Callable[[jsonschema_rs.ValidationError], str]:
-    return lambda _: words
+def _filled(words: str) -> Callable[[_Error], str]:
+    """Words with what the library says of the keyword in braces."""
+    return lambda error: words.format_map(error.kind.as_dict())
 
 
 _COUSINS: Final = frozenset({"minContains", "maxContains", "dependentRequired"})
@@ -283,7 +276,7 @@ _ARTICLES: Final[Mapping[str, str]] = {
     "string": "a string",
     "integer": "an integer",
 }
-_WORDS: Final[Mapping[str, Callable[[jsonschema_rs.ValidationError], str]]] = {
+_WORDS: Final[Mapping[str, Callable[[_Error], str]]] = {
     "type": _type,
     "enum": _enum,
     "const": lambda error: f"must be {shown(_asked(error, 'expected_value'))}",
@@ -293,9 +286,9 @@ _WORDS: Final[Mapping[str, Callable[[jsonschema_rs.ValidationError], str]]] = {
     ),
     "additionalProperties": _unexpected,
     "unevaluatedProperties": _unexpected,
-    "unevaluatedItems": _plain("has more items than are allowed"),
-    "additionalItems": _plain("has more items than are allowed"),
-    "falseSchema": _plain("is not allowed"),
+    "unevaluatedItems": _filled("has more items than are allowed"),
+    "additionalItems": _filled("has more items than are allowed"),
+    "falseSchema": _filled("is not allowed"),
     "anyOf": _no_branch,
     "oneOf": lambda error: (
         "fits more than one of the allowed forms"
@@ -303,21 +296,21 @@ _WORDS: Final[Mapping[str, Callable[[jsonschema_rs.ValidationError], str]]] = {
         else _no_branch(error)
     ),
     "propertyNames": _property_name,
-    "contains": _plain("has no item of the required form"),
-    "minContains": _plain("has too few items of the required form"),
-    "maxContains": _plain("has too many items of the required form"),
-    "uniqueItems": _plain("must not hold the same item twice"),
-    "minLength": _counted("at least", "character", "characters"),
-    "maxLength": _counted("at most", "character", "characters"),
-    "minItems": _counted("at least", "item", "items"),
-    "maxItems": _counted("at most", "item", "items"),
-    "minProperties": _counted("at least", "field", "fields"),
-    "maxProperties": _counted("at most", "field", "fields"),
-    "minimum": _limited("must be at least"),
-    "maximum": _limited("must be at most"),
-    "exclusiveMinimum": _limited("must be more than"),
-    "exclusiveMaximum": _limited("must be less than"),
-    "multipleOf": lambda error: f"must be a multiple of {_asked(error, 'multiple_of')}",
+    "contains": _filled("has no item of the required form"),
+    "minContains": _filled("has too few items of the required form"),
+    "maxContains": _filled("has too many items of the required form"),
+    "uniqueItems": _filled("must not hold the same item twice"),
+    "minLength": _counted("at least", "character"),
+    "maxLength": _counted("at most", "character"),
+    "minItems": _counted("at least", "item"),
+    "maxItems": _counted("at most", "item"),
+    "minProperties": _counted("at least", "field"),
+    "maxProperties": _counted("at most", "field"),
+    "minimum": _filled("must be at least {limit}"),
+    "maximum": _filled("must be at most {limit}"),
+    "exclusiveMinimum": _filled("must be more than {limit}"),
+    "exclusiveMaximum": _filled("must be less than {limit}"),
+    "multipleOf": _filled("must be a multiple of {multiple_of}"),
     "pattern": lambda error: f"must match {shown(_asked(error, 'pattern'))}",
-    "format": lambda error: f"must be a valid {_asked(error, 'format')}",
+    "format": _filled("must be a valid {format}"),
 }

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
-from channeld.schema.vocabulary import rebuilt, subschemas
+from channeld.schema.vocabulary import listed, rebuilt, subschemas
 
 __all__ = ["KEYWORD", "LargeEnum", "with_sets"]
 
@@ -37,15 +37,14 @@ def with_sets(schema: Json) -> Json:
     """The schema with the keyword in place of each large `enum`; itself where there is none."""
     if not isinstance(schema, dict) or not any(map(_is_large, _all(schema))):
         return schema
-    copied = rebuilt(schema, lambda child, _: with_sets(child))
+    copied = rebuilt(schema, lambda child, *_: with_sets(child))
     if _is_large(schema):
         copied[KEYWORD] = copied.pop("enum")
     return copied
 
 
 def _is_large(schema: Json) -> bool:
-    options = schema.get("enum") if isinstance(schema, dict) else None
-    return isinstance(options, list) and sum(isinstance(o, dict | list) for o in options) > LARGEST
+    return sum(isinstance(o, dict | list) for o in listed(schema, "enum")) > LARGEST
 
 
 def _all(schema: Json) -> Iterator[Json]:

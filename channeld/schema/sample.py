@@ -1,6 +1,7 @@
 """Small values that a JSON Schema accepts: for links and examples, and the texts and numbers that comparisons try."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -9,32 +10,15 @@ import jsonschema_rs
 from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, pointed
 from channeld.schema.compiled import compiled
+from channeld.schema.vocabulary import as_number, listed
 
 __all__ = ["numbers", "sample", "texts"]
 
 _TEXTS: Final = (
-    "hello",
-    "a",
-    "",
-    "1",
-    "A",
-    "a b",
-    "a-1",
-    "ä",
-    "?",
-    "2026-01-31",
-    "12:00:00Z",
-    "2026-01-31T12:00:00Z",
-    "ann@example.com",
-    "https://example.com/",
-    "6f1c1c1e-6a0b-4d0a-9c57-0d1f5a3f2b11",
-    "192.0.2.1",
-    "::1",
-    "example.com",
-    "P1D",
-    "abc",
-    "ABC",
-    "a1",
+    *("hello", "a", "", "1", "A", "a b", "a-1", "ä", "?"),
+    *("2026-01-31", "12:00:00Z", "2026-01-31T12:00:00Z", "ann@example.com"),
+    *("https://example.com/", "6f1c1c1e-6a0b-4d0a-9c57-0d1f5a3f2b11", "192.0.2.1", "::1"),
+    *("example.com", "P1D", "abc", "ABC", "a1"),
 )
 """Strings that satisfy a usual `pattern` or `format`, tried in this order."""
 _EDGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -104,8 +88,7 @@ class _Sampler:
     def _values(self, case: Case, depth: int) -> Iterator[Json]:
         yield from case.values or ()
         for schema in case.objects:
-            examples = schema.get("examples")
-            yield from examples if isinstance(examples, list) else ()
+            yield from listed(schema, "examples")
         first = "object" if any({"properties", "required"} & s.keys() for s in case.objects) else ""
         for kind in dict.fromkeys((first, *_ORDER)):
             if kind in case.types:
@@ -131,7 +114,7 @@ class _Sampler:
         found: dict[str, Json] = {}
         for name in _in_order(case):
             schemas = case.schemas_of(name)
-            fitting = [*_first(self.fitting(schemas, depth + 1))] if schemas is not None else []
+            fitting = [*islice(self.fitting(schemas, depth + 1), 1)] if schemas is not None else []
             if not fitting:
                 return
             found[name] = fitting[0]
@@ -141,26 +124,16 @@ class _Sampler:
         yield []
         items = tuple(schema["items"] for schema in case.objects if "items" in schema)
         least = max((int(n) for n in _bounds(case, ("minItems",))), default=1)
-        for entry in _first(self.fitting(items, depth + 1)):
+        for entry in islice(self.fitting(items, depth + 1), 1):
             yield [entry] * min(least, _MOST_ITEMS)
-
-
-def _first(values: Iterator[Json]) -> Iterator[Json]:
-    for value in values:
-        yield value
-        return
 
 
 def _in_order(case: Case) -> Sequence[str]:
     """The names that are required, in the schemas' order."""
-    listed = [schema.get("required") for schema in case.objects]
-    names = [str(name) for names in listed if isinstance(names, list) for name in names]
+    names = [str(name) for schema in case.objects for name in listed(schema, "required")]
     return [*dict.fromkeys((*names, *sorted(closure(case))))]
 
 
 def _bounds(case: Case, keywords: Iterable[str]) -> Iterator[float]:
-    for keyword in keywords:
-        for schema in case.objects:
-            bound = schema.get(keyword)
-            if isinstance(bound, int | float) and not isinstance(bound, bool):
-                yield bound
+    found = (as_number(schema.get(key)) for key in keywords for schema in case.objects)
+    return (bound for bound in found if bound is not None)

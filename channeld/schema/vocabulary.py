@@ -137,9 +137,11 @@ def subschemas(
             yield from ((at(below, i), child, keyword) for i, child in enumerate(value))
 
 
-def rebuilt(schema: Mapping[str, Json], change: Callable[[Json, str], Json]) -> dict[str, Json]:
-    """A copy of a schema, each schema directly inside it changed; `change` also gets the keyword that holds it."""
-    below = {pointer: change(child, keyword) for pointer, child, keyword in subschemas(schema)}
+def rebuilt(
+    schema: Mapping[str, Json], change: Callable[[Json, str, str], Json]
+) -> dict[str, Json]:
+    """A copy of a schema, each schema directly inside it changed: `change(inner, keyword that holds it, pointer)`."""
+    below = {where: change(child, keyword, where) for where, child, keyword in subschemas(schema)}
     copied: dict[str, Json] = {}
     for keyword, value in schema.items():
         here = at("", keyword)

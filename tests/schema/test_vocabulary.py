@@ -10,7 +10,10 @@ from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import (
     KEYWORDS,
+    as_number,
     is_from_another_draft,
+    listed,
+    mapping,
     nearest_keyword,
     schema_errors,
     subschemas,
@@ -18,6 +21,17 @@ from channeld.schema.vocabulary import (
 )
 
 SUITE = Path(__file__).parent / "suite"
+
+
+def test_what_is_not_there_or_of_another_kind_is_empty() -> None:
+    schema: Json = {"properties": {"a": {}}, "required": ["a"]}
+    assert [mapping(schema, k) for k in ("properties", "required", "not")] == [{"a": {}}, {}, {}]
+    assert [listed(schema, k) for k in ("required", "properties", "allOf")] == [["a"], [], []]
+    assert (mapping(True, "properties"), listed(None, "required")) == ({}, [])
+
+
+def test_numbers_are_no_booleans() -> None:
+    assert [as_number(value) for value in (1, 1.5, True, "1", None)] == [1, 1.5, None, None, None]
 
 
 def test_the_table_is_the_meta_schema_s() -> None:

@@ -12,8 +12,9 @@ from channeld.schema.compare.difference import OTHER, SchemaPosition
 from channeld.schema.compare.normal_form import Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
-from channeld.schema.compare.subschemas import is_number, number
+from channeld.schema.compare.subschemas import number
 from channeld.schema.sample import numbers, texts
+from channeld.schema.vocabulary import as_number
 
 __all__ = ["Prober"]
 
@@ -109,12 +110,11 @@ class Prober:
             yield {name: whole[name] for name in mine.required}
         for _, nodes in (*mine.branches, *theirs.branches):
             for branch in nodes[:8]:
-                names = form_of(branch).required
-                fill = {
-                    n: self.fitting(form_of(branch).child(n), mine.child(n), depth + 1)
-                    for n in names
+                form = form_of(branch)
+                own = {
+                    n: self.fitting(form.child(n), mine.child(n), depth + 1) for n in form.required
                 }
-                yield {**whole, **fill}
+                yield {**whole, **own}
 
     def _all_objects(self, one: Node, other: Node, depth: int) -> Iterator[Json]:
         forms = form_of(one), form_of(other)
@@ -149,9 +149,8 @@ class Prober:
         yield before
         yield [*before, entry]
         yield [*before, entry, entry]
-        several = list(
-            itertools.islice(self.values(forms[0].items(), forms[1].items(), depth + 2), 12)
-        )
+        items = self.values(forms[0].items(), forms[1].items(), depth + 2)
+        several = list(itertools.islice(items, 12))
         for count in _around(forms, ("maxItems", "minItems")):
             size = max(0, min(count, MANY))
             yield (before + [entry] * size)[:size]
@@ -180,20 +179,18 @@ def _scalars(form: Form) -> Iterator[Json]:
             waiting += value
         elif isinstance(value, str):
             yield value.strip("^$")
-        elif is_number(value):
-            yield from (value, number(value) + 1, number(value) - 1)
-            size = int(min(abs(number(value)), MANY))
+        elif (count := as_number(value)) is not None:
+            yield from (count, count + 1, count - 1)
+            size = int(min(abs(count), MANY))
             yield from (("abcd" * MANY)[:size], ("abcd" * MANY)[: size + 1])
 
 
 def _around(forms: tuple[Form, Form], keywords: tuple[str, ...]) -> Iterator[int]:
     """The counts that some keywords name, and those beside them."""
     for form in forms:
-        for keyword in keywords:
-            held = form.counts.get(keyword)
-            if held is not None and isinstance(held.value, int | float):
-                count = int(held.value)
-                yield from (max(0, n) for n in (count, count + 1, count - 1))
+        for held in filter(None, map(form.counts.get, keywords)):
+            count = int(number(held.value))
+            yield from (max(0, n) for n in (count, count + 1, count - 1))
 
 
 def _numbers(forms: tuple[Form, Form]) -> Iterator[Json]:

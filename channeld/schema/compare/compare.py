@@ -115,22 +115,26 @@ class _Comparison:
         facts = list(self._below(here, name, was, now))
         if not closed and any(fact.may_lose() for fact in facts):
             effect = Effect.CHANGES
-        holders = [
-            p for p in new.objects if isinstance(p.schema, dict) and "properties" in p.schema
-        ]
-        place = Spot(holders[0], "properties", key=True) if holders else Spot.whole(here.new)
-        yield Fact(
+        holder = next(
+            (
+                part
+                for part in new.objects
+                if isinstance(part.schema, dict) and "properties" in part.schema
+            ),
+            None,
+        )
+        gone = Fact(
             "D303",
             effect,
             here,
             f"{subject(here, name)} is gone",
-            new=place,
-            old=Spot(old.properties()[name], at("", "properties", name)[1:], key=True),
+            new=Spot(holder, "properties", key=True) if holder else Spot.whole(here.new),
+            old=_declared(old, name),
             label="no other fields are allowed here" if closed else "",
             name=name,
             keyword="properties",
-            required=name in old.required,
         )
+        yield attrs.evolve(gone, required=name in old.required)
 
     def _come(self, here: SchemaPosition, old: Form, new: Form, name: str) -> Iterator[Fact]:
         was, now = old.child(name), new.child(name)
@@ -139,38 +143,24 @@ class _Comparison:
         if name in new.required:
             yield attrs.evolve(_required(here, new, name), closed=wins)
             return
-        effects = {
-            (False, False): Effect.NOTHING,
-            (True, False): Effect.NARROWS,
-            (False, True): Effect.WIDENS,
-            (True, True): Effect.CHANGES,
-        }
-        yield Fact(
-            "D304",
-            effects[loses, wins],
-            here,
-            f"{subject(here, name)} is a new optional field",
-            new=Spot(new.properties()[name], at("", "properties", name)[1:], key=True),
-            name=name,
-            keyword="properties",
-            closed=wins,
-        )
+        effect = (Effect.CHANGES if loses else Effect.WIDENS) if wins else Effect.NOTHING
+        effect = Effect.NARROWS if loses and not wins else effect
+        words, place = f"{subject(here, name)} is a new optional field", _declared(new, name)
+        come = Fact("D304", effect, here, words, new=place, name=name, keyword="properties")
+        yield attrs.evolve(come, closed=wins)
 
     def _others(self, here: SchemaPosition, old: Node, new: Node) -> Iterator[Fact]:
         was, now = bool(form_of(old).types), bool(form_of(new).types)
         if was == now:
             yield from self._below(here, OTHER, old, new)
             return
-        words = "takes no other fields now" if was else "may have other fields now"
-        yield Fact(
-            "D313" if was else "D314",
-            Effect.NARROWS if was else Effect.WIDENS,
-            here,
-            f"{subject(here)} {words}",
-            new=(Spot.whole(new) if was else None) or Spot.whole(here.new),
-            old=None if was else Spot.whole(old),
-            keyword="additionalProperties",
-        )
+        keyword, here_now = "additionalProperties", Spot.whole(here.new)
+        if was:
+            words, place = f"{subject(here)} takes no other fields now", Spot.whole(new) or here_now
+            yield Fact("D313", Effect.NARROWS, here, words, new=place, keyword=keyword)
+        else:
+            words, gone = f"{subject(here)} may have other fields now", Spot.whole(old)
+            yield Fact("D314", Effect.WIDENS, here, words, new=here_now, old=gone, keyword=keyword)
 
     def _alternatives(self, here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         olds, news = old.branches, new.branches
@@ -213,24 +203,16 @@ def _required(here: SchemaPosition, new: Form, name: str) -> Fact:
 
 
 def _optional(here: SchemaPosition, old: Form, name: str) -> Fact:
-    words = f"{subject(here, name)} may be missing now"
-    return Fact(
-        "D302",
-        Effect.WIDENS,
-        here,
-        words,
-        new=_list_of_required(here.new),
-        old=Spot.of(old.required[name]),
-        name=name,
-        keyword="required",
-    )
+    words, was = f"{subject(here, name)} may be missing now", Spot.of(old.required[name])
+    # The list that the name is no longer in, or else the schema.
+    held = next(iter(form_of(here.new).required.values()), None)
+    now = Spot(held.part, "required", key=True) if held else Spot.whole(here.new)
+    known = Fact("D302", Effect.WIDENS, here, words, new=now, old=was, name=name)
+    return attrs.evolve(known, keyword="required")
 
 
-def _list_of_required(node: Node) -> Spot | None:
-    """Where the list stands that the name is no longer in, or else the schema."""
-    for held in form_of(node).required.values():
-        return Spot(held.part, "required", key=True)
-    return Spot.whole(node)
+def _declared(form: Form, name: str) -> Spot:
+    return Spot(form.properties()[name], at("", "properties", name)[1:], key=True)
 
 
 def _opaque(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:

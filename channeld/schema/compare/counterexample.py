@@ -1,5 +1,6 @@
 """A frame that shows what a difference between two schemas does: one of them accepts it, the other refuses it, tried out."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Final
@@ -7,7 +8,6 @@ from typing import Final
 from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
 from channeld.schema.compare.difference import Fact, SchemaPosition
-from channeld.schema.compare.schema_ref import Node
 from channeld.schema.sensitive import marks_of
 
 __all__ = ["Shown", "find"]
@@ -24,7 +24,7 @@ def find(fact: Fact, *, gained: bool, is_frame: bool = True) -> Shown | None:
 
     None where the search has found none. What is found was checked with both compiled schemas.
     """
-    root = _root(fact.position)
+    *_, root = fact.position.up()
     accepting, refusing = (root.new, root.old) if gained else (root.old, root.new)
     best: tuple[tuple[bool, int, int], Shown] | None = None
     for count, frame in enumerate(_frames(fact, gained=gained)):
@@ -62,14 +62,9 @@ def _frames(fact: Fact, *, gained: bool) -> Iterator[Json]:
     prober = Prober()
     here = fact.position
     one, other = (here.new, here.old) if gained else (here.old, here.new)
-    for value in _values(fact, prober, one, other):
+    for value in itertools.chain(fact.values, prober.values(one, other)):
         if one.accepts(value) and not other.accepts(value) and _is_about(fact, value, gained):
             yield from prober.around(here, value, swapped=gained)
-
-
-def _values(fact: Fact, prober: Prober, one: Node, other: Node) -> Iterator[Json]:
-    yield from fact.values
-    yield from prober.values(one, other)
 
 
 def _is_about(fact: Fact, value: Json, gained: bool) -> bool:
@@ -78,8 +73,3 @@ def _is_about(fact: Fact, value: Json, gained: bool) -> bool:
         return True
     is_there = fact.name in value
     return not is_there if fact.code in ("D301", "D302") else is_there
-
-
-def _root(position: SchemaPosition) -> SchemaPosition:
-    *_, root = position.up()
-    return root

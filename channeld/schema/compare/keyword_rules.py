@@ -9,6 +9,7 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
 from channeld.schema.compare.difference import Effect, Fact, SchemaPosition, Spot
 from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
+from channeld.schema.compare.subschemas import number
 from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 
 __all__ = ["defaults", "facets", "values"]
@@ -65,6 +66,25 @@ def facets(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         yield from _texts(here, old, new, "format")
 
 
+def _told(
+    here: SchemaPosition,
+    change: tuple[str, Effect],
+    words: str,
+    held: tuple[Constraint | Edge | None, Constraint | Edge | None],
+    keyword: str,
+    label: str = "",
+) -> Fact:
+    """A difference in one keyword; `held` is what holds it, before and now."""
+    was, now = held
+    place = Spot.of(now) or Spot.whole(here.new)
+    words = f"{subject(here)} {words}"
+    return Fact(*change, here, words, new=place, old=Spot.of(was), label=label, keyword=keyword)
+
+
+def _before(value: Json) -> str:
+    return "no limit before" if value is None else f"{shown(value)} before"
+
+
 def _types(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     lost, gained = old.types - new.types, new.types - old.types
     if not lost and not gained:
@@ -81,16 +101,8 @@ def _types(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
         code, effect, words = "D316", Effect.WIDENS, "may be null now"
     else:
         code, effect, words = "D306", Effect.WIDENS, f"may be {now} now"
-    yield Fact(
-        code,
-        effect,
-        here,
-        f"{subject(here)} {words}",
-        new=Spot.of(new.types_at) or Spot.whole(here.new),
-        old=Spot.of(old.types_at),
-        label=f"{types_in_words(old.types)} before",
-        keyword="type",
-    )
+    label = f"{types_in_words(old.types)} before"
+    yield _told(here, (code, effect), words, (old.types_at, new.types_at), "type", label)
 
 
 def _moved(narrows: bool) -> tuple[str, Effect]:
@@ -105,41 +117,19 @@ def _count(
     after = now.value if now is not None else None
     if identity(before) == identity(after):
         return
-    narrows = before is None or (
-        after is not None and (_fraction(after) < _fraction(before)) == is_upper
-    )
-    code, effect = _moved(narrows)
+    narrows = before is None or (after is not None and (number(after) < number(before)) == is_upper)
+    words = f"has at {'most' if is_upper else 'least'} {unit(kind, after)} now"
     if after is None:
         words = f"is no longer limited by `{keyword}`"
-    else:
-        words = f"has at {'most' if is_upper else 'least'} {unit(kind, after)} now"
-    yield Fact(
-        code,
-        effect,
-        here,
-        f"{subject(here)} {words}",
-        new=Spot.of(now) or Spot.whole(here.new),
-        old=Spot.of(was),
-        label=f"{shown(before)} before" if before is not None else "no limit before",
-        keyword=keyword,
-    )
+    yield _told(here, _moved(narrows), words, (was, now), keyword, _before(before))
 
 
 def _unique(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     if bool(old.unique) == bool(new.unique):
         return
-    code, effect = _moved(new.unique is not None)
     words = f"may {'not' if new.unique else 'now'} hold an item twice"
-    place = Spot.of(new.unique) or Spot.whole(here.new)
-    yield Fact(
-        code,
-        effect,
-        here,
-        f"{subject(here)} {words}",
-        new=place,
-        old=Spot.of(old.unique),
-        keyword="uniqueItems",
-    )
+    change = _moved(new.unique is not None)
+    yield _told(here, change, words, (old.unique, new.unique), "uniqueItems")
 
 
 def _edge(
@@ -151,23 +141,14 @@ def _edge(
     if before == after or held is None:
         return
     narrows = before is None or (after is not None and _is_inside(after, before, is_upper))
-    code, effect = _moved(narrows)
     if after is None:
         words = f"is no longer limited by `{held.keyword}`"
     elif after[1]:
         words = f"must be {'less' if is_upper else 'more'} than {shown(after[0])} now"
     else:
         words = f"must be at {'most' if is_upper else 'least'} {shown(after[0])} now"
-    yield Fact(
-        code,
-        effect,
-        here,
-        f"{subject(here)} {words}",
-        new=Spot.of(now) or Spot.whole(here.new),
-        old=Spot.of(was),
-        label=f"{shown(before[0])} before" if before is not None else "no limit before",
-        keyword=held.keyword,
-    )
+    label = _before(None if before is None else before[0])
+    yield _told(here, _moved(narrows), words, (was, now), held.keyword, label)
 
 
 def _is_inside(one: tuple[float, bool], other: tuple[float, bool], is_upper: bool) -> bool:
@@ -177,8 +158,7 @@ def _is_inside(one: tuple[float, bool], other: tuple[float, bool], is_upper: boo
 
 
 def _multiples(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
-    olds = {_fraction(held.value) for held in old.multiples}
-    news = {_fraction(held.value) for held in new.multiples}
+    olds, news = ({Fraction(str(h.value)) for h in form.multiples} for form in (old, new))
     kept = all(any(o % n == 0 for o in olds) for n in news)
     won = all(any(n % o == 0 for n in news) for o in olds)
     if kept and won:
@@ -188,16 +168,9 @@ def _multiples(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     words = f"must be a multiple of {now} now" if now else "is no longer limited by `multipleOf`"
     first = new.multiples[0] if new.multiples else None
     before = old.multiples[0] if old.multiples else None
-    yield Fact(
-        code,
-        effect if kept or won else Effect.CHANGES,
-        here,
-        f"{subject(here)} {words}",
-        new=Spot.of(first) or Spot.whole(here.new),
-        old=Spot.of(before),
-        label=f"{shown(before.value)} before" if before is not None else "",
-        keyword="multipleOf",
-    )
+    change = code, effect if kept or won else Effect.CHANGES
+    label = "" if before is None else _before(before.value)
+    yield _told(here, change, words, (before, first), "multipleOf", label)
 
 
 def _texts(here: SchemaPosition, old: Form, new: Form, keyword: str) -> Iterator[Fact]:
@@ -214,17 +187,5 @@ def _texts(here: SchemaPosition, old: Form, new: Form, keyword: str) -> Iterator
         effect, words = Effect.NARROWS, f"must match the {keyword} {listed} now"
     else:
         effect, words = Effect.WIDENS, f"need not match a {keyword} any more"
-    yield Fact(
-        "D312",
-        effect,
-        here,
-        f"{subject(here)} {words}",
-        new=Spot.of(now[come[0]]) if come else Spot.whole(here.new),
-        old=Spot.of(was[gone[0]]) if gone else None,
-        label=label,
-        keyword=keyword,
-    )
-
-
-def _fraction(value: Json) -> Fraction:
-    return Fraction(str(value))
+    held = was[gone[0]] if gone else None, now[come[0]] if come else None
+    yield _told(here, ("D312", effect), words, held, keyword, label)

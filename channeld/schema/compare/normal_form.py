@@ -8,7 +8,8 @@ import attrs
 from channeld.protocol.frames import Json
 from channeld.schema.cases import ALL
 from channeld.schema.compare.schema_ref import Node, Part
-from channeld.schema.compare.subschemas import below, item_part, listed, mapping, property_parts
+from channeld.schema.compare.subschemas import below, item_part, property_parts
+from channeld.schema.vocabulary import listed, mapping
 
 __all__ = ["COUNTS", "NUMBERS", "Constraint", "Edge", "Form"]
 
@@ -71,7 +72,7 @@ class Form:
         """The names that are declared, each with the schema that declares it."""
         found: dict[str, Part] = {}
         for part in self.objects:
-            for name in mapping(part, "properties"):
+            for name in mapping(part.schema, "properties"):
                 found.setdefault(name, part)
         return found
 
@@ -93,7 +94,7 @@ class Form:
 
     def prefix(self) -> int:
         """How many items have schemas of their own."""
-        return max((len(listed(part, "prefixItems")) for part in self.arrays), default=0)
+        return max((len(listed(part.schema, "prefixItems")) for part in self.arrays), default=0)
 
     def is_simple(self) -> bool:
         """Whether it is only types and what holds of each."""

@@ -6,7 +6,7 @@ branches. What is left (`not`, `if`, `contains`, ...) is only ever compared as i
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -16,19 +16,15 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import declared_types, identity, type_of
 from channeld.schema.compare.normal_form import COUNTS, NUMBERS, Constraint, Edge, Form
 from channeld.schema.compare.schema_ref import Node, Part
-from channeld.schema.compare.subschemas import below, is_number, listed, number
-from channeld.schema.vocabulary import FORMATS
+from channeld.schema.compare.subschemas import below, number
+from channeld.schema.vocabulary import FORMATS, as_number, listed
 
 __all__ = ["form_of"]
 
 _OPAQUE: Final[Mapping[str, str]] = {
     "not": "not",
-    "if": "if",
-    "then": "if",
-    "else": "if",
-    "contains": "contains",
-    "minContains": "contains",
-    "maxContains": "contains",
+    **dict.fromkeys(("if", "then", "else"), "if"),
+    **dict.fromkeys(("contains", "minContains", "maxContains"), "contains"),
     "dependentRequired": "dependentRequired",
     "dependentSchemas": "dependentSchemas",
     "propertyNames": "propertyNames",
@@ -112,11 +108,11 @@ def _add_types(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
 
 def _add_limits(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
     for keyword, (_, is_upper) in COUNTS.items():
-        value = schema.get(keyword)
-        if not is_number(value) or (not is_upper and value == 0):
+        value = as_number(schema.get(keyword))
+        if value is None or (not is_upper and value == 0):
             continue
         known = form.counts.get(keyword)
-        if known is None or (number(value) < number(known.value)) == is_upper:
+        if known is None or (value < number(known.value)) == is_upper:
             form.counts[keyword] = Constraint(value, part, keyword)
     _add_edges(form, part, schema)
     if "multipleOf" in schema:
@@ -130,27 +126,24 @@ def _add_limits(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
 
 
 def _add_edges(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
-    for keyword, is_open in (("maximum", False), ("exclusiveMaximum", True)):
-        if is_number(schema.get(keyword)):
-            edge = Edge(number(schema[keyword]), is_open, part, keyword)
-            form.upper = edge if form.upper is None else min(form.upper, edge, key=_from_above)
-    for keyword, is_open in (("minimum", False), ("exclusiveMinimum", True)):
-        if is_number(schema.get(keyword)):
-            edge = Edge(number(schema[keyword]), is_open, part, keyword)
-            form.lower = edge if form.lower is None else max(form.lower, edge, key=_from_below)
+    def edges(*keywords: str) -> Iterator[Edge]:
+        for keyword in keywords:
+            if (value := as_number(schema.get(keyword))) is not None:
+                yield Edge(value, keyword.startswith("exclusive"), part, keyword)
+
+    _narrow(form, edges("maximum", "exclusiveMaximum"), edges("minimum", "exclusiveMinimum"))
 
 
-def _from_above(edge: Edge) -> tuple[float, bool]:
-    return edge.value, not edge.open
-
-
-def _from_below(edge: Edge) -> tuple[float, bool]:
-    return edge.value, edge.open
+def _narrow(form: Form, uppers: Iterable[Edge], lowers: Iterable[Edge]) -> None:
+    """Take over ends of ranges of numbers where they are inside of what is known."""
+    highest = [edge for edge in (form.upper, *uppers) if edge is not None]
+    form.upper = min(highest, key=lambda edge: (edge.value, not edge.open), default=None)
+    lowest = [edge for edge in (form.lower, *lowers) if edge is not None]
+    form.lower = max(lowest, key=lambda edge: (edge.value, edge.open), default=None)
 
 
 def _add_shape(form: Form, part: Part, schema: Mapping[str, Json]) -> None:
-    required = schema.get("required")
-    for index, name in enumerate(required if isinstance(required, list) else ()):
+    for index, name in enumerate(listed(schema, "required")):
         form.required.setdefault(str(name), Constraint(name, part, at("", "required", index)[1:]))
     if schema.keys() & {"properties", "additionalProperties", "patternProperties"}:
         form.objects.append(part)
@@ -170,7 +163,7 @@ def _add_more(
             form.whole = f"`{schema['$ref']}` can't be followed"
         else:
             _add(form, referred, seen)
-    for index, _ in enumerate(listed(part, "allOf")):
+    for index, _ in enumerate(listed(part.schema, "allOf")):
         found = below(part, "allOf", index)
         if found is not None:
             _add(form, found, seen)
@@ -183,21 +176,19 @@ def _add_more(
 
 def _add_branches(form: Form, part: Part, keyword: str) -> None:
     held = Constraint(None, part, keyword)
-    found = [below(part, keyword, index) for index, _ in enumerate(listed(part, keyword))]
+    found = [below(part, keyword, index) for index, _ in enumerate(listed(part.schema, keyword))]
     nodes = [Node(form.node.book, (each,)) for each in found if each is not None]
     forms = [form_of(node) for node in nodes]
     form.types &= {kind for each in forms for kind in each.types}
-    if all(each.is_simple() for each in forms) and _differ_in_type(forms):
+    pairs = list(itertools.combinations(forms, 2))
+    apart = not any(one.types & other.types for one, other in pairs)
+    if apart and all(each.is_simple() for each in forms):
         for each in forms:
             _absorb(form, each)
-    elif keyword == "anyOf" or all(_exclude(*pair) for pair in itertools.combinations(forms, 2)):
+    elif keyword == "anyOf" or all(_exclude(*pair) for pair in pairs):
         form.branches.append((held, nodes))
     else:
         form.opaque.append(_group(form, part, "oneOf"))
-
-
-def _differ_in_type(forms: list[Form]) -> bool:
-    return not any(one.types & other.types for one, other in itertools.combinations(forms, 2))
 
 
 def _exclude(one: Form, other: Form) -> bool:
@@ -226,10 +217,7 @@ def _absorb(form: Form, branch: Form) -> None:
             form.counts[keyword] = held
     if branch.types & NUMBERS:
         form.multiples += branch.multiples
-        edges = [edge for edge in (form.upper, branch.upper) if edge is not None]
-        form.upper = min(edges, key=_from_above, default=None)
-        edges = [edge for edge in (form.lower, branch.lower) if edge is not None]
-        form.lower = max(edges, key=_from_below, default=None)
+        _narrow(form, filter(None, [branch.upper]), filter(None, [branch.lower]))
     if "string" in branch.types:
         form.texts |= branch.texts
     if "array" in branch.types:

@@ -40,7 +40,7 @@ def canonical(schema: Json) -> Json:
     if not isinstance(schema, dict):
         return schema
     kept: dict[str, Json] = {}
-    for keyword, value in rebuilt(schema, lambda child, _: canonical(child)).items():
+    for keyword, value in rebuilt(schema, lambda child, *_: canonical(child)).items():
         if keyword in _WORDS_ONLY or keyword not in KEYWORDS:
             continue
         if keyword == "format" and value not in FORMATS:

@@ -1,25 +1,14 @@
 """What stands inside one schema: the schemas that its keywords hold, and numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.cases import speaking_of
 from channeld.schema.compare.schema_ref import Part
+from channeld.schema.vocabulary import listed
 
-__all__ = ["below", "is_number", "item_part", "listed", "mapping", "number", "property_parts"]
-
-
-def mapping(part: Part, keyword: str) -> Mapping[str, Json]:
-    """What a keyword that takes a mapping holds; an empty one where it is not there."""
-    found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def listed(part: Part, keyword: str) -> list[Json]:
-    """What a keyword that takes a list holds; an empty one where it is not there."""
-    found = part.schema.get(keyword) if isinstance(part.schema, dict) else None
-    return found if isinstance(found, list) else []
+__all__ = ["below", "item_part", "number", "property_parts"]
 
 
 def property_parts(part: Part, name: str) -> Iterator[Part]:
@@ -31,7 +20,7 @@ def property_parts(part: Part, name: str) -> Iterator[Part]:
 
 def item_part(part: Part, index: int) -> Part | None:
     """The schema inside this one that the item at an index must satisfy."""
-    if index < len(listed(part, "prefixItems")):
+    if index < len(listed(part.schema, "prefixItems")):
         return below(part, "prefixItems", index)
     return below(part, "items")
 
@@ -47,11 +36,6 @@ def below(part: Part, keyword: str, *keys: str | int) -> Part | None:
         else:
             return None
     return Part(part.document, at(part.pointer, keyword, *keys), value)
-
-
-def is_number(value: Json) -> bool:
-    """Whether a value is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def number(value: Json) -> float:
