@@ -1,6 +1,6 @@
 """The engine: opens sessions, and holds the verbs that hooks, control API and commands may use.
 
-It is what stands above the other modules of this package, and what they see of it is `ports.Surroundings`.
+It stands above the other modules of this package, which see it as `ports.Surroundings`.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ MakeSession: TypeAlias = Callable[
 """What `connect` makes: a `Receiver`, or one that also does something else with what comes (a shadow)."""
 
 AT_ONCE: Final = 0.199
-# The longest that a connection about to be closed waits for what the broker has been given, in seconds.
+# How long, in seconds, a connection about to be closed waits at most for publications that are under way.
 GOODBYE_WAITS: Final = 1.0
 """Seconds within which anyone who is sent to another node is asked to come there."""
 
@@ -64,11 +64,11 @@ class Engine:
     Args:
         plan: what to serve.
         make_broker: gets the hub's `deliver`.
-        fanout: how one frame reaches many.
+        fanout: delivers one frame to many recipients.
         runtime: clocks, timers, tasks.
-        tracing: what makes spans; None: nothing does.
+        tracing: makes spans; None: there are none.
         key_sets: one for each authenticator with `jwks`, by name.
-        find_user: who the client of a handshake is (tests let one in without a token).
+        find_user: finds out who the client of a handshake is (tests admit one without a token).
     """
 
     def __init__(  # noqa: PLR0913 - what an engine is made of
@@ -94,7 +94,7 @@ class Engine:
         self._drain: tuple[float, float] | None = (
             None  # the moments of the last goodbye and of the end
         )
-        self.leaving = 0  # connections that are gone, and of whom not everybody has heard
+        self.leaving = 0  # connections that have ended, but not for everybody yet
         self.timing = Timing(runtime.clock)
         self.budgets = Budgets()
         self.backends: Backends = NoBackends()
@@ -105,7 +105,7 @@ class Engine:
         self.hub.presence.plan_of = self._presence_of
         self.cluster: OtherNodes = ALONE
         self.allowances = Allowances()
-        # What other nodes share in, and which allowances of theirs it has said are used up.
+        # The allowances that all nodes share, and which of them the broker has said are used up.
         broker = self.hub.broker
         self.shared = broker if isinstance(broker, Networked) else None
         self.spent = Allowances()
@@ -133,7 +133,7 @@ class Engine:
     def connect(
         self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer
     ) -> Receiver:
-        """A session for a connection whose handshake was accepted; the caller says `open` next."""
+        """A session for a connection whose handshake was accepted; the caller calls `open` next."""
         session = self.make_session(self, channel, params, request, peer)
         self.sessions[session.connection_id] = session
         if self._drain is not None:
@@ -168,10 +168,10 @@ class Engine:
         return self.servers[loop]
 
     def revoke(self, revocation: Revocation) -> int:
-        """Put a revocation in force on this node, and close the connections and reads that it refuses (4401); how many.
+        """Put a revocation in force on this node, close the connections and reads that it refuses (4401), and return how many there were.
 
         Raises:
-            RevocationsFull: there are too many.
+            RevocationsFull: too many are in force.
         """
         revocation = self.revocations.add(revocation, self.runtime.clock.wall())
         reads = (one for one in self.over_http if one.transport == "streams")
@@ -202,7 +202,7 @@ class Engine:
             Its position in a room that keeps history.
 
         Raises:
-            FrameRefused: the channel is unknown, or the frame is not one that the channel's clients may get.
+            FrameRefused: the channel is unknown, or its clients may not get this frame.
             BrokerUnavailable: it was not published.
             AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
         """
@@ -212,11 +212,11 @@ class Engine:
     async def history(
         self, plan: ChannelPlan, room: str, limit: int, before: Position | None = None
     ) -> HistoryPage:
-        """The latest frames of a room, or the latest before a position; nothing where none is kept."""
+        """The latest frames of a room, or the latest before a position; empty if the channel keeps no history."""
         return await publishing.history(self.hub, plan, room, limit, before)
 
     def clear(self, plan: ChannelPlan, room: str, key: str | None = None) -> Later[int]:
-        """Take the kept frames of a room away, or the newest of one key, of whatever types; how many there were."""
+        """Remove the kept frames of a room, or those of one key whatever their type; returns how many there were."""
         if plan.history is None:
             return 0
         topic = Topic("room", plan.name, room)
@@ -224,17 +224,17 @@ class Engine:
         return self.hub.broker.clear(topic, keys)
 
     async def show(self, connection_id: str, room: str | None, state: object) -> bool:
-        """Show a presence state of a connection's user, as a hook or the control API may; whether it is there.
+        """Set a presence state of a connection's user for a hook or the control API; False if the user is not present.
 
         Raises:
-            FrameRefused: the channel has no such state.
+            FrameRefused: the channel declares no such state.
             BrokerUnavailable: nobody was told.
         """
         session = self.sessions.get(connection_id)
         return session is not None and await showing.show_for(session, room, state)
 
     async def join(self, connection_id: str, room: str) -> None:
-        """Put a connection of this node into a room; nothing if it has gone. The client is told by `subscribed`.
+        """Put a connection of this node into a room, and tell the client by `subscribed`. Does nothing if the connection has ended.
 
         Raises:
             ValueError: it is not a valid room name.
@@ -245,7 +245,7 @@ class Engine:
             await rooms.put(session, room)
 
     async def leave(self, connection_id: str, room: str, reason: str | None = None) -> None:
-        """Take a connection of this node out of a room and tell it so; nothing if it is not in it."""
+        """Take a connection of this node out of a room and tell the client. Does nothing if it is not in the room."""
         session = self.sessions.get(connection_id)
         if session is not None:
             await rooms.leave(session, room, None, reason)
@@ -259,7 +259,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------ from the broker
 
     def on_gap(self, topic: Topic, top: Position | None) -> None:
-        """Frames of a topic were missed, and its history cannot give them."""
+        """Frames of a topic were missed and its history no longer has them."""
         channel = self.plan.channels.get(topic.channel)
         if channel is not None and channel.history is not None:
             self.hub.tell_gap(topic, top)
@@ -280,7 +280,7 @@ class Engine:
     def on_presence_back(
         self, topic: Topic, user: str, info: Mapping[str, Any], version: Position
     ) -> None:
-        """A user (or a room's member) was counted out while this node was cut off, and is here."""
+        """A user (or a room's member) was counted out while this node was cut off, but is still here."""
         if topic.kind == "occupied":
             self._room_changed(topic, version, is_occupied=True)
             return
@@ -295,9 +295,9 @@ class Engine:
     # --------------------------------------------------------------------------------------- reload and drain
 
     def reload(self, plan: Plan, key_sets: Mapping[str, KeySet]) -> int:
-        """Take a new plan. Connections whose channel is gone or has another path, params or auth are sent away (1012).
+        """Take a new plan. Connections whose channel is gone, or has another path, other params or other auth, are sent away (1012).
 
-        The others are moved to the rooms, and counted in the presence, that the new plan gives them.
+        The others are moved into the rooms and the presence that the new plan gives them.
 
         Returns:
             How many connections were sent away.
@@ -323,7 +323,7 @@ class Engine:
         return sent_away
 
     def _let_go(self) -> None:
-        # What a rate or `conflate` holds back: under another plan newer frames might not wait behind it.
+        # What a rate or `conflate` holds back goes first: under the new plan, newer frames might overtake it.
         for session in list(self.sessions.values()):
             rest = start(steps.flush(session)) if session.held is not None else None
             if rest is not None:
@@ -331,10 +331,10 @@ class Engine:
         self.hub.conflation.flush_all()
 
     def drain(self, seconds: float) -> None:
-        """Send every connection away, spread over `seconds`; each is told when to come back.
+        """Send every connection away, spread over `seconds`, and tell each when to come back.
 
-        That is at once where another node is ready: their goodbyes are spread already. Where none is, it is at random within
-        what is left of the time.
+        If another node is ready, that is at once, since the goodbyes are spread already. If none is, it is a random moment within
+        the time that is left.
         """
         now, timers = self.runtime.clock.monotonic(), self.runtime.timers
         self._drain = now + seconds * 0.8, now + seconds
@@ -349,13 +349,13 @@ class Engine:
                 goodbye(now)
 
     def time_to_part(self) -> float:
-        """Seconds that a goodbye may wait for what is in flight; in a drain there must be time for it to be answered."""
+        """How many seconds a goodbye may wait for what is in flight; during a drain the Close frame must still be answered in time."""
         if self._drain is None:
             return GOODBYE_WAITS
         return min(GOODBYE_WAITS, max(0.0, self._drain[1] - self.runtime.clock.monotonic()) / 2)
 
     def _send_away_late(self, session: Session, last: float, end: float) -> None:
-        # A connection that was on its way when the drain began; before the last one, in time for its Close frame.
+        # A connection that was being made when the drain began leaves before the last one, in time for its Close frame.
         now = self.runtime.clock.monotonic()
         delay = max(0.0, last - now) * 0.9 * self.runtime.random()
         self.runtime.timers.at(now + delay, partial(self._send_away, session, end))
@@ -374,7 +374,7 @@ def _may_go_on(session: Session, new: ChannelPlan) -> bool:
     old = session.channel
     if new.contract != old.contract:
         return False
-    # One that is on its way into its rooms cannot be told at the same time to go into others.
+    # A connection that is still joining its rooms cannot be told to join others at the same time.
     return new.membership == old.membership or not session.is_in(State.OPENING)
 
 

@@ -1,6 +1,6 @@
-"""Letting a connection in, watching its token, and letting it go: the two ends of a session's life.
+"""The two ends of a session's life: admission, the watch over its token, and the close.
 
-Whatever may wait is followed by a look at the state: the connection may have ended meanwhile.
+After everything that may wait, the state is checked again: the connection may have ended meanwhile.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ EXPIRING = 60.0
 async def contained(
     session: Session, coroutine: Coroutine[Any, Any, None], id: str | int | None
 ) -> None:
-    """Run a session's coroutine; what goes wrong in it becomes an error frame, never an exception."""
+    """Run a session's coroutine; a failure in it becomes an error frame, never an exception."""
     try:
         await coroutine
     except Exception as error:  # answered with its error frame
@@ -59,7 +59,7 @@ async def contained(
 
 
 async def open_session(session: Session, now: float) -> None:
-    """Find out who the client is, or wait for its first frame to say so."""
+    """Find out who the client is, or wait for its first frame to say it."""
     channel, request = session.channel, session.request
     if not channel.auth:
         return await _admit(session, None, None)
@@ -76,7 +76,7 @@ async def open_session(session: Session, now: float) -> None:
 
 def _takes_message(session: Session) -> bool:
     if session.request is not None and session.request.transport != "websocket":
-        return False  # its first frame would come only after it was let in
+        return False  # its first frame would only come after it was admitted
     verifiers = session.engine.verifiers
     return any(
         (verifier := verifiers.get(auth.name)) is not None and "message" in verifier.token_from
@@ -93,7 +93,7 @@ def _wait_for_token(session: Session, now: float) -> None:
 async def authenticate_first(
     session: Session, token: str, id: str | int | None, now: float
 ) -> None:
-    """The first frame brought a token."""
+    """Authenticate with the token that the first frame brought."""
     if session.timer is not None:
         session.timer.cancel()
     found = await verify_message_token(session, token)
@@ -143,7 +143,7 @@ async def _attach(session: Session) -> None:
     if session.transport != "websocket":
         engine.over_http.add(session)
     if most is not None and user is not None:
-        # After it can be found itself: of two that come at once on two nodes, both then see both.
+        # Only after it can be found itself: if two come at once on two nodes, each then sees the other.
         engine.cluster.replace_oldest(channel.name, user, most)
 
 
@@ -152,7 +152,7 @@ async def call_connect(
     hook: Hook,
     afterwards: list[Callable[[], Awaitable[None]]] | None = None,
 ) -> bool:
-    """Call the connect hook; whether the client is let in, else it was told why not and closed."""
+    """Call the connect hook; True if the client is admitted, otherwise it has been told why and closed."""
     try:
         await call_hook(session, hook, afterwards=afterwards)
     except BrokerUnavailable as error:
@@ -189,7 +189,7 @@ async def _join_rooms(session: Session, wanted: list[str]) -> None:
 
 
 def meets_require(session: Session, id: str | int | None, words: str) -> bool:
-    """Whether its claims are what the channel requires; if not, it is told so with `words` and closed."""
+    """Whether its claims satisfy the channel's `require`; if not, it is told with `words` and closed."""
     claim = unmet(session.channel.require, session)
     if claim is None:
         return True
@@ -200,7 +200,7 @@ def meets_require(session: Session, id: str | int | None, words: str) -> bool:
 
 
 def take_grant(session: Session, grant: Grant) -> None:
-    """Take over who the client is, and when that ends."""
+    """Take over who the client is, and until when that holds."""
     session.user_id = grant.user.id
     session.claims = grant.user.claims
     session.expires, session.ends = grant.expires, grant.ends
@@ -208,7 +208,7 @@ def take_grant(session: Session, grant: Grant) -> None:
 
 
 def _watch_token(session: Session) -> None:
-    """Set the session's timer for the next thing that its token's end asks for."""
+    """Set the session's timer to the next step towards its token's end."""
     if session.timer is not None:
         session.timer.cancel()
         session.timer = None
@@ -265,7 +265,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
     await rooms.leave_most(session)
     inside = list(session.rooms.values())
     with contextlib.suppress(BrokerUnavailable):
-        # Here everything is forgotten; the broker makes the rest right when it is back.
+        # This node has forgotten everything; the broker puts the rest right when it is back.
         await engine.hub.drop(session, channel.name, channel.presence, session.away)
     if engine.observer is not None:
         for room in inside:
@@ -274,7 +274,7 @@ async def _close(session: Session, code: int, reason: str, now: float) -> None:
     seconds = round(now - session.opened_at, 3)
     log("connection_closed", **_who(session), code=int(code), reason=reason, seconds=seconds)
     if session.connect_called and channel.close is not None:
-        # A failure was logged where it happened; there is nobody left to tell.
+        # A failure has been logged where it happened, and there is nobody left to tell.
         with contextlib.suppress(Reject, HookFailed):
             await call_hook(session, channel.close, int(code), reason)
 

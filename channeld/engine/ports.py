@@ -1,4 +1,4 @@
-"""What the engine asks of those around it: a peer to speak to, a runtime that can wait, other nodes, an observer.
+"""What the engine needs from its surroundings: a peer to send to, a runtime that can wait, other nodes, an observer.
 
 All are protocols: `server/`, `cluster/`, `webhooks/` and `testing/` implement them. `Surroundings` is the engine itself
 as its sessions see it. The engine never waits, sleeps or touches a socket.
@@ -52,7 +52,7 @@ class Peer(Protocol):
         """Queue one frame, given as its JSON. Never blocks or raises."""
 
     def ready(self) -> Later[None]:
-        """None while little waits for the peer; else wait for this before sending what may be large."""
+        """None while little waits for the peer; otherwise await it before sending anything that may be large."""
 
     def close(self, code: int, reason: str = "") -> None:
         """Flush what is queued, then close with a Close frame. Idempotent: the first code counts."""
@@ -62,14 +62,14 @@ class Event(Protocol):
     """Something that happens once, and can be waited for."""
 
     def set(self) -> object:
-        """It has happened. Idempotent."""
+        """Let it happen. Idempotent."""
 
     async def wait(self) -> None:
         """Wait until it has."""
 
 
 class Runtime(Protocol):
-    """What must wait is done by the loop's owner. Everything here is called on the loop's thread."""
+    """Does whatever has to wait; implemented by the owner of the loop. Everything here is called on the loop's thread."""
 
     @property
     def clock(self) -> Clock:
@@ -121,7 +121,7 @@ class Runtime(Protocol):
         """An event that has not happened yet."""
 
     async def give_way(self) -> None:
-        """Let everybody else have a turn."""
+        """Let all other tasks have a turn."""
 
     def spawn(self, pending: Awaitable[object]) -> None:
         """Await it in a task of its own, `in_task`; an exception in it is logged, never let out."""
@@ -129,7 +129,7 @@ class Runtime(Protocol):
 
 @attrs.frozen(slots=True)
 class BackendAnswer:
-    """What a backend answered: a status, and the body; None where it could not be read, for which `problem` is the reason."""
+    """What a backend answered: its status, and the body, or None and the `problem` why it could not be read."""
 
     status: int
     body: bytes | None
@@ -137,7 +137,7 @@ class BackendAnswer:
 
 
 class BackendUnavailable(BrokerUnavailable):
-    """A backend could not be asked, or did not answer in time: as with a broker that is away, coming again helps."""
+    """A backend could not be asked or did not answer in time. As with a broker that is away, trying again helps."""
 
     def __init__(self, reason: str, retry_after: float = 1.0, *, is_unknown: bool = False) -> None:
         super().__init__(retry_after, is_unknown=is_unknown)
@@ -155,11 +155,11 @@ class Backends(Protocol):
         """
 
     def note_bad(self, hook: str, reason: str) -> None:
-        """An answer to a hook, named as in the log, meant nothing; it has been logged."""
+        """Count an answer to a hook (named as in the log) that made no sense; it has been logged already."""
 
 
 class NoBackends:
-    """Where no backend can be reached, as in tests: every call finds it away."""
+    """Stands in where no backend can be reached, as in tests: every call finds it away."""
 
     async def ask(self, remote: RemoteHook, body: bytes, seconds: float) -> BackendAnswer:
         """Refuse.
@@ -174,7 +174,7 @@ class NoBackends:
 
 
 class Observed(Protocol):
-    """What an observer may know of a session."""
+    """What an observer may know about a session."""
 
     @property
     def connection_id(self) -> str:
@@ -202,22 +202,22 @@ class Observed(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens to connections and rooms (webhooks). Never waits, never raises."""
+    """Hears what happens to connections and rooms (webhooks). Never waits, never raises."""
 
     def connected(self, session: Observed) -> None:
-        """A client was let in; its rooms are joined next."""
+        """A client was admitted; its rooms are joined next."""
 
     def disconnected(self, session: Observed, code: int, reason: str) -> None:
-        """A connection has ended, also one that was never let in."""
+        """A connection has ended, whether or not it was admitted."""
 
     def joined(self, session: Observed, room: Topic) -> None:
         """A connection was put into a room, and is still in it."""
 
     def left(self, session: Observed, room: Topic) -> None:
-        """A connection has left a room, also one that it was not yet said to have joined."""
+        """A connection has left a room, possibly before its `joined` was reported."""
 
     def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
-        """The broker has counted this, of a node that died or was cut off: a topic of kind `occupied`."""
+        """The broker corrected the members of a room, because a node died or was cut off; the topic is of kind `occupied`."""
 
 
 class OtherNodes(Protocol):
@@ -229,7 +229,7 @@ class OtherNodes(Protocol):
 
     @property
     def is_another_ready(self) -> bool:
-        """Whether a client that is sent away now finds a node that takes it."""
+        """Whether a client that is sent away now will find another node ready."""
 
     async def online(self, channel: str, user: str) -> bool:
         """Whether a user has a connection on a channel, on any node.
@@ -239,7 +239,7 @@ class OtherNodes(Protocol):
         """
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
-        """Close the user's oldest connections beyond `most`, wherever they are. Does not wait."""
+        """Close a user's oldest connections beyond `most`, on any node. Does not wait."""
 
 
 class _Alone:
@@ -248,11 +248,11 @@ class _Alone:
     is_shared = is_another_ready = False
 
     async def online(self, channel: str, user: str) -> bool:
-        """Nobody else could say so."""
+        """False: there are no other nodes."""
         return False
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
-        """This node has done its own."""
+        """Nothing: this node has closed its own."""
 
 
 ALONE: OtherNodes = _Alone()
@@ -267,17 +267,17 @@ class Held(Protocol):
     """Messages of a session that wait for their rate."""
 
     async def replace(self, slot: tuple[str, Topic | None, str], newer: Waiting) -> bool:
-        """Put a newer message in the place of one that is held; False where none is."""
+        """Replace a held message with a newer one; False if none is held."""
 
     def hold(self, slot: tuple[str, Topic | None, str], held: Waiting, at: float) -> bool:
-        """Hold a message until `at`, monotonic seconds; False where no more can be held."""
+        """Hold a message until `at` (monotonic seconds); False if no more can be held."""
 
     async def flush(self) -> None:
         """Handle everything that is held."""
 
 
 class OverHttp(Protocol):
-    """A connection or a read that was let in over plain HTTP, as far as it is counted and sent away."""
+    """A connection or a read that was admitted over plain HTTP: it is counted, and can be sent away."""
 
     channel: ChannelPlan
     transport: str
@@ -291,9 +291,9 @@ class OverHttp(Protocol):
 
 
 class Surroundings(Protocol):
-    """The engine around a session: what the floors between `session` and `engine` ask of it.
+    """The engine as the modules between `session` and `engine` see it.
 
-    `over_http` are those of its connections and reads that were let in over plain HTTP.
+    `over_http` are the connections and reads that were admitted over plain HTTP.
     """
 
     runtime: Runtime

@@ -1,7 +1,7 @@
-"""Frames that hooks and the control API send: checked, published, and read again out of a room's history.
+"""Frames from hooks and the control API: checked, published, and read back from a room's history.
 
-This is one of the three places that let a frame out: here what is not a client's is checked; a client's message is
-checked by its own schema (`receive.py`), what a message emits by its event's (`routing.py`).
+This is one of the three places that let a frame out. Frames of the server's side are checked here, a client's message by
+its own schema (`receive.py`), and what a message emits by the schema of its event (`routing.py`).
 """
 
 import math
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class FrameRefused(ValueError):
-    """A frame from a hook or the API that may not reach a client; `violations` where a schema refused it."""
+    """A frame from a hook or the API may not reach a client; `violations` says why, if a schema refused it."""
 
     def __init__(self, message: str, violations: list[Violation] | None = None) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class FrameRefused(ValueError):
 
 @attrs.frozen(slots=True)
 class HistoryPage:
-    """Frames of a room as JSON with their `pos`, oldest first; whether there are earlier ones."""
+    """Frames of a room as JSON with their `pos`, oldest first, and whether there are earlier ones."""
 
     payloads: list[bytes]
     more: bool
@@ -52,9 +52,9 @@ class HistoryPage:
 
 @attrs.frozen(slots=True)
 class Audience:
-    """Who gets an event: the members of a room, a user, or (without either) everyone; never the connection `skip`.
+    """Who gets an event: the members of a room, a user, or (with neither) everyone, always without the connection `skip`.
 
-    With `once` nobody gets it where that key is taken.
+    With `once`, nobody gets it if that key is taken.
     """
 
     room: str | None = None
@@ -89,7 +89,7 @@ def publish(
 def check_publication(
     plan: Plan, channel: str, frame: object, room: str | None
 ) -> tuple[ChannelPlan | None, Frame]:
-    """What is sure of a publication before it is done.
+    """Check all of a publication that can be checked before it is made.
 
     Returns:
         Its channel (None for `*`), and the frame as it will be sent.
@@ -128,21 +128,21 @@ def _publish_to_room(
     if placing.conflated is None:
         return hub.publish(topic, payload, keep, skip, once, placing)
     if once is not None:
-        # What must be known to have been published cannot wait.
+        # The caller wants to know that it was published, so it cannot wait.
         placing = attrs.evolve(placing, conflated=attrs.evolve(placing.conflated, at_once=True))
     later = hub.publish_newest(topic, payload, placing, keep, skip, once)
     return _no_position(later) if isinstance(later, Awaitable) else None
 
 
 async def _no_position(later: Awaitable[object]) -> None:
-    # What may wait has none yet.
+    # A frame that may wait has no position yet.
     await later
 
 
 def kept_under(plan: Plan, key: str) -> list[str]:
     """The keys in a history that a key stands for: one for each type whose newest frame is kept.
 
-    Frames of a type without `key` are about the type itself.
+    A frame of a type without `key` is about the type itself.
     """
     kept: dict[str, None] = {}
     for channel in plan.channels.values():
@@ -158,7 +158,7 @@ def kept_under(plan: Plan, key: str) -> list[str]:
 
 
 def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | None) -> Placing:
-    """Where a frame about `key` stands among others. What it clears does not wait any more."""
+    """How a frame about `key` relates to others. Frames that it clears stop waiting."""
     cleared = tuple(f"{type}\0{key}" for type in newest.clears)
     hub.clear(topic, cleared)
     own = newest.named(key)
@@ -173,7 +173,7 @@ def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | Non
 
 
 class _Nobody:
-    """The scope of an event's key: there is the room, and nobody who sends."""
+    """The scope in which an event's key is rendered: there is a room, but no sender."""
 
     query: Mapping[str, Json] = {}
     params: Mapping[str, Json] = {}
@@ -185,16 +185,16 @@ class _Nobody:
         self.room: str | None = room
 
     def now_ms(self) -> int:
-        """Never asked: a key knows no time."""
+        """Never called: a key cannot contain the time."""
         raise NotImplementedError
 
     def uuid(self) -> str:
-        """Never asked: a key is not random."""
+        """Never called: a key cannot be random."""
         raise NotImplementedError
 
 
 def check_event(plan: ChannelPlan, frame: object) -> Frame:
-    """A frame that a hook or the API wants to send, as it will be sent.
+    """A frame from a hook or the API, as it will be sent.
 
     Raises:
         FrameRefused: no string `type`, a reserved one, one that `events` does not declare, or a bad schema.
@@ -218,10 +218,10 @@ def check_event(plan: ChannelPlan, frame: object) -> Frame:
 
 
 def check_foreign(plan: Plan, own: ChannelPlan, channel: str, frame: Frame) -> None:
-    """Check a routed message that reaches other channels: what they declare holds there as well.
+    """Check a message that is routed to other channels against what they declare.
 
     Raises:
-        FrameRefused: a channel that it reaches does not declare it, or refuses it.
+        FrameRefused: one of those channels does not declare it, or refuses it.
     """
     for name, other in plan.channels.items():
         if other is not own and channel in (name, "*"):
@@ -239,7 +239,7 @@ def encoded(frame: Frame) -> bytes:
     """A hook's frame as JSON.
 
     Raises:
-        FrameRefused: JSON cannot say it; what is not a finite number would arrive as `null`.
+        FrameRefused: JSON cannot express it; NaN, for one, would arrive as `null`.
     """
     try:
         payload = encode(frame)
@@ -261,12 +261,12 @@ async def history(
     """The latest frames of a room, or the latest before a position; nothing where none is kept.
 
     Args:
-        hub: whose broker keeps them.
-        plan: the room's channel.
+        hub: its broker keeps them.
+        plan: of the room's channel.
         room: its name.
         limit: how many frames.
-        before: a position that the frames lie before.
-        most: bytes that they may have together; but one of them is always there.
+        before: the position before which they lie.
+        most: how many bytes they may have together; there is always at least one frame.
     """
     if plan.history is None:
         return HistoryPage([], more=False)

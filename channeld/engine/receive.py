@@ -1,4 +1,4 @@
-"""What comes from one client: its handshake, its frames, its end.
+"""What comes from one client: its handshake, its frames and its end.
 
 The rules of this file. `open`, `receive` and `closed` run at once as far as they can and return None, or a `Pending`
 that the caller awaits in a task before it reads on (decision 1). None of them raises for what a client sends. All state
@@ -31,12 +31,12 @@ SMALL: Final = 4096
 
 
 class Receiver(Session):
-    """A session with its ears. Made by `Engine.connect`."""
+    """The session of a connection, complete with the side that receives. Made by `Engine.connect`."""
 
     __slots__ = ()
 
     def open(self, now: float) -> Pending[None] | None:
-        """The handshake is done: authenticate, call the connect hook, join the rooms."""
+        """Called after the handshake: authenticate, call the connect hook, join the rooms."""
         self.opened_at = now
         self.state = State.OPENING
         return self._start(lifecycle.open_session(self, now))
@@ -44,7 +44,7 @@ class Receiver(Session):
     def receive(  # noqa: PLR0911 - a way out for each thing that a text may be
         self, text: bytes, now: float
     ) -> Pending[None] | Continuation | None:
-        """Take one text message: `text` is its UTF-8, `now` monotonic seconds."""
+        """Handle one text message; `text` is UTF-8, `now` is in monotonic seconds."""
         timing = self.engine.timing
         timing.until_next -= 1
         if not timing.until_next:
@@ -79,7 +79,7 @@ class Receiver(Session):
         return self._handle(kind, frame, id, now)
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
-        """Take what a client that comes back had asked for before; what is refused of it now is not counted as its error."""
+        """Handle what a returning client had asked for before; refusals are not counted as its errors this time."""
         arrival, self.error_arrival = self.error_arrival, 0.0
         pending = self.receive(text, now)
         if pending is not None:
@@ -94,7 +94,7 @@ class Receiver(Session):
     def _handle(
         self, kind: str, frame: Frame, id: str | int | None, now: float
     ) -> Pending[None] | Continuation | None:
-        # Looked up again: there may have been a reload while it waited.
+        # Looked up again, because there may have been a reload while it waited.
         message = self.channel.messages.get(kind)
         if message is None:
             return self._receive_control(kind, frame, id, now)
@@ -111,11 +111,11 @@ class Receiver(Session):
             await pending
 
     def settled(self) -> Pending[None] | None:
-        """Wait until all that was taken has been answered; None: it has been."""
+        """Wait until every message handled so far has been answered; None if that is already so."""
         return Pending(self.in_flight.idle()) if self.in_flight else None
 
     def _turn_away(self, text: bytes, now: float) -> None:
-        """A message over `limits.messages`: what it costs to refuse must be less than what it costs to send."""
+        """Refuse a message over `limits.messages`, more cheaply than it was to send."""
         rate = self.channel.limits.messages
         flood = self.flood = self.flood or Flood()
         if flood.grows(now, rate):
@@ -129,7 +129,7 @@ class Receiver(Session):
         self.refuse(ErrorCode.RATE_LIMITED, "Too many messages", id, {"retry_after": wait})
 
     def too_large(self, now: float) -> None:
-        """A message is over `limits.message_size`: say so and close."""
+        """Say that a message is over `limits.message_size`, and close."""
         limit = self.channel.limits.message_size
         self.refuse(
             ErrorCode.TOO_LARGE, f"A message may have {limit} bytes", None, {"limit": limit}
@@ -137,7 +137,7 @@ class Receiver(Session):
         self.end(CloseCode.MESSAGE_TOO_BIG, "message too large")
 
     def closed(self, code: int, reason: str, now: float) -> Pending[None] | None:
-        """The connection has ended. Called once."""
+        """Called once, when the connection has ended."""
         if self.state is State.CLOSED:
             return None
         self.state = State.CLOSED
@@ -197,7 +197,7 @@ class Receiver(Session):
         return self._start(reserved.receive(self, kind, frame, id, now), id)
 
     def _receive_early(self, text: bytes, now: float) -> Pending[None] | None:
-        # Before a client is let in, the only frame it may send is the one that lets it in.
+        # Until a client is admitted, it may send only the frame that authenticates it.
         if self.state is not State.AUTHENTICATING:
             return None
         frame = decode(text, self.channel.limits.json_depth)

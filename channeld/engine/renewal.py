@@ -1,8 +1,8 @@
-"""Asking again what a live connection may: with a new token, or because a reload brought another file.
+"""Re-checking the rights of a live connection, because of a new token or a reload.
 
-What `rooms.join` and `rooms.subscribe` no longer give is left, and what `rooms.join` now gives is joined; the client is
-told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are. Where a reload
-turned `history` on or off, `subscribed` comes again, with a `pos` or without; where it turned `presence` off, the last
+Rooms that `rooms.join` and `rooms.subscribe` no longer allow are left, and those that `rooms.join` now gives are joined; the
+client is told by `unsubscribed` and `subscribed`. Rooms that a hook or the control API put it into stay as they are. If a
+reload turned `history` on or off, `subscribed` comes again, with or without a `pos`; if it turned `presence` off, the last
 `state` is empty.
 """
 
@@ -21,13 +21,13 @@ __all__ = ["may_subscribe", "renew", "revise", "verify_renewal"]
 
 
 def may_subscribe(session: Session, room: str) -> bool:
-    """Whether `rooms.subscribe.allow` has the room; its hook is another question."""
+    """Whether `rooms.subscribe.allow` has the room; its hook is not asked."""
     subscribe = session.channel.subscribe
     return subscribe is not None and subscribe.allows(session, room)
 
 
 async def renew(session: Session, token: str, id: str | int | None) -> None:
-    """A live connection brought a new token: the same user's, or the connection ends."""
+    """Take a new token of a live connection; if it is another user's, the connection ends."""
     found = await verify_renewal(session, token)
     if not session.is_in(State.OPEN):
         return None
@@ -43,7 +43,7 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
 
 
 async def verify_renewal(session: Session, token: str) -> Grant | Denied:
-    """Ask every authenticator of the channel, wherever it looks for the tokens of handshakes."""
+    """Ask every authenticator of the channel, wherever it takes the tokens of handshakes from."""
     engine, channel = session.engine, session.channel
     outcome = Denied("no authenticator takes this token")
     request = Request(
@@ -63,14 +63,14 @@ async def verify_renewal(session: Session, token: str) -> Grant | Denied:
 
 
 async def revise(session: Session, before: ChannelPlan) -> None:
-    """A reload gave a connection another plan of its channel than `before`."""
+    """Apply a reload to a connection whose channel's plan was `before`."""
     if not session.is_in(State.OPEN):
         return
     try:
         await _revise(session, before, "reloaded", asks_hook=False)
     except (
         Exception
-    ):  # the broker is away, or a hook failed: what cannot be made right here starts again
+    ):  # the broker is away or a hook failed: what cannot be put right here starts over
         session.disconnect(CloseCode.SERVICE_RESTART, "the channel has changed", reconnect=True)
         raise
 
@@ -113,7 +113,7 @@ async def _may_stay(session: Session, room: str, *, asks_hook: bool) -> bool:
 async def _revise_presence(
     session: Session, before: PresencePlan | None, stayed: list[Topic]
 ) -> None:
-    """Count it where it is counted now, and no more where it was; `stayed` are the rooms that it did not just join."""
+    """Count it where the new plan says, and no longer where the old one did; `stayed` are the rooms that it did not just join."""
     now, hub = session.channel.presence, session.engine.hub
     everyone = Topic("channel", session.channel.name, "")
     if before is not None and (now is None or now.scope != before.scope):

@@ -1,4 +1,4 @@
-"""A connection in rooms: joining with what was missed and who is there, leaving, and being counted present."""
+"""A connection's rooms: joining (what was missed, who is there), leaving, and presence."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,14 +26,14 @@ FRAMES_AT_ONCE: Final = 500
 
 
 def wanted(session: Session) -> list[str] | None:
-    """The rooms that `rooms.join` gives a connection now; None where one has no name, and the connection is closed."""
+    """The rooms that `rooms.join` gives a connection now; None if one has no valid name, and then the connection is closed."""
     rendered = [template(session, {}) for template in session.channel.join]
     most = session.channel.limits.rooms_per_connection
     names: dict[str, None] = {}
     for room in _named(rendered):
         names[room] = None
         if len(names) > most:
-            break  # a token may list more than there is time to look at
+            break  # a token may list more rooms than there is time for
     for room in names:
         if not is_room_name(room):
             session.refuse(
@@ -53,14 +53,14 @@ def wanted(session: Session) -> list[str] | None:
 def _named(rendered: list[object]) -> Iterator[str]:
     for room in rendered:
         if isinstance(room, list):
-            # Of a list in a token, what cannot be a name is skipped: the others are not to lose theirs for it.
+            # Entries of a token's list that cannot be names are skipped, so that the valid ones still work.
             yield from filter(is_room_name, map(room_name, room))
         elif room is not MISSING:
             yield room_name(str(room))
 
 
 async def put(session: Session, room: str) -> None:
-    """Put a connection into a room, as a hook or the control API may; the client is told by `subscribed`.
+    """Put a connection into a room for a hook or the control API, and tell the client by `subscribed`.
 
     Raises:
         ValueError: it is not a valid room name.
@@ -73,7 +73,7 @@ async def put(session: Session, room: str) -> None:
     session.note_origin(room, Origin.PUT)
     await join(session, room, None, asked=True)
     if session.is_in(State.CLOSED):
-        # It went while the broker was asked: nobody else would take it out again.
+        # It ended while the broker was asked, and nobody else would take it out again.
         await leave(session, room, None)
 
 
@@ -85,7 +85,7 @@ async def join(
     asked: bool,
     id: str | int | None = None,
 ) -> None:
-    """Put a connection into a room: say so when `asked`, send what it missed, and who is there.
+    """Put a connection into a room: confirm it if `asked`, then send what it missed and who is there.
 
     Raises:
         BrokerUnavailable: it is not in the room.
@@ -107,7 +107,7 @@ async def join(
         try:
             await enter(session, topic, channel.presence)
         except Exception:
-            # It may have been counted in or not; that it leaves is right in either case.
+            # It may or may not have been counted; leaving is right in either case.
             with suppress(BrokerUnavailable):
                 await hub.leave(session, topic, channel.presence)
             if observer is not None:
@@ -144,29 +144,29 @@ async def _join_with_history(
 
 
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
-    """Count a connection in a topic's presence and tell it who is there."""
+    """Count a connection in a topic's presence, and tell it who is there."""
     await update(session, topic, plan)
     await resolved(session.peer.ready())
     session.peer.send(await session.engine.hub.presence.state(topic))
 
 
 async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
-    """Show a connection's user in a topic's presence as the plan and the claims say now."""
+    """Update how a connection's user is shown in a topic's presence, from the current plan and claims."""
     info = plan.info(session, {}) if session.user_id is not None else {}
-    # What cannot be shown must not be counted: everybody's list would fail with it.
+    # Who cannot be shown must not be counted, or everybody's list would fail.
     encode(dict(info))
     await session.engine.hub.enter_presence(session, topic, info)
 
 
 async def share_turn(session: Session, done: int, at_once: int = AT_ONCE) -> None:
-    """Let others have a turn, if this connection has done as much as it may in one (join a room, say); `done`: so far."""
+    """Give others a turn once this connection has `done` as many things (joins, say) as one turn allows."""
     if done and not done % at_once:
         await yield_to_task()
         await session.engine.runtime.give_way()
 
 
 async def leave_most(session: Session) -> None:
-    """Take a connection that has ended out of all its rooms but the last few, which are left in one turn."""
+    """Take a connection that has ended out of its rooms, except for the last few, which can be left in a single turn."""
     channel, engine = session.channel, session.engine
     while len(session.rooms) > AT_ONCE:
         for topic in list(islice(session.rooms.values(), AT_ONCE)):
@@ -199,5 +199,5 @@ async def leave(
     if channel.on_unsubscribe is not None:
         try:
             await call_hook(session, channel.on_unsubscribe, room)
-        except Exception as error:  # it cannot refuse, and the client's frame has been answered
+        except Exception as error:  # it has no say, and the client's frame has been answered
             refuse_for(session, error, None)

@@ -1,4 +1,4 @@
-"""From an accepted message to publications: requirements, the hook, what is emitted, and where it goes.
+"""From an accepted message to publications: requirements, the hook, the emitted frame, and its targets.
 
 A message with one target, no hook and no `require` takes `route_one`: no coroutine, no list. Everything else takes
 `deliver_message`. All targets are worked out before the first is published, so a refused one publishes nothing.
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class BadEmit(Exception):
-    """What a message emits does not satisfy the event that it claims to be: a mistake in hook or config."""
+    """What a message emits violates the schema of its event: a mistake in a hook or in the configuration."""
 
 
 # Not frozen: a frozen value of six fields takes 0.6 µs longer to make, and every routed message makes one.
@@ -72,7 +72,7 @@ def route_one(
 def finish_later(
     session: Session, message: MessagePlan, later: Awaitable[object], id: str | int | None
 ) -> Pending[None] | Continuation:
-    """The broker did not answer at once: what is to be done when it does."""
+    """Go on when the broker, which did not answer at once, does."""
     if hasattr(later, "then"):
         return Continuation(cast("Promise", later), partial(_finish, session, message, id))
     return Pending(_wait_and_finish(session, message, later, id))
@@ -99,7 +99,7 @@ async def _wait_and_finish(
 
 
 def accepted(session: Session, message: MessagePlan, id: str | int | None) -> None:
-    """Count a message that was routed, and acknowledge it where it has an `id`."""
+    """Count a message that was routed, and acknowledge it if it has an `id`."""
     message.counted(session.transport).accepted += 1
     note = _deprecation(session, message) if message.deprecated is not None else None
     if id is not None:
@@ -112,7 +112,7 @@ def acknowledge(
     id: str | int | None,
     fate: Literal["held", "repeated"],
 ) -> None:
-    """Count a message that was not routed, and tell its sender why where it has an `id`."""
+    """Count a message that was not routed, and tell its sender why if it has an `id`."""
     if fate == "held":
         message.counted(session.transport).held += 1
     else:
@@ -122,7 +122,7 @@ def acknowledge(
 
 
 def _deprecation(session: Session, message: MessagePlan) -> Frame | None:
-    """What is said once a connection of a deprecated type that it sends."""
+    """The deprecation notice for a type, once per connection."""
     told = session.told
     if told is None:
         told = session.told = set()
@@ -148,7 +148,7 @@ async def deliver_message(
 ) -> None:
     """Check what the message requires, call its hook, publish to every target, acknowledge.
 
-    A key `once` is taken with the first publication; where somebody has it by now, nothing is published.
+    A key `once` is taken with the first publication. If it has been taken meanwhile, nothing is published.
     """
     try:
         check_require(session, message, frame)
@@ -205,7 +205,7 @@ async def _call_message_hook(
 
 
 def _reason_against(message: MessagePlan, result: object) -> str | None:
-    """Why what a hook returned cannot be routed in the message's place, in words for its author."""
+    """Why what a hook returned cannot replace the message, worded for the hook's author; empty if it can."""
     if not isinstance(result, Mapping):
         return f"the result is of type {type(result).__name__}, not a mapping or None"
     kind = result.get("type", message.type)
@@ -240,7 +240,7 @@ def _copy(value: Any) -> Any:
 
 
 def room_of(session: Session, message: MessagePlan, frame: Frame) -> Topic | None:
-    """The topic of the first room that a message goes to; None where it goes to none.
+    """The topic of the first room that a message goes to; None if it goes to none.
 
     Raises:
         Forbidden: its sender may not send there.
@@ -262,7 +262,7 @@ def _set_room(session: Session, message: MessagePlan, frame: Frame) -> None:
 async def _publish_all(
     session: Session, message: MessagePlan, frame: Frame, once: Once | None
 ) -> bool:
-    """Publish to every target; True where something waits for its time."""
+    """Publish to every target; True if something has to wait for its time."""
     publications = [
         publication
         for target in message.targets
@@ -277,7 +277,7 @@ async def _publish_all(
                 is_held |= await _publish(session, publication.topic, publication, once)
                 once = None
             except BrokerUnavailable as error:
-                # To some of its targets it went: to send it again may deliver it twice.
+                # It reached some of its targets, so sending it again may deliver it twice.
                 unknown = is_routed or error.is_unknown
                 raise BrokerUnavailable(error.retry_after, is_unknown=unknown) from None
         is_routed = True
@@ -289,7 +289,7 @@ async def _publish_all(
 async def _publish(
     session: Session, topic: Topic, publication: _Publication, once: Once | None
 ) -> bool:
-    """Publish to one topic; True where it waits, and goes by itself when its time comes."""
+    """Publish to one topic; True if the frame waits, and goes out by itself when its time comes."""
     hub, placing = session.engine.hub, publication.placing
     payload, keep, skip = publication.payload, publication.keep, publication.skip
     if placing is None or placing.conflated is None:
@@ -302,7 +302,7 @@ async def _publish(
 
 
 def key_of(session: Session, message: MessagePlan, frame: Frame) -> str:
-    """What a message is about, as its `key` says; empty without one."""
+    """What a message is about, according to its `key`; empty without one."""
     if message.key is None:
         return ""
     value = message.key(session, frame)
@@ -349,10 +349,10 @@ def emitted(
     room: str | None,
     channel: str | None = None,
 ) -> bytes:
-    """The frame as it is delivered, in a `room` that keeps history, or to another `channel`.
+    """The frame as it is delivered: in a `room` that keeps history, or to another `channel`.
 
     Raises:
-        Exception: it is not what its event's schema, or the other channel, takes.
+        Exception: its event's schema, or the other channel, refuses it.
     """
     emit = message.emit
     if emit is not None:
@@ -362,7 +362,7 @@ def emitted(
         for field, template in message.stamps:
             value = template(session, frame)
             if value is MISSING:
-                out.pop(field, None)  # what the client wrote there is not the stamp
+                out.pop(field, None)  # a client cannot forge a stamp
             else:
                 out[field] = value
     if message.out is not None:
@@ -374,6 +374,6 @@ def emitted(
     if room is not None:
         out["room"] = room
     if session.channel.history is not None or room is not None:
-        # A client takes it for its place in the room's history; the broker adds the true one.
+        # Clients read it as the place in the room's history; the broker adds the true one.
         out.pop("pos", None)
     return encode(out)

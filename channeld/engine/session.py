@@ -1,4 +1,4 @@
-"""One connection's state and voice: what is known of it, and how it is spoken to.
+"""One connection: what is known about it, and everything it is sent.
 
     state            what is accepted                                    goes to
     NEW              nothing                                             AUTHENTICATING, OPENING, CLOSED
@@ -7,8 +7,7 @@
     OPEN             every frame                                         ENDING, CLOSED
     ENDING           nothing: a Close frame is on its way                CLOSED
 
-What comes from the client is taken in `receive.py`, by a subclass: the floors between use what is here, and nothing
-here knows of them. A session is also the `Scope` in which templates are rendered.
+`receive.py` handles what comes from the client, in a subclass. The modules in between use this one, and it knows none of them. A session is also the `Scope` in which templates are rendered.
 """
 
 import enum
@@ -35,7 +34,7 @@ from channeld.timers import Timer
 
 __all__ = ["NO_FIELDS", "HeldStates", "Origin", "Session", "State", "is_id"]
 
-# Errors that are the server's own, or that have a limit of their own, are not counted against a client.
+# Not counted against a client: errors of the server's own, and those that have a limit of their own.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
 
 
@@ -58,7 +57,7 @@ class Origin(enum.Enum):
 
 
 class HeldStates:
-    """Presence states that a connection has set and nobody has been told yet, by topic; and their rate (`showing.py`)."""
+    """Presence states that a connection has set and that have not been published yet, by topic, and their rate (`showing.py`)."""
 
     __slots__ = ("arrival", "states", "timer")
 
@@ -137,13 +136,13 @@ class Session:
         self.in_flight: InFlight | None = None
         self.connection_id = engine.runtime.random_id()
         self.user_id: str | None = None
-        # The last few error frames: when (Unix seconds), and which code. For people who ask what is wrong with a client.
+        # The last few error frames, as (Unix seconds, code), for operators who ask what is wrong with a client.
         self.refusals: tuple[tuple[float, str], ...] = ()
         self.claims: Mapping[str, Any] = NO_CLAIMS
         self.expires: float | None = None
         self.ends: float | None = None
         self.rooms: dict[str, Topic] = {}
-        # Of the rooms that it is in for another reason than `rooms.join`.
+        # Of the rooms that it is in for a reason other than `rooms.join`.
         self.origins: dict[str, Origin] | None = None
         # `home` is the channel's one `join` room; `room` the one that a frame is being routed to.
         self.home: str | None = None
@@ -152,7 +151,7 @@ class Session:
         self.store: dict[str, Any] | None = None
         self.timer: Timer | None = None
         self.connect_called = False
-        # One entry for each of its hooks that still runs in a worker thread.
+        # One entry for each hook that still runs in a worker thread for it.
         self.threads: list[None] | None = None
         self.chores: deque[Coroutine[Any, Any, None]] | None = None
         self.message_arrival = self.error_arrival = 0.0
@@ -163,13 +162,13 @@ class Session:
         self.flood: Flood | None = None
         self.held_state: HeldStates | None = None
         self.held: Held | None = None
-        self.told: set[str] | None = None  # the deprecated types that it was told of
+        self.told: set[str] | None = None  # deprecated types that it has been told about
         self.opened_at = 0.0
-        # Seconds after which it was asked to come back, where it was sent away to do that.
+        # After how many seconds it was asked to come back, if it was sent away.
         self.away: float | None = None
 
     def is_in(self, *states: State) -> bool:
-        """Whether it is in one of these states; it may change over everything that waits."""
+        """Whether it is in one of these states. Ask again after every wait."""
         return self.state in states
 
     @property
@@ -178,24 +177,24 @@ class Session:
         return self.channel.limits
 
     def note_origin(self, room: str, origin: Origin) -> None:
-        """It is put into a room for another reason than `rooms.join`."""
+        """Record that it is put into a room for a reason other than `rooms.join`."""
         if self.origins is None:
             self.origins = {}
         self.origins[room] = origin
 
     def rooms_of(self, origin: Origin) -> int:
-        """How many rooms it is in for this reason."""
+        """The number of rooms that it is in for this reason."""
         known = self.origins or {}
         return sum(known[room] is origin and room in self.rooms for room in known)
 
     def forget_origin(self, room: str) -> None:
-        """It has left a room. Idempotent."""
+        """Record that it has left a room. Idempotent."""
         if self.origins is not None:
             self.origins.pop(room, None)
 
     @property
     def account(self) -> AccountKey:
-        """Where what it uses up is written down."""
+        """The account that is charged for what it uses up."""
         return (self.channel.name, self.user_id, "" if self.user_id is not None else self.address)
 
     # -------------------------------------------------------------------------------------------------- answers
@@ -211,12 +210,12 @@ class Session:
         self.give(encode(frame))
 
     def give(self, answer: bytes) -> None:
-        """Send an answer's JSON to where answers go, behind those that are still to come."""
+        """Send an answer, as JSON, after those that are still to come."""
         if self.in_flight is None or not self.in_flight.holds(answer):
             (self.respond or self.peer.send)(answer)
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
-        """Give answers, as JSON, to this instead of the peer: a client that sends by POST gets them there."""
+        """Send answers, as JSON, here instead of to the peer: a client that POSTs gets them in the response."""
         self.respond = to
 
     def refuse(
@@ -228,9 +227,9 @@ class Session:
     ) -> None:
         """Send an error frame with these fields, and count it: too many end the connection with 4429.
 
-        A field that has the name of one of the frame's own is left out.
+        A field with the name of one of the frame's own is left out.
         """
-        # What is in flight is answered also where the connection is about to be closed.
+        # What is in flight is answered even if the connection is about to be closed.
         if self.state is State.CLOSED or (self.state is State.ENDING and not self.in_flight):
             return
         frame: Frame = {"type": "error", "code": code, "message": message}
@@ -258,7 +257,7 @@ class Session:
             self.error_arrival = arrival
 
     def refuse_text(self, bad: BadFrame) -> None:
-        """Send INVALID_JSON, with the `id` where one could be read."""
+        """Send INVALID_JSON, with the `id` if it could be read."""
         self.refuse(ErrorCode.INVALID_JSON, bad.message, bad.id if is_id(bad.id) else None)
 
     def refuse_message(self, violations: list[Violation], id: str | int | None) -> None:
@@ -273,7 +272,7 @@ class Session:
         self.refuse_message([Violation("/id", text, "type")], None)
 
     def fail(self, id: str | int | None, ref: str | None = None) -> None:
-        """Send INTERNAL_ERROR. Without a `ref` it is our own bug, and is logged here."""
+        """Send INTERNAL_ERROR. Without a `ref` it is a bug of our own, and is logged here."""
         if ref is None:
             ref = self.engine.runtime.random_id()
             log("internal_error", ref=ref, connection=self.connection_id, exc_info=True)
@@ -281,7 +280,7 @@ class Session:
         self.refuse(ErrorCode.INTERNAL_ERROR, text, id, {"ref": ref})
 
     def retire(self) -> None:
-        """Close since the connection is as old as `server.connection_age` allows; the client comes back within a second."""
+        """Close because the connection has reached `server.connection_age`; the client comes back within a second."""
         retry_after = round(self.engine.runtime.random() * 0.999, 3)
         reason = "this connection is old enough"
         self.disconnect(CloseCode.SERVICE_RESTART, reason, reconnect=True, retry_after=retry_after)
@@ -289,9 +288,9 @@ class Session:
     def disconnect(
         self, code: int, reason: str, *, reconnect: bool, retry_after: float | None = None
     ) -> None:
-        """Close for a reason of the server's own, said in a `disconnect` frame first.
+        """Close for a reason of the server's own, after a `disconnect` frame that names it.
 
-        What the broker has been given is answered before that, for at most a second, unless the client takes nothing.
+        Publications under way are answered first, for at most a second, unless the client has stopped reading.
         """
         if self.state in (State.ENDING, State.CLOSED):
             return
@@ -319,11 +318,11 @@ class Session:
             self.end(code, reason)
 
     def too_slow(self) -> None:
-        """More waits for it than may, behind a recovery that it does not take."""
+        """Close because too much waits behind a recovery that the client does not read."""
         self.disconnect(CloseCode.TOO_SLOW, "too slow", reconnect=True)
 
     def end(self, code: int, reason: str = "") -> None:
-        """Close the connection; nothing that still comes from the client is read."""
+        """Close the connection. Whatever the client still sends is not read."""
         if self.state is not State.CLOSED:
             self.state = State.ENDING
         self.peer.close(int(code), reason)
@@ -331,7 +330,7 @@ class Session:
     # -------------------------------------------------------------------------------------------------- verbs
 
     def perform(self, verb: Coroutine[Any, Any, None]) -> None:
-        """Run a verb of a sync hook at once as far as it goes, or after those that still wait: they keep their order.
+        """Run a verb of a sync hook: at once as far as it can, or behind those that still wait, so that they keep their order.
 
         Raises:
             Exception: what it raised before it had to wait.
@@ -366,7 +365,7 @@ def _query_of(channel: ChannelPlan, request: Request) -> Mapping[str, Json]:
     if channel.read_query is None:
         return NO_QUERY
     found = channel.read_query(request.query)
-    # A handshake with a bad query is refused before there is a session.
+    # A handshake with a bad query is refused before a session exists.
     return NO_QUERY if isinstance(found, str) else found
 
 
@@ -375,7 +374,7 @@ NO_CLAIMS: Mapping[str, Any] = {}
 
 
 def is_id(id: object) -> bool:
-    """Whether an answer can repeat it: a string of 1 to 64 characters, or an integer."""
+    """Whether it is an `id` that an answer can repeat: a string of 1 to 64 characters, or an integer."""
     if type(id) is str:
         return 1 <= len(id) <= 64
     return type(id) is int
