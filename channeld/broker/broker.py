@@ -391,8 +391,10 @@ class Networked(Broker, Protocol):
     def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
         """Leave what a connection has used up to the next one of its account: seconds until each is full again."""
 
-    def redeem(self, account: str) -> Later[Mapping[str, float]]:
-        """Take over the largest debt of an account that nobody has taken over, as it is now."""
+    def redeem(
+        self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
+    ) -> Later[Mapping[str, float]]:
+        """Take over the largest debt of an account that nobody has taken over, as it is now. `told` gets it as well: no task need wait."""
 
     @property
     def healthy(self) -> bool:

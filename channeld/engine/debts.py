@@ -7,13 +7,13 @@ not be left there stays on this node, in `Budgets`.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from channeld.broker.broker import BrokerUnavailable, Later
+from channeld.broker.broker import BrokerUnavailable
 from channeld.engine.budgets import Debt
 from channeld.engine.floods import Flood
 from channeld.engine.session import Session, State
-from channeld.later import resolved, start
 
 __all__ = ["account_of", "leave_debt", "limits_of", "take_over_debt"]
 
@@ -44,23 +44,19 @@ def take_over_debt(session: Session) -> None:
     if engine.shared is None:
         return
     with suppress(BrokerUnavailable):
-        rest = start(_take_over_from_nodes(session, engine.shared.redeem(limits_of(session))))
-        if rest is not None:
-            engine.runtime.spawn(rest)
+        engine.shared.redeem(limits_of(session), partial(_take_over_from_nodes, session))
 
 
-async def _take_over_from_nodes(session: Session, later: Later[Mapping[str, float]]) -> None:
-    with suppress(BrokerUnavailable):
-        left = await resolved(later)
-        if not left:
-            return
-        now = session.engine.runtime.clock.monotonic()
-        messages, errors, flood = (now + left.get(limit, 0.0) for limit in LIMITS)
-        debt = Debt(messages, errors, flood)
-        if session.state is State.CLOSED:
-            _leave_limits(session, debt, now)
-        else:
-            _begin_with(session, debt, now)
+def _take_over_from_nodes(session: Session, left: Mapping[str, float]) -> None:
+    if not left:
+        return
+    now = session.engine.runtime.clock.monotonic()
+    messages, errors, flood = (now + left.get(limit, 0.0) for limit in LIMITS)
+    debt = Debt(messages, errors, flood)
+    if session.state is State.CLOSED:
+        _leave_limits(session, debt, now)
+    else:
+        _begin_with(session, debt, now)
 
 
 def _begin_with(session: Session, debt: Debt, now: float) -> None:

@@ -19,7 +19,7 @@ from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Session, State
 from channeld.engine.showing import drop_held
 from channeld.hooks import Reject
-from channeld.later import yield_to_task
+from channeld.later import Later, resolved, yield_to_task
 from channeld.plan.plan import Hook
 from channeld.plan.requires import unmet
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -114,14 +114,14 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
     wanted = rooms.wanted(session)
     if wanted is None:
         return
-    await _attach(session)
+    heard = await _attach(session)
     session.connect_called = True
     afterwards: list[Callable[[], Awaitable[None]]] = []
     if channel.connect is not None and not await call_connect(session, channel.connect, afterwards):
         return
     if engine.observer is not None and session.is_in(State.OPENING):
         engine.observer.connected(session)
-    await _join_rooms(session, wanted)
+    await _join_rooms(session, wanted, heard)
     for publish in afterwards:
         await publish()
     if session.is_in(State.OPENING):
@@ -133,18 +133,20 @@ async def _admit(session: Session, grant: Grant | None, id: str | int | None) ->
     return
 
 
-async def _attach(session: Session) -> None:
+async def _attach(session: Session) -> list[Later[None]]:
+    """Let it hear; what is to be waited for until it hears other nodes."""
     engine, channel, user = session.engine, session.channel, session.user_id
     take_over_debt(session)
     most = channel.limits.connections_per_user
     if most is not None and user is not None:
         engine.replace_oldest(channel.name, user, most)
-    await engine.hub.attach(session, channel.name)
+    heard = await engine.hub.attach(session, channel.name)
     if session.transport != "websocket":
         engine.over_http.add(session)
     if most is not None and user is not None:
         # Only after it can be found itself: if two come at once on two nodes, each then sees the other.
         engine.cluster.replace_oldest(channel.name, user, most)
+    return heard
 
 
 async def call_connect(
@@ -172,7 +174,7 @@ async def call_connect(
     return True
 
 
-async def _join_rooms(session: Session, wanted: list[str]) -> None:
+async def _join_rooms(session: Session, wanted: list[str], heard: list[Later[None]]) -> None:
     channel = session.channel
     text = session.request.query.get("since") if session.request is not None else None
     since = since_of(text, wanted)
@@ -183,6 +185,9 @@ async def _join_rooms(session: Session, wanted: list[str]) -> None:
     presence = channel.presence
     if presence is not None and presence.scope == "channel" and session.is_in(State.OPENING):
         await rooms.enter(session, Topic("channel", channel.name, ""), presence)
+    # Asked for before the rooms, so that it rarely takes longer.
+    for later in heard:
+        await resolved(later)
 
 
 # --------------------------------------------------------------------------------------------------- token's end

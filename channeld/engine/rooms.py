@@ -5,11 +5,11 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.broker import BrokerUnavailable, History, Page, Position, Topic
 from channeld.engine.errors import refuse_for
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.session import Origin, Session, State
-from channeld.hub.hub import with_position
+from channeld.hub.hub import Catching, Info, with_position
 from channeld.later import resolved, yield_to_task
 from channeld.plan.plan import MISSING, PresencePlan
 from channeld.protocol.codes import CloseCode, ErrorCode
@@ -92,22 +92,27 @@ async def join(
     """
     channel, hub = session.channel, session.engine.hub
     topic = hub.shared(Topic("room", channel.name, room))
-    is_new = room not in session.rooms
+    is_new, presence = room not in session.rooms, channel.presence
+    counts = is_new and presence is not None and presence.scope == "room"
+    info = _info(session, presence) if counts and presence is not None else None
     if channel.history is None:
-        await hub.join(session, topic)
+        await hub.join(session, topic, info)
         if asked:
             lost = {"recovered": False} if since is not None else {}
             session.answer({"type": "subscribed", "room": room, **lost}, id)
     else:
-        await _join_with_history(session, topic, channel.history, since, asked, id)
+        position = Position.parse(since) if since is not None else None
+        catching = await hub.join_with_history(session, topic, channel.history, position, info)
+        if asked:
+            session.answer(_subscribed(topic, channel.history, catching.page, since), id)
+        await _catch_up(session, catching)
     observer = session.engine.observer
     if is_new and observer is not None and room in session.rooms:
         observer.joined(session, topic)
-    if is_new and channel.presence is not None and channel.presence.scope == "room":
+    if info is not None:
         try:
-            await enter(session, topic, channel.presence)
+            await _show_state(session, topic)
         except Exception:
-            # It may or may not have been counted; leaving is right in either case.
             with suppress(BrokerUnavailable):
                 await hub.leave(session, topic, channel.presence)
             if observer is not None:
@@ -117,25 +122,17 @@ async def join(
             raise
 
 
-async def _join_with_history(
-    session: Session,
-    topic: Topic,
-    keep: History,
-    since: str | None,
-    asked: bool,
-    id: str | int | None,
-) -> None:
-    position = Position.parse(since) if since is not None else None
-    catching = await session.engine.hub.join_with_history(session, topic, keep, position)
-    page = catching.page
-    if asked:
-        frame: Frame = {"type": "subscribed", "room": topic.name, "pos": str(page.top)}
-        if since is not None:
-            frame["recovered"] = page.recovered and position is not None
-        if keep.replay and not frame.get("recovered"):
-            frame["replayed"] = len(page.frames)
-        session.answer(frame, id)
-    for done, kept in enumerate(page.frames):
+def _subscribed(topic: Topic, keep: History, page: Page, since: str | None) -> Frame:
+    frame: Frame = {"type": "subscribed", "room": topic.name, "pos": str(page.top)}
+    if since is not None:
+        frame["recovered"] = page.recovered and Position.parse(since) is not None
+    if keep.replay and not frame.get("recovered"):
+        frame["replayed"] = len(page.frames)
+    return frame
+
+
+async def _catch_up(session: Session, catching: Catching) -> None:
+    for done, kept in enumerate(catching.page.frames):
         await share_turn(session, done, FRAMES_AT_ONCE)
         await resolved(session.peer.ready())
         session.peer.send(with_position(kept.payload, kept.position))
@@ -146,16 +143,24 @@ async def _join_with_history(
 async def enter(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Count a connection in a topic's presence, and tell it who is there."""
     await update(session, topic, plan)
-    await resolved(session.peer.ready())
-    session.peer.send(await session.engine.hub.presence.state(topic))
+    await _show_state(session, topic)
 
 
 async def update(session: Session, topic: Topic, plan: PresencePlan) -> None:
     """Update how a connection's user is shown in a topic's presence, from the current plan and claims."""
+    await session.engine.hub.enter_presence(session, topic, _info(session, plan))
+
+
+def _info(session: Session, plan: PresencePlan) -> Info:
     info = plan.info(session, {}) if session.user_id is not None else {}
     # Who cannot be shown must not be counted, or everybody's list would fail.
     encode(dict(info))
-    await session.engine.hub.enter_presence(session, topic, info)
+    return info
+
+
+async def _show_state(session: Session, topic: Topic) -> None:
+    await resolved(session.peer.ready())
+    session.peer.send(await session.engine.hub.presence.state(topic))
 
 
 async def share_turn(session: Session, done: int, at_once: int = AT_ONCE) -> None:

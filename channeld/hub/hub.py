@@ -5,7 +5,7 @@ come through `deliver`, also those that started on this node, so there is one wa
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -27,13 +27,17 @@ from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
 from channeld.hub.rooms import CatchingUp, Member, Room
-from channeld.later import Later, resolved
+from channeld.later import Later, Pending, resolved, start, yield_to_task
 from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import encode
 from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
-__all__ = ["Catching", "Holder", "Hub", "HubStatistics", "with_position"]
+__all__ = ["Catching", "Holder", "Hub", "HubStatistics", "Info", "with_position"]
+
+T = TypeVar("T")
+Info: TypeAlias = Mapping[str, Any]
+"""What is shown of a user in presence."""
 
 
 @attrs.frozen(slots=True)
@@ -100,33 +104,52 @@ class Hub:
 
     # ------------------------------------------------------------------------------------------------ members
 
-    async def attach(self, member: Member, channel: str) -> None:
-        """Let a member hear its channel, everyone's channel, and its user."""
+    async def attach(self, member: Member, channel: str) -> list[Later[None]]:
+        """Let a member hear its channel, everyone's channel, and its user.
+
+        Returns:
+            What is to be waited for until it hears what other nodes say. It was asked for: all that is asked next comes behind.
+        """
         self._peers[member.connection_id] = member.peer
         topics = _own_topics(member, channel)
         for topic in topics:
             self._seat(topic, member)
-        # All are asked for before the first answer is waited for.
-        promises = [await self._ask_for(topic) for topic in topics]
-        for promise in promises:
-            await resolved(promise)
+        return [await self._ask_for(topic) for topic in topics]
 
     def shared(self, topic: Topic) -> Topic:
         """The topic as its room has it, so that members do not hold one each."""
         room = self._rooms.get(topic)
         return room.topic if room is not None else topic
 
-    async def join(self, member: Member, topic: Topic) -> None:
-        """Put a member into a room that keeps no history. Idempotent."""
-        if topic.name not in member.rooms:
-            member.rooms[topic.name] = topic
-            self._seat(topic, member)
-            await self._subscribe(topic)
+    async def join(self, member: Member, topic: Topic, info: Info | None = None) -> None:
+        """Put a member into a room that keeps no history, and with an `info` into its presence. Idempotent.
+
+        Raises:
+            BrokerUnavailable: it is not in the room.
+        """
+        if topic.name in member.rooms:
+            return
+        member.rooms[topic.name] = topic
+        self._seat(topic, member)
+        is_done = False
+        try:
+            await self._entered(member, topic, info, await self._ask_for(topic))
+            is_done = True
+        finally:
+            if not is_done:
+                self._put_out(member, topic)
 
     async def join_with_history(
-        self, member: Member, topic: Topic, keep: History, since: Position | None
+        self,
+        member: Member,
+        topic: Topic,
+        keep: History,
+        since: Position | None,
+        info: Info | None = None,
     ) -> "Catching":
         """Put a member into a room that keeps history; what is published from now on waits for `Catching.release`.
+
+        With an `info` into its presence as well. The broker is asked for all of it at once.
 
         Returns:
             What it missed, and the one who holds back the rest until the member has been told.
@@ -149,7 +172,7 @@ class Hub:
             later = self.broker.since(
                 topic, since, self.kept(topic, keep) or keep, keep.most_replayed
             )
-            page = await resolved(later)
+            page = await self._entered(member, topic, info, later)
         finally:
             # The broker is away, or a hook's time was over: what waits must not wait for ever.
             if page is None:
@@ -167,8 +190,28 @@ class Hub:
                 entry.member.peer.send(frame)
             self.level(room, entry)
         else:
-            entry.member.rooms.pop(room.topic.name, None)
-            self._remove(room.topic, entry.member)
+            self._put_out(entry.member, room.topic)
+
+    async def _entered(self, member: Member, topic: Topic, info: Info | None, asked: Later[T]) -> T:
+        """What was asked of the broker; a member is counted in (without an `info` it is not) while that is on its way."""
+        entering: Pending[None] | None = None
+        if info is not None:
+            entering = start(self.enter_presence(member, topic, info))
+        try:
+            answer = await resolved(asked)
+            if entering is not None:
+                await yield_to_task()
+                await entering
+        finally:
+            if entering is not None:
+                entering.close()
+        return answer
+
+    def _put_out(self, member: Member, topic: Topic) -> None:
+        """A member did not get into a room after all."""
+        member.rooms.pop(topic.name, None)
+        self._remove(topic, member)
+        self.presence.withdraw(topic, member)
 
     async def leave(
         self,
@@ -206,7 +249,7 @@ class Hub:
         if failed is not None:
             raise failed
 
-    async def enter_presence(self, member: Member, topic: Topic, info: Mapping[str, Any]) -> None:
+    async def enter_presence(self, member: Member, topic: Topic, info: Info) -> None:
         """Count a member in a topic's presence and tell the others; nothing if it has left meanwhile."""
         inside = topic.kind == "channel" or topic.name in member.rooms
         if inside and member.connection_id in self._peers:

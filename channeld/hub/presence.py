@@ -205,6 +205,10 @@ class Presence:
         else:
             await self._left(topic, user, member.connection_id, lives=True)
 
+    def withdraw(self, topic: Topic, member: Member) -> None:
+        """Count a member out who was not to be counted in; nobody waits for it. Nothing if it was not counted."""
+        self._run(self.leave(topic, None, member))
+
     def _is_here(self, key: tuple[Topic, str], connection: str) -> bool:
         here = self._here.get(key)
         return connection in here if isinstance(here, dict) else here == connection

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-import trio
 
 from channeld.broker.broker import BrokerUnavailable, Bucket
 from channeld.testing import Client, TestApp, running
@@ -51,27 +51,32 @@ async def joined(app: TestApp, user: str, since: str | None = None) -> Client:
 
 @attrs.define
 class Shared:
-    """What nodes share; it answers `waits`, in turn, then 0. What is `held` back comes once that is set."""
+    """What nodes share; it answers `waits`, in turn, then 0. Debts come at once, or (`is_late`) when one of `late` is called."""
 
     waits: list[float | Exception] = attrs.field(factory=list)
     asked: list[Bucket] = attrs.field(factory=list)
     debts: dict[str, Mapping[str, float]] = attrs.field(factory=dict)
     redeemed: list[str] = attrs.field(factory=list)
     is_away: bool = False
-    held: trio.Event | None = None
+    is_late: bool = False
+    late: list[Callable[[], object]] = attrs.field(factory=list)
 
     def owe(self, account: str, debt: Mapping[str, float]) -> None:
         if self.is_away:
             raise BrokerUnavailable
         self.debts[account] = debt
 
-    async def redeem(self, account: str) -> Mapping[str, float]:
+    def redeem(
+        self, account: str, told: Callable[[Mapping[str, float]], object] = lambda _debt: None
+    ) -> Mapping[str, float]:
         self.redeemed.append(account)
         if self.is_away:
             raise BrokerUnavailable
         debt = self.debts.pop(account, {})
-        if self.held is not None:
-            await self.held.wait()
+        if self.is_late:
+            self.late.append(partial(told, debt))
+        else:
+            told(debt)
         return debt
 
     async def spend(self, bucket: Bucket) -> float:

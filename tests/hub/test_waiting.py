@@ -111,6 +111,49 @@ async def test_a_join_that_fails_leaves_the_member_out(kit: WaitingKit) -> None:
     assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
 
 
+async def test_a_join_asks_for_the_page_and_counts_the_member_in_before_either_is_answered(
+    kit: WaitingKit,
+) -> None:
+    ann = await kit.attach("a", "ann")
+    kit.broker.is_slow, kit.broker.slow = True, frozenset({"since", "enter"})
+    kit.broker.asked.clear()
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None, {"n": 1}))
+    await rest()
+    assert (kit.broker.asked, outcome) == (["subscribe", "since", "enter"], [])
+    kit.broker.open()
+    await rest()
+    assert isinstance(outcome[0], Catching)
+    assert [one.info for one in kit.broker.core.present(room("x"))] == [{"n": 1}]
+
+
+@pytest.mark.parametrize("verb", ["since", "enter"])
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_member_who_gets_the_page_alone_or_is_counted_alone_is_out(
+    kit: WaitingKit, verb: str, is_slow: bool
+) -> None:
+    ann = await kit.attach("a", "ann")
+    kit.broker.away_for, kit.broker.is_slow = frozenset({verb}), is_slow
+    outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None, {}))
+    await rest()
+    kit.broker.open()
+    await rest()
+    assert isinstance(outcome[0], BrokerUnavailable)
+    assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
+    left = kit.broker.core.present(room("x"))
+    # Of what a broker did without answering only that knows; here it is asked for what it said it had done.
+    assert left == [] or (verb == "enter" and is_slow)
+
+
+async def test_a_member_who_is_not_counted_is_not_in_a_room_without_history(
+    kit: WaitingKit,
+) -> None:
+    ann = await kit.attach("a", "ann")
+    kit.broker.away_for = frozenset({"enter"})
+    with pytest.raises(BrokerUnavailable):
+        await Pending(kit.hub.join(ann, room("x"), {}))
+    assert (ann.rooms, kit.hub.topics(CHANNEL)) == ({}, [])
+
+
 async def test_a_wish_to_recover_that_fails_leaves_a_member_as_it_was(kit: WaitingKit) -> None:
     ann = await inside(kit, "a")
     kit.broker.is_slow = True

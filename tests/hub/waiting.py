@@ -21,13 +21,14 @@ WAITING = frozenset(
 
 @attrs.define(eq=False)
 class SlowBroker:
-    """The memory broker behind a door. While `is_slow` each verb waits until `open`; while `is_away` it raises.
+    """The memory broker behind a door. While `is_slow` each verb (of `slow`) waits until `open`; while `is_away` it raises.
 
     `away_for` are verbs that raise alone. What is asked is done at once, as by one that answers late.
     """
 
     core: MemoryBroker
     is_slow: bool = False
+    slow: frozenset[str] = WAITING
     is_away: bool = False
     away_for: frozenset[str] = frozenset()
     asked: list[str] = attrs.field(factory=list)
@@ -47,7 +48,7 @@ class SlowBroker:
         self.asked.append(verb)
         if verb != "subscribe" and (self.is_away or verb in self.away_for):
             raise BrokerUnavailable
-        if not self.is_slow:
+        if not self.is_slow or verb not in self.slow:
             return call(*arguments)
         return self._later(verb, self._door, call(*arguments))
 

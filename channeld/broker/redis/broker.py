@@ -38,7 +38,7 @@ from channeld.broker.redis.encoding import Epochs, place
 from channeld.broker.redis.entries import Entries, Leases, read_version
 from channeld.broker.redis.layout import ALONE, Spread
 from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
-from channeld.broker.redis.roster import Listing, Roster, present_page, read_pages
+from channeld.broker.redis.roster import PAGE, Listing, Roster, RosterReading, present_page
 from channeld.broker.redis.server_clock import ServerClock
 from channeld.broker.redis.session import Dialler, Session
 from channeld.broker.redis.single_calls import SingleCalls
@@ -99,14 +99,12 @@ class RedisBroker(SingleCalls):
         self._server_clock = ServerClock()
         # Of this process alone, whatever it is called.
         self._node = secrets.token_hex(8)
-        self._inbox = Inbox(self._names, deliver, self._tell_gap, self._read_roster, self._node)
-        self._leases = Leases(
-            self._names,
-            Entries(self._names),
-            self._tell_lost,
-            self._tell_back,
-            spread,
-        )
+        # The callables may be set after construction, so they are looked up late.
+        gap = lambda *gap: self.on_gap(*gap)  # noqa: E731, PLW0108
+        lost = lambda *lost: self.on_presence_lost(*lost)  # noqa: E731, PLW0108
+        back = lambda *back: self.on_presence_back(*back)  # noqa: E731, PLW0108
+        self._inbox = Inbox(self._names, deliver, gap, self._read_roster, self._node)
+        self._leases = Leases(self._names, Entries(self._names), lost, back, spread)
         self._entries = self._leases.entries
         self._current: Session | None = None
         self._is_sending = self._is_stirred = False
@@ -258,16 +256,26 @@ class RedisBroker(SingleCalls):
     ) -> Answer[None]:
         """Count a connection in a topic's presence; `told` is called if the user was on no node, not even lingering."""
         script = self._entries.enter(topic, user, connection, info)
-        script.read = partial(self._read_change, topic, told)
-        script.answer.on_failure = lambda: self._entries.undo(topic, user, connection)
+        reading: RosterReading | None = None
+        if user and self._current is not None:
+            roster = self._inbox.kept_roster(topic)
+            if roster is not None and roster.needs_reading:
+                # Who joins is told who is there: the same call brings it.
+                reading = self._reading(roster)
+                script.arguments = [*script.arguments, PAGE]
+        script.read = partial(self._read_change, topic, told, reading)
+
+        def undo() -> None:
+            self._entries.undo(topic, user, connection)
+            if reading is not None:
+                reading.give_up()
+
+        script.answer.on_failure = undo
         try:
             self._put(script)
         except BrokerUnavailable:
-            self._entries.undo(topic, user, connection)
+            undo()
             raise
-        if user:
-            # Read only when the answer is here: the first of all needs no reading.
-            self._inbox.keep_roster(topic)
         return script.answer
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
@@ -448,7 +456,10 @@ class RedisBroker(SingleCalls):
     def _send(self) -> None:
         """Send a batch of what waits, unless one is under way: what comes meanwhile makes the next one."""
         session = self._current
-        if self._is_sending or session is None or not session.is_open or not self._outgoing:
+        if session is None:
+            return
+        if self._is_sending or not session.is_open or not self._outgoing:
+            session.flush()
             return
         self._is_sending = True
         opening = (secrets.token_hex(6), TOPS_OUTLIVE * 1000)
@@ -502,33 +513,28 @@ class RedisBroker(SingleCalls):
         started, self._started = self._started, lambda: None
         started()
 
-    # The callables may be set after construction, so they are looked up late.
-
-    def _tell_gap(self, topic: Topic, top: Position | None) -> None:
-        self.on_gap(topic, top)
-
-    def _tell_lost(self, topic: Topic, user: str, version: Position) -> None:
-        self.on_presence_lost(topic, user, version)
-
-    def _tell_back(
-        self, topic: Topic, user: str, info: Mapping[str, Any], version: Position
-    ) -> None:
-        self.on_presence_back(topic, user, info, version)
-
     # What the verbs share.
 
-    def _read_change(self, topic: Topic, told: Told, reply: Reply) -> None:
+    def _read_change(
+        self, topic: Topic, told: Told, reading: RosterReading | None, reply: Reply
+    ) -> None:
         """Tell if its user was the first or the last; what it changed must be in what is shown from now on."""
         is_turnout, *version = reply
+        page = version.pop() if reading is not None else None
         if version:
             self._inbox.require(topic, *version)
-        self._inbox.look(topic)
+        if reading is not None:
+            reading.take(page)
         if is_turnout:
             told(read_version(*version))
 
-    def _read_roster(self, roster: Roster) -> None:
+    def _reading(self, roster: Roster) -> RosterReading:
         put = partial(self._outgoing.put, urgent=True)
-        read_pages(roster, self._names.base, put, self._inbox.deliver_changes)
+        return RosterReading(roster, self._names.base, put, self._inbox.deliver_changes)
+
+    def _read_roster(self, roster: Roster) -> None:
+        if self._current is not None:
+            self._reading(roster).ask()
 
     async def _read_present(self, topic: Topic) -> list[PresenceEntry]:
         found: dict[str, PresenceEntry] = {}
@@ -541,7 +547,7 @@ class RedisBroker(SingleCalls):
         return list(found.values())
 
     def _tell(self, topic: Topic, script: Script, told: Told = tell_nobody) -> Answer[Any]:
-        script.read = partial(self._read_change, topic, told)
+        script.read = partial(self._read_change, topic, told, None)
         # The record says so already: if Redis is not told, only a new session makes the two agree.
         script.answer.on_failure = self._doubt_presence
         self._put(script, urgent=True)

@@ -7,7 +7,7 @@ envelope holds one or more publications of one topic; anyone who can write to Re
 import binascii
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -61,18 +61,20 @@ def topic_key(topic: Topic) -> str:
 class Names:
     """The keys and channels under one prefix."""
 
-    __slots__ = ("base", "state")
+    __slots__ = ("base", "channel", "state")
 
     def __init__(self, prefix: str) -> None:
         self.base = prefix
         self.state = f"{prefix}:state"
+        # A join asks for its topic's half a dozen times.
+        self.channel: Callable[[Topic], bytes] = lru_cache(maxsize=16_384)(self._channel)
 
     @classmethod
     def of_one_slot(cls, prefix: str) -> "Names":
         """Names that all lie in one slot of a cluster: the prefix is their hash tag, unless it has one itself."""
         return cls(prefix if _hash_tag(prefix) else f"{{{prefix}}}")
 
-    def channel(self, topic: Topic) -> bytes:
+    def _channel(self, topic: Topic) -> bytes:
         """The pub/sub channel of a topic."""
         return f"{self.base}:c:{topic_key(topic)}".encode()
 

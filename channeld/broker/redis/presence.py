@@ -66,6 +66,27 @@ local function disown(info, connection)
   end
 end
 
+-- Epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user, info and live
+-- connections, in turn.
+local function page(topic, after, length, known, at)
+  local v = redis.call('HMGET', key('v', topic), 'e', 'v')
+  local epoch, version = v[1] or '', tonumber(v[2] or 0)
+  if known ~= '' and known == epoch and tonumber(at) == version then return {epoch, version, 'same'} end
+  local first = after == '' and '-inf' or '(' .. after
+  local rows = redis.call('ZRANGEBYSCORE', key('o', topic), first, '+inf', 'WITHSCORES', 'LIMIT', 0, length)
+  local out = {epoch, version, #rows == 2 * length and rows[#rows] or ''}
+  for i = 1, #rows, 2 do
+    local user = rows[i]
+    if user ~= '' then
+      local _, live = connections(topic, user)
+      out[#out + 1] = user
+      out[#out + 1] = redis.call('HGET', key('i', topic), user) or '{}'
+      out[#out + 1] = redis.call('SCARD', live)
+    end
+  end
+  return out
+end
+
 local function forget(lease, topic, user, connection)
   local all, live = connections(topic, user)
   if redis.call('SREM', all, lease .. connection) == 0 then return {0} end
@@ -96,9 +117,10 @@ end
 """
 )
 
-# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or ''.
+# KEYS: base, state. ARGV: lease, topic key, user, connection, entry, info, alive, the lease it is taken over from or '', and, if
+# asked for, the length of the first page of those present.
 # The entry is the topic key and a JSON list of kind, channel, name, user, connection: enough to undo it for a node that
-# died. Returns whether the user was not there, then epoch and version if anything changed.
+# died. Returns whether the user was not there, then epoch and version if anything changed, and the page.
 _ENTER = (
     _PRESENCE
     + """
@@ -123,9 +145,10 @@ if user == '' then
   if first then return {1, number(topic, 'a')} end
   return {0}
 end
-local kind = first and 'j' or differs and 'u' or gained ~= 0 and 'n'
-if not kind then return {0} end
-return {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)}
+local kind, out = first and 'j' or differs and 'u' or gained ~= 0 and 'n', {0}
+if kind then out = {first and 1 or 0, tell(kind, topic, user, kind == 'n' and '' or ARGV[6], connection)} end
+if ARGV[9] then out[#out + 1] = page(topic, '', ARGV[9], '', 0) end
+return out
 """
 )
 
@@ -149,30 +172,8 @@ return forget(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 )
 
 # KEYS: base. ARGV: topic key, the order after which the page begins or '', its length, the epoch and version that are
-# known or ''. Returns epoch, version, where the next page begins ('' after the last; 'same': all is as known), then user,
-# info and live connections, in turn.
-_PRESENT = (
-    _PRESENCE
-    + """
-local topic = ARGV[1]
-local v = redis.call('HMGET', key('v', topic), 'e', 'v')
-local epoch, version = v[1] or '', tonumber(v[2] or 0)
-if ARGV[4] ~= '' and ARGV[4] == epoch and tonumber(ARGV[5]) == version then return {epoch, version, 'same'} end
-local after = ARGV[2] == '' and '-inf' or '(' .. ARGV[2]
-local rows = redis.call('ZRANGEBYSCORE', key('o', topic), after, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
-local out = {epoch, version, #rows == 2 * ARGV[3] and rows[#rows] or ''}
-for i = 1, #rows, 2 do
-  local user = rows[i]
-  if user ~= '' then
-    local _, live = connections(topic, user)
-    out[#out + 1] = user
-    out[#out + 1] = redis.call('HGET', key('i', topic), user) or '{}'
-    out[#out + 1] = redis.call('SCARD', live)
-  end
-end
-return out
-"""
-)
+# known or ''.
+_PRESENT = _PRESENCE + "return page(unpack(ARGV))\n"
 
 # KEYS: base. ARGV: topic key. Returns users and live connections.
 _COUNT = (

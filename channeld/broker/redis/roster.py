@@ -25,7 +25,7 @@ from channeld.broker.broker import (
 from channeld.broker.redis.encoding import NumberedChange, topic_key
 from channeld.broker.redis.queue import Argument, Reply, Script
 
-__all__ = ["PAGE", "Listing", "Roster", "present_page", "read_page", "read_pages"]
+__all__ = ["PAGE", "Listing", "Roster", "RosterReading", "present_page", "read_page"]
 
 PAGE = 500
 # More than these while a roster is being read, and it is read again.
@@ -238,27 +238,37 @@ def present_page(base: str, topic: Topic, after: bytes) -> Script:
     return Script("present", (base,), (topic_key(topic), after, PAGE, "", 0), read_page)
 
 
-def read_pages(
-    roster: Roster,
-    base: str,
-    put: Callable[[Script], object],
-    deliver: Callable[[Roster, list[PresenceChange | PresenceMissed]], object],
-) -> None:
-    """Read a roster, from its first page on: `put` sends the calls, and `deliver` gets what comes of the answers."""
-    roster.begin()
-    reading = roster.readings
+@attrs.define(eq=False)
+class RosterReading:
+    """One reading of a roster, from its first page on: `put` sends the calls, and `deliver` gets what comes of the answers."""
 
-    def ask() -> None:
-        script = Script("present", (base,), roster.question(), read, bound=True)
-        script.answer.on_failure = lambda: roster.give_up(BrokerUnavailable())
-        put(script)
+    _roster: Roster
+    _base: str
+    _put: Callable[[Script], object]
+    _deliver: Callable[[Roster, list[PresenceChange | PresenceMissed]], object]
+    _number: int = attrs.field(init=False, default=0)
 
-    def read(reply: Reply) -> None:
-        if roster.readings != reading or not roster.is_reading:
+    def __attrs_post_init__(self) -> None:
+        self._roster.begin()
+        self._number = self._roster.readings
+
+    def ask(self) -> None:
+        """Call for the next page."""
+        question = self._roster.question()
+        script = Script("present", (self._base,), question, self.take, bound=True)
+        script.answer.on_failure = self.give_up
+        self._put(script)
+
+    def take(self, reply: Reply) -> None:
+        """A page has come."""
+        if self._roster.readings != self._number or not self._roster.is_reading:
             return  # it is read again, or nobody wants it any more
-        changes = roster.answer(reply)
-        if roster.is_reading:
-            ask()
-        deliver(roster, changes)
+        changes = self._roster.answer(reply)
+        if self._roster.is_reading:
+            self.ask()
+        self._deliver(self._roster, changes)
 
-    ask()
+    def give_up(self) -> None:
+        """It could not be read: who waits is told."""
+        if self._roster.readings == self._number:
+            self._roster.give_up(BrokerUnavailable())

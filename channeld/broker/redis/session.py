@@ -291,17 +291,20 @@ class Session:
             command.fail(BrokerUnavailable())
 
     def subscribe(self, channels: Sequence[bytes]) -> None:
-        """Ask for channels; each is acknowledged by a push. Does nothing when the session has ended."""
+        """Ask for channels, with the next `flush` or `perform`; each is acknowledged by a push. Nothing when the session has ended."""
         self._tell(self.dialect.subscribe, channels)
 
     def unsubscribe(self, channels: Sequence[bytes]) -> None:
-        """Ask for channels no more. Does nothing when the session has ended."""
+        """Ask for channels no more, with the next `flush` or `perform`. Nothing when the session has ended."""
         self._left.update(channels)
         self._tell(self.dialect.unsubscribe, channels)
 
     def _tell(self, verb: bytes, channels: Sequence[bytes]) -> None:
         for begin in range(0, len(channels), _SUBSCRIBE_AT_ONCE):
             self.connection.tell((verb, *channels[begin : begin + _SUBSCRIBE_AT_ONCE]))
+
+    def flush(self) -> None:
+        """Write what is queued."""
         self.connection.flush()
 
     def listen(

@@ -221,9 +221,11 @@ class ShardedBroker:
         """Leave a debt at the home of its account."""
         return self._home(account).owe(account, debt)
 
-    def redeem(self, account: str) -> Later[Mapping[str, float]]:
+    def redeem(
+        self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
+    ) -> Later[Mapping[str, float]]:
         """Take over a debt from the home of its account."""
-        return self._home(account).redeem(account)
+        return self._home(account).redeem(account, told)
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic of its home; one between nodes of both that carry it."""

@@ -3,7 +3,7 @@
 import abc
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -62,9 +62,18 @@ class SingleCalls(abc.ABC):
         self._put(script)
         return script.answer
 
-    def redeem(self, account: str) -> Answer[Mapping[str, float]]:
-        """Take over the largest debt of an account."""
-        script = Script("redeem", (self._names.debts(account),), (), _read_debt)
+    def redeem(
+        self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
+    ) -> Answer[Mapping[str, float]]:
+        """Take over the largest debt of an account, and tell it."""
+
+        def read(reply: Reply) -> Mapping[str, float]:
+            debt = _read_debt(reply)
+            if told is not None:
+                told(debt)
+            return debt
+
+        script = Script("redeem", (self._names.debts(account),), (), read)
         self._put(script)
         return script.answer
 

@@ -97,22 +97,19 @@ class Inbox:
 
     def roster(self, topic: Topic) -> Roster | None:
         """Who is present in a topic that is wanted, read from now on if it was not; None for one that is not wanted."""
-        self.keep_roster(topic)
-        return self.look(topic)
+        roster = self.kept_roster(topic)
+        if roster is not None and roster.needs_reading:
+            # Behind what was subscribed to: nothing is missed that comes after what is read.
+            self.read_roster(roster)
+        return roster
 
-    def keep_roster(self, topic: Topic) -> None:
-        """Take note of changes of a topic that is wanted."""
+    def kept_roster(self, topic: Topic) -> Roster | None:
+        """The same, and its changes are taken note of from now on; but it is not read."""
         subscription = self._wanted.get(self._names.channel(topic))
-        if subscription is not None and subscription.roster is None:
-            subscription.roster = Roster(topic)
-
-    def look(self, topic: Topic) -> Roster | None:
-        """Who is kept of those present in a topic that is wanted; read now where that has to be."""
-        subscription = self._wanted.get(self._names.channel(topic))
-        if subscription is None or subscription.roster is None:
+        if subscription is None:
             return None
-        if subscription.is_acknowledged and subscription.roster.needs_reading:
-            self.read_roster(subscription.roster)
+        if subscription.roster is None:
+            subscription.roster = Roster(topic)
         return subscription.roster
 
     def require(self, topic: Topic, epoch: bytes, version: int) -> None:
@@ -197,12 +194,7 @@ class Inbox:
         for change in changes:
             self._hand_over(roster.topic, change)
         subscription = self._wanted.get(self._names.channel(roster.topic))
-        if (
-            subscription is not None
-            and subscription.roster is roster
-            and subscription.is_acknowledged
-            and roster.needs_reading
-        ):
+        if subscription is not None and subscription.roster is roster and roster.needs_reading:
             self.read_roster(roster)
 
     async def take_doubtful(self, most: int) -> list[Subscription]:

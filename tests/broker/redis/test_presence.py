@@ -34,6 +34,26 @@ async def test_everybody_at_once_is_first_once(shared_servers: MakeServer, two_n
     assert len(left) == 1
 
 
+async def test_to_enter_brings_who_is_there(shared_servers: MakeServer, two_nodes: Any) -> None:
+    one, two = await two_nodes(shared_servers("valkey").url)
+    for answer in [one.broker.enter(ROOM, f"u{n:03}", "c", {"n": n}) for n in range(600)]:
+        await answer
+    two.broker.subscribe(ROOM)
+    page, entered = two.broker.since(ROOM, None, KEEP), two.broker.enter(ROOM, "v", "d", {})
+    await entered
+    assert page.done
+    # The first five hundred came with it; more are read at once.
+    assert len(await settle(two.broker.present(ROOM))) == 601
+    topic = Topic("room", "lobby", "small")
+    await one.broker.enter(topic, "ann", "c", {"n": 1})
+    two.broker.subscribe(topic)
+    await two.broker.enter(topic, "bob", "d", {})
+    listed = two.broker.present(topic)
+    assert [(one.user, one.info) for one in listed] == [("ann", {"n": 1}), ("bob", {})]
+    await one.broker.leave(topic, "ann", "c")
+    await two.until(lambda: len(two.broker.present(topic)) == 1)
+
+
 async def test_who_comes_is_listed_however_rooms_empty_and_fill(
     shared_servers: MakeServer, two_nodes: Any
 ) -> None:
