@@ -44,6 +44,7 @@ import json
 import math
 import random
 import re
+import selectors
 import ssl
 import time
 import types
@@ -97,6 +98,7 @@ class _PythonWriter:
     types: Types
     _names: Names = attrs.field(init=False)
     _parts: list[str] = attrs.field(factory=list, init=False)
+    _states: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._names = Names()
@@ -111,6 +113,7 @@ class _PythonWriter:
         for name, type in self.types.needed([*self.contract.frame_names(), *params]).items():
             self._define(name, type, self._description(name))
         for channel in self.contract.channels:
+            self._define_state(channel)
             self._parts.extend(self._channel(channel))
         paths = "".join(f"    {c.name!r}: {c.path!r},\n" for c in self.contract.channels)
         self._parts.append(f"PATHS: Final[Mapping[str, str]] = {{\n{paths}}}")
@@ -140,8 +143,10 @@ class _PythonWriter:
                 for param in channel.params
             )
             yield f"{name} = TypedDict(\n    {name!r},\n    {{\n{fields}    }},\n)"
-        pairs = zip(self.contract.channels, names, strict=True)
-        signatures = [_connect(channel, name) for channel, name in pairs]
+        clients = [self._client(channel) for channel in self.contract.channels]
+        yield "\n".join(f"{name}: TypeAlias = {_quoted(shown)}" for name, shown in clients)
+        trios = zip(self.contract.channels, names, clients, strict=True)
+        signatures = [_connect(channel.name, name, client) for channel, name, (client, _) in trios]
         if len(signatures) == 1:
             yield signatures[0] + _CONNECT
         else:
@@ -151,6 +156,20 @@ class _PythonWriter:
                 f"def connect(\n    {loose}, **options: typing.Unpack[Options]\n) -> typing.Any:"
                 + _CONNECT
             )
+
+    def _client(self, channel: ChannelContract) -> tuple[str, str]:
+        """The name of a channel's client, and the types that it has."""
+        state = self._states.get(channel.name, _PLAIN["never"])
+        name = self._names.give(f"{channel.name} client")
+        return name, f"ChannelClient[{channel.send_name}, {channel.receive_name}, {state}]"
+
+    def _define_state(self, channel: ChannelContract) -> None:
+        """What a user may say of itself by presence, where there is such a thing."""
+        for sent in channel.sent:
+            fields = sent.schema.get("properties")
+            if not sent.declared and isinstance(fields, dict) and "set" in fields:
+                name = self._states[channel.name] = self._names.give(f"{channel.name} own state")
+                self._define(name, self.types.of(fields["set"]))
 
     def _unions(self) -> Iterator[str]:
         for channel in self.contract.channels:
@@ -259,11 +278,10 @@ _CONNECT: Final = '''
     return ChannelClient(url, CHANNELS[channel].sends, CHANNELS[channel].once, **options)'''
 
 
-def _connect(channel: ChannelContract, params: str) -> str:
+def _connect(channel: str, params: str, client: str) -> str:
     return (
-        f"def connect(\n    base: str, channel: Literal[{channel.name!r}], params: {params}, "
-        f"**options: typing.Unpack[Options]\n"
-        f') -> "ChannelClient[{channel.send_name}, {channel.receive_name}]":'
+        f"def connect(\n    base: str, channel: Literal[{channel!r}], params: {params}, "
+        f'**options: typing.Unpack[Options]\n) -> "{client}":'
     )
 
 

@@ -120,6 +120,7 @@ class Line:
         self._blocks_upgrades = blocks_upgrades
         self._open: list[socket.socket] = []
         self._whole = True
+        self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -128,6 +129,7 @@ class Line:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                self.accepted += 1
                 if not self._whole:
                     near.close()
                     continue

@@ -44,7 +44,7 @@ def test_javascript_is_what_the_compiler_makes_of_the_typescript() -> None:
 
 
 def test_the_typed_client_is_short() -> None:
-    assert len(client_source("client.ts").splitlines()) < 560
+    assert len(client_source("client.ts").splitlines()) < 580
 
 
 def test_what_is_made_says_so() -> None:
@@ -351,6 +351,40 @@ def test_a_silent_server_is_asked_and_then_left(folder: Path) -> None:
     assert [r["step"] for r in reports[:4]] == ["connecting", "open", "waiting", "connecting"]
     asked = next(report for report in reports if report["step"] == "asked")
     assert asked == {"step": "asked", "sent": [{"type": "ping"}], "closed": 1000}
+
+
+def test_rooms_that_may_not_be_joined_any_more_are_left_in_small_numbers(folder: Path) -> None:
+    text = """
+    const { setTimeout } = globalThis, waits = [];
+    const client = new ChannelClient("ws://x/", quiet);
+    await turn();
+    const first = sockets[0].open(), rooms = [...Array(40).keys()].map(String);
+    for (const room of rooms) {
+      client.subscribe(room);
+      first.say({ type: "subscribed", room, id: first.sent.at(-1).id });
+    }
+    const set = client.setState({ x: 1 }, "39");
+    first.say({ type: "ack", id: first.sent.at(-1).id });
+    await set;
+    first.lose(1006);
+    while (sockets.length < 2) await turn(1);
+    const second = sockets[1].open(), asked = () => second.sent.filter(({ type }) => type === "subscribe");
+    report("at first", { count: asked().length });
+    globalThis.setTimeout = (go, ms) => ms === 50_000 ? waits.push(go) : setTimeout(go, ms);
+    for (const { id } of asked()) second.say({ type: "error", code: "FORBIDDEN", message: "no", id });
+    await turn();
+    report("refused", { count: asked().length, waits: waits.length });
+    for (const go of waits) go();
+    for (const { room, id } of asked().slice(25)) second.say({ type: "subscribed", room, id });
+    await turn();
+    const { room, set: said } = second.sent.at(-1);
+    report("later", { count: asked().length, room, said });
+    client.close();
+    """
+    at_first, refused, later = run(folder, text)
+    assert at_first["count"] == 25
+    assert (refused["count"], refused["waits"]) == (25, 25)
+    assert (later["count"], later["room"], later["said"]) == (40, "39", {"x": 1})
 
 
 def test_rooms_are_joined_again_and_positions_asked_for(folder: Path) -> None:

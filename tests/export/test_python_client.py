@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import textwrap
@@ -217,6 +218,80 @@ def test_many_frames_travel_in_posts_that_the_server_takes(site: Site, run: Run)
     assert program.report("answers") == {"step": "answers", "count": 40, "types": ["ack"]}
 
 
+def test_posts_share_a_connection_for_as_long_as_the_server_keeps_it(
+    site: Site, line: Line, run: Run
+) -> None:
+    program = run(
+        f"""
+        from client import _Http
+        lived = []
+        is_stale = _Http.is_stale
+
+        def note(http):
+            lived.append(not is_stale(http))
+            return not lived[-1]
+
+        _Http.is_stale = note
+        async with connect("ws://127.0.0.1:{line.port}", "lobby", {{}}, **quick) as lobby:
+            await lobby.subscribe("shared")
+            for number in range(5):
+                await lobby.send({{"type": "say", "room": "shared", "text": str(number)}})
+            report("answered", lived=lived)
+        """,
+        "sse",
+    )
+    assert program.report("answered")["lived"] == [True] * 5
+    assert line.accepted == 2  # the stream's, and that of the POSTs
+
+
+def test_a_connection_that_the_server_has_closed_is_not_posted_over(run: Run) -> None:
+    """A server that closes after each POST, and does not say so."""
+    posts = 0
+
+    def talk(near: socket.socket) -> None:
+        nonlocal posts
+        with near:
+            asked = near.recv(65536)
+            if asked.startswith(b"GET"):
+                near.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+                near.sendall(b'data: {"type":"connection","id":"x"}\n\n')
+                near.recv(1)
+                return
+            posts += 1
+            (frame,) = json.loads(asked.partition(b"\r\n\r\n")[2])
+            body = json.dumps({"frames": [{"type": "ack", "id": frame["id"]}]})
+            near.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                threading.Thread(target=talk, args=(near,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        program = run(
+            f"""
+            from client import _Http
+            is_stale = _Http.is_stale
+
+            def wait_stale(http):
+                while not is_stale(http):
+                    pass
+                return True
+
+            _Http.is_stale = wait_stale
+            async with connect("ws://127.0.0.1:{listener.getsockname()[1]}", "lobby", {{}}, **quick) as lobby:
+                for number in range(3):
+                    await lobby.send({{"type": "say", "room": "r", "text": "x"}})
+                report("sent", state=lobby.state)
+            """,
+            "sse",
+        )
+        assert program.report("sent")["state"] == "open"
+    assert posts == 3
+
+
 def test_who_is_there_is_kept_and_ones_own_state_is_said_again(
     site: Site, line: Line, run_over: Run
 ) -> None:
@@ -367,6 +442,32 @@ def test_a_room_that_cannot_be_joined_again_just_now_is_joined_when_the_server_s
     assert [frame["type"] for frame in frames] == ["subscribe"] * 3
 
 
+def test_rooms_that_may_not_be_joined_any_more_are_left_in_small_numbers(run: Run) -> None:
+    rooms: list[str] = []
+
+    def talk(connection: ServerConnection) -> None:
+        for text in connection:
+            frame = json.loads(text)
+            rooms.append(frame["room"])
+            refused = {"type": "error", "code": "FORBIDDEN", "message": "", "id": frame["id"]}
+            joined = {"type": "subscribed", "room": frame["room"], "id": frame["id"]}
+            connection.send(json.dumps(joined if len(rooms) <= 40 else refused))
+            if len(rooms) == 40:
+                connection.close(1012)
+            elif len(rooms) == 65:
+                connection.send('{"type":"say","room":"r","text":"in"}')
+
+    with serve(talk, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        body = lobby(server.socket.getsockname()[1])
+        many = "for room in range(40):\n        await lobby.subscribe(str(room))"
+        program = run(body.replace('await lobby.subscribe("news")', many))
+        assert program.report("say")["text"] == "in"
+        server.shutdown()
+    # All that may be asked for at once, and no more before a while is over.
+    assert len(rooms) == 65
+
+
 def test_a_refused_frame_raises_with_its_code(site: Site, run_over: Run) -> None:
     program = run_over(
         f"""
@@ -393,7 +494,8 @@ def test_it_comes_back_for_the_same_codes_as_the_table(site: Site, run: Run) -> 
 
 
 USE = """
-from shipped import ChannelClient, ChannelError, LobbyReceive, LobbySend, connect
+from typing import NoReturn
+from shipped import ChannelClient, ChannelError, LobbyClient, LobbyReceive, LobbySend, connect
 
 async def main() -> None:
     async with connect("wss://example.org", "lobby", {}, token="t") as lobby:
@@ -401,7 +503,9 @@ async def main() -> None:
         async for frame in lobby:
             if frame["type"] == "message":
                 print(frame["text"])
-    other: ChannelClient[LobbySend, LobbyReceive] = lobby
+    other: ChannelClient[LobbySend, LobbyReceive, NoReturn] = lobby
+    same: LobbyClient = lobby
+    await same.set_state(None)  # type: ignore[arg-type]
     connect("wss://example.org", "room", {"room_id": "general"})
     connect("wss://example.org", "room", {})  # type: ignore[call-overload]
     connect("wss://example.org", "rooom", {})  # type: ignore[call-overload]
@@ -417,6 +521,41 @@ def test_types_pass_mypy(shipped: Contract, nasty: Contract, tmp_path: Path) -> 
         [*command, "use.py", "nasty.py"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stdout == "Success: no issues found in 2 source files\n"
+
+
+STATEFUL = """\
+channeld: 1
+channels:
+  desk:
+    path: /desk
+    auth: none
+    rooms: desk
+    presence: {state: {type: object, properties: {mood: {enum: [busy, calm]}}, additionalProperties: false}}
+"""
+
+
+def test_what_a_user_says_of_itself_is_typed(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text(STATEFUL)
+    tmp_path.joinpath("client.py").write_text(python(contract_of_file(file), client=True))
+    tmp_path.joinpath("use.py").write_text(
+        textwrap.dedent(
+            """
+            from client import DeskClient, connect
+
+            async def main(desk: DeskClient) -> None:
+                await desk.set_state({"mood": "calm"})
+                await desk.set_state(None, "desk")
+                await desk.set_state({"mood": "odd"})
+                await desk.set_state({"mode": "calm"})
+                await connect("ws://x", "desk", {}).set_state("calm")
+            """
+        )
+    )
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "use.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    wrong = [line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line]
+    assert wrong == ["7", "8", "9"], done.stdout
 
 
 def test_one_channel_needs_no_overload(tmp_path: Path) -> None:

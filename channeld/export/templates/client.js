@@ -48,6 +48,7 @@ export class ChannelClient {
     #states = new Map(); // what presence says of ourselves
     #present = new Map();
     #warned = new Set();
+    #again = []; // rooms that are still to be joined again
     #queue = [];
     #socket;
     #transport;
@@ -179,10 +180,12 @@ export class ChannelClient {
     }
     #ready() {
         this.state = "open";
-        for (const room of this.#subscribed)
-            void this.#joinAgain(room);
-        for (const [room, state] of this.#states)
-            this.setState(state, room).catch(() => { });
+        this.#again = [...this.#subscribed];
+        for (let count = 0; count < 25; count++)
+            void this.#joinNext();
+        for (const room of this.#states.keys())
+            if (!this.#subscribed.has(room))
+                this.#sayState(room);
         for (const { text } of this.#queue.splice(0))
             this.#socket?.send(text);
         this.#set("open");
@@ -285,19 +288,32 @@ export class ChannelClient {
                 this.#receive(frame);
         });
     }
-    /** Where the server can't just now (its broker is away, a rate is used up), it says when. */
-    async #joinAgain(room) {
-        const socket = this.#socket;
-        try {
-            await this.#subscribe(room, true);
+    /** Join one of the rooms that wait for it, and then the next. After a refusal that is a while later, since the server takes 30
+     *  errors a minute; where it can't just now (its broker is away, a rate is used up), it says when. */
+    async #joinNext(room = this.#again.shift()) {
+        if (room === undefined)
+            return;
+        const socket = this.#socket, later = (seconds, again) => void setTimeout(() => { if (this.#socket === socket)
+            void this.#joinNext(again); }, seconds * 1000);
+        if (this.#subscribed.has(room)) {
+            try {
+                await this.#subscribe(room, true);
+            }
+            catch (error) {
+                const { frame } = error, wait = frame?.["retry_after"];
+                if (typeof wait === "number")
+                    return later(wait, room);
+                if (frame)
+                    this.#leave(room);
+                return later(frame && this.#again.length ? 50 : 0);
+            }
+            this.#sayState(room);
         }
-        catch (error) {
-            const { frame } = error, after = frame?.["retry_after"];
-            if (typeof after !== "number")
-                return void (frame && this.#leave(room));
-            setTimeout(() => { if (this.#socket === socket && this.#subscribed.has(room))
-                void this.#joinAgain(room); }, after * 1000);
-        }
+        return this.#joinNext();
+    }
+    #sayState(room) {
+        if (this.#states.has(room))
+            this.setState(this.#states.get(room), room).catch(() => { });
     }
     #ask(frame) {
         const id = ++this.#lastId;

@@ -107,6 +107,7 @@ export class ChannelClient<C extends ChannelTypes> {
   readonly #states = new Map<string | undefined, unknown>(); // what presence says of ourselves
   readonly #present = new Map<string | undefined, Map<string, any>>();
   readonly #warned = new Set<string>();
+  #again: string[] = []; // rooms that are still to be joined again
   #queue: Waiting[] = [];
   #socket: Socket | undefined;
   #transport: Transport;
@@ -235,8 +236,9 @@ export class ChannelClient<C extends ChannelTypes> {
 
   #ready(): void {
     this.state = "open";
-    for (const room of this.#subscribed) void this.#joinAgain(room);
-    for (const [room, state] of this.#states) this.setState(state as OwnState<C>, room).catch(() => {});
+    this.#again = [...this.#subscribed];
+    for (let count = 0; count < 25; count++) void this.#joinNext();
+    for (const room of this.#states.keys()) if (!this.#subscribed.has(room!)) this.#sayState(room);
     for (const { text } of this.#queue.splice(0)) this.#socket?.send(text);
     this.#set("open");
   }
@@ -319,14 +321,26 @@ export class ChannelClient<C extends ChannelTypes> {
     });
   }
 
-  /** Where the server can't just now (its broker is away, a rate is used up), it says when. */
-  async #joinAgain(room: string): Promise<void> {
-    const socket = this.#socket;
-    try { await this.#subscribe(room, true); } catch (error) {
-      const { frame } = error as ChannelError, after = frame?.["retry_after"];
-      if (typeof after !== "number") return void (frame && this.#leave(room));
-      setTimeout(() => { if (this.#socket === socket && this.#subscribed.has(room)) void this.#joinAgain(room); }, after * 1000);
+  /** Join one of the rooms that wait for it, and then the next. After a refusal that is a while later, since the server takes 30
+   *  errors a minute; where it can't just now (its broker is away, a rate is used up), it says when. */
+  async #joinNext(room = this.#again.shift()): Promise<void> {
+    if (room === undefined) return;
+    const socket = this.#socket, later = (seconds: number, again?: string) =>
+      void setTimeout(() => { if (this.#socket === socket) void this.#joinNext(again); }, seconds * 1000);
+    if (this.#subscribed.has(room)) {
+      try { await this.#subscribe(room, true); } catch (error) {
+        const { frame } = error as ChannelError, wait = frame?.["retry_after"];
+        if (typeof wait === "number") return later(wait, room);
+        if (frame) this.#leave(room);
+        return later(frame && this.#again.length ? 50 : 0);
+      }
+      this.#sayState(room);
     }
+    return this.#joinNext();
+  }
+
+  #sayState(room?: string): void {
+    if (this.#states.has(room)) this.setState(this.#states.get(room) as OwnState<C>, room).catch(() => {});
   }
 
   #ask(frame: object): Promise<any> {
