@@ -3,8 +3,8 @@
     app = App(plan, reloader)
     await app.run(sockets)          # until it is drained
 
-What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was and is logged; the certificate's
-files are read again, so that a renewed one is served. A plan that is not valid changes nothing.
+What a reload cannot change (addresses, TLS, workers, the lifespan hook) stays as it was, and is logged. The certificate's
+files are read again, so that a renewed one is served. An invalid plan changes nothing.
 """
 
 import os
@@ -54,9 +54,9 @@ __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
 LIFESPAN_END_S = 2.0
 """Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
-# Hundredths of a second.
+# In hundredths of a second.
 _SEEN_OFF = 300
-# Seconds between two looks for a server that has come to the API's address.
+# Seconds between two checks whether another server listens at the API's address.
 _LOOK_S = 0.05
 
 Reloader = Callable[[], Plan | Report]
@@ -68,7 +68,7 @@ class LifespanFailed(Exception):
 
 
 class Forced(Exception):
-    """Somebody asked a second time, so the server stopped without finishing its drain."""
+    """A second signal came, so the server stopped without finishing its drain."""
 
 
 class App:
@@ -76,17 +76,17 @@ class App:
 
     Args:
         plan: what to serve.
-        reloader: how `reload` gets the next plan; None: there is no reloading.
-        on_ready: called with the addresses listened on.
-        on_refused: called with the report of a plan that was not taken.
-        place: where this process stands among workers.
-        notify: gets the states that a service manager wants to hear.
-        console: makes what the control API's console shows; None: nothing of the configuration.
-        traced: spans and their way out; None: there are none.
+        reloader: gets the next plan for `reload`; None: reloading is off.
+        on_ready: called with the addresses that are listened on.
+        on_refused: called with the report of a plan that was refused.
+        place: this process's place among the workers.
+        notify: gets the states that a service manager wants to know.
+        console: makes what the console shows of the configuration; None: nothing.
+        traced: spans and their exporter; None: there are none.
 
     Raises:
         BrokerFailed: the private server of the broker is not installed.
-        ValueError: the URL of the Redis server is none that is known, or a webhook's must not be called.
+        ValueError: the URL of the Redis server is of an unknown kind, or a webhook's must not be called.
     """
 
     def __init__(  # noqa: PLR0913 - what a process of the server is made of
@@ -149,7 +149,7 @@ class App:
         self._shadow_keys: Mapping[str, RemoteKeySet] = {}
 
     def compare_with(self, plan: Plan) -> None:
-        """Ask another configuration about everything that comes, and do nothing that it says. Call it before `run`."""
+        """Also ask another configuration about everything that comes, without acting on it. Call it before `run`."""
         mine = self.engine.plan.config.auth
         same = {
             name: keys
@@ -203,7 +203,7 @@ class App:
 
         Args:
             sockets: as `bind` makes them; closed in the end.
-            tls: the context; None makes the plan's, if it has one.
+            tls: the context; None: made from the plan, if it has one.
             api_sockets: those of the control API, if it is to be served; closed in the end.
 
         Raises:
@@ -275,7 +275,7 @@ class App:
 
         Args:
             sockets: its own; closed in the end.
-            measured: what the process that served it before said last of the group's samples; empty where none did.
+            measured: the group's last samples from the process that served it before; empty if none did.
         """
         if self._nursery is None:
             for sock in sockets:
@@ -313,7 +313,7 @@ class App:
             await serve_http(app, sockets, until=until, task_status=task_status)
 
     async def _leave_api(self, sockets: Sequence[socket]) -> None:
-        """Return when the API's address is another server's: in a drain, as soon as one listens there as well."""
+        """Return once the API's address belongs to another server: during a drain, as soon as one listens there as well."""
         await self._leaves.wait()
         while not any(map(is_shared, sockets)):  # noqa: ASYNC110 - no event tells of it
             await trio.sleep(_LOOK_S)
@@ -332,7 +332,7 @@ class App:
 
     @property
     def is_ready(self) -> bool:
-        """Whether clients should be sent here: it serves, is not draining, and its broker answers."""
+        """Whether clients should be sent here: this server is up, not draining, and its broker answers."""
         return self._is_serving and not self._stop.is_set() and self.node.is_healthy
 
     def stop(self) -> None:
@@ -361,7 +361,7 @@ class App:
                         ours = error
                         raise
                     finally:
-                        # What waits for ever (a task that nobody ends, a pool that waits) must not hold up the end.
+                        # Something that waits for ever (a task that nobody ends, a waiting pool) must not hold up the end.
                         began = trio.current_time()
                         scope.deadline = max(self._ends, began + LIFESPAN_END_S)
         except Exception as error:
@@ -392,7 +392,7 @@ class App:
             log("drain_delayed", seconds=drain.delay)
             await trio.sleep(drain.delay)
         self._ends = trio.current_time() + drain.over
-        # From now on another server can have the API's address; until it does, this one says that it is not ready.
+        # From now on another server may take the API's address; until it does, this one says that it is not ready.
         self._leaves.set()
         await self.server.stop_accepting(drain.over)
         self.engine.drain(drain.over)
@@ -403,7 +403,7 @@ class App:
             await self.webhooks.drain(is_outlived=self.node.is_outlived)
 
     async def _see_off(self) -> None:
-        """Wait for what the last connections leave to do: the broker and the webhooks are to hear that they are gone."""
+        """Wait until the broker and the webhooks have been told that the last connections are gone."""
         for _ in range(_SEEN_OFF):
             if not self.engine.leaving:
                 return
@@ -417,7 +417,7 @@ class App:
             elif number != signal.SIGHUP or (was_on_terminal and not sys.stderr.isatty()):
                 self._end(
                     nursery.cancel_scope
-                )  # SIGHUP of a terminal that is gone is not a wish to reload
+                )  # SIGHUP from a terminal that is gone does not ask for a reload
             elif not self._reloading.statistics().tasks_waiting:
                 nursery.start_soon(self.reload)
 
@@ -430,7 +430,7 @@ class App:
     # -------------------------------------------------------------------------------------------------- reload
 
     async def reload(self) -> bool:
-        """Read the configuration again and take it, if it is valid. Never raises.
+        """Read the configuration again, and take it if it is valid. Never raises.
 
         Returns:
             Whether it was taken.
@@ -447,7 +447,9 @@ class App:
                     self._on_refused(plan)
                     return False
                 await self._take(plan)
-            except Exception as error:  # whatever a new configuration brings, the old one serves on
+            except (
+                Exception
+            ) as error:  # whatever is wrong with a new configuration, the old one stays in service
                 self._refusals += 1
                 log("config_refused", reason=_named(error))
                 return False
@@ -470,7 +472,7 @@ class App:
             log("restart_needed", setting="webhooks")
         if old.config.log != plan.config.log:
             reconfigure(plan.config.log.format, plan.config.log.level)
-        # Its keys are taken at once, and none of them opens it when it is gone.
+        # Its keys are taken over at once; once it is gone, none of them is valid.
         if _bound(old.config) != _bound(plan.config):
             log("restart_needed", setting="api.bind")
         if old.config.hooks.lifespan != plan.config.hooks.lifespan:
@@ -482,7 +484,7 @@ class App:
         }
         key_sets = self._make_key_sets(plan, kept)
         await self._fetch_keys(key_sets.values())
-        # What was listened on and how stays, so origins compare with what is really there.
+        # Addresses and TLS stay as they were, so origins are compared with what is really listened on.
         server = attrs.evolve(plan.server, bind=old.server.bind, tls=old.server.tls)
         closed = self.engine.reload(attrs.evolve(plan, server=server), key_sets)
         self._key_sets = key_sets

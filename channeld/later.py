@@ -2,11 +2,11 @@
 
 A broker in memory answers at once, one on the network with an awaitable; most messages wait for nothing. So what may
 wait is an `async def` that uses `resolved(later)` and `yield_to_task()`, and its caller says `start(coroutine)`: it
-runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none it is done, and
+runs on the spot, without a task or a checkpoint, up to the first thing that must wait. If there is none, it is done and
 `start` returns None. Otherwise `start` returns a `Pending`: await it in a task, and the rest runs there.
 
 Nothing but `yield_to_task` (which `resolved` calls for an awaitable) may be the first thing such a coroutine waits for:
-the library that really waits would take the caller's task for its own. The reason for all this stands in decision 1.
+the library that really waits would take the caller's task for its own. Decision 1 says why.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -41,7 +41,7 @@ _YIELD_TO_TASK = _YieldToTask()
 
 
 def yield_to_task() -> Awaitable[None]:
-    """From here on the coroutine may wait for anything."""
+    """Move the rest of the coroutine into a task; after this it may wait for anything."""
     return _YIELD_TO_TASK
 
 
@@ -65,29 +65,29 @@ class Pending(Generic[T]):
         return _drive(self._coroutine)
 
     def close(self) -> None:
-        """Give it up: what it holds is released (PEP 342)."""
+        """Give it up, and release what it holds (PEP 342)."""
         self._coroutine.close()
 
 
 def in_task(pending: Awaitable[T]) -> Awaitable[T]:
-    """The same, to be awaited in a task: also a coroutine that was made for `start`, and has not begun."""
+    """Something to await in a task: a `Pending`, or a coroutine that was made for `start` and has not begun."""
     return Pending(pending) if isinstance(pending, Coroutine) else pending
 
 
 class Promise(Protocol):
-    """An answer that is on its way, and can be told whom to call, so that no task has to wait for it."""
+    """An answer that is on its way and takes a callback, so that no task has to wait for it."""
 
     def then(self, call: Callable[[Exception | None], object]) -> None:
-        """Call `call(error)` once, with None for a value, when it is here; at once if it is."""
+        """Call `call(error)` once when the answer is here (None: there is no error), or at once if it is."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Wait for it."""
 
 
 class Continuation:
-    """What is to be done when a promise is kept: say `then`, or await it, once. `finish(error)` must not raise.
+    """What to do when a promise is kept: call `then`, or await it, once. `finish(error)` must not raise.
 
-    Or somebody else takes `promise` and `finish`, and sees to both.
+    Or take `promise` and `finish`, and handle both yourself.
     """
 
     __slots__ = ("finish", "promise")
@@ -97,7 +97,7 @@ class Continuation:
         self.finish = finish
 
     def then(self, resume: Callable[[], object]) -> None:
-        """Let the task that brings the answer finish this and call `resume()`: no task, no task switch."""
+        """Let the task that brings the answer finish this and call `resume()`, without a task switch."""
 
         def answered(error: Exception | None) -> None:
             self.finish(error)

@@ -1,7 +1,7 @@
-"""One heap of deadlines for everybody: keep-alive, authentication, tokens, presence, batches. And the two clocks.
+"""One heap of deadlines for keep-alive, authentication, tokens, presence and batches; and the two clocks.
 
-Nothing here waits: the loop's owner asks `next_deadline()`, sleeps, and calls `run(now)`. `on_earlier` is called
-when a new deadline comes before the one that was being waited for.
+Nothing here waits: the owner of the loop calls `next_deadline()`, sleeps, and calls `run(now)`. `on_earlier` is called
+when a new deadline is earlier than the one being waited for.
 """
 
 import heapq
@@ -14,10 +14,10 @@ __all__ = ["Clock", "Timer", "Timers"]
 
 
 class Clock(Protocol):
-    """Two clocks, handed in together so that tests can move both."""
+    """Both clocks, passed in together so that tests can move both."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow: for timers and rates."""
+        """Seconds of a clock that never goes back: for timers and rates."""
 
     def wall(self) -> float:
         """Seconds since the Unix epoch: for `{now}` and a token's `exp`."""
@@ -49,7 +49,7 @@ class Timers:
     """The heap. `call(now)` of a due timer must not block; if it raises, the others that are due are still called.
 
     Equal deadlines are called in the order they were made. Cancelled timers are swept out when they are more than half
-    of the heap, so anyone who makes and cancels them fast holds no more than twice what is live.
+    of the heap, so however fast they are made and cancelled, the heap is at most twice as large as what is live.
     """
 
     __slots__ = ("_cancelled", "_heap", "_numbers", "on_earlier")
@@ -70,17 +70,17 @@ class Timers:
         return timer
 
     def next_deadline(self) -> float | None:
-        """When `run` has something to do, or None."""
+        """When `run` has something to do next, or None."""
         while self._heap and self._heap[0][2].call is None:
             heapq.heappop(self._heap)
             self._cancelled -= 1
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float, most: float = inf) -> None:
-        """Call what is due, earliest first, `most` of it; what these calls add waits for the next run.
+        """Call what is due, earliest first and at most `most` of it; deadlines added by these calls wait for the next run.
 
         Raises:
-            ExceptionGroup: what the calls raised, after the last of them.
+            ExceptionGroup: everything the calls raised, after the last call.
         """
         due: list[Timer] = []
         while self._heap and self._heap[0][0] <= now and len(due) < most:
@@ -97,13 +97,13 @@ class Timers:
             try:
                 if call is not None:
                     call(now)
-            except Exception as error:  # one timer's mistake is not the others'
+            except Exception as error:  # a failure in one timer must not stop the others
                 raised.append(error)
         if raised:
             raise ExceptionGroup("timers raised", raised)
 
     def __len__(self) -> int:
-        """How many are live."""
+        """The number of live timers."""
         return len(self._heap) - self._cancelled
 
     def _note_cancelled(self) -> None:
@@ -114,7 +114,7 @@ class Timers:
             self._cancelled = 0
 
 
-# Under this many a sweep is not worth its time.
+# A smaller heap is not worth a sweep.
 _FEW = 64
 
 

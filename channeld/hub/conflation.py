@@ -1,9 +1,9 @@
-"""Frames that are about one thing in one room: at most one in a time, the first at once, then the newest, always the last.
+"""Conflation: of the frames about one thing in one room, the first goes at once, then at most the newest one per interval, and always the last.
 
-A node whose frame went out holds the newest of its slot while the slot's time lasts, and then gives it to the broker. Where
-another node's frame went out, a broker between nodes holds the newest: it gets each one, says for how long, and is asked again
-then. What is held goes at once when its sender leaves. A slot is forgotten when its time passes without another frame, so there are
-never more of them than frames came in that time.
+The node whose frame went out holds the newest frame of the slot until the interval is over, and then gives it to the broker. If
+another node's frame went out, the broker between the nodes holds the newest: it is given each frame, says for how long it will hold it, and
+is asked again then. What is held goes out at once when its sender leaves. A slot is forgotten when an interval passes without another
+frame, so there are never more slots than frames that came in one interval.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ _Place: TypeAlias = tuple[Topic, str]
 
 @attrs.define(eq=False)
 class _Slot:
-    """The time of one slot. `publish` is of the latest frame, which waits here (`is_held`) or in the broker (`is_lent`)."""
+    """The interval of one slot. `publish` belongs to the latest frame, which waits here (`is_held`) or in the broker (`is_lent`)."""
 
     seconds: float
     connection: str
@@ -39,7 +39,7 @@ class _Slot:
 
 
 class Conflation:
-    """What one node holds back. `spawn` runs what nobody waits for."""
+    """The frames that one node holds back. `spawn` runs coroutines that nobody waits for."""
 
     def __init__(
         self, clock: Clock, timers: Timers, spawn: Callable[[Awaitable[object]], None]
@@ -64,10 +64,10 @@ class Conflation:
         """Publish a frame, or hold it until its time comes, unless a newer one takes its place.
 
         Returns:
-            Whether it has to wait. With `conflated.at_once` nothing has to.
+            Whether it has to wait; never with `conflated.at_once`.
 
         Raises:
-            AlreadyTaken, BrokerUnavailable: this or the awaitable; it was not published.
+            AlreadyTaken, BrokerUnavailable: it was not published; raised by this or by the awaitable.
         """
         place = topic, conflated.slot
         slot = self._slots.get(place)
@@ -75,7 +75,7 @@ class Conflation:
             self._own(place, slot, connection)
             slot.publish, slot.since = publish, self._clock.monotonic()
             if slot.is_lent:
-                # Another node's time: it has to know the newest when that ends.
+                # It is another node's interval, and that node needs the newest frame at its end.
                 return self._forward(slot, publish(conflated, once, False))
             slot.is_held = True
             return True
@@ -96,20 +96,20 @@ class Conflation:
         return later > 0
 
     def forget(self, topic: Topic, slot: str) -> None:
-        """What waits in a slot was cleared."""
+        """Drop what waits in a slot, because it was cleared."""
         waiting = self._slots.get((topic, slot))
         if waiting is not None:
             waiting.is_held = False
 
     def flush(self, connection: str, topic: Topic | None = None) -> None:
-        """A connection has ended, or has left a room: what it sent last goes at once."""
+        """Publish what a connection sent last at once: it has ended, or left the room."""
         for place in list(self._of.get(connection, ())):
             slot = self._slots[place]
             if topic in (None, place[0]) and (slot.is_held or slot.is_lent):
                 self._send(place, slot, at_once=True)
 
     def flush_all(self) -> None:
-        """The rules change: what waits goes at once, as it would have gone."""
+        """Publish everything that waits at once, because the rules change."""
         for place, slot in list(self._slots.items()):
             if slot.is_held or slot.is_lent:
                 self._send(place, slot, at_once=True)
@@ -160,7 +160,7 @@ class Conflation:
                 slot.is_lent = wait > 0
 
     def _failed(self, place: _Place, slot: _Slot, error: BrokerUnavailable, *, wakes: bool) -> None:
-        # Its sender was answered long ago. If it may have gone out it is not sent twice; else it waits on.
+        # Its sender was answered long ago. If it may have gone out, it is not sent again; otherwise it goes on waiting.
         if wakes:
             slot.is_held = slot.is_held or not error.is_unknown
             self._wake(place, max(error.retry_after, slot.seconds))
@@ -185,7 +185,7 @@ class Conflation:
             self._forget(place, slot)
 
     def _own(self, place: _Place, slot: _Slot, connection: str) -> None:
-        """Note whose the latest frame of a slot is."""
+        """Note which connection sent the latest frame of a slot."""
         if slot.connection:
             self._disown(place, slot)
         slot.connection = connection

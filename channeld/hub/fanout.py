@@ -1,7 +1,7 @@
-"""How one frame reaches many peers: the protocol that a hub speaks, and the plain way to keep it.
+"""How one frame reaches many peers: the protocol that a hub uses, and its plain implementation.
 
-The server has a faster way (`server/outbox.py`): it joins the frames that one turn brings to one room, once for all
-members. So anyone who changes a room's members says `settle()` first.
+The server has a faster one (`server/outbox.py`), which joins the frames that a turn brings to a room once for all its members.
+So call `settle()` before changing a room's members.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ class Recipient(Protocol):
 
 
 class Fanout(Protocol):
-    """Deliver one frame, given as its JSON, to many. Every recipient gets what it is sent in the order of the calls."""
+    """Delivers a frame, given as its JSON, to many. Each recipient gets its frames in the order of the calls."""
 
     def publish(
         self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
@@ -26,16 +26,16 @@ class Fanout(Protocol):
         """Send `frame` to all of them but `skip`. The collection must not change before `settle()`."""
 
     def settle(self) -> None:
-        """Whatever was published has been queued; collections may change now."""
+        """Queue whatever was published; collections may change afterwards."""
 
     def begin(self) -> None:
-        """A turn begins: what is published may wait until `end`."""
+        """Begin a turn: what is published may wait until `end`."""
 
     def end(self) -> None:
-        """The turn is over: everything leaves."""
+        """End the turn: everything is sent."""
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Call `call()` when the turn ends; at once where none is under way."""
+        """Call `call()` when the turn ends, or at once if there is none."""
 
 
 class DirectFanout:
@@ -50,14 +50,14 @@ class DirectFanout:
                 recipient.send(frame)
 
     def settle(self) -> None:
-        """Nothing is ever pending."""
+        """Do nothing: nothing is ever pending."""
 
     def begin(self) -> None:
-        """Nothing waits for the end."""
+        """Do nothing: everything is sent at once."""
 
     def end(self) -> None:
-        """Nothing has waited."""
+        """Do nothing: nothing has waited."""
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """At once: there are no turns."""
+        """Call it at once: there are no turns."""
         call()

@@ -1,7 +1,7 @@
 """The hub: joins members to rooms, hands frames to the broker, and delivers what the broker brings.
 
-Every verb is written once, for brokers that answer at once and for those that don't (`later.py`). Deliveries
-come through `deliver`, also those that started on this node, so there is one way in and one order.
+Each verb is written once, for brokers that answer at once and for those that don't (`later.py`). All deliveries come
+through `deliver`, even those that started on this node, so there is one way in and one order.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ Info: TypeAlias = Mapping[str, Any]
 
 @attrs.frozen(slots=True)
 class HubStatistics:
-    """Connections, rooms (topics of kind `room` with a member here), publications brought, deliveries made."""
+    """Numbers of connections, rooms (topics of kind `room` with a member here), publications received and deliveries made."""
 
     connections: int
     rooms: int
@@ -52,7 +52,7 @@ class HubStatistics:
 
 @attrs.frozen(slots=True)
 class KeptElsewhere:
-    """What nodes with another plan keep of a channel's rooms; `is_only_there`: this node's plan keeps none."""
+    """What nodes with another plan keep of a channel's rooms; `is_only_there`: this node's plan keeps nothing."""
 
     history: History
     is_only_there: bool
@@ -64,17 +64,16 @@ def with_position(payload: bytes, position: Position) -> bytes:
 
 
 class Holder(Protocol):
-    """Somebody who holds frames back that are not in the hub yet."""
+    """Holds back frames that have not reached the hub yet."""
 
     def forget(self, topic: Topic, key: str) -> None:
-        """What is held for a topic under a key (its delivered type and its own) was cleared. Idempotent."""
+        """Drop what is held for a topic under a key (its delivered type and its own), because it was cleared. Idempotent."""
 
 
 class Hub:
     """One per node. `make_broker` gets the hub's `deliver`; `spawn` runs what a timer could not finish at once.
 
-    `on_control` gets what is published to topics of kind `node`, which have no members. `holders` hear what is
-    cleared.
+    `on_control` gets what is published to topics of kind `node`, which have no members. `holders` are told what is cleared.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Hub:
         self._room_count = self._publications = self._deliveries = 0
         # By kind of topic and channel, while other nodes' plans differ.
         self.elsewhere: Mapping[tuple[str, str], KeptElsewhere] = {}
-        # Channels whose rooms have a history by this node's plan; of which the broker was told whether they have one.
+        # Channels whose rooms have a history by this node's plan, and channels of which the broker was told whether they have one.
         self._kept_here: frozenset[str] = frozenset()
         self._told: set[str] = set()
         self.on_control: Callable[[bytes], None] = lambda _payload: None
@@ -105,10 +104,10 @@ class Hub:
     # ------------------------------------------------------------------------------------------------ members
 
     async def attach(self, member: Member, channel: str) -> list[Later[None]]:
-        """Let a member hear its channel, everyone's channel, and its user.
+        """Subscribe a member to its channel, to everyone's channel, and to its user.
 
         Returns:
-            What is to be waited for until it hears what other nodes say. It was asked for: all that is asked next comes behind.
+            What to wait for until it hears of other nodes. It has been requested: whatever is requested next comes after it.
         """
         self._peers[member.connection_id] = member.peer
         topics = _own_topics(member, channel)
@@ -117,7 +116,7 @@ class Hub:
         return [await self._ask_for(topic) for topic in topics]
 
     def shared(self, topic: Topic) -> Topic:
-        """The topic as its room has it, so that members do not hold one each."""
+        """The room's own instance of this topic, so that members do not hold one each."""
         room = self._rooms.get(topic)
         return room.topic if room is not None else topic
 
@@ -220,7 +219,7 @@ class Hub:
         plan: PresencePlan | None,
         away: float | None = None,
     ) -> None:
-        """Take a member out of a room, who was asked to come back after `away` seconds. Idempotent."""
+        """Take a member out of a room; `away`: after how many seconds it was asked to come back. Idempotent."""
         if member.rooms.pop(topic.name, None) is not None:
             self._remove(topic, member)
             self.conflation.flush(member.connection_id, topic)
@@ -229,10 +228,10 @@ class Hub:
     async def drop(
         self, member: Member, channel: str, plan: PresencePlan | None, away: float | None = None
     ) -> None:
-        """Forget everything of a member, who was asked to come back after `away` seconds. Idempotent.
+        """Forget a member; `away`: after how many seconds it was asked to come back. Idempotent.
 
         Raises:
-            BrokerUnavailable: all is forgotten here; the broker makes up for the rest when it is back.
+            BrokerUnavailable: this node has forgotten it; the broker does the rest when it is back.
         """
         if self._peers.pop(member.connection_id, None) is None:
             return
@@ -250,19 +249,19 @@ class Hub:
             raise failed
 
     async def enter_presence(self, member: Member, topic: Topic, info: Info) -> None:
-        """Count a member in a topic's presence and tell the others; nothing if it has left meanwhile."""
+        """Count a member in a topic's presence and tell the others, unless it has left meanwhile."""
         inside = topic.kind == "channel" or topic.name in member.rooms
         if inside and member.connection_id in self._peers:
             await self.presence.enter(topic, member, info)
 
     async def watch(self, topic: Topic, watcher: Recipient) -> None:
-        """Let somebody see a topic's frames who is not a member, until `unwatch`."""
+        """Let somebody who is not a member see a topic's frames, until `unwatch`."""
         room = self._room(topic)
         room.watchers = {*(room.watchers or ()), watcher}
         await self._subscribe(topic)
 
     def unwatch(self, topic: Topic, watcher: Recipient) -> None:
-        """No more of them. Idempotent."""
+        """End a `watch`. Idempotent."""
         room = self._rooms.get(topic)
         if room is not None and room.watchers:
             room.watchers = {one for one in room.watchers if one is not watcher} or None
@@ -300,12 +299,12 @@ class Hub:
         return self.broker.publish(topic, payload, keep, skip, once, placing)
 
     def keep_histories(self, channels: Iterable[str]) -> None:
-        """These are the channels whose rooms have a history, by this node's plan."""
+        """Take over which channels' rooms have a history by this node's plan."""
         self._kept_here = frozenset(channels)
         self._number()
 
     def keep_as_elsewhere(self, kept: Mapping[tuple[str, str], KeptElsewhere]) -> None:
-        """This is what nodes with another plan keep, by kind of topic and channel."""
+        """Take over what nodes with another plan keep, by kind of topic and channel."""
         self.elsewhere = kept
         self._number()
 
@@ -316,16 +315,16 @@ class Hub:
             self.broker.number(channel, True)
 
     def _kept_now(self, topic: Topic, keep: History | None) -> History | None:
-        """How a frame is kept that is published now. The first of a channel without a history ends the one it had."""
+        """How a frame published now is kept. The first frame of a channel without history ends the history that it had."""
         keep = self.kept(topic, keep)
-        # Not before, by a plan alone: one that is served for a moment does no harm.
+        # Not as soon as the plan says so: one that is served only for a moment does no harm.
         if keep is None and topic.channel not in self._told and topic.is_room:
             self._told.add(topic.channel)
             self.broker.number(topic.channel, False)
         return keep
 
     def kept(self, topic: Topic, keep: History | None) -> History | None:
-        """How a topic's history is kept on all nodes, where this node's plan asks for `keep`."""
+        """How all nodes together keep a topic's history, if this node's plan asks for `keep`."""
         other = self.elsewhere.get((topic.kind, topic.channel))
         if other is None or (keep is None and not other.is_only_there):
             return keep
@@ -335,7 +334,7 @@ class Hub:
         return attrs.evolve(keep, size=size, ttl=ttl)
 
     def is_numbered(self, topic: Topic, keep: History | None) -> bool:
-        """Whether a topic's frames get positions, and so need their `room`: by this node's plan (`keep`), or by others'."""
+        """Whether a topic's frames get positions, and so need a `room`, by this node's plan (`keep`) or by another's."""
         return keep is not None or (bool(self.elsewhere) and self.kept(topic, None) is not None)
 
     def publish_newest(  # noqa: PLR0913 - as `publish`, and what makes it wait
@@ -349,7 +348,7 @@ class Hub:
         *,
         connection: str = "",
     ) -> Later[bool]:
-        """Publish a frame when the time of its slot lets it; True where it waits, and then goes by itself."""
+        """Publish a frame when its slot allows it; True if it waits, and then goes out by itself."""
 
         def publish(conflated: Conflated, once: Once | None, is_asking: bool) -> Later[float]:
             placed = attrs.evolve(placing, conflated=conflated)
@@ -359,7 +358,7 @@ class Hub:
         keep = self._kept_now(topic, keep)
         assert placing.conflated is not None  # noqa: S101 - the caller has looked
         held = self.conflation.offer(topic, placing.conflated, connection, publish, once)
-        # What waits here has not been to the broker, which takes the key with what goes there.
+        # A frame that waits here has not reached the broker, which would have taken the key with it.
         return self._take(once) if held is True and once is not None else held
 
     def _take(self, once: Once) -> Later[bool]:
@@ -371,7 +370,7 @@ class Hub:
         return True
 
     def clear(self, topic: Topic, keys: Iterable[str]) -> None:
-        """What waits on this node under these keys was cleared."""
+        """Drop what waits on this node under these keys, because it was cleared."""
         for key in keys:
             self.conflation.forget(topic, key)
             for holder in tuple(self.holders):
@@ -425,9 +424,9 @@ class Hub:
                     self.level(room, entry)
 
     def level(self, room: Room, entry: CatchingUp) -> None:
-        """A member has caught up: from here on it is one like the others."""
+        """Make a member that has caught up one like the others."""
         peer = entry.member.peer
-        # Another entry of the same member is another, later wish to catch up.
+        # Another entry of the same member belongs to another, later request to catch up.
         if room.catching_up and room.catching_up.get(peer) is entry:
             del room.catching_up[peer]
             self._fanout.settle()
@@ -435,7 +434,7 @@ class Hub:
             room.catching_up = room.catching_up or None
 
     def tell_gap(self, topic: Topic, top: Position | None) -> None:
-        """Frames of a room were missed, and no history can give them: tell its members, who go on from `top`."""
+        """Tell a room's members that frames were missed which the history no longer has; they go on from `top`."""
         room = self._rooms.get(topic)
         if room is None or not topic.is_room:
             return
@@ -445,7 +444,7 @@ class Hub:
         self._fanout.publish(room.recipients, frame)
         for peer, entry in list((room.catching_up or {}).items()):
             if entry.top is None:
-                # What waited lies before the gap; if the page reaches over it, the page says all.
+                # What waited lies before the gap; if the page reaches past it, the page has it all.
                 entry.waiting = [(top, frame)]
             elif not entry.has_seen(top):
                 peer.send(frame)
@@ -454,13 +453,13 @@ class Hub:
     # --------------------------------------------------------------------------------------------- statistics
 
     def statistics(self) -> HubStatistics:
-        """How many of what, now and since the start."""
+        """The numbers, now and since the start."""
         return HubStatistics(
             len(self._peers), self._room_count, self._publications, self._deliveries
         )
 
     def size(self, topic: Topic) -> int:
-        """How many connections of this node hear a topic."""
+        """The number of connections of this node that are subscribed to a topic."""
         room = self._rooms.get(topic)
         return 0 if room is None else room.size()
 
@@ -486,7 +485,7 @@ class Hub:
         await resolved(await self._ask_for(topic))
 
     async def _ask_for(self, topic: Topic) -> Later[None]:
-        """Ask for a topic; what is to be waited for, where that comes by itself."""
+        """Subscribe to a topic; returns what to wait for, if anything."""
         # Also for a room that is there: anyone who came first may still be waiting for the broker. And not for one that
         # everybody has left meanwhile: nobody would unsubscribe.
         if topic not in self._rooms:
@@ -512,7 +511,7 @@ class Hub:
 
 
 class Catching:
-    """A member's page of history, and the door behind which later frames wait until it has been sent the page."""
+    """A member's page of history; later frames wait until `release` is called, after the page has been sent."""
 
     __slots__ = ("_entry", "_hub", "_room", "is_level", "page")
 
@@ -524,14 +523,14 @@ class Catching:
         self.is_level = False
 
     def release(self) -> None:
-        """The page has been sent: send what waited, each frame once, and go on like every member."""
+        """Called after the page was sent: send what waited, each frame once, and go on like every other member."""
         entry, last, top = self._entry, self._room.last, self.page.top
         entry.top = top
         waiting, entry.waiting = entry.waiting, []
         for position, frame in waiting:
             if not entry.has_seen(position):
                 entry.member.peer.send(frame)
-        # Once this node has seen as much of the room as the page held, nothing of it can come again.
+        # Once this node has seen as much of the room as the page contained, nothing of it can come again.
         seen = last is not None and last.epoch == top.epoch and last.offset >= top.offset
         if self.is_level or seen or top.offset == 0:
             self._hub.level(self._room, entry)

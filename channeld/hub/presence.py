@@ -1,10 +1,10 @@
-"""First came, last left: what users of a room (or of a channel) are told of each other.
+"""Who is there: what the users of a room (or of a channel) are told about each other.
 
-The rules of this file. The broker decides who came first and who left last, over all nodes, and brings each change to every
+The rules of this file. The broker decides, over all nodes, whose first connection came and whose last one left, and brings each change to every
 node in one order; each node tells its own members. A user whose last connection on this node goes *lingers*: the broker
-still counts the user as there until `grace` is over (longer for one who was sent away to another node); one who comes back before that on any node neither left nor
-joined. With `batch` the joins and leaves of a while are one frame, and a user who came and went within it is not
-mentioned. Where changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
+still counts the user as there until `grace` is over (longer for one who was sent away to another node); one who comes back to any node before that has neither left nor
+joined. With `batch`, the joins and leaves of an interval are one frame, and a user who came and went within it is not
+mentioned. If changes were missed, members are told the whole state, spread over a second so that a thousand rooms do
 not do it at once. Anonymous connections are counted (user ""), never announced.
 """
 
@@ -62,9 +62,9 @@ class Presence:
     """The presence of this node's members.
 
     `tell(topic, frame, skip)` gives a frame's JSON to this node's members of a topic, but not to the connection `skip`. `spawn`
-    runs what a timer started and could not finish at once. To be set: `plan_of(channel)`, what a channel says of presence
-    now. May be set: `on_change(topic, user, info, version)`, called at once and not in batches for a user who came (with `info`) or
-    left (None), on one of the nodes.
+    runs what a timer started and could not finish at once. Set `plan_of(channel)`, which returns the channel's current presence
+    plan. `on_change(topic, user, info, version)` may be set: it is called at once, not in batches, for a user who came (with `info`)
+    or left (None) on any node.
     """
 
     def __init__(
@@ -77,16 +77,16 @@ class Presence:
         self._spawn = spawn
         self.on_change: OnChange | None = None
         self.plan_of: Callable[[str], PresencePlan | None] = lambda _channel: None
-        # Most users have one connection, which is kept as it is; several as keys, of which each goes for the same price.
+        # Most users have one connection, which is kept as it is; several are keys of a dict, so that removing one always costs the same.
         self._here: dict[tuple[Topic, str], str | dict[str, None]] = {}
         self._lingering: dict[tuple[Topic, str], _Lingering] = {}
-        # Which of this node's connections set a user's state, if any did.
+        # Which of this node's connections set a user's state, if one did.
         self._states: dict[tuple[Topic, str], str] = {}
         self._batches: dict[Topic, _Batch] = {}
         self._missed: set[Topic] = set()
 
     async def enter(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> None:
-        """Count a member in; the others are told if its user was not there.
+        """Count a member in, and tell the others if its user was not there.
 
         Raises:
             BrokerUnavailable: it is not counted.
@@ -103,7 +103,7 @@ class Presence:
             self._forget(key, member.connection_id)
             raise
         if shown.by is None and self._states.get(key) == member.connection_id:
-            # It has said a state, which a reload does away with; the others were told by the broker.
+            # It had set a state, which a reload removes; the broker has told the others.
             del self._states[key]
             self._tell_update(topic, member, shown)
         back = self._lingering.pop(key, None)
@@ -120,13 +120,13 @@ class Presence:
         *,
         tells_member: bool = False,
     ) -> None:
-        """A member's user has a state now, or (None) no more; the others are told if that is a change.
+        """Set the state of a member's user, or (None) remove it; the others are told if that changes anything.
 
         Args:
             topic: whose presence it is.
             member: the connection that the state goes with.
             state: what is shown.
-            tells_member: whether that connection is told as well: it has not said it itself.
+            tells_member: whether that connection is told as well, because it did not set the state itself.
 
         Raises:
             BrokerUnavailable: nobody was told.
@@ -155,7 +155,7 @@ class Presence:
             self._states[topic, user] = by
 
     async def _with_state(self, topic: Topic, member: Member, info: Mapping[str, Any]) -> Shown:
-        """What is shown of a member's user with this info: a state stays, unless the schema refuses it since a reload."""
+        """What is shown of a member's user with this info; its state stays, unless the schema has refused it since a reload."""
         plan, user = self.plan_of(topic.channel), member.user_id or ANONYMOUS
         if plan is None or plan.state is None or user == ANONYMOUS:
             return Shown(info)
@@ -165,16 +165,16 @@ class Presence:
             return Shown(info)
         back = self._lingering.get((topic, user))
         if entry.connections == 0 or (back is not None and back.connection == known.by):
-            # Of one that comes back within its grace: the state is the new connection's now.
+            # If it comes back within its grace, the state now belongs to the new connection.
             self._note_state(topic, user, member.connection_id)
             return Shown(info, known.state, member.connection_id)
         return Shown(info, known.state, known.by)
 
     async def _take_state(self, topic: Topic, user: str, connection: str, *, lives: bool) -> None:
-        """A connection is going: its user's state goes with it, if it was the one that set it and others stay."""
+        """Remove a user's state along with the connection that set it, if other connections stay."""
         if self._states.get((topic, user)) != connection:
             return
-        # While the broker is away the connection must leave all the same; Redis then takes the state away with it.
+        # Even while the broker is away the connection must leave; Redis later removes the state along with it.
         with suppress(BrokerUnavailable):
             entry = await resolved(self._broker.entry(topic, user))
             if entry is not None and entry.connections > lives:
@@ -190,7 +190,7 @@ class Presence:
         member: Member,
         away: float | None = None,
     ) -> None:
-        """Count a member out; the others are told after its `stay`, if its user has not come back."""
+        """Count a member out, and tell the others after its `stay` unless its user has come back."""
         user = member.user_id or ANONYMOUS
         if not self._is_here((topic, user), member.connection_id):
             return
@@ -221,7 +221,7 @@ class Presence:
             self._here[key] = here if here == connection else {here: None, connection: None}
 
     def _forget(self, key: tuple[Topic, str], connection: str) -> bool:
-        """A connection of this node is no more. True: no other of its user is here."""
+        """Forget a connection of this node; True if its user has no other here."""
         here = self._here.get(key)
         if isinstance(here, dict):
             here.pop(connection, None)
@@ -248,15 +248,15 @@ class Presence:
         await resolved(self._broker.leave(topic, user, connection, told))
 
     def lost(self, topic: Topic, user: str, version: Position) -> None:
-        """The broker has counted a user out, whose last connection was on a node that died or was cut off."""
+        """Tell that the broker has counted a user out whose last connection was on a node that died or was cut off."""
         self._note(topic, user, None, version)
 
     def back(self, topic: Topic, user: str, info: Mapping[str, Any], version: Position) -> None:
-        """A user was counted out like that, but is here, and counted in again."""
+        """Tell that a user who was counted out in this way is here, and counted in again."""
         self._note(topic, user, Shown.unpack(info).info, version)
 
     def changed(self, topic: Topic, change: PresenceChange | PresenceMissed) -> None:
-        """The broker brings a change, in order, or says that some were missed: tell this node's members."""
+        """Tell this node's members of a change that the broker brings, in order, or that some were missed."""
         plan = self.plan_of(topic.channel)
         if plan is None or not plan.events:
             return
@@ -279,7 +279,7 @@ class Presence:
             frame = _presence(topic, event="update", user=user, **shown)
             self._tell(topic, encode(frame), change.skip)
         elif user in batch.leaves:
-            # Nobody was told of the leave, so to them the user is there, maybe with other info.
+            # Nobody was told that the user left, so to them it is still there, perhaps with other info.
             batch.leaves.discard(user)
             self._tell(topic, encode(_presence(topic, event="update", user=user, **shown)), None)
         else:
@@ -289,7 +289,7 @@ class Presence:
         if topic in self._missed:
             return
         self._missed.add(topic)
-        # By the topic's name, not by chance: each room has its moment within the second, the same on every node.
+        # Chosen by the topic's name, so that each room has its moment within the second, the same on every node.
         wait = zlib.crc32(repr(topic).encode()) / 2**32
         deadline = self._clock.monotonic() + wait
         self._timers.at(deadline, lambda _now: self._run(self._tell_state(topic)))
@@ -299,7 +299,7 @@ class Presence:
         self._tell(topic, await self.state(topic), None)
 
     async def end_grace(self) -> None:
-        """Let everyone leave whose last connection on this node has gone, and who still counts as there."""
+        """Let everyone leave who only lingers: their last connection on this node has gone."""
         lingering, self._lingering = self._lingering, {}
         leaving = []
         for (topic, user), one in lingering.items():
@@ -330,7 +330,7 @@ class Presence:
             self._spawn(rest)
 
     async def _contained(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        # Nobody waits for it, and a broker that is away makes the presence right when it is back.
+        # Nobody waits for it, and a broker that is away puts the presence right when it is back.
         with suppress(BrokerUnavailable):
             await coroutine
 
@@ -349,13 +349,13 @@ class Presence:
         users = [one.encoded or _encode(one) for one in entries]
         frame = encode(_presence(topic, event="state", users=[]))
         if users:
-            # Joined once, with what stands before and behind: a copy of all costs as much again.
+            # Joined in one step, with what stands before and after it, because another copy would cost as much again.
             users[0] = frame[:-2] + users[0]
             users[-1] += frame[-2:]
         return b",".join(users) or frame
 
     async def users(self, topic: Topic) -> list[Frame]:
-        """Who is there, in the order they came, each as the `presence` frame shows it."""
+        """Who is there, in the order of arrival, each as the `presence` frame shows it."""
         return [_shown(one) for one in await resolved(self._broker.present(topic))]
 
     async def count(self, topic: Topic) -> Frame:
@@ -365,12 +365,12 @@ class Presence:
 
 
 def nobody_in(topic: Topic) -> Frame:
-    """The `presence` frame that says that nobody is counted there any more."""
+    """The `presence` frame that says that nobody is counted any more."""
     return _presence(topic, event="state", users=[])
 
 
 def stay(plan: PresencePlan | None, away: float | None) -> float:
-    """Seconds that a user counts as present after the last connection; `away` is when it was asked to come back."""
+    """For how many seconds a user still counts as present after the last connection; `away`: when it was asked to come back."""
     if plan is None:
         return 0.0
     return plan.grace if away is None else away + max(plan.grace, AWAY)

@@ -1,4 +1,4 @@
-"""Who is in which room: the members of a topic, and those who are still catching up with its history."""
+"""Rooms: the members of a topic, and those who are still catching up with its history."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -11,7 +11,7 @@ __all__ = ["CatchingUp", "Member", "Room"]
 
 
 class Member(Protocol):
-    """What a hub knows of a session. `rooms` is the hub's to change: the topics of the rooms it is in, by name."""
+    """What a hub knows about a session. Only the hub changes `rooms`, the topics of the rooms it is in, by name."""
 
     connection_id: str
     user_id: str | None
@@ -30,10 +30,10 @@ class Member(Protocol):
 
 
 class CatchingUp:
-    """A member between joining a room with history and being level with it.
+    """A member that has joined a room with history and has not caught up yet.
 
-    Until its page of history is there, publications wait in `waiting`. Then `top` is the page's last position: what the
-    page already held is dropped when the broker brings it (on another node the page may be ahead of the publications).
+    Until its page of history has come, publications wait in `waiting`. Then `top` is the page's last position: what the page
+    already contained is dropped when the broker brings it (on another node, the page may be ahead of the publications).
     """
 
     __slots__ = ("_size", "member", "top", "waiting")
@@ -67,8 +67,8 @@ class CatchingUp:
 class Room:
     """One topic's members on this node, oldest first; `catching_up` is None unless somebody is.
 
-    So is `watchers`: those who get the frames and are not members, unseen and uncounted. Each connection of a user has a room
-    to itself, the user's, so a room that has never had two members does without a dict, of 280 bytes.
+    So is `watchers`: those who get the frames without being members, unseen and uncounted. Most users' rooms have one member, so a
+    room that has never had two does without a dict of 280 bytes.
     """
 
     __slots__ = ("_all", "_sole", "catching_up", "last", "recipients", "topic", "watchers")
