@@ -23,7 +23,7 @@ _RATES: Final[dict[Source, tuple[float, int]]] = {"address": (50.0, 5000), "hook
 
 
 @attrs.define(slots=True)
-class _Account:
+class _LineAccount:
     """`full_at`: when all of the burst is there again. `left_out` lines are not told yet; they may be from `tell_at` on."""
 
     full_at: float = 0.0
@@ -44,7 +44,7 @@ class LineRates:
     def __init__(self, tick: Callable[[], float]) -> None:
         self.left_out = 0
         self._tick = tick
-        self._accounts: OrderedDict[tuple[str, str], _Account] = OrderedDict()
+        self._accounts: OrderedDict[tuple[str, str], _LineAccount] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -57,7 +57,7 @@ class LineRates:
         if account is None:
             if len(self._accounts) >= MOST_SOURCES:
                 self._accounts.popitem(last=False)
-            account = self._accounts[key] = _Account()
+            account = self._accounts[key] = _LineAccount()
         else:
             self._accounts.move_to_end(key)
         full_at = max(account.full_at, now) + 1 / rate
