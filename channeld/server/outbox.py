@@ -306,11 +306,12 @@ class Fanout:
         if not recipients:
             return
         data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
+        both = list(zip(batch, encoded, strict=True))
         for recipient in recipients:
             outbox = cast("Outbox", recipient)
             start = ahead.get(recipient, 0) if ahead else 0
             if start or outbox.direct is None:
-                for frame, one in zip(batch[start:], encoded[start:], strict=True):
+                for frame, one in both[start:] if start else both:
                     outbox.relay(frame, one)
             elif outbox.out is None and self.in_turn:
                 # `queue`, written out: of thousands in a turn each call counts.

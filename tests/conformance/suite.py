@@ -14,7 +14,7 @@ import trio
 
 from channeld.config.model import Limits, Server
 from channeld.plan.plan import Match
-from channeld.protocol.websocket import encode_text
+from channeld.protocol.websocket import TEXT, encode_text
 from channeld.server.admission import Admission
 from channeld.server.listener import Server as SocketServer
 from channeld.server.outbox import Fanout
@@ -41,9 +41,8 @@ class _EchoingFallback(FallbackReader):
     takes_binary = True
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
-        deflate = self._deflate
-        encode = encode_text if deflate is None else deflate.compress
-        self._answer(encode(message, _BINARY))
+        sent = encode_text(message) if self._deflate is None else self._deflate.compress(message)
+        self._answer(bytes((sent[0] ^ TEXT ^ _BINARY,)) + sent[1:])
         return None
 
 

@@ -8,11 +8,12 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 
 from channeld.protocol.websocket import TEXT, encode_text
 from channeld.server.transports.extensions import Deflate
+from channeld.server.transports.transport import Encode
 
 __all__ = ["PerMessageDeflate"]
 
 _TAIL = b"\x00\x00\xff\xff"
-_RSV1 = 0x40
+_COMPRESSED = TEXT | 0x40  # RSV1
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
 _MEMORY = 5
 _LARGEST_WINDOW = 15
@@ -56,14 +57,18 @@ class PerMessageDeflate(Extension):
         """It was negotiated before this object was made."""
         return True
 
-    def compress(self, payload: bytes, first: int = TEXT) -> bytes:
-        """The WebSocket frame of a message, compressed; `first` is its first byte."""
-        bits = self._accepted.server_max_window_bits
+    @property
+    def compress(self) -> Encode:
+        """What makes the WebSocket frame of a message, compressed."""
         if self._accepted.server_no_context_takeover:
-            return _WITHOUT_CONTEXT[bits].compress(payload, first)
-        if self._deflater is None:
-            self._deflater = _new_deflater(bits)
-        return _compressed(self._deflater, payload, first)
+            return _WITHOUT_CONTEXT[self._accepted.server_max_window_bits].compress
+        return self._compress
+
+    def _compress(self, payload: bytes) -> bytes:
+        deflater = self._deflater
+        if deflater is None:
+            deflater = self._deflater = _new_deflater(self._accepted.server_max_window_bits)
+        return _compressed(deflater, payload)
 
     def frame_inbound_header(
         self,
@@ -131,20 +136,20 @@ class _WithoutContext:
     def __init__(self, bits: int) -> None:
         self._bits = bits
         # By identity: the payload is kept with what was made of it, so that its `id` is nobody else's meanwhile.
-        self._kept: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._kept: dict[int, tuple[bytes, bytes]] = {}
         self._size = 0
 
-    def compress(self, payload: bytes, first: int) -> bytes:
+    def compress(self, payload: bytes) -> bytes:
         """The WebSocket frame of a message; the same one for the same object, soon after."""
-        known = self._kept.get((id(payload), first))
+        known = self._kept.get(id(payload))
         if known is not None:
             return known[1]
-        data = _compressed(_new_deflater(self._bits), payload, first)
+        data = _compressed(_new_deflater(self._bits), payload)
         self._size += len(payload) + len(data) + _ENTRY
         if self._size > _MOST_KEPT:
             self._kept.clear()
             self._size = len(payload) + len(data) + _ENTRY
-        self._kept[id(payload), first] = payload, data
+        self._kept[id(payload)] = payload, data
         return data
 
 
@@ -155,9 +160,9 @@ def _new_deflater(bits: int) -> "zlib._Compress":
     return zlib.compressobj(wbits=-bits, memLevel=_MEMORY)
 
 
-def _compressed(deflater: "zlib._Compress", payload: bytes, first: int) -> bytes:
+def _compressed(deflater: "zlib._Compress", payload: bytes) -> bytes:
     data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
-    return encode_text(data[: -len(_TAIL)], first | _RSV1)
+    return encode_text(data[: -len(_TAIL)], _COMPRESSED)
 
 
 def _new_inflater(accepted: Deflate) -> "zlib._Decompress":

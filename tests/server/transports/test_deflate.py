@@ -133,7 +133,6 @@ def test_where_each_message_stands_alone_a_rooms_frame_is_compressed_once() -> N
     assert between != sent
     # Equal is not enough for what is kept, and other parameters are other frames.
     assert other.compress(bytes(bytearray(b"hello hello"))) == sent
-    assert other.compress(payload, 0x82)[0] == 0xC2
     keeps = PerMessageDeflate(bits, 1000)
     assert keeps.compress(payload) is not keeps.compress(payload)
 
