@@ -215,6 +215,8 @@ class Lane:
         self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
         # Of a turn whose time was over: what it did not come to. (Asking the epoll again might never come to them.)
         self._left: list[tuple[int, int]] = []
+        # Of those who come: whom the last turns had no time for.
+        self._coming: collections.deque[tuple[int, int]] = collections.deque()
         # Whose peers have ended, or are lost.
         self._departures: collections.deque[tuple[_LaneSocket, bool]] = collections.deque()
         self._resumed: collections.deque[_LaneSocket] = collections.deque()
@@ -323,12 +325,16 @@ class Lane:
         fanout, now = self.admission.fanout, self.admission.now()
         fanout.begin()
         ready, self._left = self._left or self.epoll.poll(0, SOCKETS_A_TURN), []
+        others, asks = self.arrivals.fileno(), len(ready) == SOCKETS_A_TURN
         for number, (fd, events) in enumerate(ready):
             if number and fanout.is_over():
-                self._left = ready[number:]
+                self._left, asks = ready[number:], True
                 break
-            self._serve(fd, events, now)
-        self._take_turns_end(now)
+            if fd == others:
+                asks = True
+            else:
+                self._serve(fd, events, now)
+        self._take_turns_end(now, asks=asks)
 
     def _serve(self, fd: int, events: int, now: float) -> None:
         driver = self._sockets.get(fd)
@@ -364,8 +370,8 @@ class Lane:
             driver.watch(driver.mask & _OUT)
             self._departures.append((driver, is_lost))
 
-    def _take_turns_end(self, now: float) -> None:
-        """Give their share to those who go and those who come, then write."""
+    def _take_turns_end(self, now: float, *, asks: bool = False) -> None:
+        """Give their share to those who go and those who come (`asks`: there may be more), then write."""
         fanout, departures = self.admission.fanout, self._departures
         fanout.begin(SHARE_S)
         while departures:
@@ -376,12 +382,16 @@ class Lane:
                 driver.connection.feed(b"", now)
             if fanout.is_over():
                 break
-        # One by one: the epoll returns those first that have waited longest.
-        while ready := self.arrivals.poll(0, 1):
-            self._serve_arrival(*ready[0], now)
+        while self._coming or asks:
+            if not self._coming:
+                # The epoll returns those first that have waited longest.
+                self._coming.extend(self.arrivals.poll(0))
+                asks = bool(self._coming)
+                continue
+            self._serve_arrival(*self._coming.popleft(), now)
             if fanout.is_over():
                 break
-        if departures:
+        if departures or self._coming:
             self._has_resumed.set()
         fanout.end()
 
