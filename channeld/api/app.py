@@ -140,8 +140,10 @@ def _demand_key(control: Control, request: Request) -> None:
 
 async def _read_json(request: Request, schema: Schema) -> object:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Problem(415, "send JSON, with `Content-Type: application/json`")
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if (kind, coding) != ("application/json", "identity"):
+        told = "send JSON, with `Content-Type: application/json` and without `Content-Encoding`"
+        raise Problem(415, told, (), {"accept-encoding": "identity"})
     return read_body(await _read(request), schema)
 
 

@@ -28,7 +28,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     409: "The maximum number of revocations is in force.",
     405: "The path does not support this method.",
     413: "The body exceeds 1 MiB.",
-    415: "The body's content type is not JSON.",
+    415: "The body's content type is not JSON, or it has a `Content-Encoding`.",
     422: "The event is undeclared, or does not match its schema.",
     500: "A server bug; `ref` identifies it in the log.",
     503: "The broker is unreachable, or the server is draining.",

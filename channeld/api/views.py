@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from channeld.api.control import ApiRequest, Control
 from channeld.api.problems import Problem
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import Position
 from channeld.cluster.cluster import ConnectionInfo
 from channeld.hub.shown import Shown
 from channeld.later import Pending, resolved
@@ -96,8 +96,7 @@ async def presence(control: Control, ask: ApiRequest) -> Json:
     plan, name = control.channel(ask.params["channel"]), control.room(ask.params["room"])
     if plan.presence is None:
         raise Problem(404, f"channel `{plan.name}` has no presence")
-    is_wide = plan.presence.scope == "channel"
-    topic = Topic("channel", plan.name, "") if is_wide else Topic("room", plan.name, name)
+    topic = plan.presence_topic(name)
     broker = control.engine.hub.broker
     users = await Pending(resolved(broker.present(topic)))
     count = await Pending(resolved(broker.count(topic)))

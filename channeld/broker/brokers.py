@@ -57,8 +57,8 @@ def _open_memory(_settings: object, site: BrokerSite) -> Broker:
     from channeld.broker.memory import MemoryBroker  # noqa: PLC0415 - each kind loads its own
 
     # The epoch grows with each start, so a position of an earlier life is never taken for one of this.
-    epoch = f"{int(site.clock.wall() * 1000):011x}{secrets.token_hex(2)}"
-    return MemoryBroker(site.deliver, site.clock, epoch)
+    epoch = f"{int(site.clock.wall() * 1000):011x}"
+    return MemoryBroker(site.deliver, site.clock, epoch, secrets.randbits(32))
 
 
 def _open_redis(settings: RedisSettings, site: BrokerSite) -> Broker:

@@ -7,12 +7,13 @@ same, however many rooms there are: what it drops was once appended.
 Of a history whose last frame has expired, or that was dropped, the top offset stays, so a client at the top still
 recovers. Of those leftovers there are at most `LEFTOVERS`; when the oldest goes, its offset raises the floor from which
 unknown topics count. So no offset is given twice in one epoch, and a client whose position was forgotten is told
-`recovered` false.
+`recovered` false. With a salt each topic has an epoch of its own: a position in one room is good for nothing in another.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
+from zlib import crc32
 
 import attrs
 
@@ -49,9 +50,9 @@ class _Channel:
 class Histories:
     """What is kept of every topic. `epoch` must differ from that of any earlier process."""
 
-    def __init__(self, clock: Clock, epoch: str) -> None:
+    def __init__(self, clock: Clock, epoch: str, salt: int | None = None) -> None:
         self._clock = clock
-        self._epoch = epoch
+        self._epoch, self._salt = epoch, salt
         self._channels: dict[str, _Channel] = {}
         self._leftovers: OrderedDict[Topic, int] = OrderedDict()
         self._floor = self._dropped = 0
@@ -68,7 +69,7 @@ class Histories:
         channel = self._channels.setdefault(topic.channel, _Channel())
         entry = channel.streams.pop(topic, None)
         if entry is None:
-            stream = Stream(self._epoch, self._leftovers.pop(topic, self._floor_of(topic)))
+            stream = self._stream(topic, self._leftovers.pop(topic, None))
             expire = partial(self._expire, topic)
             entry = stream, self._expiries.at(now + keep.ttl, expire)
             channel.bytes += ROOM_COST
@@ -109,8 +110,14 @@ class Histories:
         tops = [self._leftovers.pop(topic) for topic in left]
         self._floors[channel] = max([self._floor, self._floors.get(channel, 0), *tops]) + 1
 
-    def _floor_of(self, topic: Topic) -> int:
-        return max(self._floor, self._floors.get(topic.channel, 0))
+    def _stream(self, topic: Topic, top: int | None) -> Stream:
+        """An empty one, from the latest offset that was given; None: none is known."""
+        if top is None:
+            top = max(self._floor, self._floors.get(topic.channel, 0))
+        if self._salt is None:
+            return Stream(self._epoch, top)
+        own = crc32(f"{topic.channel}\0{topic.name}".encode(), self._salt) & 0xFFFF
+        return Stream(f"{self._epoch}{own:04x}", top)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
@@ -154,7 +161,7 @@ class Histories:
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
         if channel is None or entry is None:
-            return Stream(self._epoch, self._leftovers.get(topic, self._floor_of(topic)))
+            return self._stream(topic, self._leftovers.get(topic))
         stream = entry[0]
         before = stream.bytes
         stream.trim(keep, self._clock.monotonic())

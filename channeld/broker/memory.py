@@ -92,11 +92,14 @@ _NOBODY = _Presence()
 
 
 class MemoryBroker:
-    """Keeps the `Broker` contract within one process; `epoch` must differ from that of any earlier process."""
+    """Keeps the `Broker` contract within one process; `epoch` must differ from that of any earlier process.
 
-    def __init__(self, deliver: Deliver, clock: Clock, epoch: str) -> None:
+    With a `salt`, a random number, each topic's history has an epoch that is made of both.
+    """
+
+    def __init__(self, deliver: Deliver, clock: Clock, epoch: str, salt: int | None = None) -> None:
         self._deliver = deliver
-        self._histories = Histories(clock, epoch)
+        self._histories = Histories(clock, epoch, salt)
         self._keys = OnceKeys(clock)
         self._subscribed: set[Topic] = set()
         self._here: dict[Topic, _Presence] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import Position
 from channeld.engine import publishing
 from channeld.engine.publishing import Audience
 from channeld.engine.session import Session
@@ -106,10 +106,10 @@ class _BaseContext:
 
     def _reply(self, frame: Mapping[str, Any]) -> None:
         if self._id is not None:
-            self.replied = True
             fields = {key: value for key, value in frame.items() if key not in ("type", "id")}
             reply = {"type": "reply", "id": self._id, **fields}
             self._here().give(publishing.encoded(reply))
+            self.replied = True
 
     def _published(
         self, channel: str | None, frame: Mapping[str, Any], **to: str
@@ -137,7 +137,7 @@ class _BaseContext:
     def _close(self, code: int, reason: str) -> None:
         if not may_close_with(code):
             raise ValueError(f"{code} is not a close code that a hook may use (1000, 4900-4999, …)")
-        self._here().peer.close(code, reason)
+        self._here().end(code, reason)
 
 
 class AsyncContext(_BaseContext):
@@ -177,7 +177,7 @@ class AsyncContext(_BaseContext):
         self._close(code, reason)
 
     async def presence(self, room: str) -> list[dict[str, Any]]:
-        topic = Topic("room", self.channel, room)
+        topic = self._session.channel.presence_topic(room)
         return await Pending(self._session.engine.hub.presence.users(topic))
 
     async def online(self, user: str) -> bool:

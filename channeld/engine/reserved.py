@@ -14,7 +14,7 @@ from channeld.engine import publishing, rooms
 from channeld.engine.errors import Forbidden
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.renewal import may_subscribe, renew
-from channeld.engine.session import Origin, Session
+from channeld.engine.session import Origin, Session, State
 from channeld.engine.showing import show
 from channeld.later import resolved
 from channeld.plan.plan import SubscribePlan
@@ -73,6 +73,8 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
         for hook in (channel.subscribe.hook, channel.on_subscribe):
             if hook is not None:
                 await call_hook(session, hook, room)
+        if not session.is_in(State.OPEN):
+            return None  # it was closed meanwhile: nobody is to hear that it came
         if session.channel is not channel and not may_subscribe(session, room):
             # There was a reload meanwhile, or the token was renewed.
             raise Forbidden("You may not join this room", room)

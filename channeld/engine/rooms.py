@@ -68,7 +68,7 @@ async def put(session: Session, room: str) -> None:
     """
     if not is_room_name(room):
         raise ValueError("a room name has 1 to 128 characters in NFC, each of which can be seen")
-    if room in session.rooms or session.is_in(State.CLOSED):
+    if room in session.rooms or session.is_in(State.ENDING, State.CLOSED):
         return
     session.note_origin(room, Origin.PUT)
     await join(session, room, None, asked=True)

@@ -59,11 +59,9 @@ def check_state(plan: ChannelPlan, room: str | None, state: object) -> Topic:
         if not presence.state.accepts(dict(state)):
             violations = presence.state.explain(dict(state))
             raise FrameRefused("the presence state is refused by its schema", violations)
-    if presence.scope == "channel":
-        return Topic("channel", plan.name, "")
-    if room is None:
+    if room is None and presence.scope == "room":
         raise FrameRefused(f"a presence state on channel `{plan.name}` is one in a room")
-    return Topic("room", plan.name, room)
+    return plan.presence_topic(room or "")
 
 
 async def show_for(session: Session, room: str | None, state: object) -> bool:

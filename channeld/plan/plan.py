@@ -349,6 +349,12 @@ class ChannelPlan:
     read_query: Callable[[Mapping[str, str]], Mapping[str, Json] | str] | None = None
     subprotocols: tuple[str, ...] = ()
 
+    def presence_topic(self, room: str) -> Topic:
+        """In whose presence the users of a room are: the room's, or the channel's where `presence.scope` says so."""
+        if self.presence is not None and self.presence.scope == "channel":
+            return Topic("channel", self.name, "")
+        return Topic("room", self.name, room)
+
 
 @attrs.frozen(slots=True)
 class Match:

@@ -14,7 +14,6 @@ import trio
 
 from channeld.auth.authenticator import is_time
 from channeld.auth.revocations import Revocation
-from channeld.broker.broker import Topic
 from channeld.cluster.cluster import Cluster
 from channeld.engine.engine import Engine
 from channeld.engine.showing import check_state
@@ -162,7 +161,7 @@ class HookServer:
 
     async def presence(self, channel: str, room: str) -> list[dict[str, Any]]:
         """Who is in a room."""
-        topic = Topic("room", self._channel(channel).name, room)
+        topic = self._channel(channel).presence_topic(room)
         return await Pending(self._engine.hub.presence.users(topic))
 
     async def set_presence(

@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -119,6 +120,15 @@ async def test_only_json_is_taken(api: Start, kind: str, status: int) -> None:
         body = json.dumps(PUBLISH).encode()
         response = await it.http.post("/v1/publish", content=body, headers={"content-type": kind})
         assert response.status_code == status
+
+
+async def test_a_body_with_a_coding_is_not_taken(api: Start) -> None:
+    async with api() as it:
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        body = gzip.compress(json.dumps(PUBLISH).encode())
+        refused = await it.http.post("/v1/publish", content=body, headers=headers)
+        assert is_problem(refused, 415)
+        assert refused.headers["accept-encoding"] == "identity"
 
 
 async def test_a_body_without_a_type_is_not_taken(api: Start) -> None:

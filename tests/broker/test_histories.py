@@ -174,3 +174,16 @@ def test_a_channel_whose_frames_are_not_kept_any_more_frees_what_it_kept() -> No
     again = [histories.append(Topic("room", "chat", "0"), b"2", kept()) for _ in range(2)]
     assert [position.offset for position in again] == [3, 4]
     assert histories.since(Topic("room", "den", "a"), other, kept()).recovered
+
+
+def test_with_a_salt_a_position_in_one_topic_is_good_for_nothing_in_another() -> None:
+    clock = FakeClock()
+    salted = Histories(clock, "e", 5)
+    at, other = salted.append(A, b"1", KEEP), salted.append(B, b"1", KEEP)
+    assert salted.append(A, b"2", KEEP) == Position(at.epoch, 2)
+    assert [kept.payload for kept in salted.since(A, at, KEEP).frames] == [b"2"]
+    assert not salted.since(A, other, KEEP).recovered
+    clock.now += 10.0
+    salted.append(C, b"1", KEEP)
+    assert salted.since(A, Position(at.epoch, 2), KEEP).recovered  # by what is left of it
+    assert Histories(clock, "e", 6).append(A, b"1", KEEP).epoch != at.epoch

@@ -19,6 +19,7 @@ CHANNELS = """
     rooms: "{params.id}"
     history: {size: 3, ttl: 60s}
     messages: {say: {schema: true, route: room}}
+  everyone: {path: /everyone, auth: session, presence: {scope: channel}}
 """
 
 
@@ -27,6 +28,12 @@ async def context_of(app: TestApp, kind: Callable[..., object]) -> object:
     await client.send({"type": "say", "n": 1})
     await client.received()
     return kind(client.session)
+
+
+async def on_everyone(
+    app: TestApp, kind: Callable[..., AsyncContext] = AsyncContext
+) -> AsyncContext:
+    return kind((await app.connect("/everyone", user="ann")).session, 1)
 
 
 async def test_context_shows_the_connection(serve: Serve) -> None:
@@ -68,6 +75,21 @@ async def test_presence_online_and_history_may_be_asked(serve: Serve) -> None:
         assert [frame["n"] for frame in await context.history("a")] == [1]
         assert await context.online("ann")
         assert await context.presence("a") == []
+
+
+async def test_presence_of_a_channel_is_given_for_any_room(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await on_everyone(app)
+        assert [one["user"] for one in await context.presence("any")] == ["ann"]
+        assert [one["user"] for one in await app.server.presence("everyone", "any")] == ["ann"]
+
+
+async def test_a_reply_that_json_cannot_say_is_not_taken_for_an_answer(serve: Serve) -> None:
+    async with serve(CHANNELS) as app:
+        context = await on_everyone(app)
+        with pytest.raises(FrameRefused):
+            await context.reply({"large": 2**70})
+        assert not context.replied
 
 
 async def test_verbs_that_are_kept_for_later_do_nothing_yet(serve: Serve) -> None:

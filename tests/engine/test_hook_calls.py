@@ -32,6 +32,13 @@ def welcome(ctx):
 async def goodbye(ctx, code, reason):
     seen.append(("close", code, reason, sorted(ctx.rooms)))
 
+async def turns_away(ctx):
+    if ctx.user.id == "eve":
+        await ctx.close(4951, "not now")
+
+async def kicks(ctx, room):
+    await ctx.server.disconnect(connection=ctx.connection)
+
 def picky(ctx):
     raise Reject("not you", code="NOT_YOU", close=4901, hint="ask an admin")
 
@@ -145,6 +152,12 @@ channels:
     path: /guarded
     auth: none
     hooks: {connect: "testhooks:picky", close: "testhooks:goodbye"}
+  closing:
+    path: /closing
+    auth: session
+    rooms: {join: den, subscribe: {allow: [attic]}}
+    presence: true
+    hooks: {connect: "testhooks:turns_away", subscribe: "testhooks:kicks"}
   haunted: {path: /haunted, auth: none, hooks: {close: "testhooks:haunt"}}
 """
 
@@ -209,6 +222,19 @@ async def test_connect_hook_may_refuse_with_its_own_code_and_close(start: Start)
         error = {"type": "error", "code": "NOT_YOU", "message": "not you", "hint": "ask an admin"}
         assert await client.receive() == error
         assert (await client.wait_closed())[0] == 4901
+
+
+async def test_who_is_closed_by_a_hook_comes_into_no_room_any_more(start: Start) -> None:
+    async with start() as app:
+        ann = await app.connect("/closing", user="ann")
+        await ann.received()
+        eve = await app.connect("/closing", user="eve")
+        assert await eve.wait_closed() == (4951, "not now")
+        assert await ann.received() == []
+        await ann.send({"type": "subscribe", "room": "attic"})
+        assert (await ann.wait_closed())[0] == 4410
+        # Who had been there would be present for the time of `grace`.
+        assert await app.server.presence("closing", "attic") == []
 
 
 async def test_none_goes_on_and_reject_becomes_its_error_frame(start: Start) -> None:

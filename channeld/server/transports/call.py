@@ -219,10 +219,12 @@ class Post(_Call):
         """See Transport."""
         fields = head.fields
         kind = fields.get("content-type", "").partition(";")[0].strip().lower()
+        coding = fields.get("content-encoding", "identity").lower()
         if (refusal := judge_page(head)) is not None:
             return refusal
-        if kind != "application/json":
-            return refuse(415, "Send application/json")
+        if (kind, coding) != ("application/json", "identity"):
+            detail = "Send application/json, without Content-Encoding"
+            return refuse(415, detail, "Accept-Encoding: identity")
         if "transfer-encoding" in fields or not fields.get("content-length", "").isdecimal():
             return refuse(411, "Say how long the body is, with Content-Length")
         if len(fields["content-length"]) > 9 or int(fields["content-length"]) > LARGEST_BODY:
