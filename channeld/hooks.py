@@ -1,7 +1,7 @@
-"""What hook authors see: the context protocols, `User`, `Request` and `Reject`.
+"""The API for hook authors: the context protocols, `User`, `Request` and `Reject`.
 
-Nothing here does anything: the engine implements `Context` and `SyncContext` (engine/context.py), the server makes
-`Request`. A hook module imports these names from `channeld` itself.
+These are interfaces and values only: the engine implements `Context` and `SyncContext` (engine/context.py), and the server makes
+`Request`. Hook modules import these names from `channeld` itself.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -17,14 +17,14 @@ __all__ = ["Context", "Reject", "Request", "Server", "SyncContext", "ThreadServe
 class Reject(Exception):
     """Raised by a hook to refuse what the client asked for.
 
-    Making one raises `TypeError` where `message` or `code` is not a string, `ValueError` for a `close` that a hook may
+    The constructor raises `TypeError` if `message` or `code` is not a string, and `ValueError` for a `close` that hooks may
     not use.
 
     Args:
         message: what the client reads in the error frame.
-        code: the error frame's `code`; upper case by convention, `REJECTED` unless given.
-        close: a close code, usually from 4900 to 4999 (4900-4949: the client comes back; 4950-4999: it does not).
-            Only `hooks.connect` closes; without it the connection is closed with 4403.
+        code: the error frame's `code`, in upper case by convention; by default `REJECTED`.
+        close: a close code, usually from 4900 to 4999 (4900-4949: clients reconnect; 4950-4999: they do not).
+            Only `hooks.connect` closes the connection; without this, with 4403.
         fields: extra fields of the error frame.
     """
 
@@ -45,10 +45,10 @@ class Reject(Exception):
 
 @attrs.frozen(slots=True)
 class User:
-    """Who a connection belongs to: a stable id of 1-128 characters, and verified claims.
+    """The user of a connection: a stable id of 1-128 characters, and verified claims.
 
-    With `expires` (Unix seconds) the connection ends then as it does with a token: `token_expiring` a minute before, a
-    renewal by `authenticate`, else `TOKEN_EXPIRED` and 4401.
+    With `expires` (Unix seconds), the connection ends at that time as with a token: `token_expiring` a minute before, then a
+    renewal by `authenticate`, or else `TOKEN_EXPIRED` and 4401.
     """
 
     id: str
@@ -58,11 +58,11 @@ class User:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Request:
-    """The opening handshake, as authenticator hooks get it.
+    """The opening handshake, as passed to authenticator hooks.
 
     `headers` have lower-case names, repeated ones joined by a comma (RFC 9110 section 5.3). `query` and `cookies` keep
-    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `token` is given where
-    an `authenticate` frame renews a live connection: then there are no query, headers and cookies, and `path` is the channel's.
+    the first value of a repeated name. `address` is the client's, seen through `trusted_proxies`. `token` is set when an
+    `authenticate` frame renews a live connection; query, headers and cookies are then empty, and `path` is the channel's.
     `state` is what the lifespan hook yielded. `transport` is `websocket` or `sse`.
     """
 
@@ -80,7 +80,7 @@ class Request:
 
 
 class _Connection(Protocol):
-    """What sync and async hooks can both read."""
+    """What both sync and async hooks can read."""
 
     @property
     def connection(self) -> str:
@@ -96,7 +96,7 @@ class _Connection(Protocol):
 
     @property
     def user(self) -> User | None:
-        """The user, or None for an anonymous connection."""
+        """The user; None for an anonymous connection."""
 
     @property
     def claims(self) -> Mapping[str, Any]:
@@ -112,15 +112,15 @@ class _Connection(Protocol):
 
     @property
     def state(self) -> Any:
-        """What the lifespan of the hook's loop yielded, or the only lifespan there is; None without one."""
+        """What the lifespan yielded (with two, the one of the hook's loop); None without a lifespan."""
 
     @property
     def store(self) -> MutableMapping[str, Any]:
-        """The hook's own notes, which live as long as the connection."""
+        """A dict for hooks to keep things in as long as the connection lives."""
 
     @property
     def server(self) -> "Server":
-        """The server, to act on others and without a message. In a sync hook: `start_soon`; its other verbs are awaited."""
+        """The server, to act on other connections. A sync hook can only use its `start_soon`; the other verbs are awaited."""
 
     @property
     def log(self) -> Any:
@@ -128,15 +128,15 @@ class _Connection(Protocol):
 
 
 class Server(Protocol):
-    """The server as lifespans (`lifespan(server)`) and hooks (`ctx.server`) act through it: what the control API can do.
+    """The server, for lifespans (`lifespan(server)`) and hooks (`ctx.server`): everything that the control API can do.
 
-    It covers all nodes. On the asyncio loop the same verbs are awaited there. They raise `ValueError` for what may not
-    be done (an unknown channel, an event that its channel refuses), and fail like a hook's own verbs while the broker is away.
+    It acts on all nodes. From asyncio, the same verbs are awaited on the asyncio loop. They raise `ValueError` for what is not
+    allowed (an unknown channel, an event that its channel refuses), and fail like a hook's own verbs while the broker is away.
     """
 
     @property
     def from_thread(self) -> "ThreadServer":
-        """The same verbs for threads of your own: they wait for the result."""
+        """The same verbs for your own threads; each waits for its result."""
 
     async def publish(
         self,
@@ -147,7 +147,7 @@ class Server(Protocol):
         user: str | None = None,
         everyone: bool = False,
     ) -> str | None:
-        """Publish an event to a room, a user, or everyone on the channel (`*`: on all); its position in a history."""
+        """Publish an event to a room, a user, or everyone on the channel (`*`: on all channels); returns its position in a history."""
 
     async def disconnect(
         self,
@@ -157,7 +157,7 @@ class Server(Protocol):
         code: int = 4410,
         reason: str = "",
     ) -> int:
-        """Close a user's connections, or one; how many."""
+        """Close a user's connections, or one connection; returns how many."""
 
     async def revoke(
         self,
@@ -168,20 +168,20 @@ class Server(Protocol):
         lifetime: float = 86400.0,
         until: float | None = None,
     ) -> int:
-        """Refuse JWTs of a user, or the one with that `jti`, from now on, and close their connections; how many.
+        """Refuse JWTs of a user, or the one with that `jti`, from now on; returns how many connections were closed.
 
-        `before` is Unix seconds (now), `lifetime` for how long in seconds; `until` the end of the one token.
+        `before`: issued until then (Unix seconds; default: now). `lifetime`: for how many seconds. `until`: when the one token ends.
         """
 
     async def subscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
     ) -> int:
-        """Put a user's connections on a channel (or one, with `user` None) into a room; how many."""
+        """Put a user's connections on a channel (or one connection, with `user` None) into a room; returns how many."""
 
     async def unsubscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
     ) -> int:
-        """Take them out of it; how many."""
+        """Take them out of the room; returns how many."""
 
     async def online(self, user: str, channel: str) -> bool:
         """Whether a user has a connection on a channel."""
@@ -192,16 +192,16 @@ class Server(Protocol):
     async def set_presence(
         self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
     ) -> bool:
-        """Show a presence state of a user in a room (None with `scope: channel`); None takes it away.
+        """Set the presence state of a user in a room (None with `scope: channel`); None removes it.
 
-        It goes with the user's newest connection there. Returns whether the user is there.
+        It belongs to the user's newest connection there. Returns whether the user is there.
         """
 
     async def history(self, channel: str, room: str, limit: int = 50) -> list[dict[str, Any]]:
         """The latest frames of a room, oldest first."""
 
     async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
-        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
+        """Remove the kept frames of a room, or those of one key; returns how many. Members are not told."""
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run `await function(*args)` in a task that is cancelled when the lifespan ends; what it raises is logged."""
@@ -271,13 +271,13 @@ class ThreadServer(Protocol):
 
 
 class SyncContext(_Connection, Protocol):
-    """What a sync hook gets: verbs that return at once."""
+    """The context of a sync hook: its verbs return at once."""
 
     def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame to this connection."""
 
     def reply(self, frame: Mapping[str, Any]) -> None:
-        """Answer the message: a `reply` frame with its `id`, in place of the `ack`; nothing without an `id`."""
+        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. Does nothing for a message without an `id`."""
 
     def to_room(self, room: str, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
         """Publish a frame to a room of this channel, or of another."""
@@ -286,7 +286,7 @@ class SyncContext(_Connection, Protocol):
         """Publish a frame to every connection of a user on this channel, or on another."""
 
     def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
-        """Publish a frame to every connection of this channel, of another, or of every one (`*`)."""
+        """Publish a frame to every connection of this channel, of another one, or of all channels (`*`)."""
 
     def join(self, room: str) -> None:
         """Put this connection into a room."""
@@ -295,20 +295,20 @@ class SyncContext(_Connection, Protocol):
         """Take this connection out of a room."""
 
     def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
-        """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
+        """Set the presence state of this connection's user in a room (None with `scope: channel`); None removes it."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close this connection."""
 
 
 class Context(_Connection, Protocol):
-    """What an async hook gets: the same verbs, awaited, and three that may wait for the broker."""
+    """The context of an async hook: the same verbs, awaited, and three that may wait for the broker."""
 
     async def send(self, frame: Mapping[str, Any]) -> None:
         """Send a frame to this connection."""
 
     async def reply(self, frame: Mapping[str, Any]) -> None:
-        """Answer the message: a `reply` frame with its `id`, in place of the `ack`; nothing without an `id`."""
+        """Answer the message with a `reply` frame that carries its `id`, instead of the `ack`. Does nothing for a message without an `id`."""
 
     async def to_room(
         self, room: str, frame: Mapping[str, Any], *, channel: str | None = None
@@ -321,7 +321,7 @@ class Context(_Connection, Protocol):
         """Publish a frame to every connection of a user on this channel, or on another."""
 
     async def to_all(self, frame: Mapping[str, Any], *, channel: str | None = None) -> None:
-        """Publish a frame to every connection of this channel, of another, or of every one (`*`)."""
+        """Publish a frame to every connection of this channel, of another one, or of all channels (`*`)."""
 
     async def join(self, room: str) -> None:
         """Put this connection into a room."""
@@ -330,7 +330,7 @@ class Context(_Connection, Protocol):
         """Take this connection out of a room."""
 
     async def set_presence(self, room: str | None, state: Mapping[str, object] | None) -> None:
-        """Show a presence state of this connection's user in a room (None with `scope: channel`); None takes it away."""
+        """Set the presence state of this connection's user in a room (None with `scope: channel`); None removes it."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close this connection."""

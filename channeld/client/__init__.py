@@ -4,9 +4,9 @@
         channeld.publish("notifications", {"type": "invoice_paid", "invoice": "INV-1"}, user="ann")
 
 A refused request raises `ApiError` with the problem document; a server that cannot be reached raises `Unreachable`.
-Nothing is sent twice, but for `publish` with an `idempotency_key`, or a batch in which each has one: those are repeated
-while the server cannot be reached or says 503, since they can only publish once. `AsyncClient` works on asyncio and on
-trio. Beside httpx2 nothing of channeld is needed. Reading order: `answers.py`, `requests.py`, `sync.py`, `aio.py`.
+Nothing is sent twice, except `publish` with an `idempotency_key` and batches in which each event has one: these are repeated
+while the server cannot be reached or answers 503, since they can only publish once. `AsyncClient` works on asyncio and on
+trio. It needs httpx2, and nothing else of channeld. Reading order: `answers.py`, `requests.py`, `sync.py`, `aio.py`.
 """
 
 from channeld.client.aio import AsyncClient

@@ -65,7 +65,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of the connections. Idempotent."""
+        """Close the HTTP connections. Idempotent."""
         await self._http.aclose()
 
     async def publish(
@@ -78,7 +78,7 @@ class AsyncClient:
         idempotency_key: str | None = None,
         except_connection: str | None = None,
     ) -> Published:
-        """Publish an event to a room, to a user, or (without either) to everyone on the channel."""
+        """Publish an event to a room, to a user, or (with neither) to everyone on the channel."""
         one = Publish(
             channel=channel,
             event=event,
@@ -90,7 +90,7 @@ class AsyncClient:
         return await self._send(requests.publish(one))
 
     async def batch(self, events: Iterable[Publish]) -> Batch:
-        """Publish up to 1,000; the result of each, a `Problem` for those that were refused."""
+        """Publish up to 1,000 events; returns the result of each, a `Problem` if it was refused."""
         return await self._send(requests.batch(events))
 
     async def channels(self) -> list[Channel]:
@@ -98,11 +98,11 @@ class AsyncClient:
         return await self._send(requests.channels())
 
     async def channel(self, name: str) -> Channel:
-        """One of them."""
+        """One declared channel."""
         return await self._send(requests.channel(name))
 
     async def rooms(self, channel: str, *, limit: int = 100, after: str | None = None) -> Rooms:
-        """A page of the rooms that somebody is in."""
+        """A page of the rooms with members."""
         return await self._send(requests.rooms(channel, limit, after))
 
     async def room(
@@ -135,7 +135,7 @@ class AsyncClient:
         code: int = 4410,
         reason: str = "",
     ) -> int:
-        """Close a user's connections, or one; how many there were."""
+        """Close a user's connections, or one connection; returns how many there were."""
         return await self._send(requests.disconnect(target_of(user, connection), code, reason))
 
     async def revoke(
@@ -147,22 +147,23 @@ class AsyncClient:
         lifetime: str | None = None,
         until: str | float | None = None,
     ) -> Revoked:
-        """Refuse JWTs from now on, and close the connections that have one.
+        """Refuse JWTs from now on, and close the connections that use one.
 
         Args:
-            user: whose tokens, issued at `before` (Unix seconds or RFC 3339; now) or earlier; for `lifetime` (`24h`).
-            token_id: the `jti` of the one token, which is alive until `until`.
+            user: refuse this user's tokens that were issued at `before` (Unix seconds or RFC 3339; default: now) or earlier, for
+                `lifetime` (such as `24h`).
+            token_id: refuse the one token with this `jti`, which is valid until `until`.
         """
         return await self._send(
             requests.revoke(revocation_of(user, token_id, before, lifetime, until))
         )
 
     async def revocations(self, *, limit: int = 100, after: str | None = None) -> Revocations:
-        """A page of what is revoked."""
+        """A page of the revocations in force."""
         return await self._send(requests.revocations(limit, after))
 
     async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
-        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
+        """Remove the kept frames of a room, or those of one key; returns how many. Members are not told."""
         return await self._send(requests.clear(channel, room, key))
 
     async def restore(self, id: str) -> None:
@@ -177,7 +178,7 @@ class AsyncClient:
         user: str | None = None,
         connection: str | None = None,
     ) -> int:
-        """Put a user's connections on a channel, or one, into a room; how many are in it now."""
+        """Put a user's connections on a channel, or one connection, into a room; returns how many are in it now."""
         target = target_of(user, connection)
         return await self._send(requests.membership("subscribe", target, channel, room))
 
@@ -189,7 +190,7 @@ class AsyncClient:
         user: str | None = None,
         connection: str | None = None,
     ) -> int:
-        """Take them out of it; how many were in it."""
+        """Take them out of the room; returns how many were in it."""
         target = target_of(user, connection)
         return await self._send(requests.membership("unsubscribe", target, channel, room))
 

@@ -1,4 +1,4 @@
-"""What the client sends and gets, as values; and the errors that it raises."""
+"""The values that the client sends and receives, and the errors that it raises."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -29,7 +29,7 @@ __all__ = [
     "Violation",
 ]
 
-# What an application publishes is its own; the server checks it.
+# An application's events are its own; the server checks them.
 Event: TypeAlias = Mapping[str, Any]
 
 
@@ -44,7 +44,7 @@ class Violation:
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """A problem document (RFC 9457). `errors` says where, `ref` is what the server's log line carries."""
+    """A problem document (RFC 9457). `errors` says where; `ref` is also in the server's log line."""
 
     status: int
     title: str = ""
@@ -54,7 +54,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The server refused a request; `problem` says why. `retry_after` is in seconds, where the server gave it."""
+    """The server refused a request; `problem` says why. `retry_after` is in seconds, if the server gave it."""
 
     def __init__(self, problem: Problem, retry_after: float | None = None) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail}")
@@ -68,7 +68,7 @@ class ApiError(Exception):
 
 
 class Unreachable(Exception):
-    """The server did not answer: nothing is known of what it did."""
+    """The server did not answer; it may or may not have acted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,7 +83,7 @@ class Publish:
     except_connection: str | None = None
 
     def body(self) -> dict[str, Any]:
-        """As the API takes it.
+        """The event as the API takes it.
 
         Raises:
             ValueError: both a room and a user.
@@ -105,7 +105,7 @@ class Publish:
 
 @attrs.frozen(kw_only=True)
 class Published:
-    """An event is out: its position in the room's history, where there is one, and to how many nodes it went."""
+    """A published event: its position in the room's history, if the room has one, and how many nodes it went to."""
 
     pos: str | None = None
     nodes: int = 1
@@ -113,7 +113,7 @@ class Published:
 
 @attrs.frozen(kw_only=True)
 class Revocation:
-    """What is revoked: the tokens of a user that were issued at `before` or earlier, or one token. Times are RFC 3339."""
+    """A revocation: the tokens of a user that were issued at `before` or earlier, or one token. Times are RFC 3339."""
 
     id: str
     until: str
@@ -124,7 +124,7 @@ class Revocation:
 
 @attrs.frozen(kw_only=True)
 class Revocations:
-    """A page of what is revoked, by id."""
+    """A page of revocations, by id."""
 
     revocations: list[Revocation]
     next: str | None = None
@@ -145,7 +145,7 @@ Batch: TypeAlias = list[Published | Problem]
 
 @attrs.frozen(kw_only=True)
 class Channel:
-    """A declared channel. `events` is None where any type may be published; `history` has `size` and `ttl`."""
+    """A declared channel. `events` is None if any type may be published; `history` has `size` and `ttl`."""
 
     name: str
     path: str
@@ -177,7 +177,7 @@ class Rooms:
 
 @attrs.frozen(kw_only=True)
 class Member:
-    """A connection in a room. `since` is RFC 3339; `user` is None for nobody known."""
+    """A connection in a room. `since` is RFC 3339; `user` is None if it is anonymous."""
 
     id: str
     user: str | None
@@ -198,7 +198,7 @@ class Room:
 
 @attrs.frozen(kw_only=True)
 class PresentUser:
-    """A user in a room's presence. `state` is what the user has set; None where that is nothing."""
+    """A user in a room's presence. `state` is what the user has set, or None."""
 
     user: str
     info: Mapping[str, Any]
@@ -219,7 +219,7 @@ class Presence:
 
 @attrs.frozen(kw_only=True)
 class History:
-    """Frames of a room, oldest first; whether there are earlier ones."""
+    """Frames of a room, oldest first, and whether there are earlier ones."""
 
     room: str
     frames: tuple[Mapping[str, Any], ...]

@@ -1,4 +1,4 @@
-"""Every verb of the API as a request, and how its answer is read; the two clients only send them."""
+"""Each verb of the API as a request, and how to read its answer; the two clients only send them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
@@ -42,7 +42,7 @@ _UNAVAILABLE: Final = 503
 
 @attrs.frozen
 class ClientRequest(Generic[T]):
-    """A request, and how its answer is read. Only what `is_repeatable` is ever sent twice."""
+    """A request, and how to read its answer. Only one that `is_repeatable` is ever sent twice."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class ClientRequest(Generic[T]):
 
 
 def _known(of: type[T], fields: Mapping[str, Any]) -> T:
-    """An answer's value; what a newer server adds is left out."""
+    """An answer's value, without the fields that a newer server adds."""
     names = {field.name for field in attrs.fields(of)}  # type: ignore[arg-type]
     given = {name: value for name, value in fields.items() if name in names}
     return of(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
@@ -89,7 +89,7 @@ def _post(
 
 
 def _path(*segments: str) -> str:
-    # A room may be called `..`, which libraries take for the folder above unless its dots are written so.
+    # A room may be called `..`, which libraries take for the parent folder unless its dots are escaped.
     quoted = (
         quote(one, safe="") if one.strip(".") else one.replace(".", "%2E") for one in segments
     )
@@ -97,7 +97,7 @@ def _path(*segments: str) -> str:
 
 
 class Requests:
-    """Every verb once, as a request; the two clients only send them."""
+    """Each verb as a request; the two clients only send them."""
 
     def publish(self, one: Publish) -> ClientRequest[Published]:
         again = one.idempotency_key is not None
@@ -183,7 +183,7 @@ def target_of(user: str | None, connection: str | None) -> dict[str, str]:
     """Whom a verb is for.
 
     Raises:
-        ValueError: neither or both are named.
+        ValueError: neither or both are given.
     """
     if user is not None and connection is None:
         return {"user": user}
@@ -211,7 +211,7 @@ def read(ask: ClientRequest[T], response: httpx2.Response) -> T:
 def pause_before(
     attempt: int, error: ApiError | Unreachable, ask: ClientRequest[T]
 ) -> float | None:
-    """Seconds until the request may be repeated; None: it may not."""
+    """In how many seconds to repeat the request; None: not at all."""
     is_over = attempt + 1 >= TRIES or not ask.is_repeatable
     if is_over or (isinstance(error, ApiError) and error.status != _UNAVAILABLE):
         return None
@@ -220,8 +220,8 @@ def pause_before(
 
 
 def options(base_url: str, key: str, timeout: float) -> dict[str, Any]:
-    """How both clients set up httpx2."""
-    # A key is for its own server: no proxy out of the environment, no redirect.
+    """The options of httpx2 for both clients."""
+    # The key is for its own server: no proxy from the environment, no redirect.
     headers = {b"authorization": b"Bearer " + key.encode(), b"accept": b"application/json"}
     return {"base_url": base_url, "headers": headers, "timeout": timeout, "trust_env": False}
 
@@ -237,10 +237,10 @@ def revocation_of(
     lifetime: str | None,
     until: str | float | None,
 ) -> dict[str, str | float]:
-    """What is to be revoked: those that are given.
+    """The body of a revocation, from the arguments that are given.
 
     Raises:
-        ValueError: neither or both of a user and a token are named.
+        ValueError: neither or both of a user and a token are given.
     """
     if (user is None) == (token_id is None):
         raise ValueError("name a user or a token, not both")

@@ -1,4 +1,4 @@
-"""The client for code that waits in its thread."""
+"""The client for synchronous code."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -39,14 +39,14 @@ T = TypeVar("T")
 
 
 class Client:
-    """Talks to the control API; close it, or use it as a context manager.
+    """A client of the control API; close it, or use it as a context manager.
 
     Args:
         base_url: such as `http://127.0.0.1:4001`.
         key: one of the server's `api.keys`.
         timeout: seconds for one answer.
         transport: httpx2's, such as `httpx2.HTTPTransport(uds=PATH)` for a Unix socket.
-        sleep: how a pause between two tries is made.
+        sleep: called to pause between two tries.
 
     Every method raises `ApiError` when the server refuses, and `Unreachable` when it does not answer.
     """
@@ -75,7 +75,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections. Idempotent."""
+        """Close the HTTP connections. Idempotent."""
         self._http.close()
 
     def publish(
@@ -88,7 +88,7 @@ class Client:
         idempotency_key: str | None = None,
         except_connection: str | None = None,
     ) -> Published:
-        """Publish an event to a room, to a user, or (without either) to everyone on the channel."""
+        """Publish an event to a room, to a user, or (with neither) to everyone on the channel."""
         one = Publish(
             channel=channel,
             event=event,
@@ -100,7 +100,7 @@ class Client:
         return self._send(requests.publish(one))
 
     def batch(self, events: Iterable[Publish]) -> Batch:
-        """Publish up to 1,000; the result of each, a `Problem` for those that were refused."""
+        """Publish up to 1,000 events; returns the result of each, a `Problem` if it was refused."""
         return self._send(requests.batch(events))
 
     def channels(self) -> list[Channel]:
@@ -108,11 +108,11 @@ class Client:
         return self._send(requests.channels())
 
     def channel(self, name: str) -> Channel:
-        """One of them."""
+        """One declared channel."""
         return self._send(requests.channel(name))
 
     def rooms(self, channel: str, *, limit: int = 100, after: str | None = None) -> Rooms:
-        """A page of the rooms that somebody is in."""
+        """A page of the rooms with members."""
         return self._send(requests.rooms(channel, limit, after))
 
     def room(self, channel: str, room: str, *, limit: int = 100, after: str | None = None) -> Room:
@@ -143,7 +143,7 @@ class Client:
         code: int = 4410,
         reason: str = "",
     ) -> int:
-        """Close a user's connections, or one; how many there were."""
+        """Close a user's connections, or one connection; returns how many there were."""
         return self._send(requests.disconnect(target_of(user, connection), code, reason))
 
     def revoke(
@@ -155,20 +155,21 @@ class Client:
         lifetime: str | None = None,
         until: str | float | None = None,
     ) -> Revoked:
-        """Refuse JWTs from now on, and close the connections that have one.
+        """Refuse JWTs from now on, and close the connections that use one.
 
         Args:
-            user: whose tokens, issued at `before` (Unix seconds or RFC 3339; now) or earlier; for `lifetime` (`24h`).
-            token_id: the `jti` of the one token, which is alive until `until`.
+            user: refuse this user's tokens that were issued at `before` (Unix seconds or RFC 3339; default: now) or earlier, for
+                `lifetime` (such as `24h`).
+            token_id: refuse the one token with this `jti`, which is valid until `until`.
         """
         return self._send(requests.revoke(revocation_of(user, token_id, before, lifetime, until)))
 
     def revocations(self, *, limit: int = 100, after: str | None = None) -> Revocations:
-        """A page of what is revoked."""
+        """A page of the revocations in force."""
         return self._send(requests.revocations(limit, after))
 
     def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
-        """Take the kept frames of a room away, or the newest of one key; how many. Its members hear nothing."""
+        """Remove the kept frames of a room, or those of one key; returns how many. Members are not told."""
         return self._send(requests.clear(channel, room, key))
 
     def restore(self, id: str) -> None:
@@ -183,7 +184,7 @@ class Client:
         user: str | None = None,
         connection: str | None = None,
     ) -> int:
-        """Put a user's connections on a channel, or one, into a room; how many are in it now."""
+        """Put a user's connections on a channel, or one connection, into a room; returns how many are in it now."""
         target = target_of(user, connection)
         return self._send(requests.membership("subscribe", target, channel, room))
 
@@ -195,7 +196,7 @@ class Client:
         user: str | None = None,
         connection: str | None = None,
     ) -> int:
-        """Take them out of it; how many were in it."""
+        """Take them out of the room; returns how many were in it."""
         target = target_of(user, connection)
         return self._send(requests.membership("unsubscribe", target, channel, room))
 

@@ -6,10 +6,10 @@
         assert (await ann.receive("message"))["text"] == "hi"
         await app.advance(3600)
 
-What is as in the server: plan, engine, hub, broker, hooks, limits, timers. What is not: handshakes are not parsed (the
-path is matched, and refused like there), and `user=` lets a client in with claims that nobody signed; everything
-else about tokens (expiry, `require`) holds, and claims that the schema refuses raise `ClaimsRefused`. Time moves only in `advance`; a hook that sleeps on trio's
-clock wakes when trio's clock says so, so run such tests on `trio.testing.MockClock`, which `advance` moves along.
+Plan, engine, hub, broker, hooks, limits and timers are those of the server. Two things differ: handshakes are not parsed (the
+path is matched, and refused as in the server), and `user=` admits a client with claims that nobody signed. Everything
+else about tokens holds (expiry, `require`), and claims that the schema refuses raise `ClaimsRefused`. Time moves only in `advance`. A
+hook that sleeps on trio's clock wakes by that clock, so run such tests on `trio.testing.MockClock`, which `advance` moves along.
 
 Read `virtual.py` (time and randomness), `client.py` (one connection), `app.py` (the engine and its users).
 """

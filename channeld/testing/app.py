@@ -1,4 +1,4 @@
-"""The engine of a configuration, run in memory, and the users that a test lets in."""
+"""The engine of a configuration, run in memory, and the users that a test admits."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,7 +34,7 @@ __all__ = ["TestApp", "TestRequest", "find_test_user", "running"]
 
 @attrs.frozen(slots=True, kw_only=True)
 class TestRequest(Request):
-    """A handshake whose user is simply given."""
+    """A handshake whose user is given by the test."""
 
     __test__ = False
 
@@ -45,7 +45,7 @@ class TestRequest(Request):
 async def find_test_user(
     engine: Surroundings, channel: ChannelPlan, request: Request
 ) -> Grant | Denied | None:
-    """The user that a `TestRequest` names; any other handshake brings its own token."""
+    """The user that a `TestRequest` names; other handshakes bring a token."""
     if not isinstance(request, TestRequest) or request.user is None:
         return await find_user(engine, channel, request)
     auth = channel.auth[0]
@@ -105,9 +105,9 @@ class TestApp:
 
         Args:
             path: as in the URL.
-            user: let this user in without a token, with `claims`; on a jwt channel they are a token's.
+            user: admit this user without a token, with `claims`; on a jwt channel, as if a token had them.
             claims: the user's claims.
-            expires: for jwt: seconds until `exp`; None for a token without one.
+            expires: for jwt: seconds until `exp`; None: the token has none.
             token: a real token, sent as `?token=`.
             since: the position to recover from.
             headers: lower-case names.
@@ -116,7 +116,7 @@ class TestApp:
 
         Raises:
             Refused: the path is unknown, or its params are bad.
-            ClaimsRefused: the authenticator does not take the user or the claims; the message says why.
+            ClaimsRefused: the authenticator refuses the user or the claims; the message says why.
         """
         target, _, query_text = path.partition("?")
         query = dict(parse_qsl(query_text, keep_blank_values=True))
@@ -149,7 +149,7 @@ class TestApp:
         return client
 
     async def _check_claims(self, channel: ChannelPlan, request: TestRequest) -> None:
-        # A test that is refused for what it made up should hear why, which a client never does.
+        # A test whose made-up claims are refused should learn why; a client never does.
         if request.user is None or not channel.auth:
             return
         found = await find_test_user(self.engine, channel, request)
@@ -172,7 +172,7 @@ class TestApp:
         """Publish as the control API would: `room=`, `user=`, or neither for everyone.
 
         Raises:
-            FrameRefused: clients of that channel may not get it.
+            FrameRefused: the channel's clients may not get it.
         """
         room, user = to.pop("room", None), to.pop("user", None)
         if to:
@@ -182,11 +182,11 @@ class TestApp:
             await later
 
     async def rest(self) -> None:
-        """Wait until nothing can happen any more unless time moves."""
+        """Wait until nothing more can happen unless time moves."""
         await self.runtime.rest()
 
     async def advance(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
-        """Move virtual time, timer by timer; takes no real time. Stops early where `until()` is true."""
+        """Move virtual time, timer by timer, without taking real time. Stops early once `until()` is true."""
         clock, timers = self.runtime.clock, self.runtime.timers
         end = clock.monotonic() + seconds
         await self.rest()
@@ -246,5 +246,5 @@ async def running(config: str | Path | Plan, *, seed: int = 0) -> AsyncIterator[
             await app.rest()
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        # A failed assertion reads better without the nursery round it.
+        # A failed assertion reads better without the nursery around it.
         raise only(group) from None

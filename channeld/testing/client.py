@@ -1,4 +1,4 @@
-"""A connection without a socket: what a test sends, and what came back."""
+"""A connection without a socket: what a test sends and receives."""
 
 import json
 from collections import deque
@@ -27,15 +27,15 @@ class Refused(Exception):
 
 
 class ClaimsRefused(ValueError):
-    """The `user` or `claims` that a test gave are not what the channel's authenticator lets in."""
+    """The channel's authenticator does not admit the `user` or `claims` that a test gave."""
 
 
 class NotReceived(AssertionError):
-    """Nothing (or nothing of that type) has come, and the server is at rest."""
+    """Nothing (or nothing of that type) has arrived, and the server is at rest."""
 
 
 class Host(Protocol):
-    """What a client asks of the app that it is connected to."""
+    """What a client needs from the app that it is connected to."""
 
     runtime: VirtualRuntime
     on_frame: "Callable[[Client, Frame], None]"
@@ -61,7 +61,7 @@ class Client:
     # --------------------------------------------------------------------------------------- for the test
 
     async def send(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame; like a real client's, it is on its way and not waited for."""
+        """Send a frame; as with a real client, it is on its way when this returns."""
         await self.send_raw(json.dumps(frame))
 
     async def send_raw(self, text: str) -> None:
@@ -71,7 +71,7 @@ class Client:
         await trio.lowlevel.checkpoint()
 
     async def receive(self, type: str | None = None) -> Frame:
-        """The next frame, or the next of a type (those before it are dropped).
+        """The next frame, or the next one of a type (earlier ones are dropped).
 
         Raises:
             NotReceived: there is none, and the server is at rest.
@@ -88,7 +88,7 @@ class Client:
         raise NotReceived(f"no {what} came{others}; the connection is {self.closed or 'open'}")
 
     async def received(self) -> list[Frame]:
-        """Everything that has come by now."""
+        """Everything that has arrived so far."""
         await self._app.rest()
         frames = list(self.inbox)
         self.inbox.clear()
@@ -103,7 +103,7 @@ class Client:
         """The code and reason with which the server closed.
 
         Raises:
-            NotReceived: it has not.
+            NotReceived: it has not closed the connection.
         """
         await self._app.rest()
         if self.closed is None:
@@ -121,11 +121,11 @@ class Client:
             self._app.on_frame(self, value)
 
     def peer_close(self, code: int, reason: str = "") -> None:
-        """The server closes."""
+        """Note that the server closes."""
         self._end(code, reason)
 
     def start(self, pending: Awaitable[None] | None) -> None:
-        """Go on with what the session could not finish at once; frames wait meanwhile."""
+        """Continue what the session could not finish at once; frames wait meanwhile."""
         if pending is not None:
             self._busy = True
             self._app.runtime.spawn(self._finish(pending))
@@ -161,7 +161,7 @@ class Client:
 
 
 def _listed(frames: list[Frame]) -> str:
-    """Frames in short, so that a test's failure shows what came in place of what it waited for."""
+    """Frames in short form, so that a failing test shows what came instead."""
     texts = [json.dumps(frame, ensure_ascii=False) for frame in frames[:MOST_LISTED]]
     short = [text if len(text) <= LONGEST_LISTED else f"{text[:LONGEST_LISTED]}…" for text in texts]
     more = len(frames) - len(short)
@@ -181,8 +181,8 @@ class ClientPeer:
         self._client.peer_send(frame)
 
     def ready(self) -> None:
-        """A test takes everything at once."""
+        """None: a test reads everything at once."""
 
     def close(self, code: int, reason: str = "") -> None:
-        """The server closes."""
+        """Note that the server closes."""
         self._client.peer_close(code, reason)
