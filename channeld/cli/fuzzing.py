@@ -65,7 +65,7 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
     _demand_backends(checked.file, plan, options.backends)
     found = []
     painter = Painter(has_colour(sys.stdout))
-    for one in fuzz(checked, count, partial(_path, plan), options=options):
+    for one in fuzz(plan, count, partial(_path, plan), options=options):
         found.append(one)
         if format == "text":
             click.echo(_shown(one, painter))

@@ -1,8 +1,12 @@
-"""Claims made up for development: such as an authenticator's schema and a `require` want."""
+"""Claims for development: made up, such as an authenticator's schema and a `require` want, or read out of a token."""
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import orjson
 
 from channeld.plan.claim_paths import parse_claim_path
 from channeld.plan.expressions import Literal, TemplateSyntaxError
@@ -11,7 +15,18 @@ from channeld.plan.requires import with_type_spoken_of
 from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
 
-__all__ = ["claims_meeting"]
+__all__ = ["claims_in", "claims_meeting"]
+
+
+def claims_in(token: str) -> dict[str, Any]:
+    """What a JWT says, whoever signed it; nothing of any other token."""
+    parts = token.split(".")
+    if len(parts) == 3:
+        with suppress(ValueError):
+            found = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+            if isinstance(found, dict):
+                return found
+    return {}
 
 
 def claims_meeting(

@@ -13,11 +13,11 @@ import attrs
 from channeld.config.model import Rate
 from channeld.config.writing import flow
 from channeld.dev.claims import claims_meeting
-from channeld.plan.load import Checked
-from channeld.plan.plan import ChannelPlan, Match, MessagePlan, Plan
+from channeld.diagnostics.diagnostic import Place
+from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.coverage import Exercised, Point
-from channeld.scenarios.instrumentation import FrameOrigin, rebuilt
+from channeld.scenarios.instrumentation import rebuilt
 from channeld.scenarios.made_up import Maker, shrunk
 from channeld.scenarios.outcome import Problem
 from channeld.scenarios.runner import run_scenario
@@ -58,7 +58,7 @@ class Fuzzed:
 
 
 def fuzz(
-    checked: Checked,
+    plan: Plan,
     count: int,
     path_of: Callable[[ChannelPlan], str],
     *,
@@ -67,15 +67,13 @@ def fuzz(
     """Try each message hook of a configuration, in the order of the file.
 
     Args:
-        checked: the configuration, with a plan.
+        plan: the configuration.
         count: messages for each hook.
         path_of: a path of a channel, with values for its params; raises `LookupError` where none comes to mind.
         options: which hooks to try, by `CHANNEL/TYPE`, how long a scenario may take, and which backends are asked.
     """
-    plan = checked.plan
-    assert plan is not None  # noqa: S101 - the caller has seen to that
     options = options or Options()
-    unlimited = attrs.evolve(checked, plan=_without_rates(plan))
+    unlimited = _without_rates(plan)
     for channel in plan.channels.values():
         for message in channel.messages.values():
             if message.hook is not None and options.selects(f"{channel.name}/{message.type}"):
@@ -83,28 +81,17 @@ def fuzz(
 
 
 def _without_rates(plan: Plan) -> Plan:
-    def unlimited(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
-        return attrs.evolve(message, rate=None)
+    def unlimited(channel: ChannelPlan) -> ChannelPlan:
+        limits = attrs.evolve(channel.limits, messages=_UNLIMITED, errors=_UNLIMITED)
+        return attrs.evolve(channel, limits=limits)
 
-    made = rebuilt(plan, lambda hook, _origin: hook, unlimited)
-    channels = {
-        name: attrs.evolve(
-            channel,
-            limits=attrs.evolve(channel.limits, messages=_UNLIMITED, errors=_UNLIMITED),
-        )
-        for name, channel in made.channels.items()
-    }
-    find = made.match
-
-    def match(path: str) -> Match | None:
-        found = find(path)
-        return None if found is None else Match(channels[found.channel.name], found.params)
-
-    return attrs.evolve(made, channels=channels, match=match)
+    return rebuilt(
+        plan, message=lambda message, _: attrs.evolve(message, rate=None), channel=unlimited
+    )
 
 
 def _fuzzed(
-    checked: Checked,
+    plan: Plan,
     channel: ChannelPlan,
     message: MessagePlan,
     count: int,
@@ -112,16 +99,14 @@ def _fuzzed(
     options: Options,
 ) -> Fuzzed:
     assert message.hook is not None  # noqa: S101 - only those with hooks are asked for
-    plan = checked.plan
-    assert plan is not None  # noqa: S101 - demanded by `fuzz`
     known = Fuzzed(channel=channel.name, message=message.type, hook=message.hook.name)
     asks = message.hook.asks
     if asks is not None and asks.name not in options.backends:
         reason = f"a backend answers it: --backend {asks.name}=URL says where"
         return attrs.evolve(known, reason=reason)
     try:
-        trial = _Trial(checked, message, _client(plan, channel, message, path_of(channel)), options)
-        messages = trial.messages(plan, channel, count)
+        trial = _Trial(plan, message, _client(plan, channel, message, path_of(channel)), options)
+        messages = trial.messages(channel, count)
     except LookupError as error:
         return attrs.evolve(known, reason=str(error))
     failing = trial.first_failing(messages)
@@ -149,13 +134,13 @@ def _client(plan: Plan, channel: ChannelPlan, message: MessagePlan, path: str) -
 class _Trial:
     """One hook being tried."""
 
-    checked: Checked
+    plan: Plan
     message: MessagePlan
     client: dict[str, Json]
     options: Options
     reached: Exercised = attrs.field(factory=lambda: Exercised(""))
 
-    def messages(self, plan: Plan, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
+    def messages(self, channel: ChannelPlan, count: int) -> list[dict[str, Json]]:
         """The declared examples, then made-up ones; the same in every run.
 
         Raises:
@@ -165,8 +150,8 @@ class _Trial:
         if refusal is not None:
             raise LookupError(f"nobody can connect: {_words(refusal)}")
         message = self.message
-        declared = plan.config.channels[channel.name].messages[message.type]
-        maker = Maker(Random(f"{channel.name}/{message.type}"), plan.config.schemas)  # noqa: S311 - the same in every run
+        declared = self.plan.config.channels[channel.name].messages[message.type]
+        maker = Maker(Random(f"{channel.name}/{message.type}"), self.plan.config.schemas)  # noqa: S311 - the same in every run
         made: list[Json] = [*declared.examples][:count]
         made += [
             maker.make(message.validator.schema, message.accepts) for _ in range(count - len(made))
@@ -235,7 +220,8 @@ class _Trial:
             outcome = run_scenario(
                 scenario,
                 parsed.content.tree,
-                self.checked,
+                self.plan,
+                Place,  # nothing is told of places in the configuration
                 self.reached,
                 cap=self.options.cap,
                 backends=self.options.backends,
@@ -243,8 +229,7 @@ class _Trial:
         return outcome.problems[0] if outcome.problems else None
 
     def _text(self, messages: Sequence[dict[str, Json]]) -> str:
-        plan = self.checked.plan
-        wait = 1 + (plan.limits.hook_timeout if plan is not None else 0)
+        wait = 1 + self.plan.limits.hook_timeout
         steps: list[str] = []
         for message in messages:
             steps.append(f"{_USER}: {{send: {flow(self._frame(message))}}}")

@@ -25,7 +25,6 @@ from channeld.plan.plan import (
     MessageCounters,
     MessagePlan,
     Plan,
-    SubscribePlan,
 )
 from channeld.pointer import at
 from channeld.protocol.frames import Json
@@ -40,7 +39,6 @@ __all__ = [
     "hook_names",
     "instrument",
     "rebuilt",
-    "same_message",
 ]
 
 
@@ -121,7 +119,7 @@ def hook_names(plan: Plan) -> list[str]:
         names.append(hook.name)
         return hook
 
-    rebuilt(plan, note, same_message)
+    rebuilt(plan, note)
     return list(dict.fromkeys(names))
 
 
@@ -147,10 +145,16 @@ _HookChange = Callable[[Hook, FrameOrigin], Hook]
 _MessageChange = Callable[[MessagePlan, FrameOrigin], MessagePlan]
 
 
-def rebuilt(plan: Plan, hook: _HookChange, message: _MessageChange) -> Plan:
-    """The same plan with each hook and each message as these two make them."""
+def rebuilt(
+    plan: Plan,
+    hook: _HookChange = lambda hook, _: hook,
+    message: _MessageChange = lambda message, _: message,
+    channel: Callable[[ChannelPlan], ChannelPlan] = lambda channel: channel,
+) -> Plan:
+    """The same plan with each hook, message and channel as these make them."""
+    changed = channel
     channels = {
-        name: _channel(channel, at("/channels", name), hook, message)
+        name: changed(_channel(channel, at("/channels", name), hook, message))
         for name, channel in plan.channels.items()
     }
     find = plan.match
@@ -187,11 +191,14 @@ def _channel(
         )
         changed_hook = changed(plan.hook, below.removeprefix(f"{pointer}/") + "/hook")
         messages[type_] = message(attrs.evolve(plan, hook=changed_hook), origin)
+    subscribe = channel.subscribe
+    if subscribe is not None:
+        subscribe = attrs.evolve(subscribe, hook=changed(subscribe.hook, "rooms/subscribe/hook"))
     return attrs.evolve(
         channel,
         messages=messages,
         auth=tuple(_auth(auth, channel.name, hook) for auth in channel.auth),
-        subscribe=_subscribe(channel.subscribe, changed),
+        subscribe=subscribe,
         connect=changed(channel.connect, "hooks/connect"),
         close=changed(channel.close, "hooks/close"),
         on_subscribe=changed(channel.on_subscribe, "hooks/subscribe"),
@@ -207,21 +214,6 @@ def _auth(auth: AuthPlan, channel: str, hook: _HookChange) -> AuthPlan:
         kind="authenticator", channel=channel, name=auth.hook.name, pointer=pointer
     )
     return attrs.evolve(auth, hook=hook(auth.hook, origin))
-
-
-def _subscribe(
-    plan: SubscribePlan | None, changed: Callable[[Hook | None, str], Hook | None]
-) -> SubscribePlan | None:
-    return (
-        None
-        if plan is None
-        else attrs.evolve(plan, hook=changed(plan.hook, "rooms/subscribe/hook"))
-    )
-
-
-def same_message(message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
-    """The message as it is, for `rebuilt`."""
-    return message
 
 
 def _noting(message: MessagePlan, origin: FrameOrigin) -> MessagePlan:
@@ -242,37 +234,28 @@ def _noting(message: MessagePlan, origin: FrameOrigin) -> MessagePlan:
 def _watched(hook: Hook, origin: FrameOrigin, witness: HookWitness, *, is_stub: bool) -> Hook:
     call = hook.call
 
-    def failed(error: BaseException) -> None:
-        if not is_stub:  # a stub raises because it was told to
-            witness.failed(hook.name, error)
-
-    if hook.is_async:
-
-        async def watch(*args: object) -> Any:
-            witness.on_hook(origin.channel, hook.name)
-            with caused_by(origin):
-                try:
-                    return await call(*args)
-                except Reject:
-                    raise
-                except BaseException as error:
-                    failed(error)
-                    raise
-
-        return attrs.evolve(hook, call=watch)
-
-    def watch_inline(*args: object) -> Any:
+    @contextmanager
+    def watching() -> Iterator[None]:
         witness.on_hook(origin.channel, hook.name)
         with caused_by(origin):
             try:
-                return call(*args)
+                yield
             except Reject:
                 raise
             except BaseException as error:
-                failed(error)
+                if not is_stub:  # a stub raises because it was told to
+                    witness.failed(hook.name, error)
                 raise
 
-    return attrs.evolve(hook, call=watch_inline)
+    async def watched(*args: object) -> Any:
+        with watching():
+            return await call(*args)
+
+    def watched_inline(*args: object) -> Any:
+        with watching():
+            return call(*args)
+
+    return attrs.evolve(hook, call=watched if hook.is_async else watched_inline)
 
 
 def _stub(stub: Stub, *, is_authenticator: bool) -> Callable[..., Any]:

@@ -4,7 +4,6 @@ What the server would refuse is refused: frames, rooms, rates, requirements. So 
 before there is anything behind it.
 """
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -16,12 +15,13 @@ import trio
 from channeld.app import App
 from channeld.auth.authenticator import Denied, Grant, accept_user
 from channeld.auth.places import find_token
+from channeld.dev.claims import claims_in
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import FrameRefused
 from channeld.hooks import Request, User
 from channeld.plan.plan import AuthPlan, ChannelPlan, Hook, Plan
 from channeld.protocol.frames import Json
-from channeld.scenarios.instrumentation import FrameOrigin, rebuilt, same_message
+from channeld.scenarios.instrumentation import FrameOrigin, rebuilt
 from channeld.schema.sample import sample
 
 __all__ = ["agreeing", "make_up", "mock_app", "samples_of"]
@@ -37,7 +37,7 @@ def agreeing(plan: Plan) -> Plan:
 
     config = attrs.evolve(plan.config, broker="memory", webhooks=(), api=None)
     server = attrs.evolve(plan.server, workers=1, tls=None, allowed_origins="any")
-    made = rebuilt(plan, agree, same_message)
+    made = rebuilt(plan, agree)
     return attrs.evolve(made, config=config, server=server, lifespans=())
 
 
@@ -68,7 +68,7 @@ class _AnyToken:
 
     async def verify(self, token: str, wall: float) -> Grant | Denied:
         """Whose it says that it is."""
-        claims = _claims_in(token)
+        claims = claims_in(token)
         return self.vouch(str(claims.get("sub", token[:128])), claims, wall)
 
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
@@ -79,17 +79,6 @@ class _AnyToken:
         found = User(user, {"sub": user, "exp": _NEVER, **known, **claims})
         reason = accept_user(schema, found)
         return Grant(found) if reason is None else Denied(reason, of_claims=True)
-
-
-def _claims_in(token: str) -> dict[str, Any]:
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    with suppress(ValueError):
-        found = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        if isinstance(found, dict):
-            return found
-    return {}
 
 
 async def _find_user(

@@ -5,8 +5,8 @@ after a finding (or where the value is not there and need not be).
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, TypeVar
 
 import attrs
 
@@ -20,10 +20,11 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.matching import MATCHERS, TYPES
 from channeld.scenarios.model import Pattern
 from channeld.schema.compiled import compiled
-from channeld.suggest import closest
+from channeld.suggest import closest, did_you_mean
 
 __all__ = ["Reader"]
 
+T = TypeVar("T")
 LONGEST_WAIT: Final = 366 * 86_400.0
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "assert": ("expect",),
@@ -92,6 +93,18 @@ class Reader:
             message = f"{named(pointer)} has no `{key}`"
             self.find("CH803", message, pointer, f"add `{key}:`", key=True)
         return None if missing else value
+
+    def at(
+        self,
+        written: Mapping[str, Json],
+        pointer: str,
+        key: str,
+        read: Callable[[Json, str], T | None],
+        otherwise: T,
+    ) -> T:
+        """What `read` makes of a key of a mapping; `otherwise` where there is no such key, or after a finding."""
+        found = read(written[key], at(pointer, key)) if key in written else None
+        return otherwise if found is None else found
 
     def object(self, value: Json, pointer: str) -> Mapping[str, Json]:
         """A mapping with any keys; an empty one after a finding."""
@@ -189,9 +202,8 @@ class Reader:
                 elif key in MATCHERS:
                     self._check_matcher(key, one, below)
                 else:
-                    meant = closest(key, list(MATCHERS))
                     known = joined([f"`{name}`" for name in MATCHERS])
-                    help = f"did you mean `{meant}`?" if meant else f"there are {known}"
+                    help = did_you_mean(key, MATCHERS, f"there are {known}")
                     self.find("CH807", f"there is no matcher `{key[:40]}`", below, help, key=True)
 
     def _check_matcher(self, name: str, argument: Json, pointer: str) -> None:
@@ -212,9 +224,8 @@ class Reader:
         if not isinstance(name, str):
             self.find("CH807", "`$ref` takes the name of what was captured", pointer)
             return
-        meant = closest(name, sorted(self.captured))
-        help = "capture it first, in an earlier step: `{$capture: " + name + "}`"
-        help = f"did you mean `{meant}`?" if meant else help
+        first = "capture it first, in an earlier step: `{$capture: " + name + "}`"
+        help = did_you_mean(name, sorted(self.captured), first)
         self.find("CH808", f"nothing was captured as `{name[:40]}` before", pointer, help)
 
 
@@ -256,11 +267,8 @@ def _schema_wants(argument: Json) -> str:
         compiled({"schemas": {}, **argument} if isinstance(argument, dict) else argument)
     except (TypeError, ValueError) as error:
         # A reference into the configuration's schemas is looked up when the configuration is known.
-        return (
-            ""
-            if "/schemas/" in str(error)
-            else f"a JSON Schema ({' '.join(str(error).split())[:80]})"
-        )
+        words = " ".join(str(error).split())
+        return "" if "/schemas/" in words else f"a JSON Schema ({words[:80]})"
     return ""
 
 

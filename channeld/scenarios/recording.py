@@ -4,17 +4,16 @@ Tokens are left out: the client is let in as the token's user, and `authenticate
 run to run (times, positions, random ids) and what a schema marks as sensitive is expected to be there, whatever it is.
 """
 
-import base64
 import re
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 import orjson
 
 from channeld.config.writing import flow
+from channeld.dev.claims import claims_in
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
 from channeld.scenarios.writing import scenario_text
@@ -50,21 +49,11 @@ def client_of(url: str, token: str | None, places: Collection[str] = ()) -> dict
     kept = urlencode([(name, value) for name, value in query if name not in hidden])
     client: dict[str, Json] = {"path": f"{parts.path or '/'}{f'?{kept}' if kept else ''}"}
     if token is not None:
-        claims = _claims_in(token)
+        claims = claims_in(token)
         client["user"] = str(claims.get("sub") or "somebody")
         own = {name: value for name, value in claims.items() if name not in _REGISTERED}
         client |= {"claims": own} if own else {}
     return client
-
-
-def _claims_in(token: str) -> dict[str, Any]:
-    parts = token.split(".")
-    if len(parts) == 3:
-        with suppress(ValueError):
-            found = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-            if isinstance(found, dict):
-                return found
-    return {}
 
 
 @attrs.define(eq=False)

@@ -17,7 +17,6 @@ import trio.testing
 from channeld.config.tree import Tree
 from channeld.diagnostics.diagnostic import Place
 from channeld.groups import first, leaves
-from channeld.plan.load import Checked
 from channeld.plan.plan import Plan
 from channeld.protocol.codes import ErrorCode
 from channeld.scenarios.backends import LiveBackends
@@ -42,7 +41,8 @@ class TookTooLong(BaseException):
 def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
     scenario: Scenario,
     tree: Tree,
-    config: Checked,
+    plan: Plan,
+    source: Callable[[str], Place],
     reached: Exercised,
     *,
     cap: float = CAP,
@@ -54,7 +54,8 @@ def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
     Args:
         scenario: what to do.
         tree: its file.
-        config: the configuration, with a plan.
+        plan: the configuration.
+        source: the place of a pointer in it.
         reached: takes what clients met.
         cap: seconds of real time after which it is given up (ERROR).
         secrets: takes the texts of values that are marked as sensitive.
@@ -64,7 +65,7 @@ def run_scenario(  # noqa: PLR0913 - keywords, each of them optional
     if scenario.skip:
         return Outcome(name=scenario.name, status=Status.SKIP, place=place, reason=scenario.skip)
     known = set() if secrets is None else secrets
-    run = _Run(scenario, tree, config, reached, known, backends or {})
+    run = _Run(scenario, tree, plan, source, reached, known, backends or {})
     started = time.perf_counter()
     try:
         with _seeded(), _capped(cap, run.cancel):
@@ -149,7 +150,8 @@ class _Run:
 
     scenario: Scenario
     tree: Tree
-    config: Checked
+    plan: Plan
+    source: Callable[[str], Place]
     reached: Exercised
     secrets: set[str]
     backends: Mapping[str, str]
@@ -196,10 +198,8 @@ class _Run:
     async def main(self) -> None:
         """The whole of it, on trio."""
         self._token = trio.lowlevel.current_trio_token()
-        plan = self.config.plan
-        assert plan is not None  # noqa: S101 - the caller has seen to that
         witness = HookWitness(lambda channel, name: self.reached.add(channel, "hook", name))
-        plan = instrument(plan, witness, self.scenario.stubs)
+        plan = instrument(self.plan, witness, self.scenario.stubs)
         with self._scope:
             await self._play(plan, witness)
 
@@ -210,13 +210,13 @@ class _Run:
                 self.reached.add("server", "hook", lifespan.name)
             stage = Stage(app, self.scenario, self.reached, secrets=self.secrets)
             self.timeline = stage.timeline
-            performer = Performer(stage, self.tree.place, self.config.sources.place)
+            performer = Performer(stage, self.tree.place, self.source)
             try:
                 await self._perform(stage, performer, witness)
             except Failed as failed:
                 self.problems.append(failed.problem)
             else:
-                self.problems += _Ending(stage, performer, self.tree).problems()
+                self.problems += _left_over(stage, performer, self.tree)
             self.virtual = stage.now
             _mark_left_over(stage)
             stage.leave()
@@ -296,44 +296,29 @@ class _Run:
         return "while the clients connect" if number < 0 else "at the end"
 
 
-class _Ending:
-    """What is left when all steps are done."""
-
-    def __init__(self, stage: Stage, performer: Performer, tree: Tree) -> None:
-        self._stage, self._performer, self._tree = stage, performer, tree
-
-    def problems(self) -> list[Problem]:
-        """A problem for each client with frames that nobody consumed, or an end that nobody expected."""
-        found = []
-        for actor in self._stage.actors.values():
-            left = [one for one in actor.inbox.left_over() if one.fate != "refusal"]
-            at = self._tree.key_place(self._stage.scenario.clients[actor.name].pointer)
-            if left:
-                count = f"{len(left)} frame{'s' * (len(left) > 1)}"
-                notes = [
-                    f"{self._stage.shown(one.frame)}, {self._performer.sent_by(one)}"
-                    for one in left[:5]
-                ]
-                found.append(
-                    Problem(
-                        headline=f"{count} to {actor.name} nobody consumed",
-                        place=at,
-                        label="`expect` each of them, or `ignore` their type",
-                        where="at the end",
-                        notes=tuple(notes),
-                    )
-                )
-            if actor.was_sent_away and actor.closed is not None:
-                code, reason = actor.closed
-                found.append(
-                    Problem(
-                        headline=f"the server closed {actor.name}, and no step expected it",
-                        place=at,
-                        label=f"closed with {code} ({reason})",
-                        where="at the end",
-                    )
-                )
-        return found
+def _left_over(stage: Stage, performer: Performer, tree: Tree) -> Iterator[Problem]:
+    """A problem for each client with frames that nobody consumed, or an end that nobody expected."""
+    for actor in stage.actors.values():
+        left = [one for one in actor.inbox.left_over() if one.fate != "refusal"]
+        at = tree.key_place(stage.scenario.clients[actor.name].pointer)
+        if left:
+            yield Problem(
+                headline=f"{len(left)} frame{'s' * (len(left) > 1)} to {actor.name} nobody consumed",
+                place=at,
+                label="`expect` each of them, or `ignore` their type",
+                where="at the end",
+                notes=tuple(
+                    f"{stage.shown(one.frame)}, {performer.sent_by(one)}" for one in left[:5]
+                ),
+            )
+        if actor.was_sent_away and actor.closed is not None:
+            code, reason = actor.closed
+            yield Problem(
+                headline=f"the server closed {actor.name}, and no step expected it",
+                place=at,
+                label=f"closed with {code} ({reason})",
+                where="at the end",
+            )
 
 
 def _mark_left_over(stage: Stage) -> None:

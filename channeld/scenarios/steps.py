@@ -24,7 +24,7 @@ from channeld.scenarios.model import (
     Step,
 )
 from channeld.scenarios.reading import Reader
-from channeld.suggest import closest
+from channeld.suggest import did_you_mean
 
 __all__ = ["CLIENT_KEYS", "RESERVED_NAMES", "StepReader", "read_client"]
 
@@ -137,9 +137,8 @@ class StepReader:
             return self._publish(said, below)
         if name not in self.clients:
             known = [*self.clients, *sorted(RESERVED_NAMES)]
-            meant = closest(name, known)
             names = joined([f"`{one}`" for one in known])
-            help = f"did you mean `{meant}`?" if meant else f"a step starts with one of {names}"
+            help = did_you_mean(name, known, f"a step starts with one of {names}")
             if name in MODIFIERS:
                 first = next(iter(self.clients), "CLIENT")
                 help = f"name the client first: `{first}: {{{name}: …}}`"
@@ -155,12 +154,7 @@ class StepReader:
             return VERBS[said](self, client, None, pointer, {})
         verbs = [key for key in MODIFIERS if isinstance(said, dict) and key in said]
         if isinstance(said, str):
-            meant = closest(said, BARE)
-            help = (
-                f"did you mean `{meant}`?"
-                if meant
-                else f"write {joined(_quoted(BARE))}, or a mapping"
-            )
+            help = did_you_mean(said, BARE, f"write {joined(_quoted(BARE))}, or a mapping")
             self.reader.find("CH805", f"`{said[:40]}` is not a step", pointer, help)
             return None
         if len(verbs) > 1:
@@ -182,8 +176,7 @@ class StepReader:
     # ---------------------------------------------------------------------------------------------------- verbs
 
     def _duration(self, written: Mapping[str, Json], key: str, pointer: str) -> float:
-        beside = pointer.rpartition("/")[0]
-        return self.reader.duration(written[key], at(beside, key)) if key in written else 0.0
+        return self.reader.at(written, pointer.rpartition("/")[0], key, self.reader.duration, 0.0)
 
     def send(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
         """`send`."""
@@ -243,11 +236,8 @@ class StepReader:
             code = self.reader.close_code(said, pointer)
             return Close(client=client, pointer=pointer, code=code or 1000)
         mapping = self.reader.mapping(said, pointer, ("code", "reason")) or {}
-        code, reason = 1000, ""
-        if "code" in mapping:
-            code = self.reader.close_code(mapping["code"], at(pointer, "code")) or code
-        if "reason" in mapping:
-            reason = self.reader.text(mapping["reason"], at(pointer, "reason")) or ""
+        code = self.reader.at(mapping, pointer, "code", self.reader.close_code, 1000)
+        reason = self.reader.at(mapping, pointer, "reason", self.reader.text, "")
         return Close(client=client, pointer=pointer, code=code, reason=reason)
 
     def connect(self, client: str, said: Json, pointer: str, written: Mapping[str, Json]) -> Step:
@@ -268,11 +258,6 @@ class StepReader:
         written = reader.mapping(said, pointer, PUBLISH_KEYS, ["channel", "event"])
         if written is None:
             return None
-        texts = {
-            key: reader.text(written[key], at(pointer, key))
-            for key in ("channel", "room", "user")
-            if key in written
-        }
         to = written.get(
             "to", "room" if "room" in written else "user" if "user" in written else "global"
         )
@@ -286,15 +271,14 @@ class StepReader:
         if not isinstance(event, dict):
             reader.wrong(event, at(pointer, "event"), "a frame")
             return None
-        refused = "refused" in written and reader.flag(written["refused"], at(pointer, "refused"))
         return PublishStep(
             pointer=pointer,
-            channel=texts.get("channel") or "",
+            channel=reader.at(written, pointer, "channel", reader.text, ""),
             to=str(to),
             event=event,
-            room=texts.get("room"),
-            user=texts.get("user"),
-            refused=refused,
+            room=reader.at(written, pointer, "room", reader.text, None),
+            user=reader.at(written, pointer, "user", reader.text, None),
+            refused=reader.at(written, pointer, "refused", reader.flag, False),
         )
 
 

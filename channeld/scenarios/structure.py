@@ -63,15 +63,10 @@ class _Common:
             path = reader.text(document["config"], "/config") or ""
             folder = posixpath.dirname(reader.tree.file)
             self.config = posixpath.normpath(posixpath.join(folder, path))
-        self.env = {
-            name: reader.text(value, at("/env", name)) or ""
-            for name, value in self._named(document, "env").items()
-        }
+        env = reader.named_values(document.get("env", {}), "/env")
+        self.env = {name: reader.at(env, "/env", name, reader.text, "") for name in env}
         self.stubs = self.read_stubs(document, "")
         self.ignore = self.read_ignore(document, "")
-
-    def _named(self, document: Mapping[str, Json], key: str) -> Mapping[str, Json]:
-        return self.reader.named_values(document[key], at("", key)) if key in document else {}
 
     def scenario(self, value: Json, pointer: str) -> Scenario | None:
         """One of `scenarios`."""
@@ -81,9 +76,6 @@ class _Common:
         if written is None:
             return None
         name = reader.text(written["name"], at(pointer, "name")) or ""
-        skip = ""
-        if "skip" in written:
-            skip = reader.text(written["skip"], at(pointer, "skip")) or ""
         clients = self._clients(written.get("clients", {}), at(pointer, "clients"))
         steps = StepReader(reader, clients).steps(written["steps"], at(pointer, "steps"))
         return Scenario(
@@ -93,7 +85,7 @@ class _Common:
             steps=tuple(steps),
             stubs={**self.stubs, **self.read_stubs(written, pointer)},
             ignore=(*self.ignore, *self.read_ignore(written, pointer)),
-            skip=skip,
+            skip=reader.at(written, pointer, "skip", reader.text, ""),
         )
 
     def _clients(self, value: Json, pointer: str) -> dict[str, ClientSpec]:
@@ -113,17 +105,13 @@ class _Common:
 
     def read_ignore(self, written: Mapping[str, Json], pointer: str) -> tuple[Pattern, ...]:
         """`ignore`: patterns of frames that need not be consumed."""
-        if "ignore" not in written:
-            return ()
-        listed = self.reader.items(written["ignore"], at(pointer, "ignore"))
+        listed = self.reader.items(written.get("ignore", []), at(pointer, "ignore"))
         return tuple(self.reader.pattern(value, below) for value, below in listed)
 
     def read_stubs(self, written: Mapping[str, Json], pointer: str) -> dict[str, Stub]:
         """`hooks`: what stands in for hooks, by `module:function`."""
         below = at(pointer, "hooks")
-        if "hooks" not in written:
-            return {}
-        stubs = self.reader.named_values(written["hooks"], below)
+        stubs = self.reader.named_values(written.get("hooks", {}), below)
         return {name: self._stub(name, value, at(below, name)) for name, value in stubs.items()}
 
     def _stub(self, name: str, value: Json, pointer: str) -> Stub:
@@ -133,17 +121,12 @@ class _Common:
         if len(answers) > 1:
             message = f"a hook can't both `{answers[0]}` and `{answers[1]}`"
             reader.find("CH805", message, at(pointer, answers[1]), "keep one", key=True)
-        below = at(pointer, "delay")
-        delay = reader.duration(written["delay"], below) if "delay" in written else 0.0
-        raises = written.get("raises")
-        if "raises" in written:
-            raises = reader.text(raises, at(pointer, "raises"))
         return Stub(
             hook=name,
             pointer=pointer,
-            delay=delay,
+            delay=reader.at(written, pointer, "delay", reader.duration, 0.0),
             reject=self._reject(written, pointer),
-            raises=raises if isinstance(raises, str) else None,
+            raises=reader.at(written, pointer, "raises", reader.text, None),
             returns=written.get("returns"),
         )
 
@@ -154,22 +137,11 @@ class _Common:
         if isinstance(value, str):
             return Rejection(message=value)
         reject = reader.mapping(value, below, REJECT_KEYS, ["message"]) or {}
-        texts = {
-            key: reader.text(reject[key], at(below, key)) or ""
-            for key in ("message", "code")
-            if key in reject
-        }
-        close = None
-        if "close" in reject:
-            close = reader.close_code(reject["close"], at(below, "close"))
-        fields: Mapping[str, Json] = {}
-        if "fields" in reject:
-            fields = reader.object(reject["fields"], at(below, "fields"))
         return Rejection(
-            message=texts.get("message", ""),
-            code=texts.get("code", "REJECTED"),
-            close=close,
-            fields=fields,
+            message=reader.at(reject, below, "message", reader.text, ""),
+            code=reader.at(reject, below, "code", reader.text, "REJECTED"),
+            close=reader.at(reject, below, "close", reader.close_code, None),
+            fields=reader.at(reject, below, "fields", reader.object, {}),
         )
 
 

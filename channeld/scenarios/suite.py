@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ from channeld.scenarios.outcome import FileResult, Outcome
 from channeld.scenarios.runner import CAP, run_scenario
 from channeld.scenarios.secrets import without
 from channeld.scenarios.structure import structure
-from channeld.suggest import closest
+from channeld.suggest import did_you_mean
 from channeld.telemetry import silenced
 
 __all__ = [
@@ -199,13 +199,13 @@ class Runs:
         if content is not None and not self._is_left_out(content):
             with silenced():
                 config = self._config(content, report)
-                if config is not None and config.plan is not None:
-                    _check_stubs(content, config.plan, report)
-                if config is not None and config.config is not None:
-                    backends = tuple(config.config.backends)
-                if config is not None and config.config is not None and not report.errors:
-                    reached = Exercised(config.file, points(config.config, config.sources.place))
-                    outcomes = list(self._outcomes(content, config, reached, secrets))
+                if config is not None and (plan := config.plan) is not None:
+                    _check_stubs(content, plan, report)
+                    backends = tuple(plan.config.backends)
+                    if not report.errors:
+                        source = config.sources.place
+                        reached = Exercised(config.file, points(plan.config, source))
+                        outcomes = list(self._outcomes(content, plan, source, reached, secrets))
         shows = len(report) > 0 or any(outcome.problems for outcome in outcomes)
         result = FileResult(
             file=parsed.file,
@@ -223,14 +223,20 @@ class Runs:
         return not any(self._options.selects(one.name) for one in content.scenarios)
 
     def _outcomes(
-        self, content: ScenarioFile, config: Checked, reached: Exercised, secrets: set[str]
+        self,
+        content: ScenarioFile,
+        plan: Plan,
+        source: Callable[[str], Place],
+        reached: Exercised,
+        secrets: set[str],
     ) -> Iterator[Outcome]:
         for scenario in content.scenarios:
             if self._options.selects(scenario.name):
                 yield run_scenario(
                     scenario,
                     content.tree,
-                    config,
+                    plan,
+                    source,
                     reached,
                     cap=self._options.cap,
                     secrets=secrets,
@@ -297,9 +303,8 @@ def _check_stubs(content: ScenarioFile, plan: Plan, report: Report) -> None:
         for name, stub in scenario.stubs.items():
             if name in names:
                 continue
-            meant = closest(name, names)
             known = ", ".join(f"`{one}`" for one in names) or "none"
-            help = f"did you mean `{meant}`?" if meant else f"its hooks: {known}"
+            help = did_you_mean(name, names, f"its hooks: {known}")
             message = f"the configuration has no hook `{name[:80]}`"
             place = content.tree.key_place(stub.pointer)
             report.add(diagnose("CH814", message, place, help=help))

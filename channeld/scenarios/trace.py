@@ -4,7 +4,7 @@ The engine judges; what is told here is read from what it did (its counters, its
 the compiled plan that it asked. Values that a schema marks as sensitive are in none of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ import trio.testing
 from channeld.auth.authenticator import Denied, Grant
 from channeld.auth.places import Carried, carry
 from channeld.broker.broker import Publication
+from channeld.config.source import Sources
 from channeld.dev.routes_table import requirement_words
 from channeld.engine.ports import Surroundings
 from channeld.engine.receive import Receiver
@@ -24,7 +25,15 @@ from channeld.hooks import Request
 from channeld.plan.load import Checked
 from channeld.plan.path_syntax import parse_path
 from channeld.plan.paths import PathTable
-from channeld.plan.plan import ChannelPlan, Hook, MessagePlan, NotInRoom, Plan, TargetPlan
+from channeld.plan.plan import (
+    ChannelPlan,
+    Hook,
+    MessagePlan,
+    NotInRoom,
+    Plan,
+    Require,
+    TargetPlan,
+)
 from channeld.plan.requires import unmet
 from channeld.pointer import at
 from channeld.protocol.codes import ErrorCode
@@ -105,8 +114,9 @@ def trace(
         wall: Unix time, for the tokens' ends.
         run_hooks: call the hooks; otherwise all of them agree.
     """
-    assert checked.plan is not None  # noqa: S101 - the caller has seen to that
-    one = _TraceRun(checked, visitor, run_hooks=run_hooks)
+    plan = checked.plan
+    assert plan is not None  # noqa: S101 - the caller has seen to that
+    one = _TraceRun(plan, checked.sources, visitor, run_hooks=run_hooks)
     trio.run(one.main, path, frame, wall, clock=trio.testing.MockClock())
     return one.result()
 
@@ -120,8 +130,9 @@ class _Traced:
 
 
 class _TraceRun:
-    def __init__(self, checked: Checked, visitor: Visitor, *, run_hooks: bool) -> None:
-        self._checked = checked
+    def __init__(self, plan: Plan, sources: Sources, visitor: Visitor, *, run_hooks: bool) -> None:
+        self._plan = plan
+        self._sources = sources
         self._visitor = visitor
         self._run_hooks = run_hooks
         self._steps: list[Step] = []
@@ -144,7 +155,7 @@ class _TraceRun:
 
     async def main(self, path: str, frame: str | None, wall: float) -> None:
         """The whole of it, on trio."""
-        async with running(self._plan()) as app:
+        async with running(self._watched()) as app:
             app.runtime.clock.jump(max(0.0, wall - START))
             app.on_publication = self._note_publication
             self._watch_users(app)
@@ -154,11 +165,9 @@ class _TraceRun:
             await app.rest()
             self._witness.is_over = True
 
-    def _plan(self) -> Plan:
-        plan = self._checked.plan
-        assert plan is not None  # noqa: S101 - demanded by trace()
-        plan = plan if self._run_hooks else agreeing(plan)
-        return rebuilt(instrument(plan, self._witness, {}), lambda hook, _: hook, self._noting)
+    def _watched(self) -> Plan:
+        plan = self._plan if self._run_hooks else agreeing(self._plan)
+        return rebuilt(instrument(plan, self._witness, {}), message=self._noting)
 
     def _noting(self, message: MessagePlan, _origin: FrameOrigin) -> MessagePlan:
         accepts = message.accepts
@@ -200,7 +209,7 @@ class _TraceRun:
     ) -> None:
         place = ""
         if pointer:
-            found = self._checked.sources.place(pointer, key=True)
+            found = self._sources.place(pointer, key=True)
             place = f"{found.file}:{found.line}"
         step = Step(name=name, outcome=outcome, words=words, place=place, details=tuple(details))
         self._steps.append(step)
@@ -268,7 +277,8 @@ class _TraceRun:
         error = _error(client)
         if not self._is_known(session, channel):
             return False
-        if channel.require and not self._is_required(session, channel):
+        declared = self._plan.config.channels[channel.name].require
+        if not self._is_required(session, channel.require, declared, f"{own}/require"):
             return False
         hook = channel.connect
         if hook is not None and (hook.name in self._called or hook.asks is not None):
@@ -311,14 +321,22 @@ class _TraceRun:
             self._step("who", f"user `{session.user_id}`", pointer)
         return True
 
-    def _is_required(self, session: Receiver, channel: ChannelPlan) -> bool:
-        config = self._checked.plan.config if self._checked.plan is not None else None
-        assert config is not None  # noqa: S101 - demanded by trace()
-        wanted = " or ".join(requirement_words(config.channels[channel.name].require))
-        pointer = at("/channels", channel.name, "require")
-        missing = unmet(channel.require, session)
+    def _is_required(
+        self,
+        session: Receiver,
+        require: Require,
+        declared: Sequence[Mapping[str, Json]],
+        pointer: str,
+        fields: Frame | None = None,
+    ) -> bool:
+        """Whether the claims are such as a channel's or a message's `require` wants."""
+        if not require:
+            return True
+        wanted = " or ".join(requirement_words(declared))
+        missing = unmet(require, session, fields)
         if missing is not None:
-            self._refuse("require", f"claim `{missing}` is not as required: {wanted}", pointer)
+            words = f"claim `{missing}` is not as required: {wanted}"
+            self._refuse("require", words, pointer)
             return False
         self._step("require", wanted, pointer)
         return True
@@ -411,7 +429,7 @@ class _TraceRun:
         self, session: Receiver, message: MessagePlan, error: Frame | None, own: str
     ) -> bool:
         counters = message.counters
-        is_outside = any(True for _ in self._refusing_targets(session, message))
+        is_outside = self._outside(session, message) is not None
         if counters.forbidden and not is_outside:
             self._refuse("route", _said(error), f"{own}/route")
         elif counters.failed or counters.unavailable:
@@ -421,28 +439,18 @@ class _TraceRun:
         return False
 
     def _may_send(self, session: Receiver, message: MessagePlan, sent: Frame, own: str) -> bool:
-        plan = self._checked.plan
-        assert plan is not None  # noqa: S101 - demanded by trace()
-        if not message.require:
-            return True
-        declared = plan.config.channels[session.channel.name].messages[message.type].require
-        wanted = " or ".join(requirement_words(declared))
+        declared = self._plan.config.channels[session.channel.name].messages[message.type].require
         fields = {key: value for key, value in sent.items() if key not in ("type", "id")}
-        missing = unmet(message.require, session, fields)
-        if missing is not None:
-            self._refuse(
-                "require", f"claim `{missing}` is not as required: {wanted}", f"{own}/require"
-            )
-            return False
-        self._step("require", wanted, f"{own}/require")
-        return True
+        return self._is_required(session, message.require, declared, f"{own}/require", fields)
 
-    def _refusing_targets(self, session: Receiver, message: MessagePlan) -> Iterator[NotInRoom]:
+    def _outside(self, session: Receiver, message: MessagePlan) -> NotInRoom | None:
+        """Why the first target that refuses the message does."""
         for target in message.targets:
             try:
                 target.topic(session, self._accepted)
             except NotInRoom as error:
-                yield error
+                return error
+        return None
 
     def _route(self, session: Receiver, message: MessagePlan) -> None:
         own = at("/channels", session.channel.name, "messages", message.type, "route")

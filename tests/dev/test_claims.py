@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from channeld.dev.claims import claims_meeting
+from channeld.dev.claims import claims_in, claims_meeting
 from channeld.plan.load import check
 
 CONFIG = """
@@ -61,3 +61,16 @@ def test_the_later_requirement_wins(tmp_path: Path) -> None:
     requires: Any = [({"role": ["member", "admin"]},), ({"role": "admin"}, {"role": "owner"})]
     auth = plan.channels["room"].auth[0]
     assert claims_meeting(plan, auth, requires, user="a", params={})["role"] == "admin"
+
+
+@pytest.mark.parametrize(
+    ("token", "claims"),
+    [
+        ("e30.eyJzdWIiOiJhbm4ifQ.x", {"sub": "ann"}),
+        ("e30.WzFd.x", {}),
+        ("e30.!.x", {}),
+        ("opaque", {}),
+    ],
+)
+def test_what_a_token_says(token: str, claims: dict[str, Any]) -> None:
+    assert claims_in(token) == claims
