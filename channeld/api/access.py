@@ -5,8 +5,6 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-__all__ = ["has_key", "is_own_origin", "is_private_host"]
-
 _SCHEME = b"bearer "
 # RFC 6761, 6762, 8375, and what Kubernetes and ICANN keep for private use.
 _PRIVATE = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".svc", ".cluster.local")

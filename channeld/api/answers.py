@@ -5,26 +5,6 @@ from typing import Final
 from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "BATCH",
-    "CHANNEL",
-    "CHANNELS",
-    "CLEARED",
-    "COUNT",
-    "HEALTH",
-    "HISTORY",
-    "PRESENCE",
-    "PROBLEM",
-    "PUBLISHED",
-    "RESTORED",
-    "REVOCATIONS",
-    "REVOKED",
-    "ROOM",
-    "ROOMS",
-    "USER",
-    "pending",
-]
-
 _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _MOMENT: Final[Schema] = {"type": "string", "format": "date-time"}

@@ -26,8 +26,6 @@ from channeld.broker.broker import BrokerUnavailable
 from channeld.protocol.frames import Json
 from channeld.telemetry import log
 
-__all__ = ["LARGEST_BODY", "TABLE", "make_app"]
-
 LARGEST_BODY: Final = 1024 * 1024
 
 

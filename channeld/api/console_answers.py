@@ -29,8 +29,6 @@ from channeld.protocol.frames import Json, encode
 from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.telemetry import Histogram, Sample
 
-__all__ = ["chat", "check", "file", "follow", "page", "pulse", "setup", "tail", "token", "trace"]
-
 _FOLDER: Final = Path(__file__).parent / "console"
 _TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",

@@ -21,8 +21,6 @@ from channeld.protocol.names import is_room_name
 from channeld.suggest import did_you_mean
 from channeld.telemetry import Sample
 
-__all__ = ["ApiRequest", "Console", "Control"]
-
 _LISTED: Final = 20
 
 

@@ -17,27 +17,6 @@ from channeld.protocol.names import is_room_name
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Violation
 
-__all__ = [
-    "BATCH",
-    "CHECK",
-    "CLEAR_QUERY",
-    "DISCONNECT",
-    "HISTORY_QUERY",
-    "MEMBERSHIP",
-    "MOST_IN_A_BATCH",
-    "NO_QUERY",
-    "PAGE_QUERY",
-    "PUBLISH",
-    "REVOKE",
-    "TOKEN",
-    "TRACE",
-    "Body",
-    "Schema",
-    "read_body",
-    "read_query",
-    "violations",
-]
-
 Schema: TypeAlias = dict[str, Json]
 # Checked by its schema before anybody reads it.
 Body: TypeAlias = Any

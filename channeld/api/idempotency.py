@@ -17,8 +17,6 @@ from channeld.api.problems import Problem
 from channeld.protocol.frames import Json
 from channeld.timers import Clock
 
-__all__ = ["MOST_KEYS", "WINDOW", "Idempotency", "KeptAnswer"]
-
 WINDOW: Final = 300.0
 MOST_KEYS: Final = 10_000
 

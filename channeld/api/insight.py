@@ -12,8 +12,6 @@ from channeld.config.model import Rate
 from channeld.engine.session import Session
 from channeld.protocol.frames import Json
 
-__all__ = ["busy", "connection", "past"]
-
 _LISTED: Final = 20
 
 

@@ -15,13 +15,6 @@ from channeld.broker.broker import Broker, Networked, Topic
 from channeld.engine.engine import Engine
 from channeld.telemetry import Sample, counted, dropped, left_out
 
-__all__ = [
-    "engine_samples",
-    "is_broker_up",
-    "own_samples",
-    "process_samples",
-]
-
 
 def engine_samples(engine: Engine) -> Iterator[Sample]:
     """Connections, messages, frames, rooms and times. Labels are channels and types of the plan, hooks by name."""

@@ -13,8 +13,6 @@ from channeld.protocol.frames import Json
 if TYPE_CHECKING:
     from channeld.api.routes import Route
 
-__all__ = ["describe"]
-
 # What any request may be answered with; whether it takes a body adds to it.
 _ANY: Final = (400, 403, 405)
 _PENDING: Final = "Accepted: the nodes in `pending` have not confirmed; each carries it out when it is heard from again, within 60 s."

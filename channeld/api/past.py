@@ -14,8 +14,6 @@ import trio
 from channeld.protocol.frames import Json
 from channeld.telemetry import BUCKETS, Histogram, Sample
 
-__all__ = ["EVERY", "KEPT", "Past", "watch"]
-
 EVERY: Final = 5.0
 KEPT: Final = 120
 

@@ -10,8 +10,6 @@ from channeld.api.responses import as_response
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-__all__ = ["MEDIA_TYPE", "Problem", "listed"]
-
 MEDIA_TYPE: Final = "application/problem+json"
 
 

@@ -23,8 +23,6 @@ from channeld.later import Later, Pending, resolved
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-__all__ = ["away", "begin", "once_for", "publish_all"]
-
 # A batch lets others run after this many.
 _AT_ONCE: Final = 50
 _OWNERS: Final = 16

@@ -11,8 +11,6 @@ from typing import Final
 
 from channeld.timers import Clock
 
-__all__ = ["MOST_ADDRESSES", "MOST_LINES", "WINDOW", "Refusals"]
-
 WINDOW: Final = 60.0
 """Seconds, from the first refusal on."""
 MOST_ADDRESSES: Final = 1024

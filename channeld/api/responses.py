@@ -9,8 +9,6 @@ from starlette.responses import Response
 from channeld.cluster.cluster import Reached
 from channeld.protocol.frames import Json
 
-__all__ = ["ACCEPTED", "Result", "as_response", "told"]
-
 ACCEPTED: Final = 202
 """Kept in the broker, and done by those nodes as soon as they are heard of again, within a minute."""
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}

@@ -12,8 +12,6 @@ from channeld.config.scalars import BadScalar, parse_duration
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 
-__all__ = ["restore", "revocations", "revoke"]
-
 
 async def revoke(control: Control, ask: ApiRequest) -> Result:
     """Refuse the JWTs of a user, or a single JWT, from now on, and close their connections."""

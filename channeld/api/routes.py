@@ -17,8 +17,6 @@ from channeld.api.control import ApiRequest, Control
 from channeld.api.forms import Schema
 from channeld.protocol.frames import Json
 
-__all__ = ["ROUTES", "Handler", "Route", "find"]
-
 Handler: TypeAlias = Callable[[Control, ApiRequest], Awaitable["Response | Json"]]
 
 

@@ -12,8 +12,6 @@ from channeld.broker.broker import Topic
 from channeld.hub.hub import Hub
 from channeld.later import Pending
 
-__all__ = ["KEPT", "MOST_TAILS", "Tail", "Tails"]
-
 MOST_TAILS: Final = 32
 KEPT: Final = 256
 

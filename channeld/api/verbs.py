@@ -8,8 +8,6 @@ from channeld.later import Pending, resolved
 from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 
-__all__ = ["batch", "clear", "disconnect", "publish", "subscribe", "unsubscribe"]
-
 
 async def publish(control: Control, ask: ApiRequest) -> Json:
     """Send an event to a room, a user, or everyone on a channel."""

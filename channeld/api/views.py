@@ -19,22 +19,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.violations import Violation
 from channeld.telemetry import CONTENT_TYPE, Sample, exposition
 
-__all__ = [
-    "channel",
-    "channels",
-    "history",
-    "live",
-    "metrics",
-    "moment",
-    "paged",
-    "presence",
-    "ready",
-    "room",
-    "rooms",
-    "row_of",
-    "user",
-]
-
 T = TypeVar("T")
 
 

@@ -24,8 +24,6 @@ from channeld.diagnostics.render.markdown import cell, code, table
 from channeld.plan.load import check
 from channeld.protocol.frames import Json
 
-__all__ = ["command"]
-
 _MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
 
 

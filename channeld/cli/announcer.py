@@ -13,8 +13,6 @@ from channeld.cli.ready import Manner, base_url, ready_text
 from channeld.dev import dev_file
 from channeld.plan.plan import Plan
 
-__all__ = ["Announcer", "say"]
-
 
 def say(text: str) -> None:
     """Write to stdout; a reader that is gone (`channeld run | head`) is not a reason to stop."""

@@ -22,8 +22,6 @@ from channeld.telemetry import escaped
 if TYPE_CHECKING:
     from channeld.client import Client, Presence
 
-__all__ = ["ApiServer", "disconnect", "presence", "publish", "revoke"]
-
 _KEY: Final = "CHANNELD_API_KEY"
 _HINT: Final = "is the server running, and its `api` on?"
 _PAGE: Final = 1000

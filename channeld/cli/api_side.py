@@ -18,8 +18,6 @@ from channeld.server.sockets import named
 if TYPE_CHECKING:
     from channeld.api.control import Console
 
-__all__ = ["bind_api", "console_url", "parts_of_console", "with_dev_api"]
-
 _KEY: Final = "CHANNELD_API_KEY"
 _SHORTEST_KEY: Final = 32
 

@@ -25,8 +25,6 @@ from channeld.plan.load import check
 from channeld.plan.plan import ChannelPlan, Plan
 from channeld.scenarios.load import Latency, LoadResult, LoadWatch, cannot_load, run_load
 
-__all__ = ["command"]
-
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _START = 60.0
 _BAR = "▇"

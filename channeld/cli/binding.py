@@ -12,8 +12,6 @@ from channeld.config.reachable import reachable
 from channeld.config.scalars import TcpAddress, format_address, parse_address
 from channeld.server.sockets import BindError, bind, named
 
-__all__ = ["BY_CONFIG", "BY_OPTION", "bind_nearby", "bind_or_explain", "explained", "is_left"]
-
 _NEARBY: Final = 20
 _PATIENCE_S: Final = 1.0
 _ADVICE: Final = ". Is another server running? "

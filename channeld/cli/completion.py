@@ -5,8 +5,6 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-__all__ = ["SHELLS", "VARIABLE", "command"]
-
 SHELLS: Final = ("bash", "zsh", "fish")
 VARIABLE: Final = "_CHANNELD_COMPLETE"
 """What the script sets when it asks this program what fits."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from channeld.dev import client
     from channeld.dev.address import Opening
 
-__all__ = ["command"]
-
 PROMPT: Final = "> "
 
 

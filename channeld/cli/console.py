@@ -18,8 +18,6 @@ from channeld.schema.sample import sample
 from channeld.schema.violations import Validator
 from channeld.telemetry import silenced_here
 
-__all__ = ["describe", "follow", "make_console", "mint"]
-
 
 def make_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> Console:
     """The parts of the console that the command line brings; with `dev` it mints tokens and follows short links.

@@ -22,8 +22,6 @@ from channeld.diff.text import Outcome
 from channeld.diff.text import render_text as render_changes
 from channeld.plan.load import check
 
-__all__ = ["command"]
-
 FORMATS: Final = ("text", "json", "github", "markdown")
 FAILS: Final = ("breaking", "dangerous", "security", "never")
 

@@ -11,8 +11,6 @@ from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Severity
 from channeld.suggest import did_you_mean
 
-__all__ = ["command"]
-
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 

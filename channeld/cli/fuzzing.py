@@ -22,8 +22,6 @@ from channeld.scenarios.text import verdict
 from channeld.suggest import did_you_mean
 from channeld.telemetry import one_line
 
-__all__ = ["fuzz_hooks", "parse_backends"]
-
 
 def parse_backends(
     ctx: click.Context, param: click.Parameter, written: Sequence[str]

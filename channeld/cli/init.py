@@ -14,8 +14,6 @@ from channeld.dev.asyncapi import AsyncapiRefused, first_file
 from channeld.dev.new_project import TEMPLATES, InTheWay, contents, create, schema
 from channeld.diagnostics.diagnostic import Report
 
-__all__ = ["command"]
-
 _SHOWN: Final = 5
 
 

@@ -16,24 +16,12 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from channeld.dev.mint import CannotMint, choose
+from channeld.auth.authenticator import CannotMint
+from channeld.dev.mint import choose
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
 from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
 from channeld.schema.violations import Validator
-
-__all__ = [
-    "DEV_USERS",
-    "DevLink",
-    "NoLink",
-    "chat_page",
-    "code_of",
-    "likely_claims",
-    "links",
-    "opened",
-    "path_of",
-    "token_of",
-]
 
 DEV_USERS: Final = ("ann", "bob")
 DEV_LIFETIME: Final = 12 * 3600.0

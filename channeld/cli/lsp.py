@@ -4,8 +4,6 @@ from importlib.util import find_spec
 
 import click
 
-__all__ = ["command"]
-
 
 @click.command("lsp")
 @click.option(

@@ -22,8 +22,6 @@ from channeld.cli.interrupt import raise_again
 from channeld.groups import only
 from channeld.suggest import closest
 
-__all__ = ["COMMANDS", "cli", "main", "run"]
-
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("channeld.cli.run", "Serve a configuration."),
     "validate": ("channeld.cli.validate", "Report every problem in a configuration at once."),

@@ -18,8 +18,6 @@ from channeld.scenarios.mock import agreeing, make_up, mock_app
 from channeld.server.log_writer import off_the_loop
 from channeld.telemetry import configure
 
-__all__ = ["command"]
-
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

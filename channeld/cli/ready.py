@@ -8,8 +8,6 @@ from channeld.cli.links import DEV_USERS, DevLink, code_of, links
 from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
 
-__all__ = ["Manner", "base_url", "ready_text"]
-
 
 @attrs.frozen(kw_only=True)
 class Manner:

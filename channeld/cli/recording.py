@@ -20,8 +20,6 @@ from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
 from channeld.scenarios.recording import Recording, client_of
 
-__all__ = ["RecordingScreen", "demand_new_file", "recorded"]
-
 
 @attrs.define
 class RecordingScreen:

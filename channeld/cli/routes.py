@@ -12,8 +12,6 @@ from channeld.cli.loading import DEFAULT_FILE, checked_config
 from channeld.cli.output import JsonCommand
 from channeld.dev.routes_table import Row, rows
 
-__all__ = ["command"]
-
 _HEAD = ("channel", "path", "auth", "type", "who may send", "who receives")
 _NARROW = 72
 """Columns below which six cells beside each other would break words; lines that the terminal wraps can still be read."""

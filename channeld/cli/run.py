@@ -43,8 +43,6 @@ from channeld.telemetry import configure, put
 if TYPE_CHECKING:
     from channeld.api.control import Console
 
-__all__ = ["DevEnvironment", "command"]
-
 LogFormat: TypeAlias = Literal["auto", "console", "json"]
 INTERRUPTED = 130
 UNSET_VARIABLE = "CH113"

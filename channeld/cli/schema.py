@@ -4,8 +4,6 @@ from importlib.resources import files
 
 import click
 
-__all__ = ["command"]
-
 
 @click.command("schema")
 def command() -> None:

@@ -24,8 +24,6 @@ from channeld.scenarios.suite import Options, find_files, run_files
 from channeld.scenarios.text import render_outcome, summary
 from channeld.suggest import did_you_mean
 
-__all__ = ["command"]
-
 FORMATS: Final = ("text", "json", "junit", "github")
 
 

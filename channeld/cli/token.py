@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from channeld.auth.authenticator import CannotMint
 from channeld.cli.links import likely_claims
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
 from channeld.config.scalars import BadScalar, parse_duration
-from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
+from channeld.dev.mint import Minter, choose, parse_claim
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.schema.violations import Validator
-
-__all__ = ["ClaimType", "DurationType", "command", "minted"]
-
 
 # click's types are generic only for type checkers, and only since 8.4.
 if TYPE_CHECKING:

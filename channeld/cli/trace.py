@@ -16,8 +16,6 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
 from channeld.telemetry import silenced
 
-__all__ = ["command", "document"]
-
 _MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
 
 

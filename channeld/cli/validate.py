@@ -27,8 +27,6 @@ from channeld.diagnostics.render import (
 )
 from channeld.plan.load import Checked, check_any
 
-__all__ = ["command", "configurations"]
-
 FORMATS: Final = ("text", "json", "github", "sarif", "junit")
 _NAMES: Final = (DEFAULT_FILE, "channels.yml")
 _SCENARIOS: Final = (".test.yaml", ".test.yml")

@@ -15,8 +15,6 @@ from channeld.plan.hook_import import hook_modules
 from channeld.plan.plan import Plan
 from channeld.telemetry import log
 
-__all__ = ["Watched", "watch"]
-
 RETRY_S = 1.0
 """Seconds until a folder that is gone is looked for again."""
 LOOK_MS = 1000

@@ -23,8 +23,6 @@ from channeld.server.workers import (
     reserve,
 )
 
-__all__ = ["lead", "report_for_duty", "worker_command"]
-
 INTERRUPTED = 130
 
 

@@ -10,8 +10,6 @@ from channeld.config.model import Server
 from channeld.config.reachable import reachable
 from channeld.protocol.frames import Frame
 
-__all__ = ["BadAddress", "Opening", "resolve", "with_token"]
-
 
 class BadAddress(Exception):
     """Words for the user: what is wrong with the address that was given."""

@@ -18,8 +18,6 @@ from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, RESERVED
 from channeld.schema.definitions import Schema
 
-__all__ = ["AsyncapiRefused", "FirstFile", "first_file"]
-
 _FORMATS: Final = re.compile(r"application/(vnd\.aai\.asyncapi|schema)\+(json|yaml)(;.*)?")
 _PARAM: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 128}
 _PARAM_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

@@ -11,8 +11,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, why_not_linear
 
-__all__ = ["MEMBERS", "AsyncapiSchemas", "named"]
-
 MEMBERS: Final = ("allOf", "anyOf", "oneOf")
 """Keywords whose schemas speak of the same value."""
 _MOST: Final = 64

@@ -15,8 +15,6 @@ from channeld.plan.requires import with_type_spoken_of
 from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
 
-__all__ = ["claims_in", "claims_meeting"]
-
 
 def claims_in(token: str) -> dict[str, Any]:
     """What a JWT says, whoever signed it; nothing of any other token."""

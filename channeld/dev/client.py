@@ -29,8 +29,6 @@ from channeld.groups import first, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.telemetry import escaped, one_line
 
-__all__ = ["ClientScript", "Line", "LineClosed", "Screen", "converse", "play", "speak_on"]
-
 CONNECT_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 2.0
 ANSWER_TIMEOUT: Final = 10.0

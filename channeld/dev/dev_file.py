@@ -19,8 +19,6 @@ import orjson
 
 from channeld.config.scalars import is_loopback
 
-__all__ = ["DevServer", "read", "remove", "write"]
-
 FOLDER: Final = ".channeld"
 NAME: Final = "dev.json"
 _LARGEST: Final = 64 * 1024

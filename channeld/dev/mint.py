@@ -11,8 +11,6 @@ from channeld.auth.types import authenticator
 from channeld.config.model import Auth
 from channeld.protocol.frames import Json
 
-__all__ = ["CannotMint", "Minter", "choose", "parse_claim", "parse_claims"]
-
 
 @attrs.frozen(slots=True)
 class Minter:

@@ -10,8 +10,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["TEMPLATES", "InTheWay", "contents", "create", "schema"]
-
 TEMPLATES: Final[Mapping[str, str]] = {
     "chat": "rooms with presence, history, whispers and a hook",
     "notifications": "events for one user on all of their connections",

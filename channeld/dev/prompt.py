@@ -11,8 +11,6 @@ import orjson
 from channeld.protocol.frames import Json
 from channeld.telemetry import escaped, one_line
 
-__all__ = ["HELP", "Quit", "Say", "SendCommand", "Typed", "paint", "parse_line"]
-
 
 @attrs.frozen(slots=True)
 class SendCommand:

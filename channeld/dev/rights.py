@@ -17,17 +17,6 @@ from channeld.plan.plan import MISSING, ChannelPlan, Plan, Require, Template
 from channeld.plan.requires import unmet
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "TITLES",
-    "ChannelRights",
-    "Person",
-    "Right",
-    "Verdict",
-    "right_words",
-    "rights",
-    "rights_of",
-]
-
 TITLES: Final = {
     "connect": "may connect",
     "send": "may send",

@@ -9,8 +9,6 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.protocol.frames import Json
 from channeld.telemetry import one_line
 
-__all__ = ["Row", "receivers_of", "requirement_words", "rows"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Row:

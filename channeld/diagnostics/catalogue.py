@@ -16,8 +16,6 @@ import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Related, Severity
 
-__all__ = ["CATALOGUE", "CatalogueEntry", "diagnose"]
-
 _FOLDER: Final = Path(__file__).parent / "codes"
 _HEAD: Final = re.compile(
     r"# (?P<code>[A-Z]+\d{3}): (?P<title>.+)\n\n(?P<severity>[a-z]+), `(?P<name>[a-z0-9-]+)`\n\n"

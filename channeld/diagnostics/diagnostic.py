@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-__all__ = ["Diagnostic", "Place", "Related", "Report", "Severity"]
-
 
 class Severity(enum.StrEnum):
     """Errors stop the server and fail CI; warnings fail with `--strict`; infos never fail."""

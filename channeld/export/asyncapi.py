@@ -19,8 +19,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
 from channeld.schema.vocabulary import subschemas
 
-__all__ = ["VERSIONS", "Version", "asyncapi"]
-
 Version = Literal["3.0.0", "3.1.0"]
 VERSIONS: Final = ("3.0.0", "3.1.0")
 

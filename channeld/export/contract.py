@@ -19,8 +19,6 @@ from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import Schema, references
 
-__all__ = ["ChannelContract", "Contract", "ParamContract", "ReceivedType", "SentType"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class ParamContract:

@@ -33,8 +33,6 @@ from channeld.schema.definitions import PREFIX, Definitions, Schema, Unframeable
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
-__all__ = ["describe"]
-
 _ONCE_KEY: Json = {
     "description": "The same key with the same message is routed once.",
     "type": "string",

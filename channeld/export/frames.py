@@ -8,8 +8,6 @@ from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ID, ROOM, Features, Field, ReservedFrame
 from channeld.schema.definitions import Definitions, Schema, Unframeable
 
-__all__ = ["frame_around", "frame_names", "frame_of", "one_of", "position", "reserved_frame"]
-
 POSITION: Final[Json] = {"description": "Where the frame stands in its room.", "type": "string"}
 
 

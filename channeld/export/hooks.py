@@ -17,8 +17,6 @@ from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 
-__all__ = ["hooks_document"]
-
 _SCHEMAS: Final = "#/components/schemas/"
 # Said outright: generators take an object without properties for one that has none.
 _ANY: Final[Schema] = {"type": "object", "additionalProperties": True}

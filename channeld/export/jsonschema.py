@@ -8,8 +8,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 from channeld.schema.vocabulary import DIALECT
 
-__all__ = ["as_json", "jsonschema"]
-
 
 def jsonschema(contract: Contract, *, title: str) -> Schema:
     """A schema that any frame of any channel satisfies, whichever way it goes.

@@ -30,8 +30,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
 from channeld.telemetry import one_line
 
-__all__ = ["markdown"]
-
 _MEANINGS = {
     ErrorCode.INVALID_JSON: "The text is not one JSON object, or no frame.",
     ErrorCode.UNKNOWN_TYPE: "The channel has no such message.",

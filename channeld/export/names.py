@@ -6,8 +6,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Names", "identifier"]
-
 LONGEST: Final = 80
 
 # Words that mean something else in one of the targets, in the client or in the generated modules' imports.

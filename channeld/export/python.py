@@ -25,8 +25,6 @@ from channeld.export.types import (
 )
 from channeld.schema.definitions import references
 
-__all__ = ["python"]
-
 _HEAD: Final = f'''"""Frames of a channels.yaml, made by channeld {__version__}; change that file, and export again.
 
 Types know no patterns and lengths, and say nothing of fields that nobody declared.

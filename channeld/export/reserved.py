@@ -6,8 +6,6 @@ from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import Features
 
-__all__ = ["error_codes", "features", "may_be_in_rooms"]
-
 
 def features(
     channel: Channel, config: Config, info: Json = True, routed: Json = True, state: Json = None

@@ -13,22 +13,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_of, type_of
 from channeld.schema.definitions import PREFIX
 
-__all__ = [
-    "NEVER",
-    "UNKNOWN",
-    "Constant",
-    "ListOf",
-    "MapOf",
-    "Named",
-    "Plain",
-    "Property",
-    "Record",
-    "TupleOf",
-    "Type",
-    "Types",
-    "Union",
-]
-
 MAX_CASES: Final = 32
 DEEPEST: Final = 12
 _ANNOTATIONS: Final = frozenset(

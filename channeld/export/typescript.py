@@ -23,8 +23,6 @@ from channeld.export.types import (
 from channeld.protocol.reserved import ANSWERS, SETTLING
 from channeld.schema.definitions import references
 
-__all__ = ["HEAD", "channel_table", "client_source", "javascript", "typescript"]
-
 HEAD: Final = (
     f"// Made by channeld {__version__} from a channels.yaml; change that, and export again."
 )

@@ -18,8 +18,6 @@ from channeld.server.backends import BackendPool
 from channeld.server.runtime import TrioClock
 from channeld.testing import VirtualRuntime
 
-__all__ = ["LiveBackends"]
-
 
 @attrs.define(eq=False)
 class LiveBackends:

@@ -18,8 +18,6 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.codes import CloseCode, ErrorCode
 
-__all__ = ["Coverage", "Exercised", "Missed", "Point", "cover", "percent", "points"]
-
 SERVER: Final = "server"
 
 

@@ -10,8 +10,6 @@ from channeld.protocol.reserved import RESERVED
 from channeld.scenarios.instrumentation import FrameOrigin
 from channeld.schema.violations import Validator, Violation
 
-__all__ = ["Breach", "check_delivered"]
-
 _ADDED = ("room", "pos")
 """What a channel that keeps history adds to a frame."""
 

@@ -9,8 +9,6 @@ from channeld.plan.plan import MISSING, ChannelPlan, MessagePlan, NotInRoom, Pla
 from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import EVERYONE, Topic
 
-__all__ = ["Known", "NotKnown", "Receivers", "is_checkable"]
-
 
 class NotKnown(Exception):
     """What a template asks for is known to the server only."""

@@ -25,8 +25,6 @@ from channeld.scenarios.suite import Options, read_text
 from channeld.scenarios.writing import scenario_text
 from channeld.telemetry import silenced
 
-__all__ = ["FuzzFailure", "Fuzzed", "fuzz"]
-
 _USER: Final = "ann"
 _FILE: Final = "fuzz.test.yaml"
 _TOGETHER: Final = 25

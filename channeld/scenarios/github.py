@@ -7,8 +7,6 @@ from channeld.diagnostics.render.github import annotation, render_github
 from channeld.scenarios.outcome import FileResult, Outcome, Problem, texts_of
 from channeld.scenarios.text import summary
 
-__all__ = ["render_github_outcomes"]
-
 
 def render_github_outcomes(results: Sequence[FileResult], seconds: float) -> str:
     """One command a line, failures first since GitHub shows only the first ten of a step; then the count, as text."""

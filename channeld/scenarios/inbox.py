@@ -17,8 +17,6 @@ from channeld.scenarios.matching import Deviation, Env, compare, shown
 from channeld.scenarios.model import Pattern
 from channeld.scenarios.outcome import TimelineEntry
 
-__all__ = ["SPOKEN", "Inbox", "Mismatch", "Nothing", "Received", "Taken", "Verdict"]
-
 SPOKEN: Final = frozenset(
     {
         "authenticated",

@@ -30,17 +30,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.scenarios.model import Stub
 
-__all__ = [
-    "ORIGIN",
-    "FrameOrigin",
-    "HookFailure",
-    "HookWitness",
-    "caused_by",
-    "hook_names",
-    "instrument",
-    "rebuilt",
-]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class FrameOrigin:

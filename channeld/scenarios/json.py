@@ -9,8 +9,6 @@ from channeld.scenarios.coverage import Coverage
 from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status
 from channeld.scenarios.text import counts, rerun
 
-__all__ = ["render_json_outcomes"]
-
 
 def render_json_outcomes(
     results: Sequence[FileResult], seconds: float, coverage: Sequence[Coverage] | None = None

@@ -8,8 +8,6 @@ from channeld.diagnostics.render.text import render_text
 from channeld.scenarios.outcome import FileResult, Outcome, Status, texts_of
 from channeld.scenarios.text import render_outcome
 
-__all__ = ["render_junit_outcomes"]
-
 
 def render_junit_outcomes(results: Sequence[FileResult], seconds: float) -> str:
     """The document; what failed has the whole text of it in its body."""

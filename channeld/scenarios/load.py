@@ -17,12 +17,13 @@ import attrs
 import orjson
 import trio
 
+from channeld.auth.authenticator import CannotMint
 from channeld.auth.types import authenticator
 from channeld.config.model import Message
 from channeld.dev.address import Opening, resolve, with_token
 from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on
-from channeld.dev.mint import CannotMint, choose
+from channeld.dev.mint import choose
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
 from channeld.protocol.frames import Json
 from channeld.scenarios.deliveries import Known, Receivers, is_checkable
@@ -30,8 +31,6 @@ from channeld.scenarios.inbox import SPOKEN
 from channeld.scenarios.load_rooms import LoadRooms, routed_fields
 from channeld.scenarios.made_up import Maker
 from channeld.schema.sample import sample
-
-__all__ = ["Latency", "LoadResult", "LoadWatch", "cannot_load", "run_load"]
 
 _GROUP: Final = 10
 """Clients that share a path's params, and so a room."""

@@ -10,8 +10,6 @@ from channeld.protocol.frames import Json
 from channeld.protocol.names import Topic, is_room_name
 from channeld.scenarios.deliveries import Known, NotKnown
 
-__all__ = ["LoadRooms", "routed_fields"]
-
 MOST: Final = 10
 """LoadRooms that a client subscribes to."""
 _WHOLE = re.compile(r"\{message\.(\w+)\??\}")

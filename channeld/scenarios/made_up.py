@@ -13,8 +13,6 @@ from channeld.schema.cases import Case, Conjunction, Expansion, closure, names_o
 from channeld.schema.compiled import compiled
 from channeld.schema.sample import numbers, sample, texts
 
-__all__ = ["Maker", "shrunk"]
-
 _ODD: Final = (
     " ",
     "0",

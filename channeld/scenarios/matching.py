@@ -15,8 +15,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compiled import compiled
 
-__all__ = ["MATCHERS", "MISSING", "TYPES", "Deviation", "Env", "compare", "fill", "same", "shown"]
-
 LONGEST = 120
 
 

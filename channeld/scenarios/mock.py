@@ -24,8 +24,6 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.instrumentation import FrameOrigin, rebuilt
 from channeld.schema.sample import sample
 
-__all__ = ["agreeing", "make_up", "mock_app", "samples_of"]
-
 _NEVER: Final = 4_102_444_800  # 2100-01-01: the `exp` of claims that have none
 
 

@@ -11,25 +11,6 @@ import attrs
 from channeld.config.tree import Tree
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Absent",
-    "Advance",
-    "ClientSpec",
-    "Close",
-    "Connect",
-    "Expect",
-    "ExpectClose",
-    "Pattern",
-    "PublishStep",
-    "Rejection",
-    "Scenario",
-    "ScenarioFile",
-    "SendRaw",
-    "SendStep",
-    "Step",
-    "Stub",
-]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Pattern:

@@ -10,8 +10,6 @@ from channeld.diagnostics.render.texts import Joined, OneText
 from channeld.scenarios.coverage import Exercised
 from channeld.scenarios.matching import Deviation
 
-__all__ = ["FileResult", "Outcome", "Problem", "Status", "TimelineEntry", "shown_seconds"]
-
 
 class Status(enum.StrEnum):
     """FAIL: something did not come out as expected. ERROR: it could not be found out. SKIP: not run, on purpose."""

@@ -27,8 +27,6 @@ from channeld.scenarios.model import (
 from channeld.scenarios.outcome import Problem, shown_seconds
 from channeld.scenarios.world import Actor, Stage
 
-__all__ = ["Failed", "Performer"]
-
 MUCH: Final = 1000
 """Characters of a frame that a note shows; the timeline shows less."""
 

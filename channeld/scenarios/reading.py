@@ -22,8 +22,6 @@ from channeld.scenarios.model import Pattern
 from channeld.schema.compiled import compiled
 from channeld.suggest import closest, did_you_mean
 
-__all__ = ["Reader"]
-
 T = TypeVar("T")
 LONGEST_WAIT: Final = 366 * 86_400.0
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {

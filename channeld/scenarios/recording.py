@@ -18,8 +18,6 @@ from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json
 from channeld.scenarios.writing import scenario_text
 
-__all__ = ["Recording", "client_of"]
-
 _CLIENT: Final = "client"
 _REGISTERED: Final = ("sub", "exp", "nbf", "iat", "iss", "aud", "jti")
 _ANY: Final = "$any"

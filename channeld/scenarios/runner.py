@@ -28,8 +28,6 @@ from channeld.scenarios.perform import Failed, Performer
 from channeld.scenarios.world import Stage
 from channeld.testing import running
 
-__all__ = ["CAP", "run_scenario"]
-
 CAP = 10.0
 """Seconds of the wall's clock that a scenario may take."""
 

@@ -10,8 +10,6 @@ from channeld.protocol.frames import Json
 from channeld.scenarios.outcome import FileResult
 from channeld.schema.sensitive import scrubbed
 
-__all__ = ["scrub", "value_texts", "without"]
-
 SHORTEST: Final = 4
 """Shorter texts are masked where they stand in a frame, but not looked for elsewhere: they would be found in any word."""
 

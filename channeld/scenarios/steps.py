@@ -26,8 +26,6 @@ from channeld.scenarios.model import (
 from channeld.scenarios.reading import Reader
 from channeld.suggest import did_you_mean
 
-__all__ = ["CLIENT_KEYS", "RESERVED_NAMES", "StepReader", "read_client"]
-
 CLIENT_KEYS: Final = (
     "path", "user", "claims", "token", "expires", "since", "headers", "origin", "refused",
 )  # fmt: skip

@@ -19,8 +19,6 @@ from channeld.scenarios.model import (
 from channeld.scenarios.reading import Reader
 from channeld.scenarios.steps import CLIENT_KEYS, RESERVED_NAMES, StepReader, read_client
 
-__all__ = ["structure"]
-
 FILE_KEYS: Final = ("config", "env", "hooks", "ignore", "scenarios")
 SCENARIO_KEYS: Final = ("name", "clients", "steps", "hooks", "ignore", "skip", "description")
 STUB_KEYS: Final = ("delay", "reject", "raises", "returns", "nothing")

@@ -27,18 +27,6 @@ from channeld.scenarios.structure import structure
 from channeld.suggest import did_you_mean
 from channeld.telemetry import silenced
 
-__all__ = [
-    "Options",
-    "Parsed",
-    "Runs",
-    "config_file",
-    "find_files",
-    "read_file",
-    "read_text",
-    "run_file",
-    "run_files",
-]
-
 CONFIG: Final = "channels.yaml"
 _ENDINGS: Final = (".test.yaml", ".test.yml")
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})

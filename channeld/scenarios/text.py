@@ -16,8 +16,6 @@ from channeld.scenarios.outcome import (
     shown_seconds,
 )
 
-__all__ = ["counts", "render_outcome", "rerun", "summary", "verdict"]
-
 MOST_LINES: Final = 40
 _COLOURS: Final = {
     Status.PASS: "\x1b[1;32m",

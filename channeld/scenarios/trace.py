@@ -45,8 +45,6 @@ from channeld.scenarios.secrets import scrub, value_texts
 from channeld.suggest import did_you_mean
 from channeld.testing import START, ClaimsRefused, Client, Refused, TestApp, running
 
-__all__ = ["Outcome", "Step", "Trace", "TracedDelivery", "Visitor", "trace"]
-
 Outcome: TypeAlias = Literal["ok", "refused", "skipped"]
 _SLACK: Final = 1.0
 """Virtual seconds beyond `hook_timeout` in which a hook that took too long has been given up."""

@@ -24,8 +24,6 @@ from channeld.server.handshake import Arrival, Rules, decide
 from channeld.server.transports import TRANSPORTS
 from channeld.testing import Client, TestApp, TestRequest
 
-__all__ = ["Actor", "Stage"]
-
 HOST: Final = "localhost"
 ADDRESS: Final = "127.0.0.1"
 OUTLASTS: Final = 366 * 86_400.0 + 3600.0

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from channeld.config.writing import flow
 from channeld.protocol.frames import Json
 
-__all__ = ["scenario_text"]
-
 
 def scenario_text(
     name: str,

@@ -33,8 +33,6 @@ from channeld.schema.violations import Validator
 from channeld.server.handshake import judge_channel, judge_offer
 from channeld.server.origins import OriginCheck, origin_check
 
-__all__ = ["Crowd", "Judge", "ShadowSession", "Turned"]
-
 Crowd = Callable[[str], tuple[int, int]]
 """How many connections there are, and how many of them have an address."""
 

@@ -18,8 +18,6 @@ from channeld.protocol.reserved import RESERVED_CLIENT
 from channeld.shadow.judge import Judge, ShadowSession
 from channeld.shadow.tally import Tally
 
-__all__ = ["Asked", "ShadowedReceiver"]
-
 
 class Asked(Protocol):
     """What a session asks the other configuration. But for the `judge`, nothing in it raises."""

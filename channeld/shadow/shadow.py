@@ -18,9 +18,6 @@ from channeld.shadow.receiver import ShadowedReceiver
 from channeld.shadow.tally import HANDSHAKE, Tally, TallyKey
 from channeld.telemetry import Sample, log
 
-__all__ = ["Shadow"]
-
-
 _REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_user")
 
 

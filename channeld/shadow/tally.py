@@ -13,8 +13,6 @@ import attrs
 from channeld.telemetry import Sample, log
 from channeld.timers import Clock
 
-__all__ = ["HANDSHAKE", "Tally", "TallyKey"]
-
 EVERY: Final = 60.0
 """Seconds between two examples of one key."""
 MOST_REASONS: Final = 10

@@ -17,20 +17,6 @@ from channeld.telemetry.line_rates import LineRates, Source
 from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, with_traceback
 from channeld.telemetry.output import put
 
-__all__ = [
-    "EVENTS",
-    "Event",
-    "bound",
-    "bound_lines",
-    "configure",
-    "left_out",
-    "log",
-    "reconfigure",
-    "silenced",
-    "silenced_here",
-    "toggle_debug",
-]
-
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Format: TypeAlias = Literal["auto", "console", "json"]
 _LEVELS: Final[Mapping[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

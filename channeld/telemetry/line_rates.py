@@ -11,8 +11,6 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["MOST_SOURCES", "LineRates", "Source"]
-
 Source: TypeAlias = Literal["address", "hook"]
 """The field of a line that says because of whom it is written."""
 

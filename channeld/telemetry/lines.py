@@ -13,8 +13,6 @@ from typing import Any, TypeAlias
 
 import orjson
 
-__all__ = ["ConsoleRenderer", "as_json", "cleaned", "escaped", "one_line", "with_traceback"]
-
 _Fields: TypeAlias = MutableMapping[str, Any]
 
 _LONGEST = 256

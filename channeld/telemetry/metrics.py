@@ -10,18 +10,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import attrs
 
-__all__ = [
-    "BUCKETS",
-    "CONTENT_TYPE",
-    "METRICS",
-    "Histogram",
-    "Metric",
-    "Sample",
-    "counted",
-    "exposition",
-    "summed",
-]
-
 
 @attrs.frozen(slots=True)
 class Metric:

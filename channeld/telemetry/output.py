@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
-__all__ = ["LineSink", "dropped", "put", "write", "writing_to"]
-
 
 class LineSink(Protocol):
     """Takes lines and writes them later; `dropped` counts those that it lost."""

@@ -19,8 +19,6 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import attrs
 
-__all__ = ["Span", "Tracing", "attached", "current", "traceparent"]
-
 Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _UNTIL: Final = 1 << 64

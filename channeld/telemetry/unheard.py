@@ -6,8 +6,6 @@ Python would write it to stderr as it stands, between our lines, with whatever U
 import logging
 from typing import Protocol
 
-__all__ = ["listen"]
-
 
 class _Write(Protocol):
     def __call__(self, event: str, **fields: object) -> None: ...

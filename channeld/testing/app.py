@@ -29,8 +29,6 @@ from channeld.server.hook_server import HookServer, enter_lifespan
 from channeld.testing.client import ClaimsRefused, Client, ClientPeer, Refused
 from channeld.testing.virtual import VirtualRuntime
 
-__all__ = ["TestApp", "TestRequest", "find_test_user", "running"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class TestRequest(Request):

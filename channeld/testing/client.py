@@ -15,8 +15,6 @@ from channeld.testing.virtual import VirtualRuntime
 MOST_LISTED: Final = 10
 LONGEST_LISTED: Final = 200
 
-__all__ = ["ClaimsRefused", "Client", "ClientPeer", "NotReceived", "Refused"]
-
 
 class Refused(Exception):
     """The handshake was refused before the upgrade; `status` is the HTTP status."""

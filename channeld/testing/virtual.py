@@ -14,8 +14,6 @@ from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.server.runtime import own_cancellation
 from channeld.timers import Timers
 
-__all__ = ["START", "VirtualClock", "VirtualRuntime"]
-
 START = 1_767_225_600.0
 """The wall clock's start in every test: 2026-01-01T00:00:00Z."""
 

@@ -18,8 +18,6 @@ from channeld.config.scalars import is_loopback
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Endpoint", "Reply"]
-
 BODY_LIMIT: Final = 64 * 1024
 
 

@@ -16,8 +16,6 @@ from channeld.engine.ports import Runtime
 from channeld.later import resolved, start
 from channeld.timers import Timer
 
-__all__ = ["KIND", "Occupancy"]
-
 KIND = "occupied"
 """The kind of topic under which nodes enter rooms."""
 _AT_ONCE = 100

@@ -3,8 +3,6 @@
 from collections import deque
 from typing import Final
 
-__all__ = ["EventQueue"]
-
 MOST: Final = 10_000
 MOST_BYTES: Final = 16 * 1024 * 1024
 

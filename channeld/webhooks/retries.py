@@ -6,8 +6,6 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-__all__ = ["Fate", "Retries", "fate", "read_retry_after"]
-
 Fate: TypeAlias = Literal["taken", "again", "refused"]
 
 _AGAIN = frozenset({408, 425, 429})

@@ -22,8 +22,6 @@ from channeld.webhooks.queue import EventQueue
 from channeld.webhooks.retries import Retries, fate, read_retry_after
 from channeld.webhooks.signature import HEADER, sign
 
-__all__ = ["Poster", "WebhookCounters", "WebhookSender"]
-
 TIME_LIMIT: Final = 10.0
 """Seconds that a request may take, from the connection to the answer's end."""
 MOST_EVENTS: Final = 100

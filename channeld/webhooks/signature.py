@@ -4,8 +4,6 @@ import hashlib
 import hmac
 from typing import Final
 
-__all__ = ["HEADER", "sign"]
-
 HEADER: Final = "Channeld-Signature"
 
 

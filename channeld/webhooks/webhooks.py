@@ -20,8 +20,6 @@ from channeld.telemetry import Sample, log
 from channeld.webhooks.occupancy import Occupancy
 from channeld.webhooks.sender import WebhookSender
 
-__all__ = ["Webhooks"]
-
 DRAIN: Final = 5.0
 """Seconds that `drain` may take."""
 

@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from channeld.auth.authenticator import CannotMint
 from channeld.auth.types import authenticator
 from channeld.config.model import HookAuth, HookRef, JwtAuth, Secret
-from channeld.dev.mint import CannotMint, Minter, choose, parse_claim
+from channeld.dev.mint import Minter, choose, parse_claim
 
 SECRET = "a secret of at least thirty-two bytes"
 HMAC = JwtAuth(algorithms=("HS256",), secrets=(Secret(text=SECRET),))

@@ -7,8 +7,6 @@ import attrs
 from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.texts import one_line
 
-__all__ = ["CONTEXT", "Frame", "frame"]
-
 TAB = 4
 WIDEST = 140
 CONTEXT = 2

@@ -7,8 +7,6 @@ from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 from channeld.diagnostics.render.texts import Texts, by_severity, paragraphs, summary
 
-__all__ = ["AnnotationLevel", "annotation", "render_github"]
-
 AnnotationLevel: TypeAlias = Literal["error", "warning", "notice"]
 
 _LEVELS: dict[Severity, AnnotationLevel] = {

@@ -5,8 +5,6 @@ import json
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report
 from channeld.diagnostics.render.texts import Texts
 
-__all__ = ["finding_fields", "place_fields", "render_json"]
-
 
 def render_json(report: Report, sources: Texts) -> str:
     """The document, in ASCII, so that no terminal or pipe can spoil it."""

@@ -11,8 +11,6 @@ from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.diagnostics.render.text import render_one
 from channeld.diagnostics.render.texts import Texts, one_line
 
-__all__ = ["JunitCase", "JunitSuite", "render_junit", "write_junit"]
-
 # What XML 1.0 has no way to write.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Outcome: TypeAlias = Literal["passed", "failure", "error", "skipped"]

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-__all__ = ["cell", "code", "table"]
-
 
 def code(text: str) -> str:
     """A code span that a table can hold: longer fences around backticks (CommonMark 6.1), pipes escaped; "" for ""."""

@@ -8,8 +8,6 @@ from channeld.diagnostics.diagnostic import Place
 from channeld.diagnostics.render.frames import Frame, frame
 from channeld.diagnostics.render.texts import Texts, one_line, split_lines
 
-__all__ = ["BLUE", "BOLD", "DIM", "FramePainter", "Painter", "where"]
-
 # ECMA-48 "select graphic rendition".
 _RESET, BOLD, BLUE, DIM = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[2m"
 

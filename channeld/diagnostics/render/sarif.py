@@ -9,8 +9,6 @@ from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 from channeld.diagnostics.render.texts import Texts, paragraphs, split_lines
 
-__all__ = ["render_sarif"]
-
 _Object: TypeAlias = dict[str, object]
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _SECURITY_SEVERITY = {Severity.ERROR: "7.5", Severity.WARNING: "5.0", Severity.INFO: "2.0"}

@@ -7,8 +7,6 @@ from channeld.diagnostics.render.frames import CONTEXT
 from channeld.diagnostics.render.painter import BLUE, BOLD, FramePainter, where
 from channeld.diagnostics.render.texts import Texts, one_line, split_lines, summary
 
-__all__ = ["render_one", "render_text"]
-
 _COLOURS = {
     Severity.ERROR: "\x1b[1;31m",
     Severity.WARNING: "\x1b[1;33m",

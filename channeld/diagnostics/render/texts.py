@@ -8,17 +8,6 @@ import attrs
 
 from channeld.diagnostics.diagnostic import Diagnostic, Severity
 
-__all__ = [
-    "Joined",
-    "OneText",
-    "Texts",
-    "by_severity",
-    "one_line",
-    "paragraphs",
-    "split_lines",
-    "summary",
-]
-
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _BREAK = re.compile(r"\r\n|\n|\r")
 # Control characters steer a terminal, bidirectional overrides show a line in an order that it does not have.
