@@ -1,6 +1,6 @@
 """Development tokens: what an authenticator with an HMAC secret would accept, minted from its own declaration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -73,12 +73,3 @@ def parse_claim(text: str) -> tuple[str, Json]:
     except orjson.JSONDecodeError:
         parsed = value
     return name, parsed
-
-
-def parse_claims(texts: Iterable[str]) -> dict[str, Json]:
-    """Several; the last of a repeated name counts.
-
-    Raises:
-        ValueError: as `parse_claim`.
-    """
-    return dict(parse_claim(text) for text in texts)

@@ -8,16 +8,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from channeld.config.model import (
-    Auth,
-    ChannelLimits,
-    History,
-    Presence,
-    Rooms,
-)
+from channeld.config.model import Auth, ChannelLimits, History, Presence, Rooms
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
-from channeld.schema.definitions import Schema, references
+from channeld.schema.definitions import Schema
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -107,16 +101,3 @@ class Contract:
             names.update((sent.name, None) for sent in channel.sent)
             names.update((received.name, None) for received in channel.received)
         return [*names]
-
-    def self_contained(self, schema: Json) -> Json:
-        """The schema with all it refers to under `$defs`."""
-        reached: dict[str, Json] = {}
-        waiting = [*references(schema)]
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached[name] = self.definitions[name]
-                waiting.extend(references(reached[name]))
-        if not isinstance(schema, dict) or not reached:
-            return schema
-        return {**schema, "$defs": {name: reached[name] for name in sorted(reached)}}

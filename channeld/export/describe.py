@@ -1,6 +1,6 @@
 """From declarations to a contract: what each message becomes on its way, and on which channels it arrives."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import attrs
@@ -20,7 +20,7 @@ from channeld.export.names import Names
 from channeld.export.reserved import error_codes, features
 from channeld.plan.options.once import FIELD as ONCE
 from channeld.plan.options.table import OPTIONS
-from channeld.plan.path_syntax import Rest, parse_path
+from channeld.plan.path_syntax import parse_path
 from channeld.plan.query import query_types
 from channeld.plan.rendered import Claims, Scene
 from channeld.plan.sensitive import SensitiveFrames, sensitive_frames
@@ -258,7 +258,7 @@ class _Describer:
             root = self._resolved(at("/channels", source.channel.name, "events", type, "schema"))
             return frame_around(self.definitions, root, type, where, hint)
         root = self._resolved(at(source.pointer, "schema"))
-        scene = self._scene(source, root, hint)
+        scene = self._message_scene(source, root, hint)
         templates = message.stamp if message.emit is None else message.emit
         rendered = {
             name: scene.render(value) for name, value in (templates or {}).items() if name != "type"
@@ -295,56 +295,49 @@ class _Describer:
     def _presence_state(self, channel: Channel) -> Json:
         if channel.presence is None or channel.presence.state is None:
             return None
-        root = self._resolved(at("/channels", channel.name, "presence", "state"))
-        try:
-            return self.definitions.copy(root, root, f"{channel.name} state")
-        except Unframeable:
-            return True
+        pointer = at("/channels", channel.name, "presence", "state")
+        return self._copied(pointer, f"{channel.name} state")
 
     def _presence_info(self, channel: Channel) -> Json:
         if channel.presence is None:
             return True
-        place = "presence.info"
-        room = True if channel.presence.scope == "room" else None
-        identity = attrs.evolve(self._identity(channel), optional=False)
-        scope = TemplateScope(
-            place=place,
-            params=self._param_types(channel),
-            query=query_types(channel, self.schemas),
-            identity=identity,
-            room=room,
+        scope = attrs.evolve(
+            self._scope(channel, "presence.info"),
+            identity=attrs.evolve(self._identity(channel), optional=False),
+            room=True if channel.presence.scope == "room" else None,
         )
-        scene = Scene(
-            definitions=self.definitions,
-            scope=scope,
-            params=self._param_schemas(channel),
-            claims=self._claims(channel),
-            hint=f"{channel.name} info",
-        )
+        scene = self._scene(channel, scope, f"{channel.name} info")
         return scene.render(dict(channel.presence.info)).schema
 
     # ------------------------------------------------------------------------------------------ what templates name
 
-    def _scene(self, source: _Source, root: Json, hint: str) -> Scene:
+    def _message_scene(self, source: _Source, root: Json, hint: str) -> Scene:
         channel, routes = source.channel, source.message.route
         joins = channel.rooms.join
         one_room = len(joins) == 1 and "?}" not in joins[0] and ".*}" not in joins[0]
         everywhere_a_room = all(kind.in_room for kind in map(kind_of, routes) if kind.delivers)
-        scope = TemplateScope(
-            place="emit",
+        scope = attrs.evolve(
+            self._scope(channel, "emit"),
             message=self.schemas.shape(at(source.pointer, "schema")),
             message_type=source.type,
+            room=one_room or everywhere_a_room,
+        )
+        return attrs.evolve(self._scene(channel, scope, hint), message=root)
+
+    def _scope(self, channel: Channel, place: str) -> TemplateScope:
+        return TemplateScope(
+            place=place,
             params=self._param_types(channel),
             query=query_types(channel, self.schemas),
             identity=self._identity(channel),
-            room=one_room or everywhere_a_room,
         )
+
+    def _scene(self, channel: Channel, scope: TemplateScope, hint: str) -> Scene:
         return Scene(
             definitions=self.definitions,
             scope=scope,
             params=self._param_schemas(channel),
             claims=self._claims(channel),
-            message=root,
             hint=hint,
         )
 
@@ -371,44 +364,35 @@ class _Describer:
     # -------------------------------------------------------------------------------------------------- small parts
 
     def _params(self, channel: Channel) -> Iterator[ParamContract]:
-        pattern = parse_path(channel.path, [])
-        schemas = self._param_schemas(channel)
-        for segment in pattern.segments if pattern is not None else ():
-            if not isinstance(segment, str):
-                rest = isinstance(segment, Rest)
-                yield ParamContract(name=segment.name, schema=schemas[segment.name], rest=rest)
+        for name, schema in self._param_schemas(channel).items():
+            yield ParamContract(name=name, schema=schema, rest=f"{{{name}...}}" in channel.path)
 
     def _query(self, channel: Channel) -> Iterator[ParamContract]:
         for name in channel.query:
-            root = self._resolved(at("/channels", channel.name, "query", name))
-            try:
-                schema = self.definitions.copy(root, root, f"{channel.name} {name}")
-            except Unframeable:
-                schema = True
-            yield ParamContract(name=name, schema=schema)
+            pointer = at("/channels", channel.name, "query", name)
+            yield ParamContract(name=name, schema=self._copied(pointer, f"{channel.name} {name}"))
 
     def _param_schemas(self, channel: Channel) -> dict[str, Json]:
-        pattern = parse_path(channel.path, [])
-        found: dict[str, Json] = {}
-        for name in pattern.params if pattern is not None else ():
-            found[name] = _ANY_NAME
-            if name in channel.params:
-                root = self._resolved(at("/channels", channel.name, "params", name))
-                hint = f"{channel.name} {name}"
-                try:
-                    found[name] = self.definitions.copy(root, root, hint)
-                except Unframeable:
-                    found[name] = True
+        found: dict[str, Json] = dict.fromkeys(_params_of(channel), _ANY_NAME)
+        for name in filter(channel.params.__contains__, found):
+            pointer = at("/channels", channel.name, "params", name)
+            found[name] = self._copied(pointer, f"{channel.name} {name}")
         return found
 
     def _param_types(self, channel: Channel) -> dict[str, frozenset[str]]:
-        pattern = parse_path(channel.path, [])
-        types = dict.fromkeys(pattern.params if pattern is not None else (), frozenset({"string"}))
-        for name in types:
-            if name in channel.params:
-                pointer = at("/channels", channel.name, "params", name)
-                types[name] = self.schemas.shape(pointer).lookup(()).types or types[name]
+        types = dict.fromkeys(_params_of(channel), frozenset({"string"}))
+        for name in filter(channel.params.__contains__, types):
+            pointer = at("/channels", channel.name, "params", name)
+            types[name] = self.schemas.shape(pointer).lookup(()).types or types[name]
         return types
+
+    def _copied(self, pointer: str, hint: str) -> Json:
+        """A declared schema; one that cannot be shown (`$dynamicRef`) accepts anything."""
+        root = self._resolved(pointer)
+        try:
+            return self.definitions.copy(root, root, hint)
+        except Unframeable:
+            return True
 
     def _resolved(self, pointer: str) -> Json:
         found = self.schemas.resolved(pointer)
@@ -418,6 +402,11 @@ class _Describer:
         reference = self.definitions.add(hint, schema)["$ref"]
         assert isinstance(reference, str)  # noqa: S101 - it is one
         return reference.removeprefix(PREFIX)
+
+
+def _params_of(channel: Channel) -> Iterable[str]:
+    pattern = parse_path(channel.path, [])
+    return pattern.params if pattern is not None else ()
 
 
 def _options(message: Message) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from channeld.config.model import Config
 from channeld.config.rules.backends import remote_hooks
 from channeld.config.source import Sources
 from channeld.export.contract import Contract
+from channeld.export.frames import one_of
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema
@@ -120,7 +121,7 @@ def _use(pointer: str) -> _RemoteUse:
 
 
 def _operation(contract: Contract, backend: str, path: str, uses: list[_RemoteUse]) -> Schema:
-    requests: list[Json] = [_request(contract, use) for use in uses]
+    requests = [_request(contract, use) for use in uses]
     kinds = list(dict.fromkeys(use.kind for use in uses))
     parameters: list[Json] = [
         {
@@ -135,7 +136,7 @@ def _operation(contract: Contract, backend: str, path: str, uses: list[_RemoteUs
     responses: dict[str, Json] = {
         "200": {
             "description": "What the hook says; `{}` where it says nothing.",
-            "content": _content(_one_of([_answer(contract, use) for use in uses])),
+            "content": _content(one_of([_answer(contract, use) for use in uses])),
         },
         "204": {"description": "The hook says nothing."},
     }
@@ -145,7 +146,7 @@ def _operation(contract: Contract, backend: str, path: str, uses: list[_RemoteUs
         "operationId": _identifier(backend, path),
         "summary": f"{', '.join(kinds)} of {_listed(uses)}",
         "parameters": parameters,
-        "requestBody": {"required": True, "content": _content(_one_of(requests))},
+        "requestBody": {"required": True, "content": _content(one_of(requests))},
         "responses": responses,
     }
 
@@ -185,22 +186,19 @@ def _more(contract: Contract, use: _RemoteUse) -> Iterator[tuple[str, Json]]:
 
 
 def _message(contract: Contract, use: _RemoteUse) -> Schema:
-    for channel in contract.channels:
-        for sent in channel.sent:
-            if channel.name == use.channel and sent.type == use.type:
-                return {"$ref": _SCHEMAS + sent.name}
-    return _ANY
+    channel = next(one for one in contract.channels if one.name == use.channel)
+    return {"$ref": _SCHEMAS + next(one.name for one in channel.sent if one.type == use.type)}
 
 
 def _params(contract: Contract, name: str | None) -> Schema:
-    for channel in contract.channels:
-        if channel.name == name:
-            return {
-                "type": "object",
-                "required": [param.name for param in channel.params],
-                "properties": {param.name: _moved(param.schema) for param in channel.params},
-            }
-    return _ANY
+    if name is None:
+        return _ANY
+    params = next(one.params for one in contract.channels if one.name == name)
+    return {
+        "type": "object",
+        "required": [param.name for param in params],
+        "properties": {param.name: _moved(param.schema) for param in params},
+    }
 
 
 def _answer(contract: Contract, use: _RemoteUse) -> Schema:
@@ -227,11 +225,6 @@ def _answer(contract: Contract, use: _RemoteUse) -> Schema:
 
 def _content(schema: Json) -> Schema:
     return {"application/json": {"schema": schema}}
-
-
-def _one_of(schemas: list[Json]) -> Json:
-    distinct = [one for index, one in enumerate(schemas) if one not in schemas[:index]]
-    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
 def _moved(schema: Json) -> Json:

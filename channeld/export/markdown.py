@@ -103,12 +103,8 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     yield channel.description
     base = contract.addresses[0] if contract.addresses else ""
     yield f"Connect to {code(base + channel.path)}."
-    if channel.params:
-        rows = [_param(param, contract) for param in channel.params]
-        yield table(("param", "type", ""), rows)
-    if channel.query:
-        rows = [_param(param, contract) for param in channel.query]
-        yield table(("query", "type", ""), rows)
+    for word, params in (("param", channel.params), ("query", channel.query)):
+        yield table((word, "type", ""), [_param(param, contract) for param in params])
     if channel.subprotocols:
         yield f"Offer one of the subprotocols {', '.join(map(code, channel.subprotocols))}."
     yield _authentication(channel)
@@ -126,21 +122,14 @@ def _channel(channel: ChannelContract, contract: Contract) -> Iterator[str]:
     if channel.open:
         yield "The application may also send frames of other types."
     yield "### What channeld itself understands and says"
-    yield table(
-        ("frame", "direction", ""),
-        [
-            *(
-                (code(e.type), "client → server", cell(e.description))
-                for e in channel.sent
-                if not e.declared
-            ),
-            *(
-                (code(e.type), "server → client", cell(e.description))
-                for e in channel.received
-                if not e.declared
-            ),
-        ],
-    )
+    ways = (("client → server", channel.sent), ("server → client", channel.received))
+    rows = [
+        (code(each.type), way, cell(each.description))
+        for way, frames in ways
+        for each in frames
+        if not each.declared
+    ]
+    yield table(("frame", "direction", ""), rows)
     yield "### Error codes"
     yield table(("code", "meaning"), [(code(c), _MEANINGS[c]) for c in channel.errors])
 
@@ -150,8 +139,7 @@ def _sent(sent: SentType, channel: ChannelContract, contract: Contract) -> Itera
     yield sent.description
     yield from _body(sent, contract)
     answer = "`ack`, or the hook's `reply`" if sent.replies else "`ack`"
-    notes = [f"With an `id` it is answered by {answer}."]
-    yield " ".join([*notes, *sent.notes])
+    yield " ".join([f"With an `id` it is answered by {answer}.", *sent.notes])
 
 
 def _received(received: ReceivedType, contract: Contract) -> Iterator[str]:

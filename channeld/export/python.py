@@ -119,12 +119,8 @@ class _PythonWriter:
 
     def client_parts(self) -> Iterator[str]:
         """The client itself, what it has to know of each channel, and a `connect` that is typed for each."""
-        yield (
-            files("channeld.export")
-            .joinpath("templates", "client.py.in")
-            .read_text("utf-8")
-            .rstrip()
-        )
+        template = files("channeld.export").joinpath("templates", "client.py.in")
+        yield template.read_text("utf-8").rstrip()
         rows = []
         for channel in self.contract.channels:
             params = tuple(param.name for param in channel.params)

@@ -1,7 +1,9 @@
 """What a channel's declaration lets of the protocol's own frames: which of them can come, and with which error codes."""
 
+from typing import Literal
+
 from channeld.auth.types import authenticator
-from channeld.config.model import Channel, Config
+from channeld.config.model import Channel, Config, Presence
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import Features
@@ -30,13 +32,7 @@ def features(
         messages=bool(channel.messages),
         replies=any(message.hook is not None for message in channel.messages.values()),
         presence="none" if presence is None else presence.scope,
-        changes=(
-            "none"
-            if presence is None or not presence.events
-            else "gathered"
-            if presence.batch > 0
-            else "each"
-        ),
+        changes=_changes(presence),
         history=channel.history is not None,
         codes=tuple(map(str, error_codes(channel, config))),
         info=info,
@@ -68,6 +64,12 @@ def may_be_in_rooms(channel: Channel, config: Config) -> bool:
     hooked = hooked or any(message.hook is not None for message in channel.messages.values())
     rooms = channel.rooms
     return bool(rooms.join) or rooms.subscribe is not None or hooked or config.api is not None
+
+
+def _changes(presence: Presence | None) -> Literal["none", "gathered", "each"]:
+    if presence is None or not presence.events:
+        return "none"
+    return "gathered" if presence.batch > 0 else "each"
 
 
 def _takes_token_frame(channel: Channel, config: Config) -> bool:

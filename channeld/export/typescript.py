@@ -44,13 +44,9 @@ def typescript(contract: Contract, *, client: bool = False) -> str:
     every = (p for c in contract.channels for p in (*c.params, *c.query))
     params = (name for p in every for name in references(p.schema))
     needed = types.needed([*contract.frame_names(), *params])
-    parts = [
-        HEAD,
-        *(
-            _definition(name, type, contract, loose=name in received)
-            for name, type in needed.items()
-        ),
-    ]
+    parts = [HEAD]
+    for name, type in needed.items():
+        parts.append(_definition(name, type, contract, loose=name in received))
     for channel in contract.channels:
         parts.extend(_unions(channel))
     parts.append(_channel_map(contract, types))
@@ -123,17 +119,11 @@ def _channel_map(contract: Contract, types: Types) -> str:
     lines = ["export interface ChannelMap {"]
     for channel in contract.channels:
         lines.append(_comment(channel.description, "  ").rstrip("\n"))
-        params = Record(
-            tuple(Property(p.name, types.of(p.schema), required=True) for p in channel.params),
-            open=False,
-        )
         lines.append(f"  {_key(channel.name)}: {{")
-        query = Record(
-            tuple(Property(p.name, types.of(p.schema), required=False) for p in channel.query),
-            open=False,
-        )
-        lines.append(f"    params: {_shown(params, '    ', loose=True)};")
-        lines.append(f"    query: {_shown(query, '    ', loose=True)};")
+        for word, params in (("params", channel.params), ("query", channel.query)):
+            fields = (Property(p.name, types.of(p.schema), word == "params") for p in params)
+            record = Record(tuple(fields), open=False)
+            lines.append(f"    {word}: {_shown(record, '    ', loose=True)};")
         lines.append(f"    send: {channel.send_name};")
         lines.append(f"    receive: {channel.receive_name};")
         lines.append("  };")

@@ -29,7 +29,7 @@ DECLARED = """    events: {say: {schema: {type: object, required: [text], proper
 
 
 def accepts(contract: Contract, schema: Any, frame: Any) -> bool:
-    whole: Any = contract.self_contained(schema)
+    whole = {**schema, "$defs": contract.definitions}
     return jsonschema.Draft202012Validator(whole).is_valid(frame)
 
 
