@@ -17,7 +17,7 @@ from channeld.schema.sample import sample
 
 
 def claims_in(token: str) -> dict[str, Any]:
-    """What a JWT says, whoever signed it; nothing of any other token."""
+    """The claims of a JWT, with any signature or none; empty for any other token."""
     parts = token.split(".")
     if len(parts) == 3:
         with suppress(ValueError):
