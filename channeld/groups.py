@@ -1,4 +1,4 @@
-"""Exception groups taken apart: the one place that looks inside them.
+"""Exceptions taken apart: the one place that looks inside groups, and for what one says below another.
 
 trio wraps what a nursery's tasks raise in groups, and a group may hold groups. Who reports a failure wants one exception;
 who decides by its kind wants all of them.
@@ -6,8 +6,6 @@ who decides by its kind wants all of them.
 
 from collections.abc import Iterator
 from typing import Any, TypeGuard
-
-__all__ = ["first", "is_group", "leaves", "only"]
 
 
 def is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Any]]:
@@ -34,3 +32,13 @@ def only(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says; libraries of HTTP often leave that to the one underneath."""
+    deeper: BaseException | None = error
+    while deeper is not None:
+        if str(deeper):
+            return str(deeper)
+        deeper = deeper.__cause__ or deeper.__context__
+    return type(error).__name__

@@ -1,4 +1,4 @@
-from channeld.groups import first, is_group, leaves, only
+from channeld.groups import first, is_group, leaves, only, words_of
 
 A, B, C = ValueError("a"), KeyError("b"), KeyboardInterrupt()
 NESTED = BaseExceptionGroup("outer", [ExceptionGroup("inner", [A, B]), C])
@@ -23,3 +23,11 @@ def test_a_group_of_one_is_its_exception() -> None:
     assert only(ExceptionGroup("outer", [ExceptionGroup("inner", [A])])) is A
     assert only(NESTED) is NESTED
     assert only(A) is A
+
+
+def test_words_may_stand_in_what_is_underneath() -> None:
+    bare = ValueError()
+    assert words_of(bare) == "ValueError"
+    bare.__cause__ = OSError("refused")
+    assert words_of(bare) == "refused"
+    assert words_of(OSError("at once")) == "at once"

@@ -21,6 +21,7 @@ import trio
 from channeld.auth.authenticator import KeySource
 from channeld.auth.jwk import Jwk, read_keys
 from channeld.config.scalars import is_loopback
+from channeld.groups import words_of
 from channeld.telemetry import log
 from channeld.timers import Clock
 
@@ -140,7 +141,7 @@ class RemoteKeySet:
         except trio.TooSlowError:
             reason = f"no answer within {TIME_LIMIT:g} s"
         except Exception as error:  # the network may raise anything, and the old keys must stay
-            reason = _words(error)
+            reason = words_of(error)
         else:
             self._keys = found.keys
             self.is_known = bool(found.keys)
@@ -192,16 +193,6 @@ def _lifetime(headers: Mapping[str, str]) -> float:
     age = headers.get("age", "")
     left = int(found[1]) - (int(age) if re.fullmatch(r"\d{1,9}", age, re.ASCII) else 0)
     return float(min(max(left, REFRESH_INTERVAL), LONGEST_LIFE))
-
-
-def _words(error: BaseException) -> str:
-    """What an error says; httpx2 often leaves that to the one underneath."""
-    deeper: BaseException | None = error
-    while deeper is not None:
-        if str(deeper):
-            return str(deeper)
-        deeper = deeper.__cause__ or deeper.__context__
-    return type(error).__name__
 
 
 async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:

@@ -5,7 +5,6 @@ No redirect is followed, no cookie is kept, and of the answer's body at most 64 
 
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import trio
 
 from channeld import __version__
 from channeld.config.scalars import is_loopback
+from channeld.groups import words_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -64,12 +64,7 @@ class Endpoint:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
             await self._client.aclose()
 
@@ -86,7 +81,7 @@ class Endpoint:
             finally:
                 await answer.aclose()
         except Exception as error:  # the network may raise anything; each is a reason to try again
-            return Reply(reason=_words(error))
+            return Reply(reason=words_of(error))
         self._client.cookies.clear()
         return Reply(
             status=answer.status_code,
@@ -103,13 +98,3 @@ class Endpoint:
                 size += len(chunk)
                 if size > BODY_LIMIT:
                     too_long.cancel()
-
-
-def _words(error: BaseException) -> str:
-    """What an error says; httpx2 often leaves that to the one underneath."""
-    deeper: BaseException | None = error
-    while deeper is not None:
-        if str(deeper):
-            return str(deeper)
-        deeper = deeper.__cause__ or deeper.__context__
-    return type(error).__name__

@@ -6,8 +6,8 @@ so their order is kept.
 """
 
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Final, Protocol, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
 
 import attrs
 import trio
@@ -30,19 +30,8 @@ MOST_BYTES: Final = 256 * 1024
 _QUIET: Final = 60.0
 
 
-class Poster(Protocol):
+class Poster(AbstractAsyncContextManager[object], Protocol):
     """What sends a request: an `Endpoint`."""
-
-    async def __aenter__(self) -> Self:
-        """Open it."""
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send one request. Never raises."""
