@@ -8,12 +8,11 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import attrs
 import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -27,7 +26,7 @@ from channeld.config.reachable import is_every_interface
 from channeld.plan.sensitive import SensitiveFrames
 from channeld.protocol.frames import Json, encode
 from channeld.protocol.reserved import RESERVED_CLIENT
-from channeld.telemetry import Histogram, Sample
+from channeld.telemetry import Sample, summed, totals
 
 _FOLDER: Final = Path(__file__).parent / "console"
 _TYPES: Final[Mapping[str, str]] = {
@@ -155,12 +154,7 @@ def _urls(control: Control, ask: ApiRequest) -> list[str]:
 async def pulse(control: Control, _ask: ApiRequest) -> Json:
     """The numbers of now; the console makes rates of two of them."""
     counts = await control.cluster.counts()
-    totals: dict[str, float] = {}
-    refused: dict[str, float] = {}
-    shadow = _ShadowNumbers()
-    for sample in await control.cluster.samples():
-        _add(sample, totals, refused)
-        shadow.add(sample)
+    samples = list(await control.cluster.samples())
     return {
         "at": time.time(),
         "nodes": 1 + control.cluster.statistics().nodes,
@@ -170,51 +164,37 @@ async def pulse(control: Control, _ask: ApiRequest) -> Json:
             name: {"connections": connections, "rooms": rooms}
             for name, (connections, rooms) in counts.items()
         },
-        "totals": dict[str, Json](totals),
-        "refused": dict[str, Json](refused),
-        "shadow": None if control.shadow_since is None else shadow.told(control.shadow_since),
+        "totals": dict[str, Json](totals(samples, _short_name)),
+        "refused": dict[str, Json](totals(samples, partial(_label, "channeld_messages_total", -1))),
+        "shadow": None if control.shadow_since is None else _shadow(samples, control.shadow_since),
     }
 
 
-@attrs.define
-class _ShadowNumbers:
-    """What another configuration would have refused (`channeld run --shadow`), on all processes."""
-
-    asked: dict[str, float] = attrs.field(factory=dict)
-    refused: dict[tuple[str, ...], float] = attrs.field(factory=dict)
-
-    def add(self, sample: Sample) -> None:
-        """Take a sample, if it is one of these."""
-        if isinstance(sample.value, Histogram):
-            return
-        if sample.metric == "channeld_shadow_asked_total":
-            kind = sample.labels[0]
-            self.asked[kind] = self.asked.get(kind, 0) + sample.value
-        elif sample.metric == "channeld_shadow_refused_total":
-            self.refused[sample.labels] = self.refused.get(sample.labels, 0) + sample.value
-
-    def told(self, since: float) -> Json:
-        """The numbers, the most frequent refusals first."""
-        most = sorted(self.refused.items(), key=lambda pair: (-pair[1], pair[0]))
-        return {
-            "since": since,
-            "messages": self.asked.get("message", 0),
-            "handshakes": self.asked.get("handshake", 0),
-            "refused": [
-                {"channel": channel, "type": type_, "reason": reason, "count": count}
-                for (channel, type_, reason), count in most
-            ],
-        }
+def _short_name(sample: Sample) -> str:
+    return sample.metric.removeprefix("channeld_").removesuffix("_total")
 
 
-def _add(sample: Sample, totals: dict[str, float], refused: dict[str, float]) -> None:
-    if isinstance(sample.value, Histogram):
-        return
-    name = sample.metric.removeprefix("channeld_").removesuffix("_total")
-    totals[name] = totals.get(name, 0) + sample.value
-    if name == "messages":
-        result = sample.labels[-1]
-        refused[result] = refused.get(result, 0) + sample.value
+def _label(metric: str, index: int, sample: Sample) -> str | None:
+    return sample.labels[index] if sample.metric == metric else None
+
+
+def _shadow(samples: list[Sample], since: float) -> Json:
+    """What another configuration would have refused (`run --shadow`) on all processes, the most frequent first."""
+    asked = totals(samples, partial(_label, "channeld_shadow_asked_total", 0))
+    ours = (one for one in samples if one.metric == "channeld_shadow_refused_total")
+    refused = [
+        (value, labels) for _, value, labels in summed(ours) if isinstance(value, int | float)
+    ]
+    most = sorted(refused, key=lambda pair: (-pair[0], pair[1]))
+    return {
+        "since": since,
+        "messages": asked.get("message", 0),
+        "handshakes": asked.get("handshake", 0),
+        "refused": [
+            {"channel": channel, "type": type_, "reason": reason, "count": count}
+            for count, (channel, type_, reason) in most
+        ],
+    }
 
 
 async def check(control: Control, ask: ApiRequest) -> Json:

@@ -24,10 +24,6 @@ from channeld.telemetry import Sample
 _LISTED: Final = 20
 
 
-def _describe_nothing(_plan: Plan) -> Sequence[Json]:
-    return ()
-
-
 @attrs.frozen(kw_only=True)
 class Console:
     """What the console shows beside the API's own answers; the layers above the API bring it.
@@ -42,7 +38,7 @@ class Console:
     """
 
     urls: Callable[[], Sequence[str]] = tuple
-    describe: Callable[[Plan], Sequence[Json]] = _describe_nothing
+    describe: Callable[[Plan], Sequence[Json]] = lambda _plan: ()
     mint: Callable[[Plan, str, str], str] | None = None
     opens: Callable[[Plan, str, str], str | None] = lambda _plan, _code, _url: None
     page: Callable[[], bytes | None] = lambda: None

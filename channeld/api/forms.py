@@ -15,7 +15,7 @@ from channeld.api.problems import Problem
 from channeld.protocol.frames import BadFrame, Json, decode
 from channeld.protocol.names import is_room_name
 from channeld.schema.compiled import compiled
-from channeld.schema.violations import Violation
+from channeld.schema.violations import Validator, Violation
 
 Schema: TypeAlias = dict[str, Json]
 # Checked by its schema before anybody reads it.
@@ -218,29 +218,15 @@ TRACE: Final = _object(
 )
 TOKEN: Final = _object(["channel", "user"], {"channel": _CHANNEL, "user": _NAME})
 
-_VALIDATORS: Final = {
-    id(schema): compiled(schema)
-    for schema in (
-        PUBLISH,
-        BATCH,
-        DISCONNECT,
-        MEMBERSHIP,
-        REVOKE,
-        CHECK,
-        TOKEN,
-        TRACE,
-        NO_QUERY,
-        PAGE_QUERY,
-        HISTORY_QUERY,
-        CLEAR_QUERY,
-    )
-}
+_VALIDATORS: Final[dict[int, Validator]] = {}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 def violations(schema: Schema, value: Body) -> Sequence[Violation]:
     """Why a value does not have the form; empty when it has. `schema` is one of this module's."""
-    validator = _VALIDATORS[id(schema)]
+    validator = _VALIDATORS.get(id(schema))
+    if validator is None:
+        validator = _VALIDATORS[id(schema)] = compiled(schema)
     if not validator.accepts(value):
         return validator.explain(value)
     return list(_more(value)) if isinstance(value, dict) else ()

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from channeld.protocol.frames import Json
-from channeld.telemetry import BUCKETS, Histogram, Sample
+from channeld.telemetry import BUCKETS, Histogram, Sample, totals
 
 EVERY: Final = 5.0
 KEPT: Final = 120
@@ -35,30 +35,31 @@ class Totals:
 
 def totals_of(samples: Iterable[Sample]) -> Totals:
     """The sums that the charts need."""
-    sums: dict[str, float] = {}
-    channels: dict[str, float] = {}
+    found = list(samples)
+    sums = totals(found)
     latency: list[int] = [0] * (len(BUCKETS) + 1)
-    refused = 0.0
-    for metric, value, labels in samples:
-        if isinstance(value, Histogram):
-            if metric == "channeld_handling_seconds":
-                latency = [left + right for left, right in zip(latency, value.counts, strict=True)]
-            continue
-        sums[metric] = sums.get(metric, 0.0) + value
-        if metric == "channeld_messages_total":
-            channels[labels[0]] = channels.get(labels[0], 0.0) + value
-            refused += value if labels[-1] not in ("accepted", "held", "repeated") else 0
-        elif metric == "channeld_handshakes_total" and labels[-1] != "accepted":
-            refused += value
+    for metric, value, _ in found:
+        if isinstance(value, Histogram) and metric == "channeld_handling_seconds":
+            latency = [left + right for left, right in zip(latency, value.counts, strict=True)]
     return Totals(
         connections=sums.get("channeld_connections", 0.0),
         outbox_bytes=sums.get("channeld_outbox_bytes", 0.0),
         messages=sums.get("channeld_messages_total", 0.0),
         deliveries=sums.get("channeld_deliveries_total", 0.0),
-        refused=refused,
+        refused=sum(totals(found, _refused).values()),
         latency=latency,
-        channels=channels,
+        channels=totals(
+            found, lambda one: one.labels[0] if one.metric == "channeld_messages_total" else None
+        ),
     )
+
+
+def _refused(sample: Sample) -> str | None:
+    taken = {
+        "channeld_messages_total": ("accepted", "held", "repeated"),
+        "channeld_handshakes_total": ("accepted",),
+    }.get(sample.metric)
+    return None if taken is None or sample.labels[-1] in taken else sample.metric
 
 
 class Past:

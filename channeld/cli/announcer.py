@@ -20,7 +20,7 @@ def say(text: str) -> None:
         click.echo(text)
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(eq=False)
 class Announcer:
     """Says what is served, where and how to reach it.
 
@@ -36,7 +36,7 @@ class Announcer:
     manner: Manner
     folder: Path
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    is_quiet: bool = False
+    is_quiet: bool = attrs.field(default=False, kw_only=True)
     _addresses: Sequence[str] = ()
 
     def ready(self, addresses: Sequence[str]) -> None:

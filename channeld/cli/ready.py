@@ -9,7 +9,7 @@ from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Manner:
     """How the server runs: for development, with reloads, with secrets generated for these variables.
 

@@ -227,11 +227,10 @@ def command(  # noqa: PLR0913 - one for each option
     sockets, moved = ([], []) if is_leader else _bind(addresses, parent, dev=dev, beside=take_over)
     folder = Path(file).parent
     console = console_url(plan, api_sockets, dev=dev)
-    manner = _manner(environ, console, moved, dev=dev, reloads=dev or watching)
-    quiet, made_up = quiet or parent is not None, environ.generated
-    with Announcer(
-        plan=plan, manner=manner, folder=folder, secrets=made_up, is_quiet=quiet
-    ) as announcer:
+    made_up, program = environ.generated, _program()
+    manner = Manner(dev, dev or watching, [*made_up], program, console, moved)
+    quiet = quiet or parent is not None
+    with Announcer(plan, manner, folder, made_up, is_quiet=quiet) as announcer:
         if is_leader:
             options = _worker_options(loader, log_format, manner, take_over=take_over)
             line = worker_command(file, options)
@@ -253,24 +252,6 @@ def command(  # noqa: PLR0913 - one for each option
 
 _run = off_the_loop()(trio.run)
 """Runs the server's task, while its log lines are written in a thread."""
-
-
-def _manner(
-    environ: DevEnvironment,
-    console: str,
-    moved: list[tuple[str, str]],
-    *,
-    dev: bool,
-    reloads: bool,
-) -> Manner:
-    return Manner(
-        dev=dev,
-        reloads=reloads,
-        generated=[*environ.generated],
-        program=_program(),
-        console=console,
-        moved=moved,
-    )
 
 
 def _judge_take_over(plan: Plan) -> None:

@@ -172,7 +172,8 @@ async def run_load(
             with trio.move_on_after(seconds) as sending:
                 nursery.start_soon(_end_on, watch.stop, sending, result)
                 shared.go.set()
-                await shared.wait_all_gone(here)
+                for client in here:
+                    await client.gone.wait()
                 result.is_away = True
         shared.is_over = True
         ended = trio.current_time()
@@ -216,15 +217,6 @@ class _Shared:
         if key not in self.made:
             self.made[key] = _messages(plan, message, plan.config.channels[channel].messages)
         return self.made[key]
-
-    def go_on(self) -> bool:
-        """Whether there is time left to send."""
-        return not self.is_over
-
-    async def wait_all_gone(self, clients: Sequence["_Client"]) -> None:
-        """Until the server has ended every connection."""
-        for client in clients:
-            await client.gone.wait()
 
     async def drain(self, clients: Sequence["_Client"]) -> None:
         """Wait for what is still on its way, as long as something comes."""
@@ -365,10 +357,10 @@ class _Client:
         for number, kind in enumerate(kinds):
             spread = (self._index % 97) / 97 + number / len(kinds)
             kind.due = now + spread * min(kind.interval, 1.0)
-        while kinds and self._shared.go_on():
+        while kinds:
             kind = min(kinds, key=lambda one: one.due)
             await trio.sleep_until(kind.due)
-            if not self._shared.go_on():
+            if self._shared.is_over:
                 return
             kind.due = trio.current_time() + kind.interval
             await self._send(line, kind)

@@ -63,70 +63,64 @@ class Stub:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class SendStep:
-    """`send`: a frame; `{$ref: NAME}` in it is what was captured."""
+class ClientStep:
+    """What a client does or meets; `pointer` leads to it in the file."""
 
     client: str
     pointer: str
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class SendStep(ClientStep):
+    """`send`: a frame; `{$ref: NAME}` in it is what was captured."""
+
     frame: Json
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class SendRaw:
+class SendRaw(ClientStep):
     """`send_raw`: any text."""
 
-    client: str
-    pointer: str
     text: str
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Expect:
+class Expect(ClientStep):
     """`expect` and `expect_unordered`: frames that must come, at the latest after `within` seconds."""
 
-    client: str
-    pointer: str
     patterns: tuple[Pattern, ...]
     within: float = 0.0
     ordered: bool = True
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Absent:
+class Absent(ClientStep):
     """`absent`: nothing (without a pattern), or nothing like the pattern, for `seconds`."""
 
-    client: str
-    pointer: str
     pattern: Pattern | None = None
     seconds: float = 0.0
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class ExpectClose:
+class ExpectClose(ClientStep):
     """`expect_close`: the server closes; the pattern is compared with `{code, reason}`."""
 
-    client: str
-    pointer: str
     pattern: Pattern
     within: float = 0.0
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Close:
+class Close(ClientStep):
     """`close`: the client closes."""
 
-    client: str
-    pointer: str
     code: int = 1000
     reason: str = ""
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Connect:
+class Connect(ClientStep):
     """`connect`: the client connects again, in the way of `spec`."""
 
-    client: str
-    pointer: str
     spec: ClientSpec
 
 

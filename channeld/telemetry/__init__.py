@@ -30,6 +30,7 @@ from channeld.telemetry.metrics import (
     counted,
     exposition,
     summed,
+    totals,
 )
 from channeld.telemetry.output import dropped, put
 
@@ -59,4 +60,5 @@ __all__ = [
     "silenced_here",
     "summed",
     "toggle_debug",
+    "totals",
 ]

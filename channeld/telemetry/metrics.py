@@ -5,7 +5,7 @@ integers, and makes samples of them when it is scraped. prometheus_client is imp
 """
 
 import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import attrs
@@ -159,6 +159,18 @@ def summed(samples: Iterable[Sample]) -> list[Sample]:
         key = (name, labels)
         sums[key] = _sum(sums[key], value) if key in sums else value
     return [Sample(name, value, labels) for (name, labels), value in sums.items()]
+
+
+def totals(
+    samples: Iterable[Sample], of: Callable[[Sample], str | None] = lambda sample: sample.metric
+) -> dict[str, float]:
+    """The sums of numbers (histograms have none) by what `of` says of a sample: its metric, unless told otherwise."""
+    sums: dict[str, float] = {}
+    for sample in samples:
+        name = None if isinstance(sample.value, Histogram) else of(sample)
+        if name is not None and not isinstance(sample.value, Histogram):
+            sums[name] = sums.get(name, 0.0) + sample.value
+    return sums
 
 
 def exposition(samples: Iterable[Sample]) -> bytes:
