@@ -10,7 +10,7 @@ import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import JsonCommand, Unreadable, compare
-from channeld.cli.token import ClaimType
+from channeld.cli.token import claim_option
 from channeld.dev.rights import (
     TITLES,
     ChannelRights,
@@ -40,9 +40,7 @@ _MARKS: Final = {"yes": "yes", "no": "no", "depends": "depends", None: ""}
 )
 @click.option("--as", "user", metavar="USER", help="For one user.")
 @click.option("--anonymous", is_flag=True, help="For a client without a token.")
-@click.option(
-    "--claim", "claims", multiple=True, type=ClaimType(), help="A claim of that user; repeatable."
-)
+@claim_option("A claim of that user; repeatable.")
 def command(
     *,
     file: str,

@@ -9,6 +9,7 @@ from typing import Self
 import attrs
 import click
 
+from channeld.cli.links import api_key
 from channeld.cli.ready import Manner, base_url, ready_text
 from channeld.dev import dev_file
 from channeld.plan.plan import Plan
@@ -69,12 +70,11 @@ class Announcer:
 
     def _write_file(self) -> None:
         base = base_url(self.plan, self._addresses)
-        api = self.plan.config.api
         server = dev_file.DevServer(
             pid=os.getpid(),
             url="" if "+unix:" in base else base,
             api_url=self.manner.console.partition("/#")[0],
-            key=api.keys[0].text if api is not None and api.keys else "",
+            key=api_key(self.plan),
             secrets=dict(self.secrets),
         )
         try:

@@ -9,6 +9,7 @@ import attrs
 import click
 
 from channeld.cli.binding import BY_CONFIG, bind_nearby, bind_or_explain, is_left
+from channeld.cli.links import api_key
 from channeld.config.model import Api, Config, Secret
 from channeld.config.reachable import reachable
 from channeld.plan.load import Checked
@@ -61,8 +62,8 @@ def console_url(plan: Plan, sockets: Sequence[socket], *, dev: bool) -> str:
     address = next(map(named, sockets), "")
     if not address or address.startswith("unix:"):
         return address
-    keys = plan.config.api.keys if plan.config.api is not None and dev else ()
-    return f"http://{reachable(address)}/" + (f"#key={keys[0].text}" if keys else "")
+    key = api_key(plan) if dev else ""
+    return f"http://{reachable(address)}/" + (f"#key={key}" if key else "")
 
 
 def parts_of_console(folder: Path, checked: Callable[[], Checked], *, dev: bool) -> "Console":

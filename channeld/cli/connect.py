@@ -11,7 +11,7 @@ import click
 
 from channeld.auth.types import authenticator
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, dev_server, environ_of
-from channeld.cli.token import ClaimType, DurationType, minted
+from channeld.cli.token import DurationType, claim_option, minted
 from channeld.plan.load import check
 from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
@@ -37,9 +37,7 @@ PROMPT: Final = "> "
 @click.option(
     "--user", metavar="ID", help="Mint a token for this user with the configuration's secret."
 )
-@click.option(
-    "--claim", "claims", type=ClaimType(), multiple=True, help="Claim for --user; repeatable."
-)
+@claim_option("Claim for --user; repeatable.")
 @click.option("--auth", metavar="NAME", help="Authenticator that --user mints a token for.")
 @click.option("--send", multiple=True, metavar="JSON", help="Send a frame and exit; repeatable.")
 @click.option("--wait", metavar="N|TYPE", help="Exit after N frames, or after one of this type.")

@@ -65,6 +65,12 @@ def path_of(plan: Plan, channel: ChannelPlan) -> str:
     )
 
 
+def api_key(plan: Plan) -> str:
+    """The control API's first key; empty where it has none."""
+    keys = plan.config.api.keys if plan.config.api is not None else ()
+    return keys[0].text if keys else ""
+
+
 def code_of(key: str, channel: str, user: str = "") -> str:
     """The code of a link; `key` is the control API's."""
     digest = hmac.digest(key.encode(), f"{channel}\0{user}".encode(), "sha256")
@@ -80,9 +86,7 @@ def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
         base: the server's URL without a path, empty if a browser cannot reach it.
         has_page: whether there is a chat page.
     """
-    key = (
-        plan.config.api.keys[0].text if plan.config.api is not None and plan.config.api.keys else ""
-    )
+    key = api_key(plan)
     for channel in plan.channels.values() if key else ():
         for user in _users(channel):
             if _is(code, code_of(key, channel.name, user)):

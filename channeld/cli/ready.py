@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from channeld.cli.links import DEV_USERS, DevLink, code_of, links
+from channeld.cli.links import DEV_USERS, DevLink, api_key, code_of, links
 from channeld.config.reachable import reachable
 from channeld.plan.plan import Plan
 
@@ -66,9 +66,7 @@ def _habits(manner: Manner) -> Iterator[str]:
 
 def _dev_lines(plan: Plan, base: str, manner: Manner) -> Iterator[str]:
     found = list(links(plan, base))
-    key = (
-        plan.config.api.keys[0].text if plan.config.api is not None and plan.config.api.keys else ""
-    )
+    key = api_key(plan)
     site = manner.console.partition("#")[0] if manner.console.startswith("http") and key else ""
     head = "Ready-made links"
     if any("?token=" in link.url for link in found):

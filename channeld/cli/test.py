@@ -14,7 +14,6 @@ from channeld.cli.fuzzing import fuzz_hooks, parse_backends
 from channeld.cli.output import JsonCommand, Unreadable, has_colour
 from channeld.diagnostics.diagnostic import Report
 from channeld.diagnostics.render import render_text
-from channeld.diagnostics.render.painter import Painter
 from channeld.scenarios.coverage import Coverage, cover, percent
 from channeld.scenarios.github import render_github_outcomes
 from channeld.scenarios.json import render_json_outcomes
@@ -151,7 +150,6 @@ class _View:
 
     def show(self, result: FileResult) -> None:
         """Show what is to be seen of one file."""
-        painter = Painter(self.colour)
         if result.unreadable:
             click.echo(f"{result.file}: {result.unreadable}", err=True)
         if result.diagnostics:
@@ -159,7 +157,7 @@ class _View:
             click.echo(render_text(report, texts_of([result]), colour=self.colour))
         for outcome in result.outcomes:
             if self.verbose or outcome.status is not Status.PASS:
-                text = render_outcome(outcome, result.text, painter)
+                text = render_outcome(outcome, result.text, colour=self.colour)
                 click.echo(text, nl=bool(outcome.problems))
 
 

@@ -1,8 +1,8 @@
 """`channeld token`: mint a token from the configuration's HMAC secret, for development."""
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     _Claim = click.ParamType[tuple[str, Json]]
 else:
     _Seconds = _Claim = click.ParamType
+
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class DurationType(_Seconds):
@@ -61,11 +64,14 @@ class ClaimType(_Claim):
             self.fail(str(error), param, ctx)
 
 
+def claim_option(help: str) -> Callable[[F], F]:
+    """`--claim NAME=VALUE`, repeatable, as `claims`."""
+    return click.option("--claim", "claims", multiple=True, type=ClaimType(), help=help)
+
+
 @click.command("token")
 @click.option("--user", required=True, metavar="ID", help="User id in the token.")
-@click.option(
-    "--claim", "claims", type=ClaimType(), multiple=True, help="Claim to add; repeatable."
-)
+@claim_option("Claim to add; repeatable.")
 @click.option("--expires", type=DurationType(), default="1h", show_default=True)
 @click.option(
     "--auth",

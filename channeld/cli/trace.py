@@ -10,7 +10,7 @@ import orjson
 
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
 from channeld.cli.output import JsonCommand
-from channeld.cli.token import ClaimType
+from channeld.cli.token import claim_option
 from channeld.plan.load import check
 from channeld.protocol.frames import Json
 from channeld.scenarios.trace import Step, Trace, TracedDelivery, Visitor, trace
@@ -25,9 +25,7 @@ _MARKS = {"ok": "✓", "refused": "✗", "skipped": "-"}
 @click.option("--config", "file", default=DEFAULT_FILE, type=click.Path(), metavar="FILE")
 @click.option("--token", metavar="TOKEN", help="Connect with this token.")
 @click.option("--user", metavar="USER", help="Connect as this user, without a token.")
-@click.option(
-    "--claim", "claims", multiple=True, type=ClaimType(), help="A claim of that user; repeatable."
-)
+@claim_option("A claim of that user; repeatable.")
 @click.option("--no-hooks", is_flag=True, help="Import and run no hooks: all of them agree.")
 @click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913 - one for each option

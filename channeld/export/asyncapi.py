@@ -7,13 +7,7 @@ from urllib.parse import urlsplit
 
 from channeld.auth.places import placed, security_scheme
 from channeld.auth.types import authenticator
-from channeld.export.contract import (
-    ChannelContract,
-    Contract,
-    ParamContract,
-    ReceivedType,
-    SentType,
-)
+from channeld.export.contract import ChannelContract, Contract, FrameType, ParamContract
 from channeld.plan.options.require import shown_require
 from channeld.protocol.frames import Json
 from channeld.schema.definitions import PREFIX, Schema, references
@@ -125,7 +119,7 @@ class _DocumentWriter:
             **({"securitySchemes": self._schemes} if self._schemes else {}),
         }
 
-    def _message(self, each: SentType | ReceivedType) -> Json:
+    def _message(self, each: FrameType) -> Json:
         schema: Json = {"$ref": f"#/components/schemas/{each.name}"}
         modern = self._is_modern(each.name)
         payload: Json = {"schemaFormat": _FORMAT, "schema": schema} if modern else schema
@@ -184,7 +178,7 @@ class _DocumentWriter:
         return {"security": found} if found else {}
 
 
-def _keyed(channel: ChannelContract) -> Iterator[tuple[str, SentType | ReceivedType]]:
+def _keyed(channel: ChannelContract) -> Iterator[tuple[str, FrameType]]:
     """A channel's messages; a type that goes both ways is two of them."""
     for sent in channel.sent:
         yield f"receive.{_key(sent.type)}", sent

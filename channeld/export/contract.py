@@ -24,8 +24,8 @@ class ParamContract:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class SentType:
-    """One type that clients send. `name` is its definition's, `schema` the whole frame's; examples are whole frames.
+class FrameType:
+    """One type of a channel. `name` is its definition's, `schema` the whole frame's; examples are whole frames.
 
     `declared` tells what a configuration declares from what channeld always understands. `options` are the message's
     options for machines, `notes` for people.
@@ -39,23 +39,21 @@ class SentType:
     declared: bool = True
     options: Mapping[str, Json] = attrs.field(factory=dict)
     notes: tuple[str, ...] = ()
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class SentType(FrameType):
+    """One type that clients send."""
+
     replies: bool = False
     answer: str = "ack"
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class ReceivedType:
+class ReceivedType(FrameType):
     """One type that clients receive. `origins` says in words who makes such frames."""
 
-    type: str
-    name: str
-    schema: Schema
-    description: str = ""
-    examples: tuple[Schema, ...] = ()
-    declared: bool = True
     origins: tuple[str, ...] = ()
-    options: Mapping[str, Json] = attrs.field(factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from channeld.diagnostics.render.markdown import cell, code, table
 from channeld.export.contract import (
     ChannelContract,
     Contract,
+    FrameType,
     ParamContract,
     ReceivedType,
     SentType,
@@ -153,7 +154,7 @@ def _received(received: ReceivedType, contract: Contract) -> Iterator[str]:
     yield from _body(received, contract)
 
 
-def _body(each: SentType | ReceivedType, contract: Contract) -> Iterator[str]:
+def _body(each: FrameType, contract: Contract) -> Iterator[str]:
     type = Types(contract.definitions).definition(each.name)
     kinds = type.of if isinstance(type, Union) else (type,)
     for number, kind in enumerate(kinds, 1):

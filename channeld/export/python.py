@@ -2,14 +2,14 @@
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Final
 
 import attrs
 
 from channeld import __version__
-from channeld.export.contract import ChannelContract, Contract, ReceivedType, SentType
+from channeld.export.contract import ChannelContract, Contract, FrameType
 from channeld.export.names import Names
 from channeld.export.types import (
     Constant,
@@ -171,7 +171,7 @@ class _PythonWriter:
                 yield from (name, f"{name}Type")
 
     def _channel(self, channel: ChannelContract) -> Iterator[str]:
-        each_way: Iterable[tuple[str, tuple[SentType, ...] | tuple[ReceivedType, ...]]] = (
+        each_way: Iterable[tuple[str, Sequence[FrameType]]] = (
             (channel.send_name, channel.sent),
             (channel.receive_name, channel.received),
         )

@@ -4,9 +4,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from channeld.diagnostics.render.frames import frame
-from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, Painter, where
-from channeld.diagnostics.render.texts import one_line, split_lines
+from channeld.diagnostics.render.painter import BLUE, BOLD, DIM, FramePainter, Painter, where
+from channeld.diagnostics.render.texts import OneText, one_line
 from channeld.scenarios.outcome import (
     FileResult,
     Outcome,
@@ -30,17 +29,16 @@ def verdict(painter: Painter, status: Status) -> str:
     return painter.paint(_COLOURS[status], f"{status.value.upper():<5}")
 
 
-def render_outcome(outcome: Outcome, text: str, painter: Painter | None = None) -> str:
+def render_outcome(outcome: Outcome, text: str, *, colour: bool = False) -> str:
     """All that is to say of one scenario; `text` is its file's, for the code frame. One line if it passed."""
-    painter = painter or Painter()
+    painter = FramePainter(colour, texts=OneText(outcome.place.file, text))
     name = painter.paint(BOLD, one_line(outcome.name))
     head = f"{verdict(painter, outcome.status)} {name}"
     if outcome.status is Status.SKIP:
         return f"{head}: {one_line(outcome.reason)}\n"
     lines = [head]
-    source = split_lines(text)
     for problem in outcome.problems:
-        lines += _problem(problem, source, painter, outcome.status)
+        lines += _problem(problem, painter, outcome.status)
     if outcome.problems:
         lines += _timeline(outcome.timeline, painter)
         lines.append(f"  re-run:  {rerun(outcome)}")
@@ -52,22 +50,15 @@ def rerun(outcome: Outcome) -> str:
     return f"channeld test {shlex.quote(outcome.place.file)} -k {shlex.quote(outcome.name)}"
 
 
-def _problem(
-    problem: Problem, source: Sequence[str], painter: Painter, status: Status
-) -> Iterator[str]:
+def _problem(problem: Problem, painter: FramePainter, status: Status) -> Iterator[str]:
     place = problem.place
     step = f"   {problem.where}" if problem.where else ""
     yield f" --> {where(place)}{step}"
-    shown = frame(list(source), place, 0)
+    shown = painter.frame(place, 0)
     gutter = len(str(place.line))
-    bar = painter.paint(BLUE, "|")
-    blank = " " * gutter
     if shown is not None:
-        number, line = shown.lines[-1]
-        yield f"{blank} {bar}"
-        yield f"{painter.paint(BLUE, str(number))} {bar} {line}"
-        marks = f"{'^' * shown.width} {one_line(problem.label)}".rstrip()
-        yield f"{blank} {bar} {' ' * shown.indent}{painter.paint(_COLOURS[status], marks)}"
+        yield from painter.shown(shown, gutter, _COLOURS[status], "^", problem.label)
+    blank = " " * gutter
     equals = painter.paint(BLUE, "=")
     yield f"{blank} {equals} {one_line(problem.headline)}"
     if shown is None and problem.label:

@@ -50,15 +50,7 @@ class AsyncioLoop:
         """
         task = _Task[T](function, args)
         self._start(task)
-        try:
-            await task.done.wait()
-        except trio.Cancelled:
-            self._started().call_soon_threadsafe(task.cancel)
-            with trio.move_on_after(GRACE, shield=True):
-                await task.done.wait()
-            if not task.done.is_set():
-                log("task_failed", task=task.name, reason="it did not end when it was cancelled")
-            raise
+        await _wait_for(task, self._started())
         return task.result()
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -92,13 +84,7 @@ class AsyncioLoop:
             yield values[0]
         finally:
             loop.call_soon_threadsafe(leave.set if values else task.cancel)
-            try:
-                await task.done.wait()
-            except trio.Cancelled:
-                loop.call_soon_threadsafe(task.cancel)
-                with trio.move_on_after(GRACE, shield=True):
-                    await task.done.wait()
-                raise
+            await _wait_for(task, loop)
         task.result()
 
     async def aclose(self) -> None:
@@ -246,6 +232,19 @@ class _Task(Generic[T]):
         if self._also is not None:
             self._also()
         self.done.set()
+
+
+async def _wait_for(task: "_Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is done; cancelled, it has `GRACE` seconds to end."""
+    try:
+        await task.done.wait()
+    except trio.Cancelled:
+        loop.call_soon_threadsafe(task.cancel)
+        with trio.move_on_after(GRACE, shield=True):
+            await task.done.wait()
+        if not task.done.is_set():
+            log("task_failed", task=task.name, reason="it did not end when it was cancelled")
+        raise
 
 
 def _run(loop: asyncio.AbstractEventLoop, is_over: threading.Event) -> None:

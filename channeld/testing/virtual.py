@@ -3,7 +3,8 @@
 import random
 import threading
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import trio
@@ -89,13 +90,8 @@ class VirtualRuntime:
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
         """`await call(*args)` on an asyncio loop in real time; the server is not at rest meanwhile."""
-        self._threads += 1
-        try:
+        with self._away():
             return await self.asyncio.call(call, *args)
-        finally:
-            self._threads -= 1
-            self._thread_done.set()
-            self._thread_done = trio.Event()
 
     async def from_asyncio(self, call: Callable[[], Awaitable[Any]]) -> Any:
         """`await call()` on trio, for a task of the asyncio loop."""
@@ -103,9 +99,14 @@ class VirtualRuntime:
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
         """Call a function in a worker thread; the server is not at rest meanwhile."""
+        with self._away():
+            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+
+    @contextmanager
+    def _away(self) -> Iterator[None]:
         self._threads += 1
         try:
-            return await trio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
+            yield
         finally:
             self._threads -= 1
             self._thread_done.set()

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from channeld.diagnostics.diagnostic import Place
-from channeld.diagnostics.render.painter import Painter
 from channeld.scenarios.outcome import FileResult, Outcome, Problem, Status, TimelineEntry
 from channeld.scenarios.text import counts, render_outcome, rerun, summary
 from tests.scenarios.kit import CASES, run
@@ -40,7 +39,7 @@ def test_a_long_timeline_shows_its_end() -> None:
 
 def test_there_is_colour_only_if_asked_for() -> None:
     assert "\x1b" not in render_outcome(failed(), "ab cd\n")
-    painted = render_outcome(failed(), "ab cd\n", Painter(True))
+    painted = render_outcome(failed(), "ab cd\n", colour=True)
     assert "\x1b[1;31m^^ here\x1b[0m" in painted
 
 
