@@ -248,7 +248,7 @@ class Engine:
         """Take a connection of this node out of a room and tell the client. Does nothing if it is not in the room."""
         session = self.sessions.get(connection_id)
         if session is not None:
-            await rooms.leave(session, room, None, reason)
+            await rooms.leave(session, room, reason)
 
     def online(self, channel: str, user: str) -> Later[bool]:
         """Whether a user has a connection on a channel, on any node."""

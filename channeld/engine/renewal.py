@@ -83,7 +83,7 @@ async def _revise(session: Session, before: ChannelPlan, reason: str, *, asks_ho
     for done, room in enumerate(list(session.rooms)):
         await rooms.share_turn(session, done)
         if room not in given and not await _may_stay(session, room, asks_hook=asks_hook):
-            await rooms.leave(session, room, None, reason)
+            await rooms.leave(session, room, reason)
     stayed = list(session.rooms.values())
     news = [room for room in names if room not in session.rooms]
     if (before.history is None) is not (session.channel.history is None):

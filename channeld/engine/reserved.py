@@ -80,7 +80,8 @@ async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> No
             raise Forbidden("You may not join this room", room)
         session.note_origin(room, Origin.SUBSCRIBED)
     try:
-        await rooms.join(session, room, frame.get("since"), asked=True, id=id)
+        since = frame.get("since")
+        await rooms.join(session, room, since, asked=True, id=id, by_client=True)
     finally:
         if room not in session.rooms:
             session.forget_origin(room)
@@ -101,7 +102,7 @@ def _full(session: Session, subscribe: SubscribePlan) -> tuple[str, int] | None:
 async def _unsubscribe(session: Session, frame: Frame, id: str | int | None) -> None:
     if frame["room"] not in session.rooms:
         raise Forbidden("You are not in this room", frame["room"])
-    await rooms.leave(session, frame["room"], id)
+    await rooms.leave(session, frame["room"], id=id, by_client=True)
 
 
 async def _presence(session: Session, frame: Frame, id: str | int | None) -> None:

@@ -74,7 +74,7 @@ async def put(session: Session, room: str) -> None:
     await join(session, room, None, asked=True)
     if session.is_in(State.CLOSED):
         # It ended while the broker was asked, and nobody else would take it out again.
-        await leave(session, room, None)
+        await leave(session, room)
 
 
 async def join(
@@ -84,6 +84,7 @@ async def join(
     *,
     asked: bool,
     id: str | int | None = None,
+    by_client: bool = False,
 ) -> None:
     """Put a connection into a room: confirm it if `asked`, then send what it missed and who is there.
 
@@ -99,12 +100,14 @@ async def join(
         await hub.join(session, topic, info)
         if asked:
             lost = {"recovered": False} if since is not None else {}
-            session.answer({"type": "subscribed", "room": room, **lost}, id)
+            subscribed = {"type": "subscribed", "room": room, **lost}
+            session.answer(subscribed, id, by_client=by_client)
     else:
         position = Position.parse(since) if since is not None else None
         catching = await hub.join_with_history(session, topic, channel.history, position, info)
         if asked:
-            session.answer(_subscribed(topic, channel.history, catching.page, since), id)
+            subscribed = _subscribed(topic, channel.history, catching.page, since)
+            session.answer(subscribed, id, by_client=by_client)
         await _catch_up(session, catching)
     observer = session.engine.observer
     if is_new and observer is not None and room in session.rooms:
@@ -184,7 +187,12 @@ async def leave_most(session: Session) -> None:
 
 
 async def leave(
-    session: Session, room: str, id: str | int | None, reason: str | None = None
+    session: Session,
+    room: str,
+    reason: str | None = None,
+    *,
+    id: str | int | None = None,
+    by_client: bool = False,
 ) -> None:
     """Take a connection out of a room and tell it so; nothing if it is not in it."""
     topic = session.rooms.get(room)
@@ -200,7 +208,7 @@ async def leave(
     frame: Frame = {"type": "unsubscribed", "room": room}
     if reason is not None:
         frame["reason"] = reason
-    session.answer(frame, id)
+    session.answer(frame, id, by_client=by_client)
     if channel.on_unsubscribe is not None:
         try:
             await call_hook(session, channel.on_unsubscribe, room)

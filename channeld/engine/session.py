@@ -203,11 +203,17 @@ class Session:
         """Send one frame to this connection."""
         self.peer.send(encode(frame))
 
-    def answer(self, frame: Frame, id: str | int | None) -> None:
-        """Send the answer to a frame, with its `id` where it had one."""
+    def answer(self, frame: Frame, id: str | int | None, *, by_client: bool = True) -> None:
+        """Send the answer to a frame, with its `id` where it had one.
+
+        What was not begun `by_client` only looks like one: a client that sends by POST gets it on its stream.
+        """
         if id is not None:
             frame["id"] = id
-        self.give(encode(frame))
+        if by_client or self.respond is None:
+            self.give(encode(frame))
+        else:
+            self.send(frame)
 
     def give(self, answer: bytes) -> None:
         """Send an answer, as JSON, after those that are still to come."""

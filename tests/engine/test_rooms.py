@@ -32,6 +32,19 @@ async def test_second_connection_neither_joins_nor_its_end_leaves(serve: Serve) 
         assert events == ["state", "join"]
 
 
+async def test_rooms_that_others_put_a_client_into_are_no_answer_to_its_post(serve: Serve) -> None:
+    async with serve(ROOM) as app:
+        ann = await joined(app, "ann")
+        await ann.received()
+        posted: list[bytes] = []
+        assert ann.session is not None
+        ann.session.redirect(posted.append)
+        await app.server.subscribe("ann", "room", "attic")
+        await app.server.unsubscribe("ann", "room", "attic")
+        told = [frame["type"] for frame in await ann.received()]
+        assert (told, posted) == (["subscribed", "presence", "unsubscribed"], [])
+
+
 async def test_leave_comes_after_grace_and_not_after_a_reconnect_within_it(serve: Serve) -> None:
     async with serve(ROOM) as app:
         ann, bob = await joined(app, "ann"), await joined(app, "bob")
