@@ -3,9 +3,9 @@
 A broker knows topics, payloads and positions; it knows nothing of connections, sessions or schemas. The verbs return
 at once (the memory broker) or an awaitable (a network one): `Later[T]`. The caller decides whether it can wait.
 
-What must be one step is said here: to keep a frame in a topic's history, give it its position and publish it is one
+Some things must be a single step. Keeping a frame in a topic's history, giving it its position and publishing it is one
 step per topic, so that all members on all nodes see one order. A publication also comes back to the node that made it.
-To change a topic's presence and to publish the change is one step as well: changes come in the order in which they
+Changing a topic's presence and publishing the change is one step as well: changes arrive in the order in which they
 happened, the same on every node that subscribes to the topic.
 """
 
@@ -51,7 +51,7 @@ __all__ = [
 class BrokerUnavailable(Exception):
     """The broker is away. `retry_after` is in seconds.
 
-    Nothing was done, unless `is_unknown`: it was asked and did not answer, so it may have been done.
+    Nothing was done, unless `is_unknown`: the broker was asked and did not answer, so it may have been done.
     """
 
     def __init__(self, retry_after: float = 1.0, *, is_unknown: bool = False) -> None:
@@ -68,8 +68,8 @@ class BrokerFailed(Exception):
 class Position:
     """Where a frame is in a topic's history.
 
-    The epoch changes when a history was lost (a restart without persistence), so that an offset of the lost one is
-    never taken for one of the new. As text it is fixed width, so it grows in string order too.
+    The epoch changes when a history is lost (a restart without persistence), so that an offset of the lost history is
+    never taken for one of the new. Its text has a fixed width, so positions grow in string order as well.
     """
 
     epoch: str
@@ -94,9 +94,9 @@ class Position:
 
 @attrs.frozen(slots=True)
 class Publication:
-    """What a broker delivers: a frame's JSON, its position where it is kept, the connection that is to be left out.
+    """What a broker delivers: a frame's JSON, its position if it is kept, and the connection to leave out.
 
-    `clears` are keys that a frame of another node has cleared.
+    `clears` are keys that a frame of another node cleared.
     """
 
     payload: bytes
@@ -107,7 +107,7 @@ class Publication:
 
 @attrs.frozen(slots=True)
 class HistoryEntry:
-    """A frame out of the history."""
+    """A kept frame."""
 
     position: Position
     payload: bytes
@@ -115,7 +115,7 @@ class HistoryEntry:
 
 @attrs.frozen(slots=True)
 class Bucket:
-    """An allowance that all nodes share: one token in `interval` seconds, and `slack` seconds ahead of that pace.
+    """An allowance that all nodes share: one token per `interval` seconds, up to `slack` seconds ahead of that pace.
 
     The generic cell rate algorithm (ITU-T I.371), as in a `Rate`. `key` names it.
     """
@@ -127,10 +127,10 @@ class Bucket:
 
 @attrs.frozen(slots=True)
 class Conflated:
-    """How a frame waits: of a topic's `slot` at most one goes out in `seconds`.
+    """How a frame waits: of a topic's `slot`, at most one frame goes out in `seconds`.
 
-    `age` is how many seconds its node has held it: of several nodes' frames the one that came last counts. `at_once`: it
-    goes whatever the time.
+    `age` is for how many seconds its node has held it, since among several nodes' frames the latest counts. `at_once`: it
+    goes out in any case.
     """
 
     slot: str
@@ -141,11 +141,11 @@ class Conflated:
 
 @attrs.frozen(slots=True)
 class Placing:
-    """How a kept frame stands to others of its topic; without one it is kept in a row.
+    """How a kept frame relates to others of its topic; without one, it is simply the next.
 
-    `key`: it takes the place of the kept frame of this key. `clears` are keys whose kept frames go, and what waits in the
-    slots of these names, for at most `waits` seconds. `is_replayed`: whether it is more than a step of recovery.
-    `owner`: the user who takes it along when leaving the topic's presence. `conflated`: how it waits.
+    `key`: it replaces the kept frame of this key. `clears`: keys whose kept frames are removed, along with what waits, for at most
+    `waits` seconds, in the slots of these names. `is_replayed`: whether it is also for newcomers, not for recovery only.
+    `owner`: the user with whom it goes when that user leaves the topic's presence. `conflated`: how it waits.
     """
 
     key: str | None = None
@@ -160,8 +160,8 @@ class Placing:
 class Page:
     """A piece of history, oldest first.
 
-    `top` is the topic's latest position. After `since`: `recovered` says that nothing between `since` and `top` is
-    missing (then `frames` is all of it; otherwise those that were asked for as a replay). After `before`: `more` says that there are earlier ones.
+    `top` is the topic's latest position. After `since`, `recovered` says that nothing between `since` and `top` is missing: `frames`
+    is then all of it, and otherwise the replay that was asked for. After `before`, `more` says that there are earlier frames.
     """
 
     frames: Sequence[HistoryEntry]
@@ -172,10 +172,10 @@ class Page:
 
 @attrs.define(on_setattr=attrs.setters.frozen)
 class PresenceEntry:
-    """A user in a topic's presence: the latest info, and how many connections (those lingering not counted).
+    """A user in a topic's presence: the latest info, and the number of connections (without lingering ones).
 
-    A broker gives the same object until something in it changes, so who shows it may keep how it looks in `encoded`:
-    to encode all of a room of 4,000 for everyone who joins takes 8 ms, to join what was kept 0.3.
+    A broker returns the same object until something in it changes, so its encoded form may be kept in `encoded`: encoding a room
+    of 4,000 for everyone who joins takes 8 ms, joining what was kept 0.3.
     """
 
     user: str
@@ -190,7 +190,7 @@ class PresenceEntry:
 class PresenceChange:
     """A user came to a topic's presence, left it (`info` is empty then), or is shown with another `info`.
 
-    `skip` is the connection that did it, which is not told: it is told the whole state.
+    `skip` is the connection that caused it, which is not told, because it is told the whole state.
     """
 
     event: Literal["join", "leave", "update"]
@@ -201,7 +201,7 @@ class PresenceChange:
 
 @attrs.frozen(slots=True)
 class PresenceMissed:
-    """Changes of a topic's presence were missed: its members have to be told the state again."""
+    """Changes of a topic's presence were missed, so its members have to be told the state again."""
 
 
 @attrs.frozen(slots=True)
@@ -223,11 +223,11 @@ the offset 0 says nothing: the broker had no memory left to count.
 
 
 def tell_nobody(_version: Position) -> None:
-    """Nobody asks whether it was the first or the last."""
+    """Ignore whether it was the first or the last."""
 
 
 class Broker(Protocol):
-    """What a hub needs. One per node; made with the hub's `Deliver`, which it calls on the loop's thread."""
+    """What a hub needs. There is one per node; it is made with the hub's `Deliver`, which it calls on the loop's thread."""
 
     def publish(
         self,
@@ -238,9 +238,9 @@ class Broker(Protocol):
         once: Once | None = None,
         placing: Placing | None = None,
     ) -> Later[Position | None]:
-        """Publish a frame's JSON to every node that subscribes to the topic; keep it first if `keep` is given.
+        """Publish a frame's JSON to every node that subscribes to the topic; keep it first, if `keep` is given.
 
-        With `once` the key is taken and the frame published in one step, or neither is done.
+        With `once`, taking the key and publishing the frame is one step; either both happen or neither.
 
         Returns:
             Its position, None without `keep`. When this (or its awaitable) returns, the broker has the frame.
@@ -259,34 +259,34 @@ class Broker(Protocol):
         skip: str | None = None,
         once: Once | None = None,
     ) -> Later[float]:
-        """Publish a frame that is conflated as `publish` does, or hold it where its slot's time is not over on another node.
+        """Publish a conflated frame as `publish` does, or hold it while its slot's interval is not over on another node.
 
-        With an empty payload: publish what is held in the slot, if its time has come. A frame that came before one that has
-        gone out is nothing any more.
+        With an empty payload, publish what is held in the slot, if its time has come. A frame that is older than one that has
+        gone out is dropped.
 
         Returns:
-            0: it went. In how many seconds to ask again: it is held. -1: there is nothing, or something newer went.
+            0: it went out. Positive: it is held; ask again after that many seconds. -1: there is nothing, or a newer frame went out.
 
         Raises:
             AlreadyTaken, BrokerUnavailable: as `publish`.
         """
 
     def is_taken(self, once: Once) -> Later[bool]:
-        """Whether somebody has the key, and its time is not over."""
+        """Whether the key is taken and its time is not over."""
 
     def take(self, once: Once) -> Later[bool]:
-        """Take a key without publishing anything. False: somebody has it already."""
+        """Take a key without publishing anything; False if it is taken already."""
 
     def subscribe(self, topic: Topic) -> Later[None]:
-        """Ask for a topic's publications. Remembered while the broker is away. Idempotent."""
+        """Subscribe to a topic's publications. Remembered while the broker is away. Idempotent."""
 
     def unsubscribe(self, topic: Topic) -> None:
-        """No more of them. Idempotent, never waits."""
+        """End the subscription. Idempotent, never waits."""
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Whether rooms of a channel have a history from now on, or are published to without. Idempotent, never waits.
+        """Say whether rooms of a channel have a history from now on. Idempotent, never waits.
 
-        Without a word they have one. When they have one again it is another: who comes with a position from before has missed
+        By default they have one. If they have one again later, it is another history: a client with an older position has missed
         what was not kept. Remembered while the broker is away.
         """
 
@@ -301,9 +301,10 @@ class Broker(Protocol):
         """The latest `limit` frames before a position, or before the end."""
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
-        """Take kept frames away: the newest of these keys, or (None) all; how many there were.
+        """Remove kept frames: those of these keys, or (None) all; returns how many there were.
 
-        Who has not seen one of all is told `recovered` false; of a key's, as with a frame that clears it, nobody misses it.
+        After removing all, a client that had not seen one of them is told `recovered: false`. A key's frame counts as seen by everybody, as
+        when a frame clears it.
         """
 
     def enter(
@@ -316,13 +317,13 @@ class Broker(Protocol):
     ) -> Later[None]:
         """Count a connection in a topic's presence. `told` is called if the user was not there before, not even lingering.
 
-        Connections of the user `""` are anonymous: counted, never listed, their changes not delivered.
+        Connections of the user `""` are anonymous: they are counted, but never listed, and their changes are not delivered.
         """
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> Later[None]:
-        """The connection is gone but its user still counts as there until `leave`.
+        """Record that the connection is gone, although its user still counts as present until `leave`.
 
-        Should this node stop before, the others see to that after `seconds` from now.
+        If this node stops before that, the others do it `seconds` from now.
         """
 
     def leave(
@@ -331,24 +332,24 @@ class Broker(Protocol):
         """Forget a connection. `told` is called if it was the user's last one, lingering ones included."""
 
     def present(self, topic: Topic) -> Later[list[PresenceEntry]]:
-        """Who is there, in the order they came.
+        """Who is present, in the order of arrival.
 
-        For a topic that is subscribed to this agrees with what is delivered, at the moment when it returns (or its
-        awaitable does): every change delivered before is in it, every one delivered after is not. And what this node
-        has entered and left itself is in it. Changes are delivered from the first time it is asked for on.
+        For a subscribed topic, the answer agrees with what is delivered, at the moment when this (or its awaitable) returns: it
+        includes every change delivered before and none delivered after, and everything that this node itself has entered and left.
+        Changes are delivered from the first call on.
         """
 
     def entry(self, topic: Topic, user: str) -> Later[PresenceEntry | None]:
-        """How one user is shown in a topic's presence; None: not at all. Costs the same however many are there."""
+        """How one user is shown in a topic's presence, or None. The cost does not depend on how many are there."""
 
     def count(self, topic: Topic) -> Later[PresenceCount]:
-        """How many are there, without looking at each."""
+        """How many are present, without looking at each."""
 
     def samples(self) -> Iterable[Sample]:
         """What this kind of broker measures, for `/metrics`."""
 
     async def aclose(self) -> None:
-        """Let go of everything. Idempotent."""
+        """Release everything. Idempotent."""
 
 
 class Started(Protocol):
@@ -360,13 +361,13 @@ class Started(Protocol):
 
 @runtime_checkable
 class Networked(Broker, Protocol):
-    """A broker between nodes: it may be away, and it tells of what happened on others. Nothing works until `run` runs.
+    """A broker between nodes: it may be away, and it reports what happened on other nodes. Nothing works until `run` runs.
 
-    The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history cannot give
+    The callables are set before `run`. `on_gap(topic, top)`: frames of a topic were missed and its history no longer has
     them. `on_presence_lost(topic, user, version)`: a user's last connection was on a node that died. `on_presence_back(topic,
-    user, info, version)`: a user was counted out while this node was cut off, and is here. `on_health(healthy, reason)`.
+    user, info, version)`: a user was counted out while this node was cut off, but is here. `on_health(healthy, reason)`.
     `begin_turn` and `end_turn` are called around the deliveries and answers that one read brings. `when_turn_ends(call)`:
-    what is asked of the broker within a turn may leave together at its end.
+    what is asked of the broker within a turn may be sent together at its end.
     """
 
     on_gap: Callable[[Topic, Position | None], None]
@@ -379,36 +380,36 @@ class Networked(Broker, Protocol):
     reason: str
 
     def spend(self, bucket: Bucket) -> Later[float]:
-        """Take one of an allowance of all nodes together.
+        """Take one token of an allowance that all nodes share.
 
         Returns:
-            0 if there was one, else the seconds until there is.
+            0 if there was one, otherwise the seconds until there will be.
 
         Raises:
             BrokerUnavailable: it was not asked, or may have been.
         """
 
     def owe(self, account: str, debt: Mapping[str, float]) -> Later[None]:
-        """Leave what a connection has used up to the next one of its account: seconds until each is full again."""
+        """Pass what a connection has used up on to the next one of its account, as seconds until each allowance is full again."""
 
     def redeem(
         self, account: str, told: Callable[[Mapping[str, float]], object] | None = None
     ) -> Later[Mapping[str, float]]:
-        """Take over the largest debt of an account that nobody has taken over, as it is now. `told` gets it as well: no task need wait."""
+        """Take over the largest open debt of an account, as of now. `told` gets it as well, so that no task has to wait."""
 
     @property
     def healthy(self) -> bool:
-        """Whether what this node publishes comes back to it, of some topics at least. `reason` says why not."""
+        """Whether what this node publishes comes back to it, at least for some topics. `reason` says why not."""
 
     def states(self) -> Mapping[str, bool]:
-        """Whether each of the servers that topics are spread over answers, by name; empty where there is one."""
+        """For each of the servers that topics are spread over, by name, whether it answers; empty if there is only one."""
 
     async def run(self, *, task_status: Started = ...) -> None:
         """Keep in touch with the other nodes until cancelled; started after the first attempt, good or not."""
 
 
 class PrivateServer(Protocol):
-    """A server between the processes of one machine, which comes and goes with the process that runs it."""
+    """A server for the processes of one machine, which lives as long as the process that runs it."""
 
     url: str
 

@@ -1,4 +1,4 @@
-"""The table of brokers: what `broker:` says for each, whether processes share it, and how it is opened.
+"""The table of brokers: what `broker:` says for each, whether processes share it, and how to open it.
 
 A new broker is its module and one row here; its settings are a class in `config/model.py`. Modules of a row are imported
 when the row is used: a server that keeps everything in memory loads no Redis client.
@@ -16,13 +16,13 @@ from channeld.timers import Clock
 
 __all__ = ["BROKERS", "BrokerKind", "BrokerSite", "kind_of"]
 
-# The keys of a private server are nobody else's.
+# Nobody else has keys in a private server.
 _PREFIX = "channeld"
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class BrokerSite:
-    """What a broker is opened with. `server` is the URL of the private server, where the kind has one."""
+    """What a broker is opened with. `server` is the URL of the private server, if its kind has one."""
 
     deliver: Deliver
     clock: Clock
@@ -46,7 +46,7 @@ class BrokerKind:
 
 
 def kind_of(settings: object) -> BrokerKind:
-    """The row of what `broker` says in a configuration."""
+    """The row that matches a configuration's `broker`."""
     for kind in BROKERS:
         if settings == kind.name or (kind.settings and isinstance(settings, kind.settings)):
             return kind
@@ -56,7 +56,7 @@ def kind_of(settings: object) -> BrokerKind:
 def _open_memory(_settings: object, site: BrokerSite) -> Broker:
     from channeld.broker.memory import MemoryBroker  # noqa: PLC0415 - each kind loads its own
 
-    # The epoch grows with each start, so a position of an earlier life is never taken for one of this.
+    # The epoch grows with each start, so a position from an earlier run is never taken for one of this run.
     epoch = f"{int(site.clock.wall() * 1000):011x}"
     return MemoryBroker(site.deliver, site.clock, epoch, secrets.randbits(32))
 

@@ -1,13 +1,13 @@
-"""The histories of one process: a stream a room, bounded for each channel in rooms and bytes.
+"""The histories of one process: a stream for each room, bounded per channel in rooms and bytes.
 
-Clients may name rooms, so a channel's histories together have a bound too (`history.rooms`, `history.bytes`). What is over it
-goes, from the room that has been idle longest; a room alone over the bytes loses its oldest frames. Every publish costs the
-same, however many rooms there are: what it drops was once appended.
+Clients may name rooms, so a channel's histories together are bounded as well (`history.rooms`, `history.bytes`). What exceeds the
+bound is dropped from the room that has been idle longest; a room that exceeds the bytes alone loses its oldest frames. A publish
+costs the same however many rooms there are, since everything it drops was appended once.
 
-Of a history whose last frame has expired, or that was dropped, the top offset stays, so a client at the top still
-recovers. Of those leftovers there are at most `LEFTOVERS`; when the oldest goes, its offset raises the floor from which
+When a history is dropped, or its last frame expires, its top offset stays, so that a client at the top still
+recovers. At most `LEFTOVERS` of these are kept; when the oldest goes, its offset raises the floor from which
 unknown topics count. So no offset is given twice in one epoch, and a client whose position was forgotten is told
-`recovered` false. With a salt each topic has an epoch of its own: a position in one room is good for nothing in another.
+`recovered: false`. With a salt, each topic has an epoch of its own, so a position in one room is useless in another.
 """
 
 from collections import OrderedDict
@@ -30,7 +30,7 @@ ROOM_COST = 2_500
 
 @attrs.frozen(slots=True, kw_only=True)
 class HistoryStatistics:
-    """How many histories are held, their bytes as the bound counts them, and how many were dropped for the bound."""
+    """How many histories are held, their bytes as the bound counts them, and how many were dropped because of it."""
 
     histories: int
     bytes: int
@@ -40,15 +40,15 @@ class HistoryStatistics:
 
 @attrs.define(eq=False)
 class _Channel:
-    """The streams of one channel, the one that has been idle longest first, each with the timer of its expiry."""
+    """The streams of one channel, the longest idle first, each with the timer of its expiry."""
 
-    # Ordered ones find their oldest at once, also after many were moved to the end.
+    # An OrderedDict finds its oldest at once, even after many were moved to the end.
     streams: OrderedDict[Topic, tuple[Stream, Timer]] = attrs.field(factory=OrderedDict)
     bytes: int = 0
 
 
 class Histories:
-    """What is kept of every topic. `epoch` must differ from that of any earlier process."""
+    """What is kept of all topics. `epoch` must differ from that of any earlier process."""
 
     def __init__(self, clock: Clock, epoch: str, salt: int | None = None) -> None:
         self._clock = clock
@@ -56,14 +56,14 @@ class Histories:
         self._channels: dict[str, _Channel] = {}
         self._leftovers: OrderedDict[Topic, int] = OrderedDict()
         self._floor = self._dropped = 0
-        # Where channels begin whose frames were not kept for a while, if that is higher.
+        # The floor of channels whose frames were not kept for a while, if it is higher.
         self._floors: dict[str, int] = {}
         self._expiries = Timers()
 
     def append(
         self, topic: Topic, payload: bytes, keep: History, placing: Placing | None = None
     ) -> Position:
-        """Keep a frame, and drop what is over the bounds then."""
+        """Keep a frame, then drop what exceeds the bounds."""
         now = self._clock.monotonic()
         self._expiries.run(now)
         channel = self._channels.setdefault(topic.channel, _Channel())
@@ -82,7 +82,7 @@ class Histories:
         return position
 
     def forget(self, topic: Topic, owner: str) -> None:
-        """Take away the newest frames of somebody who has left."""
+        """Remove the newest frames of somebody who has left."""
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
         if channel is not None and entry is not None:
@@ -91,7 +91,7 @@ class Histories:
             channel.bytes += entry[0].bytes - before
 
     def take_away(self, topic: Topic, keys: Sequence[str] | None) -> int:
-        """Take away the newest frames of keys, or (None) all that is kept; how many there were."""
+        """Remove the newest frames of keys, or (None) everything; returns how many there were."""
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
         if channel is None or entry is None:
@@ -103,7 +103,7 @@ class Histories:
         return count - len(stream)
 
     def end(self, channel: str) -> None:
-        """Frames of a channel's rooms are not kept any more: forget them, and let no position from before be good for anything."""
+        """Stop keeping frames of a channel's rooms: forget them, and make positions from before useless."""
         for topic in list(self._channels.get(channel, _Channel()).streams):
             self._remove(self._channels[channel], topic)
         left = [topic for topic in self._leftovers if topic.channel == channel]
@@ -111,7 +111,7 @@ class Histories:
         self._floors[channel] = max([self._floor, self._floors.get(channel, 0), *tops]) + 1
 
     def _stream(self, topic: Topic, top: int | None) -> Stream:
-        """An empty one, from the latest offset that was given; None: none is known."""
+        """An empty stream that begins at the latest offset given; None: no offset is known."""
         if top is None:
             top = max(self._floor, self._floors.get(topic.channel, 0))
         if self._salt is None:
@@ -157,7 +157,7 @@ class Histories:
                 return
 
     def _reading(self, topic: Topic, keep: History) -> Stream:
-        """The topic's stream, trimmed; to read what is not there leaves nothing behind."""
+        """The topic's stream, trimmed; reading one that does not exist leaves nothing behind."""
         channel = self._channels.get(topic.channel)
         entry = None if channel is None else channel.streams.get(topic)
         if channel is None or entry is None:
@@ -177,7 +177,7 @@ class Histories:
         if deadline is None:
             self._remove(channel, topic)
         else:
-            # Replaced where it stands: to look at a history does not make it less idle.
+            # Replaced in place: looking at a history does not make it less idle.
             channel.streams[topic] = (
                 stream,
                 self._expiries.at(deadline, partial(self._expire, topic)),

@@ -1,6 +1,6 @@
-"""The broker of one process: everything in dictionaries, every verb done when it returns.
+"""The broker of one process: everything is in dicts, and every verb is done when it returns.
 
-A history is bounded (`histories.py`), a presence vanishes with its last user, a subscription when it ends.
+Histories are bounded (`histories.py`); a presence goes with its last user, a subscription when it ends.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ __all__ = ["MemoryBroker", "MemoryStatistics"]
 
 @attrs.define(eq=False)
 class _Here:
-    """A user who is present. Nearly all have one connection, which lives: `_sole`. Only others take a dict, of 200 bytes."""
+    """A present user. Nearly all have a single live connection: `_sole`. Only the others need a dict, of 200 bytes."""
 
     entry: PresenceEntry
     _sole: str | None = None
@@ -40,17 +40,17 @@ class _Here:
 
     @property
     def is_left(self) -> bool:
-        """Whether no connection is here."""
+        """Whether there is no connection left."""
         return self._sole is None and not self._all
 
     def alive(self, connection: str) -> bool | None:
-        """Whether a connection lives, or (False) lingers; None where it is not here."""
+        """True: the connection is live; False: it lingers; None: it is not here."""
         if self._all is None:
             return True if connection == self._sole else None
         return self._all.get(connection)
 
     def note(self, connection: str, *, alive: bool) -> None:
-        """A connection lives, or lingers."""
+        """Record that a connection is live, or lingers."""
         if self._all is None and alive and self._sole in (None, connection):
             self._sole = connection
             return
@@ -60,20 +60,20 @@ class _Here:
         self._all[connection] = alive
 
     def forget(self, connection: str) -> None:
-        """A connection is not here any more."""
+        """Remove a connection."""
         if self._all is None:
             self._sole = None
         else:
             del self._all[connection]
 
     def show(self, info: Mapping[str, Any], alive: int) -> None:
-        """From now on with this info and this number of connections that live."""
+        """Show the user with this info and this number of live connections from now on."""
         self.entry = PresenceEntry(self.entry.user, info, alive)
 
 
 @attrs.define(eq=False)
 class _Presence:
-    """A topic's users, in the order they came, and how many connections live."""
+    """A topic's users, in the order of arrival, and the number of live connections."""
 
     users: dict[str, _Here] = attrs.field(factory=dict)
     alive: int = 0
@@ -81,7 +81,7 @@ class _Presence:
 
 @attrs.frozen(slots=True, kw_only=True)
 class MemoryStatistics:
-    """How much a `MemoryBroker` holds."""
+    """What a `MemoryBroker` holds."""
 
     subscriptions: int
     presences: int
@@ -94,7 +94,7 @@ _NOBODY = _Presence()
 class MemoryBroker:
     """Keeps the `Broker` contract within one process; `epoch` must differ from that of any earlier process.
 
-    With a `salt`, a random number, each topic's history has an epoch that is made of both.
+    With a `salt`, a random number, each topic's history has an epoch made from both.
     """
 
     def __init__(self, deliver: Deliver, clock: Clock, epoch: str, salt: int | None = None) -> None:
@@ -135,7 +135,7 @@ class MemoryBroker:
         skip: str | None = None,
         once: Once | None = None,
     ) -> float:
-        """Publish a frame: who holds it back is the hub.
+        """Publish a frame: in one process, the hub holds it back.
 
         Raises:
             AlreadyTaken: somebody has the key `once`.
@@ -145,7 +145,7 @@ class MemoryBroker:
         return 0.0
 
     def is_taken(self, once: Once) -> bool:
-        """Whether somebody has the key."""
+        """Whether the key is taken."""
         return self._keys.is_taken(once)
 
     def take(self, once: Once) -> bool:
@@ -157,11 +157,11 @@ class MemoryBroker:
         self._subscribed.add(topic)
 
     def unsubscribe(self, topic: Topic) -> None:
-        """Deliver them no more."""
+        """Stop delivering them."""
         self._subscribed.discard(topic)
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Whether rooms of a channel have a history; what was kept goes with it."""
+        """Say whether rooms of a channel have a history; without one, what was kept is removed."""
         if not is_numbered:
             self._histories.end(channel)
 
@@ -176,7 +176,7 @@ class MemoryBroker:
         return self._histories.before(topic, position, limit, keep)
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> int:
-        """Take kept frames away, all or those of keys; how many there were."""
+        """Remove kept frames, all or those of keys; returns how many there were."""
         return self._histories.take_away(topic, keys)
 
     def enter(
@@ -207,7 +207,7 @@ class MemoryBroker:
             self._tell(topic, PresenceChange("update", user, info, connection))
 
     def linger(self, topic: Topic, user: str, connection: str, seconds: float = 0.0) -> None:
-        """Count a connection no more, but keep its user until `leave`."""
+        """Stop counting a connection, but keep its user until `leave`."""
         presence = self._here.get(topic)
         here = None if presence is None else presence.users.get(user)
         if presence is not None and here is not None and here.alive(connection):
@@ -258,7 +258,7 @@ class MemoryBroker:
             self._deliver(topic, change)
 
     def statistics(self) -> MemoryStatistics:
-        """How much is held now."""
+        """What is held now."""
         return MemoryStatistics(
             subscriptions=len(self._subscribed),
             presences=len(self._here),
@@ -266,7 +266,7 @@ class MemoryBroker:
         )
 
     def samples(self) -> Iterator[Sample]:
-        """The histories' bytes, and how many were dropped for their bound."""
+        """The histories' bytes, and how many were dropped because of their bound."""
         kept = self._histories.statistics()
         yield Sample("channeld_history_bytes", kept.bytes)
         yield Sample("channeld_histories_dropped_total", kept.dropped)

@@ -1,4 +1,4 @@
-"""Keys of messages that may be sent again: which were taken, for how long, for whom."""
+"""The keys of `once`: which are taken, for how long, and by whom."""
 
 from collections import OrderedDict
 from typing import Final
@@ -14,12 +14,12 @@ MOST_KEYS: Final = 1000
 
 
 class AlreadyTaken(Exception):
-    """Somebody has the key already: nothing was published."""
+    """The key is taken already: nothing was published."""
 
 
 @attrs.frozen(slots=True)
 class Once:
-    """A key that may be taken once in `ttl` seconds. `owner` is who chose it: keys of two owners never meet."""
+    """A key that can be taken once in `ttl` seconds. `owner` chose it; keys of different owners never collide."""
 
     owner: str
     key: str
@@ -62,7 +62,7 @@ class OnceKeys:
         return len(self._owners)
 
     def _sweep(self) -> None:
-        # Every owner is looked at as often as the table doubles, so taking a key stays cheap.
+        # All owners are checked whenever the table has doubled, so taking a key stays cheap.
         now = self._clock.monotonic()
         for owner, keys in list(self._owners.items()):
             if all(ends <= now for ends in keys.values()):

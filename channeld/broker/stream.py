@@ -1,7 +1,7 @@
-"""A bounded history of one topic: frames with positions that grow by one, kept for a size and a time.
+"""The history of one topic: frames whose positions grow by one, bounded in number and time.
 
-A stream knows no clock: `now` is an argument, in seconds that only grow. Besides frames in a row it keeps the newest frame
-of each key; one that was replaced or cleared is gone, and nobody misses it, since a newer one says more. What fell off
+A stream has no clock: `now` is an argument, in monotonic seconds. Besides the sequence of frames it keeps the newest frame
+of each key; one that was replaced or cleared is gone without being missed, since a newer one says more. What is dropped
 because of size or time raises the floor, so one comparison tells whether a reader's position can still be served in full.
 """
 
@@ -15,13 +15,13 @@ from channeld.broker.broker import History, HistoryEntry, Page, Placing, Positio
 
 __all__ = ["FRAME_COST", "Stream"]
 
-# What a kept frame takes beside its payload, in bytes: the entry, its position, its time.
+# The overhead of a kept frame in bytes: the entry, its position, its time.
 FRAME_COST = 250
 
 
 @attrs.frozen(slots=True)
 class _Newest:
-    """The newest frame of a key, when it was kept, and whose it is."""
+    """The newest frame of a key, when it was kept, and its owner."""
 
     entry: HistoryEntry
     time: float
@@ -29,7 +29,7 @@ class _Newest:
 
 
 class Stream:
-    """The kept frames of one topic. `top` is the latest offset ever given, also when no frame is left; `bytes` what they take."""
+    """The kept frames of one topic. `top` is the latest offset ever given, even if no frame is left; `bytes` is the size of all."""
 
     __slots__ = (
         "_epoch", "_floor", "_frames", "_hidden", "_keep", "_newest", "_times", "bytes", "top",
@@ -40,7 +40,7 @@ class Stream:
         self._frames: deque[HistoryEntry] = deque()
         self._times: deque[float] = deque()
         self._newest: dict[str, _Newest] = {}
-        self._hidden: set[int] = set()  # offsets of frames that are there for recovery only
+        self._hidden: set[int] = set()  # offsets of frames that are kept for recovery only
         self._keep: History | None = None
         self._floor = self.top = top
         self.bytes = 0
@@ -49,7 +49,7 @@ class Stream:
         return len(self._frames) + len(self._newest)
 
     def expires(self, now: float) -> float | None:
-        """When the latest frame will be gone, by the `keep` that it came with; None when no frame is left."""
+        """When the latest frame expires, by the `keep` that it came with; None if no frame is left."""
         if self._keep is None:
             return None
         self.trim(self._keep, now)
@@ -71,7 +71,7 @@ class Stream:
             for key in placing.clears:
                 self._forget(key)
             if placing.key is not None:
-                # Put behind the others: the order of the keys is that of their frames.
+                # Moved to the end: keys are in the order of their frames.
                 self._forget(placing.key)
                 self._newest[placing.key] = _Newest(entry, now, placing.owner)
                 self.trim(keep, now)
@@ -84,12 +84,12 @@ class Stream:
         return position
 
     def forget(self, owner: str) -> None:
-        """Take away the newest frames of somebody who has left."""
+        """Remove the newest frames of somebody who has left."""
         for key in [key for key, newest in self._newest.items() if newest.owner == owner]:
             self._forget(key)
 
     def take_away(self, keys: Sequence[str] | None) -> None:
-        """Take away the newest frames of keys, or (None) everything: then who has not seen it all has missed something."""
+        """Remove the newest frames of keys, or (None) everything; then readers that had not seen it all have missed something."""
         for key in self._newest.copy() if keys is None else keys:
             self._forget(key)
         if keys is None:
@@ -98,7 +98,7 @@ class Stream:
             self._floor = self.top
 
     def trim(self, keep: History, now: float) -> None:
-        """Drop what is beyond the size, and what was appended `ttl` seconds ago or earlier."""
+        """Drop what exceeds the size, and what was appended `ttl` seconds ago or earlier."""
         times = self._times
         while times and (times[0] + keep.ttl <= now or len(times) > keep.size):
             self._drop_frame()
@@ -109,7 +109,7 @@ class Stream:
             self._drop_newest()
 
     def drop_oldest(self) -> int:
-        """Drop the oldest frame; how many bytes that frees."""
+        """Drop the oldest frame; returns how many bytes that frees."""
         before = self.bytes
         if not self._newest:
             self._drop_frame()
@@ -141,7 +141,7 @@ class Stream:
         """The latest `limit` frames before `position`, or before the end.
 
         Returns:
-            The page; for a position of another epoch an empty one with `recovered` false.
+            The page; an empty one with `recovered` false for a position of another epoch.
         """
         self.trim(keep, now)
         top = Position(self._epoch, self.top)
@@ -193,7 +193,7 @@ class Stream:
 
 
 def _merged(one: Iterator[HistoryEntry], other: Iterator[HistoryEntry]) -> Iterator[HistoryEntry]:
-    """Two runs of entries, each the latest first, as one."""
+    """Merge two runs of entries, each the latest first."""
     left, right = next(one, None), next(other, None)
     while left is not None and right is not None:
         if left.position.offset > right.position.offset:

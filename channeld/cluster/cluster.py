@@ -1,14 +1,14 @@
-"""Verbs over all nodes: who is connected where, and what is done to them, whichever node they are on.
+"""Verbs over all nodes: who is connected where, and acting on connections wherever they are.
 
-Nodes that share a broker say `here` to each other every few seconds on a control topic. A verb is done on this node,
-and asked of all the others there; it is over when every node that is known has answered, or after `PATIENCE`. A node
-that did not answer is reported (`missing`, and a log line), and not waited for again until it is heard of. A broker of
-one process leaves a cluster closed: it is alone, and every verb answers at once.
+Nodes that share a broker send each other `here` every few seconds on a control topic. A verb is carried out on this node
+and requested from the others there; it is done when every known node has answered, or after `PATIENCE`. A node
+that did not answer is reported (`missing`, and a log line), and is not waited for again until it is heard from. With the broker
+of one process a cluster stays closed: the node is alone, and every verb answers at once.
 
-What changes something (disconnect, subscribe, unsubscribe, revoke) is kept in the broker for a minute: a node that was cut
-off does it when it hears the others again. Until then it is `pending`.
+Verbs that change something (disconnect, subscribe, unsubscribe, revoke) are kept in the broker for a minute, and a node that was cut
+off carries them out when it hears the others again. Until then they are `pending`.
 
-The verbs are plain coroutines: await them in a task of your own. They raise `BrokerUnavailable` where other nodes
+The verbs are plain coroutines: await them in a task of your own. They raise `BrokerUnavailable` if other nodes
 could not be asked; then nothing was done.
 """
 
@@ -51,7 +51,7 @@ MOST_ROWS: Final = 1_000_000
 
 @attrs.frozen(slots=True, kw_only=True)
 class ClusterStatistics:
-    """Other nodes known now; and since the start: questions asked, answers that did not come in time, messages dropped."""
+    """Other nodes known now; since the start, questions asked, answers that came too late or never, and messages dropped."""
 
     nodes: int
     asked: int
@@ -61,7 +61,7 @@ class ClusterStatistics:
 
 @attrs.frozen(slots=True)
 class Reached:
-    """What a verb did: to how many connections, and the nodes that have not said yet that they did it."""
+    """The result of a verb: how many connections it affected, and the nodes that have not confirmed it yet."""
 
     connections: int
     pending: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Reached:
 
 @attrs.define(eq=False)
 class _Question:
-    """One that is being waited for; `rows` is what came so far, by node."""
+    """A question that waits for answers; `rows` has those that came so far, by node."""
 
     verb: str
     waiting: set[str]
@@ -88,10 +88,10 @@ class Cluster:
 
     Attributes:
         node_id: this node.
-        here: what this node can be asked; its `group` are the processes that were started together, on one machine.
+        here: what this node can be asked; its `group` is the processes started together on one machine.
         missing: the nodes that did not answer the latest question.
         group_samples: what the processes of the group measured.
-        keep_samples: hands what packs them to where they outlive this process.
+        keep_samples: gets a function that packs them, and keeps the result beyond this process.
     """
 
     def __init__(self, engine: Engine, node_id: str, *, group: str = "") -> None:
@@ -101,9 +101,9 @@ class Cluster:
         self.engine = engine
         self._is_open = False
         self._heard: dict[str, float] = {}
-        # Those of them to which clients may be sent.
+        # The nodes to which clients may be sent.
         self._ready: set[str] = set()
-        # Nodes that went without a word, and when: they may come back, and do then what was kept for them.
+        # Nodes that vanished, and when: they may come back, and then do what was kept for them.
         self._silent: dict[str, float] = {}
         self.group_samples = GroupSamples()
         self.keep_samples: Callable[[Callable[[], bytes]], Awaitable[None]] = _keep_nowhere
@@ -117,7 +117,7 @@ class Cluster:
     # ---------------------------------------------------------------------------------------------- its own life
 
     async def open(self) -> None:
-        """Begin to hear the other nodes; the broker is shared. Works (later) while the broker is away as well."""
+        """Begin to hear the other nodes; the broker is shared. If the broker is away, this takes effect later."""
         self._is_open = True
         broker = self.engine.hub.broker
         self.engine.hub.on_control = self.deliver
@@ -127,14 +127,14 @@ class Cluster:
         self._tick(self.engine.runtime.clock.monotonic())
 
     def greet(self) -> None:
-        """Say who is here, and ask who else is: at the start, and when the broker is back."""
+        """Say that this node is here, and ask who else is: at the start, and when the broker is back."""
         if self._is_open:
             self._say(wire.EVERY_NODE, self._here_i_am(greeting=True))
-            # In a task of its own: it waits for the broker, which is who calls this.
+            # In a task of its own, because it waits for the broker, which calls this.
             self.engine.runtime.spawn(self._recall())
 
     def announce(self) -> None:
-        """Say whether clients may be sent here and what is served, when that has changed."""
+        """Say whether clients may be sent here and what is served, after a change."""
         self.plans.compare()
         self._compare()
         if self._is_open:
@@ -152,7 +152,7 @@ class Cluster:
                 await self.engine.runtime.within(PATIENCE, Pending, resolved(later))
 
     def _tick(self, now: float) -> None:
-        # Anyone who was not heard of for three beats is gone; a greeting costs as little as a plain `here`.
+        # A node that was silent for three beats is gone; a greeting costs as little as a plain `here`.
         for node, at in list(self._heard.items()):
             if now - at >= SILENT_AFTER:
                 self._lose(node, now)
@@ -165,14 +165,14 @@ class Cluster:
         return wire.Here(self.node_id, greeting, self.here.is_ready(), self.plans.digest)
 
     def _say(self, topic: Topic, message: wire.Message) -> None:
-        """Publish, and do not wait: what is lost is said again, or was asked in vain."""
+        """Publish without waiting: what is lost is repeated, or was asked in vain."""
         try:
             self.engine.hub.publish(topic, wire.pack(message))
         except BrokerUnavailable:
             return
 
     def statistics(self) -> ClusterStatistics:
-        """How many nodes, and what was asked."""
+        """The numbers of nodes, questions and so on."""
         return ClusterStatistics(
             nodes=len(self._heard),
             asked=self._number,
@@ -183,7 +183,7 @@ class Cluster:
     # ------------------------------------------------------------------------------------------------- messages
 
     def deliver(self, payload: bytes) -> None:
-        """Take a message from the control topics."""
+        """Handle a message from the control topics."""
         message = wire.unpack(payload)
         if message is None:
             self._garbage += 1
@@ -216,7 +216,7 @@ class Cluster:
             self._say(wire.node_topic(here.node), self._here_i_am(greeting=False))
 
     def _compare(self) -> None:
-        """Ask the others for their plans where that must be: who does not answer is asked after the next beat."""
+        """Ask nodes for their plans where needed; one that does not answer is asked again after the next beat."""
         if self.plans.is_in_doubt and self._is_open and not self._is_comparing:
             self._is_comparing = True
             self.engine.runtime.spawn(self._ask_for_plans())
@@ -236,13 +236,13 @@ class Cluster:
         self.engine.hub.keep_as_elsewhere(kept)
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """At once as far as it goes, the rest in a task of its own."""
+        """Run it at once as far as possible, and the rest in a task of its own."""
         rest = start(coroutine)
         if rest is not None:
             self.engine.runtime.spawn(rest)
 
     def _lose(self, node: str, now: float) -> None:
-        """A node has not been heard of."""
+        """Give up a node that has not been heard from."""
         self._heard.pop(node, None)
         self._ready.discard(node)
         if len(self._silent) < MOST_NODES:
@@ -286,12 +286,12 @@ class Cluster:
         arguments: dict[str, Json],
         is_enough: Callable[[Json], bool] = lambda _row: False,
     ) -> list[tuple[str, Json]]:
-        """Do a verb here and on every other node: the rows, each with its node."""
+        """Carry out a verb here and on every other node; returns the rows, each with its node."""
         rows, _ = await self._ask_all(verb, arguments, is_enough)
         return rows
 
     async def _changed(self, verb: str, arguments: dict[str, Json]) -> Reached:
-        """Do a verb that changes something, here and on every other node, now or when it is heard of again."""
+        """Carry out a verb that changes something, here and on every other node, now or when that node is heard from again."""
         rows, unheard = await self._ask_all(verb, arguments, keep=KEPT)
         now = self.engine.runtime.clock.monotonic()
         self._silent = {node: at for node, at in self._silent.items() if now - at < KEPT.ttl}
@@ -347,14 +347,14 @@ class Cluster:
     async def connections(
         self, *, user: str | None = None, channel: str | None = None, room: str | None = None
     ) -> list[ConnectionInfo]:
-        """The connections of a user, on a channel, in a room (of that channel, or of any); oldest first."""
+        """The connections of a user, on a channel, or in a room (of that channel or of any), oldest first."""
         arguments: dict[str, Json] = {"user": user, "channel": channel, "room": room}
         rows = await self._everywhere("connections", arguments)
         found = [connection_of(node, row) for node, row in rows]
         return sorted(found, key=lambda one: (one.since, one.id))
 
     async def rooms(self, channel: str) -> dict[str, int]:
-        """The rooms of a channel that somebody is in, by name, with their numbers of connections."""
+        """The rooms of a channel that have members, by name, with their numbers of connections."""
         sums: dict[str, int] = {}
         for _, row in await self._everywhere("rooms", {"channel": channel}):
             _, room, connections = _triple(row)
@@ -362,7 +362,7 @@ class Cluster:
         return sums
 
     async def counts(self) -> dict[str, tuple[int, int]]:
-        """For each declared channel its connections, and the rooms that somebody is in."""
+        """For each declared channel, the numbers of connections and of rooms with members."""
         rooms: dict[str, set[str]] = {name: set() for name in self.engine.plan.channels}
         connections = dict.fromkeys(rooms, 0)
         for _, row in await self._everywhere("rooms", {"channel": None}):
@@ -381,7 +381,7 @@ class Cluster:
         code: int = CloseCode.KICKED,
         reason: str = "",
     ) -> Reached:
-        """Close a user's connections, or one; how many there were."""
+        """Close a user's connections, or one connection; returns how many there were."""
         arguments: dict[str, Json] = {"code": int(code), "reason": reason[:512]}
         return await self._count("disconnect", user, connection, arguments)
 
@@ -393,7 +393,7 @@ class Cluster:
         channel: str,
         room: str,
     ) -> Reached:
-        """Put a user's connections on a channel, or one, into a room; how many are in it now.
+        """Put a user's connections on a channel, or one connection, into a room; returns how many are in it now.
 
         Raises:
             ValueError: it is not a valid room name.
@@ -412,7 +412,7 @@ class Cluster:
         room: str,
         reason: str | None = None,
     ) -> Reached:
-        """Take a user's connections on a channel, or one, out of a room; how many were in it."""
+        """Take a user's connections on a channel, or one connection, out of a room; returns how many were in it."""
         said = None if reason is None else reason[:512]
         arguments: dict[str, Json] = {"channel": channel, "room": room, "reason": said}
         return await self._count("unsubscribe", user, connection, arguments)
@@ -426,10 +426,10 @@ class Cluster:
         return await self._changed(verb, arguments)
 
     async def revoke(self, revocation: Revocation) -> Reached:
-        """Refuse tokens from now on, on every node, and close the connections that have one; how many there were.
+        """Refuse tokens from now on, on every node, and close the connections that use one; returns how many there were.
 
         Raises:
-            RevocationsFull: there are too many; nothing was done.
+            RevocationsFull: too many are in force; nothing was done.
         """
         self.engine.revocations.check_room(revocation, self.engine.runtime.clock.wall())
         if self._is_open:
@@ -439,7 +439,7 @@ class Cluster:
         return reached
 
     async def restore(self, id: str) -> bool:
-        """Take a revocation back; whether there was one."""
+        """Lift a revocation; False if there was none."""
         if self._is_open:
             await self._write({"restore": id})
         rows = await self._everywhere("restore", {"id": id})
@@ -449,7 +449,7 @@ class Cluster:
         await append(self.engine.hub, entry, self.engine.runtime.clock.wall())
 
     async def _recall(self) -> None:
-        """Put in force what was revoked while this node did not hear the others."""
+        """Put revocations in force that came while this node did not hear the others."""
         with suppress(BrokerUnavailable):
             engine = self.engine
             await replay(engine.hub, engine.revocations, engine.runtime.clock.wall())
@@ -463,8 +463,8 @@ class Cluster:
         return any(row for _, row in rows)
 
     async def show(self, topic: Topic, user: str, state: Mapping[str, object] | None) -> bool:
-        """Show a presence state of a user, through the newest connection in that presence; whether there is one."""
-        room = topic.name or None  # nothing for a whole channel's
+        """Set a presence state of a user, through its newest connection in that presence; False if there is none."""
+        room = topic.name or None  # 0 for a whole channel's
         found = await self.connections(user=user, channel=topic.channel, room=room)
         if not found:
             return False
@@ -475,7 +475,7 @@ class Cluster:
     async def post(
         self, stream: str, channel: str, user: str | None, texts: list[bytes]
     ) -> list[bytes] | int:
-        """Give a stream of a channel, wherever it is, what its client has posted: the answers, or an HTTP status."""
+        """Hand what a client posted to its stream, on whichever node that is; returns the answers, or an HTTP status."""
         sent: list[Json] = [text.decode("utf-8", "replace") for text in texts]
         arguments: dict[str, Json] = {
             "stream": stream,
@@ -489,7 +489,7 @@ class Cluster:
         return 504 if unheard else 404
 
     async def nodes(self) -> int:
-        """How many nodes answer, this one included."""
+        """The number of nodes that answer, including this one."""
         return len(await self._everywhere("ping", {}))
 
     async def publish(
@@ -501,19 +501,19 @@ class Cluster:
         user: str | None = None,
         skip: str | None = None,
     ) -> tuple[Position | None, int]:
-        """`Engine.publish`, and to how many nodes that went.
+        """As `Engine.publish`; also returns how many nodes it went to.
 
         Raises:
-            FrameRefused: it is not one that the channel's clients may get.
+            FrameRefused: the channel's clients may not get it.
             BrokerUnavailable: it was not published.
         """
         later = self.engine.publish(channel, frame, room=room, user=user, skip=skip)
         return await Pending(resolved(later)), 1 + len(self._heard)
 
     async def samples(self) -> list[Sample]:
-        """The metric samples of all processes of this node's group: those with the same labels add up.
+        """The metric samples of all processes of this node's group; those with the same labels are added up.
 
-        A process that does not answer, as all others while the broker is away, is shown as it was the last time.
+        A process that does not answer (all others, while the broker is away) is shown with its last samples.
         """
         arguments: dict[str, Json] = {"group": self.here.group}
         try:
@@ -526,7 +526,7 @@ class Cluster:
                 answers.setdefault(node, []).append(row)
         unpacked = {node: list(wire.unpack_samples(some)) for node, some in answers.items()}
         taken = self.group_samples.take(unpacked, {*self._heard, *self._silent})
-        # Before anybody sees them: what has been shown must not be lost with this process.
+        # Before anybody sees them: what has been shown must survive this process.
         await self.keep_samples(self.group_samples.packed)
         return taken
 
@@ -539,11 +539,11 @@ class Cluster:
 
     @property
     def is_another_ready(self) -> bool:
-        """Whether a client that is sent away now finds a node that takes it."""
+        """Whether a client that is sent away now will find another node ready."""
         return bool(self._ready)
 
     def replace_oldest(self, channel: str, user: str, most: int) -> None:
-        """A user has a new connection: close the oldest beyond `most`, wherever they are. Does not wait."""
+        """Close a user's oldest connections beyond `most`, on any node, because there is a new one. Does not wait."""
         if self._is_open:
             self.engine.runtime.spawn(self._replace_oldest(channel, user, most))
 

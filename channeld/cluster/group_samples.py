@@ -1,8 +1,8 @@
-"""What the processes of one machine measure, summed up so that a counter never falls.
+"""The samples of all processes of one machine, added up so that a counter never falls.
 
-A process that is late is shown as it was the last time. One that is gone no longer has connections or rooms, but what it
-counted has happened: its counters and histograms stay. The process that is scraped may end as well: what `packed` returned
-lets another one go on.
+A process that is late is shown with its last samples. One that is gone has no connections or rooms any more, but its counters and
+histograms stay, because what they counted has happened. The process that is scraped may end as well: another one goes on from
+what `packed` returned.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,14 +20,14 @@ MOST_GONE: Final = 64
 
 
 class GroupSamples:
-    """One per process that is scraped."""
+    """The samples in the process that is scraped."""
 
     def __init__(self) -> None:
         self._last: dict[str, Sequence[Sample]] = {}
         self._gone: dict[str, Sequence[Sample]] = {}
 
     def take(self, answers: Mapping[str, Sequence[Sample]], alive: Collection[str]) -> list[Sample]:
-        """The samples of all, where `answers` came now and `alive` may still answer; those with the same labels add up."""
+        """The samples of all processes, with those of the same labels added up; `answers` came now, and `alive` may still answer."""
         for node in [node for node in self._last if node not in answers and node not in alive]:
             self._gone[node] = [one for one in self._last.pop(node) if _stays(one)]
         for node, samples in answers.items():
@@ -42,12 +42,12 @@ class GroupSamples:
         ]
 
     def packed(self) -> bytes:
-        """All that is known, for `go_on`."""
+        """Everything that is known, for `go_on`."""
         known = {**self._gone, **self._last}
         return orjson.dumps({node: pack_samples(samples) for node, samples in known.items()})
 
     def go_on(self, packed: bytes) -> None:
-        """Begin with what another process knew; who of it is gone, the next `take` finds out."""
+        """Begin with what another process knew; the next `take` finds out which processes are gone."""
         for node, rows in orjson.loads(packed).items():
             self._last[node] = list(unpack_samples(rows))
 

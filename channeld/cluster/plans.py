@@ -1,8 +1,8 @@
-"""Nodes that serve another plan than this one, as while a new configuration is rolled out, and what they keep of rooms.
+"""Nodes with another plan than this one, as during a rollout, and what they keep of rooms.
 
-Nodes say the digest of their plan with each `here`. Where it is another one they are asked for a row a channel, so that it
-can be said which channels differ. As long as they do, a room's history is the larger of what the nodes ask for, on all
-of them: none trims what another keeps, or publishes without a number where others count.
+Nodes send the digest of their plan with each `here`. If it differs, they are asked for a row per channel, to find out
+which channels differ. As long as they do, a room's history is, on all nodes, the largest that any of them asks for: none trims what
+another keeps, or publishes without a number where others count.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ MOST_TOLD: Final = 50
 
 
 def rows_of(plan: Plan) -> list[Json]:
-    """Of each channel its name, a digest of what it declares (no secrets), and size and seconds of its history or zeros."""
+    """For each channel: its name, a digest of what it declares (without secrets), and the size and seconds of its history, or zeros."""
     rows: list[Json] = []
     for name, channel in sorted(plan.config.channels.items()):
         auth = [repr(plan.config.auth.get(one)) for one in channel.auth.names]
@@ -47,11 +47,11 @@ class _Row:
 
 
 class OtherPlans:
-    """What is known of the other nodes' plans.
+    """What is known about the other nodes' plans.
 
     Attributes:
-        differing: for each node with another plan the channels that differ.
-        on_change: gets what is kept elsewhere, by kind of topic and channel, whenever that changed.
+        differing: for each node with another plan, the channels that differ.
+        on_change: gets what is kept elsewhere, by kind of topic and channel, whenever that changes.
     """
 
     def __init__(self, plan_of_now: Callable[[], Plan]) -> None:
@@ -85,7 +85,7 @@ class OtherPlans:
             self._own, self._digest = _read(self._rows), digest_of(self._rows)
 
     def hear(self, node: str, digest: str) -> None:
-        """A node has said which plan it serves."""
+        """Note which plan a node says it serves."""
         if self._heard.get(node) != digest:
             self._heard[node] = digest
             self._others.pop(node, None)
@@ -100,21 +100,21 @@ class OtherPlans:
         )
 
     def learn(self, rows: Mapping[str, Sequence[Json]]) -> None:
-        """Rows of nodes that were asked."""
+        """Take over the rows of nodes that were asked."""
         for node, some in rows.items():
             if node in self._heard:
                 self._others[node] = _read(some)
         self.compare()
 
     def keep_only(self, nodes: Collection[str]) -> None:
-        """These nodes are there, or may come back; the others are gone."""
+        """Forget all nodes but these, which are there or may come back."""
         for node in set(self._heard) - set(nodes):
             del self._heard[node]
             self._others.pop(node, None)
         self.compare()
 
     def compare(self) -> None:
-        """This node has another plan, or more is known of the others': find out what differs, and say so."""
+        """Find out what differs, and report it: this node has a new plan, or more is known about the others'."""
         self._look()
         self._others = {
             node: rows for node, rows in self._others.items() if self._heard[node] != self._digest
@@ -152,7 +152,7 @@ class OtherPlans:
 def _read(rows: Sequence[Json]) -> dict[str, _Row]:
     found: dict[str, _Row] = {}
     for row in rows:
-        # The schemas of `wire` have looked at what comes from others.
+        # The schemas of `wire` have checked what comes from others.
         if isinstance(row, list):
             name, digest, size, ttl = row
             found[str(name)] = _Row(str(digest), int(str(size)), float(str(ttl)))

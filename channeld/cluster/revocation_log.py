@@ -1,7 +1,7 @@
-"""Revocations as the broker keeps them: a history of what was revoked and taken back, for nodes that start later.
+"""Revocations in the broker: a history of what was revoked and restored, for nodes that start later.
 
-A node is told of a revocation by a verb (`verbs`); the log is read when a node begins to hear the others, and again when
-the broker is back. A broker of one process keeps none: there nobody starts later.
+A running node learns of a revocation by a verb (`verbs`). The log is read when a node begins to hear the others, and again when
+the broker is back. The broker of one process keeps none, because no node starts later.
 """
 
 from operator import itemgetter
@@ -32,7 +32,7 @@ _ROW: Final[Json] = {
     "minItems": 4,
     "maxItems": 4,
 }
-# Any program that can write to the broker can write here.
+# Any program with access to the broker can write here.
 _ENTRY: Final = compiled(
     {
         "type": "object",
@@ -64,13 +64,13 @@ async def append(hub: Hub, entry: dict[str, Json], wall: float) -> None:
     """Add `{"revoke": row}` or `{"restore": id}`, as said at `wall`, Unix seconds.
 
     Raises:
-        BrokerUnavailable: it is not known to be kept.
+        BrokerUnavailable: it may not have been kept.
     """
     await Pending(resolved(hub.publish(LOG, orjson.dumps({**entry, "at": wall}), KEEP)))
 
 
 async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
-    """Put in force what the log says, in the order in which it was said.
+    """Put in force what the log says, in its order.
 
     Raises:
         BrokerUnavailable: it could not be read.
@@ -82,7 +82,7 @@ async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:
         entries += (entry for kept in reversed(page.frames) if (entry := _read(kept.payload)))
         more = page.more and bool(page.frames)
         position = page.frames[0].position if page.frames else None
-    # Several servers may keep it, each what was said while it answered; the order within one stays.
+    # Several servers may keep it, each what came while it answered; the order within one is right.
     entries.reverse()
     for entry in sorted(entries, key=itemgetter("at")):
         _apply(entry, revocations, wall)

@@ -1,4 +1,4 @@
-"""What a node does of a cluster's verb by itself: one function for each verb, from its arguments to rows of JSON."""
+"""One node's part of each cluster verb: a function from the verb's arguments to rows of JSON."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,10 +23,10 @@ from channeld.telemetry import Sample
 
 __all__ = ["VERBS", "ConnectionInfo", "ThisNode", "connection_of"]
 
-# Anyone who asks wants an idea of where a connection is; one that is in more rooms is told in part.
+# The answer is for orientation: of a connection in more rooms, only some are named.
 MOST_ROOMS: Final = 1_000
 
-# What the schemas of `wire` let through, and rows that they will let through.
+# What the schemas of `wire` accept, and rows that they will accept.
 Arguments: TypeAlias = Mapping[str, Any]
 
 
@@ -36,7 +36,7 @@ Post: TypeAlias = Callable[[str, str, str | None, list[bytes]], Awaitable[list[b
 
 @attrs.define(eq=False)
 class ThisNode:
-    """The node that is asked: its engine, the group of processes it was started with, and what it tells of itself.
+    """The node that is asked: its engine, the group of processes it was started with, and what it says about itself.
 
     `is_ready`: whether clients may be sent here.
     """
@@ -58,7 +58,7 @@ Verb: TypeAlias = Callable[[ThisNode, Arguments], Coroutine[Any, Any, Sequence[A
 
 @attrs.frozen(slots=True, kw_only=True)
 class ConnectionInfo:
-    """A connection, wherever it is. `since` is Unix time; `rooms` are at most a thousand; `node` is where it is."""
+    """A connection on any node. `since` is Unix time; `rooms` has at most a thousand; `node` is where it is."""
 
     id: str
     channel: str
@@ -128,7 +128,7 @@ def _found(engine: Engine, channel: str, user: str | None, room: str | None) -> 
 
 
 def _those(engine: Engine, arguments: Arguments) -> list[Session]:
-    """The sessions of a user, or the one connection; on one channel where that is said."""
+    """The sessions of a user, or the one connection; only those on `channel`, if it is given."""
     connection, channel = arguments["connection"], arguments.get("channel")
     if connection is None:
         channels = _channels(engine, channel)
@@ -183,7 +183,7 @@ async def _unsubscribe(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     for session in _those(node.engine, arguments):
         if room in session.rooms:
             count += 1
-            # It has left here, whatever the hook says and whether or not the broker could be told.
+            # It has left on this node, whatever the hook says and whether or not the broker could be told.
             with suppress(Reject, HookFailed, BrokerUnavailable):
                 await node.engine.leave(session.connection_id, room, arguments["reason"])
     return [count]
@@ -203,7 +203,7 @@ async def _show(node: ThisNode, arguments: Arguments) -> list[bool]:
             await node.engine.show(arguments["connection"], arguments["room"], arguments["state"])
         ]
     except (FrameRefused, BrokerUnavailable):
-        # Another configuration is in force here, or nobody could be told.
+        # Another configuration is in force on this node, or nobody could be told.
         return [False]
 
 
@@ -226,7 +226,7 @@ async def _post(node: ThisNode, arguments: Arguments) -> Sequence[Any]:
     if node.post is None:
         return []
     texts = [text.encode() for text in arguments["texts"]]
-    # `Pending` is what drives it here: what is posted may have to wait.
+    # Driven by a `Pending`, because what is posted may have to wait.
     await yield_to_task()
     found = await node.post(arguments["stream"], arguments["channel"], arguments["user"], texts)
     if isinstance(found, int):

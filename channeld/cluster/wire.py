@@ -1,12 +1,12 @@
-"""What nodes say to each other on the control topics: five kinds of JSON messages, read strictly.
+"""What nodes send each other on the control topics: four kinds of JSON messages, read strictly.
 
     here    I am here; with `greeting` also: and who are you?
     bye     I am leaving
     ask     every node: do this, or tell me that
     answer  one part of a node's answer; the `last` ends it
 
-Anyone who can write to the broker can write here, so a message of another form, of another version or about an unknown
-verb is dropped and counted. Rooms and users are data: they are values of JSON, never a part of a topic's name.
+Any program with access to the broker can write here, so a message with another form, of another version or about an unknown
+verb is dropped and counted. Rooms and users are data: they are JSON values, never part of a topic's name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,15 +43,15 @@ EVERY_NODE: Final = Topic("node", "", "*")
 
 
 def node_topic(node: str) -> Topic:
-    """What is for one node only."""
+    """The topic of one node."""
     return Topic("node", "", node)
 
 
 @attrs.frozen(slots=True)
 class Here:
-    """`node` is alive, and `ready` where clients may be sent there; `plan` is a digest of what it serves.
+    """`node` is alive, and `ready` if clients may be sent there; `plan` is a digest of what it serves.
 
-    A `greeting` wants to be answered with a `here`.
+    A `greeting` asks for a `here` in return.
     """
 
     node: str
@@ -69,7 +69,7 @@ class Bye:
 
 @attrs.frozen(slots=True)
 class Ask:
-    """`node` asks everybody; `number` tells its questions apart."""
+    """`node` asks all others; `number` tells its questions apart."""
 
     node: str
     number: int
@@ -79,7 +79,7 @@ class Ask:
 
 @attrs.frozen(slots=True)
 class Answer:
-    """A part of what `node` answers to question `number`."""
+    """A part of `node`'s answer to question `number`."""
 
     node: str
     number: int
@@ -116,7 +116,7 @@ _WHO: dict[str, Json] = {"user": _MAYBE_NAME, "connection": _MAYBE_NAME}
 _ROOMS: Json = {"type": "array", "items": {"type": "string"}, "maxItems": 1_000}
 _REASON: Json = {"type": "string", "maxLength": 512}
 
-# For each verb the form of its arguments, and that of one row of an answer.
+# For each verb, the form of its arguments and of one row of an answer.
 _VERBS: Final[Mapping[str, tuple[Json, Json]]] = {
     "ping": (_object(), {"const": True}),
     "connections": (
@@ -208,7 +208,7 @@ def pack(message: Message) -> bytes:
     """The message as JSON.
 
     Raises:
-        TypeError: a name in it is not text that JSON can hold.
+        TypeError: a name in it cannot be expressed in JSON.
     """
     kind = type(message).__name__.lower()
     return orjson.dumps({"v": VERSION, "kind": kind, **attrs.asdict(message, recurse=False)})
@@ -260,7 +260,7 @@ def pack_samples(samples: Iterable[Sample]) -> list[Json]:
 
 
 def unpack_samples(rows: Iterable[Any]) -> Iterator[Sample]:
-    """The samples again; those that do not fit the table of metrics (another release's) are left out."""
+    """The samples from such rows, without those that the table of metrics does not have (another release's)."""
     for name, value, labels in rows:
         metric = METRICS[name]
         if len(labels) != len(metric.labels):
