@@ -274,10 +274,13 @@ async def history(
     limit = min(limit, plan.history.size)
     keep = hub.kept(topic, plan.history) or plan.history
     page = await resolved(hub.broker.before(topic, before, limit, keep))
-    payloads = [with_position(kept.payload, kept.position) for kept in page.frames]
+    payloads: list[bytes] = []
     size = 0
-    for number, payload in enumerate(reversed(payloads)):
+    for kept in reversed(page.frames):
+        # Each is copied here: no more of them than are sent.
+        payload = with_position(kept.payload, kept.position)
         size += len(payload)
-        if number and size > most:
-            return HistoryPage(payloads[-number:], more=True)
-    return HistoryPage(payloads, page.more)
+        if payloads and size > most:
+            return HistoryPage(payloads[::-1], more=True)
+        payloads.append(payload)
+    return HistoryPage(payloads[::-1], page.more)

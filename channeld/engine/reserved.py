@@ -56,6 +56,7 @@ async def _authenticate(session: Session, frame: Frame, id: str | int | None) ->
     if not session.channel.auth:
         raise Forbidden("This channel takes no token")
     await renew(session, frame["token"], id)
+    await rooms.rest_after(session, len(frame["token"]))
 
 
 async def _subscribe(session: Session, frame: Frame, id: str | int | None) -> None:
@@ -114,7 +115,9 @@ async def _presence(session: Session, frame: Frame, id: str | int | None) -> Non
     if frame.get("only") == "count":
         session.answer(await presence.count(topic), id)
     else:
-        session.give(with_id(await presence.state(topic), id))
+        state = await presence.state(topic)
+        session.give(with_id(state, id))
+        await rooms.rest_after(session, len(state))
     return None
 
 
@@ -172,9 +175,9 @@ async def _history(session: Session, frame: Frame, id: str | int | None) -> None
     most = channel.limits.outbox // 2
     page = await publishing.history(session.engine.hub, channel, room, limit, before, most)
     frames = [orjson.Fragment(payload) for payload in page.payloads]
-    return session.answer(
-        {"type": "history", "room": room, "frames": frames, "more": page.more}, id
-    )
+    session.answer({"type": "history", "room": room, "frames": frames, "more": page.more}, id)
+    await rooms.rest_after(session, sum(map(len, page.payloads)))
+    return None
 
 
 VERBS = {

@@ -16,13 +16,26 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name, room_name
 
-__all__ = ["enter", "join", "leave", "leave_most", "put", "share_turn", "update", "wanted"]
+__all__ = [
+    "enter",
+    "join",
+    "leave",
+    "leave_most",
+    "put",
+    "rest_after",
+    "share_turn",
+    "update",
+    "wanted",
+]
 
 AT_ONCE: Final = 100
 """Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
 
 FRAMES_AT_ONCE: Final = 500
 """Frames of a history that are sent in one turn: they take about a millisecond."""
+
+LARGE: Final = 8 * 1024
+"""Bytes of a token or an answer that take 0.1 ms and more to verify, or to put together and send."""
 
 
 def wanted(session: Session) -> list[str] | None:
@@ -163,12 +176,21 @@ def _info(session: Session, plan: PresencePlan) -> Info:
 
 async def _show_state(session: Session, topic: Topic) -> None:
     await resolved(session.peer.ready())
-    session.peer.send(await session.engine.hub.presence.state(topic))
+    state = await session.engine.hub.presence.state(topic)
+    session.peer.send(state)
+    await rest_after(session, len(state))
 
 
 async def share_turn(session: Session, done: int, at_once: int = AT_ONCE) -> None:
     """Give others a turn once this connection has `done` as many things (joins, say) as one turn allows."""
     if done and not done % at_once:
+        await yield_to_task()
+        await session.engine.runtime.give_way()
+
+
+async def rest_after(session: Session, size: int) -> None:
+    """Let others have a turn after a large token or answer, of `size` bytes, however many more are asked for."""
+    if size > LARGE:
         await yield_to_task()
         await session.engine.runtime.give_way()
 

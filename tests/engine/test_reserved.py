@@ -5,6 +5,7 @@ import pytest
 from channeld.broker.broker import BrokerUnavailable
 from channeld.testing import NotReceived
 from tests.engine.conftest import ROOM, Serve, joined
+from tests.engine.test_renewal import renew
 
 LOBBY = """
   lobby:
@@ -148,6 +149,37 @@ async def test_history_gives_the_latest_then_earlier_ones(serve: Serve) -> None:
         await ann.send({"type": "history", "room": "a", "before": before})
         page = await ann.receive("history")
         assert ([f["n"] for f in page["frames"]], page["more"]) == ([2], False)
+
+
+async def test_after_a_large_answer_or_token_others_have_a_turn(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(ROOM) as app:
+        ann = await joined(app, "ann")
+        turns: list[str] = []
+
+        async def give_way() -> None:
+            turns.append(asked)
+
+        monkeypatch.setattr(app.runtime, "give_way", give_way)
+        asked = "few"
+        await ann.send({"type": "history", "room": "a"})
+        await ann.send({"type": "presence", "room": "a"})
+        await renew(app, ann, "ann")
+        for n in range(3):
+            await ann.send({"type": "say", "n": n, "text": "x" * 4000})
+        asked = "history"
+        await ann.send({"type": "history", "room": "a"})
+        await ann.received()
+        asked = "presence"
+        bob = await app.connect("/rooms/a", user="bob", claims={"name": "x" * 9000})
+        await bob.received()
+        asked = "ask"
+        await bob.send({"type": "presence", "room": "a"})
+        await bob.received()
+        asked = "token"
+        await renew(app, ann, "ann", more="x" * 9000)
+        assert turns == ["history", "presence", "ask", "token"]
 
 
 async def test_message_that_is_not_kept_is_delivered_without_position(serve: Serve) -> None:
