@@ -6,6 +6,7 @@ it is logged with a `ref`, the backend and the field, and nothing of it is done.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -21,7 +22,7 @@ from channeld.engine.publishing import FrameRefused
 from channeld.engine.session import Session
 from channeld.hooks import Reject, Request, User
 from channeld.plan.plan import Hook, RemoteHook
-from channeld.protocol.frames import Frame, encode
+from channeld.protocol.frames import Frame, encode, integers_fit
 from channeld.telemetry import log
 
 __all__ = ["ask_about_request", "ask_about_session"]
@@ -37,6 +38,11 @@ _ANSWERS: Final[Mapping[str, frozenset[str]]] = {
 }
 _ACCEPTING: Final = frozenset({"message", "subscribe"})
 _TOLD: Final = frozenset({"close", "unsubscribe"})
+_USER: Final = frozenset({"id", "claims", "expires"})
+_MOST_LOGGED: Final = 300
+"""Characters of a reason: an answer may hold a megabyte, and names its own keys."""
+_AT_ONCE: Final = 50
+"""Publications that are made before others have a turn."""
 
 
 class _BadAnswer(Exception):
@@ -94,14 +100,7 @@ async def ask_about_session(
             return None, False, _nothing
         raise failed from error
 
-    async def publish() -> None:
-        for index, one in enumerate(publications):
-            try:
-                await _publish(context, one)
-            except (FrameRefused, BrokerUnavailable, TypeError) as error:
-                engine.backends.note_bad(hook.name, f"`publish[{index}]`: {error}")
-                _failed(engine, hook, remote, f"`publish[{index}]`: {error}", session)
-
+    publish = partial(_publish_all, session, context, hook, remote, publications)
     return changed, context.replied, publish
 
 
@@ -131,6 +130,24 @@ async def ask_about_request(
 
 async def _nothing() -> None:
     return None
+
+
+async def _publish_all(
+    session: Session,
+    context: AsyncContext,
+    hook: Hook,
+    remote: RemoteHook,
+    listed: Sequence[_Published],
+) -> None:
+    engine = session.engine
+    for index, one in enumerate(listed):
+        if index and not index % _AT_ONCE:
+            await engine.runtime.give_way()
+        try:
+            await _publish(context, one)
+        except (FrameRefused, BrokerUnavailable, TypeError) as error:
+            engine.backends.note_bad(hook.name, f"`publish[{index}]`: {error}")
+            _failed(engine, hook, remote, f"`publish[{index}]`: {error}", session)
 
 
 def _is_accepted(remote: RemoteHook) -> bool:
@@ -209,6 +226,8 @@ def _read(answer: BackendAnswer, remote: RemoteHook) -> Frame:
         raise _BadAnswer(f"the answer is not JSON: {error}") from error
     if not isinstance(said, dict):
         raise _BadAnswer("the answer is not an object")
+    if not integers_fit(answer.body):
+        raise _BadAnswer("the answer has an integer that does not fit into 64 bits")
     unknown = said.keys() - _ANSWERS[remote.kind]
     if unknown:
         raise _BadAnswer(f"`{min(unknown)}` does not answer hooks of the kind `{remote.kind}`")
@@ -238,6 +257,7 @@ def _rejected(fields: Mapping[str, Any]) -> Reject:
 
 
 def _user(fields: Mapping[str, Any]) -> User:
+    _refuse_others(fields, _USER, "user")
     id, claims, expires = fields.get("id"), fields.get("claims"), fields.get("expires")
     if not isinstance(id, str) or not 1 <= len(id) <= 128:
         raise _BadAnswer("`user.id` is not a string of 1 to 128 characters")
@@ -277,7 +297,17 @@ def _publication(one: object, where: str) -> _Published:
     name = None if to == "global" else one.get(to)
     if to != "global" and not isinstance(name, str):
         raise _BadAnswer(f"`{where}.{to}` is not a string")
+    if to == "user" and not 1 <= len(str(name)) <= 128:
+        raise _BadAnswer(f"`{where}.user` is not a string of 1 to 128 characters")
+    _refuse_others(one, {"to", "event", "channel", to}, where)
     return _Published(to, event, name, channel)
+
+
+def _refuse_others(fields: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    """A key that means nothing there is a misspelt one, or one of another place."""
+    for key, value in fields.items():
+        if key not in known and value is not None:
+            raise _BadAnswer(f"`{where}.{key}` means nothing here")
 
 
 def _message(said: Frame, problem_of: Callable[[object], str | None] | None) -> Frame | None:
@@ -310,5 +340,6 @@ def _failed(
 ) -> HookFailed:
     ref = engine.runtime.random_id()
     where = {"connection": session.connection_id} if session is not None else {}
+    reason = reason if len(reason) <= _MOST_LOGGED else f"{reason[:_MOST_LOGGED]}…"
     log("hook_failed", hook=hook.name, ref=ref, backend=remote.name, reason=reason, **where)
     return HookFailed(ref)

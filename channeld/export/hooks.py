@@ -28,6 +28,7 @@ _USER: Final[Schema] = {
 }
 _PUBLICATION: Final[Schema] = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["to", "event"],
     "properties": {
         "to": {"enum": ["room", "user", "global"]},
@@ -206,6 +207,7 @@ def _answer(contract: Contract, use: _RemoteUse) -> Schema:
     if use.kind == "authenticate":
         user: Schema = {
             "type": "object",
+            "additionalProperties": False,
             "required": ["id"],
             "properties": {
                 "id": {"type": "string"}, "claims": _ANY, "expires": {"type": "number"},

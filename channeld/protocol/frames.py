@@ -24,6 +24,7 @@ __all__ = [
     "decode",
     "encode",
     "id_of",
+    "integers_fit",
     "is_finite",
     "with_id",
 ]
@@ -100,7 +101,7 @@ def _reason_against(text: bytes, depth: int) -> str | None:
     # Both checks need a look at the value only for texts that could fail them.
     if text.count(b"{") + text.count(b"[") > depth and _depth(text) > depth:
         return f"Nested deeper than {depth}"
-    if _NINETEEN in text.translate(_AS_ZEROS) and not _integers_fit(text):
+    if not integers_fit(text):
         return "An integer is out of range (64 bits)"
     return None
 
@@ -138,9 +139,10 @@ def _depth(text: bytes) -> int:
     return max(itertools.accumulate(memoryview(steps).cast("b")), default=0)
 
 
-def _integers_fit(text: bytes) -> bool:
-    # orjson turns a larger integer into a float without a word, so the rare numbers that may be are read again.
-    return all(
+def integers_fit(text: bytes) -> bool:
+    """Whether every integer in a JSON text fits into 64 bits."""
+    # orjson turns a larger one into a float without a word, so the rare numbers that may be are read again.
+    return _NINETEEN not in text.translate(_AS_ZEROS) or all(
         len(digits) <= 20 and LOWEST <= int(digits) <= HIGHEST
         for digits in _LONG_NUMBER.findall(_STRINGS.sub(b"", text))
     )

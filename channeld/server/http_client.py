@@ -209,11 +209,10 @@ class HttpConnection:
                 http.receive_data(bytes(await self._stream.receive_some(READ)))
             elif isinstance(event, h11.Response):
                 status = event.status_code
-                encoding = (
-                    dict(event.headers).get(b"content-encoding", b"identity").decode("latin-1")
-                )
-                if encoding.lower() != "identity":
-                    return AnswerRead(status, None, f"has the encoding {encoding}")
+                for name, value in event.headers:
+                    if name == b"content-encoding" and value.lower() != b"identity":
+                        problem = f"has the encoding {value.decode('latin-1')}"
+                        return AnswerRead(status, None, problem)
             elif isinstance(event, h11.Data):
                 size += len(event.data)
                 if size > most:

@@ -168,11 +168,30 @@ MANY = b'{"publish": [' + b'{"to":"room","room":"a","event":{"type":"x"}},' * 10
         (said(b'{"publish": [{"to": "all", "event": {"type": "x"}}]}'), "`publish[0].to`"),
         (said(b'{"publish": [{"to": "user", "event": {"type": "x"}}]}'), "`publish[0].user`"),
         (said(b'{"publish": [{"to": "global", "event": []}]}'), "`publish[0].event`"),
+        (
+            said(b'{"publish": [{"to": "user", "user": "", "event": {"type": "x"}}]}'),
+            "`publish[0].user`",
+        ),
+        (
+            said(b'{"publish": [{"to": "global", "room": "a", "event": {"type": "x"}}]}'),
+            "`publish[0].room`",
+        ),
+        (
+            said(b'{"publish": [{"to": "global", "chanel": "a", "event": {"type": "x"}}]}'),
+            "`publish[0].chanel`",
+        ),
+        (said(b'{"reply": {"n": 18446744073709551616}}'), "64 bits"),
+        (said(b'{"message": {"text": "", "n": [-9223372036854775809]}}'), "64 bits"),
+        (said(b'{"%b": 1}' % (b"x" * 100_000)), "`xxx"),
         # encoding
         (said(b"\xff\xfe{\x00}\x00"), "not JSON"),
         (said(b'{"reply": {"a": "\xe9"}}'), "not JSON"),
         (said(b'{"reply": {"a": "\\ud800"}}'), "not JSON"),
         (said(b"\x1f\x8b", fields=b"content-encoding: gzip\r\n"), "the encoding gzip"),
+        (
+            said(b"{}", fields=b"content-encoding: br\r\ncontent-encoding: identity\r\n"),
+            "the encoding br",
+        ),
         # size, and what is not an answer
         (said(b'"' + b"x" * 1024 * 1024 + b'"'), "larger than 1048576 bytes"),
         (OK + b"transfer-encoding: chunked\r\n\r\nzz\r\n", "cannot be read"),
@@ -190,6 +209,7 @@ async def test_a_wrong_answer_is_that_message_s_failure_alone(
         (line,) = [one for one in lines() if one["event"] == "hook_failed"]
         assert (line["ref"], line["backend"]) == (error["ref"], "app")
         assert reason in line["reason"]
+        assert len(line["reason"]) < 400
         # Nothing of it was done, the connection lives, and the backend is asked again.
         assert await echoed(ann) == {"type": "say", "text": "hi"}
         assert backend.requests == 2
