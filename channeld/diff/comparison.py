@@ -23,14 +23,6 @@ OBJECT: Final = implied({"type": "object"}, "object")
 """A frame, without its type and id, and claims are objects whatever their schema says."""
 
 
-def _always(_: Fact) -> bool:
-    return True
-
-
-def _itself(value: Json) -> Json:
-    return value
-
-
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Use:
     """What a schema is for. `pointer` is where it is named in the new configuration, `old` in the old one.
@@ -47,8 +39,8 @@ class Use:
     affects: str
     receivers: str = ""
     frame_type: str = ""
-    show: Callable[[Json], Json] = _itself
-    passes: Callable[[Fact], bool] = _always
+    show: Callable[[Json], Json] = lambda value: value
+    passes: Callable[[Fact], bool] = lambda fact: True
     codes: tuple[str, str] | None = None
     about: str = ""
 
@@ -86,10 +78,8 @@ class Comparison:
         """Something at a pointer of the old configuration is gone; it is shown at what held it (`near`, in the new one)."""
         place = self.new.place(near or pointer, key=True)
         there = Related(place=self.old.place(pointer, key=True), message="stood here")
-        known = Change(
-            code=code, level=level, message=message, place=place, path=pointer, related=(there,)
-        )
-        return attrs.evolve(known, **more)  # type: ignore[arg-type]  # fields of Change, by name
+        known = Change(code=code, level=level, message=message, place=place, path=pointer)
+        return attrs.evolve(known, related=(there,), **more)  # type: ignore[arg-type]  # fields of Change, by name
 
     def option(self, found: Difference, pointers: tuple[str, str], who: str) -> Change:
         """A change of an option that stands at `pointers`, in the new file and in the old one; `who` sends."""
@@ -100,9 +90,8 @@ class Comparison:
         else:
             change = self.change(found.code, level, found.words, pointer)
         affects = (who,) if found.is_of_senders else ()
-        return attrs.evolve(
-            change, label=found.label, affects=affects, security=found.is_of_security
-        )
+        security = found.is_of_security
+        return attrs.evolve(change, label=found.label, affects=affects, security=security)
 
     def node(self, pointer: str, *parts: Part, old: bool = False) -> Node | None:
         """The schema at a pointer together with others; None where it can't be had."""
@@ -148,7 +137,9 @@ class Comparison:
         gained, shown = _proof(use, fact, levels, level) if may_prove else (False, None)
         if shown is not None and level is Level.DANGEROUS and _is_proof(fact, gained):
             level = Level.BREAKING
-        code, security = self._code(use, fact, level)
+        code = fact.code
+        if use.codes is not None:
+            code = use.codes[level is Level.SAFE and not fact.may_lose()]
         place, path, related = self._places(use, fact)
         message = fact.message.replace("the frame", f"the {use.about or 'frame'}")
         return Change(
@@ -158,8 +149,8 @@ class Comparison:
             place=place,
             path=path,
             label=fact.label,
-            note=_joined(fact.note, _passed_on(use, levels)),
-            security=security,
+            note="; ".join(filter(None, (fact.note, _passed_on(use, levels)))),
+            security=code == "D404" and use.codes is not None,
             related=related,
             uses=(use.pointer.removesuffix("/schema"),),
             affects=_affected(use, levels),
@@ -177,17 +168,12 @@ class Comparison:
             levels[True] = level_of(fact, use.direction)
         return levels
 
-    def _code(self, use: Use, fact: Fact, level: Level) -> tuple[str, bool]:
-        if use.codes is None:
-            return fact.code, False
-        narrower, wider = use.codes
-        code = wider if level is Level.SAFE and not fact.may_lose() else narrower
-        return code, code == "D404"
-
     def _places(self, use: Use, fact: Fact) -> tuple[Place, str, tuple[Related, ...]]:
         place = self._place(self.new, fact.new) or self.new.place(use.pointer)
         before = self._place(self.old, fact.old)
-        gone = before is not None and not _stands(fact)
+        # What stands in the new file needs no look at the old one.
+        stands = fact.new is not None and bool(fact.new.keyword) and fact.code != "D303"
+        gone = before is not None and not stands
         related = (Related(place=before, message="stood here"),) if before and gone else ()
         pointer = self._pointer(fact.old if gone else fact.new)
         return place, pointer or use.pointer, related
@@ -234,11 +220,6 @@ def _spot(spot: Spot | None) -> object:
     return (spot.part.key, spot.keyword) if spot is not None else None
 
 
-def _stands(fact: Fact) -> bool:
-    """Whether what the difference is about stands in the new file, so that the old place need not be shown."""
-    return fact.new is not None and (bool(fact.new.keyword) and fact.code != "D303")
-
-
 def _affected(use: Use, levels: Mapping[bool, Level]) -> tuple[str, ...]:
     sent, received = levels.get(False), levels.get(True)
     if use.direction is not Direction.PASSED_ON or received in (None, Level.SAFE):
@@ -265,7 +246,3 @@ def _witness(use: Use, shown: Shown | None, gained: bool) -> Witness | None:
     title = "possible now" if gained else "accepted before"
     outcome = f"not before: {reason}" if gained else f"refused now: {reason}"
     return Witness(title=title, value=value, outcome=outcome)
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)

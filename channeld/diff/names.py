@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from channeld.config.model import Channel, Message, Presence, Rooms, Route, Subscribe
+from channeld.config.model import Channel, Message
 from channeld.plan.path_syntax import parse_path
-from channeld.protocol.frames import Json
 
 __all__ = ["with_params_of"]
+
+_T = TypeVar("_T")
+_PARAM: Final = re.compile(r"\{params\.([^\s.{}?]+)")
 
 
 def with_params_of(old: Channel, new: Channel) -> Channel:
@@ -21,75 +24,40 @@ def with_params_of(old: Channel, new: Channel) -> Channel:
     if set(names.values()) & set(names):
         # They changed places; what that means is not to be guessed.
         return old
-    return _Renaming(names).channel(old)
 
-
-@attrs.frozen
-class _Renaming:
-    names: Mapping[str, str]
-
-    def channel(self, it: Channel) -> Channel:
-        """A channel with all of its templates renamed."""
+    def told(message: Message) -> Message:
         return attrs.evolve(
-            it,
-            require=self.require(it.require),
-            rooms=Rooms(
-                join=self.texts(it.rooms.join), subscribe=self.subscribe(it.rooms.subscribe)
-            ),
-            presence=self.presence(it.presence),
-            messages={name: self.message(message) for name, message in it.messages.items()},
+            message,
+            route=_renamed(message.route, names),
+            emit=_renamed(message.emit, names),
+            stamp=_renamed(message.stamp, names),
+            require=_renamed(message.require, names),
+            key=_renamed(message.key, names),
         )
 
-    def message(self, it: Message) -> Message:
-        """A message with its routes, its delivered frame and its `require` renamed."""
-        return attrs.evolve(
-            it,
-            route=tuple(map(self.route, it.route)),
-            emit=self.fields(it.emit),
-            stamp=self.fields(it.stamp),
-            require=self.require(it.require),
-        )
+    presence = old.presence
+    if presence is not None:
+        presence = attrs.evolve(presence, info=_renamed(presence.info, names))
+    return attrs.evolve(
+        old,
+        require=_renamed(old.require, names),
+        rooms=_renamed(old.rooms, names),
+        presence=presence,
+        messages={name: told(message) for name, message in old.messages.items()},
+    )
 
-    def route(self, it: Route) -> Route:
-        """A target with its room and user renamed."""
-        room = self.text(it.room) if it.room is not None else None
-        user = self.text(it.user) if it.user is not None else None
-        return attrs.evolve(it, room=room, user=user)
 
-    def subscribe(self, it: Subscribe | None) -> Subscribe | None:
-        """What may be subscribed to, renamed."""
-        return attrs.evolve(it, allow=self.texts(it.allow)) if it is not None else None
-
-    def presence(self, it: Presence | None) -> Presence | None:
-        """What is told of users, renamed."""
-        if it is None:
-            return None
-        return attrs.evolve(it, info={key: self.value(value) for key, value in it.info.items()})
-
-    def fields(self, it: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
-        """Fields with templates."""
-        return {key: self.value(value) for key, value in it.items()} if it is not None else None
-
-    def require(self, it: tuple[Mapping[str, Json], ...]) -> tuple[Mapping[str, Json], ...]:
-        """Alternatives whose keys are templates as well."""
-        return tuple({self.text(key): self.value(v) for key, v in one.items()} for one in it)
-
-    def texts(self, it: tuple[str, ...]) -> tuple[str, ...]:
-        """Several templates."""
-        return tuple(map(self.text, it))
-
-    def value(self, it: Json) -> Json:
-        """Any template."""
-        if isinstance(it, str):
-            return self.text(it)
-        if isinstance(it, list):
-            return [self.value(each) for each in it]
-        if isinstance(it, dict):
-            return {key: self.value(each) for key, each in it.items()}
-        return it
-
-    def text(self, it: str) -> str:
-        """One template."""
-        return re.sub(
-            r"\{params\.([^\s.{}?]+)", lambda m: f"{{params.{self.names.get(m[1], m[1])}", it
-        )
+def _renamed(it: _T, names: Mapping[str, str]) -> _T:
+    """A value of the model with every template in it renamed, keys of mappings as well."""
+    found: Any = it
+    match it:
+        case str():
+            found = _PARAM.sub(lambda m: f"{{params.{names.get(m[1], m[1])}", it)
+        case tuple() | list():
+            found = type(it)(_renamed(each, names) for each in it)
+        case dict():
+            found = {_renamed(key, names): _renamed(each, names) for key, each in it.items()}
+        case _ if attrs.has(type(it)):
+            fields = attrs.asdict(it, recurse=False)  # type: ignore[arg-type]
+            found = attrs.evolve(it, **_renamed(fields, names))  # type: ignore[misc]
+    return found  # type: ignore[no-any-return]

@@ -54,12 +54,8 @@ def _right_object(change: RightChange) -> dict[str, object]:
     def shown(right: Right | None) -> dict[str, object] | None:
         if right is None:
             return None
-        return {
-            "who": right.who,
-            "requires": list(right.requires),
-            "effect": list(right.effect),
-            "hooks": list(right.hooks),
-        }
+        names = ("who", "requires", "effect", "hooks")
+        return {name: getattr(right, name) for name in names}
 
     return {
         "channel": change.channel,
@@ -86,12 +82,8 @@ def _object(change: Change) -> dict[str, object]:
         "old_place": place_fields(before) if before is not None else None,
         "uses": list(change.uses),
         "affects": list(change.affects),
-        "witness": None
-        if witness is None
-        else {"title": witness.title, "value": witness.value, "outcome": witness.outcome},
-        "accepted": None
-        if accepted is None
-        else {"reason": accepted.reason, "until": accepted.until},
+        "witness": None if witness is None else attrs.asdict(witness, recurse=False),
+        "accepted": None if accepted is None else attrs.asdict(accepted, recurse=False),
     }
 
 

@@ -7,6 +7,8 @@ from channeld.diff.comparison import Comparison
 
 __all__ = ["tls", "trusted_proxies"]
 
+_B, _D = Level.BREAKING, Level.DANGEROUS
+
 
 def tls(comparison: Comparison) -> Iterator[Change]:
     """`server.tls`: the scheme of the URLs that clients have."""
@@ -14,35 +16,26 @@ def tls(comparison: Comparison) -> Iterator[Change]:
     if was is None and now is not None:
         message = "the server speaks TLS now"
         label = "clients that connect to `ws://` are not understood"
-        yield comparison.change(
-            "D408", Level.BREAKING, message, "/server/tls", key=True, label=label
-        )
+        yield comparison.change("D408", _B, message, "/server/tls", key=True, label=label)
     elif was is not None and now is None:
         message = "the server no longer speaks TLS"
         label = "clients that connect to `wss://` fail, unless a proxy adds TLS"
-        yield comparison.gone(
-            "D408", Level.BREAKING, message, "/server/tls", near="/server", label=label
-        )
+        yield comparison.gone("D408", _B, message, "/server/tls", near="/server", label=label)
 
 
 def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
     """`server.trusted_proxies`: which address a client has, for limits, and whether its page is of the same origin."""
-    was, now = (
-        frozenset(side.config.server.trusted_proxies) for side in (comparison.old, comparison.new)
-    )
+    sides = comparison.old, comparison.new
+    was, now = (frozenset(side.config.server.trusted_proxies) for side in sides)
     pointer = "/server/trusted_proxies"
     if was - now:
         message = f"{_listed(was - now)} is no longer trusted as a proxy"
         label = "clients behind it count as one address, and as plain http"
-        yield comparison.gone(
-            "D414", Level.DANGEROUS, message, pointer, near="/server", label=label
-        )
+        yield comparison.gone("D414", _D, message, pointer, near="/server", label=label)
     if now - was:
         message = f"{_listed(now - was)} is trusted as a proxy now"
         label = "its word decides which address a client has"
-        yield comparison.change(
-            "D414", Level.DANGEROUS, message, pointer, label=label, security=True
-        )
+        yield comparison.change("D414", _D, message, pointer, label=label, security=True)
 
 
 def _listed(networks: frozenset[str]) -> str:

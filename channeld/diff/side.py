@@ -1,8 +1,7 @@
 """One of the two configurations that are compared: what it says, where, and its schemas."""
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 import attrs
 
@@ -70,9 +69,6 @@ class Side:
         return not any(p == pointer or p.startswith(f"{pointer}/") for p in self.sources.unset)
 
 
-Read: TypeAlias = Callable[[str], bytes]
-
-
 def load_side(
     file: str,
     files: FileSystem,
@@ -92,7 +88,6 @@ def load_side(
     """
     loaded = load(file, environ=environ, read=files.read, list_files=files.list_files)
     sources = loaded.sources
-    assert sources is not None  # noqa: S101 - there always are some
     report = Report()
     report.extend(loaded.report)
     if loaded.config is None:
