@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from channeld.auth.authenticator import AuthChange
+import attrs
+
 from channeld.auth.types import authenticator
 from channeld.config.model import Auth, Channel
 from channeld.diff.change import Change, Level
@@ -107,20 +108,11 @@ def _authenticator(comparison: Comparison, name: str, was: Auth, now: Auth) -> I
         place = at(pointer, difference.key)
         # Of a value that an unset variable hides, nothing is known.
         if comparison.old.is_known(place) and comparison.new.is_known(place):
-            yield _changed(comparison, difference, place)
+            say = comparison.gone if difference.gone else comparison.change
+            change = say(difference.code, Level(difference.level), difference.message, place)
+            label, security = difference.label, difference.security
+            yield attrs.evolve(change, label=label, security=security)
     yield from _claims(comparison, name, was, now)
-
-
-def _changed(comparison: Comparison, difference: AuthChange, pointer: str) -> Change:
-    say = comparison.gone if difference.gone else comparison.change
-    return say(
-        difference.code,
-        Level(difference.level),
-        difference.message,
-        pointer,
-        label=difference.label,
-        security=difference.security,
-    )
 
 
 def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator[Change]:
@@ -128,8 +120,10 @@ def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator
     if was.claims is None and now.claims is None:
         return
     nothing = implied(True, "anything")
-    old = comparison.node(pointer, OBJECT, old=True) if was.claims is not None else None
-    new = comparison.node(pointer, OBJECT) if now.claims is not None else None
+    nodes = [
+        comparison.node(pointer, OBJECT, old=old) or comparison.implied(nothing, OBJECT, old=old)
+        for old in (True, False)
+    ]
     use = Use(
         pointer=pointer,
         old=pointer,
@@ -138,26 +132,19 @@ def _claims(comparison: Comparison, name: str, was: Auth, now: Auth) -> Iterator
         about=f"claims of `{name}`",
         codes=("D403", "D404"),
     )
-    yield from comparison.differences(
-        use,
-        old or comparison.implied(nothing, OBJECT, old=True),
-        new or comparison.implied(nothing, OBJECT),
-    )
+    yield from comparison.differences(use, *nodes)
 
 
 def origins(comparison: Comparison) -> Iterator[Change]:
     """`server.allowed_origins`."""
-    was, now = (
-        comparison.old.config.server.allowed_origins,
-        comparison.new.config.server.allowed_origins,
-    )
+    sides = comparison.old, comparison.new
+    was, now = (side.config.server.allowed_origins for side in sides)
     pointer = "/server/allowed_origins"
     if was == now or not (comparison.old.is_known(pointer) and comparison.new.is_known(pointer)):
         return
     if now == "any":
-        yield comparison.change(
-            "D406", _S, "pages of any origin may connect now", pointer, security=True
-        )
+        message = "pages of any origin may connect now"
+        yield comparison.change("D406", _S, message, pointer, security=True)
         return
     if was == "any":
         yield comparison.change("D405", _B, "only pages of some origins may connect now", pointer)
@@ -228,9 +215,8 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
         yield comparison.change(code, level, message, at(pointer, "max"), label=label)
     if was.hook != now.hook:
         message = f"another hook decides about subscriptions of {who}"
-        yield comparison.change(
-            "D701", _D, message, at(pointer, "hook"), label="what it does is not analysed"
-        )
+        label = "what it does is not analysed"
+        yield comparison.change("D701", _D, message, at(pointer, "hook"), label=label)
 
 
 def _covers(pattern: str, room: str) -> bool:

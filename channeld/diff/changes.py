@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import attrs
+
 from channeld.config.model import Channel
 from channeld.diagnostics.diagnostic import Related
 from channeld.diff.access import authenticators, channel_access, origins
@@ -59,14 +61,11 @@ def _all(comparison: Comparison) -> Iterator[Change]:
 def _channel(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     pointer = at("/channels", new.name)
     if old.name != new.name:
-        there = Related(
-            place=comparison.old.place(at("/channels", old.name), key=True), message="stood here"
-        )
+        place = comparison.old.place(at("/channels", old.name), key=True)
         message = f"the channel `{old.name}` is called `{new.name}` now"
         note = "clients do not see the name, but publishers that use the control API do"
-        yield comparison.change(
-            "D108", Level.DANGEROUS, message, pointer, key=True, related=(there,), note=note
-        )
+        change = comparison.change("D108", Level.DANGEROUS, message, pointer, key=True, note=note)
+        yield attrs.evolve(change, related=(Related(place=place, message="stood here"),))
     yield from path_changes(comparison, old, new)
     yield from queries(comparison, old, new)
     old = with_params_of(old, new)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from channeld.config.model import Channel, History, Presence, Rate
+from channeld.config.model import Channel, History, Limits, Presence, Rate
 from channeld.config.scalars import format_duration, format_rate, format_size
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison, Use
@@ -13,18 +13,19 @@ from channeld.pointer import at
 
 __all__ = ["channel_limits", "histories", "presences", "rates", "server_limits", "server_operation"]
 
+_B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
-    "message_size": ("the largest message", Level.BREAKING),
-    "json_depth": ("how deep a message may nest", Level.BREAKING),
-    "rooms_per_connection": ("how many rooms a connection may be in", Level.BREAKING),
-    "connections_per_address": ("how many connections an address may have", Level.BREAKING),
-    "connections_per_user": ("how many connections a user may have", Level.BREAKING),
-    "messages": ("how many messages a connection may send", Level.BREAKING),
-    "connections": ("how many connections the server takes", Level.DANGEROUS),
-    "outbox": ("how much may wait for a slow client", Level.DANGEROUS),
-    "errors": ("how many errors a connection may make", Level.DANGEROUS),
-    "auth_timeout": ("the time to authenticate", Level.DANGEROUS),
-    "handshake_timeout": ("the time for the handshake", Level.DANGEROUS),
+    "message_size": ("the largest message", _B),
+    "json_depth": ("how deep a message may nest", _B),
+    "rooms_per_connection": ("how many rooms a connection may be in", _B),
+    "connections_per_address": ("how many connections an address may have", _B),
+    "connections_per_user": ("how many connections a user may have", _B),
+    "messages": ("how many messages a connection may send", _B),
+    "connections": ("how many connections the server takes", _D),
+    "outbox": ("how much may wait for a slow client", _D),
+    "errors": ("how many errors a connection may make", _D),
+    "auth_timeout": ("the time to authenticate", _D),
+    "handshake_timeout": ("the time for the handshake", _D),
 }
 """Limit → what it is in words, and how bad it is when it gets lower. Clients do not notice hooks' own time limit."""
 
@@ -33,17 +34,14 @@ def server_limits(comparison: Comparison) -> Iterator[Change]:
     """`server.limits` and `server.ping`."""
     was, now = comparison.old.config.server, comparison.new.config.server
     for name in _WORDS:
-        if hasattr(was.limits, name):
-            pointer = at("/server/limits", name)
-            yield from _limit(comparison, name, (was.limits, now.limits), pointer, "")
+        pointer = at("/server/limits", name)
+        yield from _limit(comparison, name, (was.limits, now.limits), pointer, "")
     for name in ("interval", "timeout"):
         before, after = getattr(was.ping, name), getattr(now.ping, name)
         if after < before:
             words = f"`ping.{name}` is {format_duration(after)} now"
             label = f"{format_duration(before)} before"
-            yield comparison.change(
-                "D502", Level.DANGEROUS, words, at("/server/ping", name), label=label
-            )
+            yield comparison.change("D502", _D, words, at("/server/ping", name), label=label)
 
 
 def server_operation(comparison: Comparison) -> Iterator[Change]:
@@ -54,37 +52,27 @@ def server_operation(comparison: Comparison) -> Iterator[Change]:
         words = f"connections end after {format_duration(after.max)} now"
         label = "never before" if before is None else f"{format_duration(before.max)} before"
         pointer = "/server/connection_age/max"
-        yield comparison.change("D520", Level.DANGEROUS, words, pointer, label=label)
+        yield comparison.change("D520", _D, words, pointer, label=label)
     if was.health is not None and now.health != was.health:
         words = f"`{was.health}` is not answered as a health check any more"
-        yield comparison.change("D521", Level.DANGEROUS, words, "/server/health")
+        yield comparison.change("D521", _D, words, "/server/health")
 
 
 def channel_limits(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """A channel's `limits`, where it has its own on either side."""
     for name in _WORDS:
-        if not hasattr(new.limits, name):
-            continue
-        if getattr(old.limits, name) is None and getattr(new.limits, name) is None:
+        if getattr(old.limits, name, None) is None and getattr(new.limits, name, None) is None:
             continue
         pair = (
-            _resolved(comparison, old, name, old=True),
-            _resolved(comparison, new, name, old=False),
+            comparison.old.config.server.limits.under(old.limits),
+            comparison.new.config.server.limits.under(new.limits),
         )
         pointer = at("/channels", new.name, "limits", name)
         yield from _limit(comparison, name, pair, pointer, f" on `{new.name}`")
 
 
-def _resolved(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> object:
-    """The channel's limits with the server's where it has none of its own; what has the one of that name."""
-    if getattr(channel.limits, name) is not None:
-        return channel.limits
-    server = (comparison.old if old else comparison.new).config.server.limits
-    return server if hasattr(server, name) else channel.limits
-
-
 def _limit(
-    comparison: Comparison, name: str, pair: tuple[object, object], pointer: str, where: str
+    comparison: Comparison, name: str, pair: tuple[Limits, Limits], pointer: str, where: str
 ) -> Iterator[Change]:
     before, after = (getattr(each, name) for each in pair)
     if isinstance(before, Rate) or isinstance(after, Rate):
@@ -95,14 +83,9 @@ def _limit(
     words, level = _WORDS[name]
     lower = before is None or (after is not None and after < before)
     message = f"{words}{where} is {_number(name, after)} now"
+    code, level = ("D501", level) if lower else ("D507", _S)
     label = f"{_number(name, before)} before"
-    yield comparison.change(
-        "D501" if lower else "D507",
-        level if lower else Level.SAFE,
-        message,
-        pointer,
-        label=label,
-    )
+    yield comparison.change(code, level, message, pointer, label=label)
 
 
 def rates(
@@ -119,17 +102,9 @@ def rates(
     lower = new is not None and (
         old is None or new.limit * old.period < old.limit * new.period or new.burst < old.burst
     )
-    level = _WORDS[name][1] if name else Level.BREAKING
-    message = f"the rate of {what} is {_rate(new)} now"
-    if name == "errors":
-        message = f"the rate of errors is {_rate(new)} now"
-    yield comparison.change(
-        "D501" if lower else "D507",
-        level if lower else Level.SAFE,
-        message,
-        pointer,
-        label=f"{_rate(old)} before",
-    )
+    code, level = ("D501", _WORDS[name][1] if name else _B) if lower else ("D507", _S)
+    message = f"the rate of {'errors' if name == 'errors' else what} is {_rate(new)} now"
+    yield comparison.change(code, level, message, pointer, label=f"{_rate(old)} before")
 
 
 def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
@@ -139,10 +114,10 @@ def histories(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
     if was is not None and now is None:
         message = f"`{new.name}` keeps no history any more: clients recover nothing"
         gone = at("/channels", old.name, "history")
-        yield comparison.gone("D504", Level.BREAKING, message, gone, near=at("/channels", new.name))
+        yield comparison.gone("D504", _B, message, gone, near=at("/channels", new.name))
     elif was is None and now is not None:
         message = f"`{new.name}` keeps a history now: frames carry `room` and `pos`"
-        yield comparison.change("D508", Level.SAFE, message, pointer, key=True)
+        yield comparison.change("D508", _S, message, pointer, key=True)
     elif was is not None and now is not None:
         yield from _kept(comparison, was, now, pointer)
 
@@ -157,7 +132,7 @@ def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> I
     )
     for name, before, after, words, what in kept:
         if before != after:
-            code, level = ("D504", Level.BREAKING) if after < before else ("D508", Level.SAFE)
+            code, level = ("D504", _B) if after < before else ("D508", _S)
             message = f"{what} {words(after)} now"
             label = f"{words(before)} before"
             yield comparison.change(code, level, message, at(pointer, name), label=label)
@@ -165,7 +140,7 @@ def _kept(comparison: Comparison, was: History, now: History, pointer: str) -> I
         message = f"a client that joins gets {_replayed(now)} now"
         label = f"{_replayed(was)} before"
         place = at(pointer, "replay")
-        yield comparison.change("D513", Level.DANGEROUS, message, place, label=label)
+        yield comparison.change("D513", _D, message, place, label=label)
 
 
 def _replayed(history: History) -> str:
@@ -179,11 +154,11 @@ def presences(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Ch
     if was is not None and now is None:
         message = f"`{new.name}` has no presence any more"
         near = at("/channels", new.name)
-        yield comparison.gone("D505", Level.BREAKING, message, before, near=near)
+        yield comparison.gone("D505", _B, message, before, near=near)
     elif was is None and now is not None:
         message = f"`{new.name}` has presence now"
         label = "existing clients receive `presence` frames and may not expect them"
-        yield comparison.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
+        yield comparison.change("D509", _D, message, pointer, key=True, label=label)
     elif was is not None and now is not None:
         yield from _presence(comparison, was, now, pointer)
         infos = [{k: source(v) for k, v in each.info.items()} for each in (was, now)]
@@ -198,17 +173,17 @@ def _presence(
     if was.scope != now.scope:
         message = f"presence is told per {now.scope} now"
         label = f"per {was.scope} before"
-        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "scope"), label=label)
+        yield comparison.change("D505", _B, message, at(pointer, "scope"), label=label)
     if was.events and not now.events:
         message = "who comes and goes is not told any more"
-        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "events"))
+        yield comparison.change("D505", _B, message, at(pointer, "events"))
     if now.events and not was.events:
         message = "who comes and goes is told now"
-        yield comparison.change("D509", Level.DANGEROUS, message, at(pointer, "events"))
+        yield comparison.change("D509", _D, message, at(pointer, "events"))
     if bool(was.batch) != bool(now.batch) and was.events and now.events:
         form = "`changes` frames" if now.batch else "`join` and `leave` frames"
         message = f"who comes and goes is told in {form} now"
-        yield comparison.change("D505", Level.BREAKING, message, at(pointer, "batch"))
+        yield comparison.change("D505", _B, message, at(pointer, "batch"))
 
 
 def _states(
@@ -217,21 +192,20 @@ def _states(
     pointer, before = (at(one, "state") for one in pointers)
     if was.state is not None and now.state is None:
         message = "users cannot say their state any more"
-        yield comparison.gone("D505", Level.BREAKING, message, before, near=pointers[0])
+        yield comparison.gone("D505", _B, message, before, near=pointers[0])
     elif was.state is None and now.state is not None:
         message, label = "users can say their state now", "existing clients may not expect it"
-        yield comparison.change("D509", Level.DANGEROUS, message, pointer, key=True, label=label)
+        yield comparison.change("D509", _D, message, pointer, key=True, label=label)
     elif was.state is not None:
-        yield from comparison.schemas(
-            Use(
-                pointer=pointer,
-                old=before,
-                direction=Direction.PASSED_ON,
-                affects="clients that say their state",
-                receivers="clients that see it",
-                about="presence state",
-            )
+        use = Use(
+            pointer=pointer,
+            old=before,
+            direction=Direction.PASSED_ON,
+            affects="clients that say their state",
+            receivers="clients that see it",
+            about="presence state",
         )
+        yield from comparison.schemas(use)
         yield from rates(comparison, was.rate, now.rate, at(pointers[0], "rate"), "states")
 
 

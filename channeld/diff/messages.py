@@ -18,6 +18,8 @@ from channeld.pointer import at
 
 __all__ = ["types"]
 
+_B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
+
 
 def types(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Change]:
     """Everything about the types of a channel that both sides have."""
@@ -61,11 +63,11 @@ class _Pair:
         pointer = self.at("events")
         if olds is None and news is not None:
             message = f"only declared types are published to `{self.new.name}` now"
-            yield self.comparison.change("D205", Level.SAFE, message, pointer, key=True)
+            yield self.comparison.change("D205", _S, message, pointer, key=True)
         if olds is not None and news is None:
             message = f"types that are not declared may be published to `{self.new.name}` now"
             gone = self.before("events")
-            yield self.comparison.gone("D206", Level.DANGEROUS, message, gone, near=self.at())
+            yield self.comparison.gone("D206", _D, message, gone, near=self.at())
         for name in olds or {}:
             if news is not None and name not in news:
                 yield from self._event_gone(name)
@@ -98,81 +100,65 @@ class _Pair:
         return f"{text}\n{message.route}" if text else ""
 
     def _rename(self, name: str, now: str) -> Change:
-        return self.comparison.change(
-            "D203",
-            Level.BREAKING,
-            f"the message `{name}` is called `{now}` now",
-            self.at("messages", now),
-            key=True,
-            affects=(self._senders(name),),
-            related=(self._there(self.before("messages", name)),),
-        )
-
-    def _there(self, pointer: str) -> Related:
-        return Related(place=self.comparison.old.place(pointer, key=True), message="stood here")
+        place = self.comparison.old.place(self.before("messages", name), key=True)
+        words, pointer = f"the message `{name}` is called `{now}` now", self.at("messages", now)
+        change = self.comparison.change("D203", _B, words, pointer, key=True)
+        related = (Related(place=place, message="stood here"),)
+        return attrs.evolve(change, affects=(self._senders(name),), related=related)
 
     def _message_gone(self, name: str) -> Change:
         pointer, near = self.before("messages", name), self.at("messages")
         if name in (self.new.events or {}) and name not in (self.old.events or {}):
             message = f"`{name}` comes from the server only now"
-            return self.comparison.gone("D204", Level.BREAKING, message, pointer, near=near)
+            return self.comparison.gone("D204", _B, message, pointer, near=near)
         deprecated = self.old.messages[name].deprecated
         label = "it was marked as deprecated" if deprecated else ""
-        level = Level.BREAKING
+        level = _B
         if deprecated is not None and is_past(deprecated, dt.datetime.now(dt.UTC).date()):
             # Clients were told until when they may count on it.
-            level, label = Level.SAFE, f"its sunset was on {deprecated.sunset}"
+            level, label = _S, f"its sunset was on {deprecated.sunset}"
         message = f"the message `{name}` is gone"
-        who = self._senders(name)
-        return self.comparison.gone(
-            "D201", level, message, pointer, near=near, label=label, affects=(who,)
-        )
+        change = self.comparison.gone("D201", level, message, pointer, near=near, label=label)
+        return attrs.evolve(change, affects=(self._senders(name),))
 
     def _message_come(self, name: str) -> Change:
         message = self.new.messages[name]
         type_ = self._delivered(self.new, name, old=False).type
-        level, label = Level.SAFE, ""
+        level, label = _S, ""
         if name in (self.old.events or {}) and name not in (self.new.events or {}):
             words = f"`{name}` is sent by clients now, no longer by the server"
             pointer = self.at("messages", name)
-            return self.comparison.change("D204", Level.BREAKING, words, pointer, key=True)
+            return self.comparison.change("D204", _B, words, pointer, key=True)
         if is_routed(message) and type_ not in self._received(self.old, old=True):
-            level = Level.DANGEROUS
+            level = _D
             label = f"existing clients also receive `{type_}`, and may not expect it"
-        words = f"the message `{name}` is new"
-        return self.comparison.change(
-            "D202", level, words, self.at("messages", name), key=True, label=label
-        )
+        words, pointer = f"the message `{name}` is new", self.at("messages", name)
+        return self.comparison.change("D202", level, words, pointer, key=True, label=label)
 
     def _event_gone(self, name: str) -> Iterator[Change]:
         if name in self._received(self.new, old=False) or name in self.new.messages:
             return
         pointer, near = self.before("events", name), self.at("events")
-        words = f"the event `{name}` is gone"
-        who = self._receivers(name)
-        yield self.comparison.gone(
-            "D201", Level.BREAKING, words, pointer, near=near, affects=(who,)
-        )
+        words, who = f"the event `{name}` is gone", self._receivers(name)
+        yield self.comparison.gone("D201", _B, words, pointer, near=near, affects=(who,))
 
     def _event_come(self, name: str) -> Iterator[Change]:
         if name in self._received(self.old, old=True) or name in self.old.messages:
             return
         words, label = f"the event `{name}` is new", "existing clients may not expect it"
         pointer = self.at("events", name)
-        yield self.comparison.change("D202", Level.DANGEROUS, words, pointer, key=True, label=label)
+        yield self.comparison.change("D202", _D, words, pointer, key=True, label=label)
 
     def _event(self, name: str) -> Iterator[Change]:
-        pointer = self.at("events", name, "schema")
-        yield from self.comparison.schemas(
-            Use(
-                pointer=pointer,
-                old=self.before("events", name, "schema"),
-                direction=Direction.RECEIVED,
-                affects=self._receivers(name),
-                frame_type=name,
-                about=f"event `{name}`",
-            )
+        use = Use(
+            pointer=self.at("events", name, "schema"),
+            old=self.before("events", name, "schema"),
+            direction=Direction.RECEIVED,
+            affects=self._receivers(name),
+            frame_type=name,
+            about=f"event `{name}`",
         )
+        yield from self.comparison.schemas(use)
         was, now = (self.old.events or {})[name], (self.new.events or {})[name]
         yield from self._options(name, was.as_message(), now.as_message(), "events")
         kept = bool(was.history), bool(now.history)
@@ -223,31 +209,25 @@ class _Pair:
         if was == now or self.old.history is None or self.new.history is None:
             return
         words = f"`{name}` is kept now: clients that come back get it"
-        code, level = "D508", Level.SAFE
+        code, level = "D508", _S
         if was:
             words = f"`{name}` is no longer kept: clients that come back don't get it"
-            code, level = "D504", Level.BREAKING
+            code, level = "D504", _B
         yield self.comparison.change(code, level, words, at(pointer, "history"))
 
     def _words(self, what: str, pointer: str) -> Iterator[Change]:
         if self.comparison.everything:
             words = f"the description or the examples of the {what} changed"
-            yield self.comparison.change("D702", Level.SAFE, words, pointer, key=True)
+            yield self.comparison.change("D702", _S, words, pointer, key=True)
 
     def _audience(self, name: str, was: Message, now: Message) -> Iterator[Change]:
         if {*was.route} == {*now.route}:
             return
         before = _reached(self.comparison.old.config, self.old, name)
         after = _reached(self.comparison.new.config, self.new, name)
-        words = f"`{name}` goes to {after} now"
-        yield self.comparison.change(
-            "D601",
-            Level.DANGEROUS,
-            words,
-            self.at("messages", name, "route"),
-            label=f"to {before} before",
-            affects=(self._receivers(name),),
-        )
+        words, pointer = f"`{name}` goes to {after} now", self.at("messages", name, "route")
+        change = self.comparison.change("D601", _D, words, pointer, label=f"to {before} before")
+        yield attrs.evolve(change, affects=(self._receivers(name),))
 
     def _delivery(self, name: str, before: Delivered, after: Delivered) -> Iterator[Change]:
         pointer = self.at("messages", name)
@@ -256,7 +236,7 @@ class _Pair:
             words = f"what others receive of `{name}` has the type `{after.type}` now"
             place = at(pointer, "emit", "type")
             label = f"`{before.type}` before"
-            yield self.comparison.change("D203", Level.BREAKING, words, place, label=label)
+            yield self.comparison.change("D203", _B, words, place, label=label)
         if before.as_sent and after.as_sent:
             # Of what is as it was sent the schema tells.
             before, after = _apart(before, after), _apart(after, before)

@@ -4,19 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
-import attrs
-
 from channeld.config.model import Channel
 from channeld.diff.change import Change, Level, Witness
 from channeld.diff.comparison import Comparison, Use
 from channeld.diff.severity import Direction
-from channeld.plan.path_syntax import PathParam, PathPattern, Rest, compare, parse_path
+from channeld.plan.path_syntax import PathParam, PathPattern, compare, parse_path
 from channeld.plan.paths import converter, is_refused
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.compare.candidates import Prober
 from channeld.schema.compare.normalize import form_of
-from channeld.schema.compare.schema_ref import Node, implied
+from channeld.schema.compare.schema_ref import Node, Part, implied
 from channeld.schema.compare.subschemas import number
 
 __all__ = ["path_changes", "queries", "renamed", "taken_over"]
@@ -59,7 +57,7 @@ def path_changes(comparison: Comparison, old: Channel, new: Channel) -> Iterator
             yield comparison.change("D102", _S, message, pointer, label=label)
             return
         message = f"`{new.name}` has another path now"
-        url = _Urls(comparison, old, old=True).url({}) if was is not None else old.path
+        url = _url(comparison, old, {}, old=True) if was is not None else old.path
         witness = Witness(title="worked before", value=url, outcome="not found now: HTTP 404")
         yield comparison.change("D102", _B, message, pointer, label=label, witness=witness)
         return
@@ -83,9 +81,11 @@ def _param(
     if was is None or now is None:
         return
     pointer = at("/channels", new.name, "params", after)
-    urls = _Urls(comparison, old, old=True)
-    kinds = _kind(was), _kind(now)
-    if kinds[0] == kinds[1]:
+
+    def url(value: Json) -> str:
+        return _url(comparison, old, {before: value}, old=True)
+
+    if _kind(was) == _kind(now):
         use = Use(
             pointer=pointer,
             old=at("/channels", old.name, "params", before),
@@ -93,41 +93,33 @@ def _param(
             affects=f"clients that connect to `{new.name}`",
             about=f"param `{after}`",
             codes=("D105", "D106"),
-            show=lambda value: urls.url({before: value}),
+            show=url,
         )
-        parts = (_TEXT,) if kinds[0] == "text" else ()
-        yield from comparison.differences(use, _with(was, parts), _with(now, parts))
+        parts = (_TEXT,) if _kind(was) == "text" else ()
+        yield from comparison.differences(use, _with(was, *parts), _with(now, *parts))
         return
-    yield _other_kind(comparison, (was, now), (kinds, after), pointer, urls)
+    code, level, message, url_before = _other_kind(was, now, after)
+    witness = None
+    if url_before is not None:
+        value, outcome = url(url_before[0]), "not found now: HTTP 404"
+        witness = Witness(title="worked before", value=value, outcome=outcome)
+    label = f"{_A[_kind(was)]} before"
+    yield comparison.change(code, level, message, pointer, label=label, witness=witness)
 
 
-def _other_kind(
-    comparison: Comparison,
-    nodes: tuple[Node, Node],
-    about: tuple[tuple[str, str], str],
-    pointer: str,
-    urls: "_Urls",
-) -> Change:
-    (before, after), name = about
-    message = f"the param `{name}` must be {_A[after]} now"
-    label = f"{_A[before]} before"
-    if after == "text":
-        form = form_of(nodes[1])
+def _other_kind(was: Node, now: Node, name: str) -> tuple[str, Level, str, tuple[Json] | None]:
+    """What it means that a param is of another kind; with a value that was one and is none now."""
+    message = f"the param `{name}` must be {_A[_kind(now)]} now"
+    if _kind(now) == "text":
+        form = form_of(now)
         longest = form.counts.get("maxLength")
         is_long = longest is None or number(longest.value) >= _LONGEST_NUMBER
         if is_long and not form.texts and form.is_simple():
-            message = f"the param `{name}` may be any text now"
-            return comparison.change("D106", _S, message, pointer, label=label)
-        return comparison.change("D105", _D, message, pointer, label=label)
-    for value in Prober().values(nodes[0], nodes[0]):
-        if nodes[0].accepts(value) and not _converts(nodes[1], str(value)):
-            witness = Witness(
-                title="worked before",
-                value=urls.url({urls.first(nodes[0]): value}),
-                outcome="not found now: HTTP 404",
-            )
-            return comparison.change("D105", _B, message, pointer, label=label, witness=witness)
-    return comparison.change("D105", _B, message, pointer, label=label)
+            return "D106", _S, f"the param `{name}` may be any text now", None
+        return "D105", _D, message, None
+    values = (value for value in Prober().values(was, was) if was.accepts(value))
+    lost = next(((value,) for value in values if not _converts(now, str(value))), None)
+    return "D105", _B, message, lost
 
 
 _A: Final = {"text": "a text", "number": "a number", "boolean": "true or false"}
@@ -141,13 +133,11 @@ def _kind(node: Node) -> str:
 
 
 def _converts(node: Node, text: str) -> bool:
-    types = form_of(node).types
-    read = converter(frozenset(types), node.accepts)
-    return not is_refused(read(text))
+    return not is_refused(converter(form_of(node).types, node.accepts)(text))
 
 
-def _with(node: Node, parts: tuple[object, ...]) -> Node:
-    return Node(node.book, (*node.parts, *parts))  # type: ignore[arg-type]
+def _with(node: Node, *parts: Part) -> Node:
+    return Node(node.book, (*node.parts, *parts))
 
 
 def _node(comparison: Comparison, channel: Channel, name: str, *, old: bool) -> Node | None:
@@ -167,7 +157,7 @@ def queries(comparison: Comparison, old: Channel, new: Channel) -> Iterator[Chan
         elif name not in old.query:
             words = f"the query parameter `{name}` is judged by a schema now"
             label = "URLs of today that have another value get HTTP 400"
-            yield comparison.change("D514", Level.DANGEROUS, words, pointer, key=True, label=label)
+            yield comparison.change("D514", _D, words, pointer, key=True, label=label)
         else:
             use = Use(
                 pointer=pointer,
@@ -197,44 +187,22 @@ def _subprotocols(comparison: Comparison, old: Channel, new: Channel) -> Iterato
     yield comparison.change(code, level, words, pointer, label=f"{before} before")
 
 
-@attrs.frozen(eq=False)
-class _Urls:
-    """URLs of a channel."""
-
-    comparison: Comparison
-    channel: Channel
-    old: bool
-
-    def url(self, values: Mapping[str, Json]) -> str:
-        """A URL with some params given; the others are what their schemas accept."""
-        pattern = _pattern(self.channel.path)
-        texts: list[str] = []
-        for segment in pattern.segments if pattern is not None else ():
-            if isinstance(segment, str):
-                texts.append(quote(segment, safe=""))
-            else:
-                texts.append(quote(self._text(segment.name, values), safe=""))
-        return "/" + "/".join(texts)
-
-    def first(self, node: Node) -> str:
-        """The name of the param whose schema this is."""
-        pattern = _pattern(self.channel.path)
-        for name in pattern.params if pattern is not None else ():
-            found = _node(self.comparison, self.channel, name, old=self.old)
-            if found is not None and found.key == node.key:
-                return name
-        return ""
-
-    def _text(self, name: str, values: Mapping[str, Json]) -> str:
-        value = values.get(name)
-        if value is None:
-            node = _node(self.comparison, self.channel, name, old=self.old)
-            if node is not None:
-                whole = _with(node, (_TEXT,)) if _kind(node) == "text" else node
-                value = Prober().fitting(whole, whole)
-        if isinstance(value, bool):
-            return str(value).lower()
-        return str(value) if value is not None else "x"
+def _url(comparison: Comparison, channel: Channel, values: Mapping[str, Json], *, old: bool) -> str:
+    """A URL of a channel with some params given; the others are what their schemas accept."""
+    pattern = _pattern(channel.path)
+    texts: list[str] = []
+    for segment in pattern.segments if pattern is not None else ():
+        if isinstance(segment, str):
+            texts.append(segment)
+            continue
+        value = values.get(segment.name)
+        node = _node(comparison, channel, segment.name, old=old) if value is None else None
+        if node is not None:
+            whole = _with(node, _TEXT) if _kind(node) == "text" else node
+            value = Prober().fitting(whole, whole)
+        spelled = str(value).lower() if isinstance(value, bool) else str(value)
+        texts.append("x" if value is None else spelled)
+    return "/" + "/".join(quote(text, safe="") for text in texts)
 
 
 def taken_over(comparison: Comparison, new: Channel, pairs: Mapping[str, str]) -> Iterator[Change]:
@@ -247,11 +215,10 @@ def taken_over(comparison: Comparison, new: Channel, pairs: Mapping[str, str]) -
         if other is None or pairs.get(name) in (None, new.name):
             continue
         if compare(pattern, other) == "narrower" and _is_taken(comparison, channel, other, pattern):
-            url = "/" + "/".join(_spelled(comparison, new, segment) for segment in pattern.segments)
+            url = _url(comparison, new, {}, old=False)
             message = f"URLs of `{pairs[name]}` lead to `{new.name}` now"
-            witness = Witness(
-                title=f"led to `{name}` before", value=url, outcome=f"leads to `{new.name}` now"
-            )
+            title, outcome = f"led to `{name}` before", f"leads to `{new.name}` now"
+            witness = Witness(title=title, value=url, outcome=outcome)
             pointer = at("/channels", new.name, "path")
             yield comparison.change("D104", _B, message, pointer, witness=witness)
 
@@ -264,9 +231,3 @@ def _is_taken(comparison: Comparison, channel: Channel, old: PathPattern, new: P
             if node is None or not _converts(node, mine):
                 return False
     return True
-
-
-def _spelled(comparison: Comparison, channel: Channel, segment: str | PathParam | Rest) -> str:
-    if isinstance(segment, str):
-        return quote(segment, safe="")
-    return _Urls(comparison, channel, old=False)._text(segment.name, {})  # noqa: SLF001 - its own module
