@@ -50,7 +50,7 @@ class Environment:
 
     def value(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
         """A scalar's value with references replaced; the text as it is written where one has no value."""
-        raw = node.scalar.raw
+        raw = node.raw
         if not isinstance(node.value, str) or "$" not in raw:
             return node.value
         if "/claims" not in pointer:
@@ -64,13 +64,13 @@ class Environment:
         text = "".join((*parts, raw[last:]))
         if pointer in self.unset:
             return raw
-        if pointer in self.used and node.scalar.style == "plain" and not _is_text(pointer):
+        if pointer in self.used and node.style == "plain" and not _is_text(pointer):
             return _finite(text)
         return text
 
     def refuse(self, tree: Tree, node: ScalarNode, pointer: str) -> Json:
         """A scalar of a section where nothing is replaced; CH112 for a reference, which would be taken literally."""
-        raw = node.scalar.raw
+        raw = node.raw
         found = _REFERENCE.search(raw) if isinstance(node.value, str) and "${" in raw else None
         if found and found[1] and found[1].isupper() and not _FREE_TEXTS.search(pointer):
             place = tree.span(pointer, found.start(), len(found[0]))

@@ -214,13 +214,7 @@ def _is_near(home: str, pointer: str) -> bool:
 
 def _generic(parts: list[str]) -> list[str]:
     """A place with `NAME` for the names that a file chooses."""
-    named = (
-        {1, 3}
-        if parts[:1] == ["channels"]
-        else {1}
-        if parts[:1] in (["auth"], ["backends"])
-        else {}
-    )
+    named = {"channels": {1, 3}, "auth": {1}, "backends": {1}}.get("".join(parts[:1]), set())
     return ["NAME" if index in named else part for index, part in enumerate(parts)]
 
 

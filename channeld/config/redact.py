@@ -47,7 +47,7 @@ def redacted(text: str, tree: Tree | None, hidden: Iterable[str] = ()) -> str:
         last = end
     shown = "".join((*parts, text[last:]))
     # A secret may also stand where an alias repeats it from; a short one could be any word of the file.
-    for raw in {secret.scalar.raw for secret in secrets}:
+    for raw in {secret.raw for secret in secrets}:
         if len(raw) >= _LONG and not _REFERENCE.search(raw):
             shown = shown.replace(raw, "*" * len(raw))
     return shown

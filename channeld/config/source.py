@@ -7,24 +7,16 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from channeld.config.environment import SECTIONS, Environment
-from channeld.config.ignores import Ignore, apply_ignores, find_ignores
+from channeld.config.ignores import Ignore, find_ignores
 from channeld.config.redact import redacted
-from channeld.config.tree import MapNode, Scalar, Tree, build
+from channeld.config.tree import MapNode, Tree, build
 from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Ignore",
-    "Scalar",
-    "Sources",
-    "Tree",
-    "apply_ignores",
-    "parse",
-    "read_sources",
-]
+__all__ = ["Sources", "read_sources"]
 
 SHARED = ("auth", "backends", "channels")
 MAX_FILES = 1000
@@ -176,9 +168,8 @@ def read_sources(
     main = sources.read_document(file)
     if main is None:
         if (reason := sources.unreadable.get(file)) is not None:
-            report.add(
-                diagnose("CH117", f"the file cannot be read: {reason}", Place(file), help=_NO_FILE)
-            )
+            message = f"the file cannot be read: {reason}"
+            report.add(diagnose("CH117", message, Place(file), help=_NO_FILE))
         return sources
     environment = Environment(variables=environ, report=report, missing_is_error=missing_is_error)
     sources.unset |= main.unknown
@@ -217,7 +208,9 @@ def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str
             continue
         place = main.place(f"/include/{index}")
         names = sorted(list_files(posixpath.join(posixpath.dirname(main.file), pattern)))
-        others = [name for name in names if posixpath.normpath(name) != _normal(main.file)]
+        others = [
+            name for name in names if posixpath.normpath(name) != posixpath.normpath(main.file)
+        ]
         if not others:
             _not_found(sources.report, pattern, place, itself=bool(names))
         for name in others[:MAX_FILES]:
@@ -230,10 +223,6 @@ def _included(sources: Sources, main: Tree, list_files: Callable[[str], list[str
             elif tree is not None:
                 found.append(tree)
     return found
-
-
-def _normal(file: str) -> str:
-    return posixpath.normpath(file)
 
 
 def _not_found(report: Report, pattern: str, place: Place, *, itself: bool) -> None:

@@ -93,28 +93,14 @@ def syntax_error(
     text = problem.problem or problem.context or "this is not YAML"
     at = min(offset(problem.problem_mark.index), len(lines.text)) if problem.problem_mark else 0
     if "tab character" in text or lines.text[at : at + 1] == "\t":
-        return diagnose(
-            "CH002",
-            "tab used for indentation",
-            _character(lines, at),
-            help="replace the tab with spaces",
-        )
+        help = "replace the tab with spaces"
+        return diagnose("CH002", "tab used for indentation", _character(lines, at), help=help)
     if "nesting depth" in text:
         # Newer readers have a limit of their own, and look far ahead of what is composed.
-        return diagnose(
-            "CH010",
-            "nested too deeply to be read",
-            _character(lines, at),
-            help="flatten the structure",
-        )
-    message, help, opener = next(
-        (
-            (ours, help, opener)
-            for theirs, ours, help, opener in _WORDING
-            if re.search(theirs, text)
-        ),
-        (text, "", False),
-    )
+        help = "flatten the structure"
+        return diagnose("CH010", "nested too deeply to be read", _character(lines, at), help=help)
+    fitting = (wording[1:] for wording in _WORDING if re.search(wording[0], text))
+    message, help, opener = next(fitting, (text, "", False))
     if opener and problem.context_mark is not None:
         at = min(offset(problem.context_mark.index), len(lines.text))
     if message == _WORDING[_UNSTARTED][1] and not lines.text[at:].strip():
@@ -148,9 +134,8 @@ def _misplaced_colon(lines: Lines, place: Place, line: str) -> Diagnostic:
     start = lines.offset(number) + len(above) - len(above.lstrip()) if number else 0
     here = lines.place(start, start + len(above.strip())) if number else place
     if _comment_of_json(text):
-        return diagnose(
-            "CH001", "a comment starts with `#` in YAML", here, help="write `#` before the comment"
-        )
+        help = "write `#` before the comment"
+        return diagnose("CH001", "a comment starts with `#` in YAML", here, help=help)
     if _GLUED.fullmatch(text):
         help = "write `:` and a space after the key"
         return diagnose("CH001", "there is no `:` and space after the key", here, help=help)

@@ -17,7 +17,6 @@ __all__ = [
     "ListNode",
     "MapNode",
     "Node",
-    "Scalar",
     "ScalarNode",
     "Style",
     "Tree",
@@ -30,21 +29,17 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 
-@attrs.frozen(slots=True)
-class Scalar:
-    """How a scalar was written: its style, and its text with quotes and escapes undone."""
-
-    style: Style
-    raw: str
-
-
 @attrs.frozen(slots=True, kw_only=True)
 class ScalarNode:
-    """A scalar between two code points of the text. `broken`: a finding says that its value can't be known."""
+    """A scalar between two code points of the text, and its value. `broken`: a finding says that this can't be known.
+
+    `style` and `raw` are how it was written: `raw` is its text with quotes and escapes undone.
+    """
 
     start: int
     end: int
-    scalar: Scalar
+    style: Style
+    raw: str
     value: Json
     broken: bool = False
     size: int = 1
@@ -93,8 +88,9 @@ class Lines:
     text: str
     _starts: list[int] = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_starts", [0, *(m.end() for m in _BREAK.finditer(self.text))])
+    @_starts.default
+    def _found(self) -> list[int]:
+        return [0, *(match.end() for match in _BREAK.finditer(self.text))]
 
     def place(self, start: int, end: int, pointer: str = "") -> Place:
         """The span from one offset to another, which may be the end of the text."""
@@ -144,19 +140,14 @@ class Tree:
         found, node, entry = self._find(pointer)
         return self.lines.place((entry or node).start, (entry or node).end, found)
 
-    def scalar(self, pointer: str) -> Scalar | None:
-        """How the scalar at exactly this pointer was written; None for anything else."""
-        found, node, _ = self._find(pointer)
-        return node.scalar if found == pointer and isinstance(node, ScalarNode) else None
-
     def span(self, pointer: str, offset: int, length: int) -> Place:
         """Part of a string: exact where the text is the value (one line, no escapes), else the whole value."""
         found, node, _ = self._find(pointer)
         if found == pointer and isinstance(node, ScalarNode):
-            quote = int(node.scalar.style in ("single", "double"))
+            quote = int(node.style in ("single", "double"))
             start, end = node.start + quote, node.end - quote
             fits = offset >= 0 and offset + length <= end - start
-            if fits and self.text[start:end] == node.scalar.raw:
+            if fits and self.text[start:end] == node.raw:
                 return self.lines.place(start + offset, start + offset + length, pointer)
         return self.lines.place(node.start, node.end, found)
 

@@ -20,7 +20,6 @@ from channeld.config.tree import (
     ListNode,
     MapNode,
     Node,
-    Scalar,
     ScalarNode,
     Style,
     Tree,
@@ -169,7 +168,7 @@ class _Composer:
                 break
             if isinstance(event, yaml.NodeEvent):
                 root = self._node(event, "", 1)
-        if isinstance(root, ScalarNode) and root.scalar == Scalar("plain", ""):
+        if isinstance(root, ScalarNode) and (root.style, root.raw) == ("plain", ""):
             return None
         return root
 
@@ -210,8 +209,8 @@ class _Composer:
                 f"write `&{event.anchor}` before the value it repeats; quote it if it is a string"
             )
         self._add("CH007", message, (start, end), pointer, help=help)
-        scalar = Scalar("plain", self.lines.text[start:end])
-        return ScalarNode(start=start, end=end, scalar=scalar, value=None, broken=True)
+        raw = self.lines.text[start:end]
+        return ScalarNode(start=start, end=end, style="plain", raw=raw, value=None, broken=True)
 
     def _scalar(self, event: yaml.ScalarEvent, pointer: str) -> ScalarNode:
         style = _STYLES.get(event.style, "plain")
@@ -233,8 +232,9 @@ class _Composer:
             message = f"`{event.value}` is not a finite number"
             self._add("CH014", message, (start, end), pointer, help="JSON cannot represent it")
             value, broken = event.value, True
-        scalar = Scalar(style, event.value)
-        return ScalarNode(start=start, end=end, scalar=scalar, value=value, broken=broken)
+        return ScalarNode(
+            start=start, end=end, style=style, raw=event.value, value=value, broken=broken
+        )
 
     def _content(self, start: int, end: int) -> int:
         """Where a scalar itself begins, behind its anchor and tag."""
@@ -323,13 +323,13 @@ class _Composer:
                 self._bad_tag(event, pointer)
             if event.anchor:
                 self.anchors[event.anchor] = ScalarNode(
-                    start=start, end=end, scalar=Scalar(style, event.value), value=event.value
+                    start=start, end=end, style=style, raw=event.value, value=event.value
                 )
             return YamlKey(event.value, start, end, merges=style == "plain" and event.value == "<<")
         node = self._node(event, pointer, depth + 1)
         if isinstance(node, ScalarNode):
-            template = node.scalar.raw.startswith("{")
-            return YamlKey(node.scalar.raw, start, node.end, template=template)
+            template = node.raw.startswith("{")
+            return YamlKey(node.raw, start, node.end, template=template)
         message = "a key must be a string, not a list or a mapping"
         help = "quote it, or write `key: value`"
         self._add("CH008", message, (start, node.end), pointer, help=help)
@@ -359,7 +359,7 @@ class _Composer:
             message = f"`{_short(text)}` without quotes is a mapping, not a template"
             help = f'quote it: `"{_short(text)}"`'
             self._add("CH013", message, (start, end), pointer, help=help)
-        return ScalarNode(start=start, end=end, scalar=Scalar("plain", text), value=text)
+        return ScalarNode(start=start, end=end, style="plain", raw=text, value=text)
 
     def _check_tag(self, event: yaml.Event, pointer: str) -> None:
         fits = "seq" if isinstance(event, yaml.SequenceStartEvent) else "map"

@@ -49,9 +49,9 @@ _ANY_FRAME: Schema = {
 
 def describe(config: Config, schemas: Schemas) -> Contract:
     """The contract of a valid configuration and its compiled schemas."""
-    definitions = Definitions(Names())
+    definitions = Definitions(Names().give)
     unions = {
-        name: (definitions.names.give(f"{name} Send"), definitions.names.give(f"{name} Receive"))
+        name: (definitions.name(f"{name} Send"), definitions.name(f"{name} Receive"))
         for name in config.channels
     }
     describer = _Describer(

@@ -104,30 +104,25 @@ class Answers:
             RenameRefused: it cannot be renamed so.
         """
         caret = self._caret(name, line, units)
-        changes: dict[str, Json] = {}
+        changes: dict[str, list[Json]] = {}
         for one in rename(self.projects, name, caret, new) if caret is not None else ():
-            edits = changes.setdefault(self.uri_of(one.name), [])
-            assert isinstance(edits, list)  # noqa: S101 - for the type
-            edits.append({"range": self._range(one.name, one.span), "newText": one.text})
-        return {"changes": changes}
+            edit: Json = {"range": self._range(one.name, one.span), "newText": one.text}
+            changes.setdefault(self.uri_of(one.name), []).append(edit)
+        return {"changes": dict(changes)}
 
     def actions(self, name: str, start: tuple[int, int], end: tuple[int, int]) -> Json:
         """`textDocument/codeAction`: quick fixes."""
         first, last = self._caret(name, *start), self._caret(name, *end)
         if first is None or last is None:
             return []
-        return [
-            self._action(name, fix) for fix in fixes(self.projects, name, TextSpan(first, last))
-        ]
+        found = fixes(self.projects, name, TextSpan(first, last))
+        return [self._action(name, fix) for fix in found]
 
     def _action(self, name: str, fix: Fix) -> Json:
         edit: Json = {"range": self._range(name, fix.span), "newText": fix.text}
-        finding: dict[str, Json] = {
-            "range": self._range(name, TextSpan.of(fix.finding.place)),
-            "code": fix.finding.code,
-            "source": "channeld",
-            "message": fix.finding.message,
-        }
+        place = self._range(name, TextSpan.of(fix.finding.place))
+        message, code = fix.finding.message, fix.finding.code
+        finding: Json = {"range": place, "code": code, "source": "channeld", "message": message}
         return {
             "title": fix.title,
             "kind": "quickfix",

@@ -41,9 +41,13 @@ class TextSpan(NamedTuple):
     @classmethod
     def of(cls, place: Place) -> "TextSpan":
         """The span of a diagnostic's place."""
-        return cls(
-            Caret(place.line - 1, place.column - 1), Caret(place.end_line - 1, place.end_column - 1)
-        )
+        start = Caret(place.line - 1, place.column - 1)
+        return cls(start, Caret(place.end_line - 1, place.end_column - 1))
+
+    @classmethod
+    def within(cls, line: int, start: int, end: int) -> "TextSpan":
+        """Part of one line."""
+        return cls(Caret(line, start), Caret(line, end))
 
 
 @attrs.define(eq=False)

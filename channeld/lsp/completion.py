@@ -7,21 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Final
 
-from channeld.config.language import Rule
 from channeld.config.normalizers import beside
 from channeld.diagnostics.catalogue import CATALOGUE
 from channeld.diagnostics.diagnostic import Severity
 from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.cursor import MARK, Cursor, cursor_at
 from channeld.lsp.fields import fields_of, roots
-from channeld.lsp.names import (
-    NameKind,
-    channel_of,
-    is_schema,
-    is_template,
-    kind_at,
-    params_of,
-)
+from channeld.lsp.names import NameKind, channel_of, is_schema, is_template, kind_at, params_of
 from channeld.lsp.offer import Offer, is_quoted, quoted
 from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, keys_of, rules_at, takes_mapping, words_of
@@ -66,7 +58,8 @@ def _offered(projects: Projects, cursor: Cursor) -> tuple[TextSpan, Iterator[Off
         return cursor.span, chain(spoken(projects, cursor), keys)
     expression = cursor.template
     if expression is not None and is_template(cursor.pointer):
-        start = cursor.span.start.column + len(cursor.word) - _length_of_last(expression)
+        last = expression.rpartition(".")[2]
+        start = cursor.span.start.column + len(cursor.word) - len(last)
         span = TextSpan(Caret(cursor.span.start.line, start), cursor.span.end)
         return span, _fields(cursor, expression)
     if cursor.is_key:
@@ -80,23 +73,10 @@ def _of_schema(cursor: Cursor) -> Iterator[Offer]:
         if tokens(cursor.pointer)[-1:] not in _NAMED_SCHEMAS:
             for keyword in KEYWORDS:
                 if keyword not in cursor.siblings:
-                    yield Offer(
-                        label=keyword,
-                        kind="property",
-                        text=_as_key(keyword, cursor),
-                        detail="JSON Schema",
-                    )
+                    text = keyword if is_quoted(cursor) else f"{keyword}: "
+                    yield Offer(keyword, "property", text=text, detail="JSON Schema")
     else:
         yield from _schema_values(cursor.pointer)
-
-
-def _as_key(word: str, cursor: Cursor) -> str:
-    """A key as it is written here: in quotes a colon comes behind them, and is the author's."""
-    return word if is_quoted(cursor) else f"{word}: "
-
-
-def _length_of_last(expression: str) -> int:
-    return len(expression.rpartition(".")[2])
 
 
 def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
@@ -107,8 +87,8 @@ def _codes(projects: Projects, name: str, line: int) -> list[Offer]:
     entries = [CATALOGUE[code] for code in CATALOGUE if code.startswith("CH")]
     return [
         Offer(
-            label=entry.code,
-            kind="constant",
+            entry.code,
+            "constant",
             detail=entry.title,
             documentation=entry.explanation,
             rank=0 if entry.code in near else 5,
@@ -130,21 +110,18 @@ def _keys(cursor: Cursor, siblings: tuple[str, ...], *, colon: str) -> Iterator[
     for key, rule in keys_of(rules, scenarios=view.is_scenarios).items():
         if key in siblings:
             continue
+        opens = colon and takes_mapping(rule) and "anyOf" not in rule
         yield Offer(
-            label=key,
-            kind="property",
-            text=key + (":" if colon and _opens(rule) else colon),
+            key,
+            "property",
+            text=key + (":" if opens else colon),
             detail=rule.get("title", "") + (" (required)" if key in required else ""),
             documentation=described(rule),
             rank=1 if key in required else 3,
         )
     for label, detail in _own_keys(view, pointer):
         if label not in siblings:
-            yield Offer(label=label, kind="field", text=label + colon, detail=detail, rank=2)
-
-
-def _opens(rule: Rule) -> bool:
-    return takes_mapping(rule) and "anyOf" not in rule
+            yield Offer(label, "field", text=label + colon, detail=detail, rank=2)
 
 
 def _own_keys(view: View, pointer: str) -> Iterator[tuple[str, str]]:
@@ -186,8 +163,8 @@ def _values(cursor: Cursor) -> Iterator[Offer]:
                 seen.add(word)
                 kept = "enum" in rule or "const" in rule or rule.get("type") == "boolean"
                 yield Offer(
-                    label=word,
-                    kind="value" if kept else "text",
+                    word,
+                    "value" if kept else "text",
                     text=quoted(word, cursor),
                     detail=rule.get("title", ""),
                     documentation=rule.get("description", ""),
@@ -198,40 +175,37 @@ def _values(cursor: Cursor) -> Iterator[Offer]:
 def _schema_values(pointer: str) -> Iterator[Offer]:
     last = pointer.rpartition("/")[2]
     if last == "type" or pointer.rpartition("/")[0].endswith("/type"):
-        yield from (Offer(label=word, kind="value", rank=1) for word in TYPES)
+        yield from (Offer(word, "value", rank=1) for word in TYPES)
     elif last == "format":
-        yield from (Offer(label=word, kind="value") for word in sorted(FORMATS))
+        yield from (Offer(word, "value") for word in sorted(FORMATS))
     elif KEYWORDS.get(last) == "true or false" or last == "additionalProperties":
-        yield from (Offer(label=word, kind="value") for word in ("true", "false"))
+        yield from (Offer(word, "value") for word in ("true", "false"))
 
 
 def _authenticators(cursor: Cursor) -> Iterator[Offer]:
     for name in cursor.view.names("auth"):
         declared = cursor.view.at("auth", name, "type")
-        yield Offer(
-            label=name, kind="reference", detail=f"{declared or ''} authenticator".strip(), rank=1
-        )
+        detail = f"{declared or ''} authenticator".strip()
+        yield Offer(name, "reference", detail=detail, rank=1)
     if cursor.pointer.endswith("/auth"):
-        yield Offer(label="none", kind="value", detail="let everyone in", rank=2)
+        yield Offer("none", "value", detail="let everyone in", rank=2)
 
 
 def _backends(cursor: Cursor) -> Iterator[Offer]:
-    return (Offer(label=name, kind="reference", rank=1) for name in cursor.view.names("backends"))
+    return (Offer(name, "reference", rank=1) for name in cursor.view.names("backends"))
 
 
 def _channels(cursor: Cursor) -> Iterator[Offer]:
     known = dict.fromkeys([*cursor.view.channels, *cursor.view.names("channels")])
-    return (Offer(label=name, kind="reference", rank=1) for name in known if MARK not in name)
+    return (Offer(name, "reference", rank=1) for name in known if MARK not in name)
 
 
 def _messages(cursor: Cursor) -> Iterator[Offer]:
     """Types of the channel; what is emitted is an event of the channel that it is routed to, or of this one."""
     channel = channel_of(cursor.pointer)
-    sections = ("events", "messages")
-    for section in sections:
+    for section in ("events", "messages"):
         for name in cursor.view.names("channels", channel, section):
-            detail = "event" if section == "events" else "message"
-            yield Offer(label=name, kind="reference", detail=detail, rank=1)
+            yield Offer(name, "reference", detail=section.removesuffix("s"), rank=1)
 
 
 def _hooks(cursor: Cursor) -> Iterator[Offer]:
@@ -244,7 +218,7 @@ def _hooks(cursor: Cursor) -> Iterator[Offer]:
         source = hook_source(root, name)
         for function in source.function_names() if source is not None else ():
             if not function.startswith("_"):
-                yield Offer(label=f"{name}:{function}", kind="function", rank=1)
+                yield Offer(f"{name}:{function}", "function", rank=1)
 
 
 def _pointers(cursor: Cursor) -> Iterator[Offer]:
@@ -260,7 +234,7 @@ def _pointers(cursor: Cursor) -> Iterator[Offer]:
             below = [at("", key, name) for name in one]
         else:
             below = [at("", key)] if isinstance(one, dict) and key not in KEYWORDS else []
-        yield from (Offer(label=f"{path}#{pointer}", kind="reference", rank=1) for pointer in below)
+        yield from (Offer(f"{path}#{pointer}", "reference", rank=1) for pointer in below)
 
 
 def _schemas(cursor: Cursor) -> Iterator[Offer]:
@@ -269,7 +243,7 @@ def _schemas(cursor: Cursor) -> Iterator[Offer]:
         return
     for name in cursor.view.names("schemas"):
         reference = at("#/schemas", name)
-        yield Offer(label=reference, kind="reference", text=quoted(reference, cursor), rank=1)
+        yield Offer(reference, "reference", text=quoted(reference, cursor), rank=1)
     yield from _files_with(cursor, (".json", ".yaml", ".yml"))
 
 
@@ -292,9 +266,9 @@ def _files_with(cursor: Cursor, endings: tuple[str, ...]) -> Iterator[Offer]:
         if entry.name.startswith(".") or path == posixpath.basename(cursor.view.name):
             continue
         if entry.is_dir():
-            yield Offer(label=f"{path}/", kind="folder", rank=3)
+            yield Offer(f"{path}/", "folder", rank=3)
         elif not endings or entry.name.endswith(endings):
-            yield Offer(label=path, kind="file", rank=2)
+            yield Offer(path, "file", rank=2)
 
 
 _NAMED: Final[Mapping[NameKind, Callable[[Cursor], Iterator[Offer]]]] = {
@@ -317,15 +291,10 @@ def _fields(cursor: Cursor, expression: str) -> Iterator[Offer]:
     if not path:
         for word, detail in roots(cursor.pointer).items():
             deeper = word in ("message", "event", "params", "query", "claims")
-            yield Offer(
-                label=word,
-                kind="variable",
-                text=f"{word}." if deeper else word,
-                detail=detail,
-                rank=1,
-            )
+            text = f"{word}." if deeper else word
+            yield Offer(word, "variable", text=text, detail=detail, rank=1)
         return
     for field, is_certain in fields_of(cursor.view, cursor.pointer, root, tuple(path[:-1])).items():
         label = field if is_certain else f"{field}?"
         detail = "" if is_certain else "may be missing"
-        yield Offer(label=label, kind="field", detail=detail, rank=1 if is_certain else 2)
+        yield Offer(label, "field", detail=detail, rank=1 if is_certain else 2)

@@ -81,7 +81,7 @@ class Conversation:
             if _PATHS.fullmatch(pointer):
                 keys = tokens(pointer)
                 client = keys[3] if keys[2] == "clients" else keys[4]
-                match = table.match(node.scalar.raw.partition("?")[0])
+                match = table.match(node.raw.partition("?")[0])
                 found.setdefault((keys[1], client), set()).update([match[0]] if match else [])
         return found
 

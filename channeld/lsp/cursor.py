@@ -10,8 +10,8 @@ from typing import Final
 
 import attrs
 
-from channeld.config.source import parse
 from channeld.config.tree import ListNode, MapNode, Node, Tree
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.blocks import Blocks, cut
 from channeld.lsp.buffers import Caret, TextSpan
@@ -76,12 +76,10 @@ def cursor_at(projects: Projects, name: str, caret: Caret) -> Cursor | None:
         text = reduced(cut(lines), min(caret.line, len(lines) - 1), name)
         tree = parse(text, name, Report())
         spot = _marked(tree.root) if tree is not None else None
-        if tree is None or spot is None:
+        view = read(projects, name, text) if spot is not None else None
+        if tree is None or spot is None or view is None:
             continue
-        view = read(projects, name, text)
-        if view is None:
-            continue
-        span = TextSpan(Caret(caret.line, start), Caret(caret.line, end))
+        span = TextSpan.within(caret.line, start, end)
         cursor = _cursor(view, tree, spot, before[0], span)
         return attrs.evolve(cursor, has_colon=line[end:].lstrip("'\"").startswith(":"))
     return None
@@ -174,6 +172,6 @@ def _marked(node: Node, pointer: str = "") -> _Spot | None:
     if isinstance(node, ListNode):
         parts = (_marked(item, at(pointer, i)) for i, item in enumerate(node.items))
         return next((found for found in parts if found is not None), None)
-    if MARK in node.scalar.raw:
-        return _Spot(pointer, is_key=False, raw=node.scalar.raw)
+    if MARK in node.raw:
+        return _Spot(pointer, is_key=False, raw=node.raw)
     return None

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import Conversation
@@ -74,13 +74,17 @@ def _message(projects: Projects, view: View, found: Found) -> Iterator[Definitio
     if belongs is not None and found.path[-2:] == ["emit", "type"]:
         channels = [*routed_channels(view, *belongs), *channels]
     for channel in channels:
-        places = [
-            *in_configuration(projects, view.root, "channels", channel, "events", found.text),
-            *in_configuration(projects, view.root, "channels", channel, "messages", found.text),
-        ]
+        places = list(_types(projects, view.root, channel, found.text, ("events", "messages")))
         if places:
             yield from places
             return
+
+
+def _types(
+    projects: Projects, root: str, channel: str, type: str, sections: tuple[str, str]
+) -> Iterator[Definition]:
+    for section in sections:
+        yield from in_configuration(projects, root, "channels", channel, section, type)
 
 
 def routed_channels(view: View, channel: str, section: str, type: str) -> list[str]:
@@ -102,12 +106,8 @@ def hook_definition(view: View, call: str) -> Iterator[Definition]:
     if source is None:
         return
     function = source.function(name.partition(".")[0])
-    file = shown_name(str(source.path))
-    if function is None:
-        yield Definition(file, TextSpan(Caret(0, 0), Caret(0, 0)))
-        return
-    start = Caret(function.lineno - 1, function.col_offset)
-    yield Definition(file, TextSpan(start, start))
+    row, column = (function.lineno - 1, function.col_offset) if function else (0, 0)
+    yield Definition(shown_name(str(source.path)), TextSpan.within(row, column, column))
 
 
 def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
@@ -123,9 +123,8 @@ def _schema(projects: Projects, view: View, found: Found) -> Iterator[Definition
     if text is None:
         return
     tree = parse(text, name, Report())
-    place = (
-        tree.key_place(fragment) if tree is not None and fragment.startswith("/") else Place(name)
-    )
+    is_inside = tree is not None and fragment.startswith("/")
+    place = tree.key_place(fragment) if tree is not None and is_inside else Place(name)
     yield Definition(name, TextSpan.of(place))
 
 
@@ -210,7 +209,4 @@ def _of_scenario(projects: Projects, view: View, found: Found) -> Iterator[Defin
     elif found.path[-1:] == ["type"]:
         channels = conversation.channels_at(found.pointer)
         for channel in channels or config.channels:
-            for section in ("messages", "events"):
-                yield from in_configuration(
-                    projects, root, "channels", channel, section, found.text
-                )
+            yield from _types(projects, root, channel, found.text, ("messages", "events"))

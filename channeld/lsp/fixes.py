@@ -11,8 +11,8 @@ from typing import Final
 
 import attrs
 
-from channeld.config.source import parse
 from channeld.config.tree import MapNode, Tree
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.lsp.blocks import cut
 from channeld.lsp.buffers import Buffer, Caret, TextSpan
@@ -40,7 +40,7 @@ _WORDS: Final = (re.compile(r"[\w.?-]+"), re.compile(r"[\w-]+"))
 _KEY_VALUE: Final = re.compile(r"([A-Za-z_]\w*): (\S.*)")
 
 
-@attrs.frozen(slots=True, kw_only=True)
+@attrs.frozen(slots=True)
 class Fix:
     """An edit: what it does in words, the finding that it ends, where, and the text that comes there."""
 
@@ -104,14 +104,11 @@ class _Attempt:
         """Whether the finding is gone after the edit, and no error is new."""
         edited = Buffer(lines=list(self.buffer.lines))
         edited.change(*fix.span, fix.text)
-        line = min(
-            self.finding.place.line - 1 + (fix.span.start == fix.span.end and "\n" in fix.text),
-            len(edited.lines) - 1,
-        )
+        is_line_more = fix.span.start == fix.span.end and "\n" in fix.text
+        line = min(self.finding.place.line - 1 + is_line_more, len(edited.lines) - 1)
         after = self._check(edited.lines, line)
-        return self._count(after) < self._count(self.before) and _errors(after) <= _errors(
-            self.before
-        )
+        is_fewer = self._count(after) < self._count(self.before)
+        return is_fewer and _errors(after) <= _errors(self.before)
 
     def _count(self, found: Sequence[Diagnostic]) -> int:
         return sum(one.code == self.finding.code for one in found)
@@ -133,23 +130,19 @@ def _candidates(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[Fix]
     """What the help may mean for the text."""
     span = TextSpan.of(finding.place)
     if finding.code == "CH002":
-        end = Caret(span.start.line, span.start.column + 1)
-        yield Fix(
-            title="Replace the tab with spaces",
-            finding=finding,
-            span=TextSpan(span.start, end),
-            text="  ",
-        )
+        row, column = span.start
+        tab = TextSpan.within(row, column, column + 1)
+        yield Fix("Replace the tab with spaces", finding, tab, "  ")
     advice = [(a or b, words or pair) for a, words, b, pair in _ADVICE.findall(finding.help)]
     for verb, words in advice:
         if _GAPS.search(words) or finding.code in _NOT_FIXED:
             continue
         for where, text in _placed(buffer, name, finding, verb, words):
             title = f"Add `{words}`" if verb == "add" else f"Write `{words}`"
-            yield Fix(title=title, finding=finding, span=where, text=text)
+            yield Fix(title, finding, where, text)
     if _REMOVE.search(finding.help):
         for where in _removals(buffer, name, finding):
-            yield Fix(title="Remove it", finding=finding, span=where, text="")
+            yield Fix("Remove it", finding, where, "")
 
 
 def _placed(
@@ -181,10 +174,7 @@ def _within(span: TextSpan, written: str, words: str) -> Iterator[tuple[TextSpan
         for one in reversed(found):
             if [one[0]] == near:
                 row, column = span.start
-                yield (
-                    TextSpan(Caret(row, column + one.start()), Caret(row, column + one.end())),
-                    words,
-                )
+                yield TextSpan.within(row, column + one.start(), column + one.end()), words
                 break
 
 
@@ -213,9 +203,7 @@ def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[TextSp
     if line[span.start.column :].startswith("#") or "#" in line[: span.start.column]:
         before = line[: line.index("#")]
         if before.strip():
-            yield TextSpan(
-                Caret(span.start.line, len(before.rstrip())), Caret(span.start.line, len(line))
-            )
+            yield TextSpan.within(span.start.line, len(before.rstrip()), len(line))
         else:
             yield TextSpan(Caret(span.start.line, 0), Caret(span.start.line + 1, 0))
         return
@@ -224,15 +212,11 @@ def _removals(buffer: Buffer, name: str, finding: Diagnostic) -> Iterator[TextSp
         return
     path = finding.place.path
     key = TextSpan.of(tree.key_place(path))
-    value = TextSpan.of(tree.place(path))
+    row, end = max(TextSpan.of(tree.place(path)).end, key.end)
     if not buffer.lines[key.start.line][: key.start.column].strip():
-        last = value.end.line if value.end > key.end else key.end.line
-        if last + 1 < len(buffer.lines) and not buffer.lines[last][
-            max(value.end, key.end).column :
-        ].strip(" #"):
-            yield TextSpan(Caret(key.start.line, 0), Caret(last + 1, 0))
+        if row + 1 < len(buffer.lines) and not buffer.lines[row][end:].strip(" #"):
+            yield TextSpan(Caret(key.start.line, 0), Caret(row + 1, 0))
         return
-    row, end = max(value.end, key.end)
     rest = re.match(r"\s*,\s*", buffer.lines[row][end:])
     if rest is not None:
         yield TextSpan(key.start, Caret(row, end + rest.end()))
@@ -249,8 +233,7 @@ def _silence(buffer: Buffer, finding: Diagnostic) -> Fix:
     indent = line[: len(line) - len(line.lstrip())]
     start = Caret(row, 0)
     text = f"{indent}# channeld: ignore[{finding.code}]\n"
-    title = f"Ignore {finding.code} here"
-    return Fix(title=title, finding=finding, span=TextSpan(start, start), text=text)
+    return Fix(f"Ignore {finding.code} here", finding, TextSpan(start, start), text)
 
 
 def _tree(buffer: Buffer, name: str, finding: Diagnostic) -> Tree | None:

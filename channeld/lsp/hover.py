@@ -48,7 +48,7 @@ def _ignored(line: str, caret: Caret) -> tuple[TextSpan, str] | None:
         return None
     for code in _CODE.finditer(line, comment.start(1), comment.end(1)):
         if code.start() <= caret.column <= code.end() and code[0] in CATALOGUE:
-            span = TextSpan(Caret(caret.line, code.start()), Caret(caret.line, code.end()))
+            span = TextSpan.within(caret.line, code.start(), code.end())
             return span, explanation(CATALOGUE[code[0]])
     return None
 

@@ -7,16 +7,16 @@ from channeld.lsp.cursor import Cursor
 __all__ = ["Offer", "is_quoted", "quoted"]
 
 
-@attrs.frozen(slots=True, kw_only=True)
+@attrs.frozen(slots=True)
 class Offer:
     """One completion: its label, what is put into the text if that is another, a word for its kind, and Markdown."""
 
     label: str
     kind: str
-    text: str = ""
-    detail: str = ""
-    documentation: str = ""
-    rank: int = 5
+    text: str = attrs.field(default="", kw_only=True)
+    detail: str = attrs.field(default="", kw_only=True)
+    documentation: str = attrs.field(default="", kw_only=True)
+    rank: int = attrs.field(default=5, kw_only=True)
 
 
 def quoted(word: str, cursor: Cursor) -> str:

@@ -13,8 +13,8 @@ import attrs
 
 from channeld.config.language import LANGUAGE
 from channeld.config.letters import resolve
-from channeld.config.source import parse
 from channeld.config.tree import MapNode, Node, Tree, TreeEntry
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.checking import is_scenarios
@@ -56,11 +56,18 @@ class _Type:
 
 def renamed_at(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, str] | None:
     """The type at a caret and where it stands; None where there is nothing to rename."""
+    here = _here(projects, name, caret)
+    return None if here is None else (_inner(here[1], here[2].span), here[2].text)
+
+
+def _here(projects: Projects, name: str, caret: Caret) -> tuple[_Type, Tree, Found] | None:
+    """The type that is named at a caret, and where."""
     view = view_of(projects, name, caret.line)
     found = found_at(view.tree, caret) if view is not None else None
-    if view is None or found is None or _meant(projects, name, view.root, found, view.tree) is None:
+    if view is None or found is None:
         return None
-    return _inner(view.tree, found.span), found.text
+    meant = _meant(projects, name, view.root, found, view.tree)
+    return None if meant is None else (meant, view.tree, found)
 
 
 def rename(projects: Projects, name: str, caret: Caret, new: str) -> list[Renamed]:
@@ -69,38 +76,31 @@ def rename(projects: Projects, name: str, caret: Caret, new: str) -> list[Rename
     Raises:
         RenameRefused: the new name is none, is taken, or there is no type here.
     """
-    view = view_of(projects, name, caret.line)
-    found = found_at(view.tree, caret) if view is not None else None
-    meant = _meant(projects, name, view.root, found, view.tree) if view and found else None
-    if meant is None:
+    here = _here(projects, name, caret)
+    if here is None:
         raise RenameRefused("there is no message type here")
+    meant = here[0]
     pattern = _TYPES["propertyNames"]["pattern"]
     if not re.search(pattern, new) or new.endswith("\n"):
         raise RenameRefused(f"a type is {_TYPES['propertyNames']['x-wants']}")
     if new in RESERVED:
         raise RenameRefused(f"`{new}` is a type of the protocol itself")
     trees = dict(_trees(projects, projects.configuration_files(meant.root)))
-    types = {channel: _types(trees.values(), channel) for channel in _channels(trees.values())}
+    types = _types_of_channels(trees.values())
     if new in types.get(meant.channel, ()):
         raise RenameRefused(f"channel `{meant.channel}` already has `{new}`")
-    edits = [
-        Renamed(file, _inner(tree, span), _written(tree, span, new))
-        for file, tree in trees.items()
-        for span in _in_configuration(tree, meant)
-        if _text_at(tree, span) == meant.type
+    places = [
+        (f, tree, span) for f, tree in trees.items() for span in _in_configuration(tree, meant)
     ]
-    for file in _scenario_files(projects, meant.root):
-        text = projects.text(file)
-        tree = parse(text, file, Report()) if text is not None else None
-        conversation = Conversation(projects, file, tree) if tree is not None else None
-        if tree is None or conversation is None or conversation.root != meant.root:
-            continue
-        spans = _in_scenarios(conversation, meant, types)
-        edits += [
-            Renamed(file, _inner(tree, s), _written(tree, s, new))
-            for s in spans
-            if _text_at(tree, s) == meant.type
-        ]
+    for file, tree in _trees(projects, _scenario_files(projects, meant.root)):
+        conversation = Conversation(projects, file, tree)
+        if conversation.root == meant.root:
+            places += [(file, tree, span) for span in _in_scenarios(conversation, meant, types)]
+    edits = (
+        Renamed(file, _inner(tree, span), _written(tree, span, new))
+        for file, tree, span in places
+        if _text_at(tree, span) == meant.type
+    )
     return list(dict.fromkeys(edits))
 
 
@@ -114,11 +114,12 @@ def _meant(projects: Projects, name: str, root: str, found: Found, tree: Tree) -
     if found.is_key or kind_at(found.pointer) is not NameKind.MESSAGE:
         return None
     trees = dict(_trees(projects, projects.configuration_files(root)))
+    types = _types_of_channels(trees.values())
     channels = [channel_of(found.pointer)]
     if belongs is not None and found.path[-2:] == ["emit", "type"]:
         value = value_at(tree.value, at("/channels", belongs[0], belongs[1], belongs[2]))
         channels = _targets(belongs[0], value)
-    holders = [one for one in channels if found.text in _types(trees.values(), one)]
+    holders = [one for one in channels if found.text in types.get(one, ())]
     return _Type(root, holders[0], found.text) if holders else None
 
 
@@ -132,7 +133,7 @@ def _meant_by_scenario(projects: Projects, name: str, found: Found, tree: Tree) 
     if not conversation.root:
         return None
     trees = dict(_trees(projects, projects.configuration_files(conversation.root)))
-    types = {channel: _types(trees.values(), channel) for channel in _channels(trees.values())}
+    types = _types_of_channels(trees.values())
     for channel, known in types.items():
         meant = _Type(conversation.root, channel, found.text)
         if found.text in known and found.span in _in_scenarios(conversation, meant, types):
@@ -151,19 +152,16 @@ def _trees(projects: Projects, files: Iterable[str]) -> Iterator[tuple[str, Tree
             yield file, tree
 
 
-def _channels(trees: Iterable[Tree]) -> Iterator[str]:
+def _types_of_channels(trees: Iterable[Tree]) -> dict[str, set[str]]:
+    """The types of each channel, messages and events."""
+    found: dict[str, set[str]] = {}
     for tree in trees:
-        value = value_at(tree.value, "/channels")
-        yield from value if isinstance(value, dict) else ()
-
-
-def _types(trees: Iterable[Tree], channel: str) -> set[str]:
-    """The types of a channel, messages and events."""
-    found: set[str] = set()
-    for tree in trees:
-        for section in ("messages", "events"):
-            value = value_at(tree.value, at("/channels", channel, section))
-            found |= set(value) if isinstance(value, dict) else set()
+        channels = value_at(tree.value, "/channels")
+        for channel in channels if isinstance(channels, dict) else ():
+            types = found.setdefault(channel, set())
+            for section in ("messages", "events"):
+                value = value_at(tree.value, at("/channels", channel, section))
+                types.update(value if isinstance(value, dict) else ())
     return found
 
 
@@ -249,13 +247,9 @@ def _speaks_of(
 
 def _text_at(tree: Tree, span: TextSpan) -> str:
     """What is written in a span, without quotes; an alias is not what it stands for."""
-    inner = _inner(tree, span)
-    start = tree.lines.offset(inner.start.line + 1)
-    return (
-        tree.text[start + inner.start.column : start + inner.end.column]
-        if span.start.line == span.end.line
-        else ""
-    )
+    (row, left), (end_row, right) = _inner(tree, span)
+    start = tree.lines.offset(row + 1)
+    return tree.text[start + left : start + right] if row == end_row else ""
 
 
 def _inner(tree: Tree, span: TextSpan) -> TextSpan:

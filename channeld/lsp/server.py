@@ -3,9 +3,9 @@
 import logging
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from importlib import import_module
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -14,6 +14,7 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.language_server import lsp_method
 
 from channeld import __version__
+from channeld.lsp.answers import Answers
 from channeld.lsp.buffers import Encoding, name_of
 from channeld.lsp.rename import RenameRefused
 from channeld.lsp.service import Edit, Service
@@ -28,26 +29,27 @@ _ENCODINGS: Final[dict[str, Encoding]] = {"utf-8": "utf-8", "utf-32": "utf-32"}
 
 
 _Steps: TypeAlias = Generator[object, object, None]
-_Places: TypeAlias = types.CompletionParams | types.HoverParams | types.DefinitionParams
+_Places: TypeAlias = types.TextDocumentPositionParams
+_Question: TypeAlias = Callable[[Answers, str, int, int], Json]
+
+
+def _left(method: str) -> Any:
+    """What leaves a notification about a document to the service alone."""
+
+    @lsp_method(method)
+    def handle(self: "_Protocol", params: object) -> _Steps:
+        yield self.fm.features[method], (params,), None
+
+    return handle
 
 
 class _Protocol(LanguageServerProtocol):
     """pygls' protocol with documents that are ours, and with answers that are sent as they are."""
 
-    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> _Steps:
-        """Leave the document to the service."""
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> _Steps:
-        """Leave the change to the service: pygls takes U+2028 and others for line breaks, which no client does."""
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
-
-    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> _Steps:
-        """Leave the end to the service."""
-        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+    lsp_text_document__did_open = _left(types.TEXT_DOCUMENT_DID_OPEN)
+    # pygls takes U+2028 and others for line breaks, which no client does.
+    lsp_text_document__did_change = _left(types.TEXT_DOCUMENT_DID_CHANGE)
+    lsp_text_document__did_close = _left(types.TEXT_DOCUMENT_DID_CLOSE)
 
     def _send_response(
         self,
@@ -92,10 +94,7 @@ def start() -> int:
     """Serve on standard input and output until the client ends it; 0 if it asked for the end first, else 1."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = _Wired(
-        "channeld",
-        __version__,
-        protocol_cls=_Protocol,
-        converter_factory=default_converter,
+        "channeld", __version__, protocol_cls=_Protocol, converter_factory=default_converter
     )
     _add_session(server)
     _add_documents(server)
@@ -113,9 +112,8 @@ def _add_session(server: _Wired) -> None:
     def initialize(params: types.InitializeParams) -> None:
         server.service = Service(server.wire.tell)
         chosen = server.workspace.position_encoding
-        server.service.projects.encoding = _ENCODINGS.get(
-            str(getattr(chosen, "value", chosen)), "utf-16"
-        )
+        encoding = _ENCODINGS.get(str(getattr(chosen, "value", chosen)), "utf-16")
+        server.service.projects.encoding = encoding
 
     @server.feature(types.INITIALIZED)
     def initialized(params: types.InitializedParams) -> None:
@@ -153,20 +151,18 @@ def _add_documents(server: _Wired) -> None:
 
 
 def _add_questions(server: _Wired) -> None:
-    def where(params: _Places) -> tuple[str, int, int]:
-        return name_of(params.text_document.uri), params.position.line, params.position.character
+    questions: dict[str, tuple[_Question, object]] = {
+        types.TEXT_DOCUMENT_COMPLETION: (Answers.completion, _COMPLETION),
+        types.TEXT_DOCUMENT_HOVER: (Answers.hover, None),
+        types.TEXT_DOCUMENT_DEFINITION: (Answers.definition, None),
+        types.TEXT_DOCUMENT_PREPARE_RENAME: (Answers.prepare_rename, None),
+    }
+    for method, (question, options) in questions.items():
 
-    @server.feature(types.TEXT_DOCUMENT_COMPLETION, _COMPLETION)
-    def completion(params: types.CompletionParams) -> Json:
-        return server.service.answers.completion(*where(params))
-
-    @server.feature(types.TEXT_DOCUMENT_HOVER)
-    def hover(params: types.HoverParams) -> Json:
-        return server.service.answers.hover(*where(params))
-
-    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
-    def definition(params: types.DefinitionParams) -> Json:
-        return server.service.answers.definition(*where(params))
+        @server.feature(method, options)
+        def answer(params: _Places, question: _Question = question) -> Json:
+            name, position = name_of(params.text_document.uri), params.position
+            return question(server.service.answers, name, position.line, position.character)
 
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def symbols(params: types.DocumentSymbolParams) -> Json:
@@ -174,29 +170,19 @@ def _add_questions(server: _Wired) -> None:
 
 
 def _add_edits(server: _Wired) -> None:
-    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
-    def prepare_rename(params: types.PrepareRenameParams) -> Json:
-        name, position = name_of(params.text_document.uri), params.position
-        return server.service.answers.prepare_rename(name, position.line, position.character)
-
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     def rename(params: types.RenameParams) -> Json:
         name, position = name_of(params.text_document.uri), params.position
+        place = position.line, position.character
         try:
-            return server.service.answers.rename(
-                name, position.line, position.character, params.new_name
-            )
+            return server.service.answers.rename(name, *place, params.new_name)
         except RenameRefused as refusal:
             raise JsonRpcInvalidParams(str(refusal)) from refusal
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, _ACTIONS)
     def actions(params: types.CodeActionParams) -> Json:
-        start, end = params.range.start, params.range.end
-        return server.service.answers.actions(
-            name_of(params.text_document.uri),
-            (start.line, start.character),
-            (end.line, end.character),
-        )
+        ends = ((end.line, end.character) for end in (params.range.start, params.range.end))
+        return server.service.answers.actions(name_of(params.text_document.uri), *ends)
 
 
 def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:

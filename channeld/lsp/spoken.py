@@ -17,24 +17,19 @@ def spoken(projects: Projects, cursor: Cursor) -> Iterator[Offer]:
     pointer, path = cursor.pointer, cursor.path
     if cursor.is_key and path[-1:] == ["hooks"]:
         for hook in conversation.hooks():
-            yield Offer(label=hook, kind="function", text=f'"{hook}": ', rank=1)
+            yield Offer(hook, "function", text=f'"{hook}": ', rank=1)
     elif (cursor.is_key or cursor.own_line) and len(path) == 4 and path[2] == "steps":
         clients = value_at(cursor.view.tree.value, at("/scenarios", path[1], "clients"))
         for client in clients if isinstance(clients, dict) else ():
-            yield Offer(label=client, kind="variable", text=f"{client}: ", detail="client", rank=1)
+            yield Offer(client, "variable", text=f"{client}: ", detail="client", rank=1)
     elif FRAMES.fullmatch(pointer) or PUBLISHED.fullmatch(pointer):
         yield from _types(conversation, pointer)
     elif path[-2:] == ["publish", "channel"]:
-        yield from (Offer(label=one, kind="reference", rank=1) for one in conversation.paths())
+        yield from (Offer(one, "reference", rank=1) for one in conversation.paths())
     elif path[-1:] == ["path"]:
         for channel, written in conversation.paths().items():
-            yield Offer(
-                label=written,
-                kind="reference",
-                text=quoted(written, cursor),
-                detail=channel,
-                rank=1,
-            )
+            text = quoted(written, cursor)
+            yield Offer(written, "reference", text=text, detail=channel, rank=1)
     elif cursor.is_key:
         yield from _frame_fields(conversation, cursor)
 
@@ -46,7 +41,7 @@ def _types(conversation: Conversation, pointer: str) -> Iterator[Offer]:
         view = conversation.view_of(channel)
         for section in sections if view is not None else ():
             for name in view.names("channels", channel, section) if view is not None else ():
-                yield Offer(label=name, kind="reference", detail=f"{section} of {channel}", rank=1)
+                yield Offer(name, "reference", detail=f"{section} of {channel}", rank=1)
 
 
 def _frame_fields(conversation: Conversation, cursor: Cursor) -> Iterator[Offer]:
@@ -62,4 +57,4 @@ def _frame_fields(conversation: Conversation, cursor: Cursor) -> Iterator[Offer]
             fields.update(view.fields(where) if view is not None else {})
     for field in fields:
         if field not in cursor.siblings:
-            yield Offer(label=field, kind="field", text=f"{field}: ", rank=1)
+            yield Offer(field, "field", text=f"{field}: ", rank=1)

@@ -8,8 +8,8 @@ from typing import Final
 
 import attrs
 
-from channeld.config.source import parse
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.checking import is_scenarios
@@ -17,7 +17,6 @@ from channeld.lsp.projects import Projects
 
 __all__ = ["Outline", "OutlineEntry"]
 
-_LISTED: Final = ("messages", "events")
 _SECTIONS: Final = ("auth", "backends", "schemas")
 
 
@@ -43,8 +42,7 @@ class OutlineEntry:
 
 
 def _moved(span: TextSpan, lines: int) -> TextSpan:
-    start, end = span
-    return TextSpan(Caret(start.line + lines, start.column), Caret(end.line + lines, end.column))
+    return TextSpan(*(Caret(line + lines, column) for line, column in span))
 
 
 @attrs.define(eq=False)
@@ -100,26 +98,16 @@ def _section(tree: Tree, key: str, start: int, node: Node) -> OutlineEntry:
     if isinstance(node, MapNode) and key == "channels":
         below = (_channel(tree, k, e.start, e.node) for k, e in node.entries.items())
     elif isinstance(node, MapNode) and key in _SECTIONS:
-        kind = "key" if key == "auth" else "object"
-        below = (_entry(tree, k, kind, e.start, e.node) for k, e in node.entries.items())
+        below = _entries(tree, node, "key" if key == "auth" else "object")
     return _entry(tree, key, "module", start, node, tuple(below))
 
 
 def _channel(tree: Tree, key: str, start: int, node: Node) -> OutlineEntry:
-    below: list[OutlineEntry] = []
-    detail = ""
-    if isinstance(node, MapNode):
-        path = node.entries.get("path")
-        if path is not None and isinstance(path.node, ScalarNode):
-            detail = path.node.scalar.raw
-        for section in _LISTED:
-            listed = node.entries.get(section)
-            if listed is not None and isinstance(listed.node, MapNode):
-                kind = "method" if section == "messages" else "event"
-                below += [
-                    _entry(tree, k, kind, e.start, e.node) for k, e in listed.node.entries.items()
-                ]
-    return attrs.evolve(_entry(tree, key, "class", start, node, tuple(below)), detail=detail)
+    path = _under(node, "path")
+    detail = path.raw if isinstance(path, ScalarNode) else ""
+    messages = _entries(tree, _under(node, "messages"), "method")
+    below = (*messages, *_entries(tree, _under(node, "events"), "event"))
+    return attrs.evolve(_entry(tree, key, "class", start, node, below), detail=detail)
 
 
 def _entry(
@@ -133,26 +121,25 @@ def _entry(
 
 def _scenarios(tree: Tree) -> Iterator[OutlineEntry]:
     """The scenarios of a file, each with its clients."""
-    root = tree.root
-    listed = root.entries.get("scenarios") if isinstance(root, MapNode) else None
-    for item in (
-        listed.node.items if listed is not None and isinstance(listed.node, ListNode) else ()
-    ):
+    listed = _under(tree.root, "scenarios")
+    for item in listed.items if isinstance(listed, ListNode) else ():
         if not isinstance(item, MapNode):
             continue
-        named = item.entries.get("name")
-        name = named.node.scalar.raw if named and isinstance(named.node, ScalarNode) else "scenario"
-        clients = item.entries.get("clients")
-        below: tuple[OutlineEntry, ...] = ()
-        if clients is not None and isinstance(clients.node, MapNode):
-            below = tuple(
-                _entry(tree, k, "variable", e.start, e.node)
-                for k, e in clients.node.entries.items()
-            )
-        span = TextSpan.of(
-            tree.lines.place(named.node.start, named.node.end)
-            if named
-            else tree.lines.place(item.start, item.start)
-        )
+        named, clients = _under(item, "name"), _under(item, "clients")
+        name = named.raw if isinstance(named, ScalarNode) else "scenario"
+        below = tuple(_entries(tree, clients, "variable"))
+        start, end = (named.start, named.end) if named else (item.start, item.start)
+        span = TextSpan.of(tree.lines.place(start, end))
         whole = TextSpan.of(tree.lines.place(item.start, item.end))
         yield OutlineEntry(name=name or "?", kind="function", whole=whole, span=span, below=below)
+
+
+def _under(node: Node, key: str) -> Node | None:
+    entry = node.entries.get(key) if isinstance(node, MapNode) else None
+    return None if entry is None else entry.node
+
+
+def _entries(tree: Tree, node: Node | None, kind: str) -> Iterator[OutlineEntry]:
+    """One for each key of a mapping."""
+    for key, entry in node.entries.items() if isinstance(node, MapNode) else ():
+        yield _entry(tree, key, kind, entry.start, entry.node)

@@ -16,8 +16,9 @@ import attrs
 from channeld.auth.types import authenticator
 from channeld.config.load import load
 from channeld.config.model import Config
-from channeld.config.source import Sources, parse
+from channeld.config.source import Sources
 from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.blocks import Blocks
 from channeld.lsp.buffers import Caret, TextSpan
@@ -26,7 +27,6 @@ from channeld.lsp.projects import Projects
 from channeld.plan.hook_source import HookSource, find_module
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
-from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
 __all__ = [
@@ -105,15 +105,11 @@ class View:
             return None
         return Schemas(self.config, self.sources, Report())
 
-    def shape(self, pointer: str) -> Shape | None:
-        """What is known of the values of a schema."""
-        return None if self.schemas is None else self.schemas.shape(pointer)
-
     def fields(self, pointer: str, path: tuple[str, ...] = ()) -> dict[str, bool]:
         """The properties that a schema declares at a path, and whether each is always there."""
-        shape = self.shape(pointer)
-        if shape is None:
+        if self.schemas is None:
             return {}
+        shape = self.schemas.shape(pointer)
         names = shape.property_names() if not path else shape.lookup((*path, _NOWHERE)).names
         return {name: shape.lookup((*path, name)).guaranteed for name in names}
 
@@ -139,10 +135,6 @@ class View:
             found = {c: known.get(c, False) and found.get(c, True) for c in {**found, **known}}
         return found
 
-    def span(self, node: Node) -> TextSpan:
-        """Where a node stands."""
-        return TextSpan.of(self.tree.lines.place(node.start, node.end))
-
 
 def read(projects: Projects, name: str, text: str) -> View | None:
     """The view of a document whose text is this; None where it cannot be read."""
@@ -155,9 +147,7 @@ def read(projects: Projects, name: str, text: str) -> View | None:
     files_of = projects.configuration_files(root)
     files = projects.around(root, name).with_text(name, text)
     loaded = load(root, environ=os.environ, read=files.read, list_files=files.list_files)
-    own = loaded.sources.tree(name)
-    if own is None:
-        own = parse(text, name, Report())
+    own = loaded.sources.tree(name) or parse(text, name, Report())
     if own is None:
         return None
     cuts = filter(None, map(projects.blocks, files_of))
@@ -192,8 +182,8 @@ def found_at(tree: Tree, caret: Caret) -> Found | None:
             if not node.start <= offset <= node.end:
                 return None
             span = TextSpan.of(tree.lines.place(node.start, node.end))
-            text = node.scalar.raw
-            quote = int(node.scalar.style in ("single", "double"))
+            text = node.raw
+            quote = int(node.style in ("single", "double"))
             return Found(
                 pointer=pointer, is_key=False, text=text, span=span,
                 offset=max(0, offset - node.start - quote),

@@ -118,7 +118,7 @@ def _auth(
             user=checked.render if checked is not None else None,
             claims=schemas.validator(claims) if declared.claims is not None else None,
         ),
-        hook=hooks.load(kind.hook(), at(pointer, "hook"), Role.AUTHENTICATOR),
+        hook=hooks.load(kind.hook(), at(pointer, "hook"), Role.AUTHENTICATE),
     )
 
 

@@ -29,7 +29,7 @@ __all__ = ["HookLoader", "Role"]
 
 
 class Role(enum.Enum):
-    """What a hook is for; the value is the parameters that it is called with."""
+    """What a hook is for, as a request to a backend names it; the value is the parameters that it is called with."""
 
     MESSAGE = ("ctx", "message")
     CONNECT = ("ctx",)
@@ -37,7 +37,7 @@ class Role(enum.Enum):
     SUBSCRIBE = ("ctx", "room")
     # An enum member per role, though two take the same.
     UNSUBSCRIBE = ("ctx", "room", "")
-    AUTHENTICATOR = ("request",)
+    AUTHENTICATE = ("request",)
     LIFESPAN = ("server",)
 
     @property
@@ -51,16 +51,6 @@ class Role(enum.Enum):
         return f"({', '.join(self.parameters)})"
 
 
-_KINDS: Final = {
-    Role.MESSAGE: "message",
-    Role.CONNECT: "connect",
-    Role.CLOSE: "close",
-    Role.SUBSCRIBE: "subscribe",
-    Role.UNSUBSCRIBE: "unsubscribe",
-    Role.AUTHENTICATOR: "authenticate",
-}
-
-
 _REFUSES: Final = ("`None`", 'to refuse write `raise Reject("…")`')
 _RESULTS: Final = {
     Role.MESSAGE: (
@@ -71,7 +61,7 @@ _RESULTS: Final = {
     Role.SUBSCRIBE: _REFUSES,
     Role.CLOSE: ("`None`", "remove the value"),
     Role.UNSUBSCRIBE: ("`None`", "remove the value"),
-    Role.AUTHENTICATOR: ("a `User` or `None`", "write `return User(id)`, or `return None`"),
+    Role.AUTHENTICATE: ("a `User` or `None`", "write `return User(id)`, or `return None`"),
     Role.LIFESPAN: ("`None`", "yield the state once"),
 }
 """What each kind of hook may return, and what to write in place of another value."""
@@ -114,25 +104,17 @@ class HookLoader:
         if not self._read(module, place) or not self._judge_source(ref, role, place):
             return None
         if not self.imports:
-            is_async = self._is_async(module, function)
             call = functools.partial(_not_imported, ref.call)
-            return self._made(ref, call, is_async=is_async)
+            return self._made(ref, call, is_async=self._is_async(module, function))
         return self._import(ref, role, place)
 
     def _remote(self, ref: HookRef, role: Role) -> Hook | None:
         backend = self.backends.get(ref.backend or "")
         if backend is None:
             return None  # CH435 says so
-        asked = RemoteHook(
-            kind=_KINDS[role], name=ref.backend or "", backend=backend, path=ref.path
-        )
-        return Hook(
-            name=ref.call,
-            call=unasked,
-            is_async=True,
-            accepts_on_failure=ref.on_failure == "accept",
-            remote=asked,
-        )
+        kind, name = role.name.lower(), ref.backend or ""
+        asked = RemoteHook(kind=kind, name=name, backend=backend, path=ref.path)
+        return attrs.evolve(self._made(ref, unasked, is_async=True), remote=asked)
 
     def note_unwired(self) -> None:
         """Report functions that look like hooks of the loaded modules and are none."""
@@ -144,9 +126,8 @@ class HookLoader:
             for function in source.unwired(wired, roles):
                 place = self._line(source.path, function.lineno)
                 finding = f"`{function.name}` looks like a hook, but is not used"
-                help = (
-                    f"name it in the configuration (`hook: {name}:{function.name}`), or rename it"
-                )
+                written = f"`hook: {name}:{function.name}`"
+                help = f"name it in the configuration ({written}), or rename it"
                 self.templates.find("CH508", finding, place, help)
 
     def _read(self, module: str, place: Place) -> bool:
@@ -214,7 +195,9 @@ class HookLoader:
 
     def _judge(self, found: object, ref: HookRef, role: Role, place: Place) -> Hook | None:
         if not callable(found):
-            finding = f"`{ref.call}` is not a function but {_article(type(found).__name__)}"
+            kind = type(found).__name__
+            article = "an" if kind[:1] in "aeiou" else "a"
+            finding = f"`{ref.call}` is not a function but {article} `{kind}`"
             self.templates.find("CH505", finding, place, f"name a function `{role.signature}`")
             return None
         is_async = _is_async(found)
@@ -387,7 +370,3 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _article(noun: str) -> str:
-    return f"{'an' if noun[:1] in 'aeiou' else 'a'} `{noun}`"

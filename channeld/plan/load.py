@@ -8,9 +8,10 @@ from typing import Final
 
 import attrs
 
+from channeld.config.ignores import apply_ignores
 from channeld.config.load import MAX_BYTES, FileSystem, Loaded, file_system, load
 from channeld.config.model import Config
-from channeld.config.source import Sources, apply_ignores
+from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 

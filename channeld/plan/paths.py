@@ -50,7 +50,7 @@ def converter(
     Returns:
         A function whose result `is_refused` for a segment that the schema does not allow.
     """
-    convert = _CONVERSIONS.get(types, _as_it_is)
+    convert = _CONVERSIONS.get(types, str)
     if accepts is None:
         return lambda text: _name(text) if len(text) <= DEFAULT_LENGTH else _REFUSED
 
@@ -186,10 +186,6 @@ def _find(node: _Node[T], segments: list[str], position: int) -> tuple[PathPatte
     if found is None and node.rest is not None and (head or position + 1 < len(segments)):
         found = node.rest
     return found
-
-
-def _as_it_is(text: str) -> object:
-    return text
 
 
 def _integer(text: str) -> object:

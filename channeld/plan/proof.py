@@ -15,7 +15,7 @@ from channeld.protocol.frames import Json
 from channeld.protocol.reserved import ROOM
 from channeld.schema.compare.inclusion import Inclusion, inclusion
 from channeld.schema.compare.words import shown
-from channeld.schema.definitions import Definitions, Numbers, Unframeable
+from channeld.schema.definitions import Definitions, Unframeable, numbers
 
 __all__ = ["prove"]
 
@@ -93,7 +93,7 @@ def _delivered(message: MessageContext, scope: TemplateScope) -> Json:
     """A schema that every delivered frame satisfies, without its `type`; None where there is none to be had."""
     context = message.context
     root = context.schemas.resolved(at(message.pointer, "schema"))
-    definitions = Definitions(Numbers())
+    definitions = Definitions(numbers())
     scene = Scene(
         definitions=definitions,
         scope=scope,

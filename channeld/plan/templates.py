@@ -336,7 +336,7 @@ def _lookup(expression: Expression) -> Template:  # noqa: C901, PLR0911, PLR0912
             name = path[0]
             return lambda scope, frame: scope.query.get(name, MISSING)
         case "user":
-            return _user_id
+            return lambda scope, frame: MISSING if scope.user_id is None else scope.user_id
         case "claims" if expression.is_each:
             return _elements(path[:-1])
         case "claims":
@@ -352,10 +352,6 @@ def _lookup(expression: Expression) -> Template:  # noqa: C901, PLR0911, PLR0912
             return lambda scope, frame: scope.now_ms()
         case _:
             return lambda scope, frame: scope.uuid()
-
-
-def _user_id(scope: Scope, frame: Frame) -> Any:
-    return MISSING if scope.user_id is None else scope.user_id
 
 
 def _walk(path: Sequence[str]) -> Template:

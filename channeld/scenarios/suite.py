@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from channeld.config.load import FileSystem, file_system
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.plan.load import Checked, check

@@ -5,10 +5,11 @@ position. So a schema can be copied *around fields*: everything in it that speak
 inside it) is rewritten so that it judges the frame as if those fields were not there.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 import attrs
@@ -18,7 +19,7 @@ from channeld.schema.cases import pointed
 from channeld.schema.compiled import compiled
 from channeld.schema.vocabulary import IN_PLACE, listed, mapping, rebuilt, subschemas
 
-__all__ = ["PREFIX", "Definitions", "Namer", "Numbers", "Unframeable", "references"]
+__all__ = ["PREFIX", "Definitions", "Unframeable", "numbers", "references"]
 
 PREFIX: Final = "#/$defs/"
 Schema: TypeAlias = dict[str, Json]
@@ -42,30 +43,20 @@ def references(schema: Json) -> Iterator[str]:
             yield from references(below)
 
 
-class Namer(Protocol):
-    """Gives names to definitions, each once."""
-
-    def give(self, hint: str) -> str:
-        """A name that was not given before, made of what the hint says."""
-
-
-@attrs.define(eq=False)
-class Numbers:
+def numbers() -> Callable[[str], str]:
     """Names that nobody reads."""
-
-    _given: int = attrs.field(default=0, init=False)
-
-    def give(self, hint: str) -> str:
-        """The next number."""
-        self._given += 1
-        return str(self._given)
+    given = itertools.count(1)
+    return lambda hint: str(next(given))
 
 
 @attrs.define(eq=False)
 class Definitions:
-    """All definitions of a contract by name, in the order in which they were first needed."""
+    """All definitions of a contract by name, in the order in which they were first needed.
 
-    names: Namer
+    `name` gives names, each once, made of what a hint says.
+    """
+
+    name: Callable[[str], str]
     _schemas: dict[str, Json] = attrs.field(factory=dict)
     _known: dict[str, str] = attrs.field(factory=dict)
 
@@ -77,7 +68,7 @@ class Definitions:
         """A reference to a schema whose own references are to definitions already; equal ones share a name."""
         key = json.dumps(["added", hint, schema], sort_keys=True)
         if key not in self._known:
-            self._known[key] = name = self.names.give(hint)
+            self._known[key] = name = self.name(hint)
             self._schemas[name] = schema
         return {"$ref": PREFIX + self._known[key]}
 
@@ -109,7 +100,7 @@ class Definitions:
         """The name of what is known by a key, and whether it is new; `fill` must then say what it is."""
         new = key not in self._known
         if new:
-            self._known[key] = self.names.give(hint)
+            self._known[key] = self.name(hint)
             self._schemas[self._known[key]] = True
         return self._known[key], new
 

@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote, urljoin
 import attrs
 
 from channeld.config.model import Config
-from channeld.config.source import Sources, Tree
+from channeld.config.source import Sources
+from channeld.config.tree import Tree
 from channeld.diagnostics.diagnostic import Place
 from channeld.pointer import at, tokens, unescaped
 from channeld.protocol.frames import Json

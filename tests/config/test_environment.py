@@ -6,8 +6,8 @@ import attrs
 import pytest
 
 from channeld.config.environment import Environment
-from channeld.config.source import parse
 from channeld.config.tree import ScalarNode
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report, Severity
 from channeld.protocol.frames import Json
 

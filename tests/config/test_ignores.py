@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from channeld.config.ignores import Ignore, apply_ignores, find_ignores
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 
 

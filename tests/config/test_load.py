@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channeld.config.ignores import apply_ignores
 from channeld.config.load import Loaded, file_system, load
-from channeld.config.source import apply_ignores
 from channeld.diagnostics.diagnostic import Severity
 
 Load = Callable[..., Loaded]

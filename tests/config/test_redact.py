@@ -3,7 +3,7 @@
 import pytest
 
 from channeld.config.redact import redacted
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 
 TEXT = """\

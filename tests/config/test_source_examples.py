@@ -4,7 +4,8 @@ from fnmatch import fnmatch
 
 import pytest
 
-from channeld.config.source import apply_ignores, read_sources
+from channeld.config.ignores import apply_ignores
+from channeld.config.source import read_sources
 from channeld.diagnostics.catalogue import CATALOGUE, CatalogueEntry
 from channeld.diagnostics.diagnostic import Report
 

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from channeld.config import yaml as reader
-from channeld.config.source import parse
 from channeld.config.syntax import syntax_error
 from channeld.config.tree import Lines
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from channeld.config.tree import ListNode, MapNode, Node, Scalar, ScalarNode, Tree, TreeEntry
+from channeld.config.tree import ListNode, MapNode, Node, ScalarNode, Tree, TreeEntry
 from channeld.config.yaml import MAX_DEPTH, Fields, parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.protocol.frames import Json
@@ -309,8 +309,8 @@ def check_places(tree: Tree) -> None:
 
 
 def key_entry(value: str) -> TreeEntry:
-    scalar = Scalar("plain", value)
-    return TreeEntry(start=0, end=1, node=ScalarNode(start=2, end=3, scalar=scalar, value=value))
+    node = ScalarNode(start=2, end=3, style="plain", raw=value, value=value)
+    return TreeEntry(start=0, end=1, node=node)
 
 
 def test_merged_keys_stand_where_the_merge_stood() -> None:

@@ -22,14 +22,14 @@ def test_a_frame_of_fields() -> None:
 
 
 def test_a_frame_around_a_schema_reads_well() -> None:
-    frame = frame_around(Definitions(Names()), CLOSED, "say", {"id": Field(ID, False)}, "say")
+    frame = frame_around(Definitions(Names().give), CLOSED, "say", {"id": Field(ID, False)}, "say")
     assert list(frame) == ["title", "type", "required", "properties", "additionalProperties"]
     assert frame["required"] == ["type", "a"]
     assert frame["properties"] == {"type": {"const": "say"}, "id": ID, "a": {"type": "integer"}}
 
 
 def test_a_dynamic_schema_is_not_framed() -> None:
-    frame = frame_around(Definitions(Names()), {"$dynamicRef": "#x"}, "say", {}, "say")
+    frame = frame_around(Definitions(Names().give), {"$dynamicRef": "#x"}, "say", {}, "say")
     assert frame["properties"] == {"type": {"const": "say"}}
     assert "$comment" in frame
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.lsp.conversation import Conversation
 from tests.lsp.parts import SCENARIOS, opened

@@ -28,4 +28,4 @@ def test_words_are_quoted_where_they_would_be_something_else(
 
 
 def test_an_offer_is_its_label_unless_it_says_otherwise() -> None:
-    assert Offer(label="x", kind="value") == Offer(label="x", kind="value", text="", rank=5)
+    assert Offer("x", "value") == Offer("x", "value", text="", rank=5)

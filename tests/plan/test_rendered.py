@@ -28,7 +28,7 @@ AUTH = JwtAuth(algorithms=("HS256",))
 
 
 def render(value: Any, *, room: bool = True, claims: Any = CLAIMS) -> Field:
-    definitions = Definitions(Names())
+    definitions = Definitions(Names().give)
     shape = Shape(claims, of_object=True) if claims is not None else None
     scene = Scene(
         definitions=definitions,

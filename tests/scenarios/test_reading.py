@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.scenarios.reading import Reader, named
 

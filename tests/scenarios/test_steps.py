@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Report
 from channeld.scenarios.model import (
     Absent,

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
 from channeld.scenarios.model import Rejection, ScenarioFile, Stub
 from channeld.scenarios.structure import structure

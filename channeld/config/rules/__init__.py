@@ -8,7 +8,7 @@ missing: a key that another finding has already refused is not missing.
 `broker.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from channeld.config.model import Config
@@ -22,12 +22,12 @@ from channeld.config.rules import (
     style,
     webhooks,
 )
+from channeld.config.rules.evidence import Findings
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
 
 __all__ = ["RULES", "check"]
 
-RuleFunction: TypeAlias = Callable[[Config, Sources], Iterable[Diagnostic]]
+RuleFunction: TypeAlias = Callable[[Config, Sources], Findings]
 
 RULES: Final[Mapping[str, RuleFunction]] = {
     "CH122": style.emit_and_stamp,
@@ -89,7 +89,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
 }
 
 
-def check(config: Config, sources: Sources) -> Iterable[Diagnostic]:
+def check(config: Config, sources: Sources) -> Findings:
     """Every finding of every rule, in the order of the table."""
     for rule in RULES.values():
         yield from rule(config, sources)

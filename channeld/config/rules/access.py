@@ -10,6 +10,7 @@ from channeld.config.checker import shown
 from channeld.config.model import Channel, Config, JwtAuth
 from channeld.config.reachable import is_every_interface
 from channeld.config.rules.evidence import (
+    Findings,
     authenticators,
     finding,
     is_written,
@@ -19,7 +20,7 @@ from channeld.config.rules.evidence import (
 )
 from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
+from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
     "route_to_nobody",
 ]
 
-Findings = Iterator[Diagnostic]
 
 _LEAST_KEY = 32
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)

@@ -1,8 +1,6 @@
 """Rules about authenticators: keys, algorithms, tokens and where they travel."""
 
-from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -10,10 +8,12 @@ from channeld.config.checker import shown
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth, TokensAuth
 from channeld.config.rules.evidence import (
+    Findings,
     authenticators,
     channel_names,
     entries,
     finding,
+    host_of,
     is_doubtful,
     is_written,
     secrets,
@@ -23,9 +23,9 @@ from channeld.config.rules.evidence import (
 )
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic, Related, Severity
+from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
-from channeld.suggest import closest
+from channeld.suggest import closest, did_you_mean
 
 __all__ = [
     "ALGORITHMS",
@@ -47,7 +47,6 @@ __all__ = [
     "weak_secret",
 ]
 
-Findings = Iterator[Diagnostic]
 
 HMAC: Final = ("HS256", "HS384", "HS512")
 PUBLIC: Final = (
@@ -94,11 +93,8 @@ def authenticator_unused(config: Config, sources: Sources) -> Findings:
     used = {name for _, name, _ in channel_names(sources)}
     channels = entries(sources, "/channels")
     # A channel that does not say its `auth` properly may have meant this one.
-    unclear = [
-        c
-        for c in channels
-        if c not in named and written(sources, at("/channels", c, "auth")) != "none"
-    ]
+    silent = (c for c in channels if c not in named)
+    unclear = any(written(sources, at("/channels", c, "auth")) != "none" for c in silent)
     # So may one that names an authenticator which is not there.
     misspelt = used - set(entries(sources, "/auth"))
     if not channels or unclear or misspelt or "/auth" in sources.refused:
@@ -125,12 +121,7 @@ def algorithm_unknown(config: Config, sources: Sources) -> Findings:
         for text, pointer in texts(sources, at("/auth", name, "algorithms")):
             if text in ALGORITHMS or text.lower() == "none":
                 continue
-            meant = closest(text, ALGORITHMS)
-            help = (
-                f"did you mean `{meant}`?"
-                if meant
-                else f"the known ones are {joined([*ALGORITHMS])}"
-            )
+            help = did_you_mean(text, ALGORITHMS, f"the known ones are {joined([*ALGORITHMS])}")
             message = f"{shown(text)} is not a known signature algorithm"
             yield finding("CH419", message, sources, pointer, help)
 
@@ -206,16 +197,9 @@ def jwks_not_https(config: Config, sources: Sources) -> Findings:
             continue
         message = f"the keys of `{name}` are fetched without TLS"
         problem = finding("CH408", message, sources, at("/auth", name, "jwks"), "write `https://`")
-        if is_loopback(_host(url)):
+        if is_loopback(host_of(url)):
             problem = attrs.evolve(problem, severity=Severity.WARNING)
         yield problem
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def secret_inline(config: Config, sources: Sources) -> Findings:
@@ -280,11 +264,8 @@ def message_never_awaited(config: Config, sources: Sources) -> Findings:
 def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
     pointer = at("/auth", name, "tokens")
     value = written(sources, pointer)
-    return (
-        at("/auth", name, "tokens", index)
-        if isinstance(value, list) and len(value) == count
-        else pointer
-    )
+    apart = isinstance(value, list) and len(value) == count
+    return at(pointer, index) if apart else pointer
 
 
 def token_twice(config: Config, sources: Sources) -> Findings:
@@ -298,9 +279,8 @@ def token_twice(config: Config, sources: Sources) -> Findings:
                 message = f"the token of `{entry.user}` is listed twice"
                 there = _token_pointer(sources, name, seen[key], len(auth.tokens))
                 related = Related(place=sources.place(there), message="first here")
-                problem = finding(
-                    "CH427", message, sources, pointer, "give each user a token of their own"
-                )
+                help = "give each user a token of their own"
+                problem = finding("CH427", message, sources, pointer, help)
                 yield attrs.evolve(problem, related=(related,))
             seen.setdefault(key, index)
 

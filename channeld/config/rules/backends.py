@@ -1,15 +1,14 @@
 """Rules about backends: where they are, what signs requests to them, and the hooks that name one."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from channeld.config.model import Config, HookRef
-from channeld.config.rules.evidence import entries, finding, secrets, written
+from channeld.config.rules.evidence import Findings, entries, finding, secrets, written
 from channeld.config.scalars import is_loopback, is_private
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
 from channeld.protocol.standard_webhooks import signing_key
 from channeld.suggest import did_you_mean
@@ -23,7 +22,6 @@ __all__ = [
     "weakness",
 ]
 
-Findings: TypeAlias = Iterable[Diagnostic]
 
 _LEAST_SECRET: Final = 32
 _LEAST_KEY: Final = 24

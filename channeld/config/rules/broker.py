@@ -1,16 +1,11 @@
 """Rules about the servers of a broker."""
 
-from collections.abc import Iterator
-
 from channeld.config.model import Config, RedisBroker
-from channeld.config.rules.evidence import finding, is_written, texts
+from channeld.config.rules.evidence import Findings, finding, is_written, texts
 from channeld.config.scalars import server_of
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
 
 __all__ = ["server_twice", "shards_without_cluster"]
-
-Findings = Iterator[Diagnostic]
 
 
 def server_twice(config: Config, sources: Sources) -> Findings:

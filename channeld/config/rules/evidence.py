@@ -1,7 +1,8 @@
 """What a rule asks of the sources: what was written where, and a finding at that place."""
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from channeld.config.model import Auth, Config, Secret
 from channeld.config.source import Sources
@@ -11,10 +12,12 @@ from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 
 __all__ = [
+    "Findings",
     "authenticators",
     "channel_names",
     "entries",
     "finding",
+    "host_of",
     "is_doubtful",
     "is_written",
     "secrets",
@@ -22,6 +25,18 @@ __all__ = [
     "with_tokens",
     "written",
 ]
+
+
+Findings: TypeAlias = Iterator[Diagnostic]
+"""What a rule gives."""
+
+
+def host_of(url: str) -> str:
+    """The host of a URL; empty for what is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def written(sources: Sources, pointer: str) -> Json:

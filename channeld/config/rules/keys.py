@@ -1,13 +1,11 @@
 """Rules about public keys: what is given as one must be a PEM key that the algorithms can use."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth
-from channeld.config.rules.evidence import authenticators, finding
+from channeld.config.rules.evidence import Findings, authenticators, finding
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
 
 __all__ = ["key_unusable"]
@@ -21,7 +19,7 @@ _CURVES: Final = {
 }
 
 
-def key_unusable(config: Config, sources: Sources) -> Iterator[Diagnostic]:
+def key_unusable(config: Config, sources: Sources) -> Findings:
     """CH432: no key, a private one, or one of another kind than the algorithms'."""
     for name, auth in authenticators(config, JwtAuth):
         if auth.public_key is None:

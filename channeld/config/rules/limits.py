@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 from channeld.config.language import names_place
 from channeld.config.model import Channel, Config, Rate
-from channeld.config.rules.evidence import finding, is_written, with_tokens, written
+from channeld.config.rules.evidence import Findings, finding, is_written, with_tokens, written
 from channeld.config.scalars import format_duration, format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
-from channeld.protocol.frames import Json
 
 __all__ = [
     "auth_timeout_short",
@@ -26,7 +25,6 @@ __all__ = [
     "subscriptions_over_limit",
 ]
 
-Findings = Iterator[Diagnostic]
 
 _GIB = 1024**3
 _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
@@ -61,21 +59,12 @@ def history_without_rooms(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         rooms = written(sources, at("/channels", channel.name, "rooms"))
         none = rooms in (None, []) or rooms == {"join": []}
-        if channel.history is not None and none and not _is_broken(sources, channel):
+        is_null = rooms is None and is_written(sources, at("/channels", channel.name, "rooms"))
+        if channel.history is not None and none and not is_null:
             message = f"channel `{channel.name}` has no rooms to keep a history for"
             help = "add `rooms`, or remove `history`"
             pointer = at("/channels", channel.name, "history")
             yield finding("CH606", message, sources, pointer, help, key=True)
-
-
-def _is_broken(sources: Sources, channel: Channel) -> bool:
-    rooms = at("/channels", channel.name, "rooms")
-    return is_written(sources, rooms) and written(sources, rooms) is None
-
-
-def _message_size(config: Config, channel: Channel) -> int:
-    own = channel.limits.message_size
-    return config.server.limits.message_size if own is None else own
 
 
 def history_memory(config: Config, sources: Sources) -> Findings:
@@ -83,7 +72,7 @@ def history_memory(config: Config, sources: Sources) -> Findings:
     for channel in config.channels.values():
         if channel.history is None:
             continue
-        size = _message_size(config, channel)
+        size = config.server.limits.under(channel.limits).message_size
         if channel.history.size * size > _GIB:
             message = (
                 f"{channel.history.size} frames of up to {format_size(size)} are "
@@ -115,11 +104,8 @@ def _free_names(channel: Channel) -> bool:
     if subscribe is not None and any("*" in pattern for pattern in subscribe.allow):
         return True
     joined = {name for text in channel.rooms.join for name in _PARAM.findall(text)}
-    return any(not _is_one_of_a_few(channel.params.get(name)) for name in joined)
-
-
-def _is_one_of_a_few(schema: Json) -> bool:
-    return isinstance(schema, dict) and ("enum" in schema or "const" in schema)
+    schemas = (channel.params.get(name) for name in joined)
+    return any(not (isinstance(one, dict) and one.keys() & {"enum", "const"}) for one in schemas)
 
 
 def outbox_small(config: Config, sources: Sources) -> Findings:
@@ -128,13 +114,11 @@ def outbox_small(config: Config, sources: Sources) -> Findings:
     if limits.outbox < limits.message_size:
         yield _outbox(sources, limits.outbox, limits.message_size, at("/server", "limits"))
     for channel in config.channels.values():
-        own = channel.limits
-        if own.outbox is None and own.message_size is None:
-            continue
-        outbox = limits.outbox if own.outbox is None else own.outbox
-        size = _message_size(config, channel)
-        if outbox < size:
-            yield _outbox(sources, outbox, size, at("/channels", channel.name, "limits"))
+        own = limits.under(channel.limits)
+        is_said = channel.limits.outbox is not None or channel.limits.message_size is not None
+        if is_said and own.outbox < own.message_size:
+            pointer = at("/channels", channel.name, "limits")
+            yield _outbox(sources, own.outbox, own.message_size, pointer)
 
 
 def _outbox(sources: Sources, outbox: int, size: int, limits: str) -> Diagnostic:
@@ -208,8 +192,7 @@ def batch_without_events(config: Config, sources: Sources) -> Findings:
 def subscriptions_over_limit(config: Config, sources: Sources) -> Findings:
     """CH614: more subscriptions allowed than rooms."""
     for channel in config.channels.values():
-        own = channel.limits.rooms_per_connection
-        rooms = config.server.limits.rooms_per_connection if own is None else own
+        rooms = config.server.limits.under(channel.limits).rooms_per_connection
         subscribe = channel.rooms.subscribe
         if subscribe is not None and subscribe.max is not None and subscribe.max > rooms:
             message = f"`rooms_per_connection` stops a client at {rooms} rooms"

@@ -1,12 +1,11 @@
 """Rules about channels and their messages as such: names, descriptions, keys that exclude each other, workers."""
 
-from collections.abc import Iterator
+import attrs
 
 from channeld.config.model import Config
-from channeld.config.rules.evidence import entries, finding, is_written, written
+from channeld.config.rules.evidence import Findings, entries, finding, is_written, written
 from channeld.config.source import Sources
-from channeld.diagnostics.catalogue import diagnose
-from channeld.diagnostics.diagnostic import Diagnostic, Related
+from channeld.diagnostics.diagnostic import Related
 from channeld.pointer import at
 from channeld.protocol.reserved import RESERVED
 
@@ -20,8 +19,6 @@ __all__ = [
     "workers_on_a_unix_socket",
     "workers_without_broker",
 ]
-
-Findings = Iterator[Diagnostic]
 
 
 def emit_and_stamp(config: Config, sources: Sources) -> Findings:
@@ -87,18 +84,12 @@ def names_alike(config: Config, sources: Sources) -> Findings:
         folded = name.lower().replace("-", "_").replace(".", "_")
         first = seen.setdefault(folded, name)
         if first != name:
-            yield diagnose(
-                "CH703",
-                f"channels `{first}` and `{name}` are easily confused",
-                sources.place(at("/channels", name), key=True),
-                help="give one of them another name",
-                related=(
-                    Related(
-                        place=sources.place(at("/channels", first), key=True),
-                        message=f"`{first}` is defined here",
-                    ),
-                ),
-            )
+            message = f"channels `{first}` and `{name}` are easily confused"
+            place = sources.place(at("/channels", first), key=True)
+            related = (Related(place=place, message=f"`{first}` is defined here"),)
+            help = "give one of them another name"
+            found = finding("CH703", message, sources, at("/channels", name), help, key=True)
+            yield attrs.evolve(found, related=related)
 
 
 def workers_without_broker(config: Config, sources: Sources) -> Findings:

@@ -1,21 +1,16 @@
 """Rules about webhooks: where they send, what they are about, and what signs them."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from channeld.config.model import Config, Webhook
 from channeld.config.rules.backends import weakness
-from channeld.config.rules.evidence import entries, finding, texts, written
+from channeld.config.rules.evidence import Findings, entries, finding, host_of, texts, written
 from channeld.config.scalars import is_loopback
 from channeld.config.source import Sources
-from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
-from channeld.suggest import closest
+from channeld.suggest import did_you_mean
 
 __all__ = ["webhook_not_https", "webhook_of_no_channel", "webhook_secret_weak"]
-
-Findings: TypeAlias = Iterable[Diagnostic]
 
 
 def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
@@ -29,18 +24,11 @@ def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webh
 def webhook_not_https(config: Config, sources: Sources) -> Findings:
     """CH429: events that anyone on the way can read, where they leave this machine."""
     for webhook, pointer in _webhooks(config, sources, "url"):
-        host = _host(webhook.url)
+        host = host_of(webhook.url)
         if host and (webhook.url.lower().startswith("https://") or is_loopback(host)):
             continue
         message = "a webhook is sent without TLS" if host else "the URL has no host"
         yield finding("CH429", message, sources, pointer, "write `https://`")
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
@@ -51,9 +39,8 @@ def webhook_of_no_channel(config: Config, sources: Sources) -> Findings:
         for name, pointer in texts(sources, at("/webhooks", index, "channels")):
             if name not in known:
                 message = f"there is no channel `{name}`"
-                meant = closest(name, sorted(known))
                 there = ", ".join(f"`{one}`" for one in sorted(known))
-                help = f"did you mean `{meant}`?" if meant else f"the channels are {there}"
+                help = did_you_mean(name, sorted(known), f"the channels are {there}")
                 yield finding("CH430", message, sources, pointer, help)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from channeld.config.source import parse
+from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Related, Report, Severity
 from channeld.diagnostics.render import render_one, render_text
 
