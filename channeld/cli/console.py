@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from channeld.api.control import Console
-from channeld.cli.links import NoLink, chat_page, opened, token_of
+from channeld.cli.links import chat_page, opened, token_of
 from channeld.cli.trace import document
 from channeld.config.model import Channel, Event, Message
 from channeld.dev.routes_table import Row, rows
@@ -63,10 +63,7 @@ def mint(plan: Plan, channel: str, user: str) -> str:
     auths = plan.channels[channel].auth
     if not auths:
         raise LookupError(f"channel `{channel}` takes no token")
-    try:
-        return token_of(plan, auths[0], user)
-    except NoLink as error:
-        raise LookupError(str(error)) from None
+    return token_of(plan, auths[0], user)
 
 
 def describe(plan: Plan) -> list[Json]:

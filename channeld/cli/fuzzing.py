@@ -2,19 +2,17 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from urllib.parse import urlsplit
 
 import attrs
 import click
 import orjson
 
-from channeld.cli.links import NoLink, path_of
 from channeld.cli.loading import DEFAULT_FILE, demand_valid
 from channeld.cli.output import has_colour
 from channeld.diagnostics.render.painter import Painter
 from channeld.plan.load import check
-from channeld.plan.plan import ChannelPlan, Plan
+from channeld.plan.plan import Plan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.outcome import Status
 from channeld.scenarios.suite import Options
@@ -63,7 +61,7 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
     _demand_backends(checked.file, plan, options.backends)
     found = []
     painter = Painter(has_colour(sys.stdout))
-    for one in fuzz(plan, count, partial(_path, plan), options=options):
+    for one in fuzz(plan, count, options=options):
         found.append(one)
         if format == "text":
             click.echo(_shown(one, painter))
@@ -73,13 +71,6 @@ def fuzz_hooks(files: Sequence[str], count: int, format: str, options: Options) 
     elif not found:
         click.echo("there are no message hooks to try")
     return 1 if any(one.failure is not None for one in found) else 0
-
-
-def _path(plan: Plan, channel: ChannelPlan) -> str:
-    try:
-        return path_of(plan, channel)
-    except NoLink as error:
-        raise LookupError(str(error)) from None
 
 
 def _shown(one: Fuzzed, painter: Painter) -> str:

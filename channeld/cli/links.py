@@ -7,7 +7,6 @@ chat page where there is one and the channel speaks its language, else the conso
 
 import base64
 import hmac
-import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,18 +16,17 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from channeld.auth.authenticator import CannotMint
+from channeld.dev.address import likely_path
+from channeld.dev.claims import likely_claims
 from channeld.dev.mint import choose
 from channeld.plan.plan import AuthPlan, ChannelPlan, Plan
-from channeld.protocol.frames import Json
-from channeld.schema.sample import sample
-from channeld.schema.violations import Validator
 
 DEV_USERS: Final = ("ann", "bob")
 DEV_LIFETIME: Final = 12 * 3600.0
 _CODE_LENGTH: Final = 12
 
 
-class NoLink(Exception):
+class NoLink(LookupError):
     """Why there is no ready-made link to a channel."""
 
 
@@ -47,22 +45,11 @@ def links(plan: Plan, base: str) -> Iterator[DevLink]:
     for channel in plan.channels.values():
         for user in _users(channel):
             try:
-                url = base + path_of(plan, channel) + _query(plan, channel, user)
-            except NoLink as error:
+                url = base + likely_path(plan, channel) + _query(plan, channel, user)
+            except LookupError as error:
                 yield DevLink(channel=channel.name, user=user, reason=str(error))
                 break
             yield DevLink(channel=channel.name, user=user, url=url)
-
-
-def path_of(plan: Plan, channel: ChannelPlan) -> str:
-    """A channel's path with likely values for its params.
-
-    Raises:
-        NoLink: no value comes to mind.
-    """
-    return re.sub(
-        r"\{(\w+)(?:\.\.\.)?\}", lambda found: _param(plan, channel, found[1]), channel.path
-    )
 
 
 def api_key(plan: Plan) -> str:
@@ -89,9 +76,10 @@ def opened(plan: Plan, code: str, base: str, *, has_page: bool) -> str | None:
     key = api_key(plan)
     for channel in plan.channels.values() if key else ():
         for user in _users(channel):
-            if _is(code, code_of(key, channel.name, user)):
+            ours = code_of(key, channel.name, user)
+            if hmac.compare_digest(code.encode(), ours.encode()):
                 if has_page and base and _is_chat(plan, channel):
-                    url = base + path_of(plan, channel) + _query(plan, channel, user)
+                    url = base + likely_path(plan, channel) + _query(plan, channel, user)
                     return f"/chat.html#{urlencode({'url': url})}"
                 view = "/".join(
                     quote(part, safe="") for part in ("playground", channel.name, "", user)
@@ -127,16 +115,6 @@ def token_of(plan: Plan, auth: AuthPlan, user: str) -> str:
     return token
 
 
-def likely_claims(validator: Validator | None, user: str) -> dict[str, Json]:
-    """Made-up claims that the schema of an authenticator's claims accepts; none where there is no schema."""
-    claims = sample(validator.schema, user.capitalize()) if validator is not None else {}
-    return claims if isinstance(claims, dict) else {}
-
-
-def _is(code: str, wanted: str) -> bool:
-    return hmac.compare_digest(code.encode(), wanted.encode())
-
-
 def _is_chat(plan: Plan, channel: ChannelPlan) -> bool:
     """Whether the example's page can talk there: one room on connecting, and `message` frames with a `text`."""
     declared = plan.config.channels[channel.name]
@@ -150,11 +128,3 @@ def _users(channel: ChannelPlan) -> Sequence[str]:
 
 def _query(plan: Plan, channel: ChannelPlan, user: str) -> str:
     return f"?token={quote(token_of(plan, channel.auth[0], user))}" if user else ""
-
-
-def _param(plan: Plan, channel: ChannelPlan, name: str) -> str:
-    schema = plan.config.channels[channel.name].params.get(name, {})
-    value = sample(schema, "general", plan.config.schemas)
-    if not isinstance(value, str | int | float):
-        raise NoLink(f"no value of {{{name}}} comes to mind for {channel.path}")
-    return quote(str(value), safe="")

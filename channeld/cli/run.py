@@ -218,8 +218,8 @@ def command(  # noqa: PLR0913 - one for each option
     shown, plan = _first_check(loader, is_worker=parent is not None)
     number = parent.spec.number if parent else None
     configure(plan.config.log.format, plan.config.log.level, worker=number)
-    if take_over and parent is None:
-        _judge_take_over(plan)
+    if take_over and parent is None and not kind_of(plan.config.broker).is_shared:
+        click.echo(_APART, err=True)
     tls = _tls(plan.server.tls)
     api_sockets = [] if parent else bind_api(plan, may_move=dev, beside=take_over)
     is_leader = plan.server.workers > 1 and parent is None
@@ -252,11 +252,6 @@ def command(  # noqa: PLR0913 - one for each option
 
 _run = off_the_loop()(trio.run)
 """Runs the server's task, while its log lines are written in a thread."""
-
-
-def _judge_take_over(plan: Plan) -> None:
-    if not kind_of(plan.config.broker).is_shared:
-        click.echo(_APART, err=True)
 
 
 def _first_check(loader: _Loader, *, is_worker: bool) -> tuple[_Shown, Plan]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from channeld.auth.authenticator import CannotMint
-from channeld.cli.links import likely_claims
 from channeld.cli.loading import DEFAULT_FILE, demand_valid, environ_of
 from channeld.config.scalars import BadScalar, parse_duration
+from channeld.dev.claims import likely_claims
 from channeld.dev.mint import Minter, choose, parse_claim
 from channeld.plan.load import check
 from channeld.plan.plan import Plan

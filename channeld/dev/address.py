@@ -1,5 +1,6 @@
-"""Where a client connects to and what its handshake says: addresses as people write them, and a token's place."""
+"""Where a client connects to and what its handshake says: addresses as people write them, likely paths, a token's place."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
@@ -8,7 +9,9 @@ import attrs
 from channeld.auth.places import carry
 from channeld.config.model import Server
 from channeld.config.reachable import reachable
+from channeld.plan.plan import ChannelPlan, Plan
 from channeld.protocol.frames import Frame
+from channeld.schema.sample import sample
 
 
 class BadAddress(Exception):
@@ -74,3 +77,20 @@ def with_token(opening: Opening, token: str, token_from: Sequence[str] = ("query
         subprotocols=carried.subprotocols or opening.subprotocols,
         first={"type": "authenticate", "token": token} if carried.in_frame else opening.first,
     )
+
+
+def likely_path(plan: Plan, channel: ChannelPlan, preferred: str = "general") -> str:
+    """A channel's path with likely values for its params, `preferred` where any text will do.
+
+    Raises:
+        LookupError: no value comes to mind.
+    """
+    schemas = plan.config.channels[channel.name].params
+
+    def value(found: re.Match[str]) -> str:
+        made = sample(schemas.get(found[1], {}), preferred, plan.config.schemas)
+        if isinstance(made, str | int | float):
+            return quote(str(made), safe="")
+        raise LookupError(f"no value of {{{found[1]}}} comes to mind for {channel.path}")
+
+    return re.sub(r"\{(\w+)(?:\.\.\.)?\}", value, channel.path)

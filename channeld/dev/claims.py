@@ -14,6 +14,7 @@ from channeld.plan.plan import AuthPlan, Plan
 from channeld.plan.requires import with_type_spoken_of
 from channeld.protocol.frames import Json
 from channeld.schema.sample import sample
+from channeld.schema.violations import Validator
 
 
 def claims_in(token: str) -> dict[str, Any]:
@@ -25,6 +26,12 @@ def claims_in(token: str) -> dict[str, Any]:
             if isinstance(found, dict):
                 return found
     return {}
+
+
+def likely_claims(validator: Validator | None, user: str) -> dict[str, Json]:
+    """Made-up claims that the schema of an authenticator's claims accepts; none where there is no schema."""
+    claims = sample(validator.schema, user.capitalize()) if validator is not None else {}
+    return dict(claims) if isinstance(claims, dict) else {}
 
 
 def claims_meeting(
@@ -45,8 +52,7 @@ def claims_meeting(
         params: the path's, for templates.
     """
     validator = auth.compiled.claims
-    made = sample(validator.schema, user.capitalize()) if validator is not None else {}
-    claims: dict[str, Json] = dict(made) if isinstance(made, dict) else {}
+    claims = likely_claims(validator, user)
     known = {"user.id": user, **{f"params.{name}": value for name, value in params.items()}}
     for require in requires:
         for key, wanted in (require[0] if require else {}).items():

@@ -38,7 +38,7 @@ def frame_around(
         **{k: rest.pop(k) for k in ("title", "description") if k in rest},
         "type": "object",
         "required": [*_names(frame.get("required")), *_names(body.get("required"))],
-        "properties": {**_schemas(frame), **_only_new(_schemas(body), _schemas(frame))},
+        "properties": {**_schemas(frame), **_schemas(body), **_schemas(frame)},
         **rest,
     }
 
@@ -80,10 +80,6 @@ def frame_names(frame: Schema) -> list[str]:
 def _schemas(schema: Schema) -> dict[str, Json]:
     properties = schema.get("properties")
     return properties if isinstance(properties, dict) else {}
-
-
-def _only_new(schemas: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: schema for name, schema in schemas.items() if name not in known}
 
 
 def _names(value: Json) -> list[Json]:

@@ -134,12 +134,12 @@ class Types:
             branches = _only_branches(conjunction)
             if branches is not None:
                 return union(self._of((branch,)) for branch in branches)
-            return union(self._of_case(case) for case in self._cases(conjunction))
+            return union(
+                self._of_case(case)
+                for case in Expansion(self._followed, MAX_CASES).cases(conjunction)
+            )
         finally:
             self._depth -= 1
-
-    def _cases(self, conjunction: Conjunction) -> list[Case]:
-        return Expansion(self._followed, MAX_CASES).cases(conjunction)
 
     def _of_case(self, case: Case) -> Type:
         if len(case.types) == 7 and case.values is None:

@@ -4,7 +4,7 @@ Messages are sent in scenarios, so that hooks meet what they meet in a server, a
 looked for a smaller message that fails in the same way, alone, on a server that has seen nothing else.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -12,6 +12,7 @@ import attrs
 
 from channeld.config.model import Rate
 from channeld.config.writing import flow
+from channeld.dev.address import likely_path
 from channeld.dev.claims import claims_meeting
 from channeld.diagnostics.diagnostic import Place
 from channeld.plan.plan import ChannelPlan, MessagePlan, Plan
@@ -58,7 +59,6 @@ class Fuzzed:
 def fuzz(
     plan: Plan,
     count: int,
-    path_of: Callable[[ChannelPlan], str],
     *,
     options: Options | None = None,
 ) -> Iterator[Fuzzed]:
@@ -67,7 +67,6 @@ def fuzz(
     Args:
         plan: the configuration.
         count: messages for each hook.
-        path_of: a path of a channel, with values for its params; raises `LookupError` where none comes to mind.
         options: which hooks to try, by `CHANNEL/TYPE`, how long a scenario may take, and which backends are asked.
     """
     options = options or Options()
@@ -75,7 +74,7 @@ def fuzz(
     for channel in plan.channels.values():
         for message in channel.messages.values():
             if message.hook is not None and options.selects(f"{channel.name}/{message.type}"):
-                yield _fuzzed(unlimited, channel, message, count, path_of, options)
+                yield _fuzzed(unlimited, channel, message, count, options)
 
 
 def _without_rates(plan: Plan) -> Plan:
@@ -93,7 +92,6 @@ def _fuzzed(
     channel: ChannelPlan,
     message: MessagePlan,
     count: int,
-    path_of: Callable[[ChannelPlan], str],
     options: Options,
 ) -> Fuzzed:
     assert message.hook is not None  # noqa: S101 - only those with hooks are asked for
@@ -103,7 +101,9 @@ def _fuzzed(
         reason = f"a backend answers it: --backend {asks.name}=URL says where"
         return attrs.evolve(known, reason=reason)
     try:
-        trial = _Trial(plan, message, _client(plan, channel, message, path_of(channel)), options)
+        trial = _Trial(
+            plan, message, _client(plan, channel, message, likely_path(plan, channel)), options
+        )
         messages = trial.messages(channel, count)
     except LookupError as error:
         return attrs.evolve(known, reason=str(error))

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
-from urllib.parse import quote
 
 import attrs
 import orjson
@@ -20,7 +19,7 @@ import trio
 from channeld.auth.authenticator import CannotMint
 from channeld.auth.types import authenticator
 from channeld.config.model import Message
-from channeld.dev.address import Opening, resolve, with_token
+from channeld.dev.address import Opening, likely_path, resolve, with_token
 from channeld.dev.claims import claims_meeting
 from channeld.dev.client import Line, LineClosed, speak_on
 from channeld.dev.mint import choose
@@ -30,7 +29,6 @@ from channeld.scenarios.deliveries import Known, Receivers, is_checkable
 from channeld.scenarios.inbox import SPOKEN
 from channeld.scenarios.load_rooms import LoadRooms, routed_fields
 from channeld.scenarios.made_up import Maker
-from channeld.schema.sample import sample
 
 _GROUP: Final = 10
 """Clients that share a path's params, and so a room."""
@@ -251,7 +249,7 @@ class _Client:
     def __init__(self, plan: Plan, channel: ChannelPlan, index: int, shared: _Shared) -> None:
         self._plan, self._channel, self._shared = plan, channel, shared
         self._index = index
-        self.path = _path(plan, channel, f"bench-{index // _GROUP}")
+        self.path = likely_path(plan, channel, f"bench-{index // _GROUP}")
         found = plan.match(self.path)
         params = found.params if found is not None else {}
         user, claims = self._identity(params)
@@ -446,18 +444,6 @@ class _Client:
 
 
 # --------------------------------------------------------------------------------------------------------- messages
-
-
-def _path(plan: Plan, channel: ChannelPlan, preferred: str) -> str:
-    declared = plan.config.channels[channel.name]
-
-    def value(found: re.Match[str]) -> str:
-        made = sample(declared.params.get(found[1], {}), preferred, plan.config.schemas)
-        if isinstance(made, str | int | float):
-            return quote(str(made), safe="")
-        raise LookupError(f"no value of {{{found[1]}}} comes to mind")
-
-    return re.sub(r"\{(\w+)(?:\.\.\.)?\}", value, channel.path)
 
 
 def _messages(

@@ -15,7 +15,7 @@ import trio
 from channeld.app import App
 from channeld.auth.authenticator import Denied, Grant, accept_user
 from channeld.auth.places import find_token
-from channeld.dev.claims import claims_in
+from channeld.dev.claims import claims_in, likely_claims
 from channeld.engine.ports import Surroundings
 from channeld.engine.publishing import FrameRefused
 from channeld.hooks import Request, User
@@ -72,9 +72,8 @@ class _AnyToken:
     def vouch(self, user: str, claims: Mapping[str, Any], wall: float) -> Grant | Denied:
         """The user, if the claims are such as the authenticator's schema wants; missing ones are made up."""
         schema = self.auth.compiled.claims
-        made_up = sample(schema.schema, user.capitalize()) if schema is not None else {}
-        known = made_up if isinstance(made_up, dict) else {}
-        found = User(user, {"sub": user, "exp": _NEVER, **known, **claims})
+        known = {"sub": user, "exp": _NEVER, **likely_claims(schema, user), **claims}
+        found = User(user, known)
         reason = accept_user(schema, found)
         return Grant(found) if reason is None else Denied(reason, of_claims=True)
 

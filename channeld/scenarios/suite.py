@@ -184,7 +184,8 @@ class Runs:
         secrets: set[str] = set()
         reached: Exercised | None = None
         backends: tuple[str, ...] = ()
-        if content is not None and not self._is_left_out(content):
+        selects = self._options.selects
+        if content is not None and any(selects(one.name) for one in content.scenarios):
             with silenced():
                 config = self._config(content, report)
                 if config is not None and (plan := config.plan) is not None:
@@ -206,9 +207,6 @@ class Runs:
             backends=backends,
         )
         return without(result, secrets)
-
-    def _is_left_out(self, content: ScenarioFile) -> bool:
-        return not any(self._options.selects(one.name) for one in content.scenarios)
 
     def _outcomes(
         self,

@@ -281,7 +281,8 @@ class _TraceRun:
         hook = channel.connect
         if hook is not None and (hook.name in self._called or hook.asks is not None):
             if client.closed is not None:
-                is_reject = hook.asks is None and self._is_reject(error)
+                is_fault = error is None or error["code"] == ErrorCode.INTERNAL_ERROR
+                is_reject = hook.asks is None and not is_fault
                 why = _said(error) if is_reject else self._hook_failure(hook)
                 self._refuse("hook", f"`{hook.name}`: {why}", f"{own}/hooks/connect")
                 return False
@@ -338,9 +339,6 @@ class _TraceRun:
             return False
         self._step("require", wanted, pointer)
         return True
-
-    def _is_reject(self, error: Frame | None) -> bool:
-        return error is not None and error["code"] != "INTERNAL_ERROR"
 
     # ------------------------------------------------------------------------------------------------ message
 

@@ -330,13 +330,9 @@ def _over_limits(session: Session, own: Session, text: bytes, now: float) -> str
         return ErrorCode.RATE_LIMITED.value
     session.message_arrival = arrival
     is_stricter = limits.json_depth < own.channel.limits.json_depth
-    if text and is_stricter and _is_deep(text, limits.json_depth):
+    if text and is_stricter and isinstance(decode(text, limits.json_depth), BadFrame):
         return ErrorCode.INVALID_JSON.value
     return None
-
-
-def _is_deep(text: bytes, depth: int) -> bool:
-    return isinstance(decode(text, depth), BadFrame)
 
 
 def _without_key(message: MessagePlan, frame: Frame) -> Frame:

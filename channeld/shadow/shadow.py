@@ -21,10 +21,6 @@ from channeld.telemetry import Sample, log
 _REPLACED: Final = Turned(str(int(CloseCode.REPLACED)), "limits.connections_per_user")
 
 
-def _nobody(_address: str) -> tuple[int, int]:
-    return (0, 0)
-
-
 class Shadow:
     """One per process, beside its engine, whose sessions ask it from now on.
 
@@ -40,7 +36,7 @@ class Shadow:
         plan: Plan,
         engine: Engine,
         key_sets: Mapping[str, KeySet] | None = None,
-        crowd: Crowd = _nobody,
+        crowd: Crowd = lambda _address: (0, 0),
     ) -> None:
         self._engine = engine
         self.judge = Judge(plan, engine, key_sets or {}, crowd)

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import pytest
 
-from channeld.cli.links import chat_page, code_of, links, opened, path_of
+from channeld.cli.links import chat_page, code_of, links, opened
 from channeld.config.model import Api, Secret
 from channeld.plan.load import load_plan
 from channeld.plan.plan import Plan
@@ -40,7 +40,6 @@ def test_each_user_of_each_channel_has_a_link(plan: Plan) -> None:
     assert list(found) == [("room", "ann"), ("room", "bob"), ("odd-name", "")]
     assert found["room", "ann"].startswith(f"{BASE}/rooms/general?token=")
     assert found["odd-name", ""] == f"{BASE}/open"
-    assert path_of(plan, plan.channels["room"]) == "/rooms/general"
 
 
 def test_a_code_is_of_one_key_channel_and_user() -> None:

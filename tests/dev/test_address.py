@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from channeld.config.model import Server, Tls
-from channeld.dev.address import BadAddress, resolve, with_token
+from channeld.dev.address import BadAddress, likely_path, resolve, with_token
+from channeld.plan.load import load_plan
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,19 @@ def test_a_token_goes_where_the_authenticator_looks_first() -> None:
 
 def test_a_token_is_not_shown() -> None:
     assert "canary" not in repr(with_token(resolve("ws://x/y"), "canary"))
+
+
+def test_a_path_with_likely_values(tmp_path: Path) -> None:
+    file = tmp_path / "channels.yaml"
+    file.write_text("""
+channeld: 1
+channels:
+  room: {path: "/rooms/{id}", auth: none}
+  day: {path: "/{year}/{rest...}", auth: none, params: {year: {type: string, enum: ["2026", "2027"]}}}
+  never: {path: "/n/{id}", auth: none, params: {id: {type: string, pattern: "^[0-9]{9}z$"}}}
+""")
+    plan = load_plan(str(file), {})
+    assert likely_path(plan, plan.channels["room"]) == "/rooms/general"
+    assert likely_path(plan, plan.channels["day"], "a b") == "/2026/a%20b"
+    with pytest.raises(LookupError, match=r"no value of \{id\} comes to mind for /n/\{id\}"):
+        likely_path(plan, plan.channels["never"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from channeld.plan.load import check, load_plan
-from channeld.plan.plan import ChannelPlan
 from channeld.scenarios.fuzz import Fuzzed, fuzz
 from channeld.scenarios.suite import Options, Runs, read_text
 
@@ -37,16 +36,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def path_of(_channel: ChannelPlan) -> str:
-    return "/rooms/general"
-
-
 def fuzzed(hook: str, schema: str = "true", count: int = 60, **options: object) -> Fuzzed:
     written = hook if hook.startswith("{") else f'"fuzz_hooks:{hook}"'
     Path("channels.yaml").write_text(CONFIG.format(hook=written, schema=schema))
     checked = check("channels.yaml", environ=os.environ, fresh=frozenset({"fuzz_hooks"}))
     assert checked.plan is not None, [one.message for one in checked.report]
-    found = list(fuzz(checked.plan, count, path_of, **options))  # type: ignore[arg-type]
+    found = list(fuzz(checked.plan, count, **options))  # type: ignore[arg-type]
     assert len(found) == 1
     return found[0]
 
@@ -107,7 +102,7 @@ def test_hooks_are_selected_by_channel_and_type() -> None:
     fuzzed("right", count=1, options=Options(select="room/it"))
     Path("channels.yaml").write_text(CONFIG.format(hook='"fuzz_hooks:right"', schema="true"))
     plan = load_plan("channels.yaml")
-    assert list(fuzz(plan, 1, path_of, options=Options(select="room/other"))) == []
+    assert list(fuzz(plan, 1, options=Options(select="room/other"))) == []
 
 
 def test_messages_are_made_up_from_a_schema_in_a_file() -> None:
