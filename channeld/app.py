@@ -41,14 +41,14 @@ from channeld.server.outbox import Fanout
 from channeld.server.runtime import TrioRuntime
 from channeld.server.sockets import is_shared, named, release
 from channeld.server.systemd import keep_watchdog, notify, reloading, watchdog_interval
-from channeld.shadow import Shadow
+from channeld.shadow.shadow import Shadow
 from channeld.telemetry import Sample, log, reconfigure, toggle_debug
 
 if TYPE_CHECKING:
     from channeld.api.control import Console
     from channeld.server.otel import Spans
     from channeld.telemetry.tracing import Tracing
-    from channeld.webhooks import Webhooks
+    from channeld.webhooks.webhooks import Webhooks
 
 __all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
 
@@ -165,7 +165,7 @@ class App:
     def _make_webhooks(self, config: Config) -> "Webhooks | None":
         if not config.webhooks:
             return None
-        from channeld.webhooks import Webhooks  # noqa: PLC0415 - only where there are some
+        from channeld.webhooks.webhooks import Webhooks  # noqa: PLC0415 - only where there are some
 
         return Webhooks(self.engine, config.webhooks)
 

@@ -123,24 +123,10 @@ CHANNELS: Final = _object({"channels": _list(CHANNEL)})
 ROOMS: Final = _object(
     {"rooms": _list(_object({"room": _TEXT, "connections": _COUNT})), "next": _NEXT}, "next"
 )
+_PLACE: Final[Schema] = {"since": _MOMENT, "address": _TEXT, "node": _TEXT}
+_MEMBER: Final = _object({"id": _TEXT, "user": {"type": ["string", "null"]}, **_PLACE})
 ROOM: Final = _object(
-    {
-        "room": _TEXT,
-        "connections": _COUNT,
-        "members": _list(
-            _object(
-                {
-                    "id": _TEXT,
-                    "user": {"type": ["string", "null"]},
-                    "since": _MOMENT,
-                    "address": _TEXT,
-                    "node": _TEXT,
-                }
-            )
-        ),
-        "next": _NEXT,
-    },
-    "next",
+    {"room": _TEXT, "connections": _COUNT, "members": _list(_MEMBER), "next": _NEXT}, "next"
 )
 PRESENCE: Final = _object(
     {
@@ -172,22 +158,12 @@ HISTORY: Final = _object(
         "more": {"type": "boolean"},
     }
 )
+_CONNECTION: Final = _object({"id": _TEXT, "channel": _TEXT, "rooms": _list(_TEXT), **_PLACE})
 USER: Final = _object(
     {
         "user": _TEXT,
         "online": {"type": "boolean"},
-        "connections": _list(
-            _object(
-                {
-                    "id": _TEXT,
-                    "channel": _TEXT,
-                    "rooms": _list(_TEXT),
-                    "since": _MOMENT,
-                    "address": _TEXT,
-                    "node": _TEXT,
-                }
-            )
-        ),
+        "connections": _list(_CONNECTION),
         "next": _NEXT,
     },
     "next",

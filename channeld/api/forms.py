@@ -156,41 +156,23 @@ REVOKE: Final = _object(
 )
 
 NO_QUERY: Final = _object([], {})
-PAGE_QUERY: Final = _object(
-    [],
-    {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 1000,
-            "default": 100,
-            "description": "Maximum number of entries.",
-        },
-        "after": {
-            "type": "string",
-            "maxLength": 512,
-            "description": "The `next` of the previous page.",
-        },
-    },
-)
-HISTORY_QUERY: Final = _object(
-    [],
-    {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 1000,
-            "default": 50,
-            "description": "Maximum number of entries.",
-        },
-        "before": {
-            "type": "string",
-            "maxLength": 128,
-            "description": "Return frames before this `pos`.",
-        },
-    },
-)
 
+
+def _page(default: int, key: str, longest: int, words: str) -> Schema:
+    limit: Schema = {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "default": default,
+        "description": "Maximum number of entries.",
+    }
+    return _object(
+        [], {"limit": limit, key: {"type": "string", "maxLength": longest, "description": words}}
+    )
+
+
+PAGE_QUERY: Final = _page(100, "after", 512, "The `next` of the previous page.")
+HISTORY_QUERY: Final = _page(50, "before", 128, "Return frames before this `pos`.")
 CLEAR_QUERY: Final = _object(
     [],
     {

@@ -11,25 +11,3 @@ clock), `outbox.py`,
 `asyncio_loop.py`, `hook_server.py`, `backends.py`, `http_client.py`, `jwks.py`, `log_writer.py`, `otel.py`, `systemd.py`, `http.py` for ASGI applications, `workers.py` and
 `broker_link.py` for several processes.
 """
-
-from channeld.server.admission import Admission, Counters
-from channeld.server.listener import Server, ServerStatistics, tls_context
-from channeld.server.outbox import Fanout
-from channeld.server.ports import Engine, Session
-from channeld.server.runtime import TrioClock, TrioRuntime
-from channeld.server.sockets import BindError, bind
-
-__all__ = [
-    "Admission",
-    "BindError",
-    "Counters",
-    "Engine",
-    "Fanout",
-    "Server",
-    "ServerStatistics",
-    "Session",
-    "TrioClock",
-    "TrioRuntime",
-    "bind",
-    "tls_context",
-]

@@ -7,7 +7,3 @@ message, asked through an engine of its own that nobody is connected to), `recei
 Rules: clients, hooks, rooms and counters of the configuration that serves never notice; no hook of the other one is
 called; what is kept is bounded by the open connections and by the declared channels and types.
 """
-
-from channeld.shadow.shadow import Shadow
-
-__all__ = ["Shadow"]

@@ -3,7 +3,3 @@
 Reading order: `webhooks.py` (what is told), `occupancy.py` (rooms over all nodes), `sender.py` (one task for each webhook),
 `queue.py`, `retries.py`, `signature.py`, `endpoint.py` (HTTP).
 """
-
-from channeld.webhooks.webhooks import Webhooks
-
-__all__ = ["Webhooks"]

@@ -13,7 +13,7 @@ from channeld.api.metrics import (
     process_samples,
 )
 from channeld.broker.redis.broker import RedisBroker
-from channeld.server import ServerStatistics
+from channeld.server.listener import ServerStatistics
 from channeld.server.runtime import TrioClock
 from channeld.telemetry import METRICS, Sample, dropped, left_out
 from tests.api.conftest import Api, Start

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from channeld.plan.load import check
-from channeld.shadow import Shadow
+from channeld.shadow.shadow import Shadow
 from channeld.testing import running
 from tests.docs.blocks import ROOT, blocks
 

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from channeld.broker.broker import Position, Topic
 from channeld.config.model import Webhook
 from channeld.testing import START, TestApp, running
-from channeld.webhooks import Webhooks
 from channeld.webhooks.sender import WebhookSender
+from channeld.webhooks.webhooks import Webhooks
 from tests.cluster.nodes import Node, cluster_of
 from tests.engine.conftest import HEAD
 from tests.webhooks.kit import FakePoster, backend, webhook
