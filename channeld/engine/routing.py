@@ -312,11 +312,11 @@ def key_of(session: Session, message: MessagePlan, frame: Frame) -> str:
 def _work_out(
     session: Session, message: MessagePlan, target: TargetPlan, frame: Frame
 ) -> _Publication | None:
+    if target.is_direct:
+        return _Publication(None, emitted(session, message, frame, None))
     topic = _topic(session, target, frame)
     if topic is None:
-        if not target.is_direct:
-            return None
-        return _Publication(None, emitted(session, message, frame, None))
+        return None
     skip = session.connection_id if target.except_sender else None
     if not target.in_room:
         payload = emitted(session, message, frame, None, target.channel)

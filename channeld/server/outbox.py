@@ -387,7 +387,7 @@ class Fanout:
                 is_over = self._write_batch(ends)
             # Some of them in any case.
             is_over = self._flush_some(ends) or is_over
-            if is_over or (not self.dirty and self.recipients is None):
+            if self.ended and (is_over or (not self.dirty and self.recipients is None)):
                 is_over = self._call_some(ends) or is_over
         if is_over:
             self.wake()

@@ -334,7 +334,10 @@ class Lane:
                 asks = True
             else:
                 self._serve(fd, events, now)
-        self._take_turns_end(now, asks=asks)
+        if asks or self._coming or self._departures:
+            self._take_turns_end(now, asks=asks)
+        else:
+            fanout.end()
 
     def _serve(self, fd: int, events: int, now: float) -> None:
         driver = self._sockets.get(fd)
