@@ -113,7 +113,8 @@ class Hub:
         topics = _own_topics(member, channel)
         for topic in topics:
             self._seat(topic, member)
-        return [await self._ask_for(topic) for topic in topics]
+        asked = [await self._ask_for(topic) for topic in topics]
+        return [later for later in asked if later is not None]
 
     def shared(self, topic: Topic) -> Topic:
         """The room's own instance of this topic, so that members do not hold one each."""
@@ -491,7 +492,7 @@ class Hub:
         if topic not in self._rooms:
             return None
         later: Later[None] = self.broker.subscribe(topic)
-        return later if hasattr(later, "then") else await resolved(later)
+        return later if later is None or hasattr(later, "then") else await resolved(later)
 
     def _remove(self, topic: Topic, member: Member) -> None:
         room = self._rooms.get(topic)

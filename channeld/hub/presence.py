@@ -265,13 +265,13 @@ class Presence:
         elif plan.batch > 0:
             self._gather(topic, plan, change)
         else:
-            fields = {} if change.event == "leave" else Shown.unpack(change.info).fields()
+            fields = {} if change.event == "leave" else Shown.fields_of(change.info)
             frame = _presence(topic, event=change.event, user=change.user, **fields)
             self._tell(topic, encode(frame), change.skip)
 
     def _gather(self, topic: Topic, plan: PresencePlan, change: PresenceChange) -> None:
         batch, user = self._batch(topic, plan), change.user
-        shown = Shown.unpack(change.info).fields()
+        shown = Shown.fields_of(change.info)
         if change.event == "leave":
             if batch.joins.pop(user, None) is None:
                 batch.leaves.add(user)
@@ -377,7 +377,7 @@ def stay(plan: PresencePlan | None, away: float | None) -> float:
 
 
 def _shown(entry: PresenceEntry) -> Frame:
-    shown = Shown.unpack(entry.info).fields()
+    shown = Shown.fields_of(entry.info)
     return {"user": entry.user, **shown, "connections": entry.connections}
 
 

@@ -37,6 +37,11 @@ class Shown:
             return self.info
         return {_BOTH: {"info": dict(self.info), "state": self.state, "by": self.by}}
 
+    @classmethod
+    def fields_of(cls, value: Mapping[str, Any]) -> Frame:
+        """The part of a `presence` frame that `packed` made a value of."""
+        return cls.unpack(value).fields() if _BOTH in value else {"info": value}
+
     def fields(self) -> Frame:
         """Its part of a `presence` frame."""
         if self.by is None:

@@ -19,8 +19,8 @@ from channeld.scenarios.matching import LONGEST, Env, fill, shown
 from channeld.scenarios.model import ClientSpec, Scenario
 from channeld.scenarios.outcome import TimelineEntry, shown_seconds
 from channeld.scenarios.secrets import value_texts
-from channeld.server.exchange import Answer, RequestHead
-from channeld.server.handshake import Arrival, Rules, decide
+from channeld.server.exchange import Answer, Refuse, RequestHead
+from channeld.server.handshake import Arrival, Rules, Seat, decide, judge_room
 from channeld.server.transports import TRANSPORTS
 from channeld.testing import Client, TestApp, TestRequest
 
@@ -189,13 +189,15 @@ class Stage:
         plan = self.app.plan
         sessions = list(self.app.engine.sessions.values())
         most = plan.limits.connections_per_address
-        return Arrival(
-            address=ADDRESS,
-            is_full=len(sessions) >= plan.limits.connections,
-            is_crowded=lambda address: (
-                most is not None and sum(one.address == address for one in sessions) >= most
-            ),
-        )
+
+        def lacks(seat: Seat) -> Refuse | None:
+            beside = sum(one.address == seat.address for one in sessions)
+            return judge_room(
+                is_full=len(sessions) >= plan.limits.connections,
+                is_crowded=most is not None and beside >= most,
+            )
+
+        return Arrival(address=ADDRESS, lacks=lacks)
 
     def _head(self, actor: Actor, spec: ClientSpec, match: Match | None) -> RequestHead:
         fields = {

@@ -11,8 +11,8 @@ import trio
 
 from channeld.engine.ports import Runtime
 from channeld.plan.plan import Plan
-from channeld.server.exchange import Answer, refuse
-from channeld.server.handshake import Accept, Arrival, Condition, Rules, Seat, decide
+from channeld.server.exchange import Answer, Refuse, refuse
+from channeld.server.handshake import Accept, Arrival, Condition, Rules, Seat, decide, judge_room
 from channeld.server.head import Malformed, read_head
 from channeld.server.outbox import Fanout
 from channeld.server.ports import Engine, StreamClient
@@ -115,7 +115,10 @@ class Admission:
         if isinstance(head, Malformed):
             verdict = refuse(head.status, head.detail)
         else:
-            verdict = decide(head, self._rules(), self._arrival(address, secure=secure))
+            arrival = Arrival(
+                address=address, secure=secure, lacks=self._lacks, condition=self.condition
+            )
+            verdict = decide(head, self._rules(), arrival)
         if isinstance(verdict, Accept):
             self._take(verdict.seat)
         return verdict
@@ -181,15 +184,13 @@ class Admission:
             self._rules_of = (plan, Rules.of(plan, offered))
         return self._rules_of[1]
 
-    def _arrival(self, address: str, *, secure: bool) -> Arrival:
+    def _lacks(self, seat: Seat) -> Refuse | None:
         limits = self.plan_source().limits
+        taken, addresses = (
+            (self.calls, self.callers) if seat.is_call else (self.open, self.addresses)
+        )
         most = limits.connections_per_address
-        return Arrival(
-            address=address,
-            secure=secure,
-            is_full=self.open >= limits.connections,
-            condition=self.condition,
-            is_crowded=lambda client: most is not None and self.addresses.get(client, 0) >= most,
-            is_busy=self.calls >= limits.connections,
-            is_calling=lambda client: most is not None and self.callers.get(client, 0) >= most,
+        return judge_room(
+            is_full=taken >= limits.connections,
+            is_crowded=most is not None and addresses.get(seat.address, 0) >= most,
         )

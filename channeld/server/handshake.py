@@ -37,6 +37,7 @@ __all__ = [
     "decide",
     "judge_channel",
     "judge_offer",
+    "judge_room",
     "read_cookies",
 ]
 
@@ -92,17 +93,13 @@ def _is_well() -> Condition:
 class Arrival:
     """What the server knows of a request beside its bytes.
 
-    `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `is_full` that
-    there are as many connections as allowed, `is_crowded(address)` that this client has as many as allowed, `is_busy` and
-    `is_calling(address)` the same of POSTs and preflights, and `condition()` how the server is.
+    `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `lacks(seat)` what is
+    answered where there is no room for a seat, and `condition()` how the server is.
     """
 
     address: str
     secure: bool = False
-    is_full: bool = False
-    is_crowded: Callable[[str], bool] = lambda _address: False
-    is_busy: bool = False
-    is_calling: Callable[[str], bool] = lambda _address: False
+    lacks: "Callable[[Seat], Refuse | None]" = lambda _seat: None
     condition: Callable[[], Condition] = _is_well
 
 
@@ -142,7 +139,7 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
         secure = _forwarded_secure(fields, secure)
     if (address, secure) != (arrival.address, arrival.secure):
         arrival = attrs.evolve(arrival, address=address, secure=secure)
-    verdict = _judge(_Asked(head, path, query, arrival), rules)
+    verdict = _judge(head, path, query, arrival, rules)
     if isinstance(verdict, Refuse):
         origin = named_origin(fields["origin"]) if "origin" in fields else None
         # What is nobody's path may be anything, also a token in the wrong place.
@@ -158,21 +155,12 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
     return verdict
 
 
-@attrs.frozen(slots=True)
-class _Asked:
-    """A request, and the client that sent it as the proxies in between say."""
-
-    head: RequestHead
-    path: str
-    query: str
-    client: Arrival
-
-
-def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
-    head, fields, client = asked.head, asked.head.fields, asked.client
-    match = rules.match(asked.path)
-    if asked.path == rules.health and (match is None or match.channel.path != rules.health):
-        return _tell_health(asked)
+def _judge(
+    head: RequestHead, path: str, asked: str, client: Arrival, rules: Rules
+) -> Accept | Answer:
+    fields, match = head.fields, rules.match(path)
+    if path == rules.health and (match is None or match.channel.path != rules.health):
+        return _tell_health(head, asked, client.condition())
     if match is None:
         return refuse(404, "No channel has this path")
     transport = next((one for one in rules.transports if one.is_asked(head)), rules.transports[0])
@@ -182,11 +170,9 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     origin, host = fields.get("origin"), fields.get("host", "")
     if origin is not None and not rules.allows_origin(origin, host, client.secure):
         return refuse(403, "Pages of this origin may not connect: see server.allowed_origins")
-    query = _read_query(asked.query)
+    query = _read_query(asked)
     seat = Seat(client.address, isinstance(transport, _BESIDE_STREAMS))
-    refusal = judge_channel(match, transport.name, query, fields) or _judge_room(
-        client, is_call=seat.is_call
-    )
+    refusal = judge_channel(match, transport.name, query, fields) or client.lacks(seat)
     if refusal is not None:
         return refusal
     terms = Terms(rules.terms.compress, rules.terms.lists_origins, match.channel.subprotocols)
@@ -196,7 +182,7 @@ def _judge(asked: _Asked, rules: Rules) -> Accept | Answer:
     if agreement.since is not None:
         query["since"] = agreement.since
     request = Request(
-        path=asked.path,
+        path=path,
         channel=match.channel.name,
         params=match.params,
         query=query,
@@ -223,10 +209,9 @@ def judge_offer(match: Match, transport: str) -> Refuse | None:
     return refuse(426, words, "Upgrade: websocket")
 
 
-def _tell_health(asked: _Asked) -> Answer:
-    if asked.head.method not in ("GET", "HEAD"):
+def _tell_health(head: RequestHead, query: str, condition: Condition) -> Answer:
+    if head.method not in ("GET", "HEAD"):
         return refuse(405, "Health is asked for with GET or HEAD", "Allow: GET, HEAD")
-    condition = asked.client.condition()
     if condition.is_draining:
         return say(503, {"draining": True})
     told: dict[str, Json] = {}
@@ -235,7 +220,7 @@ def _tell_health(asked: _Asked) -> Answer:
         states: list[Json] = ["up" if is_up else "away" for is_up in condition.shards]
         told["shards"] = states
     if not condition.is_broker_up:
-        status = 503 if "ready" in _read_query(asked.query) else 200
+        status = 503 if "ready" in _read_query(query) else 200
         return say(status, {"broker": "away", **told})
     return say(200, told)
 
@@ -255,10 +240,11 @@ def judge_channel(
     return None
 
 
-def _judge_room(client: Arrival, *, is_call: bool) -> Refuse | None:
-    if client.is_busy if is_call else client.is_full:
+def judge_room(*, is_full: bool, is_crowded: bool) -> Refuse | None:
+    """What is answered where there are as many connections as allowed, or as many of one client's."""
+    if is_full:
         return refuse(503, "The server has as many connections as it takes", "Retry-After: 5")
-    if (client.is_calling if is_call else client.is_crowded)(client.address):
+    if is_crowded:
         return refuse(429, "Close one of your connections first", "Retry-After: 5")
     return None
 

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -12,12 +12,16 @@ from channeld.config.model import Server
 from channeld.plan.plan import Match, Plan
 from channeld.protocol.frames import Json
 from channeld.server.exchange import Answer, Refuse, RequestHead
-from channeld.server.handshake import Accept, Arrival, Condition, Rules, decide
+from channeld.server.handshake import Accept, Arrival, Condition, Rules, Seat, decide, judge_room
 from channeld.server.head import Malformed, read_head
 from channeld.server.transports import TRANSPORTS
 from tests.server.kit import KEY, channel, plan, request_bytes
 
 LOCAL = Arrival(address="192.0.2.1")
+
+
+def crowded_at(address: str) -> Callable[[Seat], Refuse | None]:
+    return lambda seat: judge_room(is_full=False, is_crowded=seat.address == address)
 
 
 def judge(data: bytes, server: Server | None = None, arrival: Arrival = LOCAL) -> Accept | Answer:
@@ -126,7 +130,7 @@ def test_the_answer_to_head_has_no_body(path: str) -> None:
 
 
 def test_an_ipv4_client_of_an_ipv6_socket_is_the_same_client() -> None:
-    mapped = Arrival(address="::ffff:192.0.2.7", is_crowded=lambda address: address == "192.0.2.7")
+    mapped = Arrival(address="::ffff:192.0.2.7", lacks=crowded_at("192.0.2.7"))
     assert refused(request_bytes(), arrival=mapped).status == 429
     assert (
         accepted(request_bytes(), arrival=Arrival(address="::ffff:192.0.2.7")).request.address
@@ -151,7 +155,11 @@ def health(
     condition: Condition, path: str = "/health", method: str = "GET", server: Server | None = None
 ) -> tuple[int, object]:
     data = f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    full = Arrival(address="192.0.2.1", is_full=True, condition=lambda: condition)
+    full = Arrival(
+        address="192.0.2.1",
+        lacks=lambda _seat: judge_room(is_full=True, is_crowded=False),
+        condition=lambda: condition,
+    )
     verdict = judge(data, server, full)
     assert isinstance(verdict, Answer)
     head, _, body = verdict.response.partition(b"\r\n\r\n")
@@ -213,8 +221,10 @@ def test_an_unknown_path_is_404_whatever_else_is_wrong() -> None:
 
 
 def test_a_full_server_and_a_crowded_address() -> None:
-    full = Arrival(address="192.0.2.1", is_full=True)
-    crowded = Arrival(address="192.0.2.1", is_crowded=lambda address: address == "192.0.2.1")
+    full = Arrival(
+        address="192.0.2.1", lacks=lambda _seat: judge_room(is_full=True, is_crowded=False)
+    )
+    crowded = Arrival(address="192.0.2.1", lacks=crowded_at("192.0.2.1"))
     assert refused(request_bytes(), arrival=full).status == 503
     assert refused(request_bytes(), arrival=crowded).status == 429
     assert isinstance(judge(request_bytes(), arrival=LOCAL), Accept)
@@ -241,7 +251,7 @@ def test_a_proxy_is_believed_only_when_it_is_trusted() -> None:
 
 def test_a_limit_by_address_counts_the_forwarded_one() -> None:
     data = request_bytes("/echo", "X-Forwarded-For: 203.0.113.5")
-    crowded = Arrival(address="192.0.2.1", is_crowded=lambda address: address == "203.0.113.5")
+    crowded = Arrival(address="192.0.2.1", lacks=crowded_at("203.0.113.5"))
     assert refused(data, Server(trusted_proxies=("192.0.2.1",)), crowded).status == 429
 
 
