@@ -182,12 +182,14 @@ class Performer:
         if step.within and not is_settled():
             await self.stage.app.advance(step.within, until=is_settled)
             is_settled()
-        found = verdicts[-1]
-        if isinstance(found, Mismatch):
-            raise self._mismatch(self.stage.actors[step.client], step, found)
-        if isinstance(found, Nothing):
-            raise self._nothing(self.stage.actors[step.client], step, found)
-        assert isinstance(found, Taken)  # noqa: S101 - the third and last verdict
+        actor = self.stage.actors[step.client]
+        match verdicts[-1]:
+            case Mismatch() as found:
+                raise self._mismatch(actor, step, found)
+            case Nothing() as found:
+                raise self._nothing(actor, step, found)
+            case Taken():
+                pass
 
     async def absent(self, step: Absent) -> None:
         """`absent`."""

@@ -92,7 +92,7 @@ class Stage:
     breaches: list[BadDelivery] = attrs.field(factory=list)
     secrets: set[str] = attrs.field(factory=set)
     _of: dict[Client, Actor] = attrs.field(factory=dict)
-    _rules: Rules | None = None
+    _rules: Rules = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         schemas = self.app.plan.config.schemas
@@ -144,10 +144,8 @@ class Stage:
         actor.spec = spec
         actor.status, actor.closed = 0, None
         actor.is_leaving = actor.is_closure_taken = False
-        rules = self._rules
-        assert rules is not None  # noqa: S101 - set when the stage is made
-        match = rules.match(spec.path.partition("?")[0])
-        decided = decide(self._head(actor, spec, match), rules, self._arrival())
+        match = self._rules.match(spec.path.partition("?")[0])
+        decided = decide(self._head(actor, spec, match), self._rules, self._arrival())
         if isinstance(decided, Answer):
             actor.status = decided.status
             self.reached.add("server", "status", decided.status)
