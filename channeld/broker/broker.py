@@ -161,13 +161,17 @@ class Page:
     """A piece of history, oldest first.
 
     `top` is the topic's latest position. After `since`, `recovered` says that nothing between `since` and `top` is missing: `frames`
-    is then all of it, and otherwise the replay that was asked for. After `before`, `more` says that there are earlier frames.
+    then begins with what came next, and otherwise it is the replay that was asked for, of `replayed` frames in all. `rest` asks for the
+    next page, up to a `top` that may be later; it is None for the last one, and a page that is not `recovered` says that frames were dropped
+    before it was read. After `before`, `more` says that there are earlier frames, possibly within the limit.
     """
 
     frames: Sequence[HistoryEntry]
     top: Position
     recovered: bool = True
     more: bool = False
+    replayed: int = 0
+    rest: "Callable[[], Later[Page]] | None" = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.define(on_setattr=attrs.setters.frozen)
@@ -293,12 +297,12 @@ class Broker(Protocol):
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
-        """What came after a position, all or nothing; with None, or nothing, `top` and the latest `replay` frames."""
+        """What came after a position, all or nothing; with None, or nothing, `top` and the latest `replay` frames. In pages."""
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Later[Page]:
-        """The latest `limit` frames before a position, or before the end."""
+        """The latest `limit` frames before a position, or before the end; or fewer of them, and `more`."""
 
     def clear(self, topic: Topic, keys: Sequence[str] | None = None) -> Later[int]:
         """Remove kept frames: those of these keys, or (None) all; returns how many there were.

@@ -135,7 +135,8 @@ class Stream:
         )
         if position is not None and served:
             return Page(tuple(reversed([*self._after(position.offset)])), top)
-        return Page(self._replayed(replay), top, recovered=position is None)
+        frames = self._replayed(replay)
+        return Page(frames, top, recovered=position is None, replayed=len(frames))
 
     def before(self, position: Position | None, limit: int, keep: History, now: float) -> Page:
         """The latest `limit` frames before `position`, or before the end.

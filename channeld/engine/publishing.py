@@ -273,14 +273,18 @@ async def history(
     topic = Topic("room", plan.name, room)
     limit = min(limit, plan.history.size)
     keep = hub.kept(topic, plan.history) or plan.history
-    page = await resolved(hub.broker.before(topic, before, limit, keep))
-    payloads: list[bytes] = []
-    size = 0
-    for kept in reversed(page.frames):
-        # Each is copied here: no more of them than are sent.
-        payload = with_position(kept.payload, kept.position)
-        size += len(payload)
-        if payloads and size > most:
-            return HistoryPage(payloads[::-1], more=True)
-        payloads.append(payload)
-    return HistoryPage(payloads[::-1], page.more)
+    payloads, size, more = list[bytes](), 0, True  # the latest first
+    while more:
+        page = await resolved(hub.broker.before(topic, before, limit - len(payloads), keep))
+        for kept in reversed(page.frames):
+            # Each is copied here: no more of them than are sent.
+            payload = with_position(kept.payload, kept.position)
+            size += len(payload)
+            if payloads and size > most:
+                return HistoryPage(payloads[::-1], more=True)
+            payloads.append(payload)
+        if len(payloads) >= limit:
+            return HistoryPage(payloads[::-1], page.more)
+        more = page.more and bool(page.frames)
+        before = page.frames[0].position if more else None
+    return HistoryPage(payloads[::-1], more=False)

@@ -109,33 +109,38 @@ async def join(
     is_new, presence = room not in session.rooms, channel.presence
     counts = is_new and presence is not None and presence.scope == "room"
     info = _info(session, presence) if counts and presence is not None else None
+    catching = None
     if channel.history is None:
         await hub.join(session, topic, info)
-        if asked:
-            lost = {"recovered": False} if since is not None else {}
-            subscribed = {"type": "subscribed", "room": room, **lost}
-            session.answer(subscribed, id, by_client=by_client)
+        lost = {"recovered": False} if since is not None else {}
+        frame: Frame = {"type": "subscribed", "room": room, **lost}
     else:
         position = Position.parse(since) if since is not None else None
         catching = await hub.join_with_history(session, topic, channel.history, position, info)
-        if asked:
-            subscribed = _subscribed(topic, channel.history, catching.page, since)
-            session.answer(subscribed, id, by_client=by_client)
-        await _catch_up(session, catching)
+        frame = _subscribed(topic, channel.history, catching.page, since)
+    if asked:
+        session.answer(frame, id, by_client=by_client)
     observer = session.engine.observer
     if is_new and observer is not None and room in session.rooms:
         observer.joined(session, topic)
-    if info is not None:
-        try:
+    try:
+        if catching is not None:
+            await _catch_up(session, topic, catching)
+        if info is not None:
             await _show_state(session, topic)
-        except Exception:
-            with suppress(BrokerUnavailable):
-                await hub.leave(session, topic, channel.presence)
-            if observer is not None:
-                observer.left(session, topic)
-            if asked:
-                session.send({"type": "unsubscribed", "room": room, "reason": "unavailable"})
-            raise
+    except BrokerUnavailable:
+        await _put_out(session, topic, is_told=asked)
+        raise
+
+
+async def _put_out(session: Session, topic: Topic, *, is_told: bool) -> None:
+    """It cannot be told all that is to be told to one in the room: so it is not."""
+    with suppress(BrokerUnavailable):
+        await session.engine.hub.leave(session, topic, session.channel.presence)
+    if session.engine.observer is not None:
+        session.engine.observer.left(session, topic)
+    if is_told:
+        session.send({"type": "unsubscribed", "room": topic.name, "reason": "unavailable"})
 
 
 def _subscribed(topic: Topic, keep: History, page: Page, since: str | None) -> Frame:
@@ -143,16 +148,25 @@ def _subscribed(topic: Topic, keep: History, page: Page, since: str | None) -> F
     if since is not None:
         frame["recovered"] = page.recovered and Position.parse(since) is not None
     if keep.replay and not frame.get("recovered"):
-        frame["replayed"] = len(page.frames)
+        frame["replayed"] = page.replayed
     return frame
 
 
-async def _catch_up(session: Session, catching: Catching) -> None:
-    for done, kept in enumerate(catching.page.frames):
-        await share_turn(session, done, FRAMES_AT_ONCE)
+async def _catch_up(session: Session, topic: Topic, catching: Catching) -> None:
+    """Send what it missed, page by page, as fast as it is taken."""
+    has_more = True
+    while has_more:
+        for done, kept in enumerate(catching.page.frames):
+            await share_turn(session, done, FRAMES_AT_ONCE)
+            await resolved(session.peer.ready())
+            session.peer.send(with_position(kept.payload, kept.position))
         await resolved(session.peer.ready())
-        session.peer.send(with_position(kept.payload, kept.position))
-    await resolved(session.peer.ready())
+        has_more = await catching.turn()
+        if has_more and not catching.page.recovered:
+            # Dropped before it had taken so much.
+            pos = str(catching.page.top)
+            lost = {"type": "subscribed", "room": topic.name, "pos": pos, "recovered": False}
+            session.send(lost)
     catching.release()
 
 

@@ -512,7 +512,7 @@ class Hub:
 
 
 class Catching:
-    """A member's page of history; later frames wait until `release` is called, after the page has been sent."""
+    """A member's pages of history, one at a time; later frames wait until `release` is called, after the last page has been sent."""
 
     __slots__ = ("_entry", "_hub", "_room", "is_level", "page")
 
@@ -523,8 +523,20 @@ class Catching:
         self.page = page
         self.is_level = False
 
+    async def turn(self) -> bool:
+        """The page has been sent: go on to the next one; False where there is none.
+
+        Raises:
+            BrokerUnavailable: there is one, and the member has a gap.
+        """
+        if self.page.rest is None:
+            return False
+        self._entry.pass_over()
+        self.page = await resolved(self.page.rest())
+        return True
+
     def release(self) -> None:
-        """Called after the page was sent: send what waited, each frame once, and go on like every other member."""
+        """Called after the last page was sent: send what waited, each frame once, and go on like every other member."""
         entry, last, top = self._entry, self._room.last, self.page.top
         entry.top = top
         waiting, entry.waiting = entry.waiting, []

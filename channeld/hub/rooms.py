@@ -53,6 +53,11 @@ class CatchingUp:
             self.waiting.clear()
             self.member.too_slow()
 
+    def pass_over(self) -> None:
+        """More pages follow, which bring again what waits and has a position."""
+        self.waiting = [one for one in self.waiting if one[0] is None]
+        self._size = sum(len(frame) for _, frame in self.waiting)
+
     def has_seen(self, position: Position | None) -> bool:
         """Whether the page held it."""
         top = self.top

@@ -120,9 +120,8 @@ class _Stream:
         if offset == "now":
             return _Chunk((), await self.top(), is_last=True)
         if offset == "-1":
-            broker = self.engine.hub.broker
-            later = broker.before(self.topic, None, self.keep.size, self.keep)
-            page: Page = await Pending(resolved(later))
+            # Those that stand in a row, and the newest of each key.
+            page = await self._since(None, 2 * self.keep.size)
         else:
             position = Position.parse(offset)
             if position is None:
@@ -167,10 +166,9 @@ class _Stream:
         """The tag of what one offset brings (section 10.1)."""
         return f'"{self.topic.name.encode().hex()[:40]}:{start}:{chunk.next}"'
 
-    async def _since(self, position: Position | None) -> Page:
-        page: Page = await Pending(
-            resolved(self.engine.hub.broker.since(self.topic, position, self.keep))
-        )
+    async def _since(self, position: Position | None, replay: int = 0) -> Page:
+        later = self.engine.hub.broker.since(self.topic, position, self.keep, replay)
+        page: Page = await Pending(resolved(later))
         return page
 
 
@@ -183,7 +181,8 @@ def _bounded(page: Page) -> _Chunk:
             return _Chunk(frames, end, is_last=False)
         frames.append(frame)
         size, end = size + len(frame), str(kept.position)
-    return _Chunk(frames, str(page.top), is_last=True)
+    is_last = page.rest is None
+    return _Chunk(frames, str(page.top) if is_last else end, is_last=is_last)
 
 
 async def read(

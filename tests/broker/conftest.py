@@ -17,6 +17,7 @@ import trio.testing
 from channeld.broker.broker import Broker, Later, Position, Publication, Topic
 from channeld.broker.brokers import BrokerSite, kind_of
 from channeld.broker.memory import MemoryBroker
+from channeld.broker.redis import broker, session
 from channeld.config.model import RedisBroker as RedisSettings
 
 T = TypeVar("T")
@@ -289,3 +290,13 @@ async def one_node(two_nodes: Callable[..., Any]) -> Callable[[str], Awaitable[N
         return cast("Node", (await two_nodes(url, 1))[0])
 
     return make
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nodes notice at once that a server is away, and that it is back."""
+    monkeypatch.setattr(broker, "ECHO", 0.05)
+    monkeypatch.setattr(broker, "SILENCE", 0.4)
+    monkeypatch.setattr(broker, "HOLD", 0.2)
+    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(session, "TIMEOUT", 0.4)

@@ -1,10 +1,14 @@
 """Joining with what was missed and who is there, leaving, and being counted."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import attrs
+import orjson
 import pytest
 import trio
 
+from channeld.broker.broker import BrokerUnavailable, Page
 from channeld.testing import Client, TestApp
 from channeld.testing.client import ClientPeer
 from tests.engine.conftest import ROOM, Serve, joined
@@ -285,3 +289,90 @@ async def test_a_long_history_is_replayed_in_several_turns(
         bob = await app.connect("/teams", user="bob", claims={"teams": ["a"]})
         offsets = [frame["pos"] for frame in await bob.received() if frame["type"] == "say"]
         assert (len(turns), len(offsets), len(set(offsets))) == (2, 1200, 1200)
+
+
+LONG = ROOM.replace("size: 3", "size: 50")
+
+
+def in_pages(app: TestApp, between: Callable[[], object]) -> None:
+    """Let the broker give pages of two frames; `between` is called before each but the first."""
+    broker: Any = app.engine.hub.broker
+    whole = broker.since
+
+    def since(topic: Any, position: Any, keep: Any, replay: int = 0) -> Page:
+        page: Page = whole(topic, position, keep, replay)
+        if len(page.frames) <= 2:
+            return page
+
+        def rest() -> Page:
+            between()
+            return since(topic, page.frames[1].position, keep)
+
+        return attrs.evolve(page, frames=page.frames[:2], rest=rest)
+
+    broker.since = since
+
+
+async def begun(app: TestApp, count: int) -> tuple[Client, str]:
+    """Somebody who is there, and the position before so many frames."""
+    ann = await joined(app, "ann")
+    pos: str = (await ann.received())[1]["pos"]
+    for number in range(count):
+        await ann.send({"type": "say", "n": number})
+    return ann, pos
+
+
+async def test_pages_are_sent_one_after_the_other_and_what_comes_meanwhile_once(
+    serve: Serve,
+) -> None:
+    async with serve(LONG) as app:
+        ann, pos = await begun(app, 7)
+        said = iter(range(7, 20))
+
+        def say() -> None:
+            frame = {"type": "say", "n": next(said)}
+            topic = next(iter(ann.session.rooms.values())) if ann.session else None
+            assert topic is not None
+            keep = app.engine.plan.channels["room"].history
+            app.engine.hub.publish(topic, orjson.dumps(frame), keep)
+
+        in_pages(app, say)
+        bob = await app.connect(f"/rooms/a?since={pos}", user="bob")
+        frames = await bob.received()
+        assert [f["type"] for f in frames[:2]] == ["authenticated", "subscribed"]
+        assert frames[1]["recovered"] is True
+        heard = [f["n"] for f in frames if f["type"] == "say"]
+        assert heard == [*range(next(said))]
+        assert len(heard) > 9
+        assert frames[-1]["event"] == "state"
+        await ann.send({"type": "say", "n": "live"})
+        assert (await bob.received())[-1]["n"] == "live"
+
+
+async def test_a_gap_behind_a_page_is_told_before_what_follows(serve: Serve) -> None:
+    async with serve(LONG) as app:
+        ann, pos = await begun(app, 7)
+        topic = next(iter(ann.session.rooms.values())) if ann.session else None
+        in_pages(app, lambda: app.engine.hub.broker.clear(topic))  # type: ignore[arg-type]
+        bob = await app.connect(f"/rooms/a?since={pos}", user="bob")
+        frames = [f for f in await bob.received() if f["type"] in ("say", "subscribed")]
+        assert [f.get("n", f.get("recovered")) for f in frames] == [True, 0, 1, False]
+        await ann.send({"type": "say", "n": 7})
+        live = (await bob.received())[-1]
+        assert (live["n"], live["pos"] > frames[-1]["pos"]) == (7, True)
+
+
+async def test_who_cannot_be_given_the_next_page_is_put_out(serve: Serve) -> None:
+    async with serve(LONG) as app:
+        ann, pos = await begun(app, 3)
+
+        def fail() -> None:
+            raise BrokerUnavailable
+
+        in_pages(app, fail)
+        bob = await app.connect(f"/rooms/a?since={pos}", user="bob")
+        frames = await bob.received()
+        assert [f["type"] for f in frames[-2:]] == ["unsubscribed", "error"]
+        assert bob.closed == (1013, "try again later")
+        await app.advance(60)
+        assert [f["event"] for f in await ann.received() if f["type"] == "presence"][-1] == "leave"

@@ -56,6 +56,8 @@ T = TypeVar("T")
 TOPS_OUTLIVE = 86_400
 # Verbs wait this long for a new session before they fail.
 HOLD = 1.0
+# What one reply may hold of a history: at this size Redis, and a node's loop, are held up for about a millisecond.
+PAGE_BYTES, PAGE_FRAMES = 512 * 1024, 500
 ECHO = 1.0
 SILENCE = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -200,50 +202,42 @@ class RedisBroker(SingleCalls):
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
     ) -> Later[Page]:
         """What came after a position, all or nothing; with None, or nothing, the latest `replay` frames."""
-        page = self._since(topic, position, keep)
-        if not replay:
-            return page
-        return self._replayed(topic, keep, replay, page, has_place=position is not None)
+        return self._since(topic, position, keep, replay)
 
-    async def _replayed(
-        self, topic: Topic, keep: History, replay: int, asked: Answer[Page], *, has_place: bool
-    ) -> Page:
-        page = await asked
-        if has_place and page.recovered:
-            return page
-        # What came after the top is delivered; the frames before it do not change any more.
-        end = Position(page.top.epoch, page.top.offset + 1)
-        older = await self._before(topic, end, replay, keep, is_replay=True)
-        return attrs.evolve(page, frames=older.frames)
-
-    def _since(self, topic: Topic, position: Position | None, keep: History) -> Answer[Page]:
+    def _since(
+        self,
+        topic: Topic,
+        position: Position | None,
+        keep: History,
+        replay: int = 0,
+        hidden: int = 0,
+    ) -> Answer[Page]:
         self._inbox.is_asked(topic)
 
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames, before, at = reply
-            top = Position(epoch.decode(), number)
-            self._inbox.starts(topic, top)
-            kept = Epochs(epoch, before).entries(frames, at)
-            return Page(kept, top, bool(recovered))
+            *said, has_more, replayed = reply
+            page = _read_page(*said)
+            self._inbox.starts(topic, page.top)
+            if not has_more:
+                return attrs.evolve(page, replayed=replayed)
+            # A replay's pages leave out what it does not show, up to its top: what came later is not part of it.
+            shown_from = page.top.offset if replayed else hidden
+            rest = partial(self._since, topic, page.frames[-1].position, keep, 0, shown_from)
+            return attrs.evolve(page, replayed=replayed, rest=rest)
 
-        return self._ask("since", topic, keep, place(position), read)
+        where = (*place(position), PAGE_BYTES, PAGE_FRAMES, replay, hidden)
+        return self._ask("since", topic, keep, where, read)
 
     def before(
         self, topic: Topic, position: Position | None, limit: int, keep: History
     ) -> Answer[Page]:
         """The latest `limit` frames before a position, or before the end."""
-        return self._before(topic, position, limit, keep, is_replay=False)
 
-    def _before(
-        self, topic: Topic, position: Position | None, limit: int, keep: History, *, is_replay: bool
-    ) -> Answer[Page]:
         def read(reply: Reply) -> Page:
-            epoch, number, recovered, frames, before, at, more = reply
-            top = Position(epoch.decode(), number)
-            kept = Epochs(epoch, before).entries(frames, at)
-            return Page(kept, top, bool(recovered), more=bool(more))
+            *said, has_more = reply
+            return attrs.evolve(_read_page(*said), more=bool(has_more))
 
-        where = (*place(position), max(0, limit), int(is_replay))
+        where = (*place(position), PAGE_BYTES, min(max(0, limit), PAGE_FRAMES))
         return self._ask("before", topic, keep, where, read)
 
     def enter(
@@ -474,6 +468,7 @@ class RedisBroker(SingleCalls):
         while True:
             some = await self._inbox.take_doubtful(_FILL_AT_ONCE)
             keys, arguments = self._inbox.questions(some)
+            arguments += (PAGE_BYTES, PAGE_FRAMES)
             script = Script("fill", keys, arguments, lambda reply: reply)
             self._outgoing.put(script, urgent=True)
             try:
@@ -580,6 +575,18 @@ class RedisBroker(SingleCalls):
 
     def _retry_after(self) -> float:
         return max(1.0, self._pause)
+
+
+def _read_page(
+    epoch: bytes,
+    number: int,
+    recovered: int,
+    frames: Sequence[bytes],
+    before: bytes,
+    at: int | Sequence[int],
+) -> Page:
+    kept = Epochs(epoch, before).entries(frames, at)
+    return Page(kept, Position(epoch.decode(), number), bool(recovered))
 
 
 def _first(group: BaseException) -> str:

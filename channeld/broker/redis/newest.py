@@ -53,8 +53,9 @@ end
 """
 
 # `lapse` raises the floor over what has expired as a whole, which has to be seen before another frame comes.
-# `settle` drops what is over the size or too old, and returns the floor. `collect` returns frames between two offsets as
-# the list of a plain history has them, the offset of each, and whether there are more than the limit.
+# `settle` drops what is over the size or too old, and returns the floor. `collect` returns frames from an offset on, up or down,
+# as the list of a plain history has them, the offset of each, and whether there are more than go into a reply. `latest`: how many of
+# those that a replay shows there are, up to a number, and the offset before them.
 MIXED = (
     """
 local function forget_all(list)
@@ -66,6 +67,14 @@ local function keyed()
     + DROP
     + GATE
     + """
+local function offset_of(kept)
+  return tonumber(string.sub(kept, 14, 29))
+end
+
+local function is_shown(kept)
+  return string.sub(kept, 30, 30) == 'r'
+end
+
 local function record(offset, is_shown)
   return string.format('%016.0f', offset) .. (is_shown and 'r' or 'h')
 end
@@ -87,7 +96,7 @@ local function settle(list, size, ttl, marks)
     local kept = redis.call('LINDEX', list, 0)
     if stays(kept, row) then break end
     redis.call('LPOP', list)
-    floor, row = math.max(floor, tonumber(string.sub(kept, 14, 29))), row - 1
+    floor, row = math.max(floor, offset_of(kept)), row - 1
   end
   while keys > 0 do
     local oldest = redis.call('ZRANGE', list .. ':y', 0, 0, 'WITHSCORES')
@@ -107,38 +116,53 @@ local function mark(list, meta, size, ttl, marks)
   note(meta, marks)
 end
 
-local function collect(list, top, from, stop, limit, is_replay)
-  local found, most, page = {}, top - from, {}
-  if limit then
-    -- One more than the limit says whether there are more; of those that a replay hides there may be any number.
-    if not is_replay then most = math.min(most, limit + top + 2 - stop) end
-    page = {'LIMIT', 0, limit + 1}
+local function latest(list, most)
+  local found, at = {}, redis.call('LLEN', list) - 1
+  while at >= 0 and #found < most do
+    local kept = redis.call('LINDEX', list, at)
+    if is_shown(kept) then found[#found + 1] = offset_of(kept) end
+    at = at - 1
   end
-  for _, kept in ipairs(most > 0 and redis.call('LRANGE', list, -most, -1) or {}) do
-    local offset = tonumber(string.sub(kept, 14, 29))
-    if offset > from and offset < stop and not (is_replay and string.sub(kept, 30, 30) == 'h') then
-      found[#found + 1] = {offset, string.sub(kept, 1, 13) .. string.sub(kept, 31)}
+  local keys = redis.call('ZREVRANGE', list .. ':y', 0, most - 1, 'WITHSCORES')
+  for i = 2, #keys, 2 do found[#found + 1] = tonumber(keys[i]) end
+  table.sort(found, function(one, other) return one > other end)
+  local count = math.min(most, #found)
+  return count, count > 0 and found[count] - 1 or math.huge
+end
+
+-- Those up to `hidden` only if a replay shows them.
+local function collect(list, from, step, most, hidden)
+  local low, high, bound = 0, redis.call('LLEN', list), step > 0 and from or from - 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if offset_of(redis.call('LINDEX', list, middle)) > bound then high = middle else low = middle + 1 end
+  end
+  local verb, last = 'ZRANGEBYSCORE', '+inf'
+  if step < 0 then low, verb, last = low - 1, 'ZREVRANGEBYSCORE', '-inf' end
+  local keys = redis.call(verb, list .. ':y', '(' .. from, last, 'WITHSCORES', 'LIMIT', 0, most + 1)
+  local frames, offsets, at, far = {}, {}, 1, step * math.huge
+  local row = low >= 0 and redis.call('LINDEX', list, low)
+  while (row or keys[at]) and #frames < most and left > 0 do
+    local offset, key, frame = row and offset_of(row) or far, tonumber(keys[at + 1] or far), nil
+    if offset * step < key * step then
+      if offset > hidden or is_shown(row) then frame = string.sub(row, 1, 13) .. string.sub(row, 31) end
+      low = low + step
+      row = low >= 0 and redis.call('LINDEX', list, low)
+    else
+      local kept = redis.call('HGET', list .. ':k', keys[at])
+      offset, frame = key, kept and string.sub(kept, 1, 13) .. string.sub(kept, 54)
+      at = at + 2
+    end
+    if frame then
+      frames[#frames + 1], offsets[#offsets + 1], left = frame, offset, left - #frame
     end
   end
-  local keys = redis.call('ZREVRANGEBYSCORE', list .. ':y', '(' .. stop, '(' .. from, 'WITHSCORES', unpack(page))
-  for i = 1, #keys, 2 do
-    local kept = redis.call('HGET', list .. ':k', keys[i])
-    if kept then
-      found[#found + 1] = {tonumber(keys[i + 1]), string.sub(kept, 1, 13) .. string.sub(kept, 54)}
-    end
-  end
-  table.sort(found, function(one, other) return one[1] < other[1] end)
-  local frames, offsets = {}, {}
-  local first = limit and math.max(0, #found - limit) or 0
-  for i = first + 1, #found do
-    offsets[i - first], frames[i - first] = found[i][1], found[i][2]
-  end
-  return frames, offsets, first > 0
+  return frames, offsets, (row or keys[at]) and true or false
 end
 
 return {
-  NOBODY = NOBODY, drop = drop, gate_of = gate_of, empty = empty,
-  record = record, lapse = lapse, settle = settle, note = note, mark = mark, collect = collect
+  NOBODY = NOBODY, drop = drop, gate_of = gate_of, empty = empty, record = record, lapse = lapse,
+  settle = settle, note = note, mark = mark, collect = collect, latest = latest
 }
 end
 """

@@ -21,6 +21,7 @@ __all__ = ["SCRIPTS"]
 
 _HISTORY = (
     NOW
+    + "local left = math.huge  -- bytes of frames that the reply has room for\n"
     + MIXED
     + """
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
@@ -82,11 +83,26 @@ local function floor_of(list, size, ttl, top, marks)
   return top - trim(list, size, ttl)
 end
 
--- The frames after an offset, and the first one's offset, or each one's.
-local function after(list, top, offset, marks)
-  if offset == top then return {}, 0 end
-  if marks then return keyed().collect(list, top, offset, top + 1) end
-  return redis.call('LRANGE', list, offset - top, -1), offset + 1
+-- Frames of a plain history from a place in its list on, up or down; whether there are more than go into the reply.
+local function walk(list, at, step, most)
+  local frames, kept = {}, at >= 0 and redis.call('LINDEX', list, at)
+  while kept and #frames < most and left > 0 do
+    frames[#frames + 1], left = kept, left - #kept
+    at = at + step
+    kept = at >= 0 and redis.call('LINDEX', list, at)
+  end
+  return frames, kept and 1 or 0
+end
+
+-- The frames after an offset, the first one's offset, or each one's, and whether there are more.
+local function after(list, floor, top, offset, marks, most, hidden)
+  if offset >= top then return {}, 0, 0 end
+  if marks then
+    local frames, offsets, has_more = keyed().collect(list, offset, 1, most, hidden)
+    return frames, offsets, has_more and 1 or 0
+  end
+  local frames, has_more = walk(list, offset - floor, 1, most)
+  return frames, offset + 1, has_more
 end
 
 local function open(list, meta, mark, candidate, lifetime)
@@ -250,62 +266,81 @@ return (ends and tonumber(ends) > now) and 1 or 0
 """
 )
 
-# KEYS: state, list, meta, mark. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset. Returns
-# epoch, top, whether nothing is missing, the frames, the epochs before, and the first frame's offset or a list of all.
+# KEYS: state, list, meta, mark. ARGV: letters for a fresh epoch, size, ttl, lifetime of the meta, epoch or '', offset, bytes and number
+# of frames that a reply has room for, how many frames to replay where nothing is known or something was missed, and up to which offset
+# frames are left out that a replay does not show. Returns epoch, top, whether nothing is missing, the frames, the epochs before, the
+# first frame's offset or a list of all, whether there are more, and how many frames the replay has.
 _SINCE = (
     _HISTORY
     + """
-local epoch, top, before, marks = open(KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[4])
-if ARGV[5] == '' then return {epoch, top, 1, {}, before, 0} end
-local floor = floor_of(KEYS[2], tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
-local offset, given = tonumber(ARGV[6]), last_of(ARGV[5], epoch, top, before)
-if not given or offset > given or offset < floor then return {epoch, top, 0, {}, before, 0} end
-local frames, at = after(KEYS[2], top, offset, marks)
-return {epoch, top, 1, frames, before, at}
+local list, known, offset, replay, hidden = KEYS[2], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
+if known == '' and replay == 0 then return {epoch, top, 1, {}, before, 0, 0, 0} end
+left = tonumber(ARGV[7])
+local floor = floor_of(list, tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
+local given, count = known ~= '' and last_of(known, epoch, top, before), 0
+local is_served = given and offset <= given and offset >= floor
+if not is_served then
+  if replay == 0 then return {epoch, top, 0, {}, before, 0, 0, 0} end
+  hidden = top
+  if marks then
+    count, offset = keyed().latest(list, replay)
+  else
+    count = math.min(replay, top - floor)
+    offset = top - count
+  end
+end
+local frames, at, has_more = after(list, floor, top, offset, marks, tonumber(ARGV[8]), hidden)
+return {epoch, top, (is_served or known == '') and 1 or 0, frames, before, at, has_more, count}
 """
 )
 
-# KEYS and ARGV as above, with the limit at the end, and 1 for a replay. Returns also whether there are earlier frames.
+# KEYS and ARGV as above, up to the room in a reply; then the limit. Returns the same but for the last, and `more` is of earlier frames.
 _BEFORE = (
     _HISTORY
     + """
-local list, limit = KEYS[2], tonumber(ARGV[7])
+local list, limit = KEYS[2], tonumber(ARGV[8])
 local epoch, top, before, marks = open(list, KEYS[3], KEYS[4], ARGV[1], ARGV[4])
 if ARGV[5] ~= '' and not last_of(ARGV[5], epoch, top, before) then return {epoch, top, 0, {}, before, 0, 0} end
+left = tonumber(ARGV[7])
 local stop = ARGV[5] == '' and top + 1 or tonumber(ARGV[6])
+local floor = floor_of(list, tonumber(ARGV[2]), tonumber(ARGV[3]), top, marks)
+local last, found, at, has_more = math.min(top, stop - 1), nil, nil, nil
 if marks then
-  local of_keys = keyed()
-  of_keys.settle(list, tonumber(ARGV[2]), tonumber(ARGV[3]), marks)
-  local frames, offsets, has_more = of_keys.collect(list, top, 0, stop, limit, ARGV[8] == '1')
-  return {epoch, top, 1, frames, before, offsets, has_more and 1 or 0}
+  found, at, has_more = keyed().collect(list, stop, -1, limit, 0)
+  has_more = has_more and 1 or 0
+else
+  found, has_more = walk(list, last - floor - 1, -1, limit)
 end
-local length = trim(list, tonumber(ARGV[2]), tonumber(ARGV[3]))
-local last = math.min(length, math.max(0, stop - 1 - top + length))
-local first = math.max(0, last - limit)
-local frames = {}
-if last > first then frames = redis.call('LRANGE', list, first, last - 1) end
-return {epoch, top, 1, frames, before, top - length + 1 + first, first > 0 and 1 or 0}
+local frames, offsets = {}, {}
+for i = #found, 1, -1 do
+  frames[#frames + 1] = found[i]
+  if at then offsets[#offsets + 1] = at[i] end
+end
+return {epoch, top, 1, frames, before, at and offsets or last - #found + 1, has_more}
 """
 )
 
-# KEYS: state, then list, meta and mark of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset. An empty
-# epoch in a fill: there was no history then, so all there is was missed. Makes nothing; a missing history is ''.
+# KEYS: state, then list, meta and mark of each topic. ARGV: for each `t` (the top only) or `f` (fill), epoch, offset; then bytes and
+# number of frames that the reply has room for. An empty epoch in a fill: there was no history then, so all there is was missed. Makes
+# nothing; a missing history is ''. Returns of each what `since` does, but for the last.
 _FILL = (
     _HISTORY
     + """
-local out = {}
+local out, most = {}, tonumber(ARGV[#ARGV])
+left = tonumber(ARGV[#ARGV - 1])
 for i = 1, (#KEYS - 1) / 3 do
   local list, epoch, top, before, _, marks = KEYS[3 * i - 1], find(KEYS[3 * i], KEYS[3 * i + 1])
   local known, offset = ARGV[3 * i - 1], tonumber(ARGV[3 * i])
   if ARGV[3 * i - 2] == 't' or not epoch then
-    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or '', 0}
+    out[i] = {epoch or '', top or 0, (epoch or known == '') and 1 or 0, {}, before or '', 0, 0}
   else
-    local given = known == '' and top or last_of(known, epoch, top, before)
-    if not given or offset > given or offset < floor_of(list, math.huge, math.huge, top, marks) then
-      out[i] = {epoch, top, 0, {}, before, 0}
+    local given, floor = known == '' and top or last_of(known, epoch, top, before), floor_of(list, math.huge, math.huge, top, marks)
+    if not given or offset > given or offset < floor then
+      out[i] = {epoch, top, 0, {}, before, 0, 0}
     else
-      local frames, at = after(list, top, offset, marks)
-      out[i] = {epoch, top, 1, frames, before, at}
+      local frames, at, has_more = after(list, floor, top, offset, marks, most, 0)
+      out[i] = {epoch, top, 1, frames, before, at, has_more}
     end
   end
 end

@@ -242,11 +242,18 @@ class Inbox:
 
     def filled(self, subscriptions: Sequence[Subscription], reply: Reply) -> None:
         """Deliver what the `fill` script found, and say where it could not."""
-        for subscription, (epoch, top, recovered, frames, before, at) in zip(
+        for subscription, (epoch, top, recovered, frames, before, at, has_more) in zip(
             subscriptions, reply, strict=True
         ):
-            if self._wanted.get(subscription.channel) is subscription:
-                kept = Epochs(epoch, before).entries(frames, at)
+            is_wanted = self._wanted.get(subscription.channel) is subscription
+            kept = Epochs(epoch, before).entries(frames, at)
+            if is_wanted and has_more and subscription.doubtful:
+                # There is more than goes into a reply: this, and then the rest.
+                if kept:
+                    self._catch_up(subscription, kept, kept[-1].position)
+                self._doubt(subscription)
+                continue
+            if is_wanted:
                 self._fill(subscription, Position(epoch.decode(), top), bool(recovered), kept)
             subscription.ready.resolve(None)
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
-from channeld.broker.redis import broker, queue, session
+from channeld.broker.redis import queue, session
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
 
@@ -16,15 +16,6 @@ ROOM = Topic("room", "lobby", "general")
 KEEP = History(size=100, ttl=60.0)
 MakeServer = Callable[[str], Any]
 KINDS = pytest.mark.parametrize("kind", ["valkey", "redis"])
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "ECHO", 0.05)
-    monkeypatch.setattr(broker, "SILENCE", 0.4)
-    monkeypatch.setattr(broker, "HOLD", 0.2)
-    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(session, "TIMEOUT", 0.4)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "http://", "redis://", "redis://h:port"])

@@ -31,9 +31,9 @@ def envelope(epoch: str, offset: int, *payloads: bytes) -> bytes:
     return b"C1" + head + b"".join(struct.pack(">HI", 0, len(p)) + p for p in payloads)
 
 
-def reply(epoch: str, top: int, recovered: int, *payloads: bytes) -> list[Any]:
-    frames = [b"0" * STAMP + payload for payload in payloads]
-    return [epoch.encode(), top, recovered, frames, b"", top - len(frames) + 1]
+def reply(epoch: str, top: int, recovered: int, *payloads: bytes, most: int = 500) -> list[Any]:
+    frames, begin = [b"0" * STAMP + payload for payload in payloads], top - len(payloads) + 1
+    return [epoch.encode(), top, recovered, frames[:most], b"", begin, int(len(frames) > most)]
 
 
 def subscribed(inbox: Inbox, topic: Topic = ROOM) -> Subscription:
@@ -186,9 +186,10 @@ def test_what_is_not_wanted_is_not_delivered() -> None:
 
 
 class Outages(RuleBasedStateMachine):
-    """A server with one history, a connection that comes and goes, fills that are late: every frame once, in order, or told."""
+    """A server with one history, a connection that comes and goes, fills that are late and in pages: every frame once, in order, or told."""
 
-    size = 3
+    size = 5
+    page = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -242,7 +243,7 @@ class Outages(RuleBasedStateMachine):
         missed = [b"%d" % number for number in range(offset + 1, self.offset + 1)]
         if mode == "t" or len(missed) > self.size:
             return reply("e", self.offset, int(mode == "t"))
-        return reply("e", self.offset, 1, *missed)
+        return reply("e", self.offset, 1, *missed, most=self.page)
 
     @invariant()
     def every_hole_was_told(self) -> None:
