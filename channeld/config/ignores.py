@@ -1,8 +1,7 @@
 """`# channeld: ignore[CH412] reason` comments: what they silence, and those that silence nothing."""
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
@@ -26,11 +25,6 @@ class Ignore:
     codes: tuple[str, ...]
     place: Place
     places: tuple[Place, ...]
-
-
-class _HasIgnores(Protocol):
-    @property
-    def ignores(self) -> list[Ignore]: ...
 
 
 def find_ignores(tree: Tree) -> Iterable[Ignore]:
@@ -60,14 +54,13 @@ def _next_line(tree: Tree, line: int) -> int:
 
 
 def apply_ignores(
-    report: Report, sources: _HasIgnores, *, unchecked: Collection[str] = ()
+    report: Report, ignores: Sequence[Ignore], *, unchecked: Collection[str] = ()
 ) -> Report:
-    """The report without what the files' comments silence; only warnings and infos can be.
+    """The report without what comments silence; only warnings and infos can be.
 
     A comment that names an error gets CH091, one that silences nothing CH090: not after an error, since checks that did
     not run find nothing, and not for codes that start with one of `unchecked`.
     """
-    ignores = sources.ignores
     used: set[tuple[Place, str]] = set()
     kept = Report()
     for diagnostic in report:
@@ -90,17 +83,10 @@ def apply_ignores(
     return kept
 
 
-def _match(diagnostic: Diagnostic, ignores: list[Ignore]) -> Ignore | None:
+def _match(diagnostic: Diagnostic, ignores: Sequence[Ignore]) -> Ignore | None:
     place = diagnostic.place
-    return next(
-        (
-            ignore
-            for ignore in ignores
-            if (ignore.file, ignore.line) == (place.file, place.line)
-            and diagnostic.code in ignore.codes
-        ),
-        None,
-    )
+    here = (one for one in ignores if (one.file, one.line) == (place.file, place.line))
+    return next((one for one in here if diagnostic.code in one.codes), None)
 
 
 def _unused(report: Report, code: str, line: int, place: Place, *, failed: bool) -> None:

@@ -388,15 +388,7 @@ class Event:
 
     def as_message(self) -> Message:
         """The same as a message that a server sends to a room, for what looks at options only."""
-        return Message(
-            schema=self.schema,
-            route=(Route(to="room"),),
-            history=self.history,
-            key=self.key,
-            clears=self.clears,
-            conflate=self.conflate,
-            deprecated=self.deprecated,
-        )
+        return Message(route=(Route(to="room"),), **attrs.asdict(self, recurse=False))
 
 
 @attrs.frozen(slots=True, kw_only=True)

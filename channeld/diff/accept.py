@@ -8,7 +8,7 @@ import attrs
 from channeld.config.model import Accepted
 from channeld.diagnostics.catalogue import CATALOGUE, diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
-from channeld.diff.change import Accepts, Change
+from channeld.diff.change import Change
 from channeld.diff.side import Side
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
@@ -35,11 +35,9 @@ def accept(changes: Iterable[Change], new: Side, today: date) -> Judged:
         fitting = [entry for entry in live if _fits(entry, change)]
         used.update(entries.index(entry) for entry in fitting)
         if fitting:
-            first = fitting[0]
-            change = attrs.evolve(  # noqa: PLW2901 - the same change, marked
-                change, accepted=Accepts(reason=first.reason, until=first.until)
-            )
-        marked.append(change)
+            marked.append(attrs.evolve(change, accepted=fitting[0]))
+        else:
+            marked.append(change)
     warnings = [
         _warning(entry, index, new, found, today)
         for index, entry in enumerate(entries)

@@ -6,10 +6,11 @@ from typing import Final
 
 import attrs
 
+from channeld.config.model import Accepted
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.protocol.frames import Json
 
-__all__ = ["Accepts", "Change", "Level", "Witness", "merged", "worst"]
+__all__ = ["Change", "Level", "Witness", "merged", "worst"]
 
 
 class Level(enum.StrEnum):
@@ -41,20 +42,12 @@ class Witness:
 
 
 @attrs.frozen(slots=True, kw_only=True)
-class Accepts:
-    """The entry of `diff.accept` that lets a change pass."""
-
-    reason: str
-    until: str | None
-
-
-@attrs.frozen(slots=True, kw_only=True)
 class Change:
     """One change. `message` stands alone; `label` is the words at the place, such as what stood there before.
 
     `path` is the JSON pointer, in the merged configuration, of what changed (in the old one for what is gone); `uses`
     are the pointers of the channels' parts that feel it, where it stands elsewhere; `affects` says who in words.
-    `security`: something is open now that was shut.
+    `security`: something is open now that was shut. `accepted` is the entry of `diff.accept` that lets it pass.
     """
 
     code: str
@@ -69,7 +62,7 @@ class Change:
     uses: tuple[str, ...] = ()
     affects: tuple[str, ...] = ()
     witness: Witness | None = None
-    accepted: Accepts | None = None
+    accepted: Accepted | None = None
 
     def is_under(self, pointer: str) -> bool:
         """Whether the change, or each part that feels it, is what a pointer names or lies under it."""
@@ -87,7 +80,8 @@ def merged(changes: Iterable[Change]) -> Iterator[Change]:
     """The changes in the order of the new files; one that several parts of the file share is one change."""
     together: dict[object, Change] = {}
     for change in changes:
-        key = (change.code, change.level, change.place, change.message, change.accepted)
+        accepted = change.accepted and (change.accepted.reason, change.accepted.until)
+        key = (change.code, change.level, change.place, change.message, accepted)
         known = together.get(key)
         together[key] = change if known is None else _joined(known, change)
     places = {change.place.file: None for change in together.values()}

@@ -83,7 +83,7 @@ def _object(change: Change) -> dict[str, object]:
         "uses": list(change.uses),
         "affects": list(change.affects),
         "witness": None if witness is None else attrs.asdict(witness, recurse=False),
-        "accepted": None if accepted is None else attrs.asdict(accepted, recurse=False),
+        "accepted": accepted and {"reason": accepted.reason, "until": accepted.until},
     }
 
 

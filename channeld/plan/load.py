@@ -95,7 +95,7 @@ def check_any(
         return checked
     report = Report(finding for finding in checked.report if finding.code < _STRUCTURE)
     report.extend(check_schema_file(checked.sources))
-    report = apply_ignores(report, checked.sources)
+    report = apply_ignores(report, checked.sources.ignores)
     return attrs.evolve(checked, plan=None, config=None, report=report)
 
 
@@ -104,14 +104,14 @@ def _compiled(
 ) -> tuple[Plan | None, Report]:
     sources = loaded.sources
     if loaded.config is None:
-        return None, apply_ignores(loaded.report, sources)
+        return None, apply_ignores(loaded.report, sources.ignores)
     from channeld.plan.compile import compile  # noqa: A004, PLC0415 - not for a file with a syntax error
 
     compiled = compile(loaded.config, sources, import_hooks=import_hooks, fresh=fresh)
     # The compiler may read schema files, whose findings go to the report of the sources.
     together = Report([*loaded.report, *compiled.report])
     # What needs an imported module finds nothing without one, so nothing is said of its ignores.
-    report = apply_ignores(together, sources, unchecked=() if import_hooks else ("CH5",))
+    report = apply_ignores(together, sources.ignores, unchecked=() if import_hooks else ("CH5",))
     if report.errors or compiled.plan is None:
         return None, report
     return attrs.evolve(compiled.plan, version=sources.version), report

@@ -131,28 +131,15 @@ def _within(one: PathPattern, other: PathPattern) -> bool:
 
 
 def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
-    if not text.startswith("/"):
-        message, help = _without_slash(text)
-        mistakes.append(PathSlip("CH301", message, 0, len(text), help))
+    whole = _slip_of_whole(text)
+    if whole is not None:
+        mistakes.append(whole)
         return PathPattern(text, ())
-    for sign, what in (("?", "a query"), ("#", "a fragment")):
-        offset = text.find(sign)
-        if offset >= 0:
-            help = f"write `{text[:offset]}`"
-            mistakes.append(
-                PathSlip("CH301", f"a path holds no {what[2:]}", offset, len(text) - offset, help)
-            )
-            return PathPattern(text, ())
     raw = text[1:].split("/")
-    if len(raw) > MAX_SEGMENTS:
-        finding = f"a path has at most {MAX_SEGMENTS} segments"
-        mistakes.append(PathSlip("CH301", finding, 0, len(text), "shorten it"))
-        return PathPattern(text, ())
     if len(raw) > 1 and raw[-1] == "":
         help = f"write `{text.rstrip('/')}`, unless clients really use the slash"
-        mistakes.append(
-            PathSlip("CH331", "the path ends in a slash", len(text) - 1, 1, help, fatal=False)
-        )
+        message, end = "the path ends in a slash", len(text) - 1
+        mistakes.append(PathSlip("CH331", message, end, 1, help, fatal=False))
     segments: list[Segment] = []
     offset = 1
     for position, part in enumerate(raw):
@@ -163,6 +150,20 @@ def _parse(text: str, mistakes: list[PathSlip]) -> PathPattern:
     pattern = PathPattern(text, tuple(segments))
     _refuse_repeats(pattern, mistakes)
     return pattern
+
+
+def _slip_of_whole(text: str) -> PathSlip | None:
+    if not text.startswith("/"):
+        message, help = _without_slash(text)
+        return PathSlip("CH301", message, 0, len(text), help)
+    for sign, what in (("?", "query"), ("#", "fragment")):
+        start = text.find(sign)
+        if start >= 0:
+            help = f"write `{text[:start]}`"
+            return PathSlip("CH301", f"a path holds no {what}", start, len(text) - start, help)
+    message = f"a path has at most {MAX_SEGMENTS} segments"
+    is_long = text.count("/") > MAX_SEGMENTS
+    return PathSlip("CH301", message, 0, len(text), "shorten it") if is_long else None
 
 
 def _segment(part: str, offset: int, last: bool, mistakes: list[PathSlip]) -> Segment | None:

@@ -1,10 +1,10 @@
 """What is wrong with the schemas of a configuration, beyond what keeps them from being compiled."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 
-from channeld.config.model import Channel, Config, Message
+from channeld.config.model import Channel, Config, Event, Message
 from channeld.config.scalars import format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
@@ -33,10 +33,10 @@ def check_schemas(config: Config, schemas: Schemas, sources: Sources) -> Iterabl
     yield from checks.of_required_names()
     yield from checks.of_claims()
     for channel in config.channels.values():
-        for type_ in channel.messages:
-            yield from checks.of_message(channel, type_)
-        for type_ in channel.events or {}:
-            yield from checks.of_event(channel, type_)
+        declared: Mapping[str, Message | Event]
+        for declared in (channel.messages, channel.events or {}):
+            for type_, one in declared.items():
+                yield from checks.of_type(channel, type_, one)
 
 
 @attrs.frozen(eq=False)
@@ -84,39 +84,31 @@ class _Checks:
             if authenticator.claims is not None and self._never_an_object(pointer):
                 yield self._not_an_object(pointer, f"the claims of `{name}`")
 
-    def of_message(self, channel: Channel, type_: str) -> Iterator[Diagnostic]:
-        """What a client's message type shows."""
-        message, below = channel.messages[type_], at("/channels", channel.name, "messages", type_)
-        pointer = at(below, "schema")
-        if self.schemas.resolved(pointer) is None:
+    def of_type(
+        self, channel: Channel, type_: str, declared: Message | Event
+    ) -> Iterator[Diagnostic]:
+        """What a client's message type shows, or a server's event type."""
+        word = "message" if isinstance(declared, Message) else "event"
+        below = at("/channels", channel.name, f"{word}s", type_)
+        if self.schemas.resolved(at(below, "schema")) is None:
             return
-        if self._never_an_object(pointer):
-            yield self._not_an_object(pointer, f"message `{type_}`")
+        if self._never_an_object(at(below, "schema")):
+            yield self._not_an_object(at(below, "schema"), f"{word} `{type_}`")
             return
+        if isinstance(declared, Message):
+            yield from self._of_message(channel, type_, at(below, "schema"))
+        else:
+            yield from self._taken_off(at(below, "schema"), "type")
+        yield from self._examples(below, f"{word} `{type_}`", declared.examples)
+
+    def _of_message(self, channel: Channel, type_: str, pointer: str) -> Iterator[Diagnostic]:
         for name in _TAKEN_OFF:
             yield from self._taken_off(pointer, name)
-        if _reaches_others(message) and self._is_silently_open(pointer):
-            yield diagnose(
-                "CH207",
-                f"message `{type_}` accepts any extra field and passes it on to others",
-                self._schema_place(pointer),
-                help="add `additionalProperties: false`, or `emit` the fields that may pass",
-            )
+        if _reaches_others(channel.messages[type_]) and self._is_silently_open(pointer):
+            words = f"message `{type_}` accepts any extra field and passes it on to others"
+            help = "add `additionalProperties: false`, or `emit` the fields that may pass"
+            yield diagnose("CH207", words, self._schema_place(pointer), help=help)
         yield from self._unbounded(channel, pointer)
-        yield from self._examples(below, f"message `{type_}`", message.examples)
-
-    def of_event(self, channel: Channel, type_: str) -> Iterator[Diagnostic]:
-        """What a server's event type shows."""
-        below = at("/channels", channel.name, "events", type_)
-        pointer = at(below, "schema")
-        if self.schemas.resolved(pointer) is None:
-            return
-        if self._never_an_object(pointer):
-            yield self._not_an_object(pointer, f"event `{type_}`")
-            return
-        yield from self._taken_off(pointer, "type")
-        event = (channel.events or {})[type_]
-        yield from self._examples(below, f"event `{type_}`", event.examples)
 
     def _found(self, error: SchemaError, one: Surveyed) -> Diagnostic:
         place = self.schemas.documents.place(one.document, error.pointer, key=error.key)

@@ -1,7 +1,7 @@
 """Every JSON Schema of a configuration: found, resolved, compiled once, and asked what it guarantees."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -183,7 +183,7 @@ class Schemas:
             else:
                 self._broken.add(one.key)
 
-    def _note(self, one: Surveyed, found: "Iterator[SchemaError] | list[SchemaError]") -> None:
+    def _note(self, one: Surveyed, found: Iterable[SchemaError]) -> None:
         for error in found:
             self._broken.add(one.key)
             if self.documents.is_unknown(one.document, error.pointer):
@@ -238,8 +238,8 @@ def declared_schemas(config: Config) -> Iterator[tuple[str, Json]]:
             yield at("/auth", name, "claims"), authenticator.claims
     for name, channel in config.channels.items():
         below = at("/channels", name)
-        yield from _each(at(below, "params"), channel.params)
-        yield from _each(at(below, "query"), channel.query)
+        for section, schemas in (("params", channel.params), ("query", channel.query)):
+            yield from ((at(below, section, key), schema) for key, schema in schemas.items())
         if channel.presence is not None and channel.presence.state is not None:
             yield at(below, "presence", "state"), channel.presence.state
         for type_, message in channel.messages.items():
@@ -252,11 +252,6 @@ def _is_of_url(pointer: str) -> bool:
     """Whether it is the schema of a param or a query parameter, which need not be objects."""
     parts = pointer.split("/")
     return len(parts) > 3 and parts[1] == "channels" and parts[3] in ("params", "query")
-
-
-def _each(pointer: str, schemas: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    for name, schema in schemas.items():
-        yield at(pointer, name), schema
 
 
 def _may_be_path(pointer: str) -> bool:

@@ -1,16 +1,10 @@
 """Comments that silence findings."""
 
-import attrs
 import pytest
 
 from channeld.config.ignores import Ignore, apply_ignores, find_ignores
 from channeld.config.yaml import parse
 from channeld.diagnostics.diagnostic import Report
-
-
-@attrs.frozen
-class Comments:
-    ignores: list[Ignore]
 
 
 def ignores(text: str) -> list[Ignore]:
@@ -24,7 +18,7 @@ def applied(text: str, unchecked: tuple[str, ...] = ()) -> list[str]:
     report = Report()
     tree = parse(text, "c.yaml", report)
     assert tree is not None
-    left = apply_ignores(report, Comments(list(find_ignores(tree))), unchecked=unchecked)
+    left = apply_ignores(report, list(find_ignores(tree)), unchecked=unchecked)
     return [diagnostic.code for diagnostic in left]
 
 
@@ -70,7 +64,7 @@ def test_a_comment_that_silences_nothing_is_a_finding_at_its_code() -> None:
     tree = parse("a: yes # channeld: ignore[CH005,CH006]\n", "c.yaml", report)
     assert tree is not None
 
-    [found] = apply_ignores(report, Comments(list(find_ignores(tree))))
+    [found] = apply_ignores(report, list(find_ignores(tree)))
 
     assert found.code == "CH090"
     assert (found.place.column, found.place.end_column) == (33, 38)

@@ -120,7 +120,7 @@ def test_comments_silence_findings_when_they_are_applied(load_config: Load) -> N
     commented = WHOLE.replace("  room:\n", "  room: # channeld: ignore[CH701] it is obvious\n")
     loaded = load_config(commented.replace("description: One room.", ""))
     assert loaded.sources is not None
-    assert list(apply_ignores(loaded.report, loaded.sources)) == []
+    assert list(apply_ignores(loaded.report, loaded.sources.ignores)) == []
 
 
 def test_secrets_are_in_no_finding_and_no_repr(load_config: Load) -> None:

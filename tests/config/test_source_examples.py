@@ -46,7 +46,7 @@ def codes(example: str) -> list[str]:
         list_files=lambda pattern: [name for name in files if fnmatch(name, pattern)],
         missing_is_error=False,
     )
-    return [diagnostic.code for diagnostic in apply_ignores(report, sources)]
+    return [diagnostic.code for diagnostic in apply_ignores(report, sources.ignores)]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)

@@ -62,29 +62,21 @@ def presence_of_nobody(config: Config, sources: Sources) -> Findings:
     """CH413: presence where no user can be."""
     for channel in _anonymous(config):
         if channel.presence is not None:
-            message = (
-                f"channel `{channel.name}` has no authenticated users, so presence stays empty"
-            )
+            text = f"channel `{channel.name}` has no authenticated users, so presence stays empty"
             help = "give the channel an authenticator, or remove `presence`"
             pointer = at("/channels", channel.name, "presence")
-            yield finding("CH413", message, sources, pointer, help, key=True)
+            yield finding("CH413", text, sources, pointer, help, key=True)
 
 
 def require_of_nobody(config: Config, sources: Sources) -> Findings:
     """CH423: claims are wanted where nobody has any."""
     for channel in _anonymous(config):
-        pointers = [at("/channels", channel.name, "require")] if channel.require else []
-        pointers += [
-            at("/channels", channel.name, "messages", name, "require")
-            for name, message in channel.messages.items()
-            if message.require
-        ]
-        for pointer in pointers:
-            message = (
-                f"channel `{channel.name}` has `auth: none`, so there are no claims to compare"
-            )
+        below = at("/channels", channel.name)
+        asking = [at(below, "messages", k) for k, one in channel.messages.items() if one.require]
+        for pointer in (*([below] if channel.require else []), *asking):
+            text = f"channel `{channel.name}` has `auth: none`, so there are no claims to compare"
             help = "give the channel an authenticator, or remove `require`"
-            yield finding("CH423", message, sources, pointer, help, key=True)
+            yield finding("CH423", text, sources, at(pointer, "require"), help, key=True)
 
 
 def claims_shown_to_anonymous(config: Config, sources: Sources) -> Findings:
@@ -199,9 +191,9 @@ def origin_wildcard(config: Config, sources: Sources) -> Findings:
 
 def _is_good_wildcard(origin: str) -> bool:
     _, separator, host = origin.partition("://")
-    rest = (host if separator else origin).removeprefix("*.")
-    labels = rest.partition("/")[0].partition(":")[0].split(".")
-    starts = (host if separator else origin).startswith("*.")
+    host = host if separator else origin
+    labels = host.removeprefix("*.").partition("/")[0].partition(":")[0].split(".")
+    starts = host.startswith("*.")
     named = len(labels) > 1 or labels == ["localhost"]
     return starts and origin.count("*") == 1 and named and all(labels)
 
@@ -249,8 +241,7 @@ def api_key_weak(config: Config, sources: Sources) -> Findings:
         return
     for secret, pointer in secrets(sources, config.api.keys, "/api/keys"):
         if len(secret.text) < _LEAST_KEY:
-            message = (
-                f"the API key has {len(secret.text)} characters; at least {_LEAST_KEY} are required"
-            )
+            size = len(secret.text)
+            message = f"the API key has {size} characters; at least {_LEAST_KEY} are required"
             help = "generate one with `openssl rand -hex 32`"
             yield finding("CH426", message, sources, pointer, help)

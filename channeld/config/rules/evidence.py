@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from channeld.config.model import Auth, Config, Secret
+from channeld.config.model import Auth, Channel, Config, Message, Secret
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic
@@ -20,6 +20,7 @@ __all__ = [
     "host_of",
     "is_doubtful",
     "is_written",
+    "messages",
     "secrets",
     "texts",
     "with_tokens",
@@ -81,6 +82,13 @@ def channel_names(sources: Sources) -> Iterator[tuple[str, str, str]]:
         for name, place in texts(sources, pointer):
             if name != "none" or not place.endswith("/auth"):
                 yield channel, name, place
+
+
+def messages(config: Config) -> Iterator[tuple[Channel, str, Message, str]]:
+    """Each message type with its channel, its name, and where it stands."""
+    for channel in config.channels.values():
+        for name, message in channel.messages.items():
+            yield channel, name, message, at("/channels", channel.name, "messages", name)
 
 
 _A = TypeVar("_A", bound=Auth)

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from channeld.config.language import names_place
 from channeld.config.model import Channel, Config, Rate
-from channeld.config.rules.evidence import Findings, finding, is_written, with_tokens, written
+from channeld.config.rules.evidence import (
+    Findings,
+    finding,
+    is_written,
+    messages,
+    with_tokens,
+    written,
+)
 from channeld.config.scalars import format_duration, format_size
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
@@ -152,15 +159,13 @@ def burst_below_rate(config: Config, sources: Sources) -> Findings:
 
 def rate_never_reached(config: Config, sources: Sources) -> Findings:
     """CH611: a message's rate that the limit on all messages never lets it reach."""
-    for channel in config.channels.values():
-        every = channel.limits.messages or config.server.limits.messages
-        for name, message in channel.messages.items():
-            rate = message.rate
-            if rate is not None and rate.limit / rate.period > every.limit / every.period:
-                text = f"`limits.messages` stops a client before `{name}` reaches this rate"
-                help = "lower the rate, or raise `limits.messages`"
-                pointer = at("/channels", channel.name, "messages", name, "rate")
-                yield finding("CH611", text, sources, pointer, help)
+    for channel, name, message, pointer in messages(config):
+        every = config.server.limits.under(channel.limits).messages
+        rate = message.rate
+        if rate is not None and rate.limit / rate.period > every.limit / every.period:
+            text = f"`limits.messages` stops a client before `{name}` reaches this rate"
+            help = "lower the rate, or raise `limits.messages`"
+            yield finding("CH611", text, sources, at(pointer, "rate"), help)
 
 
 def auth_timeout_short(config: Config, sources: Sources) -> Findings:

@@ -3,7 +3,7 @@
 import attrs
 
 from channeld.config.model import Config
-from channeld.config.rules.evidence import Findings, entries, finding, is_written, written
+from channeld.config.rules.evidence import Findings, entries, finding, is_written, messages, written
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related
 from channeld.pointer import at
@@ -23,24 +23,24 @@ __all__ = [
 
 def emit_and_stamp(config: Config, sources: Sources) -> Findings:
     """CH122: a message with both."""
-    for channel in config.channels.values():
-        for name, message in channel.messages.items():
-            if message.emit is not None and message.stamp is not None:
-                pointer = at("/channels", channel.name, "messages", name, "stamp")
-                text = f"message `{name}` has both `emit` and `stamp`"
-                help = "move the stamps into `emit`"
-                yield finding("CH122", text, sources, pointer, help, key=True)
+    for _, name, message, pointer in messages(config):
+        if message.emit is not None and message.stamp is not None:
+            text, help = (
+                f"message `{name}` has both `emit` and `stamp`",
+                "move the stamps into `emit`",
+            )
+            yield finding("CH122", text, sources, at(pointer, "stamp"), help, key=True)
 
 
 def stamp_reserved(config: Config, sources: Sources) -> Findings:
     """CH123: a stamp over `type` or `id`."""
-    for channel in config.channels.values():
-        for name, message in channel.messages.items():
-            for field in {"type", "id"} & set(message.stamp or ()):
-                pointer = at("/channels", channel.name, "messages", name, "stamp", field)
-                help = "remove it; `emit` can deliver another type"
-                text = f"`{field}` cannot be stamped"
-                yield finding("CH123", text, sources, pointer, help, key=True)
+    for _, _, message, pointer in messages(config):
+        for field in {"type", "id"} & set(message.stamp or ()):
+            text, help = (
+                f"`{field}` cannot be stamped",
+                "remove it; `emit` can deliver another type",
+            )
+            yield finding("CH123", text, sources, at(pointer, "stamp", field), help, key=True)
 
 
 def channel_silent(config: Config, sources: Sources) -> Findings:
