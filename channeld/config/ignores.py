@@ -11,7 +11,9 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 
 __all__ = ["Ignore", "apply_ignores", "find_ignores"]
 
-_COMMENT = re.compile(r"(?:(?<=\s)|(?<![^\r\n]))#[ \t]*channeld:[ \t]*ignore\[([^\]\r\n]*)\]")
+_COMMENT = re.compile(
+    r"(?:(?<=\s)|(?<![^\r\n]))#[ \t]*channeld:[ \t]*ignore\b(?:\[([^\]\r\n]*)\])?"
+)
 
 _CODE = re.compile(r"[^\s,]+")
 

@@ -343,6 +343,8 @@ def _schema(value: Json, key: str) -> Meant | None:
 
 
 def _inline_schema(value: Json, key: str) -> Meant | None:
+    if isinstance(value, str) and re.search(r"^#/|\.(?:json|ya?ml)(?:#|$)", value):
+        return _shown("takes a JSON Schema; got a reference", key, {"$ref": value})
     if isinstance(value, str) and value.startswith("^"):
         pattern: Json = {"type": "string", "pattern": value}
         return _shown("takes a JSON Schema; got text", key, pattern)

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from channeld.config import scalars
 from channeld.config.checker import INVALID, Checker, Normalizer, Notation, is_off
-from channeld.config.language import Rule
+from channeld.config.language import Rule, names_place
 from channeld.config.model import MessageRate, Rate, Secret
 from channeld.config.scalars import BadScalar, UnixAddress
 from channeld.pointer import at
@@ -331,6 +331,17 @@ def _rooms(checker: Checker, value: object, pointer: str) -> object:
     return value if isinstance(value, dict) else {"join": _list(checker, value, pointer)}
 
 
+def _subscribe(checker: Checker, value: object, pointer: str) -> object:
+    entry = cast("dict[str, object]", value)
+    names = {"allow", "hook"}
+    if entry.keys() & names or checker.refused & {at(pointer, name) for name in names}:
+        return value
+    message = f"{names_place(pointer)} has neither `allow` nor `hook`, so it lets nobody in"
+    help = 'add `allow: ["*"]` for any room, patterns such as `topic-*`, or a `hook`'
+    checker.find("CH104", message, pointer, help, key=True)
+    return INVALID
+
+
 def _clears(checker: Checker, value: object, pointer: str) -> object:
     if isinstance(value, dict):
         return {"on_leave": True}
@@ -368,6 +379,7 @@ NORMALIZERS: Final[Mapping[str, Normalizer]] = {
     "rooms": _rooms,
     "presence": _switch,
     "deprecated": _switch,
+    "subscribe": _subscribe,
     "clears": _clears,
     "route": _route,
     "broker": _broker,

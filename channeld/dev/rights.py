@@ -227,14 +227,16 @@ def rights_of(plan: Plan, person: Person) -> list[ChannelRights]:
     """The same rights, each with a verdict about one person."""
     found = []
     for channel in rights(plan.config):
-        judge = _Judge(plan.channels[channel.channel], person)
+        written = plan.config.channels[channel.channel].rooms.join
+        judge = _Judge(plan.channels[channel.channel], written, person)
         found.append(attrs.evolve(channel, rights=tuple(map(judge.judged, channel.rights))))
     return found
 
 
 class _Judge:
-    def __init__(self, channel: ChannelPlan, person: Person) -> None:
+    def __init__(self, channel: ChannelPlan, joins: Sequence[str], person: Person) -> None:
         self._channel = channel
+        self._joins = dict(zip(joins, channel.join, strict=True))
         claims = {"sub": person.user, **person.claims} if person.user is not None else {}
         self._scope = _PersonScope(person.user, claims, _UnknownName("params"))
         self._connects = self._connecting()
@@ -292,10 +294,9 @@ class _Judge:
 
     def _joining(self, written: str) -> tuple[Verdict, str]:
         try:
-            rendered = [self._rendered(template) for template in self._channel.join]
+            rooms = self._rendered(self._joins[written])
         except _Depends as error:
             return "depends", str(error)
-        rooms = [room for found in rendered for room in found]
         return ("yes", ", ".join(rooms)) if rooms else ("no", f"{written} gives no room")
 
     def _rendered(self, template: Template) -> Sequence[str]:

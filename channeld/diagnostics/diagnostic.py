@@ -66,7 +66,9 @@ class Report:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a finding, unless the same one (code and place) is there already."""
-        self._found.setdefault((diagnostic.code, diagnostic.place), diagnostic)
+        # What an alias repeats is one mistake, whatever pointers lead to it.
+        place = attrs.evolve(diagnostic.place, path="")
+        self._found.setdefault((diagnostic.code, place), diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Keep several findings."""

@@ -198,13 +198,15 @@ def _subscriptions(comparison: Comparison, old: Channel, new: Channel) -> Iterat
         yield comparison.gone("D409", _B, message, before, near=near)
     if was is None or now is None:
         return
-    for index, room in enumerate(was.allow):
-        if room not in now.allow and not any(_covers(other, room) for other in now.allow):
+    # A hook without patterns decides about any room.
+    allowed, allows = was.allow or ("*",), now.allow or ("*",)
+    for index, room in enumerate(allowed):
+        if room not in allows and not any(_covers(other, room) for other in allows):
             message = f"{who} may no longer subscribe to `{room}`"
             place, near = at(before, "allow", index), at(pointer, "allow")
             yield comparison.gone("D409", _B, message, place, near=near)
-    for index, room in enumerate(now.allow):
-        if room not in was.allow and not any(_covers(other, room) for other in was.allow):
+    for index, room in enumerate(allows):
+        if room not in allowed and not any(_covers(other, room) for other in allowed):
             message = f"{who} may subscribe to `{room}` now"
             yield comparison.change("D410", _S, message, at(pointer, "allow", index), security=True)
     if was.max != now.max:

@@ -19,7 +19,7 @@ from channeld.diff.limits import (
 from channeld.diff.messages import types
 from channeld.diff.names import with_params_of
 from channeld.diff.paths import path_changes, queries, renamed, taken_over
-from channeld.diff.server import tls, trusted_proxies
+from channeld.diff.server import backends, tls, trusted_proxies
 from channeld.diff.side import Side
 from channeld.pointer import at
 
@@ -38,6 +38,7 @@ def _all(comparison: Comparison) -> Iterator[Change]:
     yield from server_limits(comparison)
     yield from server_operation(comparison)
     yield from authenticators(comparison)
+    yield from backends(comparison)
     olds, news = comparison.old.config.channels, comparison.new.config.channels
     names = renamed(comparison)
     pairs = {name: name for name in olds if name in news} | dict(names)

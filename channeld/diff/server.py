@@ -1,11 +1,12 @@
-"""What clients notice of `server` besides limits and origins: TLS, and whose word counts for an address."""
+"""What clients notice of `server` and `backends` besides limits and origins: TLS, whose word counts for an address, hooks that are away."""
 
 from collections.abc import Iterator
 
 from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
+from channeld.pointer import at
 
-__all__ = ["tls", "trusted_proxies"]
+__all__ = ["backends", "tls", "trusted_proxies"]
 
 _B, _D = Level.BREAKING, Level.DANGEROUS
 
@@ -36,6 +37,18 @@ def trusted_proxies(comparison: Comparison) -> Iterator[Change]:
         message = f"{_listed(now - was)} is trusted as a proxy now"
         label = "its word decides which address a client has"
         yield comparison.change("D414", _D, message, pointer, label=label, security=True)
+
+
+def backends(comparison: Comparison) -> Iterator[Change]:
+    """`backends.NAME.on_failure`: whether what a hook would judge passes while its backend is away."""
+    for name, now in comparison.new.config.backends.items():
+        was = comparison.old.config.backends.get(name)
+        if was is not None and was.on_failure != now.on_failure:
+            passes = now.on_failure == "accept"
+            done = "passes" if passes else "is refused"
+            message = f"what hooks of the backend `{name}` judge {done} now while it is away"
+            pointer = at("/backends", name, "on_failure")
+            yield comparison.change("D701", Level.DANGEROUS, message, pointer, security=passes)
 
 
 def _listed(networks: frozenset[str]) -> str:

@@ -26,7 +26,10 @@ UNJUDGED: Final[Mapping[str, str]] = {
     "auth.NAME.tokens.token.file": "The path is not compared; the token in the file is.",
     "channels.NAME.limits.hook_timeout": "It bounds the server's own hooks; clients get the same answers.",
     "channels.NAME.presence.grace": "Only the moment at which the same `leave` is sent changes.",
-    "backends": "Which server answers a hook is like where hook modules are found; another hook or path is reported.",
+    **dict.fromkeys(
+        (f"backends.NAME.{key}" for key in ("url", "secret", "timeout", "concurrency", "headers")),
+        "Which server answers a hook, and how it is asked, is like where hook modules are found.",
+    ),
     "broker": "Clients see the same protocol. A broker without the old histories answers `recovered: false`.",
     "api": "Clients of channels never reach it.",
     "webhooks": "Backends receive them, not clients.",

@@ -8,7 +8,7 @@ import attrs
 
 from channeld.auth.authenticator import CompiledAuth
 from channeld.auth.types import authenticator
-from channeld.config.model import Config
+from channeld.config.model import Config, TokensAuth
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
@@ -24,6 +24,7 @@ from channeld.plan.templates import TemplateCompiler
 from channeld.pointer import at
 from channeld.schema.checks import check_schemas
 from channeld.schema.schemas import Schemas
+from channeld.schema.violations import Validator
 
 __all__ = ["Compiled", "compile"]
 
@@ -110,16 +111,31 @@ def _auth(
             message = f"every client would be the one user `{template}`"
             finding = diagnose("CH340", message, place, help=f'write `"{{claims.{template}}}"`')
             templates.report.add(attrs.evolve(finding, severity=Severity.ERROR))
+    validator = schemas.validator(claims) if declared.claims is not None else None
+    if isinstance(declared, TokensAuth) and validator is not None:
+        _refused_tokens(declared, validator, pointer, templates)
     return AuthPlan(
         name=name,
         declared=declared,
         type=kind,
         compiled=CompiledAuth(
             user=checked.render if checked is not None else None,
-            claims=schemas.validator(claims) if declared.claims is not None else None,
+            claims=validator,
         ),
         hook=hooks.load(kind.hook(), at(pointer, "hook"), Role.AUTHENTICATE),
     )
+
+
+def _refused_tokens(
+    declared: TokensAuth, claims: Validator, pointer: str, templates: TemplateCompiler
+) -> None:
+    """CH443: fixed tokens that nobody can come in with."""
+    for entry, where in templates.each(declared.tokens, at(pointer, "tokens")):
+        for violation in claims.explain(dict(entry.claims))[:1]:
+            path = f" at `{violation.path}`" if violation.path else ""
+            finding = f"the claims of `{entry.user}` are refused{path}: {violation.message}"
+            help = "correct its `claims`, or the `claims` schema of the authenticator"
+            templates.find("CH443", finding, where, help)
 
 
 def _lifespans(config: Config, hooks: HookLoader, templates: TemplateCompiler) -> tuple[Hook, ...]:

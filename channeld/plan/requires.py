@@ -18,7 +18,7 @@ from channeld.plan.expressions import Literal, TemplateSyntaxError
 from channeld.plan.plan import MISSING, Require, Requirement, Scope, Template
 from channeld.plan.template_scope import SCALARS, Claim, TemplateScope
 from channeld.plan.templates import TemplateCompiler, text_of
-from channeld.pointer import at
+from channeld.pointer import at, leaves
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.cases import identity, type_of
 from channeld.schema.compare.emptiness import leaves_nothing
@@ -36,6 +36,7 @@ _KNOWN: Final = frozenset(KEYWORDS) | {
 }
 # A claim is named without `claims.`; one that is called so is written `["claims"].role`.
 _OF_TEMPLATES: Final = re.compile(r"\{?(?:claims\.([\w.-]+)|user\.id)\??\}?")
+_TEMPLATE: Final = re.compile(r"\{(?:params|query|user|claims|message)\.[^{}\s]+\}")
 _COMPARISON: Final = re.compile(r"\s*(>=|<=|>|<)\s*(-?[0-9]+(?:\.[0-9]+)?)\s*")
 _BOUNDS: Final = {
     ">=": "minimum",
@@ -201,6 +202,12 @@ class RequireCompiler:
         validator = self.schemas.compile_at(pointer, with_type_spoken_of(schema))
         if validator is None:
             return None
+        for text, where in leaves(schema, pointer):
+            if isinstance(text, str) and _TEMPLATE.fullmatch(text):
+                help = f"{entry(asked.key, text)}, without the schema around it, is replaced"
+                self.templates.find(
+                    "CH340", f"`{text}` in a schema is that text itself", where, help
+                )
         values = asked.known.values if asked.known is not None else None
         is_excluded = values is not None and not any(map(validator.accepts, values))
         if is_excluded or self._leaves_nothing(asked, pointer):

@@ -149,6 +149,8 @@ def resolve(expression: Expression, scope: TemplateScope) -> Resolved | Template
         offered = ", ".join(f"`{name}`" for name in scope.roots())
         help = f"use {offered}" if offered else "write the value itself"
         return TemplateError("CH320", f"`{root}` can't be used in `{scope.place}`", help=help)
+    if "*" in expression.path:
+        return _each_claim(expression, scope)
     return _RESOLVERS[root](expression, scope)
 
 
@@ -299,8 +301,6 @@ def _claims(expression: Expression, scope: TemplateScope) -> Resolved | Template
     identity = scope.identity or Identity()
     if not expression.path:
         return _whole(expression, "claims", "sub")
-    if expression.is_each:
-        return _each_claim(expression, scope)
     claim = identity.claim(expression.path)
     dotted = _dotted(expression)
     if claim.guaranteed or expression.optional:
@@ -318,12 +318,15 @@ def _claims(expression: Expression, scope: TemplateScope) -> Resolved | Template
 
 def _each_claim(expression: Expression, scope: TemplateScope) -> Resolved | TemplateError:
     """`{claims.teams.*}`: a room for each element of a list."""
-    whole = attrs.evolve(expression, path=expression.path[:-1])
-    if scope.place not in EACH_PLACES:
+    whole = attrs.evolve(expression, path=expression.path[: expression.path.index("*")])
+    if scope.place not in EACH_PLACES or expression.root != "claims":
         places = " and ".join(f"`{place}`" for place in EACH_PLACES)
         message = f"`*` can't be used in `{scope.place}`"
         help = f"only {places} take one room for each element; name `{{{whole.source}}}` itself"
         return TemplateError("CH320", message, help=help)
+    if not expression.is_each:
+        help = f"write `{{{whole.source}.*}}`: each element is the name of a room"
+        return TemplateError("CH320", "nothing can follow `*`", help=help)
     found = _claims(whole, scope) if whole.path else _whole(expression, "claims", "teams.*")
     if isinstance(found, TemplateError):
         help = found.help.replace(f"{{{whole.source}?}}", f"{{{expression.source}?}}")

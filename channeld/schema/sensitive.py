@@ -9,19 +9,18 @@ import attrs
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed, speaking_of
-from channeld.schema.vocabulary import IN_PLACE, subschemas
+from channeld.schema.vocabulary import IN_PLACE, MARK, subschemas
 
 __all__ = ["MASK", "Marks", "marks_of", "scrubbed"]
 
 MASK: Final = "•••"
-_KEYWORD: Final = "x-sensitive"
 _HEAD: Final = 40
 _Schemas = Sequence[Mapping[str, Json]]
 
 
 def marks_of(schema: Json) -> "Marks | None":
     """The marks of a self-contained schema; None where there are none."""
-    return Marks(schema) if f'"{_KEYWORD}"' in json.dumps(schema) else None
+    return Marks(schema) if f'"{MARK}"' in json.dumps(schema) else None
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -114,7 +113,7 @@ class Marks:
 
 
 def _is_marked(schemas: _Schemas) -> bool:
-    return any(schema.get(_KEYWORD) is True for schema in schemas)
+    return any(schema.get(MARK) is True for schema in schemas)
 
 
 def _of_property(schemas: _Schemas, name: str) -> Iterator[Json]:

@@ -18,6 +18,7 @@ __all__ = [
     "FORMATS",
     "IN_PLACE",
     "KEYWORDS",
+    "MARK",
     "TYPES",
     "SchemaError",
     "as_number",
@@ -52,6 +53,9 @@ FORMATS: Final = frozenset(
         *("json-pointer", "relative-json-pointer", "regex"),
     }
 )
+
+MARK: Final = "x-sensitive"
+"""The keyword of channeld's own: `true` hides a value wherever people may read it."""
 
 _TAKING: Final = {
     "text": (
@@ -179,7 +183,7 @@ def schema_errors(schema: Json, pointer: str) -> Iterator[SchemaError]:
         yield SchemaError("CH201", pointer, message, help)
         return
     for keyword, value in schema.items():
-        kind = KEYWORDS.get(keyword)
+        kind = "true or false" if keyword == MARK else KEYWORDS.get(keyword)
         if kind is None or is_from_another_draft(keyword, value):
             continue
         yield from _value_errors(keyword, kind, value, at(pointer, keyword))

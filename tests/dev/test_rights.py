@@ -234,3 +234,21 @@ def test_claims_that_every_token_must_have_are_named(tmp_path: Path, claims: str
     config = check(str(tmp_path / "channels.yaml")).config
     assert config is not None
     assert found(rights(config), "staff", "connect").who == who
+
+
+def test_each_room_that_is_joined_has_a_verdict_of_its_own(tmp_path: Path) -> None:
+    text = """\
+channeld: 1
+channels:
+  room:
+    path: /rooms/{id}
+    auth: none
+    rooms: ["{params.id}", lobby]
+    messages: {say: {schema: true, route: global}}
+"""
+    tmp_path.joinpath("channels.yaml").write_text(text)
+    plan = check(str(tmp_path / "channels.yaml"), environ={}).plan
+    assert plan is not None
+    table = rights_of(plan, Person())
+    assert found(table, "room", "join", "lobby").verdict == "yes"
+    assert found(table, "room", "join", "{params.id}").verdict == "depends"

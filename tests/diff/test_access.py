@@ -91,6 +91,16 @@ def rooms(value: str) -> str:
         ),
         ("{subscribe: {allow: [b], max: 9}}", "{subscribe: {allow: [b]}}", [("D507", "safe")]),
         (
+            "{subscribe: {allow: [b], hook: 'chat.hooks:may'}}",
+            "{subscribe: {hook: 'chat.hooks:may'}}",
+            [("D410", "safe")],
+        ),
+        (
+            "{subscribe: {hook: 'chat.hooks:may'}}",
+            "{subscribe: {allow: [b], hook: 'chat.hooks:may'}}",
+            [("D409", "breaking")],
+        ),
+        (
             "{subscribe: {allow: [b]}}",
             "{subscribe: {allow: [b], hook: 'chat.hooks:may'}}",
             [("D701", "dangerous")],

@@ -31,3 +31,12 @@ def test_a_proxy_that_is_trusted_now_is_a_matter_of_security() -> None:
     assert (removed.code, removed.security) == ("D414", False)
     assert "`127.0.0.1/32`" in removed.message
     assert diff(BASE + one, BASE + one) == []
+
+
+def test_hooks_that_are_skipped_while_their_backend_is_away_are_a_matter_of_security() -> None:
+    strict = f"backends: {{app: {{url: 'https://a.example', secret: {'s' * 40}}}}}\n"
+    lax = strict.replace("}}", ", on_failure: accept}}")
+    (loosened,) = diff(BASE + strict, BASE + lax)
+    (tightened,) = diff(BASE + lax, BASE + strict)
+    assert (loosened.code, loosened.security) == ("D701", True)
+    assert (tightened.code, tightened.security) == ("D701", False)

@@ -48,6 +48,7 @@ WHOLE: dict[str, Any] = {
         "asked": {"type": "hook", "hook": {"call": "m:f"}},
     },
     "schemas": {"word": {"type": "string", "maxLength": 9}},
+    "backends": {"app": {"url": "https://a.example", "secret": ["s" * 40]}},
     "channels": {
         "room": {
             "path": "/rooms/{id}",
@@ -197,10 +198,12 @@ CHANGED: dict[str, tuple[str, Any]] = {
     "channels.NAME.limits.errors": ("channels.room.limits.errors", "5/m"),
     "channels.NAME.limits.connections_per_user": ("channels.room.limits.connections_per_user", 2),
     "schemas": ("schemas.word.maxLength", 5),
+    "backends.NAME.on_failure": ("backends.app.on_failure", "accept"),
 }  # fmt: skip
 # Mappings that only hold keys which are compared one by one, and the parts of a value that are compared with it.
 PARTS = (".call", ".thread", ".loop", ".limit", ".burst", ".backend", ".path", ".file")
 HOLDERS = {
+    "backends",
     "hooks",
     "server",
     "server.ping",

@@ -63,7 +63,7 @@ ALLOW = "rooms: {subscribe: {allow: [general, 'topic-*']}}"
         ("{to: room, channel: other}", JOIN, ["CH321"]),
         ("{to: room, channel: other, room: x}", JOIN, ["CH323"]),
         ("{to: room, channel: other, room: x, members_only: false}", JOIN, []),
-        ("user", "", ["CH322"]),
+        ("{to: user, channel: other}", "", ["CH322"]),
         ("{to: global, room: x}", "", ["CH333"]),
         ("{to: sender, members_only: false}", "", ["CH333"]),
         ("none", "", ["CH315"]),

@@ -78,6 +78,7 @@ def _meta(part: str) -> dict[str, Any]:
         ({"title": None}, "/title", "takes a string; got null"),
         ("string", "", "a schema is a mapping, `true` or `false`; got a string"),
         (None, "", "got null"),
+        ({"x-sensitive": "true"}, "/x-sensitive", "takes true or false; got the string `true`"),
     ],
 )
 def test_schema_errors(schema: Json, pointer: str, words: str) -> None:

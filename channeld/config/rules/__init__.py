@@ -86,6 +86,7 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH705": style.workers_on_a_unix_socket,
     "CH707": broker.server_twice,
     "CH708": broker.shards_without_cluster,
+    "CH709": access.address_twice,
 }
 
 

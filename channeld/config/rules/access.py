@@ -18,12 +18,19 @@ from channeld.config.rules.evidence import (
     texts,
     with_tokens,
 )
-from channeld.config.scalars import TcpAddress, format_address, is_loopback, parse_address
+from channeld.config.scalars import (
+    BadScalar,
+    TcpAddress,
+    format_address,
+    is_loopback,
+    parse_address,
+)
 from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 
 __all__ = [
+    "address_twice",
     "api_key_weak",
     "api_public",
     "claims_shown_to_anonymous",
@@ -135,6 +142,9 @@ def origin_never_matches(config: Config, sources: Sources) -> Findings:
 def _origin_problem(origin: str) -> _OriginProblem | None:
     if origin == "null":
         return _OriginProblem("is the origin of every sandboxed page and local file")
+    if origin in {"any", "same-origin"}:
+        why = "is not an origin, so it never matches"
+        return _OriginProblem(why, f"allowed_origins: {origin}")
     match = _ORIGIN.fullmatch(origin)
     if match is None:
         return _OriginProblem("has no scheme, so it never matches", f"https://{origin}")
@@ -211,6 +221,27 @@ def plaintext_public(config: Config, sources: Sources) -> Findings:
             local = format_address(TcpAddress("127.0.0.1", address.port))
             help = f"add `tls`, or `trusted_proxies` if a proxy adds TLS, or bind to `{local}`"
             yield finding("CH414", message, sources, pointer, help)
+
+
+def address_twice(config: Config, sources: Sources) -> Findings:
+    """CH709: two sockets of the server on one address."""
+    seen: dict[str, str] = {}
+    for text, pointer in (*texts(sources, "/server/bind"), *texts(sources, "/api/bind")):
+        address = parse_address(text)
+        if isinstance(address, BadScalar) or (isinstance(address, TcpAddress) and not address.port):
+            continue
+        named = format_address(address).replace("localhost:", "127.0.0.1:")
+        if named in seen:
+            problem = finding(
+                "CH709",
+                f"{shown(text)} is taken by the server itself",
+                sources,
+                pointer,
+                "listen on another port",
+            )
+            related = Related(place=sources.place(seen[named]), message="first here")
+            yield attrs.evolve(problem, related=(related,))
+        seen.setdefault(named, pointer)
 
 
 def api_public(config: Config, sources: Sources) -> Findings:

@@ -50,6 +50,8 @@ class ToUser(TargetKind):
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
         """Names the user; warns where the receiver can't tell who sent it."""
         context = message.context
+        if not context.channel.auth.names and route.channel in (None, context.channel.name):
+            return None  # CH403 says so.
         if route.user is None:
             help = 'name one: `{to: user, user: "{message.to}"}`'
             context.find("CH322", "the route names no user", pointer, help)
