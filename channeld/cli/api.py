@@ -133,7 +133,7 @@ def _is_url(text: str) -> bool:
 
 
 def _exactly_one(**given: object) -> None:
-    names = " or ".join(f"--{name}" for name in given)
+    names = " or ".join(f"--{name.replace('_', '-')}" for name in given)
     if sum(bool(value) for value in given.values()) != 1:
         raise click.UsageError(f"give exactly one of {names}")
 

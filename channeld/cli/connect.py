@@ -105,6 +105,8 @@ def _start(ctx: click.Context) -> _Start:
     from channeld.dev import address  # noqa: PLC0415 - with the client
 
     given = ctx.params
+    if given["token"] is not None and given["user"] is not None:
+        raise click.UsageError("--token says who connects, and so does --user: give only one")
     url, running = given["url"], dev_server(given["config"])
     if running is not None and running.url and url.startswith("/"):
         url = running.url + url

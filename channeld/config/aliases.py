@@ -17,14 +17,16 @@ ALIASES: Final = synonyms(
         "allowed_origins": "allow_origins cors origin origins",
         "auth use": "authenticator",
         "auth": "authenticators authentication security security_schemes",
-        "audience": "aud",
+        "audience": "aud client_id",
+        "backends": "proxy upstream upstreams",
         "history": "backlog",
-        "schema": "body fields validate validation data format payload",
+        "schema": "body fields validate validation data format payload request_body content",
+        "schemas": "components definitions $defs models types",
         "route": "broadcast send_to to route_to",
         "outbox": "buffer_size send_queue",
         "certificate": "cert",
         "claims require": "claim",
-        "channels": "channel namespace namespaces",
+        "channels": "channel namespace namespaces hubs endpoints locations",
         "size limit": "count",
         "conflate": "debounce delay",
         "once": "dedupe idempotency",
@@ -40,14 +42,14 @@ ALIASES: Final = synonyms(
         "expiry ttl": "expires",
         "emit": "frame output",
         "call hook": "function",
-        "hook": "handler",
+        "hook": "handler uses run",
         "ping": "heartbeat keepalive",
-        "bind": "host listen port",
+        "bind": "host listen listeners port ports entry_points",
         "issuer": "iss",
         "jwks": "jwks_uri jwks_url",
         "size": "length limit",
         "log": "log_level logging",
-        "require": "guard permissions role roles scopes scope",
+        "require": "guard permissions capabilities role roles scopes scope if when condition",
         "connections connections_per_user": "max_connections",
         "message_size": "max_message_size max_payload",
         "rooms_per_connection": "max_rooms",
@@ -61,10 +63,10 @@ ALIASES: Final = synonyms(
         "public_key certificate": "pem",
         "interval": "ping_interval",
         "timeout": "ping_timeout",
-        "workers": "processes threads",
-        "trusted_proxies": "proxies",
+        "workers": "processes replicas threads",
+        "trusted_proxies": "proxies real_ip_from set_real_ip_from",
         "rate messages": "rate_limit",
-        "broker": "redis",
+        "broker": "adapter redis",
         "ttl history": "retention",
         "rooms join": "room",
         "tls": "ssl",
@@ -82,11 +84,14 @@ ALIASES: Final = synonyms(
 """Keys of other tools, lower case with `_`, and what they are called here, the likeliest first."""
 
 NESTED: Final[Mapping[str, tuple[str, str]]] = {
+    "allow_subscribe_for_client": ("rooms", "subscribe"),
+    "client_max_body_size": ("limits", "message_size"),
     "connections": ("limits", "connections"),
     "heartbeat_interval": ("ping", "interval"),
     "history_size": ("history", "size"),
     "history_ttl": ("history", "ttl"),
     "max_connections": ("limits", "connections"),
+    "max_http_buffer_size": ("limits", "message_size"),
     "max_message_size": ("limits", "message_size"),
     "max_payload": ("limits", "message_size"),
     "message_size": ("limits", "message_size"),
@@ -99,6 +104,8 @@ NESTED: Final[Mapping[str, tuple[str, str]]] = {
     "secret_file": ("secret", "file"),
     "tokens_file": ("tokens", "file"),
     "ssl_cert": ("tls", "certificate"),
+    "ssl_certificate": ("tls", "certificate"),
+    "ssl_certificate_key": ("tls", "key"),
     "ssl_key": ("tls", "key"),
 }
 """Flat keys of other tools, lower case with `_`, and the key of the mapping that holds them here."""
@@ -155,6 +162,11 @@ class Note:
         return not self.where or tokens(pointer)[-2:-1] == [self.where]
 
 
+_PROVIDER: Final = Note(
+    "write `issuer:` and `jwks:`, the URLs that your provider documents", "auth"
+)
+_VARIABLES: Final = Note("write `${NAME}`, or `{file: PATH}`, where the value is used")
+
 NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
     "ack": (Note("remove it: each message with an `id` is acknowledged", "messages"),),
     "allow": (Note("write `require:` for who may send it", "messages"),),
@@ -164,6 +176,29 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
         Note("remove it: clients send `messages`, and the server sends `events`", "messages"),
         Note("remove it: clients send `messages`, and the server sends `events`", "events"),
     ),
+    **dict.fromkeys(("auth_server_url", "authority", "domain", "realm", "tenant"), (_PROVIDER,)),
+    **dict.fromkeys(("env", "env_file", "environment", "secrets", "variables"), (_VARIABLES,)),
+    **dict.fromkeys(
+        ("extends", "inherits", "inherit", "template"),
+        (Note("write an anchor under an `x-` key, and `<<: *NAME` for what it holds"),),
+    ),
+    **dict.fromkeys(
+        ("join_leave", "force_push_join_leave"),
+        (Note("remove it: `presence` tells who comes and goes"),),
+    ),
+    **dict.fromkeys(
+        ("recover", "recovery", "force_recovery"),
+        (Note("remove it: `history` gives recovery to clients that say where they stopped"),),
+    ),
+    **dict.fromkeys(
+        ("client_events", "enable_client_messages"),
+        (Note("remove it: what clients may send is declared under `messages`"),),
+    ),
+    **dict.fromkeys(
+        ("response", "responses"),
+        (Note("remove it: what is delivered is declared with `emit`, and `ack` is the answer"),),
+    ),
+    "server_name": (Note("remove it: every host name is served; `allowed_origins` lists pages"),),
     "enabled": (Note("remove it: what stands in the file is on"),),
     "name": (
         Note("remove it: the key is the channel's name", "channels"),
@@ -172,7 +207,6 @@ NOTES: Final[Mapping[str, tuple[Note, ...]]] = {
     ),
     "on": (Note("declare what clients send under `messages`", "channels"),),
     "on_message": (Note("write `hook:` in the message itself"),),
-    "require": (Note("write it next to `auth`, not in it", "channels.auth"),),
     "route": (Note("remove it: API and hooks say where they publish an event", "events"),),
     "type": (
         Note("remove it: the key is the message's type", "messages"),

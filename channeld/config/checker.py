@@ -127,6 +127,19 @@ def _example(value: Json, rule: Rule, key: str) -> str:
     return f"write, for example, {shown}"
 
 
+def _form_of_key(key: str, rule: Rule, meant: str | None) -> str:
+    """The help for a key whose letters show what went wrong; empty for one that is only unknown."""
+    if key != key.strip():
+        return f"remove the character before it, which only looks like a space, and write `{meant or key.strip()}`"
+    if key.startswith("-"):
+        return f"write `- {key[1:]}` for an entry of a list"
+    if "." in key and has_key(rule, *key.split(".")):
+        return f"write `{': {'.join(key.split('.'))}: …{'}' * key.count('.')}`"
+    if key.startswith("${"):
+        return "write the key itself: variables stand for values"
+    return f"put a space after the `:` of `{key.partition(':')[0]}`" if ":" in key else ""
+
+
 class NamedFiles(Protocol):
     """The files that values name (`{file: PATH}`), by paths already relative to where the configuration is."""
 
@@ -398,14 +411,8 @@ class Checker:
             meant, help = None, note.help
         elif kinds:
             meant, help = None, f"remove it: `{key}` is for `type: {joined(kinds)}`"
-        elif key != key.strip():
-            help = f"remove the character before it, which only looks like a space, and write `{meant or key.strip()}`"
-        elif key.startswith("-"):
-            help = f"write `- {key[1:]}` for an entry of a list"
-        elif key.startswith("${"):
-            help = "write the key itself: variables stand for values"
-        elif ":" in key:
-            help = f"put a space after the `:` of `{key.partition(':')[0]}`"
+        elif written_otherwise := _form_of_key(key, rule, meant):
+            help = written_otherwise
         elif meant:
             help = f"did you mean `{meant}`?"
         elif nested is not None and has_key(rule, *nested):

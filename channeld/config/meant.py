@@ -186,6 +186,8 @@ def _optional(value: Json) -> Meant | None:
 
 
 def _secret(value: Json, key: str) -> Meant | None:
+    if isinstance(value, str) and re.match(r"(?:/run/secrets|/etc|/var|\.{1,2}|~)/", value):
+        return Meant("takes the secret itself; got a path", f"write `{key}: {{file: PATH}}`")
     if not isinstance(value, dict) or "file" in value:
         return None
     name = next((value[word] for word in ("env", "var", "from_env") if word in value), "NAME")

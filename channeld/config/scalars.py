@@ -47,7 +47,8 @@ _PRIVATE: Final = tuple(
 _DURATION = re.compile(r"(-?[0-9]{1,12})(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"(-?[0-9]{1,15})(B|kB|KiB|MB|MiB|GB|GiB)", re.ASCII)
 _RATE = re.compile(r"(-?[0-9]{1,9})/([smh])", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
+# A name that is only digits would be an IPv4 address in decimal.
+_HOST = re.compile(r"(?![0-9]+$)[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 _LOOSE_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(?![0-9])[\s_]*([a-zµ]{0,12})\.?[\s,]*")
 _LOOSE_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)[\s_]*([a-z]{1,9})")
@@ -269,10 +270,10 @@ def _address_to_write(written: Json) -> str:
         return f"127.0.0.1:{written}"
     if isinstance(written, str):
         bare = written.strip().partition("://")[2] or written.strip()
-        bare = bare.rstrip("/").replace("*:", "0.0.0.0:")
-        if _is_port(bare):
-            return f"127.0.0.1:{bare}"
+        bare = bare.rstrip("/;").replace("*:", "0.0.0.0:")
         host, _, port = bare.rpartition(":")
+        if _is_port(port) and (not host or host.isdecimal()):
+            return f"127.0.0.1:{port}"
         if ":" in host and _is_host(f"[{host}]") and _is_port(port):
             return f"[{host}]:{port}"
         if bare and ":" not in bare and _HOST.fullmatch(bare):

@@ -42,7 +42,7 @@ def test_a_comment_alone_speaks_of_the_next_line_that_is_no_comment() -> None:
         'a: "x # channeld: ignore[CH005]"',
         "a: |\n  # channeld: ignore[CH005]\n",
         "a: x#channeld:ignore[CH005]",
-        "a: 1 # channeld: ignore CH005",
+        "a: 1 # channeld: ignored CH005",
     ],
 )
 def test_what_is_no_such_comment(text: str) -> None:

@@ -26,7 +26,7 @@ auth:
     secret: ${CHANNELD_JWT_SECRET}
     audience: chat
     claims: {type: object, required: [name], properties: {name: {type: string}}}
-  machines: {type: tokens, tokens: [{token: "${SENSOR_TOKEN}", user: m1}]}
+  machines: {type: tokens, token_from: [cookie:machine], tokens: [{token: "${SENSOR_TOKEN}", user: m1}]}
 channels:
   room:
     path: /rooms/{room_id}

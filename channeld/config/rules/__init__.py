@@ -69,6 +69,8 @@ RULES: Final[Mapping[str, RuleFunction]] = {
     "CH435": backends.backend_undefined,
     "CH436": backends.backend_unused,
     "CH442": access.revocations_forgotten,
+    "CH444": authentication.never_asked,
+    "CH445": authentication.jwks_is_discovery,
     "CH603": limits.ping_timeout_long,
     "CH606": limits.history_without_rooms,
     "CH608": limits.history_memory,

@@ -35,10 +35,12 @@ __all__ = [
     "authenticator_undefined",
     "authenticator_unused",
     "expiry_optional",
+    "jwks_is_discovery",
     "jwks_not_https",
     "key_missing",
     "key_of_other_family",
     "message_never_awaited",
+    "never_asked",
     "no_audience",
     "secret_inline",
     "token_in_query",
@@ -183,10 +185,11 @@ def key_of_other_family(config: Config, sources: Sources) -> Findings:
 def no_audience(config: Config, sources: Sources) -> Findings:
     """CH407: tokens meant for other services are accepted."""
     for name, _ in authenticators(config, JwtAuth):
-        if not is_written(sources, at("/auth", name, "audience")):
+        pointer = at("/auth", name)
+        if not is_written(sources, at(pointer, "audience")) and not is_doubtful(sources, pointer):
             message = f"authenticator `{name}` accepts tokens issued for other services"
             help = "add `audience:` with the `aud` that your issuer uses for this service"
-            yield finding("CH407", message, sources, at("/auth", name), help, key=True)
+            yield finding("CH407", message, sources, pointer, help, key=True)
 
 
 def jwks_not_https(config: Config, sources: Sources) -> Findings:
@@ -200,6 +203,17 @@ def jwks_not_https(config: Config, sources: Sources) -> Findings:
         if is_loopback(host_of(url)):
             problem = attrs.evolve(problem, severity=Severity.WARNING)
         yield problem
+
+
+def jwks_is_discovery(config: Config, sources: Sources) -> Findings:
+    """CH445: the document that describes an issuer, in place of its keys."""
+    for name, auth in authenticators(config, JwtAuth):
+        if auth.jwks and auth.jwks.url and "/.well-known/openid-configuration" in auth.jwks.url:
+            message = (
+                f"the `jwks` of `{name}` is the description of the issuer, which holds no keys"
+            )
+            help = "write the `jwks_uri` that stands in it"
+            yield finding("CH445", message, sources, at("/auth", name, "jwks"), help)
 
 
 def secret_inline(config: Config, sources: Sources) -> Findings:
@@ -259,6 +273,20 @@ def message_never_awaited(config: Config, sources: Sources) -> Findings:
                 related = (Related(place=where, message="a token is optional here"),)
                 problem = finding("CH424", message, sources, pointer, help)
                 yield attrs.evolve(problem, related=related)
+
+
+def never_asked(config: Config, sources: Sources) -> Findings:
+    """CH444: an authenticator that looks for tokens only where earlier ones of the channel take them."""
+    taken: dict[str, set[str]] = {}
+    for channel, name, pointer in channel_names(sources):
+        places = getattr(config.auth.get(name), "token_from", ())
+        places = {"query" if place == "query:token" else place for place in places}
+        before = taken.setdefault(channel, set())
+        if places and places <= before:
+            message = f"`{name}` is never asked: an earlier authenticator takes every token that it would find"
+            help = f"give `{name}` a place of its own, such as `token_from: [query:device_token]`"
+            yield finding("CH444", message, sources, pointer, help)
+        before |= places
 
 
 def _token_pointer(sources: Sources, name: str, index: int, count: int) -> str:
