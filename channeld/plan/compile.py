@@ -1,6 +1,6 @@
 """Config to plan: everything is checked and composed here once, so that nothing is decided twice while frames travel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import attrs
 
 from channeld.auth.authenticator import CompiledAuth
 from channeld.auth.types import authenticator
-from channeld.config.model import Config, TokensAuth
+from channeld.config.model import Config, TokenEntry
 from channeld.config.source import Sources
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
@@ -112,8 +112,9 @@ def _auth(
             finding = diagnose("CH340", message, place, help=f'write `"{{claims.{template}}}"`')
             templates.report.add(attrs.evolve(finding, severity=Severity.ERROR))
     validator = schemas.validator(claims) if declared.claims is not None else None
-    if isinstance(declared, TokensAuth) and validator is not None:
-        _refused_tokens(declared, validator, pointer, templates)
+    if validator is not None:
+        tokens = getattr(declared, "tokens", ())
+        _refuse_claims_of(tokens, validator, at(pointer, "tokens"), templates)
     return AuthPlan(
         name=name,
         declared=declared,
@@ -126,11 +127,11 @@ def _auth(
     )
 
 
-def _refused_tokens(
-    declared: TokensAuth, claims: Validator, pointer: str, templates: TemplateCompiler
+def _refuse_claims_of(
+    tokens: Sequence[TokenEntry], claims: Validator, pointer: str, templates: TemplateCompiler
 ) -> None:
     """CH443: fixed tokens that nobody can come in with."""
-    for entry, where in templates.each(declared.tokens, at(pointer, "tokens")):
+    for entry, where in templates.each(tokens, pointer):
         for violation in claims.explain(dict(entry.claims))[:1]:
             path = f" at `{violation.path}`" if violation.path else ""
             finding = f"the claims of `{entry.user}` are refused{path}: {violation.message}"
