@@ -282,8 +282,8 @@ class _Composer:
                 if template is not None:
                     return template
         if fields.count == 1 and fields.last is None:
-            scalar = Scalar("plain", self.lines.text[start:end])
-            return ScalarNode(start=start, end=end, scalar=scalar, value=None, broken=True)
+            raw = self.lines.text[start:end]
+            return ScalarNode(start=start, end=end, style="plain", raw=raw, value=None, broken=True)
         entries = fields.entries()
         height = 1 + max((entry.node.height for entry in entries.values()), default=0)
         size = self.spent - before
