@@ -154,7 +154,7 @@ class _BackendLink:
             words = "did not answer in time" if late.is_sent else "has no free place"
             log("backend_failed", backend=self._name, path=path, reason=words)
             if late.is_whole:
-                self._note_failure(words)
+                self._note_failure(words, is_trial=is_trial)
             raise BackendUnavailable(
                 f"backend {self._name} {words}", is_unknown=late.is_sent
             ) from None
@@ -162,7 +162,7 @@ class _BackendLink:
             self._counts["failed"] += 1
             words = str(error) or type(error).__name__
             log("backend_failed", backend=self._name, path=path, reason=words)
-            self._note_failure(words)
+            self._note_failure(words, is_trial=is_trial)
             is_unknown = isinstance(error, NotAnswered)
             raise BackendUnavailable(
                 f"backend {self._name}: {words}", is_unknown=is_unknown
@@ -172,7 +172,7 @@ class _BackendLink:
                 self._is_tried = False
         if answer.status in _AWAY:
             self._counts["failed"] += 1
-            self._note_failure(f"HTTP {answer.status}")
+            self._note_failure(f"HTTP {answer.status}", is_trial=is_trial)
         else:
             self._counts["ok"] += 1
             self._note_success()
@@ -244,9 +244,10 @@ class _BackendLink:
             await connection.aclose()
         return None
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, reason: str, *, is_trial: bool) -> None:
         self._failures += 1
-        if self._failures < FAILURES and not self._pause:
+        # Calls that were under way when it was found away say nothing new.
+        if not is_trial and (self._pause or self._failures < FAILURES):
             return
         self._pause = min(LONGEST, self._pause * 2) if self._pause else 1.0
         self._away_until = self._clock.monotonic() + self._pause

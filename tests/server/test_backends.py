@@ -246,6 +246,26 @@ async def test_after_five_failures_a_backend_is_away_and_one_call_tries(status: 
         await backends.aclose()
 
 
+async def test_calls_that_fail_together_are_one_reason_to_wait() -> None:
+    async with loopback_backend() as backend:
+        url = backend.url
+    clock = MovedClock()
+    backends, remote = pool(clock), hook(url, concurrency=4 * FAILURES)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3 * FAILURES):
+            nursery.start_soon(_fail, backends, remote, 1)
+    counted = samples(backends)
+    assert counted["channeld_backend_calls_total", "app", "failed"] == 3 * FAILURES
+    clock.ahead += 1.1
+    # It is tried after a second, and after two more.
+    await _fail(backends, remote, 2)
+    assert samples(backends)["channeld_backend_calls_total", "app", "failed"] == 3 * FAILURES + 1
+    clock.ahead += 2.1
+    await _fail(backends, remote, 1)
+    assert samples(backends)["channeld_backend_calls_total", "app", "failed"] == 3 * FAILURES + 2
+    await backends.aclose()
+
+
 async def test_other_statuses_are_answers() -> None:
     async def answer(_: Asked) -> tuple[int, bytes]:
         return 500, json.dumps({}).encode()
