@@ -20,7 +20,7 @@ from pages import write_into
 from report import commit, machine
 
 PAGE = ROOT / "docs" / "guides" / "backends.md"
-ROUNDS, MESSAGES = 60, 160
+ROUNDS, MESSAGES = 200, 160
 CLIENTS = (1, 8)
 ANSWERS = {
     b"/nothing": b"HTTP/1.1 204 No Content\r\n\r\n",
