@@ -161,6 +161,8 @@ class Presence:
             return Shown(info)
         entry = await resolved(self._broker.entry(topic, user))
         known = Shown(info) if entry is None else Shown.unpack(entry.info)
+        if known.by != self._states.get((topic, user)):
+            self._states.pop((topic, user), None)  # a connection of another node has replaced it
         if entry is None or known.by is None or not plan.state.accepts(known.state):
             return Shown(info)
         back = self._lingering.get((topic, user))

@@ -321,6 +321,17 @@ def test_a_state_that_a_reload_does_away_with_is_gone_for_its_sender_as_well() -
     assert (updates(ann), updates(bob), states(kit)["ann"]) == ([None], [None], None)
 
 
+def test_a_state_that_another_node_has_cleared_is_no_news_to_who_set_it() -> None:
+    kit, plan = Kit(), with_state()
+    ann, bob = enter(kit, plan, "a", "ann"), enter(kit, plan, "b", "bob")
+    say(kit, ann, {"n": 1})
+    kit.hub.broker.enter(room("x"), "ann", "elsewhere", Shown({"of": "a"}).packed())
+    for member in (ann, bob):
+        member.peer.take()
+    run_sync(kit.hub.enter_presence(ann, room("x"), {"of": "renewed"}))
+    assert (updates(ann), updates(bob)) == ([], [None])
+
+
 def test_nobody_knows_a_state_of_an_anonymous_connection() -> None:
     kit, plan = Kit(), with_state()
     enter(kit, plan, "b", "bob")
