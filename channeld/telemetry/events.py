@@ -6,7 +6,7 @@ checking a file needs none.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TextIO, TypeAlias
@@ -269,6 +269,7 @@ class _State:
     threshold = 20
     is_silent = False
     settings: "_Settings | None" = None
+    processors: "Sequence[Callable[[Any, str, Any], Any]]" = ()
     rates: "LineRates | None" = None
     is_debugging = False
 
@@ -305,7 +306,23 @@ def log(event: str, **fields: object) -> None:
                     told = {"line": event, source: fields[source], "lines": lines}
                     log("log_lines_left_out", **told)
                 return
-        getattr(bound(), declared.level)(event, **fields)
+        _write(event, declared.level, fields)
+
+
+def _write(event: str, level: Level, fields: dict[str, object]) -> None:
+    """What structlog does with a line, without the loggers that it makes for each: they cost as much as the line."""
+    import structlog  # noqa: PLC0415 - see bound()
+
+    if structlog.get_config()["processors"] is not _State.processors:
+        getattr(bound(), level)(event, **fields)  # not configured yet, or by somebody else
+        return
+    line: Any = {"event": event, **fields}
+    try:
+        for process in _State.processors:
+            line = process(None, level, line)
+    except structlog.DropEvent:  # structlog's test kit has taken it
+        return
+    put(line, _State.settings.stream if _State.settings is not None else None)
 
 
 _UNDECLARED = Event("warning", (), "An event that is missing from the table.")
@@ -365,17 +382,16 @@ def _apply(settings: _Settings, level: Level) -> None:
     )
     _State.threshold = _LEVELS[level]
     listen(log)
+    _State.processors = processors = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        with_traceback,
+        *(() if worker is None else [lambda _logger, _name, fields: {**fields, "worker": worker}]),
+        cleaned,
+        render,
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            with_traceback,
-            lambda _logger, _name, fields: (
-                fields if worker is None else {**fields, "worker": worker}
-            ),
-            cleaned,
-            render,
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
