@@ -6,16 +6,19 @@ checking a file needs none.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias, cast
 
 import attrs
 
 from channeld.telemetry.line_rates import LineRates, Source
 from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, with_traceback
 from channeld.telemetry.output import put
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Format: TypeAlias = Literal["auto", "console", "json"]
@@ -269,7 +272,7 @@ class _State:
     threshold = 20
     is_silent = False
     settings: "_Settings | None" = None
-    processors: "Sequence[Callable[[Any, str, Any], Any]]" = ()
+    processors: "Sequence[Processor]" = ()
     rates: "LineRates | None" = None
     is_debugging = False
 
@@ -316,13 +319,13 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     if structlog.get_config()["processors"] is not _State.processors:
         getattr(bound(), level)(event, **fields)  # not configured yet, or by somebody else
         return
-    line: Any = {"event": event, **fields}
+    line: EventDict = {"event": event, **fields}
     try:
         for process in _State.processors:
-            line = process(None, level, line)
+            line = cast("EventDict", process(None, level, line))
     except structlog.DropEvent:  # structlog's test kit has taken it
         return
-    put(line, _State.settings.stream if _State.settings is not None else None)
+    put(str(line), _State.settings.stream if _State.settings is not None else None)
 
 
 _UNDECLARED = Event("warning", (), "An event that is missing from the table.")
