@@ -6,6 +6,7 @@ so on upwards, so that everything else is still checked. The words come from `la
 form that the model takes.
 """
 
+import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
@@ -37,14 +38,11 @@ from channeld.suggest import closest, folded
 __all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "is_off", "shown"]
 
 
-class _Invalid:
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "INVALID"
+class _Invalid(enum.Enum):
+    INVALID = "INVALID"
 
 
-INVALID: Final = _Invalid()
+INVALID: Final = _Invalid.INVALID
 """In place of a value that is left out; why was reported, or is not known here."""
 
 Notation: TypeAlias = "Callable[[Checker, Json, Rule, str], object]"

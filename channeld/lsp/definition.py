@@ -1,7 +1,6 @@
 """Where what is named at a place is defined: a function's line, a schema's file, an authenticator, a message type, a param."""
 
 import posixpath
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -13,12 +12,10 @@ from channeld.lsp.buffers import Caret, TextSpan, shown_name
 from channeld.lsp.conversation import Conversation
 from channeld.lsp.names import NameKind, channel_of, is_template, kind_at, message_of
 from channeld.lsp.projects import Projects
-from channeld.lsp.view import Found, View, found_at, hook_root, hook_source, view_of
+from channeld.lsp.view import Found, View, at_caret, expression_at, hook_root, hook_source, view_of
 from channeld.pointer import at, value_at
 
 __all__ = ["Definition", "definitions"]
-
-_EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 
 
 @attrs.frozen(slots=True)
@@ -31,10 +28,10 @@ class Definition:
 
 def definitions(projects: Projects, name: str, caret: Caret) -> list[Definition]:
     """Where what stands at a caret is defined; none where that is not known."""
-    view = view_of(projects, name, caret.line)
-    found = found_at(view.tree, caret) if view is not None else None
-    if view is None or found is None:
+    here = at_caret(projects, name, caret)
+    if here is None:
         return []
+    view, found = here
     if view.is_scenarios:
         return list(_of_scenario(projects, view, found))
     if view.is_schema_file:
@@ -159,24 +156,20 @@ _DEFINED: Final[Mapping[NameKind, Callable[[Projects, View, Found], Iterator[Def
 
 def _of_template(projects: Projects, view: View, found: Found) -> Iterator[Definition]:
     """Where the param, the claim or the field is declared that an expression names."""
-    for expression in _EXPRESSION.finditer(found.text):
-        if not expression.start() <= found.offset <= expression.end():
-            continue
-        root, *path = expression[1].split(".")
-        channel = channel_of(found.pointer)
-        belongs = message_of(found.path)
-        if not path:
-            return
-        if root in ("params", "query"):
-            where = ["channels", channel, root, path[0]]
-            places = list(in_configuration(projects, view.root, *where))
-            yield from places or in_configuration(projects, view.root, "channels", channel, "path")
-        elif root in ("message", "event") and belongs is not None:
-            yield from _property(view, ["channels", *belongs, "schema"], path)
-        elif root == "claims":
-            owner = found.path[1] if found.path[0] == "auth" else None
-            for name in [owner] if owner is not None else view.authenticators(channel):
-                yield from _property(view, ["auth", name, "claims"], path)
+    root, *path = (expression_at(found) or "").split(".")
+    channel, belongs = channel_of(found.pointer), message_of(found.path)
+    if not path:
+        return
+    if root in ("params", "query"):
+        where = ["channels", channel, root, path[0]]
+        places = list(in_configuration(projects, view.root, *where))
+        yield from places or in_configuration(projects, view.root, "channels", channel, "path")
+    elif root in ("message", "event") and belongs is not None:
+        yield from _property(view, ["channels", *belongs, "schema"], path)
+    elif root == "claims":
+        owner = found.path[1] if found.path[0] == "auth" else None
+        for name in [owner] if owner is not None else view.authenticators(channel):
+            yield from _property(view, ["auth", name, "claims"], path)
 
 
 def _property(view: View, schema: list[str], path: list[str]) -> Iterator[Definition]:

@@ -10,13 +10,12 @@ from channeld.lsp.fields import fields_of, roots
 from channeld.lsp.names import channel_of, is_template
 from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, rules_at
-from channeld.lsp.view import Found, View, found_at, view_of
+from channeld.lsp.view import Found, View, at_caret, expression_at
 
 __all__ = ["explanation", "hover"]
 
 _CODES: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)\]")
 _CODE: Final = re.compile(r"CH\d{3}")
-_EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 
 
 def hover(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan | None, str] | None:
@@ -28,11 +27,10 @@ def hover(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan | None,
     if ignored is not None:
         return ignored
     parts = [explanation(CATALOGUE[code]) for code in _codes_at(projects, name, caret)]
-    view = view_of(projects, name, caret.line)
-    found = found_at(view.tree, caret) if view is not None else None
-    span = found.span if found is not None else None
-    if view is not None and found is not None and not view.is_schema_file:
-        parts.extend(part for part in (_word(view, found), _meaning(view, found)) if part)
+    here = at_caret(projects, name, caret)
+    if here is not None and not here[0].is_schema_file:
+        parts.extend(part for part in (_word(*here), _meaning(*here)) if part)
+    span = here[1].span if here is not None else None
     return (span, "\n\n---\n\n".join(parts)) if parts else None
 
 
@@ -75,10 +73,8 @@ def _word(view: View, found: Found) -> str:
     """What the expression at the caret is."""
     if found.is_key or view.is_scenarios or not is_template(found.pointer):
         return ""
-    for expression in _EXPRESSION.finditer(found.text):
-        if expression.start() <= found.offset <= expression.end():
-            return _told(view, found.pointer, expression[1])
-    return ""
+    expression = expression_at(found)
+    return "" if expression is None else _told(view, found.pointer, expression)
 
 
 def _told(view: View, pointer: str, expression: str) -> str:

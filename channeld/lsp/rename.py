@@ -21,7 +21,7 @@ from channeld.lsp.checking import is_scenarios
 from channeld.lsp.conversation import FRAMES, PUBLISHED, Conversation
 from channeld.lsp.names import NameKind, channel_of, kind_at, message_of
 from channeld.lsp.projects import Projects
-from channeld.lsp.view import Found, found_at, scalars, view_of
+from channeld.lsp.view import Found, at_caret, scalars
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED
@@ -62,10 +62,10 @@ def renamed_at(projects: Projects, name: str, caret: Caret) -> tuple[TextSpan, s
 
 def _here(projects: Projects, name: str, caret: Caret) -> tuple[_Type, Tree, Found] | None:
     """The type that is named at a caret, and where."""
-    view = view_of(projects, name, caret.line)
-    found = found_at(view.tree, caret) if view is not None else None
-    if view is None or found is None:
+    here = at_caret(projects, name, caret)
+    if here is None:
         return None
+    view, found = here
     meant = _meant(projects, name, view.root, found, view.tree)
     return None if meant is None else (meant, view.tree, found)
 

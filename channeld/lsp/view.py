@@ -6,6 +6,7 @@ read as it stands, because somebody is in the middle of typing, the attempts of 
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,8 @@ from channeld.schema.schemas import Schemas
 __all__ = [
     "Found",
     "View",
+    "at_caret",
+    "expression_at",
     "found_at",
     "hook_root",
     "hook_source",
@@ -42,6 +45,7 @@ __all__ = [
 ]
 
 _NOWHERE: Final = "\0"
+_EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -197,6 +201,21 @@ def found_at(tree: Tree, caret: Caret) -> Found | None:
             span = TextSpan.of(tree.lines.place(*span_of_key))
             return Found(pointer=pointer, is_key=True, text=str(key), span=span)
         node = below
+
+
+def at_caret(projects: Projects, name: str, caret: Caret) -> tuple[View, Found] | None:
+    """What is understood around a caret, and the key or scalar at it; None where there is neither."""
+    view = view_of(projects, name, caret.line)
+    found = found_at(view.tree, caret) if view is not None else None
+    return None if view is None or found is None else (view, found)
+
+
+def expression_at(found: Found) -> str | None:
+    """What stands between the braces of a template around a caret; None outside of one."""
+    for expression in _EXPRESSION.finditer(found.text):
+        if expression.start() <= found.offset <= expression.end():
+            return expression[1]
+    return None
 
 
 def _below(

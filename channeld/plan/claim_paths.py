@@ -5,7 +5,6 @@ key that has `://` in it as it stands. `docs.{params.board_id}` ends in a templa
 """
 
 import re
-from collections.abc import Iterator
 
 import attrs
 
@@ -65,11 +64,7 @@ def _in_key(node: Node) -> Node:
         case Expression():
             return attrs.evolve(node, offset=-1)
         case Text(parts, pointer):
-            return Text(tuple(_parts_in_key(parts)), pointer)
+            placed = (p if isinstance(p, str) else attrs.evolve(p, offset=-1) for p in parts)
+            return Text(tuple(placed), pointer)
         case _:
             return node
-
-
-def _parts_in_key(parts: tuple[str | Expression, ...]) -> Iterator[str | Expression]:
-    for part in parts:
-        yield part if isinstance(part, str) else attrs.evolve(part, offset=-1)

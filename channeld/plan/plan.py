@@ -5,6 +5,7 @@ Everything callable in it is composed once, before the first byte: validators, t
 """
 
 import abc
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
@@ -71,14 +72,11 @@ class Scope(Protocol):
         """A new random UUID (RFC 9562, version 4) as text."""
 
 
-class _Missing:
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "MISSING"
+class _Missing(enum.Enum):
+    MISSING = "MISSING"
 
 
-MISSING: Final = _Missing()
+MISSING: Final = _Missing.MISSING
 """What a template gives when an optional expression has no value: the field is left out."""
 
 Template: TypeAlias = Callable[[Scope, Frame], Any]

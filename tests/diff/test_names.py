@@ -18,6 +18,7 @@ def channel(param: str, path: str = "") -> Channel:
                 emit={"room": here, "deep": {"of": [here, 1]}},
                 stamp={"room": here},
                 require=({"room": here},),
+                key=here,
             )
         },
     )
