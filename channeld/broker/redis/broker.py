@@ -186,17 +186,16 @@ class RedisBroker(SingleCalls):
             self._stir()
 
     def number(self, channel: str, is_numbered: bool) -> None:
-        """Whether rooms of a channel have a history; Redis is told now, and with each new session."""
-        if self._numbered.get(channel) is not is_numbered:
-            self._numbered[channel] = is_numbered
-            self._inbox.forget_positions(channel)
-            if self._current is not None:
-                self._outgoing.put(self._numbering(channel, is_numbered), urgent=True)
-
-    def _numbering(self, channel: str, is_numbered: bool) -> Script:
-        arguments = (int(is_numbered), secrets.token_hex(6))
-        key = self._names.mark(channel)
-        return Script("number", (key,), arguments, lambda _reply: None, bound=True)
+        """Whether rooms of a channel have a history; of one without Redis is told now, and with each new session."""
+        if self._numbered.get(channel) is is_numbered:
+            return
+        self._numbered[channel] = is_numbered
+        self._inbox.forget_positions(channel)
+        # The first frame that is kept begins another one.
+        if not is_numbered and self._current is not None:
+            keys = (self._names.mark(channel),)
+            script = Script("end_histories", keys, (), lambda _reply: None, bound=True)
+            self._outgoing.put(script, urgent=True)
 
     def since(
         self, topic: Topic, position: Position | None, keep: History, replay: int = 0
@@ -397,7 +396,9 @@ class RedisBroker(SingleCalls):
         if self.refusal:
             raise Lost(self.refusal)
         await self._leases.arrive(session)
-        await session.call_all([self._numbering(*one) for one in self._numbered.items()])
+        ended = [self._names.mark(one) for one, is_kept in self._numbered.items() if not is_kept]
+        if ended:
+            await session.call("end_histories", ended, ())
         self._heard = self._clock.monotonic()
         self._current, self._asked = session, []
         wanted = self._inbox.connect(numbers_go_on=self._leases.is_same_run)

@@ -96,7 +96,7 @@ class Names:
         return self.bucket(f"debts\0{account}")
 
     def mark(self, channel: str) -> str:
-        """What tells the histories of a channel's rooms from those before a time without."""
+        """What tells the histories of a channel's rooms from those before a time without; there while they are kept."""
         digest = hashlib.blake2b(channel.encode("utf-8", "surrogatepass"), digest_size=16)
         return f"{self.base}:k:{digest.hexdigest()}"
 

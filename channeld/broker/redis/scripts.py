@@ -2,10 +2,10 @@
 
 `state` is a hash: `run` (the server's run id), `gen` (changes with every run), `arrivals`. A topic's history is a list `h` of
 stamped frames and a hash `m` of `e` (epoch), `g` (the `gen` it was opened under), `o` (top offset), `b` (the epochs before,
-newest first, each with its last offset) and `k`: what stood in its channel's mark `k`, which is another after each time in
-which frames of the channel went out without being kept. A history with another one has missed them, and is not found again. Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a
-client at the top recovers; when `m` is gone too the next epoch is another. Frames that stand to others are in `newest.py`,
-presence and leases in `presence.py`.
+newest first, each with its last offset) and `k`: letters that stand in its channel's mark `k` as well. The mark goes when
+frames of the channel go out without being kept, and the next one has other letters: a history without its mark has missed frames, and
+is not found again. Frames expire by the stamp and by the list's own expiry; `m` outlives them, so a client at the top recovers; when
+`m` is gone too the next epoch is another. Frames that stand to others are in `newest.py`, presence and leases in `presence.py`.
 
 A restart or a failover may have lost the latest frames, and nobody may be left who saw them. So the first frame that is
 kept under a new run opens an epoch (as Kafka's leader epochs do, KIP-101). Offsets go on, and what was not lost is still
@@ -27,17 +27,18 @@ _HISTORY = (
 local gen = redis.call('HGET', KEYS[1], 'gen') or ''
 local cut = string.sub(gen, 1, -13)
 
--- A mark is whether frames are kept, and letters that are others after each time in which they were not.
-local function kept_since(mark)
-  return string.sub(redis.call('GET', mark) or '', 2)
+-- The letters of a channel's mark, which is made where there is none; nothing where there is no memory for one.
+local function marked(mark, letters)
+  if redis.call('EXISTS', mark) == 0 then redis.pcall('SET', mark, letters) end
+  return redis.call('GET', mark) or ''
 end
 
 -- Epoch, top, the epochs before, whether this run opened the epoch, and the marks of a mixed history.
 local function find(meta, mark)
   local m = redis.call('HMGET', meta, 'e', 'o', 'b', 'g', 'x', 'k')
   if not m[1] then return end
-  local is_moved = string.sub(m[4] or '', 1, -13) ~= cut and not string.find(meta, ':m:node:', 1, true)
-  if is_moved or (m[6] or '') ~= kept_since(mark) then
+  local is_lost = string.sub(m[4] or '', 1, -13) ~= cut or m[6] ~= redis.call('GET', mark)
+  if is_lost and not string.find(meta, ':m:node:', 1, true) then
     redis.call('DEL', meta)
     return
   end
@@ -109,7 +110,7 @@ local function open(list, meta, mark, candidate, lifetime)
   local epoch, top, before, _, marks = find(meta, mark)
   if epoch then return epoch, top, before, marks end
   epoch = name_of(candidate)
-  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', kept_since(mark))
+  local made = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', 0, 'k', marked(mark, candidate))
   if not (type(made) == 'table' and made.err) then
     redis.call('PEXPIRE', meta, lifetime)
     forget_all(list)
@@ -135,7 +136,7 @@ local function number(list, meta, mark, count)
   local done = redis.pcall('HSET', meta, 'e', epoch, 'g', gen, 'o', top + count, 'b', before)
   if type(done) == 'table' and done.err then return nil, done.err end
   if fresh then
-    redis.call('HSET', meta, 'k', kept_since(mark))
+    redis.call('HSET', meta, 'k', marked(mark, ARGV[1]))
     forget_all(list)
   end
   if marks then keyed().lapse(list, marks) end
@@ -348,16 +349,9 @@ return out
 """
 )
 
-# KEYS: a channel's mark. ARGV: 1 if frames of its rooms are kept from now on, 0 if they are not, and letters.
-_NUMBER = """
-local mark = redis.call('GET', KEYS[1])
-local is_kept, since = string.sub(mark or '1', 1, 1), string.sub(mark or '', 2)
-if is_kept ~= ARGV[1] then redis.call('SET', KEYS[1], ARGV[1] .. (is_kept == '0' and ARGV[2] or since)) end
-return 0
-"""
-
 SCRIPTS = {
-    "number": _NUMBER,
+    # KEYS: the marks of channels whose frames are not kept any more.
+    "end_histories": "return redis.call('DEL', unpack(KEYS))\n",
     "publish": _PUBLISH,
     "publish_once": _PUBLISH_ONCE,
     "place": _KEEP + PLACE,

@@ -106,3 +106,56 @@ async def test_a_time_without_history_on_one_node_is_one_for_all_and_told_after_
     two.broker.number("lobby", False)
     two.broker.number("lobby", True)
     assert not (await two.broker.since(ROOM, after, keep)).recovered
+
+
+async def test_a_channel_without_history_leaves_no_mark_and_needs_no_memory_to_end_one(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    keep, mark = History(size=5, ttl=60.0), node.broker._names.mark("lobby")
+    before = await node.broker.publish(ROOM, b"1", keep)
+    assert await server.command("EXISTS", mark) == b":1\r\n"
+    await server.command("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(BrokerUnavailable):
+        await node.broker.publish(ROOM, b"refused", keep)
+    node.broker.number("lobby", False)
+    await node.broker.publish(ROOM, b"not kept")
+    assert await server.command("EXISTS", mark) == b":0\r\n"
+    await server.command("CONFIG", "SET", "maxmemory", "0")
+    node.broker.number("lobby", True)
+    assert not (await node.broker.since(ROOM, before, keep)).recovered
+
+
+async def test_a_failover_that_lost_the_end_of_histories_hears_of_it_again(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    keep, mark = History(size=5, ttl=60.0), node.broker._names.mark("lobby")
+    before = await node.broker.publish(ROOM, b"1", keep)
+    letters = (await server.command("GET", mark)).split()[1].decode()
+    node.broker.number("lobby", False)
+    await node.broker.publish(ROOM, b"not kept")
+    # What a replica had that did not hear of it; and then the nodes come.
+    await server.command("SET", mark, letters)
+    node.broker._current.connection.fail("failover")
+    await node.until(lambda: node.broker.healthy and node.broker.statistics().sessions == 2)
+    node.broker.number("lobby", True)
+    assert not (await node.broker.since(ROOM, before, keep)).recovered
+
+
+async def test_a_mark_that_is_lost_ends_histories_but_not_what_nodes_keep(
+    make_server: MakeServer, one_node: Any
+) -> None:
+    server = make_server("valkey")
+    node = await one_node(server.url)
+    keep, control = History(size=5, ttl=60.0), Topic("node", "", "log")
+    before = [await node.broker.publish(topic, b"1", keep) for topic in (ROOM, control)]
+    for topic in (ROOM, control):
+        await server.command("DEL", node.broker._names.mark(topic.channel))
+    assert not (await node.broker.since(ROOM, before[0], keep)).recovered
+    assert (await node.broker.since(control, before[1], keep)).recovered
+    after = await node.broker.publish(ROOM, b"2", keep)
+    await node.broker.publish(ROOM, b"3", keep)
+    assert [one.payload for one in (await node.broker.since(ROOM, after, keep)).frames] == [b"3"]
