@@ -2,6 +2,5 @@
 
 Reading order: `authenticator.py` (the contract and its values), `places.py` (where a token travels), `jwt.py`, `tokens.py`, `hook.py`
 (the types), `types.py` (their table), `revocations.py` (tokens that are refused before they end), then `jwt_verifier.py` and
-`jwk.py`, the only modules that know PyJWT. Beside them
-`revocations.py`: tokens that are not to be taken any more.
+`jwk.py`, the only modules that know PyJWT.
 """
