@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.hostile.ground import Ground
 from tests.hostile.wire import BINARY, GOODBYE, PING, PONG, TEXT, Answers, Raw, frame, head, say
-from tests.system.kit import eventually
+from tests.system.kit import eventually, token
 
 _KIB = 1024
 
@@ -99,6 +99,34 @@ def fragments(ground: Ground, count: int) -> Answers:
         with ground.raw().open("/echo") as client:
             client.pour(itertools.chain([start], packed(more, count)))
             answers += client.read_out().answers
+    return answers
+
+
+def chopped(ground: Ground, count: int) -> Answers:
+    """Good messages, each byte a frame of its own and a Ping behind each."""
+    text = b'{"type": "echo", "text": "chopped"}'
+    first, *more = (bytes((byte,)) for byte in text)
+    frames = [frame(first, 0x01), *(frame(byte, 0x00) for byte in more[:-1]), frame(more[-1], 0x80)]
+    return flood(ground, "/echo", packed(frame(b"", PING).join(frames), count))
+
+
+def large_tokens(ground: Ground, count: int) -> Answers:
+    """Renewed over and over, with a token of a thousand claims."""
+    large = token("renewer", more={f"claim-{number}": "x" * 8 for number in range(1000)})
+    return flood(ground, "/private", itertools.repeat(say("authenticate", token=large), count))
+
+
+def who_is_here(ground: Ground, count: int) -> Answers:
+    """Asked without an end in a room of a hundred users."""
+    members = [ground.raw().open(f"/crowd?token={token(str(user))}") for user in range(100)]
+    for member in members:
+        member.read_until("presence")
+    answers = flood(
+        ground, f"/crowd?token={token('curious')}", packed(say("presence", room="crowd"), count)
+    )
+    for member in members:
+        member.pour([GOODBYE])
+    all_answers(members)
     return answers
 
 

@@ -115,6 +115,11 @@ channels:
   private:
     path: /private
     auth: session
+  crowd:
+    path: /crowd
+    auth: session
+    rooms: crowd
+    presence: true
 """
 SHIPPED = ""
 BRISK = """\

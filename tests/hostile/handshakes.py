@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.hostile.floods import all_answers
+from tests.hostile.floods import all_answers, packed
 from tests.hostile.ground import CANARY, Ground
 from tests.hostile.wire import GOODBYE, PATIENCE, Answers, head, say
 from tests.system.kit import ROOT, environment, token
@@ -103,6 +103,21 @@ def _any_byte(count: int) -> Iterator[bytes]:
         # The end of the head is left alone: an unfinished one is another attack.
         changed = whole[:at] + bytes((byte,)) + whole[at + 1 :]
         yield changed + b"\r\n\r\n"
+
+
+def preflights(ground: Ground, count: int) -> Answers:
+    """Sent ahead of their answers over one connection, as often as it is kept, and over the next one."""
+    answers: Answers = Counter()
+    asked = (
+        b"OPTIONS /echo HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+        b"Access-Control-Request-Method: POST\r\n\r\n"
+    )
+    while answers["HTTP 204"] < count:
+        with ground.raw() as client:
+            client.pour(packed(asked, min(1000, count)))
+            client.read_until("HTTP", count=min(1000, count))
+            answers += client.answers
+    return answers
 
 
 def bad_tokens(ground: Ground, count: int) -> Answers:

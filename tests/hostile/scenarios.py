@@ -107,6 +107,29 @@ SCENARIOS = (
         lines=700,
     ),
     _row(floods.fragments, (20_000, 1_000_000), None, "HTTP 101, close 1008", may="end, reset"),
+    _row(
+        floods.chopped,
+        (100, 5000),
+        twins.as_many_frames,
+        f"{_LET_IN}, echo, PONG, close 1000",
+        may="RATE_LIMITED",
+    ),
+    _row(
+        floods.large_tokens,
+        (50, 1000),
+        twins.large_echoes,
+        f"{_LET_IN}, authenticated, close 1000",
+        may="RATE_LIMITED",
+    ),
+    _row(
+        floods.who_is_here,
+        (100, 2000),
+        None,
+        f"{_LET_IN}, authenticated, presence, close 1000",
+        may="RATE_LIMITED",
+        lines=300,
+    ),
+    _row(handshakes.preflights, (300, 10_000), twins.short_visits, "HTTP 204", may="end, reset"),
     _row(floods.binary, (100, 10_000), None, "HTTP 101, close 1003", may="end, reset"),
     _row(
         floods.strange_json,
@@ -176,7 +199,7 @@ SCENARIOS = (
     _row(
         handshakes.unfinished,
         (500, 5000),
-        twins.short_visits,
+        twins.all_at_once,
         _LET_IN,
         may="reset",
         brisk=True,

@@ -4,7 +4,7 @@ import itertools
 
 from tests.hostile.floods import STRANGE, all_answers, flood, head_and_frames, packed
 from tests.hostile.ground import Ground
-from tests.hostile.wire import GOODBYE, Answers, say
+from tests.hostile.wire import GOODBYE, Answers, head, say
 
 _KIB = 1024
 # What is allowed to be wrong before the connection is closed, and so the most that an attack of that kind is answered.
@@ -14,6 +14,11 @@ _ERRORS = 31
 def echoes(ground: Ground, count: int) -> Answers:
     """Small messages, of which none is over a rate."""
     return flood(ground, "/good", packed(say("echo"), min(count, 300_000)))
+
+
+def as_many_frames(ground: Ground, count: int) -> Answers:
+    """Whole messages, each for one frame of `chopped`."""
+    return echoes(ground, 34 * count)
 
 
 def large_echoes(ground: Ground, count: int) -> Answers:
@@ -67,6 +72,18 @@ def one_history(ground: Ground, count: int) -> Answers:
 def visits(ground: Ground, count: int) -> Answers:
     """Connections one after the other, each with as many messages as the attack's."""
     return _visits(ground, count, say("echo") * 200)
+
+
+def all_at_once(ground: Ground, count: int) -> Answers:
+    """Clients that come together, say one thing, and leave together; half of them, as those of `unfinished` that are let in."""
+    clients = [ground.raw() for _ in range(count // 2)]
+    for client in clients:
+        client.pour([head("/good") + say("echo")])
+    for client in clients:
+        client.read_until("echo")
+    for client in clients:
+        client.pour([GOODBYE])
+    return all_answers(clients)
 
 
 def short_visits(ground: Ground, count: int) -> Answers:

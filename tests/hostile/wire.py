@@ -180,7 +180,7 @@ class Raw:
 
     def _take(self) -> None:
         inbox = self._inbox
-        if not self._is_open:
+        while not self._is_open:
             end = inbox.find(b"\r\n\r\n") + 4
             if end < 4:
                 return
@@ -189,7 +189,7 @@ class Raw:
             self._is_open = status == "101"
             del inbox[:end]
         at, size = 0, len(inbox)
-        while self._is_open and size - at >= 2:
+        while size - at >= 2:
             length, start = inbox[at + 1], at + 2
             if length > 125:
                 start = at + (4 if length == 126 else 10)
