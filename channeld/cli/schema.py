@@ -1,8 +1,8 @@
 """`channeld schema`: the JSON Schema of the configuration language, for editors."""
 
-from importlib.resources import files
-
 import click
+
+from channeld.config.language import schema_text
 
 
 @click.command("schema")
@@ -11,5 +11,4 @@ def command() -> None:
 
     With `# yaml-language-server: $schema=PATH` in the first line of channels.yaml, editors complete and check it.
     """
-    text = files("channeld.config").joinpath("channels.schema.json").read_text(encoding="utf-8")
-    click.echo(text.rstrip("\n"))
+    click.echo(schema_text().rstrip("\n"))

@@ -106,6 +106,8 @@ def minted(
     Raises:
         click.ClickException: the configuration has no such authenticator, none that signs, or no secret.
     """
+    if not 1 <= len(user) <= 128:
+        raise click.UsageError("--user takes 1 to 128 characters")
     try:
         minter = choose(plan.config.auth, auth)
         if guesses:

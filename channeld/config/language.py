@@ -7,9 +7,10 @@ made here from that table, so that no message shows what a validator library wou
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from channeld.config.aliases import ALIASES
+from channeld.config.environment import SECTIONS
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.suggest import folded
@@ -32,6 +33,8 @@ __all__ = [
 Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
 
+_VARIABLE: Final = {"type": "string", "pattern": "^\\$\\{"}
+_ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples"})
 _KINDS: Final[Mapping[str, str]] = {
     "duration": "a duration such as `10s`",
     "size": "a size such as `64KiB`",
@@ -67,9 +70,35 @@ _NAMES: Final[Mapping[str, str]] = {
 _LONGEST = 64
 
 
+def _table() -> dict[str, Any]:
+    text = files("channeld.config").joinpath("channels.schema.json").read_text("utf-8")
+    return cast("dict[str, Any]", json.loads(text))
+
+
 def schema_text() -> str:
-    """The JSON Schema of the language, as it stands in the file."""
-    return files("channeld.config").joinpath("channels.schema.json").read_text("utf-8")
+    """The JSON Schema of the language for editors: the table, with `${NAME}` for any scalar where variables are replaced."""
+    schema = _table()
+    for section in sorted(SECTIONS):
+        _take_variables(schema["properties"][section], schema["definitions"])
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _take_variables(rule: dict[str, Any], definitions: dict[str, Any]) -> None:
+    """Let a variable stand for each word, number and boolean in a rule and below it, in place."""
+    if "$ref" in rule:
+        _take_variables(definitions[rule["$ref"].rpartition("/")[2]], definitions)
+    below = [*rule.get("properties", {}).values(), *rule.get("allOf", ()), *rule.get("anyOf", ())]
+    below += [
+        rule[key] for key in ("items", "additionalProperties") if isinstance(rule.get(key), dict)
+    ]
+    for child in below:
+        _take_variables(child, definitions)
+    is_closed = "\\$" not in rule.get("pattern", "\\$") or "enum" in rule
+    if (is_closed or rule.get("type") in ("integer", "boolean")) and _VARIABLE not in rule.get(
+        "anyOf", ()
+    ):
+        asked = {key: rule.pop(key) for key in [*rule] if key not in _ANNOTATIONS}
+        rule["anyOf"] = [asked, _VARIABLE]
 
 
 def _expanded(rule: Rule, definitions: Rule) -> Rule:
@@ -93,7 +122,7 @@ def _expanded(rule: Rule, definitions: Rule) -> Rule:
 
 
 def _load() -> Rule:
-    schema = json.loads(schema_text())
+    schema = _table()
     definitions = schema.pop("definitions")
     return _expanded(schema, definitions)
 

@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from channeld.config.language import schema_text
+
 TEMPLATES: Final[Mapping[str, str]] = {
     "chat": "rooms with presence, history, whispers and a hook",
     "notifications": "events for one user on all of their connections",
@@ -47,8 +49,7 @@ def contents(template: str) -> dict[str, str]:
 
 def schema() -> dict[str, str]:
     """The language's schema, which editors look for, by its path in a project."""
-    held = files("channeld.config").joinpath("channels.schema.json")
-    return {_SCHEMA: held.read_text(encoding="utf-8")}
+    return {_SCHEMA: schema_text()}
 
 
 def create(folder: Path, written: Mapping[str, str]) -> list[str]:

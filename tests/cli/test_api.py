@@ -208,6 +208,11 @@ def test_revoke_wants_one_of_them(api: Api, options: list[str]) -> None:
     assert api.asked == []
 
 
+def test_options_are_named_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["revoke"]) == 2
+    assert "give exactly one of --user or --token-id" in capsys.readouterr().err
+
+
 def test_a_server_that_is_not_there(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["publish", "lobby", NOTE, "--all", "--url", "http://127.0.0.1:1"]) == 2
     assert "http://127.0.0.1:1 does not answer" in capsys.readouterr().err

@@ -179,6 +179,7 @@ async def test_a_token_of_ones_own(server: Server, connect: Connect) -> None:
         (["ws://x:99999/"], "is not a WebSocket address"),
         (["ws://x/", "--timeout", "soon"], "is not a valid duration"),
         (["/chat"], "channels.yaml: No such file"),
+        (["/chat", "--user", "ann", "--token", "t"], "give only one"),
         ([], "Missing argument 'URL'"),
     ],
 )

@@ -96,3 +96,11 @@ def test_the_secret_is_never_shown(
     assert run(["token", "--user", "ann"]) == 1
     captured = capsys.readouterr()
     assert "canary" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("user", ["", "x" * 129])
+def test_a_user_that_no_server_takes_is_wrong_usage(
+    user: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["token", "--user", user, "--claim", "name=Ann"]) == 2
+    assert "--user takes 1 to 128 characters" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import jsonschema
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,23 @@ def errors_of(loaded: Loaded) -> list[Diagnostic]:
 def test_both_copies_of_the_schema_are_one() -> None:
     root = Path(__file__).parents[2]
     assert (root / "schemas" / "channels.schema.json").read_text("utf-8") == schema_text()
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "log: {level: '${LEVEL}'}",
+        "server: {workers: '${WORKERS:-1}', compression: '${C}', limits: {json_depth: '${DEPTH}'}}",
+        "broker: '${BROKER:-memory}'",
+        "webhooks: [{url: '${URL}', secret: '${SECRET}', events: ['${EVENT}']}]",
+        "backends: {app: {url: '${URL}', secret: '${SECRET}', concurrency: '${C}', on_failure: '${F}'}}",
+    ],
+)
+def test_editors_take_a_variable_for_any_scalar(section: str) -> None:
+    value = yaml.safe_load(f"{section}\nchanneld: 1\nchannels: {{a: {{path: /a, auth: none}}}}")
+    jsonschema.Draft7Validator(json.loads(schema_text())).validate(value)
+    value["channels"]["a"]["presence"] = "${PRESENCE}"
+    assert not jsonschema.Draft7Validator(json.loads(schema_text())).is_valid(value)
 
 
 def test_the_schema_is_one() -> None:

@@ -1,11 +1,14 @@
-"""Rules about public keys: what is given as one must be a PEM key that the algorithms can use."""
+"""Rules about public keys: what is given as one, or as a file of them, must be of use to the algorithms."""
 
 from typing import Final
+
+import attrs
 
 from channeld.config.language import joined
 from channeld.config.model import Config, JwtAuth
 from channeld.config.rules.evidence import Findings, authenticators, finding
 from channeld.config.source import Sources
+from channeld.diagnostics.diagnostic import Severity
 from channeld.pointer import at
 
 __all__ = ["key_unusable"]
@@ -17,19 +20,44 @@ _CURVES: Final = {
     "ES384": "secp384r1",
     "ES512": "secp521r1",
 }
+_KEY_TYPES: Final = {"RSA": "RSA", "EC": "EC", "Ed25519": "OKP"}
 
 
 def key_unusable(config: Config, sources: Sources) -> Findings:
-    """CH432: no key, a private one, or one of another kind than the algorithms'."""
+    """CH432: no key, a private one, or one of another kind than the algorithms'; CH124: a key set that is not there."""
     for name, auth in authenticators(config, JwtAuth):
-        if auth.public_key is None:
-            continue
         known = [wanted for algorithm in auth.algorithms if (wanted := _wanted(algorithm))]
-        if not known:
+        if known and auth.jwks is not None and auth.jwks.file is not None:
+            yield from _key_set(auth.jwks.file, name, known, sources)
+        if auth.public_key is None or not known:
             continue
         message, help = _key_problem(auth.public_key, name, known)
         if message:
             yield finding("CH432", message, sources, at("/auth", name, "public_key"), help)
+
+
+def _key_set(file: str, name: str, wanted: list[str], sources: Sources) -> Findings:
+    pointer = at("/auth", name, "jwks", "file")
+    tree = sources.read_document(file)
+    sources.veil(file)
+    if (reason := sources.unreadable.get(file)) is not None:
+        # Only a warning: it is read again while the server runs, and may come later.
+        help = "until it is there, clients are answered with `UNAVAILABLE`"
+        found = finding("CH124", f"`{file}` cannot be used: {reason}", sources, pointer, help)
+        yield attrs.evolve(found, severity=Severity.WARNING)
+        return
+    if tree is None:
+        return
+    keys = tree.value.get("keys") if isinstance(tree.value, dict) else None
+    held = keys if isinstance(keys, list) else []
+    types = [key.get("kty") for key in held if isinstance(key, dict)]
+    # An empty set may be filled while the server runs.
+    if keys != [] and not any(_KEY_TYPES[one.split()[0]] in types for one in wanted):
+        message = (
+            f"the key set `{file}` of `{name}` has no key for {joined(list(dict.fromkeys(wanted)))}"
+        )
+        help = 'it is JSON such as `{"keys": [{"kty": "RSA", "kid": …, "n": …, "e": …}]}`'
+        yield finding("CH432", message, sources, pointer, help)
 
 
 def _wanted(algorithm: str) -> str:

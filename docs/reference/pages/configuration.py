@@ -24,7 +24,7 @@ given.
 text. A key twice is an error; tags are errors; anchors and merge keys work, within bounds.
 
 **Environment.** `${{NAME}}` and `${{NAME:-default}}` are replaced in the values under `server`, `auth`, `broker`, `api`,
-`log` and `webhooks`; `$$` is a literal `$`. `channeld run` refuses a variable that is not set, `channeld validate` warns.
+`log`, `webhooks` and `backends`; `$$` is a literal `$`. `channeld run` refuses a variable that is not set, `channeld validate` warns.
 
 **Paths** of files are relative to the file that names them. **Unknown keys** are errors everywhere; keys that start with
 `x-` are allowed everywhere and ignored.

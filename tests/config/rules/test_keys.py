@@ -76,3 +76,23 @@ def test_what_is_no_public_key_is_refused(load_config: Load) -> None:
         serialization.NoEncryption(),
     )
     assert told(load_config, "RS256", private) == ["the `public_key` of `s` is a private key"]
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        (None, [("CH124", "warning")]),
+        ("nonsense", [("CH432", "error")]),
+        ('{"keys": {}}', [("CH432", "error")]),
+        ('{"keys": []}', []),
+        ('{"keys": [{"kty": "oct", "k": "AAAA"}, {"kty": ["RSA"]}]}', [("CH432", "error")]),
+        ('{"keys": [{"kty": "EC"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}', []),
+    ],
+)
+def test_a_file_of_keys_has_one_for_the_algorithms(
+    load_config: Load, held: str | None, found: list[tuple[str, str]]
+) -> None:
+    text = BASE.replace("ALGORITHM", "RS256").replace("public_key", "jwks").replace("pem", "json")
+    files = {} if held is None else {"conf/key.json": held}
+    report = load_config(text, files=files).report
+    assert [(d.code, str(d.severity)) for d in report] == found
