@@ -7,7 +7,7 @@ made here from that table, so that no message shows what a validator library wou
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from channeld.config.aliases import ALIASES
 from channeld.config.environment import SECTIONS
@@ -33,6 +33,7 @@ __all__ = [
 Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
 
+_Draft: TypeAlias = dict[str, Any]
 _VARIABLE: Final = {"type": "string", "pattern": "^\\$\\{"}
 _ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples"})
 _KINDS: Final[Mapping[str, str]] = {
@@ -70,9 +71,10 @@ _NAMES: Final[Mapping[str, str]] = {
 _LONGEST = 64
 
 
-def _table() -> dict[str, Any]:
+def _table() -> _Draft:
     text = files("channeld.config").joinpath("channels.schema.json").read_text("utf-8")
-    return cast("dict[str, Any]", json.loads(text))
+    table: _Draft = json.loads(text)
+    return table
 
 
 def schema_text() -> str:
@@ -83,7 +85,7 @@ def schema_text() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _take_variables(rule: dict[str, Any], definitions: dict[str, Any]) -> None:
+def _take_variables(rule: _Draft, definitions: _Draft) -> None:
     """Let a variable stand for each word, number and boolean in a rule and below it, in place."""
     if "$ref" in rule:
         _take_variables(definitions[rule["$ref"].rpartition("/")[2]], definitions)
@@ -103,7 +105,7 @@ def _take_variables(rule: dict[str, Any], definitions: dict[str, Any]) -> None:
 
 def _expanded(rule: Rule, definitions: Rule) -> Rule:
     """A rule with its `$ref` and `allOf` merged in, the nearer keyword winning, all the way down."""
-    merged: dict[str, Any] = {}
+    merged: _Draft = {}
     if "$ref" in rule:
         merged.update(_expanded(definitions[rule["$ref"].rpartition("/")[2]], definitions))
     for part in rule.get("allOf", ()):
