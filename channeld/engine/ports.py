@@ -210,11 +210,14 @@ class Observer(Protocol):
     def disconnected(self, session: Observed, code: int, reason: str) -> None:
         """A connection has ended, whether or not it was admitted."""
 
+    def joining(self, session: Observed, room: Topic) -> None:
+        """A connection is about to be put into a room, before its user is counted there; `left` follows even if that fails."""
+
     def joined(self, session: Observed, room: Topic) -> None:
         """A connection was put into a room, and is still in it."""
 
     def left(self, session: Observed, room: Topic) -> None:
-        """A connection has left a room, possibly before its `joined` was reported."""
+        """A connection has left a room, or did not get into it."""
 
     def room_changed(self, topic: Topic, is_occupied: bool, version: Position) -> None:
         """The broker corrected the members of a room, because a node died or was cut off; the topic is of kind `occupied`."""

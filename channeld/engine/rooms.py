@@ -109,20 +109,27 @@ async def join(
     is_new, presence = room not in session.rooms, channel.presence
     counts = is_new and presence is not None and presence.scope == "room"
     info = _info(session, presence) if counts and presence is not None else None
+    observer = session.engine.observer if is_new else None
+    if observer is not None:
+        observer.joining(session, topic)
     catching = None
-    if channel.history is None:
-        await hub.join(session, topic, info)
-        lost = {"recovered": False} if since is not None else {}
-        frame: Frame = {"type": "subscribed", "room": room, **lost}
-    else:
-        position = Position.parse(since) if since is not None else None
-        catching = await hub.join_with_history(session, topic, channel.history, position, info)
-        frame = _subscribed(topic, channel.history, catching.page, since)
+    try:
+        if channel.history is None:
+            await hub.join(session, topic, info)
+            lost = {"recovered": False} if since is not None else {}
+            frame: Frame = {"type": "subscribed", "room": room, **lost}
+        else:
+            position = Position.parse(since) if since is not None else None
+            catching = await hub.join_with_history(session, topic, channel.history, position, info)
+            frame = _subscribed(topic, channel.history, catching.page, since)
+    finally:
+        # It may have ended meanwhile.
+        if observer is not None and room in session.rooms:
+            observer.joined(session, topic)
+        elif observer is not None:
+            observer.left(session, topic)
     if asked:
         session.answer(frame, id, by_client=by_client)
-    observer = session.engine.observer
-    if is_new and observer is not None and room in session.rooms:
-        observer.joined(session, topic)
     try:
         if catching is not None:
             await _catch_up(session, topic, catching)

@@ -105,10 +105,13 @@ class Webhooks:
             channel = session.channel.name
             self._tell("disconnected", channel, **_who(session), code=code, reason=reason)
 
-    def joined(self, session: Observed, room: Topic) -> None:
-        """A connection is in a room."""
+    def joining(self, session: Observed, room: Topic) -> None:
+        """A connection comes to a room: the room is occupied before its first user has joined."""
         if self._wants("room_occupied", room.channel) or self._wants("room_vacated", room.channel):
             self._occupancy.enter(room, session.connection_id)
+
+    def joined(self, session: Observed, room: Topic) -> None:
+        """A connection is in a room."""
         if not _has_presence(session):
             self._joined.add((room, session.connection_id))
             self._tell("joined", room.channel, room=room.name, **_whose(session))

@@ -100,8 +100,8 @@ async def test_a_user_comes_to_a_room_and_goes(serve: Serve) -> None:
         ann = await app.connect("/chat/a", user="ann")
         assert told.take("channel", "room", "user", "info") == [
             ("connected", "chat", None, "ann", None),
-            ("joined", "chat", "a", "ann", {"name": "ann"}),
             ("room_occupied", "chat", "a", None, None),
+            ("joined", "chat", "a", "ann", {"name": "ann"}),
         ]
         await ann.close(1000, "bye")
         assert told.take("user", "code", "reason") == [("disconnected", "ann", 1000, "bye")]
@@ -304,7 +304,7 @@ async def test_one_node_tells_of_a_user_on_two(
     one, other, here, there = pair
     first = await one.connect("/chat/a", user="ann")
     second = await other.connect("/chat/a", user="ann")
-    assert [row[0] for row in here.take()] == ["connected", "joined", "room_occupied"]
+    assert [row[0] for row in here.take()] == ["connected", "room_occupied", "joined"]
     assert [row[0] for row in there.take()] == ["connected"]
     await first.close()
     await one.advance(20)
