@@ -7,7 +7,7 @@ reload turned `history` on or off, `subscribed` comes again, with or without a `
 """
 
 from channeld.auth.authenticator import Denied, Grant
-from channeld.broker.broker import Topic
+from channeld.broker.broker import BrokerUnavailable, Topic
 from channeld.engine import authenticate, rooms
 from channeld.engine.hook_calls import call_hook
 from channeld.engine.lifecycle import meets_require, take_grant
@@ -39,7 +39,12 @@ async def renew(session: Session, token: str, id: str | int | None) -> None:
     if not meets_require(session, id, "This channel is not for you any more"):
         return None
     session.answer(authenticate.authenticated(session), id)
-    return await _revise(session, session.channel, "renewed", asks_hook=True)
+    try:
+        await _revise(session, session.channel, "renewed", asks_hook=True)
+    except BrokerUnavailable:
+        # The frame has been answered; and it may still be in a room that its new claims do not give.
+        session.disconnect(CloseCode.TRY_AGAIN_LATER, "try again later", reconnect=True)
+    return None
 
 
 async def verify_renewal(session: Session, token: str) -> Grant | Denied:

@@ -375,3 +375,24 @@ async def test_a_reload_looks_through_references(tmp_path: Path, place: str, new
         assert app.engine.reload(load_plan(str(file)), {}) == 0
         file.write_text(head + rest.replace("type: [object, string]", new))
         assert app.engine.reload(load_plan(str(file)), {}) == 1
+
+
+async def test_who_renews_while_the_broker_is_away_is_answered_once_and_asked_to_come_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(TEAMS) as app:
+        ann = await enter(app, "/board", "ann", team="red")
+
+        async def is_away(*_: object) -> None:
+            raise BrokerUnavailable
+
+        monkeypatch.setattr(app.engine.hub, "enter_presence", is_away)
+        monkeypatch.setattr(app.engine.hub, "join_with_history", is_away)
+        told = await renew(app, ann, "ann", team="blue")
+        assert [frame["type"] for frame in told if "id" in frame] == ["authenticated"]
+        assert (told[-1]["type"], told[-1]["code"], told[-1]["reconnect"]) == (
+            "disconnect",
+            1013,
+            True,
+        )
+        assert (await ann.wait_closed())[0] == 1013
