@@ -21,6 +21,7 @@ PARTS = {
     "go": "golang-go",
     "postgres": "postgresql",
     "nvim": "neovim",
+    "php": "php-cli",
 }
 # Where Debian keeps what only root is expected to run, and PostgreSQL's own programs.
 PATH = ":".join(
