@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from channeld.telemetry.tracing import Tracing
     from channeld.webhooks.webhooks import Webhooks
 
-__all__ = ["App", "Forced", "LifespanFailed", "Reloader"]
-
 LIFESPAN_END_S = 2.0
 """Seconds that the end of a lifespan hook has at least; what is left of `drain`, where that is more."""
 # In hundredths of a second.

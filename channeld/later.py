@@ -12,18 +12,6 @@ the library that really waits would take the caller's task for its own. Decision
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-__all__ = [
-    "Continuation",
-    "Later",
-    "Pending",
-    "Promise",
-    "in_task",
-    "resolved",
-    "run_sync",
-    "start",
-    "yield_to_task",
-]
-
 T = TypeVar("T")
 Later: TypeAlias = T | Awaitable[T]
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 from channeld.protocol.frames import Json
 
-__all__ = ["at", "leaves", "tokens", "unescaped", "value_at"]
-
 
 def at(pointer: str, *keys: str | int) -> str:
     """The pointer of what lies under `pointer`, keys escaped."""

@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["candidates", "closest", "did_you_mean", "folded", "synonyms"]
-
 # Longer names are cut: the time that a comparison takes grows with both lengths.
 _LONGEST: Final = 64
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

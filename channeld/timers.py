@@ -10,8 +10,6 @@ from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
-__all__ = ["Clock", "Timer", "Timers"]
-
 
 class Clock(Protocol):
     """Both clocks, passed in together so that tests can move both."""

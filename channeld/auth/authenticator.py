@@ -14,23 +14,6 @@ from channeld.hooks import User
 from channeld.protocol.frames import Frame, Json
 from channeld.schema.violations import Validator
 
-__all__ = [
-    "AuthChange",
-    "Authenticator",
-    "CannotMint",
-    "CompiledAuth",
-    "Denied",
-    "Grant",
-    "Key",
-    "KeySet",
-    "KeySource",
-    "Refuses",
-    "StandardClaim",
-    "Verifier",
-    "accept_user",
-    "is_time",
-]
-
 Declared = TypeVar("Declared")
 
 # Whole numbers up to here are exact as doubles (RFC 8259 section 6): a later end can't be computed with.

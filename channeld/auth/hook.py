@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from channeld.auth.authenticator import AuthChange, Authenticator
 from channeld.config.model import HookAuth, HookRef
 
-__all__ = ["HookAuthenticator"]
-
 
 class HookAuthenticator(Authenticator[HookAuth]):
     """Asks a hook, which returns a `User` or None."""

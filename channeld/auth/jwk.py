@@ -9,8 +9,6 @@ from typing import Any, Final
 import attrs
 import orjson
 
-__all__ = ["Jwk", "KeysFound", "read_keys"]
-
 SMALLEST_RSA: Final = 2048
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")

@@ -26,8 +26,6 @@ from channeld.protocol.frames import Json
 if TYPE_CHECKING:
     from channeld.auth.jwt_verifier import JwtVerifier
 
-__all__ = ["SHORTEST_SECRET", "JwtAuthenticator"]
-
 SHORTEST_SECRET: Final = 32
 """Bytes that an HMAC secret has at least (RFC 7518 section 3.2)."""
 

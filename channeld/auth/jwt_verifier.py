@@ -35,8 +35,6 @@ from channeld.hooks import User
 from channeld.later import yield_to_task
 from channeld.protocol.frames import Json, encode
 
-__all__ = ["REMEMBERED", "JwtVerifier"]
-
 REMEMBERED: Final = 10_000
 """Tokens whose signature is remembered, for one authenticator: about 1.5 MiB."""
 

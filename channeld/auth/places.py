@@ -13,16 +13,6 @@ from channeld.auth.authenticator import AuthChange
 from channeld.hooks import Request
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Carried",
-    "carry",
-    "compare_places",
-    "find_token",
-    "placed",
-    "security_scheme",
-    "words_for",
-]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Carried:

@@ -14,8 +14,6 @@ import attrs
 
 from channeld.auth.authenticator import is_time
 
-__all__ = ["MOST", "Revocation", "Revocations", "RevocationsFull", "revocation_id"]
-
 MOST: Final = 100_000
 
 

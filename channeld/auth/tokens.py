@@ -20,8 +20,6 @@ from channeld.config.model import TokenEntry, TokensAuth
 from channeld.hooks import User
 from channeld.schema.compare.words import choices
 
-__all__ = ["TokensAuthenticator"]
-
 
 class TokensAuthenticator(Authenticator[TokensAuth]):
     """Looks a token up in the declared list."""

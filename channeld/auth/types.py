@@ -9,8 +9,6 @@ from channeld.auth.jwt import JwtAuthenticator
 from channeld.auth.tokens import TokensAuthenticator
 from channeld.config.model import Auth, HookAuth, JwtAuth, TokensAuth
 
-__all__ = ["AUTH_TYPES", "authenticator"]
-
 AUTH_TYPES: Final[Mapping[type, type[Authenticator[Any]]]] = {
     JwtAuth: JwtAuthenticator,
     TokensAuth: TokensAuthenticator,

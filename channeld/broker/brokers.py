@@ -14,8 +14,6 @@ from channeld.broker.broker import Broker, Deliver, PrivateServer
 from channeld.config.model import RedisBroker as RedisSettings
 from channeld.timers import Clock
 
-__all__ = ["BROKERS", "BrokerKind", "BrokerSite", "kind_of"]
-
 # Nobody else has keys in a private server.
 _PREFIX = "channeld"
 

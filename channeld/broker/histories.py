@@ -21,8 +21,6 @@ from channeld.broker.broker import History, Page, Placing, Position, Topic
 from channeld.broker.stream import Stream
 from channeld.timers import Clock, Timer, Timers
 
-__all__ = ["LEFTOVERS", "Histories", "HistoryStatistics"]
-
 LEFTOVERS = 100_000
 # An empty stream with its place in the dictionaries and its timer, in bytes: measured on CPython 3.11 to 3.13.
 ROOM_COST = 2_500

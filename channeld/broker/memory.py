@@ -27,8 +27,6 @@ from channeld.broker.once import AlreadyTaken, Once, OnceKeys
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
-__all__ = ["MemoryBroker", "MemoryStatistics"]
-
 
 @attrs.define(eq=False)
 class _Here:

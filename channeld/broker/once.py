@@ -7,8 +7,6 @@ import attrs
 
 from channeld.timers import Clock
 
-__all__ = ["MOST_KEYS", "AlreadyTaken", "Once", "OnceKeys"]
-
 MOST_KEYS: Final = 1000
 """How many keys one owner may have; the oldest goes first."""
 

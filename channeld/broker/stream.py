@@ -13,8 +13,6 @@ import attrs
 
 from channeld.broker.broker import History, HistoryEntry, Page, Placing, Position
 
-__all__ = ["FRAME_COST", "Stream"]
-
 # The overhead of a kept frame in bytes: the entry, its position, its time.
 FRAME_COST = 250
 

@@ -13,8 +13,6 @@ import orjson
 from channeld.cluster.wire import pack_samples, unpack_samples
 from channeld.telemetry import METRICS, Sample, summed
 
-__all__ = ["MOST_GONE", "GroupSamples"]
-
 MOST_GONE: Final = 64
 """Of more processes that are gone the oldest two are kept as one."""
 

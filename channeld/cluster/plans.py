@@ -17,8 +17,6 @@ from channeld.plan.plan import Plan
 from channeld.protocol.frames import Json
 from channeld.telemetry import log
 
-__all__ = ["OtherPlans", "digest_of", "rows_of"]
-
 MOST_TOLD: Final = 50
 
 

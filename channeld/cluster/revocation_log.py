@@ -17,8 +17,6 @@ from channeld.later import Pending, resolved
 from channeld.protocol.frames import Json
 from channeld.schema.compiled import compiled
 
-__all__ = ["append", "from_row", "replay", "row_of"]
-
 LOG: Final = Topic("node", "", "revocations")
 KEEP: Final = History(size=2 * MOST, ttl=366 * 86_400.0)
 PAGE: Final = 1_000

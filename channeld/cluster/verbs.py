@@ -21,8 +21,6 @@ from channeld.protocol.frames import Json
 from channeld.protocol.names import is_room_name
 from channeld.telemetry import Sample
 
-__all__ = ["VERBS", "ConnectionInfo", "ThisNode", "connection_of"]
-
 # The answer is for orientation: of a connection in more rooms, only some are named.
 MOST_ROOMS: Final = 1_000
 

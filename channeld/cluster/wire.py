@@ -21,21 +21,6 @@ from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator
 from channeld.telemetry import BUCKETS, METRICS, Histogram, Sample
 
-__all__ = [
-    "EVERY_NODE",
-    "Answer",
-    "Ask",
-    "Bye",
-    "Here",
-    "Message",
-    "node_topic",
-    "pack",
-    "pack_samples",
-    "parts",
-    "unpack",
-    "unpack_samples",
-]
-
 VERSION: Final = 1
 ROWS_IN_A_PART: Final = 500
 

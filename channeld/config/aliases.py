@@ -8,8 +8,6 @@ import attrs
 from channeld.pointer import tokens
 from channeld.suggest import synonyms
 
-__all__ = ["ALIASES", "FOREIGN", "NESTED", "NOTES", "WORDS", "Note"]
-
 ALIASES: Final = synonyms(
     {
         "require allow": "acl",

@@ -35,8 +35,6 @@ from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 from channeld.suggest import closest, folded
 
-__all__ = ["INVALID", "Checker", "NamedFiles", "Normalizer", "Notation", "is_off", "shown"]
-
 
 class _Invalid(enum.Enum):
     INVALID = "INVALID"

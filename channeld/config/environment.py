@@ -12,8 +12,6 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.protocol.frames import Json
 
-__all__ = ["SECTIONS", "Environment"]
-
 SECTIONS = frozenset({"server", "auth", "broker", "api", "log", "webhooks", "backends"})
 
 # Secrets, tokens and keys are texts, also those that are all digits.

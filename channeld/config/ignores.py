@@ -9,8 +9,6 @@ from channeld.config.tree import Tree
 from channeld.diagnostics.catalogue import CATALOGUE, diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place, Report, Severity
 
-__all__ = ["Ignore", "apply_ignores", "find_ignores"]
-
 _COMMENT = re.compile(
     r"(?:(?<=\s)|(?<![^\r\n]))#[ \t]*channeld:[ \t]*ignore\b(?:\[([^\]\r\n]*)\])?"
 )

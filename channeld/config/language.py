@@ -15,21 +15,6 @@ from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.suggest import folded
 
-__all__ = [
-    "LANGUAGE",
-    "Rule",
-    "elsewhere",
-    "got",
-    "has_key",
-    "homes_of",
-    "joined",
-    "kinds_with",
-    "last_key",
-    "names_place",
-    "schema_text",
-    "wanted",
-]
-
 Rule: TypeAlias = Mapping[str, Any]
 """One node of the language's schema. Its keywords have the types that draft-07 gives them."""
 

@@ -9,8 +9,6 @@ from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Place, Report
 from channeld.protocol.frames import Json
 
-__all__ = ["MAX_BYTES", "Rewritten", "readable", "resolve", "yaml11_reading"]
-
 MAX_BYTES = 2 * 1024 * 1024
 
 _UNPRINTABLE = re.compile(

@@ -13,8 +13,6 @@ from channeld.config.source import Sources, read_sources
 from channeld.config.structure import structure
 from channeld.diagnostics.diagnostic import Report
 
-__all__ = ["FileSystem", "Loaded", "file_system", "load"]
-
 _OF_VALUES: Final = frozenset({"CH005", "CH013"})
 _OF_ABSENCE: Final = frozenset({"CH101", "CH104"})
 MAX_BYTES = 16 * 1024 * 1024

@@ -16,8 +16,6 @@ import attrs
 from channeld.config.writing import short
 from channeld.protocol.frames import Json
 
-__all__ = ["MEANT", "OFF_WORDS", "Meant", "Reading", "entry"]
-
 OFF_WORDS: Final = frozenset({"none", "off", "no", "false", "never", "disabled", "unlimited"})
 """What stands for nothing in other tools, in lower case."""
 

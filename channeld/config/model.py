@@ -12,47 +12,6 @@ import attrs
 
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Accepted",
-    "Api",
-    "Auth",
-    "Backend",
-    "Channel",
-    "ChannelAuth",
-    "ChannelHooks",
-    "ChannelLimits",
-    "Clears",
-    "Config",
-    "ConnectionAge",
-    "Deprecation",
-    "Diff",
-    "Drain",
-    "Event",
-    "History",
-    "HookAuth",
-    "HookRef",
-    "Hooks",
-    "Jwks",
-    "JwtAuth",
-    "Limits",
-    "Log",
-    "Message",
-    "MessageRate",
-    "Ping",
-    "Presence",
-    "Rate",
-    "RedisBroker",
-    "Rooms",
-    "Route",
-    "Secret",
-    "Server",
-    "Subscribe",
-    "Tls",
-    "TokenEntry",
-    "TokensAuth",
-    "Webhook",
-]
-
 KIB = 1024
 MIB = 1024 * KIB
 

@@ -21,8 +21,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import closest
 
-__all__ = ["NORMALIZERS", "NOTATIONS", "beside"]
-
 _TOKEN_SOURCES: Final = ("query", "header", "subprotocol", "message")
 _PERCENTAGE = re.compile(r"(100|[0-9]{1,2})%", re.ASCII)
 # As it stands in a request line: no query, nothing that a client would have to write otherwise.

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["is_every_interface", "reachable"]
-
 _NEAREST: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 

@@ -10,8 +10,6 @@ from channeld.config.tree import ListNode, Node, ScalarNode, Tree
 from channeld.pointer import tokens
 from channeld.suggest import closest
 
-__all__ = ["redacted", "without_password"]
-
 # The sections that may hold secrets, and the keys under which they do; what else is legal beside those is none.
 _SECTIONS = frozenset({"auth", "api", "backends", "webhooks", "broker"})
 _SECRET = frozenset({"secret", "token", "tokens", "keys"})

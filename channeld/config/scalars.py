@@ -15,23 +15,6 @@ import attrs
 from channeld.config.model import Rate
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "BadScalar",
-    "TcpAddress",
-    "UnixAddress",
-    "format_address",
-    "format_duration",
-    "format_rate",
-    "format_size",
-    "is_loopback",
-    "is_private",
-    "parse_address",
-    "parse_duration",
-    "parse_rate",
-    "parse_size",
-    "server_of",
-]
-
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LOOSE_UNITS: Final = _MILLISECONDS | {"w": 604_800_000}
 _BYTES: Final[Mapping[str, int]] = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3} | {

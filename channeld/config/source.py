@@ -16,8 +16,6 @@ from channeld.diagnostics.diagnostic import Place, Related, Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["Sources", "read_sources"]
-
 SHARED = ("auth", "backends", "channels")
 MAX_FILES = 1000
 _NO_FILE = "check its name, its size, and that this user may read it"

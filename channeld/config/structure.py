@@ -23,8 +23,6 @@ from channeld.diagnostics.diagnostic import Report, Severity
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["VERSION", "make_model", "structure"]
-
 VERSION: Final = 1
 _VERSION_KEYS: Final = frozenset({"version", "chaneld", "channelds", "channel_d", "channled"})
 _MAX_FILE = 1024 * 1024

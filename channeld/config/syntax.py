@@ -9,8 +9,6 @@ from channeld.config.tree import Lines
 from channeld.diagnostics.catalogue import diagnose
 from channeld.diagnostics.diagnostic import Diagnostic, Place
 
-__all__ = ["syntax_error"]
-
 # Characters of a line in which a template without quotes is looked for.
 _LOOKED_AT = 1000
 

@@ -12,18 +12,6 @@ from channeld.diagnostics.diagnostic import Place
 from channeld.pointer import at, tokens
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Lines",
-    "ListNode",
-    "MapNode",
-    "Node",
-    "ScalarNode",
-    "Style",
-    "Tree",
-    "TreeEntry",
-    "build",
-]
-
 Style: TypeAlias = Literal["plain", "single", "double", "literal", "folded"]
 _INDEX = re.compile(r"0|[1-9][0-9]{0,6}")
 _BREAK = re.compile(r"\r\n|\n|\r")

@@ -7,8 +7,6 @@ from typing import Final
 
 from channeld.protocol.frames import Json
 
-__all__ = ["block", "comment", "flow", "short"]
-
 _UNPRINTABLE: Final = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
 )

@@ -31,8 +31,6 @@ from channeld.diagnostics.diagnostic import Diagnostic, Related, Report
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["MAX_DEPTH", "MAX_NODES", "Fields", "YamlKey", "parse"]
-
 MAX_NODES = 200_000
 MAX_DEPTH = 64
 

@@ -13,8 +13,6 @@ from channeld.diff.side import Side
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
 
-__all__ = ["Judged", "accept"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Judged:

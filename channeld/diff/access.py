@@ -14,8 +14,6 @@ from channeld.pointer import at
 from channeld.schema.compare.schema_ref import implied
 from channeld.server.origins import origin_check
 
-__all__ = ["authenticators", "channel_access", "origins"]
-
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 
 

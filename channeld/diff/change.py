@@ -10,8 +10,6 @@ from channeld.config.model import Accepted
 from channeld.diagnostics.diagnostic import Place, Related
 from channeld.protocol.frames import Json
 
-__all__ = ["Change", "Level", "Witness", "merged", "worst"]
-
 
 class Level(enum.StrEnum):
     """How bad a change is for clients that nobody touches: broken, perhaps broken, not at all."""

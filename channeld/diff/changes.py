@@ -23,8 +23,6 @@ from channeld.diff.server import backends, tls, trusted_proxies
 from channeld.diff.side import Side
 from channeld.pointer import at
 
-__all__ = ["changes"]
-
 
 def changes(old: Side, new: Side, *, everything: bool = False) -> list[Change]:
     """The changes in the order of the new files; with `everything` those of descriptions and examples as well."""

@@ -17,8 +17,6 @@ from channeld.schema.compare.counterexample import Shown, find
 from channeld.schema.compare.difference import Effect, Fact, Spot
 from channeld.schema.compare.schema_ref import IMPLIED, Book, Node, Part, implied
 
-__all__ = ["OBJECT", "Comparison", "Use"]
-
 OBJECT: Final = implied({"type": "object"}, "object")
 """A frame, without its type and id, and claims are objects whatever their schema says."""
 

@@ -15,8 +15,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.compare.difference import Fact
 
-__all__ = ["Delivered", "Source", "delivered", "fields", "is_routed", "source"]
-
 _TYPES: Final = {"now_ms": "integer"} | dict.fromkeys(
     ("now", "uuid", "user.id", "connection.id", "room"), "string"
 )

@@ -11,8 +11,6 @@ from channeld.diff.delivered import fields, source
 from channeld.diff.severity import Direction
 from channeld.pointer import at
 
-__all__ = ["channel_limits", "histories", "presences", "rates", "server_limits", "server_operation"]
-
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _WORDS: Final[Mapping[str, tuple[str, Level]]] = {
     "message_size": ("the largest message", _B),

@@ -16,8 +16,6 @@ from channeld.plan.options.deprecated import is_past
 from channeld.plan.options.table import OPTIONS
 from channeld.pointer import at
 
-__all__ = ["types"]
-
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 
 

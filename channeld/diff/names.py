@@ -9,8 +9,6 @@ import attrs
 from channeld.config.model import Channel, Message
 from channeld.plan.path_syntax import parse_path
 
-__all__ = ["with_params_of"]
-
 _T = TypeVar("_T")
 _PARAM: Final = re.compile(r"\{params\.([^\s.{}?]+)")
 

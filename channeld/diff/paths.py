@@ -17,8 +17,6 @@ from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node, Part, implied
 from channeld.schema.compare.subschemas import number
 
-__all__ = ["path_changes", "queries", "renamed", "taken_over"]
-
 _B, _D, _S = Level.BREAKING, Level.DANGEROUS, Level.SAFE
 _NUMBERS: Final = frozenset({"integer", "number"})
 _LONGEST_NUMBER: Final = 128

@@ -16,8 +16,6 @@ from channeld.diff.change import Change, Level
 from channeld.diff.rights import RightChange
 from channeld.diff.text import Outcome, counted, shortened, summary
 
-__all__ = ["EMPTY", "render_github", "render_json", "render_markdown"]
-
 _LEVELS: Final[Mapping[Level, AnnotationLevel]] = {
     Level.BREAKING: "error",
     Level.DANGEROUS: "warning",

@@ -16,8 +16,6 @@ import attrs
 
 from channeld.config.load import MAX_BYTES, FileSystem, file_system
 
-__all__ = ["Located", "NoRevision", "file_of", "locate"]
-
 _SECONDS: Final = 60.0
 _DEEPEN: Final = "the clone is shallow: fetch its history (`fetch-depth: 0` for actions/checkout)"
 

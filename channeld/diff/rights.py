@@ -10,8 +10,6 @@ from channeld.diff.comparison import Comparison
 from channeld.diff.paths import renamed
 from channeld.diff.side import Side
 
-__all__ = ["RightChange", "right_changes"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class RightChange:

@@ -6,8 +6,6 @@ from channeld.diff.change import Change, Level
 from channeld.diff.comparison import Comparison
 from channeld.pointer import at
 
-__all__ = ["backends", "tls", "trusted_proxies"]
-
 _B, _D = Level.BREAKING, Level.DANGEROUS
 
 

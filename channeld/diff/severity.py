@@ -11,8 +11,6 @@ from typing import Final, TypeAlias
 from channeld.diff.change import Level
 from channeld.schema.compare.difference import Effect, Fact
 
-__all__ = ["Direction", "level_of"]
-
 
 class Direction(enum.Enum):
     """Which way a value travels. PASSED_ON: one client sends it, and others receive it as it is."""

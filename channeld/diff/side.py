@@ -14,8 +14,6 @@ from channeld.pointer import value_at
 from channeld.protocol.frames import Json
 from channeld.schema.schemas import Schemas
 
-__all__ = ["Side", "Unloaded", "load_side"]
-
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Unloaded:

@@ -15,8 +15,6 @@ from channeld.diff.change import Change, Level, Witness
 from channeld.diff.rights import RightChange
 from channeld.protocol.frames import Json
 
-__all__ = ["Outcome", "counted", "render_text", "shortened", "summary"]
-
 _COLOURS: Final = {
     Level.BREAKING: "\x1b[1;31m",
     Level.DANGEROUS: "\x1b[1;33m",

@@ -7,8 +7,6 @@ Every other key of the language is compared. A test changes each one and wants a
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["UNJUDGED"]
-
 UNJUDGED: Final[Mapping[str, str]] = {
     "channeld": "There is one version of the language; another one is refused.",
     "include": "Included files are merged before anything is compared.",

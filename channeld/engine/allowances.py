@@ -5,8 +5,6 @@ from typing import Final, TypeAlias
 from channeld.config.model import Rate
 from channeld.engine.limits import REFUSED, retry_after, retry_until, take
 
-__all__ = ["MOST", "Allowances"]
-
 MOST: Final = 100_000
 """How many buckets are remembered; of more, the one that was used longest ago is full again."""
 

@@ -18,8 +18,6 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.telemetry import log
 
-__all__ = ["ask", "authenticated", "deny", "find_user", "turn_away", "verify_message_token"]
-
 RETRY_AFTER: Final = 5.0
 """Seconds after which a client may come again that nothing could be verified for."""
 

@@ -11,8 +11,6 @@ from typing import Final, TypeAlias
 
 import attrs
 
-__all__ = ["AccountKey", "Budgets", "Debt"]
-
 MOST_IDLE: Final = 100_000
 MOST_DEBTS: Final = 100
 FEWEST: Final = 1_000

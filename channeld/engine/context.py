@@ -19,8 +19,6 @@ from channeld.later import Later, Pending, resolved
 from channeld.protocol.codes import may_close_with
 from channeld.telemetry import bound
 
-__all__ = ["AsyncContext", "AsyncioContext", "InlineContext"]
-
 
 class _BaseContext:
     _loop = "trio"

@@ -15,8 +15,6 @@ from channeld.engine.budgets import Debt
 from channeld.engine.floods import Flood
 from channeld.engine.session import Session, State
 
-__all__ = ["account_of", "leave_debt", "limits_of", "take_over_debt"]
-
 LIMITS: Final = ("messages", "errors", "flood")
 
 

@@ -45,8 +45,6 @@ from channeld.protocol.codes import CloseCode
 from channeld.protocol.frames import Json
 from channeld.telemetry.tracing import Tracing
 
-__all__ = ["Engine", "MakeSession"]
-
 MakeSession: TypeAlias = Callable[
     [Surroundings, ChannelPlan, Mapping[str, Json], Request, Peer], Receiver
 ]

@@ -9,8 +9,6 @@ from channeld.protocol.codes import ErrorCode
 from channeld.protocol.frames import Frame
 from channeld.telemetry import log
 
-__all__ = ["Forbidden", "HookFailed", "check_require", "refuse_for"]
-
 
 class Forbidden(Exception):
     """What the client asked for is not allowed; it stays connected."""

@@ -4,8 +4,6 @@ from typing import Final
 
 from channeld.config.model import Rate
 
-__all__ = ["FLOOD_SECONDS", "Flood"]
-
 FLOOD_SECONDS: Final = 10.0
 _FACTOR: Final = 10
 # A second's messages may come in one burst, and the next ones this much late.

@@ -19,8 +19,6 @@ from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
 from channeld.timers import Timer
 
-__all__ = ["MOST", "Holding"]
-
 MOST: Final = 64
 """How many messages one connection may have held; a further one is refused."""
 

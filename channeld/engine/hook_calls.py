@@ -25,8 +25,6 @@ from channeld.plan.plan import Hook
 from channeld.telemetry import log
 from channeld.telemetry.tracing import Span, attached
 
-__all__ = ["call_authenticator", "call_hook"]
-
 SLOW: Final = 0.05
 
 MOST_THREADS: Final = 4

@@ -13,8 +13,6 @@ from typing import Final
 from channeld.engine.ports import Event
 from channeld.later import Promise
 
-__all__ = ["MOST", "InFlight"]
-
 MOST: Final = 64
 
 Finish = Callable[[Exception | None], object]

@@ -7,8 +7,6 @@ from channeld.later import Continuation, Pending
 from channeld.telemetry import Histogram
 from channeld.timers import Clock
 
-__all__ = ["EVERY", "Timing"]
-
 EVERY: Final = 16
 
 Receive: TypeAlias = Callable[[bytes, float], Pending[None] | Continuation | None]

@@ -26,17 +26,6 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.places import since_of
 from channeld.telemetry import log
 
-__all__ = [
-    "authenticate_first",
-    "call_connect",
-    "close_session",
-    "contained",
-    "meets_require",
-    "on_timer",
-    "open_session",
-    "take_grant",
-]
-
 EXPIRING = 60.0
 """Seconds before a token's end at which its holder is told."""
 

@@ -6,8 +6,6 @@ further than `rate.slack` ahead of now.
 
 from channeld.config.model import Rate
 
-__all__ = ["REFUSED", "retry_after", "retry_until", "take"]
-
 REFUSED = -1.0
 
 

@@ -23,24 +23,6 @@ from channeld.protocol.frames import Frame, Json
 from channeld.telemetry.tracing import Tracing
 from channeld.timers import Clock, Timers
 
-__all__ = [
-    "ALONE",
-    "BackendAnswer",
-    "BackendUnavailable",
-    "Backends",
-    "Event",
-    "FindUser",
-    "Held",
-    "NoBackends",
-    "Observed",
-    "Observer",
-    "OtherNodes",
-    "OverHttp",
-    "Peer",
-    "Runtime",
-    "Surroundings",
-]
-
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 

@@ -20,19 +20,6 @@ from channeld.protocol.names import EVERYONE, is_room_name
 from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Violation
 
-__all__ = [
-    "Audience",
-    "FrameRefused",
-    "HistoryPage",
-    "check_event",
-    "check_foreign",
-    "encoded",
-    "history",
-    "kept_under",
-    "placed",
-    "publish",
-]
-
 
 class FrameRefused(ValueError):
     """A frame from a hook or the API may not reach a client; `violations` says why, if a schema refused it."""

@@ -18,8 +18,6 @@ from channeld.plan.plan import MessagePlan
 from channeld.protocol.codes import ErrorCode
 from channeld.protocol.names import Topic
 
-__all__ = ["admit", "is_shared", "may_send", "refuse", "take_allowance"]
-
 
 def take_allowance(session: Session, message: MessagePlan, room: Topic | None, now: float) -> float:
     """Take one of a type's allowance.

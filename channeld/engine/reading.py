@@ -21,8 +21,6 @@ from channeld.later import Pending
 from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 
-__all__ = ["Reading"]
-
 
 class _Refusals:
     """The peer of a reader: keeps why it was refused."""

@@ -21,8 +21,6 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import BadFrame, Frame, decode, id_of
 from channeld.protocol.reserved import RESERVED_CLIENT
 
-__all__ = ["Receiver"]
-
 ABSENT: Final = object()
 
 # While a client floods, its larger messages are not looked into any more, not even for the `id` that the answer would

@@ -25,8 +25,6 @@ from channeld.plan.plan import Hook, RemoteHook
 from channeld.protocol.frames import Frame, encode, integers_fit
 from channeld.telemetry import log
 
-__all__ = ["ask_about_request", "ask_about_session"]
-
 # Kind of hook → the keys that its answer may have.
 _ANSWERS: Final[Mapping[str, frozenset[str]]] = {
     "message": frozenset({"message", "reply", "publish", "reject"}),

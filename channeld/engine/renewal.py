@@ -17,8 +17,6 @@ from channeld.hub.presence import nobody_in
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.codes import CloseCode
 
-__all__ = ["may_subscribe", "renew", "revise", "verify_renewal"]
-
 
 def may_subscribe(session: Session, room: str) -> bool:
     """Whether `rooms.subscribe.allow` has the room; its hook is not asked."""

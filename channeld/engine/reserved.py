@@ -25,8 +25,6 @@ from channeld.protocol.reserved import EVERYTHING, FRAMES
 from channeld.schema.compiled import compiled
 from channeld.schema.violations import Validator, Violation
 
-__all__ = ["SCHEMAS", "receive"]
-
 SCHEMAS: Mapping[str, Validator] = {
     frame.type: compiled(schema)
     for frame in FRAMES

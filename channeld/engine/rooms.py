@@ -16,18 +16,6 @@ from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.protocol.frames import Frame, encode
 from channeld.protocol.names import is_room_name, room_name
 
-__all__ = [
-    "enter",
-    "join",
-    "leave",
-    "leave_most",
-    "put",
-    "rest_after",
-    "share_turn",
-    "update",
-    "wanted",
-]
-
 AT_ONCE: Final = 100
 """Rooms of one connection that are joined or left in one turn: with presence they take about a millisecond."""
 

@@ -23,17 +23,6 @@ from channeld.protocol.frames import Frame, encode, is_finite
 from channeld.protocol.names import Topic
 from channeld.telemetry import log
 
-__all__ = [
-    "accepted",
-    "acknowledge",
-    "deliver_message",
-    "emitted",
-    "finish_later",
-    "key_of",
-    "room_of",
-    "route_one",
-]
-
 
 class BadEmit(Exception):
     """What a message emits violates the schema of its event: a mistake in a hook or in the configuration."""

@@ -32,8 +32,6 @@ from channeld.schema.violations import Violation
 from channeld.telemetry import log
 from channeld.timers import Timer
 
-__all__ = ["NO_FIELDS", "HeldStates", "Origin", "Session", "State", "is_id"]
-
 # Not counted against a client: errors of the server's own, and those that have a limit of their own.
 UNCOUNTED = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL_ERROR})
 

@@ -12,8 +12,6 @@ from channeld.later import start
 from channeld.plan.plan import ChannelPlan, PresencePlan
 from channeld.protocol.frames import Json
 
-__all__ = ["check_state", "drop_held", "show", "show_for"]
-
 
 async def show(
     session: Session, topic: Topic, plan: PresencePlan, state: Mapping[str, Json] | None

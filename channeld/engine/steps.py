@@ -16,8 +16,6 @@ from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.schema.violations import Violation
 
-__all__ = ["flush", "take_message"]
-
 
 async def take_message(
     session: Session, message: MessagePlan, frame: Frame, id: str | int | None, now: float

@@ -15,8 +15,6 @@ from channeld.plan.plan import MessagePlan
 from channeld.protocol.frames import Frame
 from channeld.telemetry.tracing import Span, Tracing, attached, current
 
-__all__ = ["TracedReceiver"]
-
 Rest: TypeAlias = Pending[None] | Continuation | None
 
 

@@ -18,8 +18,6 @@ from channeld.later import Later
 from channeld.protocol.names import Topic
 from channeld.timers import Clock, Timers
 
-__all__ = ["Conflation", "Publish"]
-
 Publish: TypeAlias = Callable[[Conflated, Once | None, bool], Later[float]]
 """Give a frame to the broker: how it waits, the key it takes, and whether it is only asked for what it holds already."""
 

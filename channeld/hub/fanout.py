@@ -7,8 +7,6 @@ So call `settle()` before changing a room's members.
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-__all__ = ["DirectFanout", "Fanout", "Recipient"]
-
 
 class Recipient(Protocol):
     """What a frame is delivered to: the `Peer` of a session."""

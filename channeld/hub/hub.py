@@ -33,8 +33,6 @@ from channeld.protocol.frames import encode
 from channeld.protocol.names import EVERYONE
 from channeld.timers import Clock, Timers
 
-__all__ = ["Catching", "Holder", "Hub", "HubStatistics", "Info", "with_position"]
-
 T = TypeVar("T")
 Info: TypeAlias = Mapping[str, Any]
 """What is shown of a user in presence."""

@@ -30,8 +30,6 @@ from channeld.plan.plan import PresencePlan
 from channeld.protocol.frames import Frame, Json, encode
 from channeld.timers import Clock, Timer, Timers
 
-__all__ = ["ANONYMOUS", "Presence", "nobody_in", "stay"]
-
 ANONYMOUS = ""
 
 AWAY = 10.0

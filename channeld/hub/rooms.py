@@ -7,8 +7,6 @@ from channeld.broker.broker import Position, Topic
 from channeld.config.model import Limits
 from channeld.hub.fanout import Recipient
 
-__all__ = ["CatchingUp", "Member", "Room"]
-
 
 class Member(Protocol):
     """What a hub knows about a session. Only the hub changes `rooms`, the topics of the rooms it is in, by name."""

@@ -12,8 +12,6 @@ import attrs
 
 from channeld.protocol.frames import Frame, Json
 
-__all__ = ["Shown"]
-
 _BOTH: Final = "\0"
 
 

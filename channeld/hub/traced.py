@@ -14,8 +14,6 @@ from channeld.hub.hub import Hub
 from channeld.later import Later, Promise
 from channeld.telemetry.tracing import Span, Tracing, attached
 
-__all__ = ["TracedHub", "TracedPromise"]
-
 T = TypeVar("T")
 
 

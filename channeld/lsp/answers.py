@@ -17,8 +17,6 @@ from channeld.lsp.rename import rename, renamed_at
 from channeld.lsp.symbols import Outline, OutlineEntry
 from channeld.protocol.frames import Json
 
-__all__ = ["Answers"]
-
 _COMPLETIONS: Final = {
     "text": 1, "function": 3, "field": 5, "variable": 6, "property": 10, "value": 12, "file": 17, "reference": 18,
     "folder": 19, "constant": 21,

@@ -11,8 +11,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["WHOLE", "Blocks", "Cut", "cut"]
-
 WHOLE: Final = frozenset(
     {"CH090", "CH114", "CH305", "CH306", "CH307", "CH402", "CH436", "CH508", "CH703"}
 )

@@ -18,8 +18,6 @@ import attrs
 from channeld.config.load import MAX_BYTES, FileSystem, file_system
 from channeld.diagnostics.diagnostic import Place
 
-__all__ = ["Buffer", "Caret", "Encoding", "TextSpan", "name_of", "overlaid", "shown_name", "uri_of"]
-
 Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 _BOM: Final = "\ufeff"
 _BREAKS: Final = re.compile(r"\r\n?")

@@ -18,19 +18,6 @@ from channeld.lsp.blocks import WHOLE, Blocks
 from channeld.lsp.buffers import overlaid, shown_name
 from channeld.plan.load import check, check_any
 
-__all__ = [
-    "VERSION",
-    "Around",
-    "Checkup",
-    "above",
-    "is_configuration",
-    "is_of",
-    "is_scenarios",
-    "part",
-    "scenario_part",
-    "whole",
-]
-
 _CONFIGURATIONS: Final = ("channels.yaml", "channels.yml")
 _SCENARIOS: Final = (".test.yaml", ".test.yml")
 VERSION: Final = re.compile(r"^channeld[ \t]*:", re.MULTILINE)

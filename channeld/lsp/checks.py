@@ -11,8 +11,6 @@ import attrs
 from channeld.lsp.checking import Checkup
 from channeld.lsp.worker import Reported, Wanted, framed, read_framed_async
 
-__all__ = ["Checks"]
-
 _PATIENCE_S: Final = 5.0
 
 # `-P`: the editor's folder is somebody's project, whose modules must not be found in place of ours.

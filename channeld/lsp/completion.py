@@ -23,8 +23,6 @@ from channeld.plan.hook_import import module_names
 from channeld.pointer import at, tokens
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, TYPES
 
-__all__ = ["offers"]
-
 MOST: Final = 500
 _IGNORE: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)$")
 _HOLDERS: Final = ("$defs", "definitions", "properties")

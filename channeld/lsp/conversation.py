@@ -16,8 +16,6 @@ from channeld.plan.path_syntax import parse_path
 from channeld.plan.paths import PathTable
 from channeld.pointer import at, tokens, value_at
 
-__all__ = ["FRAMES", "PUBLISHED", "Conversation"]
-
 FRAMES: Final = re.compile(
     r"/scenarios/\d+/steps/\d+/[^/]+/(send|expect|expect_unordered|absent)(/\d+)?(/\$exact)?/type"
 )

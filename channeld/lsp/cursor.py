@@ -19,8 +19,6 @@ from channeld.lsp.projects import Projects
 from channeld.lsp.view import View, read, reduced
 from channeld.pointer import at, tokens
 
-__all__ = ["Cursor", "cursor_at"]
-
 MARK: Final = "zZcursorZz"
 _WORD_BEFORE: Final = re.compile(r"[A-Za-z0-9_$/.:#-]*$")
 _WORD_AFTER: Final = re.compile(r"[A-Za-z0-9_-]*")

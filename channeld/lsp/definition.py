@@ -15,8 +15,6 @@ from channeld.lsp.projects import Projects
 from channeld.lsp.view import Found, View, at_caret, expression_at, hook_root, hook_source, view_of
 from channeld.pointer import at, value_at
 
-__all__ = ["Definition", "definitions"]
-
 
 @attrs.frozen(slots=True)
 class Definition:

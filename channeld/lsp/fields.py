@@ -4,8 +4,6 @@ from channeld.lsp.names import channel_of, message_of, params_of
 from channeld.lsp.view import View
 from channeld.pointer import at, tokens
 
-__all__ = ["fields_of", "roots"]
-
 
 def roots(pointer: str) -> dict[str, str]:
     """The first words of expressions at a place, with what they are."""

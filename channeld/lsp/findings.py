@@ -7,8 +7,6 @@ from channeld.diagnostics.diagnostic import Diagnostic, Place, Severity
 from channeld.lsp.buffers import Buffer, TextSpan
 from channeld.protocol.frames import Json
 
-__all__ = ["MOST", "published", "range_of", "words"]
-
 MOST: Final = 1000
 """Findings that are sent of one file. Editors show no more, and each key stroke sends them all."""
 

@@ -22,8 +22,6 @@ from channeld.lsp.view import reduced
 from channeld.pointer import tokens
 from channeld.suggest import candidates
 
-__all__ = ["Fix", "fixes"]
-
 _MOST_TRIED: Final = 8
 _MOST_FINDINGS: Final = 4
 _ADVICE: Final = re.compile(

@@ -12,8 +12,6 @@ from channeld.lsp.projects import Projects
 from channeld.lsp.rules import described, rules_at
 from channeld.lsp.view import Found, View, at_caret, expression_at
 
-__all__ = ["explanation", "hover"]
-
 _CODES: Final = re.compile(r"#\s*channeld:\s*ignore\[([^\]]*)\]")
 _CODE: Final = re.compile(r"CH\d{3}")
 

@@ -12,16 +12,6 @@ from typing import Final
 from channeld.plan.path_syntax import parse_path
 from channeld.pointer import tokens
 
-__all__ = [
-    "NameKind",
-    "channel_of",
-    "is_schema",
-    "is_template",
-    "kind_at",
-    "message_of",
-    "params_of",
-]
-
 
 class NameKind(Enum):
     """What a scalar at some place names."""

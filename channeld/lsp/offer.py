@@ -4,8 +4,6 @@ import attrs
 
 from channeld.lsp.cursor import Cursor
 
-__all__ = ["Offer", "is_quoted", "quoted"]
-
 
 @attrs.frozen(slots=True)
 class Offer:

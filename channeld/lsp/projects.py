@@ -26,8 +26,6 @@ from channeld.lsp.checking import (
     scenario_part,
 )
 
-__all__ = ["Projects"]
-
 MOST_BLOCKS: Final = 8
 MOST_LINES: Final = 10_000
 """Beyond these an edit is left to the worker: a paste, or a file that is one large block."""

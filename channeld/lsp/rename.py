@@ -26,8 +26,6 @@ from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.protocol.reserved import RESERVED
 
-__all__ = ["RenameRefused", "Renamed", "rename", "renamed_at"]
-
 _TYPES: Final = LANGUAGE["properties"]["channels"]["additionalProperties"]["properties"]["messages"]
 _IGNORED: Final = re.compile(r"(/scenarios/(\d+))?/ignore/\d+/type")
 

@@ -14,8 +14,6 @@ from channeld.config.language import LANGUAGE, Rule, wanted
 from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 
-__all__ = ["described", "keys_of", "rules_at", "takes_mapping", "words_of"]
-
 _KEPT: Final = ("title", "description", "default", "examples")
 
 

@@ -20,8 +20,6 @@ from channeld.lsp.rename import RenameRefused
 from channeld.lsp.service import Edit, Service
 from channeld.protocol.frames import Json
 
-__all__ = ["start"]
-
 _WATCHED: Final = ("**/*.yaml", "**/*.yml", "**/*.json", "**/*.py")
 _COMPLETION: Final = types.CompletionOptions(trigger_characters=[".", "{", ":", " ", "/", "[", '"'])
 _ACTIONS: Final = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])

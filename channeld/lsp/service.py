@@ -18,8 +18,6 @@ from channeld.lsp.findings import published
 from channeld.lsp.projects import Projects
 from channeld.protocol.frames import Json
 
-__all__ = ["Edit", "Service"]
-
 _SOON: Final = 0.01
 _LATER: Final = 0.25
 

@@ -8,8 +8,6 @@ from channeld.lsp.offer import Offer, quoted
 from channeld.lsp.projects import Projects
 from channeld.pointer import at, tokens, value_at
 
-__all__ = ["spoken"]
-
 
 def spoken(projects: Projects, cursor: Cursor) -> Iterator[Offer]:
     """Names of the configuration that a scenario file may speak of."""

@@ -15,8 +15,6 @@ from channeld.lsp.buffers import Caret, TextSpan
 from channeld.lsp.checking import is_scenarios
 from channeld.lsp.projects import Projects
 
-__all__ = ["Outline", "OutlineEntry"]
-
 _SECTIONS: Final = ("auth", "backends", "schemas")
 
 

@@ -30,20 +30,6 @@ from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 from channeld.schema.schemas import Schemas
 
-__all__ = [
-    "Found",
-    "View",
-    "at_caret",
-    "expression_at",
-    "found_at",
-    "hook_root",
-    "hook_source",
-    "read",
-    "reduced",
-    "scalars",
-    "view_of",
-]
-
 _NOWHERE: Final = "\0"
 _EXPRESSION: Final = re.compile(r"\{([A-Za-z_][\w.-]*)\??\}")
 

@@ -31,8 +31,6 @@ _IMPORTED: Final = (
     "channeld.plan.compile", "channeld.schema.schema_file", "channeld.scenarios.suite", "channeld.scenarios.structure",
 )  # fmt: skip
 
-__all__ = ["Reported", "Wanted", "framed", "main", "read_framed_async", "serve"]
-
 _HEAD: Final = struct.Struct(">Q")
 
 

@@ -32,8 +32,6 @@ from channeld.protocol.frames import Frame, Json
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
-__all__ = ["ChannelCompiler"]
-
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class ChannelCompiler:

@@ -17,8 +17,6 @@ from channeld.plan.expressions import (
     parse_text,
 )
 
-__all__ = ["parse_claim_path"]
-
 _QUOTED = re.compile(r'\["([^"]+)"\]')
 _PLAIN = re.compile(r"(?:[^.\[\]{}]|\{[^{}]*\})+")
 _HELP = 'write `a.b`, or `["a.b"]` for a name with dots of its own'

@@ -26,8 +26,6 @@ from channeld.schema.checks import check_schemas
 from channeld.schema.schemas import Schemas
 from channeld.schema.violations import Validator
 
-__all__ = ["Compiled", "compile"]
-
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class Compiled:

@@ -15,8 +15,6 @@ from channeld.pointer import at
 from channeld.schema.guarantees import Shape
 from channeld.schema.schemas import Schemas
 
-__all__ = ["ChannelContext", "MessageContext"]
-
 
 @attrs.frozen(slots=True, kw_only=True, eq=False)
 class ChannelContext:

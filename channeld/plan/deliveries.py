@@ -17,8 +17,6 @@ from channeld.protocol.reserved import RESERVED
 from channeld.schema.violations import Validator
 from channeld.suggest import did_you_mean
 
-__all__ = ["POSITION_FIELDS", "Delivery", "compile_delivery", "refuse_position"]
-
 POSITION_FIELDS = ("room", "pos")
 
 

@@ -14,23 +14,6 @@ import attrs
 from channeld.pointer import at, leaves
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Array",
-    "Expression",
-    "Literal",
-    "Node",
-    "Object",
-    "TemplateSyntaxError",
-    "Text",
-    "bare_expressions",
-    "expressions",
-    "literal_braces",
-    "parse",
-    "parse_text",
-    "spelled",
-    "with_type",
-]
-
 _NAME = r"[^\s.{}?\[\]\"]+"
 _QUOTED = r"\[\"[^\"{}]+\"\]"
 _STEP = re.compile(rf"\.?({_NAME})|({_QUOTED})")

@@ -11,8 +11,6 @@ from types import ModuleType
 
 from channeld.plan.hook_source import find_module
 
-__all__ = ["hook_modules", "import_module", "module_names", "raised_at"]
-
 # As `sys.modules` is the process's, so is the knowledge of which folders gave some of it.
 _FOLDERS: set[Path] = set()
 _MOST = 500

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["Finding", "HookSource", "find_module"]
-
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 BLOCKING = {

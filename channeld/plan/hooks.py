@@ -25,8 +25,6 @@ from channeld.plan.plan import Hook, RemoteHook, unasked
 from channeld.plan.templates import TemplateCompiler
 from channeld.suggest import did_you_mean
 
-__all__ = ["HookLoader", "Role"]
-
 
 class Role(enum.Enum):
     """What a hook is for, as a request to a backend names it; the value is the parameters that it is called with."""

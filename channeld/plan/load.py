@@ -15,8 +15,6 @@ from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Report
 from channeld.plan.plan import Plan
 
-__all__ = ["STDIN", "Checked", "ConfigError", "check", "check_any", "load_plan"]
-
 STDIN: Final = "<stdin>"
 # What is wrong with a file as YAML has a lower code than this, whatever the file says.
 _STRUCTURE: Final = "CH1"

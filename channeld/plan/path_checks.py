@@ -13,8 +13,6 @@ from channeld.pointer import at
 from channeld.schema.schemas import Schemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["PathBook"]
-
 TEXT = frozenset({"string"})
 SEGMENT_TYPES = frozenset({"string", "integer", "number", "boolean"})
 Reader = Callable[[str], object]

@@ -10,17 +10,6 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
-__all__ = [
-    "PathParam",
-    "PathPattern",
-    "PathSlip",
-    "Rest",
-    "Segment",
-    "compare",
-    "decode",
-    "parse_path",
-]
-
 MAX_SEGMENTS = 64
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")

@@ -16,8 +16,6 @@ from channeld.plan.path_syntax import PathParam, PathPattern, Rest, Segment, dec
 from channeld.protocol.frames import Json
 from channeld.protocol.names import is_plain, nfc
 
-__all__ = ["PathTable", "converter", "is_refused", "split"]
-
 T = TypeVar("T")
 
 DEFAULT_LENGTH = 128

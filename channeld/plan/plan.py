@@ -29,28 +29,6 @@ from channeld.protocol.frames import Frame, Json
 from channeld.protocol.names import Topic
 from channeld.schema.violations import Validator
 
-__all__ = [
-    "MISSING",
-    "AuthPlan",
-    "ChannelPlan",
-    "EventPlan",
-    "Hook",
-    "Match",
-    "MessagePlan",
-    "NewestPlan",
-    "NotInRoom",
-    "Plan",
-    "PresencePlan",
-    "RemoteHook",
-    "Require",
-    "Requirement",
-    "Scope",
-    "Sender",
-    "SubscribePlan",
-    "TargetPlan",
-    "Template",
-]
-
 
 class Scope(Protocol):
     """Where a template finds what is not in the message; a session is one.

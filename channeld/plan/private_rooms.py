@@ -14,8 +14,6 @@ from channeld.plan.expressions import Expression, parse
 from channeld.plan.rooms import STAR, Tokens, may_meet, tokens
 from channeld.pointer import at
 
-__all__ = ["check_private_rooms"]
-
 # What a user may be called: if a param takes none of these after the promised name's text, it is taken to be apart.
 USERS = ("ann", "1", "Ann_7", "7f3c2a9e", "ann@example.com", "0b8f6c1e-4a7d-4f5e-9c3b-2d1a0e9f8b7c")
 

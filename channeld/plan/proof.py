@@ -17,8 +17,6 @@ from channeld.schema.compare.inclusion import Inclusion, inclusion
 from channeld.schema.compare.words import shown
 from channeld.schema.definitions import Definitions, Unframeable, numbers
 
-__all__ = ["prove"]
-
 
 def prove(
     message: MessageContext, type_: str, scope: TemplateScope, targets: Sequence[Target]

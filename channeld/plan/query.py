@@ -15,8 +15,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import type_of
 from channeld.schema.schemas import Schemas
 
-__all__ = ["QueryReader", "compile_query", "query_types"]
-
 QueryReader: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, Json] | str]
 """Gives the declared parameters that a query has, converted; or the name of one that its schema refuses."""
 

@@ -15,8 +15,6 @@ from channeld.schema.cases import pointed
 from channeld.schema.definitions import Definitions, Unframeable
 from channeld.schema.guarantees import Lookup
 
-__all__ = ["Claims", "Scene", "rendered_fields"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Claims:

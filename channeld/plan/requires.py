@@ -28,8 +28,6 @@ from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import KEYWORDS, nearest_keyword, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["RequireCompiler", "unmet", "with_type_spoken_of"]
-
 # Those of older drafts have findings of their own.
 _KNOWN: Final = frozenset(KEYWORDS) | {
     *("id", "definitions", "dependencies", "additionalItems", "$recursiveRef", "$recursiveAnchor"),

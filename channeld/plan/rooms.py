@@ -12,8 +12,6 @@ from channeld.plan.expressions import Expression, Literal, Node, Text
 from channeld.plan.plan import MISSING, Scope, Template
 from channeld.plan.templates import build, text_of
 
-__all__ = ["STAR", "Tokens", "allows", "may_meet", "tokens"]
-
 
 class _Star(enum.Enum):
     STAR = "*"

@@ -16,8 +16,6 @@ from channeld.plan.targets.target import Target, TargetKind
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
 
-__all__ = ["compile_targets"]
-
 
 def compile_targets(message: MessageContext) -> tuple[Target, ...]:
     """The targets of a message, `none` left out; those with findings as well."""

@@ -12,8 +12,6 @@ from channeld.protocol.frames import Frame, Json
 from channeld.schema.schemas import Schemas
 from channeld.schema.sensitive import Marks, marks_of
 
-__all__ = ["SensitiveFrames", "hide_examples", "sensitive_frames"]
-
 _MARK: Json = {"x-sensitive": True}
 
 

@@ -16,8 +16,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.guarantees import Lookup, Shape
 from channeld.suggest import did_you_mean, folded
 
-__all__ = ["ANY", "SCALARS", "Identity", "Resolved", "TemplateError", "TemplateScope", "resolve"]
-
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
 ANY = SCALARS | {"object", "array"}
 TEXT = frozenset({"string"})

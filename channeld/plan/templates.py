@@ -37,8 +37,6 @@ from channeld.protocol.frames import HIGHEST, LOWEST, Frame, Json
 from channeld.protocol.names import is_room_name
 from channeld.schema.cases import type_of
 
-__all__ = ["CheckedTemplate", "TemplateCompiler", "build", "text_of"]
-
 NAME_TYPES = frozenset({"string", "integer", "number"})
 _T = TypeVar("_T")
 

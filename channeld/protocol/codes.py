@@ -4,8 +4,6 @@ import enum
 
 import attrs
 
-__all__ = ["REFUSALS", "CloseCode", "ErrorCode", "Refusal", "may_close_with", "may_come_back"]
-
 
 class ErrorCode(enum.StrEnum):
     """The `code` of an error frame. A hook's `Reject` may bring codes of its own."""

@@ -14,21 +14,6 @@ from typing import Any, TypeAlias
 import attrs
 import orjson
 
-__all__ = [
-    "DEEPEST",
-    "HIGHEST",
-    "LOWEST",
-    "BadFrame",
-    "Frame",
-    "Json",
-    "decode",
-    "encode",
-    "id_of",
-    "integers_fit",
-    "is_finite",
-    "with_id",
-]
-
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 # Decoded frames are dicts whose values were checked by a schema, not by a type checker.
 Frame: TypeAlias = dict[str, Any]

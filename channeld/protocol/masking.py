@@ -10,8 +10,6 @@ from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from pathlib import Path
 from typing import TypeAlias, cast
 
-__all__ = ["Unmask", "find_accelerated", "unmask", "unmask_plainly"]
-
 Unmask: TypeAlias = Callable[[bytes, bytes], bytes]
 """The payload XORed with its 4-byte masking key."""
 

@@ -3,9 +3,6 @@
 import unicodedata
 from typing import Final, NamedTuple
 
-__all__ = ["EVERYONE", "Topic", "is_plain", "is_room_name", "nfc", "room_name"]
-
-
 # Nobody sees them, or they make other characters stand elsewhere: two names that look alike would be two rooms.
 _UNSEEN: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff")
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -11,8 +11,6 @@ from typing import Final
 import attrs
 import orjson
 
-__all__ = ["LONGEST", "Places", "since_of"]
-
 LONGEST: Final = 2048
 _MARK: Final = "~"
 

@@ -6,8 +6,6 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-__all__ = ["Closing", "FrameReader", "Receive", "Stop"]
-
 Receive: TypeAlias = Callable[[bytes, float], Awaitable[None] | None]
 """Takes one text message (valid UTF-8) and the monotonic time; returns what must be awaited before the next, or None."""
 

@@ -12,21 +12,6 @@ import attrs
 
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "ANSWERS",
-    "EVERYTHING",
-    "FRAMES",
-    "ID",
-    "POSITION",
-    "RESERVED",
-    "RESERVED_CLIENT",
-    "ROOM",
-    "SETTLING",
-    "Features",
-    "Field",
-    "ReservedFrame",
-]
-
 
 @attrs.frozen(slots=True)
 class Field:

@@ -6,8 +6,6 @@ Hooks over HTTP and webhooks share it, so a backend verifies both with one libra
 import base64
 import hmac
 
-__all__ = ["signature", "signed_headers", "signing_key"]
-
 _PREFIX = "whsec_"
 
 

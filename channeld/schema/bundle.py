@@ -17,8 +17,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.documents import Document, Documents, SchemaTarget, value_at
 from channeld.schema.vocabulary import SchemaError, mapping, rebuilt
 
-__all__ = ["bundle"]
-
 _DONE: Final = frozenset({"$schema", "$id", "$anchor"})
 
 

@@ -18,24 +18,6 @@ from channeld.pointer import tokens
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import TYPES, linear, listed, mapping
 
-__all__ = [
-    "ALL",
-    "MAX_CASES",
-    "MAX_ENUM_CASES",
-    "Case",
-    "Conjunction",
-    "Expansion",
-    "closure",
-    "declared_types",
-    "identity",
-    "names_of",
-    "pointed",
-    "restrict",
-    "speaking_of",
-    "type_of",
-    "values_of",
-]
-
 ALL: Final = frozenset(TYPES)
 MAX_CASES: Final = 64
 MAX_ENUM_CASES: Final = 16

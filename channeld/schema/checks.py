@@ -18,8 +18,6 @@ from channeld.schema.violations import Validator
 from channeld.schema.vocabulary import IN_PLACE, KEYWORDS, SchemaError, listed, mapping, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["check_schemas"]
-
 USUAL_MESSAGE_SIZE = 64 * 1024
 _TAKEN_OFF = ("type", "id")
 _IDLE_WORDS = frozenset({"CH202", "CH212", "CH218", "CH219"})

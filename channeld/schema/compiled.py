@@ -8,8 +8,6 @@ from channeld.schema.explain import Explainer
 from channeld.schema.large_enum import KEYWORD, LargeEnum, with_sets
 from channeld.schema.violations import Validator
 
-__all__ = ["compiled"]
-
 
 def compiled(schema: Json) -> Validator:
     """Compile a self-contained schema (dialect 2020-12), `format` asserted, patterns matched in linear time.

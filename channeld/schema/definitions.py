@@ -19,8 +19,6 @@ from channeld.schema.cases import pointed
 from channeld.schema.compiled import compiled
 from channeld.schema.vocabulary import IN_PLACE, listed, mapping, rebuilt, subschemas
 
-__all__ = ["PREFIX", "Definitions", "Unframeable", "numbers", "references"]
-
 PREFIX: Final = "#/$defs/"
 Schema: TypeAlias = dict[str, Json]
 

@@ -22,8 +22,6 @@ from channeld.schema.drafts import Modern, modern
 from channeld.schema.vocabulary import DIALECT, SchemaError, is_schema_like, subschemas
 from channeld.suggest import did_you_mean
 
-__all__ = ["Document", "Documents", "SchemaTarget", "value_at"]
-
 _SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|//)")
 
 

@@ -14,8 +14,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, mapping
 
-__all__ = ["Draft", "Modern", "draft_of", "modern"]
-
 _BESIDE_REFERENCES: Final = frozenset(
     {"$ref", "definitions", "$defs", "title", "description", "default"}
 )

@@ -22,8 +22,6 @@ from channeld.schema.sensitive import Marks, marks_of
 from channeld.schema.violations import Violation
 from channeld.schema.vocabulary import listed, rebuilt, subschemas
 
-__all__ = ["Explainer", "shown"]
-
 MAX_VIOLATIONS: Final = 10
 MAX_SHOWN: Final = 64
 MAX_WEIGHT: Final = 300

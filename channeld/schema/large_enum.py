@@ -10,8 +10,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import identity
 from channeld.schema.vocabulary import listed, rebuilt, subschemas
 
-__all__ = ["KEYWORD", "LargeEnum", "with_sets"]
-
 KEYWORD: Final = "x-channeld-enum"
 LARGEST: Final = 16
 """The most objects and lists in an `enum` that the library compares itself."""

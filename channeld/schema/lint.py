@@ -18,8 +18,6 @@ from channeld.schema.vocabulary import (
 )
 from channeld.suggest import did_you_mean
 
-__all__ = ["is_shut_out", "lint"]
-
 Schema = dict[str, Json]
 
 # Older drafts' words, and how 2020-12 says the same.

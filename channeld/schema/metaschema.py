@@ -10,8 +10,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.schema.vocabulary import SchemaError
 
-__all__ = ["against_meta_schema"]
-
 MAX_FINDINGS: Final = 5
 _LONGEST: Final = 120
 

@@ -12,8 +12,6 @@ from channeld.schema.cases import Case, Conjunction, Expansion, closure, pointed
 from channeld.schema.compiled import compiled
 from channeld.schema.vocabulary import as_number, listed
 
-__all__ = ["numbers", "sample", "texts"]
-
 _TEXTS: Final = (
     *("hello", "a", "", "1", "A", "a b", "a-1", "ä", "?"),
     *("2026-01-31", "12:00:00Z", "2026-01-31T12:00:00Z", "ann@example.com"),

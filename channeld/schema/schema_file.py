@@ -16,8 +16,6 @@ from channeld.schema.checks import check_schemas
 from channeld.schema.schemas import Schemas
 from channeld.schema.vocabulary import has_keyword
 
-__all__ = ["check_schema_file", "is_schema_file"]
-
 _OURS: Final = ("channeld", "channels", "scenarios", "config")
 
 

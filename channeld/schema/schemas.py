@@ -28,8 +28,6 @@ from channeld.schema.vocabulary import (
     subschemas,
 )
 
-__all__ = ["Schemas", "Surveyed", "declared_schemas"]
-
 _REFUSED: Final = RefusedShape(True)
 
 

@@ -11,8 +11,6 @@ from channeld.protocol.frames import Json
 from channeld.schema.cases import pointed, speaking_of
 from channeld.schema.vocabulary import IN_PLACE, MARK, subschemas
 
-__all__ = ["MASK", "Marks", "marks_of", "scrubbed"]
-
 MASK: Final = "•••"
 _HEAD: Final = 40
 _Schemas = Sequence[Mapping[str, Json]]

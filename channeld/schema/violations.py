@@ -6,8 +6,6 @@ import attrs
 
 from channeld.protocol.frames import Json
 
-__all__ = ["Validator", "Violation"]
-
 
 @attrs.frozen(slots=True)
 class Violation:

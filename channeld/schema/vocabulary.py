@@ -13,28 +13,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import candidates, did_you_mean
 
-__all__ = [
-    "DIALECT",
-    "FORMATS",
-    "IN_PLACE",
-    "KEYWORDS",
-    "MARK",
-    "TYPES",
-    "SchemaError",
-    "as_number",
-    "has_keyword",
-    "is_from_another_draft",
-    "is_schema_like",
-    "linear",
-    "listed",
-    "mapping",
-    "nearest_keyword",
-    "rebuilt",
-    "schema_errors",
-    "subschemas",
-    "why_not_linear",
-]
-
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TYPES: Final = ("null", "boolean", "object", "array", "number", "string", "integer")
 FORMATS: Final = frozenset(

@@ -16,8 +16,6 @@ import trio
 
 from channeld.telemetry import log
 
-__all__ = ["GRACE", "AsyncioLoop"]
-
 GRACE: Final = 1.0
 """Seconds that a cancelled task may take to end before nobody waits for it any longer."""
 

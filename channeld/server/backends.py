@@ -25,8 +25,6 @@ from channeld.telemetry.metrics import Sample
 from channeld.telemetry.tracing import traceparent
 from channeld.timers import Clock
 
-__all__ = ["FAILURES", "LONGEST", "BackendPool"]
-
 FAILURES: Final = 5
 LONGEST: Final = 30.0
 IDLE: Final = 30.0

@@ -19,8 +19,6 @@ from channeld.engine.engine import Engine
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["ALONE", "BrokerLink", "Place"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Place:

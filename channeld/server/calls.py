@@ -21,8 +21,6 @@ from channeld.server.transports.call import CallAgreement, Post, Preflight
 from channeld.server.transports.transport import Agreement, Respond
 from channeld.server.transports.web import answer, problem_of
 
-__all__ = ["Calls"]
-
 MOST_FRAMES: Final = 100
 _METHODS: Final = (
     "Access-Control-Allow-Methods: GET, HEAD, POST",

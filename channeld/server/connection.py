@@ -21,8 +21,6 @@ from channeld.server.transports.transport import Encode, Stream
 from channeld.server.watched import WatchedOutbox
 from channeld.telemetry import log
 
-__all__ = ["FRAMES_A_TURN", "Connection"]
-
 FRAMES_A_TURN = 32
 _FRAMES_A_LOOK = 8  # after this many the clock is looked at
 _SPENT = bytearray()  # for a head that has been read; nothing is ever added to it

@@ -9,8 +9,6 @@ import attrs
 
 from channeld.protocol.codes import REFUSALS
 
-__all__ = ["ALWAYS", "Answer", "Refuse", "RequestHead", "refuse", "say", "tokens"]
-
 ALWAYS: Final = (
     "Cache-Control: no-store",
     "X-Content-Type-Options: nosniff",

@@ -10,8 +10,6 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-__all__ = ["UNKNOWN", "Flow", "flow_of"]
-
 # Of Linux' struct tcp_info: where the count of acknowledged bytes is (since 4.1).
 _ACKED = 120
 

@@ -28,19 +28,6 @@ from channeld.server.transports.call import Post, Preflight
 from channeld.server.transports.transport import Agreement, Terms, Transport
 from channeld.server.transports.web import cors_fields
 
-__all__ = [
-    "Accept",
-    "Arrival",
-    "Condition",
-    "Rules",
-    "Seat",
-    "decide",
-    "judge_channel",
-    "judge_offer",
-    "judge_room",
-    "read_cookies",
-]
-
 _MOST_QUERY_FIELDS = 100
 # What `transports` may name; any other row is always offered.
 _OFFERED = frozenset(Server().transports)

@@ -10,8 +10,6 @@ import h11
 
 from channeld.server.exchange import RequestHead
 
-__all__ = ["LARGEST_HEAD", "MOST_FIELDS", "Malformed", "find_end", "read_head"]
-
 LARGEST_HEAD = 16 * 1024
 MOST_FIELDS = 100
 

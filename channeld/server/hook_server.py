@@ -25,8 +25,6 @@ from channeld.protocol.codes import CloseCode
 from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 
-__all__ = ["AsyncioServer", "HookServer", "HookThreadServer", "enter_lifespan"]
-
 
 class HookServer:
     """Keeps `channeld.hooks.Server` for code on trio.

@@ -29,8 +29,6 @@ from channeld.server.drivers.lane import NO_DESCRIPTORS, RETRY_S
 from channeld.server.sockets import is_ours, listen, release, retire, waited_on
 from channeld.telemetry import log
 
-__all__ = ["AsgiApp", "HttpLimits", "serve_http"]
-
 Message: TypeAlias = MutableMapping[str, Any]
 AsgiApp: TypeAlias = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
@@ -111,6 +109,7 @@ class HttpServer:
         self._open = 0
 
     async def accept(self, listener: trio.socket.SocketType, nursery: trio.Nursery) -> None:
+        """Serve a listener's connections in the nursery, until the listener is closed."""
         while True:
             try:
                 sock, address = await listener.accept()

@@ -19,8 +19,6 @@ import trio
 from channeld import __version__
 from channeld.config.scalars import is_private
 
-__all__ = ["AnswerRead", "HttpConnection", "NotAnswered", "NotPrivate", "open_connection"]
-
 READ: Final = 64 * 1024
 _GONE: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError)
 

@@ -25,8 +25,6 @@ from channeld.groups import words_of
 from channeld.telemetry import log
 from channeld.timers import Clock
 
-__all__ = ["RemoteKeySet", "keep_fresh"]
-
 REFRESH_INTERVAL: Final = 60.0
 TIME_LIMIT: Final = 5.0
 SIZE_LIMIT: Final = 64 * 1024

@@ -26,8 +26,6 @@ from channeld.server.sockets import bind, is_ours, listen, named, release, retir
 from channeld.server.state import State
 from channeld.telemetry import Sample, bound, log
 
-__all__ = ["Server", "ServerStatistics", "TlsError", "tls_context"]
-
 # What takes no time to drain still has so long to write its last words.
 _LAST_WORDS_S = 0.1
 # Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.

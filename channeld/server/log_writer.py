@@ -14,8 +14,6 @@ from typing import TextIO
 from channeld.telemetry import LineRates, bound_lines, log
 from channeld.telemetry.output import write, writing_to
 
-__all__ = ["MOST_BYTES", "MOST_LINES", "LineWriter", "off_the_loop"]
-
 MOST_LINES = 10_000
 MOST_BYTES = 8 << 20
 # The last lines of a process have this long.

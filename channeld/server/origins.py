@@ -5,16 +5,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-__all__ = [
-    "Network",
-    "OriginCheck",
-    "address_of",
-    "named_origin",
-    "networks",
-    "origin_check",
-    "unmapped",
-]
-
 OriginCheck: TypeAlias = Callable[[str, str, bool], bool]
 """`(origin, host field, secure) -> allowed`."""
 

@@ -19,8 +19,6 @@ from channeld.telemetry.tracing import Span, Tracing
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-__all__ = ["MOST", "SpanExporter", "Spans", "tracing_from"]
-
 MOST: Final = 20_000
 _EVERY_S: Final = 1.0
 _BATCH: Final = 2_000

@@ -23,8 +23,6 @@ from channeld.later import Later
 from channeld.protocol.websocket import encode_text
 from channeld.server.transports.transport import Encode
 
-__all__ = ["TURN_S", "Fanout", "Outbox", "Write", "takes_nothing"]
-
 TURN_S = 0.002
 """Seconds after which a turn reads nothing more, so that costly messages of some hold up the others no longer; and seconds
 for which it then writes."""

@@ -12,8 +12,6 @@ from channeld.plan.plan import ChannelPlan
 from channeld.protocol.frames import Json
 from channeld.server.flow import Flow
 
-__all__ = ["Driver", "Engine", "Owner", "Session", "StreamClient"]
-
 
 class Session(Protocol):
     """The engine's view of one connection. Its calls never overlap: a returned awaitable is awaited before the next."""

@@ -25,8 +25,6 @@ from channeld.server.transports.call import CallAgreement
 from channeld.server.transports.transport import Respond
 from channeld.server.transports.web import EVENT_HEAD, answer
 
-__all__ = ["LONGEST_POLL", "LONGEST_STREAM", "Refused", "Waits", "read"]
-
 LONGEST_POLL: Final = 30.0
 LONGEST_STREAM: Final = 60.0
 MOST_BYTES: Final = 1024 * 1024

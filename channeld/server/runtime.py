@@ -16,8 +16,6 @@ from channeld.server.asyncio_loop import AsyncioLoop
 from channeld.telemetry import log
 from channeld.timers import Timers
 
-__all__ = ["TrioClock", "TrioRuntime", "own_cancellation"]
-
 _TIMERS_A_TURN = 16
 """Of thousands that are due at once, such as the deadlines of handshakes that came together; others are served in between."""
 

@@ -27,19 +27,6 @@ import trio
 from channeld.config.reachable import is_every_interface
 from channeld.server.systemd import InheritedSocket, inherited_sockets
 
-__all__ = [
-    "HANDSHAKE_S",
-    "BindError",
-    "bind",
-    "is_ours",
-    "is_shared",
-    "listen",
-    "named",
-    "release",
-    "retire",
-    "waited_on",
-]
-
 HANDSHAKE_S: Final = 0.25
 """Seconds that a TCP handshake under way is waited for when its listener retires: a long round trip."""
 

@@ -5,8 +5,6 @@ from typing import Protocol
 from channeld.server.flow import Flow
 from channeld.timers import Timer, Timers
 
-__all__ = ["LOOK_S", "STALLED_S", "Stall"]
-
 STALLED_S, LOOK_S = 30.0, 5.0
 """Seconds without progress after which a peer is too slow, and seconds between two looks at it."""
 

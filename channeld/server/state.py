@@ -15,8 +15,6 @@
 
 import enum
 
-__all__ = ["State"]
-
 
 class State(enum.Enum):
     """Where a connection is in its life."""

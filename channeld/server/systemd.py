@@ -12,15 +12,6 @@ from collections.abc import Callable, Mapping, MutableMapping
 
 import trio
 
-__all__ = [
-    "InheritedSocket",
-    "inherited_sockets",
-    "keep_watchdog",
-    "notify",
-    "reloading",
-    "watchdog_interval",
-]
-
 _FIRST = 3
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 

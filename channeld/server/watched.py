@@ -11,8 +11,6 @@ from channeld.server.state import State
 from channeld.server.transports.transport import Transport
 from channeld.timers import Timer
 
-__all__ = ["WatchedOutbox"]
-
 
 class WatchedOutbox(Outbox):
     """An outbox whose peer has to show that it is there. `connection.py` makes a connection of it.

@@ -34,8 +34,6 @@ from channeld.server.sockets import BindError, bind, listen, named
 from channeld.server.systemd import keep_watchdog, notify, reloading, watchdog_interval
 from channeld.telemetry import log, toggle_debug
 
-__all__ = ["Supervisor", "WorkerChannel", "WorkerSpec", "WorkersFailed", "reserve"]
-
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 MOST_FAILURES = 5
 # Who lived this long did not fail because of how it was started.

@@ -48,8 +48,6 @@ from channeld.groups import first
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
-__all__ = ["RedisBroker"]
-
 T = TypeVar("T")
 
 # How long a topic's top outlives its frames, so that a client at the top recovers.

@@ -22,8 +22,6 @@ from coredis.exceptions import NoScriptError, RedisError
 from channeld.broker.redis.queue import Argument, Reply
 from channeld.groups import first
 
-__all__ = ["Connection", "Lost", "NoLongerPrimary", "RedisWire", "SlotMoving", "Turn", "connect"]
-
 READ = 64 * 1024
 
 Then: TypeAlias = Callable[[Reply], object]

@@ -14,8 +14,6 @@ import attrs
 from channeld.broker.redis.queue import Argument
 from channeld.broker.redis.scripts import SCRIPTS
 
-__all__ = ["PLAIN", "Dialect", "of_cluster"]
-
 
 def _digests(dialect: "Dialect") -> dict[str, bytes]:
     return {

@@ -15,8 +15,6 @@ from coredis.pool import ConnectionPool
 
 from channeld.broker.redis.encoding import Names, slot_of
 
-__all__ = ["Ask", "Finder", "NotFound", "Target", "read_url"]
-
 # Sends one command over a connection of its own: (where, credentials of the Sentinels or not, the words) -> the reply.
 Ask: TypeAlias = Callable[[Location, bool, tuple[bytes, ...]], Awaitable[Any]]
 Finder: TypeAlias = Callable[[Ask], Awaitable[Location]]

@@ -20,8 +20,6 @@ import trio
 from channeld.broker.broker import BrokerFailed, Started
 from channeld.telemetry import log
 
-__all__ = ["EmbeddedValkey", "ValkeyFailed"]
-
 PATIENCE = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # A sockaddr_un holds 108 bytes, on some systems 104.

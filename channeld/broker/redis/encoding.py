@@ -16,19 +16,6 @@ import orjson
 
 from channeld.broker.broker import HistoryEntry, Position, Publication, Topic
 
-__all__ = [
-    "SLOTS",
-    "STAMP",
-    "Epochs",
-    "Names",
-    "NumberedChange",
-    "place",
-    "slot_of",
-    "topic_key",
-    "unpack",
-    "unpack_change",
-]
-
 Event: TypeAlias = Literal["join", "leave", "update", "count"]
 
 # History entries begin with the milliseconds at which they were kept, as decimal digits.

@@ -25,8 +25,6 @@ from channeld.broker.redis.queue import Argument, Reply, Script
 from channeld.broker.redis.session import Session
 from channeld.protocol.frames import encode
 
-__all__ = ["LEASE", "RENEWAL", "Entries", "Leases", "read_last", "read_version"]
-
 LEASE = 10.0
 RENEWAL = 3.0
 # Renewals without a break before a node may undo another.

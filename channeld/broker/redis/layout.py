@@ -19,8 +19,6 @@ import attrs
 from channeld.broker.redis.encoding import SLOTS, slot_of
 from channeld.config.scalars import server_of
 
-__all__ = ["ALONE", "Layout", "Shard", "Spread", "of_cluster", "of_servers"]
-
 _LETTERS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 64) - 1
 

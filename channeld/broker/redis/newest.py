@@ -8,8 +8,6 @@ and of a key (when either has expired as a whole, nobody has seen it go). What w
 raise the floor. What knows of all this is made in `keyed()`, so that a plain history does not pay for it.
 """
 
-__all__ = ["CLEAR", "CONFLATE", "DROP", "GATE", "MIXED", "PLACE", "TAKE_ALONG"]
-
 DROP = """
 local NOBODY = string.rep('-', 40)
 

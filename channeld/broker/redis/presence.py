@@ -9,8 +9,6 @@ count apart, and unpublished. `n` holds what one node's lease has entered, `leas
 
 from channeld.broker.redis.newest import DROP, GATE, TAKE_ALONG
 
-__all__ = ["NOW", "PRESENCE"]
-
 NOW = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

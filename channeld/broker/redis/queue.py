@@ -14,8 +14,6 @@ from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
 from channeld.telemetry import log
 
-__all__ = ["Answer", "Argument", "Command", "Outgoing", "Publish", "Reply", "Script", "commands"]
-
 T = TypeVar("T")
 Argument: TypeAlias = str | bytes | int | float
 # What RESP3 brings: bytes, integers and lists of them.

@@ -17,8 +17,6 @@ Times are the server's. The scripts name keys that they derive, so all keys of a
 from channeld.broker.redis.newest import CLEAR, CONFLATE, MIXED, PLACE
 from channeld.broker.redis.presence import NOW, PRESENCE
 
-__all__ = ["SCRIPTS"]
-
 _HISTORY = (
     NOW
     + "local left = math.huge  -- bytes of frames that the reply has room for\n"

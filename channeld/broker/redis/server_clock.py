@@ -4,8 +4,6 @@ A question takes time to arrive, so what the server said is later than when it w
 nearest. Clocks drift, so it may grow by 50 parts in a million; a server whose clock was set is believed at once.
 """
 
-__all__ = ["ServerClock"]
-
 DRIFT = 5e-5
 STEP = 1.0
 

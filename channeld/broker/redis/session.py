@@ -32,8 +32,6 @@ from channeld.broker.redis.queue import Argument, Command, Reply, Script
 from channeld.broker.redis.subscriptions import Inbox
 from channeld.groups import first
 
-__all__ = ["Dialler", "Session"]
-
 TIMEOUT = 3.0
 _SUBSCRIBE_AT_ONCE = 500
 _AGAIN = 0.05

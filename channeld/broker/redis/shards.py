@@ -49,8 +49,6 @@ from channeld.broker.redis.encoding import topic_key
 from channeld.broker.redis.layout import Layout, Shard, Spread
 from channeld.telemetry import Sample, log
 
-__all__ = ["ShardedBroker"]
-
 T = TypeVar("T")
 Info: TypeAlias = Mapping[str, Any]
 

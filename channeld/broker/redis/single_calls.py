@@ -13,8 +13,6 @@ from channeld.broker.once import MOST_KEYS, Once
 from channeld.broker.redis.encoding import Names, topic_key
 from channeld.broker.redis.queue import Answer, Reply, Script
 
-__all__ = ["SingleCalls"]
-
 MOST_DEBTS: Final = 100
 
 

@@ -2,8 +2,6 @@
 
 import attrs
 
-__all__ = ["RedisStatistics"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class RedisStatistics:

@@ -26,8 +26,6 @@ from channeld.broker.redis.encoding import Epochs, Names, NumberedChange, unpack
 from channeld.broker.redis.queue import Answer, Argument, Reply
 from channeld.broker.redis.roster import Roster
 
-__all__ = ["Inbox", "Subscription"]
-
 # Rooms keep frames, and nodes what is to be done by those that were cut off; the others need no look at a history.
 _WITH_HISTORY = frozenset({"room", "node"})
 

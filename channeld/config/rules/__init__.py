@@ -25,8 +25,6 @@ from channeld.config.rules import (
 from channeld.config.rules.evidence import Findings
 from channeld.config.source import Sources
 
-__all__ = ["RULES", "check"]
-
 RuleFunction: TypeAlias = Callable[[Config, Sources], Findings]
 
 RULES: Final[Mapping[str, RuleFunction]] = {

@@ -29,22 +29,6 @@ from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 
-__all__ = [
-    "address_twice",
-    "api_key_weak",
-    "api_public",
-    "claims_shown_to_anonymous",
-    "cookie_any_origin",
-    "origin_never_matches",
-    "origin_wildcard",
-    "plaintext_public",
-    "presence_of_nobody",
-    "require_of_nobody",
-    "revocations_forgotten",
-    "route_to_nobody",
-]
-
-
 _LEAST_KEY = 32
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)?", re.DOTALL)
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}

@@ -27,29 +27,6 @@ from channeld.diagnostics.diagnostic import Related, Severity
 from channeld.pointer import at
 from channeld.suggest import closest, did_you_mean
 
-__all__ = [
-    "ALGORITHMS",
-    "algorithm_none",
-    "algorithm_unknown",
-    "algorithms_mixed",
-    "authenticator_undefined",
-    "authenticator_unused",
-    "expiry_optional",
-    "jwks_is_discovery",
-    "jwks_not_https",
-    "key_missing",
-    "key_of_other_family",
-    "message_never_awaited",
-    "never_asked",
-    "no_audience",
-    "secret_inline",
-    "token_in_query",
-    "token_twice",
-    "token_weak",
-    "weak_secret",
-]
-
-
 HMAC: Final = ("HS256", "HS384", "HS512")
 PUBLIC: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),

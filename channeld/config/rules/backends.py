@@ -13,16 +13,6 @@ from channeld.pointer import at
 from channeld.protocol.standard_webhooks import signing_key
 from channeld.suggest import did_you_mean
 
-__all__ = [
-    "backend_secret_weak",
-    "backend_undefined",
-    "backend_unused",
-    "backend_url",
-    "remote_hooks",
-    "weakness",
-]
-
-
 _LEAST_SECRET: Final = 32
 _LEAST_KEY: Final = 24
 

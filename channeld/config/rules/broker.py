@@ -5,8 +5,6 @@ from channeld.config.rules.evidence import Findings, finding, is_written, texts
 from channeld.config.scalars import server_of
 from channeld.config.source import Sources
 
-__all__ = ["server_twice", "shards_without_cluster"]
-
 
 def server_twice(config: Config, sources: Sources) -> Findings:
     """CH707: two of `urls` lead to one server."""

@@ -11,23 +11,6 @@ from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at, tokens, value_at
 from channeld.protocol.frames import Json
 
-__all__ = [
-    "Findings",
-    "authenticators",
-    "channel_names",
-    "entries",
-    "finding",
-    "host_of",
-    "is_doubtful",
-    "is_written",
-    "messages",
-    "secrets",
-    "texts",
-    "with_tokens",
-    "written",
-]
-
-
 Findings: TypeAlias = Iterator[Diagnostic]
 """What a rule gives."""
 

@@ -11,8 +11,6 @@ from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Severity
 from channeld.pointer import at
 
-__all__ = ["key_unusable"]
-
 # RFC 7518 section 3.4 and RFC 8812 section 3.2.
 _CURVES: Final = {
     "ES256": "secp256r1",

@@ -18,21 +18,6 @@ from channeld.config.source import Sources
 from channeld.diagnostics.diagnostic import Diagnostic
 from channeld.pointer import at
 
-__all__ = [
-    "auth_timeout_short",
-    "batch_without_events",
-    "burst_below_rate",
-    "health_hidden",
-    "history_memory",
-    "history_of_any_room",
-    "history_without_rooms",
-    "outbox_small",
-    "ping_timeout_long",
-    "rate_never_reached",
-    "subscriptions_over_limit",
-]
-
-
 _GIB = 1024**3
 _PARAM = re.compile(r"\{params\.([^}?]+)\??\}")
 

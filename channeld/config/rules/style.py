@@ -9,17 +9,6 @@ from channeld.diagnostics.diagnostic import Related
 from channeld.pointer import at
 from channeld.protocol.reserved import RESERVED
 
-__all__ = [
-    "channel_silent",
-    "emit_and_stamp",
-    "names_alike",
-    "no_description",
-    "reserved_type",
-    "stamp_reserved",
-    "workers_on_a_unix_socket",
-    "workers_without_broker",
-]
-
 
 def emit_and_stamp(config: Config, sources: Sources) -> Findings:
     """CH122: a message with both."""

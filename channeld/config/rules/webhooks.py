@@ -10,8 +10,6 @@ from channeld.config.source import Sources
 from channeld.pointer import at
 from channeld.suggest import did_you_mean
 
-__all__ = ["webhook_not_https", "webhook_of_no_channel", "webhook_secret_weak"]
-
 
 def _webhooks(config: Config, sources: Sources, key: str) -> Iterator[tuple[Webhook, str]]:
     """Each webhook that was understood, with the pointer of one of its keys; of the whole list where it is unclear which."""

@@ -10,8 +10,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import did_you_mean
 
-__all__ = ["DeprecatedOption", "deprecation_note", "is_past"]
-
 
 def is_past(deprecation: Deprecation | None, today: dt.date) -> bool:
     """Whether the day of its sunset is over."""

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from channeld.config.model import Message
 from channeld.plan.options.option import Difference, MessageOption, MessageOutcome
 
-__all__ = ["HookOption"]
-
 
 class HookOption(MessageOption):
     """Who is asked first. Clients are not told, so exports say nothing of it; it is checked as it is loaded."""

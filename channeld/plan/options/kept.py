@@ -12,16 +12,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Json
 from channeld.suggest import did_you_mean
 
-__all__ = [
-    "ClearsOption",
-    "ConflateOption",
-    "HistoryOption",
-    "KeyOption",
-    "check_agreement",
-    "compile_newest",
-    "delivered_type",
-]
-
 
 def delivered_type(type: str, message: Message) -> str:
     """The type of the frames that a message delivers."""

@@ -8,8 +8,6 @@ from channeld.plan.options.option import Difference, MessageOption
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["FIELD", "OnceOption"]
-
 FIELD = "once"
 """The field of a frame that brings the key."""
 

@@ -10,8 +10,6 @@ from channeld.config.model import Message
 from channeld.plan.context import MessageContext
 from channeld.protocol.frames import Json
 
-__all__ = ["Difference", "MessageOption", "MessageOutcome"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class Difference:

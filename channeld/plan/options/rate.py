@@ -11,8 +11,6 @@ from channeld.plan.targets.kinds import kind_of
 from channeld.pointer import at
 from channeld.protocol.frames import Json
 
-__all__ = ["RateOption", "is_rate_asked"]
-
 _PER: Final[Mapping[str | None, str]] = {
     None: "from one user, or one anonymous connection",
     "user": "from one user",

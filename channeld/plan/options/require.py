@@ -12,8 +12,6 @@ from channeld.schema.cases import identity
 from channeld.schema.compare.inclusion import inclusion
 from channeld.schema.compare.words import choices
 
-__all__ = ["RequireOption", "require_differences", "require_words", "shown_require"]
-
 Alternatives = Sequence[Mapping[str, Json]]
 
 

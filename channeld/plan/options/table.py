@@ -15,8 +15,6 @@ from channeld.plan.options.option import MessageOption
 from channeld.plan.options.rate import RateOption
 from channeld.plan.options.require import RequireOption
 
-__all__ = ["OPTIONS"]
-
 OPTIONS: Final[tuple[MessageOption, ...]] = (
     RequireOption(),
     DeprecatedOption(),

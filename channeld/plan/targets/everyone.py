@@ -12,8 +12,6 @@ from channeld.plan.targets.target import Target, TargetKind, of_channel
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import EVERYONE, Topic
 
-__all__ = ["EveryonePlan", "ToEveryone"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class EveryonePlan(TargetPlan):

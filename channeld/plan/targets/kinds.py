@@ -11,8 +11,6 @@ from channeld.plan.targets.sender import ToSender
 from channeld.plan.targets.target import TargetKind
 from channeld.plan.targets.user import ToUser
 
-__all__ = ["KINDS", "kind_of"]
-
 KINDS: Final[Mapping[str, TargetKind]] = {
     kind.name: kind for kind in (ToRoom(), ToUser(), ToEveryone(), ToSender(), ToNobody())
 }

@@ -4,8 +4,6 @@ from channeld.config.model import Channel, Message, Route
 from channeld.plan.context import MessageContext
 from channeld.plan.targets.target import Target, TargetKind
 
-__all__ = ["ToNobody"]
-
 
 class ToNobody(TargetKind):
     """Nobody."""

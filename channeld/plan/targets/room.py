@@ -16,8 +16,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic, is_room_name, room_name
 
-__all__ = ["RoomPlan", "ToRoom"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class RoomPlan(TargetPlan):

@@ -11,8 +11,6 @@ from channeld.plan.targets.target import Target, TargetKind
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
 
-__all__ = ["SenderPlan", "ToSender"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class SenderPlan(TargetPlan):

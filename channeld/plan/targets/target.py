@@ -11,8 +11,6 @@ from channeld.plan.context import MessageContext
 from channeld.plan.plan import TargetPlan
 from channeld.plan.templates import CheckedTemplate
 
-__all__ = ["Target", "TargetKind", "of_channel"]
-
 NO_OTHERS: Mapping[str, str] = {}
 
 

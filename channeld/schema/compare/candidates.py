@@ -16,8 +16,6 @@ from channeld.schema.compare.subschemas import number
 from channeld.schema.sample import numbers, texts
 from channeld.schema.vocabulary import as_number
 
-__all__ = ["Prober"]
-
 MANY: Final = 200
 DEEPEST: Final = 6
 MOST: Final = 160

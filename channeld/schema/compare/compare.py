@@ -20,8 +20,6 @@ from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.compare.words import subject, types_in_words
 
-__all__ = ["compare"]
-
 MAX_COMPARISONS: Final = 5_000
 MAX_DEPTH: Final = 50
 Branches = tuple[Constraint, list[Node]]

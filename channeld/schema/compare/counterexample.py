@@ -10,8 +10,6 @@ from channeld.schema.compare.candidates import Prober
 from channeld.schema.compare.difference import Fact, SchemaPosition
 from channeld.schema.sensitive import marks_of
 
-__all__ = ["Shown", "find"]
-
 _ENOUGH: Final = 24
 _TAKEN_OFF: Final = ("type", "id")
 

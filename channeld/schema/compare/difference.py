@@ -11,8 +11,6 @@ from channeld.schema.compare.normal_form import Constraint, Edge, Form
 from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import IMPLIED, Node, Part
 
-__all__ = ["ITEM", "OTHER", "Effect", "Fact", "SchemaPosition", "Spot", "Step"]
-
 
 class Effect(enum.Enum):
     """What a difference does to the set of values that are accepted. The last four can't be told for sure."""

@@ -7,8 +7,6 @@ from channeld.schema.compare.normalize import form_of
 from channeld.schema.compare.schema_ref import Node
 from channeld.schema.compare.subschemas import number
 
-__all__ = ["leaves_nothing"]
-
 MAX_DEPTH: Final = 8
 _COUNTED: Final = {"string": "Length", "array": "Items", "object": "Properties"}
 

@@ -17,8 +17,6 @@ from channeld.schema.compare.schema_ref import Book, Node
 from channeld.schema.compare.words import subject
 from channeld.schema.schemas import Schemas
 
-__all__ = ["Inclusion", "inclusion"]
-
 MAX_SEARCHES: Final = 8
 
 

@@ -12,8 +12,6 @@ from channeld.schema.compare.normal_form import COUNTS, Constraint, Edge, Form
 from channeld.schema.compare.subschemas import number
 from channeld.schema.compare.words import choices, shown, subject, types_in_words, unit
 
-__all__ = ["defaults", "facets", "values"]
-
 
 def values(here: SchemaPosition, old: Form, new: Form) -> Iterator[Fact]:
     """What is lost and gained where a schema lists its values: the other schema is asked about each."""

@@ -11,8 +11,6 @@ from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, item_part, property_parts
 from channeld.schema.vocabulary import listed, mapping
 
-__all__ = ["COUNTS", "NUMBERS", "Constraint", "Edge", "Form"]
-
 NUMBERS: Final = frozenset({"integer", "number"})
 COUNTS: Final[Mapping[str, tuple[str, bool]]] = {
     "maxLength": ("string", True),

@@ -19,8 +19,6 @@ from channeld.schema.compare.schema_ref import Node, Part
 from channeld.schema.compare.subschemas import below, number
 from channeld.schema.vocabulary import FORMATS, as_number, listed
 
-__all__ = ["form_of"]
-
 _OPAQUE: Final[Mapping[str, str]] = {
     "not": "not",
     **dict.fromkeys(("if", "then", "else"), "if"),

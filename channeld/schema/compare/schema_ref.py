@@ -14,8 +14,6 @@ from channeld.schema.schemas import Schemas, Surveyed
 from channeld.schema.violations import Validator, Violation
 from channeld.schema.vocabulary import FORMATS, KEYWORDS, rebuilt, subschemas
 
-__all__ = ["IMPLIED", "Book", "Node", "Part", "canonical", "implied"]
-
 _WORDS_ONLY: Final = frozenset(
     {"title", "description", "examples", "$comment", "deprecated", "readOnly", "writeOnly"}
     | {"contentEncoding", "contentMediaType", "contentSchema", "$schema", "$id", "$anchor"}

@@ -8,8 +8,6 @@ from channeld.schema.cases import speaking_of
 from channeld.schema.compare.schema_ref import Part
 from channeld.schema.vocabulary import listed
 
-__all__ = ["below", "item_part", "number", "property_parts"]
-
 
 def property_parts(part: Part, name: str) -> Iterator[Part]:
     """The schemas inside this one that a property must satisfy."""

@@ -6,8 +6,6 @@ from typing import Final
 from channeld.protocol.frames import Json
 from channeld.schema.compare.difference import SchemaPosition
 
-__all__ = ["choices", "shown", "subject", "types_in_words", "unit"]
-
 _LONGEST: Final = 60
 _NAMES: Final = {
     "null": "null",

@@ -38,16 +38,6 @@ from channeld.server.flow import Flow, flow_of
 from channeld.server.state import State
 from channeld.telemetry import log
 
-__all__ = [
-    "ACCEPTS_A_TURN",
-    "NO_DESCRIPTORS",
-    "RETRY_S",
-    "SHARE_S",
-    "SOCKETS_A_TURN",
-    "Lane",
-    "is_supported",
-]
-
 SOCKETS_A_TURN = 128
 ACCEPTS_A_TURN = 16
 SHARE_S = 0.001

@@ -17,8 +17,6 @@ from channeld.server.flow import UNKNOWN, Flow, flow_of
 from channeld.server.state import State
 from channeld.telemetry import log
 
-__all__ = ["StreamDriver"]
-
 _READ = _PIECE = 65536
 
 

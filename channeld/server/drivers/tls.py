@@ -10,8 +10,6 @@ import socket
 import ssl
 from collections.abc import Callable
 
-__all__ = ["TlsSocket"]
-
 _RECORD = 16384
 # Plaintext that is encrypted before the kernel is asked whether it takes more.
 _PIECE = 65536

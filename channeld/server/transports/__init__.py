@@ -10,8 +10,6 @@ from channeld.server.transports.sse import ServerSentEvents
 from channeld.server.transports.transport import Transport
 from channeld.server.transports.websocket import WebSocket
 
-__all__ = ["CALLS", "TRANSPORTS"]
-
 # A request that asks for none of them is judged by the first, whose refusal says how to ask.
 TRANSPORTS: tuple[Transport, ...] = (WebSocket(), ServerSentEvents())
 # Requests that are answered as a whole, where somebody answers them.

@@ -15,20 +15,6 @@ from channeld.server.exchange import Refuse, RequestHead, refuse, tokens
 from channeld.server.transports.transport import Respond, Terms, Wire
 from channeld.server.transports.web import KEEP_ALIVE, judge_page, query_names, query_of, web_fields
 
-__all__ = [
-    "KEPT_S",
-    "LARGEST_BODY",
-    "LONGEST_CALL",
-    "MOST_CALLS",
-    "BodyReader",
-    "CallAgreement",
-    "Ending",
-    "Kept",
-    "Post",
-    "Preflight",
-    "Read",
-]
-
 LARGEST_BODY: Final = 1024 * 1024
 MOST_AHEAD: Final = 16 * 1024
 """Bytes that may be sent ahead of an answer that waits: a request head."""

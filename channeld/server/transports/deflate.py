@@ -10,8 +10,6 @@ from channeld.protocol.websocket import TEXT, encode_text
 from channeld.server.transports.extensions import Deflate
 from channeld.server.transports.transport import Encode
 
-__all__ = ["PerMessageDeflate"]
-
 _TAIL = b"\x00\x00\xff\xff"
 _COMPRESSED = TEXT | 0x40  # RSV1
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.

@@ -4,8 +4,6 @@ import re
 
 import attrs
 
-__all__ = ["Deflate", "negotiate"]
-
 # A window of 4 KiB costs a fraction of the default's memory and, for short JSON, hardly any compression.
 WINDOW_BITS = 12
 

@@ -17,8 +17,6 @@ from channeld.protocol.reader import Closing, Receive, Stop
 from channeld.protocol.websocket import PONG, Scanner, encode_text, read_close
 from channeld.server.transports.deflate import PerMessageDeflate
 
-__all__ = ["MOST_FRAGMENTS", "FallbackReader"]
-
 # Pieces that a message may come in, and where messages may be large: a piece for that many bytes.
 MOST_FRAGMENTS = 1024
 _BYTES_A_FRAGMENT = 64

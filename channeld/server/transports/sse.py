@@ -31,8 +31,6 @@ from channeld.server.transports.web import (
     web_fields,
 )
 
-__all__ = ["ENDED", "EventReader", "EventStream", "ServerSentEvents"]
-
 ENDED: Final = "~ended"
 """The `id` of a stream's last event, where it is not to come back."""
 

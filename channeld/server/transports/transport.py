@@ -8,8 +8,6 @@ import attrs
 from channeld.protocol.reader import FrameReader, Receive
 from channeld.server.exchange import Refuse, RequestHead
 
-__all__ = ["Agreement", "Encode", "Respond", "Stream", "Terms", "Transport", "Wire"]
-
 Encode: TypeAlias = Callable[[bytes], bytes]
 """Frames one JSON object for the wire."""
 

@@ -13,18 +13,6 @@ from urllib.parse import unquote
 from channeld.protocol.codes import CloseCode, ErrorCode
 from channeld.server.exchange import ALWAYS, Refuse, RequestHead, refuse
 
-__all__ = [
-    "EVENT_HEAD",
-    "KEEP_ALIVE",
-    "answer",
-    "cors_fields",
-    "judge_page",
-    "problem_of",
-    "query_names",
-    "query_of",
-    "web_fields",
-]
-
 EVENT_HEAD: Final = (
     "HTTP/1.1 200 OK",
     "Content-Type: text/event-stream",

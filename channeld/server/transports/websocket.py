@@ -17,8 +17,6 @@ from channeld.server.transports.extensions import Deflate, negotiate
 from channeld.server.transports.fallback import FallbackReader
 from channeld.server.transports.transport import Respond, Terms, Wire
 
-__all__ = ["WebSocket", "WebSocketAgreement"]
-
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SUBPROTOCOL = "channeld"
 _SWITCHING = (
