@@ -15,8 +15,6 @@ from channeld.pointer import at
 from channeld.protocol.frames import Frame
 from channeld.protocol.names import Topic
 
-__all__ = ["ToUser", "UserPlan"]
-
 
 @attrs.frozen(slots=True, kw_only=True)
 class UserPlan(TargetPlan):
@@ -50,7 +48,9 @@ class ToUser(TargetKind):
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
         """Names the user; warns where the receiver can't tell who sent it."""
         context = message.context
-        if not context.channel.auth.names and route.channel in (None, context.channel.name):
+        names_no_client = route.user is None or "{user." in route.user
+        is_anonymous = not context.channel.auth.names
+        if names_no_client and is_anonymous and route.channel in (None, context.channel.name):
             return None  # CH403 says so.
         if route.user is None:
             help = 'name one: `{to: user, user: "{message.to}"}`'
