@@ -25,8 +25,6 @@ from channeld.broker.broker import (
 from channeld.broker.redis.encoding import NumberedChange, topic_key
 from channeld.broker.redis.queue import Argument, Reply, Script
 
-__all__ = ["PAGE", "Listing", "Roster", "RosterReading", "present_page", "read_page"]
-
 PAGE = 500
 # More than these while a roster is being read, and it is read again.
 MOST_HELD = 10_000
@@ -74,7 +72,8 @@ class Roster:
         version, floor = self.version, self._floor
         if self._is_torn or version is None:
             return False
-        return floor is None or (version.epoch == floor.epoch and version.offset >= floor.offset)
+        # Epochs have names that grow with time, and one that is later has all of an earlier one behind it.
+        return floor is None or (version.epoch, version.offset) >= (floor.epoch, floor.offset)
 
     def entries(self) -> list[PresenceEntry]:
         """Who is there, in the order they came."""

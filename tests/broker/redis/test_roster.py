@@ -197,6 +197,15 @@ def test_what_was_done_in_an_epoch_that_is_over_is_not_waited_for() -> None:
     assert (here(roster), roster.is_current) == (["bob"], True)
 
 
+def test_what_was_done_while_it_is_read_is_in_a_page_of_a_later_epoch() -> None:
+    roster = read("ann")
+    roster.begin()
+    roster.require(b"e", 9)
+    assert not roster.is_current
+    roster.answer(page(1, "bob", epoch="f"))
+    assert (here(roster), roster.is_current) == (["bob"], True)
+
+
 def test_too_much_while_it_is_read_and_it_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roster_module, "MOST_HELD", 3)
     roster = Roster(ROOM)
