@@ -16,7 +16,7 @@ from pathlib import Path
 
 from catalogue import ROOT
 from newest import cpu, join, serving
-from pages import write_into
+from page_marks import write_into
 from report import commit, machine
 
 PAGE = ROOT / "docs" / "guides" / "backends.md"

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from catalogue import ROOT, channeld_python
-from pages import write_into
+from page_marks import write_into
 from report import commit, machine
 
 PAGE = ROOT / "docs" / "topics" / "message-options.md"

@@ -6,7 +6,7 @@ from statistics import median
 
 from capacity import sums
 from catalogue import ROOT
-from pages import write_into
+from page_marks import write_into
 from report import (
     QUIET,
     Record,

@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 from catalogue import ROOT, SECRET
-from pages import write_into
+from page_marks import write_into
 from report import commit, machine, number, table
 from works import message_file
 

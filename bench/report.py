@@ -13,7 +13,7 @@ from typing import Any
 
 from catalogue import CATALOGUE, ROOT, Peer
 from chart import Series, line_chart
-from pages import write_into
+from page_marks import write_into
 from targets import Figures, targets
 from works import PARTS, Column, Part
 

@@ -411,7 +411,8 @@ FRAMES: Final[tuple[ReservedFrame, ...]] = (
                 (
                     "after `subscribe`; on connecting, for each `rooms.join` room of a channel with history; when a hook or "
                     "the API adds the client to a room. `recovered` answers `since`: `true` means that every missed frame "
-                    "follows in order, `false` that the client has to fetch its state again"
+                    "follows in order, `false` that the client has to fetch its state again; it comes unasked with `false` when frames were missed "
+                    "that the history no longer has"
                 ),
             ),
         ),

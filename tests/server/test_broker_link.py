@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from channeld.broker.broker import Position, Topic
+from channeld.broker.broker import History, Position, Topic
 from channeld.broker.memory import MemoryBroker
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.embedded import EmbeddedValkey, ValkeyFailed
@@ -72,8 +72,9 @@ async def test_epochs_grow_with_each_start(write: Write) -> None:
     epochs = []
     for _ in range(2):
         broker = made(plan)[1].hub.broker
-        assert isinstance(broker, MemoryBroker)
-        epochs.append(broker._histories._epoch)
+        position = broker.publish(Topic("room", "chat", "a"), b"{}", History(size=1, ttl=60))
+        assert isinstance(position, Position)
+        epochs.append(position.epoch)
     assert epochs[0][:11] <= epochs[1][:11]
     assert epochs[0] != epochs[1]
 

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 import capacity  # type: ignore[import-not-found]
 import hook_cost  # type: ignore[import-not-found]
 import newest  # type: ignore[import-not-found]
-import pages  # type: ignore[import-not-found]
+import page_marks  # type: ignore[import-not-found]
 import pieces  # type: ignore[import-not-found]
 
 PAGES = [
@@ -28,15 +28,15 @@ PAGES = [
 def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- x: begin -->\nold\n<!-- x: end -->\nz\n")
-    pages.write_into(page, "x", "new\n")
+    page_marks.write_into(page, "x", "new\n")
     assert page.read_text() == "a\n<!-- x: begin -->\n\nnew\n\n<!-- x: end -->\nz\n"
     with pytest.raises(ValueError, match=r"page\.md has no <!-- y: begin --> … <!-- y: end -->"):
-        pages.write_into(page, "y", "new")
+        page_marks.write_into(page, "y", "new")
 
 
 @pytest.mark.parametrize(("page", "name"), PAGES, ids=[name for _, name in PAGES])
 def test_the_page_has_its_marks(page: Path, name: str, tmp_path: Path) -> None:
     copy = tmp_path / page.name
     copy.write_text(page.read_text())
-    pages.write_into(copy, name, "new")
+    page_marks.write_into(copy, name, "new")
     assert "\n\nnew\n\n" in copy.read_text()
