@@ -628,9 +628,13 @@ def mapping(rule: Rule) -> st.SearchStrategy[Any]:
         drawn = st.fixed_dictionaries(fixed, optional=optional)
         least = rule.get("minProperties", 0)
         choice = [one["required"][0] for one in rule.get("oneOf", ())]
+        # What editors are not told, since the schema language of the table has no words for it.
+        asked = {"allow", "hook"} if rule.get("x-kind") == "subscribe" else set[str]()
         return drawn.filter(
             lambda value: (
-                len(value) >= least and (not choice or sum(key in value for key in choice) == 1)
+                len(value) >= least
+                and (not choice or sum(key in value for key in choice) == 1)
+                and (not asked or bool(value.keys() & asked))
             )
         )
     more = rule.get("additionalProperties")
