@@ -231,7 +231,7 @@ def archives(ground: Ground, count: int) -> Answers:
         writer.read_until("say", count=100)
     with ground.raw(buffer=4096).open(room) as reader:
         reader.pour(packed(say("history", limit=100), count), reads=False)
-        reader.read_until("history", count=count)
+        reader.read_until("history", "RATE_LIMITED", count=count)
         reader.pour([GOODBYE])
         return reader.read_out().answers
 

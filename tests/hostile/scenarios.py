@@ -192,7 +192,7 @@ SCENARIOS = (
         (64, 200),
         twins.histories,
         f"{_LET_IN}, history, close 1000",
-        may="subscribed",
+        may="subscribed, RATE_LIMITED",
     ),
     _row(floods.never_reading, (5, 100), twins.readers, "closed 4508", growth=60.0, lines=350),
     _row(floods.stalled_readers, (20, 300), twins.readers, "closed 4508", growth=60.0, lines=1000),
