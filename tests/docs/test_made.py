@@ -12,7 +12,9 @@ PAGES = {
     "docs/conformance.md": "make conformance",
     "docs/threat-tests.md": "make threats",
     "docs/topics/hostile-clients.md": "make soak",
+    "docs/guides/backends.md": "python bench/hook_cost.py --docs",
     "docs/topics/capacity.md": "python bench/nodes.py --docs",
+    "docs/topics/performance.md": "python bench/pieces.py --docs",
 }
 _COMMIT = re.compile(r"\b\d{4}-\d\d-\d\d,? (?:at )?commit `?[0-9a-f]{7,}(?:-dirty)?\b")
 
