@@ -148,6 +148,27 @@ async def test_a_message_in_its_place_a_reply_and_publications_after_it(
         assert await ann.receive("later") == {"type": "later"}
 
 
+async def test_of_many_publications_others_have_their_turn_in_between(
+    app: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = {"to": "room", "room": "a", "event": {"type": "later"}}
+    async with app() as running_app:
+        with_backend(running_app, say={"publish": [one] * 120})
+        ann = await running_app.connect("/rooms/a")
+        published: list[int] = []
+        count = running_app.engine.hub.statistics
+
+        async def give_way() -> None:
+            published.append(count().publications - before)
+
+        before = count().publications
+        monkeypatch.setattr(running_app.runtime, "give_way", give_way)
+        await ann.send({"type": "say", "text": "hi", "id": 7})
+        assert await ann.receive("ack") == {"type": "ack", "id": 7}
+        await running_app.rest()
+        assert [later - published[0] for later in published] == [0, 50]
+
+
 async def test_a_rejection_is_a_reject(app: Callable[..., Any]) -> None:
     async with app() as running_app:
         with_backend(running_app, say={"reject": {"message": "no", "code": "LOUD", "left": 3}})

@@ -12,7 +12,6 @@ import trio.testing
 
 from channeld.broker.broker import BrokerUnavailable, Bucket, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
-from channeld.broker.redis import broker, session
 from channeld.broker.redis.shards import ShardedBroker
 from tests.broker.conftest import Node, Server, turnout
 
@@ -20,15 +19,6 @@ KEEP = History(size=100, ttl=60.0)
 EVERYBODY = Topic("node", "", "*")
 MakeServer = Callable[[str], Server]
 ROOMS = [Topic("room", "lobby", f"r{number}") for number in range(40)]
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "ECHO", 0.05)
-    monkeypatch.setattr(broker, "SILENCE", 0.4)
-    monkeypatch.setattr(broker, "HOLD", 0.2)
-    monkeypatch.setattr(broker, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(session, "TIMEOUT", 0.4)
 
 
 @pytest.fixture
