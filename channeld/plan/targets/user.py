@@ -48,10 +48,11 @@ class ToUser(TargetKind):
     def compile(self, message: MessageContext, route: Route, pointer: str) -> Target | None:
         """Names the user; warns where the receiver can't tell who sent it."""
         context = message.context
-        names_no_client = route.user is None or "{user." in route.user
+        # CH403 says that nobody is a user here. A template that names something else may be wrong besides.
         is_anonymous = not context.channel.auth.names
-        if names_no_client and is_anonymous and route.channel in (None, context.channel.name):
-            return None  # CH403 says so.
+        has_said_all = route.user is None or "{user." in route.user
+        if is_anonymous and has_said_all and route.channel in (None, context.channel.name):
+            return None
         if route.user is None:
             help = 'name one: `{to: user, user: "{message.to}"}`'
             context.find("CH322", "the route names no user", pointer, help)
