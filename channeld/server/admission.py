@@ -1,6 +1,6 @@
-"""Who may come in: all listeners of a server share one admission, which counts connections and judges handshakes.
+"""Decides who may connect: all listeners of a server share one admission, which counts connections and judges handshakes.
 
-It also is what all connections of a server share: the engine above, the fan-out, the clock, the counters.
+It also holds what all connections of a server share: the engine above, the fan-out, the clock, the counters.
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
@@ -24,19 +24,19 @@ __all__ = ["Admission", "Counters", "Seat"]
 
 
 class Waiting(Protocol):
-    """A connection that has not been accepted yet, or waits for another request."""
+    """A connection that has not been accepted yet or is waiting for another request."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether it was answered, and nothing of another request has come."""
+        """Whether its request was answered and nothing of the next one has arrived."""
 
     def give_way(self) -> None:
-        """End, since another one needs the room."""
+        """Close to make room for another connection."""
 
 
 @attrs.define(slots=True)
 class Counters:
-    """What happened since the server was made. `handshakes` counts answers by HTTP status, 101 for the good ones."""
+    """Totals since the server was created. `handshakes` counts answers by HTTP status (101: accepted)."""
 
     bytes_in: int = 0
     slow_consumers: int = 0
@@ -62,16 +62,16 @@ class Admission:
     """What every connection of a server shares.
 
     Attributes:
-        plan_source: the plan of now; another one after a reload.
+        plan_source: the current plan; a reload replaces it.
         linger: seconds that a connection may take to end, once its Close frame or refusal has been queued.
-        condition: how the server is, for those who ask for its health.
-        waiting: connections that have not been accepted, the oldest first; over the number of sockets that may be open
-            the oldest gives way.
-        transports: what clients may ask for; the first where they ask for none.
-        answerer: answers calls; without one there are none.
+        condition: the server's state, for health checks.
+        waiting: connections that have not been accepted, oldest first; when too many sockets are open, the oldest is
+            closed.
+        transports: what clients may ask for; the first is the default.
+        answerer: answers calls; None: calls are not served.
         sockets: connections that have not ended; `open`: those of them that were accepted; `addresses`: how many of
-            these each address has. `calls` and `callers`: the same of POSTs and preflights, which clients make beside their
-            streams, so that they take no client's place.
+            these each address has. `calls` and `callers`: the same for POSTs and preflights. Clients send these next to
+            their streams, so they are counted apart.
     """
 
     engine: Engine
@@ -97,7 +97,7 @@ class Admission:
         return self.runtime.clock.monotonic()
 
     def arrive(self, connection: Waiting) -> None:
-        """A connection begins; `leave` ends it."""
+        """Register a new connection; `leave` removes it."""
         self.sockets += 1
         self.waiting[connection] = None
 
@@ -124,7 +124,7 @@ class Admission:
         return verdict
 
     def note_slow(self, connection: str, address: str, waiting: int, limit: int) -> None:
-        """A connection is closed since more bytes wait for its peer than may."""
+        """Count a connection that is closed because too many bytes wait for its peer."""
         self.counters.slow_consumers += 1
         told = {"connection": connection, "address": address, "bytes": waiting, "limit": limit}
         log("slow_consumer", **told)
@@ -134,14 +134,14 @@ class Admission:
         self.counters.handshakes[status] = self.counters.handshakes.get(status, 0) + 1
 
     def leave(self, seat: Seat | None) -> None:
-        """A connection has ended; one that was accepted had this seat."""
+        """Remove a connection that has ended, and free its seat if it was accepted."""
         self.sockets -= 1
         if not self.sockets:
             self._empty.set()
         self.settle(seat)
 
     def settle(self, seat: Seat | None) -> None:
-        """What was accepted for this seat is over, whether or not its connection is."""
+        """Free a seat; its connection may still be open."""
         if seat is None:
             return
         addresses = self._count(seat, -1)
@@ -163,11 +163,11 @@ class Admission:
         return self.addresses
 
     def is_draining(self) -> bool:
-        """Whether nothing that has an end is to go on."""
+        """Whether the server is draining."""
         return self.condition().is_draining
 
     def end_idle(self) -> None:
-        """End the connections that only wait for another request."""
+        """Close the connections that are only waiting for another request."""
         for connection in [one for one in self.waiting if one.is_idle]:
             connection.give_way()
 

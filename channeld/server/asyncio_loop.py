@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AsyncioLoop:
-    """One loop and its thread, both started by the first call. Used from trio's thread, but for `trio` and `start_soon`."""
+    """One loop and its thread, both started by the first call. Only `trio` and `start_soon` are for other threads."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -43,7 +43,7 @@ class AsyncioLoop:
         """`await function(*args)` in a task of the loop.
 
         Raises:
-            RuntimeError: the task was cancelled from within, or raised what would have ended the loop.
+            RuntimeError: the task cancelled itself, or raised something that would have ended the loop.
             Exception: what the function raised.
         """
         task = _Task[T](function, args)
@@ -52,7 +52,7 @@ class AsyncioLoop:
         return task.result()
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run `await function(*args)` in a task that ends with the loop. What it raises is logged. From either side."""
+        """Run `await function(*args)` in a task that ends with the loop. Exceptions are logged. From any thread."""
         context = contextvars.copy_context()
         self._started().call_soon_threadsafe(self._begin, function, args, context)
 
@@ -60,7 +60,7 @@ class AsyncioLoop:
     async def context(
         self, make: Callable[..., AbstractAsyncContextManager[T]], *args: object
     ) -> AsyncIterator[T]:
-        """Enter an asyncio context manager on the loop; it is left, in the same task, when this one is."""
+        """Enter an asyncio context manager on the loop, and exit it in the same task when this block ends."""
         token = trio.lowlevel.current_trio_token()
         entered, values, loop = trio.Event(), list[T](), self._started()
         leave = asyncio.Event()
@@ -123,7 +123,7 @@ class AsyncioLoop:
             with scope:
                 try:
                     result = await function(*args)
-                except Exception as error:  # goes to the task that asked
+                except Exception as error:  # delivered to the task that asked
                     raised = error
                 with suppress(RuntimeError):  # the loop is closed: nobody waits
                     loop.call_soon_threadsafe(tell, result, raised)
@@ -145,7 +145,7 @@ class AsyncioLoop:
             self._token = trio.lowlevel.current_trio_token()
             self._loop = asyncio.new_event_loop()
             self._is_over = threading.Event()
-            # A daemon: a hook that blocks it for ever must not hold up the end of the process.
+            # A daemon: a hook that blocks it for ever must not keep the process from exiting.
             self._thread = threading.Thread(
                 target=_run, args=(self._loop, self._is_over), name="channeld-asyncio", daemon=True
             )
@@ -178,7 +178,7 @@ class AsyncioLoop:
 
 
 class _Task(Generic[T]):
-    """One call on its way: begun on the loop's thread, waited for on trio's by `done`."""
+    """One call under way: started on the loop's thread, awaited on trio's through `done`."""
 
     def __init__(self, function: Callable[..., Awaitable[T]], args: tuple[object, ...]) -> None:
         self.name = getattr(function, "__qualname__", type(function).__name__)
@@ -190,11 +190,11 @@ class _Task(Generic[T]):
         self._also: Callable[[], None] | None = None
 
     def when_done(self, call: Callable[[], None]) -> None:
-        """Call this too, on trio's side, before `done` is set; said before it begins."""
+        """Also call this, on trio's side, just before `done` is set. Call before `begin`."""
         self._also = call
 
     def begin(self, tasks: set[asyncio.Task[Any]]) -> None:
-        """On the loop's thread: begin."""
+        """Start the task. Runs on the loop's thread."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._run(), context=self._context)
         tasks.add(self._task)
@@ -202,12 +202,12 @@ class _Task(Generic[T]):
         self._task.add_done_callback(self._finish)
 
     def cancel(self) -> None:
-        """On the loop's thread: cancel it, if it has begun and not ended."""
+        """Cancel the task if it has started and not ended. Runs on the loop's thread."""
         if self._task is not None:
             self._task.cancel()
 
     def result(self) -> T:
-        """On trio's side, when it is done: what it returned, or raises what it raised."""
+        """What it returned, or raises what it raised. Call on trio's side once it is done."""
         task = self._task
         if task is None or task.cancelled():
             raise RuntimeError(f"{self.name} was cancelled")
@@ -219,7 +219,7 @@ class _Task(Generic[T]):
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:
-            # In asyncio some of them end the loop, for everybody; on trio's side all of them would end the server.
+            # Some of these would end the asyncio loop for everybody; on trio's side all of them would end the server.
             raise RuntimeError(f"{self.name} raised {type(error).__name__}") from error
 
     def _finish(self, _task: asyncio.Task[T]) -> None:
@@ -233,7 +233,7 @@ class _Task(Generic[T]):
 
 
 async def _wait_for(task: "_Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
-    """Until it is done; cancelled, it has `GRACE` seconds to end."""
+    """Wait until it is done. When cancelled, give it `GRACE` seconds to end."""
     try:
         await task.done.wait()
     except trio.Cancelled:
@@ -249,7 +249,7 @@ def _run(loop: asyncio.AbstractEventLoop, is_over: threading.Event) -> None:
     asyncio.set_event_loop(loop)
     try:
         while not is_over.is_set():
-            # A task that a hook made may raise what ends a loop, or stop it; the others' hooks go on.
+            # A hook's own task may raise something that ends the loop, or stop it; other hooks must keep running.
             try:
                 loop.run_forever()
             except BaseException as error:

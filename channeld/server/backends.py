@@ -1,11 +1,10 @@
-"""Backends that answer hooks over HTTP: pooled connections, signed requests, and a breaker for those that are away.
+"""Calls backends that answer hooks over HTTP: pooled connections, signed requests, and a circuit breaker.
 
 A call waits for one of the `concurrency` places for at most the backend's `timeout`, and then has as long again for its
 answer; together they take at most the channel's `hook_timeout`. After `FAILURES` calls in a row that got no connection, no
-answer in time, or 502, 503 or 504, the backend counts as away: for a second, doubling to `LONGEST`, every call fails at
-once; then one tries. A call that had less than its time, since it had waited, says nothing of the backend. Requests are
-signed as Standard Webhooks do: the id, the moment and the body, so that the backend knows the sender and can refuse an old
-one.
+answer in time, or 502, 503 or 504, the breaker opens: for a second, doubling up to `LONGEST`, every call fails at once;
+then one call tries. A call that waited and so had less than its full time does not count. Requests are signed as in
+Standard Webhooks (id, timestamp and body), so that the backend can verify the sender and refuse replays.
 """
 
 import ssl
@@ -38,7 +37,7 @@ _UNREACHABLE: Final = (
 
 
 class _Late(Exception):
-    """A call's time was over. `is_sent`: it was asked; `is_whole`: and had as much time as one that didn't wait."""
+    """A call timed out. `is_sent`: the request was sent; `is_whole`: it had its full time."""
 
     def __init__(self, *, is_sent: bool, is_whole: bool) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ class _Late(Exception):
 
 
 class BackendPool:
-    """Keeps `channeld.engine.ports.Backends`.
+    """Implements `channeld.engine.ports.Backends`.
 
     Args:
         clock: both clocks.
@@ -67,12 +66,12 @@ class BackendPool:
         """POST a request, signed, and read the answer within that many seconds, or the backend's `timeout` if that is less.
 
         Raises:
-            BackendUnavailable: it was not asked, or did not answer in time (`is_unknown`).
+            BackendUnavailable: it was not asked, or did not answer in time (`is_unknown`: it may have handled the request).
         """
         key = (remote.name, remote.backend)
         asked = self._known.get(key)
         if asked is None:
-            # After a reload that changed it, the old one is asked no more.
+            # After a reload that changed it, the old one is no longer called.
             outdated = [known for known in self._known if known[0] == remote.name]
             replaced = [self._known.pop(known) for known in outdated]
             asked = self._known[key] = _BackendLink(
@@ -81,7 +80,7 @@ class BackendPool:
             for one in replaced:
                 await one.aclose()
         id, moment = self._random_id(), int(self._clock.wall())
-        # The first secret signs.
+        # The first secret is the one that signs.
         headers = signed_headers(remote.backend.secrets[0].text, id, moment, body)
         if (caller := traceparent()) is not None:
             headers.append(("traceparent", caller))
@@ -89,21 +88,21 @@ class BackendPool:
         return BackendAnswer(answer.status, answer.body, answer.problem)
 
     def note_bad(self, hook: str, reason: str) -> None:
-        """An answer meant nothing: the backend is there all the same, so its health does not change."""
+        """Count an answer that could not be used. The backend did answer, so its health does not change."""
 
     async def aclose(self) -> None:
-        """Close the connections that wait for another request."""
+        """Close the idle connections of all backends."""
         for asked in self._known.values():
             await asked.aclose()
 
     def samples(self) -> Iterator[Sample]:
-        """Metrics of all backends that were asked."""
+        """Metrics of all backends that have been called."""
         for asked in self._known.values():
             yield from asked.samples()
 
 
 class _BackendLink:
-    """One backend while it is asked: its connections, its places and what is known of its health."""
+    """One backend: its connections, its concurrency slots and its health."""
 
     def __init__(
         self, name: str, backend: Backend, clock: Clock, tls: ssl.SSLContext | None
@@ -122,14 +121,14 @@ class _BackendLink:
         self._counts = dict.fromkeys(("ok", "failed", "late", "away"), 0)
 
     def samples(self) -> Iterator[Sample]:
-        """How calls ended, and whether it is away."""
+        """Metrics: how calls ended, and whether the breaker is open."""
         for result, count in self._counts.items():
             yield Sample("channeld_backend_calls_total", count, (self._name, result))
         away = self._clock.monotonic() < self._away_until
         yield Sample("channeld_backend_away", int(away), (self._name,))
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
+        """Close this backend's idle connections."""
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.aclose()
@@ -179,10 +178,10 @@ class _BackendLink:
     async def _in_turn(
         self, path: str, headers: list[tuple[str, str]], body: bytes, seconds: float
     ) -> AnswerRead:
-        """Wait for a place, and ask.
+        """Wait for a slot, then send the request.
 
         Raises:
-            _Late: there was no place, or no answer, in time.
+            _Late: no slot, or no answer, in time.
         """
         most = left = min(seconds, self._backend.timeout)
         try:
@@ -208,7 +207,7 @@ class _BackendLink:
             try:
                 return await self._exchange(connection, path, headers, body)
             except NotAnswered:
-                # Closed by the backend in the moment in which it was taken; the request's id is the same again.
+                # The backend closed it just as it was taken from the pool; the retry has the same request id.
                 pass
         return await self._exchange(
             await open_connection(self._url, self._tls), path, headers, body
@@ -244,7 +243,7 @@ class _BackendLink:
 
     def _note_failure(self, reason: str, *, is_trial: bool) -> None:
         self._failures += 1
-        # Calls that were under way when it was found away say nothing new.
+        # Calls that were under way when the breaker opened do not count.
         if not is_trial and (self._pause or self._failures < FAILURES):
             return
         self._pause = min(LONGEST, self._pause * 2) if self._pause else 1.0

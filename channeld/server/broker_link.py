@@ -1,8 +1,8 @@
-"""This process among others: its broker, whether that answers, and the other nodes.
+"""This process as one node among others: its broker, whether the broker answers, and the other nodes.
 
-With `broker: memory` it is alone, and nothing here runs. With the others `run` keeps the connection (and the private
-server, where the broker has one, unless this is a worker: then its parent has one for all). A broker that is away stops nothing: clients stay and
-are told UNAVAILABLE, and readiness says so.
+With `broker: memory` it is alone, and nothing here runs. With other brokers, `run` maintains the connection, and the
+private server if the broker has one (a worker uses its parent's). When the broker is unreachable, clients stay connected,
+their publishes get UNAVAILABLE, and the server reports that it is not ready.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from channeld.timers import Clock
 
 @attrs.frozen(slots=True, kw_only=True)
 class Place:
-    """Where a process stands among those started with it: its number, their common id, the URL of their common private server."""
+    """A process's position among those started with it: its number, their common id, the URL of their private server."""
 
     number: int | None = None
     group: str = ""
@@ -34,7 +34,7 @@ ALONE = Place()
 
 
 class BrokerLink:
-    """One per `App`: `make_broker` and `join` while it is put together, `run` while it lives."""
+    """One per `App`: `make_broker` and `join` during assembly, `run` while it serves."""
 
     def __init__(self, config: Config, clock: Clock, place: Place = ALONE) -> None:
         """Choose the broker.
@@ -59,7 +59,7 @@ class BrokerLink:
         """The broker that the configuration asks for.
 
         Raises:
-            ValueError: its settings are not valid, such as an address of no known form.
+            ValueError: its settings are not valid, such as an address of unknown form.
         """
         url = self._server.url if self._server is not None else self.place.broker_url
         site = BrokerSite(deliver=deliver, clock=self._clock, node_id=self.id, server=url)
@@ -85,24 +85,24 @@ class BrokerLink:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether what this node publishes reaches the others."""
+        """Whether this node's publications reach the others."""
         return self._networked is None or self._networked.healthy
 
     @property
     def is_outlived(self) -> bool:
-        """Whether another node goes on with the presence of those who were here when this one has ended."""
+        """Whether another node takes over the presence of this node's users when it ends."""
         return self._cluster is not None and self._cluster.is_another_ready
 
     @property
     def shards(self) -> Mapping[str, bool]:
-        """Whether each shard of the broker answers, by name; empty where there is one server."""
+        """Whether each shard of the broker answers, by name; empty if the broker is one server."""
         return {} if self._networked is None else self._networked.states()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the broker; started after the first attempt to reach it, good or not. Needs the runtime's `run`.
+        """Maintain the broker connection; starts after the first attempt, successful or not. Needs the runtime's `run`.
 
         Raises:
-            BrokerFailed: the private server of the broker did not start, or a cluster has other shards.
+            BrokerFailed: the broker's private server did not start, or the other nodes are configured with other shards.
         """
         if self._networked is None or self._cluster is None:
             task_status.started()
@@ -126,7 +126,7 @@ class BrokerLink:
             raise failed
 
     async def leave(self) -> None:
-        """Say goodbye to the other nodes; then `run` may be cancelled. Idempotent."""
+        """Tell the other nodes that this one leaves; afterwards `run` may be cancelled. Idempotent."""
         if self._cluster is not None:
             await self._cluster.close()
         if self._networked is not None:

@@ -59,7 +59,7 @@ class Calls:
     waits: Waits = attrs.field(factory=Waits)
 
     async def answer(self, call: Accept, body: bytes, respond: Respond) -> None:
-        """Answer a call whose body is whole; it never raises for what a client sent."""
+        """Answer a call whose body is complete. Never raises, whatever the client sent."""
         agreement = call.agreement
         fields = agreement.fields if isinstance(agreement, CallAgreement) else ()
         try:
@@ -92,9 +92,9 @@ class Calls:
     async def take(
         self, secret: str, channel: str, user: str | None, texts: list[bytes]
     ) -> list[bytes] | int:
-        """Give a stream of this node what was posted for it; its answers, or an HTTP status.
+        """Hand posted frames to a stream of this node; returns its answers, or an HTTP status.
 
-        A POST to another channel finds no stream: that channel has judged it, with its own tokens and limits.
+        A POST to another channel finds no stream, because it was judged by that channel's tokens and limits.
         """
         stream = self.streams.get(secret)
         owner = None if stream is None else stream.owner
@@ -160,10 +160,10 @@ def _without_body(call: Accept, data: bytes) -> bytes:
 
 
 def _split(body: bytes) -> list[bytes]:
-    """One frame, or the frames of an array, each as the text that it was sent as.
+    """Split a body into frames (one object, or an array of them), each as the text that was sent.
 
     Raises:
-        _Wrong: 400, it is not UTF-8, or not one frame or an array of at most 100.
+        _Wrong: 400: not UTF-8, or neither one frame nor an array of at most 100.
     """
     try:
         text = body.decode()

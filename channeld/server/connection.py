@@ -1,4 +1,4 @@
-"""One client's connection: fed bytes, it fills its outbox and asks the engine; it never waits. Its states: `state.py`."""
+"""One client's connection, sans I/O: fed bytes, it calls the engine and fills its outbox. Its states: `state.py`."""
 
 from collections.abc import Awaitable
 from functools import partial
@@ -22,10 +22,10 @@ from channeld.server.watched import WatchedOutbox
 from channeld.telemetry import log
 
 FRAMES_A_TURN = 32
-_FRAMES_A_LOOK = 8  # after this many the clock is looked at
-_SPENT = bytearray()  # for a head that has been read; nothing is ever added to it
+_FRAMES_A_LOOK = 8  # check the clock after this many
+_SPENT = bytearray()  # of a head that has been read; never written to
 _ENDS = frozenset({Stop.CLOSE, Stop.TOO_LARGE, Stop.VIOLATION})
-_MORE = Stop.MORE  # Python 3.11 looks a member up in 0.1 µs
+_MORE = Stop.MORE  # an enum member lookup takes 0.1 µs in Python 3.11
 _NO_CLOSE = Closing(CloseCode.ABNORMAL, "")
 
 
@@ -34,8 +34,8 @@ class Connection(WatchedOutbox):
 
     Args:
         admission: what the server's connections share.
-        driver: who waits for this connection.
-        write: `socket.send`, or None where the driver takes what waits (`Outbox.take`).
+        driver: does the waiting for this connection.
+        write: `socket.send`, or None if the driver takes what waits (`Outbox.take`).
         address: the peer's address, empty for a Unix socket.
         secure: whether it came over TLS.
 
@@ -75,14 +75,14 @@ class Connection(WatchedOutbox):
         self._session: Session | None = None
         self._stream: Stream | None = None
         self._close = _NO_CLOSE
-        self._due: Stop | None = None  # what is seen to when all that was taken has been answered
+        self._due: Stop | None = None  # called when everything that was taken has been answered
         self._kept: Kept | None = None
         admission.arrive(self)
 
-    # ---- what the session asks (engine.peer.Peer)
+    # ---- called by the session (engine.ports.Peer)
 
     def send(self, frame: bytes) -> None:
-        """Queue one frame's JSON. Never blocks or raises; nothing once it is closing."""
+        """Queue one frame's JSON. Never blocks or raises; does nothing once the connection is closing."""
         if self.direct is None:
             if self.state is State.OPEN:
                 self.fanout.catch_up(self)
@@ -93,29 +93,29 @@ class Connection(WatchedOutbox):
         if fanout.recipients is not None:
             fanout.catch_up(self)
         if self.out is None and fanout.in_turn:
-            # `queue`, written out for the usual answer: a call less.
+            # `queue`, inlined for the usual answer: saves a call.
             self.out = [fanout.encode(frame)]
             fanout.dirty.append(self)
         else:
             self.queue(fanout.encode(frame))
 
     def relay(self, frame: bytes, encoded: bytes) -> None:
-        """Queue a room's frame, encoded for everybody or in this client's own way. Nothing once it is closing."""
+        """Queue a room's frame, in the shared encoding or this client's own. Does nothing once it is closing."""
         if self.state is State.OPEN:
             is_shared = self._encode is self.fanout.encode
             if data := encoded if is_shared else self._encode(frame):
                 self.queue(data)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Flush what is queued, then close with the last words. Idempotent: the first code counts."""
+        """Flush what is queued, then close with a Close frame (or its equivalent). Idempotent: the first code counts."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
             self._say_close(Closing(code, reason))
 
-    # ---- what the driver asks
+    # ---- called by the driver
 
     def feed(self, data: bytes, now: float) -> None:
-        """Bytes came at this time; none: the peer will send no more. Not while `paused`."""
+        """Take bytes received at this time; empty: the peer sends no more. Not called while `paused`."""
         self._heard = now
         reader = self._reader
         try:
@@ -132,7 +132,7 @@ class Connection(WatchedOutbox):
             self._linger()
 
     def proceed(self, now: float) -> None:
-        """Go on after a pause with what came before it."""
+        """Continue after a pause, with what was received before it."""
         self.paused = False
         try:
             due, self._due = self._due, None
@@ -145,7 +145,7 @@ class Connection(WatchedOutbox):
             self._linger()
 
     def abandon(self, code: int) -> None:
-        """The server stops: the connection ends now, without waiting for anything."""
+        """End the connection now, without waiting for anything: the server is stopping."""
         if self.state is State.OPEN:
             self._leave(Closing(code, ""), State.ENDING)
         self._release(abort=False)
@@ -164,20 +164,20 @@ class Connection(WatchedOutbox):
         return self._kept is not None and self.state is State.HEAD and not self._head
 
     def overflowed(self) -> None:
-        """A slow consumer: it gets the rest of the frame that is partly sent, the reason, and its end."""
+        """Close a slow consumer: it gets the rest of the partly sent frame, the reason, and the close."""
         if self.state is State.OPEN and self._session is not None:
             slow, note = self._session.connection_id, self._admission.note_slow
-            # Of a room that nobody reads all are too slow at once; the lines of log have their time at the turn's end.
+            # If nobody in a room reads, all are too slow at once; their log lines are written at the turn's end.
             self.fanout.when_turn_ends(partial(note, slow, self._address, self.queued, self.limit))
             self.cut()
             self._say_close(Closing(CloseCode.TOO_SLOW, "too slow"))
 
     def broken(self) -> None:
-        """The peer is gone."""
+        """End the connection: the peer is gone."""
         self.abandon(CloseCode.ABNORMAL)
 
     def drained(self) -> None:
-        """The last words have been sent."""
+        """Continue closing: everything queued has been sent."""
         if self.state is State.LINGERING:
             self._driver.half_close()
         else:
@@ -246,7 +246,7 @@ class Connection(WatchedOutbox):
             self._read_on(self._reader.feed(b"", now, _FRAMES_A_LOOK), now)
 
     def _take_call(self, call: Accept, agreement: CallAgreement, rest: bytes, now: float) -> None:
-        """A request that is answered as a whole: its body is awaited under the deadline of a head."""
+        """Begin a call; its body has to arrive before the deadline that a head has."""
         self._transport = call.transport
         if agreement.expects and not rest:
             self.queue(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -255,7 +255,7 @@ class Connection(WatchedOutbox):
         self._read_on(self._reader.feed(b"", now, FRAMES_A_TURN), now)
 
     def _await_call(self, kept: Kept, rest: bytes, now: float) -> None:
-        """A call is answered: until another request comes, this connection is one of those that wait."""
+        """Wait for another request after a call was answered; meanwhile this connection may be closed to make room."""
         if kept.is_over():
             self._end()
             return
@@ -276,7 +276,7 @@ class Connection(WatchedOutbox):
         return answerer.answer(call, body, self.respond)
 
     def _prepare(self, stream: Stream, reader: FrameReader, session: Session) -> None:
-        """The answer waits until the session has let the client in."""
+        """Hold the answer back until the session has accepted the client."""
         self._stream = stream
         if isinstance(reader, EventReader):
             reader.client, reader.answering = self, session
@@ -284,7 +284,7 @@ class Connection(WatchedOutbox):
                 self._admission.answerer.streams[reader.secret] = self
 
     def _begin(self) -> None:
-        """The session has let the client in, or ended."""
+        """Begin the stream: the session has accepted the client, or ended."""
         stream, reader = self._stream, self._reader
         if stream is None or self.state is not State.OPEN:
             return
@@ -295,18 +295,18 @@ class Connection(WatchedOutbox):
 
     @property
     def owner(self) -> Owner | None:
-        """Whose it is, while its session lives."""
+        """The stream's owner, while its session lives."""
         return None if self._session is None else Owner.of(self._session)
 
     async def post(self, texts: list[bytes]) -> list[bytes]:
-        """Take messages that the client of a stream has posted; what answered them. Those behind an end are dropped."""
+        """Take what a stream's client has posted; returns the answers. Messages after the session's end are dropped."""
         if not isinstance(self._reader, EventReader):
             return []
         return await self._reader.answers_to(texts, self._admission.runtime.make_event())
 
     def take_posted(self) -> None:
         """See PostedTo."""
-        # Whatever is pending goes on by itself, and then takes what was posted.
+        # What is pending continues by itself, and then takes what was posted.
         if not self._is_pending and self.state is State.OPEN:
             self.paused = True
             self._driver.resume()
@@ -314,7 +314,7 @@ class Connection(WatchedOutbox):
     # ---- reading
 
     def _read_on(self, stop: Stop, now: float) -> None:
-        """See to why the reader stopped, and let it go on while it can."""
+        """Act on why the reader stopped, and let it continue while it can."""
         looks = FRAMES_A_TURN // _FRAMES_A_LOOK
         while stop is not Stop.MORE:
             reader = self._reader
@@ -334,7 +334,7 @@ class Connection(WatchedOutbox):
             stop = Stop.MORE if reader is None else reader.feed(b"", now, _FRAMES_A_LOOK)
 
     def _must_settle(self, due: Stop) -> bool:
-        """Whether messages that were taken are still to be answered; then that comes first, and this after it."""
+        """Whether messages that were taken are still unanswered; if so, call this once they are."""
         session = self._session
         later = session.settled() if session is not None and self.state is State.OPEN else None
         if later is not None:
@@ -354,7 +354,7 @@ class Connection(WatchedOutbox):
             self._await_call(self._kept, reader.rest, now)
         elif stop is not Stop.CLOSED:
             self._break_off(stop, reader, now)
-        # Closed by the session within `feed`: a successor awaits the client's close in what was left.
+        # The session closed it within `feed`: a successor looks for the client's Close in what is left.
         return stop is Stop.CLOSED
 
     def _answer_close(self, close: Closing) -> None:
@@ -365,7 +365,7 @@ class Connection(WatchedOutbox):
         self._end()
 
     def _break_off(self, stop: Stop, reader: FrameReader, now: float) -> None:
-        """A violation, or too large a message: from here on the client's bytes mean nothing."""
+        """Stop reading after a violation or a message that is too large: the client's bytes mean nothing from here on."""
         if stop is Stop.TOO_LARGE:
             if self.state is State.OPEN and self._session is not None:
                 self._session.too_large(now)
@@ -375,7 +375,7 @@ class Connection(WatchedOutbox):
         self._linger()
 
     def _hang_up(self) -> None:
-        """The peer will send no more. What was queued for it still leaves."""
+        """End reading: the peer sends no more. What is queued for it is still sent."""
         if self._must_settle(_MORE):
             return
         self.paused = True
@@ -387,7 +387,7 @@ class Connection(WatchedOutbox):
         else:
             self._end()
 
-    # ---- waiting, which others do
+    # ---- waiting for others
 
     def _wait_for(self, pending: Awaitable[None]) -> None:
         self._is_pending = True
@@ -412,7 +412,7 @@ class Connection(WatchedOutbox):
         if self.state is not State.GONE:
             self._driver.resume()
 
-    # ---- what the watch says
+    # ---- called by the watch
 
     def expired(self) -> None:
         """See WatchedOutbox."""
@@ -432,12 +432,12 @@ class Connection(WatchedOutbox):
         self._release(abort=True)
 
     def respond(self, data: bytes) -> None:
-        """Queue bytes of the transport's own, behind what a room's batch holds."""
+        """Queue bytes of the transport's own, after the room batch that is pending."""
         if self.state is State.OPEN:
             self.fanout.catch_up(self)
             self.queue(data)
 
-    # ---- parting
+    # ---- closing
 
     def _say_close(self, close: Closing) -> None:
         if self._stream is not None:
@@ -451,11 +451,11 @@ class Connection(WatchedOutbox):
         self.queue(self._transport.close(close.code, close.reason))
         self._leave(close, State.CLOSING)
         if self._reader is not None:
-            # It may be the reader's own receiver that asks, so the reader itself is not touched.
+            # The caller may be the reader's own receiver, so leave the reader itself alone.
             self._reader = self._transport.succeed(self._reader)
 
     def _leave(self, close: Closing, state: State) -> None:
-        """Out of OPEN: nothing is queued any more, and the session will be told."""
+        """Leave OPEN: nothing more is queued, and the session will be told."""
         self.state, self.direct, self._close = state, None, close
         if self._reader is not None:
             self._reader.open = False
@@ -480,14 +480,14 @@ class Connection(WatchedOutbox):
                 self._admission.runtime.spawn(pending)
 
     def _end(self) -> None:
-        """Nothing is awaited from the client: the connection is gone as soon as all is sent."""
+        """Expect nothing from the client any more: the connection is gone once everything is sent."""
         if self.state is not State.GONE:
             self.state, self._reader, self.parting = State.ENDING, None, True
             if self.out is None:
                 self.drained()
 
     def _linger(self) -> None:
-        """All is said, and nothing that comes is read."""
+        """Everything is sent; discard whatever arrives."""
         if self.state in (State.HEAD, State.OPEN):
             self._set_timer(self._admission.now() + self._admission.linger)
         if self.state not in (State.ENDING, State.GONE):

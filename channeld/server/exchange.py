@@ -1,4 +1,4 @@
-"""A well-formed request head, and the answer that refuses it: what handshake and transports share. Pure."""
+"""Request heads and the answers that refuse them, shared by handshake and transports. Pure."""
 
 import http
 import json
@@ -22,7 +22,7 @@ ALWAYS: Final = (
 class RequestHead:
     """A well-formed request head, its bytes as Latin-1: field names in lower case, repeated ones joined.
 
-    By a comma (RFC 9110 section 5.3), cookies by a semicolon (RFC 9113 section 8.2.3).
+    Joined by a comma (RFC 9110 section 5.3); cookies by a semicolon (RFC 9113 section 8.2.3).
     """
 
     method: str
@@ -33,7 +33,7 @@ class RequestHead:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Answer:
-    """A whole HTTP answer that is not the beginning of anything; the connection is closed after it."""
+    """A complete HTTP answer, after which the connection is closed."""
 
     status: int
     response: bytes
@@ -44,7 +44,7 @@ class Answer:
         return attrs.evolve(self, response=head + end)
 
     def with_lines(self, lines: Sequence[str]) -> Self:
-        """The same with more header lines."""
+        """The same answer with further header lines."""
         status, end, rest = self.response.partition(b"\r\n")
         more = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
         return attrs.evolve(self, response=status + end + more + rest)
@@ -63,7 +63,7 @@ class Refuse(Answer):
     address: str | None = None
 
     def told(self, peer: str) -> dict[str, object]:
-        """What the log says of it; `peer` is the address where the head names none."""
+        """Fields for the log; `peer` is used if the head names no address."""
         known = {"path": self.path, "origin": self.origin}
         found = {name: value for name, value in known.items() if value is not None}
         address = self.address or peer
@@ -71,7 +71,7 @@ class Refuse(Answer):
 
 
 def refuse(status: int, detail: str, *fields: str) -> Refuse:
-    """Word a refusal as `application/problem+json` (RFC 9457); `fields` are more header lines."""
+    """Make a refusal with an `application/problem+json` body (RFC 9457); `fields` are further header lines."""
     phrase = http.HTTPStatus(status).phrase
     title = REFUSALS[status].title if status in REFUSALS else phrase
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -90,7 +90,7 @@ def refuse(status: int, detail: str, *fields: str) -> Refuse:
 
 
 def say(status: int, told: Mapping[str, object]) -> Answer:
-    """A short JSON answer that nobody may keep."""
+    """A short JSON answer that must not be cached."""
     body = json.dumps(told).encode()
     lines = (
         f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",

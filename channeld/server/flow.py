@@ -1,4 +1,4 @@
-"""Asks the kernel how far a peer has come with what was written to it: the only sign of a slow reader's progress."""
+"""Asks the kernel how much of what was written the peer has taken: the only sign of a slow reader's progress."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-# Of Linux' struct tcp_info: where the count of acknowledged bytes is (since 4.1).
+# Offset of the count of acknowledged bytes in Linux's struct tcp_info (since 4.1).
 _ACKED = 120
 
 

@@ -1,7 +1,7 @@
 """Judges an opening handshake: a request head becomes a session's request and a transport's agreement, or a refusal.
 
-Pure: knows no socket, task or clock. The checks stand in the order in which a client can fix them: the path, what the
-transport demands, the page it came from, and last what is only a matter of time.
+Pure: knows no socket, task or clock. Checks are in the order in which a client can fix them: the path, what the transport
+demands, the page's origin, and last what only takes time.
 """
 
 import urllib.parse
@@ -47,10 +47,10 @@ class Rules:
 
     @classmethod
     def of(cls, plan: Plan, transports: Sequence[Transport]) -> "Rules":
-        """Prepare a plan's rules; a request that asks for no transport is judged by the first.
+        """Prepare a plan's rules. A request that asks for no transport is judged by the first one.
 
         Raises:
-            ValueError: `trusted_proxies` names something that is not an address or network.
+            ValueError: an entry of `trusted_proxies` is not an address or network.
         """
         server = plan.server
         return cls(
@@ -65,7 +65,7 @@ class Rules:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Condition:
-    """How the server is, for those who ask for its health: of a broker in several shards, which of them answer."""
+    """The server's state, for health checks; with a sharded broker, which shards answer."""
 
     is_draining: bool = False
     is_broker_up: bool = True
@@ -78,10 +78,10 @@ def _is_well() -> Condition:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Arrival:
-    """What the server knows of a request beside its bytes.
+    """What the server knows about a request besides its bytes.
 
-    `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `lacks(seat)` what is
-    answered where there is no room for a seat, and `condition()` how the server is.
+    `address` is the socket's peer (empty for a Unix socket), `secure` says whether it came over TLS, `lacks(seat)` gives
+    the answer if there is no room for a seat, and `condition()` the server's state.
     """
 
     address: str
@@ -94,8 +94,8 @@ class Arrival:
 class Seat:
     """A place among those that `limits.connections` and `connections_per_address` allow.
 
-    `is_call`: of a POST or a preflight, which a client makes beside its stream; they are counted apart from clients, since
-    where a stream took the last place its client could not send.
+    `is_call`: a POST or a preflight. These are counted apart from clients: otherwise a client whose stream took the last
+    place could not send.
     """
 
     address: str
@@ -104,9 +104,9 @@ class Seat:
 
 @attrs.frozen(slots=True, kw_only=True)
 class Accept:
-    """A good handshake: the channel and its params, what hooks see of the request, and how it goes on.
+    """An accepted handshake: the channel and its params, what hooks see of the request, and the transport's agreement.
 
-    `seat` is what it is counted as while it lasts.
+    `seat` is what it counts as while it lasts.
     """
 
     match: Match
@@ -129,7 +129,7 @@ def decide(head: RequestHead, rules: Rules, arrival: Arrival) -> Accept | Answer
     verdict = _judge(head, path, query, arrival, rules)
     if isinstance(verdict, Refuse):
         origin = named_origin(fields["origin"]) if "origin" in fields else None
-        # What is nobody's path may be anything, also a token in the wrong place.
+        # An unknown path may be anything, even a token in the wrong place.
         known = path if rules.match(path) is not None else None
         verdict = attrs.evolve(verdict, path=known, origin=origin, address=address)
         if "origin" in fields and rules.allows_origin(
@@ -164,7 +164,7 @@ def _judge(
         return refusal
     terms = Terms(rules.terms.compress, rules.terms.lists_origins, match.channel.subprotocols)
     agreement = transport.accept(head, terms)
-    # Over plain HTTP a browser sends cookies with what any page asks for.
+    # Over plain HTTP, browsers send cookies with any page's requests.
     reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins
     if agreement.since is not None:
         query["since"] = agreement.since
@@ -189,7 +189,7 @@ def _judge_transport(transport: Transport, match: Match, head: RequestHead) -> R
 
 
 def judge_offer(match: Match, transport: str) -> Refuse | None:
-    """What is answered where a channel is not offered over a transport; None where it is."""
+    """The refusal if a channel is not offered over a transport, else None."""
     if transport not in _OFFERED or transport in match.channel.transports:
         return None
     words = f"This channel is not offered over {transport}"
@@ -203,7 +203,7 @@ def _tell_health(head: RequestHead, query: str, condition: Condition) -> Answer:
         return say(503, {"draining": True})
     told: dict[str, Json] = {}
     if condition.shards:
-        # Without their names: this is the public address.
+        # Without their names, because this is the public address.
         states: list[Json] = ["up" if is_up else "away" for is_up in condition.shards]
         told["shards"] = states
     if not condition.is_broker_up:
@@ -215,7 +215,7 @@ def _tell_health(head: RequestHead, query: str, condition: Condition) -> Answer:
 def judge_channel(
     match: Match, transport: str, query: Mapping[str, str], fields: Mapping[str, str]
 ) -> Refuse | None:
-    """What a channel answers to a query and to the offered subprotocols that it does not take; None for good ones."""
+    """The refusal if a channel does not accept the query or the offered subprotocols, else None."""
     channel = match.channel
     bad = channel.read_query(query) if channel.read_query is not None else None
     if isinstance(bad, str):
@@ -228,7 +228,7 @@ def judge_channel(
 
 
 def judge_room(*, is_full: bool, is_crowded: bool) -> Refuse | None:
-    """What is answered where there are as many connections as allowed, or as many of one client's."""
+    """The refusal if there are as many connections as allowed, in all or from one address, else None."""
     if is_full:
         return refuse(503, "The server has as many connections as it takes", "Retry-After: 5")
     if is_crowded:
@@ -258,7 +258,7 @@ def _read_query(query: str) -> dict[str, str]:
 
 
 def read_cookies(field: str) -> dict[str, str]:
-    """The cookies of a `Cookie` field (RFC 6265 section 5.4); of a repeated name the first."""
+    """The cookies of a `Cookie` field (RFC 6265 section 5.4); the first wins if a name is repeated."""
     cookies: dict[str, str] = {}
     for pair in field.split(";") if field else ():
         name, found, value = pair.strip().partition("=")

@@ -1,6 +1,6 @@
-"""The server as hooks and lifespans act through it: what the control API can do, in code (`channeld.hooks.Server`).
+"""The `Server` that hooks and lifespans get: what the control API can do, in code (`channeld.hooks.Server`).
 
-One object for code on trio, one for code on the asyncio loop, one for threads. The first does the work; the others carry
+There is one object for trio code, one for asyncio code and one for threads. The first does the work; the others forward
 each call to it.
 """
 
@@ -27,13 +27,13 @@ from channeld.telemetry import log
 
 
 class HookServer:
-    """Keeps `channeld.hooks.Server` for code on trio.
+    """Implements `channeld.hooks.Server` for trio code.
 
     Args:
         engine: what is acted on.
         cluster: the other nodes.
         loop: where asyncio hooks run.
-        on_failure: gets what a task that was started has raised.
+        on_failure: called with the exception of a started task.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class HookServer:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """From here to the end of the block tasks can be started and threads may call; then the tasks are cancelled."""
+        """Allow tasks and calls from threads until the end of the block; then cancel the tasks."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery, self._token = nursery, trio.lowlevel.current_trio_token()
@@ -64,7 +64,7 @@ class HookServer:
                     self._nursery = None
                     nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            # What the block raised is not this nursery's.
+            # The block's own exception must not be wrapped by this nursery.
             raise only(group) from None
 
     # ---------------------------------------------------------------------------------------------------- verbs
@@ -78,7 +78,7 @@ class HookServer:
         user: str | None = None,
         everyone: bool = False,
     ) -> str | None:
-        """Publish an event; its position where the room keeps a history."""
+        """Publish an event; returns its position if the room keeps a history."""
         if (room is not None) + (user is not None) + everyone != 1:
             raise TypeError("publish() takes one of room=, user= and everyone=True")
         for name in (room, user):
@@ -96,7 +96,7 @@ class HookServer:
         code: int = CloseCode.KICKED,
         reason: str = "",
     ) -> int:
-        """Close a user's connections, or one, on every node; how many."""
+        """Close a user's connections, or one, on every node; returns how many."""
         _one_of(user, connection)
         reached = await self._cluster.disconnect(
             user=user, connection=connection, code=code, reason=reason
@@ -112,7 +112,7 @@ class HookServer:
         lifetime: float = 86400.0,
         until: float | None = None,
     ) -> int:
-        """Refuse JWTs of a user, or the one with that `jti`, from now on, on every node; how many connections closed."""
+        """Revoke a user's JWTs, or the one with that `jti`, on every node; returns how many connections were closed."""
         if (user is None) == (token_id is None) or (token_id is not None) != (until is not None):
             raise TypeError("give a user, or a token_id and until")
         for name in (user, token_id):
@@ -134,7 +134,7 @@ class HookServer:
     async def subscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
     ) -> int:
-        """Put a user's connections on a channel, or one, into a room; how many."""
+        """Put a user's connections on a channel, or one, into a room; returns how many."""
         _one_of(user, connection)
         name = self._channel(channel).name
         reached = await self._cluster.subscribe(
@@ -145,7 +145,7 @@ class HookServer:
     async def unsubscribe(
         self, user: str | None, channel: str, room: str, *, connection: str | None = None
     ) -> int:
-        """Take them out of it; how many."""
+        """Take them out of a room; returns how many."""
         _one_of(user, connection)
         name = self._channel(channel).name
         reached = await self._cluster.unsubscribe(
@@ -165,7 +165,7 @@ class HookServer:
     async def set_presence(
         self, user: str, channel: str, room: str | None, state: Mapping[str, object] | None
     ) -> bool:
-        """Show a presence state of a user; whether the user is there, on any node."""
+        """Set a presence state of a user; returns whether the user is present, on any node."""
         topic = check_state(self._channel(channel), room, state)
         return await self._cluster.show(topic, user, state)
 
@@ -175,7 +175,7 @@ class HookServer:
         return [orjson.loads(payload) for payload in page.payloads]
 
     async def clear(self, channel: str, room: str, *, key: str | None = None) -> int:
-        """Take the kept frames of a room away, or the newest of one key; how many."""
+        """Delete a room's history, or the frame of one key; returns how many frames were deleted."""
         for name in (room, "" if key is None else key):
             if type(name) is not str:
                 raise TypeError(f"a room and a key are strings, not {name!r}")
@@ -185,7 +185,7 @@ class HookServer:
         return await Pending(resolved(self._engine.clear(plan, room, key)))
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run `await function(*args)` in a task that is cancelled when the lifespan ends. From any thread."""
+        """Run `await function(*args)` in a task that is cancelled when the lifespan ends. Callable from any thread."""
         if self._nursery is None:
             raise RuntimeError("tasks are started from a lifespan or a hook, while the server runs")
         self.soon(self._begin, function, args)
@@ -194,13 +194,13 @@ class HookServer:
 
     @property
     def token(self) -> trio.lowlevel.TrioToken:
-        """The way to trio from another thread."""
+        """The token for calling trio from another thread."""
         if self._token is None:
             raise RuntimeError("the server is not running")
         return self._token
 
     def soon(self, function: Callable[..., object], *args: object) -> None:
-        """Call a function on the server's thread: at once, or soon where this is another."""
+        """Call a function on the server's thread: at once if this is it, else soon."""
         if self._engine.runtime.is_own_thread():
             function(*args)
         else:
@@ -221,13 +221,13 @@ class HookServer:
     ) -> None:
         try:
             await function(*args)
-        except Exception as error:  # a task of somebody else's must not end the server
+        except Exception as error:  # a user's task must not end the server
             self._on_failure(error)
 
 
 @asynccontextmanager
 async def enter_lifespan(engine: Engine, server: HookServer, hook: Hook) -> AsyncIterator[None]:
-    """A lifespan on its loop: its value is the state of that loop's hooks until the block ends."""
+    """Run a lifespan on its loop; its value is the state of that loop's hooks until the block ends."""
     own = server.by_loop[hook.loop]
     context = (
         hook.call(own) if hook.loop == "trio" else server.for_asyncio.loop.context(hook.call, own)
@@ -255,7 +255,7 @@ def _on_the_loop(verb: str) -> Any:
 
 
 class AsyncioServer:
-    """Keeps `channeld.hooks.Server` for code on the asyncio loop."""
+    """Implements `channeld.hooks.Server` for asyncio code."""
 
     def __init__(self, server: HookServer, loop: AsyncioLoop) -> None:
         self.server = server
@@ -274,7 +274,7 @@ class AsyncioServer:
     clear = _on_the_loop("clear")
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run `await function(*args)` in a task of the loop, which is cancelled when the lifespan ends. From any thread."""
+        """Run `await function(*args)` in a task that ends with the lifespan. Callable from any thread."""
         if self.loop.is_running:
             self.loop.start_soon(function, *args)
         else:
@@ -292,7 +292,7 @@ def _in_a_thread(verb: str) -> Any:
 
 
 class HookThreadServer:
-    """Keeps `channeld.hooks.ThreadServer`: the verbs for any thread but the server's own; they wait for the result."""
+    """Implements `channeld.hooks.ThreadServer`: blocking verbs for any thread other than the server's own."""
 
     def __init__(self, server: HookServer) -> None:
         self.server = server

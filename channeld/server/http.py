@@ -2,11 +2,11 @@
 
     await nursery.start(serve_http, app, sockets)
 
-The rules of this file. A request head has `head` seconds, a body `body`, one write `write`, an idle connection `idle`.
-Over `connections` the one that has waited longest for its client (to send a request or a body, or to take an answer)
-makes room for the new one, so half-sent requests keep nobody out. An answer that comes before
-the body was read ends the connection, but not before the client could have read it. The application sees
-`http.disconnect` as soon as its client is gone, and `serve_http` closes the sockets that it was given.
+Rules: a request head has `head` seconds, a body `body`, one write `write`, an idle connection `idle`. Over `connections`
+the one that has waited longest for its client (to send a request or a body, or to take an answer) makes room for the new
+one, so half-sent requests cannot lock others out. An answer given before the body was read ends the connection, after the
+client has had time to read it. The application sees `http.disconnect` as soon as its client is gone, and `serve_http`
+closes the sockets that it was given.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ AsgiApp: TypeAlias = Callable[
 
 _LARGEST_HEAD: Final = 16 * 1024
 _READ: Final = 65536
-# What is read and dropped of a body that the application did not want, to keep the connection; and to part in peace.
+# How much of an unread body is read and dropped to keep the connection, and to close it without a reset.
 _DROPPED: Final = 128 * 1024
 _LINGERED: Final = 16 * 1024 * 1024
 _STATUSES: Final = frozenset(http.HTTPStatus)
@@ -46,7 +46,7 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 @attrs.frozen(slots=True, kw_only=True)
 class HttpLimits:
-    """Connections, and seconds."""
+    """Maximum number of connections, and time limits in seconds."""
 
     connections: int = 256
     head: float = 10.0
@@ -57,7 +57,7 @@ class HttpLimits:
 
 
 class _Over(Exception):
-    """This connection ends without another word."""
+    """The connection ends without an answer."""
 
 
 _ENDS: Final = (_Over, *_GONE)
@@ -73,7 +73,7 @@ async def serve_http(
 ) -> None:
     """Serve on sockets that `bind` made until cancelled. What the application raises is logged and answered with 500.
 
-    When `until` returns, the listeners are closed; connections go on, and no request on its way is lost.
+    When `until` returns, the listeners are closed; open connections continue, and no request under way is lost.
     """
     server = HttpServer(app, limits or HttpLimits())
     listeners: list[trio.socket.SocketType] = []
@@ -100,7 +100,7 @@ async def serve_http(
 
 
 class HttpServer:
-    """Accepts, and keeps the number of connections within its limit."""
+    """Accepts connections, and keeps their number within the limit."""
 
     def __init__(self, app: AsgiApp, limits: HttpLimits) -> None:
         self.app = app
@@ -147,7 +147,7 @@ class HttpServer:
 
     @contextlib.contextmanager
     def patience(self, seconds: float) -> Iterator[trio.CancelScope]:
-        """Wait for a client that long; the scope says whether it was longer.
+        """A time limit for waiting for the client; the scope says whether it was exceeded.
 
         Raises:
             _Over: another connection needed the room first.
@@ -158,7 +158,7 @@ class HttpServer:
             with scope:
                 yield scope
         finally:
-            # `_make_room` has taken out whom it sent away.
+            # `_make_room` has already removed what it closed.
             is_sent_away = scope not in self._waiting
             self._waiting.pop(scope, None)
         if is_sent_away and scope.cancelled_caught:
@@ -179,7 +179,7 @@ class HttpServer:
 
 
 class _HttpConnection:
-    """One client: requests come one after the other."""
+    """One client's connection: one request after the other."""
 
     def __init__(
         self, server: HttpServer, stream: trio.SocketStream, client: tuple[str, int] | None
@@ -212,14 +212,14 @@ class _HttpConnection:
         with self.patience(patience):
             event = await self.next_event()
             if isinstance(event, h11.Request):
-                # h11's own limit is for heads that come in pieces.
+                # h11's own limit only covers heads that arrive in pieces.
                 if _size(event) > _LARGEST_HEAD:
                     raise h11.RemoteProtocolError("too large", error_status_hint=431)
                 return event
         return None
 
     async def next_event(self) -> Any:
-        """The next of h11's events; it may be `PAUSED` or a closed connection."""
+        """The next h11 event; may be `PAUSED` or a closed connection."""
         while True:
             event = self.http.next_event()
             if event is not h11.NEED_DATA:
@@ -231,13 +231,13 @@ class _HttpConnection:
             await self.read()
 
     async def read(self) -> None:
-        """Give h11 what comes next."""
+        """Receive bytes and feed them to h11."""
         received = await self._stream.receive_some(_READ)
         self.has_ended = not received
         self.http.receive_data(received)
 
     async def write(self, data: bytes | None) -> None:
-        """Send, within the time that one write may take."""
+        """Send within the time limit of one write."""
         if data:
             with self.patience(self.limits.write) as scope:
                 await self._stream.send_all(data)
@@ -245,7 +245,7 @@ class _HttpConnection:
                 raise _Over
 
     async def answer(self, status: int, title: str, *, to_head: bool = False) -> None:
-        """A whole problem document (RFC 9457) of our own, its head alone to HEAD; the connection ends with it."""
+        """Answer with a problem document (RFC 9457), without its body to HEAD, and end the connection."""
         body = orjson.dumps({"type": "about:blank", "title": title, "status": status})
         headers = [
             (b"content-type", b"application/problem+json"),
@@ -266,7 +266,7 @@ class _HttpConnection:
         await self._part()
 
     async def _may_go_on(self) -> bool:
-        """Whether another request may come: what is left of this one's body is dropped, if it is not much."""
+        """Whether another request may follow; a short rest of this one's body is read and dropped."""
         dropped = 0
         with self.patience(self.limits.linger):
             while self.http.their_state is h11.SEND_BODY and dropped < _DROPPED:
@@ -281,7 +281,7 @@ class _HttpConnection:
         return False
 
     async def _part(self) -> None:
-        # Closing while the client still sends would take our answer from it (RFC 9112 section 9.6).
+        # Closing while the client still sends could destroy our answer (RFC 9112 section 9.6).
         with self.patience(self.limits.linger), contextlib.suppress(*_GONE):
             await self._stream.send_eof()
             dropped = 0
@@ -347,7 +347,7 @@ class _Exchange:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def _wait_for_end(self) -> None:
-        """Until the client is gone or the answer is complete."""
+        """Wait until the client is gone or the answer is complete."""
         async with trio.open_nursery() as nursery:
 
             async def watch(wait: Callable[[], Awaitable[None]]) -> None:
@@ -361,7 +361,7 @@ class _Exchange:
         connection = self._connection
         while not connection.has_ended:
             if len(connection.http.trailing_data[0]) >= _LARGEST_HEAD:
-                await trio.sleep(math.inf)  # requests ahead of their time have to wait
+                await trio.sleep(math.inf)  # pipelined requests have to wait
             try:
                 await connection.read()
             except _GONE:
@@ -378,7 +378,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             headers = _dated(message.get("headers", ()))
             if self._has_body and wire.their_state is h11.SEND_BODY and self._is_long():
-                # What is left of it is more than we wait for, and the client must know that nothing more is read.
+                # Too much of it is left to read, and the client must know that nothing more is read.
                 headers.append((b"connection", b"close"))
             self._head = wire.send(_response(message["status"], headers))
             return
@@ -399,7 +399,7 @@ def _size(request: h11.Request) -> int:
 
 
 def _is_of_a_client_gone(error: Exception) -> bool:
-    """Also within a nursery of the application's."""
+    """Whether an exception only says that the client is gone, also inside a group."""
     return all(isinstance(leaf, _ENDS) for leaf in leaves(error))
 
 

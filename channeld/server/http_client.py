@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to a backend over h11: a request, the whole answer, and whether it serves for another.
+"""One HTTP/1.1 connection to a backend over h11: send a request, read the whole answer, and say whether it can be reused.
 
-Never pipelined. http is spoken with loopback and private addresses only: the name is resolved at each connect, and every
-address that it has must be one, so that a name cannot lead a signed request out (threats: DNS rebinding).
+Never pipelined. Plain http is used with loopback and private addresses only: the name is resolved at each connect and all
+of its addresses must qualify, so that no name can lead a signed request elsewhere (DNS rebinding).
 """
 
 import functools
@@ -22,15 +22,15 @@ from channeld.config.scalars import is_private
 READ: Final = 64 * 1024
 _GONE: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError)
 
-# A request is written here, since h11's checks cost 50 µs and nothing in it comes from outside; h11 only has to know that
-# there was one, to read the answer.
+# Requests are written here, since h11's checks cost 50 µs and nothing in a request comes from outside; h11 is only told
+# that there was one, so that it can parse the answer.
 _ASKED: Final = (
     h11.Request(method="POST", target="/", headers=[("host", "it"), ("content-length", "0")]),
     h11.EndOfMessage(),
 )
 
-# The usual answer, which came in one read: what h11 takes as much time for as everything else together (decision 8). Of
-# what this takes, h11 makes the same; anything else it is asked about.
+# The usual answer, arrived in one read: h11 would take as long for it as everything else together (decision 8). h11 gives
+# the same result for all that this accepts, and parses everything else.
 _USUAL: Final = re.compile(
     rb"HTTP/1\.1 (200|204) [\t -~]*\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)*)\r\n"
 )
@@ -45,12 +45,12 @@ class NotPrivate(OSError):
 
 
 class NotAnswered(Exception):
-    """The connection ended after the request was sent, and before anything of an answer came."""
+    """The connection ended after the request was sent and before any of the answer arrived."""
 
 
 @attrs.frozen(slots=True)
 class AnswerRead:
-    """The answer to a request. `body` is None where it could not be read; `problem` says why. Status 0: there was none."""
+    """The answer to a request. `body` is None if it could not be read; `problem` says why. Status 0: no answer."""
 
     status: int
     body: bytes | None
@@ -109,13 +109,13 @@ def _system_trust() -> ssl.SSLContext:
 
 
 class _BareStream(trio.abc.Stream):
-    """A non-blocking socket that has no checkpoint where it need not wait, and waits for an answer before it looks for it."""
+    """A non-blocking socket that has no checkpoint where it need not wait, and waits for readability before it reads."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
 
     def is_readable(self) -> bool:
-        """Whether there are bytes, an end or an error."""
+        """Whether there are bytes, an end of stream or an error to read."""
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -149,7 +149,7 @@ class _BareStream(trio.abc.Stream):
 
 
 class HttpConnection:
-    """An open connection. `is_reusable` says whether another request may follow."""
+    """An open connection. `is_reusable`: another request may follow."""
 
     def __init__(self, stream: trio.abc.Stream, is_readable: Callable[[], bool], host: str) -> None:
         self._stream = stream
@@ -162,16 +162,16 @@ class HttpConnection:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the peer has closed it, or sent what nobody asked for: then there is something to read."""
+        """Whether the peer has closed it or sent something unasked."""
         return self._is_readable()
 
     async def post(
         self, target: str, headers: Sequence[tuple[str, str]], body: bytes, most: int
     ) -> AnswerRead:
-        """Send a request and read its answer, of whose body at most that many bytes.
+        """Send a request and read its answer, up to that many bytes of body.
 
         Raises:
-            NotAnswered: the connection is gone, and nothing of an answer came.
+            NotAnswered: the connection is gone, and no answer arrived.
         """
         self.is_reusable = False
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -217,7 +217,7 @@ class HttpConnection:
                     return AnswerRead(status, None, f"is larger than {most} bytes")
                 chunks.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                # What follows an answer would be taken for the next one.
+                # Bytes after an answer would be taken for the next one.
                 is_done = http.our_state is http.their_state is h11.DONE
                 self.is_reusable = is_done and http.trailing_data == (b"", False)
                 return AnswerRead(status, b"".join(chunks))
@@ -228,7 +228,7 @@ class HttpConnection:
 
 
 def _usual_answer(data: bytes, most: int) -> AnswerRead | None:
-    """What is a whole answer, after which the connection serves again; None: h11 is to say what it is."""
+    """Parse a usual, complete answer that leaves the connection reusable; None: leave it to h11."""
     head = _USUAL.match(data)
     if head is None:
         return None

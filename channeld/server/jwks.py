@@ -1,12 +1,11 @@
-"""Public keys that somebody else publishes: a JSON Web Key Set (RFC 7517), fetched, kept and asked for again.
+"""Fetches and caches public keys from a JSON Web Key Set (RFC 7517).
 
-The address comes from the configuration and from nowhere else: no part of a token can change it, no redirect is
-followed, and an unknown `kid` makes at most one request a minute, however many tokens name one (threats: CWE-918).
+The address comes from the configuration only: no part of a token can change it, redirects are not followed, and unknown
+`kid`s cause at most one request a minute, however many tokens name one (CWE-918).
 
-A set is read at the start, when its `Cache-Control: max-age` has ended (at least every hour, at most every minute), for an
-unknown `kid`, and on a reload. What is read replaces what was: a key that is gone is not believed any more. A set that
-cannot be read leaves the old keys in force. Keys are kept for one authenticator, so two issuers that use the same `kid`
-never share one.
+A set is fetched at startup, when its `Cache-Control: max-age` expires (at least every hour, at most every minute), for an
+unknown `kid`, and on a reload. It replaces the previous set: a key that is gone is no longer trusted. If the fetch fails,
+the old keys stay in force. Each authenticator has keys of its own, so two issuers with the same `kid` never share one.
 """
 
 import re
@@ -40,14 +39,14 @@ _NOT_KEPT = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.IGNORECASE)
 
 @attrs.frozen(slots=True)
 class _Document:
-    """What was read, and for how many seconds it is good."""
+    """A fetched set, and for how many seconds it is fresh."""
 
     content: bytes
     lifetime: float = LONGEST_LIFE
 
 
 class _Unusable(Exception):
-    """Why a set could not be had, in words for the log."""
+    """Why a set could not be fetched, worded for the log."""
 
 
 class RemoteKeySet:
@@ -56,7 +55,7 @@ class RemoteKeySet:
     Args:
         source: an https URL (http for a loopback address) or a file, and the algorithms that the authenticator allows;
             other keys are skipped.
-        clock: its monotonic half says when another fetch is allowed.
+        clock: its monotonic time decides when another fetch is allowed.
         name: the authenticator's, for the log.
         tls: trust for https; the system's by default.
 
@@ -91,7 +90,7 @@ class RemoteKeySet:
         self._one_at_a_time = trio.Lock()
 
     def find(self, kid: str | None) -> Jwk | None:
-        """The key of that id, the first if the set repeats it; without an id the only key there is."""
+        """The key with that id (the first, if repeated); without an id, the only key of the set."""
         if kid is None:
             return self._keys[0] if len(self._keys) == 1 else None
         return next((key for key in self._keys if key.kid == kid), None)
@@ -107,19 +106,19 @@ class RemoteKeySet:
         return REFRESH_INTERVAL if self.is_known else UNREAD_INTERVAL
 
     def due_in(self) -> float:
-        """Seconds until the set is old and has to be read again."""
+        """Seconds until the set expires and has to be fetched again."""
         if self._attempted is None:
             return 0.0
         return max(0.0, self._attempted + self._lifetime - self._clock.monotonic())
 
     async def refresh(self, *, forced: bool = False) -> None:
-        """Read the set again, unless that was tried within the last minute; anyone who comes meanwhile waits for it.
+        """Fetch the set again, unless that was tried within the last minute. Concurrent callers wait for the same fetch.
 
         Args:
-            forced: read it whenever that was tried last.
+            forced: fetch even if that was tried within the last minute.
 
-        Never raises; a failure is logged and keeps the old keys. A fetch that began ends (within its time limit) even
-        when its caller is cancelled: else a client that connects and leaves could use up the minute's one attempt.
+        Never raises: a failure is logged and the old keys stay. A fetch runs to its end (within its time limit) even if its
+        caller is cancelled; otherwise a client that connects and leaves could use up the minute's one attempt.
         """
         async with self._one_at_a_time:
             now = self._clock.monotonic()
@@ -169,10 +168,10 @@ class RemoteKeySet:
 
 
 async def keep_fresh(key_sets: Callable[[], Iterable[RemoteKeySet]]) -> None:
-    """Read each set again when it has become old. Runs until it is cancelled; `key_sets` gives those of now."""
+    """Refresh each set when it has expired. Runs until cancelled; `key_sets` returns the current ones."""
     while True:
         waits = [key_set.due_in() for key_set in key_sets()]
-        # Those of a later configuration are seen within the minute.
+        # Sets of a new configuration are picked up within the minute.
         await trio.sleep(min([*waits, REFRESH_INTERVAL]))
         async with trio.open_nursery() as nursery:
             for key_set in key_sets():
@@ -181,7 +180,7 @@ async def keep_fresh(key_sets: Callable[[], Iterable[RemoteKeySet]]) -> None:
 
 
 def _lifetime(headers: Mapping[str, str]) -> float:
-    """For how long an answer is good (RFC 9111 section 5.2.2): from a minute to an hour; without a word, an hour."""
+    """How long an answer is fresh (RFC 9111 section 5.2.2): a minute to an hour; an hour by default."""
     control = headers.get("cache-control", "")
     if _NOT_KEPT.search(control):
         return REFRESH_INTERVAL
@@ -196,12 +195,12 @@ def _lifetime(headers: Mapping[str, str]) -> float:
 async def _fetch(url: str, tls: ssl.SSLContext | None) -> _Document:
     import httpx2  # noqa: PLC0415 - 80 ms and 20 MiB that most configurations do not need
 
-    # A proxy from the environment is the operator's wish, but not for this machine itself.
+    # Use the environment's proxy, but not for this machine itself.
     client = httpx2.AsyncClient(
         verify=tls if tls is not None else True,
         follow_redirects=False,
         trust_env=not is_loopback(urlsplit(url).hostname or ""),
-        # Compressed content could grow past any limit within one chunk.
+        # Compressed content could expand past any limit within one chunk.
         headers={
             "Accept": "application/jwk-set+json, application/json",
             "Accept-Encoding": "identity",

@@ -1,4 +1,4 @@
-"""Listens: makes TLS ready, and gives each connection to the lane or to the stream driver; drains.
+"""Listens: sets up TLS, hands each connection to the lane or the stream driver, and drains.
 
     server = Server(Admission(engine=…, plan_source=…, runtime=…, fanout=…))
     addresses = await nursery.start(server.serve)
@@ -26,11 +26,11 @@ from channeld.server.sockets import bind, is_ours, listen, named, release, retir
 from channeld.server.state import State
 from channeld.telemetry import Sample, bound, log
 
-# What takes no time to drain still has so long to write its last words.
+# A drain without time still gives connections this long to send their Close frames.
 _LAST_WORDS_S = 0.1
-# Sockets over the limit of connections that are still answered, with 503, before more are closed unheard.
+# Sockets beyond the limit of connections that still get a 503; further ones are closed without an answer.
 _SPARE = 256
-# OpenSSL's words for a key of another pair, and for one of another kind than the certificate's.
+# OpenSSL's reasons for a key of another pair, and for a key of another type than the certificate's.
 _MISMATCHES = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
 
@@ -40,10 +40,10 @@ class TlsError(OSError):
 
 @attrs.frozen(slots=True, kw_only=True)
 class ServerStatistics:
-    """Plain numbers of one server, for metrics: gauges of now, and totals since it was made.
+    """One server's numbers for metrics: current gauges, and totals since it was created.
 
-    `connections` have a good handshake; `sockets` are those and the ones without. `outbox_bytes` wait for peers that
-    take no more for now. `handshakes` counts answers by HTTP status.
+    `connections` have completed their handshake; `sockets` also counts those that have not. `outbox_bytes` wait for peers
+    that read slowly. `handshakes` counts answers by HTTP status.
     """
 
     connections: int
@@ -58,7 +58,7 @@ class ServerStatistics:
     handshakes: dict[int, int]
 
     def samples(self) -> Iterator[Sample]:
-        """Handshakes, bytes, outboxes, as metrics."""
+        """Metrics of handshakes, bytes and outboxes."""
         for status, count in self.handshakes.items():
             result = "accepted" if status in (101, 200) else str(status)
             yield Sample("channeld_handshakes_total", count, (result,))
@@ -73,7 +73,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
     Raises:
         OSError: a file can't be read; the message names it.
-        TlsError: a file is no PEM certificate or unencrypted key, or they do not belong together.
+        TlsError: a file is not a PEM certificate or an unencrypted key, or the two do not match.
     """
     for file in (tls.certificate, tls.key):
         # OpenSSL would not say which one it could not read.
@@ -93,7 +93,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _why(reason: str | None, tls: Tls) -> str:
-    """What is wrong, in words that name the file. OpenSSL gives no reason where a file has not what it looks for."""
+    """What is wrong with which file. OpenSSL gives no reason if a file lacks what it looks for."""
     if reason in _MISMATCHES:
         return f"{tls.key} is not the key of the certificate in {tls.certificate}"
     if not _has_certificate(tls.certificate):
@@ -116,7 +116,7 @@ class Server:
 
     Args:
         admission: the engine, the plan, the runtime (whose `run` must be running) and the hub's fan-out.
-        use_lane: False serves everything by the stream driver.
+        use_lane: False: serve everything by the stream driver.
     """
 
     def __init__(self, admission: Admission, *, use_lane: bool = True) -> None:
@@ -136,11 +136,11 @@ class Server:
         *,
         task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled. Starts with the addresses listened on, as `bind` takes them.
+        """Serve until cancelled. Reports started with the addresses it listens on, as `bind` takes them.
 
         Args:
-            sockets: as `bind` makes them; None binds what the plan says.
-            tls: the context; None makes the plan's, if it has one.
+            sockets: from `bind`; None: bind what the plan says.
+            tls: the context; None: the plan's, if it has TLS.
             task_status: for `nursery.start`.
 
         Raises:
@@ -150,7 +150,7 @@ class Server:
         server = self._admission.plan_source().server
         if tls is None and server.tls is not None:
             tls = tls_context(server.tls)
-        # The first line imports what writes lines; when descriptors are lacking it would be too late.
+        # The first log line imports modules; that would fail once file descriptors are exhausted.
         bound()
         self._tls = tls
         self._sockets = list(bind(server.bind) if sockets is None else sockets)
@@ -168,7 +168,7 @@ class Server:
             self._close_listeners()
 
     async def serve_stream(self, stream: trio.abc.Stream, address: str = "") -> None:
-        """Serve one client over any stream, which is closed in the end; `serve` must be running."""
+        """Serve one client over any stream, and close it at the end. `serve` must be running."""
         if self._admission.sockets >= self._most and not self._admission.make_room():
             await trio.aclose_forcefully(stream)
             return
@@ -180,7 +180,7 @@ class Server:
             self._drivers.discard(driver)
 
     async def stop_accepting(self, seconds: float = 0.0) -> None:
-        """Listen no more; connections go on. Those on their way are accepted first, which takes at most `seconds`. Idempotent."""
+        """Stop listening; open connections continue. Queued ones are accepted first, within `seconds`. Idempotent."""
         patience = max((retire(sock) for sock in self._sockets), default=0.0)
         await trio.sleep(min(patience, seconds))
         for sock in self._sockets:
@@ -189,7 +189,7 @@ class Server:
         self._close_listeners()
 
     async def drain(self, seconds: float) -> None:
-        """Stop accepting, and wait until every connection is gone; this takes that many seconds at most.
+        """Stop accepting, and wait until every connection has ended, at most that many seconds.
 
         Those left when a fifth of that remains (at most the admission's `linger`) are closed with 1012, and have that
         time to answer.
@@ -209,7 +209,7 @@ class Server:
         self._admission.fanout.end()
 
     def statistics(self) -> ServerStatistics:
-        """What is, and what has been."""
+        """The server's current numbers."""
         counters = self._admission.counters
         return ServerStatistics(
             connections=self._admission.open,
@@ -240,7 +240,7 @@ class Server:
                 nursery.start_soon(self._accept, listener, nursery)
 
     def _close_listeners(self) -> None:
-        # trio must be told of a socket's end while a task waits for it, and the lane's epoll before it comes.
+        # trio must be told that a socket closes while a task waits for it, and the lane's epoll before it is closed.
         for sock in self._sockets:
             if self._lane is not None:
                 self._lane.ignore(sock)
@@ -251,7 +251,7 @@ class Server:
         self._listeners, self._sockets = [], []
 
     def _accept_rest(self, sock: socket.socket) -> None:
-        """What waits in a listener's queue would be reset by its end."""
+        """Accept what waits in the listeners' queues: closing them would reset it."""
         if self._lane is not None:
             self._lane.accept_rest(sock)
             return

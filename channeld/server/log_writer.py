@@ -1,7 +1,7 @@
-"""Writes log lines in a thread of its own, so that a pipe that nobody reads, or a slow disk, holds up no client.
+"""Writes log lines in a thread of its own, so that a blocked pipe or a slow disk delays no client.
 
-What is bounded: lines and bytes that wait. Over the bound a new line is lost, and counted; when there is room again one
-line says how many were lost. A line that cannot be written (a full disk, a closed pipe) is lost as well.
+Lines and bytes that wait are bounded. Beyond the bound new lines are dropped and counted; once there is room, one line says
+how many were lost. A line that cannot be written (full disk, closed pipe) is lost as well.
 """
 
 import threading
@@ -16,9 +16,10 @@ from channeld.telemetry.output import write, writing_to
 
 MOST_LINES = 10_000
 MOST_BYTES = 8 << 20
-# The last lines of a process have this long.
+# How long the last lines of a process may take to be written.
 _LAST_S = 2.0
-# To wake the thread for each line costs the loop twenty times what the line does: those of this long go together.
+# Waking the thread costs the loop twenty times as much as a line does, so lines are written in batches of this many
+# seconds.
 _GATHER_S = 0.02
 _BATCH = 1000
 
@@ -27,8 +28,8 @@ class LineWriter:
     """A bounded queue of lines, and the thread that writes them to stderr, or to a stream.
 
     Args:
-        stream: None for stderr, whatever it is at that time.
-        tell_lost: called, in the thread that puts a line, with the number of lines lost, once there is room again.
+        stream: None: `sys.stderr` at the time of writing.
+        tell_lost: called with the number of lines lost once there is room, in the thread that puts a line.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class LineWriter:
         self._thread = threading.Thread(target=self._run, name="log lines", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the thread."""
         self._thread.start()
 
     def put(self, line: str) -> None:
-        """Queue a line. Never waits for its reader, never raises."""
+        """Queue a line. Never waits for it to be written, never raises."""
         with self._changed:
             if len(self._lines) >= MOST_LINES or self._size + len(line) > MOST_BYTES:
                 self.dropped += 1
@@ -65,7 +66,7 @@ class LineWriter:
             self._tell_lost(lost)
 
     def close(self) -> None:
-        """Write what waits, but not for ever."""
+        """Write what waits, within a time limit, and stop."""
         self._closing.set()
         with self._changed:
             self._changed.notify()
@@ -89,9 +90,9 @@ class LineWriter:
 
 @contextmanager
 def off_the_loop() -> Iterator[None]:
-    """Write log lines in a thread meanwhile, no more of a kind than `LineRates` allow.
+    """Write log lines in a thread during the block, at the rates that `LineRates` allows.
 
-    A log that nobody reads, or a slow disk, holds up nobody, and no client fills the disk.
+    A blocked pipe or a slow disk delays nobody, and no client can fill the disk.
     """
     bound_lines(LineRates(time.monotonic))
     writer = LineWriter(tell_lost=lambda lost: log("log_lines_dropped", lines=lost))

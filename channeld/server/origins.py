@@ -1,4 +1,4 @@
-"""Decides whether a browser's page may connect, by its Origin (RFC 6454), and whose proxies are believed."""
+"""Decides whether a page may connect, by its Origin (RFC 6454), and which proxies are trusted."""
 
 import ipaddress
 import re
@@ -20,8 +20,8 @@ _ORIGIN = re.compile(
 def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
     """Compile `allowed_origins`: `any`, `same-origin`, or a list of origins whose host may begin with `*.`.
 
-    `localhost` is for development only: pages that this machine serves, at any port. A page opened from a file has the
-    origin `null`, as any site's sandboxed frame has, and is refused.
+    `localhost` is for development only: pages served by this machine, on any port. A page opened from a file is refused:
+    its origin is `null`, which is also the origin of any site's sandboxed frame.
     """
     if allowed == "any":
         return _any
@@ -48,7 +48,7 @@ def origin_check(allowed: str | Sequence[str]) -> OriginCheck:
 
 
 def named_origin(origin: str) -> str:
-    """An origin as the log names it: scheme, host and port, since whatever stands behind them may be a secret."""
+    """An origin for the log: scheme, host and port only, since the rest may be a secret."""
     if origin == "null":
         return origin
     match = _ORIGIN.match(origin.lower())
@@ -61,7 +61,7 @@ def _is_local(origin: str, _host: str, _secure: bool) -> bool:
 
 
 def unmapped(address: str) -> str:
-    """An address as one writes it: of an IPv4 peer on an IPv6 socket (RFC 4291 section 2.5.5.2), the IPv4 one."""
+    """An address in its usual form: an IPv4-mapped one (RFC 4291 section 2.5.5.2) as IPv4."""
     if address[:7].lower() != "::ffff:":
         return address
     try:
@@ -93,7 +93,7 @@ def address_of(address: str, forwarded: str, trusted: Sequence[Network]) -> str:
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether this peer is a trusted proxy. A peer on a Unix socket has no address: trusted when anybody is."""
+    """Whether this peer is a trusted proxy. A peer on a Unix socket has no address and is trusted if any proxy is."""
     if not trusted:
         return False
     if not address:
@@ -120,7 +120,7 @@ def _split(origin: str) -> tuple[str, str, str] | None:
     if match is None:
         return None
     scheme = match["scheme"]
-    # Others (`capacitor://localhost`, `chrome-extension://…`) have no default port.
+    # Other schemes (`capacitor://localhost`, `chrome-extension://…`) have no default port.
     return scheme, match["host"], match["port"] or _PORTS.get(scheme, "")
 
 

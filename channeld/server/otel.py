@@ -1,8 +1,9 @@
-"""OpenTelemetry: spans become its spans, in a thread of their own, and go to the collector that its variables name.
+"""OpenTelemetry: exports spans, in a thread of its own, to the collector that the environment names.
 
 Tracing is on when `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set and the extra `channeld[otel]` is
-installed. The standard variables hold: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER=none`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,
-`OTEL_TRACES_SAMPLER` and `…_ARG`, the exporter's own. Bounded: over `MOST` spans that wait, more are lost and counted.
+installed. The standard variables apply: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER=none`, `OTEL_SERVICE_NAME`,
+`OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER` and `…_ARG`, the exporter's own. Spans that wait are bounded by `MOST`;
+further ones are dropped and counted.
 """
 
 import random
@@ -27,17 +28,17 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 
 
 class SpanExporter(Protocol):
-    """OpenTelemetry's exporters are such."""
+    """What is needed of an OpenTelemetry exporter."""
 
     def export(self, spans: "Sequence[ReadableSpan]") -> object:
-        """Send them; blocks."""
+        """Export spans; blocks."""
 
     def shutdown(self) -> None:
-        """No more come."""
+        """Called when no more spans follow."""
 
 
 class Spans:
-    """Takes ended spans, and gives them to an exporter from a thread of its own.
+    """Queues ended spans, and exports them from a thread of its own.
 
     Args:
         exporter: gets OpenTelemetry's `ReadableSpan`.
@@ -53,18 +54,18 @@ class Spans:
         self._thread = threading.Thread(target=self._run, name="spans", daemon=True)
 
     def start(self) -> None:
-        """Begin to export."""
+        """Start the export thread."""
         self._thread.start()
 
     def take(self, span: Span) -> None:
-        """Queue one. Never waits, never raises."""
+        """Queue a span. Never waits, never raises."""
         if len(self._waiting) >= MOST:
             self.dropped += 1
         else:
             self._waiting.append(span)
 
     def close(self) -> None:
-        """Export what waits, for some seconds at most; blocks."""
+        """Export what waits, within a time limit, and stop; blocks."""
         self._ends.set()
         if self._thread.ident is not None:
             self._thread.join(_LAST_S)
@@ -82,10 +83,10 @@ class Spans:
             batch = [self._readable(self._waiting.popleft()) for _ in range(count)]
             try:
                 result = self._exporter.export(batch)
-            except Exception as error:  # somebody else's code, on a thread of ours
+            except Exception as error:  # third-party code on our thread
                 why = type(error).__name__
             else:
-                # The exporters tell a failure by what they return; why, they log themselves.
+                # Exporters report failure by their return value, and log the reason themselves.
                 why = "the exporter failed" if getattr(result, "name", "") == "FAILURE" else ""
             if why:
                 self.dropped += count
@@ -93,7 +94,7 @@ class Spans:
 
 
 def _translator(environ: Mapping[str, str]) -> "Callable[[Span], ReadableSpan]":
-    """What makes a ReadableSpan of a span."""
+    """Make the function that turns a span into a ReadableSpan."""
     from opentelemetry import trace  # noqa: PLC0415 - only while tracing is on
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415
@@ -129,7 +130,7 @@ def _translator(environ: Mapping[str, str]) -> "Callable[[Span], ReadableSpan]":
 
 
 def _entering() -> Callable[[Span], Callable[[], None]]:
-    """What makes a span OpenTelemetry's current one, so that spans of hooks are its children."""
+    """Make the function that makes a span OpenTelemetry's current one, so that hooks' own spans become its children."""
     from opentelemetry import context, trace  # noqa: PLC0415 - only while tracing is on
 
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
@@ -145,7 +146,7 @@ def _entering() -> Callable[[Span], Callable[[], None]]:
 def tracing_from(
     environ: Mapping[str, str], exporter: SpanExporter | None = None
 ) -> tuple[Tracing, Spans] | None:
-    """Tracing as the environment wants it, and the spans' way out, to be started; None: it is off."""
+    """Tracing as the environment configures it, and its exporter thread, not yet started; None: tracing is off."""
     if not _is_wanted(environ):
         return None
     # Looking for a module below one that is missing would raise.
@@ -181,7 +182,7 @@ def _otlp() -> SpanExporter:
 
 
 def _sampling(environ: Mapping[str, str]) -> tuple[float, bool]:
-    """The share that is recorded, and whether a caller's decision counts."""
+    """The sampling ratio, and whether the caller's decision is respected."""
     name = environ.get("OTEL_TRACES_SAMPLER", "") or "parentbased_always_on"
     follows, kind = name.startswith("parentbased_"), name.removeprefix("parentbased_")
     if kind == "traceidratio":

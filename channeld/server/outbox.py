@@ -1,13 +1,13 @@
-"""What waits to leave: an outbox for each connection, and the fan-out that joins a room's frames once for all members.
+"""Outgoing data: an outbox for each connection, and the fan-out that joins a room's frames once for all members.
 
-- Everything that is written to a peer, no matter who writes it, goes through its outbox, so order is the order of the calls.
+- Everything written to a peer goes through its outbox, so frames leave in the order of the calls.
 - Nothing is written before the turn ends. Then each connection that has something gets one `send`; members of a room
   with the same frames pending share even the joined buffer (`docs/topics/performance.md`: 0.14 µs a delivery, 2.4 alone).
 - Peers speak JSON; its framing is made once a room by the fan-out, for members that are written to directly.
-- What another task writes, outside of a turn, wakes `Fanout.run`, which ends a turn of its own.
-- A turn writes for `TURN_S`. What is left then, of a room of thousands, is written in turns to come: others are read in between.
-- An outbox that holds more than its limit belongs to a slow consumer: the frame that is partly sent is finished, the
-  rest is dropped for the last words. Nobody else waits.
+- What another task writes outside of a turn wakes `Fanout.run`, which runs a turn of its own.
+- A turn writes for at most `TURN_S`. What is left of a large room is written in later turns; others are read in between.
+- An outbox that holds more than its limit belongs to a slow consumer: the partly sent frame is finished, the rest is
+  dropped, and the connection is closed. Nobody else waits.
 """
 
 import sys
@@ -35,31 +35,31 @@ Write: TypeAlias = Callable[[bytes | memoryview], int]
 
 
 def takes_nothing(_data: bytes | memoryview) -> int:
-    """The `Write` of a peer whose driver takes what waits."""
+    """The `Write` of a peer whose driver calls `take`."""
     return 0
 
 
-# Joining copies: once this much waits in one piece, later frames wait behind it as they are.
+# Joining copies, so once this much is in one piece, later frames are kept as they are.
 _ENOUGH = 64 * 1024
 
 
 class Outbox:
-    """Frames that wait for one peer. `server/connection.py` makes a connection of it.
+    """Frames that wait for one peer; the base of `connection.Connection`.
 
-    One object, not two: a separate one costs 0.1 µs a message and 120 bytes a connection.
+    A base class rather than a member: a separate object costs 0.1 µs a message and 120 bytes a connection.
 
     Attributes:
-        write: `socket.send`, or whatever does the same.
-        direct: the same, where a room's encoded and joined frames may be written past `send`: an open connection that
-            takes them as `Fanout.encode` makes them.
+        write: `socket.send`, or an equivalent.
+        direct: the same, if a room's joined frames may be written directly: an open connection that takes them as
+            `Fanout.encode` makes them.
         out: what waits, or None exactly when everything has been sent.
         offset: how much of the first piece of `out` has been sent.
-        emptied: somebody waits for the peer to take what waits, or None.
-        queued: bytes that wait: all of them while `blocked` (the peer takes no more for now), else of this turn, but
-            for its first frame.
+        emptied: set when the peer has caught up, if somebody waits for that, else None.
+        queued: bytes that wait: all of them while `blocked` (the peer accepts no more), else those of this turn except its
+            first frame.
         limit: bytes that may wait.
-        moved: the peer took some of what waited. Never cleared here.
-        parting: nothing may be queued any more; `drained` is called when all is sent.
+        moved: the peer took some of what waited. Cleared elsewhere.
+        parting: nothing more may be queued; `drained` is called when all is sent.
     """
 
     __slots__ = (
@@ -87,13 +87,13 @@ class Outbox:
         self.emptied: trio.Event | None = None
 
     def send(self, frame: bytes) -> None:
-        """Encode and queue one frame's JSON, behind what a room's batch holds for this peer."""
+        """Encode and queue one frame's JSON, after the room batch that is pending for this peer."""
         if self.fanout.recipients is not None:
             self.fanout.catch_up(self)
         self.queue(self.fanout.encode(frame))
 
     def relay(self, frame: bytes, encoded: bytes) -> None:
-        """Queue a room's frame, given as JSON and as `Fanout.encode` made it: the peer's turn has come."""
+        """Queue a room's frame, given as JSON and as `Fanout.encode` made it."""
         self.queue(encoded)
 
     def queue(self, data: bytes) -> None:
@@ -109,16 +109,17 @@ class Outbox:
             out.append(data)
             self.queued += len(data)
             if self.queued > self.limit and not self.parting:
-                # Many large answers within one turn: the peer may take them, but they do not wait for its end.
+                # Many large answers within one turn: write them before its end, the peer may accept them.
                 if not self.blocked:
                     self.flush()
                 elif self._is_over():
                     self.overflowed()
 
     def ready(self) -> Later[None]:
-        """None while little waits; else what ends when the peer has taken most of it, or is gone.
+        """None while little waits; else an awaitable that ends when the peer has taken most of it or is gone.
 
-        Who sends much at once, such as a recovery, waits for it in between: then the peer's pace decides, not the limit.
+        Await it between the pieces of a large answer such as a recovery, so that it goes at the peer's pace and not over
+        the limit.
         """
         if self.queued <= self.limit // 4:
             return None
@@ -131,13 +132,13 @@ class Outbox:
         return self.emptied.wait()
 
     def let_go(self) -> None:
-        """Nobody need wait for the peer any more."""
+        """Release those who wait for the peer."""
         if self.emptied is not None:
             self.emptied.set()
             self.emptied = None
 
     def flush(self) -> None:
-        """Write what waits, as far as the peer takes it."""
+        """Write what waits, as far as the peer accepts it."""
         out, offset = self.out, self.offset
         data = out[0] if out is not None and len(out) == 1 else self._first()
         try:
@@ -153,7 +154,7 @@ class Outbox:
         self.keep_unsent(data, offset + sent)
 
     def keep_unsent(self, data: bytes, sent: int) -> None:
-        """Of `data`, the first piece or all that waits, `sent` bytes have been sent."""
+        """Record that `sent` bytes of `data` (the first piece, or all that waits) have been sent."""
         out = self.out
         if sent < len(data):
             self._block([data, *out[1:]] if out is not None else [data], sent)
@@ -169,30 +170,30 @@ class Outbox:
             self.let_go()
 
     def take(self) -> bytes:
-        """All that waits, for a writer that waits itself: it owes `keep_unsent(data, len(data))` afterwards."""
+        """All that waits, for a driver that writes by itself; it must call `keep_unsent(data, len(data))` afterwards."""
         data = self._first()
         if self.out is not None:
             self._block(self.out, len(data))
         return data
 
     def cut(self) -> None:
-        """Drop what waits, but for the rest of the frame that is partly sent. The last words may follow."""
+        """Drop what waits except for the rest of the partly sent frame. A Close frame may follow."""
         if self.out is not None:
             data = self.out[0]
-            # The handshake's answer, whatever came behind it, is never cut.
+            # The handshake's answer is never cut.
             start = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/") else 0
             end = self.boundary(data, start, max(start, self.offset))
             self.out = [data[:end]]
             self.queued = end - self.offset
-            # The rest of one large frame may be over the limit still; nothing may overflow a second time.
+            # The rest of one large frame may still be over the limit, but must not overflow a second time.
             self.limit = sys.maxsize
 
     def boundary(self, data: bytes, start: int, offset: int) -> int:
-        """Where the frame ends that is partly sent when `offset` bytes of `data` are; frames begin at `start`."""
+        """Where the frame ends that `offset` falls into; frames begin at `start`."""
         return len(data)
 
     def want_write(self) -> None:
-        """Called when the peer takes no more for now."""
+        """Called when the peer accepts no more for now."""
 
     def overflowed(self) -> None:
         """Called when more waits than the limit allows."""
@@ -201,15 +202,15 @@ class Outbox:
         """Called when the peer is gone."""
 
     def drained(self) -> None:
-        """Called when all is sent and nothing more will be queued."""
+        """Called when everything is sent and nothing more will be queued."""
 
     def _first(self) -> bytes:
-        """The first piece of what waits, joined with the others while it is small. Keeps it as the first piece."""
+        """The first piece of what waits, joined with later ones while it is small."""
         out = self.out
         if out is None:
             return b""
         if len(out) > 1 and len(out[0]) - self.offset < _ENOUGH:
-            # Once per flush, for all that waits; a large first piece is left alone until it is sent.
+            # Once per flush, for everything that waits; a large first piece is not touched until it is sent.
             out[:] = [b"".join(out)]
         return out[0]
 
@@ -222,22 +223,22 @@ class Outbox:
             self.overflowed()
 
     def _is_over(self) -> bool:
-        """Whether more waits than may; one piece that is larger by itself is only waited for."""
+        """Whether more waits than is allowed; a single piece that is larger does not count."""
         first = len(self.out[0]) - self.offset if self.out else 0
         return self.queued - (first if first > self.limit else 0) > self.limit
 
 
 class Fanout:
-    """Keeps `channeld.hub.fanout.Fanout` for the outboxes of one server, and ends the turns in which they are filled.
+    """Implements `channeld.hub.fanout.Fanout` for the outboxes of one server, and ends the turns in which they are filled.
 
     A batch is the frames that one turn brings to one room. It ends when another room is published to, when members
-    change (`settle`), or with the turn. `ahead` says which members have had how many of its frames: those that were sent
-    something else in between, and those that a frame skipped. Of a room that is too large for one turn, those who are still to
-    come are a collection of their own (`_is_rest`), which nobody changes.
+    change (`settle`), or with the turn. `ahead` counts the frames that a member already has, if it was sent something else
+    in between or a frame skipped it. If a room is too large for one turn, the remaining members are a copy (`_is_rest`)
+    that nobody changes.
 
     Args:
-        encode: how the frames of `direct` members are framed: once a frame, however many they are.
-        tick: seconds of a clock that measures turns.
+        encode: frames JSON for `direct` members, once for all of them.
+        tick: the clock that measures turns, in seconds.
     """
 
     __slots__ = (
@@ -273,7 +274,7 @@ class Fanout:
         self._is_rest = False
         self._poked = trio.Event()
 
-    # ---- what the hub asks
+    # ---- called by the hub
 
     def publish(
         self, recipients: Collection[Recipient], frame: bytes, skip: Recipient | None = None
@@ -312,16 +313,16 @@ class Fanout:
                 for frame, one in both[start:] if start else both:
                     outbox.relay(frame, one)
             elif outbox.out is None and self.in_turn:
-                # `queue`, written out: of thousands in a turn each call counts.
+                # `queue`, inlined: with thousands in a turn each call counts.
                 outbox.out = [data]
                 self.dirty.append(outbox)
             else:
                 outbox.queue(data)
 
-    # ---- what outboxes and connections ask
+    # ---- called by outboxes and connections
 
     def catch_up(self, recipient: Recipient) -> None:
-        """Queue the part of the batch that a recipient has not had, before it is sent something else."""
+        """Queue the part of the batch that a recipient does not have yet, before it is sent something else."""
         recipients = self.recipients
         if recipients is not None and recipient in recipients:
             start, end = self._ahead.get(recipient, 0), len(self._batch)
@@ -339,29 +340,29 @@ class Fanout:
             self.wake()
 
     def at_end(self, call: Callable[[], None]) -> None:
-        """Call `call()` when the turn's frames have been written; at once where no turn is under way."""
+        """Call `call()` when the turn's frames have been written; at once if no turn is under way."""
         if self.in_turn:
             self.ended.append(call)
         else:
             call()
 
     def wake(self) -> None:
-        """Something waits, and no turn is under way: `run` ends one."""
+        """Have `run` end a turn: something waits and none is under way."""
         self._poked.set()
 
     # ---- turns
 
     def begin(self, seconds: float = TURN_S) -> None:
-        """A turn begins, or another part of it, and may read for so long: nothing is written until `end`."""
+        """Begin a turn, or another part of one, that may read for this long. Nothing is written until `end`."""
         self.in_turn = True
         self._ends = self._tick() + seconds
 
     def is_over(self) -> bool:
-        """Whether the turn has taken its time: what is left to read has to wait for the next one."""
+        """Whether the turn's time is up, so that the rest has to wait for the next one."""
         return self._tick() >= self._ends
 
     def end(self) -> None:
-        """Write everything, or for as long as a turn may, and call what waits for that."""
+        """Write everything, within the time of a turn, and call what waits for the end."""
         self.in_turn = True
         try:
             self._write_all()
@@ -369,7 +370,7 @@ class Fanout:
             self.in_turn = False
 
     async def run(self) -> None:
-        """End a turn whenever something was queued outside of one. Returns never."""
+        """End a turn whenever something was queued outside of one. Never returns."""
         while True:
             await self._poked.wait()
             self._poked = trio.Event()
@@ -379,11 +380,11 @@ class Fanout:
         ends, is_over = self._tick() + TURN_S, False
         while not is_over and (self.recipients is not None or self.dirty or self.ended):
             if self._is_rest:
-                # Answers do not wait until a large room has been served.
+                # Answers must not wait until a large room has been served.
                 is_over = self._flush_some(ends)
             if self.recipients is not None and not is_over:
                 is_over = self._write_batch(ends)
-            # Some of them in any case.
+            # At least some of them.
             is_over = self._flush_some(ends) or is_over
             if self.ended and (is_over or (not self.dirty and self.recipients is None)):
                 is_over = self._call_some(ends) or is_over
@@ -391,7 +392,7 @@ class Fanout:
             self.wake()
 
     def _flush_some(self, ends: float) -> bool:
-        """Flush outboxes; whether the time was over before the last of them."""
+        """Flush outboxes; returns whether time ran out before the last of them."""
         dirty, self.dirty = self.dirty, []
         sends, written = 0, self.bytes_out
         for number, outbox in enumerate(dirty):
@@ -406,7 +407,7 @@ class Fanout:
         return False
 
     def _call_some(self, ends: float) -> bool:
-        """Call what waits for the turn's end, one in any case; whether the time was over before the last of them."""
+        """Call what waits for the turn's end, at least one; returns whether time ran out before the last of them."""
         ended, self.ended = self.ended, []
         for number, call in enumerate(ended):
             if number and self._tick() >= ends:
@@ -419,7 +420,7 @@ class Fanout:
         """Write the batch straight to every recipient whose outbox is empty, and queue it for the others.
 
         Returns:
-            Whether the time was over before the last of them; the rest are recipients now.
+            Whether time ran out before the last of them; the recipients are then the rest.
         """
         batch, encoded, ahead = self._batch, self._encoded, self._ahead
         to_come = iter(cast("Collection[Outbox]", self.recipients))

@@ -1,4 +1,4 @@
-"""What the server asks of those it works with: the engine above its sockets, and the driver that waits for them."""
+"""Interfaces of what the server works with: the engine above its sockets, and the driver that waits for them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -14,7 +14,7 @@ from channeld.server.flow import Flow
 
 
 class Session(Protocol):
-    """The engine's view of one connection. Its calls never overlap: a returned awaitable is awaited before the next."""
+    """The engine's view of one connection. Calls never overlap: a returned awaitable is awaited before the next call."""
 
     @property
     def connection_id(self) -> str:
@@ -22,42 +22,42 @@ class Session(Protocol):
 
     @property
     def user_id(self) -> str | None:
-        """Its user, once it was let in; None for an anonymous connection."""
+        """Its user, once accepted; None for an anonymous connection."""
 
     @property
     def channel(self) -> ChannelPlan:
-        """Whose connection it is."""
+        """The name of its channel."""
 
     @property
     def limits(self) -> Limits:
-        """Of them, `message_size` and `outbox` are kept by the server."""
+        """Its limits; the server enforces `message_size` and `outbox`."""
 
     def redirect(self, to: Callable[[bytes], None] | None, /) -> None:
-        """Give what answers a frame to this instead of the peer, until it is told otherwise."""
+        """Send answers here instead of to the peer, until called again."""
 
     def open(self, now: float, /) -> Awaitable[None] | None:
-        """The 101 is on its way. Called once, first."""
+        """Called once, first, when the 101 has been queued."""
 
     def receive(self, payload: bytes, now: float, /) -> Awaitable[None] | None:
         """One text message, valid UTF-8. While an awaitable is pending nothing more is read from the client.
 
-        Without one the next message may come, even if the answer to this one is still to come.
+        If None, the next message may follow, even while the answer to this one is pending.
         """
 
     def receive_again(self, text: bytes, now: float, /) -> Awaitable[None] | None:
-        """Likewise of what a client that comes back had asked for before."""
+        """The same for a frame that repeats what a reconnecting client had asked for before."""
 
     def settled(self) -> Awaitable[None] | None:
-        """Wait until every message that was taken has been answered; None: it has been."""
+        """Wait until every message that was taken has been answered; None: already so."""
 
     def too_large(self, now: float, /) -> None:
         """A message is over `limits.message_size`: say so, and close with 1009."""
 
     def retire(self) -> None:
-        """The connection is as old as it may get: ask the client to come back at once, and close with 1012."""
+        """The connection has reached its maximum age: ask the client to reconnect at once, and close with 1012."""
 
     def closed(self, code: int, reason: str, now: float, /) -> Awaitable[None] | None:
-        """The connection has ended. Called exactly once, last, whatever ended it."""
+        """Called exactly once, last, when the connection has ended for whatever reason."""
 
 
 class Engine(Protocol):
@@ -66,12 +66,12 @@ class Engine(Protocol):
     def connect(
         self, channel: ChannelPlan, params: Mapping[str, Json], request: Request, peer: Peer, /
     ) -> Session:
-        """A session for a good handshake. Does no I/O, and does not use the peer yet."""
+        """Make a session for an accepted handshake. Does no I/O, and does not use the peer yet."""
 
 
 @attrs.frozen(slots=True)
 class Owner:
-    """Whose a stream is: the user (None: nobody known) of a channel. Only a POST that is theirs reaches it."""
+    """A stream's owner: the user of a channel (None: anonymous). Only the owner's POSTs reach it."""
 
     channel: str
     user: str | None
@@ -83,38 +83,37 @@ class Owner:
 
 
 class StreamClient(Protocol):
-    """A connection whose client reads a stream of events, and sends by POST."""
+    """A connection whose client reads a stream of events and sends by POST."""
 
     @property
     def owner(self) -> Owner | None:
-        """Whose it is; None once it has ended."""
+        """Its owner; None once it has ended."""
 
     async def post(self, texts: list[bytes]) -> list[bytes]:
-        """Take these messages in order, as if they had come over the connection; what answered them."""
+        """Take these messages in order, as if received over the connection; returns their answers."""
 
 
 class Driver(Protocol):
     """Waits for one connection's bytes: the lane for plain sockets, a task for any other stream.
 
-    It hands what arrives to `Connection.feed`, unless the connection is `paused`, and never waits for one connection in
-    another's time.
+    It passes what arrives to `Connection.feed` unless the connection is `paused`, and no connection makes another one wait.
     """
 
     @property
     def hears(self) -> bool:
-        """Whether a connection that waits for an answer may be left unpaused, so that it hears its peer leave."""
+        """Whether a connection that waits for an answer can stay unpaused, so that it notices its peer leaving."""
 
     def want_write(self) -> None:
-        """The connection's outbox has more than could be written: write on as soon as the peer takes more."""
+        """Write on as soon as the peer accepts more: the outbox holds more than could be written."""
 
     def resume(self) -> None:
-        """The connection is no longer paused: call its `proceed` soon, and read on."""
+        """Call the connection's `proceed` soon and read on: it is no longer paused."""
 
     def half_close(self) -> None:
-        """All is said: tell the peer that nothing more comes, and go on reading."""
+        """Shut the sending side down, and go on reading."""
 
     def flow(self) -> Flow:
-        """How far the peer has come with what was written."""
+        """How much of what was written the peer has taken."""
 
     def release(self, *, abort: bool) -> None:
-        """Let go of the socket, now; with `abort`, of what the kernel still holds for the peer too. Idempotent."""
+        """Close the socket now; with `abort`, also discard what the kernel still holds for the peer. Idempotent."""

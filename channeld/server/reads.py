@@ -29,14 +29,14 @@ LONGEST_POLL: Final = 30.0
 LONGEST_STREAM: Final = 60.0
 MOST_BYTES: Final = 1024 * 1024
 
-# Section 10.1: cursors count intervals of that many seconds since 2024-10-09T00:00:00Z.
+# Section 10.1: cursors count intervals of this many seconds since 2024-10-09T00:00:00Z.
 _INTERVAL: Final = 20
 _EPOCH: Final = 1_728_432_000
 _JSON: Final = "application/json"
 
 
 class Refused(Exception):
-    """The answer is not the stream's: an HTTP status, and words."""
+    """A read that is refused: an HTTP status and a message."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 @attrs.frozen(slots=True)
 class _Chunk:
-    """Frames of the stream from one offset on; `next` is where the one after it begins, `is_last` that there is none."""
+    """Frames of the stream from one offset; `next` is the following offset, `is_last` says that nothing follows."""
 
     frames: Sequence[bytes]
     next: str
@@ -58,7 +58,7 @@ class _Chunk:
 
 
 class Waits:
-    """The reads that wait for something to come; a drain ends their waiting, and they are answered."""
+    """The reads that wait for new frames; a drain ends their wait, and they are answered."""
 
     def __init__(self) -> None:
         self._scopes: set[trio.CancelScope] = set()
@@ -66,7 +66,7 @@ class Waits:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Wait that long at most."""
+        """Wait at most that long."""
         with trio.move_on_after(0 if self.are_over else seconds) as scope:
             self._scopes.add(scope)
             try:
@@ -75,20 +75,20 @@ class Waits:
                 self._scopes.discard(scope)
 
     def end(self) -> None:
-        """End them all, and those that come."""
+        """End all waits, and later ones at once."""
         self.are_over = True
         for scope in self._scopes:
             scope.cancel()
 
 
 class _Watcher:
-    """Hears what is delivered to the room, bounded: who reads on finds the rest in the history."""
+    """Receives what is delivered to the room, up to a bound: the rest is in the history."""
 
     def __init__(self) -> None:
         self.heard = trio.Event()
 
     def send(self, frame: bytes) -> None:
-        """Something came."""
+        """Take a delivered frame."""
         self.heard.set()
 
 
@@ -105,20 +105,20 @@ class _Stream:
     has_begun: bool = False
 
     async def top(self) -> str:
-        """Where the stream ends now."""
+        """The stream's current end."""
         page = await self._since(None)
         return str(page.top)
 
     async def chunk(self, offset: str) -> _Chunk:
-        """The frames behind an offset.
+        """The frames after an offset.
 
         Raises:
-            Refused: 400 or 410, of the offset.
+            Refused: 400 or 410, because of the offset.
         """
         if offset == "now":
             return _Chunk((), await self.top(), is_last=True)
         if offset == "-1":
-            # Those that stand in a row, and the newest of each key.
+            # Consecutive ones, and the newest of each key.
             page = await self._since(None, 2 * self.keep.size)
         else:
             position = Position.parse(offset)
@@ -130,7 +130,7 @@ class _Stream:
         return _bounded(page)
 
     async def wait(self, offset: str, seconds: float) -> _Chunk:
-        """The frames behind an offset, as soon as there are some; an empty chunk after that many seconds.
+        """The frames after an offset as soon as there are any; an empty chunk after that many seconds.
 
         Raises:
             Refused: 400 or 410, of the offset.
@@ -144,14 +144,14 @@ class _Stream:
                 while not chunk.frames:
                     await watcher.heard.wait()
                     watcher.heard = trio.Event()
-                    # Of a `now` only the first look counts: what came since is behind it.
+                    # `now` is resolved once: whatever arrives later comes after it.
                     chunk = await self.chunk(chunk.next)
         finally:
             self.engine.hub.unwatch(self.topic, watcher)
         return chunk
 
     def cursor(self) -> str:
-        """Where the clock is, but always beyond the cursor that the client has (section 10.1)."""
+        """A cursor from the clock, always greater than the client's own (section 10.1)."""
         now = int(self.engine.runtime.clock.wall() - _EPOCH) // _INTERVAL
         text = self.query.get("cursor", "")
         had = int(text) if text.isdecimal() and len(text) < 16 else -1
@@ -161,7 +161,7 @@ class _Stream:
         return str(had + max(1, jitter // _INTERVAL))
 
     def entity_tag(self, start: str, chunk: _Chunk) -> str:
-        """The tag of what one offset brings (section 10.1)."""
+        """The ETag of what one offset returns (section 10.1)."""
         return f'"{self.topic.name.encode().hex()[:40]}:{start}:{chunk.next}"'
 
     async def _since(self, position: Position | None, replay: int = 0) -> Page:
@@ -194,11 +194,11 @@ async def read(
     """Answer a read.
 
     Returns:
-        None, or why the client may not read: the close code, the reason and the `error` frame of a connection.
+        None, or why the client may not read: the close code, reason and `error` frame that a connection would get.
 
     Raises:
         Refused: 400, 404 or 410.
-        BrokerUnavailable: nothing was answered.
+        BrokerUnavailable: no answer was sent.
     """
     channel = call.match.channel
     if channel.history is None or len(channel.join) != 1:
@@ -258,7 +258,7 @@ def _whole(
 
 
 async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
-    # Before the head: an offset that is none is an HTTP status.
+    # Before the head, so that an invalid offset is an HTTP status.
     chunk = await stream.chunk(offset)
     stream.has_begun = True
     head = (*EVENT_HEAD, *stream.lines)
@@ -272,7 +272,7 @@ async def _stream_live(stream: _Stream, offset: str, respond: Respond) -> None:
 
 
 def _events(stream: _Stream, chunk: _Chunk) -> bytes:
-    # No space behind the colon: so the protocol shows it, and so its clients' tests look for it.
+    # No space after the colon, as the protocol's examples and its clients' tests have it.
     data = b"event: data\ndata:" + chunk.body() + b"\n\n" if chunk.frames else b""
     control: dict[str, object] = {"streamNextOffset": chunk.next, "streamCursor": stream.cursor()}
     if chunk.is_last:

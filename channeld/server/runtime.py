@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 
 async def own_cancellation(call: Callable[..., Awaitable[T]], *args: object) -> T:
-    """`await call(*args)`; a `Cancelled` that it kept from elsewhere and raises is its error, and cancels nobody.
+    """`await call(*args)`, turning a stray `Cancelled` that it kept from elsewhere into an error.
 
     Raises:
-        RuntimeError: it raised one while nothing around it is cancelled.
+        RuntimeError: it raised `Cancelled` while no scope around it is cancelled.
     """
     try:
         return await call(*args)
@@ -52,7 +52,7 @@ class TrioClock:
 
 
 class TrioRuntime:
-    """Keeps `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
+    """Implements `channeld.engine.ports.Runtime`. `run` must be running before `spawn` is called."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -85,7 +85,7 @@ class TrioRuntime:
         """
         with trio.move_on_after(seconds) as scope:
             result = await own_cancellation(call, *args)
-            # A call that would not be cancelled is late all the same.
+            # A call that resisted cancellation still timed out.
             if not scope.cancel_called:
                 return result
         raise TimeoutError
@@ -93,7 +93,7 @@ class TrioRuntime:
     async def in_asyncio(
         self, seconds: float, call: Callable[..., Awaitable[Any]], *args: object
     ) -> Any:
-        """`await call(*args)` on the asyncio loop, which the first call starts; cancelled after that many seconds.
+        """`await call(*args)` on the asyncio loop, cancelled after that many seconds. The first call starts the loop.
 
         Raises:
             TimeoutError: it took longer.
@@ -105,7 +105,7 @@ class TrioRuntime:
         return await self.asyncio.trio(call)
 
     async def in_thread(self, seconds: float, call: Callable[..., Any], *args: object) -> Any:
-        """Call a sync function in a worker thread, of which trio has a bounded number; given up, not stopped, in time.
+        """Call a sync function in one of a bounded number of worker threads; abandoned, not stopped, at the time limit.
 
         Raises:
             TimeoutError: it took longer.
@@ -115,19 +115,19 @@ class TrioRuntime:
         raise TimeoutError
 
     def is_own_thread(self) -> bool:
-        """Whether the caller runs on the thread that made this."""
+        """Whether the caller runs on the server's thread."""
         return threading.get_ident() == self._thread
 
     def make_event(self) -> trio.Event:
-        """An event of trio's."""
+        """Make a `trio.Event`."""
         return trio.Event()
 
     async def give_way(self) -> None:
-        """Let trio's other tasks have a turn."""
+        """Let other tasks run."""
         await trio.lowlevel.checkpoint()
 
     def spawn(self, pending: Awaitable[object]) -> None:
-        """Await it in a task of its own; an exception in it is logged, never let out. Dropped when `run` has ended."""
+        """Await it in a task of its own; exceptions are logged. Dropped once `run` has ended."""
         if self._nursery is not None:
             self._nursery.start_soon(self._contain, pending)
         elif isinstance(pending, Coroutine | Pending):
@@ -155,13 +155,13 @@ class TrioRuntime:
     def _run_timers(self) -> None:
         try:
             self.timers.run(trio.current_time(), _TIMERS_A_TURN)
-        except Exception as error:  # what a timer raised; the others were called all the same
+        except Exception as error:  # what a timer raised; the others were still called
             log("task_failed", task="timers", exception=error)
 
     async def _contain(self, pending: Awaitable[object]) -> None:
         try:
             await in_task(pending)
-        except Exception as error:  # its spawner is not there to be told
+        except Exception as error:  # nobody waits for its result
             log("task_failed", task=getattr(pending, "__qualname__", None), exception=error)
 
     def _wake(self) -> None:

@@ -1,14 +1,14 @@
-"""Listening sockets: made for addresses, beside those of a running server or alone, and given up without refusing anybody.
+"""Listening sockets: bound alone or next to a running server's, and released without refusing any connection.
 
     sockets = bind(["127.0.0.1:4000", "unix:/run/channeld.sock"])
     …
     release(sock)
 
-A server that another one takes over from shares its addresses with it for a while. On TCP both have SO_REUSEPORT, and the
-kernel deals connections out between those that listen; it lets only processes of one user do that. A first bind without
-the option still tells a server that was started by mistake. A Unix socket's path is renamed over: a client that connects from then
-on reaches the new one. To give an address up, `retire` comes first: connections that begin go elsewhere, those that
-had begun arrive, are accepted, and then nothing is left behind that closing would reset.
+During a takeover, the old and the new server share their addresses for a while. On TCP both have SO_REUSEPORT, and the
+kernel distributes connections between the listeners; it allows this only for processes of one user. A first bind without
+the option still catches a server that was started twice by mistake. A Unix socket's path is renamed over, so new clients
+reach the new server. To release an address, call `retire` first: new connections go elsewhere, those already begun arrive
+and are accepted, and nothing is left that closing would reset.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ HANDSHAKE_S: Final = 0.25
 
 _BACKLOG: Final = 1024
 _LISTENS: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
-# Linux, on all platforms that Python has wheels for. Drops a segment with SYN and without ACK, and lets the others pass.
+# Linux, on all platforms that wheels exist for. Drops segments with SYN and without ACK, passes all others.
 _SO_ATTACH_FILTER: Final = 26
 _NO_SYN: Final = (
-    (0x30, 0, 0, 13),  # the byte of flags
-    (0x54, 0, 0, 0x12),  # of those, SYN and ACK
-    (0x15, 0, 1, 0x02),  # SYN alone: the next instruction; else the one after it
+    (0x30, 0, 0, 13),  # load the flags byte
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # SYN alone: next instruction; else the one after
     (0x06, 0, 0, 0),
     (0x06, 0, 0, 0xFFFF_FFFF),
 )
@@ -48,7 +48,7 @@ class BindError(OSError):
 
 
 class _UnixListener(socket.socket):
-    """A Unix socket of ours: its path, where it was bound before it took that, and the path's inode."""
+    """A Unix socket of ours: its path, the temporary path where it was bound, and the inode."""
 
     def __init__(self, path: str) -> None:
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ class _UnixListener(socket.socket):
         self.inode = 0
 
     def is_at(self, path: str) -> bool:
-        """Whether the file of this path is this socket's."""
+        """Whether the file at this path is this socket's."""
         try:
             return Path(path).lstat().st_ino == self.inode
         except OSError:
@@ -66,18 +66,18 @@ class _UnixListener(socket.socket):
 def bind(
     addresses: Sequence[str], *, beside: bool = False, listens: bool = True
 ) -> list[socket.socket]:
-    """Sockets for `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH`, and with `systemd` those that were passed in.
+    """Bind sockets for `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; `systemd` takes those that were passed in.
 
-    A name is bound at each of its addresses. `[::]` takes IPv4 as well, unless an IPv4 address at the same port is in
-    the list. A Unix socket that nobody listens on any more is replaced.
+    A name is bound at each of its addresses. `[::]` also accepts IPv4, unless the list has an IPv4 address with the same
+    port. A stale Unix socket is replaced.
 
     Args:
-        addresses: where.
-        beside: also where another server of the same user listens.
-        listens: False leaves that to `listen`: until then connections go to the others, if there are any.
+        addresses: the addresses.
+        beside: bind even if another server of the same user listens there.
+        listens: False: leave that to `listen`; until then connections go to other listeners, if any.
 
     Raises:
-        BindError: an address is malformed, taken, or not ours to bind. Nothing stays bound.
+        BindError: an address is malformed, in use, or not permitted. Nothing stays bound.
     """
     with contextlib.ExitStack() as undo:
         sockets: list[socket.socket] = []
@@ -100,7 +100,7 @@ def listen(sock: socket.socket) -> None:
     """Listen on a socket that `bind` made. Idempotent.
 
     Raises:
-        OSError: its path can't be taken.
+        OSError: its path can't be taken over.
     """
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.listen(_BACKLOG)
@@ -110,23 +110,23 @@ def listen(sock: socket.socket) -> None:
 
 
 def waited_on(sock: socket.socket) -> trio.socket.SocketType:
-    """The socket for trio, which takes no subclasses: a descriptor of its own, to be closed as well."""
+    """A duplicate for trio, which accepts no subclasses; close it as well."""
     sock.setblocking(False)
     return trio.socket.fromfd(sock.fileno(), sock.family, sock.type)
 
 
 def retire(sock: socket.socket) -> float:
-    """Let connections that begin go to other listeners of the address; without one they are refused a second later.
+    """Divert new connections to other listeners of the address; without one, they are refused a second later.
 
     Returns:
-        Seconds after which those that had begun have come, and it can be closed: accept until there are none, then close.
+        Seconds after which all connections already begun have arrived: accept until there are none, then close.
     """
     if sys.platform != "linux" or sock.family == socket.AF_UNIX or not is_ours(sock):
         return 0.0
     program = b"".join(struct.pack("=HBBI", *step) for step in _NO_SYN)
     kept = ctypes.create_string_buffer(program)
     with contextlib.suppress(OSError):
-        # Accepted sockets inherit the filter, and never get what it drops.
+        # Accepted sockets inherit the filter, but never receive what it drops.
         pointer = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(kept))
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
         return HANDSHAKE_S
@@ -134,12 +134,12 @@ def retire(sock: socket.socket) -> float:
 
 
 def is_ours(sock: socket.socket) -> bool:
-    """Whether it is open, and what waits in its queue is lost when we close it: it is not systemd's."""
+    """Whether it is open and not systemd's, so that closing it loses its queue."""
     return sock.fileno() >= 0 and not isinstance(sock, InheritedSocket)
 
 
 def is_shared(sock: socket.socket) -> bool:
-    """Whether another socket listens on its address by now; yes where the system does not tell."""
+    """Whether another socket listens on its address by now; True if the system cannot tell."""
     if isinstance(sock, _UnixListener):
         return not sock.is_at(sock.bound)
     if sock.family == socket.AF_UNIX or not is_ours(sock):
@@ -157,7 +157,7 @@ def is_shared(sock: socket.socket) -> bool:
 
 
 def release(sock: socket.socket) -> None:
-    """Close a listening socket; a Unix socket's path goes with it if it is still ours. Idempotent."""
+    """Close a listening socket, and remove a Unix socket's path if it is still ours. Idempotent."""
     if isinstance(sock, _UnixListener) and sock.fileno() >= 0 and sock.is_at(sock.bound):
         with contextlib.suppress(OSError):
             Path(sock.bound).unlink()
@@ -184,7 +184,7 @@ def _passed() -> list[socket.socket]:
 
 
 def _is_dual(address: str, addresses: Sequence[str]) -> bool:
-    """Whether this is `[::]:PORT`, and nothing else wants IPv4's side of the port."""
+    """Whether this is `[::]:PORT` and no IPv4 address has the same port."""
     host, _, port = address.rpartition(":")
     others = (other for other in addresses if other != address)
     return (
@@ -219,7 +219,7 @@ def _open(address: str, is_dual: bool, *, beside: bool) -> list[socket.socket]:
             if beside:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(where)
-            # Only now for who comes first: with it from the start, another server here would go unnoticed.
+            # Set only now: with it from the start, another server here would go unnoticed.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sockets.append(sock)
         undo.pop_all()
@@ -244,10 +244,10 @@ def _open_unix(path: str, *, beside: bool) -> socket.socket:
 
 
 def _mode_of_ours(path: str) -> int:
-    """Who may connect to the server there, which was perhaps changed by hand.
+    """The mode of the Unix socket at this path, which may have been changed by hand.
 
     Raises:
-        ValueError: it is another user's.
+        ValueError: it belongs to another user.
     """
     there = Path(path).lstat()
     if there.st_uid != os.geteuid():
@@ -256,7 +256,7 @@ def _mode_of_ours(path: str) -> int:
 
 
 def _remove_stale(path: str) -> bool:
-    """Whether nobody listens there. A socket that a process left behind is removed; a file that is none stays."""
+    """Whether nobody listens at this path. A stale socket is removed; any other file stays."""
     place = Path(path)
     if not place.is_socket():
         return True

@@ -1,4 +1,4 @@
-"""Watches a peer that takes no more for now: one that takes nothing at all for `STALLED_S` seconds has stopped reading."""
+"""Watches a blocked peer: one that takes nothing at all for `STALLED_S` seconds has stopped reading."""
 
 from typing import Protocol
 
@@ -10,23 +10,23 @@ STALLED_S, LOOK_S = 30.0, 5.0
 
 
 class Blocked(Protocol):
-    """A connection whose outbox waits for its peer; `moved` says that the peer has taken some of it."""
+    """A connection whose outbox waits for its peer; `moved`: the peer has taken some of it."""
 
     moved: bool
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it is open and still waits."""
+        """Whether it is open and still blocked."""
 
     def flow(self) -> Flow:
-        """How far the peer has come."""
+        """See `Driver.flow`."""
 
     def overflowed(self) -> None:
-        """The peer is too slow."""
+        """Called when the peer has stopped reading."""
 
 
 class Stall:
-    """One watch, from the moment in which an outbox was blocked; the connection drops it when `is_over`."""
+    """One watch, from the moment an outbox was blocked; the connection drops it once `is_over`."""
 
     __slots__ = ("_connection", "_since", "_taken", "_timer", "_timers", "is_over")
 
@@ -40,7 +40,7 @@ class Stall:
         connection.moved = False
 
     def cancel(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.is_over = True
         self._timer.cancel()
 

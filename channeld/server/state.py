@@ -5,12 +5,12 @@
      │ └───answered─────┘ └─violation─┐                in each but OPEN: ──deadline──▶ GONE
      └─refused──▶ LINGERING ◀─────────┘ ──end of TCP──▶ GONE
 
-- In OPEN the transport's reader reads; which one is not a state: all are asked and answer alike.
-- Every state but OPEN has a deadline, and one timer serves them all; in OPEN it is the keep-alive's.
-- Once the connection has left OPEN nothing is queued any more, unless a call was answered (`transports/call.py`): then
-  it waits for the head of another request, as a new connection does.
-- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after
-  whatever it still had pending. So nothing that a session does meets its own end half-way.
+- In OPEN the transport's reader reads. Which reader is not a state: they all have the same interface.
+- Every state but OPEN has a deadline. One timer serves them all; in OPEN it is the keep-alive's.
+- Once the connection has left OPEN nothing more is queued, unless a call was answered (`transports/call.py`): then it waits
+  for the head of another request, as a new connection does.
+- The session is told `closed` exactly once: at the end of the turn in which the connection left OPEN, and after whatever it
+  still had pending, so a session never sees its own end half-way through something.
 """
 
 import enum
@@ -21,10 +21,10 @@ class State(enum.Enum):
 
     HEAD = "the request's head is awaited"
     OPEN = "messages are taken"
-    # Our last words are queued; the client's messages are read, and dropped, until its own come.
+    # Our Close is queued; the client's messages are read and dropped until its own Close arrives.
     CLOSING = "the client's Close is awaited"
-    # The write side is shut; what arrives is thrown away until the client is gone too: a `close()` with bytes unread
-    # would make TCP destroy our last words.
+    # The write side is shut; what arrives is discarded until the client has gone: a `close()` with unread bytes would reset
+    # the connection and destroy our last bytes.
     LINGERING = "all is said, the client is listened out"
     ENDING = "the outbox is emptied, nothing is read"
     GONE = "the socket is closed"

@@ -1,7 +1,7 @@
-"""What systemd passes to a service, and what it wants to hear: sockets (`sd_listen_fds`) and states (`sd_notify`).
+"""Talks to systemd: takes the sockets that it passes (`sd_listen_fds`) and reports states (`sd_notify`).
 
-Both are environment variables and nothing else, so no library is needed. A socket that was passed in is systemd's: it
-outlives this process, and its successor gets it too, so no connection is refused during a restart.
+Both need only environment variables, so there is no library. A socket that was passed in belongs to systemd: it outlives
+this process and is passed to its successor, so no connection is refused during a restart.
 """
 
 import contextlib
@@ -17,15 +17,15 @@ _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class InheritedSocket(socket.socket):
-    """A listening socket that somebody else made: its path, if it has one, is not ours to remove."""
+    """A listening socket that was passed in: its path, if it has one, is not ours to remove."""
 
 
 def inherited_sockets(
     environ: MutableMapping[str, str] = os.environ, first: int = _FIRST
 ) -> list[socket.socket]:
-    """The listening stream sockets that were passed to this process, in their order; none, if it was not.
+    """The listening stream sockets that were passed to this process, in order.
 
-    The variables are taken out of the environment: they are not meant for processes that this one starts.
+    Removes the variables from the environment, since they are not meant for child processes.
 
     Raises:
         OSError: one of the descriptors is not a listening stream socket.
@@ -48,12 +48,12 @@ def inherited_sockets(
 
 
 def reloading() -> str:
-    """The state that a reload begins with; `READY=1` ends it. systemd looks at the time to tell reloads apart."""
+    """The state that begins a reload; `READY=1` ends it. systemd tells reloads apart by the time."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 
 def watchdog_interval(pid: int, environ: Mapping[str, str] = os.environ) -> float:
-    """In how many seconds the service manager wants to hear of the process `pid` again; 0 if it has no watchdog."""
+    """The service manager's watchdog interval for process `pid` in seconds; 0: no watchdog."""
     interval, watched = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not interval.isdecimal() or watched not in ("", str(pid)):
         return 0.0
@@ -61,18 +61,18 @@ def watchdog_interval(pid: int, environ: Mapping[str, str] = os.environ) -> floa
 
 
 async def keep_watchdog(tell: Callable[[str], object], interval: float) -> None:
-    """Tell twice in each interval (seconds) that this loop turns; return at once if it is 0."""
+    """Report twice per interval (seconds) that this loop is alive; returns at once if it is 0."""
     while interval:
         tell("WATCHDOG=1")
         await trio.sleep(interval / 2)
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Tell the service manager, if there is one: `READY=1`, `STOPPING=1`, `reloading()`. Never raises."""
+    """Send a state to the service manager, if there is one: `READY=1`, `STOPPING=1`, `reloading()`. Never raises."""
     address = environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return
-    # A leading @ stands for the abstract namespace.
+    # A leading @ means the abstract namespace.
     name = "\0" + address[1:] if address[0] == "@" else address
     with (
         contextlib.suppress(OSError),

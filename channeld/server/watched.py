@@ -1,4 +1,4 @@
-"""A connection's clock: the deadline of each state, and of an open one its pings, its age and whether its peer reads on."""
+"""A connection's clock: the deadline of each state, and for an open one its pings, its age and its peer's reading."""
 
 from math import inf
 
@@ -13,10 +13,10 @@ from channeld.timers import Timer
 
 
 class WatchedOutbox(Outbox):
-    """An outbox whose peer has to show that it is there. `connection.py` makes a connection of it.
+    """An outbox whose peer has to give signs of life; the base of `connection.Connection`.
 
     Attributes:
-        state: where it is.
+        state: its current state.
         paused: nothing may be fed for now.
     """
 
@@ -71,7 +71,7 @@ class WatchedOutbox(Outbox):
     # ---- time
 
     def _watch(self, now: float) -> None:
-        """It is open: set the timer for the first ping, or for the end of a short life."""
+        """Start the timer of an open connection: its first ping, or its maximum age if that is sooner."""
         server = self._admission.plan_source().server
         age = server.connection_age
         if age is not None:
@@ -80,13 +80,13 @@ class WatchedOutbox(Outbox):
             self._set_timer(now + server.ping.interval)
 
     def _unwatch(self) -> None:
-        """It is gone."""
+        """Stop all timers."""
         self._timer.cancel()
         if self._stall is not None:
             self._stall.cancel()
 
     def _set_timer(self, deadline: float) -> None:
-        """Be called at this time, or when an open connection has reached its age."""
+        """Set the timer to this time, or to when an open connection reaches its maximum age."""
         self._timer.cancel()
         if self._ends < deadline and self.state is State.OPEN:
             deadline = self._ends
@@ -106,10 +106,10 @@ class WatchedOutbox(Outbox):
             if self.state is not State.OPEN:
                 return
         if self.paused:
-            # It is not the client's silence: nobody listens.
+            # Not the client's fault: nothing is read from it now.
             self._heard = now
         if self.flow().waiting:
-            # All may still fit into the kernel's buffers, so that nothing is blocked.
+            # Everything may still fit into the kernel's buffers, so nothing is blocked.
             self._watch_reader()
         is_asked = self._pinged > self._heard and self._pinged <= now
         if not self._transport.is_answered:
@@ -127,21 +127,21 @@ class WatchedOutbox(Outbox):
             self._set_timer(self._heard + ping.interval)
 
     def _is_catching_up(self) -> bool:
-        """Whether the ping stands behind what the peer is still taking, so that its silence says nothing."""
+        """Whether the ping is queued behind data that the peer is still reading, so that its silence means nothing."""
         flow = self.flow()
         before, self._taken = self._taken, flow.taken
         return self.blocked or (flow.waiting > 0 and flow.taken != before)  # the stall is watched
 
-    # ---- what a subclass does about it
+    # ---- for the subclass
 
     def respond(self, data: bytes) -> None:
         """Called with a ping to send."""
 
     def expired(self) -> None:
-        """Called when the time of a state other than OPEN is over."""
+        """Called when the deadline of a state other than OPEN has passed."""
 
     def aged(self) -> None:
-        """Called when an open connection is as old as it may get."""
+        """Called when an open connection has reached its maximum age."""
 
     def lost(self) -> None:
         """Called when the peer of an open connection has not answered a ping."""

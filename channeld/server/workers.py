@@ -1,16 +1,18 @@
-"""Several processes for one server: a parent that keeps them running, and what a worker says to its parent.
+"""Several processes for one server: a parent that keeps workers running, and the channel between the two.
 
-The parent serves nobody. It holds the addresses (bound with SO_REUSEPORT, not listened on), starts each worker as a
-fresh interpreter, and gives it its spec through a socket pair. A worker binds the addresses for itself, and the
-kernel deals the connections out. A worker tells its states through the pair as a service does to systemd, and the parent tells systemd what
-they come to; the pair's end tells a worker that the parent is gone (it drains), and the parent that a worker is.
+The parent serves no clients. It reserves the addresses (bound with SO_REUSEPORT, not listened on), starts each worker as a
+fresh interpreter, and passes it its spec through a socket pair. Each worker binds the addresses itself, and the kernel
+distributes the connections. A worker reports its states through the pair as a service does to systemd, and the parent
+reports the sum to systemd. When the pair closes, a worker knows that its parent is gone (and drains), and the parent that a
+worker is.
 
-One worker serves the control API, on sockets that the parent made and passes through the pair. When it ends the next one gets
-them: a client of the API waits meanwhile, and is not refused. What it had measured, it gave to the parent to keep.
+One worker serves the control API, on sockets that the parent bound and passes through the pair. When that worker ends, the
+next one gets them; clients of the API wait meanwhile and are not refused. The parent keeps the measurements that it had
+collected.
 
-Where the service manager has a watchdog, a worker whose loop does not turn is ended as the service manager would end a single
-process. A worker that ends is replaced: after a pause that grows while workers do not live long. One that cannot start at all,
-the first time or `MOST_FAILURES` times in a row, ends everything, with a message.
+If the service manager has a watchdog, a worker whose loop hangs is killed as the service manager would kill a single
+process. A worker that ends is replaced, after a pause that grows while workers are short-lived. If a worker cannot start
+the first time, or `MOST_FAILURES` times in a row, everything ends with a message.
 """
 
 import array
@@ -36,24 +38,24 @@ from channeld.telemetry import log, toggle_debug
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 MOST_FAILURES = 5
-# Who lived this long did not fail because of how it was started.
+# A worker that lived this long did not fail because of its configuration.
 LONG_LIFE = 30.0
-# After the second signal a worker has this long.
+# Seconds that a worker has after the second signal.
 LAST_MERCY = 5.0
-# So long a scrape waits for a parent that does not read, and the parent for the last words of a worker that ended.
+# How long a scrape waits for a parent that does not read, and the parent for the last bytes of a worker that ended.
 PATIENCE = 1.0
 _READ, _MOST_SOCKETS, _WAITING = 65536, 64, 16
 
 
 class WorkersFailed(Exception):
-    """A worker could not start, or did not end well; the message says which."""
+    """A worker could not start, or failed; the message says which."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class WorkerSpec:
-    """What a worker is told: its place, where to listen, and secrets that were made up for all (`--dev`).
+    """What a worker is told: its place, where to listen, and generated secrets that all share (`--dev`).
 
-    `addresses` are as `reserve` returned them; `broker_url` is of the Valkey that the parent runs for all.
+    `addresses` come from `reserve`; `broker_url` is the Valkey that the parent runs for all.
     """
 
     number: int = 0
@@ -75,7 +77,7 @@ class WorkerChannel:
         """Read the spec that the parent writes.
 
         Raises:
-            OSError: the descriptor is none that a parent gave.
+            OSError: the descriptor was not passed by a parent.
         """
         self._socket = socket.socket(fileno=descriptor)
         with ExitStack() as undo:
@@ -92,19 +94,19 @@ class WorkerChannel:
         self._to_write, self._written = trio.open_memory_channel[tuple[bytes, trio.Event]](_WAITING)
 
     def say(self, state: str) -> None:
-        """Tell a state as `systemd.notify` takes it. Never raises: from a parent that hangs nothing can be hoped for."""
+        """Report a state, as `systemd.notify` takes it. Never raises, even if the parent hangs."""
         with suppress(trio.WouldBlock):
             self._to_write.send_nowait((state.encode(), trio.Event()))
 
     async def keep(self, pack: Callable[[], bytes]) -> None:
-        """Let the parent keep what this process measured; returns when it is underway, or after `PATIENCE`."""
+        """Send this process's measurements to the parent; returns when they are sent, or after `PATIENCE`."""
         is_sent = trio.Event()
         with trio.move_on_after(PATIENCE):
             await self._to_write.send((pack(), is_sent))
             await is_sent.wait()
 
     async def obey(self, serve_api: Callable[[Sequence[socket.socket], bytes], None]) -> None:
-        """Take the API's sockets, and what was measured so far (nothing: empty), when they come; until the parent is gone."""
+        """Wait for the API's sockets and earlier measurements (may be empty), until the parent is gone."""
         with trio.socket.from_stdlib_socket(self._socket) as line:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, trio.SocketStream(line))
@@ -118,7 +120,7 @@ class WorkerChannel:
                 nursery.cancel_scope.cancel()
 
     async def _write(self, line: trio.SocketStream) -> None:
-        # A task of its own: a scrape may be cancelled, and half of what it wanted kept must not stay on the line.
+        # A task of its own: a scrape may be cancelled, and must not leave a message half-sent.
         with suppress(trio.BrokenResourceError):
             async for text, is_sent in self._written:
                 await line.send_all(text + b"\n")
@@ -126,7 +128,7 @@ class WorkerChannel:
 
 
 async def _receive(line: trio.socket.SocketType, sockets: list[socket.socket]) -> bytes:
-    """The next bytes; sockets that come along are added."""
+    """The next bytes; sockets passed along with them are added to the list."""
     room = socket.CMSG_SPACE(_MOST_SOCKETS * array.array("i").itemsize)
     data, extra, _flags, _address = await line.recvmsg(_READ, room)
     for _level, _kind, packed in extra:
@@ -137,12 +139,12 @@ async def _receive(line: trio.socket.SocketType, sockets: list[socket.socket]) -
 def reserve(
     addresses: Sequence[str], *, beside: bool = False
 ) -> tuple[list[socket.socket], list[str]]:
-    """Take addresses for workers: bound sockets that are not listened on, and the addresses with their ports.
+    """Reserve addresses for workers: returns sockets that are bound but not listening, and the addresses with their ports.
 
-    With `beside` also where another server of the same user listens.
+    With `beside`, even if another server of the same user listens there.
 
     Raises:
-        BindError: one is taken, not ours to bind, or a Unix socket.
+        BindError: one is in use, not permitted, or a Unix socket.
     """
     for address in addresses:
         if address == "systemd":
@@ -151,10 +153,10 @@ def reserve(
             raise BindError(
                 f"Cannot listen on {address}: several workers cannot share a Unix socket"
             )
-    # Not listened on: the kernel would deal connections out to them as well.
+    # Not listening: otherwise the kernel would give them connections as well.
     reserved = bind(addresses, beside=beside, listens=False)
     for sock in reserved:
-        # With it on both sides, another server could be bound here as long as no worker listens.
+        # With it on both, another server could bind here as long as no worker listens.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return reserved, [named(sock) for sock in reserved]
 
@@ -183,11 +185,11 @@ class Supervisor:
     """The workers of one server.
 
     Args:
-        command: what starts a worker; the descriptor of its end of the pair is added.
-        count: how many.
-        spec: what each is told, but for its number.
+        command: starts a worker; the descriptor of its end of the pair is appended.
+        count: the number of workers.
+        spec: what each is told, without its number.
         api: the control API's sockets.
-        on_ready: called once, when all workers serve.
+        on_ready: called once, when all workers are ready.
     """
 
     def __init__(
@@ -236,18 +238,18 @@ class Supervisor:
 
     @property
     def is_forced(self) -> bool:
-        """Whether somebody asked a second time."""
+        """Whether `stop` was called twice."""
         return self._forced.is_set()
 
     def stop(self) -> None:
-        """Let all workers drain; `run` returns when they have. The second call ends them at once."""
+        """Drain all workers; `run` returns when they have ended. A second call ends them at once."""
         if self._stop.is_set():
             self._forced.set()
         else:
             notify("STOPPING=1")
         self._stop.set()
         for sock in self._api:
-            # The worker's are left; while one of ours listens, a successor would not get all connections.
+            # The worker has its own; while ours listen, a successor would not get all connections.
             if sock.family != socket.AF_UNIX:
                 sock.close()
         for worker in self._workers.values():
@@ -268,13 +270,13 @@ class Supervisor:
                     worker.is_reloading = True
                     worker.tell(signal.SIGHUP)
                 else:
-                    # It may have read the old files already; and before it is ready SIGHUP would end it.
+                    # It may already have read the old files, and before it is ready SIGHUP would kill it.
                     worker.is_outdated = True
 
     def _toggle_debug(self) -> None:
         toggle_debug()
         for worker in self._workers.values():
-            # Before it is ready the signal would end it; it begins with the configured level.
+            # Before it is ready the signal would kill it; it starts at the configured level.
             if worker.is_ready:
                 worker.tell(signal.SIGUSR1)
 
@@ -290,7 +292,7 @@ class Supervisor:
             self._note_reloaded()
             lived = time.monotonic() - worker.started
             if self._stop.is_set():
-                # One that was told to end while it started had nobody to send away, and says that by its status.
+                # A worker that was told to end while starting had no clients, and ends with its signal's status.
                 is_well = status in (0, -signal.SIGTERM) or not worker.is_ready
                 if not is_well and not self.is_forced:
                     self._fail(f"worker {number} ended with status {status}")
@@ -349,7 +351,7 @@ class Supervisor:
                 await worker.process.wait()
 
     async def _listen(self, number: int, worker: _Worker, spec: bytes) -> None:
-        """Tell the worker its spec, and hear when it is ready and what it measured, to its last word."""
+        """Send the worker its spec, and read its states and measurements until it closes the pair."""
         with suppress(trio.BrokenResourceError):
             await worker.line.send_all(spec)
             text = bytearray()
@@ -396,14 +398,14 @@ class Supervisor:
                 notify("READY=1")
 
     async def _pass_api_on(self) -> None:
-        """Whenever the worker that serves the API has ended, or none did so far: let one that is ready do it."""
+        """Whenever no worker serves the API, pass its sockets to one that is ready."""
         while True:
             await self._to_see.wait()
             self._to_see = trio.Event()
             able = [one for one in self._workers.values() if one.is_ready and not one.is_over]
             if self._api and able and self._has_api not in able and not self._stop.is_set():
                 self._has_api = able[0]
-                # It may have ended by now; then `_keep` has somebody look again.
+                # It may have ended by now; then `_keep` causes another look.
                 with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                     await self._give_api(able[0].line)
 
@@ -417,7 +419,7 @@ class Supervisor:
         await line.send_all(text[sent:])
 
     async def _guard(self, number: int, worker: _Worker) -> None:
-        """End a worker that says nothing for two looks, so that it is replaced. Two: this process may have been stopped for one."""
+        """Kill a worker that is silent for two checks (this process may have been suspended for one); it is replaced."""
         missed = 0
         while self._watchdog:
             await trio.sleep(self._watchdog / 2)
@@ -425,13 +427,13 @@ class Supervisor:
             worker.is_heard = False
             if missed == 2:
                 log("worker_hung", number=number, pid=worker.process.pid, seconds=self._watchdog)
-                # As the service manager does: with PYTHONFAULTHANDLER the log shows where it hung.
+                # As the service manager would: with PYTHONFAULTHANDLER the log shows where it hung.
                 worker.tell(signal.SIGABRT)
             elif missed > 2:
                 worker.tell(signal.SIGKILL)
 
     async def _hasten(self, worker: _Worker) -> None:
-        # What a hook does in a thread may reserve it.
+        # A hook's thread may have it reserved.
         await self._forced.wait()
         await trio.sleep(LAST_MERCY)
         worker.tell(signal.SIGKILL)

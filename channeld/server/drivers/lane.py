@@ -1,23 +1,23 @@
 """The express lane: one task serves every socket, by a private epoll that is nested in trio's (decision 0003).
 
 It waits with `trio.lowlevel.wait_readable` for the epoll itself. When that is readable, one turn reads every ready
-socket, lets the sessions answer, writes everything with one `send` a connection, and only then yields. Elsewhere than
-on Linux, and for streams that are not sockets, `server/drivers/stream.py` waits instead; what it means is the same code.
+socket, lets the sessions answer, writes everything with one `send` a connection, and only then yields. On other systems,
+and for streams that are not sockets, `server/drivers/stream.py` does the waiting; everything else is the same code.
 
 Invariants, each with a test in `tests/server/drivers/test_lane.py`:
 
 1.  A byte has exactly one reader: the connection's, and nothing is read while the connection is paused.
-2.  Frames are taken at a frame boundary, in order; once the fallback reader reads, no other reader does again.
+2.  Frames are taken in order, at a frame boundary; once the fallback reader has taken over, it reads to the end.
 3.  Pings, pongs and Close frames never wait for a consumer.
-4.  A closed socket is marked, unregistered and closed with no checkpoint between; over TLS its last words may be encrypted
-    and still in our hands, then it is closed when they have left, within `linger` seconds.
-5.  What is written, no matter who writes it, goes through the outbox.
+4.  A closed socket is marked, unregistered and closed with no checkpoint between; over TLS, bytes that are encrypted and
+    not yet sent are sent first, within `linger` seconds.
+5.  Everything that is written goes through the outbox.
 6.  A turn takes at most `FRAMES_A_TURN` frames of one socket and of `SOCKETS_A_TURN` sockets, and begins none when it has
     taken `TURN_S` seconds; the rest is taken in later turns, in order, no byte is lost, and trio's other tasks run
     between them.
-7.  Who comes and who goes has `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a whole
-    handshake wait in an epoll of their own, and a peer's end is seen to when those who stay have been read. Without file
-    descriptors the lane stops accepting for a second, and says so once.
+7.  New and ending connections get `SHARE_S` seconds of a turn, however many they are: listeners and sockets without a
+    complete handshake have an epoll of their own, and a peer's end is handled after the open connections have been read.
+    Without file descriptors the lane stops accepting for a second, and says so once.
 8.  An exception from above ends one connection, never the lane.
 """
 
@@ -41,10 +41,10 @@ from channeld.telemetry import log
 SOCKETS_A_TURN = 128
 ACCEPTS_A_TURN = 16
 SHARE_S = 0.001
-# Of a queue that is emptied in one turn: more than a backlog, so that clients that connect faster do not hold up its end.
+# Accepted at most from a queue that is being emptied: more than a backlog, so that it ends even if clients connect faster.
 _ROUNDS = 128
 
-# A larger read costs more than it brings: 64 KiB take 1 µs like 4 KiB, 256 KiB take 10.
+# Larger reads do not pay: 4 KiB and 64 KiB both take 1 µs, 256 KiB take 10.
 _READ = 65536
 RETRY_S = 1.0
 _IN, _OUT = 1, 4  # select.EPOLLIN, EPOLLOUT: the module has them on Linux only
@@ -58,7 +58,7 @@ def is_supported() -> bool:
 
 
 class _LaneSocket:
-    """Carries one connection: a socket, plain or with TLS, and what the epoll watches it for."""
+    """One connection's socket, plain or TLS, and what the epoll watches it for."""
 
     __slots__ = (
         "_epoll",
@@ -116,9 +116,9 @@ class _LaneSocket:
         return flow_of(self._socket)
 
     def release(self, *, abort: bool) -> None:
-        """See Driver. No checkpoint is between the connection's mark and the socket's end.
+        """See Driver. There is no checkpoint between marking the connection and closing its socket.
 
-        Over TLS the last words may be encrypted and not sent yet; then the lane goes on to send them for a while.
+        Over TLS, bytes may be encrypted but not sent yet; the lane goes on sending them for a while.
         """
         self._lane.forget(self)
         if self.tls is not None and not abort:
@@ -128,20 +128,20 @@ class _LaneSocket:
         self.close(abort=abort)
 
     def close(self, *, abort: bool) -> None:
-        """Close the socket; with `abort` what the kernel still holds is thrown away."""
+        """Close the socket; with `abort`, discard what the kernel still holds."""
         if abort:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._socket.close()
 
     def watch(self, mask: int) -> None:
-        """Be told of these events, of none with 0."""
+        """Watch for these events; 0: none."""
         before, self.mask = self.mask, mask
         epoll = self._epoll
         if mask == before:
             return
         if not mask:
-            # Not modify(0), which would go on to report a hang-up, for ever.
+            # Not modify(0), which would report a hang-up for ever.
             epoll.unregister(self.fd)
         elif before:
             epoll.modify(self.fd, mask)
@@ -149,19 +149,19 @@ class _LaneSocket:
             epoll.register(self.fd, mask)
 
     def come_in(self) -> None:
-        """It has shaken hands: from now on it waits with those that stay."""
+        """Move it to the epoll of open connections: its handshake is done."""
         mask = self.mask
         self.watch(0)
         self._epoll = self._lane.epoll
         self.watch(mask)
 
     def pause(self) -> None:
-        """The connection takes nothing for now."""
+        """Stop reading: the connection is paused."""
         if self.connection.state is not State.GONE:
             self.watch(self.mask & _OUT)
 
     def write_on(self) -> None:
-        """The socket takes more."""
+        """Write on: the socket accepts more."""
         connection = self.connection
         if self.tls is not None and not self._flush_tls(self.tls):
             return
@@ -172,7 +172,7 @@ class _LaneSocket:
             self.watch(self.mask & ~_OUT)
 
     def _flush_tls(self, tls: TlsSocket) -> bool:
-        """Send what is encrypted; whether all of it has left."""
+        """Send what is encrypted; returns whether all of it was sent."""
         try:
             if not tls.flush():
                 return False
@@ -190,8 +190,8 @@ class Lane:
 
     Args:
         admission: what the server's connections share.
-        most: sockets that may be open, those without a handshake included. For more of them the one that has waited longest
-            for its handshake is closed, or they are.
+        most: maximum number of open sockets, including those without a handshake. Beyond it, the socket that has waited
+            longest for its handshake is closed, or else the new one.
     """
 
     def __init__(self, admission: Admission, most: int) -> None:
@@ -200,25 +200,25 @@ class Lane:
         self.epoll.register(self.arrivals.fileno(), _IN)
         self._most = most
         self._sockets: dict[int, _LaneSocket] = {}
-        # Whose connections are gone, and whose last words are encrypted and have not all left.
+        # Sockets whose connections have ended, with encrypted bytes still to send.
         self._finishing: dict[int, _LaneSocket] = {}
         self._listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
-        # Of a turn whose time was over: what it did not come to. (Asking the epoll again might never come to them.)
+        # Ready sockets that a turn had no time for. (Asking the epoll again might never reach them.)
         self._left: list[tuple[int, int]] = []
-        # Of those who come: whom the last turns had no time for.
+        # The same, for new connections.
         self._coming: collections.deque[tuple[int, int]] = collections.deque()
-        # Whose peers have ended, or are lost.
+        # Connections whose peers have ended or are lost.
         self._departures: collections.deque[tuple[_LaneSocket, bool]] = collections.deque()
         self._resumed: collections.deque[_LaneSocket] = collections.deque()
         self._has_resumed = trio.Event()
 
     @property
     def connections(self) -> list[Connection]:
-        """Every connection that is not gone."""
+        """Every connection that has not ended."""
         return [driver.connection for driver in self._sockets.values()]
 
     def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Accept this socket's connections, with TLS or without. It stays the caller's to close, after `ignore`."""
+        """Accept this socket's connections, with TLS or without. The caller closes it, after `ignore`."""
         listener.setblocking(False)
         self._listeners[listener.fileno()] = listener, tls
         self.arrivals.register(listener.fileno(), _IN)
@@ -226,12 +226,12 @@ class Lane:
     def ignore(self, listener: socket.socket) -> None:
         """Accept no more. Idempotent."""
         if self._listeners.pop(listener.fileno(), None) is not None:
-            # It is not registered while file descriptors are lacking, or when the lane has ended.
+            # It is not registered while file descriptors are exhausted, or after the lane has ended.
             with contextlib.suppress(OSError, ValueError):
                 self.arrivals.unregister(listener.fileno())
 
     def accept_rest(self, listener: socket.socket) -> None:
-        """Accept what waits in its queue, before `ignore` and its end; `retire` sees to it that this is all."""
+        """Accept what waits in its queue, before `ignore` and closing it; after `retire` nothing more arrives."""
         entry = self._listeners.get(listener.fileno())
         for _ in range(_ROUNDS):
             if entry is None or not self._accept(*entry):
@@ -249,18 +249,18 @@ class Lane:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             driver.watch(_IN)
         except OSError:
-            # Reset before it was accepted, or more than the kernel lets one user watch.
+            # Reset before it was accepted, or over the kernel's limit of watches per user.
             driver.mask = 0
             driver.connection.broken()
         return driver.connection
 
     def forget(self, driver: _LaneSocket) -> None:
-        """The driver's socket is about to be closed."""
+        """Drop a driver whose socket is about to be closed."""
         if self._sockets.pop(driver.fd, None) is not None:
             driver.watch(0)
 
     def finish(self, driver: _LaneSocket) -> bool:
-        """Send the last words of a socket whose connection is gone, for so long as a connection may linger."""
+        """Send what is left on a socket whose connection has ended, for as long as a connection may linger."""
         if self.epoll.closed:
             return False
         self._finishing[driver.fd] = driver
@@ -285,12 +285,12 @@ class Lane:
         driver.close(abort=is_late)
 
     def resume(self, driver: _LaneSocket) -> None:
-        """Let a paused connection go on in a turn to come."""
+        """Let a paused connection continue in a later turn."""
         self._resumed.append(driver)
         self._has_resumed.set()
 
     async def run(self) -> None:
-        """Serve until cancelled; then every connection is gone."""
+        """Serve until cancelled; every connection ends then."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._run_resumed)
@@ -341,7 +341,7 @@ class Lane:
         if events == _OUT:
             return
         if connection.paused:
-            # Looked at only now, so that most pauses cost no system call. One that is gone is paused as well.
+            # Checked only now, so that most pauses cost no system call. A connection that has ended is paused as well.
             driver.pause()
             return
         try:
@@ -355,7 +355,7 @@ class Lane:
             self.admission.counters.bytes_in += len(data)
             connection.feed(data, now)
         if not data or (driver.tls is not None and driver.tls.ended):
-            # Over TLS the end may have come in the same read; the socket need not be readable again.
+            # Over TLS, the same read may have brought the end; the socket need not become readable again.
             self._depart(driver, is_lost=False)
 
     def _depart(self, driver: _LaneSocket, *, is_lost: bool) -> None:
@@ -364,7 +364,7 @@ class Lane:
             self._departures.append((driver, is_lost))
 
     def _take_turns_end(self, now: float, *, asks: bool = False) -> None:
-        """Give their share to those who go and those who come (`asks`: there may be more), then write."""
+        """Handle ending and new connections within their share of the turn (`asks`: there may be more), then write."""
         fanout, departures = self.admission.fanout, self._departures
         fanout.begin(SHARE_S)
         while departures:
@@ -377,7 +377,7 @@ class Lane:
                 break
         while self._coming or asks:
             if not self._coming:
-                # The epoll returns those first that have waited longest.
+                # The epoll returns first those that have waited longest.
                 self._coming.extend(self.arrivals.poll(0))
                 asks = bool(self._coming)
                 continue
@@ -414,7 +414,7 @@ class Lane:
         self._take_turns_end(now)
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> bool:
-        """Accept as many as a turn may; whether there may be more."""
+        """Accept as many as a turn allows; returns whether there may be more."""
         for _ in range(ACCEPTS_A_TURN):
             try:
                 sock, address = listener.accept()

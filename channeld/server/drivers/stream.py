@@ -1,7 +1,7 @@
 """The stream driver: a task for each connection over any trio stream: TLS, in memory, or where no epoll can be nested.
 
-The same connection and outbox as in the lane; only the waiting differs. One task reads, a second writes what the outbox
-has, so a peer that takes nothing holds up nobody, not even its own messages.
+The connection and outbox are the same as in the lane; only the waiting differs. One task reads and a second writes what the
+outbox holds, so a peer that reads nothing delays nobody, not even its own messages.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ _READ = _PIECE = 65536
 
 
 class StreamDriver:
-    """Carries one connection over a stream, which it closes in the end.
+    """Serves one connection over a stream, and closes the stream at the end.
 
     Args:
         admission: what the server's connections share.
-        stream: the stream, a TLS handshake not yet made.
-        address: the peer's address, empty where there is none.
+        stream: the stream, before its TLS handshake if it has one.
+        address: the peer's address, empty if it has none.
     """
 
     def __init__(self, admission: Admission, stream: trio.abc.Stream, address: str = "") -> None:
@@ -41,7 +41,7 @@ class StreamDriver:
         self.connection = Connection(admission, self, None, address, secure=secure)
 
     async def run(self) -> None:
-        """Serve the connection until it is gone. An exception from the stream ends it, and goes no further."""
+        """Serve the connection until it ends. An exception from the stream ends it, and is not raised."""
         try:
             async with trio.open_nursery() as nursery:
                 self._scope = nursery.cancel_scope
@@ -68,18 +68,18 @@ class StreamDriver:
         self._resumed.set()
 
     def half_close(self) -> None:
-        """See Driver. A TLS stream has no half close: the peer learns it from our Close frame."""
+        """See Driver. A TLS stream has no half-close; the peer has our Close frame instead."""
         self._is_half_closed = isinstance(self._stream, trio.abc.HalfCloseableStream)
         self._wanted.set()
 
     def flow(self) -> Flow:
-        """See Driver. Of a stream without a socket nothing is known but what it has taken whole."""
+        """See Driver. Without a socket, progress is known only by whole pieces written."""
         stream = self._stream
         while isinstance(stream, trio.SSLStream):
             stream = stream.transport_stream
         if not isinstance(stream, trio.SocketStream):
             return UNKNOWN
-        # A second descriptor of the socket, since trio's own is not handed out.
+        # A second descriptor of the socket, because trio does not hand out its own.
         with (
             contextlib.suppress(OSError),
             socket.socket(fileno=os.dup(stream.socket.fileno())) as sock,
@@ -97,7 +97,7 @@ class StreamDriver:
             await self._read()
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
             self.connection.broken()
-        except Exception as error:  # a stream of somebody else's may raise what it likes
+        except Exception as error:  # a third-party stream may raise anything
             log("connection_failed", reason="the stream raised", exception=error)
             self.connection.broken()
 
@@ -131,7 +131,7 @@ class StreamDriver:
             await self._wanted.wait()
             self._wanted = trio.Event()
             while data := connection.take():
-                # In pieces, so that a slow peer is seen to take them.
+                # In pieces, so that a slow peer's progress can be seen.
                 for start in range(0, len(data), _PIECE):
                     await self._stream.send_all(data[start : start + _PIECE])
                     connection.moved = True
@@ -143,7 +143,7 @@ class StreamDriver:
 
     async def _close(self) -> None:
         with trio.move_on_after(self._admission.linger, shield=True):
-            # A stream of somebody else's may raise what it likes; it is closed even then (trio.abc.AsyncResource).
+            # A third-party stream may raise anything, and is closed even so (trio.abc.AsyncResource).
             with contextlib.suppress(Exception):
                 if self._abort:
                     await trio.aclose_forcefully(self._stream)

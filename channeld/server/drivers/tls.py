@@ -1,8 +1,8 @@
 """TLS over a non-blocking socket, for the lane: `recv` and `send` as a plain socket has them.
 
-OpenSSL works on two buffers in memory, so it never waits: what it has to say (a handshake, a key update, an alert) leaves
-with the next `flush`, and what the kernel does not take is kept. Plaintext that `send` has taken is encrypted and will be
-sent, in order; `unsent` says that some of it has not left yet.
+OpenSSL works on two memory buffers, so it never waits. Its own output (handshake, key update, alert) is sent by the next
+`flush`, and what the kernel does not accept is kept. Plaintext that `send` has taken is encrypted and sent in order;
+`unsent` holds what has not been sent yet.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable
 
 _RECORD = 16384
-# Plaintext that is encrypted before the kernel is asked whether it takes more.
+# Bytes of plaintext encrypted between two writes to the kernel.
 _PIECE = 65536
 
 
@@ -19,13 +19,13 @@ class TlsSocket:
     """The server's end of one TLS connection.
 
     Args:
-        sock: connected and non-blocking; stays the caller's to close.
+        sock: connected and non-blocking; the caller closes it.
         context: a server's.
-        want_write: called when the kernel takes no more; then `flush` is owed as soon as it does.
+        want_write: called when the kernel accepts no more; call `flush` when it does again.
 
     Attributes:
-        ended: the peer will send no more.
-        unsent: ciphertext that has not left yet.
+        ended: the peer sends no more.
+        unsent: ciphertext that has not been sent yet.
     """
 
     __slots__ = (
@@ -50,11 +50,11 @@ class TlsSocket:
         self.unsent = b""
 
     def recv(self, size: int) -> bytes:
-        """What `size` bytes of ciphertext bring; nothing at the end, also where the peer did not announce it.
+        """Plaintext from up to `size` bytes of ciphertext; empty at the end, announced or not.
 
         Raises:
             BlockingIOError: nothing yet.
-            OSError: the connection is lost, or what came is not TLS (`ssl.SSLError`); the peer has been told so.
+            OSError: the connection is lost, or the bytes are not TLS (`ssl.SSLError`); the peer has been sent an alert.
         """
         if not self.ended:
             data = self._sock.recv(size)
@@ -68,7 +68,7 @@ class TlsSocket:
         except ssl.SSLZeroReturnError:
             self.ended = True
         finally:
-            # Whatever happened, OpenSSL's own words leave: its part of the handshake, an alert.
+            # Whatever happened, send OpenSSL's own output: its part of the handshake, or an alert.
             self.flush()
         if not parts and not self.ended:
             raise BlockingIOError
@@ -86,10 +86,10 @@ class TlsSocket:
             parts.append(part)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Encrypt and send as much as the kernel takes, and little more; how much was taken.
+        """Encrypt and send about as much as the kernel accepts; returns how many bytes were taken.
 
         Raises:
-            BlockingIOError: none; `flush` is owed.
+            BlockingIOError: none was taken; `flush` is needed first.
             OSError: the connection is lost.
         """
         if not self._is_shaken:
@@ -106,7 +106,7 @@ class TlsSocket:
         return taken
 
     def flush(self) -> bool:
-        """Send ciphertext that waits; whether all of it has left.
+        """Send pending ciphertext; returns whether all of it was sent.
 
         Raises:
             OSError: the connection is lost.
@@ -124,7 +124,7 @@ class TlsSocket:
         return not self.unsent
 
     def shut(self) -> None:
-        """Say that nothing more comes (`close_notify`). Never raises."""
+        """Send `close_notify`. Never raises."""
         with contextlib.suppress(OSError, ValueError):
             # It would wait for the peer's own, which is not asked for (RFC 8446 section 6.1).
             with contextlib.suppress(ssl.SSLError):

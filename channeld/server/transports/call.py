@@ -1,8 +1,8 @@
-"""Requests that are answered as a whole: what a stream's client sends by POST, reads of a room, preflights.
+"""Requests without a session: what a stream's client sends by POST, reads of a room, preflights.
 
-They are transports, so that one handshake judges all; but no session is opened for them. `calls.py` answers them. After
-the answer another request may come over the same connection (RFC 9112 section 9.3), one at a time and within bounds: a
-body ends where its Content-Length says, and whatever is refused by its head closes the connection.
+They are transports so that one handshake judges them all; `calls.py` answers them. Another request may follow over the same
+connection (RFC 9112 section 9.3), one at a time and within bounds: a body ends where its Content-Length says, and whatever
+is refused by its head closes the connection.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,14 +31,14 @@ Run = Callable[[bytes], Awaitable[None]]
 
 @attrs.define(eq=False)
 class Kept:
-    """What a connection knows over its calls: whose socket it is, whether it is over with it, how many there were."""
+    """What a connection remembers across calls: its peer, whether it ends, and how many calls there were."""
 
     peer: str
     is_over: Callable[[], bool]
     calls: int = 0
 
     def take(self, agreement: "CallAgreement") -> "CallAgreement":
-        """Count a call; how it is answered."""
+        """Count a call; returns how it is answered."""
         self.calls += 1
         is_last = self.calls >= MOST_CALLS or self.is_over()
         return agreement.last() if is_last else agreement.kept()
@@ -46,20 +46,20 @@ class Kept:
 
 @attrs.define(eq=False)
 class Ending:
-    """Of a call whose answer waits for something: what is to be done when its client has left. Who answers says it."""
+    """What to do when the client of a waiting call leaves; set by what answers the call."""
 
     then: Callable[[], object] = lambda: None
 
 
 class BodyReader:
-    """Reads one body of a known length; then nothing is read until the call is answered.
+    """Reads one body of known length, and then nothing until the call is answered.
 
     Args:
         length: bytes of the body.
-        rest: what came of it with the head.
+        rest: what arrived of it with the head.
         run: answers the call.
-        goes_on: whether another request may follow; it begins with `rest`. Else what follows means nothing.
-        ending: of an answer that waits, during which the client is listened to, so that it is known when it leaves.
+        goes_on: whether another request may follow, beginning with `rest`; otherwise further bytes are ignored.
+        ending: given if the answer may wait; the client is then read from, to notice when it leaves.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class BodyReader:
 
     @property
     def listens(self) -> bool:
-        """Whether the client is heard while its call is answered."""
+        """Whether the client is read from while its call is answered."""
         return self._ending is not None
 
     @property
@@ -98,13 +98,13 @@ class BodyReader:
 
     @property
     def rest(self) -> bytes:
-        """What came behind the body."""
+        """Bytes received after the body."""
         return bytes(self._body[self._length :])
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
         """See FrameReader."""
         if self.pending is not None and data:
-            # Sent ahead of an answer that waits; without data the answer is given.
+            # Sent ahead of a waiting answer; without data the answer is final.
             self._body += data
             if len(self._body) - self._length <= MOST_AHEAD:
                 return Stop.MORE
@@ -121,7 +121,7 @@ class BodyReader:
 
 @attrs.frozen(slots=True)
 class CallAgreement:
-    """What is to be answered: the header lines that go along, how many bytes the body has, whether another may follow."""
+    """How to answer: header lines to add, the length of the body, whether another request may follow."""
 
     fields: tuple[str, ...]
     method: str
@@ -137,17 +137,17 @@ class CallAgreement:
         raise NotImplementedError
 
     def reader(self, rest: bytes, run: Run, *, hears: bool) -> BodyReader:
-        """Reads the body; `hears`: whether more can be read while the answer waits."""
+        """A reader of the body; `hears`: more can be read while the answer waits."""
         ending = self.ending if hears else None
         return BodyReader(self.length, rest, run, goes_on=self.keeps, ending=ending)
 
     def kept(self) -> "CallAgreement":
-        """The same, and its answer says how long the connection is kept, where the client wants it to be."""
+        """The same, with a Keep-Alive field if the client asked for one."""
         lines = (KEEP_ALIVE, f"Keep-Alive: timeout={KEPT_S:.0f}")
         return attrs.evolve(self, fields=(*self.fields, *lines)) if self.keeps else self
 
     def last(self) -> "CallAgreement":
-        """The same, but the connection ends after its answer."""
+        """The same, but the connection closes after the answer."""
         return attrs.evolve(self, keeps=False)
 
 
@@ -171,11 +171,11 @@ class _Call:
         return CallAgreement(lines, head.method, length, expects, keeps, ending=ending)
 
     def waits(self, head: RequestHead) -> bool:
-        """Whether the answer may wait for something to happen."""
+        """Whether the answer may have to wait."""
         return False
 
     def encode(self, frame: bytes) -> bytes:
-        """See Transport. No frame is ever sent."""
+        """See Transport. Frames are never sent."""
         return frame
 
     def close(self, code: int, reason: str) -> bytes:
@@ -224,7 +224,7 @@ class Post(_Call):
 
 @attrs.frozen(slots=True)
 class Preflight(_Call):
-    """What a browser asks before it lets a page of another origin read or post (Fetch Standard, section 4.8)."""
+    """A CORS preflight: a browser asks whether a page of another origin may read or post (Fetch Standard, section 4.8)."""
 
     name: str = "sse"
 
@@ -239,7 +239,7 @@ class Preflight(_Call):
 
 @attrs.frozen(slots=True)
 class Read(_Call):
-    """A read of a room's history and what comes after it, as Durable Streams 1.0 has them."""
+    """A read of a room's history and of what follows it (Durable Streams 1.0)."""
 
     name: str = "streams"
 
@@ -274,5 +274,5 @@ def _judge_bodiless(head: RequestHead) -> Refuse | None:
     fields = head.fields
     if "transfer-encoding" in fields or fields.get("content-length", "0") != "0":
         return refuse(400, "This request has no body")
-    # A preflight has an origin; its browser says nothing of the site.
+    # A preflight has an Origin but no Sec-Fetch-Site.
     return judge_page(head)

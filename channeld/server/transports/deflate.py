@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) for one connection: compresses what leaves, inflates what comes, never past a limit."""
+"""permessage-deflate (RFC 7692) for one connection: compresses output, and inflates input up to a limit."""
 
 import zlib
 from typing import Final
@@ -15,22 +15,22 @@ _COMPRESSED = TEXT | 0x40  # RSV1
 # With a window of 12 bits: 24 KiB for a compressor, 11 for an inflater. The defaults cost 268 and 44.
 _MEMORY = 5
 _LARGEST_WINDOW = 15
-# Bytes of frames that are kept for the next member of a room, and what an entry costs beside them.
+# Bytes of frames that are cached for the next member of a room, and the overhead of an entry.
 _MOST_KEPT = 256 * 1024
 _ENTRY = 300
 
 
 class PerMessageDeflate(Extension):
-    """An extension for `wsproto.Connection`, whose inflated messages have at most `largest` bytes.
+    """An extension for `wsproto.Connection` that limits inflated messages to `largest` bytes.
 
-    wsproto's own inflates a WebSocket frame whole before anybody can look at its size: 97 KB become 100 MB.
+    wsproto's own inflates a whole WebSocket frame before its size can be checked: 97 KB become 100 MB.
 
     Args:
         accepted: the parameters of the handshake.
         largest: bytes that an inflated message may have.
 
     Attributes:
-        is_broken: what came could not be inflated.
+        is_broken: the input could not be inflated.
     """
 
     name = "permessage-deflate"
@@ -40,7 +40,7 @@ class PerMessageDeflate(Extension):
         self._largest = largest
         self._inflater = _new_inflater(accepted)
         self._deflater: zlib._Compress | None = None
-        # Of the message that is coming in: whether it is compressed (None between messages), and bytes inflated so far.
+        # The incoming message: whether it is compressed (None between messages), and bytes inflated so far.
         self._compressed: bool | None = None
         self._inflated = 0
         self._control = False
@@ -52,12 +52,12 @@ class PerMessageDeflate(Extension):
         return False
 
     def enabled(self) -> bool:
-        """It was negotiated before this object was made."""
+        """Always: it was negotiated before this object was made."""
         return True
 
     @property
     def compress(self) -> Encode:
-        """What makes the WebSocket frame of a message, compressed."""
+        """The function that makes the compressed WebSocket frame of a message."""
         if self._accepted.server_no_context_takeover:
             return _WITHOUT_CONTEXT[self._accepted.server_max_window_bits].compress
         return self._compress
@@ -92,7 +92,7 @@ class PerMessageDeflate(Extension):
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        """Inflate what the message's end releases (section 7.2.2)."""
+        """Inflate what the end of the message releases (section 7.2.2)."""
         if self._control or not fin:
             return None
         rest = self._inflate(_TAIL) if self._compressed else None
@@ -125,20 +125,20 @@ class PerMessageDeflate(Extension):
 
 
 class _WithoutContext:
-    """Compresses each message by itself, for all connections that agreed on `server_no_context_takeover` and this window.
+    """Compresses messages independently, for all connections that agreed on `server_no_context_takeover` and this window.
 
-    A turn's frames are handed to one member of a room after the other: they are compressed for the first one, and kept
-    until others have taken up their room.
+    A turn's frames go to one member of a room after the other, so they are compressed once and cached until newer ones
+    displace them.
     """
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
-        # By identity: the payload is kept with what was made of it, so that its `id` is nobody else's meanwhile.
+        # By identity: the payload is kept alive with its frame, so no other object can have its `id`.
         self._kept: dict[int, tuple[bytes, bytes]] = {}
         self._size = 0
 
     def compress(self, payload: bytes) -> bytes:
-        """The WebSocket frame of a message; the same one for the same object, soon after."""
+        """The WebSocket frame of a message, cached by the message's identity."""
         known = self._kept.get(id(payload))
         if known is not None:
             return known[1]

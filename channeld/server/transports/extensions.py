@@ -4,7 +4,7 @@ import re
 
 import attrs
 
-# A window of 4 KiB costs a fraction of the default's memory and, for short JSON, hardly any compression.
+# A window of 4 KiB takes a fraction of the default's memory and, for short JSON, compresses nearly as well.
 WINDOW_BITS = 12
 
 _NAME = "permessage-deflate"
@@ -13,7 +13,7 @@ _PARAMETER = re.compile(r'([a-z_]+)(?:[ \t]*=[ \t]*(?:([1-9][0-9]?)|"([1-9][0-9]
 
 @attrs.frozen(slots=True, kw_only=True)
 class Deflate:
-    """Accepted parameters. A window is a number of bits; None for the client's: it did not say that it can bound it."""
+    """Accepted parameters. A window is a number of bits; the client's is None if it did not offer to limit it."""
 
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
@@ -21,7 +21,7 @@ class Deflate:
     client_max_window_bits: int | None = None
 
     def field(self) -> str:
-        """The value of the answer's Sec-WebSocket-Extensions."""
+        """The Sec-WebSocket-Extensions value of the answer."""
         parts = [_NAME, f"server_max_window_bits={self.server_max_window_bits}"]
         if self.client_max_window_bits is not None:
             parts.append(f"client_max_window_bits={self.client_max_window_bits}")

@@ -1,8 +1,8 @@
-"""The fallback reader: everything that the scanner does not take, read by wsproto, driven synchronously (decision 0003).
+"""The fallback reader: reads everything that the scanner does not, by wsproto, driven synchronously (decision 0003).
 
-A connection that has once sent a fragment, or that compresses, stays here until it ends; a violation ends it here. What
-wsproto lets pass and we don't is judged by an extension of it, `_Guard`, from each header, before a byte of payload:
-binary messages, messages over the size, and messages in more pieces than sense makes.
+A connection that has sent a fragment, or that compresses, stays here until it ends; a violation ends it here. What wsproto
+accepts and we don't is refused by an extension, `_Guard`, from the header, before any payload: binary messages, messages
+that are too large, and messages in unreasonably many pieces.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,13 +17,13 @@ from channeld.protocol.reader import Closing, Receive, Stop
 from channeld.protocol.websocket import PONG, Scanner, encode_text, read_close
 from channeld.server.transports.deflate import PerMessageDeflate
 
-# Pieces that a message may come in, and where messages may be large: a piece for that many bytes.
+# Maximum number of fragments of a message, and for large messages one per this many bytes.
 MOST_FRAGMENTS = 1024
 _BYTES_A_FRAGMENT = 64
 
 
 class _Guard(Extension):
-    """Judges each WebSocket frame from its header. A code that it returns ends wsproto's reading."""
+    """Checks each WebSocket frame by its header. Returning a close code makes wsproto stop."""
 
     name = "x-channeld-guard"
 
@@ -37,7 +37,7 @@ class _Guard(Extension):
         self.close: Closing | None = None
 
     def offer(self) -> bool | str:
-        """It is never spoken of."""
+        """Never offered: it is internal."""
         return False
 
     def enabled(self) -> bool:
@@ -51,10 +51,10 @@ class _Guard(Extension):
         rsv: RsvBits,
         payload_length: int,
     ) -> CloseReason | RsvBits:
-        """Judge a header. wsproto may ask twice for the same one, so nothing is counted before its frame is whole."""
+        """Check a header. wsproto may ask twice about the same one, so it is counted only once the frame is complete."""
         self._opcode, self._coming = opcode, payload_length
         if not opcode.iscontrol():
-            # A new message within a message is a violation, which wsproto finds.
+            # wsproto itself reports a new message within a message.
             is_first = self._fragments == 0
             if opcode is Opcode.BINARY and is_first and not self._takes_binary:
                 return CloseReason.UNSUPPORTED_DATA
@@ -67,7 +67,7 @@ class _Guard(Extension):
     def frame_inbound_payload_data(
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
-        """Judge a Close frame as the scanner does: wsproto refuses code 1014, and gives 1005 for an empty payload."""
+        """Check a Close frame as the scanner does: wsproto refuses code 1014, and reports 1005 for an empty payload."""
         if self._opcode is Opcode.CLOSE and data:
             close = read_close(data)
             if not isinstance(close, Closing):
@@ -79,7 +79,7 @@ class _Guard(Extension):
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
-        """Count a frame that is whole."""
+        """Count a complete frame."""
         if not self._opcode.iscontrol():
             self._fragments = 0 if fin else self._fragments + 1
             self._before = 0 if fin else self._before + self._coming
@@ -87,10 +87,10 @@ class _Guard(Extension):
 
 
 class FallbackReader:
-    """Reads one client's WebSocket frames, of any kind; asked and answering as `Scanner` is.
+    """Reads one client's WebSocket frames of any kind; the same interface as `Scanner`.
 
     Args:
-        before: the scanner that read so far: its receiver is served on, its rest is read first.
+        before: the scanner that read so far; its receiver is kept, and its remaining bytes are read first.
         deflate: the extension, where it was negotiated.
     """
 
@@ -119,7 +119,7 @@ class FallbackReader:
         self._guard = _Guard(
             before.largest, compresses=deflate is not None, takes_binary=self.takes_binary
         )
-        # Made when there is something to read: most connections that the server closes never send more than a Close.
+        # Created when there is something to read: most connections that the server closes only send a Close.
         self._wsproto: Connection | None = None
         self._message = bytearray()
         self.open = before.open
@@ -127,7 +127,7 @@ class FallbackReader:
         self.close: Closing | None = None
 
     def feed(self, data: bytes, now: float, budget: int) -> Stop:
-        """Take bytes, and call the receiver for at most `budget` messages, pings and pongs."""
+        """Feed bytes, and call the receiver for at most `budget` messages, pings and pongs."""
         wsproto = self._wsproto
         if wsproto is None:
             extensions: list[Extension] = [self._guard]
@@ -149,7 +149,7 @@ class FallbackReader:
         return Stop.MORE
 
     def take_binary(self, message: bytes, now: float) -> Awaitable[None] | None:
-        """Nobody's, here: the guard refuses binary messages unless `takes_binary`."""
+        """Ignored here: the guard refuses binary messages unless `takes_binary`."""
         raise NotImplementedError
 
     def _take(self, event: Event, now: float) -> Stop:
@@ -165,7 +165,7 @@ class FallbackReader:
         return Stop.MORE
 
     def _take_message(self, event: TextMessage | BytesMessage, now: float) -> Stop:
-        # Kept as bytes: a list of pieces, a byte each, would cost sixty times the message.
+        # Kept as one buffer: a list of one-byte pieces would take sixty times the message's size.
         data = event.data
         self._message += data.encode() if isinstance(data, str) else data
         if not event.message_finished:

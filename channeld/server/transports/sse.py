@@ -1,8 +1,8 @@
 """Server-sent events (HTML Standard, section 9.2): a session's frames as a stream that any HTTP client can read.
 
-The answer waits until the session has let the client in, so that a refusal is an HTTP status. From then on each frame is
-an event. One that moves the client's place carries it as `id`, which a browser's `EventSource` sends as `Last-Event-ID`
-when it comes back. The client speaks by POST (`call.py`): its frames come in through `EventReader.post`.
+The answer waits until the session has accepted the client, so that a refusal is an HTTP status. After that each frame is an
+event. A frame that advances the client's position carries it as `id`, which a browser's `EventSource` sends back as
+`Last-Event-ID` when it reconnects. The client sends by POST (`call.py`): its frames arrive through `EventReader.post`.
 """
 
 import secrets
@@ -34,11 +34,11 @@ from channeld.server.transports.web import (
 ENDED: Final = "~ended"
 """The `id` of a stream's last event, where it is not to come back."""
 
-# What the server writes itself; a hook's frame of another order of keys moves no place, and neither do these in data.
+# As the server writes them. A hook's frame with another order of keys advances no position, nor do these bytes within data.
 _POSITION: Final = b'"pos":"'
-# Bytes of frames whose events are kept to be shared: those of a few turns.
+# Bytes of frames whose events are cached: those of a few turns.
 _KEPT: Final = 64 * 1024
-# Places of a room without a history, and of one where what was missed is still on its way.
+# Positions of a room without a history, and of one whose missed frames are still arriving.
 _NO_PLACE: Final = ""
 _UNKNOWN: Final = "?"
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -46,7 +46,7 @@ _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 @attrs.frozen(slots=True)
 class _Event:
-    """A frame as an event; of one that moves the client's place also the place, and the event for who has no other."""
+    """A frame as an event, the position that it advances, and the event for a client with no other position."""
 
     frame: bytes
     plain: bytes
@@ -64,20 +64,20 @@ class _Event:
 
 
 class _SharedEvents:
-    """The events of the newest frames: members of a room get the same bytes, however many frames a turn has."""
+    """Caches the newest frames' events, so that all members of a room share the same bytes."""
 
     def __init__(self) -> None:
-        # By the identity of a frame, which no other can have while it is kept here.
+        # By identity: no other frame can have the same `id` while this one is kept here.
         self._events: dict[int, _Event] = {}
         self._size = 0
 
     def known(self, frame: bytes) -> _Event | None:
-        """The event of a frame that another stream has encoded."""
+        """The cached event of a frame, else None."""
         event = self._events.get(id(frame))
         return event if event is not None and event.frame is frame else None
 
     def keep(self, frame: bytes) -> _Event:
-        """Encode a frame, and keep its event for the streams that get it next."""
+        """Encode a frame, and cache its event for the streams that get it next."""
         if self._size + len(frame) > _KEPT:
             self._events.clear()
             self._size = 0
@@ -87,9 +87,9 @@ class _SharedEvents:
 
 
 class EventStream:
-    """One client's stream: what it was sent before it was let in, and its place in each room.
+    """One client's stream: what it was sent before it was accepted, and its position in each room.
 
-    Most streams are idle, in no room or one: so nothing is made before it is needed.
+    Most streams are idle, in no room or one, so everything is created lazily.
     """
 
     __slots__ = ("_error", "_fields", "_held", "_inside", "_is_told", "_shared", "places", "secret")
@@ -103,20 +103,20 @@ class EventStream:
         self._held: list[bytes] | None = []
         self._error: Mapping[str, Any] | None = None
         self._is_told = False
-        # Where the client was. In a room that it comes back to, what it missed brings it forward.
+        # Where the client was. In rooms that it returns to, the missed frames advance it.
         came_from = Places.parse(since or "")
         self.places: Mapping[str, str] = _NOWHERE if came_from is None else dict(came_from.rooms)
         self.secret = secrets.token_urlsafe(16)
 
     @property
     def has_begun(self) -> bool:
-        """Whether the answer is on its way."""
+        """Whether the answer has begun."""
         return self._held is None
 
     def encode(self, frame: bytes) -> bytes:
-        """The event of a frame; nothing before the stream has begun."""
+        """The event of a frame; empty before the stream has begun."""
         if self._held is not None and frame.startswith(b'{"type":"subscribed"'):
-            # It is let in: what it missed may be large, and must not wait here.
+            # It is accepted: what it missed may be large, and must not wait here.
             return self.begin() + self.encode(frame)
         if self._held is not None:
             self._held.append(frame)
@@ -136,7 +136,7 @@ class EventStream:
         return event.placed if len(self.places) == 1 else self._with_place(frame)
 
     def begin(self) -> bytes:
-        """The answer's head, the secret by which the client posts, and what it was sent meanwhile."""
+        """The answer's head, the secret for the client's POSTs, and what it was sent meanwhile."""
         held, self._held = self._held or [], None
         head = "\r\n".join((*EVENT_HEAD, *self._fields, "Connection: close", "", "")).encode(
             "latin-1"
@@ -147,7 +147,7 @@ class EventStream:
     def close(self, code: int, reason: str) -> tuple[int, bytes]:
         """The last words, and the HTTP status where the stream had not begun (else 0)."""
         if self._held is not None:
-            # A hook's own code says whether to come back, which a 403 does not.
+            # A hook's own code says whether to reconnect, which a 403 does not.
             return problem_of(code, reason, {**(self._error or {}), "close": code}, *self._fields)
         if self._is_told:
             return 0, b""
@@ -160,7 +160,7 @@ class EventStream:
         return 0, self._farewell(orjson.dumps(frame))
 
     def track(self, frame: bytes) -> bool:
-        """Take note of a room that was joined or left; whether the frame says so."""
+        """Track a room that was joined or left; returns whether the frame was about that."""
         if frame.startswith(b'{"type":"error"'):
             self._forget_refused(frame)
             return False
@@ -180,20 +180,20 @@ class EventStream:
         elif told.get("recovered") is not True:
             self._move(room, sys.intern(position))
         elif room not in self.places:
-            # What was missed follows, and brings its own positions; who is cut off before that hears of a gap.
+            # Missed frames follow with their own positions; a client that is cut off before gets a gap.
             self._move(room, _UNKNOWN)
         return True
 
     def place(self) -> bytes:
-        """An event of nothing but the client's place (HTML Standard, section 9.2.6): a browser keeps it, and tells no page."""
+        """An event with only the client's position, which browsers store (HTML Standard, section 9.2.6)."""
         return b"id: %b\n\n" % _text_of(self.places)
 
     def outside(self) -> dict[str, str]:
-        """The rooms that the client was in and is not in now, with its place in each."""
+        """The rooms that the client was in and no longer is, with its position in each."""
         return {room: pos for room, pos in self.places.items() if room not in self._inside}
 
     def _forget_refused(self, frame: bytes) -> None:
-        # A room that it came back to and may not be in any more; most streams have none, and look no further.
+        # A room that it returned to and may no longer be in; most streams have none.
         if len(self.places) > len(self._inside):
             self._leave(orjson.loads(frame).get("room"))
 
@@ -231,7 +231,7 @@ def _is_final(code: int) -> bool:
 
 
 def _place_of(frame: bytes) -> tuple[str, str] | None:
-    """The room and the position of a frame of a history, which stand in it as the hub writes them, else None."""
+    """The room and position of a frame from a history, read from its bytes as the hub writes them, else None."""
     if _POSITION not in frame[-80:]:
         return None
     told = orjson.loads(frame)
@@ -243,7 +243,7 @@ def _place_of(frame: bytes) -> tuple[str, str] | None:
 
 @attrs.define(eq=False)
 class _Posted:
-    """Messages of one POST, where their answers go (None: to the stream), and who is told at the end."""
+    """Messages of one POST, where their answers go (None: to the stream), and what to call at the end."""
 
     texts: deque[bytes]
     answers: list[bytes] | None = None
@@ -251,44 +251,44 @@ class _Posted:
 
 
 class PostedTo(Protocol):
-    """The connection of a stream, to which its client posts."""
+    """The connection of a stream that its client posts to."""
 
     def take_posted(self) -> None:
-        """Something waits: feed the reader soon."""
+        """Feed the reader soon: something was posted."""
 
 
 class Answering(Protocol):
-    """Its session."""
+    """The session of a stream."""
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
-        """Let the session's answers go there: a list's `append`, or None for the stream."""
+        """Send the session's answers here (a list's `append`); None: to the stream."""
 
     def receive_again(self, text: bytes, now: float) -> Awaitable[None] | None:
-        """Take what the client of an earlier stream had asked for."""
+        """Take again what the client of an earlier stream had asked for."""
 
 
 class _NoClient:
-    """Before the session is there."""
+    """Stands in until there is a session."""
 
     def take_posted(self) -> None:
-        """Nobody waits."""
+        """Does nothing."""
 
     def redirect(self, to: Callable[[bytes], None] | None) -> None:
-        """There are no answers."""
+        """Does nothing yet."""
 
     def receive_again(self, text: bytes, now: float) -> None:
-        """Nobody comes back."""
+        """Does nothing so far."""
 
 
 _NOBODY: Final = _NoClient()
 
 
 class EventReader:
-    """Reads nothing of what the client sends behind its request; its messages come by POST, one POST after the other.
+    """Ignores what the client sends after its request; its messages arrive by POST, one POST after the other.
 
     Attributes:
-        client: the connection, which is told that something was posted.
-        answering: the session, which is told where its answers go.
+        client: the connection; told that something was posted.
+        answering: the session; told where its answers go.
     """
 
     __slots__ = (
@@ -310,7 +310,7 @@ class EventReader:
         self._stream = stream
         self._has_come_back = False
         self._posted: deque[_Posted] | None = (
-            None  # an empty one takes as much as the rest of the reader
+            None  # an empty one takes as much memory as the rest of the reader
         )
         self.open = True
         self.pending: Awaitable[None] | None = None
@@ -320,11 +320,11 @@ class EventReader:
 
     @property
     def secret(self) -> str:
-        """By which the client posts."""
+        """The secret for the client's POSTs."""
         return self._stream.secret
 
     def come_back(self) -> bool:
-        """Subscribe again to the rooms that were subscribed to before, from where the client was in each.
+        """Subscribe again to the earlier stream's rooms, each from the client's position in it.
 
         Returns:
             Whether it was the first call; later ones do nothing.
@@ -341,7 +341,7 @@ class EventReader:
         return True
 
     def post(self, texts: list[bytes], answers: list[bytes], done: Callable[[], object]) -> None:
-        """Take these messages in order, put what answers them into `answers`, and call `done()`."""
+        """Take these messages in order, put their answers into `answers`, then call `done()`."""
         self._take(_Posted(deque(texts), answers, done))
 
     def _take(self, posted: _Posted) -> None:
@@ -351,7 +351,7 @@ class EventReader:
         self.client.take_posted()
 
     async def answers_to(self, texts: list[bytes], done: Event) -> list[bytes]:
-        """The same, and wait for the answers."""
+        """The same, but wait for the answers and return them."""
         answers: list[bytes] = []
         self.post(texts, answers, done.set)
         await done.wait()
@@ -380,14 +380,14 @@ class EventReader:
         return Stop.MORE
 
     def abandon(self) -> None:
-        """The stream has ended: those who wait get what answers there are."""
+        """End: those who wait get the answers so far."""
         posted, self._posted = self._posted, None
         for one in posted or ():
             one.done()
 
     def _keep(self, frame: bytes) -> None:
         if self._stream.track(frame):
-            # The answer goes to the POST: the stream itself says no place before its next frame, which may be long.
+            # The answer goes to the POST, and the stream itself would announce no position before its next frame.
             self._respond(self._stream.place())
         answers = self._posted[0].answers if self._posted else None
         if answers is not None:
@@ -396,7 +396,7 @@ class EventReader:
 
 @attrs.frozen(slots=True)
 class _Agreed:
-    """A stream that begins when the session has let the client in."""
+    """A stream that begins when the session has accepted the client."""
 
     stream: EventStream
     since: str | None
@@ -451,11 +451,11 @@ class ServerSentEvents:
         return _Agreed(EventStream(lines, self._shared, since), since)
 
     def encode(self, frame: bytes) -> bytes:
-        """See Transport. A stream encodes for itself."""
+        """See Transport. Streams encode for themselves."""
         return b"data: " + frame + b"\n\n"
 
     def close(self, code: int, reason: str) -> bytes:
-        """See Transport. A stream has its own last words."""
+        """See Transport. Streams close themselves."""
         return b""
 
     def succeed(self, reader: FrameReader) -> FrameReader:

@@ -1,4 +1,4 @@
-"""What a transport is: how a request asks for it, how it is agreed on, and how frames travel then."""
+"""The transport interface: how a request asks for it, how it is negotiated, and how frames travel."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
@@ -16,24 +16,24 @@ Respond: TypeAlias = Callable[[bytes], None]
 
 
 class Stream(Protocol):
-    """What a connection keeps of a transport that answers only when the session has let its client in."""
+    """The state of a transport that answers only once the session has accepted its client."""
 
     @property
     def has_begun(self) -> bool:
         """Whether the answer is on its way."""
 
     def begin(self) -> bytes:
-        """The client is let in: the answer, and what it was sent meanwhile."""
+        """The client is accepted: returns the answer, and what it was sent meanwhile."""
 
     def close(self, code: int, reason: str) -> tuple[int, bytes]:
-        """The last words, and the HTTP status where they are the answer (else 0). Nothing is read after them."""
+        """The closing bytes, and the HTTP status if they are the answer (else 0). Nothing is read after them."""
 
 
 @attrs.frozen(slots=True)
 class Wire:
-    """One connection's two directions. `encode` is the transport's own, unless the two have agreed on another.
+    """One connection's two directions. `encode` is the transport's own, unless another was negotiated.
 
-    With a `stream`, what is sent before it begins is encoded as nothing.
+    With a `stream`, frames sent before it begins encode to nothing.
     """
 
     reader: FrameReader
@@ -43,7 +43,7 @@ class Wire:
 
 @attrs.frozen(slots=True)
 class Terms:
-    """What the configuration says of transports: whether to compress, whether it lists the origins of pages, and what a channel speaks."""
+    """Configuration for transports: whether to compress, whether origins are listed, what a channel offers."""
 
     compress: bool = False
     lists_origins: bool = False
@@ -51,7 +51,7 @@ class Terms:
 
 
 class Agreement(Protocol):
-    """What transport and client have agreed on in the handshake."""
+    """What transport and client agreed on in the handshake."""
 
     @property
     def response(self) -> bytes:
@@ -59,16 +59,16 @@ class Agreement(Protocol):
 
     @property
     def since(self) -> str | None:
-        """The place from which the client recovers, where its request says so outside of the query."""
+        """The position from which the client recovers, if its request gives it outside of the query."""
 
     def open(self, receive: Receive, respond: Respond, largest: int, rest: bytes) -> Wire:
-        """Begin to speak.
+        """Start reading.
 
         Args:
             receive: takes each message.
-            respond: queues what the reader answers by itself.
-            largest: bytes that a message may have.
-            rest: what came behind the request's head; read first.
+            respond: queues the reader's own answers.
+            largest: maximum size of a message in bytes.
+            rest: bytes received after the request's head; read first.
         """
 
 
@@ -81,11 +81,11 @@ class Transport(Protocol):
 
     @property
     def ping(self) -> bytes:
-        """What keeps an idle connection alive, and asks the client for a sign of life."""
+        """Keeps an idle connection alive, and asks the client for a sign of life."""
 
     @property
     def is_answered(self) -> bool:
-        """Whether a client that is there answers `ping`."""
+        """Whether clients answer `ping`."""
 
     def is_asked(self, head: RequestHead) -> bool:
         """Whether a request asks for this transport."""
@@ -94,22 +94,22 @@ class Transport(Protocol):
         """What is wrong with a request that asks for it."""
 
     def accept(self, head: RequestHead, terms: Terms) -> Agreement:
-        """Agree with a request that was judged good."""
+        """Accept a request that `judge` has passed."""
 
     def encode(self, frame: bytes) -> bytes:
         """Frame one JSON object."""
 
     def close(self, code: int, reason: str) -> bytes:
-        """The last words; none for a transport that has none."""
+        """The closing bytes; empty if the transport has none."""
 
     def succeed(self, reader: FrameReader) -> FrameReader:
-        """The reader that goes on: after Stop.UNUSUAL, and to await the client's close once ours is queued.
+        """The reader that takes over: after Stop.UNUSUAL, and to wait for the client's Close once ours is queued.
 
-        The reader that is succeeded may be in the midst of `feed`. A successor never answers Stop.CLOSED.
+        The reader that is replaced may be in the middle of `feed`. A successor never returns Stop.CLOSED.
         """
 
     def boundary(self, data: bytes, start: int, offset: int) -> int:
-        """Where the frame ends that is partly sent when `offset` bytes of `data` are: `offset` itself between two.
+        """Where the frame ends that `offset` falls into; `offset` itself if it is between two frames.
 
         Frames begin at `start`, which is not after `offset`.
         """

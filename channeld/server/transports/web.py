@@ -1,7 +1,7 @@
-"""What the transports over plain HTTP share: their judgement of a request, and the header lines of every answer.
+"""What the transports over plain HTTP share: checks of a request, and header lines of the answers.
 
-A page of another origin says so in `Origin`, or its browser in `Sec-Fetch-Site` (Fetch Metadata); answers to an allowed
-one carry what the CORS protocol asks for (Fetch Standard, section 3.3).
+A cross-origin request is known by `Origin` or by `Sec-Fetch-Site` (Fetch Metadata); answers to an allowed origin carry the
+CORS fields (Fetch Standard, section 3.3).
 """
 
 import http
@@ -36,7 +36,7 @@ _CODES_OF: Final[Mapping[int, ErrorCode]] = {
 
 
 def judge_page(head: RequestHead) -> Refuse | None:
-    """What is wrong with a request of any of them, whatever it asks for."""
+    """The checks that all of them share."""
     fields = head.fields
     if head.version != "1.1" or "host" not in fields:
         return refuse(400, "A request is HTTP/1.1 with one Host field")
@@ -49,12 +49,12 @@ def judge_page(head: RequestHead) -> Refuse | None:
 
 
 def web_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]:
-    """The header lines of an answer to a request that was judged good; `is_listed`: its origin was allowed by name."""
+    """The header lines of an answer to an accepted request; `is_listed`: its origin was allowed by name."""
     return (*ALWAYS, *cors_fields(fields, is_listed=is_listed)) if "origin" in fields else ALWAYS
 
 
 def cors_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...]:
-    """Those of them that let a page of an allowed origin read the answer."""
+    """The CORS fields that let a page of an allowed origin read the answer."""
     listed = ("Access-Control-Allow-Credentials: true",) if is_listed else ()
     return (
         f"Access-Control-Allow-Origin: {fields['origin']}",
@@ -65,7 +65,7 @@ def cors_fields(fields: Mapping[str, str], *, is_listed: bool) -> tuple[str, ...
 
 
 def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
-    """A whole answer, after which the connection is closed unless a line is KEEP_ALIVE."""
+    """A complete answer, after which the connection is closed unless a line is KEEP_ALIVE."""
     head = (
         f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
         *lines,
@@ -81,7 +81,7 @@ def answer(status: int, body: bytes, kind: str, *lines: str) -> bytes:
 def problem_of(
     code: int, reason: str, error: Mapping[str, object] | None, *lines: str
 ) -> tuple[int, bytes]:
-    """The refusal of a request whose session was closed before it was let in.
+    """The refusal of a request whose session closed before accepting it.
 
     Args:
         code: the close code; one of a hook's own is a 403.
@@ -90,7 +90,7 @@ def problem_of(
         lines: header lines of the answer.
 
     Returns:
-        The status, and the whole answer.
+        The status and the complete answer.
     """
     status = _STATUS_OF.get(code, 403)
     error = error or {}

@@ -1,6 +1,6 @@
 """The WebSocket transport (RFC 6455): its part of the handshake (section 4.2), and the two readers of its frames.
 
-The scanner of `channeld.protocol.websocket` reads what nearly every client sends; `fallback.py` everything else.
+The scanner of `channeld.protocol.websocket` reads what nearly every client sends; `fallback.py` reads everything else.
 """
 
 import binascii
@@ -46,7 +46,7 @@ class WebSocketAgreement:
 
 @attrs.frozen(slots=True)
 class WebSocket:
-    """The transport of browsers. `fallback` reads what the scanner does not take."""
+    """The WebSocket transport; `fallback` reads what the scanner does not."""
 
     fallback: type[FallbackReader] = FallbackReader
     name: str = "websocket"
@@ -58,7 +58,7 @@ class WebSocket:
         return "websocket" in head.fields.get("upgrade", "").lower()
 
     def judge(self, head: RequestHead) -> Refuse | None:
-        """See Transport. The checks stand in the order in which a client can fix them."""
+        """See Transport. Checks are in the order in which a client can fix them."""
         return _judge_http(head) or _judge_upgrade(head.fields)
 
     def accept(self, head: RequestHead, terms: Terms) -> WebSocketAgreement:
@@ -70,7 +70,7 @@ class WebSocket:
         digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
         answer = _SWITCHING + binascii.b2a_base64(digest, newline=False) + b"\r\n"
         offered = tokens(fields.get("sec-websocket-protocol", ""))
-        # A bearer token may stand in the offer too: only names that are ours are ever echoed.
+        # The offer may contain a bearer token, so only our own names are ever echoed.
         spoken = terms.subprotocols or (_SUBPROTOCOL,)
         agreed = next((name for name in offered if name in spoken), None)
         if agreed is not None:
@@ -135,5 +135,5 @@ def _is_key(key: str) -> bool:
         return False
     try:
         return len(binascii.a2b_base64(key, strict_mode=True)) == 16
-    except ValueError:  # binascii.Error is one, and so is a character that is not ASCII
+    except ValueError:  # includes binascii.Error and non-ASCII characters
         return False
