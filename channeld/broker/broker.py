@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import attrs
 
 from channeld.broker.once import Once
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.config.model import History
 from channeld.later import Later
 from channeld.protocol.names import Topic
@@ -25,7 +26,6 @@ __all__ = [
     "BrokerFailed",
     "BrokerUnavailable",
     "Bucket",
-    "Conflated",
     "Deliver",
     "Delivered",
     "History",
@@ -33,7 +33,6 @@ __all__ = [
     "Later",
     "Networked",
     "Page",
-    "Placing",
     "Position",
     "PresenceChange",
     "PresenceCount",
@@ -126,37 +125,6 @@ class Bucket:
 
 
 @attrs.frozen(slots=True)
-class Conflated:
-    """How a frame waits: of a topic's `slot`, at most one frame goes out in `seconds`.
-
-    `age` is for how many seconds its node has held it, since among several nodes' frames the latest counts. `at_once`: it
-    goes out in any case.
-    """
-
-    slot: str
-    seconds: float
-    age: float = 0.0
-    at_once: bool = False
-
-
-@attrs.frozen(slots=True)
-class Placing:
-    """How a kept frame relates to others of its topic; without one, it is simply the next.
-
-    `key`: it replaces the kept frame of this key. `clears`: keys whose kept frames are removed, along with what waits, for at most
-    `waits` seconds, in the slots of these names. `is_replayed`: whether it is also for newcomers, not for recovery only.
-    `owner`: the user with whom it goes when that user leaves the topic's presence. `conflated`: how it waits.
-    """
-
-    key: str | None = None
-    clears: tuple[str, ...] = ()
-    waits: float = 0.0
-    is_replayed: bool = True
-    owner: str | None = None
-    conflated: Conflated | None = None
-
-
-@attrs.frozen(slots=True)
 class Page:
     """A piece of history, oldest first.
 
@@ -234,23 +202,15 @@ class Broker(Protocol):
     """What a hub needs. There is one per node; it is made with the hub's `Deliver`, which it calls on the loop's thread."""
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Later[Position | None]:
-        """Publish a frame's JSON to every node that subscribes to the topic; keep it first, if `keep` is given.
-
-        With `once`, taking the key and publishing the frame is one step; either both happen or neither.
+        """Publish a frame's JSON to every node that subscribes to the topic; keep it first, if `options.keep` is given.
 
         Returns:
-            Its position, None without `keep`. When this (or its awaitable) returns, the broker has the frame.
+            Its position, None if it is not kept. When this (or its awaitable) returns, the broker has the frame.
 
         Raises:
-            AlreadyTaken: somebody has the key `once`.
+            AlreadyTaken: somebody has the key `options.once`.
             BrokerUnavailable: it was not published, or may have been (`is_unknown`).
         """
 
@@ -258,10 +218,8 @@ class Broker(Protocol):
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
+        conflated: Conflated,
+        options: PublishOptions = NO_OPTIONS,
     ) -> Later[float]:
         """Publish a conflated frame as `publish` does, or hold it while its slot's interval is not over on another node.
 

@@ -17,7 +17,8 @@ from zlib import crc32
 
 import attrs
 
-from channeld.broker.broker import History, Page, Placing, Position, Topic
+from channeld.broker.broker import History, Page, Position, Topic
+from channeld.broker.publish_options import Placing
 from channeld.broker.stream import Stream
 from channeld.timers import Clock, Timer, Timers
 

@@ -12,7 +12,6 @@ from channeld.broker.broker import (
     Deliver,
     History,
     Page,
-    Placing,
     Position,
     PresenceChange,
     PresenceCount,
@@ -24,6 +23,7 @@ from channeld.broker.broker import (
 )
 from channeld.broker.histories import Histories, HistoryStatistics
 from channeld.broker.once import AlreadyTaken, Once, OnceKeys
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.telemetry import Sample
 from channeld.timers import Clock
 
@@ -104,42 +104,36 @@ class MemoryBroker:
         self._epoch, self._turnouts = epoch, 0
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Position | None:
-        """Deliver a frame at once, if the topic is subscribed to; keep it first if `keep` is given.
+        """Deliver a frame at once, if the topic is subscribed to; keep it first if `options.keep` is given.
 
         Raises:
-            AlreadyTaken: somebody has the key `once`.
+            AlreadyTaken: somebody has the key `options.once`.
         """
-        if once is not None and not self._keys.take(once):
+        if options.once is not None and not self._keys.take(options.once):
             raise AlreadyTaken
-        position = None if keep is None else self._histories.append(topic, payload, keep, placing)
+        position, keep = None, options.keep
+        if keep is not None:
+            position = self._histories.append(topic, payload, keep, options.placing)
         if topic in self._subscribed:
-            self._deliver(topic, Publication(payload, position, skip))
+            self._deliver(topic, Publication(payload, position, options.skip))
         return position
 
     def publish_newest(
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
+        _conflated: Conflated,
+        options: PublishOptions = NO_OPTIONS,
     ) -> float:
         """Publish a frame: in one process, the hub holds it back.
 
         Raises:
-            AlreadyTaken: somebody has the key `once`.
+            AlreadyTaken: somebody has the key `options.once`.
         """
         if payload:
-            self.publish(topic, payload, keep, skip, once, placing)
+            self.publish(topic, payload, options)
         return 0.0
 
     def is_taken(self, once: Once) -> bool:

@@ -11,7 +11,8 @@ from itertools import islice
 
 import attrs
 
-from channeld.broker.broker import History, HistoryEntry, Page, Placing, Position
+from channeld.broker.broker import History, HistoryEntry, Page, Position
+from channeld.broker.publish_options import Placing
 
 # The overhead of a kept frame in bytes: the entry, its position, its time.
 FRAME_COST = 250

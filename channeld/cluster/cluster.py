@@ -20,6 +20,7 @@ import attrs
 
 from channeld.auth.revocations import Revocation
 from channeld.broker.broker import BrokerUnavailable, Position, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.cluster import wire
 from channeld.cluster.group_samples import GroupSamples
 from channeld.cluster.revocation_log import append, replay, row_of
@@ -316,7 +317,7 @@ class Cluster:
         question = self._questions[number] = _Question(verb, set(self._heard), done, is_enough)
         try:
             ask = wire.Ask(self.node_id, number, verb, arguments)
-            later = self.engine.hub.publish(wire.EVERY_NODE, wire.pack(ask), keep)
+            later = self.engine.hub.publish(wire.EVERY_NODE, wire.pack(ask), PublishOptions(keep))
             await Pending(resolved(later))
             here = await self._here(verb, arguments)
             if not any(is_enough(row) for _, row in here):

@@ -11,6 +11,7 @@ import orjson
 
 from channeld.auth.revocations import MOST, Revocation, Revocations, RevocationsFull
 from channeld.broker.broker import Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.config.model import History
 from channeld.hub.hub import Hub
 from channeld.later import Pending, resolved
@@ -64,7 +65,9 @@ async def append(hub: Hub, entry: dict[str, Json], wall: float) -> None:
     Raises:
         BrokerUnavailable: it may not have been kept.
     """
-    await Pending(resolved(hub.publish(LOG, orjson.dumps({**entry, "at": wall}), KEEP)))
+    await Pending(
+        resolved(hub.publish(LOG, orjson.dumps({**entry, "at": wall}), PublishOptions(KEEP)))
+    )
 
 
 async def replay(hub: Hub, revocations: Revocations, wall: float) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import attrs
 
-from channeld.broker.broker import Conflated, Placing, Position, Topic
+from channeld.broker.broker import Position, Topic
 from channeld.broker.once import Once
+from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 from channeld.hub.hub import Hub, with_position
 from channeld.later import Later, resolved
 from channeld.plan.plan import MISSING, ChannelPlan, EventPlan, MessagePlan, NewestPlan, Plan
@@ -64,13 +65,13 @@ def publish(
         AlreadyTaken: the key `once` is taken; this or the awaitable raises it.
     """
     own, checked = check_publication(plan, channel, frame, audience.room)
-    if own is None:
-        return hub.publish(EVERYONE, encoded(checked), None, audience.skip, audience.once)
-    if audience.room is not None:
+    if own is not None and audience.room is not None:
         return _publish_to_room(own, hub, audience.room, checked, audience)
+    options = PublishOptions(None, audience.skip, audience.once)
+    if own is None:
+        return hub.publish(EVERYONE, encoded(checked), options)
     kind = "channel" if audience.user is None else "user"
-    topic = Topic(kind, channel, audience.user or "")
-    return hub.publish(topic, encoded(checked), None, audience.skip, audience.once)
+    return hub.publish(Topic(kind, channel, audience.user or ""), encoded(checked), options)
 
 
 def check_publication(
@@ -103,21 +104,21 @@ def _publish_to_room(
         frame["room"] = room
         frame.pop("pos", None)
     payload = encoded(frame)
-    skip, once = audience.skip, audience.once
     event = (plan.events or {}).get(frame["type"])
-    if event is None or (event.kept and event.newest is None):
-        return hub.publish(topic, payload, plan.history, skip, once)
-    if event.newest is None:
-        return hub.publish(topic, payload, None, skip, once)
-    key = "" if event.key is None else event.key(_Nobody(room), frame)
-    placing = placed(hub, event.newest, topic, "" if key is MISSING else str(key), None)
+    skip, once = audience.skip, audience.once
+    if event is None or event.newest is None:
+        keep = plan.history if event is None or event.kept else None
+        return hub.publish(topic, payload, PublishOptions(keep, skip, once))
+    found = "" if event.key is None else event.key(_Nobody(room), frame)
+    key = "" if found is MISSING else str(found)
+    placing = placed(hub, event.newest, topic, key, None)
     keep = plan.history if event.kept or placing.clears else None
-    if placing.conflated is None:
-        return hub.publish(topic, payload, keep, skip, once, placing)
-    if once is not None:
-        # The caller wants to know that it was published, so it cannot wait.
-        placing = attrs.evolve(placing, conflated=attrs.evolve(placing.conflated, at_once=True))
-    later = hub.publish_newest(topic, payload, placing, keep, skip, once)
+    options = PublishOptions(keep, skip, once, placing)
+    # With `once`, the caller wants to know that it was published, so it cannot wait.
+    conflated = conflated_by(event.newest, key, at_once=once is not None)
+    if conflated is None:
+        return hub.publish(topic, payload, options)
+    later = hub.publish_newest(topic, payload, conflated, options)
     return _no_position(later) if isinstance(later, Awaitable) else None
 
 
@@ -148,15 +149,20 @@ def placed(hub: Hub, newest: NewestPlan, topic: Topic, key: str, user: str | Non
     """How a frame about `key` relates to others. Frames that it clears stop waiting."""
     cleared = tuple(f"{type}\0{key}" for type in newest.clears)
     hub.clear(topic, cleared)
-    own = newest.named(key)
     return Placing(
-        key=own if newest.is_latest else None,
+        key=newest.named(key) if newest.is_latest else None,
         clears=cleared,
         waits=newest.waits,
         is_replayed=not cleared,
         owner=user if newest.on_leave else None,
-        conflated=Conflated(own, newest.conflate) if newest.conflate else None,
     )
+
+
+def conflated_by(newest: NewestPlan, key: str, *, at_once: bool = False) -> Conflated | None:
+    """How a frame about `key` waits; None if frames of its type do not."""
+    if not newest.conflate:
+        return None
+    return Conflated(newest.named(key), newest.conflate, at_once=at_once)
 
 
 class _Nobody:

@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import attrs
 
-from channeld.broker.broker import BrokerUnavailable, Conflated
+from channeld.broker.broker import BrokerUnavailable
 from channeld.broker.once import Once
+from channeld.broker.publish_options import Conflated
 from channeld.later import Later
 from channeld.protocol.names import Topic
 from channeld.timers import Clock, Timers

@@ -12,17 +12,16 @@ import attrs
 from channeld.broker.broker import (
     Broker,
     BrokerUnavailable,
-    Conflated,
     Deliver,
     Delivered,
     History,
     Page,
-    Placing,
     Position,
     Publication,
     Topic,
 )
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.hub.conflation import Conflation
 from channeld.hub.fanout import Fanout, Recipient
 from channeld.hub.presence import Presence
@@ -284,18 +283,12 @@ class Hub:
     # ------------------------------------------------------------------------------------------------- frames
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Later[Position | None]:
         """Publish a frame's JSON to a topic; the broker brings it back through `deliver`."""
-        if self.elsewhere or keep is None:
-            keep = self._kept_now(topic, keep)
-        return self.broker.publish(topic, payload, keep, skip, once, placing)
+        if self.elsewhere or options.keep is None:
+            options = self._kept_now(topic, options)
+        return self.broker.publish(topic, payload, options)
 
     def keep_histories(self, channels: Iterable[str]) -> None:
         """Take over which channels' rooms have a history by this node's plan."""
@@ -313,14 +306,14 @@ class Hub:
         for channel in sorted(self._told):
             self.broker.number(channel, True)
 
-    def _kept_now(self, topic: Topic, keep: History | None) -> History | None:
-        """How a frame published now is kept. The first frame of a channel without history ends the history that it had."""
-        keep = self.kept(topic, keep)
+    def _kept_now(self, topic: Topic, options: PublishOptions) -> PublishOptions:
+        """The options with how a frame published now is kept. A channel's first frame without history ends the history that it had."""
+        keep = self.kept(topic, options.keep)
         # Not as soon as the plan says so: one that is served only for a moment does no harm.
         if keep is None and topic.channel not in self._told and topic.is_room:
             self._told.add(topic.channel)
             self.broker.number(topic.channel, False)
-        return keep
+        return options if keep is options.keep else attrs.evolve(options, keep=keep)
 
     def kept(self, topic: Topic, keep: History | None) -> History | None:
         """How all nodes together keep a topic's history, if this node's plan asks for `keep`."""
@@ -336,27 +329,24 @@ class Hub:
         """Whether a topic's frames get positions, and so need a `room`, by this node's plan (`keep`) or by another's."""
         return keep is not None or (bool(self.elsewhere) and self.kept(topic, None) is not None)
 
-    def publish_newest(  # noqa: PLR0913 - as `publish`, and what makes it wait
+    def publish_newest(
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None,
-        skip: str | None,
-        once: Once | None,
-        *,
+        conflated: Conflated,
+        options: PublishOptions,
         connection: str = "",
     ) -> Later[bool]:
         """Publish a frame when its slot allows it; True if it waits, and then goes out by itself."""
+        options = self._kept_now(topic, options)
 
         def publish(conflated: Conflated, once: Once | None, is_asking: bool) -> Later[float]:
-            placed = attrs.evolve(placing, conflated=conflated)
+            asked = options if once is options.once else attrs.evolve(options, once=once)
             data = b"" if is_asking else payload
-            return self.broker.publish_newest(topic, data, placed, keep, skip, once)
+            return self.broker.publish_newest(topic, data, conflated, asked)
 
-        keep = self._kept_now(topic, keep)
-        assert placing.conflated is not None  # noqa: S101 - the caller has looked
-        held = self.conflation.offer(topic, placing.conflated, connection, publish, once)
+        once = options.once
+        held = self.conflation.offer(topic, conflated, connection, publish, once)
         # A frame that waits here has not reached the broker, which would have taken the key with it.
         return self._take(once) if held is True and once is not None else held
 

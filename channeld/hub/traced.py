@@ -6,10 +6,13 @@ which is right: the sender is not there.
 """
 
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import TypeVar, cast
 
-from channeld.broker.broker import Delivered, History, Placing, Position, Publication, Topic
-from channeld.broker.once import Once
+import attrs
+
+from channeld.broker.broker import Delivered, Position, Publication, Topic
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.hub.hub import Hub
 from channeld.later import Later, Promise
 from channeld.telemetry.tracing import Span, Tracing, attached
@@ -63,49 +66,36 @@ class TracedHub(Hub):
         self.tracing = tracing
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Later[Position | None]:
         """See Hub."""
-        publish = super().publish
-        return self._spanned(
-            topic, skip, lambda skip: publish(topic, payload, keep, skip, once, placing)
-        )
+        return self._spanned(topic, options, partial(super().publish, topic, payload))
 
-    def publish_newest(  # noqa: PLR0913 - see Hub
+    def publish_newest(
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None,
-        skip: str | None,
-        once: Once | None,
-        *,
+        conflated: Conflated,
+        options: PublishOptions,
         connection: str = "",
     ) -> Later[bool]:
         """See Hub."""
         publish = super().publish_newest
         return self._spanned(
-            topic,
-            skip,
-            lambda skip: publish(topic, payload, placing, keep, skip, once, connection=connection),
+            topic, options, lambda traced: publish(topic, payload, conflated, traced, connection)
         )
 
     def _spanned(
-        self, topic: Topic, skip: str | None, publish: Callable[[str | None], Later[T]]
+        self, topic: Topic, options: PublishOptions, publish: Callable[[PublishOptions], Later[T]]
     ) -> Later[T]:
         is_for_clients = topic.kind != "node"
         span = self.tracing.child("publish", _about(topic), "producer") if is_for_clients else None
         if span is None:
-            return publish(skip)
+            return publish(options)
         try:
             with attached(span):
-                later = publish(f"{skip or ''} {span.traceparent}")
+                skip = f"{options.skip or ''} {span.traceparent}"
+                later = publish(attrs.evolve(options, skip=skip))
         except BaseException as error:
             self.tracing.end(span, type(error).__name__)
             raise

@@ -11,9 +11,9 @@ import trio
 import trio.testing
 
 from channeld.auth.authenticator import Denied, Grant, accept_user
-from channeld.broker.broker import Deliver, History, Placing, Position, Publication, Topic
+from channeld.broker.broker import Deliver, Position, Publication, Topic
 from channeld.broker.memory import MemoryBroker
-from channeld.broker.once import Once
+from channeld.broker.publish_options import NO_OPTIONS, PublishOptions
 from channeld.cluster.cluster import Cluster
 from channeld.engine.authenticate import find_user
 from channeld.engine.engine import Engine
@@ -206,16 +206,10 @@ class _ToldBroker(MemoryBroker):
         self._app = app
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Position | None:
-        position = super().publish(topic, payload, keep, skip, once, placing)
-        self._app.on_publication(topic, Publication(payload, position, skip))
+        position = super().publish(topic, payload, options)
+        self._app.on_publication(topic, Publication(payload, position, options.skip))
         return position
 
 

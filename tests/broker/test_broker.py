@@ -18,6 +18,7 @@ from channeld.broker.broker import (
     Topic,
 )
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
+from channeld.broker.publish_options import PublishOptions
 from tests.broker.conftest import settle
 
 ROOM = Topic("room", "lobby", "general")
@@ -31,7 +32,10 @@ def payloads(page: Any) -> list[bytes]:
 
 
 async def fill(rig: Rig, count: int, keep: History = KEEP) -> list[Position]:
-    return [await rig.call("publish", ROOM, b"%d" % number, keep) for number in range(count)]
+    return [
+        await rig.call("publish", ROOM, b"%d" % number, PublishOptions(keep))
+        for number in range(count)
+    ]
 
 
 async def test_it_is_a_broker(rig: Rig) -> None:
@@ -50,8 +54,8 @@ async def test_what_is_subscribed_to_is_delivered(rig: Rig) -> None:
 
 async def test_the_skipped_connection_travels_along(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
-    await rig.call("publish", ROOM, b"1", KEEP, "c1")
-    await rig.call("publish", ROOM, b"2", None, "c2")
+    await rig.call("publish", ROOM, b"1", PublishOptions(KEEP, "c1"))
+    await rig.call("publish", ROOM, b"2", PublishOptions(skip="c2"))
     delivered = await rig.until(2)
     assert [publication.skip for _, publication in delivered] == ["c1", "c2"]
 
@@ -76,7 +80,7 @@ async def test_other_topics_are_not_delivered(rig: Rig) -> None:
 async def test_names_are_data(rig: Rig, name: str) -> None:
     topic = Topic("room", name, name)
     await rig.call("subscribe", topic)
-    await rig.call("publish", topic, b"1", KEEP)
+    await rig.call("publish", topic, b"1", PublishOptions(KEEP))
     ((delivered, _),) = await rig.until(1)
     assert delivered == topic
     assert payloads(await rig.call("before", topic, None, 5, KEEP)) == [b"1"]
@@ -113,13 +117,13 @@ async def test_order_is_the_order_of_positions(rig: Rig) -> None:
 
 async def test_positions_count_from_the_top(rig: Rig) -> None:
     before = (await rig.call("since", ROOM, None, KEEP)).top
-    position = await rig.call("publish", ROOM, b"1", KEEP)
+    position = await rig.call("publish", ROOM, b"1", PublishOptions(KEEP))
     assert position == Position(before.epoch, before.offset + 1)
     assert (await rig.call("since", ROOM, None, KEEP)).top == position
 
 
 async def test_frames_not_kept_take_no_position(rig: Rig) -> None:
-    await rig.call("publish", ROOM, b"1", KEEP)
+    await rig.call("publish", ROOM, b"1", PublishOptions(KEEP))
     top = (await rig.call("since", ROOM, None, KEEP)).top
     await rig.call("publish", ROOM, b"2")
     page = await rig.call("since", ROOM, top, KEEP)
@@ -193,8 +197,10 @@ async def test_positions_go_on_after_all_frames_expired(rig: Rig) -> None:
     keep = History(size=3, ttl=0.3)
     (last,) = await fill(rig, 1, keep)
     await rig.wait(0.5)
-    await rig.call("publish", OTHER, b"{}", keep)
-    assert await rig.call("publish", ROOM, b"next", keep) == Position(last.epoch, last.offset + 1)
+    await rig.call("publish", OTHER, b"{}", PublishOptions(keep))
+    assert await rig.call("publish", ROOM, b"next", PublishOptions(keep)) == Position(
+        last.epoch, last.offset + 1
+    )
     page = await rig.call("since", ROOM, last, keep)
     assert (page.recovered, payloads(page)) == (True, [b"next"])
 
@@ -202,7 +208,7 @@ async def test_positions_go_on_after_all_frames_expired(rig: Rig) -> None:
 async def test_positions_from_before_a_time_without_history_are_good_for_nothing(rig: Rig) -> None:
     other = Topic("room", "den", "general")
     before = await fill(rig, 2)
-    elsewhere = await rig.call("publish", other, b"1", KEEP)
+    elsewhere = await rig.call("publish", other, b"1", PublishOptions(KEEP))
     rig.broker.number("lobby", True)
     assert (await rig.call("since", ROOM, before[0], KEEP)).recovered
     rig.broker.number("lobby", False)
@@ -224,8 +230,8 @@ async def test_positions_from_before_a_time_without_history_are_good_for_nothing
 
 
 async def test_histories_do_not_mix(rig: Rig) -> None:
-    await rig.call("publish", ROOM, b"1", KEEP)
-    await rig.call("publish", OTHER, b"2", KEEP)
+    await rig.call("publish", ROOM, b"1", PublishOptions(KEEP))
+    await rig.call("publish", OTHER, b"2", PublishOptions(KEEP))
     assert payloads(await rig.call("before", ROOM, None, 5, KEEP)) == [b"1"]
     assert payloads(await rig.call("before", OTHER, None, 5, KEEP)) == [b"2"]
 
@@ -414,11 +420,11 @@ MINUTE = Once("c\0uann", "say\0k", 60.0)
 async def test_a_key_is_taken_with_the_publication_and_only_once(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
     assert not await rig.call("is_taken", MINUTE)
-    first = await rig.call("publish", ROOM, b"1", KEEP, None, MINUTE)
+    first = await rig.call("publish", ROOM, b"1", PublishOptions(KEEP, None, MINUTE))
     assert await rig.call("is_taken", MINUTE)
     with pytest.raises(AlreadyTaken):
-        await rig.call("publish", ROOM, b"2", KEEP, None, MINUTE)
-    third = await rig.call("publish", ROOM, b"3", KEEP)
+        await rig.call("publish", ROOM, b"2", PublishOptions(KEEP, None, MINUTE))
+    third = await rig.call("publish", ROOM, b"3", PublishOptions(KEEP))
     assert (first.offset, third.offset) == (1, 2)
     assert [publication.payload for _, publication in await rig.until(2)] == [b"1", b"3"]
 
@@ -427,7 +433,7 @@ async def test_a_key_may_be_taken_by_itself(rig: Rig) -> None:
     assert await rig.call("take", MINUTE)
     assert not await rig.call("take", MINUTE)
     with pytest.raises(AlreadyTaken):
-        await rig.call("publish", ROOM, b"1", None, None, MINUTE)
+        await rig.call("publish", ROOM, b"1", PublishOptions(once=MINUTE))
 
 
 async def test_keys_of_two_owners_never_meet(rig: Rig) -> None:

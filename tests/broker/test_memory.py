@@ -10,6 +10,7 @@ from channeld.broker import histories
 from channeld.broker.broker import Delivered, History, HistoryEntry, Position, Publication, Topic
 from channeld.broker.histories import HistoryStatistics
 from channeld.broker.memory import MemoryBroker, MemoryStatistics
+from channeld.broker.publish_options import PublishOptions
 
 KEEP = History(size=3, ttl=10.0)
 TOPICS = [Topic("room", "lobby", name) for name in ("a", "b", "c", "d")]
@@ -34,7 +35,7 @@ def made() -> tuple[MemoryBroker, Clock, list[Delivered]]:
 def test_everything_is_done_when_a_verb_returns() -> None:
     broker, _, delivered = made()
     broker.subscribe(A)
-    position = broker.publish(A, b"1", KEEP, "c1")
+    position = broker.publish(A, b"1", PublishOptions(KEEP, "c1"))
     assert delivered == [Publication(b"1", position, "c1")]
 
 
@@ -79,7 +80,7 @@ def test_a_presence_vanishes_with_its_last_user() -> None:
 async def test_closing_forgets_everything() -> None:
     broker, _, delivered = made()
     broker.subscribe(A)
-    broker.publish(A, b"1", KEEP)
+    broker.publish(A, b"1", PublishOptions(KEEP))
     broker.enter(A, "ann", "c1", {})
     delivered.clear()
     await broker.aclose()
@@ -107,7 +108,7 @@ class Histories(RuleBasedStateMachine):
     def publish(self, topic: Topic, count: int) -> None:
         for _ in range(count):
             payload = b"%d" % len(self.kept[topic])
-            position = self.broker.publish(topic, payload, KEEP)
+            position = self.broker.publish(topic, payload, PublishOptions(KEEP))
             assert position is not None
             assert all(position.offset > kept.position.offset for _, kept in self.kept[topic])
             self.kept[topic].append((self.clock.now, HistoryEntry(position, payload)))

@@ -6,8 +6,9 @@ from typing import Any
 import attrs
 import pytest
 
-from channeld.broker.broker import Conflated, History, Page, Placing, Position, Topic
+from channeld.broker.broker import History, Page, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 
 ROOM = Topic("room", "board", "b")
 KEEP = History(size=3, ttl=60.0)
@@ -67,15 +68,15 @@ async def take_a_step(rig: Rig, model: Model, chance: random.Random) -> None:
     key, owner = chance.choice("abcde"), chance.choice(["", "ann", "bob"])
     if kind == "row":
         model.add()
-        await rig.call("publish", ROOM, b"{}", KEEP)
+        await rig.call("publish", ROOM, b"{}", PublishOptions(KEEP))
     elif kind == "key":
         model.add(key, owner)
         placing = Placing(key=key, owner=owner or None)
-        await rig.call("publish", ROOM, b"{}", KEEP, None, None, placing)
+        await rig.call("publish", ROOM, b"{}", PublishOptions(KEEP, None, None, placing))
     elif kind == "clear":
         model.add(clears=(key, "unknown"))
         placing = Placing(clears=(key, "unknown"), is_replayed=False)
-        await rig.call("publish", ROOM, b"{}", KEEP, None, None, placing)
+        await rig.call("publish", ROOM, b"{}", PublishOptions(KEEP, None, None, placing))
     elif kind == "away":
         gone = None if chance.random() < 0.2 else key
         count = await rig.call("clear", ROOM, None if gone is None else [gone, "unknown"])
@@ -111,8 +112,10 @@ async def test_a_history_with_keys_is_like_a_plain_list(rig: Rig, seed: int) -> 
 
 async def test_a_frame_with_a_key_comes_as_others_do(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
-    await rig.call("publish", ROOM, b"1", KEEP)
-    position = await rig.call("publish", ROOM, b"2", KEEP, "skipped", None, Placing(key="a"))
+    await rig.call("publish", ROOM, b"1", PublishOptions(KEEP))
+    position = await rig.call(
+        "publish", ROOM, b"2", PublishOptions(KEEP, "skipped", None, Placing(key="a"))
+    )
     (_, first), (_, second) = await rig.until(2)
     assert first.position.offset == 1
     assert (second.payload, second.position, second.skip) == (b"2", position, "skipped")
@@ -126,7 +129,9 @@ async def test_keys_and_owners_are_data(rig: Rig) -> None:
     for number, key in enumerate(keys):
         placing = Placing(key=key, owner=key)
         for _ in range(2):
-            await rig.call("publish", ROOM, b"%d" % number, keep, None, None, placing)
+            await rig.call(
+                "publish", ROOM, b"%d" % number, PublishOptions(keep, None, None, placing)
+            )
     page = await rig.call("before", ROOM, None, 50, keep)
     assert [kept.payload for kept in page.frames] == [b"%d" % n for n in range(len(keys))]
     for user in keys[1:]:
@@ -137,15 +142,15 @@ async def test_keys_and_owners_are_data(rig: Rig) -> None:
 
 async def test_what_expires_is_missed_whatever_came_of_the_other_kind(rig: Rig) -> None:
     short = History(size=9, ttl=0.2)
-    await rig.call("publish", ROOM, b"{}", short, None, None, Placing(key="a"))
+    await rig.call("publish", ROOM, b"{}", PublishOptions(short, None, None, Placing(key="a")))
     start = (await rig.call("since", ROOM, None, short)).top
-    await rig.call("publish", ROOM, b"{}", short)
-    await rig.call("publish", ROOM, b"{}", short, None, None, Placing(key="b"))
+    await rig.call("publish", ROOM, b"{}", PublishOptions(short))
+    await rig.call("publish", ROOM, b"{}", PublishOptions(short, None, None, Placing(key="b")))
     await rig.wait(0.5)
     top = (await rig.call("since", ROOM, None, short)).top
     for placing in (None, Placing(key="c")):
         assert not (await rig.call("since", ROOM, start, KEEP)).recovered
-        await rig.call("publish", ROOM, b"{}", KEEP, None, None, placing)
+        await rig.call("publish", ROOM, b"{}", PublishOptions(KEEP, None, None, placing))
     page = await rig.call("since", ROOM, top, KEEP)
     assert (page.recovered, offsets(page)) == (True, [4, 5])
     assert not (await rig.call("since", ROOM, start, KEEP)).recovered
@@ -154,7 +159,9 @@ async def test_what_expires_is_missed_whatever_came_of_the_other_kind(rig: Rig) 
 async def test_what_somebody_took_along_is_missed_by_nobody(rig: Rig) -> None:
     start = (await rig.call("since", ROOM, None, KEEP)).top
     await rig.call("enter", ROOM, "ann", "c", {})
-    await rig.call("publish", ROOM, b"{}", KEEP, None, None, Placing(key="a", owner="ann"))
+    await rig.call(
+        "publish", ROOM, b"{}", PublishOptions(KEEP, None, None, Placing(key="a", owner="ann"))
+    )
     await rig.call("leave", ROOM, "ann", "c")
     page = await rig.call("since", ROOM, start, KEEP)
     assert (page.recovered, page.frames, page.top.offset) == (True, (), 1)
@@ -162,12 +169,13 @@ async def test_what_somebody_took_along_is_missed_by_nobody(rig: Rig) -> None:
 
 async def test_a_conflated_frame_goes_when_nobody_had_the_slot(rig: Rig) -> None:
     await rig.call("subscribe", ROOM)
-    placing = Placing(key="a", conflated=Conflated("a", 60.0))
-    once = Once("ann", "key", 60.0)
-    assert await rig.call("publish_newest", ROOM, b"1", placing, KEEP, "skipped", once) == 0
+    conflated = Conflated("a", 60.0)
+    options = PublishOptions(KEEP, "skipped", Once("ann", "key", 60.0), Placing(key="a"))
+    assert await rig.call("publish_newest", ROOM, b"1", conflated, options) == 0
     with pytest.raises(AlreadyTaken):
-        await rig.call("publish_newest", ROOM, b"1", placing, KEEP, None, once)
-    assert await rig.call("publish_newest", ROOM, b"", placing, KEEP) <= 0
+        await rig.call("publish_newest", ROOM, b"1", conflated, options)
+    options = PublishOptions(KEEP, placing=Placing(key="a"))
+    assert await rig.call("publish_newest", ROOM, b"", conflated, options) <= 0
     ((_, publication),) = await rig.until(1)
     assert (publication.payload, publication.skip) == (b"1", "skipped")
     assert offsets(await rig.call("before", ROOM, None, 5, KEEP)) == [1]

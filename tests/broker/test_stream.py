@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channeld.broker.broker import History, Page, Placing, Position
+from channeld.broker.broker import History, Page, Position
+from channeld.broker.publish_options import Placing
 from channeld.broker.stream import Stream
 
 KEEP = History(size=3, ttl=10.0)

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, Page
+from channeld.broker.publish_options import PublishOptions
 from channeld.testing import Client, TestApp
 from channeld.testing.client import ClientPeer
 from tests.engine.conftest import ROOM, Serve, joined
@@ -334,7 +335,7 @@ async def test_pages_are_sent_one_after_the_other_and_what_comes_meanwhile_once(
             topic = next(iter(ann.session.rooms.values())) if ann.session else None
             assert topic is not None
             keep = app.engine.plan.channels["room"].history
-            app.engine.hub.publish(topic, orjson.dumps(frame), keep)
+            app.engine.hub.publish(topic, orjson.dumps(frame), PublishOptions(keep))
 
         in_pages(app, say)
         bob = await app.connect(f"/rooms/a?since={pos}", user="bob")

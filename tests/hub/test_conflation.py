@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, Conflated
+from channeld.broker.broker import BrokerUnavailable
+from channeld.broker.publish_options import Conflated
 from channeld.hub.conflation import Conflation
 from channeld.protocol.names import Topic
 from channeld.timers import Timers

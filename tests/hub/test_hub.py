@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channeld.broker.broker import History, Position
+from channeld.broker.publish_options import PublishOptions
 from channeld.hub.hub import with_position
 from channeld.later import run_sync
 from channeld.protocol.names import EVERYONE
@@ -20,7 +21,7 @@ def test_publication_reaches_members_of_its_topic_but_not_the_one_to_skip() -> N
     ann, bob, eve = (kit.attach(c, None) for c in "abe")
     for member in (ann, bob):
         run_sync(kit.hub.join(member, room("x")))
-    kit.hub.publish(room("x"), b'{"type":"hi"}', skip="a")
+    kit.hub.publish(room("x"), b'{"type":"hi"}', PublishOptions(skip="a"))
     assert [m.peer.frames for m in (ann, bob, eve)] == [[], [{"type": "hi"}], []]
 
 
@@ -145,7 +146,7 @@ class HubAgainstModel(RuleBasedStateMachine):
     def say(self, name: str) -> None:
         self.count += 1
         payload = json.dumps({"type": "say", "n": self.count}).encode()
-        position = self.kit.hub.publish(room(name), payload, KEEP)
+        position = self.kit.hub.publish(room(name), payload, PublishOptions(KEEP))
         log = self.kept.setdefault(name, [])
         assert isinstance(position, Position)
         assert position.offset == len(log) + 1

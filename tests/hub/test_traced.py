@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from channeld.broker.broker import BrokerUnavailable, Delivered, Publication, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.hub.hub import Hub
 from channeld.hub.traced import TracedHub, TracedPromise
 from channeld.later import run_sync
@@ -94,11 +95,11 @@ def test_what_was_published_elsewhere_is_delivered_without_a_span() -> None:
 def delivered_by(hub: TracedHub) -> Publication:
     """What comes back of a publication, as all nodes get it."""
     taken: list[Publication] = []
-    hub.broker.publish = lambda _topic, payload, _keep, skip, *_: taken.append(  # type: ignore[method-assign]
-        Publication(payload, None, skip)
+    hub.broker.publish = lambda _topic, payload, options: taken.append(  # type: ignore[method-assign, misc, assignment]
+        Publication(payload, None, options.skip)
     )
     with attached(hub.tracing.receive("message say", None, {})):
-        hub.publish(room("x"), b'{"type":"hi"}', None, "ann")
+        hub.publish(room("x"), b'{"type":"hi"}', PublishOptions(skip="ann"))
     return taken[0]
 
 

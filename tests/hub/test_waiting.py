@@ -12,6 +12,7 @@ from channeld.broker.broker import (
     Publication,
     Topic,
 )
+from channeld.broker.publish_options import PublishOptions
 from channeld.hub.hub import Catching
 from channeld.later import Pending
 from tests.hub.kit import CHANNEL, FakeMember, presence, room
@@ -70,7 +71,7 @@ async def test_another_one_who_leaves_does_not_end_a_join_that_waits(kit: Waitin
     [catching] = outcome
     assert isinstance(catching, Catching)
     catching.release()
-    kit.hub.publish(room("x"), SAY, KEEP)
+    kit.hub.publish(room("x"), SAY, PublishOptions(KEEP))
     assert types(ann) == ["say"]
 
 
@@ -268,7 +269,7 @@ async def test_who_is_catching_up_is_told_of_a_gap_that_its_page_does_not_reach_
     kit: WaitingKit, top: int, told: list[str]
 ) -> None:
     for _ in range(5):
-        kit.hub.publish(room("x"), SAY, KEEP)
+        kit.hub.publish(room("x"), SAY, PublishOptions(KEEP))
     ann = await kit.attach("a", None)
     kit.broker.is_slow = True
     outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))
@@ -284,7 +285,7 @@ async def test_who_is_catching_up_is_told_of_a_gap_that_its_page_does_not_reach_
 
 async def test_who_has_its_page_but_is_not_level_is_told_of_a_gap(kit: WaitingKit) -> None:
     for _ in range(5):
-        kit.hub.publish(room("x"), SAY, KEEP)
+        kit.hub.publish(room("x"), SAY, PublishOptions(KEEP))
     ann = await kit.attach("a", None)
     kit.broker.is_slow = True
     outcome = kit.begin(kit.hub.join_with_history(ann, room("x"), KEEP, None))

@@ -11,6 +11,7 @@ import trio.testing
 
 from channeld.broker.broker import History, Position, Topic
 from channeld.broker.memory import MemoryBroker
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.embedded import EmbeddedValkey, ValkeyFailed
 from channeld.engine.engine import Engine
@@ -72,7 +73,9 @@ async def test_epochs_grow_with_each_start(write: Write) -> None:
     epochs = []
     for _ in range(2):
         broker = made(plan)[1].hub.broker
-        position = broker.publish(Topic("room", "chat", "a"), b"{}", History(size=1, ttl=60))
+        position = broker.publish(
+            Topic("room", "chat", "a"), b"{}", PublishOptions(History(size=1, ttl=60))
+        )
         assert isinstance(position, Position)
         epochs.append(position.epoch)
     assert epochs[0][:11] <= epochs[1][:11]

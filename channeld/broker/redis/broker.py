@@ -24,7 +24,6 @@ from channeld.broker.broker import (
     History,
     Later,
     Page,
-    Placing,
     Position,
     PresenceEntry,
     Started,
@@ -32,12 +31,21 @@ from channeld.broker.broker import (
     Topic,
     tell_nobody,
 )
-from channeld.broker.once import Once
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.broker.redis.connection import Lost
 from channeld.broker.redis.encoding import Epochs, place
 from channeld.broker.redis.entries import Entries, Leases, read_version
 from channeld.broker.redis.layout import ALONE, Spread
-from channeld.broker.redis.queue import Answer, Argument, Outgoing, Publish, Reply, Script, commands
+from channeld.broker.redis.queue import (
+    Answer,
+    Argument,
+    Conflating,
+    Outgoing,
+    Publish,
+    Reply,
+    Script,
+    commands,
+)
 from channeld.broker.redis.roster import PAGE, Listing, Roster, RosterReading, present_page
 from channeld.broker.redis.server_clock import ServerClock
 from channeld.broker.redis.session import Dialler, Session
@@ -128,20 +136,10 @@ class RedisBroker(SingleCalls):
     # The verbs.
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Answer[Position | None]:
         """Queue a publication; the answer comes when Redis has it."""
-        channel = self._names.channel(topic)
-        history = self._names.history(topic) if keep else self._blank
-        taking = (self._names.once(once.owner), once) if once is not None else None
-        placing = placing if keep else None
-        entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
+        entry = self._publication(topic, payload, options)
         self._put(entry)
         return entry.answer
 
@@ -149,21 +147,24 @@ class RedisBroker(SingleCalls):
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
+        conflated: Conflated,
+        options: PublishOptions = NO_OPTIONS,
     ) -> Answer[float]:
         """Queue a publication; the answer says in how many seconds to ask again, where Redis holds it."""
-        channel, history = self._names.channel(topic), self._names.history(topic)
-        taking = (self._names.once(once.owner), once) if once is not None else None
-        entry = Publish(channel, history, payload, keep, skip, taking, placing, self._node)
-        if placing.conflated is not None:
-            now = self._clock.monotonic()
-            entry.came = self._server_clock.at(now - placing.conflated.age) or 0.0
-            entry.told = partial(self._server_clock.note, now)
+        entry = self._publication(topic, payload, options)
+        now = self._clock.monotonic()
+        came = self._server_clock.at(now - conflated.age) or 0.0
+        entry.conflating = Conflating(conflated, came, partial(self._server_clock.note, now))
+        # Its slot is beside the history, also if the frame is not kept.
+        entry.history = self._names.history(topic)
         self._put(entry)
         return entry.answer
+
+    def _publication(self, topic: Topic, payload: bytes, options: PublishOptions) -> Publish:
+        history = self._names.history(topic) if options.keep else self._blank
+        once = options.once
+        taken_at = "" if once is None else self._names.once(once.owner)
+        return Publish(self._names.channel(topic), history, payload, options, taken_at, self._node)
 
     def subscribe(self, topic: Topic) -> Later[None]:
         """Want a topic. The answer comes when Redis has heard of it; at once while Redis is away."""
@@ -484,7 +485,7 @@ class RedisBroker(SingleCalls):
             if self._presence_in_doubt:
                 raise Lost("Redis may have missed who left")
             self._echo_sent = now
-            self._outgoing.put(Publish(echo, self._blank, b"", None, None), urgent=True)
+            self._outgoing.put(Publish(echo, self._blank, b"", NO_OPTIONS), urgent=True)
             asking = Script("time", self._blank[:1], (), partial(self._note_time, now), bound=True)
             self._outgoing.put(asking, urgent=True)
             await trio.sleep(ECHO)

@@ -10,8 +10,9 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 import attrs
 import trio
 
-from channeld.broker.broker import BrokerUnavailable, History, Placing, Position
+from channeld.broker.broker import BrokerUnavailable, History, Position
 from channeld.broker.once import MOST_KEYS, AlreadyTaken, Once
+from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 from channeld.telemetry import log
 
 T = TypeVar("T")
@@ -80,25 +81,40 @@ class Answer(Generic[T]):
                 log("task_failed", task="answer", exception=error)
 
 
+@attrs.frozen
+class Conflating:
+    """How a publication is conflated; it is answered with its wait in seconds.
+
+    `came` is when it came to the node, by the server's clock; `told` gets the server's time.
+    """
+
+    conflated: Conflated
+    came: float
+    told: Callable[[float], object]
+
+
 @attrs.define(eq=False)
 class Publish:
-    """One publication to send. `history` are its keys, used with `keep`; `once` the key it takes, and where.
+    """One publication to send. `history` are the keys of its topic; `taken_at` is where its `once` is taken.
 
-    One with a `placing` shares no envelope; `node` is whose it is. One that is conflated is answered with its wait in seconds;
-    `came` is when it came to the node, by the server's clock.
+    One with a placing, and one that is `conflating`, shares no envelope; `node` is whose it is.
     """
 
     channel: bytes
     history: tuple[str, ...]
     payload: bytes
-    keep: History | None
-    skip: str | None
-    once: tuple[str, Once] | None = None
-    placing: Placing | None = None
+    options: PublishOptions
+    taken_at: str = ""
     node: str = ""
-    came: float = 0.0
-    told: Callable[[float], object] = lambda _seconds: None  # gets the server's time
+    conflating: Conflating | None = None
     answer: Answer[Any] = attrs.field(factory=Answer)
+
+    @property
+    def placing(self) -> Placing | None:
+        """How it relates to others, if it does."""
+        if self.conflating is not None:
+            return self.options.placing or Placing()
+        return self.options.placing if self.options.keep is not None else None
 
     @property
     def size(self) -> int:
@@ -107,7 +123,7 @@ class Publish:
 
     def continues(self, other: "Publish") -> bool:
         """Whether both may share an envelope."""
-        return self.channel == other.channel and self.keep == other.keep
+        return self.channel == other.channel and self.options.keep == other.options.keep
 
 
 @attrs.define(eq=False)
@@ -195,7 +211,8 @@ def commands(
     result: list[Command] = []
     publishes: list[Publish] = []
     for entry in batch:
-        if isinstance(entry, Publish) and entry.once is None and entry.placing is None:
+        placing = entry.placing if isinstance(entry, Publish) else None
+        if isinstance(entry, Publish) and entry.options.once is None and placing is None:
             publishes.append(entry)
             continue
         if publishes:
@@ -204,9 +221,12 @@ def commands(
         if isinstance(entry, Script):
             result.append(_call(entry))
             continue
-        publish = _publish if entry.placing is None else _place
-        command = publish([entry], state, opening)
-        result.append(command if entry.once is None else _once(command, entry))
+        if placing is None:
+            command = _publish([entry], state, opening)
+        else:
+            command = _place(entry, placing, state, opening)
+        once = entry.options.once
+        result.append(command if once is None else _once(command, entry, once))
     if publishes:
         result.append(_publish(publishes, state, opening))
     return result
@@ -238,9 +258,9 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
     for run in runs:
         first = run[0]
         keys += first.history
-        arguments += (first.channel, *_bounds(first.keep), len(run))
+        arguments += (first.channel, *_bounds(first.options.keep), len(run))
         for entry in run:
-            arguments += (entry.skip or b"", entry.payload)
+            arguments += (entry.options.skip or b"", entry.payload)
 
     def resolve(reply: Reply) -> None:
         for run, epoch, offset in zip(runs, reply[1::2], reply[2::2], strict=True):
@@ -253,21 +273,25 @@ def _publish(entries: list[Publish], state: str, opening: Sequence[Argument]) ->
     return Command("publish", keys, arguments, resolve, fail)
 
 
-def _place(entries: list[Publish], state: str, opening: Sequence[Argument]) -> Command:
-    (entry,) = entries
-    placing, answer = entry.placing, entry.answer
-    assert placing is not None  # noqa: S101 - the caller has looked
-    arguments = [*opening, entry.channel, *_bounds(entry.keep), entry.skip or b"", entry.payload]
+def _place(entry: Publish, placing: Placing, state: str, opening: Sequence[Argument]) -> Command:
+    options, answer = entry.options, entry.answer
+    arguments = [*opening, entry.channel, *_bounds(options.keep), options.skip or b""]
+    arguments += (entry.payload,)
     arguments += (placing.key or b"", placing.owner or b"", int(placing.is_replayed), entry.node)
     arguments += (round(placing.waits * 1000), len(placing.clears), *placing.clears)
-    keys, conflated = [state, *entry.history], placing.conflated
-    if conflated is None:
-        return Command("place", keys, arguments, lambda r: _answer(entries, *r[1:]), answer.fail)
+    keys, conflating = [state, *entry.history], entry.conflating
+    if conflating is None:
+        return Command("place", keys, arguments, lambda r: _answer([entry], *r[1:]), answer.fail)
+    conflated = conflating.conflated
     arguments += (conflated.slot, max(1, round(conflated.seconds * 1000)))
-    arguments += (round(conflated.age * 1000), int(conflated.at_once), f"{entry.came * 1000:.3f}")
+    arguments += (
+        round(conflated.age * 1000),
+        int(conflated.at_once),
+        f"{conflating.came * 1000:.3f}",
+    )
 
     def resolve(reply: Reply) -> None:
-        entry.told(reply[4] / 1e6)
+        conflating.told(reply[4] / 1e6)
         if reply[1].startswith(b"!"):
             answer.fail(BrokerUnavailable())
         else:
@@ -276,10 +300,8 @@ def _place(entries: list[Publish], state: str, opening: Sequence[Argument]) -> C
     return Command("conflate", keys, arguments, resolve, answer.fail)
 
 
-def _once(plain: Command, entry: Publish) -> Command:
+def _once(plain: Command, entry: Publish, once: Once) -> Command:
     """A publication's command, made to take a key first."""
-    assert entry.once is not None  # noqa: S101 - the caller has looked
-    key, once = entry.once
 
     def resolve(reply: Reply) -> None:
         if reply[0] < 0:
@@ -287,7 +309,7 @@ def _once(plain: Command, entry: Publish) -> Command:
         else:
             plain.resolve(reply)
 
-    keys = [*plain.keys, key]
+    keys = [*plain.keys, entry.taken_at]
     arguments = [*plain.arguments, once.key, round(once.ttl * 1000), MOST_KEYS]
     return Command(f"{plain.script}_once", keys, arguments, resolve, plain.fail)
 
@@ -306,5 +328,5 @@ def _answer(run: list[Publish], epoch: bytes, offset: int) -> None:
             entry.answer.fail(BrokerUnavailable())
         return
     for number, entry in enumerate(run):
-        kept = entry.keep is not None
+        kept = entry.options.keep is not None
         entry.answer.resolve(Position(epoch.decode(), offset + number) if kept else None)

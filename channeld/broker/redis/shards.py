@@ -33,7 +33,6 @@ from channeld.broker.broker import (
     Later,
     Networked,
     Page,
-    Placing,
     Position,
     PresenceCount,
     PresenceEntry,
@@ -44,6 +43,7 @@ from channeld.broker.broker import (
     tell_nobody,
 )
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import NO_OPTIONS, Conflated, PublishOptions
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
 from channeld.broker.redis.layout import Layout, Shard, Spread
@@ -132,36 +132,32 @@ class ShardedBroker:
     # The verbs.
 
     def publish(
-        self,
-        topic: Topic,
-        payload: bytes,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
-        placing: Placing | None = None,
+        self, topic: Topic, payload: bytes, options: PublishOptions = NO_OPTIONS
     ) -> Later[Position | None]:
         """Publish at the topic's home."""
         self._demand_admission()
         if topic.kind == _CONTROL:
-            return self._publish_control(topic, payload, keep)
+            return self._publish_control(topic, payload, options.keep)
         home = self._home_of_topic(topic)
-        publish = partial(home.publish, topic, payload, keep, skip, once, placing)
-        if once is None or self._home(once.owner) is home:
-            return publish()
-        return self._publish_once(publish, once)
+        return self._publish_from(
+            home, partial(home.publish, topic, payload, options), options.once
+        )
 
     def publish_newest(
         self,
         topic: Topic,
         payload: bytes,
-        placing: Placing,
-        keep: History | None = None,
-        skip: str | None = None,
-        once: Once | None = None,
+        conflated: Conflated,
+        options: PublishOptions = NO_OPTIONS,
     ) -> Later[float]:
         """Publish, or hold, at the topic's home."""
         home = self._home_of_topic(topic)
-        publish = partial(home.publish_newest, topic, payload, placing, keep, skip, once)
+        publish = partial(home.publish_newest, topic, payload, conflated, options)
+        return self._publish_from(home, publish, options.once)
+
+    def _publish_from(
+        self, home: Networked, publish: Callable[[], Later[T]], once: Once | None
+    ) -> Later[T]:
         if once is None or self._home(once.owner) is home:
             return publish()
         return self._publish_once(publish, once)
@@ -185,7 +181,7 @@ class ShardedBroker:
         laters: list[Later[Position | None]] = []
         for shard in answering or self._carriers:
             with suppress(BrokerUnavailable):
-                laters.append(shard.publish(topic, payload, keep, name))
+                laters.append(shard.publish(topic, payload, PublishOptions(keep, name)))
         if not laters:
             raise BrokerUnavailable
         return laters[0] if keep is None else self._any_of(laters)

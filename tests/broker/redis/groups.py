@@ -7,6 +7,7 @@ import attrs
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis.encoding import SLOTS, slot_of
 from tests.broker.conftest import Node, Server
 from tests.ports import free_port
@@ -31,7 +32,7 @@ async def published(node: Node, payload: bytes) -> None:
     with trio.fail_after(20):
         while True:
             try:
-                await node.broker.publish(ROOM, payload, KEEP)
+                await node.broker.publish(ROOM, payload, PublishOptions(KEEP))
             except BrokerUnavailable:
                 await trio.sleep(0.1)
             else:

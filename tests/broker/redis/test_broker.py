@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis import queue, session
 from channeld.broker.redis.broker import RedisBroker
 from channeld.broker.redis.encoding import topic_key
@@ -55,7 +56,9 @@ async def test_nodes_hear_each_other_in_one_order(
     async with trio.open_nursery() as nursery:
         for node in (one, two):
             for number in range(50):
-                nursery.start_soon(answered, node.broker.publish(ROOM, b"%d" % number, KEEP))
+                nursery.start_soon(
+                    answered, node.broker.publish(ROOM, b"%d" % number, PublishOptions(KEEP))
+                )
     await one.until(lambda: len(one.delivered) == len(two.delivered) == 100)
     assert one.delivered == two.delivered
     assert [pub.position.offset for _, pub in one.delivered] == list(range(1, 101))
@@ -204,7 +207,9 @@ async def publish(node: Any, payload: bytes, keep: History | None = KEEP) -> Pos
     with trio.fail_after(10):
         while True:
             try:
-                position: Position | None = await node.broker.publish(ROOM, payload, keep)
+                position: Position | None = await node.broker.publish(
+                    ROOM, payload, PublishOptions(keep)
+                )
             except BrokerUnavailable:
                 await trio.testing.wait_all_tasks_blocked(0.01)
             else:
@@ -218,11 +223,11 @@ async def test_missed_frames_are_filled_from_another_node(
     server = make_server(kind)
     one, two = await two_nodes(server.url)
     await one.broker.subscribe(ROOM)
-    await two.broker.publish(ROOM, b"0", KEEP)
+    await two.broker.publish(ROOM, b"0", PublishOptions(KEEP))
     await one.until(lambda: len(one.delivered) == 1)
     one.broker._current.connection.fail("cut")
     for number in range(1, 30):
-        await two.broker.publish(ROOM, b"%d" % number, KEEP)
+        await two.broker.publish(ROOM, b"%d" % number, PublishOptions(KEEP))
     await one.until(lambda: len(one.delivered) == 30)
     assert one.payloads == [b"%d" % number for number in range(30)]
     assert one.broker.statistics().filled > 0
@@ -235,7 +240,7 @@ async def test_what_nodes_missed_of_each_other_comes_after_a_cut(
     topic = Topic("node", "", "*")
     await one.broker.subscribe(topic)
     one.broker._current.connection.fail("cut")
-    await two.broker.publish(topic, b"kept", KEEP)
+    await two.broker.publish(topic, b"kept", PublishOptions(KEEP))
     await two.broker.publish(topic, b"not kept")
     await one.until(lambda: one.broker.healthy and bool(one.delivered))
     assert one.payloads == [b"kept"]
@@ -247,13 +252,15 @@ async def test_a_gap_larger_than_the_history_is_told(
     one, two = await two_nodes(make_server("valkey").url)
     small = History(size=3, ttl=60.0)
     await one.broker.subscribe(ROOM)
-    await two.broker.publish(ROOM, b"0", small)
+    await two.broker.publish(ROOM, b"0", PublishOptions(small))
     await one.until(lambda: len(one.delivered) == 1)
     one.broker._current.connection.fail("cut")
-    positions = [await two.broker.publish(ROOM, b"%d" % n, small) for n in range(1, 10)]
+    positions = [
+        await two.broker.publish(ROOM, b"%d" % n, PublishOptions(small)) for n in range(1, 10)
+    ]
     await one.until(lambda: bool(one.told))
     assert one.told == [("gap", ROOM, positions[-1])]
-    await two.broker.publish(ROOM, b"next", small)
+    await two.broker.publish(ROOM, b"next", PublishOptions(small))
     await one.until(lambda: len(one.delivered) == 2)
     assert one.payloads == [b"0", b"next"]
 
@@ -266,7 +273,7 @@ async def test_an_emptied_server_has_other_epochs(
     node = await one_node(server.url)
     await node.broker.subscribe(ROOM)
     await node.broker.since(ROOM, None, KEEP)
-    before = await node.broker.publish(ROOM, b"1", KEEP)
+    before = await node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     server.kill()
     await node.until(lambda: not node.broker.healthy)
     server.start()
@@ -290,8 +297,8 @@ async def test_a_durable_server_recovers_after_a_restart(
     server.start("--save", "", "--appendonly", "yes", "--appendfsync", "always")
     node = await one_node(server.url)
     await node.broker.subscribe(ROOM)
-    before = await node.broker.publish(ROOM, b"1", KEEP)
-    await node.broker.publish(ROOM, b"2", KEEP)
+    before = await node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
+    await node.broker.publish(ROOM, b"2", PublishOptions(KEEP))
     server.kill()
     await node.until(lambda: not node.broker.healthy)
     server.start()
@@ -310,9 +317,9 @@ async def test_a_restart_that_lost_frames_gives_no_position_twice(
 ) -> None:
     server = make_server("valkey")
     node = await one_node(server.url)
-    first = await node.broker.publish(ROOM, b"1", KEEP)
+    first = await node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     assert b"OK" in await server.command("SAVE")
-    lost = await node.broker.publish(ROOM, b"lost", KEEP)
+    lost = await node.broker.publish(ROOM, b"lost", PublishOptions(KEEP))
     server.kill()
     await node.until(lambda: not node.broker.healthy)
     server.start()
@@ -338,9 +345,9 @@ async def test_nobody_needs_to_have_seen_what_was_lost(
 ) -> None:
     server = make_server("valkey")
     one, two = await two_nodes(server.url)
-    await one.broker.publish(ROOM, b"1", KEEP)
+    await one.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     assert b"OK" in await server.command("SAVE")
-    lost = await one.broker.publish(ROOM, b"lost", KEEP)
+    lost = await one.broker.publish(ROOM, b"lost", PublishOptions(KEEP))
     await one.broker.aclose()
     server.kill()
     await two.until(lambda: not two.broker.healthy)
@@ -357,7 +364,7 @@ async def test_epochs_before_are_remembered_up_to_a_number(
     keep = History(size=50, ttl=60.0)
     positions = []
     for number in range(12):
-        positions.append(await node.broker.publish(ROOM, b"%d" % number, keep))
+        positions.append(await node.broker.publish(ROOM, b"%d" % number, PublishOptions(keep)))
         await server.command("HSET", node.broker._names.state, "gen", str(number))
     assert len({position.epoch for position in positions}) == 12
     assert sorted(map(str, positions)) == list(map(str, positions))
@@ -375,9 +382,9 @@ async def test_a_frozen_server_is_noticed_and_survived(
     server = make_server(kind)
     node = await one_node(server.url)
     await node.broker.subscribe(ROOM)
-    await node.broker.publish(ROOM, b"1", KEEP)
+    await node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     server.signal(signal.SIGSTOP)
-    answer = node.broker.publish(ROOM, b"unknown", KEEP)
+    answer = node.broker.publish(ROOM, b"unknown", PublishOptions(KEEP))
     await node.until(lambda: not node.broker.healthy)
     with pytest.raises(BrokerUnavailable):
         await answer
@@ -418,14 +425,17 @@ async def test_out_of_memory_is_unavailable_but_plain_publishes_go_on(
     node = await one_node(server.url)
     await node.broker.subscribe(ROOM)
     await server.command("CONFIG", "SET", "maxmemory", "1")
-    kept, plain = node.broker.publish(ROOM, b"kept", KEEP), node.broker.publish(ROOM, b"plain")
+    kept, plain = (
+        node.broker.publish(ROOM, b"kept", PublishOptions(KEEP)),
+        node.broker.publish(ROOM, b"plain"),
+    )
     with pytest.raises(BrokerUnavailable):
         await kept
     assert await plain is None
     with pytest.raises(BrokerUnavailable):
         await node.broker.enter(ROOM, "ann", "c1", {})
     await server.command("CONFIG", "SET", "maxmemory", "0")
-    await node.broker.publish(ROOM, b"again", KEEP)
+    await node.broker.publish(ROOM, b"again", PublishOptions(KEEP))
     await node.until(lambda: len(node.delivered) == 2)
     assert (node.payloads, node.broker.statistics().sessions) == ([b"plain", b"again"], 1)
 
@@ -455,7 +465,9 @@ async def test_a_flushed_script_cache_is_loaded_again(
     await node.broker.subscribe(ROOM)
     await server.command("SCRIPT", "FLUSH")
     # Nobody is refused, and the order is kept: nothing of these was done.
-    answers = [node.broker.publish(ROOM, b"%d" % number, KEEP) for number in range(3)]
+    answers = [
+        node.broker.publish(ROOM, b"%d" % number, PublishOptions(KEEP)) for number in range(3)
+    ]
     answers.append(node.broker.enter(ROOM, "ann", "c1", {}))
     for answer in answers:
         await answer
@@ -472,14 +484,14 @@ async def test_what_a_frozen_server_may_have_done_is_not_known(
     server = make_server("valkey")
     node = await one_node(server.url)
     server.signal(signal.SIGSTOP)
-    asked = node.broker.publish(ROOM, b"asked", KEEP)
+    asked = node.broker.publish(ROOM, b"asked", PublishOptions(KEEP))
     await node.until(lambda: not node.broker.healthy)
     with pytest.raises(BrokerUnavailable) as raised:
         await asked
     assert raised.value.is_unknown
     # What was never sent was not done.
     with pytest.raises(BrokerUnavailable) as raised:
-        await node.broker.publish(ROOM, b"not sent", KEEP)
+        await node.broker.publish(ROOM, b"not sent", PublishOptions(KEEP))
     assert not raised.value.is_unknown
     server.signal(signal.SIGCONT)
 
@@ -508,7 +520,7 @@ async def test_where_info_is_forbidden_a_lost_script_tells_another_run(
     first = await one.broker._current.run_id(state)
     assert len(first) == 24
     assert await two.broker._current.run_id(state) == first
-    await one.broker.publish(ROOM, b"1", KEEP)
+    await one.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     # As after a restart or a failover: scripts are neither saved nor replicated.
     await server.command("SCRIPT", "FLUSH")
     second = await one.broker._current.run_id(state)

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerFailed, BrokerUnavailable, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis.dialect import PLAIN, of_cluster
 from tests.broker.conftest import Node, settle
 from tests.broker.redis.groups import (
@@ -65,7 +66,7 @@ async def test_rooms_are_spread_over_the_primaries(
     for room in ROOMS:
         await one.broker.subscribe(room)
         await two.broker.enter(room, "ann", "c1", {})
-        await two.broker.publish(room, room.name.encode(), KEEP)
+        await two.broker.publish(room, room.name.encode(), PublishOptions(KEEP))
     await one.until(lambda: len(one.payloads) == len(ROOMS))
     assert [entry.user for entry in await settle(one.broker.present(ROOMS[0]))] == ["ann"]
     one.broker.unsubscribe(ROOMS[0])
@@ -93,7 +94,7 @@ class Stream:
         for number in itertools.count(1):
             payload = b"%d" % number
             try:
-                await self.node.broker.publish(ROOM, payload, KEEP_ALL)
+                await self.node.broker.publish(ROOM, payload, PublishOptions(KEEP_ALL))
             except BrokerUnavailable:
                 self.refused += 1
             else:
@@ -182,7 +183,7 @@ async def test_another_number_of_shards_is_refused(
 ) -> None:
     cluster = await start_cluster(make_server, "valkey")
     node = await in_cluster(cluster, new_node, nursery)
-    await node.broker.publish(ROOM, b"1", KEEP)
+    await node.broker.publish(ROOM, b"1", PublishOptions(KEEP))
     other = new_node(cluster.url, node.prefix, shards=16)
     why = "in 8 shards, and this node has 16 shards: `shards` is fixed"
     with pytest.raises(BrokerFailed, match=why):
@@ -203,8 +204,10 @@ async def test_the_number_of_shards_is_changed_by_hand(
     cluster = await start_cluster(make_server, "valkey")
     log = Topic("node", "", "revocations")
     node = await in_cluster(cluster, new_node, nursery)
-    positions = {room: await node.broker.publish(room, b"1", KEEP) for room in ROOMS}
-    await node.broker.publish(log, b"revoked", KEEP)
+    positions = {
+        room: await node.broker.publish(room, b"1", PublishOptions(KEEP)) for room in ROOMS
+    }
+    await node.broker.publish(log, b"revoked", PublishOptions(KEEP))
     await node.broker.aclose()
     for shards in (16, 8):
         state = f"{node.prefix}:{{1bz}}:state"
@@ -214,7 +217,7 @@ async def test_the_number_of_shards_is_changed_by_hand(
         await again.start(nursery)
         for room, position in positions.items():
             assert not (await again.broker.since(room, position, KEEP)).recovered
-            positions[room] = await again.broker.publish(room, b"2", KEEP)
+            positions[room] = await again.broker.publish(room, b"2", PublishOptions(KEEP))
         page = await again.broker.before(log, None, 5, KEEP)
         assert [kept.payload for kept in page.frames] == [b"revoked"]
         await again.broker.aclose()

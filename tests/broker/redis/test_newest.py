@@ -4,15 +4,9 @@ from typing import Any
 import pytest
 import trio
 
-from channeld.broker.broker import (
-    BrokerUnavailable,
-    Conflated,
-    History,
-    Placing,
-    Position,
-    Topic,
-)
+from channeld.broker.broker import BrokerUnavailable, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import Conflated, Placing, PublishOptions
 from channeld.broker.redis import broker
 
 ROOM = Topic("room", "board", "b")
@@ -31,12 +25,12 @@ async def test_a_plain_history_becomes_a_mixed_one(
     kind: str, shared_servers: MakeServer, one_node: Any
 ) -> None:
     node = await one_node(shared_servers(kind).url)
-    positions = [await node.broker.publish(ROOM, b"%d" % n, KEEP) for n in range(7)]
-    await node.broker.publish(ROOM, b"a", KEEP, placing=Placing(key="k"))
+    positions = [await node.broker.publish(ROOM, b"%d" % n, PublishOptions(KEEP)) for n in range(7)]
+    await node.broker.publish(ROOM, b"a", PublishOptions(KEEP, placing=Placing(key="k")))
     assert await pages(node) == (True, [b"2", b"3", b"4", b"5", b"6", b"a"])
     assert await pages(node, positions[1]) == (True, [b"2", b"3", b"4", b"5", b"6", b"a"])
     assert await pages(node, positions[0]) == (False, [])
-    await node.broker.publish(ROOM, b"7", KEEP)
+    await node.broker.publish(ROOM, b"7", PublishOptions(KEEP))
     assert await pages(node, positions[4]) == (True, [b"5", b"6", b"a", b"7"])
 
 
@@ -47,11 +41,13 @@ async def test_a_node_that_was_cut_off_gets_what_is_left(
     server = make_server(kind)
     one, two = await two_nodes(server.url)
     await one.broker.subscribe(ROOM)
-    await two.broker.publish(ROOM, b"0", KEEP)
+    await two.broker.publish(ROOM, b"0", PublishOptions(KEEP))
     await one.until(lambda: one.payloads == [b"0"])
     one.broker._inbox.connect(numbers_go_on=True)
     for payload, key in ((b"1", "a"), (b"2", "b"), (b"3", "a"), (b"4", "c")):
-        await two.broker.publish(ROOM, payload, KEEP, placing=Placing(key=key, owner="ann"))
+        await two.broker.publish(
+            ROOM, payload, PublishOptions(KEEP, placing=Placing(key=key, owner="ann"))
+        )
     await two.broker.enter(ROOM, "ann", "c", {})
     await one.until(lambda: b"4" in one.payloads)
     assert one.payloads[-2:] == [b"3", b"4"]
@@ -64,8 +60,12 @@ async def test_who_dies_with_a_node_leaves_nothing(
 ) -> None:
     one, two = await two_nodes(shared_servers(kind).url)
     await one.broker.enter(ROOM, "ann", "c", {})
-    await one.broker.publish(ROOM, b"1", KEEP, placing=Placing(key="a", owner="ann"))
-    await two.broker.publish(ROOM, b"2", KEEP, placing=Placing(key="b", owner="bob"))
+    await one.broker.publish(
+        ROOM, b"1", PublishOptions(KEEP, placing=Placing(key="a", owner="ann"))
+    )
+    await two.broker.publish(
+        ROOM, b"2", PublishOptions(KEEP, placing=Placing(key="b", owner="bob"))
+    )
     session = two.broker._current
     assert session is not None
     await two.broker._leases._reap(session, one.broker._entries.lease)
@@ -80,9 +80,11 @@ async def test_nothing_of_it_stays_for_ever(
     server = make_server(kind)
     node = await one_node(server.url)
     short = History(size=5, ttl=0.05)
-    await node.broker.publish(ROOM, b"0", short)
+    await node.broker.publish(ROOM, b"0", PublishOptions(short))
     for key in "ab":
-        await node.broker.publish(ROOM, b"1", short, placing=Placing(key=key, owner="ann"))
+        await node.broker.publish(
+            ROOM, b"1", PublishOptions(short, placing=Placing(key=key, owner="ann"))
+        )
     with trio.fail_after(5):
         while b":h:" in (keys := await server.command("KEYS", "*")) or b":m:" in keys:
             await trio.testing.wait_all_tasks_blocked(0.01)
@@ -95,7 +97,9 @@ async def test_a_replaced_frame_is_its_new_owners(
     node = await one_node(shared_servers("valkey").url)
     for user in ("ann", "bob"):
         await node.broker.enter(ROOM, user, "c", {})
-        await node.broker.publish(ROOM, user.encode(), KEEP, placing=Placing(key="k", owner=user))
+        await node.broker.publish(
+            ROOM, user.encode(), PublishOptions(KEEP, placing=Placing(key="k", owner=user))
+        )
     await node.broker.leave(ROOM, "ann", "c")
     assert await pages(node) == (True, [b"bob"])
     await node.broker.leave(ROOM, "bob", "c")
@@ -105,20 +109,25 @@ async def test_a_replaced_frame_is_its_new_owners(
 async def test_evicted_keys_are_a_gap(make_server: MakeServer, one_node: Any) -> None:
     server = make_server("redis")
     node = await one_node(server.url)
-    first = await node.broker.publish(ROOM, b"1", KEEP, placing=Placing(key="a"))
-    await node.broker.publish(ROOM, b"2", KEEP, placing=Placing(key="b"))
+    first = await node.broker.publish(ROOM, b"1", PublishOptions(KEEP, placing=Placing(key="a")))
+    await node.broker.publish(ROOM, b"2", PublishOptions(KEEP, placing=Placing(key="b")))
     await server.command("DEL", node.broker._names.history(ROOM)[0] + ":k")
     assert not (await node.broker.since(ROOM, first, KEEP)).recovered
 
 
-def conflated(slot: str = "k", seconds: float = 60.0, **more: Any) -> Placing:
-    owner = more.pop("owner", None)
-    return Placing(key=slot, owner=owner, conflated=Conflated(slot, seconds, **more))
+def conflated(slot: str = "k", seconds: float = 60.0, **more: Any) -> Conflated:
+    return Conflated(slot, seconds, **more)
 
 
-async def offer(node: Any, payload: bytes, placing: Placing | None = None, **more: Any) -> float:
-    wait = await node.broker.publish_newest(ROOM, payload, placing or conflated(), KEEP, **more)
-    return float(wait)
+async def offer(
+    node: Any,
+    payload: bytes,
+    conflated: Conflated = conflated(),  # noqa: B008 - frozen
+    owner: str | None = None,
+    once: Once | None = None,
+) -> float:
+    options = PublishOptions(KEEP, None, once, Placing(key=conflated.slot, owner=owner))
+    return float(await node.broker.publish_newest(ROOM, payload, conflated, options))
 
 
 @KINDS
@@ -189,7 +198,7 @@ async def test_what_clears_reaches_what_waits_anywhere(
     await offer(one, b"1")
     await offer(one, b"2")
     clearing = Placing(clears=("k", "l"), waits=60.0, is_replayed=False)
-    await two.broker.publish(ROOM, b"clear", KEEP, placing=clearing)
+    await two.broker.publish(ROOM, b"clear", PublishOptions(KEEP, placing=clearing))
     # Held by the other node since before the clearing, and on its way.
     assert await offer(one, b"3", conflated(age=5.0)) == -1
     assert await offer(one, b"", conflated(at_once=True)) == -1
@@ -207,10 +216,10 @@ async def test_who_leaves_takes_what_waits_along(
 ) -> None:
     one, two = await two_nodes(shared_servers(kind).url)
     await one.broker.enter(ROOM, "ann", "c", {})
-    await offer(one, b"1", conflated(owner="ann"))
-    await offer(one, b"2", conflated(owner="ann"))
-    await offer(one, b"a", conflated("l", owner="ann"))
-    await offer(two, b"b", conflated("l", owner="bob"))
+    await offer(one, b"1", owner="ann")
+    await offer(one, b"2", owner="ann")
+    await offer(one, b"a", conflated("l"), "ann")
+    await offer(two, b"b", conflated("l"), "bob")
     await one.broker.leave(ROOM, "ann", "c")
     for slot in "kl":
         await offer(two, b"", conflated(slot, at_once=True))
@@ -224,9 +233,13 @@ async def test_what_waits_takes_its_key_once(shared_servers: MakeServer, one_nod
     with pytest.raises(AlreadyTaken):
         await offer(node, b"1", once=once)
     placing = Placing(key="m")
-    await node.broker.publish(ROOM, b"2", KEEP, None, Once("ann", "other", 60.0), placing)
+    await node.broker.publish(
+        ROOM, b"2", PublishOptions(KEEP, None, Once("ann", "other", 60.0), placing)
+    )
     with pytest.raises(AlreadyTaken):
-        await node.broker.publish(ROOM, b"2", KEEP, None, Once("ann", "other", 60.0), placing)
+        await node.broker.publish(
+            ROOM, b"2", PublishOptions(KEEP, None, Once("ann", "other", 60.0), placing)
+        )
     assert (await pages(node))[1] == [b"1", b"2"]
 
 
@@ -247,12 +260,10 @@ async def test_no_memory_is_unavailable(make_server: MakeServer, one_node: Any) 
     node = await one_node(server.url)
     await offer(node, b"1")
     await server.command("CONFIG", "SET", "maxmemory", "1")
-    for placing in (conflated(), conflated("l"), Placing(key="k")):
+    for slot in ("k", "l"):
         with pytest.raises(BrokerUnavailable):
-            await (
-                offer(node, b"2", placing)
-                if placing.conflated
-                else node.broker.publish(ROOM, b"2", KEEP, placing=placing)
-            )
+            await offer(node, b"2", conflated(slot))
+    with pytest.raises(BrokerUnavailable):
+        await node.broker.publish(ROOM, b"2", PublishOptions(KEEP, placing=Placing(key="k")))
     await server.command("CONFIG", "SET", "maxmemory", "0")
     assert (await pages(node))[1] == [b"1"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from channeld.broker.broker import History, Page, Placing, Topic
+from channeld.broker.broker import History, Page, Topic
+from channeld.broker.publish_options import Placing, PublishOptions
 from channeld.broker.redis import broker
 from channeld.broker.redis.broker import PAGE_BYTES, PAGE_FRAMES
 from tests.broker.conftest import settle
@@ -31,7 +32,7 @@ def payloads(pages: list[Page]) -> list[bytes]:
 async def fill(node: Any, count: int, size: int = 1024) -> list[bytes]:
     """Frames of that size in the room's history."""
     frames = [b"%06d" % number + b"x" * (size - 6) for number in range(count)]
-    for answer in [node.broker.publish(ROOM, frame, LONG) for frame in frames]:
+    for answer in [node.broker.publish(ROOM, frame, PublishOptions(LONG)) for frame in frames]:
         await answer
     return frames
 
@@ -65,7 +66,7 @@ async def test_what_comes_meanwhile_is_in_the_last_page(
     start = (await node.broker.since(ROOM, None, LONG)).top
     frames = await fill(node, 600)
     first = await node.broker.since(ROOM, start, LONG)
-    late = await node.broker.publish(ROOM, b"late", LONG)
+    late = await node.broker.publish(ROOM, b"late", PublishOptions(LONG))
     pages = await rest_of(first)
     assert payloads(pages) == [*frames, b"late"]
     assert (first.top.offset, pages[-1].top) == (600, late)
@@ -79,11 +80,11 @@ async def test_what_was_trimmed_between_two_pages_is_told(
     await fill(node, 1300)
     first = await node.broker.since(ROOM, start, LONG)
     assert first.recovered
-    await node.broker.publish(ROOM, b"one more", History(size=700, ttl=60.0))
+    await node.broker.publish(ROOM, b"one more", PublishOptions(History(size=700, ttl=60.0)))
     pages = await rest_of(first)
     assert [(page.recovered, bool(page.frames)) for page in pages[1:]] == [(False, False)]
     replayed = await node.broker.since(ROOM, None, LONG, 700)
-    await node.broker.publish(ROOM, b"two more", History(size=100, ttl=60.0))
+    await node.broker.publish(ROOM, b"two more", PublishOptions(History(size=100, ttl=60.0)))
     assert not (await rest_of(replayed))[-1].recovered
 
 
@@ -119,7 +120,7 @@ async def test_pages_go_on_after_a_restart_that_lost_nothing(
     await node.until(lambda: not node.broker.healthy)
     server.start()
     await node.until(lambda: node.broker.healthy)
-    await node.broker.publish(ROOM, b"of another epoch", LONG)
+    await node.broker.publish(ROOM, b"of another epoch", PublishOptions(LONG))
     pages = await rest_of(first)
     assert all(page.recovered for page in pages)
     assert payloads(pages) == [*frames, b"of another epoch"]
@@ -135,7 +136,7 @@ async def test_pages_of_a_history_with_keys_are_those_of_a_whole_one(
         key = chance.choice([None, *"abcdefghijklmnopqrstuvwxyz"])
         clears = (chance.choice("abc"),) if key is None and chance.random() < 0.5 else ()
         placing = Placing(key=key, clears=clears, is_replayed=not clears)
-        await node.broker.publish(ROOM, b"%d" % number, LONG, None, None, placing)
+        await node.broker.publish(ROOM, b"%d" % number, PublishOptions(LONG, None, None, placing))
 
     async def read() -> list[list[bytes]]:
         found = [payloads(await rest_of(await node.broker.since(ROOM, start, LONG)))]
@@ -165,13 +166,13 @@ async def test_a_node_fills_a_gap_page_by_page(
     rooms = [Topic("room", "lobby", f"r{number}") for number in range(4)]
     for room in rooms:
         await one.broker.subscribe(room)
-        await two.broker.publish(room, b"0", LONG)
+        await two.broker.publish(room, b"0", PublishOptions(LONG))
     await one.until(lambda: len(one.delivered) == 4)
     one.broker._current.connection.fail("cut")
     monkeypatch.setattr(broker, "PAGE_BYTES", 40)
     for number in range(1, 20):
         for room in rooms:
-            await two.broker.publish(room, b"%d" % number, LONG)
+            await two.broker.publish(room, b"%d" % number, PublishOptions(LONG))
     await one.until(lambda: len(one.delivered) == 80)
     for room in rooms:
         heard = [published.payload for topic, published in one.delivered if topic == room]

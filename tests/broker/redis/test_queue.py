@@ -2,6 +2,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Position
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis import queue as outgoing
 from channeld.broker.redis.queue import Answer, Outgoing, Publish, Script, commands
 
@@ -9,7 +10,7 @@ KEEP = History(size=3, ttl=1.5)
 
 
 def publish(channel: bytes, payload: bytes, keep: History | None = None) -> Publish:
-    return Publish(channel, ("h", "m"), payload, keep, None)
+    return Publish(channel, ("h", "m"), payload, PublishOptions(keep))
 
 
 def script(name: str = "since", *, bound: bool = False) -> Script:

@@ -5,6 +5,7 @@ import pytest
 import trio
 
 from channeld.broker.broker import BrokerUnavailable, History, Topic
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis import broker
 
 ROOM = Topic("room", "lobby", "general")
@@ -18,7 +19,7 @@ async def test_nothing_of_a_history_stays_for_ever(
     monkeypatch.setattr(broker, "TOPS_OUTLIVE", 0)
     server = make_server(kind)
     node = await one_node(server.url)
-    await node.broker.publish(ROOM, b"1", History(size=5, ttl=0.05))
+    await node.broker.publish(ROOM, b"1", PublishOptions(History(size=5, ttl=0.05)))
     await node.broker.since(Topic("room", "lobby", "looked at"), None, History(size=5, ttl=0.05))
     with trio.fail_after(5):
         while b":h:" in (keys := await server.command("KEYS", "*")) or b":m:" in keys:
@@ -32,9 +33,9 @@ async def test_a_top_that_is_forgotten_is_another_epoch(
     server = make_server("valkey")
     node = await one_node(server.url)
     keep = History(size=5, ttl=60.0)
-    before = await node.broker.publish(ROOM, b"1", keep)
+    before = await node.broker.publish(ROOM, b"1", PublishOptions(keep))
     await server.command("DEL", node.broker._names.history(ROOM)[1])
-    after = await node.broker.publish(ROOM, b"2", keep)
+    after = await node.broker.publish(ROOM, b"2", PublishOptions(keep))
     assert after.epoch != before.epoch
     page = await node.broker.before(ROOM, None, 5, keep)
     assert [kept.payload for kept in page.frames] == [b"2"]
@@ -45,8 +46,8 @@ async def test_an_evicted_list_is_a_gap(make_server: MakeServer, one_node: Any) 
     server = make_server("redis")
     node = await one_node(server.url)
     keep = History(size=5, ttl=60.0)
-    first = await node.broker.publish(ROOM, b"1", keep)
-    await node.broker.publish(ROOM, b"2", keep)
+    first = await node.broker.publish(ROOM, b"1", PublishOptions(keep))
+    await node.broker.publish(ROOM, b"2", PublishOptions(keep))
     await server.command("DEL", node.broker._names.history(ROOM)[0])
     assert not (await node.broker.since(ROOM, first, keep)).recovered
 
@@ -55,10 +56,10 @@ async def test_offsets_beyond_32_bits_travel(make_server: MakeServer, one_node: 
     server = make_server("valkey")
     node = await one_node(server.url)
     keep = History(size=5, ttl=60.0)
-    await node.broker.publish(ROOM, b"1", keep)
+    await node.broker.publish(ROOM, b"1", PublishOptions(keep))
     await server.command("HSET", node.broker._names.history(ROOM)[1], "o", str(2**40))
     await node.broker.subscribe(ROOM)
-    position = await node.broker.publish(ROOM, b"2", keep)
+    position = await node.broker.publish(ROOM, b"2", PublishOptions(keep))
     await node.until(lambda: bool(node.delivered))
     assert position.offset == 2**40 + 1
     assert node.delivered[0][1].position == position
@@ -71,7 +72,7 @@ async def test_somebody_elses_data_under_our_keys_is_unavailable(
     node = await one_node(server.url)
     await server.command("SET", node.broker._names.history(ROOM)[1], "not a hash")
     with pytest.raises(BrokerUnavailable):
-        await node.broker.publish(ROOM, b"1", History(size=5, ttl=60.0))
+        await node.broker.publish(ROOM, b"1", PublishOptions(History(size=5, ttl=60.0)))
     assert await node.broker.publish(ROOM, b"1") is None
     assert node.broker.healthy
 
@@ -83,13 +84,13 @@ async def test_a_time_without_history_on_one_node_is_one_for_all_and_told_after_
     one, two = await two_nodes(server.url)
     keep = History(size=5, ttl=60.0)
     await two.broker.subscribe(ROOM)
-    before = await one.broker.publish(ROOM, b"1", keep)
+    before = await one.broker.publish(ROOM, b"1", PublishOptions(keep))
     one.broker.number("lobby", False)
     await one.broker.publish(ROOM, b"not kept")
     for node in (one, two):
         node.broker.number("lobby", True)
     assert not (await two.broker.since(ROOM, before, keep)).recovered
-    after = await one.broker.publish(ROOM, b"2", keep)
+    after = await one.broker.publish(ROOM, b"2", PublishOptions(keep))
     await two.until(lambda: two.payloads[-1:] == [b"2"])
     # Who was there all the time has missed nothing.
     assert (two.payloads, two.told) == ([b"1", b"not kept", b"2"], [])
@@ -114,11 +115,11 @@ async def test_a_channel_without_history_leaves_no_mark_and_needs_no_memory_to_e
     server = make_server("valkey")
     node = await one_node(server.url)
     keep, mark = History(size=5, ttl=60.0), node.broker._names.mark("lobby")
-    before = await node.broker.publish(ROOM, b"1", keep)
+    before = await node.broker.publish(ROOM, b"1", PublishOptions(keep))
     assert await server.command("EXISTS", mark) == b":1\r\n"
     await server.command("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(BrokerUnavailable):
-        await node.broker.publish(ROOM, b"refused", keep)
+        await node.broker.publish(ROOM, b"refused", PublishOptions(keep))
     node.broker.number("lobby", False)
     await node.broker.publish(ROOM, b"not kept")
     assert await server.command("EXISTS", mark) == b":0\r\n"
@@ -133,7 +134,7 @@ async def test_a_failover_that_lost_the_end_of_histories_hears_of_it_again(
     server = make_server("valkey")
     node = await one_node(server.url)
     keep, mark = History(size=5, ttl=60.0), node.broker._names.mark("lobby")
-    before = await node.broker.publish(ROOM, b"1", keep)
+    before = await node.broker.publish(ROOM, b"1", PublishOptions(keep))
     letters = (await server.command("GET", mark)).split()[1].decode()
     node.broker.number("lobby", False)
     await node.broker.publish(ROOM, b"not kept")
@@ -151,11 +152,13 @@ async def test_a_mark_that_is_lost_ends_histories_but_not_what_nodes_keep(
     server = make_server("valkey")
     node = await one_node(server.url)
     keep, control = History(size=5, ttl=60.0), Topic("node", "", "log")
-    before = [await node.broker.publish(topic, b"1", keep) for topic in (ROOM, control)]
+    before = [
+        await node.broker.publish(topic, b"1", PublishOptions(keep)) for topic in (ROOM, control)
+    ]
     for topic in (ROOM, control):
         await server.command("DEL", node.broker._names.mark(topic.channel))
     assert not (await node.broker.since(ROOM, before[0], keep)).recovered
     assert (await node.broker.since(control, before[1], keep)).recovered
-    after = await node.broker.publish(ROOM, b"2", keep)
-    await node.broker.publish(ROOM, b"3", keep)
+    after = await node.broker.publish(ROOM, b"2", PublishOptions(keep))
+    await node.broker.publish(ROOM, b"3", PublishOptions(keep))
     assert [one.payload for one in (await node.broker.since(ROOM, after, keep)).frames] == [b"3"]

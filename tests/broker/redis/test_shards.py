@@ -12,6 +12,7 @@ import trio.testing
 
 from channeld.broker.broker import BrokerUnavailable, Bucket, History, Position, Topic
 from channeld.broker.once import AlreadyTaken, Once
+from channeld.broker.publish_options import PublishOptions
 from channeld.broker.redis.shards import ShardedBroker
 from tests.broker.conftest import Node, Server, turnout
 
@@ -45,7 +46,7 @@ async def test_nodes_find_a_topic_at_the_same_server_whatever_the_order(
     await two.until(lambda: all(two.broker.states().values()))
     for room in ROOMS:
         await one.broker.subscribe(room)
-        await two.broker.publish(room, room.name.encode(), KEEP)
+        await two.broker.publish(room, room.name.encode(), PublishOptions(KEEP))
     await one.until(lambda: len(one.delivered) == len(ROOMS))
     assert {topic for topic, _ in one.delivered} == set(ROOMS)
     assert all(at(one, server) for server in servers)
@@ -72,7 +73,7 @@ async def test_a_shard_that_is_away_takes_its_own_topics_alone(
     await trio.sleep(0.3)
     for room in at(node, frozen):
         for verb, *arguments in (
-            ("publish", b"1", KEEP),
+            ("publish", b"1", PublishOptions(KEEP)),
             ("since", None, KEEP),
             ("enter", "ann", "c1", {}),
             ("present",),
@@ -81,7 +82,7 @@ async def test_a_shard_that_is_away_takes_its_own_topics_alone(
                 await getattr(node.broker, verb)(room, *arguments)
     for server in others:
         for room in at(node, server):
-            await node.broker.publish(room, b"1", KEEP)
+            await node.broker.publish(room, b"1", PublishOptions(KEEP))
             assert await turnout(node.broker.enter, room, "ann", "c1", {})
     samples = {tuple(sample.labels): sample.value for sample in node.broker.samples()}
     assert samples[str(frozen.socket),] == 0
@@ -120,7 +121,7 @@ async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
     for node in (one, two):
         await node.until(lambda node=node: all(node.broker.states().values()))
         await node.broker.subscribe(EVERYBODY)
-    await one.broker.publish(EVERYBODY, b"both", KEEP)
+    await one.broker.publish(EVERYBODY, b"both", PublishOptions(KEEP))
     await one.broker.publish(EVERYBODY, b"hello")
     await one.broker.publish(EVERYBODY, b"hello")
     await two.until(lambda: len(two.payloads) == 3)
@@ -133,13 +134,13 @@ async def test_nodes_hear_each_other_while_one_of_their_two_servers_is_away(
     first = next(server for server in servers if home_of_control(one, server))
     first.signal(signal.SIGSTOP)
     await one.until(lambda: not one.broker.states()[str(first.socket)])
-    await one.broker.publish(EVERYBODY, b"kept", KEEP)
+    await one.broker.publish(EVERYBODY, b"kept", PublishOptions(KEEP))
     await one.broker.publish(EVERYBODY, b"now")
     await two.until(lambda: len(two.payloads) == 5)
     first.signal(signal.SIGCONT)
     await one.until(lambda: all(one.broker.states().values()))
     await two.until(lambda: all(two.broker.states().values()))
-    await one.broker.publish(EVERYBODY, b"again", KEEP)
+    await one.broker.publish(EVERYBODY, b"again", PublishOptions(KEEP))
     await two.until(lambda: len(two.payloads) >= 6)
     assert sorted(two.payloads) == [b"again", b"both", b"hello", b"hello", b"kept", b"now"]
     one.broker.unsubscribe(EVERYBODY)
@@ -158,9 +159,9 @@ async def test_what_nodes_keep_is_read_from_every_server(
     await node.until(lambda: all(node.broker.states().values()))
     home, successor = node.broker._carriers
     for number in range(3):
-        await node.broker.publish(log, b"both %d" % number, KEEP)
-    await home.publish(log, b"home", KEEP)
-    await successor.publish(log, b"successor", KEEP)
+        await node.broker.publish(log, b"both %d" % number, PublishOptions(KEEP))
+    await home.publish(log, b"home", PublishOptions(KEEP))
+    await successor.publish(log, b"successor", PublishOptions(KEEP))
     found = await read_all(node, log)
     assert Counter(found) == Counter(
         [*(2 * [b"both %d" % number for number in range(3)]), b"home", b"successor"]
@@ -192,11 +193,11 @@ async def test_a_key_holds_over_rooms_at_different_servers(
         for server in servers
         if node.broker._at((rooms := at(node, server))[0]) is not owner
     )
-    await node.broker.publish(first, b"1", KEEP, None, once)
+    await node.broker.publish(first, b"1", PublishOptions(KEEP, None, once))
     assert await node.broker.is_taken(once)
     for room in (first, second):
         with pytest.raises(AlreadyTaken):
-            await node.broker.publish(room, b"2", KEEP, None, once)
+            await node.broker.publish(room, b"2", PublishOptions(KEEP, None, once))
 
 
 async def test_the_home_of_a_topic_finds_out_what_its_owner_s_was_not_told(
@@ -209,10 +210,10 @@ async def test_the_home_of_a_topic_finds_out_what_its_owner_s_was_not_told(
         room for room in ROOMS if node.broker._at(room) is not node.broker._home(once.owner)
     )
     # The node that took it died before it told the owner's server.
-    await node.broker._at(room).publish(room, b"1", KEEP, None, once)
+    await node.broker._at(room).publish(room, b"1", PublishOptions(KEEP, None, once))
     assert not await node.broker.is_taken(once)
     with pytest.raises(AlreadyTaken):
-        await node.broker.publish(room, b"2", KEEP, None, once)
+        await node.broker.publish(room, b"2", PublishOptions(KEEP, None, once))
 
 
 async def test_away_from_the_start_it_starts_all_the_same(
@@ -237,7 +238,7 @@ async def test_a_node_with_other_servers_waits_until_the_others_have_stopped(
     old = await new_node(urls(servers[:2])).start(nursery)
     await old.until(lambda: all(old.broker.states().values()))
     room = at(old, servers[0])[0]
-    position = await old.broker.publish(room, b"1", KEEP)
+    position = await old.broker.publish(room, b"1", PublishOptions(KEEP))
     new = new_node(urls(servers), old.prefix)
     told: list[tuple[bool, str]] = []
     new.broker.on_health = lambda healthy, reason: told.append((healthy, reason))
@@ -246,16 +247,16 @@ async def test_a_node_with_other_servers_waits_until_the_others_have_stopped(
     assert "give all nodes the same `urls`" in new.broker.reason
     for room_ in ROOMS:
         with pytest.raises(BrokerUnavailable):
-            new.broker.publish(room_, b"x", KEEP)
+            new.broker.publish(room_, b"x", PublishOptions(KEEP))
     assert new.broker.subscribe(room) is None or new.broker.states()
-    await old.broker.publish(room, b"2", KEEP)
+    await old.broker.publish(room, b"2", PublishOptions(KEEP))
     await stopped(old)
     await new.until(lambda: new.broker.healthy and all(new.broker.states().values()))
     assert told[-1][0]
     for room_ in ROOMS:
         page = await new.broker.since(room_, position, KEEP)
         assert not page.recovered
-        await new.broker.publish(room_, b"x", KEEP)
+        await new.broker.publish(room_, b"x", PublishOptions(KEEP))
     await stopped(new)
 
 
@@ -264,19 +265,19 @@ async def test_a_history_from_before_is_not_found_when_the_servers_are_the_old_o
 ) -> None:
     old = await new_node(urls(servers[:2])).start(nursery)
     await old.until(lambda: all(old.broker.states().values()))
-    positions = {room: await old.broker.publish(room, b"1", KEEP) for room in ROOMS}
+    positions = {room: await old.broker.publish(room, b"1", PublishOptions(KEEP)) for room in ROOMS}
     await stopped(old)
     new = await new_node(urls(servers), old.prefix).start(nursery)
     await new.until(lambda: all(new.broker.states().values()))
     for room in at(new, servers[2]):
-        await new.broker.publish(room, b"missed by who has the old position", KEEP)
+        await new.broker.publish(room, b"missed by who has the old position", PublishOptions(KEEP))
     await stopped(new)
     back = await new_node(urls(servers[:2]), old.prefix).start(nursery)
     await back.until(lambda: all(back.broker.states().values()))
     for room, position in positions.items():
         assert not (await back.broker.since(room, position, KEEP)).recovered
         # What is kept from now on counts from one, in an epoch of its own.
-        again = await back.broker.publish(room, b"2", KEEP)
+        again = await back.broker.publish(room, b"2", PublishOptions(KEEP))
         assert again.offset == 1
         assert again.epoch > position.epoch
     await stopped(back)
@@ -299,7 +300,7 @@ async def test_what_nodes_keep_for_each_other_outlives_a_change_of_servers(
         prefix = node.prefix
         if count > 1:
             await node.until(lambda node=node: all(node.broker.states().values()))
-        await node.broker.publish(log, b"%d" % len(said), KEEP)
+        await node.broker.publish(log, b"%d" % len(said), PublishOptions(KEEP))
         said.add(b"%d" % len(said))
         assert set(await read_all(node, log)) == said
         await stopped(node)
