@@ -120,7 +120,10 @@ class PathTable(Generic[T]):
     """Paths and what they lead to."""
 
     _root: _Node[T] = attrs.field(factory=_Node, init=False)
-    _readers: dict[str, tuple[Callable[[str], object], ...]] = attrs.field(factory=dict, init=False)
+    # By a path's text: each param's position, name, whether it is a rest, and its converter.
+    _params: dict[str, tuple[tuple[int, str, bool, Callable[[str], object]], ...]] = attrs.field(
+        factory=dict, init=False
+    )
 
     def overlaps(self, pattern: PathPattern) -> list[tuple[PathPattern, T]]:
         """What is in the table already and can match a URL that `pattern` matches."""
@@ -136,7 +139,11 @@ class PathTable(Generic[T]):
         node = self._root
         readers = readers or {}
         plain = converter(frozenset({"string"}), None)
-        self._readers[pattern.text] = tuple(readers.get(name, plain) for name in pattern.params)
+        self._params[pattern.text] = tuple(
+            (position, segment.name, isinstance(segment, Rest), readers.get(segment.name, plain))
+            for position, segment in enumerate(pattern.segments)
+            if not isinstance(segment, str)
+        )
         for segment in pattern.segments:
             if isinstance(segment, Rest):
                 node.rest = (pattern, target)
@@ -159,14 +166,9 @@ class PathTable(Generic[T]):
             return None
         pattern, target = found
         params: dict[str, Any] = {}
-        names = iter(zip(pattern.params, self._readers[pattern.text], strict=True))
-        for position, segment in enumerate(pattern.segments):
-            if isinstance(segment, str):
-                continue
-            name, read = next(names)
-            last = isinstance(segment, Rest)
-            value = read("/".join(segments[position:]) if last else segments[position])
-            if is_refused(value):
+        for position, name, is_rest, read in self._params[pattern.text]:
+            value = read("/".join(segments[position:]) if is_rest else segments[position])
+            if value is _REFUSED:
                 return None
             params[name] = value
         return target, params

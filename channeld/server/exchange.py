@@ -106,4 +106,4 @@ def say(status: int, told: Mapping[str, object]) -> Answer:
 
 def tokens(field: str) -> list[str]:
     """The members of a comma-separated field."""
-    return [token for part in field.split(",") if (token := part.strip())]
+    return [token for part in field.split(",") if (token := part.strip())] if field else []

@@ -162,7 +162,9 @@ def _judge(
     refusal = judge_channel(match, transport.name, query, fields) or client.lacks(seat)
     if refusal is not None:
         return refusal
-    terms = Terms(rules.terms.compress, rules.terms.lists_origins, match.channel.subprotocols)
+    terms = rules.terms
+    if match.channel.subprotocols:
+        terms = attrs.evolve(terms, subprotocols=match.channel.subprotocols)
     agreement = transport.accept(head, terms)
     # Over plain HTTP, browsers send cookies with any page's requests.
     reads_cookies = transport.name == "websocket" or origin is None or rules.terms.lists_origins

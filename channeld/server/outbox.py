@@ -293,7 +293,7 @@ class Fanout:
 
     def settle(self) -> None:
         """Queue the batch for its recipients; their collection may change afterwards."""
-        if not self._is_rest:
+        if self.recipients is not None and not self._is_rest:
             self._close_batch()
 
     def _close_batch(self) -> None:

@@ -9,16 +9,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, TypeAlias
 
 import attrs
 
 from channeld.telemetry.line_rates import LineRates, Source
-from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, with_traceback
+from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, stamped, with_traceback
 from channeld.telemetry.output import put
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor
+    from structlog.typing import Processor
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Format: TypeAlias = Literal["auto", "console", "json"]
@@ -319,10 +319,10 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     if structlog.get_config()["processors"] is not _State.processors:
         getattr(bound(), level)(event, **fields)  # not configured yet, or by somebody else
         return
-    line: EventDict = {"event": event, **fields}
+    line: Any = {"event": event, **fields}
     try:
         for process in _State.processors:
-            line = cast("EventDict", process(None, level, line))
+            line = process(None, level, line)
     except structlog.DropEvent:  # structlog's test kit has taken it
         return
     put(str(line), _State.settings.stream if _State.settings is not None else None)
@@ -387,7 +387,7 @@ def _apply(settings: _Settings, level: Level) -> None:
     listen(log)
     _State.processors = processors = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        stamped,
         with_traceback,
         *(() if worker is None else [lambda _logger, _name, fields: {**fields, "worker": worker}]),
         cleaned,

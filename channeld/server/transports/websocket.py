@@ -116,9 +116,9 @@ def _judge_http(head: RequestHead) -> Refuse | None:
 
 
 def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
-    if "websocket" not in tokens(fields.get("upgrade", "").lower()):
+    if not _names(fields.get("upgrade", "").lower(), "websocket"):
         return refuse(426, "Connect with a WebSocket", "Upgrade: websocket")
-    if "upgrade" not in tokens(fields.get("connection", "").lower()):
+    if not _names(fields.get("connection", "").lower(), "upgrade"):
         return refuse(400, "The Connection field must name Upgrade")
     if fields.get("sec-websocket-version") != "13":
         wanted = "Sec-WebSocket-Version: 13"
@@ -128,6 +128,11 @@ def _judge_upgrade(fields: Mapping[str, str]) -> Refuse | None:
     if not _is_key(fields.get("sec-websocket-key", "")):
         return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     return None
+
+
+def _names(field: str, token: str) -> bool:
+    # Most clients send nothing beside it.
+    return field == token or token in tokens(field)
 
 
 def _is_key(key: str) -> bool:
