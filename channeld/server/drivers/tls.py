@@ -96,9 +96,15 @@ class TlsSocket:
             raise ConnectionError("nothing can be said before the TLS handshake")
         if self.unsent and not self.flush():
             raise BlockingIOError
+        size = len(data)
+        if size <= _RECORD:
+            # Nearly always: a room's frames, for each member.
+            self._object.write(data)
+            self._push(self._outgoing.read())
+            return size
         view, taken = memoryview(data), 0
-        while taken < len(view):
-            end = min(taken + _PIECE, len(view))
+        while taken < size:
+            end = min(taken + _PIECE, size)
             while taken < end:
                 taken += self._object.write(view[taken:end])
             if not self.flush():
@@ -112,16 +118,19 @@ class TlsSocket:
             OSError: the connection is lost.
         """
         data = self.unsent + self._outgoing.read() if self._outgoing.pending else self.unsent
-        if not data:
-            return True
+        return not data or self._push(data)
+
+    def _push(self, data: bytes) -> bool:
         try:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
+        if sent == len(data):
+            self.unsent = b""
+            return True
         self.unsent = data[sent:]
-        if self.unsent:
-            self._want_write()
-        return not self.unsent
+        self._want_write()
+        return False
 
     def shut(self) -> None:
         """Send `close_notify`. Never raises."""
