@@ -242,6 +242,41 @@ def test_segments_are_read_as_pyjwt_reads_them(segment: bytes) -> None:
     assert read(jwt_verifier._SIGNATURES) == read(jwt.PyJWS())
 
 
+def altered(token: str) -> list[str]:
+    header, payload, signature = token.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    return [
+        *(f"{header}.{payload}.", f"{header}.{payload}", f"{header}..{signature}", header, ""),
+        *(f"{token}.{signature}", f"{header}.{token}", f"{header}=.{payload}.{signature}"),
+        *(f"{none}.{payload}.", f"{header}.{payload}.{'A' * len(signature)}", f"{token}=", token),
+    ]
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_with_a_known_header_a_token_is_read_as_pyjwt_reads_it(number: int) -> None:
+    def read(signatures: jwt.PyJWS, token: str) -> bytes | type[Exception]:
+        try:
+            return bytes(signatures.decode(token, SECRET, algorithms=["HS256"]))
+        except jwt.InvalidTokenError as error:
+            return type(error)
+
+    token, ours = signed(SECRET, "HS256"), jwt_verifier._Signatures()
+    ours.decode(token, SECRET, algorithms=["HS256"])
+    assert len(ours._headers) == 1
+    other = altered(token)[number]
+    assert read(ours, other) == read(jwt.PyJWS(), other)
+
+
+def test_few_headers_are_known() -> None:
+    signatures = jwt_verifier._Signatures()
+    for number in range(1000):
+        kid = "k" * 600 if number % 100 == 99 else str(number)
+        token = jwt.encode({}, SECRET, algorithm="HS256", headers={"kid": kid})
+        assert signatures.get_unverified_header(token)["kid"] == kid
+        assert len(signatures._headers) <= 64
+    assert max(map(len, signatures._headers)) < 512
+
+
 def test_a_remembered_token_is_worth_what_it_is_worth_now() -> None:
     verifier, token = plan_of(HMAC), signed(SECRET, "HS256", name="Ann")
     first = verify(verifier, token)
