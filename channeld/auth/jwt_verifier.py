@@ -85,9 +85,9 @@ class _Signatures(jwt.PyJWS):
 
     def __init__(self) -> None:
         super().__init__()
-        self._headers: dict[bytes, dict[str, Any]] = {}
+        self._headers: dict[bytes, dict[str, object]] = {}
 
-    def _load(self, jwt: str | bytes) -> tuple[bytes, bytes, dict[str, Any], bytes]:
+    def _load(self, jwt: str | bytes) -> tuple[bytes, bytes, dict[str, object], bytes]:
         """A token's payload, what is signed, its header and its signature."""
         data = jwt.encode() if isinstance(jwt, str) else jwt
         start, _, end = data.partition(b".")

@@ -18,7 +18,7 @@ from channeld.telemetry.lines import ConsoleRenderer, as_json, cleaned, stamped,
 from channeld.telemetry.output import put
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Format: TypeAlias = Literal["auto", "console", "json"]
@@ -319,10 +319,10 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     if structlog.get_config()["processors"] is not _State.processors:
         getattr(bound(), level)(event, **fields)  # not configured yet, or by somebody else
         return
-    line: Any = {"event": event, **fields}
+    line: EventDict = {"event": event, **fields}
     try:
         for process in _State.processors:
-            line = process(None, level, line)
+            line = process(None, level, line)  # type: ignore[assignment]  # the last one gives a str
     except structlog.DropEvent:  # structlog's test kit has taken it
         return
     put(str(line), _State.settings.stream if _State.settings is not None else None)
