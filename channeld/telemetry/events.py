@@ -322,7 +322,7 @@ def _write(event: str, level: Level, fields: dict[str, object]) -> None:
     line: EventDict = {"event": event, **fields}
     try:
         for process in _State.processors:
-            line = process(None, level, line)  # type: ignore[assignment]  # the last one gives a str
+            line = process(None, level, line)
     except structlog.DropEvent:  # structlog's test kit has taken it
         return
     put(str(line), _State.settings.stream if _State.settings is not None else None)
